@@ -1,0 +1,137 @@
+"""Boxes as numpy arrays: conversion between the eight formats, IoU and clipping.
+
+The formats are KerasCV's (https://keras.io/api/keras_cv/bounding_box/formats/). Edges are continuous coordinates, so
+width is ``xmax - xmin`` with nothing added.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from boxwright.errors import UsageError
+from boxwright.schemas import BoxFormat
+
+Array = NDArray[Any]
+
+
+def convert_format(
+    boxes: ArrayLike,
+    source: BoxFormat | str,
+    target: BoxFormat | str,
+    *,
+    image_size: tuple[float, float] | ArrayLike | None = None,
+) -> Array:
+    """Converts boxes from one format to another.
+
+    Args:
+        boxes: Shape (..., 4). Integers become float64; floating types are kept.
+        source: The format that ``boxes`` are in.
+        target: The format wanted.
+        image_size: ``(width, height)`` in pixels, or an array of shape (..., 2) that broadcasts against ``boxes``
+            without its last axis; needed exactly when one format is relative and the other is not.
+
+    Returns:
+        Shape (..., 4), a new array.
+
+    Raises:
+        UsageError: An unknown format, a wrong shape, or ``image_size`` missing or not positive.
+    """
+    origin, wanted = _format(source), _format(target)
+    array = np.array(boxes, dtype=None)
+    if not np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float64)
+    if array.shape[-1:] != (4,):
+        raise UsageError(f"boxes have shape {array.shape}", "the last axis must hold the four numbers of a box")
+    if origin is wanted:
+        return array
+    corners = _to_corners(array, origin)
+    if origin.relative != wanted.relative:
+        if image_size is None:
+            raise UsageError(f"{origin.value} to {wanted.value} needs image_size", "give image_size=(width, height)")
+        size = np.asarray(image_size, dtype=array.dtype)
+        if size.shape[-1:] != (2,) or not np.all(size > 0):
+            raise UsageError(f"image_size is {image_size!r}", "give (width, height) in pixels, both greater than 0")
+        scale = np.concatenate([size, size], axis=-1)
+        corners = corners * scale if origin.relative else corners / scale
+    return _from_corners(corners, wanted)
+
+
+def clip(xyxy: ArrayLike, width: float, height: float) -> Array:
+    """Cuts ``xyxy`` boxes of shape (..., 4) at the edges of a picture; a box wholly outside ends with no area."""
+    array = np.asarray(xyxy)
+    clipped: Array = np.clip(array, 0, np.array([width, height, width, height], dtype=array.dtype))
+    return clipped
+
+
+def area(xyxy: ArrayLike) -> Array:
+    """Area of ``xyxy`` boxes of shape (..., 4) in square pixels, shape (...); 0 where the edges are inverted."""
+    array = np.asarray(xyxy)
+    sides: Array = np.maximum(array[..., 2:] - array[..., :2], 0)
+    areas: Array = sides[..., 0] * sides[..., 1]
+    return areas
+
+
+def iou(first: ArrayLike, second: ArrayLike) -> Array:
+    """Intersection over union of every pair of boxes.
+
+    Args:
+        first: ``xyxy``, shape (N, 4).
+        second: ``xyxy``, shape (M, 4).
+
+    Returns:
+        Shape (N, M), 0..1; 0 where both boxes have no area.
+    """
+    one, two = np.asarray(first, dtype=np.float64).reshape(-1, 4), np.asarray(second, dtype=np.float64).reshape(-1, 4)
+    upper_left = np.maximum(one[:, None, :2], two[None, :, :2])
+    lower_right = np.minimum(one[:, None, 2:], two[None, :, 2:])
+    sides = np.maximum(lower_right - upper_left, 0)
+    shared: Array = sides[..., 0] * sides[..., 1]
+    union = area(one)[:, None] + area(two)[None, :] - shared
+    overlap: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlap
+
+
+def scale(xyxy: ArrayLike, factor_x: float, factor_y: float) -> Array:
+    """``xyxy`` boxes of shape (..., 4) in a picture that was resized by these factors."""
+    array = np.asarray(xyxy, dtype=np.float64)
+    return array * np.array([factor_x, factor_y, factor_x, factor_y])
+
+
+def _format(name: BoxFormat | str) -> BoxFormat:
+    try:
+        return BoxFormat(name)
+    except ValueError:
+        raise UsageError(
+            f"unknown bounding_box_format {name!r}", f"give one of: {', '.join(f.value for f in BoxFormat)}"
+        ) from None
+
+
+def _to_corners(boxes: Array, source: BoxFormat) -> Array:
+    one, two, three, four = np.moveaxis(boxes, -1, 0)
+    match source.value.removeprefix("rel_"):
+        case "yxyx":
+            corners = (two, one, four, three)
+        case "xywh":
+            corners = (one, two, one + three, two + four)
+        case "center_xywh":
+            corners = (one - three / 2, two - four / 2, one + three / 2, two + four / 2)
+        case _:
+            corners = (one, two, three, four)
+    return np.stack(corners, axis=-1)
+
+
+def _from_corners(corners: Array, target: BoxFormat) -> Array:
+    xmin, ymin, xmax, ymax = np.moveaxis(corners, -1, 0)
+    match target.value.removeprefix("rel_"):
+        case "yxyx":
+            boxes = (ymin, xmin, ymax, xmax)
+        case "xywh":
+            boxes = (xmin, ymin, xmax - xmin, ymax - ymin)
+        case "center_xywh":
+            boxes = ((xmin + xmax) / 2, (ymin + ymax) / 2, xmax - xmin, ymax - ymin)
+        case _:
+            boxes = (xmin, ymin, xmax, ymax)
+    return np.stack(boxes, axis=-1)

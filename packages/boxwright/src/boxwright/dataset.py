@@ -1,0 +1,313 @@
+"""A dataset opened by its URI: an iterable of samples that can be read again and again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+from boxwright.errors import DataError, UsageError
+from boxwright.protocols import Reader, Transform
+from boxwright.registry import Registry, convert_options, registry
+from boxwright.schemas import DatasetInfo, LabelMap, Sample
+from boxwright.specs import Detection, FormatSpec
+from boxwright.uri import DatasetURI
+
+
+class Problems:
+    """What ``on_error`` makes of items that cannot be read.
+
+    With ``"fail"`` the first one is raised. With ``"skip"`` each is kept once in :attr:`skipped`, however often the
+    dataset is read, and reading goes on.
+    """
+
+    def __init__(self, on_error: str = "fail") -> None:
+        if on_error not in ("fail", "skip"):
+            raise UsageError(f"on_error is {on_error!r}", "give fail or skip")
+        self.on_error = on_error
+        self._skipped: dict[str, DataError] = {}
+
+    def __call__(self, error: DataError) -> None:
+        """Raises or keeps one error."""
+        if self.on_error == "fail":
+            raise error
+        self._skipped.setdefault(error.message, error)
+
+    @property
+    def skipped(self) -> list[DataError]:
+        """Every item that was left out, in the order of its first reading."""
+        return list(self._skipped.values())
+
+
+class Dataset(Iterable[Sample]):
+    """Samples from a reader, possibly through transforms.
+
+    Made by :func:`open_dataset` (``boxwright.open``). Iterating reads from the start each time and holds one sample
+    at a time.
+
+    ``dataset.to_NAME(...)`` hands it to a framework by the loader plugin of that name: ``dataset.to_tf(...)``.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        uri: str = "",
+        problems: Problems | None = None,
+        transforms: Iterable[Transform] = (),
+        label_map: LabelMap | None = None,
+        workers: int = 1,
+    ) -> None:
+        self.reader = reader
+        self.uri = uri
+        self.problems = problems or Problems()
+        self.transforms = tuple(transforms)
+        self.workers = workers
+        self._label_map = label_map
+
+    def __iter__(self) -> Iterator[Sample]:
+        samples: Iterable[Sample] = _Restartable(lambda: self.reader.read(self.problems))
+        for transform in self.transforms:
+            samples = _Restartable(self._applied(transform, samples))
+        return iter(samples)
+
+    def _applied(self, transform: Transform, samples: Iterable[Sample]) -> Callable[[], Iterator[Sample]]:
+        if transform.per_sample:
+            return lambda: _each(transform, samples, self.problems, self.workers)
+        return lambda: transform(samples)
+
+    def through(self, *transforms: Transform, workers: int = 1) -> Dataset:
+        """The same dataset with more transforms at the end.
+
+        Args:
+            transforms: Applied in order.
+            workers: Threads that share the work of transforms that handle each sample on its own.
+        """
+        return self._copy(transforms=(*self.transforms, *transforms), workers=workers)
+
+    def with_label_map(self, label_map: LabelMap) -> Dataset:
+        """The same dataset with the classes, and their numbers, of another."""
+        return self._copy(label_map=label_map)
+
+    def _copy(self, **changes: Any) -> Dataset:
+        same: dict[str, Any] = {
+            "uri": self.uri,
+            "problems": self.problems,
+            "transforms": self.transforms,
+            "label_map": self._label_map,
+            "workers": self.workers,
+        }
+        return Dataset(self.reader, **(same | changes))
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What the reader knows before reading."""
+        return self.reader.info
+
+    @cached_property
+    def label_map(self) -> LabelMap:
+        """The classes: as given, else from the format's own label map, else the sorted names of one reading."""
+        if self._label_map is not None:
+            return self._label_map
+        if self.info.label_map is not None and not self.transforms:
+            return self.info.label_map
+        return self.scan().label_map
+
+    def scan(self) -> Scan:
+        """Reads the dataset through once and keeps counts, classes and a digest, no pictures."""
+        return Scan.of(self, given=self._label_map or (None if self.transforms else self.info.label_map))
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("to_"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        load = registry().resolve("loader", name.removeprefix("to_"))
+        return lambda **options: load(self, **options)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.uri or self.info.location}>"
+
+
+class _Restartable(Iterable[Sample]):
+    def __init__(self, make: Callable[[], Iterator[Sample]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[Sample]:
+        return self._make()
+
+
+def _each(transform: Transform, samples: Iterable[Sample], problems: Problems, workers: int) -> Iterator[Sample]:
+    """Applies a per-sample transform, in order, with at most a few samples a worker in memory."""
+
+    def work(sample: Sample) -> list[Sample] | DataError:
+        try:
+            return list(transform([sample]))
+        except DataError as error:
+            return error
+
+    def finished(result: list[Sample] | DataError) -> list[Sample]:
+        if isinstance(result, DataError):
+            problems(result)
+            return []
+        return result
+
+    if workers <= 1:
+        for sample in samples:
+            yield from finished(work(sample))
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[list[Sample] | DataError]] = deque()
+        try:
+            for sample in samples:
+                waiting.append(pool.submit(work, sample))
+                if len(waiting) >= 4 * workers:
+                    yield from finished(waiting.popleft().result())
+            while waiting:
+                yield from finished(waiting.popleft().result())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+class Scan:
+    """The counts of one reading.
+
+    Attributes:
+        samples: How many pictures.
+        boxes: How many boxes.
+        empty: Pictures without boxes.
+        classes: Boxes by label, sorted by label.
+        pictures_with: Pictures that hold a label.
+        splits: Pictures by split.
+        sizes: Pictures by ``(width, height)``.
+        edges: Width and height of every box are not kept; their smallest, largest and mean relative sizes are:
+            ``(min, mean, max)`` of the square root of area over picture area.
+        flawed: Boxes without area, and boxes that reach outside their picture.
+        digest: SHA-256 over names, sizes, labels and edges in order; the pictures' bytes are not in it.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.boxes = 0
+        self.empty = 0
+        self.classes: dict[str, int] = {}
+        self.pictures_with: dict[str, int] = {}
+        self.splits: dict[str, int] = {}
+        self.sizes: dict[tuple[int, int], int] = {}
+        self.flawed: dict[str, int] = {"without area": 0, "outside the picture": 0}
+        self.relative_size = (0.0, 0.0, 0.0)
+        self.most_boxes = 0
+        self.digest = ""
+        self._given: LabelMap | None = None
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample], given: LabelMap | None = None) -> Scan:
+        """Reads ``samples`` through; ``given`` is the label map where one is known."""
+        scan = cls()
+        scan._given = given
+        digest = hashlib.sha256()
+        smallest, largest, total = float("inf"), 0.0, 0.0
+        for sample in samples:
+            image, boxes = sample.image, sample.boxes
+            digest.update(repr((image.name, image.width, image.height, boxes.labels, boxes.edges)).encode())
+            scan.samples += 1
+            scan.boxes += len(boxes)
+            scan.empty += not boxes.labels
+            scan.most_boxes = max(scan.most_boxes, len(boxes))
+            for label in boxes.labels:
+                scan.classes[label] = scan.classes.get(label, 0) + 1
+            for label in set(boxes.labels):
+                scan.pictures_with[label] = scan.pictures_with.get(label, 0) + 1
+            if sample.split is not None:
+                scan.splits[sample.split] = scan.splits.get(sample.split, 0) + 1
+            size = (image.width, image.height)
+            scan.sizes[size] = scan.sizes.get(size, 0) + 1
+            for xmin, ymin, xmax, ymax in boxes.edges:
+                scan.flawed["without area"] += xmin == xmax or ymin == ymax
+                scan.flawed["outside the picture"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
+                relative = ((xmax - xmin) * (ymax - ymin) / (image.width * image.height)) ** 0.5
+                smallest, largest, total = min(smallest, relative), max(largest, relative), total + relative
+        if scan.boxes:
+            scan.relative_size = (smallest, total / scan.boxes, largest)
+        scan.classes = dict(sorted(scan.classes.items()))
+        scan.pictures_with = dict(sorted(scan.pictures_with.items()))
+        scan.digest = digest.hexdigest()
+        return scan
+
+    @property
+    def label_map(self) -> LabelMap:
+        """The given label map, else the labels seen, sorted."""
+        return self._given if self._given is not None else LabelMap.from_names(self.classes)
+
+
+def open_dataset(
+    uri: str | DatasetURI | Dataset,
+    *,
+    on_error: str = "fail",
+    label_map: LabelMap | None = None,
+    registry_: Registry | None = None,
+) -> Dataset:
+    """Opens a dataset by its URI.
+
+    Args:
+        uri: ``FORMAT:LOCATION[?option=value]``; without ``FORMAT`` it is detected. A :class:`Dataset` is returned as
+            it is.
+        on_error: ``"fail"`` raises at the first item that cannot be read, ``"skip"`` leaves it out and keeps it in
+            ``dataset.problems.skipped``.
+        label_map: The classes and their numbers, instead of the dataset's own.
+        registry_: The plugins to use, instead of the installed ones.
+
+    Raises:
+        UsageError: A malformed URI, an unknown option, or a format that cannot be detected.
+        PluginError: The format's plugin is not installed, clashes, or lacks a library.
+        DataError: There is nothing at that location.
+    """
+    if isinstance(uri, Dataset):
+        return uri
+    plugins = registry_ or registry()
+    parsed = DatasetURI.parse(uri) if isinstance(uri, str) else uri
+    if parsed.has_split:
+        raise UsageError(f"{parsed}: {{split}} stands for a part that is written", "name the part to read")
+    name = parsed.format or detect_format(parsed.location, plugins)
+    spec: FormatSpec = plugins.get("format", name).spec
+    if not spec.load:
+        raise UsageError(f"the format {name!r} can be written and not read", "see `boxwright formats`")
+    options = convert_options(parsed.options, spec.options, f"{name}:{parsed.location}")
+    reader: Reader = plugins.resolve("format", name)(parsed.location, **options)
+    return Dataset(reader, uri=f"{name}:{parsed.location}", problems=Problems(on_error), label_map=label_map)
+
+
+def detect_format(location: str, plugins: Registry | None = None) -> str:
+    """The name of the one format that a location looks like.
+
+    Raises:
+        UsageError: None does, or more than one; the message gives every format's reason.
+    """
+    found = detection_reasons(location, plugins or registry())
+    matches = [name for name, detection in found.items() if detection.matches]
+    if len(matches) == 1:
+        return matches[0]
+    reasons = "".join(
+        f"\n  {'yes' if answer.matches else 'no ':3} {name}: {answer.reason}" for name, answer in found.items()
+    )
+    if matches:
+        raise UsageError(f"{location} could be {' or '.join(matches)}:{reasons}", f"say which: {matches[0]}:{location}")
+    raise UsageError(f"no format was recognised at {location}:{reasons}", f"say which it is: FORMAT:{location}")
+
+
+def detection_reasons(location: str, plugins: Registry) -> dict[str, Detection]:
+    """Every readable format's answer to whether a location is its own, with the reason."""
+    answers: dict[str, Detection] = {}
+    for entry in plugins.all("format"):
+        if not entry.spec.detect:
+            continue
+        if entry.missing:
+            answers[entry.spec.name] = Detection(False, f"{', '.join(entry.missing)} is not installed")
+            continue
+        try:
+            answers[entry.spec.name] = plugins.resolve("format", entry.spec.name, "detect")(location)
+        except Exception as error:
+            answers[entry.spec.name] = Detection(False, f"could not look: {type(error).__name__}: {error}")
+    return answers

@@ -1,0 +1,695 @@
+"""Pictures with boxes that a person can read: one picture, two side by side, a contact sheet, an HTML page.
+
+    from boxwright.drawing import draw_boxes, palette
+
+    colors = palette(["key", "leaf", "mug"])
+    drawn = draw_boxes(image, boxes, labels, scores, colors=colors)
+
+Boxes are ``xyxy`` arrays, shape (n, 4), in pixels of the picture that is given, with continuous edges: a box from 0 to
+the picture's width spans it exactly. Line width and letters follow the picture's size, tiny pictures are enlarged and
+huge ones reduced first, and every label stands on a chip that stays inside the picture and, where there is room, clear
+of the other chips.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import math
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+__all__ = [
+    "Color",
+    "as_rgb",
+    "contact_sheet",
+    "contrast_ratio",
+    "draw_boxes",
+    "html_page",
+    "palette",
+    "side_by_side",
+    "text_color",
+]
+
+Color: TypeAlias = tuple[int, int, int]
+"""Red, green and blue in sRGB, 0 to 255."""
+
+_Floats: TypeAlias = npt.NDArray[np.float64]
+_Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+
+_BLACK: Final[Color] = (0, 0, 0)
+_WHITE: Final[Color] = (255, 255, 255)
+
+# Colours -----------------------------------------------------------------------------------------------------------
+
+_FIRST_COLORS: Final[tuple[Color, ...]] = (
+    (86, 180, 233),
+    (230, 159, 0),
+    (0, 158, 115),
+    (204, 121, 167),
+    (240, 228, 66),
+    (213, 94, 0),
+    (0, 114, 178),
+)
+"""Okabe and Ito, "Color Universal Design" (2008), without black: told apart with every common colour blindness."""
+
+
+def palette(names: Sequence[str]) -> dict[str, Color]:
+    """One colour for each class, decided by its place in ``names`` alone, so a label map always looks the same.
+
+    The first seven are those of Okabe and Ito; each further one is the colour farthest from all before it, for the
+    normal eye and the one without green cones alike. After about 170 classes the colours repeat.
+
+    Args:
+        names: Class names in the order of the label map; a repeated name keeps its first place.
+    """
+    unique = list(dict.fromkeys(names))
+    colors = _color_series(len(unique))
+    return {name: colors[place % len(colors)] for place, name in enumerate(unique)}
+
+
+def contrast_ratio(first: Color, second: Color) -> float:
+    """Contrast of two colours, 1 to 21, as WCAG 2.2 defines it; text needs 4.5."""
+    lights = sorted((_luminance(first), _luminance(second)))
+    return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+
+def text_color(background: Color) -> Color:
+    """Black or white, whichever contrasts more: at least 4.58 : 1 on any background."""
+    return max(_BLACK, _WHITE, key=lambda ink: contrast_ratio(ink, background))
+
+
+def _luminance(color: Color) -> float:
+    red, green, blue = _linear(np.asarray(color, float))
+    return float(0.2126 * red + 0.7152 * green + 0.0722 * blue)
+
+
+def _linear(srgb: _Floats) -> _Floats:
+    """Light intensities, 0 to 1, of sRGB values, 0 to 255 (IEC 61966-2-1)."""
+    value = srgb / 255.0
+    linear: _Floats = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    return linear
+
+
+@lru_cache(maxsize=32)
+def _color_series(count: int) -> tuple[Color, ...]:
+    chosen = list(_FIRST_COLORS)[:count]
+    if count > len(chosen):
+        steps = (30, 75, 120, 165, 210, 245)
+        grid = np.array([(r, g, b) for r in steps for g in steps for b in steps], float)
+        # Lines in a near-black, near-white or grey tone look like part of the photo or of the halo.
+        spread, light = np.ptp(grid, axis=1), np.array([_luminance((int(r), int(g), int(b))) for r, g, b in grid])
+        grid = grid[(spread >= 75) & (light > 0.09) & (light < 0.8)]
+        seen = np.full(len(grid), np.inf)
+        places = _eye(grid)
+        for place in _eye(np.array(chosen, float)):
+            seen = np.minimum(seen, _difference(places, place))
+        while len(chosen) < count and seen.max() > 0.0:
+            best = int(seen.argmax())
+            red, green, blue = grid[best].astype(int).tolist()
+            chosen.append((red, green, blue))
+            seen = np.minimum(seen, _difference(places, places[best]))
+    return tuple(chosen) or _FIRST_COLORS[:1]
+
+
+def _eye(colors: _Floats) -> _Floats:
+    """(n, 2, 3): OKLab (Ottosson, 2020) of the colours, (n, 3), as seen with and without green cones (Vienot, 1999)."""
+    linear = _linear(colors)
+    deuteranopia = np.array([(0.29275, 0.70725, 0.0), (0.29275, 0.70725, 0.0), (-0.02234, 0.02234, 1.0)])
+    seen = np.stack([linear, np.clip(linear @ deuteranopia.T, 0.0, 1.0)], axis=1)
+    to_cones = np.array(
+        [
+            (0.4122214708, 0.5363325363, 0.0514459929),
+            (0.2119034982, 0.6806995451, 0.1073969566),
+            (0.0883024619, 0.2817188376, 0.6299787005),
+        ]
+    )
+    to_lab = np.array(
+        [
+            (0.2104542553, 0.7936177850, -0.0040720468),
+            (1.9779984951, -2.4285922050, 0.4505937099),
+            (0.0259040371, 0.7827717662, -0.8086757660),
+        ]
+    )
+    lab: _Floats = np.cbrt(seen @ to_cones.T) @ to_lab.T
+    return lab
+
+
+def _difference(many: _Floats, one: _Floats) -> _Floats:
+    """How different colours look to the eye that tells them apart worse; shapes (n, 2, 3) and (2, 3) give (n,)."""
+    distances: _Floats = np.linalg.norm(many - one, axis=-1).min(axis=-1)
+    return distances
+
+
+# Letters -----------------------------------------------------------------------------------------------------------
+
+_FALLBACK_FONTS: Final = (
+    "DejaVuSans.ttf",
+    "NotoSans-Regular.ttf",
+    "NotoSansCJK-Regular.ttc",
+    "NotoSansCJKsc-Regular.otf",
+    "NotoSansArabic-Regular.ttf",
+    "NotoSansDevanagari-Regular.ttf",
+    "wqy-microhei.ttc",
+    "DroidSansFallbackFull.ttf",
+    "Arial Unicode.ttf",
+    "ARIALUNI.TTF",
+    "arial.ttf",
+    "segoeui.ttf",
+    "msyh.ttc",
+    "YuGothM.ttc",
+    "malgun.ttf",
+    "Nirmala.ttf",
+    "PingFang.ttc",
+    "Hiragino Sans GB.ttc",
+    "AppleGothic.ttf",
+)
+"""File names of fonts with many scripts, as Linux, Windows and macOS install them; Pillow knows the folders."""
+
+_NO_SUCH_CHARACTER: Final = "\U0010ffff"
+
+
+@lru_cache(maxsize=64)
+def _load_font(name: str, size: int) -> _Font | None:
+    """A font of the system, or Pillow's own for the empty name; None where the system has no such font."""
+    if not name:
+        return ImageFont.load_default(size)
+    try:
+        return ImageFont.truetype(name, size)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=4096)
+def _can_draw(name: str, character: str) -> bool:
+    # A font draws every character that it lacks as one and the same box; no cmap table needs to be read.
+    font = _load_font(name, 16)
+    if font is None:
+        return False
+    mask, missing = font.getmask(character), font.getmask(_NO_SUCH_CHARACTER)
+    return mask.size != missing.size or bytes(mask) != bytes(missing)
+
+
+@lru_cache(maxsize=1024)
+def _font_for(text: str, size: int) -> _Font:
+    """The first font that has all of the letters, or else the one that has most of them."""
+    characters = {character for character in text if not character.isspace()}
+    best, most = "", -1
+    for name in ("", *_FALLBACK_FONTS):
+        able = sum(_can_draw(name, character) for character in characters)
+        if able > most:
+            best, most = name, able
+        if able == len(characters):
+            break
+    font = _load_font(best, size)
+    assert font is not None  # Pillow's own font is always there, and another won only by drawing a letter.
+    return font
+
+
+def _clean(text: str) -> str:
+    """One line that can be drawn and encoded, whatever a file or class is called."""
+    shown = "".join(" " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character for character in text)
+    # Names of files that are not UTF-8 hold lone surrogates, which neither a font nor an encoder takes.
+    return " ".join(shown.encode("utf-8", "replace").decode("utf-8").split())
+
+
+def _text_width(text: str, size: int) -> int:
+    return math.ceil(_font_for(text, size).getlength(text)) if text else 0
+
+
+def _shortened(text: str, size: int, room: int, *, keep: str = "") -> str:
+    """``text + keep``, with the end of ``text`` left out where it is wider than ``room`` pixels."""
+    if _text_width(text + keep, size) <= room:
+        return text + keep
+    low, high = 0, len(text)
+    while low < high:  # Bisection: a class name may be a whole sentence.
+        middle = (low + high + 1) // 2
+        if _text_width(text[:middle].rstrip() + "..." + keep, size) <= room:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low].rstrip() + "..." + keep if low else keep.strip() or text[:1]
+
+
+def _write(draw: ImageDraw.ImageDraw, x: float, y: float, text: str, size: int, color: Color) -> None:
+    """Write one line whose letters are centred vertically on ``y`` by the height of the capitals."""
+    if text:
+        font = _font_for(text, size)
+        top, bottom = font.getbbox("H", anchor="ls")[1::2] if isinstance(font, ImageFont.FreeTypeFont) else (-size, 0)
+        draw.text((x, y - (top + bottom) / 2.0), text, fill=color, font=font, anchor="ls")
+
+
+# One picture -------------------------------------------------------------------------------------------------------
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """A copy of a picture of any mode in RGB, as a person expects to see it.
+
+    What is transparent is laid over white. Pictures with more than 8 bits a channel (``I;16``, ``I``, ``F``) are
+    stretched from their darkest to their lightest pixel, since a 12-bit picture would be almost black otherwise;
+    where all of their values fit 8 bits they stay as they are, except for ``F`` from 0 to 1.
+    """
+    if image.mode.startswith(("I", "F")):
+        values = np.asarray(image, np.float64)
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        if finite.size and (low < 0.0 or high > 255.0 or (image.mode == "F" and high <= 1.0)):
+            values = (values - low) * (255.0 / (high - low)) if high > low else np.full_like(values, 127.0)
+        values = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
+        return Image.fromarray(np.clip(values + 0.5, 0.0, 255.0).astype(np.uint8)).convert("RGB")
+    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        paper = Image.new("RGBA", layer.size, (*_WHITE, 255))
+        return Image.alpha_composite(paper, layer).convert("RGB")
+    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+
+
+def draw_boxes(
+    image: Image.Image,
+    boxes: npt.ArrayLike,
+    labels: Sequence[str],
+    scores: Sequence[float] | None = None,
+    *,
+    colors: Mapping[str, Color] | None = None,
+    line_width: int | None = None,
+    font_size: int | None = None,
+    show_labels: bool = True,
+    min_side: int = 480,
+    max_side: int = 2048,
+) -> Image.Image:
+    """Draw boxes with their labels over a copy of a picture.
+
+    Args:
+        image: The picture, of any mode that :func:`as_rgb` takes; it is not changed.
+        boxes: Shape (n, 4), ``xmin ymin xmax ymax`` in pixels of ``image``; may be empty. Boxes reach the border at
+            most; those outside the picture, or with an edge that is not a number, are left out.
+        labels: The n class names.
+        scores: The n confidences, 0 to 1, written behind the name in percent; None for ground truth.
+        colors: Colour of each class name, as :func:`palette` makes them from a label map. Names that it lacks, or all
+            where it is None, get one by their order within this picture.
+        line_width: In pixels of the result; by default according to its size. Small boxes get thinner lines.
+        font_size: In pixels of the result; by default according to its size and to how small the boxes are.
+        show_labels: False for boxes alone.
+        min_side: A picture whose longer side is shorter than this is enlarged to it before anything is drawn.
+        max_side: A picture whose longer side is longer than this is reduced to it.
+
+    Returns:
+        The drawing, mode RGB.
+
+    Raises:
+        ValueError: If the lengths or shapes do not agree, or if ``min_side`` exceeds ``max_side``.
+    """
+    edges = np.asarray(boxes, np.float64)
+    edges = edges.reshape(0, 4) if edges.size == 0 else edges
+    if edges.ndim != 2 or edges.shape[1] != 4:
+        raise ValueError(f"boxes must have shape (n, 4), not {edges.shape}")
+    if len(labels) != len(edges) or (scores is not None and len(scores) != len(edges)):
+        counts = f"{len(edges)} boxes, {len(labels)} labels" + ("" if scores is None else f", {len(scores)} scores")
+        raise ValueError(f"every box needs one label and, if any, one score: {counts}")
+    if not 1 <= min_side <= max_side:
+        raise ValueError(f"min_side must not exceed max_side: {min_side}, {max_side}")
+    canvas = _resized(as_rgb(image), min_side, max_side)
+    width, height = canvas.size
+    scale = np.array([width / image.width, height / image.height] * 2)
+    # A box without area is still worth seeing, a corner in the wrong order too.
+    edges = edges * scale
+    edges = np.concatenate([np.minimum(edges[:, :2], edges[:, 2:]), np.maximum(edges[:, :2], edges[:, 2:])], axis=1)
+    visible = (edges[:, 2:] >= 0.0).all(axis=1) & (edges[:, 0] <= width) & (edges[:, 1] <= height)
+    edges = np.clip(edges, 0.0, [width, height, width, height])
+    areas = np.prod(edges[:, 2:] - edges[:, :2], axis=1)
+    # Large ones first, so that what lies within them stays on top.
+    order = [int(i) for i in np.argsort(-areas, kind="stable") if visible[i]]
+    long_side = max(width, height)
+    line = line_width if line_width is not None else max(2, round(long_side / 320))
+    shown = {name: colors[name] for name in labels if name in colors} if colors else {}
+    shown = palette(sorted(set(labels) - set(shown))) | shown
+
+    draw = ImageDraw.Draw(canvas, "RGBA")
+    outlines = np.zeros((len(edges), 4))
+    for i in order:
+        color = shown[labels[i]]
+        outlines[i] = _draw_outline(draw, edges[i], line, color, (width, height), fixed=line_width is not None)
+    if show_labels and order:
+        size = font_size if font_size is not None else _letter_size(long_side, edges[order])
+        texts = [(_clean(labels[i]), _percent(scores[i]) if scores is not None else "") for i in order]
+        chips = _place_chips(texts, [shown[labels[i]] for i in order], outlines[order], size, (width, height))
+        # The smallest boxes have had the first choice of place; where chips still meet, theirs are on top.
+        for chip in chips:
+            _draw_chip(canvas, chip, size)
+    return canvas
+
+
+def _resized(image: Image.Image, min_side: int, max_side: int) -> Image.Image:
+    long_side = max(image.size)
+    target = min(max(long_side, min_side), max_side)
+    if target == long_side:
+        return image
+    size = (max(1, round(image.width * target / long_side)), max(1, round(image.height * target / long_side)))
+    return image.resize(size, Image.Resampling.LANCZOS if target < long_side else Image.Resampling.BICUBIC)
+
+
+def _draw_outline(
+    draw: ImageDraw.ImageDraw, edges: _Floats, line: int, color: Color, room: tuple[int, int], *, fixed: bool
+) -> tuple[int, int, int, int]:
+    """Draw one box, its line centred on the edges but inside the picture; returns the line's outer bounds."""
+    short = float(min(edges[2] - edges[0], edges[3] - edges[1]))
+    width = line if fixed else max(1, min(line, int(short / 7)))
+    halo = text_color(color)
+    left, top = (max(0, math.floor(edge - width / 2.0 + 0.5)) for edge in edges[:2])
+    right, bottom = (min(r, math.floor(e + width / 2.0 + 0.5)) for e, r in zip(edges[2:], room, strict=True))
+    left, top = min(left, room[0] - 1), min(top, room[1] - 1)
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    # One softer pixel on either side of the line, so that it shows on a background of its own colour.
+    for outset in (1, -width):
+        bounds = (left - outset, top - outset, right - 1 + outset, bottom - 1 + outset)
+        if bounds[0] <= bounds[2] and bounds[1] <= bounds[3]:
+            draw.rectangle(bounds, outline=(*halo, 120), width=1)
+    inner = min(width, math.ceil(min(right - left, bottom - top) / 2))
+    draw.rectangle((left, top, right - 1, bottom - 1), outline=(*color, 255), width=inner)
+    return left, top, right, bottom
+
+
+def _percent(score: float) -> str:
+    return f"{min(max(score, 0.0), 1.0):.0%}" if math.isfinite(score) else ""
+
+
+def _letter_size(long_side: int, edges: _Floats) -> int:
+    """Letters of about a fiftieth of the picture, smaller where boxes are small or many, never too small to read."""
+    usual = 5.0 + long_side / 70.0
+    typical = float(np.median(np.sqrt(np.prod(edges[:, 2:] - edges[:, :2], axis=1))))
+    crowd = 1.0 if len(edges) <= 12 else math.sqrt(12.0 / len(edges))
+    least = max(11.0, long_side / 75.0)
+    return round(max(least, min(usual * crowd, typical / 5.0)))
+
+
+# Chips: the labels' little signs -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Chip:
+    text: str
+    color: Color
+    left: int
+    top: int
+    width: int
+    height: int
+    corners: tuple[bool, bool, bool, bool]
+    """Which corners are round: top left, top right, bottom right, bottom left; those on the box's line are not."""
+
+
+def _place_chips(
+    texts: Sequence[tuple[str, str]], colors: Sequence[Color], outlines: _Floats, size: int, room: tuple[int, int]
+) -> list[_Chip]:
+    """Find a place for each label: above its box, else inside or below, wherever it hides least.
+
+    Args:
+        texts: Name and percentage of each box, which may be empty.
+        colors: Colour of each box.
+        outlines: Outer bounds of the boxes' lines, (n, 4), largest first.
+        size: Height of the letters in pixels.
+        room: Width and height of the picture.
+
+    Returns:
+        The chips, those for the largest boxes first.
+    """
+    pad = max(3, round(size * 0.32))
+    height = min(round(size * 1.42), room[1])
+    areas = np.maximum(np.prod(outlines[:, 2:] - outlines[:, :2], axis=1), 1.0)
+    taken = np.empty((0, 4))
+    chips: list[_Chip] = []
+    for (name, percent), color, outline in zip(texts[::-1], colors[::-1], outlines[::-1], strict=True):
+        gap = " " if name and percent else ""
+        left, top, right, bottom = (int(edge) for edge in outline)
+        # A name that is a whole sentence must not hide half of the picture.
+        limit = min(room[0], max(right - left, round(0.45 * room[0]), 8 * size))
+        text = _shortened(name, size, limit - 2 * pad, keep=gap + percent)
+        if not text:
+            continue
+        width = min(_text_width(text, size) + 2 * pad, room[0])
+        places = [
+            (left, top - height, (True, True, False, False)),
+            (right - width, top - height, (True, True, False, False)),
+            (left, top, (False, False, True, False)),
+            (left, bottom, (False, False, True, True)),
+            (right - width, top, (False, False, False, True)),
+            (left, bottom - height, (False, True, False, False)),
+            (right - width, bottom, (False, False, True, True)),
+            (right - width, bottom - height, (True, False, False, False)),
+        ]
+        corners = np.array(
+            [(min(max(x, 0), room[0] - width), min(max(y, 0), room[1] - height)) for x, y, _ in places], float
+        )
+        spots = np.concatenate([corners, corners + np.array([width, height])], axis=1)
+        moved = np.array([(x, y) for x, y, _ in places]) != corners
+        hidden_chips = _shared(spots, taken).sum(axis=1) / (width * height)
+        hidden_boxes = (_shared(spots, outlines) / areas).sum(axis=1)
+        # A chip that had to be pushed into the picture from above or below no longer touches its box's line.
+        cost = 6.0 * hidden_chips + hidden_boxes + 0.5 * moved[:, 1] + 0.1 * moved[:, 0] + 0.04 * np.arange(len(places))
+        best = int(cost.argmin())
+        taken = np.concatenate([taken, spots[best : best + 1]])
+        x, y = (int(edge) for edge in corners[best])
+        chips.append(_Chip(text, color, x, y, width, height, places[best][2]))
+    return chips[::-1]
+
+
+def _shared(first: _Floats, second: _Floats) -> _Floats:
+    """Areas that boxes, (n, 4), share with others, (m, 4): shape (n, m)."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    areas: _Floats = np.prod(np.clip(high - low, 0.0, None), axis=-1)
+    return areas
+
+
+@lru_cache(maxsize=256)
+def _sign(width: int, height: int, radius: int, corners: tuple[bool, bool, bool, bool]) -> Image.Image:
+    """A filled rectangle with some round corners, antialiased, mode L."""
+    times = 4
+    mask = Image.new("L", (width * times, height * times), 0)
+    bounds = (0, 0, width * times - 1, height * times - 1)
+    ImageDraw.Draw(mask).rounded_rectangle(bounds, radius * times, fill=255, corners=corners)
+    return mask.reduce(times)
+
+
+_RIM: Final = [value * 2 // 5 for value in range(256)]
+"""A mask's values, 0 to 255, at two fifths of their strength."""
+
+
+def _draw_chip(canvas: Image.Image, chip: _Chip, size: int) -> None:
+    radius, ink = max(2, round(size * 0.25)), text_color(chip.color)
+    mask = _sign(chip.width, chip.height, radius, chip.corners)
+    # A faint rim parts chips of one colour that touch.
+    rim = _sign(chip.width + 2, chip.height + 2, radius + 1, chip.corners).point(_RIM)
+    canvas.paste(ink, (chip.left - 1, chip.top - 1), rim)
+    canvas.paste(chip.color, (chip.left, chip.top), mask)
+    inset = (chip.width - _text_width(chip.text, size)) / 2.0
+    draw = ImageDraw.Draw(canvas)
+    _write(draw, chip.left + inset, chip.top + chip.height / 2.0, chip.text, size, ink)
+
+
+# Several pictures --------------------------------------------------------------------------------------------------
+
+
+def side_by_side(
+    left: Image.Image,
+    right: Image.Image,
+    titles: tuple[str, str] = ("truth", "prediction"),
+    *,
+    background: Color = _WHITE,
+) -> Image.Image:
+    """Put two pictures next to each other, each below its title; the lower one is enlarged to the other's height."""
+    pictures = [as_rgb(picture) for picture in (left, right)]
+    height = max(picture.height for picture in pictures)
+    pictures = [_scaled_to(p, (max(1, round(p.width * height / p.height)), height)) for p in pictures]
+    size = max(14, round(height / 26))
+    bar, gap = round(size * 2.0), max(4, round(height / 60))
+    sheet = Image.new("RGB", (pictures[0].width + gap + pictures[1].width, bar + height), background)
+    draw, x = ImageDraw.Draw(sheet), 0
+    for picture, title in zip(pictures, titles, strict=True):
+        text = _shortened(_clean(title), size, picture.width)
+        _write(draw, x + (picture.width - _text_width(text, size)) / 2.0, bar / 2.0, text, size, text_color(background))
+        sheet.paste(picture, (x, bar))
+        x += picture.width + gap
+    return sheet
+
+
+def contact_sheet(
+    items: Iterable[tuple[Image.Image, str]],
+    *,
+    columns: int | None = None,
+    tile: int = 320,
+    title: str | None = None,
+    legend: Mapping[str, Color] | None = None,
+    background: Color = (250, 250, 250),
+) -> Image.Image:
+    """Lay pictures out in a grid with captions, a title and a legend.
+
+    For letters that stay sharp, draw each picture at the size it will have here:
+    ``draw_boxes(..., min_side=tile, max_side=tile)``.
+
+    Args:
+        items: Pictures and captions. Each is reduced as it comes, so a generator never holds two large ones.
+        columns: Number of columns; by default so many that the sheet is somewhat wider than high.
+        tile: Longest side of a picture on the sheet, in pixels; the aspect ratio is kept.
+        title: Headline, if any.
+        legend: Text and colour of each entry, such as ``{"mug (42)": (86, 180, 233)}``, if any.
+        background: Colour of the sheet; the text is black or white according to it.
+
+    Returns:
+        The sheet, mode RGB.
+
+    Raises:
+        ValueError: If ``tile`` is smaller than 32 or ``columns`` smaller than 1.
+    """
+    if tile < 32:
+        raise ValueError(f"tile must be at least 32 pixels, not {tile}")
+    if columns is not None and columns < 1:
+        raise ValueError(f"columns must be at least 1, not {columns}")
+    tiles = [(_resized(as_rgb(picture), tile, tile), _clean(caption)) for picture, caption in items]
+    across = columns or max(1, min(len(tiles), math.ceil(math.sqrt(1.4 * len(tiles)))))
+    rows = [tiles[start : start + across] for start in range(0, len(tiles), across)]
+    size, gap = max(11, round(tile / 24)), max(8, round(tile / 22))
+    caption_height = round(size * 1.9) if any(caption for _, caption in tiles) else 0
+    width = gap + across * (tile + gap)
+    ink = text_color(background)
+
+    heading = _shortened(_clean(title), round(size * 1.8), width - 2 * gap) if title else ""
+    heading_height = round(size * 3.2) if heading else 0
+    entries = _flow_legend(legend or {}, size, gap, width)
+    legend_height = round((entries[-1][3] + 1) * size * 1.9) if entries else 0
+    heights = [max(picture.height for picture, _ in row) for row in rows]
+    height = gap + heading_height + legend_height + sum(h + caption_height + gap for h in heights)
+    sheet = Image.new("RGB", (width, height), background)
+    draw = ImageDraw.Draw(sheet)
+
+    y = gap // 2
+    if heading:
+        _write(draw, gap, y + heading_height / 2.0, heading, round(size * 1.8), ink)
+        y += heading_height
+    for text, color, x, line in entries:
+        middle = round(y + (line + 0.5) * size * 1.9)
+        sheet.paste(color, (x, middle - size // 2), _sign(size, size, max(2, size // 4), (True, True, True, True)))
+        _write(draw, x + round(size * 1.5), middle, text, size, ink)
+    y += legend_height + gap - gap // 2
+    for row, row_height in zip(rows, heights, strict=True):
+        for column, (picture, caption) in enumerate(row):
+            left = gap + column * (tile + gap)
+            # Pictures of a row stand on one line, just above their captions.
+            sheet.paste(picture, (left + (tile - picture.width) // 2, y + row_height - picture.height))
+            text = _shortened(caption, size, tile)
+            middle_x = left + (tile - _text_width(text, size)) / 2.0
+            _write(draw, middle_x, y + row_height + caption_height / 2.0, text, size, ink)
+        y += row_height + caption_height + gap
+    return sheet
+
+
+def _flow_legend(legend: Mapping[str, Color], size: int, gap: int, width: int) -> list[tuple[str, Color, int, int]]:
+    """Text, colour, x and line number of each entry, broken into lines like words."""
+    entries: list[tuple[str, Color, int, int]] = []
+    x, line = gap, 0
+    for name, color in legend.items():
+        text = _shortened(_clean(name), size, width - 2 * gap - round(size * 1.5))
+        extent = round(size * 1.5) + _text_width(text, size)
+        if x > gap and x + extent > width - gap:
+            x, line = gap, line + 1
+        entries.append((text, color, x, line))
+        x += extent + round(size * 1.6)
+    return entries
+
+
+def _scaled_to(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+# A page ------------------------------------------------------------------------------------------------------------
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1b1b1f; --faint: #66666e; --line: #e2e2e6; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #16161a; --card: #1f1f25; --ink: #ececf1; --faint: #a0a0ab; --line: #33333b; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 100rem; padding: 1.5rem clamp(.75rem, 3vw, 2.5rem) 4rem; background: var(--paper);
+  color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
+h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
+.notes { color: var(--faint); margin: 0 0 .75rem; padding: 0; list-style: none; }
+.legend { display: flex; flex-wrap: wrap; gap: .4rem .6rem; margin: 0 0 1.25rem; padding: 0; list-style: none; }
+.legend li { display: flex; align-items: center; gap: .45rem; padding: .15rem .7rem .15rem .5rem; font-size: .9rem;
+  border: 1px solid var(--line); border-radius: 2rem; background: var(--card); overflow-wrap: anywhere; }
+.legend i { width: .85rem; height: .85rem; border-radius: .25rem; box-shadow: 0 0 0 1px rgb(128 128 128 / .35); }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem; margin: 0;
+  padding: 0; list-style: none; }
+figure { margin: 0; overflow: hidden; border: 1px solid var(--line); border-radius: .6rem; background: var(--card); }
+.frame { aspect-ratio: 4 / 3; background: rgb(128 128 128 / .12); }
+.open, .open img { display: block; width: 100%; height: 100%; }
+.open { cursor: zoom-in; }
+.open img { object-fit: contain; }
+.close { display: none; }
+figcaption { padding: .5rem .75rem; font-size: .85rem; color: var(--faint); overflow-wrap: anywhere; }
+figure:target .open { position: fixed; inset: 0; z-index: 1; padding: 1rem; background: rgb(0 0 0 / .92); }
+figure:target .close { display: block; position: fixed; inset: 0; z-index: 2; cursor: zoom-out; }
+figure:target figcaption { position: fixed; inset: auto 0 0; z-index: 3; text-align: center; color: #fff;
+  background: rgb(0 0 0 / .6); pointer-events: none; }
+@media print { .grid { display: block; } figure { break-inside: avoid; margin-bottom: 1rem; } }
+"""
+
+
+def html_page(
+    items: Iterable[tuple[str, bytes]],
+    title: str,
+    legend: Mapping[str, Color] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """One self-contained HTML page with pictures, for a browser, a mail or a CI artifact.
+
+    The page loads nothing and runs nothing: pictures are data URIs, a click enlarges one by CSS alone, everything that
+    comes from file or class names is escaped, and a content security policy forbids the rest. Light or dark follows the
+    reader's system.
+
+    Args:
+        items: Caption and encoded picture, JPEG or PNG, of each.
+        title: Headline and window title.
+        legend: Text and colour of each entry, if any.
+        notes: Lines of plain text below the headline.
+
+    Returns:
+        The page as text, to be written as UTF-8.
+    """
+    parts = [
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;"""
+        """ style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">""",
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{_escaped(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{_escaped(title)}</h1>",
+    ]
+    if notes:
+        parts.append('<ul class="notes">' + "".join(f"<li>{_escaped(note)}</li>" for note in notes) + "</ul>")
+    if legend:
+        parts.append('<ul class="legend">')
+        for name, color in legend.items():
+            red, green, blue = (int(channel) for channel in color)
+            parts.append(f'<li><i style="background: rgb({red} {green} {blue})"></i>{_escaped(name)}</li>')
+        parts.append("</ul>")
+    parts.append('<ul class="grid">')
+    for number, (caption, data) in enumerate(items, start=1):
+        kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+        source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+        text = _escaped(caption)
+        # The closing link leads to a name that no element has: the picture shrinks and the page stays where it is.
+        parts.append(
+            f'<li><figure id="picture-{number}"><div class="frame">'
+            f'<a class="open" href="#picture-{number}"><img src="{source}" alt="{text}" loading="lazy"></a>'
+            f'<a class="close" href="#close" aria-label="Close"></a></div><figcaption>{text}</figcaption></figure></li>'
+        )
+    parts.append("</ul>\n</body>\n</html>\n")
+    return "\n".join(parts)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(_clean(text), quote=True)

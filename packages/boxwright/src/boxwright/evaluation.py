@@ -1,0 +1,194 @@
+"""Evaluation: a model's detections on annotated pictures, measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boxwright.dataset import Dataset, open_dataset
+from boxwright.errors import DataError
+from boxwright.prediction import load_model
+from boxwright.progress import LogReporter, Reporter
+from boxwright.protocols import Metric, Model
+from boxwright.registry import Registry, convert_options, registry
+from boxwright.run import Run
+from boxwright.schemas import Detections, Sample
+
+
+@dataclass
+class MetricResult:
+    """Numbers by name.
+
+    Attributes:
+        values: Over all classes, such as ``{"AP": 0.52, "AP50": 0.88}``; ``nan`` where there is nothing to measure.
+        per_class: The same by class name, where the metric has them.
+        main: The name in ``values`` that is the one number to compare models by.
+        notes: What a reader of the numbers should know.
+    """
+
+    values: dict[str, float]
+    per_class: dict[str, dict[str, float]] = field(default_factory=dict)
+    main: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Evaluation:
+    """One model on one dataset.
+
+    Attributes:
+        metric: The metric's name.
+        result: Its numbers.
+        data: The dataset's URI.
+        samples: How many pictures.
+        truths: How many boxes were there to find.
+        detections: How many boxes were found.
+        seconds: Wall time of the predictions and the metric.
+        skipped: Items left out under ``on_error="skip"``.
+    """
+
+    metric: str
+    result: MetricResult
+    data: str
+    samples: int
+    truths: int
+    detections: int
+    seconds: float
+    skipped: list[DataError] = field(default_factory=list)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The numbers over all classes."""
+        return self.result.values
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; what could not be measured is ``None``."""
+        return {
+            "data": self.data,
+            "metric": self.metric,
+            "main": self.result.main,
+            "values": _without_nan(self.result.values),
+            "per_class": {name: _without_nan(values) for name, values in self.result.per_class.items()},
+            "samples": self.samples,
+            "truths": self.truths,
+            "detections": self.detections,
+            "seconds": round(self.seconds, 2),
+            "notes": self.result.notes,
+            "skipped": [str(error) for error in self.skipped],
+        }
+
+
+def evaluate(
+    model: str | Path | Run | Model,
+    data: str | Dataset,
+    *,
+    metric: str = "coco",
+    metric_options: Mapping[str, object] | None = None,
+    batch_size: int = 8,
+    on_error: str = "fail",
+    reporter: Reporter | None = None,
+    registry_: Registry | None = None,
+) -> Evaluation:
+    """Measures a model on a dataset.
+
+    A result of a run is also kept in the run's folder, under ``evaluation/``.
+
+    Args:
+        model: A run, its folder, or a loaded model.
+        data: The dataset with the truths.
+        metric: The metric's name.
+        metric_options: The metric's own options.
+        batch_size: Pictures predicted at once.
+        on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
+        reporter: Where progress goes.
+        registry_: The plugins to use, instead of the installed ones.
+
+    Raises:
+        DataError: A picture cannot be read, the dataset is empty, or holds classes that the model does not know.
+        PluginError: The metric or the model's backend is not installed.
+    """
+    plugins, reporter = registry_ or registry(), reporter or LogReporter()
+    options = convert_options(metric_options or {}, plugins.get("metric", metric).spec.options, f"the metric {metric}")
+    measure: Metric = plugins.resolve("metric", metric)(**options)
+    dataset = open_dataset(data, on_error=on_error, registry_=plugins)
+    run = Run(model) if isinstance(model, str | Path) else model
+    loaded = load_model(run, registry_=plugins) if isinstance(run, Run) else run
+    counts = {"samples": 0, "truths": 0, "detections": 0}
+    started = time.perf_counter()
+    with reporter.task("Evaluating", dataset.info.num_samples) as task:
+
+        def pairs() -> Iterator[tuple[Sample, Detections]]:
+            for sample, found in predicted_pairs(loaded, dataset, batch_size=batch_size):
+                counts["samples"] += 1
+                counts["truths"] += len(sample.boxes)
+                counts["detections"] += len(found.boxes)
+                task.advance()
+                yield sample, found
+
+        result = measure(pairs(), loaded.label_map)
+    if not counts["samples"]:
+        raise DataError(dataset.info.location, "there are no pictures in it", "check the location and the format")
+    evaluation = Evaluation(
+        metric=metric,
+        result=result,
+        data=dataset.uri,
+        seconds=time.perf_counter() - started,
+        skipped=dataset.problems.skipped,
+        **counts,
+    )
+    if isinstance(run, Run):
+        run.write_json(f"evaluation/{_file_name(dataset.uri)}-{metric}.json", evaluation.to_dict())
+    return evaluation
+
+
+def predicted_pairs(model: Model, data: Dataset, *, batch_size: int = 8) -> Iterator[tuple[Sample, Detections]]:
+    """Each sample with what the model finds in it, in order, a batch at a time in memory.
+
+    Raises:
+        DataError: A sample has a class that the model does not know.
+    """
+    batch: list[Sample] = []
+    for sample in data:
+        unknown = sorted({label for label in sample.boxes.labels if label not in model.label_map})
+        if unknown:
+            data.problems(
+                DataError(
+                    sample.source or sample.image.name,
+                    f"the model does not know the class {', '.join(map(repr, unknown))}",
+                    f"it knows: {', '.join(model.label_map.names)}; rename or leave out the others",
+                )
+            )
+            continue
+        batch.append(sample)
+        if len(batch) == batch_size:
+            yield from _predict_batch(model, batch, data)
+            batch = []
+    if batch:
+        yield from _predict_batch(model, batch, data)
+
+
+def _predict_batch(model: Model, batch: list[Sample], data: Dataset) -> Iterator[tuple[Sample, Detections]]:
+    try:
+        yield from zip(batch, list(model.predict(batch, batch_size=len(batch))), strict=True)
+    except DataError:
+        # One bad picture must not take its batch with it: try them one by one.
+        for sample in batch:
+            try:
+                found = list(model.predict([sample], batch_size=1))
+            except DataError as error:
+                data.problems(error)
+                continue
+            yield sample, found[0]
+
+
+def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if value != value else value for name, value in values.items()}
+
+
+def _file_name(uri: str) -> str:
+    return (
+        "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in uri).strip("-.")[-100:] or "data"
+    )

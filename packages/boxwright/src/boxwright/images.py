@@ -1,0 +1,293 @@
+"""Pictures: reading bytes, headers and pixels, with EXIF orientation, odd modes and size limits taken care of.
+
+A photo's EXIF orientation says how to turn the stored pixels for viewing (EXIF 2.32, tag 0x0112). labelImg and most
+viewers turn it before boxes are drawn, TensorFlow's decoders do not. boxwright's rule: a sample whose size is that of
+the *turned* picture has its boxes in the turned picture; one whose size is that of the stored pixels (and not of the
+turned ones) has its boxes in the stored frame, and they are turned together with the pixels. Where both sizes are the
+same (a square picture, or one turned by 180 degrees or mirrored), boxes are taken to be in the turned picture.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from boxwright import boxes as box_math
+from boxwright.errors import DataError
+from boxwright.schemas import Boxes, ImageRef, Sample
+from boxwright.uri import is_remote
+
+MAX_PIXELS = int(os.environ.get("BOXWRIGHT_MAX_PIXELS", 178_956_970))
+"""Pictures with more pixels are refused before decoding (Pillow's own limit against decompression bombs); set
+``BOXWRIGHT_MAX_PIXELS`` to allow larger ones."""
+
+if "BOXWRIGHT_MAX_PIXELS" in os.environ:
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+"""File endings taken for pictures."""
+
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "MPO", "PPM")
+_ORIENTATION = 0x0112
+_SWAPPING = frozenset({5, 6, 7, 8})
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a picture's header says, before EXIF orientation is applied."""
+
+    width: int
+    height: int
+    format: str
+    orientation: int = 1
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height after EXIF orientation is applied."""
+        return (self.height, self.width) if self.orientation in _SWAPPING else (self.width, self.height)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, upright, with its boxes in its own pixels.
+
+    ``turned`` says whether EXIF orientation changed the stored pixels.
+    """
+
+    image: Image.Image
+    boxes: Boxes
+    turned: bool
+
+
+def read_bytes(ref: ImageRef) -> bytes:
+    """The encoded bytes of a picture, from memory, a local file or a URL.
+
+    Raises:
+        DataError: It is not there or cannot be read.
+    """
+    if ref.data is not None:
+        return ref.data
+    if not ref.location:
+        raise DataError(ref.name, "the dataset names this picture and does not say where it is", _FOLDER_REMEDY)
+    try:
+        if is_remote(ref.location):
+            import fsspec
+
+            with fsspec.open(ref.location, "rb") as file:
+                return cast(bytes, file.read())
+        with open(ref.location, "rb") as file:
+            return file.read()
+    except OSError as error:
+        reason = "there is no such picture" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
+        raise DataError(ref.location, reason, _FOLDER_REMEDY) from None
+
+
+_FOLDER_REMEDY = "put the picture there, or say where the pictures are: FORMAT:PLACE?images=FOLDER"
+
+
+def read_header(data: bytes, name: str) -> Header:
+    """Size, format and EXIF orientation of an encoded picture, without decoding its pixels.
+
+    Raises:
+        DataError: The bytes are no picture that boxwright reads, or it has more than :data:`MAX_PIXELS`.
+    """
+    with _open(data, name) as image:
+        return _header_of(image)
+
+
+def _header_of(image: Image.Image) -> Header:
+    orientation = image.getexif().get(_ORIENTATION, 1)
+    valid = isinstance(orientation, int) and 1 <= orientation <= 8
+    return Header(image.width, image.height, (image.format or "").lower(), orientation if valid else 1)
+
+
+def _open(source: bytes | str, name: str) -> Image.Image:
+    try:
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
+    except Image.DecompressionBombError:
+        raise _too_large(name, "it") from None
+    except OSError as error:
+        if isinstance(source, str) and error.errno is not None:
+            raise DataError(name, error.strerror or str(error), "check the path") from None
+        what = "it is no picture that can be read" if source else "the file is empty"
+        raise DataError(name, what, "replace the file, or leave it out with --on-error skip") from None
+    except Exception as error:  # decoders raise ValueError, SyntaxError, struct.error and more on hostile bytes
+        raise DataError(
+            name,
+            f"it is no picture that can be read ({error})",
+            "replace the file, or leave it out with --on-error skip",
+        ) from None
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(name, f"{image.width}x{image.height}")
+    return image
+
+
+def _too_large(name: str, what: str) -> DataError:
+    return DataError(
+        name,
+        f"{what} is more than {MAX_PIXELS:,} pixels",
+        "make it smaller, or set BOXWRIGHT_MAX_PIXELS if you trust it",
+    )
+
+
+def decode(data: bytes, name: str, *, at_least: tuple[int, int] | None = None) -> Image.Image:
+    """Decodes a picture to upright RGB.
+
+    Args:
+        data: The encoded picture.
+        name: For messages.
+        at_least: ``(width, height)``, upright, below which the decoder must not go when it can decode at a reduced
+            size (JPEG at 1/2, 1/4, 1/8); ``None`` for the full size.
+
+    Returns:
+        Mode RGB. CMYK is converted by Pillow, 16-bit grey is scaled to 8 bits, transparency is laid on white, only the
+        first frame of an animation is used.
+
+    Raises:
+        DataError: Truncated or corrupt bytes.
+    """
+    image = _open(data, name)
+    with image:
+        orientation = _header_of(image).orientation
+        if at_least and image.format in ("JPEG", "MPO"):
+            image.draft("RGB", at_least[::-1] if orientation in _SWAPPING else at_least)
+        try:
+            image.load()
+        except Exception as error:
+            raise DataError(
+                name, f"the picture is damaged ({error})", "replace the file, or leave it out with --on-error skip"
+            ) from None
+        return ImageOps.exif_transpose(to_rgb(image)) if orientation != 1 else to_rgb(image)
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Any Pillow picture as 8-bit RGB, EXIF kept; see :func:`decode`."""
+    if image.mode == "RGB":
+        return image
+    exif = image.info.get("exif")
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        # "I" is how Pillow opens 16-bit grey PNG and TIFF; the scale of 0..65535 is what such files use.
+        values = np.asarray(image, dtype=np.float32)
+        top = 255.0 if values.size and values.max() <= 255 else 65535.0
+        converted = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)).convert("RGB")
+    elif image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        converted = Image.new("RGB", image.size, (255, 255, 255))
+        converted.paste(layer, mask=layer.getchannel("A"))
+    else:
+        converted = image.convert("RGB")
+    if exif:
+        converted.info["exif"] = exif
+    return converted
+
+
+def open_picture(sample: Sample, *, at_least: tuple[int, int] | None = None) -> Picture:
+    """Decodes a sample's picture, upright, and brings its boxes into the decoded picture's pixels.
+
+    Args:
+        sample: The picture and its boxes.
+        at_least: As in :func:`decode`; with it the picture may come smaller than the sample says, boxes scaled along.
+
+    Raises:
+        DataError: The picture is missing or damaged, or its size is not what the annotation says.
+    """
+    ref = sample.image
+    place = ref.location or sample.source or ref.name
+    data = read_bytes(ref)
+    header = read_header(data, place)
+    stored, upright = (header.width, header.height), header.upright_size
+    annotated = (ref.width, ref.height)
+    edges = sample.boxes.xyxy
+    if annotated == upright:
+        pass
+    elif annotated == stored:
+        edges = turn_boxes(edges, header.orientation, stored)
+    else:
+        raise size_mismatch(sample, header)
+    image = decode(data, place, at_least=at_least)
+    if image.size != upright:
+        edges = box_math.scale(edges, image.width / upright[0], image.height / upright[1])
+    boxes = sample.boxes if edges is sample.boxes.xyxy else sample.boxes.with_xyxy(edges)
+    return Picture(image, boxes, header.orientation != 1)
+
+
+def size_mismatch(sample: Sample, header: Header) -> DataError:
+    """The error for a picture whose size is not what its annotation says."""
+    return DataError(
+        sample.source or sample.image.name,
+        f"the annotation says {sample.image.width}x{sample.image.height} and the picture {sample.image.name}"
+        f" is {header.width}x{header.height}",
+        "annotate the picture again, or correct the size if the boxes fit the picture as it is",
+    )
+
+
+def turn_boxes(xyxy: NDArray[Any], orientation: int, stored: tuple[int, int]) -> NDArray[np.float64]:
+    """Boxes of the stored pixels, in the picture as EXIF orientation turns it.
+
+    Args:
+        xyxy: Shape (N, 4), pixels of the stored picture.
+        orientation: EXIF orientation, 1..8.
+        stored: ``(width, height)`` of the stored picture.
+
+    Returns:
+        Shape (N, 4), pixels of the upright picture.
+    """
+    width, height = stored
+    x1, y1, x2, y2 = np.asarray(xyxy, dtype=np.float64).reshape(-1, 4).T
+    turned = {
+        1: (x1, y1, x2, y2),
+        2: (width - x2, y1, width - x1, y2),
+        3: (width - x2, height - y2, width - x1, height - y1),
+        4: (x1, height - y2, x2, height - y1),
+        5: (y1, x1, y2, x2),
+        6: (height - y2, x1, height - y1, x2),
+        7: (height - y2, width - x2, height - y1, width - x1),
+        8: (y1, width - x2, y2, width - x1),
+    }[orientation]
+    return np.stack(turned, axis=-1)
+
+
+def load_pixels(sample: Sample, size: tuple[int, int] | None = None) -> tuple[NDArray[np.uint8], Boxes]:
+    """A sample as an array: shape (height, width, 3), uint8, RGB, upright, and its boxes in those pixels.
+
+    Args:
+        sample: The picture and its boxes.
+        size: ``(width, height)`` to resize to (aspect ratio is not kept); ``None`` for the picture's own size.
+
+    Raises:
+        DataError: As :func:`open_picture`.
+    """
+    picture = open_picture(sample, at_least=size)
+    image, boxes = picture.image, picture.boxes
+    if size is not None and image.size != size:
+        factors = (size[0] / image.width, size[1] / image.height)
+        image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+        boxes = boxes.with_xyxy(box_math.scale(boxes.xyxy, *factors))
+    return np.asarray(image), boxes
+
+
+def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
+    """An RGB picture as JPEG bytes, without EXIF."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def picture_ref(path: str, name: str = "") -> ImageRef:
+    """One local picture by reference, with its upright size.
+
+    Raises:
+        DataError: It is not there or is no picture.
+    """
+    with _open(path, path) as image:
+        header = _header_of(image)
+    width, height = header.upright_size
+    return ImageRef(
+        name=name or os.path.basename(path), width=width, height=height, location=path, format=header.format
+    )

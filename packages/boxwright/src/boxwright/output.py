@@ -1,0 +1,346 @@
+"""Outputs that appear whole or not at all.
+
+Everything is written under a temporary name beside the target (``.NAME.boxwright-partial-PID-N``) and renamed at the
+end, so that a kill, a full disk or an error leaves the target as it was. What a killed process left behind is removed
+by the next output to the same target.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import IO, Any
+
+from boxwright.errors import OutputError
+from boxwright.uri import is_remote
+
+_MARK = ".boxwright-partial-"
+_numbers = itertools.count()
+
+
+class AtomicOutput:
+    """A file, a set of files side by side, or a folder, in the making.
+
+    Use it as a context manager: leaving it normally puts everything in place, leaving it by an exception removes it.
+
+    Args:
+        location: The target, a path or a URL that fsspec opens.
+        target: ``"file"`` or ``"folder"``.
+        overwrite: Whether an existing target may be replaced.
+
+    Raises:
+        OutputError: The target exists and ``overwrite`` is false, or its parent cannot be made.
+    """
+
+    def __init__(self, location: str, target: str = "file", *, overwrite: bool = False) -> None:
+        self.location = location
+        self.target = target
+        self.overwrite = overwrite
+        self._open_files: list[IO[bytes]] = []
+        self._storage: _LocalStorage | _RemoteStorage
+        self._storage = _RemoteStorage(location) if is_remote(location) else _LocalStorage(location)
+        self._token = f"{_MARK}{os.getpid()}-{next(_numbers)}"
+        self._parent, self._name = self._storage.split(location)
+        if not self._name:
+            raise OutputError(f"{location} names no file", "give the output a name")
+        self._written: dict[str, str] = {}  # final path -> temporary path
+        self._folder = self._storage.join(self._parent, f".{self._name}{self._token}") if target == "folder" else None
+        with _plain_os_errors(location):
+            self._check_target(location if is_remote(location) else str(Path(location)))
+            self._storage.make_folder(self._parent)
+            self._storage.remove_stale(self._parent, self._name)
+            if self._folder:
+                self._storage.make_folder(self._folder)
+
+    def _check_target(self, path: str) -> None:
+        if not self._storage.exists(path):
+            return
+        is_folder = self._storage.is_folder(path)
+        if self.target == "folder" and is_folder and not self._storage.list(path):
+            return
+        if is_folder and self.target == "file":
+            raise OutputError(f"{path} is a folder", "give the name of a file")
+        if not is_folder and self.target == "folder":
+            raise OutputError(f"{path} is a file", "give the name of a folder")
+        if not self.overwrite:
+            raise OutputError(f"{path} exists already", "choose another name, or say --overwrite (overwrite=True)")
+
+    def open(self, name: str = "") -> IO[bytes]:
+        """Opens a new binary file of this output; see :class:`boxwright.protocols.Output`.
+
+        Raises:
+            OutputError: The name is unsafe, stands twice, exists already, or cannot be written.
+        """
+        temporary, final = self._paths(name)
+        with _plain_os_errors(final):
+            if self._folder:
+                self._storage.make_folder(self._storage.split(temporary)[0])
+            file = self._storage.open(temporary)
+        self._open_files = [other for other in self._open_files if not other.closed]
+        self._open_files.append(file)
+        return file
+
+    def copy(self, source: str | os.PathLike[str], name: str) -> None:
+        """Copies a local file into this output, byte for byte.
+
+        Raises:
+            OutputError: As :meth:`open`.
+        """
+        with self.open(name) as target, open(source, "rb") as file:
+            shutil.copyfileobj(file, target, 1 << 20)
+
+    def _paths(self, name: str) -> tuple[str, str]:
+        safe_name(name or self._name, self.location)
+        if self._folder:
+            final = self._storage.join(self._folder, name)
+            temporary = final
+        else:
+            final = self._storage.join(self._parent, name or self._name)
+            if name and not self.overwrite and self._storage.exists(final):
+                raise OutputError(f"{final} exists already", "choose another name, or say --overwrite (overwrite=True)")
+            folder, base = self._storage.split(final)
+            temporary = self._storage.join(folder, f".{base}{self._token}")
+        if final in self._written:
+            raise OutputError(
+                f"{name or self.location} would be written twice",
+                "two pictures share a name: rename one, or keep them in different folders",
+            )
+        self._written[final] = temporary
+        return temporary, final
+
+    def commit(self) -> None:
+        """Puts everything in place under its final name.
+
+        Raises:
+            OutputError: Nothing could be renamed; the target is as it was.
+        """
+        with _plain_os_errors(self.location):
+            for file in self._open_files:
+                if not file.closed:
+                    file.close()
+            if self._folder:
+                self._storage.replace_folder(self._folder, self.location, set(_suffixes(self._written)))
+                return
+            for final, temporary in self._written.items():
+                self._storage.replace_file(temporary, final)
+
+    def abort(self) -> None:
+        """Removes everything that was written."""
+        for file in self._open_files:
+            with contextlib.suppress(Exception):
+                file.close()
+        with contextlib.suppress(Exception):
+            if self._folder:
+                self._storage.remove_folder(self._folder)
+            for temporary in self._written.values():
+                with contextlib.suppress(FileNotFoundError):
+                    self._storage.remove_file(temporary)
+
+    def __enter__(self) -> AtomicOutput:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            try:
+                self.commit()
+            except BaseException:
+                self.abort()
+                raise
+            return
+        self.abort()
+        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+            raise _as_output_error(self.location, error) from error
+
+
+def safe_name(name: str, where: str) -> str:
+    """Checks that a name stays inside its folder on every system, and returns it.
+
+    Raises:
+        OutputError: It is absolute, has a ``..`` part, a drive letter, a NUL or a backslash, or is empty.
+    """
+    unsafe = name.startswith("/") or ".." in PurePosixPath(name).parts or re.search(r"\0|\\|^[A-Za-z]:", name)
+    if not name or unsafe:
+        raise OutputError(
+            f"{where}: the file name {name!r} leads outside the folder or is not portable",
+            "rename the picture in its annotation to a plain file name",
+        )
+    return name
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a small file whole or not at all, replacing what was there.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with AtomicOutput(str(path), overwrite=True) as output, output.open() as file:
+        file.write(content)
+
+
+def _suffixes(names: dict[str, str]) -> Iterator[str]:
+    return (PurePosixPath(name).suffix.lower() for name in names)
+
+
+def _as_output_error(place: str, error: OSError) -> OutputError:
+    reason = error.strerror or str(error)
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    remedy = "free some space there, or choose another disk" if full else "check the path and its permissions"
+    return OutputError(f"{place} cannot be written: {reason}", f"{remedy}; nothing was changed there")
+
+
+@contextlib.contextmanager
+def _plain_os_errors(place: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _as_output_error(place, error) from error
+
+
+class _LocalStorage:
+    """Files of this machine."""
+
+    def __init__(self, location: str) -> None:
+        pass
+
+    def split(self, path: str) -> tuple[str, str]:
+        whole = Path(path)
+        return str(whole.parent), whole.name
+
+    def join(self, folder: str, name: str) -> str:
+        return str(Path(folder) / name)
+
+    def exists(self, path: str) -> bool:
+        return os.path.lexists(path)
+
+    def is_folder(self, path: str) -> bool:
+        return os.path.isdir(path)
+
+    def list(self, path: str) -> list[str]:
+        return os.listdir(path)
+
+    def make_folder(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
+
+    def open(self, path: str) -> IO[bytes]:
+        return open(path, "xb", buffering=1 << 18)
+
+    def remove_file(self, path: str) -> None:
+        os.remove(path)
+
+    def remove_folder(self, path: str) -> None:
+        shutil.rmtree(path, ignore_errors=True)
+
+    def replace_file(self, temporary: str, final: str) -> None:
+        os.replace(temporary, final)
+
+    def replace_folder(self, temporary: str, final: str, suffixes: set[str]) -> None:
+        if os.path.isdir(final):
+            self._check_foreign(final, suffixes)
+            old = f"{temporary}-old"
+            os.rename(final, old)
+            try:
+                os.rename(temporary, final)
+            except OSError:
+                os.rename(old, final)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.rename(temporary, final)
+
+    def _check_foreign(self, folder: str, suffixes: set[str]) -> None:
+        # --overwrite means "replace the dataset that is there", never "delete my folder of other things".
+        for base, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if _MARK not in name]
+            for name in names:
+                if Path(name).suffix.lower() not in suffixes:
+                    raise OutputError(
+                        f"{folder} holds files that are no part of such a dataset: {Path(base, name)}",
+                        "choose another folder; nothing was changed there",
+                    )
+
+    def remove_stale(self, parent: str, name: str) -> None:
+        pattern = re.compile(re.escape(f".{name}") + r".*" + re.escape(_MARK) + r"(\d+)-\d+$")
+        with contextlib.suppress(FileNotFoundError):
+            for entry in os.scandir(parent):
+                match = pattern.match(entry.name)
+                if match and not alive(int(match[1])):
+                    if entry.is_dir(follow_symlinks=False):
+                        shutil.rmtree(entry.path, ignore_errors=True)
+                    else:
+                        os.remove(entry.path)
+
+
+class _RemoteStorage:
+    """Anything that fsspec opens, which has no rename for folders: files are moved one by one."""
+
+    def __init__(self, location: str) -> None:
+        import fsspec
+
+        self.fs: Any
+        self.fs, _ = fsspec.core.url_to_fs(location)
+        self._protocol = location.split("://", 1)[0]
+
+    def split(self, path: str) -> tuple[str, str]:
+        parent, _, name = path.rstrip("/").rpartition("/")
+        return parent, name
+
+    def join(self, folder: str, name: str) -> str:
+        return f"{folder}/{name}"
+
+    def exists(self, path: str) -> bool:
+        return bool(self.fs.exists(path))
+
+    def is_folder(self, path: str) -> bool:
+        return bool(self.fs.isdir(path))
+
+    def list(self, path: str) -> list[str]:
+        return list(self.fs.ls(path, detail=False))
+
+    def make_folder(self, path: str) -> None:
+        with contextlib.suppress(FileExistsError):
+            self.fs.makedirs(path, exist_ok=True)
+
+    def open(self, path: str) -> IO[bytes]:
+        return self.fs.open(path, "wb")  # type: ignore[no-any-return]
+
+    def remove_file(self, path: str) -> None:
+        self.fs.rm(path)
+
+    def remove_folder(self, path: str) -> None:
+        self.fs.rm(path, recursive=True)
+
+    def replace_file(self, temporary: str, final: str) -> None:
+        self.fs.mv(temporary, final)
+
+    def replace_folder(self, temporary: str, final: str, suffixes: set[str]) -> None:
+        for path in self.fs.find(temporary):
+            inside = path[path.index(_MARK) :].partition("/")[2]
+            self.fs.mv(path, f"{self.fs._strip_protocol(final)}/{inside}")
+        with contextlib.suppress(FileNotFoundError):
+            self.fs.rm(temporary, recursive=True)
+
+    def remove_stale(self, parent: str, name: str) -> None:
+        """Left alone: another machine may be writing there."""
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine runs; true where that cannot be told."""
+    if os.name == "nt":  # there, signal 0 is Ctrl-C and not a question
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

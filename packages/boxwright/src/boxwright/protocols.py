@@ -1,0 +1,328 @@
+"""What each kind of plugin object must do, with a complete example of each.
+
+These are :class:`typing.Protocol` classes: a plugin need not inherit from them. ``boxwright-testing`` holds the tests
+that a plugin of each kind has to pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from boxwright.schemas import DatasetInfo, Detections, LabelMap, Sample
+
+if TYPE_CHECKING:
+    from boxwright.errors import DataError
+    from boxwright.training import TrainJob
+
+OnProblem = Callable[["DataError"], None]
+"""What a reader calls for an item that it cannot give: raises the error, or records it so that reading goes on."""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Reads a dataset, one sample after another.
+
+    A complete reader, of a format with one line a box::
+
+        from boxwright import Boxes, DataError, DatasetInfo, ImageRef, Sample
+
+
+        class LinesReader:
+            def __init__(self, location, size=100):
+                self.location, self.size = location, size
+                self.info = DatasetInfo(format="lines", location=location)
+
+            def read(self, on_problem):
+                with open(self.location, encoding="utf-8") as lines:
+                    for number, line in enumerate(lines, start=1):
+                        try:
+                            name, label, *edges = line.split()
+                            boxes = Boxes([label], [tuple(map(float, edges))])
+                        except ValueError as error:
+                            on_problem(DataError(self.location, str(error), "fix the line", f"line {number}"))
+                            continue
+                        image = ImageRef(name=name, width=self.size, height=self.size)
+                        yield Sample(image=image, boxes=boxes, source=f"{self.location}, line {number}")
+
+    The factory named by ``FormatSpec.load`` is called as ``factory(location, **options)`` with only the options that
+    the user gave. It raises :class:`~boxwright.errors.DataError` where the location is not there at all.
+    """
+
+    info: DatasetInfo
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields every sample, in an order that does not depend on the file system.
+
+        Called any number of times, each from the start. It streams: memory does not grow with the dataset. For an item
+        that cannot be given, it calls ``on_problem`` with an error that names file, place and remedy, and goes on if
+        that returns; it never leaves one out in silence.
+        """
+        ...
+
+
+class Output(Protocol):
+    """Where a writer puts its files; nothing appears under its final name before all of it is whole.
+
+    Made by boxwright and handed to writers; see :class:`boxwright.output.AtomicOutput`.
+    """
+
+    location: str
+
+    def open(self, name: str = "") -> Any:
+        """Opens a new binary file for writing.
+
+        Args:
+            name: For a ``"folder"`` format: the path inside the folder, with ``/``. For a ``"file"`` format: empty for
+                the target itself, or the name of another file beside it (a shard, a label map).
+
+        Raises:
+            OutputError: The name leads outside the target, or stands there already.
+        """
+        ...
+
+
+@runtime_checkable
+class Writer(Protocol):
+    r"""Writes a dataset, one sample after another.
+
+    A complete writer, of a format with one line a box::
+
+        class LinesWriter:
+            def __init__(self, output, label_map):
+                self.file = output.open()
+
+            def write(self, sample):
+                for label, edges in zip(sample.boxes.labels, sample.boxes.edges):
+                    self.file.write(f"{sample.image.name} {label} {' '.join(map(str, edges))}\n".encode())
+
+            def close(self):
+                self.file.close()
+
+    The factory named by ``FormatSpec.write`` is called as ``factory(output, label_map, **options)``. ``label_map``
+    holds every class that will come if ``FormatSpec.numbered`` says that the format needs it, else it is ``None``; the
+    file named by ``FormatSpec.label_map_file`` is written by boxwright itself. boxwright renames the files into place
+    after :meth:`close`, or removes them if anything failed; a writer never touches the target itself.
+    """
+
+    def write(self, sample: Sample) -> None:
+        """Adds one sample.
+
+        Raises:
+            DataError: The sample cannot be written in this format; names the sample's source and a remedy. Nothing of
+                the sample has been written then, so that the others can go on.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finishes all files. Not called after a failure."""
+        ...
+
+
+@runtime_checkable
+class Transform(Protocol):
+    """Changes a stream of samples: one step of ``boxwright convert --with``.
+
+    A complete transform, which keeps only pictures that have boxes::
+
+        class OnlyAnnotated:
+            per_sample = True
+
+            def __call__(self, samples):
+                return (sample for sample in samples if sample.boxes)
+
+    The factory named by ``TransformSpec.load`` is called with the step's options. ``samples`` can be iterated more than
+    once; a transform that needs to see all of it first (to split it, say) iterates twice and keeps no pictures.
+
+    Attributes:
+        per_sample: Whether each sample is handled on its own, so that several threads may share the work.
+    """
+
+    per_sample: bool
+
+    def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Yields the changed samples. A picture's boxes stay in that picture's pixels."""
+        ...
+
+
+@runtime_checkable
+class Augmenter(Protocol):
+    """Changes a training picture and its boxes at random, inside ``tf.data``.
+
+    A complete augmenter, which mirrors half of the pictures::
+
+        import tensorflow as tf
+
+
+        class Mirror:
+            def __call__(self, example, seed):
+                image, boxes = example["images"], example["boxes"]
+                width = tf.cast(tf.shape(image)[1], boxes.dtype)
+                xmin, ymin, xmax, ymax = tf.unstack(boxes, axis=-1)
+                mirrored = tf.stack([width - xmax, ymin, width - xmin, ymax], axis=-1)
+                flip = tf.random.stateless_uniform([], seed) < 0.5
+                return example | {
+                    "images": tf.where(flip, image[:, ::-1], image),
+                    "boxes": tf.where(flip, mirrored, boxes),
+                }
+
+    The factory named by ``AugmenterSpec.load`` is called with the step's options.
+    """
+
+    def __call__(self, example: dict[str, Any], seed: Any) -> dict[str, Any]:
+        """Changes one example.
+
+        Args:
+            example: ``images`` (height, width, 3) float32 0..255; ``boxes`` (N, 4) float32 ``xyxy`` in pixels;
+                ``classes`` (N,) 0-based.
+            seed: A tensor of shape (2,), int32, different for every example and epoch; all chance comes from it, so
+                that the same run gives the same pictures.
+        """
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A trained detector that is loaded and ready: what a backend or an exported artifact gives."""
+
+    label_map: LabelMap
+
+    def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        """Yields one :class:`Detections` a sample, in order, with boxes in the picture's own pixels.
+
+        Args:
+            samples: Pictures; their boxes are not looked at.
+            batch_size: How many pictures go through the model at once.
+            score: Detections below it are left out.
+        """
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A kind of model and the way to train it.
+
+    A complete backend, which finds the average box everywhere::
+
+        import json
+
+        from boxwright import Boxes, Detections
+
+
+        class AverageModel:
+            def __init__(self, label_map, edges):
+                self.label_map, self.edges = label_map, edges
+
+            def predict(self, samples, *, batch_size=8, score=0.0):
+                for sample in samples:
+                    width, height = sample.image.width, sample.image.height
+                    edges = tuple(e * s for e, s in zip(self.edges, (width, height, width, height)))
+                    boxes = Boxes([self.label_map.names[0]], [edges], [{"score": 0.5}])
+                    yield Detections(image=sample.image, boxes=boxes)
+
+
+        class AverageBackend:
+            def fit(self, job):
+                rows = [
+                    [x1 / s.image.width, y1 / s.image.height, x2 / s.image.width, y2 / s.image.height]
+                    for s in job.data
+                    for x1, y1, x2, y2 in s.boxes.edges
+                ]
+                average = [sum(column) / len(rows) for column in zip(*rows)]
+                with job.run.open_write("model/average.json") as file:
+                    file.write(json.dumps(average).encode())
+                job.epoch_ended(1, {"loss": 0.0})
+
+            def load(self, run):
+                return AverageModel(run.label_map, json.loads(run.file("model/average.json").read_bytes()))
+    """
+
+    def fit(self, job: TrainJob) -> None:
+        """Trains and leaves the model in ``job.run``.
+
+        It reports each epoch by ``job.epoch_ended(...)`` and each checkpoint by ``job.checkpoint_written(...)``, and
+        when ``job.resume`` is true goes on from the newest checkpoint.
+        """
+        ...
+
+    def load(self, run: Any) -> Model:
+        """The trained model of a :class:`boxwright.run.Run` that this backend made."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Measures detections against truths.
+
+    A complete metric, the share of pictures in which something was found::
+
+        from boxwright import MetricResult
+
+
+        class AnythingFound:
+            def __call__(self, pairs, label_map):
+                found = [bool(detections.boxes) for _, detections in pairs]
+                return MetricResult(values={"found": sum(found) / max(len(found), 1)}, main="found")
+    """
+
+    def __call__(self, pairs: Iterable[tuple[Sample, Detections]], label_map: LabelMap) -> Any:
+        """Computes a :class:`boxwright.evaluation.MetricResult` from truths and detections, picture by picture."""
+        ...
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """Decides where and how a backend's training runs.
+
+    A complete trainer, which trains in this process::
+
+        class HereAndNow:
+            def train(self, backend, job):
+                backend.fit(job)
+    """
+
+    def train(self, backend: Backend, job: TrainJob) -> None:
+        """Runs ``backend.fit(job)``, here or elsewhere, and returns when the run folder holds the model."""
+        ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Turns a run into a deployable artifact.
+
+    A complete exporter, which packs the run's model folder::
+
+        import shutil
+
+
+        class ZipExporter:
+            def export(self, run, out, precision=""):
+                return shutil.make_archive(str(out / "model"), "zip", run.file("model"))
+
+            def load(self, artifact):
+                raise NotImplementedError("unpack it where the run's backend is installed")
+    """
+
+    def export(self, run: Any, out: Path, precision: str = "") -> Path:
+        """Writes the artifact into the empty folder ``out`` and returns its path."""
+        ...
+
+    def load(self, artifact: Path) -> Model:
+        """The artifact as a model, so that it can be checked against the run."""
+        ...
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """Hands a dataset to a framework: ``LoaderSpec(name="lists", ...)`` gives ``dataset.to_lists()``.
+
+    A complete loader::
+
+        def to_lists(dataset, *, bounding_box_format="xyxy"):
+            return [(sample.image.name, list(sample.boxes.labels)) for sample in dataset]
+    """
+
+    def __call__(self, dataset: Any, **options: Any) -> Any:
+        """Returns the framework's own object for a :class:`boxwright.dataset.Dataset`."""
+        ...

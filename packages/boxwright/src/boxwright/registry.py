@@ -1,0 +1,245 @@
+"""The registry: specs by kind and name, resolved to objects only when used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Generic, TypeVar, cast
+
+from boxwright.errors import MissingLibraryError, PluginError, PluginNotFoundError, UsageError
+from boxwright.plugins import LoadedPlugins, PluginRecord, load_plugins, strict
+from boxwright.specs import (
+    AugmenterSpec,
+    BackendSpec,
+    ExporterSpec,
+    FormatSpec,
+    LoaderSpec,
+    MetricSpec,
+    Option,
+    Spec,
+    TrainerSpec,
+    TransformSpec,
+)
+
+S = TypeVar("S", bound=Spec)
+
+KINDS: dict[str, type[Spec]] = {
+    "format": FormatSpec,
+    "transform": TransformSpec,
+    "augmenter": AugmenterSpec,
+    "backend": BackendSpec,
+    "metric": MetricSpec,
+    "trainer": TrainerSpec,
+    "exporter": ExporterSpec,
+    "loader": LoaderSpec,
+}
+
+
+@dataclass(frozen=True)
+class Registered(Generic[S]):
+    """A spec and where it came from."""
+
+    spec: S
+    distribution: str
+    version: str
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The libraries that it requires and that are not installed; found without importing them."""
+        return tuple(name for name in self.spec.requires if not _importable(name))
+
+
+class Registry:
+    """All specs of all loaded plugins.
+
+    A plugin whose hook raises, or returns something that is no spec of the hook's kind, is recorded as failed and
+    contributes nothing. Two specs of one kind and name make that name unusable until one plugin is removed or left
+    out by ``BOXWRIGHT_PLUGINS``; the other names go on working.
+    """
+
+    def __init__(self, plugins: LoadedPlugins) -> None:
+        self.plugins = plugins
+        self._found: dict[str, dict[str, list[Registered[Any]]]] = {kind: {} for kind in KINDS}
+        records = {_manager_name(record): record for record in plugins.records}
+        for kind, spec_type in KINDS.items():
+            hook = getattr(plugins.manager.hook, f"boxwright_{kind}s")
+            for implementation in hook.get_hookimpls():
+                record = records[implementation.plugin_name]
+                self._collect(kind, spec_type, implementation.function, record)
+        self._drop_failed()
+
+    def _collect(self, kind: str, spec_type: type[Spec], function: Any, record: PluginRecord) -> None:
+        try:
+            specs = list(function())
+            for spec in specs:
+                if not isinstance(spec, spec_type):
+                    raise TypeError(f"boxwright_{kind}s returned {spec!r}, which is no {spec_type.__name__}")
+        except Exception as error:
+            if strict():
+                raise PluginError(f"plugin {record.name} ({record.distribution}): {error!r}") from error
+            record.status = "failed"
+            record.cause = f"{type(error).__name__}: {error}".splitlines()[0]
+            return
+        for spec in specs:
+            record.specs.append((kind, spec))
+            entry = Registered(spec, record.distribution, record.version)
+            self._found[kind].setdefault(spec.name, []).append(entry)
+
+    def _drop_failed(self) -> None:
+        for record in self.plugins.records:
+            if record.status == "failed":
+                for kind, spec in record.specs:
+                    entries = self._found[kind][spec.name]
+                    entries[:] = [entry for entry in entries if entry.spec is not spec]
+                    if not entries:
+                        del self._found[kind][spec.name]
+                record.specs.clear()
+
+    def all(self, kind: str) -> Iterator[Registered[Any]]:
+        """Every spec of a kind, by name; a clashing name comes once for each plugin that claims it."""
+        for name in sorted(self._found[kind]):
+            yield from self._found[kind][name]
+
+    def names(self, kind: str) -> list[str]:
+        """The usable and unusable names of a kind, sorted."""
+        return sorted(self._found[kind])
+
+    def get(self, kind: str, name: str) -> Registered[Any]:
+        """The one spec of a kind and name.
+
+        Raises:
+            PluginNotFoundError: None has it; the message offers what is there and names close by.
+            PluginError: Two distributions claim it; both are named.
+        """
+        entries = self._found[kind].get(name, [])
+        if len(entries) == 1:
+            return entries[0]
+        if entries:
+            claims = " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
+            raise PluginError(
+                f"{kind} {name!r} is claimed by {claims}",
+                "uninstall one of them, or name the plugins to use in BOXWRIGHT_PLUGINS",
+            )
+        names = self.names(kind)
+        near = difflib.get_close_matches(name, names, n=1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        failed = [record for record in self.plugins.records if record.status not in ("ok", "disabled")]
+        if failed:
+            guess += f"{len(failed)} plugin(s) could not be used: see `boxwright plugins list`. "
+        there = f"there is: {', '.join(names)}" if names else f"no {kind} is installed"
+        raise PluginNotFoundError(f"no {kind} named {name!r}", guess + there)
+
+    def resolve(self, kind: str, name: str, attribute: str = "load") -> Any:
+        """Imports and returns the object that a spec names.
+
+        Args:
+            kind: One of :data:`KINDS`.
+            name: The spec's name.
+            attribute: The spec's field that holds ``"module:attribute"``: ``"load"``, or a format's ``"write"``.
+
+        Raises:
+            MissingLibraryError: A library that it requires is not installed; the remedy is the install command.
+            PluginError: The import failed, or there is nothing of that name in the module.
+        """
+        entry = self.get(kind, name)
+        require(kind, entry)
+        target = cast(str, getattr(entry.spec, attribute))
+        module_name, _, object_name = target.partition(":")
+        try:
+            return getattr(importlib.import_module(module_name), object_name)
+        except Exception as error:
+            raise PluginError(
+                f"{kind} {name!r} of {entry.distribution} {entry.version} could not be imported"
+                f" from {target}: {type(error).__name__}: {error}",
+                "reinstall the plugin, or report this to its author",
+            ) from error
+
+
+def require(kind: str, entry: Registered[Any]) -> None:
+    """Checks that a spec's libraries are installed.
+
+    Raises:
+        MissingLibraryError: One is not; the remedy is the install command.
+    """
+    if missing := entry.missing:
+        install = entry.spec.install or f"python -m pip install {' '.join(missing)}"
+        raise MissingLibraryError(
+            f"{kind} {entry.spec.name!r} needs {', '.join(missing)}, which is not installed", f"run: {install}"
+        )
+
+
+@cache
+def registry() -> Registry:
+    """The registry of this process; plugins are loaded at the first call."""
+    return Registry(load_plugins())
+
+
+def convert_options(
+    given: Mapping[str, object], options: tuple[Option, ...], where: str, *, extra: Mapping[str, object] | None = None
+) -> dict[str, Any]:
+    """Checks options as the user wrote them against what a plugin declares, and converts their types.
+
+    Args:
+        given: Names and values; strings are converted, other types are checked.
+        options: The declared options.
+        where: What they belong to, for messages: ``"labelimg:photos"``.
+        extra: Values that are not the user's and need no declaration.
+
+    Returns:
+        Only the options that were given, so that a plugin's own defaults hold for the others.
+
+    Raises:
+        UsageError: An unknown option (with the known ones), a value of the wrong type, or a required one missing.
+    """
+    known = {option.name: option for option in options}
+    converted: dict[str, Any] = dict(extra or {})
+    for name, value in given.items():
+        option = known.get(name.replace("-", "_"))
+        if option is None:
+            near = difflib.get_close_matches(name, known, n=1)
+            guess = f"did you mean {near[0]!r}? " if near else ""
+            offer = f"it takes: {', '.join(known)}" if known else "it takes no options"
+            raise UsageError(f"{where} has no option {name!r}", guess + offer)
+        converted[option.name] = _convert(value, option, where)
+    for option in options:
+        if option.required and option.name not in converted:
+            raise UsageError(f"{where} needs the option {option.name!r}", option.help)
+    return converted
+
+
+def _convert(value: object, option: Option, where: str) -> object:
+    text = str(value).strip()
+    wanted = option.type
+    if isinstance(wanted, tuple):
+        if text not in wanted:
+            raise UsageError(f"{where}: {option.name}={text!r}", f"give one of: {', '.join(wanted)}")
+        return text
+    if wanted is bool:
+        lowered = text.lower()
+        if lowered in ("1", "true", "yes", "on"):
+            return True
+        if lowered in ("0", "false", "no", "off"):
+            return False
+        raise UsageError(f"{where}: {option.name}={text!r} is neither true nor false", "write true or false")
+    if wanted is str:
+        return str(value)
+    try:
+        return wanted(text)
+    except ValueError:
+        kind = "a whole number" if wanted is int else "a number"
+        raise UsageError(f"{where}: {option.name}={text!r} is not {kind}", option.help) from None
+
+
+def _manager_name(record: PluginRecord) -> str:
+    return "boxwright" if record.module == "boxwright.builtin" else f"{record.name} ({record.distribution})"
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False

@@ -1,0 +1,476 @@
+"""The words of boxwright as validated, immutable objects: boxes, samples, label maps, detections.
+
+Edges are continuous pixel coordinates, 0-based, ``xmax`` and ``ymax`` exclusive: a box that covers the whole of an
+800x600 picture is ``(0, 0, 800, 600)``. Objects name classes by *label*; numbers exist only in files and tensors and
+come from a :class:`LabelMap`.
+
+:class:`Boxes` keeps a picture's boxes as columns, because building a pydantic object for each of millions of boxes
+costs more than reading them; it checks every value all the same and hands out :class:`Box` objects on demand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, overload
+
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Edges = tuple[float, float, float, float]
+"""``(xmin, ymin, xmax, ymax)`` in pixels."""
+
+NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
+
+
+class BoxFormat(StrEnum):
+    """How four numbers say a box, by KerasCV's names.
+
+    ``x`` and ``y`` are the left and top edge (or the centre in ``center_*``), ``w`` and ``h`` width and height; the
+    ``rel_`` formats are divided by the picture's width and height.
+    """
+
+    XYXY = "xyxy"
+    YXYX = "yxyx"
+    XYWH = "xywh"
+    CENTER_XYWH = "center_xywh"
+    REL_XYXY = "rel_xyxy"
+    REL_YXYX = "rel_yxyx"
+    REL_XYWH = "rel_xywh"
+    REL_CENTER_XYWH = "rel_center_xywh"
+
+    @property
+    def relative(self) -> bool:
+        """Whether the numbers are divided by the picture's size."""
+        return self.value.startswith("rel_")
+
+
+def check_edges(edges: Edges) -> str | None:
+    """Says what is wrong with a box's edges, or ``None`` where nothing is.
+
+    Wrong are NaN and infinity, and edges in the wrong order. A box without area, or one that reaches outside its
+    picture, is no error here: real annotations hold both.
+    """
+    xmin, ymin, xmax, ymax = edges
+    total = xmin + ymin + xmax + ymax
+    if total - total != 0:  # NaN for any NaN or infinity among the four
+        return f"an edge is not a finite number: {edges}"
+    if xmin > xmax:
+        return f"xmin {xmin:g} is greater than xmax {xmax:g}"
+    if ymin > ymax:
+        return f"ymin {ymin:g} is greater than ymax {ymax:g}"
+    return None
+
+
+class Box(BaseModel):
+    """One object in a picture: its label, its edges in pixels, and what else the annotation says of it.
+
+    ``attributes`` holds the fields of the annotation formats under their usual names: ``difficult``, ``truncated``,
+    ``occluded``, ``iscrowd`` (int), ``pose`` (str), ``score`` (float), and anything else a format brings. A field
+    that has its format's default value is left out.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str = Field(min_length=1)
+    xmin: float
+    ymin: float
+    xmax: float
+    ymax: float
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Box:
+        if problem := check_edges(self.edges):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def edges(self) -> Edges:
+        """``(xmin, ymin, xmax, ymax)`` in pixels."""
+        return (self.xmin, self.ymin, self.xmax, self.ymax)
+
+    @property
+    def width(self) -> float:
+        """``xmax - xmin`` in pixels."""
+        return self.xmax - self.xmin
+
+    @property
+    def height(self) -> float:
+        """``ymax - ymin`` in pixels."""
+        return self.ymax - self.ymin
+
+    @property
+    def area(self) -> float:
+        """Width times height, in square pixels."""
+        return self.width * self.height
+
+
+class Boxes(Sequence[Box]):
+    """The boxes of one picture, as columns; a sequence of :class:`Box`.
+
+    Args:
+        labels: One label a box.
+        edges: One ``(xmin, ymin, xmax, ymax)`` a box, pixels.
+        attributes: One mapping a box, or ``None`` where no box has any.
+
+    Raises:
+        ValueError: The columns differ in length, a label is empty, or :func:`check_edges` finds a fault.
+    """
+
+    __slots__ = ("_array", "_attributes", "edges", "labels")
+
+    labels: tuple[str, ...]
+    edges: tuple[Edges, ...]
+
+    def __init__(
+        self,
+        labels: Iterable[str] = (),
+        edges: Iterable[Edges] = (),
+        attributes: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.labels = tuple(labels)
+        self.edges = tuple(edges)
+        self._attributes = tuple(attributes) if attributes is not None and any(attributes) else None
+        self._array: NDArray[np.float64] | None = None
+        count = len(self.labels)
+        if len(self.edges) != count or (self._attributes is not None and len(self._attributes) != count):
+            raise ValueError(f"{count} labels, {len(self.edges)} boxes: every box needs its label and attributes")
+        for position, box in enumerate(self.edges):
+            xmin, ymin, xmax, ymax = box
+            total = xmin + ymin + xmax + ymax
+            if total - total != 0 or xmin > xmax or ymin > ymax:
+                raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_edges(box)}")
+        if "" in self.labels:
+            raise ValueError(f"box {self.labels.index('') + 1} has an empty label")
+
+    @classmethod
+    def from_array(
+        cls,
+        labels: Iterable[str],
+        xyxy: NDArray[Any],
+        attributes: Sequence[Mapping[str, Any]] | None = None,
+    ) -> Boxes:
+        """Boxes from an array of shape (N, 4), ``xyxy`` in pixels."""
+        return cls(labels, map(tuple, xyxy.tolist()), attributes)
+
+    @property
+    def attributes(self) -> Sequence[Mapping[str, Any]]:
+        """One (possibly empty) read-only mapping a box."""
+        return self._attributes if self._attributes is not None else (NO_ATTRIBUTES,) * len(self.labels)
+
+    @property
+    def has_attributes(self) -> bool:
+        """Whether any box has an attribute; false is the quick answer for most datasets."""
+        return self._attributes is not None
+
+    @property
+    def xyxy(self) -> NDArray[np.float64]:
+        """The edges as a read-only array of shape (N, 4), float64, pixels."""
+        if self._array is None:
+            import numpy as np
+
+            self._array = np.array(self.edges, dtype=np.float64).reshape(-1, 4)
+            self._array.flags.writeable = False
+        return self._array
+
+    def with_xyxy(self, xyxy: NDArray[Any]) -> Boxes:
+        """The same labels and attributes with other edges, shape (N, 4)."""
+        return Boxes.from_array(self.labels, xyxy, self._attributes)
+
+    def select(self, keep: Iterable[bool]) -> Boxes:
+        """The boxes where ``keep`` (one bool a box) is true, in their order."""
+        kept = [position for position, wanted in enumerate(keep) if wanted]
+        attributes = None if self._attributes is None else [self._attributes[i] for i in kept]
+        return Boxes((self.labels[i] for i in kept), (self.edges[i] for i in kept), attributes)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, index: int) -> Box: ...
+    @overload
+    def __getitem__(self, index: slice) -> Boxes: ...
+    def __getitem__(self, index: int | slice) -> Box | Boxes:
+        if isinstance(index, slice):
+            attributes = None if self._attributes is None else self._attributes[index]
+            return Boxes(self.labels[index], self.edges[index], attributes)
+        xmin, ymin, xmax, ymax = self.edges[index]
+        return Box(
+            label=self.labels[index],
+            xmin=xmin,
+            ymin=ymin,
+            xmax=xmax,
+            ymax=ymax,
+            attributes=dict(self.attributes[index]),
+        )
+
+    def __iter__(self) -> Iterator[Box]:
+        return (self[i] for i in range(len(self.labels)))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Boxes):
+            return NotImplemented
+        return (
+            self.labels == other.labels
+            and self.edges == other.edges
+            and [dict(a) for a in self.attributes] == [dict(a) for a in other.attributes]
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.labels, self.edges))
+
+    def __repr__(self) -> str:
+        return f"Boxes({list(self)!r})"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        attributes = None if self._attributes is None else [dict(a) for a in self._attributes]
+        return (Boxes, (self.labels, self.edges, attributes))
+
+    @classmethod
+    def _coerce(cls, value: object) -> Boxes:
+        if isinstance(value, Boxes):
+            return value
+        if not isinstance(value, Iterable) or isinstance(value, str | bytes):
+            raise ValueError(f"boxes must be a sequence of Box, not {type(value).__name__}")
+        boxes = [box if isinstance(box, Box) else Box.model_validate(box) for box in value]
+        return cls([b.label for b in boxes], [b.edges for b in boxes], [b.attributes for b in boxes])
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls._coerce,
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda boxes: [box.model_dump() for box in boxes]
+            ),
+        )
+
+
+class ImageRef(BaseModel):
+    """A picture by reference: where its bytes are, and how large it is.
+
+    ``name`` is the picture's name inside its dataset, with ``/`` between folders (``001.jpg``, ``cam1/001.jpg``). The
+    bytes are either held in ``data`` (a record file's embedded picture) or found at ``location``, a local path or a
+    URL that fsspec opens. ``width`` and ``height`` are pixels, of the frame in which the boxes are given.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+
+    name: str = Field(min_length=1)
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    location: str | None = None
+    data: bytes | None = Field(default=None, repr=False)
+    format: str | None = None
+
+    def read(self) -> bytes:
+        """The encoded picture.
+
+        Raises:
+            DataError: The bytes are nowhere to be had.
+        """
+        if self.data is not None:
+            return self.data
+        from boxwright.images import read_bytes
+
+        return read_bytes(self)
+
+
+class Sample(BaseModel):
+    """One picture with its boxes: what readers give, transforms change and writers take.
+
+    ``source`` says where the annotation came from (a file, or a file and record), for messages. ``attributes`` holds
+    what the format says of the whole picture.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: ImageRef
+    boxes: Boxes = Field(default_factory=Boxes)
+    split: str | None = None
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    source: str = ""
+
+    def replace(self, **changes: Any) -> Sample:
+        """A copy with some fields changed; the new values are checked."""
+        fields = {name: getattr(self, name) for name in Sample.model_fields}
+        return Sample(**(fields | changes))
+
+
+class LabelMapItem(BaseModel):
+    """One class of a label map: its number in files (1-based; 0 is the background) and its name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: int = Field(ge=0)
+    name: str = Field(min_length=1)
+    display_name: str | None = None
+
+
+class LabelMap(BaseModel):
+    """The classes of a dataset, in a stable order.
+
+    ``ids`` are what files use (1..N unless a label map file says otherwise), ``indices`` 0..N-1 are what tensors use.
+
+    Raises:
+        ValueError: Two classes share a name or an id.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    items: tuple[LabelMapItem, ...] = ()
+
+    @model_validator(mode="after")
+    def _unique(self) -> LabelMap:
+        for what in ("id", "name"):
+            values = [getattr(item, what) for item in self.items]
+            if len(set(values)) != len(values):
+                twice = next(value for value in values if values.count(value) > 1)
+                raise ValueError(f"{what} {twice!r} stands twice in the label map")
+        return self
+
+    @classmethod
+    def from_names(cls, names: Iterable[str], *, sort: bool = True) -> LabelMap:
+        """Ids 1..N in the order of the names, sorted by default so that the order never depends on the data's."""
+        unique = dict.fromkeys(names)
+        ordered = sorted(unique) if sort else list(unique)
+        return cls(items=tuple(LabelMapItem(id=i, name=name) for i, name in enumerate(ordered, start=1)))
+
+    @classmethod
+    def from_pbtxt(cls, text: str, source: str = "label_map.pbtxt") -> LabelMap:
+        """Reads the TF Object Detection API's ``StringIntLabelMap`` text.
+
+        Raises:
+            DataError: The text is no label map; the error names ``source`` and the line.
+        """
+        from boxwright.pbtxt import parse_label_map
+
+        return parse_label_map(text, source)
+
+    def to_pbtxt(self) -> str:
+        """The map as ``label_map.pbtxt`` text, as the first tutorial's ``xml_to_csv.py`` writes it."""
+        from boxwright.pbtxt import format_label_map
+
+        return format_label_map(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names in order; ``names[index]`` undoes :meth:`index`."""
+        return tuple(item.name for item in self.items)
+
+    def id(self, name: str) -> int:
+        """The number of a class in files.
+
+        Raises:
+            KeyError: There is no such class.
+        """
+        return self._by_name[name].id
+
+    def index(self, name: str) -> int:
+        """The number of a class in tensors, 0..N-1.
+
+        Raises:
+            KeyError: There is no such class.
+        """
+        return self._indices[name]
+
+    def name(self, id: int) -> str:
+        """The name of a class by its number in files.
+
+        Raises:
+            KeyError: There is no such class.
+        """
+        return self._by_id[id].name
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._indices
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @property
+    def _by_name(self) -> dict[str, LabelMapItem]:
+        return self._lookup("_name_table", lambda: {item.name: item for item in self.items})
+
+    @property
+    def _by_id(self) -> dict[int, LabelMapItem]:
+        return self._lookup("_id_table", lambda: {item.id: item for item in self.items})
+
+    @property
+    def _indices(self) -> dict[str, int]:
+        return self._lookup("_index_table", lambda: {item.name: i for i, item in enumerate(self.items)})
+
+    def _lookup(self, name: str, make: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
+        # Frozen models have no cached_property of their own; the tables are derived, so they stay out of the fields.
+        table: dict[Any, Any] | None = self.__dict__.get(name)
+        if table is None:
+            table = self.__dict__[name] = make()
+        return table
+
+
+class DatasetInfo(BaseModel):
+    """What a reader knows of its dataset before reading it through.
+
+    ``label_map`` and ``num_samples`` are ``None`` where only reading all of it would tell.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    location: str
+    label_map: LabelMap | None = None
+    num_samples: int | None = None
+    splits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Detections(BaseModel):
+    """What a model found in one picture, best first.
+
+    ``boxes`` are in the picture's own pixels and each has its ``score`` (0..1) among its attributes; :meth:`to_sample`
+    makes it a sample that any writer takes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image: ImageRef
+    boxes: Boxes = Field(default_factory=Boxes)
+
+    @model_validator(mode="after")
+    def _scored(self) -> Detections:
+        for position, attributes in enumerate(self.boxes.attributes):
+            if not 0.0 <= attributes.get("score", -1.0) <= 1.0:
+                raise ValueError(f"detection {position + 1} has no score between 0 and 1")
+        return self
+
+    @classmethod
+    def from_arrays(
+        cls, image: ImageRef, labels: Iterable[str], xyxy: NDArray[Any], scores: Iterable[float]
+    ) -> Detections:
+        """Detections from parallel columns: ``xyxy`` of shape (N, 4) in pixels, scores 0..1; sorted best first."""
+        scored = [{"score": float(score)} for score in scores]
+        boxes = Boxes.from_array(labels, xyxy, scored)
+        order = sorted(range(len(scored)), key=lambda i: -scored[i]["score"])
+        if order != list(range(len(scored))):
+            boxes = Boxes(
+                (boxes.labels[i] for i in order), (boxes.edges[i] for i in order), [boxes.attributes[i] for i in order]
+            )
+        return cls(image=image, boxes=boxes)
+
+    @property
+    def scores(self) -> tuple[float, ...]:
+        """One score a box, 0..1, best first."""
+        return tuple(attributes["score"] for attributes in self.boxes.attributes)
+
+    def above(self, score: float) -> Detections:
+        """Only the detections with at least this score."""
+        return Detections(image=self.image, boxes=self.boxes.select(s >= score for s in self.scores))
+
+    def to_sample(self) -> Sample:
+        """The detections as an annotated picture."""
+        return Sample(image=self.image, boxes=self.boxes)

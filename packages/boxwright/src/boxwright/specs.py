@@ -1,0 +1,161 @@
+"""Specs: what a plugin says of itself, so that nothing heavy is imported until it is used.
+
+A hook returns a list of specs. A spec names its object as ``"package.module:attribute"``; the registry imports it when
+somebody asks for it. Specs are plain frozen dataclasses: making one imports nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+API_VERSION = 1
+"""The plugin API that this version of boxwright speaks."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One setting that a plugin takes: in a URI ``?name=value``, in a step ``step:name=value``, or by ``--set``.
+
+    Args:
+        name: As the user writes it, lower case with underscores.
+        type: ``str``, ``int``, ``float``, ``bool``, or a tuple of the strings that are allowed.
+        default: What holds when it is not given; ``None`` for no value.
+        help: One line for ``boxwright formats`` and ``boxwright plugins show``.
+        required: Whether it has to be given.
+    """
+
+    name: str
+    type: type[str] | type[int] | type[float] | type[bool] | tuple[str, ...] = str
+    default: object = None
+    help: str = ""
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What every kind of plugin says.
+
+    Args:
+        name: What the user types, lower case.
+        summary: One line for lists.
+        load: ``"package.module:attribute"`` of the object that does the work.
+        options: The settings it takes.
+        requires: Import names that must be there before it can be used, such as ``("tensorflow",)``.
+        install: The command that brings what it requires, word for word.
+    """
+
+    name: str
+    summary: str = ""
+    load: str = ""
+    options: tuple[Option, ...] = ()
+    requires: tuple[str, ...] = ()
+    install: str = ""
+
+
+@dataclass(frozen=True)
+class FormatSpec(Spec):
+    """A dataset format: a reader, a writer, or both. See :class:`boxwright.protocols.Reader`.
+
+    Args:
+        load: The reader, a callable ``(location, **options) -> Reader``; empty where the format is only written.
+        write: The writer, a callable ``(output, label_map, **options) -> Writer``; empty where it is only read.
+        write_options: The settings of the writer; ``options`` are the reader's.
+        detect: A callable ``(location) -> Detection`` that tells whether a location looks like this format.
+        carries: What a written dataset holds beyond file name, size, labels and whole-pixel edges:
+            ``"images"`` (the pictures themselves), ``"empty"`` (pictures without boxes), ``"subpixel"`` (fractional
+            edges), ``"split"``, and attributes as ``"box.NAME"``, ``"image.NAME"``, ``"box.*"``, ``"image.*"``.
+        target: ``"file"`` or ``"folder"``: what a written dataset is.
+        numbered: Whether its files hold class numbers, so that the writer needs the label map before the first sample.
+        label_map_file: The name of the label map file that stands beside a written dataset; empty for none.
+        suffixes: File endings that belong to it, for messages and detection: ``(".csv",)``.
+        docs: Where the format is defined.
+    """
+
+    write: str = ""
+    write_options: tuple[Option, ...] = ()
+    detect: str = ""
+    carries: frozenset[str] = frozenset()
+    target: str = "file"
+    numbered: bool = False
+    label_map_file: str = ""
+    suffixes: tuple[str, ...] = ()
+    docs: str = ""
+
+
+@dataclass(frozen=True)
+class TransformSpec(Spec):
+    """A step of ``boxwright convert --with``. See :class:`boxwright.protocols.Transform`.
+
+    Args:
+        positional: The option that a bare value sets: ``resize:800x600`` is ``resize:size=800x600``; with
+            ``keyed=True`` the option takes all ``key=value`` pairs that are no options (``split:train=0.8,test=0.2``).
+        keyed: Whether unknown ``key=value`` pairs are collected, in order, into ``positional`` as a dict of strings.
+    """
+
+    positional: str = ""
+    keyed: bool = False
+
+
+@dataclass(frozen=True)
+class AugmenterSpec(Spec):
+    """A random change of training pictures and their boxes. See :class:`boxwright.protocols.Augmenter`.
+
+    Args:
+        backends: The backends that can use it; empty for all that speak ``tf.data``.
+    """
+
+    backends: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class BackendSpec(Spec):
+    """A kind of model and the way to train it. See :class:`boxwright.protocols.Backend`.
+
+    Args:
+        presets: Name and one line on each ready-made configuration; the first is the default.
+    """
+
+    presets: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MetricSpec(Spec):
+    """A measure of detections against truths. See :class:`boxwright.protocols.Metric`."""
+
+
+@dataclass(frozen=True)
+class TrainerSpec(Spec):
+    """Where and how a backend's training runs. See :class:`boxwright.protocols.Trainer`."""
+
+
+@dataclass(frozen=True)
+class ExporterSpec(Spec):
+    """A deployable form of a trained model. See :class:`boxwright.protocols.Exporter`.
+
+    Args:
+        precisions: What may follow the target's name: ``openvino:fp16``; the first is the default.
+    """
+
+    precisions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LoaderSpec(Spec):
+    """A way from a dataset to a framework's own: ``name="tf"`` gives ``dataset.to_tf(...)``.
+
+    ``load`` is a callable ``(dataset, **options)``. See :class:`boxwright.protocols.Loader`.
+    """
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A format's answer to "is this yours?".
+
+    Args:
+        matches: Whether the location looks like this format.
+        reason: Why, in a few words: ``"12 .xml files with <annotation>"`` or ``"no .xml file"``.
+    """
+
+    matches: bool
+    reason: str

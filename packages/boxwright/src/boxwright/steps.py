@@ -1,0 +1,54 @@
+"""Steps of a conversion: ``NAME[:OPTIONS]``, as ``resize:800x600`` or ``split:train=0.8,test=0.2,seed=3``."""
+
+from __future__ import annotations
+
+from boxwright.errors import UsageError
+from boxwright.protocols import Transform
+from boxwright.registry import Registry, convert_options, registry
+from boxwright.specs import TransformSpec
+
+
+def make_transform(step: str | Transform, plugins: Registry | None = None) -> Transform:
+    """Builds the transform that a step names.
+
+    Options are separated by commas; a bare value is the transform's positional option.
+
+    Raises:
+        PluginNotFoundError: No transform has that name.
+        UsageError: A wrong option.
+    """
+    if not isinstance(step, str):
+        return step
+    plugins = plugins or registry()
+    name, _, text = step.partition(":")
+    spec: TransformSpec = plugins.get("transform", name).spec
+    given = _take_apart(step, text, spec)
+    options = convert_options(given, spec.options, f"the step {step!r}", extra=_keyed(text, spec))
+    transform: Transform = plugins.resolve("transform", name)(**options)
+    return transform
+
+
+def _take_apart(step: str, text: str, spec: TransformSpec) -> dict[str, object]:
+    given: dict[str, object] = {}
+    known = {option.name for option in spec.options}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = part.partition("=")
+        if not equals:
+            if not spec.positional or spec.positional in given:
+                raise UsageError(f"the step {step!r}: {part!r} has no name", f"write {spec.name}:name=value,...")
+            key, value = spec.positional, part
+        elif spec.keyed and key not in known:
+            continue
+        if key in given:
+            raise UsageError(f"the step {step!r}: {key!r} stands twice", "leave one of them out")
+        given[key] = value
+    return given
+
+
+def _keyed(text: str, spec: TransformSpec) -> dict[str, object]:
+    if not spec.keyed:
+        return {}
+    known = {option.name for option in spec.options}
+    pairs = [part.strip().partition("=") for part in text.split(",") if "=" in part]
+    collected = {key: value for key, _, value in pairs if key not in known}
+    return {spec.positional: collected} if collected else {}

@@ -1,0 +1,77 @@
+"""Dataset URIs: ``FORMAT:LOCATION[?option=value&...]``.
+
+``labelimg:data/images/train``, ``tfrecord:train.record?label_map=label_map.pbtxt``, ``csv:s3://bucket/labels.csv``.
+Without ``FORMAT:`` the format is detected. A single letter before the colon is a Windows drive, and ``scheme://`` is a
+location, not a format. In option values ``%XX`` stands for a byte as in URLs; ``+`` is a plain plus.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from urllib.parse import quote, unquote
+
+from boxwright.errors import UsageError
+
+_FORMAT = re.compile(r"(?P<format>[A-Za-z][A-Za-z0-9_.-]+):(?!//)(?P<rest>.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class DatasetURI:
+    """A parsed dataset URI.
+
+    Args:
+        location: A path or URL; may hold ``{split}`` where it names a target.
+        format: The format's name, or ``None`` where it is to be detected.
+        options: As written, decoded, in order.
+    """
+
+    location: str
+    format: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> DatasetURI:
+        """Takes a URI apart.
+
+        Raises:
+            UsageError: There is no location, or an option has no ``=``, or stands twice.
+        """
+        match = _FORMAT.fullmatch(text)
+        name, rest = (match["format"].lower(), match["rest"]) if match else (None, text)
+        location, mark, query = rest.partition("?")
+        if not location:
+            raise UsageError(f"{text!r} names no place", "write FORMAT:PLACE, such as labelimg:photos/train")
+        options: dict[str, str] = {}
+        for part in query.split("&") if mark else ():
+            key, equals, value = part.partition("=")
+            if not key or not equals:
+                raise UsageError(f"{text!r}: the option {part!r} has no value", "write ?name=value&other=value")
+            if unquote(key) in options:
+                raise UsageError(f"{text!r}: the option {key!r} stands twice", "leave one of them out")
+            options[unquote(key)] = unquote(value)
+        return cls(location, name, options)
+
+    @property
+    def has_split(self) -> bool:
+        """Whether the location holds ``{split}``."""
+        return "{split}" in self.location
+
+    def for_split(self, split: str) -> DatasetURI:
+        """The URI with ``{split}`` filled in."""
+        return replace(self, location=self.location.replace("{split}", split))
+
+    def __str__(self) -> str:
+        safe = "/:\\@,.{}"
+        query = "&".join(f"{quote(k, safe='')}={quote(v, safe=safe)}" for k, v in self.options.items())
+        return (f"{self.format}:" if self.format else "") + self.location + (f"?{query}" if query else "")
+
+
+def is_remote(location: str) -> bool:
+    """Whether a location is a URL for fsspec, and not a path of this machine."""
+    return "://" in location
+
+
+def join(folder: str, name: str) -> str:
+    """A file's location inside a folder, local or remote."""
+    return f"{folder.rstrip('/')}/{name}" if folder not in ("", ".") else name

@@ -1,0 +1,207 @@
+"""Anchor boxes fitted to the objects of a dataset.
+
+RetinaNet learns an object only through the anchors that overlap it with an IoU of 0.5 or more (Lin et al. 2017,
+"Focal Loss for Dense Object Detection", section 4); an object that no anchor suits is never learned. The anchors of
+the paper suit COCO at 800 pixels. Here their sizes and aspect ratios come from the boxes of the training data,
+measured in pixels of the network's input.
+
+Only numpy is imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FIRST_LEVEL = 3
+"""The finest pyramid level, P3: one row of anchors every 2**3 = 8 pixels."""
+
+MAX_LEVELS = 5
+"""P3 to P7, the pyramid of the RetinaNet paper."""
+
+POSITIVE_IOU = 0.5
+"""An anchor that overlaps an object by this much is trained to find it."""
+
+# Geometric step between two neighbouring anchor sizes. A square box midway between two sizes has an IoU of 1 / step
+# with the nearer one, so 1.5 leaves 0.67 for what aspect ratio and position cost.
+_LARGEST_STEP = 1.5
+_SCALES_PER_LEVEL = 3
+# Augmentation zooms: the sizes to cover reach this far beyond those of the data.
+_MARGIN = 1.25
+# Aspect ratios closer than this are one anchor: the IoU of two such boxes is 0.8.
+_RATIO_STEP = 1.25
+_WANTED_COVERAGE = 0.99
+
+
+@dataclass(frozen=True)
+class AnchorSettings:
+    """What makes the anchors: the arguments of ``keras_cv.layers.AnchorGenerator``.
+
+    Attributes:
+        sizes: one size for each pyramid level from P3 on, 1 to 5 of them: the side in pixels of the network's input
+            of a square anchor at scale 1.
+        scales: factors on the size, the same at every level.
+        aspect_ratios: width / height, the same at every level.
+    """
+
+    sizes: tuple[float, ...]
+    scales: tuple[float, ...]
+    aspect_ratios: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.sizes) <= MAX_LEVELS:
+            raise ValueError(f"anchors need 1 to {MAX_LEVELS} sizes, one for each pyramid level, not {len(self.sizes)}")
+        for name in ("sizes", "scales", "aspect_ratios"):
+            values = getattr(self, name)
+            if not values or not all(np.isfinite(value) and value > 0 for value in values):
+                raise ValueError(f"anchor {name} must be positive numbers, not {values}")
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels between neighbouring anchors, one number for each level: 8, 16, 32, ..."""
+        return tuple(2 ** (FIRST_LEVEL + level) for level in range(len(self.sizes)))
+
+    @property
+    def per_location(self) -> int:
+        """How many anchors share one centre."""
+        return len(self.scales) * len(self.aspect_ratios)
+
+    def shapes(self) -> NDArray[np.float64]:
+        """Width and height of every kind of anchor, in pixels: ``(levels * scales * ratios, 2)``."""
+        sides = np.outer(self.sizes, self.scales).reshape(-1, 1)
+        roots = np.sqrt(np.asarray(self.aspect_ratios, dtype=np.float64))
+        return np.stack([sides * roots, sides / roots], axis=-1).reshape(-1, 2)
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """The settings as JSON can hold them."""
+        return {
+            "sizes": [float(value) for value in self.sizes],
+            "scales": [float(value) for value in self.scales],
+            "aspect_ratios": [float(value) for value in self.aspect_ratios],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> AnchorSettings:
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError: if one of the three fields is missing.
+            ValueError: if a value is not a positive number.
+        """
+        return cls(
+            sizes=tuple(float(value) for value in data["sizes"]),
+            scales=tuple(float(value) for value in data["scales"]),
+            aspect_ratios=tuple(float(value) for value in data["aspect_ratios"]),
+        )
+
+
+def default_anchors(image_size: tuple[int, int]) -> AnchorSettings:
+    """Anchors for unknown objects: sides from an eighth to the whole of the picture, ratios 1:2, 1:1 and 2:1.
+
+    Args:
+        image_size: height and width of the network's input in pixels.
+    """
+    side = float(min(image_size))
+    return _settings(max(8.0, side / 8), side, (0.5, 1.0, 2.0))
+
+
+def fit_anchors(box_sizes: NDArray[Any], image_size: tuple[int, int]) -> AnchorSettings:
+    """The fewest anchors that cover the boxes of a dataset.
+
+    The sizes are a geometric series over the sizes (root of the area) of the boxes and a quarter more at both ends, as
+    augmentation zooms. The aspect ratios are quantiles of those of the boxes. If that leaves more than one box in a
+    hundred without an anchor of IoU 0.5, outer quantiles are added.
+
+    Args:
+        box_sizes: ``(N, 2)``, width and height of the boxes in pixels of the network's input. Boxes without an area or
+            that are not finite are left out; N may be 0.
+        image_size: height and width of the network's input in pixels.
+
+    Returns:
+        The anchors, or `default_anchors` where no box is left.
+
+    Raises:
+        ValueError: if `box_sizes` is not of shape ``(N, 2)``.
+    """
+    boxes = _usable(box_sizes)
+    if len(boxes) == 0:
+        return default_anchors(image_size)
+    sides = np.sqrt(boxes.prod(axis=1))
+    ratios = np.log(boxes[:, 0] / boxes[:, 1])
+    largest_side = float(max(image_size))
+    settings = default_anchors(image_size)
+    best = -1.0
+    for tail, quantiles in ((0.02, (0.1, 0.5, 0.9)), (0.01, (0.05, 0.35, 0.65, 0.95)), (0.0, (0.0, 0.25, 0.5, 0.75, 1.0))):
+        smallest, largest = np.quantile(sides, [tail, 1 - tail])
+        # A stride of 8 pixels cannot separate objects of under 4; a larger input is what those need.
+        smallest = float(np.clip(smallest / _MARGIN, 4.0, largest_side))
+        largest = float(np.clip(largest * _MARGIN, smallest, largest_side))
+        candidate = _settings(smallest, largest, _distinct_ratios(np.quantile(ratios, quantiles)))
+        covered = coverage(boxes, candidate)
+        if covered > best:
+            best, settings = covered, candidate
+        if best >= _WANTED_COVERAGE:
+            break
+    return settings
+
+
+def coverage(box_sizes: NDArray[Any], settings: AnchorSettings) -> float:
+    """The share of boxes whose best anchor has an IoU of at least 0.5, both centred on one point.
+
+    Args:
+        box_sizes: ``(N, 2)``, width and height of the boxes in pixels of the network's input.
+        settings: the anchors, in the same pixels.
+
+    Returns:
+        A number from 0 to 1; 1 where there is no box with an area.
+
+    Raises:
+        ValueError: if `box_sizes` is not of shape ``(N, 2)``.
+    """
+    boxes = _usable(box_sizes)
+    if len(boxes) == 0:
+        return 1.0
+    shapes = settings.shapes()
+    overlap = np.minimum(boxes[:, None, :], shapes[None, :, :]).prod(axis=2)
+    union = boxes.prod(axis=1)[:, None] + shapes.prod(axis=1)[None, :] - overlap
+    return float(np.mean((overlap / union).max(axis=1) >= POSITIVE_IOU))
+
+
+def _usable(box_sizes: NDArray[Any]) -> NDArray[np.float64]:
+    boxes = np.asarray(box_sizes, dtype=np.float64)
+    if boxes.size == 0:
+        return np.empty((0, 2))
+    if boxes.ndim != 2 or boxes.shape[1] != 2:
+        raise ValueError(f"box sizes must be of shape (N, 2), width and height, not {boxes.shape}")
+    return boxes[np.isfinite(boxes).all(axis=1) & (boxes > 0).all(axis=1)]
+
+
+def _settings(smallest: float, largest: float, aspect_ratios: tuple[float, ...]) -> AnchorSettings:
+    """Anchors whose sides run from `smallest` to `largest` in equal factors."""
+    span = largest / smallest
+    levels = int(np.ceil((np.log(span) / np.log(_LARGEST_STEP) + 1) / _SCALES_PER_LEVEL - 1e-9))
+    # Two levels at least: with one, large objects would have to be found at a stride of 8 pixels.
+    levels = int(np.clip(levels, 2, MAX_LEVELS))
+    step = span ** (1 / (levels * _SCALES_PER_LEVEL - 1))
+    # Nearly equal objects would give nearly equal anchors; the levels' strides double, so their sizes grow as well.
+    step = max(step, 2 ** (1 / _SCALES_PER_LEVEL))
+    centre = np.sqrt(smallest * largest)
+    first = centre / step ** ((levels * _SCALES_PER_LEVEL - 1) / 2)
+    return AnchorSettings(
+        sizes=tuple(round(float(first * step ** (_SCALES_PER_LEVEL * level)), 3) for level in range(levels)),
+        scales=tuple(round(float(step**index), 5) for index in range(_SCALES_PER_LEVEL)),
+        aspect_ratios=aspect_ratios,
+    )
+
+
+def _distinct_ratios(log_ratios: NDArray[np.float64]) -> tuple[float, ...]:
+    """Aspect ratios from the sorted logarithms of candidates, those left out that are near the one before."""
+    kept = [float(log_ratios[len(log_ratios) // 2])]
+    for value in sorted(log_ratios, key=lambda candidate: abs(candidate - kept[0])):
+        if all(abs(value - other) >= np.log(_RATIO_STEP) for other in kept):
+            kept.append(float(value))
+    return tuple(round(float(np.exp(value)), 4) for value in sorted(kept))

@@ -1,0 +1,371 @@
+"""Augmentation of one picture inside tf.data, with stateless seeds: the same seed gives the same picture.
+
+Where a picture is cut, enlarged, turned or mirrored is first only noted, as the *view*: a window in the picture's
+pixels. The window is then resampled once, with antialiasing, to the network's size, and the colours are changed there.
+That is several times cheaper than resampling for every augmenter, and blurs once. KerasCV's layers are not used for
+this: they resample one after the other, take no stateless seed, and `RandomZoom` and the random choices of 0.9 do not
+run on boxes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict
+
+import tensorflow as tf
+
+FILL = 114.0
+"""Grey level outside the picture."""
+
+MIN_VISIBLE = 0.3
+"""A box of which less than this share of its area is left in the picture is dropped."""
+
+MIN_SIDE = 2.0
+"""A box with a side under this many pixels of the network's input is dropped."""
+
+
+class Labelled(TypedDict):
+    """A picture and its boxes.
+
+    images: ``(height, width, 3)``, uint8 or float32, 0 to 255. boxes: ``(N, 4)`` float32, ``xyxy`` in pixels of the
+    picture. classes: ``(N,)``, from 0.
+    """
+
+    images: Any
+    boxes: Any
+    classes: Any
+
+
+@dataclass
+class View:
+    """Which part of a picture will be seen, and how; all scalars float32 tensors.
+
+    Attributes:
+        left: of the window, in pixels of the picture; like the others it may lie outside.
+        top: of the window.
+        width: of the window.
+        height: of the window.
+        mirror: whether the window is mirrored left to right; boolean.
+        upend: whether the window is mirrored top to bottom; boolean.
+        picture_width: of the picture, pixels.
+        picture_height: of the picture, pixels.
+    """
+
+    left: Any
+    top: Any
+    width: Any
+    height: Any
+    mirror: Any
+    upend: Any
+    picture_width: Any
+    picture_height: Any
+
+
+def _uniform(seed: Any, index: int, low: float = 0.0, high: float = 1.0, shape: Sequence[int] = ()) -> Any:
+    """The `index`-th random number of a seed."""
+    return tf.random.stateless_uniform(shape, tf.random.experimental.stateless_fold_in(seed, index), low, high)
+
+
+@dataclass(frozen=True)
+class Crop:
+    """Look at a part of the picture, so that objects appear larger.
+
+    Attributes:
+        probability: how often.
+        smallest: least side of the part, as a share of the picture's; the side is drawn evenly on a log scale.
+    """
+
+    probability: float = 0.5
+    smallest: float = 0.6
+
+    def view(self, view: View, seed: Any) -> View:
+        share = tf.exp(_uniform(seed, 0, math.log(self.smallest), 0.0))
+        share = tf.where(_uniform(seed, 1) < self.probability, share, 1.0)
+        width, height = view.width * share, view.height * share
+        view.left += (view.width - width) * _uniform(seed, 2)
+        view.top += (view.height - height) * _uniform(seed, 3)
+        view.width, view.height = width, height
+        return view
+
+
+@dataclass(frozen=True)
+class Expand:
+    """Put the picture into a larger grey one, so that objects appear smaller (SSD, Liu et al. 2016, section 2.2).
+
+    Attributes:
+        probability: how often.
+        largest: most side of the larger picture, in sides of the picture; drawn evenly on a log scale.
+    """
+
+    probability: float = 0.4
+    largest: float = 1.5
+
+    def view(self, view: View, seed: Any) -> View:
+        share = tf.exp(_uniform(seed, 0, 0.0, math.log(self.largest)))
+        share = tf.where(_uniform(seed, 1) < self.probability, share, 1.0)
+        width, height = view.width * share, view.height * share
+        view.left -= (width - view.width) * _uniform(seed, 2)
+        view.top -= (height - view.height) * _uniform(seed, 3)
+        view.width, view.height = width, height
+        return view
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Change the aspect ratio.
+
+    Attributes:
+        probability: how often.
+        largest: most factor between the change of the width and that of the height, either way.
+    """
+
+    probability: float = 0.5
+    largest: float = 1.25
+
+    def view(self, view: View, seed: Any) -> View:
+        bound = math.log(self.largest) / 2
+        factor = tf.exp(_uniform(seed, 0, -bound, bound))
+        factor = tf.where(_uniform(seed, 1) < self.probability, factor, 1.0)
+        width, height = view.width * factor, view.height / factor
+        view.left += (view.width - width) * _uniform(seed, 2)
+        view.top += (view.height - height) * _uniform(seed, 3)
+        view.width, view.height = width, height
+        return view
+
+
+@dataclass(frozen=True)
+class Flip:
+    """Mirror left to right.
+
+    Attributes:
+        probability: how often.
+    """
+
+    probability: float = 0.5
+
+    def view(self, view: View, seed: Any) -> View:
+        view.mirror = tf.math.logical_xor(view.mirror, _uniform(seed, 0) < self.probability)
+        return view
+
+
+@dataclass(frozen=True)
+class VerticalFlip:
+    """Mirror top to bottom.
+
+    Attributes:
+        probability: how often.
+    """
+
+    probability: float = 0.5
+
+    def view(self, view: View, seed: Any) -> View:
+        view.upend = tf.math.logical_xor(view.upend, _uniform(seed, 0) < self.probability)
+        return view
+
+
+@dataclass(frozen=True)
+class Rotate90:
+    """Turn by a quarter, as a transposition; together with the two flips all eight orientations come up.
+
+    The network's input keeps its shape: of a wide picture that is turned a wide part is seen.
+
+    Attributes:
+        probability: how often.
+    """
+
+    probability: float = 0.5
+
+    def picture(self, sample: Labelled, seed: Any) -> Labelled:
+        def transpose() -> tuple[Any, Any]:
+            return tf.transpose(sample["images"], (1, 0, 2)), tf.gather(sample["boxes"], (1, 0, 3, 2), axis=1)
+
+        images, boxes = tf.cond(
+            _uniform(seed, 0) < self.probability, transpose, lambda: (sample["images"], sample["boxes"])
+        )
+        return {"images": images, "boxes": boxes, "classes": sample["classes"]}
+
+
+@dataclass(frozen=True)
+class Color:
+    """Change brightness, contrast, saturation and hue.
+
+    All four are one linear map of the colours: hue turns and saturation scales the chroma plane of the YIQ space.
+
+    Attributes:
+        probability: how often.
+        brightness: most shift, in parts of the full range.
+        contrast, saturation: most factor, either way.
+        hue: most turn, in parts of the full circle.
+    """
+
+    probability: float = 0.8
+    brightness: float = 0.15
+    contrast: float = 1.4
+    saturation: float = 1.6
+    hue: float = 0.03
+
+    def color(self, image: Any, seed: Any) -> Any:
+        to_yiq = tf.constant([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+        from_yiq = tf.constant([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])
+        apply = _uniform(seed, 0) < self.probability
+
+        def change() -> Any:
+            contrast = tf.exp(_uniform(seed, 1, -math.log(self.contrast), math.log(self.contrast)))
+            chroma = tf.exp(_uniform(seed, 2, -math.log(self.saturation), math.log(self.saturation)))
+            angle = _uniform(seed, 3, -self.hue, self.hue) * 2 * math.pi
+            cosine, sine = chroma * tf.cos(angle), chroma * tf.sin(angle)
+            turn = tf.reshape(tf.stack([1.0, 0.0, 0.0, 0.0, cosine, -sine, 0.0, sine, cosine]), (3, 3))
+            matrix = contrast * tf.matmul(from_yiq, tf.matmul(turn, to_yiq))
+            mean = tf.reduce_mean(image)
+            shift = mean * (1 - contrast) + 255 * _uniform(seed, 4, -self.brightness, self.brightness)
+            shape = tf.shape(image)
+            flat = tf.matmul(tf.reshape(image, (-1, 3)), matrix, transpose_b=True) + shift
+            return tf.clip_by_value(tf.reshape(flat, shape), 0.0, 255.0)
+
+        return tf.cond(apply, change, lambda: image)
+
+
+AUGMENTERS: dict[str, Callable[[], Any]] = {
+    "crop": Crop,
+    "expand": Expand,
+    "stretch": Stretch,
+    "flip": Flip,
+    "vertical-flip": VerticalFlip,
+    "rotate-90": Rotate90,
+    "color": Color,
+}
+"""The named augmenters. Each has one of the methods ``picture(sample, seed)``, ``view(view, seed)`` and
+``color(image, seed)``, called in this order."""
+
+
+class Augmentation:
+    """A list of augmenters as one function from a picture to the network's input.
+
+    With no augmenter it only resizes, which is what evaluation and prediction do.
+
+    Example:
+        augmentation = Augmentation(("crop", "flip", "color"), image_size=(256, 320))
+        sample = augmentation({"images": image, "boxes": boxes, "classes": classes}, seed=(7, 0))
+
+    Args:
+        augmenters: names out of `AUGMENTERS`, or objects with the same methods.
+        image_size: height and width of the network's input in pixels.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+
+    def __init__(self, augmenters: Sequence[Any], image_size: tuple[int, int]) -> None:
+        self.image_size = image_size
+        self._steps = []
+        for augmenter in augmenters:
+            if isinstance(augmenter, str):
+                if augmenter not in AUGMENTERS:
+                    raise ValueError(f"unknown augmenter {augmenter!r}; there are {', '.join(AUGMENTERS)}")
+                augmenter = AUGMENTERS[augmenter]()
+            self._steps.append(augmenter)
+
+    def __call__(self, sample: Labelled, seed: Any) -> Labelled:
+        """Augment one picture.
+
+        Args:
+            sample: picture of any size and its boxes.
+            seed: two integers.
+
+        Returns:
+            images: ``(height, width, 3)`` float32 of 0 to 255 at the network's size; boxes: ``(M, 4)`` float32 in its
+            pixels, clipped to it; classes: ``(M,)`` of the type they came in. M is at most N: boxes mostly outside and
+            boxes without an area are dropped.
+        """
+        seed = tf.convert_to_tensor(seed)
+        seeds = [tf.random.experimental.stateless_fold_in(seed, index + 1) for index in range(len(self._steps))]
+        shape = tf.cast(tf.shape(sample["images"]), tf.float32)
+        for step, step_seed in zip(self._steps, seeds, strict=True):
+            if hasattr(step, "picture"):
+                sample = step.picture(sample, step_seed)
+        turned_shape = tf.cast(tf.shape(sample["images"]), tf.float32)
+        view = _first_view(shape, turned_shape, tf.random.experimental.stateless_fold_in(seed, 0))
+        for step, step_seed in zip(self._steps, seeds, strict=True):
+            if hasattr(step, "view"):
+                view = step.view(view, step_seed)
+        result = _look(sample, view, self.image_size)
+        for step, step_seed in zip(self._steps, seeds, strict=True):
+            if hasattr(step, "color"):
+                result["images"] = step.color(result["images"], step_seed)
+        return result
+
+
+def resize(sample: Labelled, image_size: tuple[int, int]) -> Labelled:
+    """The whole picture at the network's size, as in evaluation and prediction; boxes follow.
+
+    Args:
+        sample: picture of any size and its boxes.
+        image_size: height and width in pixels.
+    """
+    return Augmentation((), image_size)(sample, (0, 0))
+
+
+def _first_view(shape: Any, turned_shape: Any, seed: Any) -> View:
+    """All of a picture, or of one that was turned by a quarter a part of the shape it had before.
+
+    That part lies between the largest that has no grey edge and the smallest that shows all of the picture.
+    """
+    height, width = shape[0], shape[1]
+    turned_height, turned_width = turned_shape[0], turned_shape[1]
+    ratio = tf.minimum(height, width) / tf.maximum(height, width)
+    share = tf.where(tf.equal(height, turned_height), 1.0, tf.sqrt(ratio))
+    off = tf.constant(False)
+    return View(
+        left=(turned_width - width * share) * _uniform(seed, 0),
+        top=(turned_height - height * share) * _uniform(seed, 1),
+        width=width * share,
+        height=height * share,
+        mirror=off,
+        upend=off,
+        picture_width=turned_width,
+        picture_height=turned_height,
+    )
+
+
+def _look(sample: Labelled, view: View, image_size: tuple[int, int]) -> Labelled:
+    """Resample the window of the view to the network's size and bring the boxes along."""
+    height, width = image_size
+    scale_x, scale_y = width / view.width, height / view.height
+    shift_x, shift_y = -view.left * scale_x, -view.top * scale_y
+    image = tf.raw_ops.ScaleAndTranslate(
+        images=sample["images"][None],
+        size=[height, width],
+        scale=tf.stack([scale_y, scale_x]),
+        translation=tf.stack([shift_y, shift_x]),
+        kernel_type="triangle",
+        antialias=True,
+    )[0]
+    # Outside the picture that op gives black; grey is nearer to what the network knows.
+    centres_x = tf.range(width, dtype=tf.float32) + 0.5
+    centres_y = tf.range(height, dtype=tf.float32) + 0.5
+    inside_x = (centres_x > shift_x) & (centres_x < shift_x + view.picture_width * scale_x)
+    inside_y = (centres_y > shift_y) & (centres_y < shift_y + view.picture_height * scale_y)
+    image = tf.where((inside_y[:, None] & inside_x[None, :])[..., None], image, FILL)
+
+    boxes = tf.cast(sample["boxes"], tf.float32)
+    boxes = boxes * tf.stack([scale_x, scale_y, scale_x, scale_y]) + tf.stack([shift_x, shift_y, shift_x, shift_y])
+    area = tf.maximum(boxes[:, 2] - boxes[:, 0], 0.0) * tf.maximum(boxes[:, 3] - boxes[:, 1], 0.0)
+    limits = tf.constant([width, height, width, height], tf.float32)
+    boxes = tf.clip_by_value(boxes, 0.0, limits)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    keep = tf.reduce_all(sides >= MIN_SIDE, axis=1) & (sides[:, 0] * sides[:, 1] >= MIN_VISIBLE * area)
+    boxes = tf.boolean_mask(boxes, keep)
+    classes = tf.boolean_mask(sample["classes"], keep)
+
+    x1, y1, x2, y2 = tf.unstack(boxes, axis=1)
+    x1, x2 = tf.where(view.mirror, width - x2, x1), tf.where(view.mirror, width - x1, x2)
+    y1, y2 = tf.where(view.upend, height - y2, y1), tf.where(view.upend, height - y1, y2)
+    image = tf.cond(view.mirror, lambda: tf.reverse(image, [1]), lambda: image)
+    image = tf.cond(view.upend, lambda: tf.reverse(image, [0]), lambda: image)
+    return {
+        "images": tf.ensure_shape(image, (height, width, 3)),
+        "boxes": tf.stack([x1, y1, x2, y2], axis=1),
+        "classes": classes,
+    }

@@ -1,0 +1,151 @@
+"""From a network's raw output to detections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from boxwright_kerascv.layers import Detector
+from boxwright_kerascv.network import BOX_VARIANCE
+
+
+@dataclass(frozen=True)
+class DecoderSettings:
+    """How detections are chosen among the anchors' predictions.
+
+    Attributes:
+        score_threshold: detections below are dropped.
+        iou_threshold: of two detections of one class that overlap more than this, the better stays.
+        max_detections: most a picture.
+        pre_nms: best predictions a picture that enter non-maximum suppression.
+        soft_nms_sigma: above 0, overlapping detections lose score instead of being dropped (Bodla et al. 2017).
+    """
+
+    score_threshold: float = 0.05
+    iou_threshold: float = 0.5
+    max_detections: int = 100
+    pre_nms: int = 1000
+    soft_nms_sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("score_threshold", "iou_threshold"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
+        for name in ("max_detections", "pre_nms"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if self.soft_nms_sigma < 0:
+            raise ValueError(f"soft_nms_sigma must be at least 0, not {self.soft_nms_sigma}")
+
+    def to_dict(self) -> dict[str, float | int]:
+        """The settings as JSON can hold them."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> DecoderSettings:
+        """The inverse of `to_dict`.
+
+        Raises:
+            TypeError: for an unknown setting.
+            ValueError: for a value out of its range.
+        """
+        return cls(**data)
+
+
+def make_detector(model: Detector, settings: DecoderSettings | None = None) -> Callable[[Any], dict[str, Any]]:
+    """A function from pictures to detections.
+
+    Args:
+        model: a trained network.
+        settings: of the decoder.
+
+    Returns:
+        A `tf.function` from ``(batch, height, width, 3)``, uint8 or float32 of 0 to 255 at the network's size, to a
+        dict of ``boxes`` ``(batch, max_detections, 4)`` float32 ``xyxy`` in pixels of the input, clipped to it,
+        ``scores`` and ``classes`` ``(batch, max_detections)`` float32 and int32, best first, all filled up with -1, and
+        ``num`` ``(batch,)`` int32.
+    """
+    chosen = settings or DecoderSettings()
+
+    @tf.function(reduce_retracing=True)
+    def detect(images: Any) -> dict[str, Any]:
+        outputs = model(tf.cast(images, tf.float32), training=False)
+        return decode(model, outputs, tuple(images.shape[1:3]), chosen)
+
+    return detect
+
+
+def decode(
+    model: Detector, outputs: Mapping[str, Any], image_size: tuple[int, int], settings: DecoderSettings
+) -> dict[str, Any]:
+    """Detections from a network's raw output, as `make_detector` returns them.
+
+    The best class scores of all anchors together enter non-maximum suppression, which is run once for all classes, with
+    the boxes of each class moved to a place of their own.
+
+    Args:
+        model: the network, for its anchors.
+        outputs: its ``box`` and ``classification``.
+        image_size: height and width of the input in pixels.
+        settings: of the decoder.
+    """
+    height, width = image_size
+    levels = model.anchor_generator(image_shape=(height, width, 3))
+    anchors = tf.concat([tf.cast(level, tf.float32) for level in levels.values()], axis=0)
+    logits = tf.cast(outputs["classification"], tf.float32)
+    deltas = tf.cast(outputs["box"], tf.float32)
+    num_classes = logits.shape[-1]
+    flat = tf.reshape(logits, (tf.shape(logits)[0], -1))
+    count = min(settings.pre_nms, int(anchors.shape[0]) * num_classes)
+    best, places = tf.math.top_k(flat, count)
+    scores = tf.sigmoid(best)
+    rows, classes = places // num_classes, places % num_classes
+    boxes = _decode_boxes(tf.gather(anchors, rows), tf.gather(deltas, rows, batch_dims=1))
+    limits = tf.constant([width, height, width, height], tf.float32)
+    boxes = tf.clip_by_value(boxes, 0.0, limits)
+    apart = boxes + tf.cast(classes, tf.float32)[..., None] * (2.0 * max(height, width))
+
+    def suppress(row: tuple[Any, Any]) -> tuple[Any, Any, Any]:
+        chosen, kept_scores, number = tf.raw_ops.NonMaxSuppressionV5(
+            boxes=row[0],
+            scores=row[1],
+            max_output_size=min(settings.max_detections, count),
+            iou_threshold=settings.iou_threshold if settings.soft_nms_sigma == 0 else 1.0,
+            score_threshold=settings.score_threshold,
+            soft_nms_sigma=settings.soft_nms_sigma / 2,
+            pad_to_max_output_size=True,
+        )
+        return chosen, kept_scores, number
+
+    chosen, kept_scores, number = tf.map_fn(
+        suppress, (apart, scores), fn_output_signature=(tf.int32, tf.float32, tf.int32)
+    )
+    valid = tf.range(tf.shape(chosen)[1])[None, :] < number[:, None]
+    pad = settings.max_detections - min(settings.max_detections, count)
+    kept_boxes = tf.where(valid[..., None], tf.gather(boxes, chosen, batch_dims=1), -1.0)
+    kept_classes = tf.where(valid, tf.gather(classes, chosen, batch_dims=1), -1)
+    kept_scores = tf.where(valid, kept_scores, -1.0)
+    return {
+        "boxes": tf.pad(kept_boxes, [[0, 0], [0, pad], [0, 0]], constant_values=-1.0),
+        "scores": tf.pad(kept_scores, [[0, 0], [0, pad]], constant_values=-1.0),
+        "classes": tf.pad(kept_classes, [[0, 0], [0, pad]], constant_values=-1),
+        "num": number,
+    }
+
+
+def _decode_boxes(anchors: Any, deltas: Any) -> Any:
+    """Boxes ``xyxy`` from anchors ``xyxy`` and what the box head predicts.
+
+    The encoding of Faster R-CNN (Ren et al. 2015, equation 2) with KerasCV's order, centre y, centre x, height, width,
+    and variances.
+    """
+    deltas = deltas * tf.constant(BOX_VARIANCE, tf.float32)
+    sizes = anchors[..., 2:] - anchors[..., :2]
+    centres = (anchors[..., 2:] + anchors[..., :2]) / 2
+    centres = centres + tf.reverse(deltas[..., :2], [-1]) * sizes
+    # An untrained network may ask for e**100; no box is larger than what 1000 / 16 makes of an anchor (torchvision).
+    sizes = sizes * tf.exp(tf.minimum(tf.reverse(deltas[..., 2:], [-1]), 4.135))
+    return tf.concat([centres - sizes / 2, centres + sizes / 2], axis=-1)

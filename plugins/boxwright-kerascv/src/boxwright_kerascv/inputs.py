@@ -1,0 +1,108 @@
+"""Batches for training, in an order and with an augmentation that depend on the seed and the step alone.
+
+So a training that is stopped and resumed sees what it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from boxwright_kerascv.augment import Augmentation, Labelled
+from boxwright_kerascv.recipe import Recipe
+
+PAD = -1.0
+"""What fills boxes and classes of pictures with fewer boxes than others."""
+
+
+class PictureCache:
+    """Decoded pictures and their boxes in memory, as uint8.
+
+    Args:
+        pictures: ``(height, width, 3)`` uint8 each, of any size.
+        boxes: ``(N, 4)`` each, ``xyxy`` in pixels of its picture; N may be 0.
+        classes: ``(N,)`` each, from 0.
+
+    Raises:
+        ValueError: if the three are not of one length, or there is no picture.
+    """
+
+    def __init__(
+        self,
+        pictures: Sequence[NDArray[np.uint8]],
+        boxes: Sequence[NDArray[Any]],
+        classes: Sequence[NDArray[Any]],
+    ) -> None:
+        if not len(pictures) == len(boxes) == len(classes):
+            raise ValueError(f"{len(pictures)} pictures, {len(boxes)} boxes and {len(classes)} classes do not match")
+        if not pictures:
+            raise ValueError("there is no picture to train on")
+        self._pictures = tf.constant([np.ascontiguousarray(picture).tobytes() for picture in pictures])
+        self._shapes = tf.constant([picture.shape for picture in pictures], tf.int32)
+        self._boxes = tf.RaggedTensor.from_row_lengths(
+            np.concatenate([np.asarray(rows, np.float32).reshape(-1, 4) for rows in boxes]),
+            [len(rows) for rows in boxes],
+        )
+        self._classes = tf.RaggedTensor.from_row_lengths(
+            np.concatenate([np.asarray(rows, np.float32).reshape(-1) for rows in classes]),
+            [len(rows) for rows in classes],
+        )
+
+    def __len__(self) -> int:
+        return int(self._shapes.shape[0])
+
+    def __call__(self, index: Any) -> Labelled:
+        """The picture at `index`, a scalar integer tensor."""
+        picture = tf.reshape(tf.io.decode_raw(self._pictures[index], tf.uint8), self._shapes[index])
+        return {"images": picture, "boxes": self._boxes[index], "classes": self._classes[index]}
+
+
+def training_batches(
+    load: Any, count: int, recipe: Recipe, augmentation: Augmentation, *, seed: int, first_step: int = 0
+) -> Any:
+    """Endless batches of augmented pictures.
+
+    Every pass over the pictures has its own order. A batch may hold the end of one pass and the start of the next, so
+    all are of the same size.
+
+    Args:
+        load: from a scalar int64 index to a `Labelled`, as `PictureCache` does.
+        count: how many pictures there are.
+        recipe: for the batch size and the most boxes a picture.
+        augmentation: brings pictures to the network's size.
+        seed: of the order and the augmentation.
+        first_step: the step to begin with, when a training is resumed.
+
+    Returns:
+        A `tf.data.Dataset` of ``(images, labels)``: images ``(batch, height, width, 3)`` float32; labels a dict of
+        ``boxes`` ``(batch, max_boxes, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, max_boxes)`` float32, both filled
+        up with -1.
+    """
+
+    def sample(position: Any) -> tuple[Any, dict[str, Any]]:
+        epoch, place = position // count, position % count
+        index = place
+        if count > 1:
+            order = tf.stack([tf.constant(seed, tf.int64), epoch])
+            index = tf.random.experimental.index_shuffle(place, order, count - 1)
+        seeds = tf.stack([tf.constant(seed, tf.int64), position])
+        labelled = augmentation(load(index), seeds)
+        boxes, classes = _dense(labelled, recipe.max_boxes)
+        return labelled["images"], {"boxes": boxes, "classes": classes}
+
+    positions = tf.data.Dataset.counter(start=first_step * recipe.batch_size, step=1)
+    samples = positions.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return samples.batch(recipe.batch_size, drop_remainder=True).prefetch(2)
+
+
+def _dense(labelled: Labelled, max_boxes: int) -> tuple[Any, Any]:
+    boxes = labelled["boxes"][:max_boxes]
+    classes = tf.cast(labelled["classes"][:max_boxes], tf.float32)
+    missing = max_boxes - tf.shape(boxes)[0]
+    boxes = tf.pad(boxes, [[0, missing], [0, 0]], constant_values=PAD)
+    classes = tf.pad(classes, [[0, missing]], constant_values=PAD)
+    return tf.ensure_shape(boxes, (max_boxes, 4)), tf.ensure_shape(classes, (max_boxes,))

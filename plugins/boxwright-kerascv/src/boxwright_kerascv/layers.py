@@ -1,0 +1,234 @@
+"""The parts of the detectors that KerasCV fixes and a small machine needs smaller.
+
+KerasCV's pyramid and heads are of 256 channels and nine anchors. These take any number, and are saved and loaded with
+the model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import keras_cv
+
+PACKAGE = "boxwright_kerascv"
+
+# Short trainings see few batches: a slow average would still hold the first, useless statistics at the end.
+_BATCH_NORM_MOMENTUM = 0.97
+_BACKGROUND_LOGIT = -4.59511985013459  # log(0.01 / 0.99): an untrained head says 1% everywhere (Lin et al. 2017, 4.1)
+
+
+def _conv_norm(x: Any, filters: int, kernel_size: int, strides: int, activation: str, name: str) -> Any:
+    x = keras.layers.Conv2D(
+        filters, kernel_size, strides, "same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
+    )(x)
+    x = keras.layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM, epsilon=1e-3, name=f"{name}_norm")(x)
+    return keras.layers.Activation(activation, name=name)(x)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class NarrowBackbone(keras_cv.models.Backbone):
+    """A small residual backbone that trains from scratch on a CPU.
+
+    A stem and one stage for each number of channels; every stage halves the picture with a 3x3 convolution and goes on
+    with residual blocks of a 1x1 convolution to half the channels and a 3x3 one back (the block of Darknet-53, Redmon
+    and Farhadi 2018).
+
+    Args:
+        channels: of the stages P2, P3, P4, P5.
+        depths: residual blocks of each stage.
+        activation: Keras activation name.
+        include_rescaling: bring pictures of 0 to 255 to -1 to 1 first.
+        input_shape: height, width, channels.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: list[int],
+        depths: list[int],
+        activation: str = "relu",
+        include_rescaling: bool = True,
+        input_shape: tuple[int | None, int | None, int] = (None, None, 3),
+        **kwargs: Any,
+    ) -> None:
+        inputs = keras.layers.Input(shape=tuple(input_shape))
+        x = inputs
+        if include_rescaling:
+            x = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="rescaling")(x)
+        x = _conv_norm(x, channels[0] // 2, 3, 2, activation, "stem")
+        levels = {}
+        for index, (filters, depth) in enumerate(zip(channels, depths, strict=True)):
+            level = f"P{index + 2}"
+            x = _conv_norm(x, filters, 3, 2, activation, f"{level}_down")
+            for block in range(depth):
+                narrow = _conv_norm(x, filters // 2, 1, 1, activation, f"{level}_{block}_in")
+                wide = _conv_norm(narrow, filters, 3, 1, activation, f"{level}_{block}_out")
+                x = keras.layers.Add(name=f"{level}_{block}")([x, wide])
+            levels[level] = x.name if depth == 0 else f"{level}_{depth - 1}"
+            if depth == 0:
+                levels[level] = f"{level}_down"
+        super().__init__(inputs=inputs, outputs=x, **kwargs)
+        self.pyramid_level_inputs = levels
+        self.channels = list(channels)
+        self.depths = list(depths)
+        self.activation = activation
+        self.include_rescaling = include_rescaling
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "trainable": self.trainable,
+            "channels": self.channels,
+            "depths": self.depths,
+            "activation": self.activation,
+            "include_rescaling": self.include_rescaling,
+            "input_shape": self.input_shape[1:],
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Pyramid(keras.layers.Layer):
+    """A feature pyramid (Lin et al. 2017, "Feature Pyramid Networks") of any width and number of levels.
+
+    Takes the backbone's P3, P4 and P5 and returns a tuple of `levels` feature maps from P3 on, each of half the size of
+    the one before. Levels from P6 on come from P5 through strided convolutions, as in RetinaNet. The last convolution
+    of each level is followed by batch normalisation, of its own for each level, so that heads trained from scratch
+    start from equal scales.
+
+    Args:
+        channels: of every level.
+        levels: how many, 1 to 5.
+    """
+
+    def __init__(self, channels: int = 64, levels: int = 5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.channels = channels
+        self.levels = levels
+        self.lateral = [keras.layers.Conv2D(channels, 1, name=f"lateral_{index}") for index in range(3)]
+        inner = min(levels, 3)
+        self.output_convs = [
+            keras.layers.Conv2D(
+                channels,
+                3,
+                strides=1 if index < inner else 2,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=f"output_{index}",
+            )
+            for index in range(levels)
+        ]
+        self.norms = [
+            keras.layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM, epsilon=1e-3, name=f"norm_{index}")
+            for index in range(levels)
+        ]
+        self.upsample = keras.layers.UpSampling2D(2, interpolation="nearest")
+
+    def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
+        for level, layer in zip(("P3", "P4", "P5"), self.lateral, strict=True):
+            layer.build(input_shape[level])
+        inside = (None, None, None, self.channels)
+        for index, (conv, norm) in enumerate(zip(self.output_convs, self.norms, strict=True)):
+            conv.build(input_shape["P5"] if index == 3 else inside)
+            norm.build(inside)
+        self.built = True
+
+    def call(self, inputs: dict[str, Any], training: bool | None = None) -> tuple[Any, ...]:
+        p5 = self.lateral[2](inputs["P5"])
+        p4 = self.lateral[1](inputs["P4"]) + self.upsample(p5)
+        p3 = self.lateral[0](inputs["P3"]) + self.upsample(p4)
+        merged = [p3, p4, p5]
+        outputs = []
+        for index, (conv, norm) in enumerate(zip(self.output_convs, self.norms, strict=True)):
+            source = merged[index] if index < 3 else inputs["P5"] if index == 3 else outputs[-1]
+            outputs.append(keras.ops.relu(norm(conv(source), training=training)))
+        return tuple(outputs)
+
+    def compute_output_shape(self, input_shape: dict[str, tuple[int | None, ...]]) -> tuple[tuple[int | None, ...], ...]:
+        shapes: list[tuple[int | None, ...]] = []
+        for index in range(self.levels):
+            if index < 3:
+                batch, height, width, _ = input_shape[f"P{index + 3}"]
+            else:
+                batch, height, width, _ = shapes[-1] if index > 3 else input_shape["P5"]
+                height, width = (None if side is None else -(-side // 2) for side in (height, width))
+            shapes.append((batch, height, width, self.channels))
+        return tuple(shapes)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "channels": self.channels, "levels": self.levels}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Head(keras.layers.Layer):
+    """The prediction head of RetinaNet: 3x3 convolutions, one set of weights for all levels.
+
+    Args:
+        output_filters: anchors at a location times the numbers predicted for each.
+        channels: of the hidden convolutions.
+        convolutions: how many hidden ones.
+        background: start from the logit of a 1% chance, as a classification head must.
+    """
+
+    def __init__(
+        self, output_filters: int, channels: int = 64, convolutions: int = 2, background: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.output_filters = output_filters
+        self.channels = channels
+        self.convolutions = convolutions
+        self.background = background
+        self.hidden = [
+            keras.layers.Conv2D(
+                channels, 3, padding="same", activation="relu", kernel_initializer="he_normal", name=f"hidden_{index}"
+            )
+            for index in range(convolutions)
+        ]
+        self.prediction = keras.layers.Conv2D(
+            output_filters,
+            3,
+            padding="same",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+            bias_initializer=keras.initializers.Constant(_BACKGROUND_LOGIT if background else 0.0),
+            name="prediction",
+        )
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        inside = tuple(input_shape)
+        for layer in self.hidden:
+            layer.build(inside)
+            inside = (*inside[:-1], self.channels)
+        self.prediction.build(inside)
+        self.built = True
+
+    def call(self, x: Any) -> Any:
+        for layer in self.hidden:
+            x = layer(x)
+        return self.prediction(x)
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*input_shape[:-1], self.output_filters)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "output_filters": self.output_filters,
+            "channels": self.channels,
+            "convolutions": self.convolutions,
+            "background": self.background,
+        }
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class Detector(keras_cv.models.RetinaNet):
+    """KerasCV's RetinaNet, whose saved configuration keeps the pyramid as well."""
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "feature_pyramid": keras.saving.serialize_keras_object(self.feature_pyramid)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Detector:
+        if isinstance(config.get("feature_pyramid"), dict):
+            config["feature_pyramid"] = keras.layers.deserialize(config["feature_pyramid"])
+        return super().from_config(config)

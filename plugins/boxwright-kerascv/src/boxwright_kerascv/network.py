@@ -1,0 +1,212 @@
+"""The networks: one for a CPU, two from scratch, and KerasCV's pretrained backbones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_cv
+
+from boxwright_kerascv.anchors import AnchorSettings
+from boxwright_kerascv.layers import Detector, Head, NarrowBackbone, Pyramid
+
+BOX_VARIANCE = (0.1, 0.1, 0.2, 0.2)
+"""Scale of the encoded box: centre y, centre x, height, width (the order and values of KerasCV's RetinaNet)."""
+
+
+class WeightsError(Exception):
+    """Weights could not be had or do not fit; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A network by name.
+
+    Attributes:
+        name: as users write it.
+        description: one line.
+        channels: of the pyramid and the heads.
+        convolutions: hidden ones of each head.
+        pretrained: KerasCV's name of the backbone's weights; None where training starts from scratch.
+    """
+
+    name: str
+    description: str
+    channels: int = 256
+    convolutions: int = 3
+    pretrained: str | None = None
+
+
+def _pretrained(name: str, description: str) -> Preset:
+    return Preset(name, description, pretrained=name)
+
+
+PRESETS: dict[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset("tiny", "Narrow residual network of 1 M parameters, from scratch, for a CPU", 64, 1),
+        Preset("resnet18", "ResNet18 V2 from scratch"),
+        Preset("resnet50", "ResNet50 V2 from scratch"),
+        _pretrained("resnet50_imagenet", "ResNet50 trained on ImageNet"),
+        _pretrained("resnet50_v2_imagenet", "ResNet50 V2 trained on ImageNet"),
+        _pretrained("csp_darknet_tiny_imagenet", "CSPDarkNet tiny trained on ImageNet"),
+        _pretrained("csp_darknet_l_imagenet", "CSPDarkNet large trained on ImageNet"),
+        _pretrained("yolo_v8_xs_backbone_coco", "YOLOv8 extra small backbone trained on COCO"),
+        _pretrained("yolo_v8_s_backbone_coco", "YOLOv8 small backbone trained on COCO"),
+        _pretrained("yolo_v8_m_backbone_coco", "YOLOv8 medium backbone trained on COCO"),
+        _pretrained("yolo_v8_l_backbone_coco", "YOLOv8 large backbone trained on COCO"),
+        _pretrained("yolo_v8_xl_backbone_coco", "YOLOv8 extra large backbone trained on COCO"),
+        _pretrained("efficientnetv2_b0_imagenet", "EfficientNetV2 B0 trained on ImageNet"),
+        _pretrained("efficientnetv2_b1_imagenet", "EfficientNetV2 B1 trained on ImageNet"),
+        _pretrained("efficientnetv2_b2_imagenet", "EfficientNetV2 B2 trained on ImageNet"),
+        _pretrained("efficientnetv2_s_imagenet", "EfficientNetV2 S trained on ImageNet"),
+        _pretrained("mobilenet_v3_small_imagenet", "MobileNetV3 small trained on ImageNet"),
+        _pretrained("mobilenet_v3_large_imagenet", "MobileNetV3 large trained on ImageNet"),
+        _pretrained("retinanet_resnet50_pascalvoc", "ResNet50 of a RetinaNet trained on PASCAL VOC"),
+    )
+}
+
+
+def build_network(
+    preset: str,
+    *,
+    num_classes: int,
+    image_size: tuple[int, int],
+    anchors: AnchorSettings,
+    weights: str | None = None,
+    freeze_backbone: bool = False,
+    seed: int = 0,
+) -> Detector:
+    """A RetinaNet that takes pictures of 0 to 255 and boxes as ``xyxy`` in pixels of its input.
+
+    Args:
+        preset: a key of `PRESETS`.
+        num_classes: without the background, at least 1.
+        image_size: height and width of the input in pixels, multiples of 32.
+        anchors: sizes, scales and aspect ratios; their number of sizes is the number of pyramid levels.
+        weights: a local `.weights.h5` or `.keras` file of this network or of its backbone.
+        freeze_backbone: keep the backbone's weights and its batch-norm statistics as they are.
+        seed: of the initial weights; this seeds Python, numpy and TensorFlow for the whole process.
+
+    Returns:
+        The model, not compiled. Its output is a dict: ``box`` ``(batch, anchors, 4)``, encoded; ``classification``
+        ``(batch, anchors, num_classes)``, logits.
+
+    Raises:
+        ValueError: for an unknown preset, no class, or a size that is not a multiple of 32.
+        WeightsError: if pretrained weights cannot be fetched, or `weights` does not exist or does not fit.
+    """
+    if preset not in PRESETS:
+        raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
+    if num_classes < 1:
+        raise ValueError(f"a detector needs at least 1 class, not {num_classes}")
+    height, width = image_size
+    if height < 32 or width < 32 or height % 32 or width % 32:
+        raise ValueError(f"the input's height and width must be multiples of 32, not {height} and {width}")
+    if weights is not None and not Path(weights).is_file():
+        raise WeightsError(f"there is no weights file {weights}")
+    keras.utils.set_random_seed(seed)
+    entry = PRESETS[preset]
+    # Anchors stay float32 whatever the precision: bfloat16 rounds a coordinate of 300 pixels to even numbers.
+    generator = keras_cv.layers.AnchorGenerator(
+        bounding_box_format="xyxy",
+        sizes=list(anchors.sizes),
+        scales=list(anchors.scales),
+        aspect_ratios=list(anchors.aspect_ratios),
+        strides=list(anchors.strides),
+        clip_boxes=True,
+        dtype="float32",
+    )
+    encoder = keras_cv.models.retinanet.LabelEncoder(
+        bounding_box_format="xyxy", anchor_generator=generator, box_variance=list(BOX_VARIANCE), dtype="float32"
+    )
+    model = Detector(
+        backbone=_backbone(entry, (height, width, 3), download=weights is None),
+        num_classes=num_classes,
+        bounding_box_format="xyxy",
+        label_encoder=encoder,
+        feature_pyramid=Pyramid(entry.channels, len(anchors.sizes)),
+        classification_head=Head(
+            anchors.per_location * num_classes, entry.channels, entry.convolutions, background=True
+        ),
+        box_head=Head(anchors.per_location * 4, entry.channels, entry.convolutions),
+    )
+    if weights is not None:
+        _load(model, weights)
+    if freeze_backbone:
+        model.backbone.trainable = False
+    return model
+
+
+def _backbone(preset: Preset, input_shape: tuple[int, int, int], *, download: bool) -> Any:
+    if preset.name == "tiny":
+        return NarrowBackbone(channels=[32, 64, 128, 192], depths=[1, 1, 2, 1], input_shape=input_shape)
+    if preset.name in ("resnet18", "resnet50"):
+        deep = preset.name == "resnet50"
+        return keras_cv.models.ResNetV2Backbone(
+            stackwise_filters=[64, 128, 256, 512],
+            stackwise_blocks=[3, 4, 6, 3] if deep else [2, 2, 2, 2],
+            stackwise_strides=[1, 2, 2, 2],
+            block_type="block" if deep else "basic_block",
+            include_rescaling=True,
+            input_shape=input_shape,
+        )
+    assert preset.pretrained is not None
+    try:
+        if preset.name == "retinanet_resnet50_pascalvoc":
+            return keras_cv.models.RetinaNet.from_preset(preset.pretrained, bounding_box_format="xyxy").backbone
+        return keras_cv.models.Backbone.from_preset(preset.pretrained, load_weights=download)
+    except Exception as error:
+        raise WeightsError(
+            f"the pretrained preset {preset.name} could not be fetched from kaggle.com ({type(error).__name__}). "
+            f"On a machine with network access save it with keras_cv.models.Backbone.from_preset({preset.name!r})"
+            f".save('{preset.name}.keras') and pass weights={preset.name}.keras, or take a preset that trains from "
+            "scratch: tiny, resnet18 or resnet50"
+        ) from error
+
+
+def _load(model: Detector, path: str) -> None:
+    """Fill a network from a file of a whole network or of a backbone."""
+    if path.endswith(".keras"):
+        _copy_weights(model, path)
+        return
+    if not path.endswith(".weights.h5"):
+        raise WeightsError(f"{path}: weights end in .weights.h5 or .keras")
+    # A file that does not fit may fill a part of the model before it fails.
+    before = model.get_weights()
+    try:
+        model.load_weights(path)
+        return
+    except (ValueError, KeyError, OSError) as error:
+        model.set_weights(before)
+        first_error = error
+    try:
+        model.backbone.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        model.set_weights(before)
+        raise WeightsError(
+            f"{path} fits neither the network ({_first_line(first_error)}) nor its backbone ({_first_line(error)}); "
+            "check that preset, classes and anchors are those it was saved with"
+        ) from error
+
+
+def _copy_weights(model: Detector, path: str) -> None:
+    try:
+        saved = keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        raise WeightsError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
+    backbone = getattr(saved, "backbone", saved)
+    for source, target in ((saved, model), (backbone, model.backbone)):
+        values = source.get_weights()
+        if [value.shape for value in values] == [tuple(weight.shape) for weight in target.weights]:
+            target.set_weights(values)
+            return
+    raise WeightsError(
+        f"the weights of {path} fit neither the network nor its backbone; take the preset they were saved from"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

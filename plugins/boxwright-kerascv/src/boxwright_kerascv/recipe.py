@@ -1,0 +1,273 @@
+"""Every number of a training run, and the rule that chooses them.
+
+Pure Python: reading or changing a recipe imports no framework.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from statistics import median
+from typing import Any
+
+SIZE_MULTIPLE = 32
+"""Width and height of the network's input are multiples of this: the stride of the backbone's last level."""
+
+_SMALL_DATASET = 1000
+_CACHE_PIXELS = 500_000_000
+
+_STRONG_AUGMENT = ("crop", "expand", "stretch", "flip", "vertical-flip", "rotate-90", "color")
+_PHOTO_AUGMENT = ("crop", "expand", "stretch", "flip", "color")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The settings of one training run; each is a name for ``--set name=value``.
+
+    Attributes:
+        preset: the network, a key of `boxwright_kerascv.network.PRESETS`.
+        width: of the network's input, pixels, a multiple of 32.
+        height: of the network's input, pixels, a multiple of 32.
+        batch_size: pictures a step.
+        steps: optimizer steps in all; what the default fixes, as a network learns from steps, not from epochs.
+        steps_per_epoch: steps that show every picture once (rounded up).
+        learning_rate: the peak, after warm-up; from there it falls to 0 along a cosine (Loshchilov and Hutter 2017).
+        warmup_fraction: the share of the steps over which the learning rate rises from 0.
+        weight_decay: decoupled (AdamW, Loshchilov and Hutter 2019); not on biases and normalisation.
+        clipnorm: largest norm of the whole gradient; 0 is no limit.
+        ema: momentum of the moving average of the weights that replaces them in the end; 0 is no average.
+        focal_alpha: weight of an object against background in the focal loss (Lin et al. 2017).
+        focal_gamma: how far easy anchors are damped in the focal loss.
+        box_loss_weight: weight of the box loss against the classification loss.
+        smooth_l1_cutoff: error, in units of the encoded box, below which the box loss is quadratic.
+        label_smoothing: of the classification targets, 0 to 1.
+        augment: names of augmenters (`boxwright_kerascv.augment.AUGMENTERS`), in order.
+        pixel_budget: most pixels of the network's input, where width and height are not given.
+        oversample: pictures are held in memory at up to this many times the network's size, so that a crop stays sharp.
+        max_boxes: boxes a picture that are trained on; more are left out.
+        freeze_backbone: train the pyramid and the heads only.
+        precision: Keras dtype policy, `float32` or `mixed_bfloat16`.
+    """
+
+    preset: str
+    width: int
+    height: int
+    batch_size: int
+    steps: int
+    steps_per_epoch: int
+    learning_rate: float = 2e-3
+    warmup_fraction: float = 0.05
+    weight_decay: float = 0.02
+    clipnorm: float = 10.0
+    ema: float = 0.99
+    focal_alpha: float = 0.25
+    focal_gamma: float = 2.0
+    box_loss_weight: float = 1.0
+    smooth_l1_cutoff: float = 0.5
+    label_smoothing: float = 0.0
+    augment: tuple[str, ...] = _STRONG_AUGMENT
+    pixel_budget: int = 82_000
+    oversample: float = 1.5
+    max_boxes: int = 100
+    freeze_backbone: bool = False
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height"):
+            value = getattr(self, name)
+            if value < SIZE_MULTIPLE or value % SIZE_MULTIPLE:
+                raise ValueError(f"{name} must be a multiple of {SIZE_MULTIPLE}, not {value}")
+        for name in ("batch_size", "steps", "steps_per_epoch", "max_boxes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("learning_rate", "smooth_l1_cutoff"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("warmup_fraction", "ema", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        if self.oversample < 1:
+            raise ValueError(f"oversample must be at least 1, not {self.oversample}")
+        if self.precision not in ("float32", "mixed_bfloat16"):
+            raise ValueError(f"precision must be float32 or mixed_bfloat16, not {self.precision}")
+
+    @property
+    def epochs(self) -> int:
+        """How many times the training shows every picture, rounded up."""
+        return math.ceil(self.steps / self.steps_per_epoch)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width of the network's input in pixels, in the order of a tensor."""
+        return self.height, self.width
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as JSON can hold it."""
+        return {**asdict(self), "augment": list(self.augment)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
+        """The inverse of `to_dict`.
+
+        Raises:
+            TypeError: if a setting is missing or unknown.
+            ValueError: if a setting is out of its range.
+        """
+        return cls(**{**data, "augment": tuple(data["augment"])})
+
+    def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
+        """A copy with some settings changed; text is read as the type of the setting.
+
+        Args:
+            settings: values by name. `augment` may be text with commas; `epochs` is read as its number of steps.
+
+        Raises:
+            ValueError: if a name is unknown or a value cannot be read.
+        """
+        known = {field.name: field for field in fields(self)}
+        changes: dict[str, Any] = {}
+        for name, value in settings.items():
+            if name == "epochs":
+                changes["steps"] = int(value) * self.steps_per_epoch
+            elif name not in known:
+                raise ValueError(f"unknown setting {name!r}; there are {', '.join(sorted(known))}")
+            else:
+                changes[name] = _read(name, value, getattr(self, name))
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True)
+class _Defaults:
+    """What differs between presets."""
+
+    batch_size: int = 8
+    steps: int = 1200
+    epochs: int = 12
+    pixel_budget: int = 82_000
+    learning_rate: float = 2e-3
+
+
+_TINY = _Defaults()
+_FROM_SCRATCH = _Defaults(steps=4000, epochs=24, pixel_budget=262_144, learning_rate=5e-4)
+_PRETRAINED = _Defaults(steps=2000, epochs=12, pixel_budget=262_144, learning_rate=2e-4)
+
+
+def default_recipe(
+    preset: str,
+    *,
+    num_images: int,
+    picture_sizes: Sequence[tuple[int, int]],
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    image_size: tuple[int, int] | None = None,
+) -> Recipe:
+    """The recipe for a dataset: one rule for twenty pictures and for twenty thousand.
+
+    Small sets get a fixed number of steps, however many epochs that makes; large ones a fixed number of epochs. The
+    network's input has the shape of the middle picture, its size or less, and at most the preset's pixel budget.
+    Sets of under a thousand pictures are augmented as if their pictures had no up and down.
+
+    Args:
+        preset: the network's name.
+        num_images: pictures to train on, at least 1.
+        picture_sizes: width and height of the pictures, or of a sample of them.
+        epochs: instead of the default number of steps.
+        batch_size: pictures a step instead of the default.
+        image_size: width and height of the network's input instead of the default; rounded to multiples of 32.
+
+    Raises:
+        ValueError: if there is no picture, or a number is below 1.
+    """
+    if num_images < 1:
+        raise ValueError("there is no picture to train on")
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"epochs must be at least 1, not {epochs}")
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch size must be at least 1, not {batch_size}")
+    defaults = _TINY if preset == "tiny" else _FROM_SCRATCH if preset in ("resnet18", "resnet50") else _PRETRAINED
+    batch = batch_size or defaults.batch_size
+    steps_per_epoch = math.ceil(num_images / batch)
+    if epochs is not None:
+        steps = epochs * steps_per_epoch
+    else:
+        # A step of another size teaches in proportion: the pictures shown stay the same.
+        steps = max(math.ceil(defaults.steps * defaults.batch_size / batch), defaults.epochs * steps_per_epoch)
+    if image_size is None:
+        width, height = input_size(picture_sizes, defaults.pixel_budget)
+    else:
+        width, height = (_to_multiple(side) for side in image_size)
+    # Large sets bring their own variety of sizes, and memory is for the pictures, not for their detail.
+    oversample = 1.5 if num_images * width * height * 1.5**2 * 3 <= _CACHE_PIXELS * 3 else 1.0
+    return Recipe(
+        preset=preset,
+        width=width,
+        height=height,
+        batch_size=batch,
+        steps=steps,
+        steps_per_epoch=steps_per_epoch,
+        learning_rate=defaults.learning_rate,
+        augment=_STRONG_AUGMENT if num_images < _SMALL_DATASET else _PHOTO_AUGMENT,
+        pixel_budget=defaults.pixel_budget,
+        oversample=oversample,
+    )
+
+
+def input_size(picture_sizes: Sequence[tuple[int, int]], pixel_budget: int) -> tuple[int, int]:
+    """Width and height of the network's input: multiples of 32, shaped like the pictures.
+
+    The median aspect ratio is kept as well as multiples of 32 allow, no side is larger than that of the median picture
+    (rounded up), and width times height stays within the budget.
+
+    Args:
+        picture_sizes: width and height of the pictures; where empty, a square is chosen.
+        pixel_budget: most pixels.
+    """
+    if picture_sizes:
+        ratio = median(width / height for width, height in picture_sizes)
+        pixels = min(float(pixel_budget), median(width * height for width, height in picture_sizes))
+    else:
+        ratio, pixels = 1.0, float(pixel_budget)
+    # No stranger shape than 4:1, so that a panorama keeps some height.
+    ratio = min(max(ratio, 0.25), 4.0)
+    # Every side near the wished one; the best has the most pixels for the least distortion.
+    wished = math.sqrt(pixels * ratio), math.sqrt(pixels / ratio)
+    best, best_cost = (SIZE_MULTIPLE, SIZE_MULTIPLE), math.inf
+    for width in _near(wished[0]):
+        for height in _near(wished[1]):
+            if width * height > max(pixel_budget, SIZE_MULTIPLE**2):
+                continue
+            cost = abs(math.log(width / height / ratio)) + abs(math.log(width * height / pixels))
+            if cost < best_cost:
+                best, best_cost = (width, height), cost
+    return best
+
+
+def _near(side: float) -> tuple[int, ...]:
+    below = max(1, math.floor(side / SIZE_MULTIPLE))
+    return tuple(SIZE_MULTIPLE * count for count in (max(1, below - 1), below, below + 1))
+
+
+def _to_multiple(side: int) -> int:
+    if side < 1:
+        raise ValueError(f"image size must be at least 1 pixel, not {side}")
+    return max(SIZE_MULTIPLE, round(side / SIZE_MULTIPLE) * SIZE_MULTIPLE)
+
+
+def _read(name: str, value: Any, current: Any) -> Any:
+    """`value` as the type of `current`."""
+    try:
+        if isinstance(current, bool):
+            if isinstance(value, str):
+                if value.lower() not in ("true", "false", "1", "0", "yes", "no"):
+                    raise ValueError(value)
+                return value.lower() in ("true", "1", "yes")
+            return bool(value)
+        if isinstance(current, tuple):
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(part.strip() for part in parts if part.strip())
+        if isinstance(current, int):
+            return int(value)
+        return type(current)(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} cannot be {value!r}: {type(current).__name__} expected") from error
