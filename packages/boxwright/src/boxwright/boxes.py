@@ -70,7 +70,7 @@ def area(xyxy: ArrayLike) -> Array:
     """Area of ``xyxy`` boxes of shape (..., 4) in square pixels, shape (...); 0 where the edges are inverted."""
     array = np.asarray(xyxy)
     sides: Array = np.maximum(array[..., 2:] - array[..., :2], 0)
-    areas: Array = sides[..., 0] * sides[..., 1]
+    areas: Array = sides.prod(axis=-1)
     return areas
 
 

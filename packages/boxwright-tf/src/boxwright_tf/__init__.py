@@ -1,0 +1,3 @@
+"""Samples to tf.data and back: what the TensorFlow plugins of boxwright share."""
+
+boxwright_api = (1, 1)

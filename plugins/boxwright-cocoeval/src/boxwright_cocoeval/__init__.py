@@ -1,0 +1,3 @@
+"""COCO detection metrics for boxwright."""
+
+boxwright_api = (1, 1)

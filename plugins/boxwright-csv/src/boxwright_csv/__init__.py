@@ -1,0 +1,3 @@
+"""CSV annotations for boxwright: read and write."""
+
+boxwright_api = (1, 1)

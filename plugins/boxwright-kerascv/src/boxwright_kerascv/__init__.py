@@ -1,0 +1,3 @@
+"""KerasCV RetinaNet for boxwright: train, predict, augment."""
+
+boxwright_api = (1, 1)

@@ -1,0 +1,3 @@
+"""labelImg's Pascal VOC XML for boxwright: read and write."""
+
+boxwright_api = (1, 1)

@@ -1,0 +1,3 @@
+"""Steps for boxwright conversions: resize and split."""
+
+boxwright_api = (1, 1)
