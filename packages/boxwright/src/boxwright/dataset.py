@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from boxwright.errors import DataError, UsageError
@@ -14,6 +13,7 @@ from boxwright.protocols import Reader, Transform
 from boxwright.registry import Registry, convert_options, registry
 from boxwright.schemas import DatasetInfo, LabelMap, Sample
 from boxwright.specs import Detection, FormatSpec
+from boxwright.threads import map_samples
 from boxwright.uri import DatasetURI
 
 
@@ -76,7 +76,9 @@ class Dataset(Iterable[Sample]):
 
     def _applied(self, transform: Transform, samples: Iterable[Sample]) -> Callable[[], Iterator[Sample]]:
         if transform.per_sample:
-            return lambda: _each(transform, samples, self.problems, self.workers)
+            return lambda: chain.from_iterable(
+                map_samples(lambda sample: list(transform([sample])), samples, self.problems, self.workers)
+            )
         return lambda: transform(samples)
 
     def through(self, *transforms: Transform, workers: int = 1) -> Dataset:
@@ -136,39 +138,6 @@ class _Restartable(Iterable[Sample]):
 
     def __iter__(self) -> Iterator[Sample]:
         return self._make()
-
-
-def _each(transform: Transform, samples: Iterable[Sample], problems: Problems, workers: int) -> Iterator[Sample]:
-    """Applies a per-sample transform, in order, with at most a few samples a worker in memory."""
-
-    def work(sample: Sample) -> list[Sample] | DataError:
-        try:
-            return list(transform([sample]))
-        except DataError as error:
-            return error
-
-    def finished(result: list[Sample] | DataError) -> list[Sample]:
-        if isinstance(result, DataError):
-            problems(result)
-            return []
-        return result
-
-    if workers <= 1:
-        for sample in samples:
-            yield from finished(work(sample))
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        waiting: deque[Future[list[Sample] | DataError]] = deque()
-        try:
-            for sample in samples:
-                waiting.append(pool.submit(work, sample))
-                if len(waiting) >= 4 * workers:
-                    yield from finished(waiting.popleft().result())
-            while waiting:
-                yield from finished(waiting.popleft().result())
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 class Scan:

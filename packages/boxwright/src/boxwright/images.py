@@ -36,6 +36,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", 
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "MPO", "PPM")
 _ORIENTATION = 0x0112
 _SWAPPING = frozenset({5, 6, 7, 8})
+_UNDO = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,25 @@ class Header:
 class Picture:
     """A decoded picture, upright, with its boxes in its own pixels.
 
-    ``turned`` says whether EXIF orientation changed the stored pixels.
+    Attributes:
+        image: Mode RGB, upright.
+        boxes: In the pixels of ``image``.
+        header: What the file says; ``header.orientation`` other than 1 means that the stored pixels were turned.
+        turned_boxes: Whether the boxes came in the stored frame and were turned with the pixels.
     """
 
     image: Image.Image
     boxes: Boxes
-    turned: bool
+    header: Header
+    turned_boxes: bool
+
+    def to_annotation(self, xyxy: NDArray[Any]) -> NDArray[np.float64]:
+        """Boxes in this picture's pixels, shape (N, 4), in the frame of the sample that it was opened from."""
+        width, height = self.header.upright_size
+        full = box_math.scale(xyxy, width / self.image.width, height / self.image.height)
+        if not self.turned_boxes:
+            return full
+        return turn_boxes(full, _UNDO[self.header.orientation], (width, height))
 
 
 def read_bytes(ref: ImageRef) -> bytes:
@@ -204,17 +218,16 @@ def open_picture(sample: Sample, *, at_least: tuple[int, int] | None = None) -> 
     stored, upright = (header.width, header.height), header.upright_size
     annotated = (ref.width, ref.height)
     edges = sample.boxes.xyxy
-    if annotated == upright:
-        pass
-    elif annotated == stored:
+    turn = annotated != upright
+    if turn and annotated == stored:
         edges = turn_boxes(edges, header.orientation, stored)
-    else:
+    elif turn:
         raise size_mismatch(sample, header)
     image = decode(data, place, at_least=at_least)
     if image.size != upright:
         edges = box_math.scale(edges, image.width / upright[0], image.height / upright[1])
     boxes = sample.boxes if edges is sample.boxes.xyxy else sample.boxes.with_xyxy(edges)
-    return Picture(image, boxes, header.orientation != 1)
+    return Picture(image, boxes, header, turn)
 
 
 def size_mismatch(sample: Sample, header: Header) -> DataError:

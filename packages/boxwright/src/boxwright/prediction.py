@@ -140,11 +140,11 @@ def _check_any(detections: Sequence[Detections], data: Dataset) -> None:
 
 def _draw(output: AtomicOutput, sample: Sample, found: Detections, label_map: LabelMap) -> str:
     from boxwright.drawing import draw_boxes, palette
-    from boxwright.images import decode, encode_jpeg, read_bytes
+    from boxwright.images import encode_jpeg, open_picture
 
-    place = sample.image.location or sample.image.name
-    image = decode(read_bytes(sample.image), place)
-    drawn = draw_boxes(image, found.boxes.xyxy, found.boxes.labels, found.scores, colors=palette(label_map.names))
+    picture = open_picture(sample.replace(boxes=found.boxes))
+    colors = palette(label_map.names)
+    drawn = draw_boxes(picture.image, picture.boxes.xyxy, found.boxes.labels, found.scores, colors=colors)
     name = str(PurePosixPath(sample.image.name).with_suffix(".jpg"))
     with output.open(name) as file:
         file.write(encode_jpeg(drawn))

@@ -1,0 +1,108 @@
+"""From a dataset to ``tf.data``, in the form of KerasCV: ``{"images", "bounding_boxes": {"boxes", "classes"}}``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from boxwright import Dataset, UsageError, convert_format
+from boxwright.schemas import BoxFormat
+from boxwright_tf.pictures import Loaded, load_all
+
+PADDING = -1.0
+"""What fills dense boxes and classes up, as in KerasCV."""
+
+
+def to_tf(
+    dataset: Dataset,
+    *,
+    bounding_box_format: str = "xyxy",
+    batch_size: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    max_boxes: int | None = None,
+    shuffle: int | None = None,
+    seed: int = 0,
+    workers: int = 2,
+) -> Any:
+    """A ``tf.data.Dataset`` that reads the dataset again for every epoch.
+
+    Args:
+        dataset: Where the pictures come from.
+        bounding_box_format: One of KerasCV's eight names.
+        batch_size: Pictures a batch; ``None`` for one picture an element, without a batch axis.
+        image_size: ``(width, height)`` that all pictures are resized to, boxes along with them; ``None`` leaves each at
+            its own size, and the pictures of a batch are then ragged unless all have one size.
+        max_boxes: Give boxes densely, this many a picture, filled up with -1 and cut off beyond; ``None`` gives them
+            ragged.
+        shuffle: Size of the buffer that elements are drawn from at random; ``None`` keeps the order.
+        seed: Of the shuffling; each epoch has another order, the same in every process.
+        workers: Threads that decode pictures.
+
+    Returns:
+        Elements ``{"images": ..., "bounding_boxes": {"boxes": ..., "classes": ...}}``. ``images``: float32, 0..255,
+        RGB, (batch, height, width, 3). ``boxes``: float32, (batch, N, 4). ``classes``: float32, (batch, N), 0-based in
+        the order of ``dataset.label_map``.
+
+    Raises:
+        UsageError: An unknown format, or a number below 1.
+        DataError: While iterating: a picture cannot be read (under ``on_error="fail"``).
+    """
+    if bounding_box_format not in {member.value for member in BoxFormat}:
+        names = ", ".join(member.value for member in BoxFormat)
+        raise UsageError(f"unknown bounding_box_format {bounding_box_format!r}", f"give one of: {names}")
+    for name, number in (("batch_size", batch_size), ("max_boxes", max_boxes), ("shuffle", shuffle)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} is {number}", "give a whole number of at least 1")
+    label_map = dataset.label_map
+
+    def elements() -> Iterator[tuple[Any, Any, Any]]:
+        for loaded in load_all(dataset, label_map, image_size=image_size, workers=workers):
+            yield loaded.image, _boxes(loaded, bounding_box_format), loaded.classes
+
+    height, width = (image_size[1], image_size[0]) if image_size else (None, None)
+    signature = (
+        tf.TensorSpec((height, width, 3), tf.uint8),
+        tf.TensorSpec((None, 4), tf.float32),
+        tf.TensorSpec((None,), tf.float32),
+    )
+    examples = tf.data.Dataset.from_generator(elements, output_signature=signature)
+    if shuffle is not None:
+        examples = examples.shuffle(shuffle, seed=seed)
+    examples = examples.map(_example)
+    if max_boxes is not None:
+        examples = examples.map(lambda example: _dense(example, max_boxes))
+    if batch_size is None:
+        return examples.prefetch(tf.data.AUTOTUNE)
+    dense = image_size is not None and max_boxes is not None
+    batches = examples.batch(batch_size) if dense else examples.ragged_batch(batch_size)
+    if image_size is not None and not dense:
+        batches = batches.map(_dense_images)
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _boxes(loaded: Loaded, bounding_box_format: str) -> Any:
+    height, width = loaded.image.shape[:2]
+    converted = convert_format(loaded.boxes, "xyxy", bounding_box_format, image_size=(width, height))
+    return converted.astype(np.float32)
+
+
+def _example(image: Any, boxes: Any, classes: Any) -> dict[str, Any]:
+    return {"images": tf.cast(image, tf.float32), "bounding_boxes": {"boxes": boxes, "classes": classes}}
+
+
+def _dense(example: dict[str, Any], max_boxes: int) -> dict[str, Any]:
+    boxes = example["bounding_boxes"]["boxes"][:max_boxes]
+    classes = example["bounding_boxes"]["classes"][:max_boxes]
+    missing = max_boxes - tf.shape(boxes)[0]
+    boxes = tf.ensure_shape(tf.pad(boxes, [[0, missing], [0, 0]], constant_values=PADDING), (max_boxes, 4))
+    classes = tf.ensure_shape(tf.pad(classes, [[0, missing]], constant_values=PADDING), (max_boxes,))
+    return {"images": example["images"], "bounding_boxes": {"boxes": boxes, "classes": classes}}
+
+
+def _dense_images(batch: dict[str, Any]) -> dict[str, Any]:
+    # ragged_batch makes ragged only what has an unknown axis, so pictures of one size are dense already.
+    images = batch["images"]
+    return batch | {"images": images.to_tensor() if isinstance(images, tf.RaggedTensor) else images}
