@@ -11,6 +11,10 @@ import tensorflow as tf
 from boxwright import Dataset, UsageError, convert_format
 from boxwright.schemas import BoxFormat
 from boxwright_tf.pictures import Loaded, load_all
+from boxwright_tf.quiet import quiet_import
+
+with quiet_import():
+    import tensorflow as tf
 
 PADDING = -1.0
 """What fills dense boxes and classes up, as in KerasCV."""

@@ -135,7 +135,11 @@ def fit_anchors(box_sizes: NDArray[Any], image_size: tuple[int, int]) -> AnchorS
     largest_side = float(max(image_size))
     settings = default_anchors(image_size)
     best = -1.0
-    for tail, quantiles in ((0.02, (0.1, 0.5, 0.9)), (0.01, (0.05, 0.35, 0.65, 0.95)), (0.0, (0.0, 0.25, 0.5, 0.75, 1.0))):
+    for tail, quantiles in (
+        (0.02, (0.1, 0.5, 0.9)),
+        (0.01, (0.05, 0.35, 0.65, 0.95)),
+        (0.0, (0.0, 0.25, 0.5, 0.75, 1.0)),
+    ):
         smallest, largest = np.quantile(sides, [tail, 1 - tail])
         # A stride of 8 pixels cannot separate objects of under 4; a larger input is what those need.
         smallest = float(np.clip(smallest / _MARGIN, 4.0, largest_side))

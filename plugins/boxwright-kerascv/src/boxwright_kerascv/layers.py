@@ -145,7 +145,9 @@ class Pyramid(keras.layers.Layer):
             outputs.append(keras.ops.relu(norm(conv(source), training=training)))
         return tuple(outputs)
 
-    def compute_output_shape(self, input_shape: dict[str, tuple[int | None, ...]]) -> tuple[tuple[int | None, ...], ...]:
+    def compute_output_shape(
+        self, input_shape: dict[str, tuple[int | None, ...]]
+    ) -> tuple[tuple[int | None, ...], ...]:
         shapes: list[tuple[int | None, ...]] = []
         for index in range(self.levels):
             if index < 3:

@@ -1,0 +1,258 @@
+"""The backend: from a training job to a run folder, and from a run folder to a model."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import keras
+
+from boxwright import DataError, RunError, TrainJob, UsageError
+from boxwright.registry import convert_options, registry
+from boxwright.run import Run
+from boxwright.specs import AugmenterSpec
+from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
+from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
+from boxwright_kerascv.augment import Augmentation, Labelled
+from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
+from boxwright_kerascv.decode import DecoderSettings
+from boxwright_kerascv.inputs import training_batches
+from boxwright_kerascv.layers import Detector
+from boxwright_kerascv.network import WeightsError, build_network
+from boxwright_kerascv.pictures import TrainingPictures, load_pictures
+from boxwright_kerascv.predictor import KerasCVModel
+from boxwright_kerascv.recipe import Recipe, default_recipe, input_size
+from boxwright_kerascv.rounds import Rounds, Watch, round_steps
+from boxwright_kerascv.training import compile_network
+
+NETWORK = "model/network.json"
+WEIGHTS = "model/network.weights.h5"
+
+
+class KerasCVBackend:
+    """Trains KerasCV's RetinaNet and loads what it trained."""
+
+    def fit(self, job: TrainJob) -> None:
+        """Trains, or goes on with a training, and leaves the model in the run folder.
+
+        Raises:
+            UsageError: A setting is out of its range, or an augmenter is unknown.
+            DataError: A picture cannot be read.
+            RunError: There is no checkpoint that fits.
+        """
+        _check_framework()
+        stored = job.run.config if job.resume else {}
+        recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
+        with _Precision(recipe.precision):
+            pictures = load_pictures(
+                job.data,
+                job.label_map,
+                recipe.image_size,
+                recipe.oversample,
+                expected=job.scan.samples,
+                cache=job.settings.get("cache", "auto"),
+                cache_file=job.run.file("cache/pictures.bin"),
+                reporter=job.reporter,
+            )
+            try:
+                self._fit(job, recipe, pictures)
+            finally:
+                pictures.close()
+
+    def _fit(self, job: TrainJob, recipe: Recipe, pictures: TrainingPictures) -> None:
+        recipe = _suit_boxes(recipe, pictures)
+        anchors = fit_anchors(pictures.box_sizes, recipe.image_size)
+        share = coverage(pictures.box_sizes, anchors)
+        if share < 0.95:
+            job.reporter.warning(
+                f"{1 - share:.0%} of the boxes are too small or too long for the network at {recipe.width}x"
+                f"{recipe.height} and will hardly be learned; a larger --image-size helps."
+            )
+        decoder = DecoderSettings(**_given(job.settings, DECODER_OPTIONS))
+        model = _build(job.preset, job, recipe, anchors)
+        compile_network(model, recipe)
+        start = 0
+        if job.resume and (checkpoint := newest_checkpoint(job.run)) is not None:
+            start = load_checkpoint(checkpoint, model)
+            job.reporter.message(f"Going on after step {start} of {recipe.steps}.")
+        job.run.update_config({"recipe": recipe.to_dict(), "anchors": anchors.to_dict(), "decoder": decoder.to_dict()})
+        network = {
+            "preset": job.preset,
+            "num_classes": len(job.label_map),
+            "image_size": list(recipe.image_size),
+            "oversample": recipe.oversample,
+            "anchors": anchors.to_dict(),
+            "decoder": decoder.to_dict(),
+            "precision": recipe.precision,
+        }
+        job.run.write_json(NETWORK, network)
+        job.reporter.message(
+            f"Training {job.preset}: {model.count_params() / 1e6:.1f} M parameters on {pictures.count} pictures at "
+            f"{recipe.width}x{recipe.height}, {recipe.steps} steps of {recipe.batch_size}, {recipe.epochs} epochs."
+        )
+        augmentation = Augmentation(_augmenters(recipe.augment), recipe.image_size)
+        batches = training_batches(pictures.load, pictures.count, recipe, augmentation, seed=job.seed, first_step=start)
+        length = round_steps(recipe)
+        with Watch.open(job, recipe, model, decoder) as watch, job.reporter.task("Training", recipe.steps) as task:
+            task.advance(start)
+            rounds = Rounds(job, recipe, watch, task, start)
+            if start < recipe.steps:
+                model.fit(
+                    batches,
+                    steps_per_epoch=length,
+                    initial_epoch=start // length,
+                    epochs=recipe.steps // length,
+                    callbacks=[rounds],
+                    shuffle=False,
+                    verbose=0,
+                )
+            _save_weights(model, job.run)
+            watch.finish()
+
+    def load(self, run: Run) -> KerasCVModel:
+        """The trained model of a run.
+
+        Raises:
+            RunError: The run has no model yet, or its files do not fit together.
+        """
+        _check_framework()
+        weights = run.file(WEIGHTS)
+        if not weights.is_file():
+            raise RunError(
+                f"{run.path} has no trained model yet (it is {run.status})",
+                "finish it: boxwright train --resume --out " + str(run.path),
+            )
+        try:
+            network = json.loads(run.file(NETWORK).read_text("utf-8"))
+            height, width = network["image_size"]
+            with _Precision(network["precision"]):
+                model = build_network(
+                    network["preset"],
+                    num_classes=network["num_classes"],
+                    image_size=(height, width),
+                    anchors=AnchorSettings.from_dict(network["anchors"]),
+                    weights=str(weights),
+                )
+            decoder = DecoderSettings.from_dict(network["decoder"])
+        except (OSError, ValueError, KeyError, TypeError, WeightsError) as error:
+            raise RunError(f"the model of {run.path} cannot be loaded: {error}", "train it again") from error
+        return KerasCVModel(model, run.label_map, (height, width), decoder, network["oversample"])
+
+
+def _recipe(job: TrainJob) -> Recipe:
+    sizes: list[tuple[int, int]] = []
+    for size, count in job.scan.sizes.items():
+        # The median asks for proportions, not for one entry a picture.
+        sizes += [size] * max(1, round(1000 * count / job.scan.samples))
+    image_size = job.image_size
+    if image_size is None and "pixel_budget" in job.settings:
+        image_size = input_size(sizes, job.settings["pixel_budget"])
+    recipe = default_recipe(
+        job.preset,
+        num_images=job.scan.samples,
+        picture_sizes=sizes,
+        epochs=job.epochs,
+        batch_size=job.batch_size,
+        image_size=image_size,
+    )
+    changes = _given(job.settings, RECIPE_OPTIONS)
+    if job.augment is not None:
+        changes["augment"] = job.augment
+    try:
+        recipe = recipe.with_settings(changes)
+        length = round_steps(recipe)
+        return recipe.with_settings({"steps": -(-recipe.steps // length) * length})
+    except ValueError as error:
+        raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
+
+
+def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, Any]:
+    names = {option.name for option in options}
+    return {name: value for name, value in settings.items() if name in names}
+
+
+def _suit_boxes(recipe: Recipe, pictures: TrainingPictures) -> Recipe:
+    """Makes room for as many boxes as the fullest picture has, and no more, as each costs time in every step."""
+    asked = {field.name: field.default for field in fields(Recipe)}["max_boxes"]
+    if recipe.max_boxes != asked:
+        return recipe
+    return recipe.with_settings({"max_boxes": max(1, min(pictures.most_boxes, 300))})
+
+
+def _build(preset: str, job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:
+    try:
+        return build_network(
+            preset,
+            num_classes=len(job.label_map),
+            image_size=recipe.image_size,
+            anchors=anchors,
+            weights=job.settings.get("weights"),
+            freeze_backbone=recipe.freeze_backbone,
+            seed=job.seed,
+        )
+    except WeightsError as error:
+        raise DataError(job.settings.get("weights", preset), str(error)) from error
+
+
+class _Foreign:
+    """An augmenter of another plugin as a step of the augmentation."""
+
+    def __init__(self, augmenter: Any) -> None:
+        self._augmenter = augmenter
+
+    def picture(self, sample: Labelled, seed: Any) -> Labelled:
+        """Hands the picture over as float32, as the protocol says."""
+        import tensorflow as tf
+
+        example = {**sample, "images": tf.cast(sample["images"], tf.float32)}
+        changed = self._augmenter(example, tf.cast(seed, tf.int32))
+        return {"images": changed["images"], "boxes": changed["boxes"], "classes": changed["classes"]}
+
+
+def _augmenters(steps: tuple[str, ...]) -> list[Any]:
+    """The augmenters that steps such as ``crop`` or ``crop:smallest=0.4`` name."""
+    plugins = registry()
+    found: list[Any] = []
+    for step in steps:
+        name, _, text = step.partition(":")
+        spec: AugmenterSpec = plugins.get("augmenter", name).spec
+        if spec.backends and "kerascv" not in spec.backends:
+            raise UsageError(f"the augmenter {name!r} does not work with kerascv", "leave it out")
+        given = dict(part.partition("=")[::2] for part in text.split(";") if part)
+        augmenter = plugins.resolve("augmenter", name)(**convert_options(given, spec.options, f"--augment {step}"))
+        own = any(hasattr(augmenter, method) for method in ("picture", "view", "color"))
+        found.append(augmenter if own else _Foreign(augmenter))
+    return found
+
+
+def _save_weights(model: Detector, run: Run) -> None:
+    target = run.file(WEIGHTS)
+    # Keras insists on the ending; the rename makes the file appear whole.
+    temporary = target.with_name("writing.weights.h5")
+    model.save_weights(temporary)
+    os.replace(temporary, target)
+
+
+class _Precision:
+    """Keras' dtype policy for a while: it is one of the process."""
+
+    def __init__(self, policy: str) -> None:
+        self._policy = policy
+
+    def __enter__(self) -> None:
+        self._before = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self._policy)
+
+    def __exit__(self, *_: object) -> None:
+        keras.config.set_dtype_policy(self._before)
+
+
+def _check_framework() -> None:
+    if keras.backend.backend() != "tensorflow":
+        raise UsageError(
+            f"Keras runs on {keras.backend.backend()} here, and this backend needs TensorFlow",
+            "unset KERAS_BACKEND, or set KERAS_BACKEND=tensorflow",
+        )

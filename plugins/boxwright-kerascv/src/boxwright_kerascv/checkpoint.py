@@ -1,0 +1,60 @@
+"""Checkpoints: everything that a training needs to go on as if it had not been stopped.
+
+A checkpoint is a numpy archive without pickles: the step, the network's variables and the optimizer's, by position. The
+order of pictures and their augmentation follow from seed and step, so they are not in it.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boxwright import RunError
+from boxwright.run import Run
+
+CHECKPOINT = "checkpoints/last.npz"
+
+
+def save_checkpoint(run: Run, model: Any, step: int) -> Path:
+    """Writes the state after a step, replacing the older one when it is whole; returns the file's path."""
+    arrays = {f"model_{i}": value for i, value in enumerate(model.get_weights())}
+    arrays |= {f"optimizer_{i}": np.asarray(variable) for i, variable in enumerate(model.optimizer.variables)}
+    with run.open_write(CHECKPOINT) as file:
+        np.savez(file, step=np.int64(step), **arrays)
+    return run.file(CHECKPOINT)
+
+
+def newest_checkpoint(run: Run) -> Path | None:
+    """The checkpoint of a run, or ``None`` where there is none yet."""
+    path = run.file(CHECKPOINT)
+    return path if path.is_file() else None
+
+
+def load_checkpoint(path: Path, model: Any) -> int:
+    """Puts a state back into a compiled model of the same shape and returns its step.
+
+    Raises:
+        RunError: The file is damaged, or is of another network.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            model.optimizer.build(model.trainable_variables)
+            weights = _numbered(arrays, "model")
+            state = _numbered(arrays, "optimizer")
+            variables = model.optimizer.variables
+            if [v.shape for v in state] != [tuple(v.shape) for v in variables]:
+                raise ValueError("its optimizer has other variables")
+            model.set_weights(weights)
+            for variable, value in zip(variables, state, strict=True):
+                variable.assign(value)
+            return int(arrays["step"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path} cannot be gone on with: {error}", "train again into another folder") from error
+
+
+def _numbered(arrays: Any, prefix: str) -> list[Any]:
+    count = sum(name.startswith(f"{prefix}_") for name in arrays.files)
+    return [arrays[f"{prefix}_{i}"] for i in range(count)]

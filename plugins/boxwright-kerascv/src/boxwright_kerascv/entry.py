@@ -1,0 +1,10 @@
+"""The backend, imported without TensorFlow's start-up lines; this is what the plugin's spec names."""
+
+from __future__ import annotations
+
+from boxwright_tf.quiet import quiet_import
+
+with quiet_import():
+    from boxwright_kerascv.backend import KerasCVBackend
+
+__all__ = ["KerasCVBackend"]

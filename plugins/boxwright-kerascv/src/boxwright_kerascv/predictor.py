@@ -1,0 +1,102 @@
+"""A trained network as a model: samples in, detections in the pictures' own pixels out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from boxwright import DataError, Detections, LabelMap, Sample
+from boxwright.boxes import scale
+from boxwright.images import Picture, open_picture
+from boxwright.threads import map_samples
+from boxwright_kerascv.augment import resize
+from boxwright_kerascv.decode import DecoderSettings, make_detector
+from boxwright_kerascv.layers import Detector
+from boxwright_kerascv.pictures import shrink
+
+
+class KerasCVModel:
+    """A trained network with its classes and decoder.
+
+    Args:
+        network: The network.
+        label_map: The classes, in the order of the network's outputs.
+        image_size: Height and width of the network's input.
+        decoder: How detections are chosen.
+        oversample: At how many times the network's size pictures were kept for the training; predictions see them
+            made small in the same two steps.
+    """
+
+    def __init__(
+        self,
+        network: Detector,
+        label_map: LabelMap,
+        image_size: tuple[int, int],
+        decoder: DecoderSettings,
+        oversample: float,
+    ) -> None:
+        self.network = network
+        self.label_map = label_map
+        self.image_size = image_size
+        self.decoder = decoder
+        self.oversample = oversample
+        self._detect = make_detector(network, decoder)
+        self._names = np.array(label_map.names, dtype=object)
+
+    def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        """Yields one ``Detections`` a sample, in order.
+
+        Args:
+            samples: Pictures; their boxes are not looked at.
+            batch_size: How many go through the network at once.
+            score: Detections below it are left out.
+
+        Raises:
+            DataError: A picture cannot be read.
+        """
+        batch: list[tuple[Sample, Picture, Any]] = []
+        for item in map_samples(self._prepare, samples, _raise, workers=min(8, os.cpu_count() or 1)):
+            batch.append(item)
+            if len(batch) == batch_size:
+                yield from self._predict(batch, score)
+                batch = []
+        if batch:
+            yield from self._predict(batch, score)
+
+    def _prepare(self, sample: Sample) -> tuple[Sample, Picture, Any]:
+        height, width = self.image_size
+        wanted = (round(width * self.oversample), round(height * self.oversample))
+        picture = open_picture(sample.replace(boxes=()), at_least=wanted)
+        return sample, picture, network_input(shrink(picture.image, wanted), self.image_size)
+
+    def _predict(self, batch: list[tuple[Sample, Picture, Any]], score: float) -> Iterator[Detections]:
+        found = {name: value.numpy() for name, value in self._detect(tf.stack([row[2] for row in batch])).items()}
+        height, width = self.image_size
+        for position, (sample, picture, _) in enumerate(batch):
+            number = int(found["num"][position])
+            scores: NDArray[Any] = np.clip(found["scores"][position, :number], 0.0, 1.0)
+            kept = scores >= score
+            boxes = found["boxes"][position, :number][kept]
+            labels = self._names[found["classes"][position, :number][kept]]
+            boxes = scale(boxes, picture.image.width / width, picture.image.height / height)
+            yield Detections.from_arrays(sample.image, labels.tolist(), picture.to_annotation(boxes), scores[kept])
+
+
+def network_input(image: Any, image_size: tuple[int, int]) -> Any:
+    """A picture at the network's size, float32, as evaluation sees it.
+
+    Args:
+        image: A Pillow picture, mode RGB.
+        image_size: Height and width.
+    """
+    empty = {"images": tf.constant(np.asarray(image)), "boxes": tf.zeros((0, 4)), "classes": tf.zeros((0,))}
+    return resize(empty, image_size)["images"]  # type: ignore[arg-type]
+
+
+def _raise(error: DataError) -> None:
+    raise error

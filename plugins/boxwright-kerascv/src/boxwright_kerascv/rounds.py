@@ -1,0 +1,208 @@
+"""What happens between steps: checkpoints, numbers, a look at held-out pictures, TensorBoard, early stopping.
+
+A training is reported in *rounds* of whole epochs, or of parts of one where an epoch is long: twenty pictures make an
+epoch of three steps, and a checkpoint after each would take longer than the steps.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from boxwright import Sample, TrainJob
+from boxwright.drawing import draw_boxes, palette, side_by_side
+from boxwright.images import encode_jpeg, open_picture
+from boxwright.progress import Task
+from boxwright.threads import map_samples
+from boxwright_kerascv.checkpoint import save_checkpoint
+from boxwright_kerascv.decode import DecoderSettings
+from boxwright_kerascv.inputs import PAD
+from boxwright_kerascv.layers import Detector
+from boxwright_kerascv.pictures import prepare
+from boxwright_kerascv.predictor import KerasCVModel, network_input
+from boxwright_kerascv.recipe import Recipe
+
+ROUNDS = 30
+LONGEST_ROUND = 500
+LOOKS = 10
+WATCHED = 200
+SHOWN = 6
+SHOWN_SCORE = 0.3
+
+
+def round_steps(recipe: Recipe) -> int:
+    """Steps a round: whole epochs where epochs are short, an even part of one where they are long.
+
+    Rounding the recipe's steps up to whole rounds leaves the length of a round as it is.
+    """
+    epoch = recipe.steps_per_epoch
+    if epoch > LONGEST_ROUND:
+        return math.ceil(epoch / math.ceil(epoch / LONGEST_ROUND))
+    wanted = max(1, math.ceil(recipe.steps / ROUNDS / epoch))
+    return min(wanted, max(1, LONGEST_ROUND // epoch)) * epoch
+
+
+class Watch:
+    """Held-out pictures and TensorBoard: what lets a person see a training.
+
+    Held-out pictures never change the weights; they end a training only where early stopping is asked for.
+
+    Attributes:
+        losses: Every loss seen on held-out pictures, in order.
+    """
+
+    def __init__(self, job: TrainJob, recipe: Recipe, model: Detector, decoder: DecoderSettings) -> None:
+        self._job = job
+        self._model = model
+        self._view = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample)
+        self._writer = tf.summary.create_file_writer(str(job.run.file("tensorboard")))
+        self._watched = _held_out(job, recipe)
+        self._shown = list(islice(iter(job.val if job.val is not None else job.data), SHOWN))
+        self.losses: list[float] = []
+
+    @classmethod
+    @contextmanager
+    def open(cls, job: TrainJob, recipe: Recipe, model: Detector, decoder: DecoderSettings) -> Iterator[Watch]:
+        """Opens the event file for the time of a training."""
+        watch = cls(job, recipe, model, decoder)
+        try:
+            yield watch
+        finally:
+            watch._writer.close()
+
+    def look(self) -> dict[str, float]:
+        """The loss on held-out pictures: ``{"val_loss": ...}``, empty where there are none."""
+        if self._watched is None:
+            return {}
+        logs = self._model.evaluate(self._watched, verbose=0, return_dict=True)
+        self.losses.append(float(logs["loss"]))
+        return {f"val_{name}": float(value) for name, value in logs.items()}
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Scalars to TensorBoard."""
+        with self._writer.as_default(step=step):
+            for name, value in metrics.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def show(self, step: int) -> None:
+        """Pictures, truth beside prediction, to TensorBoard."""
+        with self._writer.as_default(step=step):
+            for position, image in enumerate(self._drawn()):
+                tf.summary.image(f"prediction {position + 1}", np.asarray(image)[None])
+        self._writer.flush()
+
+    def finish(self) -> None:
+        """The same pictures of the finished model, to the run folder."""
+        for position, image in enumerate(self._drawn()):
+            with self._job.run.open_write(f"pictures/prediction-{position + 1}.jpg") as file:
+                file.write(encode_jpeg(image))
+
+    def _drawn(self) -> Iterator[Any]:
+        colors = palette(self._job.label_map.names)
+        detections = self._view.predict(self._shown, batch_size=len(self._shown), score=SHOWN_SCORE)
+        for sample, found in zip(self._shown, detections, strict=True):
+            truth = open_picture(sample)
+            guess = open_picture(sample.replace(boxes=found.boxes))
+            yield side_by_side(
+                draw_boxes(truth.image, truth.boxes.xyxy, truth.boxes.labels, colors=colors),
+                draw_boxes(guess.image, guess.boxes.xyxy, guess.boxes.labels, found.scores, colors=colors),
+            )
+
+
+class Rounds(keras.callbacks.Callback):
+    """Keras' callback that does all this after each round.
+
+    Args:
+        job: The training.
+        recipe: Its numbers.
+        watch: The held-out pictures.
+        task: The progress bar.
+        start: Steps that were done before.
+    """
+
+    def __init__(self, job: TrainJob, recipe: Recipe, watch: Watch, task: Task, start: int) -> None:
+        super().__init__()
+        self._job, self._recipe, self._watch, self._task = job, recipe, watch, task
+        self._length = round_steps(recipe)
+        self._last_round = recipe.steps // self._length
+        self._every = max(1, round(self._last_round / LOOKS))
+        self._step = start
+        self._epoch = start // recipe.steps_per_epoch
+        self._began = time.perf_counter()
+        self._patience = int(job.settings.get("early_stopping", 0))
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Moves the bar; a loss that is no number ends the training."""
+        self._step += 1
+        self._task.advance()
+        if logs and not math.isfinite(logs["loss"]):
+            raise FloatingPointError(
+                f"the loss is {logs['loss']} at step {self._step}: try a lower --set learning_rate"
+            )
+
+    def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Ends a round; Keras calls it an epoch."""
+        seconds = time.perf_counter() - self._began
+        done = epoch + 1
+        last = done == self._last_round
+        metrics = {name: float(value) for name, value in (logs or {}).items() if not name.startswith("percent_boxes")}
+        metrics["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
+        metrics["images_per_second"] = self._length * self._recipe.batch_size / max(seconds, 1e-9)
+        looking = done % self._every == 0 or last
+        if looking:
+            metrics |= self._watch.look()
+        note = f"loss {metrics['loss']:.3f}"
+        self._task.update(note=note + (f", val {metrics['val_loss']:.3f}" if "val_loss" in metrics else ""))
+        path = save_checkpoint(self._job.run, self.model, self._step)
+        finished = self._step // self._recipe.steps_per_epoch
+        if finished > self._epoch:
+            self._job.epoch_ended(finished, {"step": self._step, **metrics})
+            self._epoch = finished
+        self._job.checkpoint_written(path, finished)
+        self._watch.write(self._step, metrics)
+        if looking and (done % (2 * self._every) == 0 or last):
+            self._watch.show(self._step)
+        if looking and self._stalled():
+            self._job.reporter.message(
+                f"Stopped at step {self._step}: {self._patience} looks without a lower val loss."
+            )
+            self.model.stop_training = True
+        self._began = time.perf_counter()
+
+    def _stalled(self) -> bool:
+        losses = self._watch.losses
+        return 0 < self._patience < len(losses) and min(losses[-self._patience :]) >= min(losses[: -self._patience])
+
+
+def _held_out(job: TrainJob, recipe: Recipe) -> Any:
+    """Held-out pictures as batches of the network's size, the first few hundred; ``None`` where there are none."""
+    if job.val is None:
+        return None
+    label_map = job.label_map
+
+    def one(sample: Sample) -> tuple[Any, Any, Any]:
+        ready = prepare(sample, label_map, recipe.image_size, recipe.oversample)
+        rows, columns = ready.image.shape[:2]
+        height, width = recipe.image_size
+        boxes = np.full((recipe.max_boxes, 4), PAD, np.float32)
+        classes = np.full((recipe.max_boxes,), PAD, np.float32)
+        count = min(len(ready.classes), recipe.max_boxes)
+        boxes[:count] = (ready.boxes * np.array([width / columns, height / rows] * 2, np.float32))[:count]
+        classes[:count] = ready.classes[:count]
+        return network_input(ready.image, recipe.image_size), boxes, classes
+
+    rows = list(islice(map_samples(one, job.val, job.val.problems, workers=2), WATCHED))
+    if not rows:
+        return None
+    images, boxes, classes = (np.stack(column) for column in zip(*rows, strict=True))
+    labels = {"boxes": boxes, "classes": classes}
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(recipe.batch_size)
