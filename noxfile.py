@@ -1,0 +1,126 @@
+"""Everything that is done to this repository: ``python -m nox -l`` lists it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "uv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint", "types"]
+
+ROOT = Path(__file__).parent
+GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+PACKAGES = [
+    "packages/boxwright",
+    "packages/boxwright-cli",
+    "packages/boxwright-testing",
+    "packages/boxwright-tf[cpu]",
+    "plugins/boxwright-cocoeval",
+    "plugins/boxwright-csv",
+    "plugins/boxwright-kerascv[cpu]",
+    "plugins/boxwright-labelimg",
+    "plugins/boxwright-tfrecord",
+    "plugins/boxwright-transforms",
+]
+SOURCES = sorted(str(path.relative_to(ROOT)) for kind in ("packages", "plugins") for path in ROOT.glob(f"{kind}/*/src"))
+
+
+def install(session: nox.Session, *groups: str) -> None:
+    """Installs all packages as they stand here, and groups of tools, at the tested versions."""
+    editable = [argument for package in PACKAGES for argument in ("-e", package)]
+    tools = [requirement for group in groups for requirement in GROUPS[group]]
+    session.install("-c", "constraints.txt", *editable, *tools)
+
+
+@nox.session(python="3.11")
+def quickstart(session: nox.Session) -> None:
+    """Draws a dataset, trains a detector on it, measures it and shows what it finds: about six minutes."""
+    install(session)
+    out = Path(session.posargs[0] if session.posargs else "quickstart")
+    started = time.monotonic()
+    photos, run, pictures = out / "photos", out / "run", out / "pictures"
+    session.run("boxwright", "demo", str(photos), "--overwrite")
+    session.run("boxwright", "view", f"labelimg:{photos}/train", "--out", str(out / "dataset.png"), "--overwrite")
+    for part in ("train", "test"):
+        target = f"tfrecord:{out}/{part}.record"
+        session.run("boxwright", "convert", f"labelimg:{photos}/{part}", target, "--overwrite")
+    test = f"tfrecord:{out}/test.record"
+    session.run("boxwright", "train", "--data", f"tfrecord:{out}/train.record", "--out", str(run), "--overwrite")
+    session.run("boxwright", "evaluate", str(run), "--data", test)
+    session.run("boxwright", "predict", str(run), f"{photos}/test", "--out", str(pictures), "--overwrite")
+    minutes = (time.monotonic() - started) / 60
+    results = sorted((run / "evaluation").glob("*.json"), key=os.path.getmtime)
+    values = json.loads(results[-1].read_text("utf-8"))["values"]
+    session.log(
+        f"Done in {minutes:.1f} minutes: AP50 {values['AP50']:.3f}, mAP {values['AP']:.3f} on pictures not seen."
+    )
+    session.log(f"  the dataset       {out / 'dataset.png'}")
+    session.log(f"  what it finds     {pictures}")
+    session.log(f"  the metrics       {results[-1]}")
+    session.log(f"  the model         {run}")
+    session.log("With photos of your own, annotated in labelImg, type next:")
+    session.log(f"  source {Path(session.bin).relative_to(ROOT)}/activate")
+    session.log("  boxwright train --data labelimg:PHOTOS/train --val labelimg:PHOTOS/test --out runs/first")
+    session.log("  boxwright predict runs/first PHOTOS/test --out found")
+
+
+@nox.session(python="3.11")
+def tests(session: nox.Session) -> None:
+    """Runs every test but the slow ones."""
+    install(session, "tests")
+    session.run("pytest", "-m", "not slow", *session.posargs)
+
+
+@nox.session(python="3.11")
+def slow(session: nox.Session) -> None:
+    """Runs the tests that take longer than a minute: trainings on real photos."""
+    install(session, "tests")
+    session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session(python="3.11")
+def lint(session: nox.Session) -> None:
+    """Checks style and format."""
+    session.install("-c", "constraints.txt", *GROUPS["lint"])
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python="3.11")
+def types(session: nox.Session) -> None:
+    """Checks types."""
+    install(session, "types")
+    session.run("mypy", *SOURCES)
+
+
+@nox.session(python="3.11")
+def bench(session: nox.Session) -> None:
+    """Measures speed and memory beside the peers."""
+    install(session, "bench")
+    session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
+
+
+@nox.session(python="3.11")
+def build(session: nox.Session) -> None:
+    """Builds every distribution into dist/ and installs the wheels into an environment of their own."""
+    session.install("-c", "constraints.txt", *GROUPS["build"])
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--installer", "uv", "--outdir", "dist", package.partition("[")[0])
+
+
+@nox.session(python="3.11")
+def constraints(session: nox.Session) -> None:
+    """Writes constraints.txt anew: the newest versions that fit together."""
+    projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in PACKAGES]
+    groups = [argument for group in GROUPS for argument in ("--group", f"pyproject.toml:{group}")]
+    options = ["--universal", "--python-version", "3.11", "--extra", "cpu", "--no-header", "--no-annotate"]
+    private = ["--no-emit-index-url", "--no-emit-find-links"]
+    session.run("uv", "pip", "compile", *options, *private, *groups, *projects, "-o", "constraints.txt", external=True)
+    # The workspace's own packages are installed from here, not pinned.
+    lines = Path("constraints.txt").read_text("utf-8").splitlines(keepends=True)
+    Path("constraints.txt").write_text("".join(line for line in lines if not line.startswith("-e ")), "utf-8")
