@@ -60,15 +60,15 @@ def test_scenes_are_what_they_promise() -> None:
     counts, labels = [], []
     for index in range(60):
         image, objects = draw_scene(scene_rng(0, "train", index))
-        assert (image.mode, image.size) == ("RGB", (192, 144))
+        assert (image.mode, image.size) == ("RGB", (192, 160))
         counts.append(len(objects))
         labels += [thing.label for thing in objects]
         for thing in objects:
             assert 0 <= thing.xmin < thing.xmax <= 192
-            assert 0 <= thing.ymin < thing.ymax <= 144
+            assert 0 <= thing.ymin < thing.ymax <= 160
             assert all(edge == int(edge) for edge in _edges(thing))
     assert min(counts) == 1
-    assert max(counts) == 6
+    assert max(counts) == 5
     assert set(labels) == set(CLASSES)
     assert min(labels.count(name) for name in CLASSES) > len(labels) / 5
 
@@ -119,14 +119,14 @@ def test_objects_across_the_border_are_cut_there() -> None:
     settings = replace(DEFAULT_SETTINGS, border=1.0, objects=(1, 1))
     for index in range(20):
         thing = draw_scene(scene_rng(0, "border", index), settings=settings)[1][0]
-        assert thing.xmin == 0 or thing.ymin == 0 or thing.xmax == 192 or thing.ymax == 144
+        assert thing.xmin == 0 or thing.ymin == 0 or thing.xmax == 192 or thing.ymax == 160
 
 
 def test_the_length_of_objects_follows_the_settings() -> None:
     settings = replace(CLEAR, objects=(1, 1), border=0.0, turn=0.0, size=(0.5, 0.5))
     for index in range(20):
         thing = draw_scene(scene_rng(0, "size", index), settings=settings)[1][0]
-        assert max(thing.xmax - thing.xmin, thing.ymax - thing.ymin) == pytest.approx(72, abs=2)
+        assert max(thing.xmax - thing.xmin, thing.ymax - thing.ymin) == pytest.approx(80, abs=2)
 
 
 def test_distractors_have_no_box() -> None:

@@ -40,9 +40,12 @@ def convert_format(
         UsageError: An unknown format, a wrong shape, or ``image_size`` missing or not positive.
     """
     origin, wanted = _format(source), _format(target)
-    array = np.array(boxes, dtype=None)
-    if not np.issubdtype(array.dtype, np.floating):
-        array = array.astype(np.float64)
+    try:
+        array = np.array(boxes)
+        if not np.issubdtype(array.dtype, np.floating):
+            array = array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"boxes are no array of numbers: {error}", "give shape (..., 4)") from None
     if array.shape[-1:] != (4,):
         raise UsageError(f"boxes have shape {array.shape}", "the last axis must hold the four numbers of a box")
     if origin is wanted:
@@ -52,7 +55,7 @@ def convert_format(
         if image_size is None:
             raise UsageError(f"{origin.value} to {wanted.value} needs image_size", "give image_size=(width, height)")
         size = np.asarray(image_size, dtype=array.dtype)
-        if size.shape[-1:] != (2,) or not np.all(size > 0):
+        if size.shape[-1:] != (2,) or not np.all((size > 0) & np.isfinite(size)):
             raise UsageError(f"image_size is {image_size!r}", "give (width, height) in pixels, both greater than 0")
         scale = np.concatenate([size, size], axis=-1)
         corners = corners * scale if origin.relative else corners / scale
@@ -60,15 +63,18 @@ def convert_format(
 
 
 def clip(xyxy: ArrayLike, width: float, height: float) -> Array:
-    """Cuts ``xyxy`` boxes of shape (..., 4) at the edges of a picture; a box wholly outside ends with no area."""
-    array = np.asarray(xyxy)
+    """Cuts ``xyxy`` boxes of shape (..., 4) at the edges of a picture; a box wholly outside ends with no area.
+
+    Integers become float64; floating types are kept.
+    """
+    array = _floating(xyxy)
     clipped: Array = np.clip(array, 0, np.array([width, height, width, height], dtype=array.dtype))
     return clipped
 
 
 def area(xyxy: ArrayLike) -> Array:
     """Area of ``xyxy`` boxes of shape (..., 4) in square pixels, shape (...); 0 where the edges are inverted."""
-    array = np.asarray(xyxy)
+    array = _floating(xyxy)
     sides: Array = np.maximum(array[..., 2:] - array[..., :2], 0)
     areas: Array = sides.prod(axis=-1)
     return areas
@@ -96,8 +102,14 @@ def iou(first: ArrayLike, second: ArrayLike) -> Array:
 
 def scale(xyxy: ArrayLike, factor_x: float, factor_y: float) -> Array:
     """``xyxy`` boxes of shape (..., 4) in a picture that was resized by these factors."""
-    array = np.asarray(xyxy, dtype=np.float64)
-    return array * np.array([factor_x, factor_y, factor_x, factor_y])
+    scaled: Array = np.asarray(xyxy, dtype=np.float64) * np.array([factor_x, factor_y, factor_x, factor_y])
+    return scaled
+
+
+def _floating(values: ArrayLike) -> Array:
+    # Unsigned edges would wrap round where they are subtracted, small integers where they are multiplied.
+    array = np.asarray(values)
+    return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.float64)
 
 
 def _format(name: BoxFormat | str) -> BoxFormat:

@@ -234,7 +234,7 @@ def open_dataset(
         DataError: There is nothing at that location.
     """
     if isinstance(uri, Dataset):
-        return uri
+        return uri if label_map is None else uri.with_label_map(label_map)
     plugins = registry_ or registry()
     parsed = DatasetURI.parse(uri) if isinstance(uri, str) else uri
     if parsed.has_split:

@@ -58,32 +58,32 @@ class SceneSettings:
     ``border``, ``pattern``, ``noise`` and ``blur``; to make them harder, the other way round.
     """
 
-    objects: tuple[int, int] = (1, 6)
+    objects: tuple[int, int] = (1, 5)
     """Fewest and most objects of a class. A crowded picture may end up with fewer, but never with none."""
-    distractors: tuple[int, int] = (0, 4)
+    distractors: tuple[int, int] = (0, 2)
     """Fewest and most shapes that are of no class and have no box. They lie below the objects."""
-    size: tuple[float, float] = (0.16, 0.55)
+    size: tuple[float, float] = (0.24, 0.6)
     """Smallest and largest length of an object (along its own longer axis), as a share of the picture's short side."""
-    turn: float = 180.0
+    turn: float = 60.0
     """Largest rotation to either side, in degrees. Mugs never turn by more than 40."""
-    overlap: float = 0.35
+    overlap: float = 0.15
     """Probability that an object is allowed to cover parts of earlier ones; otherwise it keeps clear of them."""
-    most_hidden: float = 0.4
+    most_hidden: float = 0.25
     """Largest share of an object's area in the picture that others may hide."""
-    border: float = 0.15
+    border: float = 0.1
     """Probability that an object is placed across the picture's border."""
-    most_outside: float = 0.35
+    most_outside: float = 0.25
     """Largest share of such an object's width or height that lies outside the picture."""
-    contrast: float = 60.0
+    contrast: float = 70.0
     """Least distance of an object's colour from at least three quarters of the pixels that it covers: Euclidean in RGB,
     channels 0 to 255. Where no colour keeps it, the object is nearly white or nearly black."""
-    pattern: float = 0.7
+    pattern: float = 0.5
     """Probability that an object carries a pattern (gradient, stripes, dots, speckle) instead of one plain colour."""
-    shadow: float = 0.45
+    shadow: float = 0.4
     """Darkness of the deepest shadow, 0 (none) to 1 (black)."""
-    noise: float = 6.0
+    noise: float = 4.0
     """Largest standard deviation of the sensor noise, in grey levels of 255."""
-    blur: float = 0.7
+    blur: float = 0.5
     """Largest radius of the lens blur, in pixels."""
 
     def __post_init__(self) -> None:
@@ -139,7 +139,7 @@ def scene_rng(seed: int, split: str, index: int) -> np.random.Generator:
 
 
 def draw_scene(
-    rng: np.random.Generator, width: int = 192, height: int = 144, settings: SceneSettings = DEFAULT_SETTINGS
+    rng: np.random.Generator, width: int = 192, height: int = 160, settings: SceneSettings = DEFAULT_SETTINGS
 ) -> tuple[Image.Image, list[DrawnObject]]:
     """Draw one picture and say what is on it.
 
@@ -206,7 +206,7 @@ class _Table:
                 break
         else:
             return
-        self._paint(rng, cutout, place)
+        self._paint(rng, name, cutout, place)
         if counts:
             self.labels.append(name)
             self.areas.append(int(covered.sum()))
@@ -246,7 +246,7 @@ class _Table:
         keep = (1.0 - self.settings.most_hidden) * np.asarray(self.areas)
         return bool((before - lost >= keep).all())
 
-    def _paint(self, rng: np.random.Generator, cutout: _Cutout, place: _Place) -> None:
+    def _paint(self, rng: np.random.Generator, name: str, cutout: _Cutout, place: _Place) -> None:
         below = self.canvas[place.outer]
         mask = cutout.mask[place.inner]
         if self.settings.shadow:
@@ -256,7 +256,7 @@ class _Table:
         solid = mask[..., None]
         hidden = below[mask >= 0.5]
         # Some eighty pixels say enough about the colours below, in a tenth of the time.
-        surface = _surface(rng, cutout, hidden[:: 1 + len(hidden) // 80], self.light, self.settings)[place.inner]
+        surface = _surface(rng, name, cutout, hidden[:: 1 + len(hidden) // 80], self.light, self.settings)[place.inner]
         below += solid * (surface - below)
 
 
@@ -291,6 +291,16 @@ class _Shape:
     fills: list[tuple[_Points, bool]]
     marks: list[tuple[_Points, float]] = field(default_factory=list)
 
+
+_Range: TypeAlias = tuple[float, float]
+
+_ANY_PAINT: Final[tuple[_Range, _Range, _Range]] = ((0.15, 0.8), (0.32, 0.95), (0.0, 360.0))
+_PAINTS: Final[dict[str, tuple[_Range, _Range, _Range]]] = {
+    "key": ((0.0, 0.6), (0.5, 0.95), (15.0, 60.0)),
+    "leaf": ((0.45, 0.9), (0.32, 0.85), (18.0, 140.0)),
+}
+"""Saturation, value and hue of a class: keys are of steel, brass or copper, leaves green to red as in autumn. Mugs and
+the shapes that are of no class come in every colour, so that colour is a hint and never the answer."""
 
 _ShapeMaker: TypeAlias = Callable[[np.random.Generator], _Shape]
 
@@ -487,10 +497,10 @@ def _pixels(points: _Points, padding: int) -> list[float]:
 
 
 def _surface(
-    rng: np.random.Generator, cutout: _Cutout, below: _Floats, light: float, settings: SceneSettings
+    rng: np.random.Generator, name: str, cutout: _Cutout, below: _Floats, light: float, settings: SceneSettings
 ) -> _Floats:
     """The colours of an object, (rows, columns, 3), that stand out from those of the pixels ``below``, (n, 3)."""
-    for colour in _colours(rng, tries=16):
+    for colour in _colours(rng, name, tries=16):
         near = ((below - colour) ** 2).sum(axis=1) < settings.contrast**2
         if 4 * np.count_nonzero(near) <= len(below):
             break
@@ -511,14 +521,19 @@ def _surface(
     return lit
 
 
-def _colours(rng: np.random.Generator, tries: int) -> Iterator[_Floats]:
+def _colours(rng: np.random.Generator, name: str, tries: int) -> Iterator[_Floats]:
     for _ in range(tries):
-        yield _colour(rng, (0.15, 0.8), (0.32, 0.95))
+        yield _colour(rng, *_PAINTS.get(name, _ANY_PAINT))
 
 
-def _colour(rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> _Floats:
-    """A colour, (3,) float32, 0 to 255, of any hue."""
-    phase = (rng.uniform(0.0, 6.0) + np.array([5.0, 3.0, 1.0])) % 6.0
+def _colour(
+    rng: np.random.Generator,
+    saturation: tuple[float, float],
+    value: tuple[float, float],
+    hue: tuple[float, float] = (0.0, 360.0),
+) -> _Floats:
+    """A colour, (3,) float32, 0 to 255; ``hue`` in degrees from red over green to blue."""
+    phase = (rng.uniform(*hue) / 60.0 + np.array([5.0, 3.0, 1.0])) % 6.0
     part = np.clip(np.minimum(phase, 4.0 - phase), 0.0, 1.0)
     colour: _Floats = (255.0 * rng.uniform(*value) * (1.0 - rng.uniform(*saturation) * part)).astype(np.float32)
     return colour
@@ -571,7 +586,7 @@ def _noise(rng: np.random.Generator, cells_y: int, cells_x: int, rows: int, colu
 
 def _background(rng: np.random.Generator, rows: int, columns: int) -> _Floats:
     """A ground for the objects, (rows, columns, 3) float32, 0 to 255."""
-    first = _colour(rng, (0.05, 0.55), (0.3, 0.95))
+    first = _colour(rng, (0.05, 0.4), (0.3, 0.95))
     second = np.clip(first * rng.uniform(0.6, 1.35) + rng.uniform(-25.0, 25.0, 3), 5, 250).astype(np.float32)
     angle = rng.uniform(0.0, 2.0 * math.pi)
     y, x = np.ogrid[-1.0 : 1.0 : rows * 1j, -1.0 : 1.0 : columns * 1j]

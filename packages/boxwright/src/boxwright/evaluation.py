@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ def evaluate(
     metric_options: Mapping[str, object] | None = None,
     batch_size: int = 8,
     on_error: str = "fail",
+    observe: Callable[[Sample, Detections], None] | None = None,
     reporter: Reporter | None = None,
     registry_: Registry | None = None,
 ) -> Evaluation:
@@ -103,6 +104,7 @@ def evaluate(
         metric_options: The metric's own options.
         batch_size: Pictures predicted at once.
         on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
+        observe: Called with each picture and everything that was found in it, in order, before the metric sees them.
         reporter: Where progress goes.
         registry_: The plugins to use, instead of the installed ones.
 
@@ -126,6 +128,8 @@ def evaluate(
                 counts["truths"] += len(sample.boxes)
                 counts["detections"] += len(found.boxes)
                 task.advance()
+                if observe is not None:
+                    observe(sample, found)
                 yield sample, found
 
         result = measure(pairs(), loaded.label_map)

@@ -10,8 +10,9 @@ costs more than reading them; it checks every value all the same and hands out :
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -110,17 +111,26 @@ class Box(BaseModel):
         """Width times height, in square pixels."""
         return self.width * self.height
 
+    def __hash__(self) -> int:
+        return hash((self.label, self.edges))  # the attributes are a dict
+
+
+def _as_edges(row: Iterable[Any]) -> Edges:
+    xmin, ymin, xmax, ymax = map(float, row)
+    return (xmin, ymin, xmax, ymax)
+
 
 class Boxes(Sequence[Box]):
     """The boxes of one picture, as columns; a sequence of :class:`Box`.
 
     Args:
         labels: One label a box.
-        edges: One ``(xmin, ymin, xmax, ymax)`` a box, pixels.
-        attributes: One mapping a box, or ``None`` where no box has any.
+        edges: One ``(xmin, ymin, xmax, ymax)`` a box, pixels; tuples are kept as they are, other rows become tuples of
+            floats.
+        attributes: One mapping a box, copied, or ``None`` where no box has any.
 
     Raises:
-        ValueError: The columns differ in length, a label is empty, or :func:`check_edges` finds a fault.
+        ValueError: The columns differ in length, a label is no string or empty, or :func:`check_edges` finds a fault.
     """
 
     __slots__ = ("_array", "_attributes", "edges", "labels")
@@ -135,8 +145,10 @@ class Boxes(Sequence[Box]):
         attributes: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         self.labels = tuple(labels)
-        self.edges = tuple(edges)
-        self._attributes = tuple(attributes) if attributes is not None and any(attributes) else None
+        self.edges = tuple([box if type(box) is tuple else _as_edges(box) for box in edges])
+        self._attributes: tuple[Mapping[str, Any], ...] | None = None
+        if attributes is not None and any(attributes):
+            self._attributes = tuple([MappingProxyType(dict(each)) for each in attributes])
         self._array: NDArray[np.float64] | None = None
         count = len(self.labels)
         if len(self.edges) != count or (self._attributes is not None and len(self._attributes) != count):
@@ -146,8 +158,11 @@ class Boxes(Sequence[Box]):
             total = xmin + ymin + xmax + ymax
             if total - total != 0 or xmin > xmax or ymin > ymax:
                 raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_edges(box)}")
-        if "" in self.labels:
-            raise ValueError(f"box {self.labels.index('') + 1} has an empty label")
+        for position, label in enumerate(self.labels):
+            if not isinstance(label, str):
+                raise ValueError(f"box {position + 1} has the label {label!r}, which is no name")
+            if not label:
+                raise ValueError(f"box {position + 1} has an empty label")
 
     @classmethod
     def from_array(
@@ -301,6 +316,9 @@ class Sample(BaseModel):
         fields = {name: getattr(self, name) for name in Sample.model_fields}
         return Sample(**(fields | changes))
 
+    def __hash__(self) -> int:
+        return hash((self.image, self.boxes, self.split, self.source))  # the attributes are a dict
+
 
 class LabelMapItem(BaseModel):
     """One class of a label map: its number in files (1-based; 0 is the background) and its name."""
@@ -393,24 +411,17 @@ class LabelMap(BaseModel):
     def __len__(self) -> int:
         return len(self.items)
 
-    @property
+    @cached_property
     def _by_name(self) -> dict[str, LabelMapItem]:
-        return self._lookup("_name_table", lambda: {item.name: item for item in self.items})
+        return {item.name: item for item in self.items}
 
-    @property
+    @cached_property
     def _by_id(self) -> dict[int, LabelMapItem]:
-        return self._lookup("_id_table", lambda: {item.id: item for item in self.items})
+        return {item.id: item for item in self.items}
 
-    @property
+    @cached_property
     def _indices(self) -> dict[str, int]:
-        return self._lookup("_index_table", lambda: {item.name: i for i, item in enumerate(self.items)})
-
-    def _lookup(self, name: str, make: Callable[[], dict[Any, Any]]) -> dict[Any, Any]:
-        # Frozen models have no cached_property of their own; the tables are derived, so they stay out of the fields.
-        table: dict[Any, Any] | None = self.__dict__.get(name)
-        if table is None:
-            table = self.__dict__[name] = make()
-        return table
+        return {item.name: i for i, item in enumerate(self.items)}
 
 
 class DatasetInfo(BaseModel):
@@ -444,7 +455,8 @@ class Detections(BaseModel):
     @model_validator(mode="after")
     def _scored(self) -> Detections:
         for position, attributes in enumerate(self.boxes.attributes):
-            if not 0.0 <= attributes.get("score", -1.0) <= 1.0:
+            score = attributes.get("score")
+            if not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
                 raise ValueError(f"detection {position + 1} has no score between 0 and 1")
         return self
 

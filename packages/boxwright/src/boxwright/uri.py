@@ -2,7 +2,8 @@
 
 ``labelimg:data/images/train``, ``tfrecord:train.record?label_map=label_map.pbtxt``, ``csv:s3://bucket/labels.csv``.
 Without ``FORMAT:`` the format is detected. A single letter before the colon is a Windows drive, and ``scheme://`` is a
-location, not a format. In option values ``%XX`` stands for a byte as in URLs; ``+`` is a plain plus.
+location, not a format. A location holds no ``?``. In option values ``%XX`` stands for a byte as in URLs; ``+`` is a
+plain plus.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class DatasetURI:
         """Takes a URI apart.
 
         Raises:
-            UsageError: There is no location, or an option has no ``=``, or stands twice.
+            UsageError: There is no location, or an option has no ``=``, stands twice, or has a ``%XX`` that is no UTF-8.
         """
         match = _FORMAT.fullmatch(text)
         name, rest = (match["format"].lower(), match["rest"]) if match else (None, text)
@@ -47,9 +48,13 @@ class DatasetURI:
             key, equals, value = part.partition("=")
             if not key or not equals:
                 raise UsageError(f"{text!r}: the option {part!r} has no value", "write ?name=value&other=value")
-            if unquote(key) in options:
+            try:
+                key, value = unquote(key, errors="strict"), unquote(value, errors="strict")
+            except UnicodeDecodeError:
+                raise UsageError(f"{text!r}: the option {part!r} is not UTF-8", "write a plain % as %25") from None
+            if key in options:
                 raise UsageError(f"{text!r}: the option {key!r} stands twice", "leave one of them out")
-            options[unquote(key)] = unquote(value)
+            options[key] = value
         return cls(location, name, options)
 
     @property
@@ -74,4 +79,6 @@ def is_remote(location: str) -> bool:
 
 def join(folder: str, name: str) -> str:
     """A file's location inside a folder, local or remote."""
-    return f"{folder.rstrip('/')}/{name}" if folder not in ("", ".") else name
+    if folder in ("", "."):
+        return name
+    return folder + name if folder.endswith("/") else f"{folder}/{name}"
