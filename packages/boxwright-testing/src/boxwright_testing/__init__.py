@@ -1,1 +1,62 @@
-"""The conformance tests that every boxwright plugin has to pass."""
+"""The conformance tests that every boxwright plugin has to pass.
+
+A plugin's test file inherits the class for its kind and names itself::
+
+    from boxwright_testing import ReaderTests, WriterTests
+
+
+    class TestLabelImg(ReaderTests, WriterTests):
+        format = "labelimg"
+
+Each test says in its docstring what it checks, and in its failure what was found and what to do. What a plugin does
+otherwise on purpose is said by a class attribute, which the class's docstring lists.
+
+==================== ===============================================================================================
+Class                Tests
+==================== ===============================================================================================
+`FormatTests`        what a format says of itself; part of the two below
+`ReaderTests`        order, streaming, bad input, ``on_error``, safe paths
+`WriterTests`        round trips, declared losses, streaming, whole or nothing, safe names
+`TransformTests`     a step of ``boxwright convert --with``
+`MetricTests`        a measure of detections
+`BackendTests`       training, resuming, predicting
+`AugmenterTests`     a random change inside ``tf.data``
+==================== ===============================================================================================
+"""
+
+from __future__ import annotations
+
+import pytest
+
+# Must come before the modules are imported, so that their assertions show the values that differ.
+pytest.register_assert_rewrite(
+    *(
+        f"boxwright_testing.{module}"
+        for module in ("augmenters", "backends", "formats", "metrics", "readers", "specs", "transforms", "writers")
+    )
+)
+
+from boxwright_testing.augmenters import AugmenterTests  # noqa: E402
+from boxwright_testing.backends import BackendTests  # noqa: E402
+from boxwright_testing.formats import BadInput, FormatTests  # noqa: E402
+from boxwright_testing.metrics import MetricTests  # noqa: E402
+from boxwright_testing.pictures import draw_picture, drawn_samples  # noqa: E402
+from boxwright_testing.readers import ReaderTests  # noqa: E402
+from boxwright_testing.specs import SpecTests, registry_of  # noqa: E402
+from boxwright_testing.transforms import TransformTests  # noqa: E402
+from boxwright_testing.writers import WriterTests  # noqa: E402
+
+__all__ = [
+    "AugmenterTests",
+    "BackendTests",
+    "BadInput",
+    "FormatTests",
+    "MetricTests",
+    "ReaderTests",
+    "SpecTests",
+    "TransformTests",
+    "WriterTests",
+    "draw_picture",
+    "drawn_samples",
+    "registry_of",
+]

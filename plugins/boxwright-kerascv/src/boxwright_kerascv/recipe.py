@@ -36,7 +36,8 @@ class Recipe:
         warmup_fraction: the share of the steps over which the learning rate rises from 0.
         weight_decay: decoupled (AdamW, Loshchilov and Hutter 2019); not on biases and normalisation.
         clipnorm: largest norm of the whole gradient; 0 is no limit.
-        ema: momentum of the moving average of the weights that replaces them in the end; 0 is no average.
+        ema: momentum of the moving average of the weights that replaces them in the end; 0 is no average. With the
+            learning rate falling to 0 the last weights measured the same, and few steps leave an average of the start.
         focal_alpha: weight of an object against background in the focal loss (Lin et al. 2017).
         focal_gamma: how far easy anchors are damped in the focal loss.
         box_loss_weight: weight of the box loss against the classification loss.
@@ -60,7 +61,7 @@ class Recipe:
     warmup_fraction: float = 0.05
     weight_decay: float = 0.02
     clipnorm: float = 10.0
-    ema: float = 0.99
+    ema: float = 0.0
     focal_alpha: float = 0.25
     focal_gamma: float = 2.0
     box_loss_weight: float = 1.0

@@ -1,0 +1,114 @@
+"""``boxwright evaluate``: how good a model is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from boxwright_cli.commands.info import show_skipped
+from boxwright_cli.session import Session, amount, duration
+from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
+
+if TYPE_CHECKING:
+    from boxwright.evaluation import Evaluation
+
+_MEANING = {
+    "AP": "mean over IoU 0.50 to 0.95: the COCO score, mAP",
+    "AP50": "at IoU 0.50: the PASCAL VOC score",
+    "AP75": "at IoU 0.75: tight boxes",
+    "APs": "small objects, under 32x32 pixels",
+    "APm": "medium objects",
+    "APl": "large objects, over 96x96 pixels",
+    "AR1": "recall with 1 detection a picture",
+    "AR10": "recall with 10",
+    "AR100": "recall with 100",
+    "ARs": "recall, small objects",
+    "ARm": "recall, medium objects",
+    "ARl": "recall, large objects",
+}
+_FIRST = ("AP", "AP50")
+
+
+def evaluate(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a training.")],
+    data: Annotated[str, typer.Option("--data", metavar="URI", help="Annotated pictures that it was not trained on.")],
+    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="The measure.")] = "coco",
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Also write a .html page: the numbers, and truth beside prediction for the pictures that went worst.",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", parser=parse_count, help="Pictures at once.")
+    ] = 8,
+    overwrite: OverwriteOption = False,
+    on_error: OnErrorOption = OnError.FAIL,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model on annotated pictures.
+
+    COCO's average precision and recall, over all classes and for each. The numbers are also kept in RUN/evaluation.
+
+    Example:
+      boxwright evaluate runs/first --data labelimg:photos/test --report report.html
+    """
+    session = Session.of(context)
+    reporter = session.start(json=as_json)
+    session.if_interrupted = "nothing was written."
+    import boxwright
+
+    if report is None:
+        evaluation = boxwright.evaluate(
+            run, data, metric=metric, batch_size=batch_size, on_error=on_error.value, reporter=reporter
+        )
+    else:
+        from boxwright_cli.report import evaluate_with_report
+
+        evaluation = evaluate_with_report(
+            run,
+            data,
+            report,
+            overwrite=overwrite,
+            metric=metric,
+            batch_size=batch_size,
+            on_error=on_error.value,
+            reporter=reporter,
+        )
+    if as_json:
+        session.result(evaluation.to_dict() | {"report": str(report) if report else None})
+        return
+    _show(session, evaluation, run, report)
+
+
+def _show(session: Session, evaluation: Evaluation, run: Path, report: Path | None) -> None:
+    from boxwright_cli.report import number
+
+    session.say(f"{run} on {evaluation.data}", style="bold")
+    session.say(
+        f"{amount(evaluation.samples, 'picture')}, {amount(evaluation.truths, 'box')} to find,"
+        f" {amount(evaluation.detections, 'detection')}, {duration(evaluation.seconds)}"
+    )
+    session.say()
+    rows = [(name, number(value), _MEANING.get(name, "")) for name, value in evaluation.values.items()]
+    session.table((evaluation.metric.upper(), "", ""), rows)
+    per_class = evaluation.result.per_class
+    names = list(dict.fromkeys(name for values in per_class.values() for name in values))
+    columns = [name for name in _FIRST if name in names] or names
+    session.say()
+    nothing = float("nan")
+    session.table(
+        ("CLASS", *columns),
+        [(name, *(number(values.get(column, nothing)) for column in columns)) for name, values in per_class.items()],
+        numbers=1,
+    )
+    for note in evaluation.result.notes:
+        session.say(note)
+    show_skipped(session, evaluation.skipped)
+    if report is not None:
+        session.say(f"report: {report}", style="bold")

@@ -1,0 +1,118 @@
+"""``boxwright formats``: what each dataset format reads, writes and carries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from boxwright_cli.session import Session
+from boxwright_cli.values import JsonOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from boxwright.specs import Option
+
+_WORDS = {
+    "images": "the pictures",
+    "empty": "pictures without boxes",
+    "subpixel": "sub-pixel edges",
+    "split": "the split",
+    "box.*": "any field of a box",
+    "image.*": "any field of a picture",
+}
+
+
+def formats(
+    context: typer.Context,
+    as_json: JsonOption = False,
+) -> None:
+    """List the dataset formats: what each reads, writes and carries.
+
+    A dataset is written FORMAT:PLACE?option=value. Every format holds file names, picture sizes, class names and
+    whole-pixel boxes; the list says what a written dataset holds beyond that.
+
+    Example:
+      boxwright formats
+    """
+    session = Session.of(context)
+    session.start(json=as_json)
+    from boxwright.registry import registry
+
+    found = [describe(entry) for entry in registry().all("format")]
+    if as_json:
+        session.result({"formats": found})
+        return
+    if not found:
+        session.say("No format is installed. See what is: boxwright plugins list")
+        return
+    session.table(
+        ("FORMAT", "READS", "WRITES", "SUMMARY"),
+        [(f["name"], "yes" if f["reads"] else "no", "yes" if f["writes"] else "no", f["summary"]) for f in found],
+    )
+    for f in found:
+        session.say()
+        session.say(f["name"], style="bold")
+        if f["missing"]:
+            session.say(f"  cannot be used yet: {', '.join(f['missing'])} is not installed; run: {f['install']}")
+        session.say(f"  carries: {', '.join(_carried(f['carries'])) or 'nothing beyond that'}")
+        for what, options in (("reading", f["read_options"]), ("writing", f["write_options"])):
+            if options:
+                session.say(f"  options for {what}:")
+                session.table(("",) * 3, [(f"    {o['name']}", option_value(o), o["help"]) for o in options])
+
+
+def describe(entry: Any) -> dict[str, Any]:
+    """One registered format as plain values."""
+    spec = entry.spec
+    return {
+        "name": spec.name,
+        "summary": spec.summary,
+        "reads": bool(spec.load),
+        "writes": bool(spec.write),
+        "target": spec.target,
+        "suffixes": list(spec.suffixes),
+        "carries": sorted(spec.carries),
+        "read_options": options_table(spec.options),
+        "write_options": options_table(spec.write_options),
+        "label_map_file": spec.label_map_file or None,
+        "distribution": entry.distribution,
+        "version": entry.version,
+        "missing": list(entry.missing),
+        "install": spec.install,
+        "docs": spec.docs or None,
+    }
+
+
+def options_table(options: Iterable[Option]) -> list[dict[str, Any]]:
+    """The settings of a plugin as plain values."""
+    return [
+        {
+            "name": option.name,
+            "type": "|".join(option.type) if isinstance(option.type, tuple) else _TYPES[option.type],
+            "default": option.default,
+            "required": option.required,
+            "help": option.help,
+        }
+        for option in options
+    ]
+
+
+def option_value(option: dict[str, Any]) -> str:
+    """Type and default of an option in a few letters: ``whole number = 3``."""
+    if option["required"]:
+        return f"{option['type']}, required"
+    if option["default"] is None:
+        return str(option["type"])
+    default = str(option["default"]).lower() if isinstance(option["default"], bool) else option["default"]
+    return f"{option['type']} = {default}"
+
+
+_TYPES: dict[type, str] = {str: "text", int: "whole number", float: "number", bool: "true|false"}
+
+
+def _carried(names: Iterable[str]) -> list[str]:
+    plain = [_WORDS[name] for name in _WORDS if name in names]
+    fields = [name.split(".", 1) for name in names if name not in _WORDS and "." in name]
+    return plain + [field if owner == "box" else f"{field} of the picture" for owner, field in fields]

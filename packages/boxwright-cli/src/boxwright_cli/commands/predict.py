@@ -1,0 +1,99 @@
+"""``boxwright predict``: what a model finds in pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from boxwright_cli.commands.info import show_skipped
+from boxwright_cli.session import Session, amount
+from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
+
+if TYPE_CHECKING:
+    from boxwright.prediction import Prediction
+    from boxwright.schemas import Detections
+
+_SHOWN = 20
+
+
+def predict(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a training.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="PICTURE|FOLDER|URI...", help="Pictures, folders of them, or one dataset.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the pictures with boxes go.")],
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="FORMAT", help="Also write what was found as a dataset of this format."),
+    ] = None,
+    score: Annotated[
+        float, typer.Option("--score", metavar="X", help="Leave out what the model is less sure of.")
+    ] = 0.3,
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", metavar="N", parser=parse_count, help="Pictures at once.")
+    ] = 8,
+    overwrite: OverwriteOption = False,
+    on_error: OnErrorOption = OnError.FAIL,
+    as_json: JsonOption = False,
+) -> None:
+    """Find objects in pictures, and draw them.
+
+    DIR gets every picture with its boxes, and detections.json.
+
+    Examples:
+      boxwright predict runs/first photos/new --out found
+      boxwright predict runs/first holiday.jpg --out found --score 0.5 --to labelimg
+    """
+    session = Session.of(context)
+    reporter = session.start(json=as_json)
+    session.if_interrupted = f"nothing half-written is left, and {out} is as it was."
+    import boxwright
+
+    prediction = boxwright.predict(
+        run,
+        inputs,
+        out=out,
+        to=to,
+        score=score,
+        batch_size=batch_size,
+        on_error=on_error.value,
+        overwrite=overwrite,
+        reporter=reporter,
+    )
+    if as_json:
+        session.result(prediction.to_dict())
+        return
+    _show(session, prediction, out, score)
+
+
+def _show(session: Session, prediction: Prediction, out: Path, score: float) -> None:
+    shown = prediction.detections[:_SHOWN]
+    session.table(("PICTURE", "FOUND"), [(found.image.name, _found(found)) for found in shown])
+    if len(prediction.detections) > _SHOWN:
+        session.say(f"... and {amount(len(prediction.detections) - _SHOWN, 'picture')} more")
+    total = sum(len(found.boxes) for found in prediction.detections)
+    session.say()
+    session.say(
+        f"{amount(total, 'object')} in {amount(len(prediction.detections), 'picture')}, score {score:g} or more"
+    )
+    session.say(f"pictures with boxes: {out}", style="bold")
+    for file in prediction.files:
+        session.say(f"what was found: {file}")
+    show_skipped(session, prediction.skipped)
+
+
+def _found(found: Detections) -> str:
+    """``2 mug (98 %, 71 %), 1 key (55 %)``, the surest class first."""
+    if not found.boxes:
+        return "nothing"
+    counts = Counter(found.boxes.labels)
+    parts = []
+    for label, number in counts.items():
+        sure = [s for name, s in zip(found.boxes.labels, found.scores, strict=True) if name == label]
+        percents = ", ".join(f"{s:.0%}" for s in sure[:3]) + (", ..." if number > 3 else "")
+        parts.append(f"{number} {label} ({percents})")
+    return ", ".join(parts)

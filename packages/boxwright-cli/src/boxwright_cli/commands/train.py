@@ -1,0 +1,200 @@
+"""``boxwright train``: a detector from annotated pictures."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from boxwright_cli.commands.info import show_skipped
+from boxwright_cli.session import Session, amount, duration
+from boxwright_cli.values import (
+    JsonOption,
+    OnError,
+    OnErrorOption,
+    OverwriteOption,
+    parse_count,
+    parse_settings,
+    parse_size,
+)
+
+if TYPE_CHECKING:
+    from boxwright.dataset import Dataset
+    from boxwright.run import Run
+
+_PARTS = {
+    "model": "the model",
+    "label_map.pbtxt": "the classes",
+    "config.json": "every setting",
+    "metrics.jsonl": "losses and metrics by epoch",
+    "pictures": "test pictures with predictions",
+    "checkpoints": "what --resume goes on from",
+    "tensorboard": "curves: tensorboard --logdir",
+}
+
+
+def train(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")],
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="URI", help="The dataset to train on. With --resume, the run's own."),
+    ] = None,
+    val: Annotated[
+        str | None,
+        typer.Option("--val", metavar="URI", help="Pictures to watch while training; never trained on."),
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option("--backend", metavar="B", help="The kind of model.", show_default="kerascv")
+    ] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="P",
+            help="A ready-made configuration; `boxwright plugins show backend NAME` lists them.",
+            show_default="the backend's first",
+        ),
+    ] = None,
+    trainer: Annotated[str, typer.Option("--trainer", metavar="T", help="Where and how the training runs.")] = "local",
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--augment",
+            metavar="A",
+            help="Random changes of the training pictures, NAME or NAME:OPTIONS; may be given several times; none"
+            " for none.",
+            show_default="the backend's",
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            metavar="N",
+            parser=parse_count,
+            help="How often every picture is seen.",
+            show_default="from the data's size",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            "--batch-size", metavar="N", parser=parse_count, help="Pictures a step.", show_default="the backend's"
+        ),
+    ] = None,
+    image_size: Annotated[
+        tuple[int, int] | None,
+        typer.Option(
+            "--image-size",
+            metavar="WxH",
+            parser=parse_size,
+            help="The size that pictures are brought to.",
+            show_default="from the data",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same model.")] = 0,
+    label_map: Annotated[
+        Path | None,
+        typer.Option("--label-map", metavar="F", help="The classes and their numbers: a label_map.pbtxt.", exists=True),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in RUN.")] = False,
+    overwrite: OverwriteOption = False,
+    on_error: OnErrorOption = OnError.FAIL,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One of the backend's own options; may be given several times.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a detector on annotated pictures.
+
+    Everything goes to the folder RUN: the model, the settings, the metrics. Ctrl-C keeps what is there, and --resume
+    goes on with it.
+
+    Examples:
+      boxwright train --data labelimg:photos/train --val labelimg:photos/test --out runs/first
+      boxwright train --data tfrecord:train.record --out runs/small --preset tiny --epochs 50
+      boxwright train --out runs/first --resume
+    """
+    session = Session.of(context)
+    reporter = session.start(json=as_json)
+    chosen = parse_settings(settings or [])
+    import boxwright
+    from boxwright.errors import UsageError
+
+    if data is None:
+        if not resume:
+            raise UsageError("there is nothing to train on", "give --data URI, or --resume an interrupted run")
+        data = boxwright.Run(out).config["data"]
+    session.if_interrupted = f"go on with: boxwright train --out {shlex.quote(str(out))} --resume"
+    dataset = boxwright.open(data, on_error=on_error.value)
+    run = boxwright.train(
+        dataset,
+        out=out,
+        val=val,
+        backend=backend,
+        preset=preset,
+        trainer=trainer,
+        augment=None if augment is None else [] if augment == ["none"] else augment,
+        epochs=epochs,
+        batch_size=batch_size,
+        image_size=image_size,
+        seed=seed,
+        label_map=label_map,
+        resume=resume,
+        overwrite=overwrite,
+        on_error=on_error.value,
+        settings=chosen,
+        reporter=reporter,
+    )
+    content = _content(run, dataset)
+    if as_json:
+        session.result(content)
+        return
+    _show(session, run, content, dataset)
+
+
+def _content(run: Run, dataset: Dataset) -> dict[str, Any]:
+    config, metrics = run.config, run.metrics()
+    return {
+        "run": str(run.path),
+        "status": run.status,
+        "backend": run.backend,
+        "preset": config.get("preset"),
+        "data": config.get("data"),
+        "val": config.get("val"),
+        "seed": config.get("seed"),
+        "classes": list(run.label_map.names),
+        "epochs": run.state.get("epochs_done", 0),
+        "seconds": run.state.get("seconds"),
+        "metrics": metrics[-1] if metrics else {},
+        "skipped": [str(error) for error in dataset.problems.skipped],
+    }
+
+
+def _show(session: Session, run: Run, content: dict[str, Any], dataset: Dataset) -> None:
+    spent = f" in {duration(content['seconds'])}" if content["seconds"] is not None else ""
+    session.say(f"{run.path}: {content['status']}, {amount(content['epochs'], 'epoch')}{spent}", style="bold")
+    numbers = {name: value for name, value in content["metrics"].items() if name != "epoch"}
+    if numbers:
+        session.say("last epoch: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
+    session.say(f"classes: {', '.join(content['classes'])}")
+    session.say()
+    session.table(("", ""), [(str(run.file(name)), what) for name, what in _PARTS.items() if run.file(name).exists()])
+    show_skipped(session, dataset.problems.skipped)
+    path = shlex.quote(str(run.path))
+    held_out = content["val"] or "labelimg:YOUR/TEST/PHOTOS"
+    session.next_steps(
+        "See how good it is, and what it finds:",
+        [
+            f"boxwright evaluate {path} --data {held_out} --report report.html",
+            f"boxwright predict {path} YOUR/PHOTOS --out found",
+        ],
+    )

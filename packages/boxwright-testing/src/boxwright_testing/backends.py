@@ -1,0 +1,220 @@
+"""Tests of a model backend."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from boxwright import DataError, Dataset, Detections, ImageRef, LabelMap, Run, Sample, TrainJob, load_model, train
+from boxwright.prediction import SampleReader
+from boxwright.protocols import Model
+from boxwright.registry import Registered, Registry
+from boxwright_testing.pictures import drawn_samples
+from boxwright_testing.specs import SpecTests, check_answer
+
+_trained: dict[type[BackendTests], Path] = {}
+"""One run a test class: training is what takes the time."""
+
+
+class BackendTests(SpecTests):
+    """What every backend has to keep. Trains on eight drawn pictures, a few epochs at a time.
+
+    Set in the subclass:
+
+    - ``backend`` and ``preset``: what to train; the preset should be the backend's smallest.
+    - ``settings``: the backend's own options, such as those that make a tiny network.
+    - ``image_size``, ``batch_size``: small enough for a test.
+    - ``reproducible``: false where the same seed does not promise the same numbers.
+    - ``resumable``: false for a backend that trains in one go.
+    - ``score_tolerance``, ``edge_tolerance``: how far scores and edges (in pixels) may differ between batch sizes,
+      where the backend's library sums in another order.
+    """
+
+    kind: ClassVar[str] = "backend"
+    backend: ClassVar[str] = ""
+    preset: ClassVar[str | None] = None
+    settings: ClassVar[Mapping[str, object]] = {}
+    image_size: ClassVar[tuple[int, int] | None] = (64, 64)
+    batch_size: ClassVar[int | None] = 4
+    labels: ClassVar[Sequence[str]] = ("square", "wide")
+    reproducible: ClassVar[bool] = True
+    resumable: ClassVar[bool] = True
+    score_tolerance: ClassVar[float] = 1e-3
+    edge_tolerance: ClassVar[float] = 0.5
+
+    @property
+    def spec_name(self) -> str:
+        """The backend's name."""
+        return self.backend
+
+    def train(self, registry: Registry, folder: Path, out: Path, **changes: Any) -> Run:
+        """Trains two epochs on eight drawn pictures, of which one has no box."""
+        samples = drawn_samples(folder, 8, labels=self.labels, empty=1)
+        arguments: dict[str, Any] = {
+            "out": out,
+            "backend": self.backend,
+            "preset": self.preset,
+            "settings": self.settings,
+            "image_size": self.image_size,
+            "batch_size": self.batch_size,
+            "epochs": 2,
+            "seed": 3,
+            "registry_": registry,
+        }
+        return train(Dataset(SampleReader(samples, str(folder))), **(arguments | changes))
+
+    @pytest.fixture
+    def trained(self, registry: Registry, entry: Registered[Any], tmp_path_factory: pytest.TempPathFactory) -> Run:
+        """A finished run; trained once for all tests of the class."""
+        cls = type(self)
+        if cls not in _trained:
+            folder = tmp_path_factory.mktemp("backend")
+            _trained[cls] = self.train(registry, folder / "pictures", folder / "run").path
+        return Run(_trained[cls])
+
+    @pytest.fixture
+    def model(self, registry: Registry, trained: Run) -> Model:
+        """The model of the finished run, loaded."""
+        return load_model(trained, registry_=registry)
+
+    @pytest.fixture
+    def pictures(self, tmp_path: Path) -> list[Sample]:
+        """Pictures that were not trained on, of two sizes, one without boxes."""
+        return [
+            *drawn_samples(tmp_path, 4, labels=self.labels, seed=9, empty=1),
+            *drawn_samples(tmp_path, 2, labels=self.labels, seed=10, size=(90, 50)),
+        ]
+
+    def test_presets_are_described(self, entry: Registered[Any]) -> None:
+        """Every preset has one line for the lists; the first is what a newcomer gets."""
+        assert entry.spec.presets, "name at least one preset"
+        assert all(entry.spec.presets.values()), "a preset has no description"
+
+    def test_training_leaves_a_whole_run(self, trained: Run) -> None:
+        """The run is done, holds a model, and has one line of finite metrics an epoch.
+
+        On failure: call ``job.epoch_ended(epoch, metrics)`` after each epoch, counted from 1, and write the model
+        below ``job.run.file("model")``.
+        """
+        assert trained.status == "done"
+        lines = trained.metrics()
+        assert [line["epoch"] for line in lines] == [1, 2], f"metrics.jsonl has {lines}"
+        assert trained.state["epochs_done"] == 2
+        for line in lines:
+            assert all(math.isfinite(value) for value in line.values() if isinstance(value, float)), line
+        files = [path for path in trained.file("model").rglob("*") if path.is_file()]
+        assert files, "there is no file in the run's folder model/"
+        assert all(path.stat().st_size for path in files), "a file of the model is empty"
+
+    def test_predictions_are_well_formed(self, model: Model, pictures: list[Sample]) -> None:
+        """One answer a picture, in order, in that picture's pixels, best first, with labels of the label map."""
+        found = list(model.predict(pictures, batch_size=4))
+        assert [detections.image.name for detections in found] == [sample.image.name for sample in pictures]
+        assert isinstance(model.label_map, LabelMap)
+        assert model.label_map.names == tuple(sorted(self.labels))
+        for sample, detections in zip(pictures, found, strict=True):
+            assert isinstance(detections, Detections)
+            width, height = sample.image.width, sample.image.height
+            assert list(detections.scores) == sorted(detections.scores, reverse=True), "detections come best first"
+            for label, (xmin, ymin, xmax, ymax) in zip(detections.boxes.labels, detections.boxes.edges, strict=True):
+                assert label in model.label_map, f"{label!r} is not in the label map"
+                assert 0 <= xmin < xmax <= width, f"{sample.image.name}: columns {xmin} to {xmax} of {width}"
+                assert 0 <= ymin < ymax <= height, f"{sample.image.name}: rows {ymin} to {ymax} of {height}"
+
+    def test_predicting_again_gives_the_same(
+        self, registry: Registry, trained: Run, model: Model, pictures: list[Sample]
+    ) -> None:
+        """Prediction is not random, and a model that is loaded again is the same model."""
+        first = list(model.predict(pictures, batch_size=4))
+        assert list(model.predict(pictures, batch_size=4)) == first
+        assert list(load_model(trained, registry_=registry).predict(pictures, batch_size=4)) == first
+
+    def test_batch_size_does_not_change_predictions(self, model: Model, pictures: list[Sample]) -> None:
+        """A picture's detections do not depend on its neighbours: neither on their content nor on their size."""
+        together, alone = list(model.predict(pictures, batch_size=6)), list(model.predict(pictures, batch_size=1))
+        for one, two in zip(together, alone, strict=True):
+            assert self._unmatched(one, two) == [], f"{one.image.name}: only found in a batch of six"
+            assert self._unmatched(two, one) == [], f"{one.image.name}: only found alone"
+
+    def _unmatched(self, one: Detections, two: Detections) -> list[Any]:
+        """The detections of ``one`` that ``two`` lacks; those of the lowest scores may fall out of either."""
+        least = max((min(found.scores, default=0.0) for found in (one, two)), default=0.0) + self.score_tolerance
+        return [
+            box
+            for box in one.boxes
+            if box.attributes["score"] > least
+            and not any(
+                box.label == other.label
+                and abs(box.attributes["score"] - other.attributes["score"]) <= self.score_tolerance
+                and max(abs(a - b) for a, b in zip(box.edges, other.edges, strict=True)) <= self.edge_tolerance
+                for other in two.boxes
+            )
+        ]
+
+    def test_the_least_score_is_kept_to(self, model: Model, pictures: list[Sample]) -> None:
+        """``score=`` leaves out exactly what lies below it."""
+        everything = list(model.predict(pictures, batch_size=6, score=0.0))
+        scores = sorted(score for found in everything for score in found.scores)
+        least = scores[len(scores) // 2] if scores else 0.5
+        assert list(model.predict(pictures, batch_size=6, score=least)) == [f.above(least) for f in everything]
+
+    def test_no_pictures_give_no_detections(self, model: Model) -> None:
+        """An empty stream is no error."""
+        assert list(model.predict([])) == []
+
+    def test_a_missing_picture_is_a_data_error(self, model: Model, tmp_path: Path) -> None:
+        """Prediction names the picture that cannot be read and says what to do."""
+        gone = Sample(image=ImageRef(name="gone.jpg", width=8, height=8, location=str(tmp_path / "gone.jpg")))
+        with pytest.raises(DataError) as caught:
+            list(model.predict([gone]))
+        check_answer(caught.value, "gone")
+
+    def test_the_same_seed_gives_the_same_training(
+        self, registry: Registry, trained: Run, model: Model, pictures: list[Sample], tmp_path: Path
+    ) -> None:
+        """Training again with the same seed gives the same losses, epoch by epoch, and the same detections."""
+        if not self.reproducible:
+            pytest.skip(f"the backend {self.backend} does not promise it")
+        again = self.train(registry, tmp_path / "data", tmp_path / "run")
+        for one, two in zip(trained.metrics(), again.metrics(), strict=True):
+            assert _losses(one) == _losses(two)
+        assert list(load_model(again, registry_=registry).predict(pictures)) == list(model.predict(pictures))
+
+    def test_an_interrupted_training_goes_on(
+        self, registry: Registry, entry: Registered[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """After a stop at the end of the second of three epochs, ``resume`` does the rest and not all of it again.
+
+        On failure: write a checkpoint each epoch, and with ``job.resume`` go on from the newest.
+        """
+        if not self.resumable:
+            pytest.skip(f"the backend {self.backend} trains in one go")
+        out = tmp_path / "run"
+        ended: list[int] = []
+        epoch_ended = TrainJob.epoch_ended
+
+        def stopping(job: TrainJob, epoch: int, metrics: Mapping[str, float]) -> None:
+            ended.append(epoch)
+            epoch_ended(job, epoch, metrics)
+            if len(ended) == 2:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(TrainJob, "epoch_ended", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            self.train(registry, tmp_path / "data", out, epochs=3)
+        assert Run(out).status == "interrupted"
+        run = self.train(registry, tmp_path / "data", out, epochs=3, resume=True)
+        assert run.status == "done"
+        assert ended[:2] == [1, 2]
+        assert ended[2:] in ([2, 3], [3]), f"the resumed training did the epochs {ended[2:]}"
+        assert [line["epoch"] for line in run.metrics()] == [1, 2, 3]
+        assert list(load_model(run, registry_=registry).predict([])) == []
+
+
+def _losses(line: Mapping[str, Any]) -> dict[str, Any]:
+    """An epoch's numbers that do not depend on the clock."""
+    return {name: value for name, value in line.items() if "loss" in name or name == "epoch"}

@@ -1,0 +1,184 @@
+"""The pictures and boxes that plugins are tested with: small, drawn on the spot, and awkward on purpose."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from boxwright import Boxes, ImageRef, Sample
+from boxwright.schemas import Edges
+
+LABELS = ("apple", "red, ripe", 'the "big" one', "вишня", "a<b & c")
+"""Class names with a comma, quotes, spaces, another script and markup: all of them occur in real datasets."""
+
+COLOURS = ((200, 40, 40), (40, 180, 60), (60, 80, 220), (230, 190, 40), (150, 60, 200))
+
+BOX_EXAMPLES: Mapping[str, Any] = {
+    "difficult": 1,
+    "truncated": 1,
+    "occluded": 1,
+    "iscrowd": 1,
+    "pose": "Left",
+    "score": 0.75,
+}
+"""A value other than the default for the attributes of boxes that the schemas name."""
+
+
+def draw_picture(
+    width: int, height: int, boxes: Iterable[Edges] = (), colours: Sequence[tuple[int, int, int]] = COLOURS
+) -> Any:
+    """A picture of mode RGB with one filled rectangle a box on a grey slope, as ``PIL.Image.Image``."""
+    from PIL import Image, ImageDraw
+
+    image = Image.linear_gradient("L").resize((width, height)).point(lambda level: 90 + level // 4).convert("RGB")
+    draw = ImageDraw.Draw(image)
+    for number, (xmin, ymin, xmax, ymax) in enumerate(boxes):
+        if xmax > xmin and ymax > ymin:
+            draw.rectangle(
+                (round(xmin), round(ymin), max(round(xmin), round(xmax) - 1), max(round(ymin), round(ymax) - 1)),
+                fill=colours[number % len(colours)],
+            )
+    return image
+
+
+def encode(image: Any, name: str) -> bytes:
+    """A Pillow picture as the bytes of a file of that name."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG" if name.endswith(".png") else "JPEG")
+    return buffer.getvalue()
+
+
+def make_sample(
+    folder: Path,
+    name: str,
+    size: tuple[int, int],
+    labels: Sequence[str] = (),
+    edges: Sequence[Edges] = (),
+    box_attributes: Sequence[Mapping[str, Any]] | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    split: str | None = None,
+) -> Sample:
+    """Draws a picture into a folder and gives it as a sample."""
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode(draw_picture(*size, edges), name))
+    return Sample(
+        image=ImageRef(name=name, width=size[0], height=size[1], location=str(path)),
+        boxes=Boxes(labels, edges, box_attributes),
+        attributes=dict(attributes or {}),
+        split=split,
+        source=str(path),
+    )
+
+
+def standard_samples(
+    folder: Path,
+    carries: frozenset[str] = frozenset(),
+    *,
+    labels: Sequence[str] = LABELS,
+    subfolders: bool = True,
+    box_attributes: Mapping[str, Any] | None = None,
+    image_attributes: Mapping[str, Any] | None = None,
+) -> list[Sample]:
+    """The samples that every format has to bring through whole.
+
+    Args:
+        folder: Where the pictures are drawn.
+        carries: What the format carries: ``"empty"``, ``"subpixel"`` and ``"split"`` each add their case.
+        labels: At least five class names.
+        subfolders: Whether a picture in a sub-folder is among them, with the base name of another.
+        box_attributes: Attributes to put on a box.
+        image_attributes: Attributes to put on a picture.
+    """
+    split = ("train", "test") if "split" in carries else (None, None)
+    one, two, three, four, five = labels[:5]
+    samples = [
+        make_sample(folder, "001.jpg", (64, 48), [one, two], [(3, 5, 20, 30), (30, 8, 60, 40)], split=split[0]),
+        make_sample(
+            folder,
+            "two words.png",
+            (48, 64),
+            [three, three, one],
+            [(0, 0, 10, 10), (5, 5, 25, 50), (20, 10, 47, 63)],
+            split=split[1],
+        ),
+        make_sample(folder, "фото-3.jpg", (33, 21), [four], [(0, 0, 33, 21)], split=split[0]),
+        make_sample(folder, "004.jpg", (40, 40), [five], [(39, 39, 40, 40)], split=split[1]),
+    ]
+    if "empty" in carries:
+        samples.append(make_sample(folder, "empty.jpg", (30, 20), split=split[0]))
+    if subfolders:
+        samples.append(make_sample(folder, "cam1/001.jpg", (50, 30), [one], [(1, 2, 40, 29)], split=split[1]))
+    if "subpixel" in carries:
+        edges = [(3.25, 2.5, 20.75, 30.5), (1 / 3, 0.1, 63.9, 47.123456)]
+        samples.append(make_sample(folder, "fractions.jpg", (64, 48), [one, two], edges, split=split[0]))
+    if box_attributes or image_attributes:
+        samples.append(
+            make_sample(
+                folder,
+                "attributes.jpg",
+                (64, 48),
+                [one, two],
+                [(2, 3, 30, 40), (31, 3, 60, 40)],
+                [box_attributes or {}, {}],
+                image_attributes,
+                split[1],
+            )
+        )
+    return samples
+
+
+def many_samples(folder: Path, count: int, boxes: int = 20) -> Iterator[Sample]:
+    """As many samples as asked for, made one by one, all showing the same small picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = folder / "picture.jpg"
+    if not picture.exists():
+        picture.write_bytes(encode(draw_picture(16, 16), picture.name))
+    data = picture.read_bytes()
+    for number in range(count):
+        edges = [(float(i % 7), float(i % 5), 8.0 + i % 8, 9.0 + i % 7) for i in range(number, number + boxes)]
+        name = f"{number:06d}.jpg"
+        yield Sample(
+            image=ImageRef(name=name, width=16, height=16, data=data),
+            boxes=Boxes([f"class {i % 3}" for i in range(boxes)], edges),
+            source=name,
+        )
+
+
+def drawn_samples(
+    folder: Path,
+    count: int,
+    *,
+    size: tuple[int, int] = (64, 64),
+    labels: Sequence[str] = ("square", "wide"),
+    seed: int = 0,
+    empty: int = 0,
+) -> list[Sample]:
+    """Pictures that a detector can learn from: rectangles, coloured by class.
+
+    Args:
+        folder: Where the pictures are drawn.
+        count: How many.
+        size: Width and height in pixels.
+        labels: The classes; the first has square boxes, the others wide ones.
+        seed: Of places and sizes.
+        empty: How many of them, the last ones, have no box.
+    """
+    import random
+
+    chance = random.Random(seed)
+    width, height = size
+    samples = []
+    for number in range(count):
+        names: list[str] = []
+        edges: list[Edges] = []
+        for position, label in enumerate(labels if number < count - empty else ()):
+            tall = chance.randint(height // 4, height // 2)
+            wide = tall if position == 0 else min(tall * 3 // 2, width)
+            left, top = chance.randint(0, width - wide), chance.randint(0, height - tall)
+            names.append(label)
+            edges.append((float(left), float(top), float(left + wide), float(top + tall)))
+        samples.append(make_sample(folder, f"{seed}-{number:03d}.png", size, names, edges))
+    return samples

@@ -1,0 +1,176 @@
+"""Tests of what a plugin says of itself, the same for every kind."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from types import ModuleType
+from typing import Any, ClassVar
+
+import pluggy
+import pytest
+
+from boxwright import hookspecs
+from boxwright.errors import BoxwrightError, UsageError
+from boxwright.plugins import LoadedPlugins, PluginRecord
+from boxwright.registry import Registered, Registry, convert_options
+from boxwright.registry import registry as installed_registry
+from boxwright.specs import Option
+
+HEAVY = ("PIL", "cv2", "keras", "keras_cv", "matplotlib", "numpy", "pandas", "scipy", "tensorflow", "torch")
+"""Libraries that must not be imported by listing plugins: ``boxwright --help`` has to answer at once."""
+
+_LIST = """
+import importlib, json, sys
+heavy = sys.argv[2].split(",")
+before = set(sys.modules)
+module = importlib.import_module(sys.argv[1])
+specs = [spec for name in dir(module) if name.startswith("boxwright_") and name.endswith("s")
+         and callable(getattr(module, name)) for spec in getattr(module, name)()]
+print(json.dumps({"specs": len(specs), "heavy": [name for name in heavy if name in set(sys.modules) - before]}))
+"""
+
+
+def registry_of(module: ModuleType, name: str = "", distribution: str = "") -> Registry:
+    """A registry that holds one plugin module and what boxwright brings itself, for tests without installing it.
+
+    Args:
+        module: The plugin: a module (or any object with a ``__name__``) that implements hooks.
+        name: Of its entry point; the module's name by default.
+        distribution: The distribution to name in messages.
+    """
+    from boxwright import __version__, builtin
+
+    name = name or module.__name__
+    manager = pluggy.PluginManager("boxwright")
+    manager.add_hookspecs(hookspecs)
+    manager.register(builtin, name="boxwright")
+    record = PluginRecord(name, distribution or name, "0", module.__name__)
+    manager.register(module, name=f"{record.name} ({record.distribution})")
+    own = PluginRecord("boxwright", "boxwright", __version__, "boxwright.builtin")
+    return Registry(LoadedPlugins(manager, [own, record]))
+
+
+def check_answer(error: BoxwrightError, *names: str, where: str = "") -> None:
+    """Checks that an error is an answer: it names what is wrong, and says what to do.
+
+    Args:
+        error: What was raised.
+        names: Texts that must stand in it.
+        where: Which of several cases this is, for the failure.
+    """
+    case = f"{where}: " if where else ""
+    for name in names:
+        assert name in str(error), f"{case}the error does not name {name}: {error}"
+    assert error.remedy, f"{case}the error does not say what to do: {error}"
+
+
+class SpecTests:
+    """What every spec has to keep; the base of the other classes.
+
+    A plugin that is not installed overrides the fixture :meth:`registry`.
+    """
+
+    kind: ClassVar[str] = ""
+    """The kind of plugin, as in :data:`boxwright.registry.KINDS`."""
+
+    @property
+    def spec_name(self) -> str:
+        """The name under which the plugin is registered."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def registry(self) -> Registry:
+        """The plugins to test among; the installed ones. Override it with :func:`registry_of` for another."""
+        return installed_registry()
+
+    @pytest.fixture
+    def entry(self, registry: Registry) -> Registered[Any]:
+        """The spec under test; skips where a library that it requires is not installed."""
+        found = registry.get(self.kind, self.spec_name)
+        if found.missing:
+            pytest.skip(f"{self.kind} {self.spec_name} needs {', '.join(found.missing)}: {found.spec.install}")
+        return found
+
+    def _roles(self, entry: Registered[Any]) -> list[tuple[str, tuple[Option, ...]]]:
+        """The fields that name a factory, each with the options it takes."""
+        return [("load", entry.spec.options)]
+
+    def test_the_spec_tells_a_user_what_it_is(self, entry: Registered[Any]) -> None:
+        """Lists show name and summary: the name is typed by users, so lower case; the summary is one short line."""
+        spec = entry.spec
+        assert re.fullmatch(r"[a-z0-9][a-z0-9_.-]*", spec.name), f"{spec.name!r}: lower case letters, digits, - _ ."
+        assert spec.summary, "give the spec a summary: one line for `boxwright plugins list`"
+        assert "\n" not in spec.summary, "the summary must be one line"
+        assert len(spec.summary) <= 120, f"the summary is {len(spec.summary)} letters long; 120 fit into a list"
+        assert not spec.requires or spec.install, "a spec that requires libraries says the command that installs them"
+
+    def test_the_spec_is_picklable(self, entry: Registered[Any]) -> None:
+        """Specs travel to worker processes."""
+        assert pickle.loads(pickle.dumps(entry.spec)) == entry.spec  # noqa: S301 (our own bytes)
+
+    def test_what_the_spec_names_can_be_imported(self, registry: Registry, entry: Registered[Any]) -> None:
+        """``load`` (and ``write``, ``detect``) name a callable as ``"module:attribute"``."""
+        for field, _ in self._roles(entry):
+            assert callable(registry.resolve(self.kind, self.spec_name, field)), f"{field} names nothing callable"
+
+    def test_options_are_described(self, entry: Registered[Any]) -> None:
+        """Option names are lower case with underscores, stand once, have help, and a default of their own type."""
+        for field, options in self._roles(entry):
+            names = [option.name for option in options]
+            assert len(set(names)) == len(names), f"an option of {field} stands twice: {names}"
+            for option in options:
+                assert re.fullmatch(r"[a-z][a-z0-9_]*", option.name), f"option {option.name!r}: lower case, underscores"
+                assert option.help, f"option {option.name!r} has no help"
+                if option.default is not None:
+                    given = {option.name: option.default}
+                    required = tuple(o for o in options if o.name == option.name)
+                    converted = convert_options(given, required, "the default")[option.name]
+                    assert converted == option.default, (
+                        f"the default {option.default!r} of {option.name!r} becomes {converted!r} when written out"
+                    )
+
+    def test_the_factory_takes_its_options(self, registry: Registry, entry: Registered[Any]) -> None:
+        """Every declared option is a parameter of the factory, with the default that the spec declares."""
+        for field, options in self._roles(entry):
+            parameters = inspect.signature(registry.resolve(self.kind, self.spec_name, field)).parameters
+            open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+            for option in options:
+                parameter = parameters.get(option.name)
+                assert parameter is not None or open_ended, f"{field} has no parameter {option.name!r}"
+                if parameter is None or option.default is None or parameter.default is inspect.Parameter.empty:
+                    continue
+                if type(parameter.default) is type(option.default):
+                    assert parameter.default == option.default, (
+                        f"option {option.name!r}: the spec says the default is {option.default!r},"
+                        f" the factory's is {parameter.default!r}"
+                    )
+
+    def test_an_unknown_option_is_a_usage_error(self, entry: Registered[Any]) -> None:
+        """A mistyped option must not be ignored."""
+        for _, options in self._roles(entry):
+            with pytest.raises(UsageError, match="no_such_option"):
+                convert_options({"no_such_option": "1"}, options, self.spec_name)
+
+    def test_listing_the_plugin_imports_nothing_heavy(self, registry: Registry, entry: Registered[Any]) -> None:
+        """The module of the entry point imports only what its specs need, in a fresh process.
+
+        On failure: move the import that is named into the module that ``load`` points to.
+        """
+        record = next(
+            record
+            for record in registry.plugins.records
+            if any(kind == self.kind and spec is entry.spec for kind, spec in record.specs)
+        )
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        command = [sys.executable, "-c", _LIST, record.module, ",".join(HEAVY)]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert done.returncode == 0, f"importing {record.module} in a fresh process failed:\n{done.stderr}"
+        answer = json.loads(done.stdout)
+        assert answer["specs"], f"{record.module} returned no spec in a fresh process"
+        assert not answer["heavy"], f"{record.module} imports {', '.join(answer['heavy'])} when it is only listed"

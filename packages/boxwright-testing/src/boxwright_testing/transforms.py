@@ -1,0 +1,163 @@
+"""Tests of a transform: a step of ``boxwright convert --with``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
+from boxwright.errors import BoxwrightError, UsageError
+from boxwright.images import read_header
+from boxwright.prediction import SampleReader
+from boxwright.protocols import Transform
+from boxwright.registry import Registry
+from boxwright.steps import make_transform
+from boxwright_testing.memory import Survivors
+from boxwright_testing.pictures import LABELS, many_samples, standard_samples
+from boxwright_testing.specs import SpecTests, check_answer
+
+
+class TransformTests(SpecTests):
+    """What every transform has to keep.
+
+    Set in the subclass:
+
+    - ``transform``: the step as a user writes it, ``"resize:64x48"``.
+    - ``bad_steps``: steps that must be a UsageError, ``("resize:0x0", "resize:wide")``.
+    - ``keeps_pictures``: false where pictures may be left out or added.
+    - ``keeps_names``: false where pictures are renamed.
+    - ``keeps_boxes``: false where boxes may be left out, added or given another label.
+    """
+
+    kind: ClassVar[str] = "transform"
+    transform: ClassVar[str] = ""
+    bad_steps: ClassVar[Sequence[str]] = ()
+    keeps_pictures: ClassVar[bool] = True
+    keeps_names: ClassVar[bool] = True
+    keeps_boxes: ClassVar[bool] = True
+
+    @property
+    def spec_name(self) -> str:
+        """The part of the step before the colon."""
+        return self.transform.partition(":")[0]
+
+    def samples(self, folder: Path) -> list[Sample]:
+        """What the transform is tried on: the standard samples, with an empty picture and fractional edges."""
+        return standard_samples(
+            folder,
+            frozenset({"empty", "subpixel"}),
+            box_attributes={"difficult": 1},
+            image_attributes={"camera": "left"},
+        )
+
+    @pytest.fixture
+    def step(self, registry: Registry, entry: Any) -> Transform:
+        """A new transform."""
+        return make_transform(self.transform, registry)
+
+    def test_boxes_stay_with_their_objects(self, step: Transform, tmp_path: Path) -> None:
+        """Labels and attributes keep their order, and a box inside its picture stays inside."""
+        samples = self.samples(tmp_path)
+        for sample in step(samples):
+            width, height = sample.image.width, sample.image.height
+            for xmin, ymin, xmax, ymax in sample.boxes.edges:
+                assert -1e-6 <= xmin <= xmax <= width + 1e-6, f"{sample.image.name}: a box leaves the {width} columns"
+                assert -1e-6 <= ymin <= ymax <= height + 1e-6, f"{sample.image.name}: a box leaves the {height} rows"
+        if self.keeps_pictures and self.keeps_boxes:
+            for before, after in zip(samples, step(samples), strict=True):
+                assert after.boxes.labels == before.boxes.labels, f"{before.image.name}: the labels changed"
+                assert [*after.boxes.attributes] == [*before.boxes.attributes], (
+                    f"{before.image.name}: attributes changed"
+                )
+
+    def test_order_is_kept(self, step: Transform, tmp_path: Path) -> None:
+        """Pictures come out in the order in which they went in."""
+        samples = self.samples(tmp_path)
+        after = list(step(samples))
+        if self.keeps_pictures:
+            assert len(after) == len(samples), f"{len(samples)} pictures went in and {len(after)} came out"
+        if self.keeps_names:
+            places = [[sample.image.name for sample in samples].index(sample.image.name) for sample in after]
+            assert places == sorted(places), f"the pictures came out in the order {places}"
+
+    def test_the_same_input_gives_the_same_output(self, registry: Registry, step: Transform, tmp_path: Path) -> None:
+        """A dataset is read many times: each time through a transform gives the same, and so does a new transform."""
+        samples = self.samples(tmp_path)
+        first = list(step(samples))
+        assert list(step(samples)) == first, "the second time gave something else"
+        assert list(make_transform(self.transform, registry)(samples)) == first, "a new transform gave something else"
+
+    def test_the_input_is_not_changed(self, step: Transform, tmp_path: Path) -> None:
+        """Samples may be used by others: nothing of them changes, nor their pictures' files."""
+        samples = self.samples(tmp_path)
+        before = [(sample.model_dump(), sample.image.read()) for sample in samples]
+        for _ in step(samples):
+            pass
+        assert [(sample.model_dump(), sample.image.read()) for sample in samples] == before
+
+    def test_sizes_are_those_of_the_pictures(self, step: Transform, tmp_path: Path) -> None:
+        """Width and height of every sample are those of the picture that it refers to."""
+        for sample in step(self.samples(tmp_path)):
+            header = read_header(sample.image.read(), sample.image.name)
+            assert (sample.image.width, sample.image.height) == header.upright_size, sample.image.name
+            assert sample.image.format in (None, header.format), f"{sample.image.name} is {header.format}"
+
+    def test_one_by_one_is_the_same_as_all_at_once(self, step: Transform, tmp_path: Path) -> None:
+        """``per_sample = True`` promises it: boxwright then hands out the work to threads."""
+        assert isinstance(step.per_sample, bool), "per_sample is True or False"
+        if not step.per_sample:
+            pytest.skip(f"{self.transform} needs to see the stream as a whole")
+        samples = self.samples(tmp_path)
+        together = list(step(samples))
+        assert [one for sample in samples for one in step([sample])] == together
+        threaded = Dataset(SampleReader(samples)).through(step, workers=4)
+        assert list(threaded) == together, "four threads gave something else than one"
+
+    def test_samples_are_handed_on_one_by_one(self, step: Transform, tmp_path: Path) -> None:
+        """The transform lets go of each sample; it keeps no pictures."""
+        survivors = Survivors()
+
+        class Stream:
+            def __iter__(self) -> Any:
+                return survivors.watch(many_samples(tmp_path, 40, boxes=2))
+
+        for sample in step(Stream()):
+            del sample
+        assert survivors.most <= 8, f"{survivors.most} of 40 samples were still in memory"
+
+    def test_an_empty_stream_gives_an_empty_stream(self, step: Transform) -> None:
+        """No pictures are no error here; the conversion says so itself."""
+        assert list(step([])) == []
+
+    def test_a_missing_picture_is_a_data_error(self, step: Transform, tmp_path: Path) -> None:
+        """A transform that looks at pixels says which picture is missing and what to do; others pass it on."""
+        missing = Sample(
+            image=ImageRef(name="gone.jpg", width=8, height=8, location=str(tmp_path / "gone.jpg")),
+            boxes=Boxes([LABELS[0]], [(1, 1, 5, 5)]),
+            source="gone.xml",
+        )
+        try:
+            list(step([missing, *self.samples(tmp_path)]))
+        except DataError as error:
+            check_answer(error, "gone")
+        except BoxwrightError as error:
+            pytest.fail(f"{type(error).__name__} instead of a DataError: {error}")
+
+    def test_wrong_steps_are_usage_errors(self, registry: Registry, entry: Any) -> None:
+        """Each of ``bad_steps`` is refused when the step is made, before a picture is read, with a remedy."""
+        for step in (*self.bad_steps, f"{self.spec_name}:no_such_option=1" if not entry.spec.keyed else ""):
+            if not step:
+                continue
+            with pytest.raises(UsageError) as caught:
+                make_transform(step, registry)
+            check_answer(caught.value, where=step)
+
+    def test_notes_are_lines_of_text(self, step: Transform, tmp_path: Path) -> None:
+        """``notes()``, where there is one, tells a person what was done, one line each; before any work, too."""
+        notes = getattr(step, "notes", list)
+        assert all(isinstance(note, str) for note in notes())
+        list(step(self.samples(tmp_path)))
+        assert all(isinstance(note, str) and note and "\n" not in note for note in notes())

@@ -1,0 +1,5 @@
+from boxwright_testing import ReaderTests, WriterTests
+
+
+class TestCsv(ReaderTests, WriterTests):
+    format = "csv"

@@ -1,0 +1,147 @@
+"""Reads a folder of labelImg XML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from boxwright.errors import DataError
+from boxwright.protocols import OnProblem
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample, check_edges
+from boxwright_labelimg.annotation import Annotation
+from boxwright_labelimg.folder import Folder
+from boxwright_labelimg.layout import parse_layout
+from boxwright_labelimg.pictures import Pictures
+
+
+class LabelImgReader:
+    """One sample an XML file, in the plain string order of the files' paths (``10.xml`` before ``2.xml``).
+
+    The picture's name is ``<filename>``, or the found picture's own name where that differs (see :class:`Pictures`).
+    A picture that is not there leaves the annotation readable: its sample has no ``location``. A ``<size>`` that is
+    missing or 0 is taken from the picture, as it is after EXIF orientation is applied.
+
+    Args:
+        location: A folder, or a URL that fsspec opens, with XML files in it or in its sub-folders.
+        images: The folder of the pictures, where it is not the XML's own.
+        one_based: Whether the edges count pixels from 1 with xmax, ymax included, as in the PASCAL VOC development
+            kit; they become ``(xmin - 1, ymin - 1, xmax, ymax)``.
+        inverted: ``"error"``, or ``"swap"`` to exchange edges that stand in the wrong order.
+        unannotated: ``"ignore"``, or ``"include"`` to give pictures without XML as samples without boxes, after the
+            others.
+
+    Raises:
+        DataError: There is no such folder, or it has pictures and not one XML file.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        images: str | None = None,
+        one_based: bool = False,
+        inverted: str = "error",
+        unannotated: str = "ignore",
+    ) -> None:
+        self._folder = Folder.at(location)
+        self._pictures = Pictures(self._folder if images is None else Folder.at(images))
+        self._one_based = one_based
+        self._swap = inverted == "swap"
+        self._include = unannotated == "include"
+        # Matching names costs time, and is of use only where there are more files than XML.
+        crowded = len(self._pictures.names) > len(self._folder.xmls)
+        self._unannotated = self._pictures.unannotated(self._folder.xmls) if crowded or self._include else []
+        if self._unannotated and not self._folder.xmls and not self._include:
+            raise DataError(
+                location,
+                f"there are {len(self._unannotated)} pictures in it and no XML file",
+                "annotate them with labelImg (format PascalVOC), or name the folder of the XML:"
+                " labelimg:XML_FOLDER?images=PICTURE_FOLDER",
+            )
+        count = len(self._folder.xmls) + (len(self._unannotated) if self._include else 0)
+        left = len(self._unannotated) if not self._include else 0
+        notes = (
+            (f"pictures without an XML of their name, not read: {left} (?unannotated=include reads them)",)
+            if left
+            else ()
+        )
+        self.info = DatasetInfo(format="labelimg", location=location, num_samples=count, notes=notes)
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        first_of: dict[str, str] = {}
+        for xml in self._folder.xmls:
+            try:
+                sample = self._sample(xml)
+                name = sample.image.name
+                if name in first_of:
+                    raise DataError(
+                        sample.source,
+                        f"it names the picture {name}, as {self._folder.place(first_of[name])} does",
+                        "correct <filename> in one of them, or remove one",
+                    )
+            except DataError as error:
+                on_problem(error)
+                continue
+            first_of[name] = xml
+            yield sample
+        if self._include:
+            for name in self._unannotated:
+                if name not in first_of:
+                    try:
+                        yield self._empty(name)
+                    except DataError as error:
+                        on_problem(error)
+
+    def _sample(self, xml: str) -> Sample:
+        folder = self._folder
+        file = folder.place(xml)
+        data = folder.read(xml)
+        annotation = parse_layout(data)
+        if annotation is None:
+            from boxwright_labelimg.tree import parse_tree
+
+            annotation = parse_tree(data, file)
+        filename, width, height, attributes, labels, edges, box_attributes = annotation
+        name, location = self._pictures.find(filename, xml, file)
+        if not width or not height:
+            width, height = _measured(name, location, file)
+        if self._one_based:
+            edges = [(xmin - 1, ymin - 1, xmax, ymax) for xmin, ymin, xmax, ymax in edges]
+        try:
+            boxes = Boxes(labels, edges, box_attributes)
+        except ValueError:
+            boxes = Boxes(labels, self._ordered(annotation, edges, file), box_attributes)
+        image = ImageRef(name=name, width=width, height=height, location=location)
+        return Sample(image=image, boxes=boxes, attributes=attributes, source=file)
+
+    def _ordered(self, annotation: Annotation, edges: list[Edges], file: str) -> list[Edges]:
+        ordered = []
+        for position, (xmin, ymin, xmax, ymax) in enumerate(edges, start=1):
+            problem = check_edges((xmin, ymin, xmax, ymax))
+            if problem and not self._swap:
+                raise DataError(
+                    file,
+                    problem,
+                    "draw the box again, or let edges in the wrong order be exchanged: ?inverted=swap",
+                    f"object {position} ({annotation.labels[position - 1]})",
+                )
+            ordered.append((min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)))
+        return ordered
+
+    def _empty(self, name: str) -> Sample:
+        location = self._pictures.folder.place(name)
+        width, height = _measured(name, location, location)
+        return Sample(image=ImageRef(name=name, width=width, height=height, location=location), source=location)
+
+
+def _measured(name: str, location: str | None, file: str) -> tuple[int, int]:
+    """Width and height of a picture in pixels, upright, from its header."""
+    if location is None:
+        raise DataError(
+            file,
+            f"it does not say the picture's size, and the picture {name} is not there to be measured",
+            "put the picture beside the XML, name its folder by ?images=FOLDER, or correct <size>",
+        )
+    from boxwright.images import read_bytes, read_header
+
+    reference = ImageRef(name=name, width=1, height=1, location=location)
+    return read_header(read_bytes(reference), location).upright_size

@@ -1,0 +1,5 @@
+from boxwright_testing import ReaderTests, WriterTests
+
+
+class TestLabelImg(ReaderTests, WriterTests):
+    format = "labelimg"

@@ -1,0 +1,216 @@
+"""TFRecord framing: a file of byte strings, each between checksums.
+
+A record is ``uint64 length``, ``uint32 masked CRC-32C of the length``, the bytes, ``uint32 masked CRC-32C of the
+bytes``, all little-endian; the mask is ``((crc >> 15) | (crc << 17)) + 0xa282ead8``
+(https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details). A compressed file is one GZIP
+stream of all that.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from typing import IO, NamedTuple, cast
+
+from google_crc32c import extend, value
+
+from boxwright.errors import DataError
+from boxwright.uri import is_remote
+
+HEADER_SIZE = 12
+_FOOTER_SIZE = 4
+_MAX_LENGTH = (1 << 31) - 1  # protobuf's own limit for one message
+_PIECE = 1 << 24
+_GZIP_MAGIC = b"\x1f\x8b"
+_length = struct.Struct("<Q")
+_checksum = struct.Struct("<I")
+
+
+def _mask(crc: int) -> int:
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+class Record(NamedTuple):
+    """One record and where it begins: its number in the file, from 1, and its byte offset (uncompressed)."""
+
+    data: bytes
+    number: int
+    offset: int
+
+    @property
+    def place(self) -> str:
+        """``record 3, byte 1200``, for messages."""
+        return _place(self.number, self.offset)
+
+
+def _place(number: int, offset: int) -> str:
+    return f"record {number}, byte {offset}"
+
+
+def write_record(file: IO[bytes], *pieces: bytes) -> None:
+    """Appends one record made of ``pieces``, which are not joined first: one of them is a whole picture."""
+    length = _length.pack(sum(map(len, pieces)))
+    crc = 0
+    for piece in pieces:
+        crc = extend(crc, piece)
+    file.write(length + _checksum.pack(_mask(value(length))))
+    for piece in pieces:
+        file.write(piece)
+    file.write(_checksum.pack(_mask(crc)))
+
+
+def is_header(head: bytes) -> bool:
+    """Whether 12 bytes are a record's length with its right checksum."""
+    if len(head) < HEADER_SIZE:
+        return False
+    (checksum,) = _checksum.unpack_from(head, 8)
+    return bool(checksum == _mask(value(head[:8])))
+
+
+def open_records(path: str) -> IO[bytes]:
+    """Opens a local file or URL, unpacking GZIP where the file is packed.
+
+    Raises:
+        DataError: It cannot be opened.
+    """
+    try:
+        file = _open(path)
+        head = file.read(HEADER_SIZE)
+        file.seek(0)
+    except OSError as error:
+        reason = "there is no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
+        raise DataError(path, reason, "check the path and its permissions") from None
+    # A plain file may begin with GZIP's two bytes, as a length of 35,615; its checksum tells.
+    if head.startswith(_GZIP_MAGIC) and not is_header(head):
+        return cast(IO[bytes], _OwningGzip(file))
+    return file
+
+
+def _open(path: str) -> IO[bytes]:
+    if not is_remote(path):
+        return open(path, "rb", buffering=1 << 16)
+    import fsspec
+
+    return cast(IO[bytes], fsspec.open(path, "rb").open())
+
+
+class _OwningGzip(gzip.GzipFile):
+    """Closes the file below with itself."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(fileobj=file, mode="rb")
+        self._below = file
+
+    def close(self) -> None:
+        super().close()
+        self._below.close()
+
+
+def read_records(path: str, *, check: bool = True) -> Iterator[Record | DataError]:
+    """Yields the records of one file, one in memory at a time.
+
+    A record whose bytes do not fit their checksum is yielded as the error, and reading goes on after it; damage that
+    hides where the next record begins is yielded as the last item.
+
+    Args:
+        path: A local path or a URL.
+        check: Whether to check the bytes' checksums; those of the lengths always are.
+
+    Raises:
+        DataError: The file cannot be opened.
+    """
+    number, offset = 1, 0
+    with open_records(path) as file:
+        while True:
+            try:
+                head = file.read(HEADER_SIZE)
+                if not head:
+                    return
+                if not is_header(head):
+                    yield _bad_header(path, head, number, offset)
+                    return
+                length = _length.unpack_from(head)[0]
+                if length > _MAX_LENGTH:
+                    yield DataError(
+                        path, f"it claims to be {length:,} bytes long", "write the file again", _place(number, offset)
+                    )
+                    return
+                data = _read(file, length)
+                footer = file.read(_FOOTER_SIZE)
+            except (EOFError, OSError, zlib.error) as error:
+                # GzipFile says EOFError for a stream that breaks off and the others for one that is damaged.
+                yield DataError(
+                    path, f"the file cannot be read further: {error}", "write or copy it again", _place(number, offset)
+                )
+                return
+            if len(data) < length or len(footer) < _FOOTER_SIZE:
+                yield _truncated(path, number, offset)
+                return
+            if check and _checksum.unpack(footer)[0] != _mask(value(data)):
+                yield DataError(
+                    path,
+                    "its bytes do not fit their checksum: the file is damaged",
+                    "write or copy the file again, or leave the record out with --on-error skip",
+                    _place(number, offset),
+                )
+            else:
+                yield Record(data, number, offset)
+            number += 1
+            offset += HEADER_SIZE + length + _FOOTER_SIZE
+
+
+def _read(file: IO[bytes], length: int) -> bytes:
+    if length <= _PIECE:
+        return file.read(length)
+    # In pieces, so that a false length costs no more memory than the file has bytes.
+    pieces = []
+    while length:
+        piece = file.read(min(length, _PIECE))
+        if not piece:
+            break
+        pieces.append(piece)
+        length -= len(piece)
+    return b"".join(pieces)
+
+
+def _bad_header(path: str, head: bytes, number: int, offset: int) -> DataError:
+    if number == 1:
+        what = "it is no TFRecord file: the first 12 bytes are no record length with its checksum"
+        return DataError(path, what, "check the location and the format", _place(number, offset))
+    if len(head) < HEADER_SIZE:
+        return _truncated(path, number, offset)
+    what = "the record's length does not fit its checksum: the file is damaged from here on"
+    return DataError(path, what, "write or copy the file again", _place(number, offset))
+
+
+def _truncated(path: str, number: int, offset: int) -> DataError:
+    return DataError(
+        path, "the file ends in the middle of a record", "write or copy the file again", _place(number, offset)
+    )
+
+
+def count_records(paths: list[str]) -> int | None:
+    """How many records local, uncompressed files hold, by hopping from length to length; else ``None``."""
+    count = 0
+    for path in paths:
+        if is_remote(path):
+            return None
+        try:
+            with open(path, "rb", buffering=0) as file:
+                size, position = os.fstat(file.fileno()).st_size, 0
+                while position < size:
+                    head = file.read(HEADER_SIZE)
+                    if not is_header(head):
+                        return None
+                    position += HEADER_SIZE + _length.unpack_from(head)[0] + _FOOTER_SIZE
+                    count += 1
+                    if position < size:
+                        file.seek(position)
+                if position != size:
+                    return None
+        except OSError:
+            return None
+    return count

@@ -1,0 +1,237 @@
+"""Writes TFRecord files for the TF Object Detection API.
+
+Keys and values are those of the API's ``dataset_tools/create_pascal_tf_record.py`` and, for ``image/object/is_crowd``,
+``create_coco_tf_record.py``: https://github.com/tensorflow/models/tree/master/research/object_detection/dataset_tools.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from typing import IO, Any, cast
+
+from boxwright.errors import DataError, UsageError
+from boxwright.protocols import Output
+from boxwright.schemas import ImageRef, LabelMap, Sample
+from boxwright.uri import is_remote
+from boxwright_tfrecord.example import bytes_feature, example_prefix, float_feature, int_feature, picture_feature
+from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
+from boxwright_tfrecord.records import write_record
+from boxwright_tfrecord.shards import check_count, parse_sharded, shard_names
+
+_NO_POSE = "Unspecified"  # what PASCAL VOC and labelImg write where no pose was given
+_INT64 = range(-(1 << 63), 1 << 63)
+
+
+class TFRecordWriter:
+    """Writes samples, with their pictures, as ``tf.train.Example`` records.
+
+    Pictures are copied byte for byte. Records go to the shards in turn.
+
+    Args:
+        output: Where the files go.
+        label_map: Every class that will come, with its number.
+        shards: How many files; ``None`` for one, or what the target's own name says (``OUT@10``).
+        compression: ``"gzip"`` or ``"none"``; a target that ends in ``.gz`` is always compressed.
+
+    Raises:
+        UsageError: ``shards`` is out of range, or says something else than the target's name.
+    """
+
+    def __init__(
+        self, output: Output, label_map: LabelMap | None, shards: int | None = None, compression: str = "none"
+    ) -> None:
+        base, count = _target(output.location, shards)
+        packed = compression == "gzip" or base.lower().endswith(".gz")
+        folder_length = len(base) - len(base.replace("\\", "/").rpartition("/")[2])
+        names = [name[folder_length:] for name in shard_names(base, count)] if count else [""]
+        # Closed by close(), or by the output itself after a failure.
+        self._plain: list[IO[bytes]] = [output.open(name) for name in names]
+        self._files = [_pack(file) for file in self._plain] if packed else self._plain
+        self._classes = {item.name: (item.name.encode(), item.id) for item in (label_map.items if label_map else ())}
+        self._names: set[str] = set()
+        self._written = 0
+
+    def write(self, sample: Sample) -> None:
+        """Adds one picture with its boxes.
+
+        Raises:
+            DataError: The picture is missing, damaged, neither JPEG nor PNG, of another size than the annotation says,
+                or turned by EXIF; a name is unsafe or stands twice; a class is not in the label map; a value does not
+                fit the record.
+        """
+        name = sample.image.name
+        if not is_safe_name(name):
+            raise DataError(
+                sample.source or name,
+                f"the file name {name!r} leads outside the dataset's folder",
+                "rename the picture in its annotation to a plain file name",
+            )
+        if name in self._names:
+            raise DataError(
+                sample.source or name,
+                f"a picture named {name!r} was written before",
+                "rename one of the two pictures: everything that reads the records tells pictures apart by name",
+            )
+        data = _picture_bytes(sample.image)
+        header = _checked_header(sample, data)
+        before, after = self._features(sample, data, header)
+        prefix = example_prefix(len(before) + len(data) + len(after))
+        write_record(self._files[self._written % len(self._files)], prefix + before, data, after)
+        self._names.add(name)
+        self._written += 1
+
+    def _features(self, sample: Sample, data: bytes, header: PictureHeader) -> tuple[bytes, bytes]:
+        """What stands before and after the picture's bytes: all features in the order of their keys."""
+        image, boxes, classes = sample.image, sample.boxes, self._classes
+        width, height = image.width, image.height
+        name = image.name.encode()
+        try:
+            known = [classes[label] for label in boxes.labels]
+        except KeyError as error:
+            raise DataError(
+                sample.source or image.name,
+                f"the class {error.args[0]!r} is not in the label map",
+                "add it there, or give another label map",
+            ) from None
+        edges = boxes.edges
+        attributes = boxes.attributes if boxes.has_attributes else None
+        zeros = [0] * len(edges)
+        try:
+            after = [
+                bytes_feature(b"image/filename", (name,)),
+                bytes_feature(b"image/format", (header.format.encode(),)),
+                int_feature(b"image/height", (height,)),
+                bytes_feature(b"image/key/sha256", (hashlib.sha256(data).hexdigest().encode(),)),
+                float_feature(b"image/object/bbox/xmax", [edge[2] / width for edge in edges]),
+                float_feature(b"image/object/bbox/xmin", [edge[0] / width for edge in edges]),
+                float_feature(b"image/object/bbox/ymax", [edge[3] / height for edge in edges]),
+                float_feature(b"image/object/bbox/ymin", [edge[1] / height for edge in edges]),
+                int_feature(b"image/object/class/label", [number for _, number in known]),
+                bytes_feature(b"image/object/class/text", [text for text, _ in known]),
+                int_feature(b"image/object/difficult", _flags(attributes, "difficult") if attributes else zeros),
+                _crowds(attributes) if attributes else b"",
+                int_feature(b"image/object/truncated", _flags(attributes, "truncated") if attributes else zeros),
+                bytes_feature(
+                    b"image/object/view",
+                    [_text(each.get("pose", _NO_POSE), "pose") for each in attributes]
+                    if attributes
+                    else [_NO_POSE.encode()] * len(edges),
+                ),
+                bytes_feature(b"image/source_id", (_source_id(sample, name),)),
+                int_feature(b"image/width", (width,)),
+            ]
+        except (OverflowError, ValueError) as error:
+            raise DataError(
+                sample.source or image.name, f"it does not fit a record: {error}", "correct the annotation"
+            ) from None
+        return picture_feature(b"image/encoded", data), b"".join(after)
+
+    def close(self) -> None:
+        """Finishes all files."""
+        for file in self._files:
+            file.close()
+        for file in self._plain:
+            file.close()
+
+
+def _target(location: str, shards: int | None) -> tuple[str, int]:
+    """The base of the files' names and how many there are; 0 for one file without a number."""
+    if shards is not None:
+        check_count(shards, location)
+    sharded = parse_sharded(location)
+    if sharded is None:
+        if shards is not None and not is_remote(location):
+            _refuse_beside(location)
+        return location, shards or 0
+    if shards is not None and shards != sharded[1]:
+        raise UsageError(f"{location} says {sharded[1]} shards and shards={shards}", "leave one of the two out")
+    return sharded
+
+
+def _refuse_beside(location: str) -> None:
+    if os.path.exists(location):
+        raise UsageError(
+            f"{location} is there as one file, and would be read instead of its new shards", "remove it first"
+        )
+
+
+def _pack(file: IO[bytes]) -> IO[bytes]:
+    # Level 1, because JPEG and PNG hardly shrink; no name and time, so that the same data gives the same bytes.
+    return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0))
+
+
+def _picture_bytes(image: ImageRef) -> bytes:
+    if image.data is not None:
+        return image.data
+    if image.location and not is_remote(image.location):
+        try:
+            with open(image.location, "rb", buffering=0) as file:
+                return file.read()
+        except OSError:
+            pass  # the core says what is wrong with it
+    return image.read()
+
+
+def _checked_header(sample: Sample, data: bytes) -> PictureHeader:
+    image = sample.image
+    place = image.location or sample.source or image.name
+    try:
+        header = read_picture_header(data)
+    except ValueError as error:
+        raise DataError(place, str(error), _REPLACE) from None
+    if header is None:
+        if not data:
+            raise DataError(place, "the file is empty", _REPLACE)
+        raise DataError(
+            place,
+            "a record holds JPEG or PNG pictures, and this is neither",
+            f"write the pictures as JPEG: --with resize:{image.width}x{image.height}",
+        )
+    if not header.complete:
+        raise DataError(place, f"the {header.format.upper()} picture breaks off before its end", _REPLACE)
+    stored, annotated = (header.width, header.height), (image.width, image.height)
+    if header.orientation != 1 and annotated == header.upright_size:
+        # TensorFlow's decoders do not turn pictures, so the boxes would lie across the objects.
+        raise DataError(
+            place,
+            f"the camera marked this picture as turned (EXIF orientation {header.orientation}), which TensorFlow does"
+            " not look at: its boxes would be in the wrong places",
+            f"turn the pixels while converting: --with resize:{image.width}x{image.height}",
+        )
+    if annotated != stored:
+        from boxwright.images import Header, size_mismatch
+
+        raise size_mismatch(sample, Header(header.width, header.height, header.format, header.orientation))
+    return header
+
+
+_REPLACE = "replace the file, or leave it out with --on-error skip"
+
+
+def _flags(attributes: Any, name: str) -> list[int]:
+    flags = []
+    for each in attributes:
+        value = each.get(name, 0)
+        if not isinstance(value, int) or value not in _INT64:
+            raise ValueError(f"{name} is {value!r}, which is no whole number")
+        flags.append(int(value))
+    return flags
+
+
+def _crowds(attributes: Any) -> bytes:
+    """``image/object/is_crowd``, only where there are crowds: VOC-style records have no such key."""
+    crowds = _flags(attributes, "iscrowd")
+    return int_feature(b"image/object/is_crowd", crowds) if any(crowds) else b""
+
+
+def _text(value: object, name: str) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {value!r}, which is no text")
+    return value.encode()
+
+
+def _source_id(sample: Sample, name: bytes) -> bytes:
+    given = sample.attributes.get("source_id")
+    return name if given is None else str(given).encode()
