@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -49,7 +50,7 @@ class LinesReader:
                     while words and "=" in words[0]:
                         key, _, value = words.pop(0).partition("=")
                         fields[key] = value
-                    labels.append(label.replace("~", " ").encode().decode("unicode_escape"))
+                    labels.append(label.replace("<ESC>", chr(27)))
                     edges.append(tuple(map(float, numbers)))
                     attributes.append(fields)
                 image = ImageRef(
@@ -147,7 +148,8 @@ class AnythingFound:
     def __call__(self, pairs, label_map):
         found = [bool(detections.boxes) for _, detections in pairs]
         share = sum(found) / max(len(found), 1)
-        return MetricResult(values={"found": share, "nothing": float("nan")}, per_class={"mug": {"found": share}}, main="found")
+        values = {"found": share, "nothing": float("nan")}
+        return MetricResult(values=values, per_class={"mug": {"found": share}}, main="found")
 
 
 @hookimpl
@@ -253,6 +255,22 @@ def boxwright(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
     forget()
     yield Program(site)
     forget()
+
+
+@pytest.fixture
+def install_plugin(boxwright: Program) -> Callable[..., None]:
+    """Installs one more plugin package, given its module's name and text."""
+
+    def add(module: str, source: str, **options: str) -> None:
+        from boxwright.plugins import load_plugins
+        from boxwright.registry import registry
+
+        install(boxwright.site, module, source, **options)
+        importlib.invalidate_caches()
+        registry.cache_clear()
+        load_plugins.cache_clear()
+
+    return add
 
 
 @pytest.fixture

@@ -16,10 +16,28 @@ from PIL import Image
 
 WIDTH, HEIGHT = 500, 375
 DISTINCT = 20
-CLASSES = (
-    "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike person pottedplant sheep"
-    " sofa train tvmonitor"
-).split()
+CLASSES = [
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+]
 
 _ANNOTATION = """<annotation>
 \t<folder>{folder}</folder>

@@ -14,7 +14,6 @@ from PIL import Image
 
 from boxwright import drawing
 from boxwright.drawing import (
-    as_rgb,
     contact_sheet,
     contrast_ratio,
     draw_boxes,
@@ -23,6 +22,7 @@ from boxwright.drawing import (
     side_by_side,
     text_color,
 )
+from boxwright.images import to_rgb
 
 GREY = (128, 128, 128)
 RED = (200, 30, 30)
@@ -103,7 +103,7 @@ def test_contrast_ratio_of_black_and_white() -> None:
     ids=lambda value: value.mode if isinstance(value, Image.Image) else "",
 )
 def test_every_mode_becomes_rgb(image: Image.Image, expected: tuple[int, int, int]) -> None:
-    converted = as_rgb(image)
+    converted = to_rgb(image)
     assert converted.mode == "RGB"
     assert converted.getpixel((1, 1)) == expected
     assert draw_boxes(image, [(0, 0, 3, 3)], ["thing"]).mode == "RGB"
@@ -113,13 +113,13 @@ def test_twelve_bits_fill_the_range() -> None:
     values = np.array([[0, 2048, 4095]], np.uint16)
     image = Image.fromarray(values)
     assert image.mode == "I;16"
-    assert np.asarray(as_rgb(image))[0, :, 0].tolist() == [0, 128, 255]
+    assert np.asarray(to_rgb(image))[0, :, 0].tolist() == [0, 128, 255]
 
 
 def test_a_transparent_palette_entry_is_white() -> None:
     image = Image.new("RGB", (4, 4), RED).quantize(4)
     image.info["transparency"] = image.getpixel((0, 0))
-    assert as_rgb(image).getpixel((0, 0)) == (255, 255, 255)
+    assert to_rgb(image).getpixel((0, 0)) == (255, 255, 255)
 
 
 # Boxes

@@ -6,6 +6,7 @@ plain text on purpose: drawing them with rich would double the time until ``boxw
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -74,7 +75,7 @@ class Program(Group):
                     sys.stdout = session.stdout
 
 
-def _show(session: Session, problem: str, remedy: str = "", head: str = "error: ") -> None:
+def _show(session: Session, problem: str, remedy: str = "", head: str = "Error: ") -> None:
     if session.debug:
         import traceback
 
@@ -153,6 +154,9 @@ def main() -> None:
 
     # A polite kill unwinds like an error, so that outputs in the making are removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a class name must not stop a terminal of another encoding
     try:
         app(prog_name="boxwright")
     except KeyboardInterrupt:

@@ -130,8 +130,10 @@ def numbers(values: Mapping[str, float]) -> str:
 
 
 def number(value: float) -> str:
-    """Three decimals, or a dash for what could not be measured."""
-    return "-" if value != value else f"{value:.3f}"
+    """Three decimals, none for a count above 1, a dash for what could not be measured."""
+    if value != value:
+        return "-"
+    return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.3f}"
 
 
 def _side_by_side(sample: Sample, found: Detections, colors: Mapping[str, tuple[int, int, int]]) -> bytes:

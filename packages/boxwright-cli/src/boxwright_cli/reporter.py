@@ -63,6 +63,7 @@ class TerminalReporter:
         try:
             yield _BarTask(progress, identity)
         finally:
+            progress.refresh()  # short work would otherwise never show where it got to
             progress.remove_task(identity)
             self._running -= 1
             if not self._running:

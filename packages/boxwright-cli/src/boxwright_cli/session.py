@@ -72,7 +72,8 @@ class Session:
 
     def result(self, content: Mapping[str, Any]) -> None:
         """Prints the result as the one JSON object on stdout."""
-        print(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False, default=str), file=self.stdout)
+        # ASCII, so that a name of any script, or none, gets through a pipe of any encoding.
+        print(json.dumps(content, indent=2, allow_nan=False, default=str), file=self.stdout)
 
     def say(self, text: str = "", style: str = "") -> None:
         """Prints one line of a result."""

@@ -30,15 +30,21 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as on
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 
 
-def parse_size(text: str) -> tuple[int, int]:
+def parse_size(text: str, option: str) -> tuple[int, int]:
     """``640x480`` as ``(640, 480)``: width and height in pixels.
+
+    Args:
+        text: As the user wrote it.
+        option: Its name, for the message: ``--size``.
 
     Raises:
         typer.BadParameter: It is not two whole numbers of at least 1.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or "0" in (match[1].strip("0") or "0", match[2].strip("0") or "0"):
-        raise typer.BadParameter(f"{text!r} is no size; write WIDTHxHEIGHT in pixels, such as 640x480")
+        raise typer.BadParameter(
+            f"{text!r} is no size; write WIDTHxHEIGHT in pixels, such as 640x480", param_hint=f"'{option}'"
+        )
     return int(match[1]), int(match[2])
 
 

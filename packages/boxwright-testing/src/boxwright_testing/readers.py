@@ -188,19 +188,21 @@ class ReaderTests(FormatTests):
         """
         self.need(spec, "load")
         self.need(spec, "write")
-        inside = tmp_path / "inside"
-        good = make_sample(inside / "pictures", "good.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
-        secret = make_sample(tmp_path, "secret.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
-        evil = secret.replace(image=secret.image.model_copy(update={"name": "../secret.jpg"}))
-        location = self.location(spec, inside)
-        try:
-            _write_plainly(registry, spec, [good, evil], location, self.write_options(inside / "pictures"))
-            read = list(self.open(registry, location, inside / "pictures"))
-        except BoxwrightError:
-            return
-        for sample in read:
-            place = sample.image.location
-            assert place is None or inside.resolve() in Path(place).resolve().parents, f"{place} lies outside"
+        outside = tmp_path / "outside"
+        secret = make_sample(outside, "secret.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
+        for number, name in enumerate(("../secret.jpg", "../../secret.jpg", f"{outside}/secret.jpg")):
+            inside = outside / str(number)
+            good = make_sample(inside / "pictures", "good.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
+            evil = secret.replace(image=secret.image.model_copy(update={"name": name}))
+            location = self.location(spec, inside)
+            try:
+                _write_plainly(registry, spec, [good, evil], location, self.write_options(inside / "pictures"))
+                read = list(self.open(registry, location, inside / "pictures"))
+            except BoxwrightError:
+                continue
+            for place in (sample.image.location for sample in read):
+                within = place is None or inside.resolve() in Path(place).resolve().parents
+                assert within, f"the name {name!r} led to {place}, which lies outside of the dataset"
 
     def test_bad_inputs_get_their_answers(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """Each of :meth:`bad_inputs` raises the error that it promises, and under ``skip`` is counted."""

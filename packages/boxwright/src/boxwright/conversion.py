@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -10,16 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.dataset import Dataset, open_dataset
-from boxwright.errors import DataError, LossError, UsageError
+from boxwright.errors import DataError, LossError, OutputError, UsageError
 from boxwright.losses import LossCounter, Losses
-from boxwright.output import AtomicOutput, write_atomically
+from boxwright.output import AtomicOutput
+from boxwright.pbtxt import read_label_map
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Transform, Writer
 from boxwright.registry import Registry, convert_options, registry, require
 from boxwright.schemas import LabelMap, Sample
 from boxwright.specs import FormatSpec
 from boxwright.steps import make_transform
-from boxwright.uri import DatasetURI, is_remote
+from boxwright.uri import DatasetURI, is_remote, join
 
 
 @dataclass
@@ -113,21 +115,23 @@ def convert(
     if transforms:
         dataset = dataset.through(*transforms, workers=workers)
     destination = _Destination(target, plugins, overwrite=overwrite)
-    _refuse_to_swallow(dataset, destination)
     report = ConversionReport(source=dataset.uri or str(source))
     classes = _LabelMapFile.choose(label_map, destination)
     if strict:
         _refuse_losses(dataset, destination, reporter)
     known = classes.label_map
+    if known is None and classes.path:
+        known = dataset.known_label_map
     if known is None and destination.spec.numbered:
         known = _scanned_label_map(dataset, reporter)
     with ExitStack() as stack, reporter.task("Converting", dataset.info.num_samples) as task:
-        parts = _Parts(destination, known, stack)
-        counter = LossCounter(destination.spec)
+        label_map_output = classes.open(stack)
+        parts = _Parts(destination, known, stack, dataset.info.location)
+        counter = LossCounter(destination.spec, split_in_name=destination.uri.has_split)
         for sample in dataset:
             try:
                 if known is not None:
-                    _check_labels(sample, known, classes.source)
+                    _check_labels(sample, known, classes.source if classes.label_map else "the dataset's label map")
                 parts.write(sample)
             except DataError as error:
                 dataset.problems(error)
@@ -142,8 +146,7 @@ def convert(
         parts.close()
         report.classes = dict(sorted(report.classes.items()))
         if classes.path:
-            # Inside the stack: a label map that cannot be written takes the dataset back with it.
-            classes.write(known if known is not None else LabelMap.from_names(report.classes))
+            classes.write(known if known is not None else LabelMap.from_names(report.classes), label_map_output, parts)
             report.label_map, report.label_map_reused = classes.path, classes.reused
     report.samples = parts.samples
     report.targets = list(parts.samples)
@@ -178,10 +181,15 @@ class _Destination:
         """Where the format's own label map file stands, or ``""``."""
         if not self.spec.label_map_file:
             return ""
-        location = self.uri.location
-        folder = location if self.spec.target == "folder" else location.replace("\\", "/").rpartition("/")[0]
-        folder = folder.replace("{split}", "").rstrip("/") if "{split}" in folder else folder
-        return f"{folder}/{self.spec.label_map_file}" if folder else self.spec.label_map_file
+        if self.label_map_inside:
+            return join(self.uri.location, self.spec.label_map_file)
+        beside, slash, _ = self.uri.location.partition("{split}")[0].replace("\\", "/").rpartition("/")
+        return beside + slash + self.spec.label_map_file
+
+    @property
+    def label_map_inside(self) -> bool:
+        """Whether the label map file is a part of the folder that is written."""
+        return self.spec.target == "folder" and not self.uri.has_split
 
 
 def _format_of_suffix(location: str, plugins: Registry) -> str:
@@ -207,56 +215,49 @@ class _LabelMapFile:
     label_map: LabelMap | None
     source: str
     reused: bool
+    inside: bool = False
 
     @classmethod
     def choose(cls, given: str | Path | LabelMap | None, destination: _Destination) -> _LabelMapFile:
-        beside = destination.label_map_path
+        beside, inside = destination.label_map_path, destination.label_map_inside
         if isinstance(given, LabelMap):
-            return cls(beside, given, "the given label map", False)
+            there = read_label_map(beside) if beside else None
+            if there not in (None, given) and not destination.overwrite:
+                raise OutputError(
+                    f"{beside} has other classes than the given label map",
+                    "write to another folder, give that file as the label map, or say --overwrite (overwrite=True)",
+                )
+            return cls(beside, given, "the given label map", there == given, inside)
         path = str(given) if given is not None else beside
-        text = _read_text(path) if path else None
-        if text is None:
-            return cls(path, None, path, False)
-        return cls(path, LabelMap.from_pbtxt(text, path), path, True)
+        found = read_label_map(path) if path else None
+        return cls(path, found, path, found is not None, inside and given is None)
 
-    def write(self, label_map: LabelMap) -> None:
-        """Writes the file, unless it is there already."""
-        if self.reused:
-            return
-        content = label_map.to_pbtxt().encode()
-        if is_remote(self.path):
-            with AtomicOutput(self.path, overwrite=True) as output, output.open() as file:
-                file.write(content)
-        else:
-            write_atomically(Path(self.path), content)
+    def open(self, stack: ExitStack) -> AtomicOutput | None:
+        """An output for the file, where it has to be made; as the first on the stack it is put in place as the last."""
+        if not self.path or self.reused or self.inside:
+            return None
+        return stack.enter_context(AtomicOutput(self.path, overwrite=True))
 
-
-def _read_text(path: str) -> str | None:
-    try:
-        if is_remote(path):
-            import fsspec
-
-            with fsspec.open(path, "rb") as file:
-                content = file.read()
-        else:
-            content = Path(path).read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise DataError(path, error.strerror or str(error), "give another --label-map") from None
-    try:
-        return str(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise DataError(path, "it is not UTF-8 text", "save the label map as UTF-8") from None
+    def write(self, label_map: LabelMap, output: AtomicOutput | None, parts: _Parts) -> None:
+        """Writes the file, unless it is there already and stays."""
+        if self.inside:  # a folder that is replaced takes its old label map with it
+            parts.add_file(os.path.basename(self.path), label_map.to_pbtxt().encode())
+        elif output is not None:
+            with output.open() as file:
+                file.write(label_map.to_pbtxt().encode())
 
 
 class _Parts:
     """One writer a split, opened when its first sample comes, all put in place together."""
 
-    def __init__(self, destination: _Destination, label_map: LabelMap | None, stack: ExitStack) -> None:
+    def __init__(
+        self, destination: _Destination, label_map: LabelMap | None, stack: ExitStack, source_location: str
+    ) -> None:
         self._destination = destination
         self._label_map = label_map
         self._stack = stack
+        self._source_location = source_location
+        self._outputs: list[AtomicOutput] = []
         self._writers: dict[str, Writer] = {}
         self.samples: dict[str, int] = {}
         if not destination.uri.has_split:
@@ -264,11 +265,19 @@ class _Parts:
 
     def _open(self, uri: DatasetURI) -> Writer:
         spec = self._destination.spec
+        if spec.target == "folder":
+            _refuse_to_swallow(self._source_location, uri.location)
         output = AtomicOutput(uri.location, spec.target, overwrite=self._destination.overwrite)
-        self._stack.enter_context(output)
+        self._outputs.append(self._stack.enter_context(output))
         writer = self._destination.writer(output, self._label_map)
         self._writers[uri.location] = writer
         return writer
+
+    def add_file(self, name: str, content: bytes) -> None:
+        """Adds a file to every part."""
+        for output in self._outputs:
+            with output.open(name) as file:
+                file.write(content)
 
     def write(self, sample: Sample) -> None:
         uri = self._destination.uri
@@ -301,7 +310,7 @@ def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
         if label not in label_map:
             raise DataError(
                 sample.source or sample.image.name,
-                f"the class {label!r} is not in {source or 'the label map'} ({', '.join(label_map.names)})",
+                f"the class {label!r} is not in {source} ({', '.join(label_map.names)})",
                 "add it there, or give another --label-map",
                 f"box {position}",
             )
@@ -313,7 +322,7 @@ def _scanned_label_map(dataset: Dataset, reporter: Reporter) -> LabelMap:
 
 
 def _refuse_losses(dataset: Dataset, destination: _Destination, reporter: Reporter) -> None:
-    counter = LossCounter(destination.spec)
+    counter = LossCounter(destination.spec, split_in_name=destination.uri.has_split)
     with reporter.task("Checking that nothing would be lost", dataset.info.num_samples) as task:
         for sample in dataset:
             counter.count(sample)
@@ -325,12 +334,10 @@ def _refuse_losses(dataset: Dataset, destination: _Destination, reporter: Report
         )
 
 
-def _refuse_to_swallow(dataset: Dataset, destination: _Destination) -> None:
-    source, target = dataset.info.location, destination.uri.location
-    if destination.spec.target != "folder" or is_remote(source) or is_remote(target):
+def _refuse_to_swallow(source: str, target: str) -> None:
+    if is_remote(source) or is_remote(target):
         return
-    inner, outer = Path(source).resolve(), Path(target).resolve()
-    if outer in inner.parents:
+    if Path(target).resolve() in Path(source).resolve().parents:
         raise UsageError(f"{target} holds the source {source}, which would be replaced", "choose another target")
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
@@ -60,6 +62,7 @@ class Dataset(Iterable[Sample]):
         transforms: Iterable[Transform] = (),
         label_map: LabelMap | None = None,
         workers: int = 1,
+        plugins: Registry | None = None,
     ) -> None:
         self.reader = reader
         self.uri = uri
@@ -67,6 +70,7 @@ class Dataset(Iterable[Sample]):
         self.transforms = tuple(transforms)
         self.workers = workers
         self._label_map = label_map
+        self._plugins = plugins
 
     def __iter__(self) -> Iterator[Sample]:
         samples: Iterable[Sample] = _Restartable(lambda: self.reader.read(self.problems))
@@ -101,6 +105,7 @@ class Dataset(Iterable[Sample]):
             "transforms": self.transforms,
             "label_map": self._label_map,
             "workers": self.workers,
+            "plugins": self._plugins,
         }
         return Dataset(self.reader, **(same | changes))
 
@@ -109,23 +114,28 @@ class Dataset(Iterable[Sample]):
         """What the reader knows before reading."""
         return self.reader.info
 
+    @property
+    def known_label_map(self) -> LabelMap | None:
+        """The classes as far as they are known without reading: as given, else from the format's own label map.
+
+        A transform may change labels, so the format's does not hold behind one.
+        """
+        return self._label_map if self._label_map is not None or self.transforms else self.info.label_map
+
     @cached_property
     def label_map(self) -> LabelMap:
         """The classes: as given, else from the format's own label map, else the sorted names of one reading."""
-        if self._label_map is not None:
-            return self._label_map
-        if self.info.label_map is not None and not self.transforms:
-            return self.info.label_map
-        return self.scan().label_map
+        known = self.known_label_map
+        return known if known is not None else self.scan().label_map
 
     def scan(self) -> Scan:
         """Reads the dataset through once and keeps counts, classes and a digest, no pictures."""
-        return Scan.of(self, given=self._label_map or (None if self.transforms else self.info.label_map))
+        return Scan.of(self, given=self.known_label_map)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("to_"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        load = registry().resolve("loader", name.removeprefix("to_"))
+            return object.__getattribute__(self, name)  # says that there is none, or why a property failed
+        load = (self._plugins or registry()).resolve("loader", name.removeprefix("to_"))
         return lambda **options: load(self, **options)
 
     def __repr__(self) -> str:
@@ -151,10 +161,11 @@ class Scan:
         pictures_with: Pictures that hold a label.
         splits: Pictures by split.
         sizes: Pictures by ``(width, height)``.
-        edges: Width and height of every box are not kept; their smallest, largest and mean relative sizes are:
-            ``(min, mean, max)`` of the square root of area over picture area.
+        most_boxes: Boxes of the fullest picture.
+        relative_size: ``(smallest, mean, largest)`` of the square root of a box's area over its picture's.
         flawed: Boxes without area, and boxes that reach outside their picture.
-        digest: SHA-256 over names, sizes, labels and edges in order; the pictures' bytes are not in it.
+        digest: SHA-256 over names, sizes, labels and edges in order, the same for whatever format holds them; the
+            pictures' bytes are not in it.
     """
 
     def __init__(self) -> None:
@@ -180,7 +191,8 @@ class Scan:
         smallest, largest, total = float("inf"), 0.0, 0.0
         for sample in samples:
             image, boxes = sample.image, sample.boxes
-            digest.update(repr((image.name, image.width, image.height, boxes.labels, boxes.edges)).encode())
+            digest.update(repr((image.name, image.width, image.height, boxes.labels)).encode())
+            digest.update(array("d", chain.from_iterable(boxes.edges)).tobytes())
             scan.samples += 1
             scan.boxes += len(boxes)
             scan.empty += not boxes.labels
@@ -222,7 +234,7 @@ def open_dataset(
 
     Args:
         uri: ``FORMAT:LOCATION[?option=value]``; without ``FORMAT`` it is detected. A :class:`Dataset` is returned as
-            it is.
+            it is, with its own ``on_error``.
         on_error: ``"fail"`` raises at the first item that cannot be read, ``"skip"`` leaves it out and keeps it in
             ``dataset.problems.skipped``.
         label_map: The classes and their numbers, instead of the dataset's own.
@@ -245,7 +257,13 @@ def open_dataset(
         raise UsageError(f"the format {name!r} can be written and not read", "see `boxwright formats`")
     options = convert_options(parsed.options, spec.options, f"{name}:{parsed.location}")
     reader: Reader = plugins.resolve("format", name)(parsed.location, **options)
-    return Dataset(reader, uri=f"{name}:{parsed.location}", problems=Problems(on_error), label_map=label_map)
+    return Dataset(
+        reader,
+        uri=str(replace(parsed, format=name)),
+        problems=Problems(on_error),
+        label_map=label_map,
+        plugins=plugins,
+    )
 
 
 def detect_format(location: str, plugins: Registry | None = None) -> str:
@@ -276,7 +294,8 @@ def detection_reasons(location: str, plugins: Registry) -> dict[str, Detection]:
             answers[entry.spec.name] = Detection(False, f"{', '.join(entry.missing)} is not installed")
             continue
         try:
-            answers[entry.spec.name] = plugins.resolve("format", entry.spec.name, "detect")(location)
+            answer = plugins.resolve("format", entry.spec.name, "detect")(location)
+            answers[entry.spec.name] = answer if isinstance(answer, Detection) else Detection(False, f"said {answer!r}")
         except Exception as error:
             answers[entry.spec.name] = Detection(False, f"could not look: {type(error).__name__}: {error}")
     return answers

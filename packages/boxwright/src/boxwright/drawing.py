@@ -26,9 +26,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from boxwright.images import to_rgb
+
 __all__ = [
     "Color",
-    "as_rgb",
     "contact_sheet",
     "contrast_ratio",
     "draw_boxes",
@@ -249,28 +250,6 @@ def _write(draw: ImageDraw.ImageDraw, x: float, y: float, text: str, size: int, 
 # One picture -------------------------------------------------------------------------------------------------------
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
-    """A copy of a picture of any mode in RGB, as a person expects to see it.
-
-    What is transparent is laid over white. Pictures with more than 8 bits a channel (``I;16``, ``I``, ``F``) are
-    stretched from their darkest to their lightest pixel, since a 12-bit picture would be almost black otherwise;
-    where all of their values fit 8 bits they stay as they are, except for ``F`` from 0 to 1.
-    """
-    if image.mode.startswith(("I", "F")):
-        values = np.asarray(image, np.float64)
-        finite = values[np.isfinite(values)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        if finite.size and (low < 0.0 or high > 255.0 or (image.mode == "F" and high <= 1.0)):
-            values = (values - low) * (255.0 / (high - low)) if high > low else np.full_like(values, 127.0)
-        values = np.nan_to_num(values, nan=0.0, posinf=255.0, neginf=0.0)
-        return Image.fromarray(np.clip(values + 0.5, 0.0, 255.0).astype(np.uint8)).convert("RGB")
-    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        paper = Image.new("RGBA", layer.size, (*_WHITE, 255))
-        return Image.alpha_composite(paper, layer).convert("RGB")
-    return image.convert("RGB") if image.mode != "RGB" else image.copy()
-
-
 def draw_boxes(
     image: Image.Image,
     boxes: npt.ArrayLike,
@@ -287,7 +266,7 @@ def draw_boxes(
     """Draw boxes with their labels over a copy of a picture.
 
     Args:
-        image: The picture, of any mode that :func:`as_rgb` takes; it is not changed.
+        image: The picture, of any mode that :func:`boxwright.images.to_rgb` takes; it is not changed.
         boxes: Shape (n, 4), ``xmin ymin xmax ymax`` in pixels of ``image``; may be empty. Boxes reach the border at
             most; those outside the picture, or with an edge that is not a number, are left out.
         labels: The n class names.
@@ -315,7 +294,8 @@ def draw_boxes(
         raise ValueError(f"every box needs one label and, if any, one score: {counts}")
     if not 1 <= min_side <= max_side:
         raise ValueError(f"min_side must not exceed max_side: {min_side}, {max_side}")
-    canvas = _resized(as_rgb(image), min_side, max_side)
+    canvas = _resized(to_rgb(image), min_side, max_side)
+    canvas = canvas.copy() if canvas is image else canvas
     width, height = canvas.size
     scale = np.array([width / image.width, height / image.height] * 2)
     # A box without area is still worth seeing, a corner in the wrong order too.
@@ -504,7 +484,7 @@ def side_by_side(
     background: Color = _WHITE,
 ) -> Image.Image:
     """Put two pictures next to each other, each below its title; the lower one is enlarged to the other's height."""
-    pictures = [as_rgb(picture) for picture in (left, right)]
+    pictures = [to_rgb(picture) for picture in (left, right)]
     height = max(picture.height for picture in pictures)
     pictures = [_scaled_to(p, (max(1, round(p.width * height / p.height)), height)) for p in pictures]
     size = max(14, round(height / 26))
@@ -551,7 +531,7 @@ def contact_sheet(
         raise ValueError(f"tile must be at least 32 pixels, not {tile}")
     if columns is not None and columns < 1:
         raise ValueError(f"columns must be at least 1, not {columns}")
-    tiles = [(_resized(as_rgb(picture), tile, tile), _clean(caption)) for picture, caption in items]
+    tiles = [(_resized(to_rgb(picture), tile, tile), _clean(caption)) for picture, caption in items]
     across = columns or max(1, min(len(tiles), math.ceil(math.sqrt(1.4 * len(tiles)))))
     rows = [tiles[start : start + across] for start in range(0, len(tiles), across)]
     size, gap = max(11, round(tile / 24)), max(8, round(tile / 22))

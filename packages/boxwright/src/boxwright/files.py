@@ -21,7 +21,8 @@ def filesystem(url: str) -> tuple[Any, str]:
     try:
         return cast(tuple[Any, str], fsspec.core.url_to_fs(url))
     except ImportError as error:
-        raise MissingLibraryError(f"{url} cannot be opened: {error}", f"install what fsspec needs for {scheme}") from None
+        remedy = f"run: python -m pip install fsspec[{scheme}]"
+        raise MissingLibraryError(f"{url} cannot be opened: {error}", remedy) from None
     except ValueError as error:
         raise UsageError(f"{url} cannot be opened: {error}", "write a path, or a URL that fsspec opens") from None
 

@@ -12,18 +12,26 @@ from __future__ import annotations
 import io
 import os
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, TiffImagePlugin
 
 from boxwright import boxes as box_math
-from boxwright.errors import DataError
+from boxwright.errors import DataError, UsageError
+from boxwright.files import read_file
 from boxwright.schemas import Boxes, ImageRef, Sample
-from boxwright.uri import is_remote
 
-MAX_PIXELS = int(os.environ.get("BOXWRIGHT_MAX_PIXELS", 178_956_970))
+
+def _pixel_limit() -> int:
+    text = os.environ.get("BOXWRIGHT_MAX_PIXELS", "178956970")
+    if not text.isdecimal() or not int(text):
+        raise UsageError(f"BOXWRIGHT_MAX_PIXELS is {text!r}", "give a whole number, or unset it")
+    return int(text)
+
+
+MAX_PIXELS = _pixel_limit()
 """Pictures with more pixels are refused before decoding (Pillow's own limit against decompression bombs); set
 ``BOXWRIGHT_MAX_PIXELS`` to allow larger ones."""
 
@@ -36,6 +44,16 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", 
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "MPO", "PPM")
 _ORIENTATION = 0x0112
 _SWAPPING = frozenset({5, 6, 7, 8})
+_TIFF_SIZE = (256, 257)  # ImageWidth, ImageLength
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 _UNDO = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
 
 
@@ -89,17 +107,10 @@ def read_bytes(ref: ImageRef) -> bytes:
         return ref.data
     if not ref.location:
         raise DataError(ref.name, "the dataset names this picture and does not say where it is", _FOLDER_REMEDY)
-    try:
-        if is_remote(ref.location):
-            import fsspec
-
-            with fsspec.open(ref.location, "rb") as file:
-                return cast(bytes, file.read())
-        with open(ref.location, "rb") as file:
-            return file.read()
-    except OSError as error:
-        reason = "there is no such picture" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
-        raise DataError(ref.location, reason, _FOLDER_REMEDY) from None
+    content = read_file(ref.location, _FOLDER_REMEDY)
+    if content is None:
+        raise DataError(ref.location, "there is no such picture", _FOLDER_REMEDY)
+    return content
 
 
 _FOLDER_REMEDY = "put the picture there, or say where the pictures are: FORMAT:PLACE?images=FOLDER"
@@ -116,9 +127,15 @@ def read_header(data: bytes, name: str) -> Header:
 
 
 def _header_of(image: Image.Image) -> Header:
-    orientation = image.getexif().get(_ORIENTATION, 1)
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # EXIF that is damaged says nothing; the pixels may be whole all the same
+        orientation = 1
     valid = isinstance(orientation, int) and 1 <= orientation <= 8
-    return Header(image.width, image.height, (image.format or "").lower(), orientation if valid else 1)
+    width, height = image.size
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow gives the turned size of these
+        width, height = (int(image.tag_v2[tag]) for tag in _TIFF_SIZE)
+    return Header(width, height, (image.format or "").lower(), orientation if valid else 1)
 
 
 def _open(source: bytes | str, name: str) -> Image.Image:
@@ -129,7 +146,8 @@ def _open(source: bytes | str, name: str) -> Image.Image:
     except OSError as error:
         if isinstance(source, str) and error.errno is not None:
             raise DataError(name, error.strerror or str(error), "check the path") from None
-        what = "it is no picture that can be read" if source else "the file is empty"
+        empty = os.path.getsize(source) == 0 if isinstance(source, str) else not source
+        what = "the file is empty" if empty else "it is no picture that can be read"
         raise DataError(name, what, "replace the file, or leave it out with --on-error skip") from None
     except Exception as error:  # decoders raise ValueError, SyntaxError, struct.error and more on hostile bytes
         raise DataError(
@@ -160,8 +178,7 @@ def decode(data: bytes, name: str, *, at_least: tuple[int, int] | None = None) -
             size (JPEG at 1/2, 1/4, 1/8); ``None`` for the full size.
 
     Returns:
-        Mode RGB. CMYK is converted by Pillow, 16-bit grey is scaled to 8 bits, transparency is laid on white, only the
-        first frame of an animation is used.
+        Mode RGB, as :func:`to_rgb` makes it; only the first frame of an animation is used.
 
     Raises:
         DataError: Truncated or corrupt bytes.
@@ -177,28 +194,36 @@ def decode(data: bytes, name: str, *, at_least: tuple[int, int] | None = None) -
             raise DataError(
                 name, f"the picture is damaged ({error})", "replace the file, or leave it out with --on-error skip"
             ) from None
-        return ImageOps.exif_transpose(to_rgb(image)) if orientation != 1 else to_rgb(image)
+        rgb = to_rgb(image)
+        turned = orientation != 1 and image.format != "TIFF"  # Pillow has turned these already
+        return rgb.transpose(_TURN[orientation]) if turned else rgb
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow picture as 8-bit RGB, EXIF kept; see :func:`decode`."""
-    if image.mode == "RGB":
-        return image
-    exif = image.info.get("exif")
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        # "I" is how Pillow opens 16-bit grey PNG and TIFF; the scale of 0..65535 is what such files use.
-        values = np.asarray(image, dtype=np.float32)
-        top = 255.0 if values.size and values.max() <= 255 else 65535.0
-        converted = Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8)).convert("RGB")
-    elif image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+    """Any Pillow picture as 8-bit RGB; the same object where it is that already.
+
+    CMYK is converted by Pillow and transparency is laid on white. Grey with more than 8 bits (modes ``I;16``, ``I``,
+    ``F``) is scaled linearly from 0..T to 0..255, where T is what the fewest of 8, 10, 12, 14 or 16 bits can hold
+    that hold the lightest pixel, as cameras and scanners keep 12 bits in 16; beyond 16 bits T is the lightest pixel,
+    and 1 where an ``F`` picture has nothing above 1. Below 0 and not a number is black.
+    """
+    if image.mode.startswith(("I", "F")):
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+        scaled = np.clip(values * (255.0 / _white(values, image.mode)) + 0.5, 0, 255)
+        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+    if "transparency" in image.info or {"A", "a"} & set(image.getbands()):
         layer = image.convert("RGBA")
-        converted = Image.new("RGB", image.size, (255, 255, 255))
-        converted.paste(layer, mask=layer.getchannel("A"))
-    else:
-        converted = image.convert("RGB")
-    if exif:
-        converted.info["exif"] = exif
-    return converted
+        paper = Image.new("RGB", image.size, (255, 255, 255))
+        paper.paste(layer, mask=layer.getchannel("A"))
+        return paper
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _white(values: NDArray[np.float64], mode: str) -> float:
+    lightest = float(values.max(initial=0.0))
+    if mode == "F" and lightest <= 1.0:
+        return 1.0
+    return next((top for top in (255.0, 1023.0, 4095.0, 16383.0, 65535.0) if lightest <= top), lightest)
 
 
 def open_picture(sample: Sample, *, at_least: tuple[int, int] | None = None) -> Picture:

@@ -28,12 +28,12 @@ class Losses:
         return ", ".join(f"{what}: {count} {unit(what, count)}" for what, count in sorted(self.dropped.items()))
 
 
-_PICTURES = frozenset({"pictures without boxes"})
+_PICTURES = frozenset({"embedded pictures", "pictures without boxes", "split"})
 
 
 def unit(what: str, count: int) -> str:
     """``boxes`` or ``pictures``: what a loss is counted in."""
-    if what in _PICTURES or what == "split" or what.startswith("image "):
+    if what in _PICTURES or what.startswith("image "):
         return "picture" if count == 1 else "pictures"
     return "box" if count == 1 else "boxes"
 
@@ -43,14 +43,16 @@ class LossCounter:
 
     Args:
         spec: The target format; its ``carries`` says what a written dataset holds.
+        split_in_name: Whether each split goes to a target of its own, which says it by its name.
     """
 
-    def __init__(self, spec: FormatSpec) -> None:
+    def __init__(self, spec: FormatSpec, *, split_in_name: bool = False) -> None:
         self.losses = Losses()
         carries = spec.carries
+        self._images = "images" in carries
         self._empty = "empty" in carries
         self._subpixel = "subpixel" in carries
-        self._split = "split" in carries
+        self._split = "split" in carries or split_in_name
         self._every_box = "box.*" in carries
         self._every_image = "image.*" in carries
         self._box = {name.removeprefix("box.") for name in carries if name.startswith("box.")}
@@ -60,6 +62,10 @@ class LossCounter:
         """Adds what one sample would lose."""
         dropped = self.losses.dropped
         boxes = sample.boxes
+        if sample.split is not None and not self._split:
+            dropped["split"] += 1
+        if sample.image.data is not None and not self._images:
+            dropped["embedded pictures"] += 1
         if not boxes.labels:
             if not self._empty:
                 dropped["pictures without boxes"] += 1

@@ -1,8 +1,9 @@
 """Outputs that appear whole or not at all.
 
-Everything is written under a temporary name beside the target (``.NAME.boxwright-partial-PID-N``) and renamed at the
-end, so that a kill, a full disk or an error leaves the target as it was. What a killed process left behind is removed
-by the next output to the same target.
+Everything is written under a temporary name beside the target (``.NAME.boxwright-partial-HOST-PID-N``) and renamed at
+the end, so that a kill, a full disk or an error leaves the target as it was. What a killed process left behind is
+removed by the next output to the same target. A folder is replaced by two renames: a process killed between them leaves
+the old folder under its temporary name, from where the next output to that target brings it back first.
 """
 
 from __future__ import annotations
@@ -11,18 +12,23 @@ import contextlib
 import errno
 import itertools
 import os
+import platform
 import re
 import shutil
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from types import TracebackType
-from typing import IO, Any
+from typing import IO
 
 from boxwright.errors import OutputError
-from boxwright.uri import is_remote
+from boxwright.files import filesystem
+from boxwright.uri import is_remote, join
 
 _MARK = ".boxwright-partial-"
+_OLD = "-old"
 _numbers = itertools.count()
+_HOST = f"{zlib.crc32(platform.node().encode()):08x}"  # process numbers mean nothing on another machine
 
 
 class AtomicOutput:
@@ -45,21 +51,30 @@ class AtomicOutput:
         self.overwrite = overwrite
         self._open_files: list[IO[bytes]] = []
         self._storage: _LocalStorage | _RemoteStorage
-        self._storage = _RemoteStorage(location) if is_remote(location) else _LocalStorage(location)
-        self._token = f"{_MARK}{os.getpid()}-{next(_numbers)}"
+        self._storage = _RemoteStorage(location) if is_remote(location) else _LocalStorage()
+        self._token = f"{_MARK}{_HOST}-{os.getpid()}-{next(_numbers)}"
         self._parent, self._name = self._storage.split(location)
         if not self._name:
             raise OutputError(f"{location} names no file", "give the output a name")
+        self._target = self._storage.join(self._parent, self._name)
         self._written: dict[str, str] = {}  # final path -> temporary path
         self._folder = self._storage.join(self._parent, f".{self._name}{self._token}") if target == "folder" else None
         with _plain_os_errors(location):
-            self._check_target(location if is_remote(location) else str(Path(location)))
-            self._storage.make_folder(self._parent)
             self._storage.remove_stale(self._parent, self._name)
+            self._check_target()
+            self._storage.make_folder(self._parent)
             if self._folder:
                 self._storage.make_folder(self._folder)
 
-    def _check_target(self, path: str) -> None:
+    @property
+    def workplace(self) -> str:
+        """The folder in which a ``"folder"`` output is being made; files put there by other means come along."""
+        if self._folder is None:
+            raise ValueError("only a folder output has one")
+        return self._folder
+
+    def _check_target(self) -> None:
+        path = self._target
         if not self._storage.exists(path):
             return
         is_folder = self._storage.is_folder(path)
@@ -103,8 +118,8 @@ class AtomicOutput:
             temporary = final
         else:
             final = self._storage.join(self._parent, name or self._name)
-            if name and not self.overwrite and self._storage.exists(final):
-                raise OutputError(f"{final} exists already", "choose another name, or say --overwrite (overwrite=True)")
+            if name:
+                self._check_beside(final)
             folder, base = self._storage.split(final)
             temporary = self._storage.join(folder, f".{base}{self._token}")
         if final in self._written:
@@ -115,19 +130,31 @@ class AtomicOutput:
         self._written[final] = temporary
         return temporary, final
 
+    def _check_beside(self, path: str) -> None:
+        if not self._storage.exists(path):
+            return
+        if self._storage.is_folder(path):
+            raise OutputError(f"{path} is a folder", "move it away, or choose another name")
+        if not self.overwrite:
+            raise OutputError(f"{path} exists already", "choose another name, or say --overwrite (overwrite=True)")
+
     def commit(self) -> None:
         """Puts everything in place under its final name.
 
         Raises:
-            OutputError: Nothing could be renamed; the target is as it was.
+            OutputError: The target was made by somebody else meanwhile, holds foreign files, or cannot be replaced; it
+                is as it was.
         """
         with _plain_os_errors(self.location):
             for file in self._open_files:
                 if not file.closed:
                     file.close()
             if self._folder:
-                self._storage.replace_folder(self._folder, self.location, set(_suffixes(self._written)))
+                self._check_target()
+                self._storage.replace_folder(self._folder, self._target)
                 return
+            for final in self._written:
+                self._check_beside(final)
             for final, temporary in self._written.items():
                 self._storage.replace_file(temporary, final)
 
@@ -157,7 +184,8 @@ class AtomicOutput:
                 raise
             return
         self.abort()
-        if isinstance(error, OSError) and not isinstance(error, FileNotFoundError):
+        # An error that names a file comes from opening something to read; a write that failed names none.
+        if isinstance(error, OSError) and error.filename is None:
             raise _as_output_error(self.location, error) from error
 
 
@@ -182,13 +210,19 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     with AtomicOutput(str(path), overwrite=True) as output, output.open() as file:
         file.write(content)
 
 
-def _suffixes(names: dict[str, str]) -> Iterator[str]:
-    return (PurePosixPath(name).suffix.lower() for name in names)
+def _refuse_foreign(folder: str, old: Iterable[str], new: Iterable[str]) -> None:
+    # --overwrite means "replace the dataset that is there", never "delete my folder of other things".
+    suffixes = {PurePosixPath(name).suffix.lower() for name in new}
+    for name in old:
+        if PurePosixPath(name).suffix.lower() not in suffixes:
+            raise OutputError(
+                f"{folder} holds files that are no part of such a dataset: {name}",
+                "choose another folder; nothing was changed there",
+            )
 
 
 def _as_output_error(place: str, error: OSError) -> OutputError:
@@ -209,11 +243,9 @@ def _plain_os_errors(place: str) -> Iterator[None]:
 class _LocalStorage:
     """Files of this machine."""
 
-    def __init__(self, location: str) -> None:
-        pass
-
     def split(self, path: str) -> tuple[str, str]:
-        whole = Path(path)
+        # A link is followed: what it points to is replaced, on its own disk, and the link stays.
+        whole = Path(os.path.realpath(path) if os.path.islink(path) else path)
         return str(whole.parent), whole.name
 
     def join(self, folder: str, name: str) -> str:
@@ -243,59 +275,61 @@ class _LocalStorage:
     def replace_file(self, temporary: str, final: str) -> None:
         os.replace(temporary, final)
 
-    def replace_folder(self, temporary: str, final: str, suffixes: set[str]) -> None:
-        if os.path.isdir(final):
-            self._check_foreign(final, suffixes)
-            old = f"{temporary}-old"
-            os.rename(final, old)
-            try:
-                os.rename(temporary, final)
-            except OSError:
-                os.rename(old, final)
-                raise
-            shutil.rmtree(old, ignore_errors=True)
-        else:
+    def replace_folder(self, temporary: str, final: str) -> None:
+        if not os.path.isdir(final):
             os.rename(temporary, final)
-
-    def _check_foreign(self, folder: str, suffixes: set[str]) -> None:
-        # --overwrite means "replace the dataset that is there", never "delete my folder of other things".
-        for base, folders, names in os.walk(folder):
-            folders[:] = [name for name in folders if _MARK not in name]
-            for name in names:
-                if Path(name).suffix.lower() not in suffixes:
-                    raise OutputError(
-                        f"{folder} holds files that are no part of such a dataset: {Path(base, name)}",
-                        "choose another folder; nothing was changed there",
-                    )
+            return
+        _refuse_foreign(final, _files_below(final), _files_below(temporary))
+        old = f"{temporary}{_OLD}"
+        os.rename(final, old)
+        try:
+            os.rename(temporary, final)
+        except OSError:
+            os.rename(old, final)
+            raise
+        shutil.rmtree(old, ignore_errors=True)
 
     def remove_stale(self, parent: str, name: str) -> None:
-        pattern = re.compile(re.escape(f".{name}") + r".*" + re.escape(_MARK) + r"(\d+)-\d+$")
-        with contextlib.suppress(FileNotFoundError):
-            for entry in os.scandir(parent):
-                match = pattern.match(entry.name)
-                if match and not alive(int(match[1])):
-                    if entry.is_dir(follow_symlinks=False):
-                        shutil.rmtree(entry.path, ignore_errors=True)
-                    else:
-                        os.remove(entry.path)
+        """Clears away what killed processes of this machine left of outputs whose name begins with ``name``."""
+        prefix = re.escape(f".{name}")
+        pattern = re.compile(rf"{prefix}.*{re.escape(_MARK)}{_HOST}-(\d+)-\d+(?P<old>{_OLD})?$")
+        try:
+            with os.scandir(parent) as entries:
+                left = [(entry.path, match) for entry in entries if (match := pattern.match(entry.name))]
+        except FileNotFoundError:
+            return
+        for path, match in left:
+            if alive(int(match[1])):
+                continue
+            final = os.path.join(parent, match.string[1 : match.string.index(_MARK)])
+            with contextlib.suppress(OSError):  # another process may be clearing it away as well
+                if match["old"] and not os.path.lexists(final):
+                    os.rename(path, final)
+                elif os.path.isdir(path) and not os.path.islink(path):
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    os.remove(path)
+
+
+def _files_below(folder: str) -> Iterator[str]:
+    for base, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if _MARK not in name]
+        yield from (os.path.join(base, name) for name in names)
 
 
 class _RemoteStorage:
     """Anything that fsspec opens, which has no rename for folders: files are moved one by one."""
 
     def __init__(self, location: str) -> None:
-        import fsspec
-
-        self.fs: Any
-        self.fs, _ = fsspec.core.url_to_fs(location)
-        self._protocol = location.split("://", 1)[0]
+        self.fs, _ = filesystem(location)
 
     def split(self, path: str) -> tuple[str, str]:
-        parent, _, name = path.rstrip("/").rpartition("/")
-        return parent, name
+        scheme, _, rest = path.rstrip("/").partition("://")
+        parent, _, name = rest.rpartition("/")
+        return f"{scheme}://{parent}", name
 
     def join(self, folder: str, name: str) -> str:
-        return f"{folder}/{name}"
+        return join(folder, name)
 
     def exists(self, path: str) -> bool:
         return bool(self.fs.exists(path))
@@ -307,8 +341,9 @@ class _RemoteStorage:
         return list(self.fs.ls(path, detail=False))
 
     def make_folder(self, path: str) -> None:
-        with contextlib.suppress(FileExistsError):
-            self.fs.makedirs(path, exist_ok=True)
+        if not path.endswith("://"):
+            with contextlib.suppress(FileExistsError):
+                self.fs.makedirs(path, exist_ok=True)
 
     def open(self, path: str) -> IO[bytes]:
         return self.fs.open(path, "wb")  # type: ignore[no-any-return]
@@ -322,12 +357,20 @@ class _RemoteStorage:
     def replace_file(self, temporary: str, final: str) -> None:
         self.fs.mv(temporary, final)
 
-    def replace_folder(self, temporary: str, final: str, suffixes: set[str]) -> None:
-        for path in self.fs.find(temporary):
-            inside = path[path.index(_MARK) :].partition("/")[2]
-            self.fs.mv(path, f"{self.fs._strip_protocol(final)}/{inside}")
+    def replace_folder(self, temporary: str, final: str) -> None:
+        made, old = self._files_below(temporary), self._files_below(final)
+        _refuse_foreign(final, old, made)
+        for name in made:
+            self.fs.mv(join(temporary, name), join(final, name))
+        for name in old:
+            if name not in made:
+                self.fs.rm(join(final, name))
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm(temporary, recursive=True)
+
+    def _files_below(self, folder: str) -> dict[str, None]:
+        inside = len(self.fs._strip_protocol(folder).rstrip("/")) + 1
+        return {path[inside:]: None for path in self.fs.find(folder)}
 
     def remove_stale(self, parent: str, name: str) -> None:
         """Left alone: another machine may be writing there."""
@@ -339,7 +382,7 @@ def alive(pid: int) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from boxwright.errors import DataError
+from boxwright.files import read_file
 from boxwright.schemas import LabelMap, LabelMapItem
 
 _TOKEN = re.compile(
@@ -23,7 +24,10 @@ _TOKEN = re.compile(
 )
 _ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _SIMPLE_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
-_CLOSING = {"{": "}", "<": ">", "[": "]"}
+_SIMPLE_ESCAPES |= {quoted: quoted for quoted in (b"\\", b"'", b'"', b"?")}
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
+_CLOSING = {"{": "}", "<": ">"}
+_REMEDY = "write: item { id: 1 name: 'fig' }"
 
 
 def format_label_map(label_map: LabelMap) -> str:
@@ -41,35 +45,64 @@ def parse_label_map(text: str, source: str) -> LabelMap:
     """Reads a ``StringIntLabelMap``.
 
     A class without a ``name`` takes its ``display_name``, as the API's own ``label_map_util`` does for files of that
-    kind.
+    kind. An item with id 0 that is named ``background`` is no class, and is read over as there; any other class may
+    have id 0 here, although the API keeps that number for the background.
 
     Raises:
         DataError: Not the text format, no items, an item without id or name, or two items with one id or name.
     """
-    tokens = _Tokens(text.removeprefix("\ufeff"), source)
-    items: list[LabelMapItem] = []
-    for key, value, line in tokens.message(None):
-        if key != "item" or not isinstance(value, list):
-            continue
-        fields = {name: content for name, content, _ in value}
-        name = fields.get("name") or fields.get("display_name")
-        number = fields.get("id")
-        if not isinstance(name, str) or not isinstance(number, str) or not number.isascii() or not number.isdigit():
-            raise DataError(
-                source, "an item needs an id (a whole number) and a name", "write: item { id: 1 name: 'fig' }", line
-            )
-        display = fields.get("display_name") if fields.get("name") else None
-        items.append(
-            LabelMapItem(id=int(number), name=name, display_name=display if isinstance(display, str) else None)
-        )
+    try:
+        fields = list(_Tokens(text.removeprefix("\ufeff"), source).message(None))
+    except RecursionError:
+        raise DataError(source, "it is nested too deeply", "is this a label map?") from None
+    items = [_item(value, source, place) for field, value, place in fields if field == "item"]
     if not items:
         raise DataError(source, "no item { id: ... name: ... } in it", "is this a label map?")
     try:
-        return LabelMap(items=tuple(items))
+        return LabelMap(items=tuple(item for item in items if (item.id, item.name) != (0, "background")))
     except ValueError as error:
         reason = re.search(r"(?:id|name) .* stands twice in the label map", str(error))
         problem = reason.group() if reason else str(error)
         raise DataError(source, problem, "give every class an id and a name of its own") from None
+
+
+def read_label_map(path: str) -> LabelMap | None:
+    """Reads a label map file, by path or URL; ``None`` where there is no such file.
+
+    Raises:
+        DataError: It cannot be read, is not UTF-8, or is no label map.
+    """
+    content = read_file(path, "give another label map")
+    if content is None:
+        return None
+    try:
+        return parse_label_map(content.decode(), path)
+    except UnicodeDecodeError:
+        raise DataError(path, "it is not UTF-8 text", "save the label map as UTF-8") from None
+
+
+def _item(value: object, source: str, place: str) -> LabelMapItem:
+    found: dict[str, object] = {}
+    for field, content, where in value if isinstance(value, list) else ():
+        if field in ("id", "name", "display_name") and found.setdefault(field, content) is not content:
+            raise DataError(source, f"an item has two fields {field!r}", "leave one of them out", where)
+    name, display = (_text(found.get(field)) for field in ("name", "display_name"))
+    number = _number(found.get("id"))
+    if number is None or not (name or display):
+        raise DataError(source, "an item needs an id (a whole number) and a name", _REMEDY, place)
+    return LabelMapItem(id=number, name=name or display or "", display_name=display if name else None)
+
+
+def _text(value: object) -> str | None:
+    return value.text if isinstance(value, _Scalar) and value.kind == "string" else None
+
+
+def _number(value: object) -> int | None:
+    # Numbers are decimal, 0x... hexadecimal or 0... octal, as in C.
+    if not isinstance(value, _Scalar) or value.kind != "word" or not _NUMBER.fullmatch(value.text):
+        return None
+    text = value.text.lower()
+    return int(text, 16 if text.startswith("0x") else 8 if text.startswith("0") else 10)
 
 
 def _quote(text: str) -> str:
@@ -86,9 +119,16 @@ def _unquote(token: str) -> str:
             return bytes([int(hexadecimal, 16)])
         if short or long:
             return chr(int(short or long, 16)).encode()
-        return _SIMPLE_ESCAPES.get(simple, simple)
+        return _SIMPLE_ESCAPES.get(simple, b"\\" + simple)  # protobuf keeps the backslash of what it does not know
 
-    return _ESCAPE.sub(plain, token[1:-1].encode()).decode("utf-8", errors="replace")
+    return _ESCAPE.sub(plain, token[1:-1].encode()).decode()
+
+
+class _Scalar(NamedTuple):
+    """A value that is no message: ``kind`` is ``"string"`` or ``"word"``."""
+
+    kind: str
+    text: str
 
 
 class _Tokens:
@@ -111,7 +151,10 @@ class _Tokens:
         self.last_line = line
 
     def message(self, closing: str | None) -> Iterator[tuple[str, Any, str]]:
-        """Yields ``(field, value, place)`` until the closing mark; a value is a str, or a list for a message."""
+        """Yields ``(field, value, place)`` until the closing mark.
+
+        A value is a :class:`_Scalar`, or for a message the list of its own triples; ``field: [a, b]`` yields twice.
+        """
         while True:
             kind, token, line = self._next(may_end=closing is None)
             if kind == "end" or token == closing:
@@ -119,27 +162,40 @@ class _Tokens:
             if token in (";", ","):
                 continue
             if kind != "word":
-                raise DataError(self.source, f"expected a field name, found {token!r}", "", f"line {line}")
-            yield token, self._value(token, line), f"line {line}"
+                raise DataError(self.source, f"expected a field name, found {token!r}", _REMEDY, f"line {line}")
+            for value in self._values(token, line):
+                yield token, value, f"line {line}"
 
-    def _value(self, field: str, line: int) -> object:
+    def _values(self, field: str, line: int) -> Iterator[_Scalar | list[Any]]:
         kind, mark, _ = self._next()
         if mark == ":":
             kind, mark, _ = self._next()
         elif mark not in ("{", "<"):
-            raise DataError(self.source, f"expected ':' after {field}, found {mark!r}", "", f"line {line}")
-        if mark in ("{", "<"):
-            return list(self.message(_CLOSING[mark]))
-        if mark == "[":
-            while self._next()[1] != "]":
-                pass
-            return None
+            raise DataError(self.source, f"expected ':' after {field}, found {mark!r}", _REMEDY, f"line {line}")
+        if mark != "[":
+            yield self._value(kind, mark, line)
+            return
+        while (entry := self._next())[1] != "]":
+            if entry[1] != ",":
+                yield self._value(*entry)
+
+    def _value(self, kind: str, content: str, line: int) -> _Scalar | list[Any]:
+        if content in _CLOSING:
+            return list(self.message(_CLOSING[content]))
+        if kind == "mark":
+            raise DataError(self.source, f"expected a value, found {content!r}", _REMEDY, f"line {line}")
         if kind != "string":
-            return mark
-        text = _unquote(mark)
+            return _Scalar(kind, content)
+        text = self._string(content, line)
         while self.position < len(self.tokens) and self.tokens[self.position][0] == "string":
-            text += _unquote(self._next()[1])  # adjacent strings are one, as in C
-        return text
+            text += self._string(*self._next()[1:])  # adjacent strings are one, as in C
+        return _Scalar(kind, text)
+
+    def _string(self, token: str, line: int) -> str:
+        try:
+            return _unquote(token)
+        except (ValueError, OverflowError):  # bytes that are no UTF-8, or code points that are no characters
+            raise DataError(self.source, f"{token} is no text", "save the label map as UTF-8", f"line {line}") from None
 
     def _next(self, may_end: bool = False) -> tuple[str, str, int]:
         if self.position == len(self.tokens):

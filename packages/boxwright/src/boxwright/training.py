@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.dataset import Dataset, Scan, open_dataset
-from boxwright.errors import DataError, RunError, UsageError
+from boxwright.errors import BoxwrightError, DataError, RunError, UsageError
 from boxwright.plugins import load_plugins
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Backend, Trainer
@@ -19,6 +19,7 @@ from boxwright.schemas import LabelMap
 from boxwright.specs import BackendSpec
 
 DEFAULT_BACKEND = "kerascv"
+FINAL_METRIC = "coco"
 
 
 @dataclass
@@ -232,7 +233,23 @@ def _fit(job: TrainJob, plugins: Registry) -> Run:
             seconds = round(seconds_before + time.perf_counter() - started, 1)
             run.update(status=status, seconds=seconds, error=None if failure is None else repr(failure))
             plugins.plugins.call_event("boxwright_run_ended", run=run, status=status, error=failure)
+    _measure(job, plugins)
     return run
+
+
+def _measure(job: TrainJob, plugins: Registry) -> None:
+    """Measures the finished model on the held-out data; a training is no less done where that cannot be."""
+    from boxwright.evaluation import evaluate
+
+    if job.val is None or FINAL_METRIC not in plugins.names("metric"):
+        return
+    try:
+        found = evaluate(job.run, job.val, metric=FINAL_METRIC, reporter=job.reporter, registry_=plugins)
+    except BoxwrightError as error:
+        job.reporter.warning(f"the model could not be measured on {job.val.uri or 'the held-out data'}: {error}")
+        return
+    numbers = ", ".join(f"{name} {found.values[name]:.3f}" for name in ("AP50", "AP"))
+    job.reporter.message(f"On {found.samples} held-out pictures: {numbers}.")
 
 
 def _examine(

@@ -36,7 +36,7 @@ class DatasetURI:
         """Takes a URI apart.
 
         Raises:
-            UsageError: There is no location, or an option has no ``=``, stands twice, or has a ``%XX`` that is no UTF-8.
+            UsageError: There is no location, or an option has no ``=``, stands twice, or is no UTF-8.
         """
         match = _FORMAT.fullmatch(text)
         name, rest = (match["format"].lower(), match["rest"]) if match else (None, text)

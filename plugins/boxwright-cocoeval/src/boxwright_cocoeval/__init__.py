@@ -1,3 +1,21 @@
 """COCO detection metrics for boxwright."""
 
+from __future__ import annotations
+
+from boxwright import MetricSpec, hookimpl
+
 boxwright_api = (1, 1)
+
+
+@hookimpl
+def boxwright_metrics() -> list[MetricSpec]:
+    """The metric ``coco``."""
+    return [
+        MetricSpec(
+            name="coco",
+            summary="The twelve numbers of the COCO detection challenge, overall and by class",
+            load="boxwright_cocoeval.metric:CocoMetric",
+            requires=("hotcoco",),
+            install="python -m pip install boxwright-cocoeval",
+        )
+    ]

@@ -10,7 +10,7 @@ from boxwright.schemas import LabelMap, Sample
 
 HEADER = "filename,width,height,class,xmin,ymin,xmax,ymax"
 _SPECIAL = re.compile(r'[,"\r\n]')
-_BATCH = 1 << 16
+_BATCH = 64  # lines; more are no faster, and would be kept in memory
 
 
 class CsvWriter:

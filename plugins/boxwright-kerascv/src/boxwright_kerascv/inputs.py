@@ -79,8 +79,8 @@ def training_batches(
 
     Returns:
         A `tf.data.Dataset` of ``(images, labels)``: images ``(batch, height, width, 3)`` float32; labels a dict of
-        ``boxes`` ``(batch, max_boxes, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, max_boxes)`` float32, both filled
-        up with -1.
+        ``boxes`` ``(batch, M, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, M)`` float32, both filled up with -1; M
+        is the number of boxes of the fullest picture, from 1 to `max_boxes`.
     """
 
     def sample(position: Any) -> tuple[Any, dict[str, Any]]:
@@ -91,18 +91,20 @@ def training_batches(
             index = tf.random.experimental.index_shuffle(place, order, count - 1)
         seeds = tf.stack([tf.constant(seed, tf.int64), position])
         labelled = augmentation(load(index), seeds)
-        boxes, classes = _dense(labelled, recipe.max_boxes)
+        boxes = labelled["boxes"][: recipe.max_boxes]
+        classes = tf.cast(labelled["classes"][: recipe.max_boxes], tf.float32)
+        # One row at least: KerasCV's matching wants something to match with.
+        none = tf.cast(tf.equal(tf.shape(boxes)[0], 0), tf.int32)
+        boxes = tf.pad(boxes, [[0, none], [0, 0]], constant_values=PAD)
+        classes = tf.pad(classes, [[0, none]], constant_values=PAD)
         return labelled["images"], {"boxes": boxes, "classes": classes}
 
     positions = tf.data.Dataset.counter(start=first_step * recipe.batch_size, step=1)
     samples = positions.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    return samples.batch(recipe.batch_size, drop_remainder=True).prefetch(2)
-
-
-def _dense(labelled: Labelled, max_boxes: int) -> tuple[Any, Any]:
-    boxes = labelled["boxes"][:max_boxes]
-    classes = tf.cast(labelled["classes"][:max_boxes], tf.float32)
-    missing = max_boxes - tf.shape(boxes)[0]
-    boxes = tf.pad(boxes, [[0, missing], [0, 0]], constant_values=PAD)
-    classes = tf.pad(classes, [[0, missing]], constant_values=PAD)
-    return tf.ensure_shape(boxes, (max_boxes, 4)), tf.ensure_shape(classes, (max_boxes,))
+    # Filled up to the fullest picture of the batch, not to `max_boxes`: matching is paid for every row.
+    return samples.padded_batch(
+        recipe.batch_size,
+        padded_shapes=((recipe.height, recipe.width, 3), {"boxes": (None, 4), "classes": (None,)}),
+        padding_values=(0.0, {"boxes": PAD, "classes": PAD}),
+        drop_remainder=True,
+    ).prefetch(2)

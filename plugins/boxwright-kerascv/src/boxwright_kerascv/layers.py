@@ -65,9 +65,7 @@ class NarrowBackbone(keras_cv.models.Backbone):
                 narrow = _conv_norm(x, filters // 2, 1, 1, activation, f"{level}_{block}_in")
                 wide = _conv_norm(narrow, filters, 3, 1, activation, f"{level}_{block}_out")
                 x = keras.layers.Add(name=f"{level}_{block}")([x, wide])
-            levels[level] = x.name if depth == 0 else f"{level}_{depth - 1}"
-            if depth == 0:
-                levels[level] = f"{level}_down"
+            levels[level] = f"{level}_{depth - 1}" if depth else f"{level}_down"
         super().__init__(inputs=inputs, outputs=x, **kwargs)
         self.pyramid_level_inputs = levels
         self.channels = list(channels)
@@ -225,6 +223,11 @@ class Head(keras.layers.Layer):
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Detector(keras_cv.models.RetinaNet):
     """KerasCV's RetinaNet, whose saved configuration keeps the pyramid as well."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
+        # KerasCV gives its one input a name and hands over a plain tensor, of which Keras warns.
+        named = inputs if isinstance(inputs, dict) else {"images": inputs}
+        return super().call(named, training=training, mask=mask, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature_pyramid": keras.saving.serialize_keras_object(self.feature_pyramid)}

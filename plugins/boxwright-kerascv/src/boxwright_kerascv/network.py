@@ -109,6 +109,7 @@ def build_network(
         raise WeightsError(f"there is no weights file {weights}")
     keras.utils.set_random_seed(seed)
     entry = PRESETS[preset]
+    backbone = _backbone(entry, (height, width, 3), weights)
     # Anchors stay float32 whatever the precision: bfloat16 rounds a coordinate of 300 pixels to even numbers.
     generator = keras_cv.layers.AnchorGenerator(
         bounding_box_format="xyxy",
@@ -123,7 +124,7 @@ def build_network(
         bounding_box_format="xyxy", anchor_generator=generator, box_variance=list(BOX_VARIANCE), dtype="float32"
     )
     model = Detector(
-        backbone=_backbone(entry, (height, width, 3), download=weights is None),
+        backbone=backbone,
         num_classes=num_classes,
         bounding_box_format="xyxy",
         label_encoder=encoder,
@@ -140,31 +141,97 @@ def build_network(
     return model
 
 
-def _backbone(preset: Preset, input_shape: tuple[int, int, int], *, download: bool) -> Any:
+# What a pretrained preset looks like, for weights files without an architecture: KerasCV fetches that, too.
+_RESNET50: dict[str, Any] = {
+    "stackwise_filters": [64, 128, 256, 512],
+    "stackwise_blocks": [3, 4, 6, 3],
+    "stackwise_strides": [1, 2, 2, 2],
+    "block_type": "block",
+}
+_ARCHITECTURES: dict[str, tuple[str, dict[str, Any]]] = {
+    "resnet50_imagenet": ("ResNetBackbone", _RESNET50),
+    "resnet50_v2_imagenet": ("ResNetV2Backbone", _RESNET50),
+    "retinanet_resnet50_pascalvoc": ("ResNetBackbone", _RESNET50),
+    "csp_darknet_tiny_imagenet": (
+        "CSPDarkNetBackbone",
+        {"stackwise_channels": [48, 96, 192, 384], "stackwise_depth": [1, 3, 3, 1]},
+    ),
+    "csp_darknet_l_imagenet": (
+        "CSPDarkNetBackbone",
+        {"stackwise_channels": [128, 256, 512, 1024], "stackwise_depth": [3, 9, 9, 3]},
+    ),
+    "yolo_v8_xs_backbone_coco": (
+        "YOLOV8Backbone",
+        {"stackwise_channels": [32, 64, 128, 256], "stackwise_depth": [1, 2, 2, 1]},
+    ),
+    "yolo_v8_s_backbone_coco": (
+        "YOLOV8Backbone",
+        {"stackwise_channels": [64, 128, 256, 512], "stackwise_depth": [1, 2, 2, 1]},
+    ),
+    "yolo_v8_m_backbone_coco": (
+        "YOLOV8Backbone",
+        {"stackwise_channels": [96, 192, 384, 576], "stackwise_depth": [2, 4, 4, 2]},
+    ),
+    "yolo_v8_l_backbone_coco": (
+        "YOLOV8Backbone",
+        {"stackwise_channels": [128, 256, 512, 512], "stackwise_depth": [3, 6, 6, 3]},
+    ),
+    "yolo_v8_xl_backbone_coco": (
+        "YOLOV8Backbone",
+        {"stackwise_channels": [160, 320, 640, 640], "stackwise_depth": [3, 6, 6, 3]},
+    ),
+}
+
+
+def _backbone(preset: Preset, input_shape: tuple[int, int, int], weights: str | None) -> Any:
     if preset.name == "tiny":
         return NarrowBackbone(channels=[32, 64, 128, 192], depths=[1, 1, 2, 1], input_shape=input_shape)
     if preset.name in ("resnet18", "resnet50"):
-        deep = preset.name == "resnet50"
-        return keras_cv.models.ResNetV2Backbone(
-            stackwise_filters=[64, 128, 256, 512],
-            stackwise_blocks=[3, 4, 6, 3] if deep else [2, 2, 2, 2],
-            stackwise_strides=[1, 2, 2, 2],
-            block_type="block" if deep else "basic_block",
-            include_rescaling=True,
-            input_shape=input_shape,
-        )
-    assert preset.pretrained is not None
+        config: dict[str, Any] = dict(_RESNET50)
+        if preset.name == "resnet18":
+            config |= {"stackwise_blocks": [2, 2, 2, 2], "block_type": "basic_block"}
+        return keras_cv.models.ResNetV2Backbone(include_rescaling=True, input_shape=input_shape, **config)
+    if weights is not None and weights.endswith(".keras"):
+        return _saved_backbone(weights)
+    if weights is not None:
+        if preset.name not in _ARCHITECTURES:
+            raise WeightsError(f"{preset.name} takes its weights from a .keras file, which holds the architecture too")
+        kind, config = _ARCHITECTURES[preset.name]
+        return getattr(keras_cv.models, kind)(include_rescaling=True, input_shape=input_shape, **config)
     try:
         if preset.name == "retinanet_resnet50_pascalvoc":
-            return keras_cv.models.RetinaNet.from_preset(preset.pretrained, bounding_box_format="xyxy").backbone
-        return keras_cv.models.Backbone.from_preset(preset.pretrained, load_weights=download)
+            return keras_cv.models.RetinaNet.from_preset(preset.name, bounding_box_format="xyxy").backbone
+        return keras_cv.models.Backbone.from_preset(_handle(preset.name))
     except Exception as error:
+        ending = "weights.h5" if preset.name in _ARCHITECTURES else "keras"
+        saving = "save_weights" if ending == "weights.h5" else "save"
         raise WeightsError(
-            f"the pretrained preset {preset.name} could not be fetched from kaggle.com ({type(error).__name__}). "
-            f"On a machine with network access save it with keras_cv.models.Backbone.from_preset({preset.name!r})"
-            f".save('{preset.name}.keras') and pass weights={preset.name}.keras, or take a preset that trains from "
-            "scratch: tiny, resnet18 or resnet50"
+            f"the pretrained preset {preset.name} could not be fetched from kaggle.com "
+            f"({type(error).__name__}: {_first_line(error)}). On a machine with network access train with it once, or "
+            f"save its backbone with backbone.{saving}('{preset.name}.{ending}'), and pass "
+            f"weights={preset.name}.{ending}; or take a preset that trains from scratch: tiny, resnet18, resnet50"
         ) from error
+
+
+def _handle(name: str) -> str:
+    """Where KerasCV keeps a preset; its base class does not know the names."""
+    handle: str = keras_cv.models.RetinaNet.presets[name]["kaggle_handle"]
+    return handle
+
+
+def _saved_backbone(path: str) -> Any:
+    saved = _saved_model(path)
+    backbone = getattr(saved, "backbone", saved)
+    if not {"P3", "P4", "P5"} <= set(getattr(backbone, "pyramid_level_inputs", ())):
+        raise WeightsError(f"{path} holds neither a KerasCV detector nor a KerasCV backbone")
+    return backbone
+
+
+def _saved_model(path: str) -> Any:
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        raise WeightsError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
 
 
 def _load(model: Detector, path: str) -> None:
@@ -193,10 +260,7 @@ def _load(model: Detector, path: str) -> None:
 
 
 def _copy_weights(model: Detector, path: str) -> None:
-    try:
-        saved = keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        raise WeightsError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
+    saved = _saved_model(path)
     backbone = getattr(saved, "backbone", saved)
     for source, target in ((saved, model), (backbone, model.backbone)):
         values = source.get_weights()

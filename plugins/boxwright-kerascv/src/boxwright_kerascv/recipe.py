@@ -14,11 +14,11 @@ from typing import Any
 SIZE_MULTIPLE = 32
 """Width and height of the network's input are multiples of this: the stride of the backbone's last level."""
 
-_SMALL_DATASET = 1000
-_CACHE_PIXELS = 500_000_000
+_CACHE_BYTES = 1_500_000_000
 
-_STRONG_AUGMENT = ("crop", "expand", "stretch", "flip", "vertical-flip", "rotate-90", "color")
-_PHOTO_AUGMENT = ("crop", "expand", "stretch", "flip", "color")
+DEFAULT_AUGMENT = ("crop", "expand", "stretch", "flip", "color")
+"""What suits any photo. `vertical-flip` and `rotate-90` suit pictures without an up and down, taken from above or through
+a microscope; where objects stand upright they cost accuracy."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Recipe:
     box_loss_weight: float = 1.0
     smooth_l1_cutoff: float = 0.5
     label_smoothing: float = 0.0
-    augment: tuple[str, ...] = _STRONG_AUGMENT
+    augment: tuple[str, ...] = DEFAULT_AUGMENT
     pixel_budget: int = 82_000
     oversample: float = 1.5
     max_boxes: int = 100
@@ -143,7 +143,7 @@ class _Defaults:
     """What differs between presets."""
 
     batch_size: int = 8
-    steps: int = 1200
+    steps: int = 1500
     epochs: int = 12
     pixel_budget: int = 82_000
     learning_rate: float = 2e-3
@@ -167,7 +167,6 @@ def default_recipe(
 
     Small sets get a fixed number of steps, however many epochs that makes; large ones a fixed number of epochs. The
     network's input has the shape of the middle picture, its size or less, and at most the preset's pixel budget.
-    Sets of under a thousand pictures are augmented as if their pictures had no up and down.
 
     Args:
         preset: the network's name.
@@ -199,7 +198,9 @@ def default_recipe(
     else:
         width, height = (_to_multiple(side) for side in image_size)
     # Large sets bring their own variety of sizes, and memory is for the pictures, not for their detail.
-    oversample = 1.5 if num_images * width * height * 1.5**2 * 3 <= _CACHE_PIXELS * 3 else 1.0
+    oversample = 1.5
+    if num_images * width * height * 3 * oversample**2 > _CACHE_BYTES:
+        oversample = 1.0
     return Recipe(
         preset=preset,
         width=width,
@@ -208,7 +209,6 @@ def default_recipe(
         steps=steps,
         steps_per_epoch=steps_per_epoch,
         learning_rate=defaults.learning_rate,
-        augment=_STRONG_AUGMENT if num_images < _SMALL_DATASET else _PHOTO_AUGMENT,
         pixel_budget=defaults.pixel_budget,
         oversample=oversample,
     )

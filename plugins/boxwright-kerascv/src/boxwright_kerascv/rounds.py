@@ -84,7 +84,7 @@ class Watch:
             return {}
         logs = self._model.evaluate(self._watched, verbose=0, return_dict=True)
         self.losses.append(float(logs["loss"]))
-        return {f"val_{name}": float(value) for name, value in logs.items()}
+        return {f"val_{name}": value for name, value in _numbers(logs).items()}
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Scalars to TensorBoard."""
@@ -154,7 +154,7 @@ class Rounds(keras.callbacks.Callback):
         seconds = time.perf_counter() - self._began
         done = epoch + 1
         last = done == self._last_round
-        metrics = {name: float(value) for name, value in (logs or {}).items() if not name.startswith("percent_boxes")}
+        metrics = _numbers(logs or {})
         metrics["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         metrics["images_per_second"] = self._length * self._recipe.batch_size / max(seconds, 1e-9)
         looking = done % self._every == 0 or last
@@ -181,6 +181,11 @@ class Rounds(keras.callbacks.Callback):
     def _stalled(self) -> bool:
         losses = self._watch.losses
         return 0 < self._patience < len(losses) and min(losses[-self._patience :]) >= min(losses[: -self._patience])
+
+
+def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Keras' logs without KerasCV's ``percent_boxes_matched_with_anchor``, which counts what is *not* matched."""
+    return {name: float(value) for name, value in logs.items() if not name.startswith("percent_boxes")}
 
 
 def _held_out(job: TrainJob, recipe: Recipe) -> Any:

@@ -110,8 +110,11 @@ class LabelImgReader:
             boxes = Boxes(labels, edges, box_attributes)
         except ValueError:
             boxes = Boxes(labels, self._ordered(annotation, edges, file), box_attributes)
-        image = ImageRef(name=name, width=width, height=height, location=location)
-        return Sample(image=image, boxes=boxes, attributes=attributes, source=file)
+        try:
+            image = ImageRef(name=name, width=width, height=height, location=location)
+            return Sample(image=image, boxes=boxes, attributes=attributes, source=file)
+        except ValueError:
+            raise _not_unicode(file) from None
 
     def _ordered(self, annotation: Annotation, edges: list[Edges], file: str) -> list[Edges]:
         ordered = []
@@ -129,8 +132,20 @@ class LabelImgReader:
 
     def _empty(self, name: str) -> Sample:
         location = self._pictures.folder.place(name)
+        if not _is_unicode(location):
+            raise _not_unicode(location)
         width, height = _measured(name, location, location)
         return Sample(image=ImageRef(name=name, width=width, height=height, location=location), source=location)
+
+
+def _is_unicode(name: str) -> bool:
+    return name.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def _not_unicode(file: str) -> DataError:
+    """The error for a name whose bytes are no UTF-8, which Python shows as lone surrogates."""
+    shown = file.encode(errors="backslashreplace").decode()
+    return DataError(shown, "its path is not UTF-8, so that no other format could name it", "rename the file")
 
 
 def _measured(name: str, location: str | None, file: str) -> tuple[int, int]:

@@ -100,7 +100,7 @@ class TFRecordReader:
         """Yields every sample, file by file; see :meth:`boxwright.protocols.Reader.read`."""
         seen: set[str] = set()
         for path in self._files:
-            for record in read_records(path, check=self._crc):
+            for record in read_records(path, check=self._crc, may_be_empty=len(self._files) > 1):
                 if isinstance(record, DataError):
                     on_problem(record)
                     continue

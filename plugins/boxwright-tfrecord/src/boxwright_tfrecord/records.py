@@ -109,7 +109,7 @@ class _OwningGzip(gzip.GzipFile):
         self._below.close()
 
 
-def read_records(path: str, *, check: bool = True) -> Iterator[Record | DataError]:
+def read_records(path: str, *, check: bool = True, may_be_empty: bool = False) -> Iterator[Record | DataError]:
     """Yields the records of one file, one in memory at a time.
 
     A record whose bytes do not fit their checksum is yielded as the error, and reading goes on after it; damage that
@@ -118,6 +118,7 @@ def read_records(path: str, *, check: bool = True) -> Iterator[Record | DataErro
     Args:
         path: A local path or a URL.
         check: Whether to check the bytes' checksums; those of the lengths always are.
+        may_be_empty: Whether a file without records is right, as it is for one of more shards than there are samples.
 
     Raises:
         DataError: The file cannot be opened.
@@ -128,6 +129,8 @@ def read_records(path: str, *, check: bool = True) -> Iterator[Record | DataErro
             try:
                 head = file.read(HEADER_SIZE)
                 if not head:
+                    if number == 1 and not may_be_empty:
+                        yield DataError(path, "the file is empty", "write it again")
                     return
                 if not is_header(head):
                     yield _bad_header(path, head, number, offset)

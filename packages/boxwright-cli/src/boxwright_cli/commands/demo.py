@@ -25,8 +25,8 @@ def demo(
     ] = 240,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another seed gives other pictures.")] = 0,
     size: Annotated[
-        tuple[int, int] | None,
-        typer.Option("--size", metavar="WxH", parser=parse_size, help="Size of each picture.", show_default="192x160"),
+        str | None,
+        typer.Option("--size", metavar="WxH", help="Size of each picture.", show_default="192x160"),
     ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -44,7 +44,12 @@ def demo(
     from boxwright.demo_dataset import DEFAULT_SIZE, write_demo
 
     report = write_demo(
-        folder, images=images, seed=seed, size=size or DEFAULT_SIZE, overwrite=overwrite, reporter=reporter
+        folder,
+        images=images,
+        seed=seed,
+        size=parse_size(size, "--size") if size else DEFAULT_SIZE,
+        overwrite=overwrite,
+        reporter=reporter,
     )
     if as_json:
         session.result(report.to_dict())

@@ -18,15 +18,15 @@ _MEANING = {
     "AP": "mean over IoU 0.50 to 0.95: the COCO score, mAP",
     "AP50": "at IoU 0.50: the PASCAL VOC score",
     "AP75": "at IoU 0.75: tight boxes",
-    "APs": "small objects, under 32x32 pixels",
-    "APm": "medium objects",
-    "APl": "large objects, over 96x96 pixels",
+    "APsmall": "small objects, under 32x32 pixels",
+    "APmedium": "medium objects",
+    "APlarge": "large objects, over 96x96 pixels",
     "AR1": "recall with 1 detection a picture",
     "AR10": "recall with 10",
     "AR100": "recall with 100",
-    "ARs": "recall, small objects",
-    "ARm": "recall, medium objects",
-    "ARl": "recall, large objects",
+    "ARsmall": "recall, small objects",
+    "ARmedium": "recall, medium objects",
+    "ARlarge": "recall, large objects",
 }
 _FIRST = ("AP", "AP50")
 
@@ -100,11 +100,15 @@ def _show(session: Session, evaluation: Evaluation, run: Path, report: Path | No
     per_class = evaluation.result.per_class
     names = list(dict.fromkeys(name for values in per_class.values() for name in values))
     columns = [name for name in _FIRST if name in names] or names
+    counted = "truths" in names
     session.say()
     nothing = float("nan")
     session.table(
-        ("CLASS", *columns),
-        [(name, *(number(values.get(column, nothing)) for column in columns)) for name, values in per_class.items()],
+        ("CLASS", *(["BOXES"] if counted else []), *columns),
+        [
+            (name, *([f"{v['truths']:,.0f}"] if counted else []), *(number(v.get(c, nothing)) for c in columns))
+            for name, v in per_class.items()
+        ],
         numbers=1,
     )
     for note in evaluation.result.notes:

@@ -86,11 +86,10 @@ def train(
         ),
     ] = None,
     image_size: Annotated[
-        tuple[int, int] | None,
+        str | None,
         typer.Option(
             "--image-size",
             metavar="WxH",
-            parser=parse_size,
             help="The size that pictures are brought to.",
             show_default="from the data",
         ),
@@ -126,6 +125,7 @@ def train(
     session = Session.of(context)
     reporter = session.start(json=as_json)
     chosen = parse_settings(settings or [])
+    size = parse_size(image_size, "--image-size") if image_size else None
     import boxwright
     from boxwright.errors import UsageError
 
@@ -133,27 +133,31 @@ def train(
         if not resume:
             raise UsageError("there is nothing to train on", "give --data URI, or --resume an interrupted run")
         data = boxwright.Run(out).config["data"]
-    session.if_interrupted = f"go on with: boxwright train --out {shlex.quote(str(out))} --resume"
     dataset = boxwright.open(data, on_error=on_error.value)
-    run = boxwright.train(
-        dataset,
-        out=out,
-        val=val,
-        backend=backend,
-        preset=preset,
-        trainer=trainer,
-        augment=None if augment is None else [] if augment == ["none"] else augment,
-        epochs=epochs,
-        batch_size=batch_size,
-        image_size=image_size,
-        seed=seed,
-        label_map=label_map,
-        resume=resume,
-        overwrite=overwrite,
-        on_error=on_error.value,
-        settings=chosen,
-        reporter=reporter,
-    )
+    try:
+        run = boxwright.train(
+            dataset,
+            out=out,
+            val=val,
+            backend=backend,
+            preset=preset,
+            trainer=trainer,
+            augment=None if augment is None else [] if augment == ["none"] else augment,
+            epochs=epochs,
+            batch_size=batch_size,
+            image_size=size,
+            seed=seed,
+            label_map=label_map,
+            resume=resume,
+            overwrite=overwrite,
+            on_error=on_error.value,
+            settings=chosen,
+            reporter=reporter,
+        )
+    except KeyboardInterrupt:
+        if (out / "run.json").is_file() and boxwright.Run(out).status == "interrupted":
+            session.if_interrupted = f"go on with: boxwright train --out {shlex.quote(str(out))} --resume"
+        raise
     content = _content(run, dataset)
     if as_json:
         session.result(content)

@@ -1,0 +1,5 @@
+from boxwright_testing import MetricTests
+
+
+class TestCoco(MetricTests):
+    metric = "coco"

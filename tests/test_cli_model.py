@@ -1,0 +1,229 @@
+"""train, evaluate and predict, with a backend that finds the average box everywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+# The average of both boxes, relative to the picture: (0.2, 0.3, 0.5, 0.6).
+ONE = "a.jpg 100 50 mug 10 10 40 25"
+TWO = "b.jpg 200 100 mug 60 40 120 70"
+
+
+@pytest.fixture
+def trained(boxwright, lines, tmp_path):
+    uri = lines(ONE, TWO)
+    run = tmp_path / "run"
+    result = boxwright("train", "--data", uri, "--out", run, "--backend", "average")
+    assert result.exit_code == 0, result.output
+    return uri, run
+
+
+def test_train_says_where_everything_lies_and_what_comes_next(boxwright, lines, tmp_path):
+    run = tmp_path / "run"
+    result = boxwright("train", "--data", lines(ONE, TWO), "--out", run, "--backend", "average")
+    assert f"{run}: done, 1 epoch" in result.stdout
+    assert "loss 0.25" in result.stdout
+    for name in ("model", "label_map.pbtxt", "config.json", "metrics.jsonl"):
+        assert str(run / name) in result.stdout
+        assert (run / name).exists()
+    assert f"boxwright evaluate {run} --data" in result.stdout
+
+
+def test_train_passes_every_option_on(boxwright, lines, tmp_path):
+    run = tmp_path / "run"
+    label_map = tmp_path / "classes.pbtxt"
+    label_map.write_text("item {\n  id: 1\n  name: 'key'\n}\nitem {\n  id: 2\n  name: 'mug'\n}\n")
+    uri = lines(ONE, TWO)
+    words = ["--epochs", 3, "--batch-size", 4, "--image-size", "320x256", "--seed", 5, "--preset", "fancy"]
+    words += ["--augment", "flip", "--augment", "crop:0.5", "--set", "rate=0.25", "--label-map", label_map]
+    content = boxwright.json("train", "--data", uri, "--val", uri, "--out", run, "--backend", "average", *words)
+    assert content["status"] == "done"
+    assert content["classes"] == ["key", "mug"]
+    config = json.loads((run / "config.json").read_text())
+    asked = {name: config[name] for name in ("epochs", "batch_size", "image_size", "seed", "preset", "augment")}
+    assert asked == {
+        "epochs": 3,
+        "batch_size": 4,
+        "image_size": [320, 256],
+        "seed": 5,
+        "preset": "fancy",
+        "augment": ["flip", "crop:0.5"],
+    }
+    assert config["settings"] == {"rate": 0.25}
+
+
+def test_augment_none_is_no_augmentation(boxwright, lines, tmp_path):
+    uri = lines(ONE)
+    for name, words, expected in (("none", ["--augment", "none"], []), ("default", [], None)):
+        boxwright.json("train", "--data", uri, "--out", tmp_path / name, "--backend", "average", *words)
+        assert json.loads((tmp_path / name / "config.json").read_text())["augment"] == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "raet=1"], "did you mean 'rate'?"),
+        (["--set", "rate=fast"], "is not a number"),
+        (["--preset", "huge"], "plain, fancy"),
+        (["--backend", "averag"], "did you mean 'average'?"),
+        (["--trainer", "cluster"], "local"),
+        (["--image-size", "640"], "640x480"),
+        (["--epochs", "0"], "at least 1"),
+        (["--set", "rate=1", "--set", "rate=2"], "stands twice"),
+    ],
+)
+def test_train_answers_mistakes(boxwright, lines, tmp_path, words, said):
+    given = words if "--backend" in words else ["--backend", "average", *words]
+    result = boxwright("train", "--data", lines(ONE), "--out", tmp_path / "run", *given)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_keeps_a_run_unless_told(boxwright, trained):
+    uri, run = trained
+    again = boxwright("train", "--data", uri, "--out", run, "--backend", "average")
+    assert again.exit_code == 1
+    assert "--resume" in again.stderr
+    assert boxwright("train", "--data", uri, "--out", run, "--backend", "average", "--overwrite").exit_code == 0
+
+
+def test_interrupted_training_says_how_to_go_on_and_does(boxwright, lines, tmp_path):
+    run = tmp_path / "my run"
+    uri = lines(ONE, TWO)
+    stopped = boxwright("train", "--data", uri, "--out", run, "--backend", "average", "--set", "stop=true")
+    assert stopped.exit_code == 130
+    assert stopped.stderr == f"interrupted; go on with: boxwright train --out '{run}' --resume\n"
+    config = json.loads((run / "config.json").read_text())
+    config["settings"]["stop"] = False
+    (run / "config.json").write_text(json.dumps(config))
+    content = boxwright.json("train", "--out", run, "--resume")
+    assert content["status"] == "done"
+    assert content["data"] == uri
+
+
+def test_training_interrupted_before_there_is_a_run_says_so(boxwright, monkeypatch, tmp_path):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("boxwright.training._examine", interrupt)
+    stopped = boxwright("train", "--data", "endless:x", "--out", tmp_path / "run", "--backend", "average")
+    assert stopped.exit_code == 130
+    assert stopped.stderr == "interrupted; nothing was changed.\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_lists_what_was_left_out(boxwright, lines, tmp_path):
+    words = ["--out", tmp_path / "run", "--backend", "average", "--on-error", "skip"]
+    content = boxwright.json("train", "--data", lines(ONE, "x.jpg wide"), *words)
+    assert len(content["skipped"]) == 1
+    assert "line 2: this is no annotation" in content["skipped"][0]
+
+
+def test_evaluate_prints_the_numbers(boxwright, trained):
+    uri, run = trained
+    content = boxwright.json("evaluate", run, "--data", uri, "--metric", "found")
+    assert content["values"]["found"] == 1.0
+    assert (content["samples"], content["truths"], content["detections"]) == (2, 2, 2)
+    result = boxwright("evaluate", run, "--data", uri, "--metric", "found")
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["found", "1.000"] in rows
+    assert ["nothing", "-"] in rows
+    assert ["mug", "1.000"] in rows
+
+
+def test_evaluate_with_coco_explains_its_twelve_numbers(boxwright, trained):
+    pytest.importorskip("hotcoco")
+    uri, run = trained
+    result = boxwright("evaluate", run, "--data", uri)
+    assert result.exit_code == 0, result.output
+    rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.strip()}
+    # IoU of the average with the truths: (0.2, 0.3, 0.5, 0.6) against (0.1, 0.2, 0.4, 0.5) and (0.3, 0.4, 0.6, 0.7):
+    # 0.2 * 0.2 / (2 * 0.3 * 0.3 - 0.2 * 0.2) = 0.286, under 0.5 both times.
+    assert rows["AP50"][0] == "0.000"
+    assert rows["AP"][0] == "0.000"
+    assert rows["CLASS"] == ["BOXES", "AP", "AP50"]
+    assert rows["mug"] == ["2", "0.000", "0.000"]
+    numbers = [name for name in rows if name.startswith(("AP", "AR"))]
+    assert len(numbers) == 12
+    assert all(len(rows[name]) > 2 for name in numbers)  # the number and what it means
+
+
+def test_report_is_a_page_with_the_worst_picture_first(boxwright, lines, tmp_path):
+    right = "good.jpg 100 100 mug 20 20 60 60"
+    uri = lines(right, right.replace("good", "fine"), name="train.lines")
+    run, page = tmp_path / "run", tmp_path / "report.html"
+    assert boxwright("train", "--data", uri, "--out", run, "--backend", "average").exit_code == 0
+    # The model says (20, 20, 60, 60) everywhere: right once; wrong and two missed in the other picture.
+    test = lines(right, "bad.jpg 100 100 mug 70 70 90 90 mug 0 0 10 10", name="test.lines")
+    content = boxwright.json("evaluate", run, "--data", test, "--metric", "found", "--report", page)
+    assert content["report"] == str(page)
+    text = page.read_text("utf-8")
+    assert "bad.jpg · 2 to find, 2 missed, 1 wrong" in text
+    assert "good.jpg · 1 to find, 0 missed, 0 wrong" in text
+    assert text.index("bad.jpg") < text.index("good.jpg")
+    assert "found 1.000, nothing -" in text
+    assert list((run / "evaluation").glob("*.json"))
+    again = boxwright("evaluate", run, "--data", test, "--metric", "found", "--report", page)
+    assert again.exit_code == 1
+    assert "exists already" in again.stderr
+
+
+def test_report_must_be_a_page(boxwright, trained, tmp_path):
+    uri, run = trained
+    result = boxwright("evaluate", run, "--data", uri, "--metric", "found", "--report", tmp_path / "report.pdf")
+    assert result.exit_code == 2
+    assert ".html" in result.stderr
+
+
+def test_predict_draws_and_tells(boxwright, trained, tmp_path):
+    _, run = trained
+    out = tmp_path / "found"
+    result = boxwright("predict", run, tmp_path / "photos", "--out", out)
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["a.jpg", "1", "mug", "(50%)"] in rows
+    assert f"pictures with boxes: {out}" in result.stdout
+    for name in ("a.jpg", "b.jpg"):
+        with Image.open(out / name) as picture:
+            picture.load()
+    found = json.loads((out / "detections.json").read_text())
+    box = {Path(p["picture"]).name: p["detections"][0]["box"] for p in found["pictures"]}
+    assert box == {"a.jpg": pytest.approx([20, 15, 50, 30]), "b.jpg": pytest.approx([40, 30, 100, 60])}
+
+
+def test_predict_leaves_out_what_is_below_the_score(boxwright, trained, tmp_path):
+    _, run = trained
+    content = boxwright.json("predict", run, tmp_path / "photos" / "a.jpg", "--out", tmp_path / "o", "--score", 0.6)
+    assert [picture["detections"] for picture in content["pictures"]] == [[]]
+    text = boxwright("predict", run, tmp_path / "photos" / "a.jpg", "--out", tmp_path / "p", "--score", 0.6).stdout
+    assert ["a.jpg", "nothing"] in [line.split() for line in text.splitlines()]
+    wrong = boxwright("predict", run, tmp_path / "photos", "--out", tmp_path / "q", "--score", 30)
+    assert wrong.exit_code == 2
+
+
+def test_predict_writes_a_dataset_too(boxwright, trained, tmp_path):
+    _, run = trained
+    out = tmp_path / "found"
+    assert boxwright("predict", run, tmp_path / "photos", "--out", out, "--to", "lines").exit_code == 0
+    assert (out / "detections.lines").read_text().splitlines() == [
+        "a.jpg 100 50 mug 20 15 50 30",
+        "b.jpg 200 100 mug 40 30 100 60",
+    ]
+
+
+def test_predict_with_a_damaged_picture(boxwright, trained, tmp_path):
+    _, run = trained
+    (tmp_path / "photos" / "z.jpg").write_bytes(b"no picture")
+    stopped = boxwright("predict", run, tmp_path / "photos", "--out", tmp_path / "found")
+    assert stopped.exit_code == 1
+    assert "z.jpg" in stopped.stderr
+    assert not (tmp_path / "found").exists()
+    listed = boxwright("predict", run, tmp_path / "photos", "--out", tmp_path / "found", "--on-error", "skip")
+    assert listed.exit_code == 0
+    assert "Left out: 1 item" in listed.stdout
+    assert "z.jpg" in listed.stdout

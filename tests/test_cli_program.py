@@ -1,0 +1,241 @@
+"""The program as a whole: help, exit codes, errors, streams, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+OPTIONS = {
+    # The command line as designed: what each command has to take.
+    "demo": ["--images", "--seed", "--size", "--overwrite"],
+    "formats": ["--json"],
+    "info": ["--json"],
+    "view": ["--out", "--images", "--class"],
+    "convert": ["--with", "--label-map", "--strict", "--on-error", "--overwrite", "--workers", "--json"],
+    "train": [
+        *["--data", "--val", "--out", "--backend", "--preset", "--trainer", "--augment", "--epochs", "--batch-size"],
+        *["--image-size", "--seed", "--resume", "--overwrite", "--label-map", "--on-error", "--set", "--json"],
+    ],
+    "evaluate": ["--data", "--metric", "--report", "--batch-size", "--json"],
+    "predict": ["--out", "--to", "--score", "--batch-size", "--overwrite", "--on-error", "--json"],
+    "plugins list": ["--json"],
+    "plugins show": ["--json"],
+}
+
+
+WARNS = """
+import warnings
+
+from boxwright import DataError, FormatSpec, hookimpl
+
+boxwright_api = (1, 1)
+
+
+class Reader:
+    def __init__(self, location):
+        warnings.warn("the format has gone stale")
+        raise DataError(location, "nothing there")
+
+
+@hookimpl
+def boxwright_formats():
+    return [FormatSpec(name="stale", summary="Warns", load="cli_warns:Reader")]
+"""
+
+
+@pytest.mark.parametrize("command", OPTIONS)
+def test_help_page_has_usage_example_and_every_designed_option(boxwright, command):
+    result = boxwright(*command.split(), "--help")
+    assert result.exit_code == 0
+    first, *lines = result.stdout.splitlines()
+    assert first.startswith(f"Usage: boxwright {command}")
+    assert "Example" in result.stdout
+    assert any(line.strip().startswith(f"boxwright {command.split()[0]}") for line in lines)
+    listed = {word for line in lines for word in line.split() if line.startswith("  -")}
+    assert not set(OPTIONS[command]) - listed
+
+
+def test_usage_line_shows_what_has_to_be_given(boxwright):
+    assert boxwright("convert", "--help").stdout.startswith("Usage: boxwright convert SRC DST [OPTIONS]")
+    usage = boxwright("predict", "--help").stdout.splitlines()[0]
+    assert usage == "Usage: boxwright predict RUN PICTURE|FOLDER|URI... --out DIR [OPTIONS]"
+
+
+def test_every_command_is_listed_with_a_whole_sentence(boxwright):
+    text = boxwright("--help").stdout
+    for command in OPTIONS:
+        assert f"\n  {command.split()[0]} " in text
+    assert "..." not in text.partition("Commands:")[2]
+
+
+def test_version(boxwright):
+    from importlib.metadata import version
+
+    result = boxwright("--version")
+    assert (result.exit_code, result.stdout) == (0, f"boxwright {version('boxwright')}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["conver", "a", "b"], 2, "convert"),  # a near miss is offered
+        (["convert", "lines:a.lines"], 2, "DST"),
+        (["convert", "--no-such-option"], 2, "--no-such-option"),
+        (["info", "linse:a.lines"], 2, "did you mean 'lines'?"),
+        (["info", "lines:a.lines?chaty=1"], 2, "did you mean 'chatty'?"),
+        (["info", "lines:a.lines?chatty=perhaps"], 2, "neither true nor false"),
+        (["info", "lines:"], 2, "names no place"),
+        (["info", "lines:absent.lines"], 1, "absent.lines: there is no such file\n  -> check the path"),
+        (["info", "wanting:x"], 1, "run: python -m pip install no-such-library"),
+        (["convert", "endless:x", "lines:x.lines", "--with", "anotated"], 2, "did you mean 'annotated'?"),
+        (["convert", "endless:x", "broken:x"], 2, "can be read and not written"),
+        (["demo", "d", "--size", "large"], 2, "640x480"),
+        (["demo", "d", "--size", "0x10"], 2, "640x480"),
+        (["demo", "d", "--size", "20x20"], 2, "at least 48x48"),
+        (["demo", "d", "--images", "0"], 2, "at least 1"),
+        (["train", "--out", "r"], 2, "--data"),
+        (["train", "--data", "endless:x", "--out", "r", "--set", "rate"], 2, "NAME=VALUE"),
+        (["train", "--out", "no-run", "--resume"], 1, "no-run does not exist"),
+        (["view", "endless:x", "--out", "sheet.gif"], 2, ".png, .jpg or .html"),
+    ],
+)
+def test_mistake_gets_its_exit_code_and_a_remedy_and_no_traceback(boxwright, tmp_path, monkeypatch, words, code, said):
+    monkeypatch.chdir(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    result = boxwright(*words)
+    assert result.exit_code == code
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("words", [["--debug", "info", "lines:absent"], ["info", "lines:absent", "--debug"]])
+def test_debug_shows_the_traceback_wherever_it_stands(boxwright, words):
+    result = boxwright(*words)
+    assert result.exit_code == 1
+    assert "Traceback" in result.stderr
+    assert "there is no such file" in result.stderr
+
+
+def test_what_stands_behind_two_dashes_is_no_option(boxwright, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = boxwright("info", "--", "--debug")
+    assert result.exit_code == 2
+    assert "at --debug" in result.stderr
+
+
+def test_programming_error_is_called_a_bug(boxwright):
+    result = boxwright("info", "broken:x")
+    assert result.exit_code == 1
+    assert "bug" in result.stderr
+    assert "ZeroDivisionError: a mistake of the programmer" in result.stderr
+    assert "Traceback" not in result.output
+    assert "Traceback" in boxwright("info", "broken:x", "--debug").stderr
+
+
+def test_error_with_json_leaves_stdout_empty(boxwright):
+    result = boxwright("info", "lines:absent", "--json")
+    assert (result.exit_code, result.stdout) == (1, "")
+
+
+def test_json_is_all_there_is_on_stdout_even_if_a_plugin_prints(boxwright, lines):
+    uri = lines("a.jpg 40 30 mug 1 2 3 4")
+    result = boxwright("info", f"{uri}?chatty=true", "--json")
+    assert json.loads(result.stdout)["boxes"] == 1
+    assert "the lines reader is talking" in result.stderr
+
+
+def test_warning_of_a_plugin_is_one_line(boxwright, install_plugin):
+    install_plugin("cli_warns", WARNS)
+    process = boxwright.start("info", "stale:x")
+    _, errors = process.communicate(timeout=60)
+    assert errors.splitlines()[0] == "warning: the format has gone stale"
+
+
+def test_colour_needs_a_terminal(boxwright, lines, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "\x1b[" in boxwright("info", "lines:absent").stderr
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[31m" not in boxwright("info", "lines:absent").stderr
+    monkeypatch.delenv("FORCE_COLOR")
+    monkeypatch.delenv("NO_COLOR")
+    assert "\x1b" not in boxwright("info", "lines:absent").stderr
+
+
+def test_control_characters_of_a_dataset_do_not_reach_the_terminal(boxwright, lines):
+    result = boxwright("info", lines("a.jpg 40 30 red<ESC>[31m 1 2 3 4"))
+    assert result.exit_code == 0, result.output
+    assert "\x1b" not in result.output
+    assert r"red\x1b[31m" in result.stdout
+
+
+def test_brackets_in_a_class_name_are_no_markup(boxwright, lines):
+    assert "[bold]mug[/bold]" in boxwright("info", lines("a.jpg 40 30 [bold]mug[/bold] 1 2 3 4")).stdout
+
+
+def test_long_lines_are_not_cut_in_a_pipe(boxwright, lines):
+    name = "a" * 180
+    assert name in boxwright("info", lines(f"a.jpg 40 30 {name} 1 2 3 4")).stdout
+
+
+def test_names_get_through_a_stream_of_another_encoding(boxwright, lines, monkeypatch):
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    uri = lines("a.jpg 40 30 größe大 1 2 3 4")
+    out, _ = boxwright.start("info", uri, "--json").communicate(timeout=60)
+    assert list(json.loads(out)["classes"]) == ["größe大"]
+    out, errors = boxwright.start("info", uri).communicate(timeout=60)
+    assert r"gr\xf6\xdfe\u5927" in out
+    assert errors == ""
+
+
+def test_closed_pipe_is_quiet(boxwright):
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = boxwright.start("formats", stdout=writer)
+    os.close(writer)
+    _, errors = process.communicate(timeout=60)
+    assert errors == ""
+    assert process.returncode == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_conversion_leaves_nothing(boxwright, tmp_path, number, code):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    target = folder / "all.lines"
+    target.write_text("as it was\n")
+
+    def restored() -> None:
+        # A shell that starts the tests in the background has SIGINT ignored, and children inherit that.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    process = boxwright.start("convert", "endless:x", f"lines:{target}", "--overwrite", preexec_fn=restored)
+    _wait_for_bytes(folder, process)
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert out == ""
+    assert "Traceback" not in errors
+    if number == signal.SIGINT:
+        assert errors == f"interrupted; nothing half-written is left, and lines:{target} is as it was.\n"
+    assert [path.name for path in folder.iterdir()] == ["all.lines"]
+    assert target.read_text() == "as it was\n"
+
+
+def _wait_for_bytes(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Until a temporary file is being written."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        assert process.poll() is None, process.communicate()
+        if any(path.stat().st_size for path in folder.glob(".*partial*")):
+            return
+        time.sleep(0.02)
+    raise AssertionError("nothing was written within a minute")
