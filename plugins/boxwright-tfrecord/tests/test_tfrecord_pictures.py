@@ -85,7 +85,7 @@ def test_headers_that_break_off(encode: Callable[..., bytes], format: str) -> No
     data = encode(30, 20, format)
     whole = data.index(b"\xff\xda") if format == "JPEG" else 24
     for end in range(8, whole, 9):
-        with pytest.raises(ValueError, match="breaks off|ends before"):
+        with pytest.raises(ValueError, match=r"breaks off|ends before"):
             read_picture_header(data[:end])
 
 

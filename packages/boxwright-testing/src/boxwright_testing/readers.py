@@ -17,11 +17,11 @@ import pytest
 from boxwright import DataError, Dataset, DatasetInfo, DatasetURI, Sample
 from boxwright.dataset import open_dataset
 from boxwright.errors import BoxwrightError
-from boxwright.images import SUFFIXES
 from boxwright.output import AtomicOutput
 from boxwright.registry import Registry
 from boxwright.schemas import LabelMap
 from boxwright.specs import FormatSpec
+from boxwright.uri import PICTURE_SUFFIXES
 from boxwright_testing.formats import BadInput, FormatTests
 from boxwright_testing.memory import Survivors, peak_of
 from boxwright_testing.pictures import make_sample, many_samples
@@ -164,7 +164,7 @@ class ReaderTests(FormatTests):
         location = self.make_dataset(registry, spec, tmp_path)
         root = Path(location)
         files = [root] if root.is_file() else [p for p in sorted(root.rglob("*")) if p.is_file()]
-        annotations = [p for p in files if p.suffix.lower() not in SUFFIXES and p.name != spec.label_map_file]
+        annotations = [p for p in files if p.suffix.lower() not in PICTURE_SUFFIXES and p.name != spec.label_map_file]
         assert annotations, "the dataset has no file of its own"
         victim = annotations[0]
         whole = victim.read_bytes()

@@ -36,6 +36,7 @@ _HOMES = {
         "UsageError",
     ),
     "boxwright.evaluation": ("Evaluation", "MetricResult", "evaluate"),
+    "boxwright.gallery": ("view",),
     "boxwright.hookspecs": ("hookimpl",),
     "boxwright.prediction": ("Prediction", "load_model", "predict"),
     "boxwright.run": ("Run",),
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from boxwright.evaluation import Evaluation, MetricResult, evaluate
+    from boxwright.gallery import view
     from boxwright.hookspecs import hookimpl
     from boxwright.prediction import Prediction, load_model, predict
     from boxwright.run import Run
@@ -148,6 +150,7 @@ __all__ = [
     "open",
     "predict",
     "train",
+    "view",
 ]
 
 

@@ -38,9 +38,6 @@ MAX_PIXELS = _pixel_limit()
 if "BOXWRIGHT_MAX_PIXELS" in os.environ:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
-"""File endings taken for pictures."""
-
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "MPO", "PPM")
 _ORIENTATION = 0x0112
 _SWAPPING = frozenset({5, 6, 7, 8})

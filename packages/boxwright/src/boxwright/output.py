@@ -23,7 +23,7 @@ from typing import IO
 
 from boxwright.errors import OutputError
 from boxwright.files import filesystem
-from boxwright.uri import is_remote, join
+from boxwright.uri import PICTURE_SUFFIXES, is_remote, join
 
 _MARK = ".boxwright-partial-"
 _OLD = "-old"
@@ -216,7 +216,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _refuse_foreign(folder: str, old: Iterable[str], new: Iterable[str]) -> None:
     # --overwrite means "replace the dataset that is there", never "delete my folder of other things".
-    suffixes = {PurePosixPath(name).suffix.lower() for name in new}
+    suffixes = PICTURE_SUFFIXES | {PurePosixPath(name).suffix.lower() for name in new}
     for name in old:
         if PurePosixPath(name).suffix.lower() not in suffixes:
             raise OutputError(

@@ -7,7 +7,6 @@ otherwise be contained.
 from __future__ import annotations
 
 import os
-import warnings
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -17,6 +16,7 @@ import pluggy
 
 from boxwright import builtin, hookspecs
 from boxwright.errors import PluginError
+from boxwright.progress import log
 from boxwright.specs import API_VERSION
 
 GROUP = "boxwright"
@@ -45,16 +45,19 @@ class LoadedPlugins:
 
     manager: pluggy.PluginManager
     records: list[PluginRecord]
+    _warned: set[tuple[str, str]] = field(default_factory=set, repr=False)
 
     def call_event(self, hook: str, **arguments: Any) -> None:
-        """Calls an event hook of every plugin; one that fails is warned about and does not stop the others."""
+        """Calls an event hook of every plugin; one that fails is warned about, once, and does not stop the others."""
         for implementation in getattr(self.manager.hook, hook).get_hookimpls():
             try:
                 implementation.function(**{name: arguments[name] for name in implementation.argnames})
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 if strict():
                     raise
-                warnings.warn(f"plugin {implementation.plugin_name}: {hook} failed: {error!r}", stacklevel=2)
+                if (implementation.plugin_name, hook) not in self._warned:
+                    self._warned.add((implementation.plugin_name, hook))
+                    log.warning("plugin %s: %s failed: %r", implementation.plugin_name, hook, error)
 
 
 def strict() -> bool:
@@ -103,10 +106,10 @@ def _load(manager: pluggy.PluginManager, point: EntryPoint, record: PluginRecord
             record.status, record.cause = "incompatible", problem
             return
         manager.register(module, name=f"{record.name} ({record.distribution})")
-        manager.check_pending()
+        manager.check_pending()  # a hook that does not exist would never be called
     except (Exception, SystemExit) as error:
         record.status = "failed"
-        record.cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        record.cause = describe(error)
         broken = manager.get_plugin(f"{record.name} ({record.distribution})")
         if broken is not None:
             manager.unregister(broken)
@@ -116,14 +119,26 @@ def _incompatibility(module: object) -> str:
     declared = getattr(module, "boxwright_api", None)
     if declared is None:
         return f"it does not say which plugin API it was written for; it needs: boxwright_api = (1, {API_VERSION})"
-    oldest, newest = declared
+    try:
+        oldest, newest = map(int, declared)
+    except (TypeError, ValueError):
+        return f"its boxwright_api is {declared!r}; it needs the oldest and newest API: (1, {API_VERSION})"
     if oldest <= API_VERSION <= newest:
         return ""
     return f"written for plugin API {oldest} to {newest}; this boxwright speaks {API_VERSION}"
 
 
+def describe(error: BaseException) -> str:
+    """An error in one line, for a plugin's record."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
+
+
 def _distribution(point: EntryPoint) -> tuple[str, str]:
-    return (point.dist.name, point.dist.version) if point.dist is not None else ("unknown", "")
+    try:
+        assert point.dist is not None
+        return str(point.dist.name or "unknown"), str(point.dist.version or "")
+    except Exception:  # metadata that is damaged or gone
+        return "unknown", ""
 
 
 def _own_version() -> str:

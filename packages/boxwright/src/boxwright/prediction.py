@@ -253,12 +253,12 @@ def gather(
 
 
 def _pictures_below(folder: str) -> Iterator[str]:
-    from boxwright.images import SUFFIXES
+    from boxwright.uri import PICTURE_SUFFIXES
 
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith("."):
+            if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not name.startswith("."):
                 yield os.path.join(base, name)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
 from boxwright.errors import MissingLibraryError, PluginError, PluginNotFoundError, UsageError
-from boxwright.plugins import LoadedPlugins, PluginRecord, load_plugins, strict
+from boxwright.plugins import LoadedPlugins, PluginRecord, describe, load_plugins, strict
 from boxwright.specs import (
     AugmenterSpec,
     BackendSpec,
@@ -26,6 +28,7 @@ from boxwright.specs import (
 )
 
 S = TypeVar("S", bound=Spec)
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 KINDS: dict[str, type[Spec]] = {
     "format": FormatSpec,
@@ -78,11 +81,13 @@ class Registry:
             for spec in specs:
                 if not isinstance(spec, spec_type):
                     raise TypeError(f"boxwright_{kind}s returned {spec!r}, which is no {spec_type.__name__}")
-        except Exception as error:
+                if not _NAME.fullmatch(spec.name):
+                    raise ValueError(f"{kind} {spec.name!r}: a name is lower case letters, digits, '.', '_' and '-'")
+        except (Exception, SystemExit) as error:
             if strict():
                 raise PluginError(f"plugin {record.name} ({record.distribution}): {error!r}") from error
             record.status = "failed"
-            record.cause = f"{type(error).__name__}: {error}".splitlines()[0]
+            record.cause = describe(error)
             return
         for spec in specs:
             record.specs.append((kind, spec))
@@ -127,9 +132,11 @@ class Registry:
         names = self.names(kind)
         near = difflib.get_close_matches(name, names, n=1)
         guess = f"did you mean {near[0]!r}? " if near else ""
-        failed = [record for record in self.plugins.records if record.status not in ("ok", "disabled")]
-        if failed:
-            guess += f"{len(failed)} plugin(s) could not be used: see `boxwright plugins list`. "
+        statuses = [record.status for record in self.plugins.records]
+        if failed := len(statuses) - statuses.count("ok") - statuses.count("disabled"):
+            guess += f"{failed} plugin(s) could not be used: see `boxwright plugins list`. "
+        if disabled := statuses.count("disabled"):
+            guess += f"BOXWRIGHT_PLUGINS leaves {disabled} plugin(s) out. "
         there = f"there is: {', '.join(names)}" if names else f"no {kind} is installed"
         raise PluginNotFoundError(f"no {kind} named {name!r}", guess + there)
 
@@ -151,7 +158,7 @@ class Registry:
         module_name, _, object_name = target.partition(":")
         try:
             return getattr(importlib.import_module(module_name), object_name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{kind} {name!r} of {entry.distribution} {entry.version} could not be imported"
                 f" from {target}: {type(error).__name__}: {error}",
@@ -184,7 +191,7 @@ def convert_options(
     """Checks options as the user wrote them against what a plugin declares, and converts their types.
 
     Args:
-        given: Names and values; strings are converted, other types are checked.
+        given: Names and values; strings are converted, other types are checked, ``None`` counts as not given.
         options: The declared options.
         where: What they belong to, for messages: ``"labelimg:photos"``.
         extra: Values that are not the user's and need no declaration.
@@ -204,6 +211,8 @@ def convert_options(
             guess = f"did you mean {near[0]!r}? " if near else ""
             offer = f"it takes: {', '.join(known)}" if known else "it takes no options"
             raise UsageError(f"{where} has no option {name!r}", guess + offer)
+        if value is None:
+            continue
         converted[option.name] = _convert(value, option, where)
     for option in options:
         if option.required and option.name not in converted:
@@ -228,7 +237,10 @@ def _convert(value: object, option: Option, where: str) -> object:
     if wanted is str:
         return str(value)
     try:
-        return wanted(text)
+        number = int(text) if wanted is int else float(text)
+        if math.isfinite(number):
+            return number
+        raise ValueError
     except ValueError:
         kind = "a whole number" if wanted is int else "a number"
         raise UsageError(f"{where}: {option.name}={text!r} is not {kind}", option.help) from None

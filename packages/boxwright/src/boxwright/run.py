@@ -32,9 +32,13 @@ from typing import IO, Any
 
 from boxwright.errors import RunError
 from boxwright.output import AtomicOutput, alive, write_atomically
+from boxwright.pbtxt import read_label_map
 from boxwright.schemas import LabelMap
 
 STATE = "run.json"
+_LAYOUT = 1
+_LOCK = ".in-use"
+_ANEW = "train again into another folder"
 _RECORDED = ("boxwright", "numpy", "pillow", "pydantic", "tensorflow", "keras", "hotcoco", "protobuf")
 
 
@@ -54,6 +58,10 @@ class Run:
             what = "has no run in it" if self.path.is_dir() else "does not exist"
             raise RunError(f"{self.path} {what}", "give the folder that `boxwright train --out` named")
         self.state: dict[str, Any] = self._read(STATE)
+        if missing := [key for key in ("status", "backend", "inputs") if key not in self.state]:
+            raise RunError(f"{self.path / STATE} is damaged: it has no {missing[0]!r}", _ANEW)
+        if self.state.get("boxwright_run", _LAYOUT) > _LAYOUT:
+            raise RunError(f"{self.path} was made by a newer boxwright", "update boxwright")
 
     @classmethod
     def create(
@@ -77,7 +85,8 @@ class Run:
             overwrite: Replace a run that stands there already.
 
         Raises:
-            RunError: Something stands there already, or a training is at work in it.
+            RunError: Something stands there already, cannot be removed, or a training is at work in it.
+            OutputError: The folder cannot be written.
         """
         folder = Path(path)
         if (folder / STATE).is_file():
@@ -88,14 +97,13 @@ class Run:
                     f"{folder} holds a run already ({previous.state['status']})",
                     "go on with it by --resume, replace it by --overwrite, or choose another --out",
                 )
-            shutil.rmtree(folder)
+            cls._remove(folder)
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} exists already and is no run", "choose another --out")
-        folder.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / "label_map.pbtxt", label_map.to_pbtxt().encode())
         write_atomically(folder / "config.json", _json(config))
         state = {
-            "boxwright_run": 1,
+            "boxwright_run": _LAYOUT,
             "status": "created",
             "backend": backend,
             "inputs": dict(inputs),
@@ -105,6 +113,13 @@ class Run:
         }
         write_atomically(folder / STATE, _json(state))
         return cls(folder)
+
+    @staticmethod
+    def _remove(folder: Path) -> None:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise RunError(f"{folder} cannot be removed: {error}", "choose another --out") from None
 
     @property
     def backend(self) -> str:
@@ -126,10 +141,14 @@ class Run:
         """The classes.
 
         Raises:
-            DataError: The label map file was changed into something else.
+            RunError: The label map file is gone.
+            DataError: It was changed into something else.
         """
         path = self.path / "label_map.pbtxt"
-        return LabelMap.from_pbtxt(self._text(path), str(path))
+        found = read_label_map(str(path))
+        if found is None:
+            raise RunError(f"{path} is not there", _ANEW)
+        return found
 
     def file(self, name: str) -> Path:
         """A path inside the folder; it need not exist."""
@@ -139,7 +158,6 @@ class Run:
     def open_write(self, name: str) -> Iterator[IO[bytes]]:
         """Opens a file of the folder for writing; it appears when it is whole, replacing an older one."""
         path = self.path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         with AtomicOutput(str(path), overwrite=True) as output, output.open() as file:
             yield file
 
@@ -160,15 +178,24 @@ class Run:
     def add_metrics(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Appends an epoch's metrics; an epoch that is done again after a resume replaces its older line."""
         lines = [line for line in self.metrics() if line["epoch"] < epoch]
-        lines.append({"epoch": epoch, **metrics})
+        lines.append({"epoch": epoch, **{name: float(value) for name, value in metrics.items()}})
         content = "".join(json.dumps(line) + "\n" for line in lines)
         write_atomically(self.path / "metrics.jsonl", content.encode())
         self.update(epochs_done=epoch)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The metrics of each epoch, oldest first."""
+        """The metrics of each epoch, oldest first.
+
+        Raises:
+            RunError: The file is damaged.
+        """
         path = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in self._text(path).splitlines()]
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}", "remove that file, or train again") from None
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -178,8 +205,16 @@ class Run:
             RunError: Another process of this machine is at work in it.
         """
         self.check_unused()
-        lock = self.path / ".in-use"
-        lock.write_text(json.dumps({"pid": os.getpid(), "host": platform.node(), "since": time.time()}), "utf-8")
+        lock = self.path / _LOCK
+        owner = {"pid": os.getpid(), "host": platform.node(), "since": time.time()}
+        try:
+            lock.unlink(missing_ok=True)  # of a process that lives no more
+            with lock.open("x", encoding="utf-8") as file:  # of two that come here at once, one fails
+                json.dump(owner, file)
+        except FileExistsError:
+            raise RunError(f"another process is training in {self.path}", "wait for it") from None
+        except OSError as error:
+            raise RunError(f"{lock} cannot be written: {error.strerror}", "check the folder's permissions") from None
         try:
             yield
         finally:
@@ -188,28 +223,33 @@ class Run:
 
     def check_unused(self) -> None:
         """Raises a RunError if another living process of this machine is at work in the folder."""
+        lock = self.path / _LOCK
         try:
-            owner = json.loads((self.path / ".in-use").read_text("utf-8"))
-        except (OSError, ValueError):
+            owner = json.loads(lock.read_text("utf-8"))
+            host, pid = owner["host"], int(owner["pid"])
+        except (OSError, ValueError, KeyError, TypeError):
             return
-        if owner["host"] == platform.node() and owner["pid"] != os.getpid() and alive(owner["pid"]):
-            raise RunError(f"process {owner['pid']} is training in {self.path}", "wait for it, or choose another --out")
+        if host == platform.node() and pid != os.getpid() and alive(pid):
+            raise RunError(
+                f"process {pid} is training in {self.path}",
+                f"wait for it, or choose another --out; if that process is something else, remove {lock}",
+            )
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name
         try:
             content = json.loads(self._text(path))
         except ValueError as error:
-            raise RunError(f"{path} is damaged: {error}", "train again into another folder") from None
+            raise RunError(f"{path} is damaged: {error}", _ANEW) from None
         if not isinstance(content, dict):
-            raise RunError(f"{path} is damaged: it holds no object", "train again into another folder")
+            raise RunError(f"{path} is damaged: it holds no object", _ANEW)
         return content
 
     def _text(self, path: Path) -> str:
         try:
             return path.read_text("utf-8")
         except OSError as error:
-            raise RunError(f"{path}: {error.strerror}", "the run folder is incomplete: train again") from None
+            raise RunError(f"{path}: {error.strerror}", _ANEW) from None
 
     def __repr__(self) -> str:
         return f"<Run {self.path} ({self.status})>"

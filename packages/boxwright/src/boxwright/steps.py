@@ -22,33 +22,28 @@ def make_transform(step: str | Transform, plugins: Registry | None = None) -> Tr
     plugins = plugins or registry()
     name, _, text = step.partition(":")
     spec: TransformSpec = plugins.get("transform", name).spec
-    given = _take_apart(step, text, spec)
-    options = convert_options(given, spec.options, f"the step {step!r}", extra=_keyed(text, spec))
+    given, collected = _take_apart(step, text, spec)
+    extra: dict[str, object] = {spec.positional: collected} if collected else {}
+    options = convert_options(given, spec.options, f"the step {step!r}", extra=extra)
     transform: Transform = plugins.resolve("transform", name)(**options)
     return transform
 
 
-def _take_apart(step: str, text: str, spec: TransformSpec) -> dict[str, object]:
+def _take_apart(step: str, text: str, spec: TransformSpec) -> tuple[dict[str, object], dict[str, str]]:
+    """The step's options, and the ``key=value`` pairs that a keyed step collects."""
     given: dict[str, object] = {}
+    collected: dict[str, str] = {}
     known = {option.name for option in spec.options}
     for part in filter(None, (part.strip() for part in text.split(","))):
-        key, equals, value = part.partition("=")
+        key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals:
             if not spec.positional or spec.positional in given:
                 raise UsageError(f"the step {step!r}: {part!r} has no name", f"write {spec.name}:name=value,...")
             key, value = spec.positional, part
-        elif spec.keyed and key not in known:
-            continue
-        if key in given:
+        if key in given or key in collected:
             raise UsageError(f"the step {step!r}: {key!r} stands twice", "leave one of them out")
-        given[key] = value
-    return given
-
-
-def _keyed(text: str, spec: TransformSpec) -> dict[str, object]:
-    if not spec.keyed:
-        return {}
-    known = {option.name for option in spec.options}
-    pairs = [part.strip().partition("=") for part in text.split(",") if "=" in part]
-    collected = {key: value for key, _, value in pairs if key not in known}
-    return {spec.positional: collected} if collected else {}
+        if spec.keyed and key not in known:
+            collected[key] = value
+        else:
+            given[key] = value
+    return given, collected

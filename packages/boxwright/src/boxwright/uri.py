@@ -72,6 +72,10 @@ class DatasetURI:
         return (f"{self.format}:" if self.format else "") + self.location + (f"?{query}" if query else "")
 
 
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+"""File endings taken for pictures."""
+
+
 def is_remote(location: str) -> bool:
     """Whether a location is a URL for fsspec, and not a path of this machine."""
     return "://" in location

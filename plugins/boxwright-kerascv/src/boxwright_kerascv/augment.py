@@ -2,7 +2,7 @@
 
 Where a picture is cut, enlarged, turned or mirrored is first only noted, as the *view*: a window in the picture's
 pixels. The window is then resampled once, with antialiasing, to the network's size, and the colours are changed there.
-That is several times cheaper than resampling for every augmenter, and blurs once. KerasCV's layers are not used for
+That costs one resampling however many augmenters there are, and blurs once. KerasCV's layers are not used for
 this: they resample one after the other, take no stateless seed, and `RandomZoom` and the random choices of 0.9 do not
 run on boxes.
 """

@@ -273,4 +273,5 @@ def _copy_weights(model: Detector, path: str) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= 100 else line[:97] + "..."

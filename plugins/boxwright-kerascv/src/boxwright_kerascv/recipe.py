@@ -17,8 +17,8 @@ SIZE_MULTIPLE = 32
 _CACHE_BYTES = 1_500_000_000
 
 DEFAULT_AUGMENT = ("crop", "expand", "stretch", "flip", "color")
-"""What suits any photo. `vertical-flip` and `rotate-90` suit pictures without an up and down, taken from above or through
-a microscope; where objects stand upright they cost accuracy."""
+"""What suits any photo. `vertical-flip` and `rotate-90` suit pictures without an up and down, taken from above or
+through a microscope; where objects stand upright they cost accuracy."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import keras
 import keras_cv
-import numpy as np
 from numpy.typing import NDArray
 
 from boxwright_kerascv.layers import PACKAGE, Detector

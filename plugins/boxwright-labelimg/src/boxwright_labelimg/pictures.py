@@ -102,11 +102,11 @@ class Pictures:
 
     @cached_property
     def _by_folded_stem(self) -> dict[str, list[str]]:
-        from boxwright.images import SUFFIXES  # brings numpy and Pillow, which most conversions can do without
+        from boxwright.uri import PICTURE_SUFFIXES
 
         table: dict[str, list[str]] = {}
         for name in self.names:
-            if os.path.splitext(name)[1].lower() in SUFFIXES:
+            if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES:
                 table.setdefault(_without_suffix(name).casefold(), []).append(name)
         return table
 

@@ -26,8 +26,8 @@ _SUFFIXES = {"jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",)}
 class Resize:
     """The step ``resize:800x600``.
 
-    A JPEG photo is decoded at a half, a quarter or an eighth of its size where that is enough. PNG stays PNG; everything
-    else becomes JPEG, in 8-bit RGB, and gets the ending ``.jpg``. EXIF orientation is applied to pixels and boxes, and
+    A JPEG photo is decoded at a half, a quarter or an eighth of its size where that is enough. PNG stays PNG, all else
+    becomes JPEG and gets the ending ``.jpg``; both in 8-bit RGB. EXIF orientation is applied to pixels and boxes, and
     the written picture has no EXIF. A picture that has the wanted size already, and is upright, is handed on byte for
     byte.
 
@@ -72,7 +72,7 @@ class Resize:
         said = []
         for what, text in (
             ("resized", "resized to {}"),
-            ("kept", "left as they were, of the right size already"),
+            ("kept", "left as they were"),
             ("turned", "turned upright, pixels and boxes, as their EXIF orientation says"),
             ("renamed", "written as JPEG under a name that ends in .jpg"),
         ):

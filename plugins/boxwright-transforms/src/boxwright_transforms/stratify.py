@@ -1,9 +1,9 @@
 """Sharing units with labels out into parts of given sizes, so that each label is spread evenly.
 
-The even spread is iterative stratification (Sechidis, Tsoumakas, Vlahavas: "On the Stratification of Multi-Label Data",
-ECML PKDD 2011): the rarest label first, each of its units to the part that lacks most of it. By itself it leaves a label
-of two units in the largest part alone; so before it, every label is brought into every part, and after it, what could
-not be brought there is mended by exchanges.
+The even spread is iterative stratification (Sechidis, Tsoumakas, Vlahavas: "On the Stratification of Multi-Label
+Data", ECML PKDD 2011): the rarest label first, each of its units to the part that lacks most of it. By itself it leaves
+a label of two units in the largest part alone; so before it, every label is brought into every part, and after it, what
+could not be brought there is mended by exchanges.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def shares_to_sizes(count: int, shares: Sequence[float]) -> list[int]:
 def share_out(units: Sequence[Unit], sizes: Sequence[int], seed: int = 0) -> list[int]:
     """The part of every unit.
 
-    Where all units have size 1, the parts get exactly their sizes. The answer depends on the order of the units, so give
-    them in one that means something, and on the seed.
+    Where all units have size 1, the parts get exactly their sizes. The answer depends on the order of the units, so
+    give them in one that means something, and on the seed.
 
     Args:
         units: What is shared out.
@@ -133,7 +133,7 @@ class _Sharing:
         return max(fitting, key=lambda part: (round(wanted[part], 9), self.room[part], self.chance.random()))
 
     def mend(self) -> None:
-        """Exchanges units between parts as long as that brings a label into a part that lacks it and takes none away."""
+        """Exchanges units between parts where that brings a label into a part that lacks it, and takes none away."""
         for label in self.rarest_first:
             if len(self.with_label[label]) < len(self.sizes):
                 continue

@@ -68,7 +68,7 @@ def evaluate(
             run, data, metric=metric, batch_size=batch_size, on_error=on_error.value, reporter=reporter
         )
     else:
-        from boxwright_cli.report import evaluate_with_report
+        from boxwright.report import evaluate_with_report
 
         evaluation = evaluate_with_report(
             run,
@@ -87,7 +87,7 @@ def evaluate(
 
 
 def _show(session: Session, evaluation: Evaluation, run: Path, report: Path | None) -> None:
-    from boxwright_cli.report import number
+    from boxwright.report import number
 
     session.say(f"{run} on {evaluation.data}", style="bold")
     session.say(

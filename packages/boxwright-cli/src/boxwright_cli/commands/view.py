@@ -44,7 +44,7 @@ def view(
     session = Session.of(context)
     reporter = session.start(json=as_json)
     session.if_interrupted = f"nothing half-written is left, and {out} is as it was."
-    from boxwright_cli.gallery import view as draw
+    from boxwright.gallery import view as draw
 
     shown = draw(
         uri,
