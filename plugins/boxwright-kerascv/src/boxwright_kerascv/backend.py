@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 import keras
@@ -63,7 +62,11 @@ class KerasCVBackend:
                 pictures.close()
 
     def _fit(self, job: TrainJob, recipe: Recipe, pictures: TrainingPictures) -> None:
-        recipe = _suit_boxes(recipe, pictures)
+        if pictures.most_boxes > recipe.max_boxes:
+            job.reporter.warning(
+                f"a picture has {pictures.most_boxes} boxes and {recipe.max_boxes} of them are trained on; "
+                f"--set max_boxes={pictures.most_boxes} trains on all."
+            )
         anchors = fit_anchors(pictures.box_sizes, recipe.image_size)
         share = coverage(pictures.box_sizes, anchors)
         if share < 0.95:
@@ -172,14 +175,6 @@ def _recipe(job: TrainJob) -> Recipe:
 def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, Any]:
     names = {option.name for option in options}
     return {name: value for name, value in settings.items() if name in names}
-
-
-def _suit_boxes(recipe: Recipe, pictures: TrainingPictures) -> Recipe:
-    """Makes room for as many boxes as the fullest picture has, and no more, as each costs time in every step."""
-    asked = {field.name: field.default for field in fields(Recipe)}["max_boxes"]
-    if recipe.max_boxes != asked:
-        return recipe
-    return recipe.with_settings({"max_boxes": max(1, min(pictures.most_boxes, 300))})
 
 
 def _build(preset: str, job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:

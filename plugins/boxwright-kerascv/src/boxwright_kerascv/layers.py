@@ -137,7 +137,7 @@ class Pyramid(keras.layers.Layer):
         p4 = self.lateral[1](inputs["P4"]) + self.upsample(p5)
         p3 = self.lateral[0](inputs["P3"]) + self.upsample(p4)
         merged = [p3, p4, p5]
-        outputs = []
+        outputs: list[Any] = []
         for index, (conv, norm) in enumerate(zip(self.output_convs, self.norms, strict=True)):
             source = merged[index] if index < 3 else inputs["P5"] if index == 3 else outputs[-1]
             outputs.append(keras.ops.relu(norm(conv(source), training=training)))

@@ -70,7 +70,7 @@ class Recipe:
     augment: tuple[str, ...] = DEFAULT_AUGMENT
     pixel_budget: int = 82_000
     oversample: float = 1.5
-    max_boxes: int = 100
+    max_boxes: int = 300
     freeze_backbone: bool = False
     precision: str = "float32"
 

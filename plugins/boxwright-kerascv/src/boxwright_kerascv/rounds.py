@@ -198,16 +198,25 @@ def _held_out(job: TrainJob, recipe: Recipe) -> Any:
         ready = prepare(sample, label_map, recipe.image_size, recipe.oversample)
         rows, columns = ready.image.shape[:2]
         height, width = recipe.image_size
-        boxes = np.full((recipe.max_boxes, 4), PAD, np.float32)
-        classes = np.full((recipe.max_boxes,), PAD, np.float32)
-        count = min(len(ready.classes), recipe.max_boxes)
-        boxes[:count] = (ready.boxes * np.array([width / columns, height / rows] * 2, np.float32))[:count]
-        classes[:count] = ready.classes[:count]
-        return network_input(ready.image, recipe.image_size), boxes, classes
+        boxes = ready.boxes * np.array([width / columns, height / rows] * 2, np.float32)
+        return (
+            network_input(ready.image, recipe.image_size),
+            boxes[: recipe.max_boxes],
+            ready.classes[: recipe.max_boxes],
+        )
 
-    rows = list(islice(map_samples(one, job.val, job.val.problems, workers=2), WATCHED))
-    if not rows:
+    found = list(islice(map_samples(one, job.val, job.val.problems, workers=2), WATCHED))
+    if not found:
         return None
-    images, boxes, classes = (np.stack(column) for column in zip(*rows, strict=True))
+    most = max(1, *(len(classes) for _, _, classes in found))
+    images = np.stack([image for image, _, _ in found])
+    boxes = np.stack([_filled_up(rows, (most, 4)) for _, rows, _ in found])
+    classes = np.stack([_filled_up(rows, (most,)) for _, _, rows in found])
     labels = {"boxes": boxes, "classes": classes}
     return tf.data.Dataset.from_tensor_slices((images, labels)).batch(recipe.batch_size)
+
+
+def _filled_up(rows: Any, shape: tuple[int, ...]) -> Any:
+    whole = np.full(shape, PAD, np.float32)
+    whole[: len(rows)] = rows
+    return whole

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import keras
 import keras_cv
-from numpy.typing import NDArray
 
 from boxwright_kerascv.layers import PACKAGE, Detector
 from boxwright_kerascv.recipe import Recipe
@@ -75,45 +73,3 @@ def compile_network(model: Detector, recipe: Recipe, total_steps: int | None = N
         optimizer=optimizer,
         jit_compile=False,
     )
-
-
-def training_state(model: Detector) -> dict[str, NDArray[Any]]:
-    """All that a training needs to go on: weights, batch-norm statistics, optimizer and step; for `numpy.savez`.
-
-    To be taken while `fit` runs, from a callback's `on_epoch_end`: when `fit` ends, it may put averaged weights in the
-    place of those that were trained.
-
-    Args:
-        model: compiled by `compile_network`.
-    """
-    model.optimizer.build(model.trainable_variables)
-    state = {f"model/{index}": value for index, value in enumerate(model.get_weights())}
-    store: dict[str, NDArray[Any]] = {}
-    model.optimizer.save_own_variables(store)
-    return state | {f"optimizer/{name}": value for name, value in store.items()}
-
-
-def restore_training_state(model: Detector, state: Mapping[str, NDArray[Any]]) -> int:
-    """Put a network and its optimizer where `training_state` found them.
-
-    Args:
-        model: of the same preset, classes and anchors, compiled by `compile_network` from the same recipe.
-        state: from `training_state`, or the file that `numpy.load` opens.
-
-    Returns:
-        The steps done, to begin the input with: ``training_batches(..., first_step=...)``.
-
-    Raises:
-        ValueError: if the state is that of another network or optimizer.
-    """
-    model.optimizer.build(model.trainable_variables)
-    weights = [state[f"model/{index}"] for index in range(sum(name.startswith("model/") for name in state))]
-    store = {name.removeprefix("optimizer/"): state[name] for name in state if name.startswith("optimizer/")}
-    if len(store) != len(model.optimizer.variables):
-        raise ValueError(
-            f"the saved optimizer has {len(store)} variables, this one {len(model.optimizer.variables)}: "
-            "training goes on only with the settings it was started with"
-        )
-    model.set_weights(weights)
-    model.optimizer.load_own_variables(store)
-    return int(model.optimizer.iterations.numpy())
