@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from boxwright import (
+    AugmenterSpec,
     BackendSpec,
     Boxes,
     DataError,
@@ -71,6 +72,19 @@ def boxwright_backends():
             summary="The average box everywhere",
             load="toy:Backend",
             presets={"plain": "The only one"},
+        )
+    ]
+
+
+@hookimpl
+def boxwright_augmenters():
+    return [
+        AugmenterSpec(
+            name="toymirror",
+            summary="Mirrors half of the pictures",
+            load="toy:Mirror",
+            requires=("tensorflow",),
+            install="python -m pip install tensorflow",
         )
     ]
 
@@ -234,3 +248,23 @@ class Backend:
 
     def load(self, run):
         return self.model(run.label_map, json.loads(run.file("model/average.json").read_bytes()))
+
+
+class Mirror:
+    def __call__(self, example, seed):
+        import tensorflow as tf
+
+        image, boxes = example["images"], example["boxes"]
+        width = tf.cast(tf.shape(image)[1], boxes.dtype)
+        xmin, ymin, xmax, ymax = tf.unstack(boxes, axis=-1)
+        mirrored = tf.stack([width - xmax, ymin, width - xmin, ymax], axis=-1)
+        flip = self.chance(seed) < 0.5
+        return example | {
+            "images": tf.where(flip, image[:, ::-1], image),
+            "boxes": tf.where(flip, mirrored, boxes),
+        }
+
+    def chance(self, seed):
+        import tensorflow as tf
+
+        return tf.random.stateless_uniform([], seed)

@@ -269,7 +269,7 @@ def test_an_annotation_of_another_size_is_a_data_error() -> None:
     """Even where the picture would be left as it is."""
     data = encoded(Image.new("RGB", (64, 48)))
     for wanted in ("64x48", "32x24"):
-        with pytest.raises(DataError, match="says 60x48 and the picture a.jpg is 64x48"):
+        with pytest.raises(DataError, match=r"says 60x48 and the picture a\.jpg is 64x48"):
             resized(sample_of(data, (60, 48)), wanted)
 
 

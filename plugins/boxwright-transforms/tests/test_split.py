@@ -1,4 +1,4 @@
-"""The step ``split``: sizes, classes in every part, near-duplicates, by cases worked out by hand and drawn at random."""
+"""The step ``split``: sizes, classes in every part, near-duplicates; cases worked out by hand and drawn at random."""
 
 from __future__ import annotations
 

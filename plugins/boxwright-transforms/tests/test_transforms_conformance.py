@@ -3,7 +3,13 @@ from boxwright_testing import TransformTests
 
 class TestResize(TransformTests):
     transform = "resize:64x48"
-    bad_steps = ("resize", "resize:", "resize:0x48", "resize:wide", "resize:64", "resize:64x48,fit=squeeze") + (
+    bad_steps = (
+        "resize",
+        "resize:",
+        "resize:0x48",
+        "resize:wide",
+        "resize:64",
+        "resize:64x48,fit=squeeze",
         "resize:64x48,quality=0",
         "resize:999999x999999",
         "resize:64x48,size=3x3",
@@ -20,7 +26,12 @@ class TestResizePad(TransformTests):
 
 class TestSplit(TransformTests):
     transform = "split:train=0.7,test=0.3"
-    bad_steps = ("split", "split:0.8", "split:train=0.8", "split:train=0.8,test=0.3", "split:train=1.5,test=-0.5") + (
+    bad_steps = (
+        "split",
+        "split:0.8",
+        "split:train=0.8",
+        "split:train=0.8,test=0.3",
+        "split:train=1.5,test=-0.5",
         "split:train=much,test=0.2",
         "split:train=nan,test=0.2",
         "split:a/b=0.5,c=0.5",

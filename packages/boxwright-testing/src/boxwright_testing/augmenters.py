@@ -12,7 +12,7 @@ from boxwright.registry import Registered, Registry, convert_options
 from boxwright_testing.pictures import draw_picture
 from boxwright_testing.specs import SpecTests
 
-_EDGES = [(4.0, 6.0, 30.0, 40.0), (20.0, 10.0, 60.0, 44.0), (0.0, 0.0, 64.0, 48.0)]
+_EDGES = [(0.0, 0.0, 64.0, 48.0), (4.0, 6.0, 30.0, 40.0), (20.0, 10.0, 60.0, 44.0)]
 
 
 class AugmenterTests(SpecTests):

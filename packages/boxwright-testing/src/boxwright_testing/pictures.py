@@ -150,6 +150,20 @@ def many_samples(folder: Path, count: int, boxes: int = 21) -> Iterator[Sample]:
         )
 
 
+def unlike_samples(count: int) -> Iterator[Sample]:
+    """As many samples as asked for, made one by one, whose small pictures do not look alike."""
+    import random
+
+    from PIL import Image
+
+    for number in range(count):
+        blots = Image.frombytes("L", (6, 5), random.Random(number).randbytes(30))
+        name = f"{number:06d}.png"
+        data = encode(blots.resize((48, 40), Image.Resampling.BICUBIC), name)
+        image = ImageRef(name=name, width=48, height=40, data=data)
+        yield Sample(image=image, boxes=Boxes([f"class {number % 3}"], [(2.0, 3.0, 20.0, 30.0)]), source=name)
+
+
 def drawn_samples(
     folder: Path,
     count: int,

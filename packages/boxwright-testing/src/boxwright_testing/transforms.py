@@ -16,7 +16,7 @@ from boxwright.protocols import Transform
 from boxwright.registry import Registry
 from boxwright.steps import make_transform
 from boxwright_testing.memory import Survivors
-from boxwright_testing.pictures import LABELS, many_samples, standard_samples
+from boxwright_testing.pictures import LABELS, standard_samples, unlike_samples
 from boxwright_testing.specs import SpecTests, check_answer
 
 
@@ -116,13 +116,13 @@ class TransformTests(SpecTests):
         threaded = Dataset(SampleReader(samples)).through(step, workers=4)
         assert list(threaded) == together, "four threads gave something else than one"
 
-    def test_samples_are_handed_on_one_by_one(self, step: Transform, tmp_path: Path) -> None:
+    def test_samples_are_handed_on_one_by_one(self, step: Transform) -> None:
         """The transform lets go of each sample; it keeps no pictures."""
         survivors = Survivors()
 
         class Stream:
             def __iter__(self) -> Any:
-                return survivors.watch(many_samples(tmp_path, 40, boxes=2))
+                return survivors.watch(unlike_samples(40))
 
         for sample in step(Stream()):
             del sample

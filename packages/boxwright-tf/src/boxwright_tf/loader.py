@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from boxwright import Dataset, UsageError, convert_format
 from boxwright.schemas import BoxFormat
@@ -52,7 +51,8 @@ def to_tf(
 
     Raises:
         UsageError: An unknown format, or a number below 1.
-        DataError: While iterating: a picture cannot be read (under ``on_error="fail"``).
+        tensorflow.errors.OpError: While iterating: a picture cannot be read, or a class is not in the label map (under
+            ``on_error="fail"``). TensorFlow raises it in the place of the ``DataError``, whose text is in its message.
     """
     if bounding_box_format not in {member.value for member in BoxFormat}:
         names = ", ".join(member.value for member in BoxFormat)

@@ -1,7 +1,8 @@
 """Boxes as numpy arrays: conversion between the eight formats, IoU and clipping.
 
-The formats are KerasCV's (https://keras.io/api/keras_cv/bounding_box/formats/). Edges are continuous coordinates, so
-width is ``xmax - xmin`` with nothing added.
+The formats are KerasCV's (https://keras.io/api/keras_cv/bounding_box/formats/) but for ``rel_center_xywh``, YOLO's,
+which Keras 3 has (``keras.utils.bounding_boxes``). Edges are continuous coordinates, so width is ``xmax - xmin`` with
+nothing added.
 """
 
 from __future__ import annotations

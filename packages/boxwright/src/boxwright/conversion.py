@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxwright.dataset import Dataset, open_dataset
+from boxwright.dataset import Dataset, nothing_left, open_dataset
 from boxwright.errors import DataError, LossError, OutputError, UsageError
 from boxwright.losses import LossCounter, Losses
 from boxwright.output import AtomicOutput
@@ -142,7 +142,7 @@ def convert(
                 report.classes[label] = report.classes.get(label, 0) + 1
             task.advance()
         if not parts.samples:
-            _raise_empty(dataset)
+            raise nothing_left(dataset, "there are no annotated pictures in it")
         parts.close()
         report.classes = dict(sorted(report.classes.items()))
         if classes.path:
@@ -339,12 +339,3 @@ def _refuse_to_swallow(source: str, target: str) -> None:
         return
     if Path(target).resolve() in Path(source).resolve().parents:
         raise UsageError(f"{target} holds the source {source}, which would be replaced", "choose another target")
-
-
-def _raise_empty(dataset: Dataset) -> None:
-    skipped = dataset.problems.skipped
-    if skipped:
-        raise DataError(
-            dataset.info.location, f"every one of its {len(skipped)} items was skipped; the first: {skipped[0]}"
-        )
-    raise DataError(dataset.info.location, "there are no annotated pictures in it", "check the location and the format")

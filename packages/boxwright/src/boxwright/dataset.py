@@ -142,6 +142,14 @@ class Dataset(Iterable[Sample]):
         return f"<Dataset {self.uri or self.info.location}>"
 
 
+def nothing_left(dataset: Dataset, problem: str) -> DataError:
+    """The error for a dataset that gave no sample: ``problem``, unless all of its items were skipped."""
+    location, skipped = dataset.info.location, dataset.problems.skipped
+    if skipped:
+        return DataError(location, f"every one of its {len(skipped)} items was skipped; the first: {skipped[0]}")
+    return DataError(location, problem, "check the location and the format")
+
+
 class _Restartable(Iterable[Sample]):
     def __init__(self, make: Callable[[], Iterator[Sample]]) -> None:
         self._make = make

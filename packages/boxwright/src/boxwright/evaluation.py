@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxwright.dataset import Dataset, open_dataset
+from boxwright.dataset import Dataset, nothing_left, open_dataset
 from boxwright.errors import DataError
 from boxwright.prediction import load_model
 from boxwright.progress import LogReporter, Reporter
@@ -134,7 +135,7 @@ def evaluate(
 
         result = measure(pairs(), loaded.label_map)
     if not counts["samples"]:
-        raise DataError(dataset.info.location, "there are no pictures in it", "check the location and the format")
+        raise nothing_left(dataset, "there are no pictures in it")
     evaluation = Evaluation(
         metric=metric,
         result=result,
@@ -189,7 +190,7 @@ def _predict_batch(model: Model, batch: list[Sample], data: Dataset) -> Iterator
 
 
 def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: None if value != value else value for name, value in values.items()}
+    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
 
 
 def _file_name(uri: str) -> str:

@@ -38,7 +38,7 @@ MAX_PIXELS = _pixel_limit()
 if "BOXWRIGHT_MAX_PIXELS" in os.environ:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "MPO", "PPM")
+_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow opens MPO as JPEG
 _ORIENTATION = 0x0112
 _SWAPPING = frozenset({5, 6, 7, 8})
 _TIFF_SIZE = (256, 257)  # ImageWidth, ImageLength

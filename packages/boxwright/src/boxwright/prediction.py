@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from boxwright.dataset import Dataset, Problems, open_dataset
-from boxwright.errors import DataError, UsageError
+from boxwright.errors import DataError, RunError, UsageError
 from boxwright.output import AtomicOutput
 from boxwright.progress import LogReporter, Reporter
-from boxwright.protocols import Model, OnProblem
-from boxwright.registry import Registry, registry, require
+from boxwright.protocols import Backend, Model, OnProblem
+from boxwright.registry import Registry, registry
 from boxwright.run import Run
 from boxwright.schemas import DatasetInfo, Detections, LabelMap, Sample
-from boxwright.uri import is_remote
+from boxwright.specs import FormatSpec
+from boxwright.uri import PICTURE_SUFFIXES, DatasetURI, is_remote
 
 
 @dataclass
@@ -25,7 +28,8 @@ class Prediction:
     """What was found.
 
     Attributes:
-        detections: One entry a picture, in order.
+        detections: One entry a picture, in order. Pictures that came as bytes, out of a record file, are named in them
+            and not held: memory would grow with the dataset.
         pictures: The drawn pictures, where ``out`` was given.
         files: Other files written: ``detections.json``, or a dataset.
         skipped: Pictures that could not be read.
@@ -55,9 +59,14 @@ def load_model(run: str | Path | Run, *, registry_: Registry | None = None) -> M
     """
     plugins = registry_ or registry()
     found = run if isinstance(run, Run) else Run(run)
-    require("backend", plugins.get("backend", found.backend))
-    model: Model = plugins.resolve("backend", found.backend)().load(found)
-    return model
+    backend: Backend = plugins.resolve("backend", found.backend)()
+    try:
+        return backend.load(found)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{found.path} has no model: it is {found.status}, and {error.filename} is not there",
+            "train to the end: --resume goes on with a training that was interrupted",
+        ) from error
 
 
 def predict(
@@ -88,41 +97,59 @@ def predict(
         registry_: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: A score outside 0..1, or ``to`` without ``out``.
+        UsageError: A score outside 0..1, an ``out`` that is a URL, or ``to`` without ``out``.
         DataError: A picture cannot be read, or there is none.
         RunError: There is no run, or it has no model.
         OutputError: ``out`` exists already.
+        PluginNotFoundError: There is no format ``to``.
     """
     plugins, reporter = registry_ or registry(), reporter or LogReporter()
     if not 0 <= score <= 1:
         raise UsageError(f"the score is {score:g}", "give a number from 0 to 1")
     if to is not None and out is None:
         raise UsageError(f"writing {to} needs a place", "give --out DIR")
+    if out is not None and is_remote(str(out)):
+        raise UsageError(f"{out} is no folder of this machine", "predict into a folder, and copy it there")
+    if to is not None:
+        plugins.get("format", to)
     data = gather(inputs, on_error=on_error, registry_=plugins)
     loaded = load_model(model, registry_=plugins) if isinstance(model, str | Path | Run) else model
-    total = data.info.num_samples
-    if out is None:
-        with reporter.task("Predicting", total) as task:
-            detections = []
-            for _, found in _detect(loaded, data, score, batch_size):
-                detections.append(found)
-                task.advance()
-        _check_any(detections, data)
-        return Prediction(detections, skipped=data.problems.skipped)
-    with AtomicOutput(str(out), "folder", overwrite=overwrite) as output, reporter.task("Predicting", total) as task:
+    with ExitStack() as stack:
+        output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
+        drawings = _Drawings(output, loaded.label_map) if output is not None else None
         prediction = Prediction([])
-        for sample, found in _detect(loaded, data, score, batch_size):
-            prediction.detections.append(found)
-            prediction.pictures.append(Path(out) / _draw(output, sample, found, loaded.label_map))
-            task.advance()
-        _check_any(prediction.detections, data)
-        with output.open("detections.json") as file:
-            content = {"pictures": [_plain(found) for found in prediction.detections], "score": score}
-            file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-        prediction.files.append(Path(out) / "detections.json")
-        prediction.skipped = data.problems.skipped
-    if to is not None:
-        prediction.files.append(_write_dataset(prediction.detections, to, Path(out), loaded.label_map, plugins))
+
+        def found_in_order() -> Iterator[Detections]:
+            with reporter.task("Predicting", data.info.num_samples) as task:
+                for sample, found in _detect(loaded, data, score, batch_size):
+                    try:
+                        name = drawings.add(sample, found) if drawings is not None else ""
+                    except DataError as error:
+                        data.problems(error)
+                        continue
+                    if name:
+                        prediction.pictures.append(Path(str(out), name))
+                    prediction.detections.append(_without_bytes(found))
+                    task.advance()
+                    yield found
+
+        if to is None or output is None:
+            deque(found_in_order(), maxlen=0)
+        else:
+            written = _write_dataset(
+                found_in_order, data, to, Path(output.workplace), loaded.label_map, plugins, reporter
+            )
+            prediction.files.append(Path(str(out), written))
+        if not prediction.detections:
+            raise DataError(
+                data.info.location, "there is no picture that can be read", "give pictures or a folder of them"
+            )
+        if output is not None:
+            with output.open("detections.json") as file:
+                content = {"pictures": [_plain(found) for found in prediction.detections], "score": score}
+                file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+            prediction.files.insert(0, Path(str(out), "detections.json"))
+    prediction.skipped = data.problems.skipped
     return prediction
 
 
@@ -133,22 +160,34 @@ def _detect(model: Model, data: Dataset, score: float, batch_size: int) -> Itera
         yield sample, found.above(score)
 
 
-def _check_any(detections: Sequence[Detections], data: Dataset) -> None:
-    if not detections:
-        raise DataError(data.info.location, "there is no picture that can be read", "give pictures or a folder of them")
+class _Drawings:
+    """Pictures with what was found in them, drawn into an output, each under a name of its own."""
+
+    def __init__(self, output: AtomicOutput, label_map: LabelMap) -> None:
+        from boxwright.drawing import palette
+
+        self._output = output
+        self._colors = palette(label_map.names)
+        self._names: set[str] = set()
+
+    def add(self, sample: Sample, found: Detections) -> str:
+        """Draws one picture and returns the name of the drawing."""
+        from boxwright.drawing import draw_boxes
+        from boxwright.images import encode_jpeg, open_picture
+
+        picture = open_picture(sample.replace(boxes=found.boxes))
+        boxes = picture.boxes
+        drawn = draw_boxes(picture.image, boxes.xyxy, boxes.labels, found.scores, colors=self._colors)
+        name = str(PurePosixPath(_unique(sample.image.name, self._names)).with_suffix(".jpg"))
+        with self._output.open(name) as file:
+            file.write(encode_jpeg(drawn))
+        return name
 
 
-def _draw(output: AtomicOutput, sample: Sample, found: Detections, label_map: LabelMap) -> str:
-    from boxwright.drawing import draw_boxes, palette
-    from boxwright.images import encode_jpeg, open_picture
-
-    picture = open_picture(sample.replace(boxes=found.boxes))
-    colors = palette(label_map.names)
-    drawn = draw_boxes(picture.image, picture.boxes.xyxy, found.boxes.labels, found.scores, colors=colors)
-    name = str(PurePosixPath(sample.image.name).with_suffix(".jpg"))
-    with output.open(name) as file:
-        file.write(encode_jpeg(drawn))
-    return name
+def _without_bytes(found: Detections) -> Detections:
+    if found.image.data is None:
+        return found
+    return Detections(image=found.image.model_copy(update={"data": None}), boxes=found.boxes)
 
 
 def _plain(found: Detections) -> dict[str, Any]:
@@ -164,15 +203,36 @@ def _plain(found: Detections) -> dict[str, Any]:
 
 
 def _write_dataset(
-    detections: Sequence[Detections], to: str, out: Path, label_map: LabelMap, plugins: Registry
-) -> Path:
+    found: Callable[[], Iterator[Detections]],
+    data: Dataset,
+    to: str,
+    folder: Path,
+    label_map: LabelMap,
+    plugins: Registry,
+    reporter: Reporter,
+) -> str:
+    """Writes detections as a dataset while they are made, and returns its name inside the folder."""
     from boxwright.conversion import convert
 
-    entry = plugins.get("format", to)
-    target = out / to if entry.spec.target == "folder" else out / f"detections{(entry.spec.suffixes or ('',))[0]}"
-    source = Dataset(SampleReader([found.to_sample() for found in detections], str(out)), label_map=label_map)
-    convert(source, f"{to}:{target}", label_map=label_map, registry_=plugins)
-    return target
+    spec: FormatSpec = plugins.get("format", to).spec
+    name = to if spec.target == "folder" else f"detections{(spec.suffixes or ('',))[0]}"
+    source = Dataset(_DetectionReader(found, data.info), problems=data.problems, label_map=label_map)
+    target = DatasetURI(str(folder / name), to)
+    report = convert(source, target, label_map=label_map, registry_=plugins)
+    if report.losses:
+        reporter.warning(f"{to} cannot hold everything that was found; left out: {report.losses.describe()}")
+    return name
+
+
+class _DetectionReader:
+    """Gives detections as samples, once."""
+
+    def __init__(self, found: Callable[[], Iterator[Detections]], info: DatasetInfo) -> None:
+        self._found = found
+        self.info = DatasetInfo(format="detections", location=info.location, num_samples=info.num_samples)
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        return (found.to_sample() for found in self._found())
 
 
 class SampleReader:
@@ -218,10 +278,10 @@ class PictureReader:
         """Gives every picture with its upright size and no boxes."""
         from boxwright.images import picture_ref
 
-        seen: dict[str, int] = {}
+        taken: set[str] = set()
         for path, name in self._files:
             try:
-                reference = picture_ref(path, _unique(name.replace(os.sep, "/"), seen))
+                reference = picture_ref(path, _unique(name.replace(os.sep, "/"), taken))
             except DataError as error:
                 on_problem(error)
                 continue
@@ -253,8 +313,6 @@ def gather(
 
 
 def _pictures_below(folder: str) -> Iterator[str]:
-    from boxwright.uri import PICTURE_SUFFIXES
-
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -262,9 +320,12 @@ def _pictures_below(folder: str) -> Iterator[str]:
                 yield os.path.join(base, name)
 
 
-def _unique(name: str, seen: dict[str, int]) -> str:
+def _unique(name: str, taken: set[str]) -> str:
     """A name that no other picture's drawing has: ``a.png`` and ``a.jpg`` would both be drawn to ``a.jpg``."""
-    path = PurePosixPath(name)
-    key = str(path.with_suffix("")).lower()
-    seen[key] = seen.get(key, 0) + 1
-    return name if seen[key] == 1 else str(path.with_name(f"{path.stem}-{seen[key]}{path.suffix}"))
+    path = candidate = PurePosixPath(name)
+    number = 1
+    while (key := str(candidate.with_suffix("")).lower()) in taken:
+        number += 1
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    taken.add(key)
+    return str(candidate)

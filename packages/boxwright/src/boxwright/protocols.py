@@ -24,26 +24,34 @@ OnProblem = Callable[["DataError"], None]
 class Reader(Protocol):
     """Reads a dataset, one sample after another.
 
-    A complete reader, of a format with one line a box::
+    A complete reader, of a format with a JSON object for each picture on a line of its own,
+    ``{"name": "a.jpg", "size": [640, 480], "boxes": [["fig", 10, 20, 110, 220]]}``::
+
+        import json
+        import os
 
         from boxwright import Boxes, DataError, DatasetInfo, ImageRef, Sample
 
 
         class LinesReader:
-            def __init__(self, location, size=100):
-                self.location, self.size = location, size
+            def __init__(self, location):
+                if not os.path.isfile(location):
+                    raise DataError(location, "there is no such file", "check the path")
+                self.location = location
                 self.info = DatasetInfo(format="lines", location=location)
 
             def read(self, on_problem):
                 with open(self.location, encoding="utf-8") as lines:
                     for number, line in enumerate(lines, start=1):
                         try:
-                            name, label, *edges = line.split()
-                            boxes = Boxes([label], [tuple(map(float, edges))])
-                        except ValueError as error:
-                            on_problem(DataError(self.location, str(error), "fix the line", f"line {number}"))
+                            row = json.loads(line)
+                            (width, height), boxes = row["size"], row["boxes"]
+                            image = ImageRef(name=row["name"], width=width, height=height)
+                            boxes = Boxes([label for label, *_ in boxes], [edges for _, *edges in boxes])
+                        except (KeyError, TypeError, ValueError) as error:
+                            problem = f"{type(error).__name__}: {error}"
+                            on_problem(DataError(self.location, problem, "correct the line", f"line {number}"))
                             continue
-                        image = ImageRef(name=name, width=self.size, height=self.size)
                         yield Sample(image=image, boxes=boxes, source=f"{self.location}, line {number}")
 
     The factory named by ``FormatSpec.load`` is called as ``factory(location, **options)`` with only the options that
@@ -87,15 +95,20 @@ class Output(Protocol):
 class Writer(Protocol):
     r"""Writes a dataset, one sample after another.
 
-    A complete writer, of a format with one line a box::
+    A complete writer, of the format that :class:`Reader` has for its example::
+
+        import json
+
 
         class LinesWriter:
             def __init__(self, output, label_map):
                 self.file = output.open()
 
             def write(self, sample):
-                for label, edges in zip(sample.boxes.labels, sample.boxes.edges):
-                    self.file.write(f"{sample.image.name} {label} {' '.join(map(str, edges))}\n".encode())
+                image, boxes = sample.image, sample.boxes
+                rows = [[label, *edges] for label, edges in zip(boxes.labels, boxes.edges)]
+                row = {"name": image.name, "size": [image.width, image.height], "boxes": rows}
+                self.file.write(json.dumps(row).encode() + b"\n")
 
             def close(self):
                 self.file.close()
@@ -291,17 +304,24 @@ class Trainer(Protocol):
 class Exporter(Protocol):
     """Turns a run into a deployable artifact.
 
-    A complete exporter, which packs the run's model folder::
+    A complete exporter, of the models that :class:`Backend` has for its example::
 
-        import shutil
+        import json
+
+        from boxwright import LabelMap
+        from my_plugin.backend import AverageModel
 
 
-        class ZipExporter:
+        class JsonExporter:
             def export(self, run, out, precision=""):
-                return shutil.make_archive(str(out / "model"), "zip", run.file("model"))
+                edges = json.loads(run.file("model/average.json").read_bytes())
+                artifact = out / "model.json"
+                artifact.write_text(json.dumps({"classes": run.label_map.names, "edges": edges}), "utf-8")
+                return artifact
 
             def load(self, artifact):
-                raise NotImplementedError("unpack it where the run's backend is installed")
+                content = json.loads(artifact.read_text("utf-8"))
+                return AverageModel(LabelMap.from_names(content["classes"], sort=False), content["edges"])
     """
 
     def export(self, run: Any, out: Path, precision: str = "") -> Path:

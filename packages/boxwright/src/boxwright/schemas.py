@@ -30,7 +30,7 @@ NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
 
 class BoxFormat(StrEnum):
-    """How four numbers say a box, by KerasCV's names.
+    """How four numbers say a box, by the names of KerasCV, and for ``rel_center_xywh``, which it lacks, of Keras 3.
 
     ``x`` and ``y`` are the left and top edge (or the centre in ``center_*``), ``w`` and ``h`` width and height; the
     ``rel_`` formats are divided by the picture's width and height.

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxwright.dataset import Dataset, Scan, open_dataset
+from boxwright.dataset import Dataset, Scan, nothing_left, open_dataset
 from boxwright.errors import BoxwrightError, DataError, RunError, UsageError
-from boxwright.plugins import load_plugins
+from boxwright.pbtxt import read_label_map
+from boxwright.plugins import LoadedPlugins, load_plugins
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Backend, Trainer
 from boxwright.registry import Registry, convert_options, registry, require
@@ -40,6 +41,7 @@ class TrainJob:
         settings: The backend's own options, converted to their types.
         scan: Counts and classes of ``data``.
         reporter: Where progress goes.
+        plugins: Whose event hooks are called.
     """
 
     data: Dataset
@@ -55,6 +57,7 @@ class TrainJob:
     settings: Mapping[str, Any]
     scan: Scan
     reporter: Reporter = field(default_factory=LogReporter)
+    plugins: LoadedPlugins = field(default_factory=load_plugins)
 
     @property
     def label_map(self) -> LabelMap:
@@ -64,11 +67,11 @@ class TrainJob:
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """To be called by the backend after each epoch, counted from 1: records the metrics and tells the plugins."""
         self.run.add_metrics(epoch, metrics)
-        load_plugins().call_event("boxwright_epoch_ended", run=self.run, epoch=epoch, metrics=metrics)
+        self.plugins.call_event("boxwright_epoch_ended", run=self.run, epoch=epoch, metrics=metrics)
 
     def checkpoint_written(self, path: Path, epoch: int) -> None:
         """To be called by the backend when a checkpoint is whole on disk."""
-        load_plugins().call_event("boxwright_checkpoint_written", run=self.run, path=path, epoch=epoch)
+        self.plugins.call_event("boxwright_checkpoint_written", run=self.run, path=path, epoch=epoch)
 
 
 class LocalTrainer:
@@ -161,7 +164,7 @@ def train(
     run = Run.create(
         out, backend=name, config=config, label_map=classes, inputs={"data": _digest(scan)}, overwrite=overwrite
     )
-    return _fit(_job(run, train_data, held_out, scan, options, False, reporter), plugins)
+    return _fit(_job(run, train_data, held_out, scan, options, False, reporter, plugins), plugins)
 
 
 def _resume(
@@ -180,8 +183,10 @@ def _resume(
             f"{train_data.uri or data} is not the data that {run.path} was trained on",
             "give the same --data, or train into another folder",
         )
+    if val is None and config["val"] == "":
+        raise UsageError(f"the held-out samples of {run.path} came from no URI", "give them again: val=...")
     held_out = _open_val(val if val is not None else config["val"], on_error, run.label_map, plugins)
-    return _fit(_job(run, train_data, held_out, scan, options, True, reporter), plugins)
+    return _fit(_job(run, train_data, held_out, scan, options, True, reporter, plugins), plugins)
 
 
 def _job(
@@ -192,6 +197,7 @@ def _job(
     options: Mapping[str, Any],
     resume: bool,
     reporter: Reporter,
+    plugins: Registry,
 ) -> TrainJob:
     config = run.config
     return TrainJob(
@@ -208,6 +214,7 @@ def _job(
         settings=options,
         scan=scan,
         reporter=reporter,
+        plugins=plugins.plugins,
     )
 
 
@@ -260,30 +267,46 @@ def _examine(
     reporter: Reporter,
 ) -> tuple[Dataset, Scan, LabelMap]:
     """Opens the training data, reads its annotations once, and settles the classes."""
-    given = label_map
-    if isinstance(label_map, str | Path):
-        given = LabelMap.from_pbtxt(Path(label_map).read_text("utf-8"), str(label_map))
-    assert given is None or isinstance(given, LabelMap)
+    given = _given_label_map(label_map)
     dataset = open_dataset(data, on_error=on_error, label_map=given, registry_=plugins)
     with reporter.task("Reading the annotations", dataset.info.num_samples):
         scan = dataset.scan()
+    if not scan.samples:
+        raise nothing_left(dataset, "there are no pictures in it")
     if not scan.boxes:
         raise DataError(dataset.info.location, "there is no box to learn from", "check the location and the format")
     classes = scan.label_map
+    _check_classes(dataset, scan, classes, "add them to the label map, or give another")
+    return dataset.with_label_map(classes), scan, classes
+
+
+def _given_label_map(label_map: LabelMap | str | Path | None) -> LabelMap | None:
+    if label_map is None or isinstance(label_map, LabelMap):
+        return label_map
+    found = read_label_map(str(label_map))
+    if found is None:
+        raise DataError(label_map, "there is no such label map", "check the path")
+    return found
+
+
+def _check_classes(dataset: Dataset, scan: Scan, classes: LabelMap, remedy: str) -> None:
     unknown = [label for label in scan.classes if label not in classes]
     if unknown:
         raise DataError(
-            dataset.info.location,
-            f"classes that are not in the label map: {', '.join(map(repr, unknown))}",
-            "add them to the label map, or give another",
+            dataset.info.location, f"classes that are not in the label map: {', '.join(map(repr, unknown))}", remedy
         )
-    return dataset.with_label_map(classes), scan, classes
 
 
 def _open_val(val: str | Dataset | None, on_error: str, classes: LabelMap, plugins: Registry) -> Dataset | None:
     if val is None:
         return None
-    return open_dataset(val, on_error=on_error, registry_=plugins).with_label_map(classes)
+    held_out = open_dataset(val, on_error=on_error, registry_=plugins).with_label_map(classes)
+    scan = held_out.scan()
+    if not scan.samples:
+        raise nothing_left(held_out, "there are no pictures to hold out in it")
+    if held_out.problems.on_error == "fail":
+        _check_classes(held_out, scan, classes, "leave them out, or have them in the training data as well")
+    return held_out
 
 
 def _default_backend(plugins: Registry) -> str:

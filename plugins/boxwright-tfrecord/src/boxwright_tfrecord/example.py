@@ -23,13 +23,10 @@ _BYTES, _FLOATS, _INTS = 1, 2, 3
 _FIELD_1 = b"\x0a"  # field 1, length-delimited
 _FIELD_2 = b"\x12"
 _FEATURE_TAGS = {_BYTES: b"\x0a", _FLOATS: b"\x12", _INTS: b"\x1a"}
-_ONE_BYTE = [bytes([number]) for number in range(128)]
 
 
 def varint(number: int) -> bytes:
     """A whole number in base 128; a negative one as its 64-bit two's complement."""
-    if 0 <= number < 128:
-        return _ONE_BYTE[number]
     number &= 0xFFFFFFFFFFFFFFFF
     out = bytearray()
     while number > 127:
@@ -39,9 +36,24 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+# Lengths are looked up: a record has some sixty of them, and nearly all are small.
+_VARINTS = [varint(number) for number in range(1024)]
+
+
+def bytes_field(value: bytes) -> bytes:
+    """One value of a list of byte strings."""
+    size = len(value)
+    return _FIELD_1 + (_VARINTS[size] if size < 1024 else varint(size)) + value
+
+
 def bytes_feature(key: bytes, values: Iterable[bytes]) -> bytes:
     """One key of the feature map with a list of byte strings."""
-    return _entry(key, _BYTES, b"".join([_FIELD_1 + varint(len(value)) + value for value in values]))
+    return bytes_fields_feature(key, map(bytes_field, values))
+
+
+def bytes_fields_feature(key: bytes, fields: Iterable[bytes]) -> bytes:
+    """As :func:`bytes_feature`, of values that have been through :func:`bytes_field` before."""
+    return _entry(key, _BYTES, b"".join(fields))
 
 
 def float_feature(key: bytes, values: Sequence[float]) -> bytes:
@@ -53,19 +65,20 @@ def float_feature(key: bytes, values: Sequence[float]) -> bytes:
     return _entry(key, _FLOATS, _packed(struct.pack(f"<{len(values)}f", *values)))
 
 
-def int_feature(key: bytes, values: Iterable[int]) -> bytes:
+def int_feature(key: bytes, values: Sequence[int]) -> bytes:
     """One key of the feature map with a list of whole numbers, 64 bits."""
-    return _entry(key, _INTS, _packed(b"".join([varint(value) for value in values])))
+    one_byte_each = values and min(values) >= 0 and max(values) < 128
+    return _entry(key, _INTS, _packed(bytes(values) if one_byte_each else b"".join(map(varint, values))))
 
 
 def _packed(content: bytes) -> bytes:
-    return _FIELD_1 + varint(len(content)) + content if content else b""
+    return bytes_field(content) if content else b""
 
 
 def _entry(key: bytes, kind: int, content: bytes) -> bytes:
-    feature = _FEATURE_TAGS[kind] + varint(len(content)) + content
-    entry = _FIELD_1 + varint(len(key)) + key + _FIELD_2 + varint(len(feature)) + feature
-    return _FIELD_1 + varint(len(entry)) + entry
+    size = len(content)
+    feature = _FEATURE_TAGS[kind] + (_VARINTS[size] if size < 1024 else varint(size)) + content
+    return bytes_field(bytes_field(key) + _FIELD_2 + bytes_field(feature)[1:])
 
 
 def picture_feature(key: bytes, picture: bytes) -> bytes:

@@ -15,12 +15,20 @@ from boxwright.errors import DataError, UsageError
 from boxwright.protocols import Output
 from boxwright.schemas import ImageRef, LabelMap, Sample
 from boxwright.uri import is_remote
-from boxwright_tfrecord.example import bytes_feature, example_prefix, float_feature, int_feature, picture_feature
+from boxwright_tfrecord.example import (
+    bytes_feature,
+    bytes_field,
+    bytes_fields_feature,
+    example_prefix,
+    float_feature,
+    int_feature,
+    picture_feature,
+)
 from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
 from boxwright_tfrecord.records import write_record
 from boxwright_tfrecord.shards import check_count, parse_sharded, shard_names
 
-_NO_POSE = "Unspecified"  # what PASCAL VOC and labelImg write where no pose was given
+_NO_POSE = bytes_field(b"Unspecified")  # what PASCAL VOC and labelImg write where no pose was given
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
@@ -49,7 +57,9 @@ class TFRecordWriter:
         # Closed by close(), or by the output itself after a failure.
         self._plain: list[IO[bytes]] = [output.open(name) for name in names]
         self._files = [_pack(file) for file in self._plain] if packed else self._plain
-        self._classes = {item.name: (item.name.encode(), item.id) for item in (label_map.items if label_map else ())}
+        self._classes = {
+            item.name: (bytes_field(item.name.encode()), item.id) for item in (label_map.items if label_map else ())
+        }
         self._names: set[str] = set()
         self._written = 0
 
@@ -109,15 +119,13 @@ class TFRecordWriter:
                 float_feature(b"image/object/bbox/ymax", [edge[3] / height for edge in edges]),
                 float_feature(b"image/object/bbox/ymin", [edge[1] / height for edge in edges]),
                 int_feature(b"image/object/class/label", [number for _, number in known]),
-                bytes_feature(b"image/object/class/text", [text for text, _ in known]),
+                bytes_fields_feature(b"image/object/class/text", [text for text, _ in known]),
                 int_feature(b"image/object/difficult", _flags(attributes, "difficult") if attributes else zeros),
                 _crowds(attributes) if attributes else b"",
                 int_feature(b"image/object/truncated", _flags(attributes, "truncated") if attributes else zeros),
-                bytes_feature(
+                bytes_fields_feature(
                     b"image/object/view",
-                    [_text(each.get("pose", _NO_POSE), "pose") for each in attributes]
-                    if attributes
-                    else [_NO_POSE.encode()] * len(edges),
+                    [_pose(each.get("pose")) for each in attributes] if attributes else [_NO_POSE] * len(edges),
                 ),
                 bytes_feature(b"image/source_id", (_source_id(sample, name),)),
                 int_feature(b"image/width", (width,)),
@@ -226,10 +234,12 @@ def _crowds(attributes: Any) -> bytes:
     return int_feature(b"image/object/is_crowd", crowds) if any(crowds) else b""
 
 
-def _text(value: object, name: str) -> bytes:
+def _pose(value: object) -> bytes:
+    if value is None:
+        return _NO_POSE
     if not isinstance(value, str):
-        raise ValueError(f"{name} is {value!r}, which is no text")
-    return value.encode()
+        raise ValueError(f"pose is {value!r}, which is no text")
+    return bytes_field(value.encode())
 
 
 def _source_id(sample: Sample, name: bytes) -> bytes:

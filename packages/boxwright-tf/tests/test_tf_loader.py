@@ -1,0 +1,313 @@
+"""What ``dataset.to_tf(...)`` gives, held against KerasCV, Pillow and numbers worked out by hand."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+tf = pytest.importorskip("tensorflow")
+
+import boxwright  # noqa: E402
+from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, MissingLibraryError, Sample, UsageError  # noqa: E402
+from boxwright.dataset import Problems  # noqa: E402
+from boxwright.prediction import SampleReader  # noqa: E402
+from boxwright_tf.loader import to_tf  # noqa: E402
+
+pytestmark = pytest.mark.tensorflow
+
+RED = (255, 0, 0)
+SIZES = ((60, 40), (40, 60), (50, 50), (31, 17), (64, 48))
+BOXES: tuple[list[tuple[float, float, float, float]], ...] = (
+    [(5, 10, 25, 30), (0, 0, 60, 40)],
+    [],
+    [(1.5, 2.25, 40.75, 49.5)],
+    [(0, 0, 31, 17), (3, 4, 5, 6), (10, 2, 30, 16)],
+    [(8, 8, 40, 24)],
+)
+LABELS = (["plum", "fig"], [], ["fig"], ["plum", "plum", "fig"], ["fig"])
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def sample(number: int, data: bytes | None = None) -> Sample:
+    """Picture ``number``: grey of level ``10 * number``, so that a picture tells its number."""
+    size = SIZES[number]
+    return Sample(
+        image=ImageRef(
+            name=f"{number}.png",
+            width=size[0],
+            height=size[1],
+            data=data or encoded(Image.new("RGB", size, (10 * number,) * 3)),
+        ),
+        boxes=Boxes(LABELS[number], BOXES[number]),
+        source=f"{number}.xml",
+    )
+
+
+def dataset(samples: Sequence[Sample], on_error: str = "fail", label_map: LabelMap | None = None) -> Dataset:
+    return Dataset(SampleReader(samples), problems=Problems(on_error), label_map=label_map)
+
+
+@pytest.fixture(scope="module")
+def five() -> Dataset:
+    return dataset([sample(number) for number in range(5)])
+
+
+def numbers(examples: Any) -> list[int]:
+    """Which pictures come, in order."""
+    return [int(example["images"][0, 0, 0]) // 10 for example in examples]
+
+
+FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx", "rel_xywh", "rel_center_xywh")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_box_format_is_what_keras_makes_of_the_same_boxes(five: Dataset, name: str) -> None:
+    keras = pytest.importorskip("keras")
+    for number, example in enumerate(to_tf(five, bounding_box_format=name)):
+        width, height = SIZES[number]
+        truth = np.array(BOXES[number], np.float32).reshape(-1, 4)
+        wanted = keras.utils.bounding_boxes.convert_format(truth, "xyxy", name, height=height, width=width)
+        boxes = example["bounding_boxes"]["boxes"]
+        assert boxes.dtype == tf.float32
+        np.testing.assert_allclose(boxes, np.asarray(wanted), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "rel_center_xywh"])
+def test_every_box_format_that_kerascv_has_is_what_it_makes_of_the_same_boxes(five: Dataset, name: str) -> None:
+    keras_cv = pytest.importorskip("keras_cv")
+    for number, example in enumerate(to_tf(five, bounding_box_format=name)):
+        truth = np.array(BOXES[number], np.float32).reshape(-1, 4)
+        image = tf.zeros((SIZES[number][1], SIZES[number][0], 3))
+        wanted = keras_cv.bounding_box.convert_format(truth, source="xyxy", target=name, images=image)
+        np.testing.assert_allclose(example["bounding_boxes"]["boxes"], np.asarray(wanted), rtol=0, atol=1e-5)
+
+
+def test_boxes_by_hand(five: Dataset) -> None:
+    """(5, 10)-(25, 30) in a picture of 60x40: the centre is (15, 20), the sides are 20, a third and a half of it."""
+    first = next(iter(to_tf(five, bounding_box_format="rel_center_xywh")))["bounding_boxes"]["boxes"][0]
+    np.testing.assert_allclose(first, [15 / 60, 20 / 40, 20 / 60, 20 / 40], rtol=1e-6)
+
+
+def test_elements_are_those_of_the_second_tutorial(five: Dataset) -> None:
+    examples = to_tf(five)
+    assert isinstance(examples, tf.data.Dataset)
+    for number, example in enumerate(examples):
+        assert set(example) == {"images", "bounding_boxes"}
+        assert set(example["bounding_boxes"]) == {"boxes", "classes"}
+        assert example["images"].shape == (SIZES[number][1], SIZES[number][0], 3)
+        assert example["images"].dtype == tf.float32
+        assert float(tf.reduce_max(example["images"])) == 10 * number
+        assert example["bounding_boxes"]["classes"].dtype == tf.float32
+        # 0-based, in the order of the label map: fig before plum.
+        wanted = [{"fig": 0.0, "plum": 1.0}[label] for label in LABELS[number]]
+        assert example["bounding_boxes"]["classes"].numpy().tolist() == wanted
+
+
+def test_classes_follow_the_given_label_map() -> None:
+    label_map = LabelMap.from_names(["plum", "kiwi", "fig"], sort=False)
+    example = next(iter(to_tf(dataset([sample(0)], label_map=label_map))))
+    assert example["bounding_boxes"]["classes"].numpy().tolist() == [0.0, 2.0]
+
+
+def test_a_ragged_batch_keeps_every_picture_its_size_and_every_box(five: Dataset) -> None:
+    batches = list(to_tf(five, batch_size=2))
+    assert [int(batch["images"].shape[0]) for batch in batches] == [2, 2, 1], "the last, partial batch is kept"
+    for start, batch in zip((0, 2, 4), batches, strict=True):
+        assert isinstance(batch["images"], tf.RaggedTensor)
+        for offset in range(int(batch["images"].shape[0])):
+            number = start + offset
+            picture = batch["images"][offset].to_tensor()
+            assert picture.shape == (SIZES[number][1], SIZES[number][0], 3)
+            boxes = batch["bounding_boxes"]["boxes"][offset]
+            boxes = boxes.to_tensor() if isinstance(boxes, tf.RaggedTensor) else boxes
+            np.testing.assert_allclose(np.reshape(boxes, (-1, 4)), np.reshape(BOXES[number], (-1, 4)))
+            assert len(batch["bounding_boxes"]["classes"][offset]) == len(LABELS[number])
+
+
+def test_dense_boxes_are_the_ragged_ones_filled_up_and_cut(five: Dataset) -> None:
+    ragged = list(to_tf(five, image_size=(32, 32)))
+    (batch,) = to_tf(five, image_size=(32, 32), max_boxes=2, batch_size=5)
+    boxes, classes = batch["bounding_boxes"]["boxes"].numpy(), batch["bounding_boxes"]["classes"].numpy()
+    assert boxes.shape == (5, 2, 4)
+    assert classes.shape == (5, 2)
+    for number, example in enumerate(ragged):
+        kept = min(2, len(LABELS[number]))
+        np.testing.assert_array_equal(boxes[number, :kept], example["bounding_boxes"]["boxes"][:kept])
+        np.testing.assert_array_equal(classes[number, :kept], example["bounding_boxes"]["classes"][:kept])
+        assert (boxes[number, kept:] == -1).all()
+        assert (classes[number, kept:] == -1).all()
+
+
+def test_pictures_of_one_size_are_a_dense_batch_beside_ragged_boxes(five: Dataset) -> None:
+    (batch,) = to_tf(five, image_size=(32, 24), batch_size=5)
+    assert not isinstance(batch["images"], tf.RaggedTensor)
+    assert batch["images"].shape == (5, 24, 32, 3)
+    assert batch["bounding_boxes"]["classes"].row_lengths().numpy().tolist() == [2, 0, 1, 3, 1]
+
+
+def test_static_shapes_let_a_network_be_built(five: Dataset) -> None:
+    spec = to_tf(five, image_size=(32, 24), batch_size=2, max_boxes=7).element_spec
+    assert spec["images"].shape.as_list() == [None, 24, 32, 3]
+    assert spec["bounding_boxes"]["boxes"].shape.as_list() == [None, 7, 4]
+    assert spec["bounding_boxes"]["classes"].shape.as_list() == [None, 7]
+
+
+def test_boxes_are_resized_with_their_picture() -> None:
+    """A red rectangle (20, 10)-(60, 50) in 100x80, at 50x160: half as wide and twice as high."""
+    picture = Image.new("RGB", (100, 80), "white")
+    ImageDraw.Draw(picture).rectangle((20, 10, 59, 49), fill=RED)
+    one = Sample(
+        image=ImageRef(name="a.png", width=100, height=80, data=encoded(picture)),
+        boxes=Boxes(["red"], [(20, 10, 60, 50)]),
+    )
+    example = next(iter(to_tf(dataset([one]), image_size=(50, 160))))
+    assert example["images"].shape == (160, 50, 3)
+    np.testing.assert_allclose(example["bounding_boxes"]["boxes"], [[10, 20, 30, 100]])
+    red = example["images"].numpy()[..., 1] < 128
+    rows, columns = np.flatnonzero(red.any(axis=1)), np.flatnonzero(red.any(axis=0))
+    np.testing.assert_allclose([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], [10, 20, 30, 100], atol=1)
+
+
+@pytest.mark.parametrize("frame", ["upright", "stored"])
+def test_a_photo_that_is_turned_by_its_exif_orientation(frame: str) -> None:
+    """Orientation 6: the stored 64x32 pixels are shown as 32x64, turned a quarter clockwise (EXIF 2.32, 0x0112).
+
+    The red rectangle stored at (8, 4)-(40, 12) is shown at (32-12, 8)-(32-4, 40).
+    """
+    stored = Image.new("RGB", (64, 32), "white")
+    ImageDraw.Draw(stored).rectangle((8, 4, 39, 11), fill=RED)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    size, box = ((32, 64), (20, 8, 28, 40)) if frame == "upright" else ((64, 32), (8, 4, 40, 12))
+    data = encoded(stored, "JPEG", quality=95, subsampling=0, exif=exif)
+    one = Sample(image=ImageRef(name="a.jpg", width=size[0], height=size[1], data=data), boxes=Boxes(["red"], [box]))
+    example = next(iter(to_tf(dataset([one]))))
+    assert example["images"].shape == (64, 32, 3)
+    np.testing.assert_allclose(example["bounding_boxes"]["boxes"], [[20, 8, 28, 40]])
+    inside = example["images"].numpy()[8:40, 20:28]
+    assert inside[..., 1].max() < 64, "inside the box all is red"
+    assert (example["images"].numpy()[..., 1] < 128).sum() == 32 * 8, "and nothing else is"
+
+
+def test_two_passes_are_equal(five: Dataset) -> None:
+    examples = to_tf(five, batch_size=2, image_size=(32, 24), max_boxes=3)
+    for one, two in zip(examples, examples, strict=True):
+        tf.nest.map_structure(np.testing.assert_array_equal, one, two)
+
+
+def test_shuffling_is_seeded_and_changes_from_pass_to_pass(five: Dataset) -> None:
+    one, again = to_tf(five, shuffle=5, seed=1), to_tf(five, shuffle=5, seed=1)
+    passes = [numbers(one), numbers(one)]
+    assert [numbers(again), numbers(again)] == passes
+    assert all(sorted(order) == [0, 1, 2, 3, 4] for order in passes)
+    assert passes[0] != passes[1]
+    assert len({tuple(numbers(to_tf(five, shuffle=5, seed=seed))) for seed in range(5)}) > 1
+    assert numbers(to_tf(five)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_threads_keep_the_order(five: Dataset, workers: int) -> None:
+    assert numbers(to_tf(five, workers=workers)) == [0, 1, 2, 3, 4]
+
+
+def test_a_damaged_picture_ends_the_iteration_and_is_named() -> None:
+    data = dataset([sample(0), sample(1, data=encoded(Image.new("RGB", SIZES[1]))[:40]), sample(2)])
+    with pytest.raises(tf.errors.OpError, match=re.escape("1.xml")) as caught:
+        list(to_tf(data))
+    assert "DataError" in str(caught.value)
+    assert "--on-error skip" in str(caught.value), "the remedy is in it"
+
+
+def test_a_damaged_picture_is_left_out_and_kept_in_the_report() -> None:
+    data = dataset([sample(0), sample(1, data=b"no picture"), sample(2)], on_error="skip")
+    examples = to_tf(data)
+    assert numbers(examples) == [0, 2]
+    assert numbers(examples) == [0, 2]
+    assert [error.file for error in data.problems.skipped] == ["1.xml"], "once, however often it is read"
+
+
+def test_a_class_that_is_not_in_the_label_map_is_named() -> None:
+    data = dataset([sample(0)], label_map=LabelMap.from_names(["fig"]))
+    with pytest.raises(tf.errors.OpError, match="'plum' is not in the label map"):
+        list(to_tf(data))
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"bounding_box_format": "xyxz"}, "xyxz"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"max_boxes": 0}, "max_boxes"),
+        ({"shuffle": -1}, "shuffle"),
+    ],
+)
+def test_wrong_arguments_are_usage_errors(five: Dataset, options: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError, match=named):
+        to_tf(five, **options)
+
+
+def test_kerascv_takes_a_batch(five: Dataset) -> None:
+    """Its RandomFlip at rate 1 turns (8, 8)-(40, 24) in a picture of 64 pixels into (24, 8)-(56, 24)."""
+    keras_cv = pytest.importorskip("keras_cv")
+    flip = keras_cv.layers.RandomFlip(mode="horizontal", rate=1.0, bounding_box_format="xyxy")
+    data = dataset([sample(4), sample(4)])
+    for batch in to_tf(data, batch_size=2, max_boxes=3, image_size=(64, 48)).map(flip):
+        boxes = batch["bounding_boxes"]["boxes"]
+        boxes = boxes.to_tensor(-1.0) if isinstance(boxes, tf.RaggedTensor) else boxes
+        np.testing.assert_allclose(boxes[:, 0], [[24, 8, 56, 24]] * 2, atol=1e-3)
+
+
+def test_an_opened_dataset_has_it_as_a_method(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_labelimg")
+    Image.new("RGB", (60, 40), "teal").save(tmp_path / "a.png")
+    (tmp_path / "a.xml").write_text(
+        "<annotation><filename>a.png</filename><size><width>60</width><height>40</height><depth>3</depth></size>"
+        "<object><name>fig</name><bndbox><xmin>5</xmin><ymin>10</ymin><xmax>25</xmax><ymax>30</ymax></bndbox></object>"
+        "</annotation>",
+        "utf-8",
+    )
+    (batch,) = boxwright.open(f"labelimg:{tmp_path}").to_tf(bounding_box_format="xywh", batch_size=4)
+    assert np.asarray(batch["bounding_boxes"]["boxes"].to_tensor())[0].tolist() == [[5, 10, 20, 20]]
+
+
+def test_without_tensorflow_the_install_command_is_the_answer(five: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "tensorflow" else find_spec(name, *rest)
+    )
+    with pytest.raises(MissingLibraryError, match="tensorflow") as caught:
+        five.to_tf()
+    assert 'python -m pip install "boxwright-tf[cpu]"' in caught.value.remedy
+    assert "boxwright-tf[cuda]" in caught.value.remedy
+
+
+def test_an_unread_dataset_is_only_read_when_it_is_iterated(tmp_path: Path) -> None:
+    """The picture is not there while the tf.data.Dataset is made; its error comes with the first element."""
+    gone = Sample(image=ImageRef(name="gone.png", width=8, height=8, location=str(tmp_path / "gone.png")))
+    examples = to_tf(dataset([gone], label_map=LabelMap.from_names(["fig"])))
+    with pytest.raises(tf.errors.OpError, match="there is no such picture"):
+        next(iter(examples))
+
+
+def test_loading_in_python_raises_the_data_error_itself() -> None:
+    from boxwright_tf.pictures import class_numbers, load_all
+
+    label_map = LabelMap.from_names(["fig"])
+    with pytest.raises(DataError, match="'plum' is not in the label map") as caught:
+        class_numbers(sample(0), label_map)
+    assert caught.value.file == "0.xml"
+    with pytest.raises(DataError, match=re.escape("1.xml")):
+        list(load_all(dataset([sample(1, data=b"no picture")]), label_map))

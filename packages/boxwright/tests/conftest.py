@@ -1,0 +1,211 @@
+"""Plugins made on the spot: those of the docstrings' examples, and toys that fail as real ones do."""
+
+from __future__ import annotations
+
+import inspect
+import io
+import re
+import sys
+import types
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pluggy
+import pytest
+from hypothesis import settings
+from PIL import Image
+
+from boxwright import (
+    BackendSpec,
+    Boxes,
+    Dataset,
+    ExporterSpec,
+    FormatSpec,
+    ImageRef,
+    LoaderSpec,
+    MetricSpec,
+    Option,
+    Sample,
+    TrainerSpec,
+    TransformSpec,
+    builtin,
+    hookspecs,
+    protocols,
+)
+from boxwright.hookspecs import hookimpl
+from boxwright.plugins import LoadedPlugins, PluginRecord
+from boxwright.prediction import SampleReader
+from boxwright.registry import KINDS, Registry
+from boxwright.specs import Spec
+
+# The same examples every time, no folder of them left behind, and no clock.
+settings.register_profile("boxwright", database=None, deadline=None, derandomize=True)
+settings.load_profile("boxwright")
+
+EXAMPLES = ("Reader", "Writer", "Transform", "Backend", "Metric", "Trainer", "Exporter", "Loader")
+"""Protocols whose docstring holds a complete plugin; that of Augmenter needs TensorFlow and has a test of its own."""
+
+
+def code_of(documented: object) -> str:
+    """The code blocks of a docstring: what is indented below a line that ends in ``::``."""
+    text = inspect.getdoc(documented) or ""
+    blocks = re.findall(r"::\n\n((?:(?: {4}[^\n]*)?\n)+)", text + "\n")
+    return "\n".join(inspect.cleandoc(block) for block in blocks)
+
+
+@pytest.fixture(scope="session")
+def docstring_code() -> Callable[[object], str]:
+    return code_of
+
+
+@pytest.fixture(scope="session")
+def examples() -> Iterator[dict[str, types.ModuleType]]:
+    """The docstrings' examples as modules ``my_plugin.reader``, ``my_plugin.writer``, ..."""
+    made = {"": types.ModuleType("my_plugin")}
+    sys.modules["my_plugin"] = made[""]
+    for name in EXAMPLES:
+        module = types.ModuleType(f"my_plugin.{name.lower()}")
+        sys.modules[module.__name__] = made[name] = module
+        exec(compile(code_of(getattr(protocols, name)), module.__name__, "exec"), module.__dict__)
+    yield made
+    for module in made.values():
+        del sys.modules[module.__name__]
+
+
+LINES = FormatSpec(
+    name="lines",
+    load="my_plugin.reader:LinesReader",
+    write="my_plugin.writer:LinesWriter",
+    carries=frozenset({"empty", "subpixel"}),
+    suffixes=(".jsonl",),
+)
+
+EXAMPLE_SPECS: tuple[Spec, ...] = (
+    LINES,
+    TransformSpec(name="only-annotated", load="my_plugin.transform:OnlyAnnotated"),
+    BackendSpec(
+        name="average",
+        load="my_plugin.backend:AverageBackend",
+        presets={"plain": "the only one", "other": "the same"},
+        options=(Option("rate", float, 0.5, "a number"),),
+    ),
+    MetricSpec(name="found", load="my_plugin.metric:AnythingFound"),
+    TrainerSpec(name="here", load="my_plugin.trainer:HereAndNow"),
+    ExporterSpec(name="json", load="my_plugin.exporter:JsonExporter"),
+    LoaderSpec(name="lists", load="my_plugin.loader:to_lists"),
+)
+
+
+def registry_of(specs: Iterable[Spec], **events: Callable[..., None]) -> Registry:
+    """A registry with only these specs and event hooks, and what boxwright brings itself."""
+    plugin = types.ModuleType("toys")
+    for kind, spec_type in KINDS.items():
+        mine = [spec for spec in specs if isinstance(spec, spec_type)]
+        setattr(plugin, f"boxwright_{kind}s", hookimpl(_returning(mine)))
+    for name, function in events.items():
+        setattr(plugin, name, hookimpl(function))
+    manager = pluggy.PluginManager("boxwright")
+    manager.add_hookspecs(hookspecs)
+    manager.register(builtin, name="boxwright")
+    manager.register(plugin, name="toys (toys)")
+    records = [
+        PluginRecord("boxwright", "boxwright", "0", "boxwright.builtin"),
+        PluginRecord("toys", "toys", "1.0", "toys"),
+    ]
+    return Registry(LoadedPlugins(manager, records))
+
+
+def _returning(specs: Sequence[Spec]) -> Callable[[], Sequence[Spec]]:
+    return lambda: specs
+
+
+@pytest.fixture
+def make_registry(examples: dict[str, types.ModuleType]) -> Callable[..., Registry]:
+    """Builds a registry of the examples and whatever else is given; a later spec replaces one of its kind and name."""
+
+    def make(*specs: Spec, **events: Callable[..., None]) -> Registry:
+        wanted = {(type(spec), spec.name): spec for spec in (*EXAMPLE_SPECS, *specs)}
+        return registry_of(list(wanted.values()), **events)
+
+    return make
+
+
+@pytest.fixture
+def plugins(make_registry: Callable[..., Registry]) -> Registry:
+    """The examples as plugins."""
+    return make_registry()
+
+
+@pytest.fixture
+def lines() -> FormatSpec:
+    return LINES
+
+
+@pytest.fixture
+def toys() -> Iterator[types.ModuleType]:
+    """An empty module ``toys``, for what a spec's ``load`` is to name."""
+    module = types.ModuleType("toys")
+    sys.modules["toys"] = module
+    yield module
+    del sys.modules["toys"]
+
+
+def make_sample(name: str, *boxes: tuple[Any, ...], size: tuple[int, int] = (100, 80), **fields: Any) -> Sample:
+    """A sample without a picture file: boxes are ``(label, xmin, ymin, xmax, ymax)`` or with a dict at the end."""
+    attributes = [box[5] if len(box) > 5 else {} for box in boxes]
+    return Sample(
+        image=ImageRef(name=name, width=size[0], height=size[1], **fields.pop("image", {})),
+        boxes=Boxes([box[0] for box in boxes], [box[1:5] for box in boxes], attributes),
+        source=fields.pop("source", f"source of {name}"),
+        **fields,
+    )
+
+
+@pytest.fixture
+def sample() -> Callable[..., Sample]:
+    return make_sample
+
+
+@pytest.fixture
+def dataset() -> Callable[..., Dataset]:
+    """A dataset of samples in memory."""
+
+    def make(*samples: Sample, **options: Any) -> Dataset:
+        return Dataset(SampleReader(samples), **options)
+
+    return make
+
+
+@pytest.fixture
+def picture_bytes() -> Callable[..., bytes]:
+    """An encoded picture of one colour."""
+
+    def make(size: tuple[int, int] = (100, 80), format: str = "JPEG", color: object = (90, 120, 150)) -> bytes:
+        buffer = io.BytesIO()
+        Image.new("RGB", size, color).save(buffer, format)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def pictures(tmp_path: Path, picture_bytes: Callable[..., bytes]) -> Path:
+    """A folder with three pictures of 100x80, one in a sub-folder."""
+    folder = tmp_path / "pictures"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.jpg", "b.png", "sub/c.jpg"):
+        (folder / name).write_bytes(picture_bytes(format="PNG" if name.endswith("png") else "JPEG"))
+    return folder
+
+
+@pytest.fixture
+def truths(tmp_path: Path) -> str:
+    """A URI of the examples' own format: two pictures, three boxes of two classes."""
+    path = tmp_path / "truths.jsonl"
+    path.write_text(
+        '{"name": "a.jpg", "size": [100, 80], "boxes": [["fig", 10, 8, 30, 24], ["date", 50, 40, 70, 56]]}\n'
+        '{"name": "b.jpg", "size": [100, 80], "boxes": [["fig", 30, 24, 50, 40]]}\n',
+        "utf-8",
+    )
+    return f"lines:{path}"

@@ -1,0 +1,214 @@
+"""Label map files: protobuf's own text format parser is the judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boxwright import DataError, LabelMap
+from boxwright.pbtxt import read_label_map
+from boxwright.schemas import LabelMapItem
+
+descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
+descriptor_pool = pytest.importorskip("google.protobuf.descriptor_pool")
+message_factory = pytest.importorskip("google.protobuf.message_factory")
+text_format = pytest.importorskip("google.protobuf.text_format")
+
+
+def _message_class() -> Any:
+    """``StringIntLabelMap``, with the fields and numbers of object_detection/protos/string_int_label_map.proto."""
+    file = descriptor_pb2.FileDescriptorProto(name="label_map.proto", package="od", syntax="proto2")
+    kinds = descriptor_pb2.FieldDescriptorProto
+
+    def field(message: Any, name: str, number: int, kind: int, *, repeated: bool = False, type_name: str = "") -> None:
+        label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+        message.field.add(name=name, number=number, type=kind, label=label, type_name=type_name or None)
+
+    item = file.message_type.add(name="StringIntLabelMapItem")
+    field(item, "name", 1, kinds.TYPE_STRING)
+    field(item, "id", 2, kinds.TYPE_INT32)
+    field(item, "display_name", 3, kinds.TYPE_STRING)
+    keypoint = item.nested_type.add(name="KeypointMap")
+    field(keypoint, "id", 1, kinds.TYPE_INT32)
+    field(keypoint, "label", 2, kinds.TYPE_STRING)
+    field(item, "keypoints", 4, kinds.TYPE_MESSAGE, repeated=True, type_name=".od.StringIntLabelMapItem.KeypointMap")
+    field(item, "ancestor_ids", 5, kinds.TYPE_INT32, repeated=True)
+    field(item, "frequency", 7, kinds.TYPE_INT32)
+    field(item, "instance_count", 8, kinds.TYPE_INT32)
+    whole = file.message_type.add(name="StringIntLabelMap")
+    field(whole, "item", 1, kinds.TYPE_MESSAGE, repeated=True, type_name=".od.StringIntLabelMapItem")
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("od.StringIntLabelMap"))
+
+
+StringIntLabelMap = _message_class()
+
+
+def by_protobuf(text: str) -> list[tuple[int, str, str | None]]:
+    parsed = text_format.Parse(text, StringIntLabelMap())
+    return [(i.id, i.name, i.display_name if i.HasField("display_name") else None) for i in parsed.item]
+
+
+def by_us(text: str) -> list[tuple[int, str, str | None]]:
+    return [(item.id, item.name, item.display_name) for item in LabelMap.from_pbtxt(text).items]
+
+
+TUTORIAL = "item {\n    id: 1\n    name: 'date'\n}\n\nitem {\n    id: 2\n    name: 'fig'\n}"
+"""What the first tutorial's ``xml_to_csv.py`` writes: every item followed by an empty line, the whole stripped."""
+
+NAMES = [
+    "fig",
+    "don't",
+    'say "a"',
+    "back\\slash",
+    "line\nbreak",
+    "cr\r\n",
+    "tab\t",
+    "Feige 🍈 無花果",
+    "\\n",
+    "a'\\'b",
+    "\x85\x0b",
+]
+
+
+def test_the_tutorials_text() -> None:
+    label_map = LabelMap.from_names(["fig", "date"])
+    assert label_map.to_pbtxt() == TUTORIAL
+    assert LabelMap.from_pbtxt(TUTORIAL) == label_map
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_protobuf_reads_what_we_write(name: str) -> None:
+    label_map = LabelMap(items=(LabelMapItem(id=3, name=name, display_name=name + "!"), LabelMapItem(id=1, name="x")))
+    assert by_protobuf(label_map.to_pbtxt()) == [(3, name, name + "!"), (1, "x", None)]
+    assert LabelMap.from_pbtxt(label_map.to_pbtxt()) == label_map
+
+
+@pytest.mark.parametrize("as_utf8", [True, False])
+@pytest.mark.parametrize("name", NAMES)
+def test_we_read_what_protobuf_writes(name: str, as_utf8: bool) -> None:
+    message = StringIntLabelMap()
+    message.item.add(id=4, name=name, display_name=name)
+    text = text_format.MessageToString(message, as_utf8=as_utf8)
+    assert as_utf8 or text.isascii()
+    assert by_us(text) == [(4, name, name)]
+    assert by_us(text_format.MessageToString(message, as_utf8=as_utf8, as_one_line=True)) == [(4, name, name)]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, unique=True))
+def test_any_names_go_both_ways(names: list[str]) -> None:
+    label_map = LabelMap.from_names(names, sort=False)
+    assert [name for _, name, _ in by_protobuf(label_map.to_pbtxt())] == names
+    assert LabelMap.from_pbtxt(label_map.to_pbtxt()) == label_map
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "item:{id:1 name:'a'}",
+        'item < id: 1 name: "a" >',
+        "item { name: 'a' id: 1 } item { id: 2 name: 'b' }",
+        "item { id: 1, name: 'a'; };",
+        "# all of it\nitem { # one\n  id: 1 # 'x' }\n  name: 'a#b' }\n#",
+        "item { id: 1 name: 'a' 'b'\n \"c\" }",
+        "item: [{ id: 1 name: 'a' }, { id: 2 name: 'b' }]",
+        "item { id: 0x1F name: 'hexadecimal' } item { id: 010 name: 'octal' } item { id: 10 name: 'decimal' }",
+        r"item { id: 1 name: '\303\244\x41\u00e4\U0001F348\"' }",
+        "item {\r\n  id: 1\r\n  name: 'a'\r\n}\r\n",
+        "item { id: 1 name: '/m/01g317' display_name: 'person' }",
+        "item { id: 1 name: 'a' keypoints { id: 0 label: 'nose' } keypoints: [{ label: '}' }] ancestor_ids: [1, 2] }",
+        "item { id: 1 name: 'aeroplane' frequency: -1 instance_count: 1207 ancestor_ids: 7 ancestor_ids: 8 }",
+        "item { id: 1 name: 'tree' ancestor_ids: [] }",
+    ],
+)
+def test_every_way_to_write_it(text: str) -> None:
+    assert by_us(text) == by_protobuf(text)
+
+
+def test_fields_that_protobuf_does_not_know_are_read_over() -> None:
+    text = "version: 2 item { id: 1 name: 'a' color { rgb: [1, 2] parts: [{ rgb: [3] }] } } other < item { id: 9 } >"
+    assert by_us(text) == [(1, "a", None)]
+
+
+def test_a_display_name_stands_in_for_a_name() -> None:
+    assert by_us("item { id: 1 display_name: 'person' }") == [(1, "person", None)]
+    assert by_us("item { id: 1 name: '' display_name: 'person' }") == [(1, "person", None)]
+
+
+def test_the_background_is_no_class() -> None:
+    text = "item { id: 0 name: 'background' } item { id: 1 name: 'fig' }"
+    assert by_us(text) == [(1, "fig", None)]
+    assert by_us("item { id: 0 name: 'fig' } item { id: 1 name: 'background' }") == [
+        (0, "fig", None),
+        (1, "background", None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "problem"),
+    [
+        ("", "", "no item"),
+        ("version: 1", "", "no item"),
+        ("item {\n id: 1\n name: 'a'\n", "line 4", "ends in the middle"),
+        ("item {\n id: 1\n name: 'a\n}", "line 3", 'unexpected "\'"'),
+        ("item {\n id 1\n name: 'a'\n}", "line 2", "expected ':' after id, found '1'"),
+        ("item {\n id: }", "line 2", "expected a value, found '}'"),
+        ("item {\n id: 1\n name: 'a' }\n}", "line 4", "expected a field name, found '}'"),
+        ("item { id: 1\n name: 'a' >", "line 2", "expected a field name, found '>'"),
+        ("\n\nitem { id: 1 }", "line 3", "needs an id (a whole number) and a name"),
+        ("item { name: 'a' }", "line 1", "needs an id"),
+        ("item { id: -1 name: 'a' }", "line 1", "needs an id"),
+        ("item { id: 1.5 name: 'a' }", "line 1", "needs an id"),
+        ("item { id: '1' name: 'a' }", "line 1", "needs an id"),
+        ("item { id: 1 name: fig }", "line 1", "needs an id"),
+        ("item: 3", "line 1", "needs an id"),
+        ("item { id: 1\n id: 2 name: 'a' }", "line 2", "two fields 'id'"),
+        ("item { id: 1\n id: 1 name: 'a' }", "line 2", "two fields 'id'"),
+        ("item { id: 1 name: 'a' } item { id: 1 name: 'b' }", "", "id 1 stands twice"),
+        ("item { id: 1 name: 'a' } item { id: 2 name: 'a' }", "", "name 'a' stands twice"),
+        (r"item { id: 1 name: '\377' }", "line 1", "is no text"),
+        (r"item { id: 1 name: '\ud83d' }", "line 1", "is no text"),
+        (r"item { id: 1 name: '\U00110000' }", "line 1", "is no text"),
+        ("a {" * 100_000, "", "nested too deeply"),
+        ("<annotation><name>fig</name></annotation>", "line 1", "expected"),
+        ('{"fig": 1}', "line 1", "expected"),
+    ],
+)
+def test_what_is_no_label_map(text: str, place: str, problem: str) -> None:
+    with pytest.raises(DataError) as caught:
+        LabelMap.from_pbtxt(text, "maps/fruits.pbtxt")
+    assert caught.value.file == "maps/fruits.pbtxt"
+    assert caught.value.place == place
+    assert problem in caught.value.problem
+    assert caught.value.remedy
+
+
+def test_files(tmp_path: Path) -> None:
+    path = tmp_path / "map.pbtxt"
+    assert read_label_map(str(path)) is None
+    path.write_bytes(b"\xef\xbb\xbf" + TUTORIAL.encode())  # as Windows editors save it
+    found = read_label_map(str(path))
+    assert found is not None
+    assert found.names == ("date", "fig")
+    path.write_bytes("item { id: 1 name: 'fig' }".encode("utf-16"))
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_label_map(str(path))
+    with pytest.raises(DataError, match="directory"):
+        read_label_map(str(tmp_path))
+
+
+def test_remote_files() -> None:
+    import fsspec
+
+    files = fsspec.filesystem("memory")
+    files.pipe("/maps/map.pbtxt", TUTORIAL.encode())
+    found = read_label_map("memory://maps/map.pbtxt")
+    assert found is not None
+    assert found.names == ("date", "fig")
+    assert read_label_map("memory://maps/none.pbtxt") is None
+    files.rm("/maps", recursive=True)
