@@ -6,6 +6,7 @@ import inspect
 import io
 import re
 import sys
+import textwrap
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -51,7 +52,7 @@ def code_of(documented: object) -> str:
     """The code blocks of a docstring: what is indented below a line that ends in ``::``."""
     text = inspect.getdoc(documented) or ""
     blocks = re.findall(r"::\n\n((?:(?: {4}[^\n]*)?\n)+)", text + "\n")
-    return "\n".join(inspect.cleandoc(block) for block in blocks)
+    return "\n".join(textwrap.dedent(block) for block in blocks)
 
 
 @pytest.fixture(scope="session")

@@ -46,17 +46,22 @@ FAILING = """
 """
 API = "boxwright_api = (1, 1)\n"
 
+
+def _failing(body: str) -> str:
+    return FAILING.replace("BODY", body)
+
+
 BROKEN = {
-    "raises": (f"{API}raise RuntimeError('first line\\nsecond line')", "failed", "RuntimeError: first line second line"),
+    "raises": (f"{API}raise RuntimeError('line one\\nline two')", "failed", "RuntimeError: line one line two"),
     "imports": (f"{API}import no_such_library", "failed", "ModuleNotFoundError: No module named 'no_such_library'"),
     "exits": (f"{API}import sys\nsys.exit('that is all')", "failed", "SystemExit: that is all"),
     "syntax": ("def", "failed", "SyntaxError"),
-    "hook-raises": (FAILING.replace("BODY", "raise KeyError('x')"), "failed", "KeyError: 'x'"),
-    "hook-exits": (FAILING.replace("BODY", "raise SystemExit(3)"), "failed", "SystemExit: 3"),
-    "no-spec": (FAILING.replace("BODY", "return ['voc']"), "failed", "boxwright_formats returned 'voc', which is no FormatSpec"),
-    "wrong-spec": (FAILING.replace("BODY", "return boxwright_metrics()"), "failed", "which is no FormatSpec"),
-    "no-list": (FAILING.replace("BODY", "return None"), "failed", "TypeError"),
-    "name": (FAILING.replace("BODY", "return [FormatSpec(name='My Format')]"), "failed", "'My Format': a name is lower case"),
+    "hook-raises": (_failing("raise KeyError('x')"), "failed", "KeyError: 'x'"),
+    "hook-exits": (_failing("raise SystemExit(3)"), "failed", "SystemExit: 3"),
+    "no-spec": (_failing("return ['voc']"), "failed", "boxwright_formats returned 'voc', which is no FormatSpec"),
+    "wrong-spec": (_failing("return boxwright_metrics()"), "failed", "which is no FormatSpec"),
+    "no-list": (_failing("return None"), "failed", "TypeError"),
+    "name": (_failing("return [FormatSpec(name='My Format')]"), "failed", "'My Format': a name is lower case"),
     "unknown-hook": (
         f"from boxwright import hookimpl\n{API}@hookimpl\ndef boxwright_fromats():\n    return []",
         "failed",
@@ -70,7 +75,7 @@ BROKEN = {
     "future": ("boxwright_api = (2, 3)", "incompatible", "written for plugin API 2 to 3; this boxwright speaks 1"),
     "no-api": ("", "incompatible", "it needs: boxwright_api = (1, 1)"),
     "odd-api": ("boxwright_api = 1", "incompatible", "its boxwright_api is 1"),
-}  # fmt: skip
+}
 
 
 class Site:

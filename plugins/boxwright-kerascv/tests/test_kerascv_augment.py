@@ -216,8 +216,8 @@ def test_without_augmenters_the_picture_is_only_resized() -> None:
     np.testing.assert_array_equal(result["images"], same["images"])
     np.testing.assert_array_equal(result["boxes"], same["boxes"])
     half = resize(same, (HEIGHT // 2, WIDTH // 2))  # type: ignore[arg-type]
-    np.testing.assert_allclose(half["boxes"], [[20, 10, 55, 40]], atol=1e-4)
-    np.testing.assert_allclose(red_rectangle(half["images"].numpy()), [20, 10, 55, 40], atol=1)
+    np.testing.assert_allclose(half["boxes"], [[15, 10, 50, 40]], atol=1e-4)
+    np.testing.assert_allclose(red_rectangle(half["images"].numpy()), [15, 10, 50, 40], atol=1)
 
 
 def test_float_pictures_are_taken_like_whole_numbers() -> None:

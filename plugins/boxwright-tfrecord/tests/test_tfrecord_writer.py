@@ -125,7 +125,7 @@ def refusals(make_sample: Callable[..., Sample], encode: Callable[..., bytes]) -
     turned = encode(40, 30, orientation=6)
     return {
         "missing": (missing, "no such picture"),
-        "nowhere": (Sample(image=ImageRef(name="n.jpg", width=40, height=30)), "does not say where"),
+        "nowhere": (Sample(image=ImageRef(name="n.jpg", width=40, height=30)), "picture n.jpg was not found"),
         "empty": (make_sample("b.jpg", picture=b""), "empty"),
         "no picture": (make_sample("c.jpg", picture=b"GET / HTTP/1.1"), "JPEG or PNG"),
         "bmp": (make_sample("d.bmp", picture=encode(40, 30, "BMP")), "--with resize:40x30"),

@@ -6,6 +6,7 @@ import io
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,35 @@ def test_sizes_are_exact_and_every_class_that_can_be_everywhere_is(seed: int) ->
         holders = [part for part, found in zip(part_of, labels, strict=True) if label in found]
         if len(holders) >= parts * len(classes) and min(sizes) >= len(classes):
             assert set(holders) == set(range(parts)), f"{label} is missing from a part"
+
+
+def lacking(labels: Sequence[frozenset[str]], part_of: Sequence[int], parts: int) -> int:
+    """How many classes, of those with a picture for each part, are missing from how many parts."""
+    every = set().union(*labels)
+    return sum(
+        not any(label in found and where == part for found, where in zip(labels, part_of, strict=True))
+        for label in every
+        if sum(label in found for found in labels) >= parts
+        for part in range(parts)
+    )
+
+
+@pytest.mark.parametrize("seed", [*range(60), 488])  # in 488, exchanges alone would not find it
+def test_no_other_split_of_a_small_dataset_has_more_classes_in_more_parts(seed: int) -> None:
+    """Judged by trying every split there is."""
+    chance = random.Random(seed)
+    parts, count = (2, chance.randint(6, 10)) if seed % 3 else (3, chance.randint(5, 7))
+    classes = [f"c{i}" for i in range(chance.randint(2, 6))]
+    weights = [chance.random() ** 1.5 for _ in classes]
+    labels = [frozenset(c for c, w in zip(classes, weights, strict=True) if chance.random() < w) for _ in range(count)]
+    small = chance.randint(1, 2)
+    sizes = [count - small * (parts - 1)] + [small] * (parts - 1)
+    least = min(
+        lacking(labels, part_of, parts)
+        for part_of in product(range(parts), repeat=count)
+        if [part_of.count(part) for part in range(parts)] == sizes
+    )
+    assert lacking(labels, share_out([Unit(1, found) for found in labels], sizes, seed), parts) == least
 
 
 def test_too_few_pictures_for_a_part() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from boxwright import DataError, RunError, TrainJob, UsageError
 from boxwright.registry import convert_options, registry
@@ -18,7 +19,7 @@ from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
 from boxwright_kerascv.augment import Augmentation, Labelled
 from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
 from boxwright_kerascv.decode import DecoderSettings
-from boxwright_kerascv.inputs import training_batches
+from boxwright_kerascv.inputs import PAD, training_batches
 from boxwright_kerascv.layers import Detector
 from boxwright_kerascv.network import WeightsError, build_network
 from boxwright_kerascv.pictures import TrainingPictures, load_pictures
@@ -45,6 +46,8 @@ class KerasCVBackend:
         _check_framework()
         stored = job.run.config if job.resume else {}
         recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
+        decoder = _decoder(job)
+        _check_early_stopping(job)
         with _Precision(recipe.precision):
             pictures = load_pictures(
                 job.data,
@@ -57,11 +60,13 @@ class KerasCVBackend:
                 reporter=job.reporter,
             )
             try:
-                self._fit(job, recipe, pictures)
+                self._fit(job, recipe, decoder, pictures)
             finally:
                 pictures.close()
 
-    def _fit(self, job: TrainJob, recipe: Recipe, pictures: TrainingPictures) -> None:
+    def _fit(
+        self, job: TrainJob, recipe: Recipe, decoder: DecoderSettings, pictures: TrainingPictures
+    ) -> None:
         if pictures.most_boxes > recipe.max_boxes:
             job.reporter.warning(
                 f"a picture has {pictures.most_boxes} boxes and {recipe.max_boxes} of them are trained on; "
@@ -74,9 +79,9 @@ class KerasCVBackend:
                 f"{1 - share:.0%} of the boxes are too small or too long for the network at {recipe.width}x"
                 f"{recipe.height} and will hardly be learned; a larger --image-size helps."
             )
-        decoder = DecoderSettings(**_given(job.settings, DECODER_OPTIONS))
         model = _build(job.preset, job, recipe, anchors)
         compile_network(model, recipe)
+        _make_variables(model, recipe)
         start = 0
         if job.resume and (checkpoint := newest_checkpoint(job.run)) is not None:
             start = load_checkpoint(checkpoint, model)
@@ -172,6 +177,21 @@ def _recipe(job: TrainJob) -> Recipe:
         raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
 
 
+def _decoder(job: TrainJob) -> DecoderSettings:
+    try:
+        return DecoderSettings(**_given(job.settings, DECODER_OPTIONS))
+    except ValueError as error:
+        raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
+
+
+def _check_early_stopping(job: TrainJob) -> None:
+    patience = job.settings.get("early_stopping", 0)
+    if patience < 0:
+        raise UsageError(f"early_stopping is {patience}", "give a whole number of looks, or leave it out")
+    if patience and job.val is None:
+        raise UsageError("early stopping looks at held-out pictures and there are none", "give --val, or leave it out")
+
+
 def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, Any]:
     names = {option.name for option in options}
     return {name: value for name, value in settings.items() if name in names}
@@ -192,6 +212,14 @@ def _build(preset: str, job: TrainJob, recipe: Recipe, anchors: AnchorSettings) 
         raise DataError(job.settings.get("weights", preset), str(error)) from error
 
 
+def _make_variables(model: Detector, recipe: Recipe) -> None:
+    """Makes the optimizer's variables and the losses' now: where `fit` makes some, it traces its step twice."""
+    model.optimizer.build(model.trainable_variables)
+    picture = tf.zeros((1, *recipe.image_size, 3))
+    no_box = {"boxes": tf.fill((1, 1, 4), PAD), "classes": tf.fill((1, 1), PAD)}
+    model.compute_loss(picture, no_box, model(picture), sample_weight=None)
+
+
 class _Foreign:
     """An augmenter of another plugin as a step of the augmentation."""
 
@@ -200,15 +228,13 @@ class _Foreign:
 
     def picture(self, sample: Labelled, seed: Any) -> Labelled:
         """Hands the picture over as float32, as the protocol says."""
-        import tensorflow as tf
-
         example = {**sample, "images": tf.cast(sample["images"], tf.float32)}
         changed = self._augmenter(example, tf.cast(seed, tf.int32))
         return {"images": changed["images"], "boxes": changed["boxes"], "classes": changed["classes"]}
 
 
 def _augmenters(steps: tuple[str, ...]) -> list[Any]:
-    """The augmenters that steps such as ``crop`` or ``crop:smallest=0.4`` name."""
+    """The augmenters that steps such as ``crop`` or ``crop:smallest=0.4,probability=1`` name."""
     plugins = registry()
     found: list[Any] = []
     for step in steps:
@@ -216,7 +242,7 @@ def _augmenters(steps: tuple[str, ...]) -> list[Any]:
         spec: AugmenterSpec = plugins.get("augmenter", name).spec
         if spec.backends and "kerascv" not in spec.backends:
             raise UsageError(f"the augmenter {name!r} does not work with kerascv", "leave it out")
-        given = dict(part.partition("=")[::2] for part in text.split(";") if part)
+        given = dict(part.partition("=")[::2] for part in text.split(",") if part)
         augmenter = plugins.resolve("augmenter", name)(**convert_options(given, spec.options, f"--augment {step}"))
         own = any(hasattr(augmenter, method) for method in ("picture", "view", "color"))
         found.append(augmenter if own else _Foreign(augmenter))

@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from boxwright import Sample, TrainJob
+from boxwright import RunError, Sample, TrainJob
 from boxwright.drawing import draw_boxes, palette, side_by_side
 from boxwright.images import encode_jpeg, open_picture
 from boxwright.progress import Task
@@ -145,8 +145,9 @@ class Rounds(keras.callbacks.Callback):
         self._step += 1
         self._task.advance()
         if logs and not math.isfinite(logs["loss"]):
-            raise FloatingPointError(
-                f"the loss is {logs['loss']} at step {self._step}: try a lower --set learning_rate"
+            raise RunError(
+                f"the loss is {logs['loss']} at step {self._step}",
+                f"train with a lower learning rate than {self._recipe.learning_rate:g}: --set learning_rate=...",
             )
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:

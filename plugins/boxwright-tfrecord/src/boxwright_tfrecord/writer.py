@@ -13,7 +13,7 @@ from typing import IO, Any, cast
 
 from boxwright.errors import DataError, UsageError
 from boxwright.protocols import Output
-from boxwright.schemas import ImageRef, LabelMap, Sample
+from boxwright.schemas import LabelMap, Sample
 from boxwright.uri import is_remote
 from boxwright_tfrecord.example import (
     bytes_feature,
@@ -84,7 +84,7 @@ class TFRecordWriter:
                 f"a picture named {name!r} was written before",
                 "rename one of the two pictures: everything that reads the records tells pictures apart by name",
             )
-        data = _picture_bytes(sample.image)
+        data = _picture_bytes(sample)
         header = _checked_header(sample, data)
         before, after = self._features(sample, data, header)
         prefix = example_prefix(len(before) + len(data) + len(after))
@@ -170,10 +170,17 @@ def _pack(file: IO[bytes]) -> IO[bytes]:
     return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0))
 
 
-def _picture_bytes(image: ImageRef) -> bytes:
+def _picture_bytes(sample: Sample) -> bytes:
+    image = sample.image
     if image.data is not None:
         return image.data
-    if image.location and not is_remote(image.location):
+    if not image.location:
+        raise DataError(
+            sample.source or image.name,
+            f"its picture {image.name} was not found",
+            "put the picture beside its annotation, or say where the pictures are: FORMAT:PLACE?images=FOLDER",
+        )
+    if not is_remote(image.location):
         try:
             with open(image.location, "rb", buffering=0) as file:
                 return file.read()

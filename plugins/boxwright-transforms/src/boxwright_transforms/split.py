@@ -14,8 +14,8 @@ class Split:
     """The step ``split:train=0.8,test=0.2``.
 
     Which picture goes where depends on the pictures' names, their classes and the seed alone, not on their order. Part
-    sizes are exact, by largest remainder. Every class is brought into every part where its pictures are enough, and
-    stands in each in proportion otherwise. The stream keeps its order.
+    sizes are exact, by largest remainder. Every class is brought into every part where that can be had, and stands
+    in each in proportion otherwise. The stream keeps its order.
 
     The stream is read twice: first names and labels are gathered, then samples are handed on.
 

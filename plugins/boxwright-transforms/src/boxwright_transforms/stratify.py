@@ -3,7 +3,7 @@
 The even spread is iterative stratification (Sechidis, Tsoumakas, Vlahavas: "On the Stratification of Multi-Label
 Data", ECML PKDD 2011): the rarest label first, each of its units to the part that lacks most of it. By itself it leaves
 a label of two units in the largest part alone; so before it, every label is brought into every part, and after it, what
-could not be brought there is mended by exchanges.
+is still missing is mended by exchanges.
 """
 
 from __future__ import annotations
@@ -13,6 +13,11 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, product
+from typing import Final
+
+_MOST_TRIED: Final = 20_000
+"""Exchanges that are looked at for one label and part: all of them in small datasets, a random share in large ones."""
 
 
 @dataclass(frozen=True)
@@ -133,34 +138,46 @@ class _Sharing:
         return max(fitting, key=lambda part: (round(wanted[part], 9), self.room[part], self.chance.random()))
 
     def mend(self) -> None:
-        """Exchanges units between parts where that brings a label into a part that lacks it, and takes none away."""
-        for label in self.rarest_first:
-            if len(self.with_label[label]) < len(self.sizes):
-                continue
-            for part in range(len(self.sizes)):
-                if not self.holds[part][label]:
-                    self._exchange(label, part)
+        """Exchanges units between parts as long as that brings more labels into parts that lack them than it takes."""
+        needed = {label for label, units in self.with_label.items() if len(units) >= len(self.sizes)}
+        exchanged = True
+        while exchanged:
+            lacking = [
+                (label, part)
+                for label in self.rarest_first
+                if label in needed
+                for part in range(len(self.sizes))
+                if not self.holds[part][label]
+            ]
+            exchanged = any(self._exchange(label, part, needed) for label, part in lacking)
 
-    def _exchange(self, label: str, part: int) -> None:
+    def _exchange(self, label: str, part: int, needed: set[str]) -> bool:
+        """Brings a label into a part by the exchange that gains most; says whether there was one."""
         inside = [unit for unit in self.order if self.part_of[unit] == part]
-        for unit in self.with_label[label]:
-            origin = self.part_of[unit]
-            if self.holds[origin][label] < 2:
-                continue
-            for other in inside:
-                if self.units[other].size == self.units[unit].size and not self._loses(unit, other):
-                    self._take(unit)
-                    self._take(other)
-                    self._put(unit, part)
-                    self._put(other, origin)
-                    return
-
-    def _loses(self, unit: int, other: int) -> bool:
-        """Whether exchanging two units takes the last of a label from a part."""
-        one, two = self.units[unit].labels, self.units[other].labels
-        return any(self.holds[self.part_of[unit]][label] == 1 for label in one - two) or any(
-            self.holds[self.part_of[other]][label] == 1 for label in two - one
+        pairs = (
+            (unit, other)
+            for unit, other in product(self.with_label[label], inside)
+            if self.units[unit].size == self.units[other].size
         )
+        gains = ((self._gain(unit, other, needed), unit, other) for unit, other in islice(pairs, _MOST_TRIED))
+        gain, unit, other = max(gains, key=lambda found: found[0], default=(0, 0, 0))
+        if gain <= 0:
+            return False
+        origin = self.part_of[unit]
+        self._take(unit)
+        self._take(other)
+        self._put(unit, part)
+        self._put(other, origin)
+        return True
+
+    def _gain(self, unit: int, other: int, needed: set[str]) -> int:
+        """How many more labels stand in parts that lacked them, after two units are exchanged."""
+        gain = 0
+        for one, two in ((unit, other), (other, unit)):
+            origin, goal = self.holds[self.part_of[one]], self.holds[self.part_of[two]]
+            for label in (self.units[one].labels - self.units[two].labels) & needed:
+                gain += (goal[label] == 0) - (origin[label] == 1)
+        return gain
 
     def _put(self, unit: int, part: int) -> None:
         self.part_of[unit] = part

@@ -1,0 +1,197 @@
+"""The examples in the docstrings are whole plugins: each is run here as a user's would be."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import boxwright
+from boxwright import DataError, Dataset, ImageRef, Sample, hookspecs, protocols, specs
+from boxwright.registry import KINDS, Registry
+
+PROTOCOL_OF = {
+    "format": "Reader",
+    "transform": "Transform",
+    "augmenter": "Augmenter",
+    "backend": "Backend",
+    "metric": "Metric",
+    "trainer": "Trainer",
+    "exporter": "Exporter",
+    "loader": "Loader",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_plugin_has_a_hook_and_a_protocol_with_an_example(
+    kind: str, docstring_code: Callable[[object], str]
+) -> None:
+    protocol = getattr(protocols, PROTOCOL_OF[kind])
+    code = docstring_code(protocol)
+    compile(code, protocol.__name__, "exec")
+    methods = [
+        name for name, _ in inspect.getmembers(protocol, inspect.isfunction) if name[0] != "_" or name == "__call__"
+    ]
+    assert methods
+    for method in methods:
+        defined = f"def {method}(" in code or (method == "__call__" and code.startswith("def "))
+        assert defined, f"the example of {protocol.__name__} has no {method}"
+        assert inspect.getdoc(getattr(protocol, method))
+    hook = getattr(hookspecs, f"boxwright_{kind}s")
+    assert hook.__annotations__["return"] == f"list[{KINDS[kind].__name__}]"
+
+
+def test_every_hook_says_when_it_is_called() -> None:
+    hooks = [value for name, value in vars(hookspecs).items() if name.startswith("boxwright_")]
+    assert len(hooks) == len(KINDS) + 4
+    for hook in hooks:
+        assert (inspect.getdoc(hook) or "").startswith("Called "), hook
+        assert "return" in hook.__annotations__
+        parameters = inspect.signature(hook).parameters
+        assert set(parameters) <= set(hook.__annotations__)
+
+
+def test_everything_public_has_a_docstring() -> None:
+    for module in (hookspecs, protocols, specs):
+        assert module.__doc__
+        for name, value in vars(module).items():
+            mine = inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
+            if mine:
+                assert value.__doc__, f"{module.__name__}.{name}"
+                assert not value.__doc__.startswith(f"{name}("), f"{module.__name__}.{name} has only its signature"
+
+
+def test_the_example_of_the_hooks(docstring_code: Callable[[object], str]) -> None:
+    python, _, pyproject = docstring_code(hookspecs).partition("[project.entry-points.boxwright]")
+    module = types.ModuleType("my_plugin")
+    exec(compile(python, "hookspecs", "exec"), module.__dict__)
+    assert module.boxwright_api == (specs.API_VERSION, specs.API_VERSION)
+    assert [spec.name for spec in module.boxwright_formats()] == ["myformat"]
+    assert pyproject.strip() == 'myformat = "my_plugin"'
+
+
+def test_the_example_reader(truths: str, plugins: Registry) -> None:
+    data = boxwright.open(truths, registry_=plugins)
+    samples = list(data)
+    assert isinstance(data.reader, protocols.Reader)
+    assert [(s.image.name, s.image.width, s.image.height, s.boxes.labels) for s in samples] == [
+        ("a.jpg", 100, 80, ("fig", "date")),
+        ("b.jpg", 100, 80, ("fig",)),
+    ]
+    assert samples[0].boxes.edges == ((10, 8, 30, 24), (50, 40, 70, 56))
+    assert samples[1].source == f"{truths.removeprefix('lines:')}, line 2"
+    assert list(data) == samples
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        '{"name": "a.jpg"}',
+        '{"name": "", "size": [1, 1], "boxes": []}',
+        '{"name": "a.jpg", "size": [1], "boxes": []}',
+        '{"name": "a.jpg", "size": [1, 1], "boxes": [["fig", 1, 2, 3]]}',
+        '{"name": "a.jpg", "size": [1, 1], "boxes": [["fig", 1, 2, 3, NaN]]}',
+        '{"name": "a.jpg", "size": [1, 1], "boxes": [["fig", 4, 2, 3, 3]]}',
+        '{"name": "a.jpg", "size": [1, 1], "boxes": [[3, 1, 2, 3, 3]]}',
+    ],
+)
+def test_the_example_reader_with_a_bad_line(tmp_path: Path, line: str, plugins: Registry) -> None:
+    path = tmp_path / "bad.jsonl"
+    good = '{"name": "a.jpg", "size": [1, 1], "boxes": []}'
+    path.write_text(f"{good}\n{line}\n{good}\n", "utf-8")
+    with pytest.raises(DataError) as caught:
+        list(boxwright.open(f"lines:{path}", registry_=plugins))
+    assert (caught.value.file, caught.value.place) == (str(path), "line 2")
+    assert caught.value.remedy
+    data = boxwright.open(f"lines:{path}", registry_=plugins, on_error="skip")
+    assert len(list(data)) == 2
+    assert [error.place for error in data.problems.skipped] == ["line 2"]
+    with pytest.raises(DataError, match="there is no such file"):
+        boxwright.open(f"lines:{tmp_path}/none.jsonl", registry_=plugins)
+
+
+def test_the_example_writer_writes_what_the_example_reader_reads(
+    truths: str, plugins: Registry, tmp_path: Path
+) -> None:
+    report = boxwright.convert(truths, f"lines:{tmp_path}/copy.jsonl", registry_=plugins)
+    assert (report.boxes, report.classes) == (3, {"date": 1, "fig": 2})
+    copied = boxwright.open(f"lines:{tmp_path}/copy.jsonl", registry_=plugins)
+    original = boxwright.open(truths, registry_=plugins)
+    assert [(s.image, s.boxes) for s in copied] == [(s.image, s.boxes) for s in original]
+
+
+def test_the_example_transform(
+    dataset: Callable[..., Dataset], sample: Callable[..., Sample], examples: dict[str, types.ModuleType]
+) -> None:
+    transform = examples["Transform"].OnlyAnnotated()
+    assert isinstance(transform, protocols.Transform)
+    data = dataset(sample("a.jpg", ("fig", 0, 0, 1, 1)), sample("b.jpg"), sample("c.jpg", ("fig", 0, 0, 2, 2)))
+    assert [s.image.name for s in data.through(transform)] == ["a.jpg", "c.jpg"]
+
+
+def test_the_example_loader(truths: str, plugins: Registry) -> None:
+    data = boxwright.open(truths, registry_=plugins)
+    assert data.to_lists(bounding_box_format="xyxy") == [("a.jpg", ["fig", "date"]), ("b.jpg", ["fig"])]
+    assert data.with_label_map(data.label_map).to_lists() == data.to_lists()
+
+
+def test_the_example_backend_metric_trainer_and_exporter(truths: str, plugins: Registry, tmp_path: Path) -> None:
+    run = boxwright.train(truths, out=tmp_path / "run", trainer="here", registry_=plugins)
+    assert run.status == "done"
+    model = boxwright.load_model(run, registry_=plugins)
+    assert isinstance(model, protocols.Model)
+    # Of figs and dates alike: left edges 10, 50 and 30 of 100 pixels, top edges 8, 40 and 24 of 80, and so on.
+    expected = {"xmin": 30, "ymin": 24, "xmax": 50, "ymax": 40}
+    picture = Sample(image=ImageRef(name="x.jpg", width=200, height=160))
+    [found] = list(model.predict([picture]))
+    assert found.boxes[0].label == "date"
+    assert found.boxes[0].edges == pytest.approx([2 * edge for edge in expected.values()])
+    evaluation = boxwright.evaluate(run, truths, metric="found", registry_=plugins)
+    assert evaluation.values == {"found": 1.0}
+    (tmp_path / "exported").mkdir()
+    exporter = plugins.resolve("exporter", "json")()
+    exported = exporter.load(exporter.export(run, tmp_path / "exported"))
+    assert exported.label_map == run.label_map
+    assert list(exported.predict([picture])) == [found]
+
+
+def test_the_examples_keep_their_protocols(examples: dict[str, types.ModuleType]) -> None:
+    assert isinstance(examples["Backend"].AverageBackend(), protocols.Backend)
+    assert isinstance(examples["Metric"].AnythingFound(), protocols.Metric)
+    assert isinstance(examples["Trainer"].HereAndNow(), protocols.Trainer)
+    assert isinstance(examples["Exporter"].JsonExporter(), protocols.Exporter)
+
+
+@pytest.mark.tensorflow
+def test_the_example_augmenter(docstring_code: Callable[[object], str]) -> None:
+    tf = pytest.importorskip("tensorflow")
+    import numpy as np
+
+    namespace: dict[str, Any] = {}
+    exec(docstring_code(protocols.Augmenter), namespace)
+    mirror = namespace["Mirror"]()
+    assert isinstance(mirror, protocols.Augmenter)
+    image = np.arange(2 * 5 * 3, dtype=np.float32).reshape(2, 5, 3)
+    example = {"images": tf.constant(image), "boxes": tf.constant([[0.0, 0, 2, 1]]), "classes": tf.constant([3])}
+    flipped = 0
+    for seed in range(20):
+        out = mirror(example, tf.constant([seed, 7], tf.int32))
+        [box] = out["boxes"].numpy().tolist()
+        if box == [0, 0, 2, 1]:
+            assert np.array_equal(out["images"], image)
+        else:
+            flipped += 1
+            assert box == [3, 0, 5, 1]
+            assert np.array_equal(out["images"], image[:, ::-1])
+        assert out["classes"].numpy().tolist() == [3]
+        again = mirror(example, tf.constant([seed, 7], tf.int32))
+        assert np.array_equal(again["boxes"], out["boxes"])
+    assert 0 < flipped < 20

@@ -1,0 +1,287 @@
+"""The run folder: made once, whole at any moment, and used by one process at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from boxwright import LabelMap, OutputError, RunError
+from boxwright.run import Run, versions
+
+CLASSES = LabelMap.from_names(["fig", "date"])
+
+
+def make(path: Path, **changes: Any) -> Run:
+    options: dict[str, Any] = {"backend": "average", "config": {"epochs": 3}, "label_map": CLASSES, "inputs": {"n": 2}}
+    return Run.create(path, **(options | changes))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    return make(tmp_path / "run")
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """Another process of this machine, which lives as long as the test."""
+    process = subprocess.Popen([sys.executable, "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def write_lock(run: Run, pid: object, host: object = None) -> Path:
+    lock = run.file(".in-use")
+    lock.write_text(json.dumps({"pid": pid, "host": host or platform.node(), "since": 0}), "utf-8")
+    return lock
+
+
+class TestCreate:
+    def test_the_files_on_disk(self, run: Run) -> None:
+        assert json.loads(run.file("config.json").read_text("utf-8")) == {"epochs": 3}
+        assert run.file("label_map.pbtxt").read_text("utf-8") == CLASSES.to_pbtxt()
+        state = json.loads(run.file("run.json").read_text("utf-8"))
+        assert (state["status"], state["backend"], state["inputs"]) == ("created", "average", {"n": 2})
+        assert state["epochs_done"] == 0
+        assert state["versions"]["python"] == platform.python_version()
+        assert state["versions"]["numpy"] == np.__version__
+
+    def test_opened_again_it_says_the_same(self, run: Run) -> None:
+        again = Run(str(run.path))
+        assert (again.backend, again.status, again.config) == ("average", "created", {"epochs": 3})
+        assert again.label_map == CLASSES
+        assert again.metrics() == []
+        assert "created" in repr(again)
+
+    def test_an_empty_folder_will_do(self, tmp_path: Path) -> None:
+        assert make(tmp_path).status == "created"
+
+    def test_so_will_one_whose_parents_are_not_there(self, tmp_path: Path) -> None:
+        assert make(tmp_path / "a" / "b").status == "created"
+
+    def test_class_names_of_other_scripts(self, tmp_path: Path) -> None:
+        names = ["Käse", "苹果", 'a "b"']
+        assert make(tmp_path, label_map=LabelMap.from_names(names)).label_map.names == tuple(sorted(names))
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_a_folder_of_something_else_is_left_alone(self, tmp_path: Path, overwrite: bool) -> None:
+        (tmp_path / "thesis.txt").write_text("all of it")
+        with pytest.raises(RunError, match="is no run") as caught:
+            make(tmp_path, overwrite=overwrite)
+        assert str(tmp_path) in caught.value.message
+        assert os.listdir(tmp_path) == ["thesis.txt"]
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_a_file_is_left_alone(self, tmp_path: Path, overwrite: bool) -> None:
+        path = tmp_path / "run"
+        path.write_text("mine")
+        with pytest.raises(RunError, match="is no run"):
+            make(path, overwrite=overwrite)
+        assert path.read_text() == "mine"
+
+    def test_a_run_is_kept(self, run: Run) -> None:
+        with run.open_write("model/weights") as file:
+            file.write(b"dear")
+        run.update(status="done")
+        with pytest.raises(RunError, match=r"holds a run already \(done\)") as caught:
+            make(run.path)
+        assert "--resume" in caught.value.remedy
+        assert "--overwrite" in caught.value.remedy
+        assert run.file("model/weights").read_bytes() == b"dear"
+
+    def test_overwrite_leaves_nothing_of_the_old_run(self, run: Run) -> None:
+        run.write_json("evaluation/old.json", {})
+        run.add_metrics(1, {"loss": 1})
+        new = make(run.path, overwrite=True, config={"epochs": 9})
+        assert sorted(os.listdir(run.path)) == ["config.json", "label_map.pbtxt", "run.json"]
+        assert new.config == {"epochs": 9}
+        assert new.metrics() == []
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    def test_a_run_at_work_is_not_replaced(
+        self, run: Run, overwrite: bool, sleeper: subprocess.Popen[bytes]
+    ) -> None:
+        write_lock(run, sleeper.pid)
+        before = run.file("run.json").read_bytes()
+        with pytest.raises(RunError, match=f"process {sleeper.pid} is training"):
+            make(run.path, overwrite=overwrite)
+        assert run.file("run.json").read_bytes() == before
+
+    def test_below_a_file_no_folder_can_be_made(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        with pytest.raises(OutputError) as caught:
+            make(tmp_path / "file" / "run")
+        assert "file" in caught.value.message
+
+
+class TestOpen:
+    def test_nothing_there(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="gone does not exist") as caught:
+            Run(tmp_path / "gone")
+        assert "boxwright train" in caught.value.remedy
+
+    def test_another_folder(self, tmp_path: Path) -> None:
+        with pytest.raises(RunError, match="has no run in it"):
+            Run(tmp_path)
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"{", b"[]", b"null", b"3", b"\xff\xfe", b'{"status": "done", "backend": "x"}', b"{}"]
+    )
+    def test_a_damaged_state(self, run: Run, content: bytes) -> None:
+        run.file("run.json").write_bytes(content)
+        with pytest.raises(RunError, match=r"run\.json is damaged") as caught:
+            Run(run.path)
+        assert caught.value.remedy
+
+    def test_a_damaged_config(self, run: Run) -> None:
+        run.file("config.json").write_bytes(b"{oh")
+        with pytest.raises(RunError, match=r"config\.json is damaged"):
+            _ = run.config
+
+    def test_a_config_that_is_gone(self, run: Run) -> None:
+        run.file("config.json").unlink()
+        with pytest.raises(RunError, match=r"config\.json: No such file"):
+            _ = run.config
+
+    def test_a_label_map_that_is_gone(self, run: Run) -> None:
+        run.file("label_map.pbtxt").unlink()
+        with pytest.raises(RunError, match=r"label_map\.pbtxt is not there"):
+            _ = run.label_map
+
+    def test_a_newer_layout(self, run: Run) -> None:
+        run.update(boxwright_run=2)
+        with pytest.raises(RunError, match="newer boxwright"):
+            Run(run.path)
+
+
+class TestWriting:
+    def test_update_keeps_what_others_wrote(self, run: Run) -> None:
+        Run(run.path).update(status="running", extra=1)
+        run.update(status="done")
+        assert Run(run.path).state["extra"] == 1
+        assert (run.status, Run(run.path).status) == ("done", "done")
+
+    def test_update_config_adds_and_replaces(self, run: Run) -> None:
+        run.update_config({"epochs": 5, "anchors": [1, 2]})
+        assert run.config == {"epochs": 5, "anchors": [1, 2]}
+        assert Run(run.path).config == {"epochs": 5, "anchors": [1, 2]}
+
+    def test_a_file_appears_when_it_is_whole(self, run: Run) -> None:
+        with run.open_write("model/deep/weights") as file:
+            file.write(b"half")
+            file.flush()
+            assert not run.file("model/deep/weights").exists()
+        assert run.file("model/deep/weights").read_bytes() == b"half"
+        assert os.listdir(run.file("model/deep")) == ["weights"]
+
+    def test_a_failure_keeps_the_older_file(self, run: Run) -> None:
+        def half() -> None:
+            with run.open_write("weights") as file:
+                file.write(b"new")
+                raise KeyboardInterrupt
+
+        with run.open_write("weights") as file:
+            file.write(b"old")
+        before = sorted(os.listdir(run.path))
+        with pytest.raises(KeyboardInterrupt):
+            half()
+        assert run.file("weights").read_bytes() == b"old"
+        assert sorted(os.listdir(run.path)) == before
+
+    def test_json(self, run: Run) -> None:
+        path = run.write_json("evaluation/a.json", {"Käse": Path("x")})
+        assert path == run.path / "evaluation" / "a.json"
+        assert json.loads(path.read_text("utf-8")) == {"Käse": "x"}
+
+
+class TestMetrics:
+    def test_one_line_an_epoch(self, run: Run) -> None:
+        run.add_metrics(1, {"loss": 2})
+        run.add_metrics(2, {"loss": np.float32(0.5), "AP": 0.25})  # type: ignore[dict-item]
+        lines = run.file("metrics.jsonl").read_text("utf-8").splitlines()
+        expected = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 0.5, "AP": 0.25}]
+        assert [json.loads(line) for line in lines] == expected
+        assert Run(run.path).metrics() == expected
+        assert Run(run.path).state["epochs_done"] == 2
+
+    def test_an_epoch_done_again_drops_what_came_after_it(self, run: Run) -> None:
+        for epoch in (1, 2, 3):
+            run.add_metrics(epoch, {"loss": epoch})
+        run.add_metrics(2, {"loss": 20})
+        assert run.metrics() == [{"epoch": 1, "loss": 1.0}, {"epoch": 2, "loss": 20.0}]
+        assert run.state["epochs_done"] == 2
+
+    def test_a_damaged_file(self, run: Run) -> None:
+        run.file("metrics.jsonl").write_text('{"epoch": 1}\n{"epo', "utf-8")
+        with pytest.raises(RunError, match=r"metrics\.jsonl is damaged"):
+            run.metrics()
+
+    def test_a_loss_that_is_no_number_is_kept(self, run: Run) -> None:
+        run.add_metrics(1, {"loss": float("nan")})
+        assert str(run.metrics()[0]["loss"]) == "nan"
+
+
+class TestLock:
+    def test_it_names_this_process_and_goes(self, run: Run) -> None:
+        lock = run.file(".in-use")
+        with run.in_use():
+            owner = json.loads(lock.read_text("utf-8"))
+            assert (owner["pid"], owner["host"]) == (os.getpid(), platform.node())
+        assert not lock.exists()
+
+    def test_it_goes_after_a_failure(self, run: Run) -> None:
+        with pytest.raises(ZeroDivisionError), run.in_use():
+            _ = 1 / 0
+        assert not run.file(".in-use").exists()
+
+    def test_a_living_process_keeps_others_out(self, run: Run, sleeper: subprocess.Popen[bytes]) -> None:
+        lock = write_lock(run, sleeper.pid)
+        before = lock.read_bytes()
+        with pytest.raises(RunError, match=f"process {sleeper.pid} is training in") as caught, run.in_use():
+            pytest.fail("two processes work in one run")
+        assert str(lock) in caught.value.remedy
+        assert lock.read_bytes() == before
+
+    def test_a_dead_process_does_not(self, run: Run) -> None:
+        process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+        process.wait()
+        write_lock(run, process.pid)
+        with run.in_use():
+            assert json.loads(run.file(".in-use").read_text("utf-8"))["pid"] == os.getpid()
+
+    @pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": "x", "host": null}', "null"])
+    def test_a_damaged_lock_does_not(self, run: Run, content: str) -> None:
+        run.file(".in-use").write_text(content, "utf-8")
+        with run.in_use():
+            assert json.loads(run.file(".in-use").read_text("utf-8"))["pid"] == os.getpid()
+
+    def test_a_process_of_another_machine_does_not(self, run: Run, sleeper: subprocess.Popen[bytes]) -> None:
+        write_lock(run, sleeper.pid, host="elsewhere")
+        run.check_unused()
+
+    def test_of_two_at_once_one_gets_it(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        unlink: Callable[..., None] = Path.unlink
+
+        def unlink_and_lose(path: Path, missing_ok: bool = False) -> None:
+            unlink(path, missing_ok=missing_ok)
+            write_lock(run, 1)  # the other process was quicker
+
+        monkeypatch.setattr(Path, "unlink", unlink_and_lose)
+        with pytest.raises(RunError, match="another process is training"), run.in_use():
+            pytest.fail("two processes work in one run")
+
+
+def test_versions_leave_out_what_decides_nothing() -> None:
+    found = versions()
+    assert "boxwright" in found
+    assert "pytest" not in found
+    assert list(found) == sorted(found)

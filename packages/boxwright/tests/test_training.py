@@ -1,0 +1,520 @@
+"""From a dataset to a run folder, with the backend of the protocols' example and toys that fail as real ones do."""
+
+from __future__ import annotations
+
+import json
+import logging
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boxwright import (
+    BackendSpec,
+    BoxwrightError,
+    DataError,
+    Dataset,
+    FormatSpec,
+    LabelMap,
+    MetricSpec,
+    MissingLibraryError,
+    Option,
+    PluginNotFoundError,
+    RunError,
+    Sample,
+    TrainerSpec,
+    UsageError,
+    train,
+)
+from boxwright.evaluation import MetricResult
+from boxwright.registry import Registry
+from boxwright.run import Run
+from boxwright.training import TrainJob
+
+# The mean of the three boxes of `truths`, by hand: (0.1, 0.1, 0.3, 0.3), (0.5, 0.5, 0.7, 0.7), (0.3, 0.3, 0.5, 0.5).
+AVERAGE = [0.3, 0.3, 0.5, 0.5]
+
+
+class Stoppable:
+    """A backend of three epochs that stops where it is told to, and goes on after the last whole epoch."""
+
+    stop: BaseException | None = None
+    stop_after = 3
+    jobs: list[TrainJob]
+    trained: list[int]
+
+    def fit(self, job: TrainJob) -> None:
+        cls = type(self)
+        cls.jobs.append(job)
+        first = len(job.run.metrics()) + 1 if job.resume else 1
+        for epoch in range(first, 4):
+            cls.trained.append(epoch)
+            job.epoch_ended(epoch, {"loss": 1 / epoch})
+            with job.run.open_write("checkpoints/last") as file:
+                file.write(str(epoch).encode())
+            job.checkpoint_written(job.run.file("checkpoints/last"), epoch)
+            if cls.stop is not None and epoch == cls.stop_after:
+                raise cls.stop
+
+
+@pytest.fixture
+def stoppable(toys: types.ModuleType) -> type[Stoppable]:
+    class Fresh(Stoppable):
+        jobs = []
+        trained = []
+
+    toys.Stoppable = Fresh  # type: ignore[attr-defined]
+    return Fresh
+
+
+STOPPABLE = BackendSpec(name="stoppable", load="toys:Stoppable", options=(Option("rate", float, 0.5),))
+
+
+class Events:
+    """Every event hook's call, as a plugin sees it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def hooks(self) -> dict[str, Callable[..., None]]:
+        def boxwright_run_started(run: Run, config: dict[str, object]) -> None:
+            self.calls.append(("started", run.status, config["backend"], config["seed"]))
+
+        def boxwright_epoch_ended(run: Run, epoch: int, metrics: dict[str, float]) -> None:
+            self.calls.append(("epoch", epoch, dict(metrics), run.metrics()[-1]["epoch"]))
+
+        def boxwright_checkpoint_written(run: Run, path: Path, epoch: int) -> None:
+            self.calls.append(("checkpoint", path.relative_to(run.path).as_posix(), epoch, path.read_bytes()))
+
+        def boxwright_run_ended(run: Run, status: str, error: BaseException | None) -> None:
+            self.calls.append(("ended", status, Run(run.path).status, error))
+
+        return {name: value for name, value in locals().items() if name.startswith("boxwright_")}
+
+
+class Reports:
+    """Keeps what a reporter is told."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.warnings: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def task(self, description: str, total: int | None = None) -> Any:
+        from boxwright.progress import LogReporter
+
+        return LogReporter().task(description, total)
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()
+
+
+@pytest.fixture
+def other_truths(tmp_path: Path) -> str:
+    path = tmp_path / "other.jsonl"
+    path.write_text('{"name": "a.jpg", "size": [100, 80], "boxes": [["fig", 1, 2, 3, 4], ["date", 1, 2, 3, 4]]}\n')
+    return f"lines:{path}"
+
+
+class TestDone:
+    def test_the_model_is_the_hand_computed_one(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+        run = train(truths, out=tmp_path / "run", registry_=plugins)
+        assert json.loads(run.file("model/average.json").read_bytes()) == pytest.approx(AVERAGE)
+
+    def test_what_stands_in_the_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+        train(
+            truths, out=tmp_path / "run", epochs=4, batch_size=2, image_size=(64, 32), seed=7,
+            augment=["flip"], settings={"rate": "0.25"}, registry_=plugins,
+        )  # fmt: skip
+        run = Run(tmp_path / "run")
+        assert run.status == "done"
+        assert run.state["error"] is None
+        assert run.state["seconds"] >= 0
+        assert run.label_map.names == ("date", "fig")
+        assert run.metrics() == [{"epoch": 1, "loss": 0.0}]
+        assert not run.file(".in-use").exists()
+        expected = {
+            "data": truths, "val": None, "backend": "average", "preset": "plain", "trainer": "local",
+            "augment": ["flip"], "epochs": 4, "batch_size": 2, "image_size": [64, 32], "seed": 7,
+            "settings": {"rate": 0.25},
+        }  # fmt: skip
+        assert run.config == expected
+        inputs = run.state["inputs"]["data"]
+        assert (inputs["samples"], inputs["boxes"], inputs["classes"]) == (2, 3, {"date": 1, "fig": 2})
+
+    def test_what_the_backend_is_handed(
+        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+    ) -> None:
+        train(
+            truths, out=tmp_path / "run", val=truths, backend="stoppable", epochs=4, batch_size=2,
+            image_size=(64, 32), seed=7, augment=[], settings={"rate": 2}, registry_=make_registry(STOPPABLE),
+        )  # fmt: skip
+        (job,) = stoppable.jobs
+        assert (job.preset, job.epochs, job.batch_size, job.image_size, job.seed) == ("", 4, 2, (64, 32), 7)
+        assert (job.augment, job.resume, dict(job.settings)) == ((), False, {"rate": 2.0})
+        assert job.scan.classes == {"date": 1, "fig": 2}
+        assert job.label_map.names == job.data.label_map.names == ("date", "fig")
+        assert [sample.image.name for sample in job.data] == ["a.jpg", "b.jpg"]
+        assert job.val is not None
+        assert job.val.label_map == job.label_map
+
+    def test_what_is_not_said_is_left_to_the_backend(
+        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+    ) -> None:
+        train(truths, out=tmp_path / "run", backend="stoppable", registry_=make_registry(STOPPABLE))
+        (job,) = stoppable.jobs
+        assert (job.val, job.epochs, job.batch_size, job.image_size, job.augment) == (None,) * 5
+        assert (job.seed, dict(job.settings)) == (0, {})
+
+    def test_a_dataset_in_memory(
+        self, sample: Callable[..., Sample], dataset: Callable[..., Dataset], tmp_path: Path, plugins: Registry
+    ) -> None:
+        data = dataset(sample("a.jpg", ("fig", 0, 0, 50, 40)))
+        run = train(data, out=tmp_path / "run", registry_=plugins)
+        assert json.loads(run.file("model/average.json").read_bytes()) == [0, 0, 0.5, 0.5]
+
+    def test_another_trainer_runs_it(
+        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], toys: types.ModuleType
+    ) -> None:
+        seen: list[object] = []
+
+        class Elsewhere:
+            def train(self, backend: Any, job: TrainJob) -> None:
+                seen.append(backend)
+                backend.fit(job)
+
+        toys.Elsewhere = Elsewhere  # type: ignore[attr-defined]
+        plugins = make_registry(TrainerSpec(name="elsewhere", load="toys:Elsewhere"))
+        run = train(truths, out=tmp_path / "run", trainer="elsewhere", registry_=plugins)
+        assert len(seen) == 1
+        assert run.config["trainer"] == "elsewhere"
+        assert run.file("model/average.json").exists()
+
+    def test_overwrite_replaces_a_run(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+        train(truths, out=tmp_path / "run", seed=1, registry_=plugins)
+        with pytest.raises(RunError, match="holds a run already"):
+            train(truths, out=tmp_path / "run", seed=2, registry_=plugins)
+        assert Run(tmp_path / "run").config["seed"] == 1
+        train(truths, out=tmp_path / "run", seed=2, overwrite=True, registry_=plugins)
+        assert Run(tmp_path / "run").config["seed"] == 2
+
+
+class TestEnds:
+    @pytest.mark.parametrize(
+        ("error", "status"),
+        [
+            (KeyboardInterrupt(), "interrupted"),
+            (ZeroDivisionError("no"), "failed"),
+            (SystemExit(3), "failed"),
+            (DataError("a.jpg", "gone"), "failed"),
+        ],
+    )
+    def test_the_status_on_disk(
+        self,
+        error: BaseException,
+        status: str,
+        truths: str,
+        tmp_path: Path,
+        make_registry: Callable[..., Registry],
+        stoppable: type[Stoppable],
+    ) -> None:
+        stoppable.stop, stoppable.stop_after = error, 2
+        events = Events()
+        plugins = make_registry(STOPPABLE, **events.hooks())
+        with pytest.raises(type(error)) as caught:
+            train(truths, out=tmp_path / "run", backend="stoppable", registry_=plugins)
+        assert caught.value is error
+        run = Run(tmp_path / "run")
+        assert (run.status, run.state["error"]) == (status, repr(error))
+        assert not run.file(".in-use").exists()
+        assert events.calls[-1] == ("ended", status, status, error)
+
+    def test_event_hooks_in_order(
+        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+    ) -> None:
+        events = Events()
+        plugins = make_registry(STOPPABLE, **events.hooks())
+        train(truths, out=tmp_path / "run", backend="stoppable", seed=5, registry_=plugins)
+        expected: list[tuple[Any, ...]] = [("started", "running", "stoppable", 5)]
+        for epoch in (1, 2, 3):
+            expected.append(("epoch", epoch, {"loss": 1 / epoch}, epoch))
+            expected.append(("checkpoint", "checkpoints/last", epoch, str(epoch).encode()))
+        assert events.calls == [*expected, ("ended", "done", "done", None)]
+
+    @pytest.mark.parametrize("error", [ValueError("logger is down"), SystemExit(1)])
+    def test_a_failing_event_hook_only_warns(
+        self,
+        error: BaseException,
+        truths: str,
+        tmp_path: Path,
+        make_registry: Callable[..., Registry],
+        stoppable: type[Stoppable],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        def boxwright_epoch_ended(epoch: int) -> None:
+            raise error
+
+        events = Events()
+        plugins = make_registry(
+            STOPPABLE, **(events.hooks() | {"boxwright_epoch_ended": boxwright_epoch_ended})
+        )  # fmt: skip
+        with caplog.at_level(logging.WARNING, logger="boxwright"):
+            run = train(truths, out=tmp_path / "run", backend="stoppable", registry_=plugins)
+        assert run.status == "done"
+        assert len(run.metrics()) == 3
+        warned = [record for record in caplog.records if "boxwright_epoch_ended" in record.getMessage()]
+        assert len(warned) == 1
+        assert "toys" in warned[0].getMessage()
+        assert [call[0] for call in events.calls] == ["started", *["checkpoint"] * 3, "ended"]
+
+
+class TestResume:
+    @pytest.fixture
+    def interrupted(
+        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+    ) -> Registry:
+        """An interrupted run of one epoch in ``tmp_path / "run"``, and the plugins that made it."""
+        plugins = make_registry(STOPPABLE)
+        stoppable.stop, stoppable.stop_after = KeyboardInterrupt(), 1
+        with pytest.raises(KeyboardInterrupt):
+            train(
+                truths, out=tmp_path / "run", backend="stoppable", epochs=9, seed=3, val=truths,
+                settings={"rate": 0.125}, registry_=plugins,
+            )  # fmt: skip
+        stoppable.stop = None
+        return plugins
+
+    def test_it_goes_on_as_first_asked(
+        self, truths: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
+    ) -> None:
+        before = Run(tmp_path / "run").state["seconds"]
+        run = train(truths, out=tmp_path / "run", resume=True, epochs=1, seed=4, registry_=interrupted)
+        assert stoppable.trained == [1, 2, 3]
+        job = stoppable.jobs[-1]
+        assert (job.resume, job.epochs, job.seed, dict(job.settings)) == (True, 9, 3, {"rate": 0.125})
+        assert job.val is not None
+        assert [line["epoch"] for line in run.metrics()] == [1, 2, 3]
+        assert (Run(run.path).status, Run(run.path).state["error"]) == ("done", None)
+        assert run.state["seconds"] >= before
+
+    def test_other_data_is_refused(
+        self, other_truths: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
+    ) -> None:
+        with pytest.raises(RunError, match="is not the data that .*run was trained on") as caught:
+            train(other_truths, out=tmp_path / "run", resume=True, registry_=interrupted)
+        assert "--data" in caught.value.remedy
+        assert Run(tmp_path / "run").status == "interrupted"
+        assert stoppable.trained == [1]
+
+    def test_the_same_data_from_elsewhere_will_do(self, truths: str, tmp_path: Path, interrupted: Registry) -> None:
+        copy = tmp_path / "copy.jsonl"
+        copy.write_bytes(Path(truths.removeprefix("lines:")).read_bytes())
+        assert train(f"lines:{copy}", out=tmp_path / "run", resume=True, registry_=interrupted).status == "done"
+
+    def test_a_done_run_is_left_alone(
+        self, truths: str, tmp_path: Path, plugins: Registry, reports: Reports
+    ) -> None:
+        train(truths, out=tmp_path / "run", registry_=plugins)
+        before = (tmp_path / "run" / "run.json").read_bytes()
+        run = train("lines:nowhere", out=tmp_path / "run", resume=True, reporter=reports, registry_=plugins)
+        assert run.status == "done"
+        assert (tmp_path / "run" / "run.json").read_bytes() == before
+        assert "done already" in reports.messages[0]
+
+    def test_nothing_to_resume(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+        with pytest.raises(RunError, match="does not exist"):
+            train(truths, out=tmp_path / "run", resume=True, registry_=plugins)
+
+    def test_held_out_samples_of_memory_are_asked_for_again(
+        self,
+        truths: str,
+        tmp_path: Path,
+        make_registry: Callable[..., Registry],
+        stoppable: type[Stoppable],
+        dataset: Callable[..., Dataset],
+        sample: Callable[..., Sample],
+    ) -> None:
+        plugins, held_out = make_registry(STOPPABLE), dataset(sample("v.jpg", ("fig", 1, 2, 3, 4)))
+        stoppable.stop, stoppable.stop_after = KeyboardInterrupt(), 1
+        with pytest.raises(KeyboardInterrupt):
+            train(truths, out=tmp_path / "run", val=held_out, backend="stoppable", registry_=plugins)
+        stoppable.stop = None
+        with pytest.raises(UsageError, match="held-out samples"):
+            train(truths, out=tmp_path / "run", resume=True, registry_=plugins)
+        run = train(truths, out=tmp_path / "run", val=held_out, resume=True, registry_=plugins)
+        assert run.status == "done"
+
+
+class TestRefused:
+    @pytest.mark.parametrize(
+        ("arguments", "error", "text"),
+        [
+            ({"backend": "averge"}, PluginNotFoundError, "did you mean 'average'"),
+            ({"preset": "huge"}, UsageError, "no preset 'huge'"),
+            ({"preset": ""}, UsageError, "no preset"),
+            ({"settings": {"rat": 1}}, UsageError, "did you mean 'rate'"),
+            ({"settings": {"rate": "fast"}}, UsageError, "is not a number"),
+            ({"trainer": "cluster"}, PluginNotFoundError, "cluster"),
+            ({"epochs": 0}, UsageError, "the epochs is 0|epochs"),
+            ({"batch_size": -1}, UsageError, "batch size is -1"),
+            ({"image_size": (64, 31)}, UsageError, "64x31"),
+            ({"image_size": (0, 0)}, UsageError, "0x0"),
+            ({"label_map": "nowhere.pbtxt"}, DataError, r"nowhere\.pbtxt: there is no such label map"),
+            ({"label_map": LabelMap.from_names(["fig"])}, DataError, "not in the label map: 'date'"),
+            ({"val": "lines:nowhere.jsonl"}, DataError, "nowhere"),
+            ({"val": "nothing:x"}, PluginNotFoundError, "nothing"),
+            ({"on_error": "ignore"}, UsageError, "ignore"),
+        ],
+    )  # fmt: skip
+    def test_before_a_folder_is_made(
+        self,
+        arguments: dict[str, Any],
+        error: type[BoxwrightError],
+        text: str,
+        truths: str,
+        tmp_path: Path,
+        plugins: Registry,
+    ) -> None:
+        with pytest.raises(error, match=text):
+            train(truths, out=tmp_path / "run", registry_=plugins, **arguments)
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize(
+        ("content", "text"),
+        [
+            ("", "there are no pictures in it"),
+            ('{"name": "a.jpg", "size": [10, 8], "boxes": []}\n', "there is no box to learn from"),
+            ('{"name": "a.jpg"}\n', "line 1: KeyError"),
+        ],
+    )
+    def test_data_from_which_nothing_can_be_learnt(
+        self, content: str, text: str, tmp_path: Path, plugins: Registry
+    ) -> None:
+        path = tmp_path / "data.jsonl"
+        path.write_text(content, "utf-8")
+        with pytest.raises(DataError, match=text) as caught:
+            train(f"lines:{path}", out=tmp_path / "run", registry_=plugins)
+        assert str(path) in caught.value.message
+        assert not (tmp_path / "run").exists()
+
+    def test_where_every_line_is_skipped(self, tmp_path: Path, plugins: Registry) -> None:
+        path = tmp_path / "data.jsonl"
+        path.write_text("{}\n{}\n", "utf-8")
+        with pytest.raises(DataError, match="every one of its 2 items was skipped.*line 1"):
+            train(f"lines:{path}", out=tmp_path / "run", on_error="skip", registry_=plugins)
+
+    def test_no_backend_at_all(self, truths: str, tmp_path: Path, toys: types.ModuleType) -> None:
+        import pluggy
+
+        from boxwright import builtin, hookspecs
+        from boxwright.plugins import LoadedPlugins
+
+        manager = pluggy.PluginManager("boxwright")
+        manager.add_hookspecs(hookspecs)
+        manager.register(builtin, name="boxwright")
+        with pytest.raises(UsageError, match="no backend is installed") as caught:
+            train(truths, out=tmp_path / "run", registry_=Registry(LoadedPlugins(manager, [])))
+        assert "pip install" in caught.value.remedy
+
+    def test_a_backend_without_its_library(
+        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry]
+    ) -> None:
+        spec = BackendSpec(name="heavy", load="toys:Heavy", requires=("no_such_library",), install="pip install it")
+        with pytest.raises(MissingLibraryError, match="no_such_library") as caught:
+            train(truths, out=tmp_path / "run", backend="heavy", registry_=make_registry(spec))
+        assert caught.value.remedy == "run: pip install it"
+        assert not (tmp_path / "run").exists()
+
+    def test_a_foreign_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+        with pytest.raises(RunError, match="is no run"):
+            train(truths, out=tmp_path, registry_=plugins)
+
+
+class TestLabelMap:
+    def test_its_order_and_its_spare_classes_hold(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+        path = tmp_path / "classes.pbtxt"
+        given = LabelMap.from_names(["fig", "kiwi", "date"], sort=False)
+        path.write_text(given.to_pbtxt(), "utf-8")
+        assert train(truths, out=tmp_path / "a", label_map=path, registry_=plugins).label_map == given
+        assert train(truths, out=tmp_path / "b", label_map=given, registry_=plugins).label_map == given
+
+    def test_held_out_pictures_of_another_class(
+        self, truths: str, tmp_path: Path, plugins: Registry, reports: Reports
+    ) -> None:
+        val = tmp_path / "val.jsonl"
+        val.write_text('{"name": "v.jpg", "size": [10, 8], "boxes": [["kiwi", 1, 2, 3, 4]]}\n', "utf-8")
+        with pytest.raises(DataError, match="not in the label map: 'kiwi'") as caught:
+            train(truths, out=tmp_path / "run", val=f"lines:{val}", registry_=plugins)
+        assert str(val) in caught.value.message
+        run = train(truths, out=tmp_path / "run", val=f"lines:{val}", on_error="skip", registry_=plugins)
+        assert run.status == "done"
+
+    def test_held_out_data_without_pictures(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+        val = tmp_path / "val.jsonl"
+        val.write_text("", "utf-8")
+        with pytest.raises(DataError, match="no pictures to hold out"):
+            train(truths, out=tmp_path / "run", val=f"lines:{val}", registry_=plugins)
+
+
+class TestMeasuredAtTheEnd:
+    @pytest.fixture
+    def coco(self, toys: types.ModuleType) -> MetricSpec:
+        class Share:
+            def __call__(self, pairs: Any, label_map: LabelMap) -> MetricResult:
+                share = sum(bool(found.boxes) for _, found in pairs) / 4
+                return MetricResult({"AP": share, "AP50": share / 2}, main="AP")
+
+        toys.Share = Share  # type: ignore[attr-defined]
+        return MetricSpec(name="coco", load="toys:Share")
+
+    def test_on_the_held_out_data(
+        self,
+        truths: str,
+        tmp_path: Path,
+        make_registry: Callable[..., Registry],
+        coco: MetricSpec,
+        reports: Reports,
+    ) -> None:
+        plugins = make_registry(coco)
+        run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry_=plugins)
+        (path,) = run.file("evaluation").iterdir()
+        assert json.loads(path.read_text("utf-8"))["values"] == {"AP": 0.5, "AP50": 0.25}
+        assert reports.messages[-1] == "On 2 held-out pictures: AP50 0.250, AP 0.500."
+        assert reports.warnings == []
+
+    def test_not_without_held_out_data(
+        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], coco: MetricSpec
+    ) -> None:
+        run = train(truths, out=tmp_path / "run", registry_=make_registry(coco))
+        assert not run.file("evaluation").exists()
+
+    def test_a_training_is_done_all_the_same_where_it_cannot_be(
+        self,
+        truths: str,
+        tmp_path: Path,
+        make_registry: Callable[..., Registry],
+        reports: Reports,
+    ) -> None:
+        plugins = make_registry(MetricSpec(name="coco", load="toys:Share", requires=("no_such_library",)))
+        run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry_=plugins)
+        assert Run(run.path).status == "done"
+        assert "could not be measured" in reports.warnings[0]
+        assert "no_such_library" in reports.warnings[0]
+
+
+def test_the_epochs_message_reads_well(truths: str, tmp_path: Path, plugins: Registry) -> None:
+    with pytest.raises(UsageError, match="at least 1"):
+        train(truths, out=tmp_path / "run", epochs=0, registry_=plugins)
+
+
+def test_lines_is_a_format_of_the_examples(lines: FormatSpec) -> None:
+    assert lines.name == "lines"
