@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from boxwright_tf.quiet import quiet_import  # noqa: E402
+from boxwright_tf.quiet import quiet_import
 
 pytestmark = pytest.mark.tensorflow
 

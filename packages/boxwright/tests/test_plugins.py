@@ -61,7 +61,7 @@ BROKEN = {
     "no-spec": (_failing("return ['voc']"), "failed", "boxwright_formats returned 'voc', which is no FormatSpec"),
     "wrong-spec": (_failing("return boxwright_metrics()"), "failed", "which is no FormatSpec"),
     "no-list": (_failing("return None"), "failed", "TypeError"),
-    "name": (_failing("return [FormatSpec(name='My Format')]"), "failed", "'My Format': a name is lower case"),
+    "name": (_failing("return [FormatSpec(name='My Format')]"), "failed", "'My Format': a name is two or more"),
     "unknown-hook": (
         f"from boxwright import hookimpl\n{API}@hookimpl\ndef boxwright_fromats():\n    return []",
         "failed",
@@ -238,15 +238,15 @@ def test_what_is_not_there(make_registry: Callable[..., Registry]) -> None:
 def test_a_missing_library(make_registry: Callable[..., Registry]) -> None:
     install = 'python -m pip install "boxwright-x[cpu]"'
     plugins = make_registry(
-        BackendSpec(name="x", load="no_module:X", requires=("json", "no_such_library_a"), install=install),
-        MetricSpec(name="y", load="no_module:Y", requires=("no_such_library_a", "no_such_library_b")),
+        BackendSpec(name="xx", load="no_module:X", requires=("json", "no_such_library_a"), install=install),
+        MetricSpec(name="yy", load="no_module:Y", requires=("no_such_library_a", "no_such_library_b")),
     )
-    assert plugins.get("backend", "x").missing == ("no_such_library_a",)
-    with pytest.raises(MissingLibraryError, match="backend 'x' needs no_such_library_a") as caught:
-        plugins.resolve("backend", "x")
+    assert plugins.get("backend", "xx").missing == ("no_such_library_a",)
+    with pytest.raises(MissingLibraryError, match="backend 'xx' needs no_such_library_a") as caught:
+        plugins.resolve("backend", "xx")
     assert caught.value.remedy == f"run: {install}"
     with pytest.raises(MissingLibraryError) as caught:
-        plugins.resolve("metric", "y")
+        plugins.resolve("metric", "yy")
     assert caught.value.remedy == "run: python -m pip install no_such_library_a no_such_library_b"
 
 
@@ -264,9 +264,9 @@ def test_an_object_that_is_not_there(make_registry: Callable[..., Registry], toy
         raise SystemExit(name)
 
     toys.__getattr__ = leave
-    plugins = make_registry(LoaderSpec(name="x", load=load))
-    with pytest.raises(PluginError, match=rf"loader 'x' of toys 1\.0 could not be imported from .*{said}"):
-        plugins.resolve("loader", "x")
+    plugins = make_registry(LoaderSpec(name="xx", load=load))
+    with pytest.raises(PluginError, match=rf"loader 'xx' of toys 1\.0 could not be imported from .*{said}"):
+        plugins.resolve("loader", "xx")
 
 
 OPTIONS = (

@@ -107,9 +107,7 @@ class TestCreate:
         assert new.metrics() == []
 
     @pytest.mark.parametrize("overwrite", [False, True])
-    def test_a_run_at_work_is_not_replaced(
-        self, run: Run, overwrite: bool, sleeper: subprocess.Popen[bytes]
-    ) -> None:
+    def test_a_run_at_work_is_not_replaced(self, run: Run, overwrite: bool, sleeper: subprocess.Popen[bytes]) -> None:
         write_lock(run, sleeper.pid)
         before = run.file("run.json").read_bytes()
         with pytest.raises(RunError, match=f"process {sleeper.pid} is training"):

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pluggy
 import pytest
 
 from boxwright import (
@@ -16,7 +17,6 @@ from boxwright import (
     BoxwrightError,
     DataError,
     Dataset,
-    FormatSpec,
     LabelMap,
     MetricSpec,
     MissingLibraryError,
@@ -26,9 +26,12 @@ from boxwright import (
     Sample,
     TrainerSpec,
     UsageError,
+    hookspecs,
     train,
 )
 from boxwright.evaluation import MetricResult
+from boxwright.plugins import LoadedPlugins
+from boxwright.progress import LogReporter
 from boxwright.registry import Registry
 from boxwright.run import Run
 from boxwright.training import TrainJob
@@ -108,8 +111,6 @@ class Reports:
         self.warnings.append(text)
 
     def task(self, description: str, total: int | None = None) -> Any:
-        from boxwright.progress import LogReporter
-
         return LogReporter().task(description, total)
 
 
@@ -259,7 +260,10 @@ class TestEnds:
         make_registry: Callable[..., Registry],
         stoppable: type[Stoppable],
         caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
+        monkeypatch.delenv("BOXWRIGHT_STRICT", raising=False)
+
         def boxwright_epoch_ended(epoch: int) -> None:
             raise error
 
@@ -320,9 +324,7 @@ class TestResume:
         copy.write_bytes(Path(truths.removeprefix("lines:")).read_bytes())
         assert train(f"lines:{copy}", out=tmp_path / "run", resume=True, registry_=interrupted).status == "done"
 
-    def test_a_done_run_is_left_alone(
-        self, truths: str, tmp_path: Path, plugins: Registry, reports: Reports
-    ) -> None:
+    def test_a_done_run_is_left_alone(self, truths: str, tmp_path: Path, plugins: Registry, reports: Reports) -> None:
         train(truths, out=tmp_path / "run", registry_=plugins)
         before = (tmp_path / "run" / "run.json").read_bytes()
         run = train("lines:nowhere", out=tmp_path / "run", resume=True, reporter=reports, registry_=plugins)
@@ -364,7 +366,7 @@ class TestRefused:
             ({"settings": {"rat": 1}}, UsageError, "did you mean 'rate'"),
             ({"settings": {"rate": "fast"}}, UsageError, "is not a number"),
             ({"trainer": "cluster"}, PluginNotFoundError, "cluster"),
-            ({"epochs": 0}, UsageError, "the epochs is 0|epochs"),
+            ({"epochs": 0}, UsageError, "the number of epochs is 0"),
             ({"batch_size": -1}, UsageError, "batch size is -1"),
             ({"image_size": (64, 31)}, UsageError, "64x31"),
             ({"image_size": (0, 0)}, UsageError, "0x0"),
@@ -412,15 +414,9 @@ class TestRefused:
         with pytest.raises(DataError, match="every one of its 2 items was skipped.*line 1"):
             train(f"lines:{path}", out=tmp_path / "run", on_error="skip", registry_=plugins)
 
-    def test_no_backend_at_all(self, truths: str, tmp_path: Path, toys: types.ModuleType) -> None:
-        import pluggy
-
-        from boxwright import builtin, hookspecs
-        from boxwright.plugins import LoadedPlugins
-
+    def test_no_backend_at_all(self, truths: str, tmp_path: Path) -> None:
         manager = pluggy.PluginManager("boxwright")
         manager.add_hookspecs(hookspecs)
-        manager.register(builtin, name="boxwright")
         with pytest.raises(UsageError, match="no backend is installed") as caught:
             train(truths, out=tmp_path / "run", registry_=Registry(LoadedPlugins(manager, [])))
         assert "pip install" in caught.value.remedy
@@ -509,12 +505,3 @@ class TestMeasuredAtTheEnd:
         assert Run(run.path).status == "done"
         assert "could not be measured" in reports.warnings[0]
         assert "no_such_library" in reports.warnings[0]
-
-
-def test_the_epochs_message_reads_well(truths: str, tmp_path: Path, plugins: Registry) -> None:
-    with pytest.raises(UsageError, match="at least 1"):
-        train(truths, out=tmp_path / "run", epochs=0, registry_=plugins)
-
-
-def test_lines_is_a_format_of_the_examples(lines: FormatSpec) -> None:
-    assert lines.name == "lines"

@@ -11,6 +11,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import keras_cv  # noqa: E402
+
 from boxwright_kerascv.anchors import AnchorSettings  # noqa: E402
 from boxwright_kerascv.decode import DecoderSettings, decode, make_detector  # noqa: E402
 from boxwright_kerascv.layers import Detector  # noqa: E402

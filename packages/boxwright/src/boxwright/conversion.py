@@ -120,7 +120,7 @@ def convert(
     if strict:
         _refuse_losses(dataset, destination, reporter)
     known = classes.label_map
-    if known is None and classes.path:
+    if known is None and (classes.path or destination.spec.numbered):
         known = dataset.known_label_map
     if known is None and destination.spec.numbered:
         known = _scanned_label_map(dataset, reporter)
@@ -317,8 +317,8 @@ def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
 
 
 def _scanned_label_map(dataset: Dataset, reporter: Reporter) -> LabelMap:
-    with reporter.task("Looking for the classes", dataset.info.num_samples):
-        return dataset.label_map
+    with reporter.task("Looking for the classes", dataset.info.num_samples) as task:
+        return LabelMap.from_names(dataset.labels(task.advance))
 
 
 def _refuse_losses(dataset: Dataset, destination: _Destination, reporter: Reporter) -> None:

@@ -118,15 +118,31 @@ class Dataset(Iterable[Sample]):
     def known_label_map(self) -> LabelMap | None:
         """The classes as far as they are known without reading: as given, else from the format's own label map.
 
-        A transform may change labels, so the format's does not hold behind one.
+        A transform may change labels, so the format's holds only behind those that say that they do not.
         """
-        return self._label_map if self._label_map is not None or self.transforms else self.info.label_map
+        return self._label_map if self._label_map is not None or self._changing else self.info.label_map
+
+    @property
+    def _changing(self) -> tuple[Transform, ...]:
+        return tuple(step for step in self.transforms if not getattr(step, "keeps_labels", False))
+
+    def labels(self, advance: Callable[[], None] = lambda: None) -> list[str]:
+        """The labels of all boxes, sorted, from one reading without the transforms that leave labels as they are.
+
+        Args:
+            advance: Called after each sample.
+        """
+        found: set[str] = set()
+        for sample in self._copy(transforms=self._changing):
+            found.update(sample.boxes.labels)
+            advance()
+        return sorted(found)
 
     @cached_property
     def label_map(self) -> LabelMap:
         """The classes: as given, else from the format's own label map, else the sorted names of one reading."""
         known = self.known_label_map
-        return known if known is not None else self.scan().label_map
+        return known if known is not None else LabelMap.from_names(self.labels())
 
     def scan(self) -> Scan:
         """Reads the dataset through once and keeps counts, classes and a digest, no pictures."""
@@ -255,6 +271,7 @@ def open_dataset(
     """
     if isinstance(uri, Dataset):
         return uri if label_map is None else uri.with_label_map(label_map)
+    problems = Problems(on_error)
     plugins = registry_ or registry()
     parsed = DatasetURI.parse(uri) if isinstance(uri, str) else uri
     if parsed.has_split:
@@ -268,7 +285,7 @@ def open_dataset(
     return Dataset(
         reader,
         uri=str(replace(parsed, format=name)),
-        problems=Problems(on_error),
+        problems=problems,
         label_map=label_map,
         plugins=plugins,
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 from boxwright.dataset import Dataset, nothing_left, open_dataset
 from boxwright.errors import DataError
-from boxwright.prediction import load_model
+from boxwright.prediction import check_batch_size, load_model
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Metric, Model
 from boxwright.registry import Registry, convert_options, registry
@@ -110,10 +110,12 @@ def evaluate(
         registry_: The plugins to use, instead of the installed ones.
 
     Raises:
+        UsageError: A wrong option, or a batch size below 1.
         DataError: A picture cannot be read, the dataset is empty, or holds classes that the model does not know.
         PluginError: The metric or the model's backend is not installed.
     """
     plugins, reporter = registry_ or registry(), reporter or LogReporter()
+    check_batch_size(batch_size)
     options = convert_options(metric_options or {}, plugins.get("metric", metric).spec.options, f"the metric {metric}")
     measure: Metric = plugins.resolve("metric", metric)(**options)
     dataset = open_dataset(data, on_error=on_error, registry_=plugins)

@@ -60,7 +60,8 @@ class AtomicOutput:
         self._written: dict[str, str] = {}  # final path -> temporary path
         self._folder = self._storage.join(self._parent, f".{self._name}{self._token}") if target == "folder" else None
         with _plain_os_errors(location):
-            self._storage.remove_stale(self._parent, self._name)
+            # The files of a sharded output, `name@10`, are called after what stands before the mark.
+            self._storage.remove_stale(self._parent, self._name.partition("@")[0])
             self._check_target()
             self._storage.make_folder(self._parent)
             if self._folder:
@@ -264,7 +265,8 @@ class _LocalStorage:
         os.makedirs(path, exist_ok=True)
 
     def open(self, path: str) -> IO[bytes]:
-        return open(path, "xb", buffering=1 << 18)
+        # A write larger than the buffer goes straight to the file: pictures do, rows of text are gathered.
+        return open(path, "xb", buffering=1 << 16)
 
     def remove_file(self, path: str) -> None:
         os.remove(path)

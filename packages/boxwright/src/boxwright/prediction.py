@@ -69,6 +69,12 @@ def load_model(run: str | Path | Run, *, registry_: Registry | None = None) -> M
         ) from error
 
 
+def check_batch_size(batch_size: int) -> None:
+    """Raises a UsageError if a batch would hold no picture."""
+    if batch_size < 1:
+        raise UsageError(f"the batch size is {batch_size}", "give a whole number of at least 1")
+
+
 def predict(
     model: str | Path | Run | Model,
     inputs: str | Path | Dataset | Sequence[str | Path],
@@ -97,7 +103,7 @@ def predict(
         registry_: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: A score outside 0..1, an ``out`` that is a URL, or ``to`` without ``out``.
+        UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL, or ``to`` without ``out``.
         DataError: A picture cannot be read, or there is none.
         RunError: There is no run, or it has no model.
         OutputError: ``out`` exists already.
@@ -106,6 +112,7 @@ def predict(
     plugins, reporter = registry_ or registry(), reporter or LogReporter()
     if not 0 <= score <= 1:
         raise UsageError(f"the score is {score:g}", "give a number from 0 to 1")
+    check_batch_size(batch_size)
     if to is not None and out is None:
         raise UsageError(f"writing {to} needs a place", "give --out DIR")
     if out is not None and is_remote(str(out)):

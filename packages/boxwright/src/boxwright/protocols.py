@@ -150,6 +150,8 @@ class Transform(Protocol):
 
     Attributes:
         per_sample: Whether each sample is handled on its own, so that several threads may share the work.
+        keeps_labels: Optional: true says that the labels that come out are those that go in, so that boxwright can look
+            for the classes without running it.
     """
 
     per_sample: bool

@@ -28,7 +28,7 @@ from boxwright.specs import (
 )
 
 S = TypeVar("S", bound=Spec)
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_NAME = re.compile(r"[a-z][a-z0-9._-]+")  # one letter before a colon is a Windows drive
 
 KINDS: dict[str, type[Spec]] = {
     "format": FormatSpec,
@@ -82,7 +82,7 @@ class Registry:
                 if not isinstance(spec, spec_type):
                     raise TypeError(f"boxwright_{kind}s returned {spec!r}, which is no {spec_type.__name__}")
                 if not _NAME.fullmatch(spec.name):
-                    raise ValueError(f"{kind} {spec.name!r}: a name is lower case letters, digits, '.', '_' and '-'")
+                    raise ValueError(f"{kind} {spec.name!r}: a name is two or more of a-z, 0-9, '.', '_', '-'")
         except (Exception, SystemExit) as error:
             if strict():
                 raise PluginError(f"plugin {record.name} ({record.distribution}): {error!r}") from error

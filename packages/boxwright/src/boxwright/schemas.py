@@ -76,7 +76,7 @@ class Box(BaseModel):
     that has its format's default value is left out.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     label: str = Field(min_length=1)
     xmin: float
@@ -274,7 +274,9 @@ class ImageRef(BaseModel):
     URL that fsspec opens. ``width`` and ``height`` are pixels, of the frame in which the boxes are given.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", defer_build=True, ser_json_bytes="base64", val_json_bytes="base64"
+    )
 
     name: str = Field(min_length=1)
     width: int = Field(gt=0)
@@ -303,7 +305,7 @@ class Sample(BaseModel):
     what the format says of the whole picture.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     image: ImageRef
     boxes: Boxes = Field(default_factory=Boxes)
@@ -323,7 +325,7 @@ class Sample(BaseModel):
 class LabelMapItem(BaseModel):
     """One class of a label map: its number in files (1-based; 0 is the background) and its name."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     id: int = Field(ge=0)
     name: str = Field(min_length=1)
@@ -339,7 +341,7 @@ class LabelMap(BaseModel):
         ValueError: Two classes share a name or an id.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     items: tuple[LabelMapItem, ...] = ()
 
@@ -430,7 +432,7 @@ class DatasetInfo(BaseModel):
     ``label_map`` and ``num_samples`` are ``None`` where only reading all of it would tell.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     format: str
     location: str
@@ -447,7 +449,7 @@ class Detections(BaseModel):
     makes it a sample that any writer takes.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     image: ImageRef
     boxes: Boxes = Field(default_factory=Boxes)

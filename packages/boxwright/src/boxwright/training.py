@@ -325,7 +325,7 @@ def _preset(spec: BackendSpec, preset: str | None) -> str:
 
 
 def _check_numbers(epochs: int | None, batch_size: int | None, image_size: tuple[int, int] | None) -> None:
-    for name, value in (("epochs", epochs), ("batch size", batch_size)):
+    for name, value in (("number of epochs", epochs), ("batch size", batch_size)):
         if value is not None and value < 1:
             raise UsageError(f"the {name} is {value}", "give a whole number of at least 1")
     if image_size is not None and min(image_size) < 32:

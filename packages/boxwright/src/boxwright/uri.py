@@ -2,8 +2,8 @@
 
 ``labelimg:data/images/train``, ``tfrecord:train.record?label_map=label_map.pbtxt``, ``csv:s3://bucket/labels.csv``.
 Without ``FORMAT:`` the format is detected. A single letter before the colon is a Windows drive, and ``scheme://`` is a
-location, not a format. A location holds no ``?``. In option values ``%XX`` stands for a byte as in URLs; ``+`` is a
-plain plus.
+location, not a format. A location holds no ``?`` but in a shard pattern. In option values ``%XX`` stands for a byte as
+in URLs; ``+`` is a plain plus.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ from urllib.parse import quote, unquote
 from boxwright.errors import UsageError
 
 _FORMAT = re.compile(r"(?P<format>[A-Za-z][A-Za-z0-9_.-]+):(?!//)(?P<rest>.*)", re.DOTALL)
+
+_LOCATION = re.compile(r"(?:[^?]|(?<=-)\?+(?=-of-))*")
+"""Up to the question mark of the options; those of a shard pattern, ``-?????-of-00010``, belong to the location."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class DatasetURI:
         """
         match = _FORMAT.fullmatch(text)
         name, rest = (match["format"].lower(), match["rest"]) if match else (None, text)
-        location, mark, query = rest.partition("?")
+        location = _LOCATION.match(rest)[0]  # type: ignore[index]  # it matches the empty text, too
+        mark, query = rest[len(location) : len(location) + 1], rest[len(location) + 1 :]
         if not location:
             raise UsageError(f"{text!r} names no place", "write FORMAT:PLACE, such as labelimg:photos/train")
         options: dict[str, str] = {}

@@ -68,8 +68,43 @@ def _uniform(seed: Any, index: int, low: float = 0.0, high: float = 1.0, shape: 
     return tf.random.stateless_uniform(shape, tf.random.experimental.stateless_fold_in(seed, index), low, high)
 
 
+_RANGES = {
+    "probability": (0.0, 1.0),
+    "smallest": (0.01, 1.0),
+    "largest": (1.0, 100.0),
+    "brightness": (0.0, 1.0),
+    "contrast": (1.0, 100.0),
+    "saturation": (1.0, 100.0),
+    "hue": (0.0, 0.5),
+}
+
+
+class Augmenter:
+    """What all augmenters share: their settings are checked, and each can be used by itself, as any plugin's.
+
+    Raises:
+        ValueError: for a setting out of its range.
+    """
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            low, high = _RANGES[name]
+            if not low <= value <= high:
+                raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value}")
+
+    def __call__(self, example: dict[str, Any], seed: Any) -> dict[str, Any]:
+        """Change one picture, which keeps its size; boxes mostly outside of it are dropped, as in a training.
+
+        Args:
+            example: as `boxwright.protocols.Augmenter` says.
+            seed: two integers.
+        """
+        labelled: Labelled = {name: example[name] for name in ("images", "boxes", "classes")}  # type: ignore[assignment]
+        return {**example, **_augment((self,), labelled, seed, tf.shape(example["images"])[:2])}
+
+
 @dataclass(frozen=True)
-class Crop:
+class Crop(Augmenter):
     """Look at a part of the picture, so that objects appear larger.
 
     Attributes:
@@ -91,7 +126,7 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Expand:
+class Expand(Augmenter):
     """Put the picture into a larger grey one, so that objects appear smaller (SSD, Liu et al. 2016, section 2.2).
 
     Attributes:
@@ -113,7 +148,7 @@ class Expand:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Stretch(Augmenter):
     """Change the aspect ratio.
 
     Attributes:
@@ -136,7 +171,7 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Flip:
+class Flip(Augmenter):
     """Mirror left to right.
 
     Attributes:
@@ -151,7 +186,7 @@ class Flip:
 
 
 @dataclass(frozen=True)
-class VerticalFlip:
+class VerticalFlip(Augmenter):
     """Mirror top to bottom.
 
     Attributes:
@@ -166,7 +201,7 @@ class VerticalFlip:
 
 
 @dataclass(frozen=True)
-class Rotate90:
+class Rotate90(Augmenter):
     """Turn by a quarter, as a transposition; together with the two flips all eight orientations come up.
 
     The network's input keeps its shape: of a wide picture that is turned a wide part is seen.
@@ -188,7 +223,7 @@ class Rotate90:
 
 
 @dataclass(frozen=True)
-class Color:
+class Color(Augmenter):
     """Change brightness, contrast, saturation and hue.
 
     All four are one linear map of the colours: hue turns and saturation scales the chroma plane of the YIQ space.
@@ -279,21 +314,8 @@ class Augmentation:
             pixels, clipped to it; classes: ``(M,)`` of the type they came in. M is at most N: boxes mostly outside and
             boxes without an area are dropped.
         """
-        seed = tf.convert_to_tensor(seed)
-        seeds = [tf.random.experimental.stateless_fold_in(seed, index + 1) for index in range(len(self._steps))]
-        shape = tf.cast(tf.shape(sample["images"]), tf.float32)
-        for step, step_seed in zip(self._steps, seeds, strict=True):
-            if hasattr(step, "picture"):
-                sample = step.picture(sample, step_seed)
-        turned_shape = tf.cast(tf.shape(sample["images"]), tf.float32)
-        view = _first_view(shape, turned_shape, tf.random.experimental.stateless_fold_in(seed, 0))
-        for step, step_seed in zip(self._steps, seeds, strict=True):
-            if hasattr(step, "view"):
-                view = step.view(view, step_seed)
-        result = _look(sample, view, self.image_size)
-        for step, step_seed in zip(self._steps, seeds, strict=True):
-            if hasattr(step, "color"):
-                result["images"] = step.color(result["images"], step_seed)
+        result = _augment(self._steps, sample, seed, self.image_size)
+        result["images"] = tf.ensure_shape(result["images"], (*self.image_size, 3))
         return result
 
 
@@ -305,6 +327,26 @@ def resize(sample: Labelled, image_size: tuple[int, int]) -> Labelled:
         image_size: height and width in pixels.
     """
     return Augmentation((), image_size)(sample, (0, 0))
+
+
+def _augment(steps: Sequence[Any], sample: Labelled, seed: Any, image_size: Any) -> Labelled:
+    """Turn, look, colour; `image_size` is height and width of what comes out, numbers or a tensor."""
+    seed = tf.convert_to_tensor(seed)
+    seeds = [tf.random.experimental.stateless_fold_in(seed, index + 1) for index in range(len(steps))]
+    shape = tf.cast(tf.shape(sample["images"]), tf.float32)
+    for step, step_seed in zip(steps, seeds, strict=True):
+        if hasattr(step, "picture"):
+            sample = step.picture(sample, step_seed)
+    turned_shape = tf.cast(tf.shape(sample["images"]), tf.float32)
+    view = _first_view(shape, turned_shape, tf.random.experimental.stateless_fold_in(seed, 0))
+    for step, step_seed in zip(steps, seeds, strict=True):
+        if hasattr(step, "view"):
+            view = step.view(view, step_seed)
+    result = _look(sample, view, tf.convert_to_tensor(image_size, tf.int32))
+    for step, step_seed in zip(steps, seeds, strict=True):
+        if hasattr(step, "color"):
+            result["images"] = step.color(result["images"], step_seed)
+    return result
 
 
 def _first_view(shape: Any, turned_shape: Any, seed: Any) -> View:
@@ -329,14 +371,14 @@ def _first_view(shape: Any, turned_shape: Any, seed: Any) -> View:
     )
 
 
-def _look(sample: Labelled, view: View, image_size: tuple[int, int]) -> Labelled:
-    """Resample the window of the view to the network's size and bring the boxes along."""
-    height, width = image_size
+def _look(sample: Labelled, view: View, image_size: Any) -> Labelled:
+    """Resample the window of the view to the size, a tensor, and bring the boxes along."""
+    height, width = tf.unstack(tf.cast(image_size, tf.float32))
     scale_x, scale_y = width / view.width, height / view.height
     shift_x, shift_y = -view.left * scale_x, -view.top * scale_y
     image = tf.raw_ops.ScaleAndTranslate(
         images=sample["images"][None],
-        size=[height, width],
+        size=image_size,
         scale=tf.stack([scale_y, scale_x]),
         translation=tf.stack([shift_y, shift_x]),
         kernel_type="triangle",
@@ -352,7 +394,7 @@ def _look(sample: Labelled, view: View, image_size: tuple[int, int]) -> Labelled
     boxes = tf.cast(sample["boxes"], tf.float32)
     boxes = boxes * tf.stack([scale_x, scale_y, scale_x, scale_y]) + tf.stack([shift_x, shift_y, shift_x, shift_y])
     area = tf.maximum(boxes[:, 2] - boxes[:, 0], 0.0) * tf.maximum(boxes[:, 3] - boxes[:, 1], 0.0)
-    limits = tf.constant([width, height, width, height], tf.float32)
+    limits = tf.stack([width, height, width, height])
     boxes = tf.clip_by_value(boxes, 0.0, limits)
     sides = boxes[:, 2:] - boxes[:, :2]
     keep = tf.reduce_all(sides >= MIN_SIDE, axis=1) & (sides[:, 0] * sides[:, 1] >= MIN_VISIBLE * area)
@@ -365,7 +407,7 @@ def _look(sample: Labelled, view: View, image_size: tuple[int, int]) -> Labelled
     image = tf.cond(view.mirror, lambda: tf.reverse(image, [1]), lambda: image)
     image = tf.cond(view.upend, lambda: tf.reverse(image, [0]), lambda: image)
     return {
-        "images": tf.ensure_shape(image, (height, width, 3)),
+        "images": image,
         "boxes": tf.stack([x1, y1, x2, y2], axis=1),
         "classes": classes,
     }

@@ -16,7 +16,7 @@ from boxwright.run import Run
 from boxwright.specs import AugmenterSpec
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
 from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
-from boxwright_kerascv.augment import Augmentation, Labelled
+from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled
 from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
 from boxwright_kerascv.decode import DecoderSettings
 from boxwright_kerascv.inputs import PAD, training_batches
@@ -47,6 +47,7 @@ class KerasCVBackend:
         stored = job.run.config if job.resume else {}
         recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
         decoder = _decoder(job)
+        augmentation = Augmentation(_augmenters(recipe.augment), recipe.image_size)
         _check_early_stopping(job)
         with _Precision(recipe.precision):
             pictures = load_pictures(
@@ -60,12 +61,17 @@ class KerasCVBackend:
                 reporter=job.reporter,
             )
             try:
-                self._fit(job, recipe, decoder, pictures)
+                self._fit(job, recipe, decoder, augmentation, pictures)
             finally:
                 pictures.close()
 
     def _fit(
-        self, job: TrainJob, recipe: Recipe, decoder: DecoderSettings, pictures: TrainingPictures
+        self,
+        job: TrainJob,
+        recipe: Recipe,
+        decoder: DecoderSettings,
+        augmentation: Augmentation,
+        pictures: TrainingPictures,
     ) -> None:
         if pictures.most_boxes > recipe.max_boxes:
             job.reporter.warning(
@@ -79,11 +85,12 @@ class KerasCVBackend:
                 f"{1 - share:.0%} of the boxes are too small or too long for the network at {recipe.width}x"
                 f"{recipe.height} and will hardly be learned; a larger --image-size helps."
             )
-        model = _build(job.preset, job, recipe, anchors)
+        checkpoint = newest_checkpoint(job.run) if job.resume else None
+        model = _build(job, recipe, anchors) if checkpoint is None else _rebuild(job, recipe, anchors)
         compile_network(model, recipe)
         _make_variables(model, recipe)
         start = 0
-        if job.resume and (checkpoint := newest_checkpoint(job.run)) is not None:
+        if checkpoint is not None:
             start = load_checkpoint(checkpoint, model)
             job.reporter.message(f"Going on after step {start} of {recipe.steps}.")
         job.run.update_config({"recipe": recipe.to_dict(), "anchors": anchors.to_dict(), "decoder": decoder.to_dict()})
@@ -95,13 +102,14 @@ class KerasCVBackend:
             "anchors": anchors.to_dict(),
             "decoder": decoder.to_dict(),
             "precision": recipe.precision,
+            # So that a pretrained preset need not be fetched again, only to be overwritten.
+            "backbone": keras.saving.serialize_keras_object(model.backbone),
         }
         job.run.write_json(NETWORK, network)
         job.reporter.message(
             f"Training {job.preset}: {model.count_params() / 1e6:.1f} M parameters on {pictures.count} pictures at "
             f"{recipe.width}x{recipe.height}, {recipe.steps} steps of {recipe.batch_size}, {recipe.epochs} epochs."
         )
-        augmentation = Augmentation(_augmenters(recipe.augment), recipe.image_size)
         batches = training_batches(pictures.load, pictures.count, recipe, augmentation, seed=job.seed, first_step=start)
         length = round_steps(recipe)
         with Watch.open(job, recipe, model, decoder) as watch, job.reporter.task("Training", recipe.steps) as task:
@@ -143,6 +151,7 @@ class KerasCVBackend:
                     image_size=(height, width),
                     anchors=AnchorSettings.from_dict(network["anchors"]),
                     weights=str(weights),
+                    backbone=keras.saving.deserialize_keras_object(network["backbone"]),
                 )
             decoder = DecoderSettings.from_dict(network["decoder"])
         except (OSError, ValueError, KeyError, TypeError, WeightsError) as error:
@@ -156,7 +165,7 @@ def _recipe(job: TrainJob) -> Recipe:
         # The median asks for proportions, not for one entry a picture.
         sizes += [size] * max(1, round(1000 * count / job.scan.samples))
     image_size = job.image_size
-    if image_size is None and "pixel_budget" in job.settings:
+    if image_size is None and job.settings.get("pixel_budget", 0) > 0:
         image_size = input_size(sizes, job.settings["pixel_budget"])
     recipe = default_recipe(
         job.preset,
@@ -197,10 +206,11 @@ def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, A
     return {name: value for name, value in settings.items() if name in names}
 
 
-def _build(preset: str, job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:
+def _build(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:
+    """The network as a training begins with it."""
     try:
         return build_network(
-            preset,
+            job.preset,
             num_classes=len(job.label_map),
             image_size=recipe.image_size,
             anchors=anchors,
@@ -209,7 +219,29 @@ def _build(preset: str, job: TrainJob, recipe: Recipe, anchors: AnchorSettings) 
             seed=job.seed,
         )
     except WeightsError as error:
-        raise DataError(job.settings.get("weights", preset), str(error)) from error
+        raise DataError(job.settings.get("weights", job.preset), str(error)) from error
+
+
+def _rebuild(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:
+    """The same network without its weights, which a checkpoint holds.
+
+    Raises:
+        RunError: The run does not say what network it is.
+    """
+    try:
+        network = json.loads(job.run.file(NETWORK).read_text("utf-8"))
+        backbone = keras.saving.deserialize_keras_object(network["backbone"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{job.run.path} cannot be gone on with: {error}", "train again into another folder") from error
+    return build_network(
+        job.preset,
+        num_classes=len(job.label_map),
+        image_size=recipe.image_size,
+        anchors=anchors,
+        backbone=backbone,
+        freeze_backbone=recipe.freeze_backbone,
+        seed=job.seed,
+    )
 
 
 def _make_variables(model: Detector, recipe: Recipe) -> None:
@@ -243,9 +275,12 @@ def _augmenters(steps: tuple[str, ...]) -> list[Any]:
         if spec.backends and "kerascv" not in spec.backends:
             raise UsageError(f"the augmenter {name!r} does not work with kerascv", "leave it out")
         given = dict(part.partition("=")[::2] for part in text.split(",") if part)
-        augmenter = plugins.resolve("augmenter", name)(**convert_options(given, spec.options, f"--augment {step}"))
-        own = any(hasattr(augmenter, method) for method in ("picture", "view", "color"))
-        found.append(augmenter if own else _Foreign(augmenter))
+        options = convert_options(given, spec.options, f"--augment {step}")
+        try:
+            augmenter = plugins.resolve("augmenter", name)(**options)
+        except ValueError as error:
+            raise UsageError(f"--augment {step}: {error}", f"see: boxwright plugins show augmenter {name}") from None
+        found.append(augmenter if isinstance(augmenter, Augmenter) else _Foreign(augmenter))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,7 @@ def build_network(
     image_size: tuple[int, int],
     anchors: AnchorSettings,
     weights: str | None = None,
+    backbone: Any = None,
     freeze_backbone: bool = False,
     seed: int = 0,
 ) -> Detector:
@@ -87,6 +89,7 @@ def build_network(
         image_size: height and width of the input in pixels, multiples of 32.
         anchors: sizes, scales and aspect ratios; their number of sizes is the number of pyramid levels.
         weights: a local `.weights.h5` or `.keras` file of this network or of its backbone.
+        backbone: a KerasCV backbone instead of the preset's own, which then is neither made nor fetched.
         freeze_backbone: keep the backbone's weights and its batch-norm statistics as they are.
         seed: of the initial weights; this seeds Python, numpy and TensorFlow for the whole process.
 
@@ -109,7 +112,8 @@ def build_network(
         raise WeightsError(f"there is no weights file {weights}")
     keras.utils.set_random_seed(seed)
     entry = PRESETS[preset]
-    backbone = _backbone(entry, (height, width, 3), weights)
+    if backbone is None:
+        backbone = _backbone(entry, (height, width, 3), weights)
     # Anchors stay float32 whatever the precision: bfloat16 rounds a coordinate of 300 pixels to even numbers.
     generator = keras_cv.layers.AnchorGenerator(
         bounding_box_format="xyxy",
@@ -244,19 +248,26 @@ def _load(model: Detector, path: str) -> None:
     # A file that does not fit may fill a part of the model before it fails.
     before = model.get_weights()
     try:
-        model.load_weights(path)
+        _fill(model, path)
         return
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, UserWarning) as error:
         model.set_weights(before)
         first_error = error
     try:
-        model.backbone.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+        _fill(model.backbone, path)
+    except (ValueError, KeyError, OSError, UserWarning) as error:
         model.set_weights(before)
         raise WeightsError(
             f"{path} fits neither the network ({_first_line(first_error)}) nor its backbone ({_first_line(error)}); "
             "check that preset, classes and anchors are those it was saved with"
         ) from error
+
+
+def _fill(model: Any, path: str) -> None:
+    with warnings.catch_warnings():
+        # Keras only warns of layers that a file has nothing for, and leaves them as they are: the file does not fit.
+        warnings.simplefilter("error", UserWarning)
+        model.load_weights(path)
 
 
 def _copy_weights(model: Detector, path: str) -> None:

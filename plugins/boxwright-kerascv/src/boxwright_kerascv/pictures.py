@@ -151,7 +151,8 @@ class PictureFile:
             return bytes(self._bytes[self._starts[position] : self._starts[position + 1]])
 
         encoded = tf.ensure_shape(tf.numpy_function(read, [index], tf.string), ())
-        picture = tf.io.decode_jpeg(encoded, channels=3)
+        # As Pillow decodes; TensorFlow's default is a rougher transform.
+        picture = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
         return {"images": picture, "boxes": self._ragged_boxes[index], "classes": self._ragged_classes[index]}
 
     def close(self) -> None:

@@ -88,6 +88,11 @@ class Recipe:
         for name in ("warmup_fraction", "ema", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+        for name in ("weight_decay", "clipnorm", "focal_alpha", "focal_gamma", "box_loss_weight"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if self.pixel_budget < SIZE_MULTIPLE**2:
+            raise ValueError(f"pixel_budget must be at least {SIZE_MULTIPLE**2}, not {self.pixel_budget}")
         if self.oversample < 1:
             raise ValueError(f"oversample must be at least 1, not {self.oversample}")
         if self.precision not in ("float32", "mixed_bfloat16"):

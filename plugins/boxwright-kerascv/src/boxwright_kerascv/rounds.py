@@ -17,7 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from boxwright import RunError, Sample, TrainJob
+from boxwright import Dataset, RunError, Sample, TrainJob
 from boxwright.drawing import draw_boxes, palette, side_by_side
 from boxwright.images import encode_jpeg, open_picture
 from boxwright.progress import Task
@@ -65,7 +65,7 @@ class Watch:
         self._view = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample)
         self._writer = tf.summary.create_file_writer(str(job.run.file("tensorboard")))
         self._watched = _held_out(job, recipe)
-        self._shown = list(islice(iter(job.val if job.val is not None else job.data), SHOWN))
+        self._shown = _readable(job.val if job.val is not None else job.data, SHOWN)
         self.losses: list[float] = []
 
     @classmethod
@@ -182,6 +182,16 @@ class Rounds(keras.callbacks.Callback):
     def _stalled(self) -> bool:
         losses = self._watch.losses
         return 0 < self._patience < len(losses) and min(losses[-self._patience :]) >= min(losses[: -self._patience])
+
+
+def _readable(data: Dataset, count: int) -> list[Sample]:
+    """The first few samples whose pictures can be read; the others go to the dataset's problems."""
+
+    def readable(sample: Sample) -> Sample:
+        open_picture(sample)
+        return sample
+
+    return list(islice(map_samples(readable, data, data.problems), count))
 
 
 def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:

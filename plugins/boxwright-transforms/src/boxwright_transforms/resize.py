@@ -43,6 +43,7 @@ class Resize:
     """
 
     per_sample = True
+    keeps_labels = True
 
     def __init__(self, size: str, fit: str = "stretch", only_larger: bool = False, quality: int = 90) -> None:
         self.size = _parse_size(size)

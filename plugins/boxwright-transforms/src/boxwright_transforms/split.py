@@ -31,6 +31,7 @@ class Split:
     """
 
     per_sample = False
+    keeps_labels = True
 
     def __init__(
         self, parts: Mapping[str, object] | str | None = None, seed: int = 0, near_duplicates: bool = False

@@ -1,0 +1,63 @@
+"""What several of these tests need: drawn pictures, a reporter that remembers, and one finished training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from boxwright import Dataset
+from boxwright.demo_dataset import DemoReader
+
+
+class SilentTask:
+    """A progress bar that counts."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def advance(self, steps: int = 1) -> None:
+        self.done += steps
+
+    def update(self, *, total: int | None = None, note: str | None = None) -> None:
+        pass
+
+
+@dataclass
+class Remembering:
+    """A reporter that keeps what it is told."""
+
+    messages: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    tasks: dict[str, tuple[int | None, SilentTask]] = field(default_factory=dict)
+
+    @contextmanager
+    def task(self, description: str, total: int | None = None) -> Iterator[SilentTask]:
+        task = SilentTask()
+        self.tasks[description] = (total, task)
+        yield task
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+
+@pytest.fixture
+def reporter() -> Remembering:
+    return Remembering()
+
+
+@pytest.fixture(scope="session")
+def drawn() -> Dataset:
+    """Eight drawn scenes of 96x80, three classes."""
+    return Dataset(DemoReader({"train": 8}, seed=4, size=(96, 80)))
+
+
+@pytest.fixture(scope="session")
+def held_out() -> Dataset:
+    """Four others."""
+    return Dataset(DemoReader({"test": 4}, seed=4, size=(96, 80)))

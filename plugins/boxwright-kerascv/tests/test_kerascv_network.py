@@ -1,0 +1,253 @@
+"""The networks: their names, sizes, weights, and what freezing leaves alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+
+import keras
+import keras_cv
+
+import boxwright_kerascv
+from boxwright_kerascv import network
+from boxwright_kerascv.anchors import AnchorSettings
+from boxwright_kerascv.layers import Detector, NarrowBackbone
+from boxwright_kerascv.network import PRESETS, WeightsError, build_network
+
+pytestmark = pytest.mark.tensorflow
+
+SIZE = (64, 96)
+ANCHORS = AnchorSettings(sizes=(12, 24), scales=(1, 1.4), aspect_ratios=(1, 2))
+PRETRAINED = [name for name, preset in PRESETS.items() if preset.pretrained]
+
+
+def build(preset: str = "tiny", num_classes: int = 2, **options: Any) -> Detector:
+    return build_network(preset, num_classes=num_classes, image_size=SIZE, anchors=ANCHORS, **options)
+
+
+def same(one: list[Any], two: list[Any]) -> bool:
+    return len(one) == len(two) and all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+@pytest.fixture(scope="module")
+def tiny() -> Detector:
+    return build(seed=1)
+
+
+def test_the_listed_presets_are_those_that_can_be_built() -> None:
+    assert list(boxwright_kerascv.PRESETS) == list(PRESETS)
+    assert next(iter(PRESETS)) == "tiny", "the first is what a newcomer gets"
+    for name in PRETRAINED:
+        assert boxwright_kerascv.PRESETS[name] == PRESETS[name].description
+
+
+@pytest.mark.parametrize("name", PRETRAINED)
+def test_pretrained_presets_are_in_kerascvs_registry_with_weights(name: str) -> None:
+    assert name in keras_cv.models.RetinaNet.presets_with_weights
+
+
+QUICK = ("resnet50_imagenet", "resnet50_v2_imagenet", "csp_darknet_tiny_imagenet", "yolo_v8_xs_backbone_coco")
+"""One of each kind; the others take seconds each."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+        for name in sorted(network._ARCHITECTURES)
+    ],
+)
+def test_architectures_have_as_many_parameters_as_kerascv_says(name: str) -> None:
+    """KerasCV's registry counts the parameters of each; for a whole detector it counts those of the detector."""
+    stated = keras_cv.models.RetinaNet.presets
+    key = "resnet50_imagenet" if name == "retinanet_resnet50_pascalvoc" else name
+    kind, config = network._ARCHITECTURES[name]
+    backbone = getattr(keras_cv.models, kind)(include_rescaling=True, input_shape=(64, 64, 3), **config)
+    assert backbone.count_params() == stated[key]["metadata"]["params"]
+
+
+def test_tiny_has_a_million_parameters_and_one_output_an_anchor(tiny: Detector) -> None:
+    assert round(tiny.count_params() / 1e6) == 1
+    outputs = tiny(np.zeros((2, *SIZE, 3), np.float32), training=False)
+    # Strides of 8 and 16, four anchors a place.
+    count = 4 * (8 * 12 + 4 * 6)
+    assert outputs["box"].shape == (2, count, 4)
+    assert outputs["classification"].shape == (2, count, 2)
+    anchors = tiny.anchor_generator(image_shape=(*SIZE, 3))
+    assert sum(level.shape[0] for level in anchors.values()) == count
+
+
+def test_an_untrained_network_says_background_everywhere(tiny: Detector) -> None:
+    """Lin et al. 2017, section 4.1: a prior of 0.01, so that the first loss is not that of a hundred thousand anchors."""
+    images = np.random.default_rng(0).integers(0, 256, (4, *SIZE, 3)).astype(np.float32)
+    logits = np.asarray(build(seed=3)(images, training=True)["classification"])
+    assert np.median(1 / (1 + np.exp(-logits))) == pytest.approx(0.01, rel=0.2)
+
+
+def test_the_seed_decides_the_first_weights(tiny: Detector) -> None:
+    assert same(build(seed=1).get_weights(), tiny.get_weights())
+    assert not same(build(seed=2).get_weights(), tiny.get_weights())
+
+
+def test_a_saved_model_is_the_same_model_again(tiny: Detector, tmp_path: Path) -> None:
+    """Pyramid, heads and anchors come back from Keras' own file."""
+    tiny.save(tmp_path / "whole.keras")
+    again = keras.saving.load_model(tmp_path / "whole.keras", compile=False)
+    image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3)).astype(np.float32)
+    one, two = tiny(image, training=False), again(image, training=False)
+    for name in ("box", "classification"):
+        np.testing.assert_allclose(one[name], two[name], atol=1e-5)
+    for level, other in zip(
+        tiny.anchor_generator(image_shape=(*SIZE, 3)).values(),
+        again.anchor_generator(image_shape=(*SIZE, 3)).values(),
+        strict=True,
+    ):
+        np.testing.assert_allclose(level, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("ending", ["weights.h5", "keras"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_weights_come_from_a_file_of_the_network_or_of_its_backbone(
+    tiny: Detector, tmp_path: Path, ending: str, whole: bool
+) -> None:
+    path = tmp_path / f"saved.{ending}"
+    source = tiny if whole else tiny.backbone
+    source.save_weights(path) if ending == "weights.h5" else source.save(path)
+    loaded = build(seed=5, weights=str(path))
+    assert same(loaded.backbone.get_weights(), tiny.backbone.get_weights())
+    assert same(loaded.box_head.get_weights(), tiny.box_head.get_weights()) == whole
+
+
+def _text(path: Path) -> None:
+    path.write_text("these are no weights", "utf-8")
+
+
+def _other_backbone(path: Path) -> None:
+    backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))
+    backbone.save_weights(path) if path.name.endswith(".weights.h5") else backbone.save(path)
+
+
+def _nothing(path: Path) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "answer"),
+    [
+        ("gone.weights.h5", _nothing, "there is no weights file"),
+        ("text.weights.h5", _text, "fits neither the network"),
+        ("text.keras", _text, "cannot be read as a Keras model"),
+        ("text.npz", _text, r"weights end in .weights.h5 or .keras"),
+        ("other.weights.h5", _other_backbone, "fits neither the network"),
+        ("other.keras", _other_backbone, "fit neither the network"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(
+    tmp_path: Path, name: str, write: Callable[[Path], None], answer: str
+) -> None:
+    path = tmp_path / name
+    write(path)
+    with pytest.raises(WeightsError, match=answer) as caught:
+        build(weights=str(path))
+    assert str(path) in str(caught.value)
+
+
+def test_weights_of_other_classes_still_give_their_backbone_only_from_a_backbones_file(
+    tiny: Detector, tmp_path: Path
+) -> None:
+    """A whole network for two classes does not fit one for five; its .keras file holds the backbone all the same."""
+    tiny.save(tmp_path / "two.keras")
+    loaded = build(num_classes=5, seed=5, weights=str(tmp_path / "two.keras"))
+    assert same(loaded.backbone.get_weights(), tiny.backbone.get_weights())
+    tiny.save_weights(tmp_path / "two.weights.h5")
+    with pytest.raises(WeightsError, match="check that preset, classes and anchors"):
+        build(num_classes=5, seed=5, weights=str(tmp_path / "two.weights.h5"))
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """KerasCV without a network; the list fills with what it was asked for."""
+    asked: list[str] = []
+
+    def refuse(cls: type, preset: str, **_: Any) -> None:
+        asked.append(preset)
+        raise ConnectionError("Failed to resolve 'www.kaggle.com'")
+
+    for kind in (keras_cv.models.Backbone, keras_cv.models.RetinaNet):
+        monkeypatch.setattr(kind, "from_preset", classmethod(refuse))
+    return asked
+
+
+@pytest.mark.parametrize("name", ["resnet50_imagenet", "efficientnetv2_b0_imagenet", "retinanet_resnet50_pascalvoc"])
+def test_without_a_network_the_message_says_what_to_do(no_network: list[str], name: str) -> None:
+    with pytest.raises(WeightsError, match=name) as caught:
+        build(name)
+    answer = str(caught.value)
+    assert "Failed to resolve" in answer
+    assert f"weights={name}." in answer
+    assert "tiny, resnet18, resnet50" in answer
+    assert len(no_network) == 1
+
+
+def test_kerascv_is_asked_by_the_handle_of_its_registry(no_network: list[str]) -> None:
+    """Its base class does not know the names: `Backbone.from_preset("resnet50_imagenet")` fails with a network, too."""
+    assert "resnet50_imagenet" not in keras_cv.models.Backbone.presets
+    with pytest.raises(WeightsError):
+        build("resnet50_imagenet")
+    assert no_network == [keras_cv.models.RetinaNet.presets["resnet50_imagenet"]["kaggle_handle"]]
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_local_keras_file_takes_the_place_of_the_network(tmp_path: Path, whole: bool) -> None:
+    """Any KerasCV backbone will do; here a narrow one stands for the pretrained one."""
+    backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))
+    source = build(backbone=backbone) if whole else backbone
+    source.save(tmp_path / "mine.keras")
+    loaded = build("mobilenet_v3_small_imagenet", weights=str(tmp_path / "mine.keras"))
+    assert same(loaded.backbone.get_weights(), backbone.get_weights())
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_local_weights_file_does_where_the_architecture_is_known(tmp_path: Path) -> None:
+    kind, config = network._ARCHITECTURES["yolo_v8_xs_backbone_coco"]
+    backbone = getattr(keras_cv.models, kind)(include_rescaling=True, input_shape=(*SIZE, 3), **config)
+    backbone.save_weights(tmp_path / "yolo.weights.h5")
+    loaded = build("yolo_v8_xs_backbone_coco", weights=str(tmp_path / "yolo.weights.h5"))
+    assert same(loaded.backbone.get_weights(), backbone.get_weights())
+
+
+@pytest.mark.usefixtures("no_network")
+def test_another_weights_file_is_asked_for_where_it_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "mobile.weights.h5"
+    path.write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"from a \.keras file"):
+        build("mobilenet_v3_small_imagenet", weights=str(path))
+
+
+def test_freezing_takes_the_backbone_out_of_training(tiny: Detector) -> None:
+    frozen = build(freeze_backbone=True)
+    assert not frozen.backbone.trainable_variables
+    heads = len(tiny.trainable_variables) - len(tiny.backbone.trainable_variables)
+    assert 0 < len(frozen.trainable_variables) == heads
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"preset": "resnet5"}, "'resnet5'; there are tiny"),
+        ({"num_classes": 0}, "at least 1 class"),
+        ({"image_size": (64, 50)}, "multiples of 32"),
+        ({"image_size": (0, 64)}, "multiples of 32"),
+    ],
+)
+def test_impossible_networks_are_refused(arguments: dict[str, Any], named: str) -> None:
+    given: dict[str, Any] = {"preset": "tiny", "num_classes": 2, "image_size": SIZE, "anchors": ANCHORS, **arguments}
+    with pytest.raises(ValueError, match=named):
+        build_network(given.pop("preset"), **given)
