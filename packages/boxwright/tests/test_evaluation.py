@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import math
 import types
 from collections.abc import Callable, Iterable, Iterator
@@ -195,7 +196,7 @@ class TestRuns:
             found = evaluate(model, truths, metric="found", registry_=plugins)
             assert found.values == {"found": 1.0}
             (path,) = run.file("evaluation").iterdir()
-            assert path.name.endswith("truths.jsonl-found.json")
+            assert re.search(r"truths\.jsonl-[0-9a-f]{8}-found\.json$", path.name)
             assert json.loads(path.read_text("utf-8")) == found.to_dict()
             path.unlink()
 
@@ -212,10 +213,10 @@ class TestRuns:
     ) -> None:
         run = train(truths, out=tmp_path / "run", registry_=plugins)
         data = [sample("a.jpg", ("fig", 1, 2, 3, 4))]
-        for uri in ("", "x:" + "ä/" * 300, "x:../../.."):
+        for uri in ("", "x:" + "ä/" * 300, "x:../../..", "x:a/b", "x:a-b"):
             evaluate(run, Dataset(SampleReader(data), uri=uri), metric="found", registry_=plugins)
-        assert len(list(run.file("evaluation").iterdir())) == 3
-        assert run.file("evaluation/data-found.json").exists()
+        assert len(list(run.file("evaluation").iterdir())) == 5
+        assert len(list(run.file("evaluation").glob("data-*-found.json"))) == 1
 
     def test_a_loaded_model_leaves_no_file(self, three: list[Sample], tmp_path: Path, measured: Registry) -> None:
         evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", registry_=measured)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.dataset import Dataset, nothing_left, open_dataset
-from boxwright.errors import DataError
+from boxwright.errors import DataError, PluginError
 from boxwright.prediction import check_batch_size, load_model
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Metric, Model
@@ -188,6 +189,8 @@ def _predict_batch(model: Model, batch: list[Sample], data: Dataset) -> Iterator
             except DataError as error:
                 data.problems(error)
                 continue
+            if len(found) != 1:
+                raise PluginError(f"the model gave {len(found)} answers for one picture") from None
             yield sample, found[0]
 
 
@@ -196,6 +199,6 @@ def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def _file_name(uri: str) -> str:
-    return (
-        "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in uri).strip("-.")[-100:] or "data"
-    )
+    """A file name that a person recognises; with a digest where the URI had to be changed for it."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in uri).strip("-.")[-80:]
+    return plain if plain == uri else f"{plain or 'data'}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"

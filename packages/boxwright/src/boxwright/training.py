@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.dataset import Dataset, Scan, nothing_left, open_dataset
-from boxwright.errors import BoxwrightError, DataError, RunError, UsageError
+from boxwright.errors import DataError, RunError, UsageError
 from boxwright.pbtxt import read_label_map
 from boxwright.plugins import LoadedPlugins, load_plugins
 from boxwright.progress import LogReporter, Reporter
@@ -228,8 +228,8 @@ def _fit(job: TrainJob, plugins: Registry) -> Run:
     status, failure = "failed", None
     with run.in_use():
         run.update(status="running")
-        plugins.plugins.call_event("boxwright_run_started", run=run, config=run.config)
         try:
+            plugins.plugins.call_event("boxwright_run_started", run=run, config=run.config)
             trainer.train(backend, job)
             status = "done"
         except BaseException as error:
@@ -252,10 +252,10 @@ def _measure(job: TrainJob, plugins: Registry) -> None:
         return
     try:
         found = evaluate(job.run, job.val, metric=FINAL_METRIC, reporter=job.reporter, registry_=plugins)
-    except BoxwrightError as error:
+        numbers = ", ".join(f"{name} {found.values[name]:.3f}" for name in ("AP50", "AP"))
+    except Exception as error:  # whatever a metric plugin does
         job.reporter.warning(f"the model could not be measured on {job.val.uri or 'the held-out data'}: {error}")
         return
-    numbers = ", ".join(f"{name} {found.values[name]:.3f}" for name in ("AP50", "AP"))
     job.reporter.message(f"On {found.samples} held-out pictures: {numbers}.")
 
 
