@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import math
+import re
 import types
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path

@@ -201,4 +201,4 @@ def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
 def _file_name(uri: str) -> str:
     """A file name that a person recognises; with a digest where the URI had to be changed for it."""
     plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in uri).strip("-.")[-80:]
-    return plain if plain == uri else f"{plain or 'data'}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"
+    return plain if plain and plain == uri else f"{plain or 'data'}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"

@@ -34,25 +34,31 @@ def newest_checkpoint(run: Run) -> Path | None:
 
 
 def load_checkpoint(path: Path, model: Any) -> int:
-    """Puts a state back into a compiled model of the same shape and returns its step.
+    """Puts a state back into a compiled model of the same shape, or leaves that alone; returns the state's step.
 
     Raises:
         RunError: The file is damaged, or is of another network.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            model.optimizer.build(model.trainable_variables)
-            weights = _numbered(arrays, "model")
-            state = _numbered(arrays, "optimizer")
-            variables = model.optimizer.variables
-            if [v.shape for v in state] != [tuple(v.shape) for v in variables]:
-                raise ValueError("its optimizer has other variables")
-            model.set_weights(weights)
-            for variable, value in zip(variables, state, strict=True):
-                variable.assign(value)
-            return int(arrays["step"])
+        # All is read and held against the model before any of it is changed.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            step = int(arrays["step"])
+            weights, state = _numbered(arrays, "model"), _numbered(arrays, "optimizer")
+        model.optimizer.build(model.trainable_variables)
+        if _shapes(weights) != _shapes(model.weights):
+            raise ValueError("it is of another network")
+        if _shapes(state) != _shapes(model.optimizer.variables):
+            raise ValueError("its optimizer has other variables")
+        model.set_weights(weights)
+        for variable, value in zip(model.optimizer.variables, state, strict=True):
+            variable.assign(value)
+        return step
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"{path} cannot be gone on with: {error}", "train again into another folder") from error
+
+
+def _shapes(variables: Any) -> list[tuple[int, ...]]:
+    return [tuple(variable.shape) for variable in variables]
 
 
 def _numbered(arrays: Any, prefix: str) -> list[Any]:
