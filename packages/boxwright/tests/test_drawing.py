@@ -12,17 +12,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from boxwright import drawing
-from boxwright.drawing import (
-    contact_sheet,
-    contrast_ratio,
-    draw_boxes,
-    html_page,
-    palette,
-    side_by_side,
-    text_color,
-)
+from boxwright import drawing, letters
+from boxwright.drawing import contrast_ratio, draw_boxes, palette, text_color
 from boxwright.images import to_rgb
+from boxwright.sheets import contact_sheet, html_page, side_by_side
 
 GREY = (128, 128, 128)
 RED = (200, 30, 30)
@@ -255,9 +248,9 @@ def test_a_chip_says_name_and_percent() -> None:
 
 
 def test_a_long_name_is_shortened_and_its_percentage_kept() -> None:
-    text = drawing._shortened("a very long name of a class" * 20, 14, 150, keep=" 97%")
+    text = letters.shortened("a very long name of a class" * 20, 14, 150, keep=" 97%")
     assert text.endswith("... 97%")
-    assert drawing._text_width(text, 14) <= 150
+    assert letters.text_width(text, 14) <= 150
 
 
 @pytest.mark.parametrize("name", ["", " ", "яблоко", "苹果", "تفاح", "🍎", "a\nb\tc\x00", "\udc80bad", "é" * 300])
@@ -268,9 +261,9 @@ def test_any_class_name_can_be_drawn(name: str) -> None:
 
 
 def test_other_scripts_come_from_a_font_that_has_them() -> None:
-    if not any(drawing._can_draw(font, "я") for font in drawing._FALLBACK_FONTS):
+    if not any(letters._can_draw(font, "я") for font in letters._FALLBACK_FONTS):
         pytest.skip("no font of this system has Cyrillic letters")
-    font = drawing._font_for("яблоко", 24)
+    font = letters._font_for("яблоко", 24)
     assert bytes(font.getmask("я")) != bytes(font.getmask("л"))
 
 

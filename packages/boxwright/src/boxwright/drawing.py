@@ -1,4 +1,4 @@
-"""Pictures with boxes that a person can read: one picture, two side by side, a contact sheet, an HTML page.
+"""Pictures with boxes that a person can read, and the colours of their classes.
 
     from boxwright.drawing import draw_boxes, palette
 
@@ -13,29 +13,26 @@ of the other chips.
 
 from __future__ import annotations
 
-import base64
-import html
 import math
-import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from boxwright.images import to_rgb
+from boxwright.letters import clean, shortened, text_width, write_line
 
 __all__ = [
     "Color",
-    "contact_sheet",
     "contrast_ratio",
     "draw_boxes",
-    "html_page",
     "palette",
-    "side_by_side",
+    "resized",
+    "rounded_mask",
     "text_color",
 ]
 
@@ -43,7 +40,6 @@ Color: TypeAlias = tuple[int, int, int]
 """Red, green and blue in sRGB, 0 to 255."""
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
-_Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _BLACK: Final[Color] = (0, 0, 0)
 _WHITE: Final[Color] = (255, 255, 255)
@@ -149,104 +145,6 @@ def _difference(many: _Floats, one: _Floats) -> _Floats:
     return distances
 
 
-# Letters -----------------------------------------------------------------------------------------------------------
-
-_FALLBACK_FONTS: Final = (
-    "DejaVuSans.ttf",
-    "NotoSans-Regular.ttf",
-    "NotoSansCJK-Regular.ttc",
-    "NotoSansCJKsc-Regular.otf",
-    "NotoSansArabic-Regular.ttf",
-    "NotoSansDevanagari-Regular.ttf",
-    "wqy-microhei.ttc",
-    "DroidSansFallbackFull.ttf",
-    "Arial Unicode.ttf",
-    "ARIALUNI.TTF",
-    "arial.ttf",
-    "segoeui.ttf",
-    "msyh.ttc",
-    "YuGothM.ttc",
-    "malgun.ttf",
-    "Nirmala.ttf",
-    "PingFang.ttc",
-    "Hiragino Sans GB.ttc",
-    "AppleGothic.ttf",
-)
-"""File names of fonts with many scripts, as Linux, Windows and macOS install them; Pillow knows the folders."""
-
-_NO_SUCH_CHARACTER: Final = "\U0010ffff"
-
-
-@lru_cache(maxsize=64)
-def _load_font(name: str, size: int) -> _Font | None:
-    """A font of the system, or Pillow's own for the empty name; None where the system has no such font."""
-    if not name:
-        return ImageFont.load_default(size)
-    try:
-        return ImageFont.truetype(name, size)
-    except OSError:
-        return None
-
-
-@lru_cache(maxsize=4096)
-def _can_draw(name: str, character: str) -> bool:
-    # A font draws every character that it lacks as one and the same box; no cmap table needs to be read.
-    font = _load_font(name, 16)
-    if font is None:
-        return False
-    mask, missing = font.getmask(character), font.getmask(_NO_SUCH_CHARACTER)
-    return mask.size != missing.size or bytes(mask) != bytes(missing)
-
-
-@lru_cache(maxsize=1024)
-def _font_for(text: str, size: int) -> _Font:
-    """The first font that has all of the letters, or else the one that has most of them."""
-    characters = {character for character in text if not character.isspace()}
-    best, most = "", -1
-    for name in ("", *_FALLBACK_FONTS):
-        able = sum(_can_draw(name, character) for character in characters)
-        if able > most:
-            best, most = name, able
-        if able == len(characters):
-            break
-    font = _load_font(best, size)
-    assert font is not None  # Pillow's own font is always there, and another won only by drawing a letter.
-    return font
-
-
-def _clean(text: str) -> str:
-    """One line that can be drawn and encoded, whatever a file or class is called."""
-    shown = "".join(" " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character for character in text)
-    # Names of files that are not UTF-8 hold lone surrogates, which neither a font nor an encoder takes.
-    return " ".join(shown.encode("utf-8", "replace").decode("utf-8").split())
-
-
-def _text_width(text: str, size: int) -> int:
-    return math.ceil(_font_for(text, size).getlength(text)) if text else 0
-
-
-def _shortened(text: str, size: int, room: int, *, keep: str = "") -> str:
-    """``text + keep``, with the end of ``text`` left out where it is wider than ``room`` pixels."""
-    if _text_width(text + keep, size) <= room:
-        return text + keep
-    low, high = 0, len(text)
-    while low < high:  # Bisection: a class name may be a whole sentence.
-        middle = (low + high + 1) // 2
-        if _text_width(text[:middle].rstrip() + "..." + keep, size) <= room:
-            low = middle
-        else:
-            high = middle - 1
-    return text[:low].rstrip() + "..." + keep if low else keep.strip() or text[:1]
-
-
-def _write(draw: ImageDraw.ImageDraw, x: float, y: float, text: str, size: int, color: Color) -> None:
-    """Write one line whose letters are centred vertically on ``y`` by the height of the capitals."""
-    if text:
-        font = _font_for(text, size)
-        top, bottom = font.getbbox("H", anchor="ls")[1::2] if isinstance(font, ImageFont.FreeTypeFont) else (-size, 0)
-        draw.text((x, y - (top + bottom) / 2.0), text, fill=color, font=font, anchor="ls")
-
-
 # One picture -------------------------------------------------------------------------------------------------------
 
 
@@ -294,7 +192,7 @@ def draw_boxes(
         raise ValueError(f"every box needs one label and, if any, one score: {counts}")
     if not 1 <= min_side <= max_side:
         raise ValueError(f"min_side must not exceed max_side: {min_side}, {max_side}")
-    canvas = _resized(to_rgb(image), min_side, max_side)
+    canvas = resized(to_rgb(image), min_side, max_side)
     canvas = canvas.copy() if canvas is image else canvas
     width, height = canvas.size
     scale = np.array([width / image.width, height / image.height] * 2)
@@ -318,7 +216,7 @@ def draw_boxes(
         outlines[i] = _draw_outline(draw, edges[i], line, color, (width, height), fixed=line_width is not None)
     if show_labels and order:
         size = font_size if font_size is not None else _letter_size(long_side, edges[order])
-        texts = [(_clean(labels[i]), _percent(scores[i]) if scores is not None else "") for i in order]
+        texts = [(clean(labels[i]), _percent(scores[i]) if scores is not None else "") for i in order]
         chips = _place_chips(texts, [shown[labels[i]] for i in order], outlines[order], size, (width, height))
         # The smallest boxes have had the first choice of place; where chips still meet, theirs are on top.
         for chip in chips:
@@ -326,7 +224,8 @@ def draw_boxes(
     return canvas
 
 
-def _resized(image: Image.Image, min_side: int, max_side: int) -> Image.Image:
+def resized(image: Image.Image, min_side: int, max_side: int) -> Image.Image:
+    """The picture with its longer side brought to between ``min_side`` and ``max_side``, in pixels; may be itself."""
     long_side = max(image.size)
     target = min(max(long_side, min_side), max_side)
     if target == long_side:
@@ -409,10 +308,10 @@ def _place_chips(
         left, top, right, bottom = (int(edge) for edge in outline)
         # A name that is a whole sentence must not hide half of the picture.
         limit = min(room[0], max(right - left, round(0.45 * room[0]), 8 * size))
-        text = _shortened(name, size, limit - 2 * pad, keep=gap + percent)
+        text = shortened(name, size, limit - 2 * pad, keep=gap + percent)
         if not text:
             continue
-        width = min(_text_width(text, size) + 2 * pad, room[0])
+        width = min(text_width(text, size) + 2 * pad, room[0])
         places = [
             (left, top - height, (True, True, False, False)),
             (right - width, top - height, (True, True, False, False)),
@@ -448,8 +347,15 @@ def _shared(first: _Floats, second: _Floats) -> _Floats:
 
 
 @lru_cache(maxsize=256)
-def _sign(width: int, height: int, radius: int, corners: tuple[bool, bool, bool, bool]) -> Image.Image:
-    """A filled rectangle with some round corners, antialiased, mode L."""
+def rounded_mask(width: int, height: int, radius: int, corners: tuple[bool, bool, bool, bool]) -> Image.Image:
+    """A filled rectangle with some round corners, antialiased, mode L, 255 inside; shared by all callers, not a copy.
+
+    Args:
+        width: In pixels.
+        height: In pixels.
+        radius: Of the round corners, in pixels.
+        corners: Which ones are round: top left, top right, bottom right, bottom left.
+    """
     times = 4
     mask = Image.new("L", (width * times, height * times), 0)
     bounds = (0, 0, width * times - 1, height * times - 1)
@@ -463,213 +369,11 @@ _RIM: Final = [value * 2 // 5 for value in range(256)]
 
 def _draw_chip(canvas: Image.Image, chip: _Chip, size: int) -> None:
     radius, ink = max(2, round(size * 0.25)), text_color(chip.color)
-    mask = _sign(chip.width, chip.height, radius, chip.corners)
+    mask = rounded_mask(chip.width, chip.height, radius, chip.corners)
     # A faint rim parts chips of one colour that touch.
-    rim = _sign(chip.width + 2, chip.height + 2, radius + 1, chip.corners).point(_RIM)
+    rim = rounded_mask(chip.width + 2, chip.height + 2, radius + 1, chip.corners).point(_RIM)
     canvas.paste(ink, (chip.left - 1, chip.top - 1), rim)
     canvas.paste(chip.color, (chip.left, chip.top), mask)
-    inset = (chip.width - _text_width(chip.text, size)) / 2.0
+    inset = (chip.width - text_width(chip.text, size)) / 2.0
     draw = ImageDraw.Draw(canvas)
-    _write(draw, chip.left + inset, chip.top + chip.height / 2.0, chip.text, size, ink)
-
-
-# Several pictures --------------------------------------------------------------------------------------------------
-
-
-def side_by_side(
-    left: Image.Image,
-    right: Image.Image,
-    titles: tuple[str, str] = ("truth", "prediction"),
-    *,
-    background: Color = _WHITE,
-) -> Image.Image:
-    """Put two pictures next to each other, each below its title; the lower one is enlarged to the other's height."""
-    pictures = [to_rgb(picture) for picture in (left, right)]
-    height = max(picture.height for picture in pictures)
-    pictures = [_scaled_to(p, (max(1, round(p.width * height / p.height)), height)) for p in pictures]
-    size = max(14, round(height / 26))
-    bar, gap = round(size * 2.0), max(4, round(height / 60))
-    sheet = Image.new("RGB", (pictures[0].width + gap + pictures[1].width, bar + height), background)
-    draw, x = ImageDraw.Draw(sheet), 0
-    for picture, title in zip(pictures, titles, strict=True):
-        text = _shortened(_clean(title), size, picture.width)
-        _write(draw, x + (picture.width - _text_width(text, size)) / 2.0, bar / 2.0, text, size, text_color(background))
-        sheet.paste(picture, (x, bar))
-        x += picture.width + gap
-    return sheet
-
-
-def contact_sheet(
-    items: Iterable[tuple[Image.Image, str]],
-    *,
-    columns: int | None = None,
-    tile: int = 320,
-    title: str | None = None,
-    legend: Mapping[str, Color] | None = None,
-    background: Color = (250, 250, 250),
-) -> Image.Image:
-    """Lay pictures out in a grid with captions, a title and a legend.
-
-    For letters that stay sharp, draw each picture at the size it will have here:
-    ``draw_boxes(..., min_side=tile, max_side=tile)``.
-
-    Args:
-        items: Pictures and captions. Each is reduced as it comes, so a generator never holds two large ones.
-        columns: Number of columns; by default so many that the sheet is somewhat wider than high.
-        tile: Longest side of a picture on the sheet, in pixels; the aspect ratio is kept.
-        title: Headline, if any.
-        legend: Text and colour of each entry, such as ``{"mug (42)": (86, 180, 233)}``, if any.
-        background: Colour of the sheet; the text is black or white according to it.
-
-    Returns:
-        The sheet, mode RGB.
-
-    Raises:
-        ValueError: If ``tile`` is smaller than 32 or ``columns`` smaller than 1.
-    """
-    if tile < 32:
-        raise ValueError(f"tile must be at least 32 pixels, not {tile}")
-    if columns is not None and columns < 1:
-        raise ValueError(f"columns must be at least 1, not {columns}")
-    tiles = [(_resized(to_rgb(picture), tile, tile), _clean(caption)) for picture, caption in items]
-    across = columns or max(1, min(len(tiles), math.ceil(math.sqrt(1.4 * len(tiles)))))
-    rows = [tiles[start : start + across] for start in range(0, len(tiles), across)]
-    size, gap = max(11, round(tile / 24)), max(8, round(tile / 22))
-    caption_height = round(size * 1.9) if any(caption for _, caption in tiles) else 0
-    width = gap + across * (tile + gap)
-    ink = text_color(background)
-
-    heading = _shortened(_clean(title), round(size * 1.8), width - 2 * gap) if title else ""
-    heading_height = round(size * 3.2) if heading else 0
-    entries = _flow_legend(legend or {}, size, gap, width)
-    legend_height = round((entries[-1][3] + 1) * size * 1.9) if entries else 0
-    heights = [max(picture.height for picture, _ in row) for row in rows]
-    height = gap + heading_height + legend_height + sum(h + caption_height + gap for h in heights)
-    sheet = Image.new("RGB", (width, height), background)
-    draw = ImageDraw.Draw(sheet)
-
-    y = gap // 2
-    if heading:
-        _write(draw, gap, y + heading_height / 2.0, heading, round(size * 1.8), ink)
-        y += heading_height
-    for text, color, x, line in entries:
-        middle = round(y + (line + 0.5) * size * 1.9)
-        sheet.paste(color, (x, middle - size // 2), _sign(size, size, max(2, size // 4), (True, True, True, True)))
-        _write(draw, x + round(size * 1.5), middle, text, size, ink)
-    y += legend_height + gap - gap // 2
-    for row, row_height in zip(rows, heights, strict=True):
-        for column, (picture, caption) in enumerate(row):
-            left = gap + column * (tile + gap)
-            # Pictures of a row stand on one line, just above their captions.
-            sheet.paste(picture, (left + (tile - picture.width) // 2, y + row_height - picture.height))
-            text = _shortened(caption, size, tile)
-            middle_x = left + (tile - _text_width(text, size)) / 2.0
-            _write(draw, middle_x, y + row_height + caption_height / 2.0, text, size, ink)
-        y += row_height + caption_height + gap
-    return sheet
-
-
-def _flow_legend(legend: Mapping[str, Color], size: int, gap: int, width: int) -> list[tuple[str, Color, int, int]]:
-    """Text, colour, x and line number of each entry, broken into lines like words."""
-    entries: list[tuple[str, Color, int, int]] = []
-    x, line = gap, 0
-    for name, color in legend.items():
-        text = _shortened(_clean(name), size, width - 2 * gap - round(size * 1.5))
-        extent = round(size * 1.5) + _text_width(text, size)
-        if x > gap and x + extent > width - gap:
-            x, line = gap, line + 1
-        entries.append((text, color, x, line))
-        x += extent + round(size * 1.6)
-    return entries
-
-
-def _scaled_to(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-# A page ------------------------------------------------------------------------------------------------------------
-
-_STYLE: Final = """
-:root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1b1b1f; --faint: #66666e; --line: #e2e2e6; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #16161a; --card: #1f1f25; --ink: #ececf1; --faint: #a0a0ab; --line: #33333b; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 100rem; padding: 1.5rem clamp(.75rem, 3vw, 2.5rem) 4rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-.notes { color: var(--faint); margin: 0 0 .75rem; padding: 0; list-style: none; }
-.legend { display: flex; flex-wrap: wrap; gap: .4rem .6rem; margin: 0 0 1.25rem; padding: 0; list-style: none; }
-.legend li { display: flex; align-items: center; gap: .45rem; padding: .15rem .7rem .15rem .5rem; font-size: .9rem;
-  border: 1px solid var(--line); border-radius: 2rem; background: var(--card); overflow-wrap: anywhere; }
-.legend i { width: .85rem; height: .85rem; border-radius: .25rem; box-shadow: 0 0 0 1px rgb(128 128 128 / .35); }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem; margin: 0;
-  padding: 0; list-style: none; }
-figure { margin: 0; overflow: hidden; border: 1px solid var(--line); border-radius: .6rem; background: var(--card); }
-.frame { aspect-ratio: 4 / 3; background: rgb(128 128 128 / .12); }
-.open, .open img { display: block; width: 100%; height: 100%; }
-.open { cursor: zoom-in; }
-.open img { object-fit: contain; }
-.close { display: none; }
-figcaption { padding: .5rem .75rem; font-size: .85rem; color: var(--faint); overflow-wrap: anywhere; }
-figure:target .open { position: fixed; inset: 0; z-index: 1; padding: 1rem; background: rgb(0 0 0 / .92); }
-figure:target .close { display: block; position: fixed; inset: 0; z-index: 2; cursor: zoom-out; }
-figure:target figcaption { position: fixed; inset: auto 0 0; z-index: 3; text-align: center; color: #fff;
-  background: rgb(0 0 0 / .6); pointer-events: none; }
-@media print { .grid { display: block; } figure { break-inside: avoid; margin-bottom: 1rem; } }
-"""
-
-
-def html_page(
-    items: Iterable[tuple[str, bytes]],
-    title: str,
-    legend: Mapping[str, Color] | None = None,
-    notes: Sequence[str] = (),
-) -> str:
-    """One self-contained HTML page with pictures, for a browser, a mail or a CI artifact.
-
-    The page loads nothing and runs nothing: pictures are data URIs, a click enlarges one by CSS alone, everything that
-    comes from file or class names is escaped, and a content security policy forbids the rest. Light or dark follows the
-    reader's system.
-
-    Args:
-        items: Caption and encoded picture, JPEG or PNG, of each.
-        title: Headline and window title.
-        legend: Text and colour of each entry, if any.
-        notes: Lines of plain text below the headline.
-
-    Returns:
-        The page as text, to be written as UTF-8.
-    """
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;"""
-        """ style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">""",
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_escaped(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{_escaped(title)}</h1>",
-    ]
-    if notes:
-        parts.append('<ul class="notes">' + "".join(f"<li>{_escaped(note)}</li>" for note in notes) + "</ul>")
-    if legend:
-        parts.append('<ul class="legend">')
-        for name, color in legend.items():
-            red, green, blue = (int(channel) for channel in color)
-            parts.append(f'<li><i style="background: rgb({red} {green} {blue})"></i>{_escaped(name)}</li>')
-        parts.append("</ul>")
-    parts.append('<ul class="grid">')
-    for number, (caption, data) in enumerate(items, start=1):
-        kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-        source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-        text = _escaped(caption)
-        # The closing link leads to a name that no element has: the picture shrinks and the page stays where it is.
-        parts.append(
-            f'<li><figure id="picture-{number}"><div class="frame">'
-            f'<a class="open" href="#picture-{number}"><img src="{source}" alt="{text}" loading="lazy"></a>'
-            f'<a class="close" href="#close" aria-label="Close"></a></div><figcaption>{text}</figcaption></figure></li>'
-        )
-    parts.append("</ul>\n</body>\n</html>\n")
-    return "\n".join(parts)
-
-
-def _escaped(text: str) -> str:
-    return html.escape(_clean(text), quote=True)
+    write_line(draw, chip.left + inset, chip.top + chip.height / 2.0, chip.text, size, ink)

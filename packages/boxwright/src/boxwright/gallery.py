@@ -186,7 +186,8 @@ def _caption(sample: Sample) -> str:
 
 
 def _render(items: Iterator[tuple[Image, str]], dataset: Dataset, scan: Scan, suffix: str) -> bytes:
-    from boxwright.drawing import contact_sheet, html_page, palette
+    from boxwright.drawing import palette
+    from boxwright.sheets import contact_sheet, html_page
 
     colors = palette([*scan.label_map.names, *scan.classes])
     legend = {f"{name} ({number:,})": colors[name] for name, number in scan.classes.items()}

@@ -109,7 +109,8 @@ def mistakes(sample: Sample, found: Detections) -> tuple[int, int]:
 
 def render(evaluation: Evaluation, worst: Worst, label_map: LabelMap, title: str) -> str:
     """The page as HTML text."""
-    from boxwright.drawing import html_page, palette
+    from boxwright.drawing import palette
+    from boxwright.sheets import html_page
 
     colors = palette(label_map.names)
     notes = [
@@ -137,7 +138,8 @@ def number(value: float) -> str:
 
 
 def _side_by_side(sample: Sample, found: Detections, colors: Mapping[str, tuple[int, int, int]]) -> bytes:
-    from boxwright.drawing import draw_boxes, side_by_side
+    from boxwright.drawing import draw_boxes
+    from boxwright.sheets import side_by_side
 
     picture = open_picture(sample)
 

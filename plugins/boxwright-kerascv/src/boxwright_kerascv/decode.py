@@ -55,12 +55,16 @@ class DecoderSettings:
         return cls(**data)
 
 
-def make_detector(model: Detector, settings: DecoderSettings | None = None) -> Callable[[Any], dict[str, Any]]:
+def make_detector(
+    model: Detector, settings: DecoderSettings | None = None, image_size: tuple[int, int] | None = None
+) -> Callable[[Any], dict[str, Any]]:
     """A function from pictures to detections.
 
     Args:
         model: a trained network.
         settings: of the decoder.
+        image_size: height and width of all pictures that will come, as float32; then the function is traced once,
+            however many come at a time, and not anew for a last, smaller batch.
 
     Returns:
         A `tf.function` from ``(batch, height, width, 3)``, uint8 or float32 of 0 to 255 at the network's size, to a
@@ -70,7 +74,9 @@ def make_detector(model: Detector, settings: DecoderSettings | None = None) -> C
     """
     chosen = settings or DecoderSettings()
 
-    @tf.function(reduce_retracing=True)
+    signature = None if image_size is None else [tf.TensorSpec((None, *image_size, 3), tf.float32)]
+
+    @tf.function(input_signature=signature, reduce_retracing=True)
     def detect(images: Any) -> dict[str, Any]:
         outputs = model(tf.cast(images, tf.float32), training=False)
         return decode(model, outputs, tuple(images.shape[1:3]), chosen)

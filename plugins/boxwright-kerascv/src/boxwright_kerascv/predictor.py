@@ -45,7 +45,7 @@ class KerasCVModel:
         self.image_size = image_size
         self.decoder = decoder
         self.oversample = oversample
-        self._detect = make_detector(network, decoder)
+        self._detect = make_detector(network, decoder, image_size)
         self._names = np.array(label_map.names, dtype=object)
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:

@@ -1,0 +1,501 @@
+"""The backend through ``boxwright.train``: what a run leaves, how it goes on after a stop, and what it predicts."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+tf = pytest.importorskip("tensorflow")
+
+import boxwright_kerascv  # noqa: E402
+import keras  # noqa: E402
+import keras_cv  # noqa: E402
+from boxwright import (  # noqa: E402
+    AugmenterSpec,
+    Boxes,
+    DataError,
+    Dataset,
+    ImageRef,
+    PluginNotFoundError,
+    RunError,
+    Sample,
+    UsageError,
+    load_model,
+    train,
+)
+from boxwright import protocols as core_protocols  # noqa: E402
+from boxwright.dataset import Problems  # noqa: E402
+from boxwright.prediction import SampleReader  # noqa: E402
+from boxwright.run import Run  # noqa: E402
+from boxwright_kerascv import backend as backend_module  # noqa: E402
+from boxwright_kerascv import rounds as rounds_module  # noqa: E402
+from boxwright_kerascv.layers import NarrowBackbone  # noqa: E402
+from boxwright_kerascv.recipe import Recipe  # noqa: E402
+from boxwright_kerascv.rounds import Rounds  # noqa: E402
+
+pytestmark = pytest.mark.tensorflow
+
+SMALL: dict[str, Any] = {
+    "backend": "kerascv",
+    "preset": "tiny",
+    "image_size": (64, 64),
+    "batch_size": 4,
+    "epochs": 3,
+    "seed": 1,
+    # An untrained detector is sure of nothing.
+    "settings": {"score_threshold": 0.001, "oversample": 1.0},
+}
+
+
+def weights(run: Run) -> list[np.ndarray]:
+    return load_model(run).network.get_weights()  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.fixture(scope="module")
+def finished(drawn: Dataset, held_out: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three epochs of two steps, with four held-out pictures."""
+    return train(drawn, val=held_out, out=tmp_path_factory.mktemp("finished") / "run", **SMALL)
+
+
+def test_a_run_folder_holds_what_it_should(finished: Run) -> None:
+    assert finished.status == "done"
+    kept = {"checkpoints", "config.json", "label_map.pbtxt", "metrics.jsonl", "model", "pictures", "run.json"}
+    assert {path.name for path in finished.path.iterdir()} - {"evaluation"} == kept | {"tensorboard"}
+    config = finished.config
+    assert config["recipe"]["steps"] == 6
+    assert (config["recipe"]["width"], config["recipe"]["height"]) == (64, 64)
+    assert set(config) >= {"anchors", "decoder", "seed", "data", "val", "settings"}
+    assert {path.name for path in finished.file("model").iterdir()} == {"network.json", "network.weights.h5"}
+    assert [path.name for path in finished.file("checkpoints").iterdir()] == ["last.npz"]
+
+
+def test_metrics_are_one_line_an_epoch(finished: Run) -> None:
+    lines = finished.metrics()
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    for line in lines:
+        assert set(line) == {
+            "epoch", "step", "loss", "box_loss", "classification_loss", "val_loss", "val_box_loss",
+            "val_classification_loss", "learning_rate", "images_per_second",
+        }  # fmt: skip
+        assert all(math.isfinite(value) for value in line.values())
+        # A warm-up of one step, then half a cosine from 0.002 at step 1 to 0 at step 6.
+        wanted = 0.002 * 0.5 * (1 + math.cos(math.pi * (line["step"] - 1) / 5))
+        assert line["learning_rate"] == pytest.approx(wanted, abs=1e-8)
+
+
+def test_tensorboard_shows_the_same_numbers_and_pictures(finished: Run) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(finished.file("tensorboard")), size_guidance={"tensors": 0})
+    events.Reload()
+    for name in ("loss", "val_loss", "learning_rate"):
+        shown = {event.step: float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(name)}
+        assert shown == pytest.approx({line["step"]: line[name] for line in finished.metrics()}, rel=1e-6)
+    tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("prediction")]
+    assert tags == [f"prediction {number}" for number in range(1, 5)], "one a held-out picture"
+    width, height, data = tf.make_ndarray(events.Tensors(tags[0])[-1].tensor_proto)[:3]
+    picture = Image.open(io.BytesIO(data))
+    assert picture.size == (int(width), int(height))
+    assert picture.width > 2 * 96, "truth and prediction side by side"
+
+
+def test_drawn_predictions_lie_in_the_run(finished: Run) -> None:
+    found = sorted(finished.file("pictures").iterdir())
+    assert [path.name for path in found] == [f"prediction-{number}.jpg" for number in range(1, 5)]
+    for path in found:
+        with Image.open(path) as picture:
+            picture.load()
+            assert picture.format == "JPEG"
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def unboxed(name: str, image: Image.Image, data: bytes | None = None) -> Sample:
+    return Sample(image=ImageRef(name=name, width=image.width, height=image.height, data=data or png(image)))
+
+
+@pytest.fixture(scope="module")
+def photo(held_out: Dataset) -> Image.Image:
+    """A picture of twice the network's size, so that both sizes of the test below are made small without a remainder."""
+    return Image.open(io.BytesIO(next(iter(held_out)).image.read())).convert("RGB").resize((128, 128))
+
+
+def test_boxes_are_in_the_pictures_own_pixels(finished: Run, photo: Image.Image) -> None:
+    """The same picture at twice the size (every pixel four times) has the same objects at twice the place."""
+    double = photo.resize((photo.width * 2, photo.height * 2), Image.Resampling.NEAREST)
+    one, two = load_model(finished).predict([unboxed("one", photo), unboxed("two", double)])
+    assert len(one.boxes) > 10
+    best = range(10)
+    assert [one.boxes.labels[place] for place in best] == [two.boxes.labels[place] for place in best]
+    np.testing.assert_allclose(two.scores[:10], one.scores[:10], atol=2e-3)
+    np.testing.assert_allclose(two.boxes.xyxy[:10], one.boxes.xyxy[:10] * 2, atol=1.0)
+    assert one.boxes.xyxy.max() > 64, "not in the pixels of the network's 64x64"
+
+
+def test_boxes_of_a_turned_photo_are_in_the_frame_of_its_annotation(finished: Run, photo: Image.Image) -> None:
+    """EXIF orientation 6: what is stored at (x, y) of a picture h high is shown at (h - y, x)."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=95, exif=exif)
+    upright = ImageRef(name="upright", width=photo.height, height=photo.width, data=buffer.getvalue())
+    stored = ImageRef(name="stored", width=photo.width, height=photo.height, data=buffer.getvalue())
+    shown, raw = load_model(finished).predict([Sample(image=upright), Sample(image=stored)])
+    assert len(shown.boxes) > 5
+    xmin, ymin, xmax, ymax = raw.boxes.xyxy.T
+    turned = np.stack([photo.height - ymax, xmin, photo.height - ymin, xmax], axis=1)
+    np.testing.assert_allclose(shown.boxes.xyxy, turned, atol=1e-3)
+    assert shown.scores == raw.scores
+
+
+STORY = """
+import sys, time
+from pathlib import Path
+from boxwright import Dataset, TrainJob, train
+from boxwright.demo_dataset import DemoReader
+
+out, settings = Path(sys.argv[1]), __import__("json").loads(sys.argv[2])
+checkpoint_written = TrainJob.checkpoint_written
+
+
+def halting(job, path, epoch):
+    checkpoint_written(job, path, epoch)
+    print("checkpoint", epoch, flush=True)
+    if epoch >= stop:
+        time.sleep(300)
+
+
+TrainJob.checkpoint_written = halting
+data = Dataset(DemoReader({"train": 8}, seed=4, size=(96, 80)))
+stop = 1
+try:
+    train(data, out=out, **settings)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+stop = 2
+train(data, out=out, resume=True)
+"""
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A training in a process of its own: stopped by Ctrl-C after one epoch, resumed, killed after the second."""
+    out = tmp_path_factory.mktemp("story") / "run"
+    settings = json.dumps(SMALL)
+    child = subprocess.Popen(
+        [sys.executable, "-c", STORY, str(out), settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    told: dict[str, Any] = {"out": out, "lines": []}
+    try:
+        for line in child.stdout:
+            told["lines"].append(line.strip())
+            if line.strip() == "checkpoint 1":
+                os.kill(child.pid, signal.SIGINT)
+            elif line.strip() == "interrupted":
+                told["interrupted"] = (Run(out).status, [row["epoch"] for row in Run(out).metrics()])
+            elif line.strip() == "checkpoint 2":
+                os.kill(child.pid, signal.SIGKILL)
+                break
+    finally:
+        child.kill()
+        _, told["stderr"] = child.communicate()
+    told["killed"] = (Run(out).status, [row["epoch"] for row in Run(out).metrics()])
+    return told
+
+
+def test_ctrl_c_leaves_a_run_that_says_so(story: dict[str, Any]) -> None:
+    assert story["lines"] == ["checkpoint 1", "interrupted", "checkpoint 2"], story["stderr"]
+    assert story["interrupted"] == ("interrupted", [1])
+    assert "Warning" not in story["stderr"], "Keras' warnings do not reach the user"
+
+
+def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_stopped(
+    story: dict[str, Any], finished: Run, drawn: Dataset, reporter: Any
+) -> None:
+    """Bit by bit, over three processes and with no held-out pictures, which change nothing."""
+    assert story["killed"] == ("running", [1, 2])
+    run = train(drawn, out=story["out"], resume=True, reporter=reporter)
+    assert "Going on after step 4 of 6." in reporter.messages
+    assert run.status == "done"
+    assert [line["epoch"] for line in run.metrics()] == [1, 2, 3]
+    total, task = reporter.tasks["Training"]
+    assert (total, task.done) == (6, 6)
+    for one, two in zip(weights(finished), weights(run), strict=True):
+        np.testing.assert_array_equal(one, two)
+    losses = [[line["loss"] for line in each.metrics()] for each in (finished, run)]
+    assert losses[0] == losses[1]
+
+
+def test_a_finished_run_is_not_trained_again(finished: Run, drawn: Dataset, reporter: Any) -> None:
+    before = finished.metrics()
+    assert train(drawn, out=finished.path, resume=True, reporter=reporter).metrics() == before
+    assert reporter.tasks == {}
+
+
+def test_a_run_whose_checkpoint_is_damaged_is_refused(
+    finished: Run, drawn: Dataset, held_out: Dataset, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(finished.path, tmp_path / "copy")
+    Run(copy).update(status="interrupted")
+    (copy / "checkpoints" / "last.npz").write_bytes(b"no checkpoint")
+    with pytest.raises(RunError, match=r"last\.npz cannot be gone on with"):
+        train(drawn, val=held_out, out=copy, resume=True)
+    (copy / "model" / "network.weights.h5").unlink()
+    with pytest.raises(RunError, match="no trained model yet") as caught:
+        load_model(copy)
+    assert "--resume" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("network.weights.h5", b"no weights"),
+        ("network.json", b"{"),
+        ("network.json", b"[]"),
+        ("network.json", b'{"preset": "tiny"}'),
+    ],
+)
+def test_a_run_whose_model_is_damaged_is_refused(finished: Run, tmp_path: Path, name: str, content: bytes) -> None:
+    copy = shutil.copytree(finished.path, tmp_path / "copy")
+    (copy / "model" / name).write_bytes(content)
+    with pytest.raises(RunError, match="cannot be loaded") as caught:
+        load_model(copy)
+    assert caught.value.remedy
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """A third party's augmenter: the complete example of the core's protocol, word for word. Counts its calls."""
+    text = core_protocols.Augmenter.__doc__ or ""
+    example = text[text.index("import tensorflow") : text.index("The factory named by")]
+    lines = [line.removeprefix("        ") for line in example.splitlines()]
+    module = ModuleType("mirror_plugin")
+    exec("\n".join(["", *lines]).replace("\n    class", "\nclass"), module.__dict__)
+    calls: list[int] = []
+    called = module.Mirror.__call__
+
+    def counting(self: Any, example: dict[str, Any], seed: Any) -> dict[str, Any]:
+        calls.append(1)
+        assert example["images"].dtype == tf.float32
+        assert (seed.dtype, seed.shape) == (tf.int32, (2,))
+        return called(self, example, seed)  # type: ignore[no-any-return]
+
+    module.Mirror.__call__ = counting
+    monkeypatch.setitem(sys.modules, "mirror_plugin", module)
+    installed = backend_module.registry()
+    spec = AugmenterSpec(name="mirror", summary="Mirrors half of the pictures", load="mirror_plugin:Mirror")
+
+    class WithMirror:
+        def get(self, kind: str, name: str) -> Any:
+            return SimpleNamespace(spec=spec) if name == "mirror" else installed.get(kind, name)
+
+        def resolve(self, kind: str, name: str) -> Any:
+            return module.Mirror if name == "mirror" else installed.resolve(kind, name)
+
+    monkeypatch.setattr(backend_module, "registry", WithMirror)
+    return calls
+
+
+def test_awkward_data_is_trained_on_and_what_happened_is_said(
+    drawn: Dataset, held_out: Dataset, mirror: list[int], reporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One class; a damaged picture first, one without boxes, boxes outside and without area; pictures on disk; an
+    augmenter of another plugin; early stopping, with a loss that grows from the first look on."""
+    first, *others = list(drawn)
+    damaged = first.replace(
+        image=first.image.model_copy(update={"data": b"no picture"}),
+        boxes=Boxes(["thing"], [(5, 5, 40, 40)]),
+        source="damaged.jpg",
+    )
+    empty = others[0].replace(boxes=())
+    outside = others[1].replace(boxes=Boxes(["thing"] * 3, [(-20, -5, 50, 60), (10, 10, 10, 40), (500, 500, 510, 520)]))
+    rest = [other.replace(boxes=Boxes(["thing"] * len(other.boxes), other.boxes.edges)) for other in others[2:]]
+    data = Dataset(SampleReader([damaged, empty, outside, *rest]), problems=Problems("skip"))
+    val = Dataset(SampleReader([other.replace(boxes=Boxes(["thing"], [(5, 5, 40, 40)])) for other in held_out]))
+    seen: list[bool] = []
+    look = rounds_module.Watch.look
+
+    def growing(watch: Any) -> dict[str, float]:
+        found = look(watch)
+        seen.append((watch._job.run.path / "cache" / "pictures.bin").is_file())
+        watch.losses[-1] = float(len(watch.losses))
+        return found
+
+    monkeypatch.setattr(rounds_module.Watch, "look", growing)
+    run = train(
+        data,
+        val=val,
+        out=tmp_path / "run",
+        augment=["mirror", "crop:smallest=0.5,probability=1"],
+        reporter=reporter,
+        **SMALL | {"epochs": 20, "settings": {"cache": "disk", "early_stopping": 2, "max_boxes": 2}},
+    )
+    assert run.status == "done"
+    assert run.label_map.names == ("thing",)
+    assert mirror, "the other plugin's augmenter was used"
+    assert run.config["recipe"]["augment"] == ["mirror", "crop:smallest=0.5,probability=1"]
+    assert [error.file for error in data.problems.skipped] == ["damaged.jpg"]
+    told = "\n".join([*reporter.messages, *reporter.warnings])
+    assert "1 boxes reach outside their picture" in told
+    assert "2 boxes have no area inside their picture" in told
+    assert "on 7 pictures at 64x64" in told
+    most = max(len(other.boxes) for other in rest)
+    assert f"a picture has {most} boxes and 2 of them are trained on" in told
+    # The first look is the best; two more without a lower loss are enough.
+    assert seen == [True] * 3, "pictures lay on disk while it trained"
+    assert "2 looks without a lower val loss" in told
+    assert run.metrics()[-1]["epoch"] < 20
+    assert not run.file("cache/pictures.bin").exists(), "and do no longer"
+    assert all(math.isfinite(line["loss"]) for line in run.metrics())
+    found = list(load_model(run).predict(rest[:1], score=0.0))
+    assert set(found[0].boxes.labels) <= {"thing"}
+
+
+def test_a_pretrained_backbone_is_fetched_once_frozen_and_kept(
+    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KerasCV's download is a narrow backbone here; then there is no network any more."""
+    pretrained = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(None, None, 3))
+    chance = np.random.default_rng(0)
+    pretrained.set_weights([value + chance.uniform(0, 0.1, value.shape) for value in pretrained.get_weights()])
+    before = [value.copy() for value in pretrained.get_weights()]
+    asked: list[str] = []
+
+    def fetch(cls: type, preset: str, **_: Any) -> Any:
+        asked.append(preset)
+        if len(asked) > 1:
+            raise ConnectionError("there is no network")
+        return pretrained
+
+    monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", classmethod(fetch))
+    settings = {"freeze_backbone": True, "precision": "mixed_bfloat16", "score_threshold": 0.001}
+    changes = {"preset": "mobilenet_v3_small_imagenet", "epochs": 1, "settings": settings}
+    run = train(drawn, out=tmp_path / "run", augment=[], **SMALL | changes)
+    assert keras.config.dtype_policy().name == "float32", "the precision is that of the training only"
+    model = load_model(run)
+    assert len(asked) == 1, "the trained model needs no network"
+    for one, two in zip(before, model.network.backbone.get_weights(), strict=True):  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(one, two)
+    (found,) = model.predict(list(drawn)[:1])
+    assert len(found.boxes) > 0
+    assert np.isfinite(found.boxes.xyxy).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"no_such_setting": 1}, "no_such_setting"),
+        ({"learning_rate": "quick"}, "learning_rate"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"score_threshold": 2}, "score_threshold"),
+        ({"max_detections": 0}, "max_detections"),
+        ({"pixel_budget": -5}, "pixel_budget"),
+        ({"weight_decay": -1}, "weight_decay"),
+        ({"precision": "float8"}, "precision"),
+        ({"early_stopping": 3}, "early stopping"),
+        ({"early_stopping": -1}, "early_stopping"),
+    ],
+)
+def test_settings_that_cannot_be_are_usage_errors(
+    drawn: Dataset, tmp_path: Path, settings: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(UsageError, match=named) as caught:
+        train(drawn, out=tmp_path / "run", **SMALL | {"image_size": None, "settings": settings})
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("step", "error", "named"),
+    [
+        ("blurr", PluginNotFoundError, "blurr"),
+        ("crop:size=3", UsageError, "'size'"),
+        ("crop:smallest", UsageError, "smallest"),
+        ("crop:smallest=0", UsageError, r"smallest must be from 0\.01 to 1"),
+        ("flip:probability=2", UsageError, "probability must be from 0 to 1"),
+    ],
+)
+def test_augmenters_that_cannot_be_are_usage_errors(
+    drawn: Dataset, tmp_path: Path, step: str, error: type[Exception], named: str, reporter: Any
+) -> None:
+    with pytest.raises(error, match=named):
+        train(drawn, out=tmp_path / "run", augment=["color", step], reporter=reporter, **SMALL)
+    assert "Decoding the pictures" not in reporter.tasks, "before any work"
+
+
+def test_a_pretrained_preset_without_a_network_is_a_data_error(
+    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(cls: type, preset: str, **_: Any) -> None:
+        raise ConnectionError("Failed to resolve 'www.kaggle.com'")
+
+    monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", classmethod(refuse))
+    with pytest.raises(DataError, match=r"could not be fetched from kaggle\.com"):
+        train(drawn, out=tmp_path / "run", **SMALL | {"preset": "resnet50_imagenet"})
+    assert Run(tmp_path / "run").status == "failed"
+
+
+def test_another_keras_backend_is_refused(drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    with pytest.raises(UsageError, match="Keras runs on jax") as caught:
+        train(drawn, out=tmp_path / "run", **SMALL)
+    assert "KERAS_BACKEND" in caught.value.remedy
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_ends_the_training(loss: float, reporter: Any) -> None:
+    recipe = Recipe("tiny", 64, 64, batch_size=4, steps=6, steps_per_epoch=2)
+    job: Any = SimpleNamespace(settings={})
+    with reporter.task("Training", 6) as task:
+        rounds = Rounds(job, recipe, SimpleNamespace(losses=[]), task, start=2)  # type: ignore[arg-type]
+        rounds.on_train_batch_end(0, {"loss": 1.0})
+        with pytest.raises(RunError, match=f"the loss is {loss} at step 4") as caught:
+            rounds.on_train_batch_end(1, {"loss": loss})
+    assert "learning_rate" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("patience", "losses", "stalled"),
+    [
+        (2, [3.0], False),
+        (2, [3.0, 2.0, 2.5], False),  # one look since the best
+        (2, [3.0, 2.0, 2.5, 2.1], True),
+        (2, [3.0, 2.0, 2.5, 1.9], False),
+        (1, [3.0, 3.0], True),
+        (0, [1.0, 2.0, 3.0, 4.0], False),  # not asked for
+    ],
+)
+def test_early_stopping_by_hand(patience: int, losses: list[float], stalled: bool) -> None:
+    recipe = Recipe("tiny", 64, 64, batch_size=4, steps=6, steps_per_epoch=2)
+    job: Any = SimpleNamespace(settings={"early_stopping": patience})
+    rounds = Rounds(job, recipe, SimpleNamespace(losses=losses), SimpleNamespace(), start=0)  # type: ignore[arg-type]
+    assert rounds._stalled() == stalled
+
+
+def test_the_listed_options_are_those_that_the_code_takes() -> None:
+    from dataclasses import fields
+
+    from boxwright_kerascv.decode import DecoderSettings
+
+    chosen_elsewhere = {"preset", "width", "height", "batch_size", "steps_per_epoch", "augment"}
+    recipe = {field.name for field in fields(Recipe)} - chosen_elsewhere
+    assert {option.name for option in boxwright_kerascv.RECIPE_OPTIONS} == recipe
+    assert {option.name for option in boxwright_kerascv.DECODER_OPTIONS} == {f.name for f in fields(DecoderSettings)}
