@@ -32,7 +32,7 @@ BOXES: tuple[list[tuple[float, float, float, float]], ...] = (
     [(0, 0, 31, 17), (3, 4, 5, 6), (10, 2, 30, 16)],
     [(8, 8, 40, 24)],
 )
-LABELS = (["plum", "fig"], [], ["fig"], ["plum", "plum", "fig"], ["fig"])
+LABELS: tuple[list[str], ...] = (["plum", "fig"], [], ["fig"], ["plum", "plum", "fig"], ["fig"])
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:

@@ -17,9 +17,7 @@ from boxwright_kerascv.anchors import AnchorSettings, coverage, default_anchors,
 
 pytestmark = pytest.mark.tensorflow
 
-_DATA = Path(
-    os.environ.get("BOXWRIGHT_SHARED_DATA") or Path(__file__).resolve().parents[3].parent / "shared" / "data"
-)
+_DATA = Path(os.environ.get("BOXWRIGHT_SHARED_DATA") or Path(__file__).resolve().parents[3].parent / "shared" / "data")
 
 
 def test_coverage_by_hand() -> None:
@@ -77,7 +75,9 @@ def _boxes_of(folder: Path, size: tuple[int, int]) -> np.ndarray:
     return np.array(rows)
 
 
-@pytest.mark.parametrize(("name", "size", "least"), [("fruits/train", (288, 256), 1.0), ("bccd/train", (320, 256), 0.99)])
+@pytest.mark.parametrize(
+    ("name", "size", "least"), [("fruits/train", (288, 256), 1.0), ("bccd/train", (320, 256), 0.99)]
+)
 def test_real_boxes_are_covered(name: str, size: tuple[int, int], least: float) -> None:
     folder = _DATA / name
     if not folder.is_dir():

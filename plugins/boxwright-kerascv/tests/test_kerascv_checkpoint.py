@@ -12,6 +12,7 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import keras  # noqa: E402
+
 from boxwright import LabelMap, RunError  # noqa: E402
 from boxwright.run import Run  # noqa: E402
 from boxwright_kerascv.anchors import AnchorSettings  # noqa: E402

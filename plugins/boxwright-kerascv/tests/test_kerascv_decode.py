@@ -128,9 +128,7 @@ def neighbours(anchors: np.ndarray) -> tuple[int, int, int, float]:
     return int(first), int(second), int(far), iou
 
 
-def test_suppression_by_hand(
-    model: Detector, anchors: np.ndarray, neighbours: tuple[int, int, int, float]
-) -> None:
+def test_suppression_by_hand(model: Detector, anchors: np.ndarray, neighbours: tuple[int, int, int, float]) -> None:
     first, second, far, iou = neighbours
     assert iou == pytest.approx(0.2)
     on = {(first, 0): 0.9, (second, 0): 0.8, (second, 2): 0.7, (far, 0): 0.6, (far, 1): 0.04}

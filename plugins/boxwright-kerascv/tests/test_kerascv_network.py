@@ -58,10 +58,7 @@ QUICK = ("resnet50_imagenet", "resnet50_v2_imagenet", "csp_darknet_tiny_imagenet
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-        for name in sorted(network._ARCHITECTURES)
-    ],
+    [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(network._ARCHITECTURES)],
 )
 def test_architectures_have_as_many_parameters_as_kerascv_says(name: str) -> None:
     """KerasCV's registry counts the parameters of each; for a whole detector it counts those of the detector."""
@@ -84,7 +81,7 @@ def test_tiny_has_a_million_parameters_and_one_output_an_anchor(tiny: Detector) 
 
 
 def test_an_untrained_network_says_background_everywhere(tiny: Detector) -> None:
-    """Lin et al. 2017, section 4.1: a prior of 0.01, so that the first loss is not that of a hundred thousand anchors."""
+    """Lin et al. 2017, section 4.1: a prior of 0.01, so that background does not drown the first steps."""
     images = np.random.default_rng(0).integers(0, 256, (4, *SIZE, 3)).astype(np.float32)
     logits = np.asarray(build(seed=3)(images, training=True)["classification"])
     assert np.median(1 / (1 + np.exp(-logits))) == pytest.approx(0.01, rel=0.2)
@@ -175,12 +172,12 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """KerasCV without a network; the list fills with what it was asked for."""
     asked: list[str] = []
 
-    def refuse(cls: type, preset: str, **_: Any) -> None:
+    def refuse(preset: str, **_: Any) -> None:
         asked.append(preset)
         raise ConnectionError("Failed to resolve 'www.kaggle.com'")
 
     for kind in (keras_cv.models.Backbone, keras_cv.models.RetinaNet):
-        monkeypatch.setattr(kind, "from_preset", classmethod(refuse))
+        monkeypatch.setattr(kind, "from_preset", refuse)
     return asked
 
 

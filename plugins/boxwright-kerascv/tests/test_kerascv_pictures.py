@@ -148,7 +148,7 @@ def test_memory_and_disk_give_the_same(drawn: Dataset, tmp_path: Path, reporter:
 def test_pictures_in_memory_are_the_decoded_ones_exactly() -> None:
     chance = np.random.default_rng(0)
     pictures = [chance.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in ((5, 7), (3, 2))]
-    boxes = [np.array([[1, 2, 3, 4], [0, 0, 7, 5]], np.float32), np.empty((0, 4))]
+    boxes: list[np.ndarray] = [np.array([[1, 2, 3, 4], [0, 0, 7, 5]], np.float32), np.empty((0, 4))]
     cache = PictureCache(pictures, boxes, [np.array([1, 0]), np.empty((0,))])
     assert len(cache) == 2
     for number in range(2):
@@ -206,9 +206,7 @@ def numbered(count: int) -> PictureCache:
 
 def stream(count: int, batches: int, *, batch_size: int = 4, seed: int = 0, first_step: int = 0) -> list[Any]:
     augmentation = Augmentation(["crop", "flip"], (32, 32))
-    made = training_batches(
-        numbered(count), count, recipe(batch_size), augmentation, seed=seed, first_step=first_step
-    )
+    made = training_batches(numbered(count), count, recipe(batch_size), augmentation, seed=seed, first_step=first_step)
     return list(made.take(batches).as_numpy_iterator())
 
 

@@ -20,9 +20,10 @@ from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 
-import boxwright_kerascv  # noqa: E402
 import keras  # noqa: E402
 import keras_cv  # noqa: E402
+
+import boxwright_kerascv  # noqa: E402
 from boxwright import (  # noqa: E402
     AugmenterSpec,
     Boxes,
@@ -39,6 +40,7 @@ from boxwright import (  # noqa: E402
 from boxwright import protocols as core_protocols  # noqa: E402
 from boxwright.dataset import Problems  # noqa: E402
 from boxwright.prediction import SampleReader  # noqa: E402
+from boxwright.registry import registry  # noqa: E402
 from boxwright.run import Run  # noqa: E402
 from boxwright_kerascv import backend as backend_module  # noqa: E402
 from boxwright_kerascv import rounds as rounds_module  # noqa: E402
@@ -98,7 +100,7 @@ def test_metrics_are_one_line_an_epoch(finished: Run) -> None:
 
 
 def test_tensorboard_shows_the_same_numbers_and_pictures(finished: Run) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     events = EventAccumulator(str(finished.file("tensorboard")), size_guidance={"tensors": 0})
     events.Reload()
@@ -134,7 +136,7 @@ def unboxed(name: str, image: Image.Image, data: bytes | None = None) -> Sample:
 
 @pytest.fixture(scope="module")
 def photo(held_out: Dataset) -> Image.Image:
-    """A picture of twice the network's size, so that both sizes of the test below are made small without a remainder."""
+    """Twice the network's size, so that this picture and one twice as large are made small without a remainder."""
     return Image.open(io.BytesIO(next(iter(held_out)).image.read())).convert("RGB").resize((128, 128))
 
 
@@ -152,6 +154,7 @@ def test_boxes_are_in_the_pictures_own_pixels(finished: Run, photo: Image.Image)
 
 def test_boxes_of_a_turned_photo_are_in_the_frame_of_its_annotation(finished: Run, photo: Image.Image) -> None:
     """EXIF orientation 6: what is stored at (x, y) of a picture h high is shown at (h - y, x)."""
+    photo = photo.crop((0, 0, 128, 96))
     exif = Image.Exif()
     exif[0x0112] = 6
     buffer = io.BytesIO()
@@ -301,7 +304,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     module.Mirror.__call__ = counting
     monkeypatch.setitem(sys.modules, "mirror_plugin", module)
-    installed = backend_module.registry()
+    installed = registry()
     spec = AugmenterSpec(name="mirror", summary="Mirrors half of the pictures", load="mirror_plugin:Mirror")
 
     class WithMirror:
@@ -380,13 +383,13 @@ def test_a_pretrained_backbone_is_fetched_once_frozen_and_kept(
     before = [value.copy() for value in pretrained.get_weights()]
     asked: list[str] = []
 
-    def fetch(cls: type, preset: str, **_: Any) -> Any:
+    def fetch(preset: str, **_: Any) -> Any:
         asked.append(preset)
         if len(asked) > 1:
             raise ConnectionError("there is no network")
         return pretrained
 
-    monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", classmethod(fetch))
+    monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", fetch)
     settings = {"freeze_backbone": True, "precision": "mixed_bfloat16", "score_threshold": 0.001}
     changes = {"preset": "mobilenet_v3_small_imagenet", "epochs": 1, "settings": settings}
     run = train(drawn, out=tmp_path / "run", augment=[], **SMALL | changes)
@@ -444,10 +447,10 @@ def test_augmenters_that_cannot_be_are_usage_errors(
 def test_a_pretrained_preset_without_a_network_is_a_data_error(
     drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(cls: type, preset: str, **_: Any) -> None:
+    def refuse(preset: str, **_: Any) -> None:
         raise ConnectionError("Failed to resolve 'www.kaggle.com'")
 
-    monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", classmethod(refuse))
+    monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", refuse)
     with pytest.raises(DataError, match=r"could not be fetched from kaggle\.com"):
         train(drawn, out=tmp_path / "run", **SMALL | {"preset": "resnet50_imagenet"})
     assert Run(tmp_path / "run").status == "failed"

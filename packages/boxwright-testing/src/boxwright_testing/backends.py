@@ -93,6 +93,12 @@ class BackendTests(SpecTests):
             *drawn_samples(tmp_path, 2, labels=self.labels, seed=10, size=(90, 50)),
         ]
 
+    def test_the_factory_takes_its_options(self, registry: Registry, entry: Registered[Any]) -> None:
+        """A backend is made without arguments; what the user set comes to ``fit`` in ``job.settings``."""
+        backend = registry.resolve("backend", self.backend)()
+        assert callable(backend.fit)
+        assert callable(backend.load)
+
     def test_presets_are_described(self, entry: Registered[Any]) -> None:
         """Every preset has one line for the lists; the first is what a newcomer gets."""
         assert entry.spec.presets, "name at least one preset"

@@ -1,0 +1,58 @@
+"""Listing the plugin imports no framework, and what its specs say is what is there."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tensorflow")
+
+import boxwright_kerascv
+from boxwright import MissingLibraryError, train
+from boxwright.dataset import Dataset
+from boxwright.registry import registry
+from boxwright_kerascv.augment import AUGMENTERS
+
+pytestmark = pytest.mark.tensorflow
+
+_CHECK = """
+import sys, boxwright_kerascv
+assert boxwright_kerascv.boxwright_backends()[0].presets
+assert len(boxwright_kerascv.boxwright_augmenters()) == 7
+heavy = {"tensorflow", "keras", "keras_cv", "numpy", "PIL", "pydantic"} & set(sys.modules)
+assert not heavy, heavy
+import boxwright_kerascv.recipe, boxwright_kerascv.anchors
+heavy = {"tensorflow", "keras", "keras_cv"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_the_plugin_module_imports_nothing_heavy() -> None:
+    done = subprocess.run([sys.executable, "-c", _CHECK], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_listed_augmenters_are_those_there_are() -> None:
+    listed = {spec.name: spec for spec in boxwright_kerascv.boxwright_augmenters()}
+    assert set(listed) == set(AUGMENTERS)
+    for name, make in AUGMENTERS.items():
+        assert registry().resolve("augmenter", name) is make
+
+
+@pytest.mark.parametrize("library", ["tensorflow", "keras_cv"])
+def test_without_a_library_the_install_command_is_the_answer(
+    drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == library else find_spec(name, *rest)
+    )
+    with pytest.raises(MissingLibraryError, match=library) as caught:
+        train(drawn, out=tmp_path / "run", backend="kerascv")
+    assert 'python -m pip install "boxwright-kerascv[cpu]"' in caught.value.remedy
+    assert "boxwright-kerascv[cuda]" in caught.value.remedy
+    assert not (tmp_path / "run").exists()
