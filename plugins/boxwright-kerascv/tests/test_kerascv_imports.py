@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,8 @@ from boxwright import MissingLibraryError, train
 from boxwright.dataset import Dataset
 from boxwright.registry import registry
 from boxwright_kerascv.augment import AUGMENTERS
+from boxwright_kerascv.decode import DecoderSettings
+from boxwright_kerascv.recipe import Recipe
 
 pytestmark = pytest.mark.tensorflow
 
@@ -56,3 +60,24 @@ def test_without_a_library_the_install_command_is_the_answer(
     assert 'python -m pip install "boxwright-kerascv[cpu]"' in caught.value.remedy
     assert "boxwright-kerascv[cuda]" in caught.value.remedy
     assert not (tmp_path / "run").exists()
+
+
+def test_the_readme_lists_every_preset_option_and_augmenter_with_its_default() -> None:
+    text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
+    names = {name for row in table for name in re.findall("`([^`]+)`", row[0])}
+    assert set(boxwright_kerascv.PRESETS) <= names
+    assert set(AUGMENTERS) <= names
+    rows = {row[0].strip("`"): row[1] for row in table}
+    defaults = {field.name: field.default for field in (*fields(Recipe), *fields(DecoderSettings))}
+    for option in boxwright_kerascv.RECIPE_OPTIONS + boxwright_kerascv.DECODER_OPTIONS:
+        stated = rows[option.name]
+        if option.name not in ("steps", "learning_rate", "pixel_budget", "oversample"):  # they depend on the data
+            assert stated == str(defaults[option.name]).lower(), option.name
+    assert {option.name for option in boxwright_kerascv.OTHER_OPTIONS} <= set(rows)
+    for spec in boxwright_kerascv.boxwright_augmenters():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{spec.name}` |"))
+        for option in spec.options[1:]:
+            default = next(field.default for field in fields(AUGMENTERS[spec.name]) if field.name == option.name)  # type: ignore[arg-type]
+            assert f"`{option.name}`" in row
+            assert str(default) in row

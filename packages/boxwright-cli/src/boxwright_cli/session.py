@@ -13,14 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
+from boxwright_cli.plain import PlainConsole, table_lines
+
 if TYPE_CHECKING:
     import typer
-    from rich.console import Console
 
     from boxwright.progress import Reporter
-
-_PLAIN_WIDTH = 10_000
-"""Columns of a stream that is no terminal: lines in a file or a pipe are neither wrapped nor cut."""
 
 
 class Session:
@@ -61,12 +59,12 @@ class Session:
         self.stdout.flush()
 
     @cached_property
-    def out(self) -> Console:
-        """Where results go."""
+    def out(self) -> Any:
+        """Where results go: rich's console on a terminal, else a plain one."""
         return _console(self.stdout)
 
     @cached_property
-    def err(self) -> Console:
+    def err(self) -> Any:
         """Where everything else goes."""
         return _console(sys.stderr)
 
@@ -90,25 +88,23 @@ class Session:
             title: A line above it.
             numbers: From this column on, cells are right-aligned numbers; ``None`` for no such column.
         """
-        from rich.table import Table
-
         cells = [[printable(str(cell)) for cell in row] for row in rows]
         if not cells:
             return
         if title:
             self.say(title, style="bold")
+        if not self.out.is_terminal:
+            print(*table_lines(columns, cells, numbers), sep="\n", file=self.stdout)
+            return
+        from rich.table import Table
+
         grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False, show_header=any(columns))
         for position, name in enumerate(columns):
             right = numbers is not None and position >= numbers
             grid.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
         for row in cells:
             grid.add_row(*row)
-        if self.out.is_terminal:
-            self.out.print(grid)
-            return
-        with self.out.capture() as captured:
-            self.out.print(grid)
-        print(*(line.rstrip() for line in captured.get().splitlines()), sep="\n", file=self.stdout)
+        self.out.print(grid)
 
     def next_steps(self, intro: str, commands: Iterable[str]) -> None:
         """Says what to type next, unless only results are wanted."""
@@ -150,9 +146,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _console(file: TextIO) -> Console:
+def _console(file: TextIO) -> Any:
+    if not file.isatty():
+        return PlainConsole(file)
     from rich.console import Console
 
-    width = None if file.isatty() else _PLAIN_WIDTH
     # Markup off: a class called "[red]" is a class called "[red]".
-    return Console(file=file, width=width, markup=False, highlight=False, emoji=False)
+    return Console(file=file, markup=False, highlight=False, emoji=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -211,6 +210,8 @@ class Scan:
         """Reads ``samples`` through; ``given`` is the label map where one is known."""
         scan = cls()
         scan._given = given
+        import hashlib  # only counting needs it, and it brings OpenSSL
+
         digest = hashlib.sha256()
         smallest, largest, total = float("inf"), 0.0, 0.0
         for sample in samples:
