@@ -7,6 +7,7 @@ nothing else: whatever a library prints while it works is sent to stderr.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import typer
 
     from boxwright.progress import Reporter
+
+_PLAIN_WIDTH = 10_000
+"""Columns where colour is forced upon a file or a pipe: its lines are neither wrapped nor cut."""
 
 
 class Session:
@@ -147,9 +151,10 @@ def duration(seconds: float) -> str:
 
 
 def _console(file: TextIO) -> Any:
-    if not file.isatty():
+    terminal = file.isatty()
+    if not terminal and not os.environ.get("FORCE_COLOR"):
         return PlainConsole(file)
     from rich.console import Console
 
     # Markup off: a class called "[red]" is a class called "[red]".
-    return Console(file=file, markup=False, highlight=False, emoji=False)
+    return Console(file=file, width=None if terminal else _PLAIN_WIDTH, markup=False, highlight=False, emoji=False)
