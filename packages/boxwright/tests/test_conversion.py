@@ -509,6 +509,8 @@ def test_from_memory_to_memory(registry: Registry, toys: types.ModuleType) -> No
         registry.get("format", "lines"), spec=dataclasses.replace(spec, load="toys:RemoteReader")
     )
     files = fsspec.filesystem("memory")
+    files.store.clear()  # it is one of the whole process
+    files.pseudo_dirs[:] = [""]
     files.pipe("/in/a.jsonl", b'{"name": "a.jpg", "size": [1, 1], "boxes": [["fig", 0, 0, 1, 1]]}\n')
     try:
         report = boxwright.convert("lines:memory://in/a.jsonl", "numbers:memory://out/b.num", registry_=registry)

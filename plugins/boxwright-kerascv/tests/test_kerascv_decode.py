@@ -147,10 +147,10 @@ def test_suppression_by_hand(model: Detector, anchors: np.ndarray, neighbours: t
 def test_soft_suppression_by_hand(
     model: Detector, anchors: np.ndarray, neighbours: tuple[int, int, int, float]
 ) -> None:
-    """Bodla et al. 2017, equation 3: the score of the lesser box times exp(-iou**2 / sigma)."""
+    """Bodla et al. 2017, equation 3: the score of the lesser box times exp(-iou**2 / sigma), and no box is dropped."""
     first, second, far, iou = neighbours
     on = {(first, 0): 0.9, (second, 0): 0.8, (far, 0): 0.6}
-    found = decode(model, prediction(anchors, on), SIZE, DecoderSettings(soft_nms_sigma=0.3))
+    found = decode(model, prediction(anchors, on), SIZE, DecoderSettings(iou_threshold=0.1, soft_nms_sigma=0.3))
     wanted = [
         (0, 0.9, *anchors[first]),
         (0, 0.8 * math.exp(-(iou**2) / 0.3), *anchors[second]),

@@ -34,7 +34,7 @@ def sample(
         buffer = io.BytesIO()
         Image.new("RGB", size, (level, level, level)).save(buffer, "PNG")
         data = buffer.getvalue()
-    labels = ["plum"] * len(boxes)
+    labels = [("plum", "fig")[place % 2] for place in range(len(boxes))]
     image = ImageRef(name=name, width=size[0], height=size[1], data=data)
     return Sample(image=image, boxes=Boxes(labels, boxes), source=name)
 
@@ -86,7 +86,7 @@ def test_boxes_are_cut_at_the_edge_and_counted() -> None:
     ]
     ready = prepare(sample("a", (64, 64), boxes), LABELS, (64, 64), 1.0)
     np.testing.assert_allclose(ready.boxes, [[0, 5, 20, 30], [50, 50, 64, 60], [1, 1, 2, 2]])
-    assert len(ready.classes) == 3
+    assert ready.classes.tolist() == [1.0, 0.0, 1.0], "plum, fig and the last, a plum"
     assert (ready.cut, ready.dropped) == (1, 2)
 
 

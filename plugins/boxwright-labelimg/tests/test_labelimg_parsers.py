@@ -9,7 +9,7 @@ import pytest
 
 from boxwright import DataError
 from boxwright_labelimg.annotation import Annotation
-from boxwright_labelimg.layout import parse_layout
+from boxwright_labelimg.layout import parse_layout, quick_labels
 from boxwright_labelimg.tree import parse_tree
 
 TEXTS = (
@@ -151,3 +151,25 @@ def test_elements_nested_without_end_are_refused() -> None:
     deep = "<a>" * 5000 + "</a>" * 5000
     with pytest.raises(DataError, match="nested more than 30 deep"):
         parse_tree(f"<annotation>{deep}</annotation>".encode(), "x.xml")
+
+
+def test_quick_labels_are_those_of_the_real_parser() -> None:
+    chance = random.Random(7)
+    for _ in range(150):
+        data = labelimg_xml(chance).encode()
+        assert quick_labels(data) == list(parse_tree(data, "a.xml").labels)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<object><name>fig</name><part><name>stalk</name></part></object>",
+        "<owner><name>me</name></owner><object><name>fig</name></object>",
+        "<!-- <object><name>old</name></object> -->",
+        "<object><name>a &amp; b</name></object>",
+        "<object><name lang='en'>fig</name></object>",
+        "<object>fig</object>",
+    ],
+)
+def test_quick_labels_leave_the_rest_to_the_real_parser(content: str) -> None:
+    assert quick_labels(f"<annotation>{content}</annotation>".encode()) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -132,8 +132,13 @@ class Dataset(Iterable[Sample]):
             advance: Called after each sample.
         """
         found: set[str] = set()
-        for sample in self._copy(transforms=self._changing):
-            found.update(sample.boxes.labels)
+        quick = getattr(self.reader, "labels", None)
+        if quick is not None and not self._changing and self.problems.on_error == "fail":
+            each: Iterable[Sequence[str]] = quick()
+        else:
+            each = (sample.boxes.labels for sample in self._copy(transforms=self._changing))
+        for labels in each:
+            found.update(labels)
             advance()
         return sorted(found)
 

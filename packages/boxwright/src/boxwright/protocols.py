@@ -56,6 +56,9 @@ class Reader(Protocol):
 
     The factory named by ``FormatSpec.load`` is called as ``factory(location, **options)`` with only the options that
     the user gave. It raises :class:`~boxwright.errors.DataError` where the location is not there at all.
+
+    A reader that can tell the labels faster than by reading everything may also have a method ``labels()``, which
+    yields a sequence of them for each item, and raises where ``read`` would call ``on_problem``.
     """
 
     info: DatasetInfo

@@ -57,6 +57,23 @@ _END = "</annotation>"
 _STEP = 1 + _OBJECT.groups
 
 
+_LABELS = re.compile(rb"<name>([^<&]*)</name>")
+
+
+def quick_labels(data: bytes) -> list[str] | None:
+    """The labels of a file's objects, or ``None`` where only reading it whole can tell."""
+    if not data.startswith(b"<annotation") or b"<!" in data:
+        return None
+    found = _LABELS.findall(data)
+    # One name for each object, and none elsewhere.
+    if not len(found) == data.count(b"<object>") == data.count(b"<name"):
+        return None
+    try:
+        return [name.strip().decode() for name in found]
+    except UnicodeDecodeError:
+        return None
+
+
 def parse_layout(data: bytes) -> Annotation | None:
     """The annotation, or ``None`` where the file is not exactly in labelImg's layout (or not in UTF-8)."""
     try:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from boxwright.errors import DataError
 from boxwright.protocols import OnProblem
 from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample, check_edges
 from boxwright_labelimg.annotation import Annotation
 from boxwright_labelimg.folder import Folder
-from boxwright_labelimg.layout import parse_layout
+from boxwright_labelimg.layout import parse_layout, quick_labels
 from boxwright_labelimg.pictures import Pictures
 
 
@@ -90,6 +90,17 @@ class LabelImgReader:
                         yield self._empty(name)
                     except DataError as error:
                         on_problem(error)
+
+    def labels(self) -> Iterator[Sequence[str]]:
+        """The labels of each XML file, for looking through the classes in a fraction of a reading's time.
+
+        Raises:
+            DataError: A file cannot be read, or is no annotation.
+        """
+        for xml in self._folder.xmls:
+            data = self._folder.read(xml)
+            found = quick_labels(data)
+            yield found if found is not None else self._sample(xml).boxes.labels
 
     def _sample(self, xml: str) -> Sample:
         folder = self._folder
