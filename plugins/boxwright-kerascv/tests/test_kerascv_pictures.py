@@ -78,15 +78,15 @@ def test_a_small_picture_is_not_enlarged() -> None:
 
 def test_boxes_are_cut_at_the_edge_and_counted() -> None:
     boxes: list[Edges] = [
+        (10, 10, 10, 20),  # no area: dropped
         (-10, 5, 20, 30),  # reaches outside: cut
         (50, 50, 64.3, 60),  # by less than half a pixel: rounding, cut and not counted
-        (10, 10, 10, 20),  # no area: dropped
         (70, 10, 80, 20),  # wholly outside: dropped
         (1, 1, 2, 2),
     ]
     ready = prepare(sample("a", (64, 64), boxes), LABELS, (64, 64), 1.0)
     np.testing.assert_allclose(ready.boxes, [[0, 5, 20, 30], [50, 50, 64, 60], [1, 1, 2, 2]])
-    assert ready.classes.tolist() == [1.0, 0.0, 1.0], "plum, fig and the last, a plum"
+    assert ready.classes.tolist() == [0.0, 1.0, 1.0], "fig, plum and the last, a plum"
     assert (ready.cut, ready.dropped) == (1, 2)
 
 
