@@ -12,7 +12,6 @@ import contextlib
 import errno
 import itertools
 import os
-import platform
 import re
 import shutil
 import zlib
@@ -28,7 +27,9 @@ from boxwright.uri import PICTURE_SUFFIXES, is_remote, join
 _MARK = ".boxwright-partial-"
 _OLD = "-old"
 _numbers = itertools.count()
-_HOST = f"{zlib.crc32(platform.node().encode()):08x}"  # process numbers mean nothing on another machine
+# Process numbers mean nothing on another machine. os.uname says its name without importing platform.
+_NODE = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+_HOST = f"{zlib.crc32(_NODE.encode()):08x}"
 
 
 class AtomicOutput:
