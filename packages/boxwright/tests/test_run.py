@@ -98,6 +98,19 @@ class TestCreate:
         assert "--overwrite" in caught.value.remedy
         assert run.file("model/weights").read_bytes() == b"dear"
 
+    def test_a_run_that_failed_before_anything_was_trained_is_in_nobodys_way(self, run: Run) -> None:
+        run.update(status="failed")
+        assert make(run.path, backend="other").backend == "other"
+
+    @pytest.mark.parametrize("left", ["metrics.jsonl", "checkpoints/last.npz"])
+    def test_a_failed_run_with_something_in_it_is_kept(self, run: Run, left: str) -> None:
+        run.update(status="failed")
+        with run.open_write(left) as file:
+            file.write(b'{"epoch": 1}\n')
+        with pytest.raises(RunError, match="holds a run already"):
+            make(run.path)
+        assert run.file(left).exists()
+
     def test_overwrite_leaves_nothing_of_the_old_run(self, run: Run) -> None:
         run.write_json("evaluation/old.json", {})
         run.add_metrics(1, {"loss": 1})

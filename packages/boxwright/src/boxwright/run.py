@@ -92,7 +92,7 @@ class Run:
         if (folder / STATE).is_file():
             previous = cls(folder)
             previous.check_unused()
-            if not overwrite:
+            if not overwrite and not previous.is_barren():
                 raise RunError(
                     f"{folder} holds a run already ({previous.state['status']})",
                     "go on with it by --resume, replace it by --overwrite, or choose another --out",
@@ -220,6 +220,10 @@ class Run:
         finally:
             with suppress(OSError):
                 lock.unlink()
+
+    def is_barren(self) -> bool:
+        """Whether it failed before anything was trained, as over a mistyped setting: nothing in it is worth keeping."""
+        return self.status in ("created", "failed") and not self.metrics() and not self.file("checkpoints").exists()
 
     def check_unused(self) -> None:
         """Raises a RunError if another living process of this machine is at work in the folder."""
