@@ -16,7 +16,7 @@ import pluggy
 
 from boxwright import builtin, hookspecs
 from boxwright.errors import PluginError
-from boxwright.progress import log
+from boxwright.progress import logger
 from boxwright.specs import API_VERSION
 
 GROUP = "boxwright"
@@ -57,7 +57,7 @@ class LoadedPlugins:
                     raise
                 if (implementation.plugin_name, hook) not in self._warned:
                     self._warned.add((implementation.plugin_name, hook))
-                    log.warning("plugin %s: %s failed: %r", implementation.plugin_name, hook, error)
+                    logger().warning("plugin %s: %s failed: %r", implementation.plugin_name, hook, error)
 
 
 def strict() -> bool:

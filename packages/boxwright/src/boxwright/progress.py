@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-log = logging.getLogger("boxwright")
+if TYPE_CHECKING:
+    import logging
+
+
+def logger() -> logging.Logger:
+    """The logger ``boxwright``; the library is imported by the first message, for most commands have none."""
+    import logging
+
+    return logging.getLogger("boxwright")
 
 
 class Task(Protocol):
@@ -52,13 +59,13 @@ class LogReporter:
     @contextmanager
     def task(self, description: str, total: int | None = None) -> Iterator[Task]:
         """Logs that the work starts."""
-        log.debug("%s (%s)", description, total if total is not None else "unknown length")
+        logger().debug("%s (%s)", description, total if total is not None else "unknown length")
         yield _SilentTask()
 
     def message(self, text: str) -> None:
         """Logs at level INFO."""
-        log.info(text)
+        logger().info(text)
 
     def warning(self, text: str) -> None:
         """Logs at level WARNING."""
-        log.warning(text)
+        logger().warning(text)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from boxwright.errors import DataError
 from boxwright.schemas import Sample
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 
@@ -44,6 +46,8 @@ def map_samples(
         for sample in samples:
             yield from kept(attempt(sample))
         return
+    from concurrent.futures import ThreadPoolExecutor  # imports logging, which takes longer than all of this package
+
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[T | DataError]] = deque()
         try:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache, lru_cache
 
 Values = list[bytes] | list[float] | list[int]
 
@@ -71,14 +72,26 @@ def int_feature(key: bytes, values: Sequence[int]) -> bytes:
     return _entry(key, _INTS, _packed(bytes(values) if one_byte_each else b"".join(map(varint, values))))
 
 
+@lru_cache(maxsize=1024)
+def same_ints_feature(key: bytes, value: int, count: int) -> bytes:
+    """As :func:`int_feature`, of one number ``count`` times; kept, for most records hold the same ones."""
+    return int_feature(key, [value] * count)
+
+
 def _packed(content: bytes) -> bytes:
     return bytes_field(content) if content else b""
+
+
+@cache
+def _key_field(key: bytes) -> bytes:
+    return bytes_field(key) + _FIELD_2
 
 
 def _entry(key: bytes, kind: int, content: bytes) -> bytes:
     size = len(content)
     feature = _FEATURE_TAGS[kind] + (_VARINTS[size] if size < 1024 else varint(size)) + content
-    return bytes_field(bytes_field(key) + _FIELD_2 + bytes_field(feature)[1:])
+    size = len(feature)
+    return bytes_field(_key_field(key) + (_VARINTS[size] if size < 1024 else varint(size)) + feature)
 
 
 def picture_feature(key: bytes, picture: bytes) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+from functools import lru_cache
 from typing import IO, Any, cast
 
 from boxwright.errors import DataError, UsageError
@@ -23,11 +24,13 @@ from boxwright_tfrecord.example import (
     float_feature,
     int_feature,
     picture_feature,
+    same_ints_feature,
 )
 from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
 from boxwright_tfrecord.records import write_record
 from boxwright_tfrecord.shards import check_count, parse_sharded, shard_names
 
+_VIEW = b"image/object/view"
 _NO_POSE = bytes_field(b"Unspecified")  # what PASCAL VOC and labelImg write where no pose was given
 _INT64 = range(-(1 << 63), 1 << 63)
 
@@ -107,12 +110,12 @@ class TFRecordWriter:
             ) from None
         edges = boxes.edges
         attributes = boxes.attributes if boxes.has_attributes else None
-        zeros = [0] * len(edges)
+        count = len(edges)
         try:
             after = [
                 bytes_feature(b"image/filename", (name,)),
                 bytes_feature(b"image/format", (header.format.encode(),)),
-                int_feature(b"image/height", (height,)),
+                same_ints_feature(b"image/height", height, 1),
                 bytes_feature(b"image/key/sha256", (hashlib.sha256(data).hexdigest().encode(),)),
                 float_feature(b"image/object/bbox/xmax", [edge[2] / width for edge in edges]),
                 float_feature(b"image/object/bbox/xmin", [edge[0] / width for edge in edges]),
@@ -120,15 +123,12 @@ class TFRecordWriter:
                 float_feature(b"image/object/bbox/ymin", [edge[1] / height for edge in edges]),
                 int_feature(b"image/object/class/label", [number for _, number in known]),
                 bytes_fields_feature(b"image/object/class/text", [text for text, _ in known]),
-                int_feature(b"image/object/difficult", _flags(attributes, "difficult") if attributes else zeros),
+                _flags_feature(b"image/object/difficult", attributes, "difficult", count),
                 _crowds(attributes) if attributes else b"",
-                int_feature(b"image/object/truncated", _flags(attributes, "truncated") if attributes else zeros),
-                bytes_fields_feature(
-                    b"image/object/view",
-                    [_pose(each.get("pose")) for each in attributes] if attributes else [_NO_POSE] * len(edges),
-                ),
+                _flags_feature(b"image/object/truncated", attributes, "truncated", count),
+                _view_feature(attributes, count),
                 bytes_feature(b"image/source_id", (_source_id(sample, name),)),
-                int_feature(b"image/width", (width,)),
+                same_ints_feature(b"image/width", width, 1),
             ]
         except (OverflowError, ValueError) as error:
             raise DataError(
@@ -233,6 +233,22 @@ def _flags(attributes: Any, name: str) -> list[int]:
             raise ValueError(f"{name} is {value!r}, which is no whole number")
         flags.append(int(value))
     return flags
+
+
+def _flags_feature(key: bytes, attributes: Any, name: str, count: int) -> bytes:
+    flags = _flags(attributes, name) if attributes else ()
+    return int_feature(key, flags) if any(flags) else same_ints_feature(key, 0, count)
+
+
+@lru_cache(maxsize=1024)
+def _no_view_feature(count: int) -> bytes:
+    return bytes_fields_feature(_VIEW, [_NO_POSE] * count)
+
+
+def _view_feature(attributes: Any, count: int) -> bytes:
+    if not attributes:
+        return _no_view_feature(count)
+    return bytes_fields_feature(_VIEW, [_pose(each.get("pose")) for each in attributes])
 
 
 def _crowds(attributes: Any) -> bytes:
