@@ -20,12 +20,19 @@ PACKAGES = [
     "packages/boxwright-cli",
     "packages/boxwright-testing",
     "packages/boxwright-tf[cpu]",
+    "plugins/boxwright-coco",
     "plugins/boxwright-cocoeval",
+    "plugins/boxwright-createml",
     "plugins/boxwright-csv",
     "plugins/boxwright-kerascv[cpu]",
     "plugins/boxwright-labelimg",
+    "plugins/boxwright-panlabel",
+    "plugins/boxwright-tfds",
+    "plugins/boxwright-tfod",
     "plugins/boxwright-tfrecord",
     "plugins/boxwright-transforms",
+    "plugins/boxwright-voc",
+    "plugins/boxwright-yolo",
 ]
 SOURCES = sorted(str(path.relative_to(ROOT)) for kind in ("packages", "plugins") for path in ROOT.glob(f"{kind}/*/src"))
 

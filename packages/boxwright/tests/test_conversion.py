@@ -152,21 +152,40 @@ def test_losses_are_counted(dataset: Callable[..., Dataset], sample: Callable[..
     assert nothing.losses.dropped == {
         "difficult": 2,
         "pose": 1,
-        "sub-pixel edges": 2,
         "pictures without boxes": 1,
         "image database": 1,
         "split": 1,
         "embedded pictures": 1,
     }
+    assert nothing.losses.changed == {"sub-pixel edges": 2}
     assert nothing.losses.bookkeeping == {"image folder": 2, "image path": 1}
     assert nothing.losses.describe() == (
         "difficult: 2 boxes, embedded pictures: 1 picture, image database: 1 picture, "
         "pictures without boxes: 1 picture, pose: 1 box, split: 1 picture, sub-pixel edges: 2 boxes"
     )
-    assert some.losses.dropped == {"difficult": 2, "sub-pixel edges": 2, "embedded pictures": 1}
+    assert some.losses.dropped == {"difficult": 2, "embedded pictures": 1}
+    assert some.losses.changed == {"sub-pixel edges": 2}
     assert not everything.losses
     assert everything.losses.describe() == ""
     assert unit("split", 2) == "pictures"
+
+
+def test_losses_count_what_is_added_and_what_the_dataset_says_as_a_whole(sample: Callable[..., Sample]) -> None:
+    spec = FormatSpec(
+        name="some",
+        carries=frozenset({"subpixel", "box.*", "image.*", "dataset.info"}),
+        adds=frozenset({"image.sha256", "box.area"}),
+    )
+    counter = LossCounter(spec, dataset_attributes={"info": {}, "licenses": []})
+    counter.count(sample("a", ("x", 0, 0, 9, 9, {"area": 50.0}), ("x", 1, 1, 5, 5)))
+    counter.count(sample("b", ("x", 0, 0, 9, 9, {"area": 50.0}), attributes={"sha256": "0"}))
+    assert counter.losses.added == {"image sha256": 1, "area": 1}
+    assert counter.losses.dropped == {"dataset licenses": 1}
+    assert counter.losses.rows() == [
+        ("dropped", "dataset licenses", 1, "dataset"),
+        ("added", "area", 1, "box"),
+        ("added", "image sha256", 1, "picture"),
+    ]
 
 
 def test_a_report_says_what_was_written_and_lost(
@@ -187,7 +206,9 @@ def test_a_report_says_what_was_written_and_lost(
         "samples": {f"numbers:{tmp_path}/a.num": 2},
         "boxes": 2,
         "classes": {"date": 1, "fig": 1},
-        "dropped": {"difficult": 1, "sub-pixel edges": 1},
+        "dropped": {"difficult": 1},
+        "changed": {"sub-pixel edges": 1},
+        "added": {},
         "dropped_bookkeeping": {"image path": 1},
         "skipped": [],
         "label_map": f"{tmp_path}/label_map.pbtxt",

@@ -46,7 +46,7 @@ class TestLabelImg(ReaderTests, WriterTests):
                 xml(objects=OBJECT.replace("<bndbox>", "<difficult>maybe</difficult><bndbox>")),
                 r"object 1 \(fig\): <difficult> is 'maybe'",
             ),
-            "outside": (xml("../../secret.jpg"), r"b\.xml: <filename> is '\.\./\.\./secret\.jpg', which leads out"),
+            "outside": (xml("../../secret.jpg"), r"b\.xml: the <filename> is '\.\./\.\./secret\.jpg', which leads out"),
             "the same picture": (xml("a.jpg"), r"b\.xml: it names the picture a\.jpg, as .*a\.xml does"),
             "no file name": (xml(""), r"b\.xml: it has no <filename>"),
         }

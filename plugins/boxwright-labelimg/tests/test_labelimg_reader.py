@@ -286,7 +286,7 @@ def test_annotations_are_read_without_pictures(tmp_path: Path) -> None:
 def test_no_picture_outside_the_folder_is_reached(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
     draw("1.jpg")
     (tmp_path / "in").mkdir()
-    with pytest.raises(DataError, match=r"1\.xml: <filename> is .* leads out of the folder"):
+    with pytest.raises(DataError, match=r"1\.xml: the <filename> is .* leads out of the folder"):
         read_one(tmp_path / "in", xml(filename))
 
 

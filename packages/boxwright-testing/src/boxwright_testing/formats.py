@@ -13,14 +13,14 @@ import pytest
 from boxwright import ConversionReport, Dataset, DatasetURI, Sample, convert
 from boxwright.dataset import open_dataset
 from boxwright.errors import UsageError
-from boxwright.losses import BOOKKEEPING
+from boxwright.losses import BOOKKEEPING, BOX_BOOKKEEPING
 from boxwright.prediction import SampleReader
 from boxwright.registry import Registered, Registry
 from boxwright.specs import Detection, FormatSpec, Option
 from boxwright_testing.pictures import BOX_EXAMPLES, LABELS, standard_samples
 from boxwright_testing.specs import SpecTests
 
-_CARRIES = re.compile(r"images|empty|subpixel|split|(box|image)\.(\*|[A-Za-z_][A-Za-z0-9_.:/-]*)")
+_CARRIES = re.compile(r"images|empty|subpixel|split|(box|image|dataset)\.(\*|[A-Za-z_][A-Za-z0-9_.:/-]*)")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,6 @@ class FormatTests(SpecTests):
     - ``subfolders``: false where a picture's name cannot have a folder.
     - ``attribute_examples``: a value other than the default for attributes that the format declares to carry,
       ``{"box.quality": 3, "image.camera": "left"}``.
-    - ``added_image_attributes``: attributes that reading brings and writing was not given, such as a checksum.
     - ``memory_per_picture``: bytes that reading or writing may keep for a picture that is done (its name, say).
     - ``write_options`` and ``read_options``: options to write and read with, as in a URI.
     """
@@ -68,7 +67,6 @@ class FormatTests(SpecTests):
     labels: ClassVar[Sequence[str]] = LABELS
     subfolders: ClassVar[bool] = True
     attribute_examples: ClassVar[Mapping[str, Any]] = {}
-    added_image_attributes: ClassVar[frozenset[str]] = frozenset()
     memory_per_picture: ClassVar[int] = 700
 
     @property
@@ -197,11 +195,12 @@ def differences(
     after: Sequence[Sample],
     *,
     tolerance: float = 0.0,
-    added_image_attributes: frozenset[str] = frozenset(),
+    adds: frozenset[str] = frozenset(),
 ) -> list[str]:
     """What differs between samples and what came back of them, matched by the pictures' names, one line each.
 
-    Where the pictures are stored and where the annotation came from may differ, and so may the order.
+    Where the pictures are stored and where the annotation came from may differ, and so may the order; attributes in
+    ``adds`` (``"image.NAME"``, ``"box.NAME"``) may be there more.
     """
     found: list[str] = []
     names = [sample.image.name for sample in after]
@@ -218,8 +217,8 @@ def differences(
             ("size", (sample.image.width, sample.image.height), (other.image.width, other.image.height)),
             ("split", sample.split, other.split),
             ("labels", sample.boxes.labels, other.boxes.labels),
-            ("box attributes", [*map(dict, sample.boxes.attributes)], [*map(dict, other.boxes.attributes)]),
-            ("image attributes", sample.attributes, _without(other, sample, added_image_attributes)),
+            ("box attributes", [*map(dict, sample.boxes.attributes)], _boxes_without(other, sample, adds)),
+            ("image attributes", sample.attributes, _without(other.attributes, sample.attributes, adds, "image.")),
         ):
             if one != two:
                 found.append(f"{name}: {what} {one!r} became {two!r}")
@@ -229,6 +228,14 @@ def differences(
     return found
 
 
-def _without(after: Sample, before: Sample, added: frozenset[str]) -> dict[str, Any]:
-    ignored = {name for name in added | BOOKKEEPING if name not in before.attributes}
-    return {name: value for name, value in after.attributes.items() if name not in ignored}
+def _boxes_without(after: Sample, before: Sample, adds: frozenset[str]) -> list[dict[str, Any]]:
+    if len(after.boxes) != len(before.boxes):
+        return [*map(dict, after.boxes.attributes)]
+    pairs = zip(after.boxes.attributes, before.boxes.attributes, strict=True)
+    return [_without(other, one, adds, "box.") for other, one in pairs]
+
+
+def _without(after: Mapping[str, Any], before: Mapping[str, Any], adds: frozenset[str], prefix: str) -> dict[str, Any]:
+    added = {name.removeprefix(prefix) for name in adds if name.startswith(prefix)}
+    ignored = {name for name in added | BOOKKEEPING | BOX_BOOKKEEPING if name not in before}
+    return {name: value for name, value in after.items() if name not in ignored}

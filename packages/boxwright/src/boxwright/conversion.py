@@ -18,7 +18,7 @@ from boxwright.pbtxt import read_label_map
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Transform, Writer
 from boxwright.registry import Registry, convert_options, registry, require
-from boxwright.schemas import LabelMap, Sample
+from boxwright.schemas import DatasetInfo, LabelMap, Sample
 from boxwright.specs import FormatSpec
 from boxwright.steps import make_transform
 from boxwright.uri import DatasetURI, is_remote, join
@@ -63,6 +63,8 @@ class ConversionReport:
             "boxes": self.boxes,
             "classes": self.classes,
             "dropped": dict(self.losses.dropped),
+            "changed": dict(self.losses.changed),
+            "added": dict(self.losses.added),
             "dropped_bookkeeping": dict(self.losses.bookkeeping),
             "skipped": [
                 {"file": e.file, "place": e.place, "problem": e.problem, "remedy": e.remedy} for e in self.skipped
@@ -126,8 +128,8 @@ def convert(
         known = _scanned_label_map(dataset, reporter)
     with ExitStack() as stack, reporter.task("Converting", dataset.info.num_samples) as task:
         label_map_output = classes.open(stack)
-        parts = _Parts(destination, known, stack, dataset.info.location)
-        counter = LossCounter(destination.spec, split_in_name=destination.uri.has_split)
+        parts = _Parts(destination, known, stack, dataset.info)
+        counter = destination.loss_counter(dataset)
         for sample in dataset:
             try:
                 if known is not None:
@@ -175,6 +177,9 @@ class _Destination:
     def writer(self, output: AtomicOutput, label_map: LabelMap | None) -> Writer:
         writer: Writer = self._make(output, label_map if self.spec.numbered else None, **self.options)
         return writer
+
+    def loss_counter(self, dataset: Dataset) -> LossCounter:
+        return LossCounter(self.spec, split_in_name=self.uri.has_split, dataset_attributes=dataset.info.attributes)
 
     @property
     def label_map_path(self) -> str:
@@ -251,12 +256,12 @@ class _Parts:
     """One writer a split, opened when its first sample comes, all put in place together."""
 
     def __init__(
-        self, destination: _Destination, label_map: LabelMap | None, stack: ExitStack, source_location: str
+        self, destination: _Destination, label_map: LabelMap | None, stack: ExitStack, source: DatasetInfo
     ) -> None:
         self._destination = destination
         self._label_map = label_map
         self._stack = stack
-        self._source_location = source_location
+        self._source = source
         self._outputs: list[AtomicOutput] = []
         self._writers: dict[str, Writer] = {}
         self.samples: dict[str, int] = {}
@@ -266,8 +271,13 @@ class _Parts:
     def _open(self, uri: DatasetURI) -> Writer:
         spec = self._destination.spec
         if spec.target == "folder":
-            _refuse_to_swallow(self._source_location, uri.location)
-        output = AtomicOutput(uri.location, spec.target, overwrite=self._destination.overwrite)
+            _refuse_to_swallow(self._source.location, uri.location)
+        output = AtomicOutput(
+            uri.location,
+            spec.target,
+            overwrite=self._destination.overwrite,
+            dataset_attributes=self._source.attributes,
+        )
         self._outputs.append(self._stack.enter_context(output))
         writer = self._destination.writer(output, self._label_map)
         self._writers[uri.location] = writer
@@ -322,7 +332,7 @@ def _scanned_label_map(dataset: Dataset, reporter: Reporter) -> LabelMap:
 
 
 def _refuse_losses(dataset: Dataset, destination: _Destination, reporter: Reporter) -> None:
-    counter = LossCounter(destination.spec, split_in_name=destination.uri.has_split)
+    counter = destination.loss_counter(dataset)
     with reporter.task("Checking that nothing would be lost", dataset.info.num_samples) as task:
         for sample in dataset:
             counter.count(sample)

@@ -1,31 +1,61 @@
-"""What a conversion drops or changes, counted against what the target format says it carries."""
+"""What a conversion drops, changes or adds, counted against what the target format says it carries."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from boxwright.schemas import Sample
 from boxwright.specs import FormatSpec
 
-BOOKKEEPING = frozenset({"folder", "path"})
-"""Attributes of a picture that say where an annotation tool found it. They mean nothing elsewhere: dropping them is
-counted and shown, and ``strict`` does not mind."""
+BOOKKEEPING = frozenset({"folder", "path", "source_id"})
+"""Attributes of a picture that say where an annotation tool found it, or by which number a file knew it. They mean
+nothing elsewhere: dropping them is counted and shown, and ``strict`` does not mind."""
+
+BOX_BOOKKEEPING = frozenset({"id"})
+"""Likewise of a box."""
+
+SUBPIXEL = "sub-pixel edges"
 
 
 @dataclass
 class Losses:
-    """How often each thing was dropped or changed: ``{"difficult": 12, "sub-pixel edges": 40}``."""
+    """How often each thing was dropped, changed or added: ``{"difficult": 12, "image source": 40}``.
+
+    A name alone is an attribute of boxes, ``image NAME`` one of pictures, ``dataset NAME`` one of the dataset.
+
+    Attributes:
+        dropped: What the format has no place for.
+        changed: What it holds in another form: ``sub-pixel edges`` were rounded.
+        added: What every dataset of the format has and the source had not.
+        bookkeeping: What was dropped and means nothing elsewhere.
+    """
 
     dropped: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    added: Counter[str] = field(default_factory=Counter)
     bookkeeping: Counter[str] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
-        return bool(self.dropped)
+        """Whether anything was dropped or changed that means something."""
+        return bool(self.dropped or self.changed)
 
     def describe(self) -> str:
         """``difficult: 12 boxes, sub-pixel edges: 40 boxes``; empty where nothing was lost."""
-        return ", ".join(f"{what}: {count} {unit(what, count)}" for what, count in sorted(self.dropped.items()))
+        lost = sorted((self.dropped + self.changed).items())
+        return ", ".join(f"{what}: {count:,} {unit(what, count)}" for what, count in lost)
+
+    def rows(self) -> list[tuple[str, str, int, str]]:
+        """``(what happened, to what, how often, counted in)``, for a table."""
+        happened = {"dropped": self.dropped, "changed": self.changed, "added": self.added}
+        happened["left behind"] = self.bookkeeping
+        return [
+            (how, what, count, unit(what, count))
+            for how, counter in happened.items()
+            for what, count in sorted(counter.items())
+        ]
 
 
 _PICTURES = frozenset({"embedded pictures", "pictures without boxes", "split"})
@@ -33,6 +63,8 @@ _PICTURES = frozenset({"embedded pictures", "pictures without boxes", "split"})
 
 def unit(what: str, count: int) -> str:
     """``boxes`` or ``pictures``: what a loss is counted in."""
+    if what.startswith("dataset "):
+        return "dataset" if count == 1 else "datasets"
     if what in _PICTURES or what.startswith("image "):
         return "picture" if count == 1 else "pictures"
     return "box" if count == 1 else "boxes"
@@ -44,9 +76,12 @@ class LossCounter:
     Args:
         spec: The target format; its ``carries`` says what a written dataset holds.
         split_in_name: Whether each split goes to a target of its own, which says it by its name.
+        dataset_attributes: What the source says of the dataset as a whole.
     """
 
-    def __init__(self, spec: FormatSpec, *, split_in_name: bool = False) -> None:
+    def __init__(
+        self, spec: FormatSpec, *, split_in_name: bool = False, dataset_attributes: Mapping[str, Any] | None = None
+    ) -> None:
         self.losses = Losses()
         carries = spec.carries
         self._images = "images" in carries
@@ -55,8 +90,13 @@ class LossCounter:
         self._split = "split" in carries or split_in_name
         self._every_box = "box.*" in carries
         self._every_image = "image.*" in carries
-        self._box = {name.removeprefix("box.") for name in carries if name.startswith("box.")}
-        self._image = {name.removeprefix("image.") for name in carries if name.startswith("image.")}
+        self._box = _named("box.", carries)
+        self._image = _named("image.", carries)
+        self._added_to_boxes = _named("box.", spec.adds)
+        self._added_to_images = _named("image.", spec.adds)
+        if "dataset.*" not in carries:
+            for name in set(dataset_attributes or ()) - _named("dataset.", carries):
+                self.losses.dropped[f"dataset {name}"] = 1
 
     def count(self, sample: Sample) -> None:
         """Adds what one sample would lose."""
@@ -72,16 +112,29 @@ class LossCounter:
         elif not self._subpixel:
             for xmin, ymin, xmax, ymax in boxes.edges:
                 if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1:
-                    dropped["sub-pixel edges"] += 1
+                    self.losses.changed[SUBPIXEL] += 1
         if boxes.has_attributes and not self._every_box:
             for attributes in boxes.attributes:
                 for name in attributes:
                     if name not in self._box:
-                        dropped[name] += 1
+                        (self.losses.bookkeeping if name in BOX_BOOKKEEPING else dropped)[name] += 1
         if sample.attributes and not self._every_image:
             for name in sample.attributes:
                 if name not in self._image:
-                    if name in BOOKKEEPING:
-                        self.losses.bookkeeping[f"image {name}"] += 1
-                    else:
-                        dropped[f"image {name}"] += 1
+                    (self.losses.bookkeeping if name in BOOKKEEPING else dropped)[f"image {name}"] += 1
+        if self._added_to_images or self._added_to_boxes:
+            self._count_added(sample)
+
+    def _count_added(self, sample: Sample) -> None:
+        added = self.losses.added
+        for name in self._added_to_images:
+            if name not in sample.attributes:
+                added[f"image {name}"] += 1
+        for name in self._added_to_boxes:
+            without = sum(name not in attributes for attributes in sample.boxes.attributes)
+            if without:
+                added[name] += without
+
+
+def _named(prefix: str, names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))

@@ -15,10 +15,10 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import IO
+from types import MappingProxyType, TracebackType
+from typing import IO, Any
 
 from boxwright.errors import OutputError
 from boxwright.files import filesystem
@@ -41,13 +41,22 @@ class AtomicOutput:
         location: The target, a path or a URL that fsspec opens.
         target: ``"file"`` or ``"folder"``.
         overwrite: Whether an existing target may be replaced.
+        dataset_attributes: What a writer is told of the dataset as a whole.
 
     Raises:
         OutputError: The target exists and ``overwrite`` is false, or its parent cannot be made.
     """
 
-    def __init__(self, location: str, target: str = "file", *, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        location: str,
+        target: str = "file",
+        *,
+        overwrite: bool = False,
+        dataset_attributes: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self.location = location
+        self.dataset_attributes = dataset_attributes
         self.target = target
         self.overwrite = overwrite
         self._open_files: list[IO[bytes]] = []

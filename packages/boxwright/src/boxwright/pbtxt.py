@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from boxwright.errors import DataError
 from boxwright.files import read_file
 from boxwright.schemas import LabelMap, LabelMapItem
+from boxwright.uri import join
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|\#[^\n]*)
@@ -76,9 +77,29 @@ def read_label_map(path: str) -> LabelMap | None:
     if content is None:
         return None
     try:
-        return parse_label_map(content.decode(), path)
+        return parse_label_map(content.decode("utf-8-sig"), path)
     except UnicodeDecodeError:
         raise DataError(path, "it is not UTF-8 text", "save the label map as UTF-8") from None
+
+
+def find_label_map(given: str | None, folder: str) -> tuple[LabelMap | None, str]:
+    """The label map of a dataset and its file: the one that was named, else ``label_map.pbtxt`` in a folder.
+
+    Args:
+        given: The reader's option ``label_map``.
+        folder: Where else to look.
+
+    Returns:
+        ``(None, "")`` where none was named and none is there.
+
+    Raises:
+        DataError: The one that was named is not there; or as :func:`read_label_map`.
+    """
+    path = given if given is not None else join(folder, "label_map.pbtxt")
+    found = read_label_map(path)
+    if found is None and given is not None:
+        raise DataError(path, "there is no such label map", "check ?label_map=FILE")
+    return found, path if found is not None else ""
 
 
 def _item(value: object, source: str, place: str) -> LabelMapItem:

@@ -6,7 +6,7 @@ that a plugin of each kind has to pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -77,9 +77,15 @@ class Output(Protocol):
     """Where a writer puts its files; nothing appears under its final name before all of it is whole.
 
     Made by boxwright and handed to writers; see :class:`boxwright.output.AtomicOutput`.
+
+    Attributes:
+        location: The target, as the user wrote it.
+        dataset_attributes: What the source says of the dataset as a whole (``DatasetInfo.attributes``); a writer keeps
+            those that its format carries.
     """
 
     location: str
+    dataset_attributes: Mapping[str, Any]
 
     def open(self, name: str = "") -> Any:
         """Opens a new binary file for writing.

@@ -429,7 +429,9 @@ class LabelMap(BaseModel):
 class DatasetInfo(BaseModel):
     """What a reader knows of its dataset before reading it through.
 
-    ``label_map`` and ``num_samples`` are ``None`` where only reading all of it would tell.
+    ``label_map`` and ``num_samples`` are ``None`` where only reading all of it would tell. ``attributes`` holds what
+    the format says of the dataset as a whole, such as COCO's ``info`` and ``licenses``; a writer finds them as
+    ``output.dataset_attributes``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -440,6 +442,7 @@ class DatasetInfo(BaseModel):
     num_samples: int | None = None
     splits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    attributes: dict[str, Any] = Field(default_factory=dict)
 
 
 class Detections(BaseModel):

@@ -64,7 +64,10 @@ class FormatSpec(Spec):
         detect: A callable ``(location) -> Detection`` that tells whether a location looks like this format.
         carries: What a written dataset holds beyond file name, size, labels and whole-pixel edges:
             ``"images"`` (the pictures themselves), ``"empty"`` (pictures without boxes), ``"subpixel"`` (fractional
-            edges), ``"split"``, and attributes as ``"box.NAME"``, ``"image.NAME"``, ``"box.*"``, ``"image.*"``.
+            edges), ``"split"``, and attributes as ``"box.NAME"``, ``"image.NAME"``, ``"dataset.NAME"``, ``"box.*"``,
+            ``"image.*"``, ``"dataset.*"``.
+        adds: Attributes that every written dataset has and reading brings back, whether the source had them or not:
+            ``"image.sha256"``, ``"box.area"``.
         target: ``"file"`` or ``"folder"``: what a written dataset is.
         numbered: Whether its files hold class numbers, so that the writer needs the label map before the first sample.
         label_map_file: The name of the label map file that stands beside a written dataset; empty for none.
@@ -76,6 +79,7 @@ class FormatSpec(Spec):
     write_options: tuple[Option, ...] = ()
     detect: str = ""
     carries: frozenset[str] = frozenset()
+    adds: frozenset[str] = frozenset()
     target: str = "file"
     numbered: bool = False
     label_map_file: str = ""

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boxwright.errors import DataError
+from boxwright.pbtxt import find_label_map
+from boxwright.pictures import measured_size, safe_filename
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample, check_edges
 from boxwright.uri import is_remote, join
 from boxwright_csv.table import Table
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_DRIVE = re.compile(r"[A-Za-z]:")
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _SKIP = "or leave the picture out with --on-error skip"
 
@@ -75,7 +76,8 @@ class CsvReader:
         columns = self._table.columns
         self._edge_columns = tuple(columns[name] for name in _EDGES)
         self._remote: Any = None
-        self.info = DatasetInfo(format="csv", location=location, label_map=_label_map(location, label_map))
+        classes, _ = find_label_map(label_map, _folder_of(location))
+        self.info = DatasetInfo(format="csv", location=location, label_map=classes)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.protocols.Reader`."""
@@ -193,16 +195,16 @@ class CsvReader:
         location = self._found(name)
         width, height = picture.width, picture.height
         if not width or not height:
-            width, height = self._measured(name, location, picture.line)
+            width, height = measured_size(
+                name, location, self._location, f"line {picture.line}", remedy="write width and height"
+            )
         image = ImageRef(name=name, width=width, height=height, location=location)
         return Sample(image=image, boxes=Boxes(picture.labels, picture.edges, picture.attributes), source=source)
 
     def _safe(self, picture: _Picture) -> str:
-        parts = picture.name.replace("\\", "/").split("/")
-        name = "/".join(part for part in parts if part not in ("", "."))
-        if ".." in parts or "\0" in name or not name or not parts[0] or _DRIVE.match(name):
-            problem = f"the file name {picture.name!r} leads out of the folder" if name else "the file name is empty"
-            raise self._error(problem, f"write the picture's plain file name, {_SKIP}", picture.line)
+        name = safe_filename(picture.name, self._location, f"line {picture.line}")
+        if not name:
+            raise self._error("the file name is empty", f"write the picture's plain file name, {_SKIP}", picture.line)
         return name
 
     def _found(self, name: str) -> str | None:
@@ -215,49 +217,12 @@ class CsvReader:
             self._remote = fsspec.core.url_to_fs(self._folder)[0]
         return place if self._remote.isfile(place) else None
 
-    def _measured(self, name: str, location: str | None, line: int) -> tuple[int, int]:
-        """Width and height of a picture in pixels, upright, from its header."""
-        if location is None:
-            raise self._error(
-                f"the size of {name} is not given, and the picture is not there to be measured",
-                "put the picture beside the CSV, name its folder by ?images=FOLDER, or write width and height",
-                line,
-            )
-        from boxwright.images import read_bytes, read_header
-
-        reference = ImageRef(name=name, width=1, height=1, location=location)
-        return read_header(read_bytes(reference), location).upright_size
-
     def _error(self, problem: str, remedy: str, line: int, label: str = "") -> DataError:
         return DataError(self._location, problem, remedy, f"line {line}" + (f" ({label})" if label else ""))
 
 
 def _folder_of(location: str) -> str:
     return location.rpartition("/")[0] if is_remote(location) else os.path.dirname(location) or "."
-
-
-def _label_map(location: str, given: str | None) -> LabelMap | None:
-    """The label map that was named, or that stands beside the CSV."""
-    path = given if given is not None else join(_folder_of(location), "label_map.pbtxt")
-    try:
-        if is_remote(path):
-            import fsspec
-
-            with fsspec.open(path, "rb") as file:
-                content: bytes = file.read()
-        else:
-            with open(path, "rb") as file:
-                content = file.read()
-        text = content.decode("utf-8-sig")
-    except FileNotFoundError:
-        if given is None:
-            return None
-        raise DataError(path, "there is no such label map", "check ?label_map=FILE") from None
-    except OSError as error:
-        raise DataError(path, f"it cannot be read: {error.strerror or error}", "check its permissions") from None
-    except UnicodeDecodeError:
-        raise DataError(path, "it is not UTF-8 text", "save the label map as UTF-8") from None
-    return LabelMap.from_pbtxt(text, path)
 
 
 def _value(text: str) -> int | float | str:

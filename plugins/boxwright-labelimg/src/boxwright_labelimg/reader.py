@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from boxwright.errors import DataError
+from boxwright.folders import Folder
+from boxwright.pictures import Pictures, measured_size
 from boxwright.protocols import OnProblem
 from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample, check_edges
 from boxwright_labelimg.annotation import Annotation
-from boxwright_labelimg.folder import Folder
 from boxwright_labelimg.layout import parse_layout, quick_labels
-from boxwright_labelimg.pictures import Pictures
 
 
 class LabelImgReader:
@@ -42,21 +42,23 @@ class LabelImgReader:
         unannotated: str = "ignore",
     ) -> None:
         self._folder = Folder.at(location)
-        self._pictures = Pictures(self._folder if images is None else Folder.at(images))
+        self._xmls = self._folder.ending(".xml")
+        pictures = self._folder if images is None else Folder.at(images)
+        self._pictures = Pictures(pictures, "<filename>", besides=self._xmls)
         self._one_based = one_based
         self._swap = inverted == "swap"
         self._include = unannotated == "include"
         # Matching names costs time, and is of use only where there are more files than XML.
-        crowded = len(self._pictures.names) > len(self._folder.xmls)
-        self._unannotated = self._pictures.unannotated(self._folder.xmls) if crowded or self._include else []
-        if self._unannotated and not self._folder.xmls and not self._include:
+        crowded = len(self._pictures.names) > len(self._xmls)
+        self._unannotated = self._pictures.without(self._xmls) if crowded or self._include else []
+        if self._unannotated and not self._xmls and not self._include:
             raise DataError(
                 location,
                 f"there are {len(self._unannotated)} pictures in it and no XML file",
                 "annotate them with labelImg (format PascalVOC), or name the folder of the XML:"
                 " labelimg:XML_FOLDER?images=PICTURE_FOLDER",
             )
-        count = len(self._folder.xmls) + (len(self._unannotated) if self._include else 0)
+        count = len(self._xmls) + (len(self._unannotated) if self._include else 0)
         left = len(self._unannotated) if not self._include else 0
         notes = (
             (f"pictures without an XML of their name, not read: {left} (?unannotated=include reads them)",)
@@ -68,7 +70,7 @@ class LabelImgReader:
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.protocols.Reader`."""
         first_of: dict[str, str] = {}
-        for xml in self._folder.xmls:
+        for xml in self._xmls:
             try:
                 sample = self._sample(xml)
                 name = sample.image.name
@@ -97,7 +99,7 @@ class LabelImgReader:
         Raises:
             DataError: A file cannot be read, or is no annotation.
         """
-        for xml in self._folder.xmls:
+        for xml in self._xmls:
             data = self._folder.read(xml)
             found = quick_labels(data)
             yield found if found is not None else self._sample(xml).boxes.labels
@@ -114,7 +116,7 @@ class LabelImgReader:
         filename, width, height, attributes, labels, edges, box_attributes = annotation
         name, location = self._pictures.find(filename, xml, file)
         if not width or not height:
-            width, height = _measured(name, location, file)
+            width, height = measured_size(name, location, file, remedy="correct <size>")
         if self._one_based:
             edges = [(xmin - 1, ymin - 1, xmax, ymax) for xmin, ymin, xmax, ymax in edges]
         try:
@@ -145,7 +147,7 @@ class LabelImgReader:
         location = self._pictures.folder.place(name)
         if not _is_unicode(location):
             raise _not_unicode(location)
-        width, height = _measured(name, location, location)
+        width, height = measured_size(name, location, location)
         return Sample(image=ImageRef(name=name, width=width, height=height, location=location), source=location)
 
 
@@ -157,17 +159,3 @@ def _not_unicode(file: str) -> DataError:
     """The error for a name whose bytes are no UTF-8, which Python shows as lone surrogates."""
     shown = file.encode(errors="backslashreplace").decode()
     return DataError(shown, "its path is not UTF-8, so that no other format could name it", "rename the file")
-
-
-def _measured(name: str, location: str | None, file: str) -> tuple[int, int]:
-    """Width and height of a picture in pixels, upright, from its header."""
-    if location is None:
-        raise DataError(
-            file,
-            f"it does not say the picture's size, and the picture {name} is not there to be measured",
-            "put the picture beside the XML, name its folder by ?images=FOLDER, or correct <size>",
-        )
-    from boxwright.images import read_bytes, read_header
-
-    reference = ImageRef(name=name, width=1, height=1, location=location)
-    return read_header(read_bytes(reference), location).upright_size

@@ -9,16 +9,15 @@ from pathlib import PurePosixPath
 from typing import Any, cast
 
 from boxwright.errors import BoxwrightError, DataError
+from boxwright.pbtxt import find_label_map
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample
 from boxwright.specs import Detection
-from boxwright.uri import is_remote, join
+from boxwright.uri import join
 from boxwright_tfrecord.example import Values, parse_example
 from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
 from boxwright_tfrecord.records import HEADER_SIZE, Record, count_records, is_header, open_records, read_records
 from boxwright_tfrecord.shards import find_files
-
-LABEL_MAP_FILE = "label_map.pbtxt"
 
 _OBJECT = b"image/object/"
 _EDGES = (b"xmin", b"ymin", b"xmax", b"ymax")
@@ -88,7 +87,7 @@ class TFRecordReader:
         self._pixels = coordinates == "pixels"
         self._swap = inverted == "swap"
         self._crc = crc
-        classes, self._label_map_path = _find_label_map(label_map, self._folder)
+        classes, self._label_map_path = find_label_map(label_map, self._folder)
         self._by_id = {item.id: item.name for item in classes.items} if classes else {}
         self._by_name = {item.display_name: item.name for item in classes.items if item.display_name} if classes else {}
         self._by_name |= {name: name for name in self._by_id.values()}
@@ -297,29 +296,6 @@ def _unrounded(edge: float) -> float:
 
 def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix if is_safe_name(name) else ""
-
-
-def _find_label_map(given: str | None, folder: str) -> tuple[LabelMap | None, str]:
-    path = given if given is not None else join(folder, LABEL_MAP_FILE)
-    try:
-        if is_remote(path):
-            import fsspec
-
-            with fsspec.open(path, "rb") as file:
-                content = file.read()
-        else:
-            with open(path, "rb") as file:
-                content = file.read()
-    except OSError as error:
-        if given is None and isinstance(error, FileNotFoundError):
-            return None, ""
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
-        raise DataError(path, reason, "give the label map as ?label_map=FILE") from None
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise DataError(path, "it is not UTF-8 text", "save the label map as UTF-8") from None
-    return LabelMap.from_pbtxt(text, path), path
 
 
 def detect(location: str) -> Detection:

@@ -82,8 +82,6 @@ def convert(
 
 
 def _show(session: Session, report: ConversionReport) -> None:
-    from boxwright.losses import unit
-
     for target, pictures in report.samples.items():
         session.say(f"{target}: {amount(pictures, 'picture')}", style="bold")
     session.say(f"{amount(report.boxes, 'box')} in {duration(report.seconds)}")
@@ -93,9 +91,14 @@ def _show(session: Session, report: ConversionReport) -> None:
         session.say(f"label map: {report.label_map} ({'as it was there' if report.label_map_reused else 'new'})")
     for note in report.notes:
         session.say(note)
-    if report.losses.dropped:
-        session.say(f"dropped, for the format cannot hold it: {report.losses.describe()}", style="yellow")
-    if report.losses.bookkeeping:
-        counts = sorted(report.losses.bookkeeping.items())
-        session.say(f"left behind: {', '.join(f'{what}: {n:,} {unit(what, n)}' for what, n in counts)}", style="dim")
+    rows = report.losses.rows()
+    if rows:
+        session.say()
+        session.table(("", "WHAT", "HOW OFTEN"), [(how, what, f"{n:,} {unit}") for how, what, n, unit in rows])
+    if report.losses:
+        session.say(f"{_target_format(report)} cannot hold all of it; --strict refuses that before writing", "yellow")
     show_skipped(session, report.skipped)
+
+
+def _target_format(report: ConversionReport) -> str:
+    return report.targets[0].partition(":")[0]

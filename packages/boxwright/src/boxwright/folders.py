@@ -16,37 +16,35 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 class Folder:
     """A folder and all its sub-folders; hidden files and folders (``.name``) are no part of it.
 
-    Args:
-        location: A path, or a URL that fsspec opens.
+    Make one by :meth:`at`, which also takes URLs.
 
     Attributes:
-        xmls: The XML files by their path inside the folder, with ``/``, in plain string order.
-        others: All other files, likewise.
+        names: The files by their path inside the folder, with ``/``, in the order of the file system; sort what you
+            use.
 
     Raises:
         DataError: There is no such folder.
     """
 
-    xmls: list[str]
-    others: set[str]
-
     def __init__(self, location: str) -> None:
         self.location = location
-        names = self._list()
-        self.xmls = sorted(name for name in names if name[-4:].lower() == ".xml")
-        self.others = set(names).difference(self.xmls)
+        self.names: list[str] = self._list()
 
     @staticmethod
     def at(location: str) -> Folder:
-        """The folder at a path or a URL."""
+        """The folder at a path, or at a URL that fsspec opens."""
         return _RemoteFolder(location) if is_remote(location) else Folder(location)
+
+    def ending(self, *suffixes: str) -> list[str]:
+        """The files with one of these endings (``".xml"``, lower case), in plain string order."""
+        return sorted(name for name in self.names if name.lower().endswith(suffixes))
 
     def place(self, name: str) -> str:
         """The path or URL of one of its files."""
         return f"{self.location}/{name}" if self.location != "." else name
 
     def read(self, name: str) -> bytes:
-        """The content of one of its XML files.
+        """The content of one of its annotation files; use :func:`boxwright.images.read_bytes` for pictures.
 
         Raises:
             DataError: It cannot be read, or is larger than any annotation.
@@ -72,7 +70,7 @@ class Folder:
             raise DataError(
                 self.location,
                 "it is a file, not a folder" if file else "there is no such folder",
-                "name the folder that holds the XML files" if file else "check the path",
+                "name the folder that it lies in" if file else "check the path",
             )
         names: list[str] = []
         self._walk("", names, {os.path.realpath(self.location)})

@@ -1,0 +1,3 @@
+"""Apple's CreateML JSON for boxwright: read and write."""
+
+boxwright_api = (1, 1)

@@ -1,0 +1,3 @@
+"""TensorFlow Datasets for boxwright: read."""
+
+boxwright_api = (1, 1)

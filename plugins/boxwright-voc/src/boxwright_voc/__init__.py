@@ -1,0 +1,3 @@
+"""The Pascal VOC layout for boxwright: read and write."""
+
+boxwright_api = (1, 1)
