@@ -210,6 +210,7 @@ def test_a_report_says_what_was_written_and_lost(
         "changed": {"sub-pixel edges": 1},
         "added": {},
         "dropped_bookkeeping": {"image path": 1},
+        "sidecars": [],
         "skipped": [],
         "label_map": f"{tmp_path}/label_map.pbtxt",
         "label_map_reused": False,
@@ -230,7 +231,7 @@ def test_strict_writes_nothing_at_all(
 ) -> None:
     data = dataset(sample("a.jpg", ("fig", 0, 0, 10.5, 10, {"difficult": 1})))
     with monkeypatch.context() as patched:
-        patched.setattr("boxwright.conversion.AtomicOutput", None)  # not even a temporary file
+        patched.setattr("boxwright.targets.AtomicOutput", None)  # not even a temporary file
         with pytest.raises(LossError, match="difficult: 1 box, sub-pixel edges: 1 box"):
             convert(data, f"numbers:{tmp_path}/new/a.num", strict=True)
     assert names_in(tmp_path) == []

@@ -13,6 +13,7 @@ from boxwright.errors import DataError, UsageError
 from boxwright.protocols import Reader, Transform
 from boxwright.registry import Registry, convert_options, registry
 from boxwright.schemas import DatasetInfo, LabelMap, Sample
+from boxwright.sidecar import with_sidecar
 from boxwright.specs import Detection, FormatSpec
 from boxwright.threads import map_samples
 from boxwright.uri import DatasetURI
@@ -288,6 +289,7 @@ def open_dataset(
         raise UsageError(f"the format {name!r} can be written and not read", "see `boxwright formats`")
     options = convert_options(parsed.options, spec.options, f"{name}:{parsed.location}")
     reader: Reader = plugins.resolve("format", name)(parsed.location, **options)
+    reader = with_sidecar(reader, spec, parsed.location)
     return Dataset(
         reader,
         uri=str(replace(parsed, format=name)),

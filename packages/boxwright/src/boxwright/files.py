@@ -1,7 +1,8 @@
-"""Reading whole files of this machine and of everything that fsspec opens, with errors that a user understands."""
+"""Reading and removing files, of this machine or wherever fsspec reaches, with errors that a user understands."""
 
 from __future__ import annotations
 
+import os
 from typing import Any, cast
 
 from boxwright.errors import BoxwrightError, DataError, MissingLibraryError, UsageError
@@ -46,3 +47,23 @@ def read_file(location: str, remedy: str = "") -> bytes | None:
         raise
     except Exception as error:  # each of fsspec's file systems raises the errors of its own library
         raise DataError(location, getattr(error, "strerror", None) or str(error) or repr(error), remedy) from None
+
+
+def remove_file(location: str) -> None:
+    """Removes a file, by path or URL, if it is there.
+
+    Raises:
+        DataError: It is there and cannot be removed.
+        UsageError, MissingLibraryError: As :func:`filesystem`.
+    """
+    try:
+        if is_remote(location):
+            files, path = filesystem(location)
+            if files.exists(path):
+                files.rm_file(path)
+        elif os.path.lexists(location):
+            os.remove(location)
+    except BoxwrightError:
+        raise
+    except Exception as error:
+        raise DataError(location, f"it cannot be removed: {error}", "remove it by hand") from None

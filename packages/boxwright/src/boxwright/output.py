@@ -26,6 +26,8 @@ from boxwright.uri import PICTURE_SUFFIXES, is_remote, join
 
 _MARK = ".boxwright-partial-"
 _OLD = "-old"
+SIDECAR_SUFFIX = ".sidecar.jsonl"
+"""How the names of the files end that keep what a format cannot hold; see :mod:`boxwright.sidecar`."""
 _numbers = itertools.count()
 # Process numbers mean nothing on another machine. os.uname says its name without importing platform.
 _NODE = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
@@ -229,7 +231,7 @@ def _refuse_foreign(folder: str, old: Iterable[str], new: Iterable[str]) -> None
     # --overwrite means "replace the dataset that is there", never "delete my folder of other things".
     suffixes = PICTURE_SUFFIXES | {PurePosixPath(name).suffix.lower() for name in new}
     for name in old:
-        if PurePosixPath(name).suffix.lower() not in suffixes:
+        if PurePosixPath(name).suffix.lower() not in suffixes and not name.endswith(SIDECAR_SUFFIX):
             raise OutputError(
                 f"{folder} holds files that are no part of such a dataset: {name}",
                 "choose another folder; nothing was changed there",

@@ -43,6 +43,13 @@ def convert(
     strict: Annotated[
         bool, typer.Option("--strict", help="Write nothing if the target format cannot hold everything.")
     ] = False,
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar",
+            help="Keep what the target format cannot hold in a file beside it; it comes back when DST is read.",
+        ),
+    ] = False,
     on_error: OnErrorOption = OnError.FAIL,
     overwrite: OverwriteOption = False,
     workers: Annotated[
@@ -70,6 +77,7 @@ def convert(
         steps=steps or (),
         label_map=label_map,
         strict=strict,
+        sidecar=sidecar,
         on_error=on_error.value,
         overwrite=overwrite,
         workers=workers,
@@ -95,8 +103,12 @@ def _show(session: Session, report: ConversionReport) -> None:
     if rows:
         session.say()
         session.table(("", "WHAT", "HOW OFTEN"), [(how, what, f"{n:,} {unit}") for how, what, n, unit in rows])
-    if report.losses:
-        session.say(f"{_target_format(report)} cannot hold all of it; --strict refuses that before writing", "yellow")
+    if report.sidecars:
+        session.say(f"what {_target_format(report)} cannot hold is kept in {', '.join(report.sidecars)}")
+    elif report.losses:
+        session.say(
+            f"{_target_format(report)} cannot hold all of it: --sidecar keeps it, --strict refuses", style="yellow"
+        )
     show_skipped(session, report.skipped)
 
 
