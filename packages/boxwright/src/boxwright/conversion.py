@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from boxwright.dataset import Dataset, nothing_left, open_dataset
 from boxwright.errors import DataError, LossError, UsageError
 from boxwright.losses import Losses
+from boxwright.processes import WORTH_IT, available, can_fork, shared
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Transform
 from boxwright.registry import Registry, registry
@@ -86,7 +88,7 @@ def convert(
     on_error: str = "fail",
     overwrite: bool = False,
     sidecar: bool = False,
-    workers: int = 1,
+    workers: int = 0,
     reporter: Reporter | None = None,
     registry_: Registry | None = None,
 ) -> ConversionReport:
@@ -103,7 +105,8 @@ def convert(
         overwrite: Whether an existing target may be replaced.
         sidecar: Whether what the target format cannot hold goes to a file beside the output, from where it comes back
             when the output is read; see :mod:`boxwright.sidecar`.
-        workers: Threads for the steps.
+        workers: Threads for the steps, or processes where there are none and the formats let them share the work; 0
+            for as many as there are cores.
         reporter: Where progress goes.
         registry_: The plugins to use, instead of the installed ones.
 
@@ -118,7 +121,7 @@ def convert(
     transforms = [make_transform(step, plugins) for step in steps]
     dataset = open_dataset(source, on_error=on_error, registry_=plugins)
     if transforms:
-        dataset = dataset.through(*transforms, workers=workers)
+        dataset = dataset.through(*transforms, workers=workers or available())
     destination = Destination(target, plugins, overwrite=overwrite)
     report = ConversionReport(source=dataset.uri or str(source))
     classes = LabelMapFile.choose(label_map, destination)
@@ -127,12 +130,19 @@ def convert(
     known = classes.label_map
     if known is None and (classes.path or destination.spec.numbered):
         known = dataset.known_label_map
+    processes = _processes(dataset, workers)
     if known is None and destination.spec.numbered:
-        known = _scanned_label_map(dataset, reporter)
+        known = _scanned_label_map(dataset, reporter, processes)
+    if sidecar or destination.uri.has_split or not destination.can_share:
+        processes = 1
     if sidecar and not destination.spec.load:
         raise UsageError(f"{destination.spec.name} cannot be read, so that no sidecar can help", "leave out --sidecar")
     with ExitStack() as sidecars:
-        parts = _write(dataset, destination, classes, known, report, reporter, sidecars if sidecar else None)
+        written = (dataset, destination, classes, known, report, reporter, sidecars if sidecar else None)
+        try:
+            parts = _write(*written, processes=processes)
+        except _NotByItselfError:
+            parts = _write(*written, processes=1)
         report.sidecars = parts.write_sidecars(plugins, reporter)
     report.samples = parts.samples
     report.targets = list(parts.samples)
@@ -150,34 +160,129 @@ def _write(
     report: ConversionReport,
     reporter: Reporter,
     sidecars: ExitStack | None,
+    processes: int,
 ) -> Parts:
     """Brings every sample to its part and all parts in place; counts into the report."""
-    with ExitStack() as stack, reporter.task("Converting", dataset.info.num_samples) as task:
+    tally = _Tally(dataset, destination, known, classes.source if classes.label_map else "the dataset's label map")
+    with ExitStack() as stack:
         label_map_output = classes.open(stack)
         parts = Parts(destination, known, stack, dataset, sidecars)
-        counter = destination.loss_counter(dataset)
-        for sample in dataset:
-            try:
-                if known is not None:
-                    _check_labels(sample, known, classes.source if classes.label_map else "the dataset's label map")
-                parts.write(sample)
-            except DataError as error:
-                dataset.problems(error)
-                continue
-            counter.count(sample)
-            report.boxes += len(sample.boxes)
-            for label in sample.boxes.labels:
-                report.classes[label] = report.classes.get(label, 0) + 1
-            task.advance()
+        if processes > 1:
+            _write_shared(dataset, parts, tally, reporter, processes)
+        else:
+            with reporter.task("Converting", dataset.info.num_samples) as task:
+                for sample in dataset:
+                    try:
+                        tally.check(sample)
+                        parts.write(sample)
+                    except DataError as error:
+                        dataset.problems(error)
+                        continue
+                    tally.count(sample)
+                    task.advance()
         if not parts.samples:
             raise nothing_left(dataset, "there are no annotated pictures in it")
         parts.close()
-        report.classes = dict(sorted(report.classes.items()))
+        report.boxes, report.classes = tally.boxes, dict(sorted(tally.classes.items()))
+        report.losses = tally.losses
         if classes.path:
             classes.write(known if known is not None else LabelMap.from_names(report.classes), label_map_output, parts)
             report.label_map, report.label_map_reused = classes.path, classes.reused
-    report.losses = counter.losses
     return parts
+
+
+class _Tally:
+    """Checks samples against the known classes, and counts what is written."""
+
+    def __init__(self, dataset: Dataset, destination: Destination, known: LabelMap | None, source: str) -> None:
+        self._counter = destination.loss_counter(dataset)
+        self._known = known
+        self._source = source
+        self.boxes = 0
+        self.classes: dict[str, int] = {}
+
+    @property
+    def losses(self) -> Losses:
+        return self._counter.losses
+
+    def check(self, sample: Sample) -> None:
+        if self._known is not None:
+            _check_labels(sample, self._known, self._source)
+
+    def count(self, sample: Sample) -> None:
+        self._counter.count(sample)
+        classes, labels = self.classes, sample.boxes.labels
+        self.boxes += len(labels)
+        for label in labels:
+            classes[label] = classes.get(label, 0) + 1
+
+    def take(self) -> tuple[int, dict[str, int], dict[str, dict[str, int]]]:
+        """The counts since the last time, as plain values."""
+        taken = (self.boxes, self.classes, self.losses.take())
+        self.boxes, self.classes = 0, {}
+        return taken
+
+    def add(self, boxes: int, classes: dict[str, int], losses: dict[str, dict[str, int]]) -> None:
+        """Adds what another process has counted."""
+        self.boxes += boxes
+        for label, count in classes.items():
+            self.classes[label] = self.classes.get(label, 0) + count
+        self.losses.add(losses)
+
+
+class _StretchEndsError(Exception):
+    """The rest of a stretch is not wanted: the parent will raise the error that is its last entry."""
+
+
+class _NotByItselfError(Exception):
+    """An item turned out to depend on another, such as by its name."""
+
+
+def _write_shared(dataset: Dataset, parts: Parts, tally: _Tally, reporter: Reporter, processes: int) -> None:
+    """Reading, checking and encoding in several processes, putting together in this one.
+
+    Raises:
+        _NotByItselfError: The work has to be done in one process after all.
+    """
+    reader, writer = dataset.reader, parts.single.writer
+    losses_of_the_dataset = tally.losses.take()
+
+    def work(start: int, stop: int) -> tuple[Any, ...]:
+        entries: list[tuple[str | None, Any]] = []
+
+        def note(error: DataError) -> None:
+            entries.append((None, (error.file, error.problem, error.remedy, error.place)))
+            if dataset.problems.on_error == "fail":
+                raise _StretchEndsError
+
+        with suppress(_StretchEndsError):
+            for sample in reader.read_part(start, stop, note):  # type: ignore[attr-defined]
+                try:
+                    tally.check(sample)
+                    entries.append((sample.image.name, writer.prepare(sample)))  # type: ignore[attr-defined]
+                except DataError as error:
+                    note(error)
+                    continue
+                tally.count(sample)
+        return entries, stop - start, *tally.take()
+
+    seen: set[str] = set()
+    with ExitStack() as stack:
+        answers = stack.enter_context(closing(shared(work, reader.parts, processes)))  # type: ignore[attr-defined]
+        first = next(answers)  # the forks are made before a progress bar's thread runs
+        task = stack.enter_context(reporter.task("Converting", dataset.info.num_samples))
+        tally.losses.add(losses_of_the_dataset)
+        for entries, items, *counts in chain((first,), answers):
+            for name, prepared in entries:
+                if name is None:
+                    dataset.problems(DataError(*prepared))
+                    continue
+                if name in seen:
+                    raise _NotByItselfError
+                seen.add(name)
+                parts.put(prepared)
+            tally.add(*counts)
+            task.advance(items)
 
 
 def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
@@ -191,7 +296,17 @@ def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
             )
 
 
-def _scanned_label_map(dataset: Dataset, reporter: Reporter) -> LabelMap:
+def _processes(dataset: Dataset, workers: int) -> int:
+    """How many processes shall share the work: one, where they would not pay or the dataset does not let them."""
+    parts: int = getattr(dataset.reader, "parts", 0)
+    if workers == 1 or parts < WORTH_IT or dataset.transforms or not can_fork():
+        return 1
+    return workers or available()
+
+
+def _scanned_label_map(dataset: Dataset, reporter: Reporter, processes: int) -> LabelMap:
+    if processes > 1:  # a second at most, and forks must not be made while a progress bar's thread runs
+        return LabelMap.from_names(dataset.labels(processes=processes))
     with reporter.task("Looking for the classes", dataset.info.num_samples) as task:
         return LabelMap.from_names(dataset.labels(task.advance))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 from typing import Any
 
 from boxwright.errors import DataError, UsageError
+from boxwright.processes import shared
 from boxwright.protocols import Reader, Transform
 from boxwright.registry import Registry, convert_options, registry
 from boxwright.schemas import DatasetInfo, LabelMap, Sample
@@ -126,13 +128,26 @@ class Dataset(Iterable[Sample]):
     def _changing(self) -> tuple[Transform, ...]:
         return tuple(step for step in self.transforms if not getattr(step, "keeps_labels", False))
 
-    def labels(self, advance: Callable[[], None] = lambda: None) -> list[str]:
+    def labels(self, advance: Callable[[int], None] = lambda items: None, processes: int = 1) -> list[str]:
         """The labels of all boxes, sorted, from one reading without the transforms that leave labels as they are.
 
         Args:
-            advance: Called after each sample.
+            advance: Called with the number of items that are done since the last time.
+            processes: How many may share the work, where the reader lets them.
         """
         found: set[str] = set()
+        reader: Any = self.reader
+        if processes > 1 and hasattr(reader, "labels_part") and not self._changing and self.problems.on_error == "fail":
+            answers = shared(
+                lambda start, stop: (list(set(chain.from_iterable(reader.labels_part(start, stop)))), stop - start),
+                reader.parts,
+                processes,
+            )
+            with closing(answers):
+                for labels, items in answers:
+                    found.update(labels)
+                    advance(items)
+            return sorted(found)
         quick = getattr(self.reader, "labels", None)
         if quick is not None and not self._changing and self.problems.on_error == "fail":
             each: Iterable[Sequence[str]] = quick()
@@ -140,7 +155,7 @@ class Dataset(Iterable[Sample]):
             each = (sample.boxes.labels for sample in self._copy(transforms=self._changing))
         for labels in each:
             found.update(labels)
-            advance()
+            advance(1)
         return sorted(found)
 
     @cached_property

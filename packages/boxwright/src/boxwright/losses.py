@@ -19,6 +19,8 @@ BOX_BOOKKEEPING = frozenset({"id"})
 
 SUBPIXEL = "sub-pixel edges"
 
+_COUNTERS = ("dropped", "changed", "added", "bookkeeping")
+
 
 @dataclass
 class Losses:
@@ -46,6 +48,18 @@ class Losses:
         """``difficult: 12 boxes, sub-pixel edges: 40 boxes``; empty where nothing was lost."""
         lost = sorted((self.dropped + self.changed).items())
         return ", ".join(f"{what}: {count:,} {unit(what, count)}" for what, count in lost)
+
+    def take(self) -> dict[str, dict[str, int]]:
+        """The counts as plain values; from here on it counts from zero."""
+        taken = {name: dict(getattr(self, name)) for name in _COUNTERS}
+        for name in _COUNTERS:
+            getattr(self, name).clear()
+        return taken
+
+    def add(self, taken: Mapping[str, Mapping[str, int]]) -> None:
+        """Adds what :meth:`take` gave, here or in another process."""
+        for name, counts in taken.items():
+            getattr(self, name).update(counts)
 
     def rows(self) -> list[tuple[str, str, int, str]]:
         """``(what happened, to what, how often, counted in)``, for a table."""

@@ -59,6 +59,11 @@ class Reader(Protocol):
 
     A reader that can tell the labels faster than by reading everything may also have a method ``labels()``, which
     yields a sequence of them for each item, and raises where ``read`` would call ``on_problem``.
+
+    A reader whose items each stand by themselves, in a file of their own, may let several processes share the work: it
+    has an attribute ``parts``, the number of its items, and a method ``read_part(start, stop, on_problem)`` that gives
+    those from ``start`` to ``stop`` as ``read`` does. boxwright sees to it then that no picture's name comes twice.
+    ``labels_part(start, stop)`` does the same for ``labels``.
     """
 
     info: DatasetInfo
@@ -126,6 +131,11 @@ class Writer(Protocol):
     holds every class that will come if ``FormatSpec.numbered`` says that the format needs it, else it is ``None``; the
     file named by ``FormatSpec.label_map_file`` is written by boxwright itself. boxwright renames the files into place
     after :meth:`close`, or removes them if anything failed; a writer never touches the target itself.
+
+    A writer that encodes each sample by itself may let several processes share the work: a method ``prepare(sample)``
+    does all that needs neither the output nor what came before and returns plain values, raising ``DataError`` as
+    :meth:`write` does; a method ``put(prepared)`` then adds it, in order. ``write(sample)`` is both, one after the
+    other.
     """
 
     def write(self, sample: Sample) -> None:

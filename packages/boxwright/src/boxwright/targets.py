@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from boxwright.dataset import Dataset, Problems
 from boxwright.errors import DataError, OutputError, UsageError
@@ -42,6 +43,11 @@ class Destination:
         """The format's writer for one target."""
         writer: Writer = self._make(output, label_map if self.spec.numbered else None, **self.options)
         return writer
+
+    @property
+    def can_share(self) -> bool:
+        """Whether the writer lets several processes encode samples."""
+        return all(hasattr(self._make, name) for name in ("prepare", "put"))
 
     def loss_counter(self, dataset: Dataset) -> LossCounter:
         """What counts that which this format does not carry."""
@@ -214,6 +220,18 @@ class Parts:
         part.writer.write(sample)
         if part.sidecar is not None and record is not None:
             part.sidecar.add(sample, record)
+        part.samples += 1
+
+    @property
+    def single(self) -> _Part:
+        """The part of a target without ``{split}``."""
+        (part,) = self._parts.values()
+        return part
+
+    def put(self, prepared: Any) -> None:
+        """Adds to the single part what its writer's ``prepare`` has made of a sample."""
+        part = self.single
+        part.writer.put(prepared)  # type: ignore[attr-defined]
         part.samples += 1
 
     def close(self) -> None:

@@ -70,20 +70,18 @@ class LabelImgReader:
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.protocols.Reader`."""
         first_of: dict[str, str] = {}
-        for xml in self._xmls:
-            try:
-                sample = self._sample(xml)
-                name = sample.image.name
-                if name in first_of:
-                    raise DataError(
+        for sample in self.read_part(0, len(self._xmls), on_problem):
+            name = sample.image.name
+            if name in first_of:
+                on_problem(
+                    DataError(
                         sample.source,
-                        f"it names the picture {name}, as {self._folder.place(first_of[name])} does",
+                        f"it names the picture {name}, as {first_of[name]} does",
                         "correct <filename> in one of them, or remove one",
                     )
-            except DataError as error:
-                on_problem(error)
+                )
                 continue
-            first_of[name] = xml
+            first_of[name] = sample.source
             yield sample
         if self._include:
             for name in self._unannotated:
@@ -93,13 +91,36 @@ class LabelImgReader:
                     except DataError as error:
                         on_problem(error)
 
+    @property
+    def parts(self) -> int:
+        """How many XML files there are to share between processes; none where pictures without XML come after them."""
+        return 0 if self._include else len(self._xmls)
+
+    def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples of the XML files from ``start`` to ``stop``."""
+        for xml in self._xmls[start:stop]:
+            try:
+                sample = self._sample(xml)
+            except DataError as error:
+                on_problem(error)
+                continue
+            yield sample
+
     def labels(self) -> Iterator[Sequence[str]]:
         """The labels of each XML file, for looking through the classes in a fraction of a reading's time.
 
         Raises:
             DataError: A file cannot be read, or is no annotation.
         """
-        for xml in self._xmls:
+        return self.labels_part(0, len(self._xmls))
+
+    def labels_part(self, start: int, stop: int) -> Iterator[Sequence[str]]:
+        """The labels of the XML files from ``start`` to ``stop``.
+
+        Raises:
+            DataError: As :meth:`labels`.
+        """
+        for xml in self._xmls[start:stop]:
             data = self._folder.read(xml)
             found = quick_labels(data)
             yield found if found is not None else self._sample(xml).boxes.labels

@@ -53,9 +53,14 @@ def convert(
     on_error: OnErrorOption = OnError.FAIL,
     overwrite: OverwriteOption = False,
     workers: Annotated[
-        int,
-        typer.Option("--workers", metavar="N", parser=parse_count, help="Threads that share the work of the steps."),
-    ] = 1,
+        int | None,
+        typer.Option(
+            "--workers",
+            metavar="N",
+            parser=parse_count,
+            help="Threads or processes that share the work; as many as there are cores by default, 1 for none.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a dataset to another format, with steps in between.
@@ -80,7 +85,7 @@ def convert(
         sidecar=sidecar,
         on_error=on_error.value,
         overwrite=overwrite,
-        workers=workers,
+        workers=workers or 0,
         reporter=reporter,
     )
     if as_json:
