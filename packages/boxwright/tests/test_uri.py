@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxwright import DatasetURI, UsageError
-from boxwright.uri import is_remote, join
+from boxwright.uri import base_name, beside, is_remote, join, parent
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,19 @@ def test_places() -> None:
     assert join("/", "b.jpg") == "/b.jpg"
     assert join("memory://", "b.jpg") == "memory://b.jpg"
     assert join("s3://bucket", "d/b.jpg") == "s3://bucket/d/b.jpg"
+
+
+def test_places_in_archives() -> None:
+    """fsspec's chained URLs: what stands before the first :: is a place inside what stands after it."""
+    assert join("zip://a::x.zip", "b.jpg") == "zip://a/b.jpg::x.zip"
+    assert join("zip://::s3://b/x.zip", "b.jpg") == "zip://b.jpg::s3://b/x.zip"
+    assert parent("zip://a/b.csv::x.zip") == "zip://a::x.zip"
+    assert parent("zip://b.csv::x.zip") == "zip://::x.zip"
+    assert parent("s3://bucket/d/b.csv") == "s3://bucket/d"
+    assert parent("b.csv") == "."
+    assert parent("/a/b.csv") == "/a"
+    assert parent("a::b/c.csv") == "a::b", "on a disk :: is nothing special"
+    assert base_name("zip://a/b.csv::x.zip") == "b.csv"
+    assert base_name("/a/b.csv") == "b.csv"
+    assert beside("zip://a.csv::x.zip", ".old") == "zip://a.csv.old::x.zip"
+    assert beside("a.csv", ".old") == "a.csv.old"

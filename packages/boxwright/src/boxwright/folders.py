@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from boxwright.errors import DataError
-from boxwright.uri import is_remote
+from boxwright.uri import is_remote, join
 
 _CHUNK = 1 << 16
 _LARGEST = 64 << 20
@@ -93,9 +93,7 @@ class Folder:
 
 class _RemoteFolder(Folder):
     def place(self, name: str) -> str:
-        head, chain, rest = self.location.partition("::")
-        slash = "" if head.endswith("/") else "/"
-        return f"{head}{slash}{name}{chain}{rest}"
+        return join(self.location, name)
 
     def read(self, name: str) -> bytes:
         try:

@@ -22,7 +22,7 @@ from boxwright.output import SIDECAR_SUFFIX, AtomicOutput
 from boxwright.protocols import OnProblem, Reader
 from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, LabelMapItem, Sample
 from boxwright.specs import FormatSpec
-from boxwright.uri import is_remote, join
+from boxwright.uri import beside, is_remote, join, parent
 
 VERSION = 1
 _SHARDS = re.compile(r"@[0-9]+$|-\?+-of-[0-9]+$")
@@ -33,9 +33,9 @@ _NEAR = 1.0
 def sidecar_path(spec: FormatSpec, location: str) -> str:
     """Where the sidecar of a dataset lies: beside a file, inside a folder."""
     if spec.target == "file":
-        return _SHARDS.sub("", location) + SIDECAR_SUFFIX
+        return beside(_SHARDS.sub("", location), SIDECAR_SUFFIX)
     if os.path.splitext(location)[1] and not is_remote(location) and os.path.isfile(location):
-        location = os.path.dirname(location) or "."  # a folder format that is named by a file in it
+        location = parent(location)  # a folder format that is named by a file in it
     return join(location, f"boxwright{SIDECAR_SUFFIX}")
 
 

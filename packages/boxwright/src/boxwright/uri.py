@@ -8,6 +8,7 @@ in URLs; ``+`` is a plain plus.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
@@ -86,7 +87,38 @@ def is_remote(location: str) -> bool:
 
 
 def join(folder: str, name: str) -> str:
-    """A file's location inside a folder, local or remote."""
+    """A file's location inside a folder, local or remote: ``zip://a::x.zip`` and ``b`` make ``zip://a/b::x.zip``."""
     if folder in ("", "."):
         return name
-    return folder + name if folder.endswith("/") else f"{folder}/{name}"
+    head, chain = _split_chain(folder)
+    return (head + name if head.endswith("/") else f"{head}/{name}") + chain
+
+
+def parent(location: str) -> str:
+    """The folder that a location lies in, local (``.`` for a bare name) or remote."""
+    if not is_remote(location):
+        return os.path.dirname(location) or "."
+    head, chain = _split_chain(location)
+    scheme, mark, path = head.partition("://")
+    return scheme + mark + path.rstrip("/").rpartition("/")[0] + chain
+
+
+def base_name(location: str) -> str:
+    """The last part of a location, without folders."""
+    if not is_remote(location):
+        return os.path.basename(location)
+    return _split_chain(location)[0].rstrip("/").rpartition("/")[2]
+
+
+def beside(location: str, suffix: str) -> str:
+    """The location with something added to its name, in an archive too: ``zip://a.csv.old::x.zip``."""
+    head, chain = _split_chain(location)
+    return head + suffix + chain
+
+
+def _split_chain(location: str) -> tuple[str, str]:
+    """A location, and what it lies in by fsspec's chaining: ``zip://a`` and ``::x.zip``."""
+    if not is_remote(location):
+        return location, ""
+    head, mark, rest = location.partition("::")
+    return head, mark + rest

@@ -1,0 +1,295 @@
+"""Every format that is read and written: through every other one and back, and at places that are not on this disk."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import boxwright
+from boxwright import Boxes, Dataset, DatasetURI, ImageRef, Sample
+from boxwright.prediction import SampleReader
+from boxwright.registry import registry
+from boxwright_testing import draw_picture
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a format is written and read in these tests.
+
+    Args:
+        file: The name of what is written.
+        read: Options to read it, given the folder of the pictures.
+        write: Options to write it.
+        whole: Whether edges have to be whole numbers to come back without a sidecar.
+        tolerance: By how many pixels edges may be off without a sidecar.
+    """
+
+    file: str
+    read: Callable[[str], Mapping[str, str]] = field(default=lambda pictures: {})
+    write: Mapping[str, str] = field(default_factory=dict)
+    tolerance: float = 0.0
+
+
+def beside(pictures: str) -> Mapping[str, str]:
+    return {"images": pictures}
+
+
+CASES = {
+    "coco": Case("dataset.json", beside, tolerance=1e-9),
+    "createml": Case("dataset.json", beside, tolerance=1e-9),
+    "csv": Case("dataset.csv", beside),
+    "labelimg": Case("dataset"),
+    "openimages": Case("dataset.csv", beside, tolerance=1e-4),
+    "retinanet": Case("dataset.csv", beside),
+    "tfrecord": Case("dataset.record", tolerance=1e-3),
+    "via": Case("dataset.csv", beside),
+    "voc": Case("dataset"),
+    "yolo": Case("dataset", tolerance=1e-6),
+}
+
+BOTH_WAYS = [name for name in CASES if name in registry().names("format")]
+
+SIZES = {"a.jpg": (64, 48), "b two.png": (40, 40), "c.jpg": (33, 21), "ü.jpg": (50, 70)}
+LABELS = ("fig", "date palm", "вишня")
+
+
+def test_every_format_of_this_repository_is_here() -> None:
+    bridged = {entry.spec.name for entry in registry().all("format") if entry.distribution == "boxwright-panlabel"}
+    both = {entry.spec.name for entry in registry().all("format") if entry.spec.load and entry.spec.write}
+    assert both - bridged == set(CASES)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for name, size in SIZES.items():
+        draw_picture(*size, [(3, 4, 20, 15)]).save(folder / name)
+    return folder
+
+
+def boxes_in(width: int, height: int, numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Any]:
+    """Boxes inside a picture, at least a pixel wide, with attributes that some formats know and others do not."""
+
+    def edges(corner: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+        x, y, w, h = corner
+        xmin, ymin = x * (width - 1), y * (height - 1)
+        return (xmin, ymin, xmin + 1 + w * (width - 1 - xmin), ymin + 1 + h * (height - 1 - ymin))
+
+    attributes = st.fixed_dictionaries(
+        {},
+        optional={
+            "difficult": st.just(1),
+            "truncated": st.just(1),
+            "iscrowd": st.just(1),
+            "pose": st.sampled_from(["Left", "Rear"]),
+            "score": st.floats(0, 1),
+            "note": st.one_of(st.text(max_size=3), st.integers(), st.lists(st.integers(), max_size=2), st.none()),
+        },
+    )
+    return st.lists(
+        st.tuples(st.sampled_from(LABELS), st.tuples(numbers, numbers, numbers, numbers).map(edges), attributes),
+        max_size=3,
+    )
+
+
+@st.composite
+def datasets(draw: st.DrawFn) -> list[tuple[str, Any, str | None, dict[str, Any]]]:
+    """``(name, boxes, split, attributes)`` of some of the pictures, at least one of them with a box."""
+    names = draw(st.lists(st.sampled_from(sorted(SIZES)), min_size=1, unique=True))
+    found = []
+    for name in names:
+        split = draw(st.sampled_from([None, "train", "val"]))
+        attributes = draw(st.dictionaries(st.sampled_from(["camera", "database", "note"]), st.text("ab", max_size=2)))
+        found.append((name, draw(boxes_in(*SIZES[name], st.floats(0, 1))), split, attributes))
+    if not any(boxes for _, boxes, _, _ in found):
+        found[0] = (found[0][0], [("fig", (1.0, 2.0, 9.5, 9.25), {})], *found[0][2:])
+    return found
+
+
+def samples_of(content: list[tuple[str, Any, str | None, dict[str, Any]]], pictures: Path) -> list[Sample]:
+    return [
+        Sample(
+            image=ImageRef(name=name, width=SIZES[name][0], height=SIZES[name][1], location=str(pictures / name)),
+            boxes=Boxes([b[0] for b in boxes], [b[1] for b in boxes], [b[2] for b in boxes]),
+            split=split,
+            attributes=attributes,
+        )
+        for name, boxes, split, attributes in content
+    ]
+
+
+def facts(samples: Any) -> list[tuple[Any, ...]]:
+    """Everything that a dataset says, but for where it lies and in which order."""
+    return sorted(
+        (
+            (
+                sample.image.name,
+                sample.image.width,
+                sample.image.height,
+                sample.split,
+                sorted(sample.attributes.items()),
+            ),
+            [
+                (label, edges, sorted(dict(attributes).items(), key=lambda item: item[0]))
+                for label, edges, attributes in zip(
+                    sample.boxes.labels, sample.boxes.edges, sample.boxes.attributes, strict=True
+                )
+            ],
+            sample.image.read() if sample.boxes else None,
+        )
+        for sample in samples
+    )
+
+
+def target(name: str, folder: Path | str) -> DatasetURI:
+    return DatasetURI(f"{folder}/{CASES[name].file}", name, dict(CASES[name].write))
+
+
+def source(name: str, folder: Path | str, pictures: Path | str) -> DatasetURI:
+    return DatasetURI(f"{folder}/{CASES[name].file}", name, dict(CASES[name].read(str(pictures))))
+
+
+@pytest.mark.parametrize("second", BOTH_WAYS)
+@pytest.mark.parametrize("first", BOTH_WAYS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4, deadline=None, database=None)
+@given(content=datasets())
+def test_there_and_back_with_a_sidecar_is_the_same_dataset(
+    first: str,
+    second: str,
+    content: list[tuple[str, Any, str | None, dict[str, Any]]],
+    pictures: Path,
+    tmp_path: Path,
+) -> None:
+    """A to B to A, whatever A and B can hold."""
+    samples = samples_of(content, pictures)
+    asked = facts(samples)
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    one, two, three = folder / "one", folder / "two", folder / "three"
+    options: dict[str, Any] = {"sidecar": True}
+    boxwright.convert(Dataset(SampleReader(samples)), target(first, one), **options)
+    assert facts(boxwright.open(source(first, one, pictures))) == asked
+    boxwright.convert(source(first, one, pictures), target(second, two), **options)
+    assert facts(boxwright.open(source(second, two, pictures))) == asked
+    boxwright.convert(source(second, two, pictures), target(first, three), **options)
+    assert facts(boxwright.open(source(first, three, pictures))) == asked
+
+
+PLAIN = [
+    ("a.jpg", [("fig", (3.0, 4.0, 20.0, 15.0), {}), ("date palm", (30.0, 8.0, 60.0, 40.0), {})], None, {}),
+    ("b two.png", [("fig", (1.0, 1.0, 40.0, 39.0), {})], None, {}),
+    ("ü.jpg", [("вишня", (5.0, 5.0, 45.0, 66.0), {}), ("fig", (5.0, 5.0, 45.0, 66.0), {})], None, {}),
+]
+"""What every format can hold."""
+
+
+def plain(pictures: Path) -> list[Sample]:
+    return samples_of(PLAIN, pictures)
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_every_format_gives_the_same_boxes(name: str, pictures: Path, tmp_path: Path) -> None:
+    """One dataset through every writer and reader, without a sidecar."""
+    boxwright.convert(Dataset(SampleReader(plain(pictures))), target(name, tmp_path))
+    assert_same_boxes(boxwright.open(source(name, tmp_path, pictures)), plain(pictures), CASES[name].tolerance)
+
+
+def assert_same_boxes(found: Any, asked: list[Sample], tolerance: float) -> None:
+    by_name = {sample.image.name: sample for sample in found}
+    assert sorted(by_name) == sorted(sample.image.name for sample in asked)
+    for sample in asked:
+        other = by_name[sample.image.name]
+        assert (other.image.width, other.image.height) == (sample.image.width, sample.image.height)
+        assert other.boxes.labels == sample.boxes.labels
+        for one, two in zip(sample.boxes.edges, other.boxes.edges, strict=True):
+            assert two == pytest.approx(one, abs=max(tolerance, 1e-12))
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_every_format_recognises_what_it_wrote(name: str, pictures: Path, tmp_path: Path) -> None:
+    """Without a format in the URI exactly one says yes, and its reader gives the same."""
+    boxwright.convert(Dataset(SampleReader(plain(pictures))), target(name, tmp_path))
+    place = DatasetURI(f"{tmp_path}/{CASES[name].file}", None, dict(CASES[name].read(str(pictures))))
+    dataset = boxwright.open(place)
+    assert {sample.image.name for sample in dataset} == {sample.image.name for sample in plain(pictures)}
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """A bucket on an S3 server of this machine."""
+    pytest.importorskip("s3fs", reason="the S3 tests need moto[server] and s3fs")
+    server_module = pytest.importorskip("moto.server", reason="the S3 tests need moto[server] and s3fs")
+    server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    wanted = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir("photos")
+    yield "s3://photos"
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+    server.stop()
+
+
+@pytest.fixture(params=["memory", "s3"])
+def place(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A folder that is not on this machine's disk."""
+    base = "memory://photos" if request.param == "memory" else request.getfixturevalue("s3")
+    files, root = fsspec.url_to_fs(f"{base}/new")
+    yield f"{base}/new"
+    files.invalidate_cache()
+    if files.exists(root):
+        files.rm(root, recursive=True)
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_every_format_elsewhere_is_as_on_disk(name: str, place: str, pictures: Path) -> None:
+    boxwright.convert(Dataset(SampleReader(plain(pictures))), target(name, place))
+    assert_same_boxes(boxwright.open(source(name, place, pictures)), plain(pictures), CASES[name].tolerance)
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+def test_every_format_is_read_from_a_zip(name: str, pictures: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "plain"
+    boxwright.convert(Dataset(SampleReader(plain(pictures))), target(name, folder))
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+        for path in sorted(folder.rglob("*")):
+            archive.write(path, path.relative_to(folder))
+    uri = DatasetURI(f"zip://{CASES[name].file}::{tmp_path}/all.zip", name, dict(CASES[name].read(str(pictures))))
+    assert_same_boxes(boxwright.open(uri), plain(pictures), CASES[name].tolerance)
+
+
+def test_pictures_elsewhere_are_found(place: str, pictures: Path, tmp_path: Path) -> None:
+    """The annotations here, the pictures there."""
+    files, root = fsspec.url_to_fs(place)
+    for path in pictures.iterdir():
+        files.pipe_file(f"{root}/{path.name}", path.read_bytes())
+    boxwright.convert(Dataset(SampleReader(plain(pictures))), f"csv:{tmp_path}/labels.csv")
+    for sample in boxwright.open(f"csv:{tmp_path}/labels.csv?images={place}"):
+        assert sample.image.read() == (pictures / sample.image.name).read_bytes()
+
+
+def test_a_sidecar_elsewhere_is_found(place: str, pictures: Path) -> None:
+    content = [("a.jpg", [("fig", (3.25, 4.0, 20.0, 15.0), {"note": "x"})], "train", {})]
+    samples = samples_of(content, pictures)
+    boxwright.convert(Dataset(SampleReader(samples)), f"csv:{place}/x.csv", sidecar=True)
+    (back,) = boxwright.open(f"csv:{place}/x.csv?images={pictures}")
+    assert (back.split, dict(back.boxes.attributes[0])) == ("train", {"note": "x"})
