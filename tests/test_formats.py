@@ -64,9 +64,10 @@ LABELS = ("fig", "date palm", "вишня")
 
 
 def test_every_format_of_this_repository_is_here() -> None:
-    bridged = {entry.spec.name for entry in registry().all("format") if entry.distribution == "boxwright-panlabel"}
+    others = {entry.spec.name for entry in registry().all("format") if entry.distribution == "boxwright-panlabel"}
+    others.add("pictures")  # which holds no boxes
     both = {entry.spec.name for entry in registry().all("format") if entry.spec.load and entry.spec.write}
-    assert both - bridged == set(CASES)
+    assert both - others == set(CASES)
 
 
 @pytest.fixture(scope="module")

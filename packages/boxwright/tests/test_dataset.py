@@ -217,7 +217,11 @@ class TestDetection:
     def test_none(self, answering: Callable[..., Registry]) -> None:
         with pytest.raises(UsageError, match="no format was recognised at here") as caught:
             detect_format("here", answering(one=self.NO, two=Detection(False, "there is nothing")))
-        assert caught.value.message.splitlines()[1:] == ["  no  one: no .y file", "  no  two: there is nothing"]
+        assert caught.value.message.splitlines()[1:] == [
+            "  no  one: no .y file",
+            "  no  pictures: it is no folder of this machine",
+            "  no  two: there is nothing",
+        ]
         assert "FORMAT:here" in caught.value.remedy
 
     def test_two(self, answering: Callable[..., Registry]) -> None:
@@ -226,6 +230,7 @@ class TestDetection:
         assert caught.value.message.splitlines()[1:] == [
             "  yes one: three .x files",
             "  no  other: no .y file",
+            "  no  pictures: it is no folder of this machine",
             "  yes two: three .x files",
         ]
         assert "one:here" in caught.value.remedy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,17 @@ OnErrorOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="The run folder of a training, or an exported model.")
+]
+ClassesOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--label-map",
+        metavar="F",
+        help="The classes of an exported model, where it does not say them; else label_map.pbtxt beside it.",
+    ),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
 
 

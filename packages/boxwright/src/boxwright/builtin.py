@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from boxwright.hookspecs import hookimpl
-from boxwright.specs import TrainerSpec
+from boxwright.specs import FormatSpec, TrainerSpec
 
 boxwright_api = (1, 1)
+
+
+@hookimpl
+def boxwright_formats() -> list[FormatSpec]:
+    """The format ``pictures``."""
+    return [
+        FormatSpec(
+            name="pictures",
+            summary="A folder of pictures without annotations",
+            load="boxwright.picture_folder:FolderReader",
+            write="boxwright.picture_folder:FolderWriter",
+            detect="boxwright.picture_folder:detect",
+            carries=frozenset({"images", "empty"}),
+            target="folder",
+            docs="https://pillow.readthedocs.io/en/stable/handbook/image-file-formats.html",
+        )
+    ]
 
 
 @hookimpl

@@ -10,7 +10,8 @@
     ├── PluginError             a plugin failed, clashes, or is not compatible
     │   ├── PluginNotFoundError no plugin of that kind and name
     │   └── MissingLibraryError the plugin is there and its library is not
-    └── RunError                a run folder is missing, broken, in use, or of another backend
+    ├── RunError                a run folder is missing, broken, in use, or of another backend
+    └── ExportError             an exported model does not do what its run does
 
 Each carries a ``message`` (what is wrong) and a ``remedy`` (what to do), and prints as both.
 """
@@ -88,3 +89,7 @@ class MissingLibraryError(PluginError):
 
 class RunError(BoxwrightError):
     """A run folder is missing, incomplete, in use by another process, or made by something else."""
+
+
+class ExportError(BoxwrightError):
+    """An exported model does not do what its run does."""

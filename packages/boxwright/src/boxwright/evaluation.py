@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,12 +13,12 @@ from typing import Any
 
 from boxwright.dataset import Dataset, nothing_left, open_dataset
 from boxwright.errors import DataError, PluginError
-from boxwright.prediction import check_batch_size, load_model
+from boxwright.prediction import check_batch_size, ready_model
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Metric, Model
 from boxwright.registry import Registry, convert_options, registry
-from boxwright.run import Run
-from boxwright.schemas import Detections, Sample
+from boxwright.run import STATE, Run
+from boxwright.schemas import Detections, LabelMap, Sample
 
 
 @dataclass
@@ -50,6 +51,7 @@ class Evaluation:
         detections: How many boxes were found.
         seconds: Wall time of the predictions and the metric.
         skipped: Items left out under ``on_error="skip"``.
+        label_map: The classes that the model knows.
     """
 
     metric: str
@@ -60,6 +62,7 @@ class Evaluation:
     detections: int
     seconds: float
     skipped: list[DataError] = field(default_factory=list)
+    label_map: LabelMap = field(default_factory=LabelMap)
 
     @property
     def values(self) -> dict[str, float]:
@@ -92,6 +95,7 @@ def evaluate(
     batch_size: int = 8,
     on_error: str = "fail",
     observe: Callable[[Sample, Detections], None] | None = None,
+    label_map: str | Path | LabelMap | None = None,
     reporter: Reporter | None = None,
     registry_: Registry | None = None,
 ) -> Evaluation:
@@ -100,13 +104,14 @@ def evaluate(
     A result of a run is also kept in the run's folder, under ``evaluation/``.
 
     Args:
-        model: A run, its folder, or a loaded model.
+        model: A run, its folder, an exported model, or a loaded one.
         data: The dataset with the truths.
         metric: The metric's name.
         metric_options: The metric's own options.
         batch_size: Pictures predicted at once.
         on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
         observe: Called with each picture and everything that was found in it, in order, before the metric sees them.
+        label_map: The classes of an exported model that does not say them itself.
         reporter: Where progress goes.
         registry_: The plugins to use, instead of the installed ones.
 
@@ -120,8 +125,7 @@ def evaluate(
     options = convert_options(metric_options or {}, plugins.get("metric", metric).spec.options, f"the metric {metric}")
     measure: Metric = plugins.resolve("metric", metric)(**options)
     dataset = open_dataset(data, on_error=on_error, registry_=plugins)
-    run = Run(model) if isinstance(model, str | Path) else model
-    loaded = load_model(run, registry_=plugins) if isinstance(run, Run) else run
+    loaded = ready_model(model, label_map, plugins)
     counts = {"samples": 0, "truths": 0, "detections": 0}
     started = time.perf_counter()
     with reporter.task("Evaluating", dataset.info.num_samples) as task:
@@ -145,8 +149,10 @@ def evaluate(
         data=dataset.uri,
         seconds=time.perf_counter() - started,
         skipped=dataset.problems.skipped,
+        label_map=loaded.label_map,
         **counts,
     )
+    run = Run(model) if isinstance(model, str | Path) and os.path.isfile(os.path.join(model, STATE)) else model
     if isinstance(run, Run):
         run.write_json(f"evaluation/{_file_name(dataset.uri)}-{metric}.json", evaluation.to_dict())
     return evaluation

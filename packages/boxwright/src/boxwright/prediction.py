@@ -17,7 +17,7 @@ from boxwright.output import AtomicOutput
 from boxwright.progress import LogReporter, Reporter
 from boxwright.protocols import Backend, Model, OnProblem
 from boxwright.registry import Registry, registry
-from boxwright.run import Run
+from boxwright.run import STATE, Run
 from boxwright.schemas import DatasetInfo, Detections, LabelMap, Sample
 from boxwright.specs import FormatSpec
 from boxwright.uri import PICTURE_SUFFIXES, DatasetURI, is_remote
@@ -50,15 +50,30 @@ class Prediction:
         }
 
 
-def load_model(run: str | Path | Run, *, registry_: Registry | None = None) -> Model:
-    """Loads the model of a run.
+def load_model(
+    run: str | Path | Run, *, label_map: str | Path | LabelMap | None = None, registry_: Registry | None = None
+) -> Model:
+    """Loads the model of a run, or an exported one.
+
+    Args:
+        run: A run or its folder, the folder of an export, or a model file or folder that an exporter recognises.
+        label_map: The classes of an exported model that does not say them itself; a file or a label map.
+        registry_: The plugins to use, instead of the installed ones.
 
     Raises:
-        RunError: There is no run, or it has no model yet.
-        PluginError: Its backend is not installed, or lacks a library.
+        UsageError: A label map was given for a run, which has its own.
+        RunError: There is no run and no such model, or the run has no model yet.
+        PluginError: Its backend or exporter is not installed, or lacks a library.
+        DataError: The label map cannot be read.
     """
     plugins = registry_ or registry()
+    if not isinstance(run, Run) and os.path.exists(run) and not os.path.isfile(os.path.join(run, STATE)):
+        from boxwright.artifacts import load_artifact
+
+        return load_artifact(Path(run), label_map, plugins)
     found = run if isinstance(run, Run) else Run(run)
+    if label_map is not None:
+        raise UsageError(f"{found.path} is a run and has its own label map", "leave out the label map")
     backend: Backend = plugins.resolve("backend", found.backend)()
     try:
         return backend.load(found)
@@ -67,6 +82,13 @@ def load_model(run: str | Path | Run, *, registry_: Registry | None = None) -> M
             f"{found.path} has no model: it is {found.status}, and {error.filename} is not there",
             "train to the end: --resume goes on with a training that was interrupted",
         ) from error
+
+
+def ready_model(model: str | Path | Run | Model, label_map: str | Path | LabelMap | None, plugins: Registry) -> Model:
+    """A model that is loaded already, or the one that :func:`load_model` gives."""
+    if isinstance(model, str | Path | Run):
+        return load_model(model, label_map=label_map, registry_=plugins)
+    return model
 
 
 def check_batch_size(batch_size: int) -> None:
@@ -85,13 +107,14 @@ def predict(
     batch_size: int = 8,
     on_error: str = "fail",
     overwrite: bool = False,
+    label_map: str | Path | LabelMap | None = None,
     reporter: Reporter | None = None,
     registry_: Registry | None = None,
 ) -> Prediction:
     """Finds objects in pictures.
 
     Args:
-        model: A run, its folder, or a loaded model.
+        model: A run, its folder, an exported model, or a loaded one.
         inputs: Pictures, folders of pictures, or dataset URIs; one or several.
         out: A folder for the pictures with boxes drawn and for ``detections.json``.
         to: Also write the detections as a dataset of this format (``labelimg``), inside ``out``.
@@ -99,6 +122,7 @@ def predict(
         batch_size: Pictures predicted at once.
         on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
         overwrite: Whether an existing ``out`` may be replaced.
+        label_map: The classes of an exported model that does not say them itself.
         reporter: Where progress goes.
         registry_: The plugins to use, instead of the installed ones.
 
@@ -120,7 +144,7 @@ def predict(
     if to is not None:
         plugins.get("format", to)
     data = gather(inputs, on_error=on_error, registry_=plugins)
-    loaded = load_model(model, registry_=plugins) if isinstance(model, str | Path | Run) else model
+    loaded = ready_model(model, label_map, plugins)
     with ExitStack() as stack:
         output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
         drawings = _Drawings(output, loaded.label_map) if output is not None else None

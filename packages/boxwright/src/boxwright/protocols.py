@@ -350,7 +350,12 @@ class Exporter(Protocol):
         ...
 
     def load(self, artifact: Path) -> Model:
-        """The artifact as a model, so that it can be checked against the run."""
+        """The artifact as a model, so that it can be checked against the run and used in its place.
+
+        ``export`` of boxwright puts ``label_map.pbtxt`` beside it. An exporter with ``ExporterSpec.detect``, which also
+        loads what others exported, takes ``label_map=`` as well, a :class:`~boxwright.schemas.LabelMap` for a model
+        that does not say its classes.
+        """
         ...
 
 

@@ -14,7 +14,6 @@ from boxwright.evaluation import Evaluation, evaluate
 from boxwright.images import encode_jpeg, open_picture
 from boxwright.output import AtomicOutput
 from boxwright.progress import Reporter
-from boxwright.run import Run
 from boxwright.schemas import Boxes, Detections, LabelMap, Sample
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ def evaluate_with_report(
     """:func:`boxwright.evaluate` that also writes a page, after one and the same pass over the pictures.
 
     Args:
-        model: A run folder.
+        model: A run folder, or an exported model.
         data: The dataset with the truths.
         report: The page, ``.html``.
         overwrite: Whether the page may be replaced.
@@ -52,11 +51,10 @@ def evaluate_with_report(
     """
     if Path(report).suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"{os.fspath(report)}: a report is a page", "give a name that ends in .html")
-    run = Run(model)
     with AtomicOutput(os.fspath(report), overwrite=overwrite) as output:
         worst = Worst(_PICTURES)
-        evaluation = evaluate(run, data, reporter=reporter, observe=worst.add, **options)
-        page = render(evaluation, worst, run.label_map, str(run.path))
+        evaluation = evaluate(os.fspath(model), data, reporter=reporter, observe=worst.add, **options)
+        page = render(evaluation, worst, evaluation.label_map, os.fspath(model))
         with output.open() as file:
             file.write(page.encode())
     return evaluation

@@ -9,7 +9,15 @@ import typer
 
 from boxwright_cli.commands.info import show_skipped
 from boxwright_cli.session import Session, amount, duration
-from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
+from boxwright_cli.values import (
+    ClassesOption,
+    JsonOption,
+    ModelArgument,
+    OnError,
+    OnErrorOption,
+    OverwriteOption,
+    parse_count,
+)
 
 if TYPE_CHECKING:
     from boxwright.evaluation import Evaluation
@@ -33,7 +41,7 @@ _FIRST = ("AP", "AP50")
 
 def evaluate(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a training.")],
+    model: ModelArgument,
     data: Annotated[str, typer.Option("--data", metavar="URI", help="Annotated pictures that it was not trained on.")],
     metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="The measure.")] = "coco",
     report: Annotated[
@@ -47,13 +55,15 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option("--batch-size", metavar="N", parser=parse_count, help="Pictures at once.")
     ] = 8,
+    label_map: ClassesOption = None,
     overwrite: OverwriteOption = False,
     on_error: OnErrorOption = OnError.FAIL,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on annotated pictures.
 
-    COCO's average precision and recall, over all classes and for each. The numbers are also kept in RUN/evaluation.
+    COCO's average precision and recall, over all classes and for each. The numbers of a run are also kept in its
+    folder, under evaluation/.
 
     Example:
       boxwright evaluate runs/first --data labelimg:photos/test --report report.html
@@ -65,31 +75,38 @@ def evaluate(
 
     if report is None:
         evaluation = boxwright.evaluate(
-            run, data, metric=metric, batch_size=batch_size, on_error=on_error.value, reporter=reporter
+            model,
+            data,
+            metric=metric,
+            batch_size=batch_size,
+            on_error=on_error.value,
+            label_map=label_map,
+            reporter=reporter,
         )
     else:
         from boxwright.report import evaluate_with_report
 
         evaluation = evaluate_with_report(
-            run,
+            model,
             data,
             report,
             overwrite=overwrite,
             metric=metric,
             batch_size=batch_size,
             on_error=on_error.value,
+            label_map=label_map,
             reporter=reporter,
         )
     if as_json:
         session.result(evaluation.to_dict() | {"report": str(report) if report else None})
         return
-    _show(session, evaluation, run, report)
+    _show(session, evaluation, model, report)
 
 
-def _show(session: Session, evaluation: Evaluation, run: Path, report: Path | None) -> None:
+def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | None) -> None:
     from boxwright.report import number
 
-    session.say(f"{run} on {evaluation.data}", style="bold")
+    session.say(f"{model} on {evaluation.data}", style="bold")
     session.say(
         f"{amount(evaluation.samples, 'picture')}, {amount(evaluation.truths, 'box')} to find,"
         f" {amount(evaluation.detections, 'detection')}, {duration(evaluation.seconds)}"

@@ -10,7 +10,15 @@ import typer
 
 from boxwright_cli.commands.info import show_skipped
 from boxwright_cli.session import Session, amount
-from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
+from boxwright_cli.values import (
+    ClassesOption,
+    JsonOption,
+    ModelArgument,
+    OnError,
+    OnErrorOption,
+    OverwriteOption,
+    parse_count,
+)
 
 if TYPE_CHECKING:
     from boxwright.prediction import Prediction
@@ -21,7 +29,7 @@ _SHOWN = 20
 
 def predict(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a training.")],
+    model: ModelArgument,
     inputs: Annotated[
         list[str], typer.Argument(metavar="PICTURE|FOLDER|URI...", help="Pictures, folders of them, or one dataset.")
     ],
@@ -36,6 +44,7 @@ def predict(
     batch_size: Annotated[
         int, typer.Option("--batch-size", metavar="N", parser=parse_count, help="Pictures at once.")
     ] = 8,
+    label_map: ClassesOption = None,
     overwrite: OverwriteOption = False,
     on_error: OnErrorOption = OnError.FAIL,
     as_json: JsonOption = False,
@@ -47,6 +56,7 @@ def predict(
     Examples:
       boxwright predict runs/first photos/new --out found
       boxwright predict runs/first holiday.jpg --out found --score 0.5 --to labelimg
+      boxwright predict frozen_inference_graph.pb photos/new --out found --label-map label_map.pbtxt
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
@@ -54,7 +64,7 @@ def predict(
     import boxwright
 
     prediction = boxwright.predict(
-        run,
+        model,
         inputs,
         out=out,
         to=to,
@@ -62,6 +72,7 @@ def predict(
         batch_size=batch_size,
         on_error=on_error.value,
         overwrite=overwrite,
+        label_map=label_map,
         reporter=reporter,
     )
     if as_json:

@@ -1,0 +1,167 @@
+"""Exports: checked against their run, recognised, and used wherever a model is meant."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import boxwright
+from boxwright import (
+    Boxes,
+    Dataset,
+    Detection,
+    Detections,
+    ExportError,
+    ExporterSpec,
+    LabelMap,
+    OutputError,
+    PluginNotFoundError,
+    RunError,
+    Sample,
+    UsageError,
+)
+from boxwright.prediction import SampleReader
+from boxwright.registry import Registry
+
+
+@pytest.fixture
+def data(pictures: Path) -> Dataset:
+    """Two pictures with a box at the same relative place, which the example backend learns exactly."""
+    samples = [
+        Sample(
+            image=boxwright.ImageRef(name=name, width=100, height=80, location=str(pictures / name)),
+            boxes=Boxes(["fig"], [(10, 8, 30, 24)]),
+        )
+        for name in ("a.jpg", "b.png")
+    ]
+    return Dataset(SampleReader(samples), uri="lines:memory")
+
+
+@pytest.fixture
+def run(data: Dataset, plugins: Registry, tmp_path: Path) -> Any:
+    return boxwright.train(data, out=tmp_path / "run", backend="average", registry_=plugins)
+
+
+def test_an_export_is_checked_and_can_be_used_like_its_run(
+    run: Any, data: Dataset, plugins: Registry, tmp_path: Path, pictures: Path
+) -> None:
+    made = boxwright.export(run, "json", tmp_path / "out", data=data, registry_=plugins)
+    assert made.artifact == tmp_path / "out" / "model.json"
+    assert made.artifact.is_file()
+    assert (made.pictures, made.compared, made.found, made.largest_difference) == (2, 2, 2, 0.0)
+    assert made.bytes == sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
+    assert LabelMap.from_pbtxt((tmp_path / "out" / "label_map.pbtxt").read_text()) == run.label_map
+    assert json.loads(json.dumps(made.to_dict()))["check"]["found_again"] == 2
+    for place in (tmp_path / "out", made.artifact):
+        found = boxwright.predict(place, pictures / "a.jpg", registry_=plugins)
+        assert found.detections[0].boxes.edges[0] == pytest.approx((10, 8, 30, 24))
+    ours, theirs = (
+        boxwright.evaluate(each, data, metric="found", registry_=plugins) for each in (tmp_path / "out", run.path)
+    )
+    assert ours.values == theirs.values
+    assert ours.label_map == theirs.label_map == run.label_map
+
+
+class Liar:
+    """Writes a model that finds something else."""
+
+    def export(self, run: Any, out: Path, precision: str = "") -> Path:
+        (out / "model").write_text(precision)
+        return out / "model"
+
+    def load(self, artifact: Path) -> Any:
+        return self
+
+    def predict(self, samples: Any, *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        for sample in samples:
+            yield Detections(image=sample.image, boxes=Boxes(["fig"], [(10, 8, 30, 50)], [{"score": 0.5}]))
+
+
+def test_an_export_that_finds_something_else_is_refused(
+    run: Any, data: Dataset, make_registry: Callable[..., Registry], toys: types.ModuleType, tmp_path: Path
+) -> None:
+    toys.Liar = Liar  # type: ignore[attr-defined]
+    plugins = make_registry(ExporterSpec(name="liar", load="toys:Liar"))
+    with pytest.raises(ExportError, match="finds 0 of the 2 objects"):
+        boxwright.export(run, "liar", tmp_path / "out", data=data, registry_=plugins)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_is_asked_wrongly_is_said_before_any_work(
+    run: Any, data: Dataset, make_registry: Callable[..., Registry], toys: types.ModuleType, tmp_path: Path
+) -> None:
+    toys.Liar = Liar  # type: ignore[attr-defined]
+    plugins = make_registry(
+        ExporterSpec(name="liar", load="toys:Liar", precisions=("fp32", "fp16")),
+        ExporterSpec(name="other", load="toys:Liar", backends=("kerascv",)),
+    )
+    with pytest.raises(UsageError, match=r"no precision 'int8'[\s\S]*fp32, fp16"):
+        boxwright.export(run, "liar:int8", tmp_path / "out", registry_=plugins)
+    with pytest.raises(UsageError, match=r"models of kerascv, and .* was trained with average"):
+        boxwright.export(run, "other", tmp_path / "out", registry_=plugins)
+    with pytest.raises(PluginNotFoundError):
+        boxwright.export(run, "onnx", tmp_path / "out", registry_=plugins)
+    (tmp_path / "there").write_text("x")
+    with pytest.raises(OutputError):
+        boxwright.export(run, "json", tmp_path / "there", registry_=plugins)
+
+
+def test_without_its_data_an_export_says_that_it_was_not_checked(run: Any, plugins: Registry, tmp_path: Path) -> None:
+    made = boxwright.export(run, "json", tmp_path / "out", registry_=plugins)
+    assert made.pictures == 0
+    assert "--data" in made.notes[0]
+
+
+def test_models_of_others_are_recognised(
+    make_registry: Callable[..., Registry], toys: types.ModuleType, tmp_path: Path, pictures: Path
+) -> None:
+    class Foreign(Liar):
+        def load(self, artifact: Path, label_map: LabelMap | None = None) -> Any:
+            self.label_map = label_map or LabelMap.from_names(["guessed"])
+            return self
+
+        def predict(self, samples: Any, **options: Any) -> Iterator[Detections]:
+            for sample in samples:
+                name = self.label_map.names[0]
+                yield Detections(image=sample.image, boxes=Boxes([name], [(1, 1, 9, 9)], [{"score": 0.5}]))
+
+    toys.Foreign = Foreign  # type: ignore[attr-defined]
+    toys.detect = lambda path: Detection(path.endswith(".pb"), "it is a .pb" if path.endswith(".pb") else "no .pb")  # type: ignore[attr-defined]
+    toys.broken = lambda path: 1 / 0  # type: ignore[attr-defined]
+    plugins = make_registry(
+        ExporterSpec(name="foreign", load="toys:Foreign", detect="toys:detect"),
+        ExporterSpec(name="broken", load="toys:Foreign", detect="toys:broken"),
+    )
+    model, other = tmp_path / "frozen.pb", tmp_path / "model.xyz"
+    model.write_bytes(b"x")
+    other.write_bytes(b"x")
+    classes = tmp_path / "label_map.pbtxt"
+    classes.write_text(LabelMap.from_names(["fig"]).to_pbtxt())
+    found = boxwright.predict(model, pictures / "a.jpg", label_map=classes, registry_=plugins)
+    assert found.detections[0].boxes.labels == ("fig",)
+    assert boxwright.load_model(model, registry_=plugins).label_map.names == ("guessed",)
+    with pytest.raises(RunError, match=r"is no run, and no model[\s\S]*foreign: no \.pb[\s\S]*give a run folder"):
+        boxwright.load_model(other, registry_=plugins)
+    with pytest.raises(RunError, match="does not exist"):
+        boxwright.load_model(tmp_path / "nothing", registry_=plugins)
+    with pytest.raises(boxwright.DataError, match="no such label map"):
+        boxwright.load_model(model, label_map=tmp_path / "none.pbtxt", registry_=plugins)
+
+
+def test_a_record_that_leads_outside_is_refused(plugins: Registry, tmp_path: Path) -> None:
+    (tmp_path / "artifact.json").write_text('{"exporter": "json", "artifact": "../secret.json"}')
+    with pytest.raises(boxwright.DataError, match="outside"):
+        boxwright.load_model(tmp_path, registry_=plugins)
+    (tmp_path / "artifact.json").write_text("{")
+    with pytest.raises(boxwright.DataError, match="damaged"):
+        boxwright.load_model(tmp_path, registry_=plugins)
+
+
+def test_a_run_has_its_own_label_map(run: Any, plugins: Registry) -> None:
+    with pytest.raises(UsageError, match="has its own label map"):
+        boxwright.load_model(run, label_map=run.label_map, registry_=plugins)

@@ -1,0 +1,57 @@
+"""The format of pictures without annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import boxwright
+from boxwright import DataError, Dataset, Sample
+from boxwright.picture_folder import detect
+from boxwright.registry import Registry
+
+
+def test_photos_are_copied_as_they_are(pictures: Path, plugins: Registry, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    report = boxwright.convert(f"pictures:{pictures}", f"pictures:{out}", strict=True, registry_=plugins)
+    assert report.samples == {f"pictures:{out}": 3}
+    assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*g")} == {
+        path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.*g")
+    }
+
+
+def test_sizes_are_those_of_the_upright_picture(plugins: Registry, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (40, 30)).save(tmp_path / "in" / "a.jpg", exif=exif)
+    (sample,) = boxwright.open(f"pictures:{tmp_path / 'in'}", registry_=plugins)
+    assert (sample.image.width, sample.image.height, len(sample.boxes)) == (30, 40, 0)
+
+
+def test_boxes_are_refused_and_not_dropped(
+    dataset: Callable[..., Dataset], sample: Callable[..., Sample], plugins: Registry, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="no place in a folder of pictures"):
+        boxwright.convert(dataset(sample("a.jpg", ("fig", 1, 2, 3, 4))), f"pictures:{tmp_path}/out", registry_=plugins)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_is_recognised_by_holding_nothing_else(pictures: Path, tmp_path: Path) -> None:
+    assert detect(str(pictures)).matches
+    (pictures / "sub" / "notes.txt").write_text("x")
+    assert detect(str(pictures)).reason == "it holds other files than pictures, such as notes.txt"
+    assert not detect(str(tmp_path / "none")).matches
+    assert not detect("memory://x").matches
+    (tmp_path / "empty").mkdir()
+    assert detect(str(tmp_path / "empty")).reason == "it holds no picture"
+
+
+def test_a_folder_elsewhere_or_nowhere_is_an_error(plugins: Registry, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="folders of this machine"):
+        boxwright.open("pictures:memory://x", registry_=plugins)
+    with pytest.raises(DataError, match="no such picture or folder"):
+        boxwright.open(f"pictures:{tmp_path}/none", registry_=plugins)
