@@ -15,15 +15,20 @@ OPTIONS = {
     # The command line as designed: what each command has to take.
     "demo": ["--images", "--seed", "--size", "--overwrite"],
     "formats": ["--json"],
-    "info": ["--json"],
+    "info": ["--out", "--json"],
+    "validate": ["--pictures", "--workers", "--json"],
+    "diff": ["--tolerance", "--out", "--json"],
     "view": ["--out", "--images", "--class"],
-    "convert": ["--with", "--label-map", "--strict", "--on-error", "--overwrite", "--workers", "--json"],
+    "convert": ["--with", "--label-map", "--strict", "--sidecar", "--on-error", "--overwrite", "--workers", "--json"],
     "train": [
         *["--data", "--val", "--out", "--backend", "--preset", "--trainer", "--augment", "--epochs", "--batch-size"],
         *["--image-size", "--seed", "--resume", "--overwrite", "--label-map", "--on-error", "--set", "--json"],
     ],
     "evaluate": ["--data", "--metric", "--report", "--batch-size", "--json"],
     "predict": ["--out", "--to", "--score", "--batch-size", "--overwrite", "--on-error", "--json"],
+    "export": ["--to", "--out", "--data", "--overwrite", "--json"],
+    "env list": ["--json"],
+    "env install": ["--json"],
     "plugins list": ["--json"],
     "plugins show": ["--json"],
 }
@@ -64,7 +69,7 @@ def test_help_page_has_usage_example_and_every_designed_option(boxwright, comman
 def test_usage_line_shows_what_has_to_be_given(boxwright):
     assert boxwright("convert", "--help").stdout.startswith("Usage: boxwright convert SRC DST [OPTIONS]")
     usage = boxwright("predict", "--help").stdout.splitlines()[0]
-    assert usage == "Usage: boxwright predict RUN PICTURE|FOLDER|URI... --out DIR [OPTIONS]"
+    assert usage == "Usage: boxwright predict MODEL PICTURE|FOLDER|URI... --out DIR [OPTIONS]"
 
 
 def test_every_command_is_listed_with_a_whole_sentence(boxwright):

@@ -386,3 +386,19 @@ def test_encode_jpeg_leaves_no_exif() -> None:
     data = images.encode_jpeg(images.decode(marked(6), "a"))
     header = images.read_header(data, "a")
     assert (header.width, header.height, header.format, header.orientation) == (64, 96, "jpeg", 1)
+
+
+def test_a_png_with_damaged_pixels_is_refused_and_its_header_is_read_all_the_same() -> None:
+    """Looking for EXIF must not decode the pixels and swallow what is wrong with them."""
+    noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    whole = buffer.getvalue()
+    for place in range(200, len(whole) - 100, 1500):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0xFF
+        assert images.read_header(bytes(damaged), "a.png").upright_size == (80, 60)
+        with pytest.raises(DataError, match="damaged"):
+            images.decode(bytes(damaged), "a.png")
+    with pytest.raises(DataError, match="damaged"):
+        images.decode(whole[: len(whole) // 2], "a.png")

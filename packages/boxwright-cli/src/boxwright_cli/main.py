@@ -15,7 +15,21 @@ from typing import Annotated, Any
 import typer
 
 from boxwright.errors import BoxwrightError
-from boxwright_cli.commands import convert, demo, evaluate, formats, info, plugins, predict, train, view
+from boxwright_cli.commands import (
+    convert,
+    demo,
+    diff,
+    env,
+    evaluate,
+    export,
+    formats,
+    info,
+    plugins,
+    predict,
+    train,
+    validate,
+    view,
+)
 from boxwright_cli.pages import WIDTH, Command, Group
 from boxwright_cli.session import Session, printable
 
@@ -139,13 +153,17 @@ def _program(
 
 app.command("demo", cls=Command)(demo.demo)
 app.command("info", cls=Command)(info.info)
+app.command("validate", cls=Command)(validate.validate)
+app.command("diff", cls=Command)(diff.diff)
 app.command("view", cls=Command)(view.view)
 app.command("convert", cls=Command)(convert.convert)
 app.command("train", cls=Command)(train.train)
 app.command("evaluate", cls=Command)(evaluate.evaluate)
 app.command("predict", cls=Command)(predict.predict)
+app.command("export", cls=Command)(export.export)
 app.command("formats", cls=Command)(formats.formats)
 app.add_typer(plugins.app, name="plugins")
+app.add_typer(env.app, name="env")
 
 
 def main() -> None:

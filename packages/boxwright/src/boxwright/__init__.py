@@ -21,12 +21,15 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "boxwright.artifacts": ("Export", "export"),
     "boxwright.boxes": ("clip", "convert_format", "iou"),
+    "boxwright.comparison": ("Comparison", "compare"),
     "boxwright.conversion": ("ConversionReport", "convert"),
     "boxwright.dataset": ("Dataset",),
     "boxwright.errors": (
         "BoxwrightError",
         "DataError",
+        "ExportError",
         "LossError",
         "MissingLibraryError",
         "OutputError",
@@ -64,17 +67,21 @@ _HOMES = {
     ),
     "boxwright.training": ("TrainJob", "train"),
     "boxwright.uri": ("DatasetURI",),
+    "boxwright.validation": ("ValidationReport", "validate"),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 if TYPE_CHECKING:
+    from boxwright.artifacts import Export, export
     from boxwright.boxes import clip, convert_format, iou
+    from boxwright.comparison import Comparison, compare
     from boxwright.conversion import ConversionReport, convert
     from boxwright.dataset import Dataset
     from boxwright.dataset import open_dataset as open
     from boxwright.errors import (
         BoxwrightError,
         DataError,
+        ExportError,
         LossError,
         MissingLibraryError,
         OutputError,
@@ -103,6 +110,7 @@ if TYPE_CHECKING:
     )
     from boxwright.training import TrainJob, train
     from boxwright.uri import DatasetURI
+    from boxwright.validation import ValidationReport, validate
 
 __all__ = [
     "AugmenterSpec",
@@ -111,6 +119,7 @@ __all__ = [
     "BoxFormat",
     "Boxes",
     "BoxwrightError",
+    "Comparison",
     "ConversionReport",
     "DataError",
     "Dataset",
@@ -119,6 +128,8 @@ __all__ = [
     "Detection",
     "Detections",
     "Evaluation",
+    "Export",
+    "ExportError",
     "ExporterSpec",
     "FormatSpec",
     "ImageRef",
@@ -140,16 +151,20 @@ __all__ = [
     "TrainerSpec",
     "TransformSpec",
     "UsageError",
+    "ValidationReport",
     "clip",
+    "compare",
     "convert",
     "convert_format",
     "evaluate",
+    "export",
     "hookimpl",
     "iou",
     "load_model",
     "open",
     "predict",
     "train",
+    "validate",
     "view",
 ]
 

@@ -100,6 +100,10 @@ class Dataset(Iterable[Sample]):
         """The same dataset with the classes, and their numbers, of another."""
         return self._copy(label_map=label_map)
 
+    def with_problems(self, problems: Problems) -> Dataset:
+        """The same dataset with items that cannot be read going elsewhere."""
+        return self._copy(problems=problems)
+
     def _copy(self, **changes: Any) -> Dataset:
         same: dict[str, Any] = {
             "uri": self.uri,

@@ -42,7 +42,7 @@ _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow opens 
 _ORIENTATION = 0x0112
 _SWAPPING = frozenset({5, 6, 7, 8})
 _TIFF_SIZE = (256, 257)  # ImageWidth, ImageLength
-_TURN = {
+TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -51,6 +51,7 @@ _TURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+"""What turns the stored pixels of an EXIF orientation upright; 1 needs nothing."""
 _UNDO = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
 
 
@@ -119,13 +120,16 @@ def read_header(data: bytes, name: str) -> Header:
     Raises:
         DataError: The bytes are no picture that boxwright reads, or it has more than :data:`MAX_PIXELS`.
     """
-    with _open(data, name) as image:
-        return _header_of(image)
+    with open_image(data, name) as image:
+        return header_of(image)
 
 
-def _header_of(image: Image.Image) -> Header:
+def header_of(image: Image.Image) -> Header:
+    """What the header of a picture says that Pillow has opened; its pixels are not decoded."""
     try:
-        orientation = image.getexif().get(_ORIENTATION, 1)
+        # PngImageFile.getexif decodes the whole picture where it finds no EXIF before the pixels, and what that raises
+        # would be taken for damaged EXIF here and not raised again by load().
+        orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
     except Exception:  # EXIF that is damaged says nothing; the pixels may be whole all the same
         orientation = 1
     valid = isinstance(orientation, int) and 1 <= orientation <= 8
@@ -135,7 +139,16 @@ def _header_of(image: Image.Image) -> Header:
     return Header(width, height, (image.format or "").lower(), orientation if valid else 1)
 
 
-def _open(source: bytes | str, name: str) -> Image.Image:
+def open_image(source: bytes | str, name: str) -> Image.Image:
+    """Opens a picture with Pillow, its pixels not decoded yet.
+
+    Args:
+        source: The encoded picture, or the path of a local file.
+        name: For messages.
+
+    Raises:
+        DataError: As :func:`read_header`.
+    """
     try:
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
     except Image.DecompressionBombError:
@@ -180,9 +193,9 @@ def decode(data: bytes, name: str, *, at_least: tuple[int, int] | None = None) -
     Raises:
         DataError: Truncated or corrupt bytes.
     """
-    image = _open(data, name)
+    image = open_image(data, name)
     with image:
-        orientation = _header_of(image).orientation
+        orientation = header_of(image).orientation
         if at_least and image.format in ("JPEG", "MPO"):
             image.draft("RGB", at_least[::-1] if orientation in _SWAPPING else at_least)
         try:
@@ -193,7 +206,7 @@ def decode(data: bytes, name: str, *, at_least: tuple[int, int] | None = None) -
             ) from None
         rgb = to_rgb(image)
         turned = orientation != 1 and image.format != "TIFF"  # Pillow has turned these already
-        return rgb.transpose(_TURN[orientation]) if turned else rgb
+        return rgb.transpose(TURN[orientation]) if turned else rgb
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -320,8 +333,8 @@ def picture_ref(path: str, name: str = "") -> ImageRef:
     Raises:
         DataError: It is not there or is no picture.
     """
-    with _open(path, path) as image:
-        header = _header_of(image)
+    with open_image(path, path) as image:
+        header = header_of(image)
     width, height = header.upright_size
     return ImageRef(
         name=name or os.path.basename(path), width=width, height=height, location=path, format=header.format

@@ -153,7 +153,7 @@ class Registry:
             PluginError: The import failed, or there is nothing of that name in the module.
         """
         entry = self.get(kind, name)
-        require(kind, entry)
+        _require_libraries(kind, entry)
         target = cast(str, getattr(entry.spec, attribute))
         module_name, _, object_name = target.partition(":")
         try:
@@ -167,11 +167,20 @@ class Registry:
 
 
 def require(kind: str, entry: Registered[Any]) -> None:
-    """Checks that a spec's libraries are installed.
+    """Checks that a spec's libraries are installed, and the environment of its own that it works in.
 
     Raises:
         MissingLibraryError: One is not; the remedy is the install command.
+        PluginError: The environment is not the one that the plugin needs.
     """
+    _require_libraries(kind, entry)
+    if entry.spec.environment is not None:
+        from boxwright.environments import Environment
+
+        Environment(entry.spec.environment).require()
+
+
+def _require_libraries(kind: str, entry: Registered[Any]) -> None:
     if missing := entry.missing:
         install = entry.spec.install or f"python -m pip install {' '.join(missing)}"
         raise MissingLibraryError(
@@ -205,7 +214,8 @@ def convert_options(
     known = {option.name: option for option in options}
     converted: dict[str, Any] = dict(extra or {})
     for name, value in given.items():
-        option = known.get(name.replace("-", "_"))
+        head, dot, _ = name.partition(".")
+        option = known.get(name.replace("-", "_"), known.get(f"{head}.*") if dot else None)
         if option is None:
             near = difflib.get_close_matches(name, known, n=1)
             guess = f"did you mean {near[0]!r}? " if near else ""
@@ -213,7 +223,7 @@ def convert_options(
             raise UsageError(f"{where} has no option {name!r}", guess + offer)
         if value is None:
             continue
-        converted[option.name] = _convert(value, option, where)
+        converted[name if option.name.endswith(".*") else option.name] = _convert(value, option, where)
     for option in options:
         if option.required and option.name not in converted:
             raise UsageError(f"{where} needs the option {option.name!r}", option.help)

@@ -18,7 +18,8 @@ class Option:
     """One setting that a plugin takes: in a URI ``?name=value``, in a step ``step:name=value``, or by ``--set``.
 
     Args:
-        name: As the user writes it, lower case with underscores.
+        name: As the user writes it, lower case with underscores. ``"model.*"`` stands for every name that begins with
+            ``model.``, which is then kept as it was written.
         type: ``str``, ``int``, ``float``, ``bool``, or a tuple of the strings that are allowed.
         default: What holds when it is not given; ``None`` for no value.
         help: One line for ``boxwright formats`` and ``boxwright plugins show``.
@@ -33,6 +34,34 @@ class Option:
 
 
 @dataclass(frozen=True)
+class EnvironmentSpec:
+    """A Python environment of its own, for a library that cannot be installed beside the others.
+
+    ``boxwright env install NAME`` makes it; nothing else does. See :mod:`boxwright.environments`, and
+    :mod:`boxwright.worker` for how a plugin talks to what runs in it.
+
+    Args:
+        name: What the user types, lower case.
+        summary: One line for lists.
+        lock: ``"package:file"`` of the requirements file that names every package of it by version and digest.
+        worker: ``"package:folder"`` of the package of functions that run in it; they cannot import boxwright.
+        python: The version of Python.
+        imports: Modules whose import shows that it works.
+        size: Bytes on disk.
+        download: Bytes to fetch, where uv has none of it in its cache.
+    """
+
+    name: str
+    summary: str = ""
+    lock: str = ""
+    worker: str = ""
+    python: str = "3.11"
+    imports: tuple[str, ...] = ()
+    size: int = 0
+    download: int = 0
+
+
+@dataclass(frozen=True)
 class Spec:
     """What every kind of plugin says.
 
@@ -43,6 +72,7 @@ class Spec:
         options: The settings it takes.
         requires: Import names that must be there before it can be used, such as ``("tensorflow",)``.
         install: The command that brings what it requires, word for word.
+        environment: The environment of its own in which it works, or a part of it.
     """
 
     name: str
@@ -51,6 +81,7 @@ class Spec:
     options: tuple[Option, ...] = ()
     requires: tuple[str, ...] = ()
     install: str = ""
+    environment: EnvironmentSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +147,9 @@ class AugmenterSpec(Spec):
 class BackendSpec(Spec):
     """A kind of model and the way to train it. See :class:`boxwright.protocols.Backend`.
 
+    A backend with an ``environment`` needs it to train; whether :meth:`~boxwright.protocols.Backend.load` does is its
+    own affair.
+
     Args:
         presets: Name and one line on each ready-made configuration; the first is the default.
     """
@@ -139,9 +173,14 @@ class ExporterSpec(Spec):
 
     Args:
         precisions: What may follow the target's name: ``openvino:fp16``; the first is the default.
+        backends: The backends whose runs it exports; empty for all.
+        detect: A callable ``(path) -> Detection`` that tells whether a file or folder is a model of this kind, made by
+            whomever; empty where only what boxwright has exported can be loaded.
     """
 
     precisions: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    detect: str = ""
 
 
 @dataclass(frozen=True)

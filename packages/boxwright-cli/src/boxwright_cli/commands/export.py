@@ -33,7 +33,7 @@ def export(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Export a trained model, and check that it finds what the run finds.
+    """Export a trained model, checked against its run.
 
     DIR gets the artifact and its classes; it can be given wherever a model is meant.
 

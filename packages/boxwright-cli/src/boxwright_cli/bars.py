@@ -1,0 +1,62 @@
+"""Bars of letters: how many of each, seen at a glance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from boxwright.histograms import Bin
+    from boxwright_cli.session import Session
+
+_EIGHTHS = " ▏▎▍▌▋▊▉"
+_WIDTH = 32
+
+
+def bar(share: float, *, blocks: bool, width: int = _WIDTH) -> str:
+    """A bar of at most ``width`` letters; whatever is above 0 shows.
+
+    Args:
+        share: 0..1 of the width.
+        blocks: Whether block characters can be shown, in steps of an eighth of a letter; else ``#``.
+        width: Letters of the longest bar.
+    """
+    if not blocks:
+        return "#" * max(round(share * width), int(share > 0))
+    eighths = max(round(share * width * 8), int(share > 0))
+    return "█" * (eighths // 8) + (_EIGHTHS[eighths % 8] if eighths % 8 else "")
+
+
+def show_histogram(session: Session, heading: str, unit: str, bins: Sequence[Bin]) -> None:
+    """Prints a histogram as a table with bars; nothing where nothing was counted.
+
+    Args:
+        session: Where to.
+        heading: What the bins are of.
+        unit: What was counted.
+        bins: In order.
+    """
+    from boxwright.histograms import bars
+
+    blocks = draws_blocks(session)
+    width = max(len(unit), *(len(f"{each.count:,}") for each in bins)) if bins else 0
+    rows = [
+        (
+            line.label.replace("–", "-"),
+            f"{line.count:>{width},}",
+            f"{line.share:>6.1%}",
+            bar(line.length, blocks=blocks),
+        )
+        if line.label != "…"
+        else ("...", "", "", "")
+        for line in bars(bins)
+    ]
+    if rows:
+        session.say()
+        session.table((heading, f"{unit:>{width}}", "", ""), rows)
+
+
+def draws_blocks(session: Session) -> bool:
+    """Whether results go to a terminal that can show block characters."""
+    encoding = (getattr(session.stdout, "encoding", None) or "").lower()
+    return bool(session.out.is_terminal) and encoding.startswith("utf")

@@ -1,0 +1,251 @@
+"""``boxwright diff``: what differs between two datasets, box by box."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from boxwright_cli.commands.info import show_skipped
+from boxwright_cli.session import Session, amount
+from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
+
+if TYPE_CHECKING:
+    from boxwright.comparison import Comparison, Difference
+
+_LINES = 10
+"""Of one picture."""
+
+_LONGEST = 40
+"""Letters of a value."""
+_STYLES = {"-": "red", "+": "green", "~": "yellow"}
+
+_WORDS = {
+    "only_in_first": "pictures only in the first",
+    "only_in_second": "pictures only in the second",
+    "size": "pictures of another size",
+    "split": "pictures of another split",
+    "removed": "boxes only in the first",
+    "added": "boxes only in the second",
+    "moved": "boxes moved",
+    "relabelled": "boxes of another class",
+    "box_attribute": "attributes of boxes",
+    "image_attribute": "attributes of pictures",
+    "dataset_attribute": "attributes of the dataset",
+    "class_number": "class numbers",
+}
+
+
+class By(StrEnum):
+    """What says that two pictures are the same."""
+
+    NAME = "name"
+    STEM = "stem"
+
+
+def diff(
+    context: typer.Context,
+    first: Annotated[str, typer.Argument(metavar="FIRST", help="A dataset: FORMAT:PLACE.")],
+    second: Annotated[str, typer.Argument(metavar="SECOND", help="Another, of the same pictures.")],
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", metavar="PIXELS", min=0.0, help="By how much an edge may differ.")
+    ] = 0.01,
+    iou: Annotated[
+        float,
+        typer.Option("--iou", metavar="SHARE", min=0.001, max=1.0, help="By how much a box and the moved one overlap."),
+    ] = 0.5,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ignore",
+            metavar="WHAT",
+            help="What is not compared: attributes, splits, sizes, class-numbers, or one attribute as box.NAME,"
+            " image.NAME or dataset.NAME; may be given several times.",
+        ),
+    ] = None,
+    by: Annotated[
+        By,
+        typer.Option(
+            "--by", metavar="name|stem", help="Match pictures by their names, or by those without folders and endings."
+        ),
+    ] = By.NAME,
+    bookkeeping: Annotated[
+        bool,
+        typer.Option(
+            "--bookkeeping", help="Also compare what means nothing elsewhere: folder, path, a file's numbers."
+        ),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Also draw the pictures that differ most, with the boxes of both: a page (.html) or a sheet (.png).",
+        ),
+    ] = None,
+    images: Annotated[
+        int, typer.Option("--images", metavar="N", parser=parse_count, help="At most so many pictures in --out.")
+    ] = 24,
+    shown: Annotated[
+        int, typer.Option("--shown", metavar="N", parser=parse_count, help="Of how many pictures details are listed.")
+    ] = 10,
+    on_error: OnErrorOption = OnError.FAIL,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what differs between two datasets, box by box.
+
+    Compared are pictures by their names, sizes, splits, boxes, classes and attributes; which box is which is told by
+    class and overlap. Pixels of pictures, and the order of pictures and boxes, are not compared. The exit code is 1
+    where anything differs, as that of diff.
+
+    Examples:
+      boxwright diff labelimg:photos/train coco:train.json
+      boxwright diff csv:before.csv csv:after.csv --tolerance 0.5 --ignore attributes
+      boxwright diff csv:before.csv csv:after.csv --out differences.html
+    """
+    session = Session.of(context)
+    reporter = session.start(json=as_json)
+    session.if_interrupted = f"nothing half-written is left, and {out} is as it was." if out else "nothing was written."
+    options: dict[str, Any] = {
+        "tolerance": tolerance,
+        "iou": iou,
+        "ignore": ignore or (),
+        "by": by.value,
+        "bookkeeping": bookkeeping,
+        "keep": None if as_json else shown,
+        "on_error": on_error.value,
+        "reporter": reporter,
+    }
+    drawn = None
+    if out is None:
+        import boxwright
+
+        comparison = boxwright.compare(first, second, **options)
+    else:
+        from boxwright.difference_gallery import compare_with_pictures
+
+        comparison, drawn = compare_with_pictures(first, second, out=out, images=images, overwrite=overwrite, **options)
+    if as_json:
+        session.result(comparison.to_dict() | {"out": str(out) if out is not None else None, "drawn": drawn})
+    else:
+        _show(session, comparison, by)
+        if out is not None:
+            session.say()
+            session.say(f"{out}: {amount(drawn or 0, 'picture')}", style="bold")
+    if not comparison.same:
+        session.finish()
+        raise typer.Exit(1)
+
+
+def _show(session: Session, comparison: Comparison, by: By) -> None:
+    session.say(f"first:  {comparison.first}", style="bold")
+    session.say(f"second: {comparison.second}", style="bold")
+    session.say(
+        f"{amount(comparison.both, 'picture')} in both, {comparison.alike:,} of them alike;"
+        f" {amount(comparison.boxes, 'box')} in both"
+    )
+    if comparison.unlisted:
+        session.say(f"{amount(comparison.unlisted, 'box')} moved by less than the tolerance")
+    if comparison.same:
+        session.say("nothing differs", style="green")
+    else:
+        _show_counts(session, comparison, by)
+        _show_details(session, comparison)
+    show_skipped(session, comparison.skipped)
+
+
+def _show_counts(session: Session, comparison: Comparison, by: By) -> None:
+    rows = [(words, f"{comparison.counts[kind]:,}", "") for kind, words in _kinds() if comparison.counts[kind]]
+    if comparison.farthest:
+        moved = _WORDS["moved"]
+        rows = [(*row[:2], f"by up to {comparison.farthest:.6g} px" if row[0] == moved else "") for row in rows]
+    rows += [(f"  {name}", f"{number:,}", "") for name, number in sorted(comparison.attributes.items())]
+    session.say()
+    width = max(len(row[1]) for row in rows)
+    session.table(("DIFFERENT", f"{'HOW OFTEN':>{width}}", ""), [(a, f"{b:>9}", c) for a, b, c in rows])
+    if comparison.offset is not None:
+        session.say()
+        session.say(str(comparison.offset), style="yellow")
+        for line in (comparison.offset.meaning, comparison.offset.remedy):
+            if line:
+                session.say(f"  -> {line}")
+    if not comparison.both and by is By.NAME:
+        session.say("no picture is in both: --by stem compares their names without folders and endings", style="yellow")
+
+
+def _kinds() -> list[tuple[Any, str]]:
+    from boxwright.comparison import Kind
+
+    return [(kind, _WORDS[kind.value]) for kind in Kind]
+
+
+def _show_details(session: Session, comparison: Comparison) -> None:
+    counts = {kind.value: number for kind, number in comparison.counts.items()}
+    offset = comparison.offset
+    if offset is not None and list(counts) == ["moved"] and offset.boxes >= counts["moved"]:
+        return  # all has been said
+    shown = 0
+    for name, group in groupby(comparison.differences, key=lambda difference: difference.picture):
+        found = [difference for difference in group if not _explained(comparison, difference)]
+        shown += bool(name)
+        if not found:
+            continue
+        session.say()
+        session.say(name or "the datasets as a whole", style="bold")
+        for difference in found[:_LINES]:
+            sign, text = _line(difference)
+            session.say(f"  {sign} {text}", style=_STYLES[sign])
+        if len(found) > _LINES:
+            session.say(f"  ... and {len(found) - _LINES:,} more")
+    different = comparison.both - comparison.alike + counts.get("only_in_first", 0) + counts.get("only_in_second", 0)
+    if different > shown:
+        session.say()
+        session.say(f"... and {amount(different - shown, 'picture')} more; --json lists all")
+
+
+def _explained(comparison: Comparison, difference: Difference) -> bool:
+    """Whether it is one of the moves that were said all together."""
+    offset = comparison.offset
+    moved = offset is not None and difference.kind.value == "moved"
+    return moved and offset is not None and offset.explains(difference.first, difference.second)
+
+
+def _line(difference: Difference) -> tuple[str, str]:
+    """A sign as diff has them, and what differs."""
+    before, after = difference.first, difference.second
+    box = f"{difference.label} {_numbers(difference.edges)}" if difference.edges else difference.label
+    match difference.kind.value:
+        case "only_in_first":
+            return "-", "only in the first"
+        case "only_in_second":
+            return "+", "only in the second"
+        case "removed":
+            return "-", box
+        case "added":
+            return "+", box
+        case "moved":
+            return "~", f"{box} -> {_numbers(after)}"
+        case "relabelled":
+            return "~", f"{box}: {before} -> {after}"
+        case "size":
+            return "~", f"size: {before[0]}x{before[1]} -> {after[0]}x{after[1]}"
+        case "split":
+            return "~", f"split: {_value(before)} -> {_value(after)}"
+        case "class_number":
+            return "~", f"number of the class {difference.label}: {_value(before)} -> {_value(after)}"
+    return "~", f"{box + ': ' if box else ''}{difference.name}: {_value(before)} -> {_value(after)}"
+
+
+def _numbers(edges: Any) -> str:
+    return "(" + ", ".join(f"{round(edge, 2):.10g}" for edge in edges) + ")"
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = str(value)
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -1,0 +1,182 @@
+"""``boxwright env``: the environments of their own that some backends need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from boxwright_cli.pages import Command, Group
+from boxwright_cli.session import Session, amount, duration
+from boxwright_cli.values import JsonOption
+
+if TYPE_CHECKING:
+    from boxwright.environments import Environment
+
+app = typer.Typer(
+    cls=Group,
+    help="Install, check and remove environments that backends need.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="As `boxwright env list` has it.")]
+
+
+@app.command("list", cls=Command)
+def list_(context: typer.Context, as_json: JsonOption = False) -> None:
+    """List the environments that the installed plugins can use, installed or not.
+
+    Example:
+      boxwright env list
+    """
+    session = Session.of(context)
+    session.start(json=as_json)
+    from boxwright.environments import environments
+
+    described = [_describe(environment) for environment in environments().values()]
+    if as_json:
+        session.result({"environments": described})
+        return
+    if not described:
+        session.say("No installed plugin needs an environment of its own.")
+        return
+    session.table(
+        ("NAME", "STATUS", "SIZE", "FROM", ""),
+        [(e["name"], e["status"], _size(e["bytes"]), e["distribution"], e["summary"]) for e in described],
+    )
+    for e in described:
+        if e["status"] not in ("installed", "missing"):
+            session.say()
+            session.say(f"{e['name']} is {e['status']}: {e['path']}")
+    lacking = [f"boxwright env install {e['name']}" for e in described if e["status"] != "installed"]
+    if lacking:
+        session.next_steps("To install:", lacking)
+
+
+@app.command("install", cls=Command)
+def install(
+    context: typer.Context,
+    name: _Name,
+    again: Annotated[bool, typer.Option("--again", help="Build it anew, even if nothing is wrong with it.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Install an environment with uv, from the list of packages that its plugin ships.
+
+    Every package has the version and the digest of that list. The environment appears when it is whole and has been
+    tried out; one that is there and fits is left as it is. It lies below BOXWRIGHT_HOME, by default
+    ~/.local/share/boxwright.
+
+    Example:
+      boxwright env install tfod
+    """
+    session = Session.of(context)
+    reporter = session.start(json=as_json)
+    from boxwright import environments
+
+    environment = environments.find(name)
+    session.if_interrupted = "nothing was installed."
+    done = environments.install(environment, again=again, reporter=reporter)
+    content = _describe(environment) | {"changed": done}
+    if as_json:
+        session.result(content)
+        return
+    if done:
+        session.say(
+            f"{name} is installed: {amount(content['packages'], 'package')}, {_size(content['bytes'])}"
+            f" in {duration(content['seconds'])}"
+        )
+    else:
+        session.say(f"{name} is installed already, from the same list; --again builds it anew")
+    session.say(content["path"])
+
+
+@app.command("check", cls=Command)
+def check(
+    context: typer.Context,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Which; by default all that are installed.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that environments are whole: their packages, their versions, and that they can be imported.
+
+    The exit code is 1 if anything is wrong.
+
+    Example:
+      boxwright env check tfod
+    """
+    session = Session.of(context)
+    reporter = session.start(json=as_json)
+    from boxwright import environments
+
+    declared = environments.environments()
+    chosen = [environments.find(name)] if name else [e for e in declared.values() if e.status != "missing"]
+    results = []
+    for environment in chosen:
+        with reporter.task(f"Checking {environment.name}"):
+            results.append(_describe(environment) | {"problems": environment.check()})
+    if as_json:
+        session.result({"environments": results})
+    elif not results:
+        session.say("No environment is installed.")
+    else:
+        for result in results:
+            _show_check(session, result)
+    if any(result["problems"] for result in results):
+        raise typer.Exit(1)
+
+
+@app.command("remove", cls=Command)
+def remove(context: typer.Context, name: _Name, as_json: JsonOption = False) -> None:
+    """Remove an environment; runs that were trained with it stay as they are.
+
+    Example:
+      boxwright env remove tfod
+    """
+    session = Session.of(context)
+    session.start(json=as_json)
+    from boxwright import environments
+
+    environment = environments.find(name)
+    freed = environments.remove(environment)
+    if as_json:
+        session.result({"name": name, "path": str(environment.path), "freed": freed})
+    elif freed:
+        session.say(f"{name} is removed, and {_size(freed)} are free again")
+    else:
+        session.say(f"{name} is not installed; nothing to remove")
+
+
+def _show_check(session: Session, result: dict[str, Any]) -> None:
+    if not result["problems"]:
+        session.say(f"{result['name']} is whole: {amount(result['packages'], 'package')}, {_size(result['bytes'])}")
+        return
+    session.say(f"{result['name']}: {amount(len(result['problems']), 'problem')}", style="red")
+    for problem in result["problems"]:
+        session.say(f"  {problem}")
+    again = " --again" if result["status"] == "installed" else ""
+    session.say(f"  -> run: boxwright env install {result['name']}{again}")
+
+
+def _describe(environment: Environment) -> dict[str, Any]:
+    """Plain values; the size of one that is not there is what it will take."""
+    made = environment.made
+    return {
+        "name": environment.name,
+        "summary": environment.spec.summary,
+        "status": environment.status,
+        "distribution": environment.distribution,
+        "path": str(environment.path),
+        "python": environment.spec.python,
+        "packages": made.get("packages", len(environment.pins)),
+        "bytes": made.get("bytes", environment.spec.size),
+        "made": made.get("made"),
+        "seconds": made.get("seconds"),
+    }
+
+
+def _size(count: int) -> str:
+    from boxwright.environments import describe_size
+
+    return describe_size(count)

@@ -1,0 +1,191 @@
+"""Histograms with fixed bins, filled by the batch: however much is counted, they stay as small as they were."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_GAP = 3
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bar.
+
+    Attributes:
+        low: Values from here on are in it.
+        high: Values below this; ``inf`` for the last bin.
+        count: How many values.
+        label: The range in words: ``"16–24"``.
+    """
+
+    low: float
+    high: float
+    count: int
+    label: str
+
+
+class Histogram:
+    """Counts of values in fixed bins ``[edge, next edge)``; the last bin is open, and the first takes what is below.
+
+    Args:
+        edges: Where the bins begin, ascending.
+        label: Makes a bin's range readable from its two ends, the second ``inf`` for the last bin.
+    """
+
+    def __init__(self, edges: Sequence[float], label: Callable[[float, float], str]) -> None:
+        self._edges = np.array(edges, dtype=np.float64)
+        self._label = label
+        self._counts = np.zeros(len(edges), dtype=np.int64)
+
+    def add(self, values: ArrayLike) -> None:
+        """Counts values, any shape, none of them NaN."""
+        places = np.searchsorted(self._edges, np.asarray(values, dtype=np.float64).ravel(), side="right") - 1
+        self._counts += np.bincount(np.maximum(places, 0), minlength=len(self._edges))
+
+    @property
+    def total(self) -> int:
+        """How many values were counted."""
+        return int(self._counts.sum())
+
+    @property
+    def bins(self) -> list[Bin]:
+        """The bins from the first to the last that is not empty."""
+        filled = np.flatnonzero(self._counts)
+        if not len(filled):
+            return []
+        ends = [*self._edges[1:].tolist(), math.inf]
+        return [
+            Bin(float(self._edges[i]), ends[i], int(self._counts[i]), self._label(float(self._edges[i]), ends[i]))
+            for i in range(int(filled[0]), int(filled[-1]) + 1)
+        ]
+
+    def to_list(self) -> list[dict[str, Any]]:
+        """The bins as plain values for JSON; ``to`` is ``None`` in the open one."""
+        return [
+            {"from": each.low, "to": each.high if math.isfinite(each.high) else None, "count": each.count}
+            for each in self.bins
+        ]
+
+
+class LogGrid:
+    """Counts of pairs of positive numbers on a grid that is even in their logarithms, fine enough for quantiles.
+
+    Each octave (a factor of two) is parted into :data:`PARTS`, so that a quantile is right within 3 %.
+    """
+
+    PARTS = 12
+    LOWEST, HIGHEST = -6, 15
+    """Powers of two between which numbers are told apart."""
+
+    def __init__(self) -> None:
+        self._size = (self.HIGHEST - self.LOWEST) * self.PARTS
+        self._counts = np.zeros((self._size, self._size), dtype=np.int64)
+
+    def add(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+        """Counts pairs, shapes (N,), both above 0."""
+        places = self._places(first) * self._size + self._places(second)
+        self._counts += np.bincount(places, minlength=self._size**2).reshape(self._counts.shape)
+
+    def _places(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        steps = np.floor((np.log2(values) - self.LOWEST) * self.PARTS)
+        places: NDArray[np.int64] = np.clip(steps, 0, self._size - 1).astype(np.int64)
+        return places
+
+    def cells(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """The middles of the cells that are not empty and their counts, three arrays of shape (N,)."""
+        one, two = np.nonzero(self._counts)
+        middles: NDArray[np.float64] = 2.0 ** (self.LOWEST + (np.arange(self._size) + 0.5) / self.PARTS)
+        return middles[one], middles[two], np.asarray(self._counts[one, two])
+
+    def quantiles(self, shares: Sequence[float]) -> list[float]:
+        """Below which value these shares (0..1) of the first numbers lie; zeros where nothing was counted."""
+        counts = self._counts.sum(axis=1)
+        if not counts.sum():
+            return [0.0] * len(shares)
+        ends = 2.0 ** (self.LOWEST + np.arange(self._size + 1) / self.PARTS)
+        reached = np.concatenate([[0], np.cumsum(counts)]) / counts.sum()
+        return [float(value) for value in np.interp(shares, reached, ends)]
+
+
+def sizes_in_pixels() -> Histogram:
+    """Lengths in pixels, each octave in two; among the ends are 32 and 96, where COCO parts small, medium and large."""
+    edges = [0.0, 1.0, 2.0, *(start * 2.0**octave for octave in range(12) for start in (3.0, 4.0))]
+    return Histogram(edges, lambda low, high: _span(f"{low:g}", f"{high:g}", high))
+
+
+def relative_sizes() -> Histogram:
+    """Lengths as shares of the picture's, 0..1."""
+    edges = [0, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0]
+    return Histogram(edges, lambda low, high: _span(f"{100 * low:g}", f"{100 * high:g}", high) + " %")
+
+
+def aspect_ratios() -> Histogram:
+    """Width over height, even around 1."""
+    wide = [5 / 4, 3 / 2, 2.0, 3.0, 4.0, 5.0, 8.0]
+    edges = [0.0, *(1 / each for each in reversed(wide)), *wide]
+
+    def label(low: float, high: float) -> str:
+        return f"below {_ratio(high)}" if not low else _span(_ratio(low), _ratio(high), high)
+
+    return Histogram(edges, label)
+
+
+def counts() -> Histogram:
+    """Whole numbers from 0 on, the higher the coarser."""
+    edges = [0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101, 201, 501, 1001]
+
+    def label(low: float, high: float) -> str:
+        return f"{low:g}" if high == low + 1 else _span(f"{low:g}", f"{high - 1:g}", high)
+
+    return Histogram(edges, label)
+
+
+def _span(low: str, high: str, end: float) -> str:
+    return f"{low}–{high}" if math.isfinite(end) else f"{low} or more"
+
+
+def _ratio(value: float) -> str:
+    if math.isinf(value):
+        return ""
+    fraction = Fraction(value).limit_denominator(10)
+    return f"{fraction.numerator}:{fraction.denominator}"
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line of a histogram that is shown to a person.
+
+    Attributes:
+        label: The range in words; ``"…"`` for a run of empty bins.
+        count: How many values.
+        length: The count beside that of the fullest bin, 0..1.
+        share: The count beside all values, 0..1.
+    """
+
+    label: str
+    count: int
+    length: float
+    share: float
+
+
+def bars(bins: Sequence[Bin]) -> list[Bar]:
+    """The bins as lines; three and more empty ones in a row become one, labelled ``"…"``."""
+    longest, total = max((each.count for each in bins), default=0), sum(each.count for each in bins)
+    lines: list[Bar] = []
+    for filled, run in groupby(bins, key=lambda each: each.count > 0):
+        part = list(run)
+        if not filled and len(part) >= _GAP:
+            lines.append(Bar("…", 0, 0.0, 0.0))
+        else:
+            lines += [
+                Bar(each.label, each.count, each.count / (longest or 1), each.count / (total or 1)) for each in part
+            ]
+    return lines

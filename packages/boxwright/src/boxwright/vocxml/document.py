@@ -1,0 +1,178 @@
+"""Writes an annotation as Pascal VOC XML, laid out as labelImg lays it out and close to the development kit's own."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+from boxwright.schemas import Edges, Sample
+from boxwright.vocxml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE
+from boxwright.vocxml.samples import moved
+from boxwright.vocxml.scalars import is_length
+from boxwright.vocxml.values import (
+    attribute_lines,
+    child_lines,
+    escaped,
+    is_scalar,
+    is_text,
+    json_line,
+)
+
+_HIDDEN = re.compile(r"(?:^|/)\.(?!\.?/)")
+
+
+class XmlDocument:
+    """Makes the XML of a picture, as labelImg's ``libs/pascal_voc_io.py`` lays it out.
+
+    Whole edges are written as whole numbers, others so that reading them gives the same float. A field for which a
+    sample has no attribute gets labelImg's default; ``<folder>`` is then empty and ``<path>`` left out. Other
+    attributes are written as :mod:`boxwright.vocxml.values` says. ``<owner>`` and ``<part>`` stand where the PASCAL VOC
+    database of 2007 has them, and ``<occluded>`` where Roboflow has it.
+
+    Args:
+        one_based: Writes ``(xmin + 1, ymin + 1, xmax, ymax)``, the PASCAL VOC development kit's pixels; the same for
+            parts, and 1 is added to points.
+    """
+
+    def __init__(self, one_based: bool = False) -> None:
+        self._shift = 1 if one_based else 0
+
+    def encoded(self, sample: Sample) -> bytes:
+        """The document in UTF-8.
+
+        Raises:
+            ValueError: A name holds what XML cannot, or is that of a hidden file, which reading passes over; or an
+                attribute is nothing that XML or JSON could hold.
+        """
+        image, boxes = sample.image, sample.boxes
+        if _HIDDEN.search(image.name):
+            raise ValueError(f"the picture's name {image.name!r} is that of a hidden file, which reading passes over")
+        attributes = dict(sample.attributes)
+        extra: list[str] = []
+        start = ""
+        for key in [key for key in attributes if key == "verified" or key.startswith("@")]:
+            value = attributes[key]
+            if is_text(value) and (key == "verified" or (key[1:].isidentifier() and key.isascii())):
+                start += f" {key.removeprefix('@')}={quoteattr(attributes.pop(key))}"
+        folder = _take_text(attributes, "folder", "", extra, "\t")
+        path = _take_text(attributes, "path", "", extra, "\t")
+        database = _take_text(attributes, "database", DEFAULT_DATABASE, extra, "\t")
+        depth = _take_scalar(attributes, "depth", DEFAULT_DEPTH, extra)
+        segmented = _take_scalar(attributes, "segmented", 0, extra)
+        source = _take_children(attributes, "source", frozenset({"database"}), extra, "\t")
+        owner = attribute_lines("owner", attributes.pop("owner"), "\t") if "owner" in attributes else ""
+        size = _take_children(attributes, "size", frozenset({"width", "height", "depth"}), extra, "\t")
+        for key, value in attributes.items():
+            reserved = key in ("filename", "object", "verified")
+            extra.append(json_line(key, value, "\t") if reserved else attribute_lines(key, value, "\t"))
+        filename = _plain(os.path.basename(image.name), "the file name")
+        if boxes.has_attributes:
+            each = [self._object(*box) for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)]
+        else:
+            each = [self._object(label, edges, None) for label, edges in zip(boxes.labels, boxes.edges, strict=True)]
+        document = (
+            f"<annotation{start}>\n"
+            + (f"\t<folder>{folder}</folder>\n" if folder else "\t<folder/>\n")
+            + f"\t<filename>{filename}</filename>\n"
+            + (f"\t<path>{path}</path>\n" if path else "")
+            + f"\t<source>\n\t\t<database>{database}</database>\n{source}\t</source>\n"
+            + owner
+            + f"\t<size>\n\t\t<width>{image.width}</width>\n\t\t<height>{image.height}</height>\n"
+            + f"\t\t<depth>{depth}</depth>\n{size}\t</size>\n"
+            + f"\t<segmented>{segmented}</segmented>\n"
+            + "".join(extra)
+            + "".join(each)
+            + "</annotation>\n"
+        )
+        return document.encode()
+
+    def _object(self, label: str, edges: Edges, attributes: Mapping[str, Any] | None) -> str:
+        name = _plain(label, "the class")
+        shift = self._shift
+        xmin, ymin, xmax, ymax = edges
+        if shift:
+            xmin, ymin = xmin + shift, ymin + shift
+        pose, truncated, difficult, occluded, frame, rest = DEFAULT_POSE, 0, 0, "", "", ""
+        if attributes:
+            left = dict(moved(attributes, shift))
+            extra: list[str] = []
+            pose = _take_text(left, "pose", DEFAULT_POSE, extra, "\t\t")
+            truncated = _take_flag(left, "truncated", extra)
+            difficult = _take_flag(left, "difficult", extra)
+            if "occluded" in left:
+                occluded = f"\t\t<occluded>{_take_flag(left, 'occluded', extra)}</occluded>\n"
+            frame = _take_children(left, "bndbox", frozenset({"xmin", "ymin", "xmax", "ymax"}), extra, "\t\t")
+            for key, places in (("part", _places_of_parts), ("point", _places_of_points)):
+                if key in left:
+                    value = left.pop(key)
+                    # A number that is a text would come back as a number.
+                    texts = any(is_length(length) for place in places(value) for length in place.values())
+                    extra.append((json_line if texts else attribute_lines)(key, value, "\t\t"))
+            for key, value in left.items():
+                extra.append(json_line(key, value, "\t\t") if key == "name" else attribute_lines(key, value, "\t\t"))
+            rest = "".join(extra)
+        return (
+            f"\t<object>\n\t\t<name>{name}</name>\n\t\t<pose>{pose}</pose>\n"
+            f"\t\t<truncated>{truncated}</truncated>\n\t\t<difficult>{difficult}</difficult>\n{occluded}"
+            f"\t\t<bndbox>\n\t\t\t<xmin>{_number(xmin)}</xmin>\n\t\t\t<ymin>{_number(ymin)}</ymin>\n"
+            f"\t\t\t<xmax>{_number(xmax)}</xmax>\n\t\t\t<ymax>{_number(ymax)}</ymax>\n{frame}\t\t</bndbox>\n"
+            f"{rest}\t</object>\n"
+        )
+
+
+def _plain(text: str, what: str) -> str:
+    content = escaped(text)
+    if not is_text(text):
+        raise ValueError(f"{what} {text!r} begins or ends with white space, which XML readers take away")
+    return content
+
+
+def _take_text(attributes: dict[str, Any], key: str, default: str, extra: list[str], indent: str) -> str:
+    value = attributes.pop(key, default)
+    if is_text(value):
+        return escaped(value or default)
+    extra.append(json_line(key, value, indent))
+    return default
+
+
+def _take_scalar(attributes: dict[str, Any], key: str, default: int, extra: list[str]) -> str:
+    value = attributes.pop(key, default)
+    if is_scalar(value) and value != "":
+        return escaped(str(value))
+    extra.append(json_line(key, value, "\t"))
+    return str(default)
+
+
+def _take_flag(attributes: dict[str, Any], key: str, extra: list[str]) -> int:
+    value = attributes.pop(key, 0)
+    if isinstance(value, int):
+        return int(value)
+    extra.append(json_line(key, value, "\t\t"))
+    return 0
+
+
+def _take_children(attributes: dict[str, Any], key: str, known: frozenset[str], extra: list[str], indent: str) -> str:
+    if key not in attributes:
+        return ""
+    value = attributes.pop(key)
+    lines = child_lines(value, f"{indent}\t", known)
+    if lines is None:
+        extra.append(json_line(key, value, indent))
+        return ""
+    return lines
+
+
+def _places_of_parts(value: Any) -> list[dict[Any, Any]]:
+    parts = value if isinstance(value, list) else [value]
+    return _places_of_points([part.get("bndbox") for part in parts if isinstance(part, dict)])
+
+
+def _places_of_points(value: Any) -> list[dict[Any, Any]]:
+    return [place for place in (value if isinstance(value, list) else [value]) if isinstance(place, dict)]
+
+
+def _number(edge: float) -> str:
+    return str(int(edge)) if edge == int(edge) else repr(float(edge))

@@ -1,0 +1,257 @@
+"""Reads exactly the layouts that common programs write, by regular expressions; anything else is left to :mod:`.tree`.
+
+A program writes its elements always in one order, so that most files need no XML parser, which would take ten times as
+long. Known are labelImg (``libs/pascal_voc_io.py``), the PASCAL VOC database as it was written until 2008 and from 2009
+on, and Roboflow. Every character of the file has to be part of the layout, and texts may hold nothing that means
+something in XML (``&``, ``<``, ``]]>``, control characters, line ends), so that an answer from here is the one that a
+parser would give.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from boxwright.vocxml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
+from boxwright.vocxml.scalars import number, scalar
+
+_GAP = r"[ \t\r\n]*"
+# A text that starts or ends with a space needs stripping, so it is not for here.
+_PLAIN = r"(?! )[^<>&\]\x00-\x1f\ufffe\uffff]*(?<! )"
+_NAMED = r"(?! )[^<>&\]\x00-\x1f\ufffe\uffff]+(?<! )"
+_EDGE = r"-?[0-9]{1,12}(?:\.[0-9]{1,17})?"
+
+
+def _element(tag: str, content: str) -> str:
+    return f"<{tag}>{content}</{tag}>{_GAP}"
+
+
+def _group(tag: str, *content: str) -> str:
+    return f"<{tag}>{_GAP}{''.join(content)}</{tag}>{_GAP}"
+
+
+def _maybe(content: str) -> str:
+    return f"(?:{content})?"
+
+
+def _flag(tag: str) -> str:
+    # A value that is the default gives no group, so that "nothing but defaults" shows without looking at each.
+    return _element(tag, f"(?:0|(?P<{tag}>[1-9][0-9]{{0,8}}))")
+
+
+def _bndbox(*edges: str) -> str:
+    return _group("bndbox", *(_element(edge, f"(?P<{edge}>{_EDGE})") for edge in edges))
+
+
+_START = f'<annotation(?: verified="(?P<verified>[a-zA-Z0-9]+)")?>{_GAP}'
+_FOLDER = f"(?:<folder/>{_GAP}|{_element('folder', f'(?P<folder>{_PLAIN})')})"
+_FILENAME = _element("filename", f"(?P<filename>{_NAMED})")
+_PATH = _element("path", f"(?P<path>{_PLAIN})")
+_DATABASE = _element("database", f"(?:{DEFAULT_DATABASE}|(?P<database>{_PLAIN}))")
+_ANNOTATION = _element("annotation", f"(?P<source_annotation>{_NAMED})")
+_IMAGE = _element("image", f"(?P<source_image>{_NAMED})")
+_FLICKRID = _element("flickrid", f"(?P<source_flickrid>{_NAMED})")
+_OWNER = _group(
+    "owner", _element("flickrid", f"(?P<owner_flickrid>{_NAMED})"), _element("name", f"(?P<owner_name>{_NAMED})")
+)
+_WIDTH = _element("width", "(?P<width>[0-9]{1,9})")
+_HEIGHT = _element("height", "(?P<height>[0-9]{1,9})")
+_DEPTH = _element("depth", "(?:3|(?P<depth>0|[1-9][0-9]{0,8}))")
+_SEGMENTED = _flag("segmented")
+_END = f"</annotation>{_GAP}"
+
+_NAME = _element("name", f"(?P<name>{_NAMED})")
+_POSE = _element("pose", f"(?:{DEFAULT_POSE}|(?P<pose>{_NAMED})|)")
+_TRUNCATED = _flag("truncated")
+_DIFFICULT = _flag("difficult")
+_OCCLUDED = _flag("occluded")
+_BNDBOX = _bndbox("xmin", "ymin", "xmax", "ymax")
+
+
+def _part(opening: str) -> str:
+    """A part of a person; ``opening`` is how its name and edges are grouped."""
+    edges = [_element(edge, f"{opening}{_EDGE})") for edge in ("xmin", "ymin", "xmax", "ymax")]
+    return _group("part", _element("name", f"{opening}{_NAMED})"), _group("bndbox", *edges))
+
+
+_PARTS = _maybe(f"(?P<part>(?:{_part('(?:')})+)")
+_PART = _part("(")
+_ACTION_NAMES = (
+    *("jumping", "other", "phoning", "playinginstrument", "reading", "ridingbike", "ridinghorse", "running"),
+    *("takingphoto", "usingcomputer", "walking"),
+)
+_ACTIONS = _maybe(f"(?P<actions>{_group('actions', *(_maybe(_element(name, '[01]')) for name in _ACTION_NAMES))})")
+_ACTION = "<([a-z]+)>([01])<"
+_POINT = _maybe(f"(?P<point>{_group('point', _element('x', _EDGE), _element('y', _EDGE))})")
+_AXIS = f"<([xy])>({_EDGE})<"
+
+
+def _parts(text: str) -> Any:
+    edges = ("xmin", "ymin", "xmax", "ymax")
+    parts = [
+        {"name": scalar(name), "bndbox": dict(zip(edges, map(number, values), strict=True))}
+        for name, *values in re.findall(_PART, text)
+    ]
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _actions(text: str) -> dict[str, int] | str:
+    return {name: int(value) for name, value in re.findall(_ACTION, text)} or ""
+
+
+def _point(text: str) -> dict[str, int | float]:
+    return {axis: number(value) for axis, value in re.findall(_AXIS, text)}
+
+
+_BOX_FIELDS: dict[str, Callable[[str], Any]] = {
+    "pose": str,
+    "truncated": int,
+    "difficult": int,
+    "occluded": int,
+    "part": _parts,
+    "actions": _actions,
+    "point": _point,
+}
+
+
+class _Layout:
+    """The order in which a program writes its elements.
+
+    Args:
+        head: What stands before the objects.
+        content: What stands in an object.
+        tail: What stands behind the objects.
+    """
+
+    def __init__(self, head: str, content: tuple[str, ...], tail: str = "") -> None:
+        self._patterns = (_START + head, _group("object", *content), tail + _END)
+        self._step = 0
+
+    def _compile(self) -> None:
+        # At the first use: most runs see one layout, and each takes milliseconds.
+        self._head, self._object, self._tail = map(re.compile, self._patterns)
+        places = self._object.groupindex
+        self._name = places["name"]
+        self._edges = tuple(places[edge] for edge in ("xmin", "ymin", "xmax", "ymax"))
+        self._box_fields = [(name, places[name], read) for name, read in _BOX_FIELDS.items() if name in places]
+        picture = {**self._head.groupindex, **{n: p + self._head.groups for n, p in self._tail.groupindex.items()}}
+        self._required = tuple(picture.pop(name) - 1 for name in ("filename", "width", "height"))
+        self._picture_fields = [(name, place - 1) for name, place in picture.items()]
+        self._nested = [(name, *name.split("_")) for name in picture if "_" in name]
+        self._step = 1 + self._object.groups
+
+    def parse(self, text: str) -> Annotation | None:
+        """The annotation, or ``None`` where the text is not exactly in this layout."""
+        if not self._step:
+            self._compile()
+        head = self._head.match(text)
+        if head is None:
+            return None
+        # Splitting gives what stands between the objects, and the columns of their fields: all in one pass.
+        fields: list[Any] = self._object.split(text[head.end() :])
+        step = self._step
+        tail = self._tail.fullmatch(fields[-1])
+        if tail is None or any(fields[:-1:step]):
+            return None
+        groups = head.groups() + tail.groups()
+        attributes: dict[str, Any] = {}
+        for name, place in self._picture_fields:
+            if groups[place]:
+                attributes[name] = groups[place]
+        if "depth" in attributes:
+            attributes["depth"] = int(attributes["depth"])
+        if "segmented" in attributes:
+            attributes["segmented"] = int(attributes["segmented"])
+        for name, owner, inner in self._nested:
+            if name in attributes:
+                attributes.setdefault(owner, {})[inner] = scalar(attributes.pop(name))
+        filename, width, height = self._required
+        xmin, ymin, xmax, ymax = self._edges
+        columns = (fields[xmin::step], fields[ymin::step], fields[xmax::step], fields[ymax::step])
+        return Annotation(
+            groups[filename],
+            int(groups[width]),
+            int(groups[height]),
+            attributes,
+            fields[self._name :: step],
+            [(float(x1), float(y1), float(x2), float(y2)) for x1, y1, x2, y2 in zip(*columns, strict=True)],
+            self._box_attributes(fields),
+        )
+
+    def _box_attributes(self, fields: list[Any]) -> list[dict[str, Any]] | None:
+        step = self._step
+        count = len(fields) // step
+        if fields.count(None) == len(self._box_fields) * count:
+            return None
+        rows: list[dict[str, Any]] = [{} for _ in range(count)]
+        for name, place, read in self._box_fields:
+            column = fields[place::step]
+            if column.count(None) != count:
+                for position, value in enumerate(column):
+                    if value is not None:
+                        rows[position][name] = read(value)
+        return rows
+
+
+_SIZE = _group("size", _WIDTH, _HEIGHT, _DEPTH)
+_SOURCE = _group("source", _DATABASE, _maybe(_ANNOTATION), _maybe(_IMAGE), _maybe(_FLICKRID))
+_LABELIMG = _FOLDER + _FILENAME + _maybe(_PATH) + _group("source", _DATABASE) + _SIZE + _SEGMENTED
+_VOC = _FOLDER + _FILENAME + _maybe(_PATH) + _SOURCE + _maybe(_OWNER) + _SIZE + _SEGMENTED
+
+_LAYOUTS = (
+    # labelImg
+    _Layout(_LABELIMG, (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _BNDBOX)),
+    # VOC 2007, and what boxwright writes
+    _Layout(_VOC, (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _maybe(_OCCLUDED), _BNDBOX, _PARTS)),
+    # VOC 2008
+    _Layout(_VOC, (_NAME, _POSE, _TRUNCATED, _OCCLUDED, _BNDBOX, _DIFFICULT, _PARTS)),
+    # VOC 2009 to 2012: by the alphabet
+    _Layout(
+        _FILENAME + _FOLDER,
+        (
+            *(_NAME, _ACTIONS, _bndbox("xmax", "xmin", "ymax", "ymin"), _DIFFICULT, _maybe(_OCCLUDED), _POSE, _POINT),
+            _maybe(_TRUNCATED),
+        ),
+        _SEGMENTED + _group("size", _DEPTH, _HEIGHT, _WIDTH) + _group("source", _ANNOTATION, _DATABASE, _IMAGE),
+    ),
+    # Roboflow
+    _Layout(
+        _LABELIMG,
+        (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _OCCLUDED, _bndbox("xmin", "xmax", "ymin", "ymax")),
+    ),
+)
+
+
+def parse_layout(data: bytes) -> Annotation | None:
+    """The annotation, or ``None`` where the file is not exactly in a known layout (or not in UTF-8)."""
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    for layout in _LAYOUTS:
+        annotation = layout.parse(text)
+        if annotation is not None:
+            return annotation
+    return None
+
+
+_NAMES = re.compile(rb"<name>([^<&]*)</name>")
+_LABELS = re.compile(rb"<object>[ \t\r\n]*<name>([^<&]*)</name>")
+
+
+def quick_labels(data: bytes) -> list[str] | None:
+    """The labels of a file's objects, or ``None`` where only reading it whole can tell."""
+    if not data.startswith(b"<annotation") or b"<!" in data:
+        return None
+    found, names, objects = _NAMES.findall(data), data.count(b"<name"), data.count(b"<object>")
+    if len(found) == names != objects and data.count(b"<bndbox>") == objects + data.count(b"<part>"):
+        # The other names have to be those of the picture's owner, and of parts.
+        found = _LABELS.findall(data)
+        names -= data.count(b"<part>") + data.count(b"<owner>")
+    if not len(found) == names == objects:
+        return None
+    try:
+        return [name.strip().decode() for name in found]
+    except UnicodeDecodeError:
+        return None

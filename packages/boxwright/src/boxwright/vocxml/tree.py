@@ -1,0 +1,219 @@
+"""Reads any Pascal VOC XML, by a real parser that refuses entities: complete, and slower than :mod:`.layout`.
+
+The elements are those of the PASCAL VOC development kit (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf,
+section "Annotation file format") and of labelImg's ``libs/pascal_voc_io.py``. Elements that neither knows are kept as
+attributes, see :mod:`.values`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+from xml.etree.ElementTree import Element, ParseError
+
+from boxwright.errors import DataError
+from boxwright.schemas import Edges
+from boxwright.vocxml.annotation import (
+    DEFAULT_DATABASE,
+    DEFAULT_DEPTH,
+    DEFAULT_POSE,
+    SPACE,
+    Annotation,
+)
+from boxwright.vocxml.scalars import NUMBER, each, lengths, scalar, with_lengths
+from boxwright.vocxml.values import children
+
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+_FLAGS = ("truncated", "difficult", "occluded")
+_FLAG_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "unspecified": 0, "": 0}
+_SKIP = "or leave it out with --on-error skip"
+
+
+def parse_tree(data: bytes, file: str) -> Annotation:
+    """The annotation in an XML file.
+
+    Args:
+        data: The file, in any encoding that expat knows (UTF-8, UTF-16, ISO-8859-1, single-byte code pages).
+        file: Its place, for messages.
+
+    Raises:
+        DataError: It is no well-formed XML, has a DTD or entities, is no annotation, or lacks what a box needs.
+    """
+    root = _root(data, file)
+    if root.tag != "annotation":
+        raise DataError(
+            file,
+            f"it is no annotation: its outermost element is <{root.tag}>, not <annotation>",
+            f"move it out of the folder, {_SKIP}",
+        )
+    reader = _TreeReader(file)
+    return reader.annotation(root)
+
+
+def _root(data: bytes, file: str) -> Element:
+    from defusedxml.common import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
+    if not data.strip():
+        raise DataError(file, "the file is empty", f"annotate the picture again, {_SKIP}")
+    try:
+        root: Element = fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
+    except DefusedXmlException:
+        raise DataError(
+            file,
+            "it has a document type or entities, which an annotation does not need and which can be used for harm",
+            f"remove the <!DOCTYPE ...> part, {_SKIP}",
+        ) from None
+    except ParseError as error:
+        line, column = error.position
+        remedy = "save it as UTF-8" if "encoding" in str(error) or not _is_utf8(data) else "repair the file"
+        raise DataError(
+            file,
+            f"it is no well-formed XML: {str(error).partition(':')[0]} at column {column + 1}",
+            f"{remedy}, annotate the picture again, {_SKIP}",
+            f"line {line}",
+        ) from None
+    except (ValueError, LookupError) as error:  # an encoding that expat does not know
+        raise DataError(file, f"its encoding cannot be read: {error}", "save the file as UTF-8") from None
+    return root
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+class _TreeReader:
+    """Turns the elements of one file into an :class:`Annotation`."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def error(self, problem: str, remedy: str, place: str = "") -> DataError:
+        return DataError(self.file, problem, f"{remedy}, {_SKIP}", place)
+
+    def annotation(self, root: Element) -> Annotation:
+        attributes = self._rest(root, {"filename", "folder", "path", "source", "size", "segmented", "object"})
+        if "@verified" in attributes:
+            attributes["verified"] = attributes.pop("@verified")
+        for tag in ("folder", "path"):
+            if text := self._text(root, tag):
+                attributes[tag] = text
+        if segmented := self._value(root, "segmented", default=0):
+            attributes["segmented"] = segmented
+        self._source(root, attributes)
+        width, height = self._size(root, attributes)
+        labels: list[str] = []
+        edges: list[Edges] = []
+        box_attributes: list[Mapping[str, Any]] = []
+        for position, element in enumerate(root.findall("object"), start=1):
+            label, box = self._object(element, position, box_attributes)
+            labels.append(label)
+            edges.append(box)
+        filename = self._text(root, "filename")
+        return Annotation(
+            filename, width, height, attributes, labels, edges, box_attributes if any(box_attributes) else None
+        )
+
+    def _source(self, root: Element, attributes: dict[str, Any]) -> None:
+        source = self._only(root, "source")
+        if source is None:
+            return
+        database = self._text(source, "database")
+        if database and database != DEFAULT_DATABASE:
+            attributes["database"] = database
+        if rest := self._rest(source, {"database"}):
+            attributes["source"] = rest
+
+    def _size(self, root: Element, attributes: dict[str, Any]) -> tuple[int, int]:
+        size = self._only(root, "size")
+        if size is None:
+            return 0, 0
+        depth = self._value(size, "depth", default=DEFAULT_DEPTH)
+        if depth != DEFAULT_DEPTH:
+            attributes["depth"] = depth
+        if rest := self._rest(size, {"width", "height", "depth"}):
+            attributes["size"] = rest
+        return self._length(size, "width"), self._length(size, "height")
+
+    def _length(self, size: Element, tag: str) -> int:
+        text = self._text(size, tag)
+        if not text:
+            return 0
+        value = float(text) if NUMBER.fullmatch(text) else -1.0
+        if not 0 <= value < 1e9 or value % 1:
+            raise self.error(f"<{tag}> is {text!r}, which is no number of pixels", "correct <size>")
+        return int(value)
+
+    def _object(self, element: Element, position: int, box_attributes: list[Mapping[str, Any]]) -> tuple[str, Edges]:
+        place = f"object {position}"
+        label = self._text(element, "name", place)
+        if not label:
+            raise self.error("the object has no <name>", "give it the name of its class", place)
+        place = f"{place} ({label})"
+        attributes = self._rest(element, {"name", "pose", *_FLAGS, "bndbox"}, place)
+        pose = self._text(element, "pose", place)
+        if pose and pose != DEFAULT_POSE:
+            attributes["pose"] = pose
+        for tag in _FLAGS:
+            if flag := self._flag(element, tag, place):
+                attributes[tag] = flag
+        if element.find("part") is not None:
+            attributes["part"] = each(attributes["part"], with_lengths)
+        if element.find("point") is not None:
+            attributes["point"] = each(attributes["point"], lengths)
+        frame = self._only(element, "bndbox", place)
+        if frame is None:
+            raise self.error("the object has no <bndbox>", "draw its box again", place)
+        xmin, ymin, xmax, ymax = (self._edge(frame, tag, place) for tag in _EDGES)
+        if rest := self._rest(frame, set(_EDGES), place):
+            attributes["bndbox"] = rest
+        box_attributes.append(attributes)
+        return label, (xmin, ymin, xmax, ymax)
+
+    def _edge(self, frame: Element, tag: str, place: str) -> float:
+        text = self._text(frame, tag, place)
+        if not text:
+            raise self.error(f"the box has no <{tag}>", "draw the box again", place)
+        value = float(text) if NUMBER.fullmatch(text) else math.nan
+        if not math.isfinite(value):
+            raise self.error(f"<{tag}> is {text!r}, which is no finite number", "draw the box again", place)
+        return value
+
+    def _flag(self, element: Element, tag: str, place: str) -> int:
+        text = self._text(element, tag, place)
+        if text.lower() in _FLAG_WORDS:
+            return _FLAG_WORDS[text.lower()]
+        value = float(text) if NUMBER.fullmatch(text) else math.nan
+        if not math.isfinite(value) or value % 1:
+            raise self.error(f"<{tag}> is {text!r}, which is neither 0 nor 1", f"set <{tag}> to 0 or 1", place)
+        return int(value)
+
+    def _value(self, parent: Element, tag: str, default: object) -> Any:
+        text = self._text(parent, tag)
+        return scalar(text) if text else default
+
+    def _only(self, parent: Element, tag: str, place: str = "") -> Element | None:
+        found = parent.findall(tag)
+        if len(found) > 1:
+            raise self.error(f"<{tag}> stands {len(found)} times in <{parent.tag}>", "leave one of them", place)
+        return found[0] if found else None
+
+    def _text(self, parent: Element, tag: str, place: str = "") -> str:
+        element = self._only(parent, tag, place)
+        if element is None:
+            return ""
+        if len(element):
+            raise self.error(f"<{tag}> holds elements where a text should be", "correct it", place)
+        return (element.text or "").strip(SPACE)
+
+    def _rest(self, element: Element, known: set[str], place: str = "") -> dict[str, Any]:
+        """What an element holds besides its ``known`` children."""
+        try:
+            return children(element, known=known)
+        except ValueError as error:
+            raise self.error(str(error), "repair the file", place) from None

@@ -1,0 +1,324 @@
+"""Environments of their own: declared by a plugin, built with uv from a locked list, whole or not there.
+
+The one that is built here holds one package of three lines, from a wheel made on the spot; nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from boxwright import BackendSpec, MissingLibraryError, Option, OutputError, PluginError, PluginNotFoundError, UsageError
+from boxwright import environments as environments_module
+from boxwright.environments import MARKER, Environment, describe_size, environments, find, home, install, remove
+from boxwright.registry import Registry, convert_options, require
+from boxwright.specs import EnvironmentSpec
+
+needs_uv = pytest.mark.skipif(
+    environments_module.shutil.which("uv") is None and environments_module.importlib.util.find_spec("uv") is None,
+    reason="uv is not installed",
+)
+
+
+def make_wheel(folder: Path, name: str, version: str, text: str) -> str:
+    """A wheel of one module, as the specification has it, and the line of a lock that asks for it."""
+    path = folder / f"{name}-{version}-py3-none-any.whl"
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(path, "w") as wheel:
+        wheel.writestr(f"{name}.py", text)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+    return f"{name}=={version} --hash=sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BOXWRIGHT_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a plugin's package ``toyplug`` with a lock of one wheel and a worker."""
+    folder = tmp_path / "site" / "toyplug"
+    (folder / "inside").mkdir(parents=True)
+    (folder / "__init__.py").write_text("raise ImportError('finding its files must not import it')\n")
+    (folder / "inside" / "__init__.py").write_text("")
+    (folder / "inside" / "work.py").write_text("import tiny\n\ndef answer(connection):\n    return tiny.ANSWER\n")
+    write_lock(folder, make_wheel(folder, "tiny", "1.0", "ANSWER = 42\n"))
+    monkeypatch.syspath_prepend(str(folder.parent))
+    return folder
+
+
+def write_lock(folder: Path, *lines: str) -> None:
+    (folder / "lock.txt").write_text(f"--no-index\n--find-links {folder}\n" + "".join(lines))
+
+
+SPEC = EnvironmentSpec(
+    name="toy",
+    summary="A toy",
+    lock="toyplug:lock.txt",
+    worker="toyplug:inside",
+    python=f"{sys.version_info.major}.{sys.version_info.minor}",
+    imports=("tiny",),
+    size=1_000_000,
+    download=5_000,
+)
+
+
+@pytest.fixture
+def toy(plugin: Path) -> Environment:
+    return Environment(SPEC, "toy-plug")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Where the first test that needs one has left an environment, for the others to copy."""
+    return {"folder": tmp_path_factory.mktemp("built") / "toy"}
+
+
+@pytest.fixture
+def installed(toy: Environment, built: dict[str, Path]) -> Environment:
+    """The environment, installed. Building takes a second, copying none."""
+    if built["folder"].exists():
+        shutil.copytree(built["folder"], toy.path, symlinks=True)
+        made = toy.made | {"digest": toy.digest}  # the lock names a folder of this test
+        (toy.path / MARKER).write_text(json.dumps(made))
+    else:
+        assert install(toy)
+        shutil.copytree(toy.path, built["folder"], symlinks=True)
+    return toy
+
+
+class TestHome:
+    def test_what_is_said_holds(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("BOXWRIGHT_HOME", str(tmp_path))
+        assert home() == tmp_path
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has another place")
+    def test_else_the_standards_place_for_data(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("BOXWRIGHT_HOME")
+        monkeypatch.setenv("HOME", "/home/somebody")
+        monkeypatch.setenv("XDG_DATA_HOME", "/data")
+        assert home() == Path("/data/boxwright")
+        monkeypatch.setenv("XDG_DATA_HOME", "not/absolute")
+        assert home() == Path("/home/somebody/.local/share/boxwright")
+
+
+class TestDeclared:
+    def test_those_of_all_plugins_by_name(self, make_registry: Callable[..., Registry], plugin: Path) -> None:
+        other = replace(SPEC, name="another")
+        registry = make_registry(
+            BackendSpec(name="one", environment=SPEC), BackendSpec(name="two", environment=other), BackendSpec(name="no")
+        )
+        assert list(environments(registry)) == ["another", "toy"]
+        assert find("toy", registry).spec == SPEC
+        with pytest.raises(PluginNotFoundError, match="'tyo'") as caught:
+            find("tyo", registry)
+        assert caught.value.remedy == "there is: another, toy"
+
+    def test_two_of_one_name_are_an_error_unless_they_are_the_same(
+        self, make_registry: Callable[..., Registry]
+    ) -> None:
+        same = make_registry(BackendSpec(name="one", environment=SPEC), BackendSpec(name="two", environment=SPEC))
+        assert list(environments(same)) == ["toy"]
+        twice = make_registry(
+            BackendSpec(name="one", environment=SPEC), BackendSpec(name="two", environment=replace(SPEC, python="3.9"))
+        )
+        with pytest.raises(PluginError, match="claimed"):
+            environments(twice)
+
+
+class TestMissing:
+    def test_the_answer_is_the_one_line_to_type(self, toy: Environment) -> None:
+        with pytest.raises(MissingLibraryError) as caught:
+            toy.require()
+        assert caught.value.message == "the environment toy is not installed"
+        assert caught.value.remedy == "run: boxwright env install toy   (1.0 MB on disk)"
+        with pytest.raises(MissingLibraryError):
+            toy.worker()
+        assert not toy.path.parent.exists()  # and nothing was made
+
+    def test_training_needs_it_and_loading_may_not(
+        self, make_registry: Callable[..., Registry], plugin: Path
+    ) -> None:
+        registry = make_registry(BackendSpec(name="one", load="json:loads", environment=SPEC))
+        with pytest.raises(MissingLibraryError, match="environment toy"):
+            require("backend", registry.get("backend", "one"))
+        assert registry.resolve("backend", "one") is json.loads
+
+    def test_uv_is_not_there(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "uv", None)
+        monkeypatch.setattr(environments_module.shutil, "which", lambda name: None)
+        with pytest.raises(MissingLibraryError) as caught:
+            install(toy)
+        assert caught.value.remedy == "run: python -m pip install uv"
+
+    @needs_uv
+    def test_too_little_room(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            environments_module.shutil, "disk_usage", lambda path: SimpleNamespace(total=0, used=0, free=900_000)
+        )
+        with pytest.raises(OutputError, match=r"room for 900 kB, and toy takes 1\.0 MB"):
+            install(toy)
+
+
+@needs_uv
+class TestInstalled:
+    def test_it_works_and_says_what_it_is(self, installed: Environment) -> None:
+        assert installed.status == "installed"
+        assert installed.check() == []
+        assert installed.made["packages"] == 1
+        assert installed.made["bytes"] > 0
+        assert [path.name for path in installed.path.parent.iterdir()] == ["toy"]
+        with installed.worker() as worker:
+            assert worker.call("work:answer", {}) == 42
+
+    def test_nothing_of_this_environment_is_in_it(self, installed: Environment) -> None:
+        code = "import sys, importlib.util as u; print(u.find_spec('boxwright'), sys.prefix)"
+        done = subprocess.run([installed.python, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["None", str(installed.path)]
+
+    def test_again_does_nothing_unless_asked(self, installed: Environment) -> None:
+        mark = installed.path / "mark"
+        mark.touch()
+        assert not install(installed)
+        assert mark.exists()
+        assert install(installed, again=True)
+        assert not mark.exists()
+        assert installed.check() == []
+
+    def test_another_list_makes_it_outdated(self, installed: Environment, plugin: Path) -> None:
+        write_lock(plugin, make_wheel(plugin, "tiny", "2.0", "ANSWER = 43\n"))
+        assert installed.status == "outdated"
+        with pytest.raises(PluginError, match="older than the plugin") as caught:
+            installed.require()
+        assert caught.value.remedy == "run: boxwright env install toy"
+        assert install(installed)
+        with installed.worker() as worker:
+            assert worker.call("work:answer", {}) == 43
+
+    def test_what_is_wrong_is_found(self, installed: Environment) -> None:
+        (site,) = installed.path.glob("lib/python*/site-packages")
+        (site / "tiny.py").write_text("import no_such_module\n")
+        assert installed.check() == ["tiny cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"]
+        info = site / "tiny-1.0.dist-info" / "METADATA"
+        info.write_text(info.read_text().replace("1.0", "0.9"))
+        assert installed.check() == ["tiny is 0.9, not 1.0"]
+        shutil.rmtree(info.parent)
+        assert installed.check() == ["tiny 1.0 is not in it"]
+        installed.python.unlink()
+        assert installed.status == "broken"
+        assert "is broken" in installed.check()[0]
+        assert install(installed)  # which mends it
+        assert installed.check() == []
+
+    @pytest.mark.parametrize("content", ["", "{", "[]", '{"layout": 99}'])
+    def test_a_damaged_marker_is_a_broken_environment(self, installed: Environment, content: str) -> None:
+        (installed.path / MARKER).write_text(content)
+        assert installed.status == "broken"
+
+    def test_remove(self, installed: Environment) -> None:
+        assert remove(installed) > 0
+        assert list(installed.path.parent.iterdir()) == []
+        assert installed.status == "missing"
+        assert remove(installed) == 0
+
+
+@needs_uv
+class TestFailure:
+    """Whatever happens, an environment is there whole or not at all."""
+
+    def nothing_is_left(self, toy: Environment) -> bool:
+        return list(toy.path.parent.iterdir()) == []
+
+    def test_a_package_that_is_not_to_be_had(self, toy: Environment, plugin: Path) -> None:
+        write_lock(plugin, "absent==1.0 --hash=sha256:" + "0" * 64 + "\n")
+        with pytest.raises(PluginError, match="absent") as caught:
+            install(toy)
+        assert "nothing was changed" in caught.value.remedy
+        assert self.nothing_is_left(toy)
+
+    def test_a_package_that_is_another_than_was_locked(self, toy: Environment, plugin: Path) -> None:
+        make_wheel(plugin, "tiny", "1.0", "ANSWER = 'something else'\n")
+        with pytest.raises(PluginError, match="(?i)hash"):
+            install(toy)
+        assert self.nothing_is_left(toy)
+
+    def test_a_package_without_a_digest(self, toy: Environment, plugin: Path) -> None:
+        write_lock(plugin, "tiny==1.0\n")
+        with pytest.raises(PluginError, match="(?i)hash"):
+            install(toy)
+        assert self.nothing_is_left(toy)
+
+    def test_one_that_is_built_and_does_not_work(self, toy: Environment, plugin: Path) -> None:
+        write_lock(plugin, make_wheel(plugin, "tiny", "1.1", "import no_such_module\n"))
+        with pytest.raises(PluginError, match=r"does not work: tiny cannot be imported"):
+            install(toy)
+        assert self.nothing_is_left(toy)
+
+    def test_a_failure_leaves_the_older_one_as_it_was(self, installed: Environment, plugin: Path) -> None:
+        lock = (plugin / "lock.txt").read_text()
+        write_lock(plugin, make_wheel(plugin, "tiny", "1.1", "import no_such_module\n"))
+        with pytest.raises(PluginError):
+            install(installed)
+        (plugin / "lock.txt").write_text(lock)
+        assert installed.check() == []
+
+    def test_ctrl_c(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+        def interrupt(*arguments: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(environments_module, "_faults", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            install(toy)
+        assert self.nothing_is_left(toy)
+
+    def test_what_a_killed_process_left_is_cleared_away(self, toy: Environment) -> None:
+        ended = subprocess.Popen([sys.executable, "-c", ""])
+        ended.wait()
+        dead = toy.path.with_name(f".toy.partial-{ended.pid}")
+        alive = toy.path.with_name(f".toy.partial-{os.getppid()}")
+        for folder in (dead, alive):
+            folder.mkdir(parents=True)
+        remove(toy)
+        assert not dead.exists()
+        assert alive.exists()
+
+
+class TestWildcardOptions:
+    OPTIONS = (Option("steps", int), Option("model.*", str), Option("rate.*", float))
+
+    def test_names_are_kept_and_values_converted(self) -> None:
+        given = {"steps": "3", "model.ssd.a-b": "x y", "rate.first": "0.5"}
+        assert convert_options(given, self.OPTIONS, "toy") == {"steps": 3, "model.ssd.a-b": "x y", "rate.first": 0.5}
+
+    @pytest.mark.parametrize("name", ["model", "models.ssd", ".model", "modell"])
+    def test_others_are_unknown(self, name: str) -> None:
+        with pytest.raises(UsageError, match="has no option"):
+            convert_options({name: "1"}, self.OPTIONS, "toy")
+
+    def test_a_value_of_the_wrong_type(self) -> None:
+        with pytest.raises(UsageError, match="not a number"):
+            convert_options({"rate.first": "fast"}, self.OPTIONS, "toy")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 kB"), (300_000, "300 kB"), (1e6, "1.0 MB"), (12_300_000, "12 MB"), (1.6e9, "1.6 GB"), (25e9, "25 GB")],
+)
+def test_sizes_for_people(count: float, text: str) -> None:
+    assert describe_size(count) == text

@@ -1,0 +1,133 @@
+"""validate: what is printed, and the exit code."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+GOOD = [f"g{n}.jpg 40 30 mug 1 2 21 22 key 4 4 30 28" for n in range(5)]
+FLAT = "flat.jpg 40 30 mug 5 5 5 20"
+OVER = "over.jpg 40 30 mug 20 5 45 20"
+BAD = "bad.jpg wide"
+
+
+@pytest.fixture
+def noisy(lines, tmp_path):
+    """A dataset whose pictures are all different; the rows may also name pictures that are not there."""
+    import numpy as np
+    from PIL import Image
+
+    def make(*rows, name="data.lines", seed=0, without=()):
+        uri = lines(*rows, name=name)
+        for place, row in enumerate(rows):
+            picture, *_ = row.split()
+            path = tmp_path / "photos" / picture
+            if path.exists():
+                values = np.random.default_rng(seed * 100 + place).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+                with Image.open(path) as flat:
+                    size = flat.size
+                Image.fromarray(values).resize(size).save(path)
+                if picture in without:
+                    path.unlink()
+        return uri
+
+    return make
+
+
+def test_a_good_dataset(boxwright, noisy):
+    result = boxwright("validate", noisy(*GOOD), "--few", 5)
+    assert result.exit_code == 0
+    first, blank, last = result.stdout.splitlines()
+    assert first.endswith("data.lines: 5 pictures, 10 boxes")
+    assert blank == ""
+    assert last.startswith("nothing found in ")
+
+
+def test_problems_are_grouped_the_worst_first(boxwright, noisy, tmp_path):
+    result = boxwright("validate", noisy(*GOOD, FLAT, OVER, BAD, without=["g3.jpg"]), "--few", 0)
+    assert result.exit_code == 1
+    heads = [line for line in result.stdout.splitlines() if line.startswith(("error: ", "warning: ", "note: "))]
+    assert heads == [
+        "error: items that cannot be read (1)",
+        "error: pictures that are not there (1)",
+        "error: boxes without area (1)",
+        "warning: boxes that reach outside their picture (1)",
+    ]
+    place = tmp_path / "photos" / "data.lines"
+    assert f"  {place}, line 8: this is no annotation\n  -> correct the line" in result.stdout
+    assert f"  {place}, line 6, box 1 (mug): 0 x 15 pixels at 5, 5" in result.stdout
+    assert f"  {tmp_path / 'photos' / 'g3.jpg'}: there is no such picture" in result.stdout
+    assert "3 errors, 1 warning in " in result.stdout.splitlines()[-1]
+
+
+def test_warnings_fail_only_when_strict(boxwright, noisy):
+    uri = noisy(*GOOD, OVER)
+    assert boxwright("validate", uri, "--few", 0).exit_code == 0
+    assert boxwright("validate", uri, "--few", 0, "--strict").exit_code == 1
+    assert boxwright("validate", noisy(*GOOD), "--few", 0, "--strict").exit_code == 0
+
+
+def test_the_first_of_many_and_all_as_json(boxwright, noisy):
+    uri = noisy(*[f"f{n}.jpg 40 30 mug 5 5 5 20" for n in range(9)])
+    result = boxwright("validate", uri, "--shown", 2)
+    assert result.stdout.count("0 x 15 pixels") == 2
+    assert "... and 7 more; --json lists all" in result.stdout
+    result = boxwright("validate", uri, "--json")
+    assert result.exit_code == 1
+    content = json.loads(result.stdout)
+    assert content["ok"] is False
+    assert content["checks"]["box_without_area"] == {
+        "severity": "error",
+        "title": "boxes without area",
+        "count": 9,
+    }
+    found = [problem for problem in content["problems"] if problem["check"] == "box_without_area"]
+    assert [problem["file"].rpartition(", ")[2] for problem in found] == [f"line {n}" for n in range(1, 10)]
+    assert all(problem["remedy"] for problem in content["problems"])
+
+
+def test_one_picture_in_train_and_test(boxwright, noisy, tmp_path):
+    train = noisy(*GOOD, name="train.lines")
+    test = noisy("t.jpg 40 30 mug 1 2 21 22 key 4 4 30 28", name="test.lines", seed=1)
+    assert boxwright("validate", train, test, "--few", 0).exit_code == 0
+    (tmp_path / "photos" / "t.jpg").write_bytes((tmp_path / "photos" / "g2.jpg").read_bytes())
+    result = boxwright("validate", train, test, "--few", 0)
+    assert result.exit_code == 1
+    photos = tmp_path / "photos"
+    assert "error: pictures that are in several parts of the data (1)" in result.stdout
+    assert f"  {photos}/g2.jpg: the same as {photos}/t.jpg" in result.stdout
+
+
+@pytest.mark.parametrize(("depth", "errors"), [("decode", 1), ("header", 0), ("none", 0)])
+def test_how_far_pictures_are_looked_at(depth, errors, boxwright, noisy, tmp_path):
+    uri = noisy(*GOOD)
+    picture = tmp_path / "photos" / "g1.jpg"
+    picture.write_bytes(picture.read_bytes()[:-100])
+    result = boxwright("validate", uri, "--few", 0, "--pictures", depth, "--json")
+    content = json.loads(result.stdout)
+    assert (content["errors"], content["pictures"], result.exit_code) == (errors, depth, errors)
+
+
+def test_thresholds(boxwright, noisy):
+    uri = noisy("a.jpg 40 30 mug 1 2 6 22")
+    assert "tiny boxes" not in boxwright("validate", uri).stdout
+    assert "tiny boxes (1)" in boxwright("validate", uri, "--tiny", 6).stdout
+    assert "the class 'mug' has 1 box" in boxwright("validate", uri).stdout
+    assert "very few" not in boxwright("validate", uri, "--few", 1).stdout
+
+
+def test_what_does_not_exist_is_an_error_and_no_report(boxwright, lines, tmp_path):
+    result = boxwright("validate", lines(*GOOD), f"lines:{tmp_path}/nowhere.lines")
+    assert result.exit_code == 1
+    assert "there is no such file" in result.stderr
+    assert result.stdout == ""
+    assert boxwright("validate").exit_code == 2
+    assert boxwright("validate", "lines:x", "--pictures", "all").exit_code == 2
+    assert boxwright("validate", "lines:x", "--workers", "0").exit_code == 2
+
+
+def test_names_cannot_move_the_cursor(boxwright, noisy):
+    result = boxwright("validate", noisy("a.jpg 40 30 <ESC>[31mred 5 5 5 20"))
+    assert chr(27) not in result.stdout
+    assert r"\x1b[31mred" in result.stdout
