@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,26 +21,33 @@ _WORDS = {
     "split": "the split",
     "box.*": "any field of a box",
     "image.*": "any field of a picture",
+    "dataset.*": "any field of the dataset",
 }
+_OWNERS = {"box": "", "image": " of the picture", "dataset": " of the dataset"}
 
 
 def formats(
     context: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[FORMAT]...", help="Show these closely, with their options.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the dataset formats: what each reads, writes and carries.
+    """List the dataset formats; with names, what each carries and its options.
 
     A dataset is written FORMAT:PLACE?option=value. Every format holds file names, picture sizes, class names and
     whole-pixel boxes; the list says what a written dataset holds beyond that.
 
-    Example:
+    Examples:
       boxwright formats
+      boxwright formats coco yolo
     """
     session = Session.of(context)
     session.start(json=as_json)
     from boxwright.registry import registry
 
-    found = [describe(entry) for entry in registry().all("format")]
+    entries = [registry().get("format", name) for name in names] if names else registry().all("format")
+    found = [describe(entry) for entry in entries]
     if as_json:
         session.result({"formats": found})
         return
@@ -51,12 +58,18 @@ def formats(
         ("FORMAT", "READS", "WRITES", "SUMMARY"),
         [(f["name"], "yes" if f["reads"] else "no", "yes" if f["writes"] else "no", f["summary"]) for f in found],
     )
+    if not names:
+        session.say()
+        session.say("What one carries, and its options: boxwright formats NAME")
+        return
     for f in found:
         session.say()
         session.say(f["name"], style="bold")
         if f["missing"]:
             session.say(f"  cannot be used yet: {', '.join(f['missing'])} is not installed; run: {f['install']}")
         session.say(f"  carries: {', '.join(_carried(f['carries'])) or 'nothing beyond that'}")
+        if f["adds"]:
+            session.say(f"  adds: {', '.join(_carried(f['adds']))}")
         for what, options in (("reading", f["read_options"]), ("writing", f["write_options"])):
             if options:
                 session.say(f"  options for {what}:")
@@ -74,6 +87,7 @@ def describe(entry: Any) -> dict[str, Any]:
         "target": spec.target,
         "suffixes": list(spec.suffixes),
         "carries": sorted(spec.carries),
+        "adds": sorted(spec.adds),
         "read_options": options_table(spec.options),
         "write_options": options_table(spec.write_options),
         "label_map_file": spec.label_map_file or None,
@@ -115,4 +129,4 @@ _TYPES: dict[type, str] = {str: "text", int: "whole number", float: "number", bo
 def _carried(names: Iterable[str]) -> list[str]:
     plain = [_WORDS[name] for name in _WORDS if name in names]
     fields = [name.split(".", 1) for name in names if name not in _WORDS and "." in name]
-    return plain + [field if owner == "box" else f"{field} of the picture" for owner, field in fields]
+    return plain + [field + _OWNERS.get(owner, "") for owner, field in fields]
