@@ -33,7 +33,7 @@ def formats(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the dataset formats; with names, what each carries and its options.
+    """List the dataset formats; with names, show them closely.
 
     A dataset is written FORMAT:PLACE?option=value. Every format holds file names, picture sizes, class names and
     whole-pixel boxes; the list says what a written dataset holds beyond that.
