@@ -112,6 +112,33 @@ def test_labels_attributes_and_the_rest_stay() -> None:
     assert result.image.name == "cam1/a.jpg"
 
 
+def test_outlines_and_areas_are_scaled_with_their_boxes() -> None:
+    """200x100 to 100x100, columns times 1/2; the shape of COCO's masks is that of the picture, so they are left out."""
+    square = [[20.0, 20.0, 60.0, 20.0, 60.0, 80.0]]
+    rows = [{"segmentation": square, "area": 1200.0}, {"segmentation": {"counts": [5], "size": [1, 5]}, "iscrowd": 1}]
+    boxes = Boxes(["fig", "fig"], [(20, 20, 60, 80), (0, 0, 5, 5)], rows)
+    step = Resize("100x100")
+    (result,) = step([sample_of(encoded(Image.new("RGB", (200, 100))), (200, 100)).replace(boxes=boxes)])
+    assert [dict(row) for row in result.boxes.attributes] == [
+        {"segmentation": [[10.0, 20.0, 30.0, 20.0, 30.0, 80.0]], "area": 600.0},
+        {"iscrowd": 1},
+    ]
+    assert step.notes()[-1] == "the mask (segmentation) of 1 box was left out: only polygons scale"
+
+
+def test_outlines_are_turned_and_framed_with_their_boxes() -> None:
+    """Stored 80x40, turned to 40x80, halved to 20x40, and 10 columns of grey on both sides."""
+    data = encoded(marked((80, 40), (10, 10, 30, 20)), "PNG", 6)
+    corners = [[10.0, 10.0, 30.0, 10.0, 30.0, 20.0, 10.0, 20.0]]
+    sample = sample_of(data, (80, 40), [(10, 10, 30, 20)], "a.png")
+    sample = sample.replace(boxes=Boxes(["fig"], sample.boxes.edges, [{"segmentation": corners}]))
+    result = resized(sample, "40x40", "pad")
+    xmin, ymin, xmax, ymax = result.boxes.edges[0]
+    assert found(pixels(result)) == pytest.approx(result.boxes.edges[0], abs=1)
+    (polygon,) = result.boxes.attributes[0]["segmentation"]
+    assert set(zip(polygon[::2], polygon[1::2], strict=True)) == {(x, y) for x in (xmin, xmax) for y in (ymin, ymax)}
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("form", ["JPEG", "PNG"])
 def test_orientation_is_applied_as_pillow_applies_it(orientation: int, form: str) -> None:

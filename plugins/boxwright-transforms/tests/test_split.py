@@ -321,3 +321,135 @@ def test_a_damaged_picture_is_a_data_error_where_pictures_are_looked_at(tmp_path
     with pytest.raises(DataError, match=r"2\.png"):
         list(Split({"train": "0.5", "test": "0.5"}, near_duplicates=True)(samples))
     assert len(list(Split({"train": "0.5", "test": "0.5"})(samples))) == 4
+
+
+def named(*names: str, labels: Sequence[str] = ("apple",), **attributes: Any) -> list[Sample]:
+    return [
+        Sample(
+            image=ImageRef(name=name, width=100, height=100),
+            boxes=Boxes(labels, [(0.0, 0.0, 9.0, 9.0)] * len(labels)),
+            attributes={key: values[number] for key, values in attributes.items()},
+        )
+        for number, name in enumerate(names)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("group", "names"),
+    [
+        (r"^(cam\d+)_", [f"cam{camera}_{n}.jpg" for camera in range(10) for n in range(4)]),
+        (r"(cam\d+)_\d", [f"site/cam{camera}_{n}.jpg" for camera in range(10) for n in range(4)]),
+        (r"cam\d+(?=_)", [f"site/cam{camera}_{n}.jpg" for camera in range(10) for n in range(4)]),
+        (r"^(.)/(.)", [f"{'ab'[camera % 2]}/{camera // 2}-{n}.jpg" for camera in range(10) for n in range(4)]),
+        ("folder", [f"cam/{camera}/{n}.jpg" for camera in range(10) for n in range(4)]),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_groups_by_name_stay_together(group: str, names: list[str], seed: int) -> None:
+    """Ten groups of four: eight of them and two, exactly."""
+    samples = named(*names)
+    random.Random(seed).shuffle(samples)
+    step = Split({"train": 0.8, "test": 0.2}, seed=seed, group=group)
+    part_of = {sample.image.name: sample.split for sample in step(samples)}
+    assert Counter(part_of.values()) == {"train": 32, "test": 8}
+    assert all(len({part_of[name] for name in names[i : i + 4]}) == 1 for i in range(0, 40, 4))
+    assert f"40 pictures in 10 groups by {group}, each kept together" in step.notes()
+
+
+def test_groups_by_an_attribute_and_pictures_that_have_none() -> None:
+    cameras = ["left", "left", "right", "right", "right", 7, 7, None, None, None]
+    samples = named(*(f"{n}.jpg" for n in range(10)), camera=cameras)
+    for seed in range(10):
+        step = Split({"train": 0.5, "test": 0.5}, seed=seed, group="image.camera")
+        parts = [str(sample.split) for sample in step(samples)]
+        assert Counter(parts) == {"train": 5, "test": 5}
+        assert all(len({parts[i] for i in group}) == 1 for group in ([0, 1], [2, 3, 4], [5, 6]))
+    assert step.notes()[-2:] == [
+        "7 pictures in 3 groups by image.camera, each kept together",
+        "3 pictures without image.camera stand alone",
+    ]
+
+
+def test_classes_are_in_every_part_where_groups_allow_it() -> None:
+    """The fig is in two of ten groups; each part gets one of them."""
+    samples = [
+        sample.replace(boxes=Boxes(["fig"], [(0, 0, 9, 9)])) if sample.image.name[0] in "ab" else sample
+        for sample in named(*(f"{letter}{n}.jpg" for letter in "abcdefghij" for n in range(3)))
+    ]
+    for seed in range(10):
+        part_of = parts_of(samples, seed=seed, group="^.")
+        assert {part_of["a0.jpg"], part_of["b0.jpg"]} == {"train", "test"}
+        assert Counter(part_of.values()) == {"train": 24, "test": 6}
+
+
+def test_sizes_that_groups_do_not_allow_are_said() -> None:
+    step = Split({"train": 0.5, "test": 0.5}, group="^(.)")
+    parts = Counter(sample.split for sample in step(named("a1", "a2", "a3", "b1")))
+    assert sorted(parts.values()) == [1, 3]
+    assert "whole groups allow no nearer to train 2, test 2" in step.notes()
+
+
+def test_a_part_that_large_groups_would_leave_empty_gets_the_smallest() -> None:
+    names = [f"{letter}{n}" for letter, count in (("a", 50), ("b", 40), ("c", 10)) for n in range(count)]
+    for seed in range(5):
+        part_of = parts_of(named(*names), parts={"train": 0.98, "test": 0.02}, seed=seed, group="^.")
+        assert {name for name, part in part_of.items() if part == "test"} == set(names[90:])
+
+
+def test_groups_and_near_duplicates_join(tmp_path: Path) -> None:
+    """a1 and a2 share a group, a2 and b1 look alike, b1 and b2 share a group: all four stay together."""
+    pictures_of = {"a1": 1, "a2": 2, "b1": 2, "b2": 3, "c": 4, "d": 5, "e": 6, "f": 7}
+    samples = [saved(tmp_path, f"{name}.png", photo(seed)) for name, seed in pictures_of.items()]
+    for seed in range(5):
+        part_of = parts_of(samples, parts={"train": 0.5, "test": 0.5}, seed=seed, group="^([ab])", near_duplicates=True)
+        assert len({part_of[f"{name}.png"] for name in ("a1", "a2", "b1", "b2")}) == 1
+        assert Counter(part_of.values()) == {"train": 4, "test": 4}
+
+
+def test_a_group_that_no_picture_has() -> None:
+    for group in (r"^(cam\d+)_", "image.camera"):
+        with pytest.raises(UsageError, match=r"split: group=.*: of 3 pictures, none has it") as caught:
+            parts_of(named("a", "b", "c"), group=group)
+        assert "folder" in caught.value.remedy
+
+
+def test_one_group_cannot_be_split() -> None:
+    with pytest.raises(UsageError, match="too many belong together by folder") as caught:
+        parts_of(named("a", "b", "c"), parts={"a": 0.5, "b": 0.5}, group="folder")
+    assert caught.value.remedy
+
+
+def test_a_comma_in_an_expression_is_explained() -> None:
+    with pytest.raises(UsageError, match="is no regular expression") as caught:
+        make_transform(r"split:train=0.8,test=0.2,group=^(cam\d{1,3})_")
+    assert "comma" in caught.value.remedy
+
+
+def test_in_the_order_of_names_two_comes_before_ten() -> None:
+    names = [f"frame_{n}.jpg" for n in range(1, 21)]
+    samples = named(*names)
+    random.Random(1).shuffle(samples)
+    part_of = parts_of(samples, parts={"train": 0.7, "val": 0.2, "test": 0.1}, order="name")
+    assert [part_of[name] for name in names] == ["train"] * 14 + ["val"] * 4 + ["test"] * 2
+
+
+@pytest.mark.parametrize(
+    "times", [[3, 1.5, 20, 100], ["2024-03-01", "2023-12-31", "2024-10-01T08:00", "2024-10-01T09:30"]]
+)
+def test_in_the_order_of_an_attribute(times: list[Any]) -> None:
+    part_of = parts_of(named(*"abcd", date=times), parts={"train": 0.5, "test": 0.5}, order="image.date")
+    assert part_of == {"b": "train", "a": "train", "c": "test", "d": "test"}
+
+
+def test_in_order_groups_stay_whole() -> None:
+    """The parts have five and four pictures; the group 4-7 has its middle where the first ends, and belongs to it."""
+    samples = named(*(f"{n}" for n in range(1, 10)), scene=list("aaabbbbcc"))
+    step = Split({"train": 0.5, "test": 0.5}, order="name", group="image.scene")
+    assert [sample.split for sample in step(samples)] == ["train"] * 7 + ["test"] * 2
+    assert "whole groups allow no nearer to train 5, test 4" in step.notes()
+
+
+def test_a_picture_without_the_attribute_of_the_order() -> None:
+    with pytest.raises(DataError, match=r"b: the picture has no attribute 'date'") as caught:
+        parts_of(named("a", "b", date=["1", None]), parts={"a": 0.5, "b": 0.5}, order="image.date")
+    assert caught.value.remedy

@@ -1,3 +1,6 @@
+from pathlib import Path
+
+from boxwright import Sample
 from boxwright_testing import TransformTests
 
 
@@ -38,8 +41,180 @@ class TestSplit(TransformTests):
         "split:..=0.5,c=0.5",
         "split:train=1,test=0",
         "split:train=0.8,test=0.2,seed=x",
+        "split:train=0.8,test=0.2,group=(",
+        "split:train=0.8,test=0.2,order=time",
+        "split:train=0.8,test=0.2,order=image.",
     )
 
 
 class TestSplitNearDuplicates(TransformTests):
     transform = "split:train=0.6,test=0.4,near_duplicates=true,seed=5"
+
+
+class TestSplitByGroup(TransformTests):
+    transform = r"split:train=0.6,test=0.4,group=(.)\.[a-z]+$"
+
+
+class TestSplitInOrder(TransformTests):
+    transform = "split:train=0.6,test=0.4,order=name"
+
+
+class TestKFold(TransformTests):
+    transform = "kfold:3,fold=1,seed=3"
+    bad_steps = (
+        "kfold",
+        "kfold:1",
+        "kfold:many",
+        "kfold:-3",
+        "kfold:5,fold=5",
+        "kfold:5,fold=-1",
+        "kfold:5,group=[",
+        "kfold:5,4",
+    )
+
+
+class TestAllFolds(TransformTests):
+    transform = "kfold:3,near_duplicates=true"
+
+
+class TestFix(TransformTests):
+    transform = "fix"
+    bad_steps = (
+        "fix:clip=maybe",
+        "fix:tiny=-1",
+        "fix:tiny=nan",
+        "fix:flat=mend",
+        "fix:duplicates=merge",
+        "fix:size=guess",
+        "fix:everything",
+        "fix:clip=false,flat=keep,duplicates=keep",
+    )
+
+
+class TestFixSizes(TransformTests):
+    transform = "fix:size=picture,tiny=0.5"
+
+
+class TestFixScales(TransformTests):
+    transform = "fix:size=scale"
+
+
+class TestFilter(TransformTests):
+    transform = "filter:classes=apple+red?*,side=10..,difficult=0"
+    keeps_boxes = False
+    bad_steps = (
+        "filter",
+        "filter:apple",
+        "filter:clases=apple",
+        "filter:classes=",
+        "filter:classes=apple+",
+        "filter:side=wide",
+        "filter:side=20..8",
+        "filter:side=..",
+        "filter:side=nan",
+        "filter:boxes=-",
+        "filter:box.=1",
+        "filter:score=1..0",
+        "filter:emptied=burn",
+    )
+
+
+class TestFilterPictures(TransformTests):
+    transform = "filter:pictures_with=apple,picture_width=40..,not_names=cam?/*"
+    keeps_pictures = False
+
+
+class TestRemap(TransformTests):
+    transform = "remap:apple=fruit,вишня="
+    keeps_boxes = False
+    bad_steps = (
+        "remap",
+        "remap:apple",
+        "remap:=fruit",
+        "remap:others=drop",
+        "remap:apple=,others=drop",
+        "remap:others=burn,apple=fruit",
+        "remap:into=fruit,others=drop",
+    )
+
+
+class TestSample(TransformTests):
+    transform = "sample:50%,seed=3"
+    keeps_pictures = False
+    bad_steps = (
+        "sample",
+        "sample:",
+        "sample:0",
+        "sample:-5",
+        "sample:0.0",
+        "sample:1.5",
+        "sample:0%",
+        "sample:200%",
+        "sample:many",
+        "sample:1e3",
+        "sample:5,classes=even",
+        "sample:5,6",
+    )
+
+
+class TestSampleStratified(TransformTests):
+    transform = "sample:5,classes=stratified"
+    keeps_pictures = False
+
+
+class TestSampleBalanced(TransformTests):
+    transform = "sample:5,classes=balanced"
+    keeps_pictures = False
+
+
+class TestTile(TransformTests):
+    transform = "tile:32x24"
+    keeps_pictures = keeps_names = False
+    bad_steps = (
+        "tile",
+        "tile:0",
+        "tile:wide",
+        "tile:640x",
+        "tile:640,overlap=640",
+        "tile:640x320,overlap=320",
+        "tile:640,overlap=-0.1",
+        "tile:640,overlap=0.9999",
+        "tile:640,visible=1.5",
+        "tile:640,visible=-1",
+        "tile:640,empty=burn",
+        "tile:640,quality=100",
+        "tile:999999x999999",
+    )
+
+
+class TestTileWithoutEmpty(TransformTests):
+    transform = "tile:20,overlap=5,visible=0,empty=drop,quality=50"
+    keeps_pictures = keeps_names = False
+
+
+class TestDedupe(TransformTests):
+    transform = "dedupe"
+    bad_steps = (
+        "dedupe:fuzzy",
+        "dedupe:near,bits=9",
+        "dedupe:near,bits=-1",
+        "dedupe:keep=last",
+        "dedupe:scope=world",
+        "dedupe:unreadable=skip",
+    )
+
+
+class TestDedupeNear(TransformTests):
+    transform = "dedupe:near,keep=most_boxes,scope=split,bits=2"
+    keeps_pictures = False
+
+    def samples(self, folder: Path) -> list[Sample]:
+        """Each picture twice, under another name."""
+        samples = super().samples(folder)
+        copies = [sample.image.model_copy(update={"name": f"copy/{sample.image.name}"}) for sample in samples]
+        return samples + [sample.replace(image=image) for sample, image in zip(samples, copies, strict=True)]
+
+
+class TestDedupeUnreadable(TransformTests):
+    transform = "dedupe:near,unreadable=keep"
+    keeps_pictures = False

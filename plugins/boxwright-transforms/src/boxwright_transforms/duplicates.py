@@ -1,7 +1,8 @@
-"""Pictures that look alike: a 64-bit hash of each, and groups of hashes that differ in a few bits."""
+"""Pictures that are the same or look alike: digests and hashes, and what is near among them."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from itertools import combinations
 from typing import Final
@@ -11,12 +12,10 @@ from PIL import Image
 
 from boxwright import Sample
 from boxwright.images import open_picture
+from boxwright_transforms.groups import Joined
 
 MOST_DIFFERENT_BITS: Final = 4
 """Hashes that differ in at most so many of their 64 bits are of pictures that look alike."""
-
-_BANDS: Final = MOST_DIFFERENT_BITS + 1
-"""Bits are dealt to so many bands; among that many, hashes so near have at least one band in common."""
 
 
 def difference_hash(sample: Sample) -> int:
@@ -36,6 +35,91 @@ def difference_hash(sample: Sample) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
+class PictureHashes:
+    """Digests and hashes of pictures, each made once: a conversion may read its source more than once."""
+
+    def __init__(self) -> None:
+        self._digests: dict[int, bytes] = {}
+        self._hashes: dict[int, int] = {}
+
+    def digest(self, sample: Sample) -> bytes:
+        """The SHA-256 of a picture's bytes, 32 bytes.
+
+        Raises:
+            DataError: The picture is missing.
+        """
+        key = _key(sample)
+        if key not in self._digests:
+            self._digests[key] = hashlib.sha256(sample.image.read()).digest()
+        return self._digests[key]
+
+    def difference_hash(self, sample: Sample) -> int:
+        """The picture's :func:`difference_hash`.
+
+        Raises:
+            DataError: The picture is missing or damaged.
+        """
+        key = _key(sample)
+        if key not in self._hashes:
+            self._hashes[key] = difference_hash(sample)
+        return self._hashes[key]
+
+
+def _key(sample: Sample) -> int:
+    image = sample.image
+    return hash((image.name, image.location, image.width, image.height, len(image.data or b"")))
+
+
+class Bands:
+    """The bits of 64-bit hashes dealt to bands, so that hashes which differ in few bits have a band in common.
+
+    Only hashes that share a band need to be compared: with ``bits`` different bits at most, one of ``bits + 1`` bands
+    is the same. The fewer bits, the more there is in a band, and the fewer are compared.
+    """
+
+    def __init__(self, bits: int) -> None:
+        count = bits + 1
+        self._masks = [sum(1 << bit for bit in range(band, 64, count)) for band in range(count)]
+
+    def of(self, value: int) -> list[tuple[int, int]]:
+        """The bands of a hash, each with its number."""
+        return [(band, value & mask) for band, mask in enumerate(self._masks)]
+
+
+class NearIndex:
+    """Hashes, among which one that is near another is looked for.
+
+    Args:
+        bits: By how many bits hashes may differ to be near.
+    """
+
+    def __init__(self, bits: int) -> None:
+        self._bits = bits
+        self._bands = Bands(bits)
+        self._buckets: dict[tuple[int, int], list[int]] = {}
+        self._known: dict[int, int] = {}
+
+    def find(self, value: int) -> int | None:
+        """The item whose hash is nearest, and the first of several; ``None`` where no hash is near."""
+        if value in self._known:
+            return self._known[value]
+        best: tuple[int, int] | None = None
+        for band in self._bands.of(value):
+            for other in self._buckets.get(band, ()):
+                distance = (value ^ other).bit_count()
+                if distance <= self._bits:
+                    found = (distance, self._known[other])
+                    best = found if best is None else min(best, found)
+        return None if best is None else best[1]
+
+    def add(self, value: int, item: int) -> None:
+        """Adds a hash, unless it is there."""
+        if value not in self._known:
+            self._known[value] = item
+            for band in self._bands.of(value):
+                self._buckets.setdefault(band, []).append(value)
+
+
 def near_groups(hashes: Sequence[int]) -> list[list[int]]:
     """Groups of positions whose hashes are near, directly or through others of the group.
 
@@ -47,29 +131,17 @@ def near_groups(hashes: Sequence[int]) -> list[list[int]]:
     Returns:
         Every position once; groups in the order of their first, each in order.
     """
-    same: dict[int, list[int]] = {}
+    first_of: dict[int, int] = {}
+    joined = Joined(len(hashes))
     for position, value in enumerate(hashes):
-        same.setdefault(value, []).append(position)
-    distinct = list(same)
-    leader = list(range(len(distinct)))
-
-    def find(item: int) -> int:
-        while leader[item] != item:
-            leader[item] = leader[leader[item]]
-            item = leader[item]
-        return item
-
-    for band in range(_BANDS):
-        mask = sum(1 << bit for bit in range(band, 64, _BANDS))
-        buckets: dict[int, list[int]] = {}
-        for item, value in enumerate(distinct):
-            buckets.setdefault(value & mask, []).append(item)
-        for bucket in buckets.values():
-            for one, two in combinations(bucket, 2):
-                if (distinct[one] ^ distinct[two]).bit_count() <= MOST_DIFFERENT_BITS:
-                    first, second = sorted((find(one), find(two)))
-                    leader[second] = first
-    groups: dict[int, list[int]] = {}
-    for item, value in enumerate(distinct):
-        groups.setdefault(find(item), []).extend(same[value])
-    return sorted((sorted(group) for group in groups.values()), key=lambda group: group[0])
+        joined.join(first_of.setdefault(value, position), position)
+    buckets: dict[tuple[int, int], list[int]] = {}
+    bands = Bands(MOST_DIFFERENT_BITS)
+    for value in first_of:
+        for band in bands.of(value):
+            buckets.setdefault(band, []).append(value)
+    for bucket in buckets.values():
+        for one, two in combinations(bucket, 2):
+            if (one ^ two).bit_count() <= MOST_DIFFERENT_BITS:
+                joined.join(first_of[one], first_of[two])
+    return joined.groups()

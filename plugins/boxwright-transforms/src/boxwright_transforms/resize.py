@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import io
-import re
-import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import PurePosixPath
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from boxwright import ImageRef, Sample, UsageError
-from boxwright.images import MAX_PIXELS, Header, encode_jpeg, open_picture, read_header, size_mismatch, turn_boxes
+from boxwright import ImageRef, Sample
+from boxwright.images import Header, open_picture, read_header, size_mismatch, turn_boxes
+from boxwright_transforms.encoding import check_quality, encode_picture, name_for, parse_size, written_format
+from boxwright_transforms.notes import Ledger, amount
+from boxwright_transforms.outlines import Points, move, turn_points
+from boxwright_transforms.values import check_choice
 
 _GREY = (114, 114, 114)
 """What ``fit=pad`` fills up with: the grey that letterboxed training pictures commonly have."""
-
-_SUFFIXES = {"jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"), "png": (".png",)}
-"""The endings of the two formats that are written; the first is given to pictures that had another."""
 
 
 class Resize:
@@ -46,17 +41,11 @@ class Resize:
     keeps_labels = True
 
     def __init__(self, size: str, fit: str = "stretch", only_larger: bool = False, quality: int = 90) -> None:
-        self.size = _parse_size(size)
-        if fit not in ("stretch", "inside", "pad"):
-            raise UsageError(f"resize: fit={fit!r}", "give stretch, inside or pad")
-        if not 1 <= quality <= 95:
-            raise UsageError(f"resize: quality={quality}", "give 1 to 95")
-        self.fit = fit
+        self.size = parse_size(size, "resize")
+        self.fit = check_choice(fit, ("stretch", "inside", "pad"), "resize: fit")
         self.only_larger = only_larger
-        self.quality = quality
-        self._lock = threading.Lock()
-        # By name, since a conversion may read its source more than once.
-        self._done: dict[str, frozenset[str]] = {}
+        self.quality = check_quality(quality, "resize")
+        self._done: Ledger[tuple[str, ...]] = Ledger()
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields each sample with its picture resized and in memory.
@@ -68,8 +57,7 @@ class Resize:
 
     def notes(self) -> list[str]:
         """What was done, and what a person may want to know of it."""
-        with self._lock:
-            counts = Counter(what for done in self._done.values() for what in done)
+        counts = Counter(what for done in self._done.entries() for what in done)
         said = []
         for what, text in (
             ("resized", "resized to {}"),
@@ -79,18 +67,20 @@ class Resize:
         ):
             if counts[what]:
                 how = {"stretch": "", "inside": "within ", "pad": "exactly "}[self.fit] + "{}x{}".format(*self.size)
-                said.append(f"{counts[what]} {'picture' if counts[what] == 1 else 'pictures'} {text.format(how)}")
+                said.append(f"{amount(counts[what], 'picture')} {text.format(how)}")
+        if counts["mask"]:
+            said.append(f"the mask (segmentation) of {amount(counts['mask'], 'box')} was left out: only polygons scale")
         return said
 
     def _resized(self, sample: Sample) -> Sample:
         data = sample.image.read()
         header = read_header(data, sample.image.location or sample.source or sample.image.name)
-        edges = _upright_edges(sample, header)
+        turned = _in_stored_frame(sample, header)
         upright = header.upright_size
         inner, outer = self._sizes(upright)
         fits = upright == outer or (self.only_larger and upright[0] <= self.size[0] and upright[1] <= self.size[1])
         if fits and (header.orientation == 1 or self.only_larger):
-            self._note(sample, {"kept"})
+            self._done.enter(sample.image.name, ("kept",))
             return sample
         held = sample.replace(image=sample.image.model_copy(update={"data": data}))
         image = open_picture(held, at_least=inner).image
@@ -101,14 +91,26 @@ class Resize:
             framed = Image.new("RGB", outer, _GREY)
             framed.paste(image, (left, top))
             image = framed
-        # Times before through: an edge at the picture's border must come out exactly there.
-        moved = edges * (inner * 2) / (upright * 2) + (left, top, left, top)
-        form = "png" if header.format == "png" else "jpeg"
-        name = _renamed(sample.image.name, form)
-        done = {"resized"} | ({"turned"} if header.orientation != 1 else set())
-        self._note(sample, done | ({"renamed"} if name != sample.image.name else set()))
-        reference = ImageRef(name=name, width=outer[0], height=outer[1], data=self._encoded(image, form), format=form)
-        return sample.replace(image=reference, boxes=sample.boxes.with_xyxy(moved))
+
+        def moved(points: Points) -> Points:
+            if turned:
+                points = turn_points(points, header.orientation, (header.width, header.height))
+            # Times before through: an edge at the picture's border must come out exactly there.
+            return points * inner / upright + (left, top)
+
+        edges = sample.boxes.xyxy
+        if turned:
+            edges = turn_boxes(edges, header.orientation, (header.width, header.height))
+        edges = edges * (inner * 2) / (upright * 2) + (left, top, left, top)
+        growth = inner[0] * inner[1] / (upright[0] * upright[1])
+        boxes, masks = move(sample.boxes, edges, moved, growth)
+        form = written_format(header)
+        name = name_for(sample.image.name, form)
+        done = ["resized"] + ["turned"] * (header.orientation != 1) + ["renamed"] * (name != sample.image.name)
+        self._done.enter(sample.image.name, (*done, *["mask"] * masks))
+        data = encode_picture(image, form, self.quality)
+        reference = ImageRef(name=name, width=outer[0], height=outer[1], data=data, format=form)
+        return sample.replace(image=reference, boxes=boxes)
 
     def _sizes(self, upright: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
         """The sizes of the scaled picture, and of the result with its frame."""
@@ -121,39 +123,16 @@ class Resize:
             inner = (max(1, round(width * most_high / height)), most_high)
         return inner, self.size if self.fit == "pad" else inner
 
-    def _encoded(self, image: Image.Image, form: str) -> bytes:
-        if form == "jpeg":
-            return encode_jpeg(image, self.quality)
-        buffer = io.BytesIO()
-        image.save(buffer, "PNG")
-        return buffer.getvalue()
 
-    def _note(self, sample: Sample, done: set[str]) -> None:
-        with self._lock:
-            self._done[sample.image.name] = frozenset(done)
+def _in_stored_frame(sample: Sample, header: Header) -> bool:
+    """Whether the boxes are those of the stored pixels, by the rule of :mod:`boxwright.images`.
 
-
-def _parse_size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"\s*(\d{1,6})\s*[xX×]\s*(\d{1,6})\s*", str(text))
-    size = (int(match[1]), int(match[2])) if match else (0, 0)
-    if min(size) < 1:
-        raise UsageError(f"resize: the size is {text!r}", "write WIDTHxHEIGHT in pixels, such as resize:800x600")
-    if size[0] * size[1] > MAX_PIXELS:
-        raise UsageError(f"resize: {text} is more than {MAX_PIXELS:,} pixels", "give a smaller size")
-    return size
-
-
-def _upright_edges(sample: Sample, header: Header) -> NDArray[np.float64]:
-    """The boxes in the upright picture at its full size, by the rule of :mod:`boxwright.images`."""
+    Raises:
+        DataError: The annotation's size is none of the picture's.
+    """
     annotated = (sample.image.width, sample.image.height)
     if annotated == header.upright_size:
-        return sample.boxes.xyxy
-    stored = (header.width, header.height)
-    if annotated == stored:
-        return turn_boxes(sample.boxes.xyxy, header.orientation, stored)
+        return False
+    if annotated == (header.width, header.height):
+        return True
     raise size_mismatch(sample, header)
-
-
-def _renamed(name: str, form: str) -> str:
-    path = PurePosixPath(name)
-    return name if path.suffix.lower() in _SUFFIXES[form] else str(path.with_suffix(_SUFFIXES[form][0]))

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from boxwright import DataError, Sample, UsageError
-from boxwright_transforms.stratify import Unit, share_out, shares_to_sizes
+from boxwright_transforms.groups import IMAGE
+from boxwright_transforms.notes import amount
+from boxwright_transforms.readings import Gathered, Gatherer, again
+from boxwright_transforms.stratify import shares_to_sizes
+
+_DIGITS = re.compile(r"(\d+)")
 
 
 class Split:
-    """The step ``split:train=0.8,test=0.2``.
+    r"""The step ``split:train=0.8,test=0.2``.
 
     Which picture goes where depends on the pictures' names, their classes and the seed alone, not on their order. Part
     sizes are exact, by largest remainder. Every class is brought into every part where that can be had, and stands
@@ -24,141 +30,149 @@ class Split:
         seed: Another seed gives another split.
         near_duplicates: Whether pictures that look alike are kept in one part, so that nothing is tested that was
             learnt. Part sizes are then as near as groups allow. Reads and decodes every picture.
+        group: What pictures must have in common to be kept in one part: ``"folder"``, ``"image.NAME"`` for an
+            attribute, or a regular expression that is looked for in their names, ``^(cam\d+)_``. Part sizes are then as
+            near as groups allow.
+        order: ``"name"`` or ``"image.NAME"`` for parts that follow each other in the order of names or of an attribute,
+            such as a time: the first part has the first pictures. Classes and seed play no role then.
 
     Raises:
         UsageError: No parts, a share that is no number or not above 0, shares that do not sum to 1, a name that cannot
-            be part of a file name.
+            be part of a file name, a ``group`` that is no regular expression, an unknown ``order``.
     """
 
     per_sample = False
     keeps_labels = True
 
     def __init__(
-        self, parts: Mapping[str, object] | str | None = None, seed: int = 0, near_duplicates: bool = False
+        self,
+        parts: Mapping[str, object] | str | None = None,
+        seed: int = 0,
+        near_duplicates: bool = False,
+        group: str = "",
+        order: str = "",
     ) -> None:
+        self._gatherer = Gatherer("split", group, near_duplicates)
         self.shares = _parse(parts)
         self.seed = seed
-        self.near_duplicates = near_duplicates
-        self._hashes: dict[tuple[object, ...], int] = {}
+        if order not in ("", "name") and not (order.startswith(IMAGE) and order != IMAGE):
+            raise UsageError(f"split: order={order!r}", "give name, or image.NAME for an attribute such as image.date")
+        self.order = order
         self._notes: list[str] = []
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields each sample with its ``split`` set.
 
         Raises:
-            UsageError: There are too few pictures for all parts.
-            DataError: The dataset changed between the two readings; or, for near-duplicates, a picture cannot be read.
+            UsageError: There are too few pictures for all parts; or none has what tells its group.
+            DataError: The dataset changed between the two readings; for near-duplicates, a picture cannot be read; a
+                picture has not the attribute that tells its order.
         """
-        names: list[str] = []
-        labels: list[frozenset[str]] = []
-        hashes: list[int] = []
-        before = 0
-        # Equal sets of labels are kept once: most datasets have few combinations.
-        known: dict[frozenset[str], frozenset[str]] = {}
-        for sample in samples:
-            names.append(sample.image.name)
-            found = frozenset(sample.boxes.labels)
-            labels.append(known.setdefault(found, found))
-            before += sample.split is not None
-            if self.near_duplicates:
-                hashes.append(self._hash(sample))
-        if not names:
-            self._notes = []
+        places: list[str] = []
+        found = self._gatherer.gather(samples, lambda sample: places.append(self._place(sample)))
+        self._notes = []
+        if not found.names:
             return
-        groups = _groups(hashes) if self.near_duplicates else [[position] for position in range(len(names))]
-        part_of = self._assign(names, labels, groups)
-        self._notes = self._describe(labels, part_of, groups, before)
-        parts = list(self.shares)
-        position = -1
-        for position, sample in enumerate(samples):
-            if position >= len(names) or sample.image.name != names[position]:
-                raise _changed(sample.source or sample.image.name)
-            yield sample.replace(split=parts[part_of[position]])
-        if position + 1 != len(names):
-            raise _changed(names[position + 1])
+        part_of = self._assign(found, places)
+        names = list(self.shares)
+        sizes = shares_to_sizes(len(found.names), list(self.shares.values()))
+        self._notes = [*describe_parts(names, found.labels, part_of), *missing_sizes(names, sizes, part_of)]
+        self._notes += found.notes
+        if found.before:
+            self._notes.append(f"{amount(found.before, 'picture')} belonged to a split before, which was replaced")
+        for position, sample in again(samples, found.names):
+            yield sample.replace(split=names[part_of[position]])
 
     def notes(self) -> list[str]:
         """The parts with their pictures and classes, and what could not be had."""
         return list(self._notes)
 
-    def _assign(
-        self, names: Sequence[str], labels: Sequence[frozenset[str]], groups: Sequence[Sequence[int]]
-    ) -> list[int]:
-        sizes = shares_to_sizes(len(names), list(self.shares.values()))
-        self._refuse_empty(sizes, len(names), "")
-        by_name = sorted(groups, key=lambda group: min((names[i], i) for i in group))
-        units = [Unit(len(group), frozenset().union(*(labels[i] for i in group))) for group in by_name]
-        chosen = share_out(units, sizes, self.seed)
-        part_of = [0] * len(names)
-        for group, part in zip(by_name, chosen, strict=True):
-            for position in group:
-                part_of[position] = part
+    def _place(self, sample: Sample) -> str:
+        """What tells a picture's place where the parts follow each other."""
+        if self.order in ("", "name"):
+            return sample.image.name
+        value = sample.attributes.get(self.order.removeprefix(IMAGE))
+        if value is None:
+            raise DataError(
+                sample.source or sample.image.name,
+                f"the picture has no attribute {self.order.removeprefix(IMAGE)!r}, by which the parts are ordered",
+                "give it one, leave it out with --with filter, or split by another order",
+            )
+        return str(value)
+
+    def _assign(self, found: Gathered, places: Sequence[str]) -> list[int]:
+        sizes = shares_to_sizes(len(found.names), list(self.shares.values()))
+        self._refuse_empty(sizes, len(found.names), "", "give it a larger share, or add pictures")
+        part_of = _one_after_the_other(found, places, sizes) if self.order else found.share_out(sizes, self.seed)
         filled = Counter(part_of)
-        self._refuse_empty([filled[part] for part in range(len(sizes))], len(names), ", as too many look alike")
+        why, remedy = "look alike", "leave near_duplicates out, or look for copies"
+        if self._gatherer.group:
+            why, remedy = f"belong together by {self._gatherer.group}", "choose smaller groups, or fewer parts"
+        self._refuse_empty(
+            [filled[part] for part in range(len(sizes))], len(found.names), f", as too many {why}", remedy
+        )
         return part_of
 
-    def _refuse_empty(self, sizes: Sequence[int], count: int, why: str) -> None:
+    def _refuse_empty(self, sizes: Sequence[int], count: int, why: str, remedy: str) -> None:
         for (name, share), size in zip(self.shares.items(), sizes, strict=True):
             if not size:
                 raise UsageError(
-                    f"split: of {count} {'picture' if count == 1 else 'pictures'}, the part {name!r} ({share:g})"
-                    f" would get none{why}",
-                    "leave near_duplicates out, or look for copies"
-                    if why
-                    else "give it a larger share, or add pictures",
+                    f"split: of {amount(count, 'picture')}, the part {name!r} ({share:g}) would get none{why}", remedy
                 )
 
-    def _describe(
-        self, labels: Sequence[frozenset[str]], part_of: Sequence[int], groups: Sequence[Sequence[int]], before: int
-    ) -> list[str]:
-        everywhere = Counter(label for found in labels for label in found)
-        said = []
-        missing = []
-        for part, name in enumerate(self.shares):
-            inside = [found for found, where in zip(labels, part_of, strict=True) if where == part]
-            counts = Counter(label for found in inside for label in found)
-            listed = ", ".join(f"{label} in {counts[label]}" for label in sorted(everywhere))
-            said.append(f"{name}: {_pictures(len(inside))}" + (f" ({listed})" if listed else ""))
-            missing += [
-                f"no picture of {name} has the class {label!r}: {_pictures(count)} in all"
-                for label, count in sorted(everywhere.items())
-                if not counts[label]
-            ]
-        said += missing
-        alike = [group for group in groups if len(group) > 1]
-        if self.near_duplicates:
-            count = sum(map(len, alike))
-            said.append(
-                f"{_pictures(count)} in {len(alike)} groups look alike; each group was kept in one part"
-                if alike
-                else "no two pictures look alike"
-            )
-        if before:
-            said.append(f"{_pictures(before)} belonged to a split before, which was replaced")
-        return said
 
-    def _hash(self, sample: Sample) -> int:
-        from boxwright_transforms.duplicates import difference_hash
-
-        image = sample.image
-        key = (image.name, image.location, image.width, image.height, len(image.data or b""))
-        if key not in self._hashes:
-            self._hashes[key] = difference_hash(sample)
-        return self._hashes[key]
+def describe_parts(names: Sequence[str], labels: Sequence[frozenset[str]], part_of: Sequence[int]) -> list[str]:
+    """The parts with their pictures and classes, and which class is missing where."""
+    everywhere = Counter(label for found in labels for label in found)
+    said = []
+    missing = []
+    for part, name in enumerate(names):
+        inside = [found for found, where in zip(labels, part_of, strict=True) if where == part]
+        counts = Counter(label for found in inside for label in found)
+        listed = ", ".join(f"{label} in {counts[label]}" for label in sorted(everywhere))
+        said.append(f"{name}: {amount(len(inside), 'picture')}" + (f" ({listed})" if listed else ""))
+        missing += [
+            f"no picture of {name} has the class {label!r}: {amount(count, 'picture')} in all"
+            for label, count in sorted(everywhere.items())
+            if not counts[label]
+        ]
+    return said + missing
 
 
-def _groups(hashes: Sequence[int]) -> list[list[int]]:
-    from boxwright_transforms.duplicates import near_groups
+def missing_sizes(names: Sequence[str], sizes: Sequence[int], part_of: Sequence[int]) -> list[str]:
+    """Says where groups kept parts from their sizes."""
+    filled = Counter(part_of)
+    if [filled[part] for part in range(len(sizes))] == list(sizes):
+        return []
+    wanted = ", ".join(f"{name} {size:,}" for name, size in zip(names, sizes, strict=True))
+    return [f"whole groups allow no nearer to {wanted}"]
 
-    return near_groups(hashes)
+
+def _one_after_the_other(found: Gathered, places: Sequence[str], sizes: Sequence[int]) -> list[int]:
+    """Parts in the order of the places; a group stands where its first picture does, in the part of its middle."""
+    numbers = _as_numbers(places)
+    keys = numbers if numbers is not None else [_natural(place) for place in places]
+    groups = sorted(found.groups, key=lambda group: min((keys[i], found.names[i]) for i in group))
+    ends = [sum(sizes[: part + 1]) for part in range(len(sizes))]
+    chosen, before = [], 0
+    for group in groups:
+        middle = before + len(group) / 2
+        chosen.append(next(part for part, end in enumerate(ends) if middle <= end))
+        before += len(group)
+    return found.spread(groups, chosen)
 
 
-def _pictures(count: int) -> str:
-    return f"{count} picture" if count == 1 else f"{count} pictures"
+def _as_numbers(places: Sequence[str]) -> list[tuple[object, ...]] | None:
+    try:
+        numbers = [float(place) for place in places]
+    except ValueError:
+        return None
+    return [(number,) for number in numbers] if all(map(math.isfinite, numbers)) else None
 
 
-def _changed(place: str) -> DataError:
-    return DataError(place, "the dataset changed while it was read", "try again when nothing else writes there")
+def _natural(place: str) -> tuple[object, ...]:
+    """A key that puts ``frame_2`` before ``frame_10``: text and numbers in turn."""
+    return tuple(int(part) if i % 2 else part for i, part in enumerate(_DIGITS.split(place)))
 
 
 def _parse(parts: Mapping[str, object] | str | None) -> dict[str, float]:

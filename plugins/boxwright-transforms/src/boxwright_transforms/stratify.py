@@ -50,7 +50,8 @@ def shares_to_sizes(count: int, shares: Sequence[float]) -> list[int]:
 def share_out(units: Sequence[Unit], sizes: Sequence[int], seed: int = 0) -> list[int]:
     """The part of every unit.
 
-    Where all units have size 1, the parts get exactly their sizes. The answer depends on the order of the units, so
+    Where all units have size 1, the parts get exactly their sizes; else they are near, and no part that shall have any
+    is left with none as long as there are units enough. The answer depends on the order of the units, so
     give them in one that means something, and on the seed.
 
     Args:
@@ -65,6 +66,7 @@ def share_out(units: Sequence[Unit], sizes: Sequence[int], seed: int = 0) -> lis
     sharing.cover()
     sharing.spread()
     sharing.mend()
+    sharing.fill()
     return sharing.part_of
 
 
@@ -150,6 +152,16 @@ class _Sharing:
                 if not self.holds[part][label]
             ]
             exchanged = any(self._exchange(label, part, needed) for label, part in lacking)
+
+    def fill(self) -> None:
+        """Gives a part that large units have left with none the smallest unit of one that has several."""
+        for part, size in enumerate(self.sizes):
+            has = Counter(self.part_of)
+            spare = [unit for unit in self.order if has[self.part_of[unit]] > 1]
+            if size and not has[part] and spare:
+                unit = min(spare, key=lambda unit: (self.units[unit].size, self.room[self.part_of[unit]]))
+                self._take(unit)
+                self._put(unit, part)
 
     def _exchange(self, label: str, part: int, needed: set[str]) -> bool:
         """Brings a label into a part by the exchange that gains most; says whether there was one."""

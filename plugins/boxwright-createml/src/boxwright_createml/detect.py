@@ -1,0 +1,73 @@
+"""Tells whether a location looks like CreateML JSON."""
+
+from __future__ import annotations
+
+import os
+from itertools import islice
+from typing import Any
+
+from boxwright.errors import DataError
+from boxwright.specs import Detection
+from boxwright.uri import is_remote, join
+from boxwright_createml.annotation import ANNOTATION_KEYS, IMAGE_KEYS
+from boxwright_createml.elements import elements
+from boxwright_createml.reader import ROBOFLOW
+
+_LOOKED_AT = 3
+_ROBOFLOWS_SPLITS = ("train", "valid", "test")
+
+
+def detect(location: str) -> Detection:
+    """Looks at the first entry of a JSON file, or of the first few in a folder."""
+    try:
+        names = _names(location)
+    except FileNotFoundError:
+        return Detection(False, "there is nothing at that place")
+    except NotADirectoryError:
+        if not location.lower().endswith(".json"):
+            return Detection(False, "its name does not end in .json")
+        return _look(location, "it")
+    found = sorted(name for name in names if name.lower().endswith(".json"))[:_LOOKED_AT]
+    found += [f"{split}/{ROBOFLOW}" for split in _ROBOFLOWS_SPLITS if f"{split}/" in names]
+    answer = Detection(False, "no .json file directly in it")
+    for name in found:
+        answer = _look(join(location, name), name)
+        if answer.matches:
+            break
+    return answer
+
+
+def _look(location: str, name: str) -> Detection:
+    try:
+        first = next((content for _, content in islice(elements(location), 1)), None)
+    except DataError as error:
+        return Detection(False, f"{name}: {error.problem}")
+    if first is None:
+        return Detection(False, f"{name} is an empty list")
+    if not isinstance(first, dict):
+        return Detection(False, f"{name} is a list of other things than objects")
+    image = next((key for key in IMAGE_KEYS if isinstance(first.get(key), str)), None)
+    annotations = next((key for key in ANNOTATION_KEYS if isinstance(first.get(key), list)), None)
+    if image is None or annotations is None:
+        missing = "image" if image is None else "annotations"
+        return Detection(False, f"{name} is a list of objects without {missing}")
+    boxes = first[annotations]
+    if boxes and not (isinstance(boxes[0], dict) and isinstance(boxes[0].get("coordinates"), dict)):
+        return Detection(False, f"the {annotations} of {name} have no coordinates")
+    return Detection(True, f"{name} is a list of objects with {image} and {annotations}")
+
+
+def _names(location: str) -> list[str]:
+    """The names directly in a folder; folders end in ``/``."""
+    if not is_remote(location):
+        with os.scandir(location) as entries:
+            return [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
+    import fsspec
+
+    files, root = fsspec.core.url_to_fs(location)
+    if files.isfile(root):
+        raise NotADirectoryError(location)
+    listed: list[dict[str, Any]] = files.ls(root, detail=True)
+    return [
+        entry["name"].rstrip("/").rpartition("/")[2] + ("/" if entry["type"] == "directory" else "") for entry in listed
+    ]

@@ -1,0 +1,191 @@
+"""Reads CreateML JSON."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any
+
+from boxwright.errors import DataError, UsageError
+from boxwright.folders import Folder
+from boxwright.pictures import Pictures, measured_size
+from boxwright.protocols import OnProblem
+from boxwright.schemas import DatasetInfo, ImageRef, Sample
+from boxwright.uri import base_name, parent
+from boxwright_createml.annotation import Coordinates, Entry, EntryError
+from boxwright_createml.elements import elements
+
+ROBOFLOW: str = "_annotations.createml.json"
+_SIZE = re.compile(r"([0-9]{1,9})[xX]([0-9]{1,9})", re.ASCII)
+_SKIP = "or leave the picture out with --on-error skip"
+
+
+class CreateMLReader:
+    """One sample an entry, in the order of the file; of several files, in the plain string order of their paths.
+
+    A picture's name is that of the picture that was found (see :class:`boxwright.pictures.Pictures`), beside the JSON.
+    Sizes are not in the format: they are measured, as EXIF orientation turns the pictures. In Roboflow's exports each
+    split is a folder with an ``_annotations.createml.json``, whose name becomes the samples' split.
+
+    Args:
+        location: A JSON file, or a folder with JSON files in it or in its sub-folders; a path, or a URL.
+        images: The folder of the pictures, where it is not the JSON's own.
+        size: ``WIDTHxHEIGHT`` of all pictures in pixels, so that they need not be there.
+        unannotated: ``"ignore"``, or ``"include"`` to give pictures that no JSON names as samples without boxes, after
+            the others.
+        units: ``"pixel"``, or ``"normalized"`` for shares of the picture.
+        anchor: The point of a box that ``x`` and ``y`` are: ``"center"``, ``"topLeft"`` or ``"bottomLeft"``.
+        origin: Where they are counted from: the picture's ``"topLeft"`` or ``"bottomLeft"``.
+
+    Raises:
+        DataError: There is no such file or folder, or it has pictures and not one JSON file.
+        UsageError: ``size`` is none.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        images: str | None = None,
+        size: str | None = None,
+        unannotated: str = "ignore",
+        units: str = "pixel",
+        anchor: str = "center",
+        origin: str = "topLeft",
+    ) -> None:
+        self._size = _parsed_size(size)
+        self._folder, self._files = _found(location)
+        pictures = self._folder if images is None else Folder.at(images)
+        self._pictures = Pictures(pictures, '"image"', besides=self._folder.ending(".json"))
+        self._include = unannotated == "include"
+        if not self._files and not self._include and (left := self._pictures.without(())):
+            raise DataError(
+                location,
+                f"there are {len(left)} pictures in it and no JSON file",
+                "annotate them, or name the JSON: createml:FILE.json?images=PICTURE_FOLDER",
+            )
+        self._coordinates = Coordinates(units, anchor, origin)
+        splits = tuple(dict.fromkeys(split for file in self._files if (split := self._split(file))))
+        self.info = DatasetInfo(format="createml", location=location, splits=splits)
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        first_of: dict[str, tuple[str, int, int]] = {}
+        for file in self._files:
+            try:
+                for number, (line, content) in enumerate(elements(self._folder.place(file)), start=1):
+                    try:
+                        sample = self._sample(file, number, line, content)
+                        self._check_new(sample.image.name, first_of, file, number, line)
+                    except DataError as error:
+                        on_problem(error)
+                        continue
+                    first_of[sample.image.name] = (file, number, line)
+                    yield sample
+            except DataError as error:  # the file cannot be read on
+                on_problem(error)
+        if self._include:
+            yield from self._others(first_of, on_problem)
+
+    def labels(self) -> Iterator[Sequence[str]]:
+        """The labels of each entry, without looking at the pictures.
+
+        Raises:
+            DataError: A file cannot be read, or an entry is none.
+        """
+        for file in self._files:
+            for number, (line, content) in enumerate(elements(self._folder.place(file)), start=1):
+                yield self._entry(file, number, line, content).labels
+
+    def _entry(self, file: str, number: int, line: int, content: Any) -> Entry:
+        try:
+            return Entry(content)
+        except EntryError as error:
+            raise self._error(file, error.problem, error.remedy, number, line, error.place) from None
+
+    def _sample(self, file: str, number: int, line: int, content: Any) -> Sample:
+        entry = self._entry(file, number, line, content)
+        place = self._folder.place(file)
+        where = _place(number, line)
+        # Without a name of the annotation's own: a JSON of many pictures has the name of none of them.
+        name, location = self._pictures.find(entry.image, file[: file.rfind("/") + 1], f"{place}, {where}")
+        width, height = self._size or measured_size(name, location, place, where, remedy="give the size: ?size=WxH")
+        try:
+            image = ImageRef(name=name, width=width, height=height, location=location)
+            boxes = entry.boxes(self._coordinates, width, height)
+            return Sample(
+                image=image,
+                boxes=boxes,
+                split=self._split(file),
+                attributes=entry.attributes,
+                source=f"{place}, {where}",
+            )
+        except ValueError as error:
+            raise self._error(file, str(error).partition("\n")[0], "correct it", number, line) from None
+
+    def _check_new(
+        self, name: str, first_of: Mapping[str, tuple[str, int, int]], file: str, number: int, line: int
+    ) -> None:
+        if name in first_of:
+            other, *where = first_of[name]
+            problem = f"it names the picture {name}, as {self._folder.place(other)}, {_place(*where)} does"
+            raise self._error(file, problem, "remove one of the two", number, line)
+
+    def _split(self, file: str) -> str | None:
+        folder, _, name = file.rpartition("/")
+        return folder if name == ROBOFLOW and folder and "/" not in folder else None
+
+    def _others(self, named: Container[str], on_problem: OnProblem) -> Iterator[Sample]:
+        for name in self._pictures.without(()):
+            if name in named:
+                continue
+            location = self._pictures.folder.place(name)
+            try:
+                _check_unicode(location)
+                width, height = self._size or measured_size(name, location, location)
+                image = ImageRef(name=name, width=width, height=height, location=location)
+                yield Sample(image=image, source=location)
+            except DataError as error:
+                on_problem(error)
+
+    def _error(self, file: str, problem: str, remedy: str, number: int, line: int, place: str = "") -> DataError:
+        where = ", ".join(part for part in (_place(number, line), place) if part)
+        return DataError(self._folder.place(file), problem, f"{remedy}, {_SKIP}", where)
+
+
+def _found(location: str) -> tuple[Folder, list[str]]:
+    """The folder that a location is or lies in, and the JSON files in it that are meant."""
+    name = base_name(location)
+    if not name.lower().endswith(".json") or os.path.isdir(location):
+        folder = Folder.at(location)
+        return folder, folder.ending(".json")
+    folder = Folder.at(parent(location))
+    if name in folder.names:
+        return folder, [name]
+    if any(other.startswith(f"{name}/") for other in folder.names):  # a folder elsewhere, called like a file
+        folder = Folder.at(location)
+        return folder, folder.ending(".json")
+    raise DataError(location, "there is no such file", "check the path")
+
+
+def _check_unicode(path: str) -> None:
+    """Refuses a path whose bytes are no UTF-8, which Python shows as lone surrogates."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode(errors="backslashreplace").decode()
+        problem = "its path is not UTF-8, so that no other format could name it"
+        raise DataError(shown, problem, "rename the file") from None
+
+
+def _place(number: int, line: int) -> str:
+    return f"picture {number} (line {line})"
+
+
+def _parsed_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text)
+    if match is None or not (int(match[1]) and int(match[2])):
+        raise UsageError(f"size is {text!r}", "give width and height in pixels: size=640x480")
+    return int(match[1]), int(match[2])

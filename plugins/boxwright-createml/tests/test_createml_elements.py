@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boxwright import DataError
+from boxwright_createml import elements as module
+from boxwright_createml.elements import elements
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def read(folder: Path, content: str | bytes) -> list[tuple[int, Any]]:
+    path = folder / "a.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode(errors="surrogatepass"))
+    return list(elements(str(path)))
+
+
+@settings(deadline=None)  # each example writes a file
+@given(values=st.lists(VALUES, max_size=6), chunk=st.integers(1, 40), indent=st.sampled_from([None, 0, 2]))
+def test_the_same_as_json_whatever_the_chunks(
+    tmp_path_factory: pytest.TempPathFactory, values: list[Any], chunk: int, indent: int | None
+) -> None:
+    folder = tmp_path_factory.mktemp("elements")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CHUNK", chunk)
+        assert [value for _, value in read(folder, json.dumps(values, indent=indent))] == values
+
+
+@settings(deadline=None)  # each example writes a file
+@given(content=st.text(alphabet='[]{}",:0123456789.eE+-\\u truefalsnNI\n', max_size=60), chunk=st.integers(1, 20))
+def test_any_text_is_read_as_json_does_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, content: str, chunk: int
+) -> None:
+    folder = tmp_path_factory.mktemp("elements")
+    try:
+        expected = json.loads(content, parse_constant=lambda name: int(name))
+    except ValueError:
+        expected = None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CHUNK", chunk)
+        if isinstance(expected, list):
+            assert [value for _, value in read(folder, content)] == expected
+        else:
+            with pytest.raises(DataError, match=r"a\.json, line \d+: it "):
+                read(folder, content)
+
+
+def test_lines_are_counted(tmp_path: Path) -> None:
+    content = '\n[\n{"a":\n1},\n\n{"b": 2}, {"c":\r\n3},\n4\n]\n'
+    assert read(tmp_path, content) == [(3, {"a": 1}), (6, {"b": 2}), (6, {"c": 3}), (8, 4)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    assert read(tmp_path, '["вишня 🍒"]'.encode(encoding)) == [(1, "вишня 🍒")]
+
+
+def test_elements_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
+    values = [{"a": "x" * 100_000}, list(range(50_000)), "y" * 70_000]
+    assert [value for _, value in read(tmp_path, json.dumps(values))] == values
+
+
+def test_an_element_without_an_end_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LARGEST", 100_000)
+    with pytest.raises(DataError, match="line 1: it is no JSON: Unterminated string"):
+        read(tmp_path, '["' + "x" * 10_000_000)
+
+
+def test_a_fault_is_noticed_where_it_is(tmp_path: Path) -> None:
+    read_on = elements(str(tmp_path / "a.json"))
+    (tmp_path / "a.json").write_text('[\n{"a": 1},\n{"b": [1 2]},\n' + "x" * 10_000_000)
+    assert next(read_on) == (2, {"a": 1})
+    with pytest.raises(DataError, match="line 3: it is no JSON: Expecting ',' delimiter"):
+        next(read_on)
+
+
+def test_files_elsewhere(tmp_path: Path) -> None:
+    import fsspec
+
+    fsspec.filesystem("memory").pipe("/createml-elements/a.json", b"[1, 2]")
+    assert list(elements("memory://createml-elements/a.json")) == [(1, 1), (1, 2)]
+    for location in ("memory://createml-elements/b.json", str(tmp_path / "b.json")):
+        with pytest.raises(DataError, match=r"b\.json: there is no such file"):
+            list(elements(location))
+    with pytest.raises(DataError, match="it cannot be read"):
+        list(elements(str(tmp_path)))

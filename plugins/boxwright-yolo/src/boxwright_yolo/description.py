@@ -1,0 +1,280 @@
+"""What a dataset says of itself: its classes by number, and which pictures belong to which split.
+
+Ultralytics' ``data.yaml``: https://docs.ultralytics.com/datasets/detect/. darknet's ``obj.data``:
+https://github.com/AlexeyAB/darknet#how-to-train-to-detect-your-custom-objects. labelImg's ``classes.txt``:
+``libs/yolo_io.py`` of https://github.com/HumanSignal/labelImg.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from boxwright.errors import DataError
+from boxwright.files import read_file
+from boxwright.folders import Folder
+from boxwright_yolo.paths import YAML_ENDINGS, Tree
+
+UNSPLIT: Final = "unsplit"
+"""The key under which boxwright's data.yaml names the pictures of no split; Ultralytics passes over it."""
+
+NOT_SPLITS: Final = frozenset({"path", "nc", "names", "download", "yaml_file", "kpt_shape", "flip_idx", "channels"})
+"""Keys of data.yaml that name no split."""
+
+ORDER: Final = ("train", "val", "test")
+CLASS_FILES: Final[tuple[str, ...]] = ("classes.txt", "obj.names", "_darknet.labels", "labels/classes.txt")
+_DARKNET_SPLITS = {"train": "train", "valid": "val", "test": "test"}
+_LARGEST = 4 << 20
+_DEEPEST = 20
+_MOST = 1_000_000
+"""Classes; a larger number is a slip of the pen, and every class would take memory."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """What one of the three kinds of file says.
+
+    Attributes:
+        place: The file, for messages.
+        file: Its path inside the dataset's folder; empty where it lies elsewhere.
+        names: Classes by number, from 0.
+        splits: The written folders, lists and pictures by split, Ultralytics' order first; empty where the file knows
+            no splits. The pictures of no split stand under :data:`UNSPLIT`.
+        optional: Splits whose absence is no fault: any that the file need not have meant as one.
+        base: What data.yaml says under ``path``.
+        keypoints: How many points a pose has and how many numbers a point; ``(0, 0)`` for none.
+    """
+
+    place: str
+    file: str
+    names: Mapping[int, str]
+    splits: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+    base: str = ""
+    keypoints: tuple[int, int] = (0, 0)
+
+
+def find_description(tree: Tree, classes: str | None = None, file: str = "") -> Description:
+    """The description of a dataset.
+
+    Args:
+        tree: The dataset's folder.
+        classes: A path or URL of the class names, instead of the dataset's own.
+        file: The path inside the folder of the file that describes it; empty to look for one.
+
+    Raises:
+        DataError: There is none, or more than one, or it is wrong.
+    """
+    found = _read(tree, file or _find(tree, classes is not None))
+    if classes is None:
+        return found
+    content = read_file(classes)
+    if content is None:
+        raise DataError(classes, "there is no such file", "check the path that is given as ?classes=")
+    if classes.lower().endswith(YAML_ENDINGS):
+        names = read_yaml(content, classes).names
+    else:
+        names = _class_names(content, classes)
+    return Description(classes, found.file, names, found.splits, found.optional, found.base, found.keypoints)
+
+
+def _find(tree: Tree, named: bool) -> str:
+    top = sorted(name for name in tree.names if "/" not in name)
+    for name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data"):
+        if name in tree.names:
+            return name
+    yamls = [name for name in top if name.lower().endswith(YAML_ENDINGS) and _is_dataset(tree.folder, name)]
+    found = yamls or [name for name in top if name.lower().endswith(".data")]
+    if len(found) > 1:
+        raise DataError(
+            tree.folder.location,
+            f"it could be described by {' or '.join(found)}",
+            f"name one of them: yolo:{tree.folder.place(found[0])}",
+        )
+    others = [name for name in CLASS_FILES if name in tree.names] or [n for n in top if n.lower().endswith(".names")]
+    for name in (*found, *others):
+        return name
+    if named:
+        return ""
+    raise DataError(
+        tree.folder.location,
+        "there is no data.yaml, obj.data or classes.txt in it, so that the classes have no names",
+        "name the folder that it lies in, or the file of the class names: ?classes=FILE",
+    )
+
+
+def _is_dataset(folder: Folder, name: str) -> bool:
+    try:
+        return bool(read_yaml(folder.read(name), name).splits)
+    except DataError:
+        return False
+
+
+def _read(tree: Tree, file: str) -> Description:
+    if not file:
+        return Description("", "", {})
+    place = tree.folder.place(file)
+    content = tree.folder.read(file)
+    if file.lower().endswith(YAML_ENDINGS):
+        return read_yaml(content, place, file)
+    if file.lower().endswith(".data"):
+        return _read_darknet(tree, content, place, file)
+    return Description(place, file, _class_names(content, place))
+
+
+def read_yaml(content: bytes, place: str, file: str = "") -> Description:
+    """What a data.yaml says.
+
+    Every value is read as the text that stands there, so that a class ``no`` or ``1.0`` keeps its name.
+
+    Raises:
+        DataError: It is no YAML, has aliases, or says no classes.
+    """
+    content_of = _mapping(content, place)
+    names = _yaml_names(content_of, place)
+    splits: dict[str, tuple[str, ...]] = {}
+    for key in sorted(content_of, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key)):
+        value = content_of[key]
+        paths = value if isinstance(value, list) else [value]
+        if key in NOT_SPLITS or value in ("", []):
+            continue
+        if all(isinstance(path, str) and path for path in paths):
+            splits[key] = tuple(paths)
+        elif key in ORDER:
+            problem = f"{key} is no folder, list of folders or list of pictures"
+            raise DataError(place, problem, f"write {key}: images/{key}")
+    base = content_of.get("path", "")
+    return Description(
+        place,
+        file,
+        names,
+        splits,
+        frozenset(splits) - {"train", UNSPLIT},
+        base if isinstance(base, str) else "",
+        _keypoints(content_of.get("kpt_shape"), place),
+    )
+
+
+def _mapping(content: bytes, place: str) -> dict[str, Any]:
+    import yaml  # type: ignore[import-untyped]
+
+    if len(content) > _LARGEST:
+        raise DataError(place, f"it is larger than {_LARGEST >> 20} MiB", "is this a data.yaml?")
+    try:
+        _refuse_harm(yaml, content, place)
+        loaded = yaml.load(content, Loader=_loader(yaml))  # noqa: S506 (BaseLoader makes texts, lists and dicts only)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+        raise DataError(
+            place,
+            f"it is no YAML: {problem}",
+            "repair it, and save it as UTF-8",
+            f"line {mark.line + 1}" if mark else "",
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(place, f"it is no YAML: {error}", "repair it, and save it as UTF-8") from None
+    if not isinstance(loaded, dict):
+        raise DataError(place, "it is empty" if not loaded else "it has no keys", "write names: and train: into it")
+    return {str(key): value for key, value in loaded.items()}
+
+
+def _loader(yaml: Any) -> Any:
+    return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def _refuse_harm(yaml: Any, content: bytes, place: str) -> None:
+    depth = 0
+    for event in yaml.parse(content, Loader=_loader(yaml)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        alias = isinstance(event, yaml.AliasEvent)
+        if alias or depth > _DEEPEST:
+            raise DataError(
+                place,
+                "it has an alias (*name), which a data.yaml does not need and which can be used for harm"
+                if alias
+                else f"it is nested more than {_DEEPEST} deep",
+                "write what it stands for in its place" if alias else "repair it",
+                f"line {event.start_mark.line + 1}",
+            )
+
+
+def _yaml_names(content: Mapping[str, Any], place: str) -> dict[int, str]:
+    names = content.get("names")
+    remedy = "write names: [apple, banana], or one line 0: apple for each class"
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if not isinstance(names, dict):
+        raise DataError(place, "it has no names, so that the classes are not known", remedy)
+    found: dict[int, str] = {}
+    for key, name in names.items():
+        number = _number(key)
+        if number is None or not isinstance(name, str):
+            what = "no class number" if number is None else f"class {number}"
+            raise DataError(place, f"names holds {what} with a name", remedy)
+        if name:
+            found[number] = name
+    count = _number(content.get("nc", len(names)))
+    if count not in (len(names), max(found, default=-1) + 1):
+        raise DataError(
+            place, f"nc does not say the number of names, which is {len(names)}", "correct nc, or leave it out"
+        )
+    return found
+
+
+def _number(key: object) -> int | None:
+    """A class number; ``None`` where it is none."""
+    text = str(key) if isinstance(key, str | int) else ""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) and int(text) <= _MOST else None
+
+
+def _keypoints(value: object, place: str) -> tuple[int, int]:
+    if value in (None, ""):
+        return (0, 0)
+    numbers = [_number(part) for part in value] if isinstance(value, list) else []
+    if len(numbers) != 2 or not numbers[0] or numbers[1] not in (2, 3):
+        raise DataError(place, "kpt_shape is not [points, 2] or [points, 3]", "correct it, or leave it out")
+    return (numbers[0], numbers[1])
+
+
+def _read_darknet(tree: Tree, content: bytes, place: str, file: str) -> Description:
+    values: dict[str, str] = {}
+    for line in decoded(content, place).splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not key.lstrip().startswith("#"):
+            values[key.strip()] = value.strip()
+    base = file.rpartition("/")[0]
+    found = tree.find(values.get("names", ""), base) if values.get("names") else None
+    if found is None or found not in tree.names:
+        raise DataError(
+            place,
+            f"the file of the class names, {values.get('names')!r}, is not in the folder",
+            "put it there, or give the file of the class names: ?classes=FILE",
+        )
+    splits = {split: (values[key],) for key, split in _DARKNET_SPLITS.items() if values.get(key)}
+    names = _class_names(tree.folder.read(found), tree.folder.place(found))
+    return Description(tree.folder.place(found), found, names, splits, frozenset(splits) - {"train"}, base)
+
+
+def _class_names(content: bytes, place: str) -> dict[int, str]:
+    """One name a line; the number of a class is that of its line, from 0."""
+    lines = decoded(content, place).replace("\r\n", "\n").split("\n")
+    return {number: line.strip() for number, line in enumerate(lines) if line.strip()}
+
+
+def decoded(content: bytes, place: str) -> str:
+    """The text of a file: UTF-8 with or without byte-order mark, or UTF-16 with one.
+
+    Raises:
+        DataError: It is no such text.
+    """
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError:
+        raise DataError(place, f"it is not {encoding.removesuffix('-sig').upper()} text", "save it as UTF-8") from None
+    if "\0" in text:
+        raise DataError(place, "it is no text: it has NUL characters", "save it as UTF-8")
+    return text

@@ -1,0 +1,202 @@
+"""Writes YOLO label files: Ultralytics' layout, or labelImg's."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from boxwright.errors import DataError, OutputError
+from boxwright.output import safe_name
+from boxwright.protocols import Output
+from boxwright.schemas import LabelMap, Sample
+from boxwright.uri import PICTURE_SUFFIXES, base_name
+from boxwright_yolo.description import NOT_SPLITS, ORDER, UNSPLIT
+from boxwright_yolo.files import Files
+from boxwright_yolo.labels import LineFormat
+from boxwright_yolo.paths import label_file_of, stem_of
+
+_SKIP = "or leave it out with --on-error skip"
+_ODD = re.compile(r"(?:^|/)\.|^/|[\0\r\n:\\]")
+_HIDDEN = re.compile(r"(?:^|/)\.|//|[\r\n]")
+_SPLIT = re.compile(r"[^./\\:\0-\x1f\s][^/\\:\0-\x1f]*(?<!\s)")
+# What a double-quoted text of YAML 1.1 cannot hold as it is: https://yaml.org/spec/1.1/#id892089.
+_ESCAPED = re.compile('[\\\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]')
+
+
+class YoloWriter:
+    """Writes each picture and its label file, and at the end the file that names the classes.
+
+    Ultralytics' layout has ``images/SPLIT/NAME``, ``labels/SPLIT/NAME.txt`` and ``data.yaml``. Pictures of no split
+    stand under ``unsplit``; where no picture has a split, data.yaml names them as both ``train`` and ``val``, without
+    which Ultralytics does not start, and reading makes of that no split again. Without the pictures, data.yaml names
+    lists of them, so that their names are kept.
+
+    labelImg's layout has the label files beside the pictures, and ``classes.txt``.
+
+    Classes are numbered from 0 in the order of the label map.
+
+    Args:
+        output: The folder.
+        label_map: The classes.
+        layout: ``"ultralytics"`` or ``"labelimg"``.
+        pictures: Whether the pictures are copied; without them the samples need none.
+        scores: Whether a box's ``score`` is written as a sixth column, which Ultralytics writes and does not train on.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        label_map: LabelMap,
+        layout: str = "ultralytics",
+        pictures: bool = True,
+        scores: bool = False,
+    ) -> None:
+        self._output = output
+        self._files = Files(output)
+        self._names = label_map.names
+        self._classes = {name: number for number, name in enumerate(label_map.names)}
+        self._flat = layout == "labelimg"
+        if self._flat:
+            _refuse_lines(self._names, output.location)
+        self._pictures = pictures
+        self._scores = scores
+        self._lines = LineFormat()
+        self._pictures_of: dict[str, str] = {"classes.txt": "the file of the class names"} if self._flat else {}
+        self._splits: dict[str, IO[bytes] | None] = {}
+
+    def write(self, sample: Sample) -> None:
+        """Adds one picture and its label file.
+
+        Raises:
+            DataError: Its picture cannot be read, its label file would replace another's, its name or split is none
+                that could be read back, or a box reaches too far out of it.
+            OutputError: The picture's name leads out of the folder.
+        """
+        split = self._split(sample)
+        name = sample.image.name
+        picture = name if self._flat else f"images/{split}/{name}"
+        label = f"{stem_of(picture)}.txt" if self._flat else label_file_of(picture)
+        self._check_names(sample, label)
+        content = self._content(sample).encode()
+        if self._pictures:
+            self._files.copy(picture, sample.image)
+        self._pictures_of[label] = name
+        self._files.put(label, content)
+        if not self._flat:
+            self._list(split, picture)
+
+    def close(self) -> None:
+        """Writes the file that names the classes."""
+        for file in self._splits.values():
+            if file is not None:
+                file.close()
+        if self._flat:
+            self._files.put("classes.txt", "".join(f"{name}\n" for name in self._names).encode())
+        else:
+            self._files.put("data.yaml", self._yaml().encode())
+
+    def _split(self, sample: Sample) -> str:
+        split = sample.split
+        if self._flat:
+            if split is not None and not _names(split, base_name(self._output.location.rstrip("/"))):
+                raise DataError(
+                    sample.source or sample.image.name,
+                    f"it belongs to the split {split!r}, and labelImg's layout has none",
+                    "write each split to a folder of its own, yolo:FOLDER/{split}?layout=labelimg,"
+                    " or take layout=ultralytics",
+                )
+            return ""
+        if split is None:
+            return UNSPLIT
+        if split == UNSPLIT or split in NOT_SPLITS or not _SPLIT.fullmatch(split):
+            raise DataError(
+                sample.source or sample.image.name,
+                f"the split {split!r} cannot be the name of a folder and of a key of data.yaml",
+                "rename the split",
+            )
+        return split
+
+    def _check_names(self, sample: Sample, label: str) -> None:
+        name = sample.image.name
+        place = sample.source or name
+        if _ODD.search(name):
+            safe_name(name, place)
+        if os.path.splitext(name)[1].lower() not in PICTURE_SUFFIXES or _HIDDEN.search(name):
+            problem = f"the picture's name is {name!r}, by which YOLO does not find it"
+            endings = ", ".join(sorted(PICTURE_SUFFIXES))
+            raise DataError(place, problem, f"give it one of the endings {endings}, and no dot in front; {_SKIP}")
+        other = self._pictures_of.get(label)
+        if other is not None:
+            remedy = f"rename one of them: YOLO keeps one label file for each name before the ending; {_SKIP}"
+            raise DataError(place, f"{other} and {name} would share the label file {label}", remedy)
+
+    def _content(self, sample: Sample) -> str:
+        image, boxes = sample.image, sample.boxes
+        classes, line, width, height = self._classes, self._lines.line, image.width, image.height
+        try:
+            if not self._scores:
+                rows = [
+                    line(classes[label], edges, width, height)
+                    for label, edges in zip(boxes.labels, boxes.edges, strict=True)
+                ]
+            else:
+                rows = [
+                    line(classes[label], edges, width, height, _score(attributes))
+                    for label, edges, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
+                ]
+        except ValueError as error:
+            raise DataError(sample.source or image.name, f"a box {error}", f"correct it, {_SKIP}") from None
+        return "\n".join([*rows, ""]) if rows else ""
+
+    def _list(self, split: str, picture: str) -> None:
+        if split not in self._splits:
+            self._splits[split] = None if self._pictures else self._output.open(f"{split}.txt")
+        file = self._splits[split]
+        if file is not None:
+            file.write(f"./{picture}\n".encode())
+
+    def _yaml(self) -> str:
+        place = "images/{}" if self._pictures else "{}.txt"
+        places = {split: place.format(split) for split in self._splits}
+        if list(places) == [UNSPLIT]:
+            places = dict.fromkeys(("train", "val"), places[UNSPLIT])
+        keys = sorted(places, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
+        lines = [f"{key if key in ORDER else _quoted(key)}: {_quoted(places[key])}" for key in keys]
+        lines += [f"nc: {len(self._names)}", "names:" if self._names else "names: {}"]
+        lines += [f"  {number}: {_quoted(name)}" for number, name in enumerate(self._names)]
+        return "\n".join([*lines, ""])
+
+
+def _names(split: str, folder: str) -> bool:
+    """Whether a folder's name says the split, as with FOLDER/{split} or data_{split}, so that it is not lost."""
+    return re.search(rf"(?<![^\W_]){re.escape(split)}(?![^\W_])", folder) is not None
+
+
+def _score(attributes: Mapping[str, Any]) -> float | None:
+    score = attributes.get("score")
+    if not isinstance(score, int | float):
+        return None
+    if not 0 <= score <= 1:
+        raise ValueError(f"has the score {score!r}, which is not between 0 and 1")
+    return float(score)
+
+
+def _quoted(text: str) -> str:
+    """A text in double quotes, which YAML never takes for a number, a truth value or nothing."""
+    return '"' + _ESCAPED.sub(_escape, text) + '"'
+
+
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\{match[0]}" if match[0] in '"\\' else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _refuse_lines(names: Sequence[str], place: str) -> None:
+    for name in names:
+        if name.strip() != name or len(name.splitlines()) != 1:
+            raise OutputError(
+                f"{place}: the class {name!r} cannot be a line of classes.txt",
+                "rename it (--with remap), or take layout=ultralytics",
+            )
