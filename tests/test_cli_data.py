@@ -202,7 +202,7 @@ def test_unknown_class_against_a_label_map_file(boxwright, lines, tmp_path):
 
 def test_demo_to_csv_gives_the_rows_of_the_xml(boxwright, tmp_path):
     pytest.importorskip("boxwright_labelimg")
-    pytest.importorskip("boxwright_csv.writer", exc_type=ImportError)
+    pytest.importorskip("boxwright_csv")
     assert boxwright("demo", tmp_path / "demo", "--images", 4).exit_code == 0
     target = tmp_path / "labels.csv"
     report = boxwright.json("convert", f"labelimg:{tmp_path}/demo/train", f"csv:{target}")

@@ -46,7 +46,7 @@ def beside(pictures: str) -> Mapping[str, str]:
 
 CASES = {
     "coco": Case("dataset.json", beside, tolerance=1e-9),
-    "createml": Case("dataset.json", beside, tolerance=1e-9),
+    "createml": Case("dataset", tolerance=1e-9),
     "csv": Case("dataset.csv", beside),
     "labelimg": Case("dataset"),
     "openimages": Case("dataset.csv", beside, tolerance=1e-4),

@@ -212,6 +212,7 @@ def test_a_report_says_what_was_written_and_lost(
         "dropped_bookkeeping": {"image path": 1},
         "sidecars": [],
         "skipped": [],
+        "exchanged": 0,
         "label_map": f"{tmp_path}/label_map.pbtxt",
         "label_map_reused": False,
         "notes": [],

@@ -20,7 +20,15 @@ from typing import Any
 
 import pytest
 
-from boxwright import BackendSpec, MissingLibraryError, Option, OutputError, PluginError, PluginNotFoundError, UsageError
+from boxwright import (
+    BackendSpec,
+    MissingLibraryError,
+    Option,
+    OutputError,
+    PluginError,
+    PluginNotFoundError,
+    UsageError,
+)
 from boxwright import environments as environments_module
 from boxwright.environments import MARKER, Environment, describe_size, environments, find, home, install, remove
 from boxwright.registry import Registry, convert_options, require
@@ -48,6 +56,7 @@ def make_wheel(folder: Path, name: str, version: str, text: str) -> str:
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BOXWRIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("UV_OFFLINE", "1")
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -122,7 +131,9 @@ class TestDeclared:
     def test_those_of_all_plugins_by_name(self, make_registry: Callable[..., Registry], plugin: Path) -> None:
         other = replace(SPEC, name="another")
         registry = make_registry(
-            BackendSpec(name="one", environment=SPEC), BackendSpec(name="two", environment=other), BackendSpec(name="no")
+            BackendSpec(name="one", environment=SPEC),
+            BackendSpec(name="two", environment=other),
+            BackendSpec(name="no"),
         )
         assert list(environments(registry)) == ["another", "toy"]
         assert find("toy", registry).spec == SPEC
@@ -152,9 +163,7 @@ class TestMissing:
             toy.worker()
         assert not toy.path.parent.exists()  # and nothing was made
 
-    def test_training_needs_it_and_loading_may_not(
-        self, make_registry: Callable[..., Registry], plugin: Path
-    ) -> None:
+    def test_training_needs_it_and_loading_may_not(self, make_registry: Callable[..., Registry], plugin: Path) -> None:
         registry = make_registry(BackendSpec(name="one", load="json:loads", environment=SPEC))
         with pytest.raises(MissingLibraryError, match="environment toy"):
             require("backend", registry.get("backend", "one"))

@@ -124,7 +124,8 @@ LISTING = """
     from boxwright.registry import registry
     print(json.dumps({
         "records": {r.name: [r.distribution, r.version, r.status, r.cause] for r in registry().plugins.records},
-        "formats": [name for name in registry().names("format") if name != "pictures"], "metrics": registry().names("metric"),
+        "formats": [name for name in registry().names("format") if name != "pictures"],
+        "metrics": registry().names("metric"),
         "modules": sorted(sys.modules),
     }))
 """

@@ -11,7 +11,7 @@ import pytest
 from boxwright import Dataset, Option, PluginNotFoundError, Sample, TransformSpec, UsageError
 from boxwright.dataset import Problems
 from boxwright.registry import Registry
-from boxwright.steps import make_transform
+from boxwright.steps import _split_at_commas, make_transform
 from boxwright.threads import map_samples
 
 
@@ -108,3 +108,20 @@ def test_a_bug_in_a_thread_comes_out_at_its_place(workers: int, sample: Callable
     assert [next(results) for _ in range(7)] == [f"{n}.jpg" for n in range(7)]
     with pytest.raises(KeyError, match="a bug"):
         next(results)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("a,b", ["a", "b"]),
+        (r"group=^(cam\d{1,3})_,seed=3", [r"group=^(cam\d{1,3})_", "seed=3"]),
+        ("classes=[a,(b,c)],d", ["classes=[a,(b,c)]", "d"]),
+        ("name='red, ripe',d", ["name='red, ripe'", "d"]),
+        ('say="(",d', ['say="("', "d"]),
+        ("open=(,d", ["open=(", "d"]),
+        ("it's,d", ["it's", "d"]),
+        ("", [""]),
+    ],
+)
+def test_commas_in_brackets_and_quotes_separate_nothing(text: str, parts: list[str]) -> None:
+    assert _split_at_commas(text) == parts

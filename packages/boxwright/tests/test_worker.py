@@ -17,7 +17,7 @@ from boxwright import BoxwrightError, RunError, UsageError, worker
 from boxwright.output import alive
 from boxwright.worker import Worker, WorkerDiedError, WorkerError
 
-FUNCTIONS = '''
+FUNCTIONS = """
 import os, sys, time
 
 def add(connection, *, a, b):
@@ -56,7 +56,7 @@ def sleep(connection):
 def here(connection):
     from . import neighbour
     return [neighbour.NAME, "boxwright" in sys.modules, os.environ.get("PYTHONPATH")]
-'''
+"""
 
 
 @pytest.fixture

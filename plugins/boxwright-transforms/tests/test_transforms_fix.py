@@ -297,12 +297,13 @@ def test_no_file_of_the_source_is_touched(tmp_path: Path) -> None:
     )
     (folder / "a.xml").write_text(xml)
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
-    # The edges stand in the wrong order: exchanging them is the reader's work, the rest is this step's.
+    # The edges stand in the wrong order: exchanging them is the reader's work, which this step asks it for.
     with pytest.raises(DataError, match=r"\n.*inverted=swap"):
-        boxwright.convert(f"labelimg:{folder}", f"csv:{tmp_path}/out.csv", steps=["fix:size=picture"])
-    report = boxwright.convert(
-        f"labelimg:{folder}?inverted=swap", f"csv:{tmp_path}/out.csv", steps=["fix:size=picture"]
-    )
+        boxwright.convert(f"labelimg:{folder}", f"csv:{tmp_path}/out.csv")
+    with pytest.raises(DataError, match="xmin"):
+        boxwright.convert(f"labelimg:{folder}?inverted=error", f"csv:{tmp_path}/out.csv", steps=["fix"])
+    report = boxwright.convert(f"labelimg:{folder}", f"csv:{tmp_path}/out.csv", steps=["fix:size=picture"])
+    assert report.exchanged == 1
     assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["a.jpg,80,60,fig,40,0,80,20"]
     assert [note.partition(":")[0] for note in report.notes] == [
         "1 box cut at the edges of the picture",

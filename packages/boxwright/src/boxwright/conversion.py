@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from boxwright.dataset import Dataset, nothing_left, open_dataset
+from boxwright import schemas
+from boxwright.dataset import Dataset, detect_format, nothing_left, open_dataset
 from boxwright.errors import DataError, LossError, UsageError
 from boxwright.losses import Losses
 from boxwright.processes import WORTH_IT, available, can_fork, shared
@@ -36,6 +37,7 @@ class ConversionReport:
         losses: What the target format could not hold.
         sidecars: The files that keep it all the same.
         skipped: Items left out under ``on_error="skip"``.
+        exchanged: Boxes whose edges stood in the wrong order, which the reader was told to exchange.
         label_map: The label map file that goes with the output, or ``""``.
         label_map_reused: Whether that file was there before and decided the classes' numbers.
         notes: What the steps have to say, such as how many pictures were turned upright.
@@ -50,6 +52,7 @@ class ConversionReport:
     losses: Losses = field(default_factory=Losses)
     sidecars: list[str] = field(default_factory=list)
     skipped: list[DataError] = field(default_factory=list)
+    exchanged: int = 0
     label_map: str = ""
     label_map_reused: bool = False
     notes: list[str] = field(default_factory=list)
@@ -71,6 +74,7 @@ class ConversionReport:
             "skipped": [
                 {"file": e.file, "place": e.place, "problem": e.problem, "remedy": e.remedy} for e in self.skipped
             ],
+            "exchanged": self.exchanged,
             "label_map": self.label_map or None,
             "label_map_reused": self.label_map_reused,
             "notes": self.notes,
@@ -119,6 +123,7 @@ def convert(
     started = time.perf_counter()
     plugins, reporter = registry_ or registry(), reporter or LogReporter()
     transforms = [make_transform(step, plugins) for step in steps]
+    source = _read_for(source, steps, plugins)
     dataset = open_dataset(source, on_error=on_error, registry_=plugins)
     if transforms:
         dataset = dataset.through(*transforms, workers=workers or available())
@@ -150,6 +155,23 @@ def convert(
     report.notes = [note for transform in dataset.transforms for note in getattr(transform, "notes", list)()]
     report.seconds = time.perf_counter() - started
     return report
+
+
+def _read_for(
+    source: str | DatasetURI | Dataset, steps: Sequence[str | Transform], plugins: Registry
+) -> str | DatasetURI | Dataset:
+    """The source with the options that the steps want it to be read with, where its format has them."""
+    wanted: dict[str, str] = {}
+    for step in steps:
+        if isinstance(step, str):
+            wanted |= plugins.get("transform", step.partition(":")[0]).spec.reading
+    if not wanted or isinstance(source, Dataset):
+        return source
+    uri = DatasetURI.parse(source) if isinstance(source, str) else source
+    name = uri.format or detect_format(uri.location, plugins)
+    known = {option.name for option in plugins.get("format", name).spec.options}
+    added = {option: value for option, value in wanted.items() if option in known}
+    return replace(uri, format=name, options=added | uri.options)
 
 
 def _write(
@@ -185,6 +207,7 @@ def _write(
         parts.close()
         report.boxes, report.classes = tally.boxes, dict(sorted(tally.classes.items()))
         report.losses = tally.losses
+        report.exchanged = tally.exchanged
         if classes.path:
             classes.write(known if known is not None else LabelMap.from_names(report.classes), label_map_output, parts)
             report.label_map, report.label_map_reused = classes.path, classes.reused
@@ -200,6 +223,13 @@ class _Tally:
         self._source = source
         self.boxes = 0
         self.classes: dict[str, int] = {}
+        self._exchanged = 0
+        self._exchanged_before = schemas.exchanged
+
+    @property
+    def exchanged(self) -> int:
+        """Boxes whose edges stood in the wrong order and were exchanged by the reader."""
+        return self._exchanged + schemas.exchanged - self._exchanged_before
 
     @property
     def losses(self) -> Losses:
@@ -216,14 +246,15 @@ class _Tally:
         for label in labels:
             classes[label] = classes.get(label, 0) + 1
 
-    def take(self) -> tuple[int, dict[str, int], dict[str, dict[str, int]]]:
+    def take(self) -> tuple[int, int, dict[str, int], dict[str, dict[str, int]]]:
         """The counts since the last time, as plain values."""
-        taken = (self.boxes, self.classes, self.losses.take())
-        self.boxes, self.classes = 0, {}
+        taken = (self.exchanged, self.boxes, self.classes, self.losses.take())
+        self.boxes, self.classes, self._exchanged, self._exchanged_before = 0, {}, 0, schemas.exchanged
         return taken
 
-    def add(self, boxes: int, classes: dict[str, int], losses: dict[str, dict[str, int]]) -> None:
+    def add(self, exchanged: int, boxes: int, classes: dict[str, int], losses: dict[str, dict[str, int]]) -> None:
         """Adds what another process has counted."""
+        self._exchanged += exchanged
         self.boxes += boxes
         for label, count in classes.items():
             self.classes[label] = self.classes.get(label, 0) + count

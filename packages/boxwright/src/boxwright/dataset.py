@@ -183,10 +183,13 @@ class Dataset(Iterable[Sample]):
 
 
 def nothing_left(dataset: Dataset, problem: str) -> DataError:
-    """The error for a dataset that gave no sample: ``problem``, unless all of its items were skipped."""
+    """The error for a dataset that gave no sample: ``problem``, unless all were skipped or the steps left none."""
     location, skipped = dataset.info.location, dataset.problems.skipped
     if skipped:
         return DataError(location, f"every one of its {len(skipped)} items was skipped; the first: {skipped[0]}")
+    notes = [note for step in dataset.transforms for note in getattr(step, "notes", list)()]
+    if notes:
+        return DataError(location, f"the steps left no picture: {'; '.join(notes)}", "change the steps")
     return DataError(location, problem, "check the location and the format")
 
 

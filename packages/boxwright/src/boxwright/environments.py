@@ -1,16 +1,16 @@
-"""Environments of their own, for libraries that cannot live beside the others.
+r"""Environments of their own, for libraries that cannot live beside the others.
 
 A plugin declares one by an :class:`~boxwright.specs.EnvironmentSpec` on the spec of its backend, and ships two things:
 a requirements file that names every package by version and digest, and a package of functions that run in there
 (:mod:`boxwright.worker`). ``boxwright env install NAME`` builds it with uv; nothing else ever does::
 
     HOME/environments/NAME/
-        bin/python                      Scripts\\python.exe on Windows
+        bin/python                      Scripts\python.exe on Windows
         boxwright-environment.json      what it was made from; written last
 
 It is built under another name beside that one, tried out, and renamed when it works, so that it is there whole or not
 at all. HOME is ``$BOXWRIGHT_HOME``, else ``$XDG_DATA_HOME/boxwright``, else ``~/.local/share/boxwright``
-(``%LOCALAPPDATA%\\boxwright`` on Windows); of the standard's user directories it is that for data
+(``%LOCALAPPDATA%\boxwright`` on Windows); of the standard's user directories it is that for data
 (https://specifications.freedesktop.org/basedir-spec/latest/).
 """
 
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib
 import importlib.util
 import json
 import os
@@ -45,8 +46,7 @@ MARKER = "boxwright-environment.json"
 _LAYOUT = 1
 _PIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)")
 _LIST_PACKAGES = (
-    "import importlib.metadata as m, json;"
-    "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
+    "import importlib.metadata as m, json;print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
 )
 
 
@@ -221,7 +221,9 @@ def install(environment: Environment, *, again: bool = False, reporter: Reporter
         _remove_stale(target)
         room = shutil.disk_usage(target.parent).free
     except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror}", "set BOXWRIGHT_HOME to another folder") from None
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror}", "set BOXWRIGHT_HOME to another folder"
+        ) from None
     if room < spec.size * 1.1:
         raise OutputError(
             f"{target.parent} has room for {describe_size(room)}, and {spec.name} takes {describe_size(spec.size)}",
@@ -235,12 +237,13 @@ def install(environment: Environment, *, again: bool = False, reporter: Reporter
     started = time.perf_counter()
     with _built_aside(target) as aside:
         with reporter.task(f"Installing {spec.name}") as task:
-            # Relocatable: it is renamed when it is whole. Without --python-preference, uv fetches that Python if need be.
+            # Relocatable: it is renamed when it is whole.
             _run_uv([uv, "venv", "--relocatable", "--python", spec.python, str(aside)], spec.name, task)
             # No resolving: the lock names everything, and everything has the digest that it says, build tools included.
             lock = ["--no-deps", "--require-hashes", "--build-constraints", str(environment.lock)]
-            python = ["--python", str(_python(aside))]
-            _run_uv([uv, "pip", "install", *python, *lock, "-r", str(environment.lock)], spec.name, task)
+            # Copies: who edits a file that is linked to uv's cache edits that, and every later installation.
+            into = ["--link-mode", "copy", "--python", str(_python(aside))]
+            _run_uv([uv, "pip", "install", *into, *lock, "-r", str(environment.lock)], spec.name, task)
         with reporter.task(f"Trying {spec.name} out"):
             if faults := _faults(environment, aside):
                 raise PluginError(f"the environment {spec.name} was built and does not work: {faults[0]}", _REPORT)
@@ -339,12 +342,12 @@ def _python(folder: Path) -> Path:
 def _uv() -> str:
     """The program uv: the one that was installed beside boxwright, or the one on the path."""
     with contextlib.suppress(ImportError, FileNotFoundError):
-        from uv import find_uv_bin
-
-        return str(find_uv_bin())
+        return str(importlib.import_module("uv").find_uv_bin())
     found = shutil.which("uv")
     if found is None:
-        raise MissingLibraryError("uv is needed to install environments, and is not there", "run: python -m pip install uv")
+        raise MissingLibraryError(
+            "uv is needed to install environments, and is not there", "run: python -m pip install uv"
+        )
     return found
 
 

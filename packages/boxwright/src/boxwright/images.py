@@ -271,7 +271,7 @@ def size_mismatch(sample: Sample, header: Header) -> DataError:
         sample.source or sample.image.name,
         f"the annotation says {sample.image.width}x{sample.image.height} and the picture {sample.image.name}"
         f" is {header.width}x{header.height}",
-        "annotate the picture again, or correct the size if the boxes fit the picture as it is",
+        "annotate the picture again; if the boxes fit it as it is, --with fix:size=picture corrects the size",
     )
 
 

@@ -126,10 +126,13 @@ class TransformSpec(Spec):
         positional: The option that a bare value sets: ``resize:800x600`` is ``resize:size=800x600``; with
             ``keyed=True`` the option takes all ``key=value`` pairs that are no options (``split:train=0.8,test=0.2``).
         keyed: Whether unknown ``key=value`` pairs are collected, in order, into ``positional`` as a dict of strings.
+        reading: Options with which the source is read for this step, where its format has them and the user says
+            nothing else: ``{"inverted": "swap"}``.
     """
 
     positional: str = ""
     keyed: bool = False
+    reading: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from boxwright.specs import TransformSpec
 def make_transform(step: str | Transform, plugins: Registry | None = None) -> Transform:
     """Builds the transform that a step names.
 
-    Options are separated by commas; a bare value is the transform's positional option.
+    Options are separated by commas, but for those inside brackets or quotes; a bare value is the transform's
+    positional option.
 
     Raises:
         PluginNotFoundError: No transform has that name.
@@ -34,7 +35,7 @@ def _take_apart(step: str, text: str, spec: TransformSpec) -> tuple[dict[str, ob
     given: dict[str, object] = {}
     collected: dict[str, str] = {}
     known = {option.name for option in spec.options}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in filter(None, (part.strip() for part in _split_at_commas(text))):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not equals:
             if not spec.positional or spec.positional in given:
@@ -47,3 +48,27 @@ def _take_apart(step: str, text: str, spec: TransformSpec) -> tuple[dict[str, ob
         else:
             given[key] = value
     return given, collected
+
+
+def _split_at_commas(text: str) -> list[str]:
+    r"""The options of a step; a comma inside brackets or quotes belongs to its option, as in ``group=^(cam\d{1,3})_``.
+
+    Brackets that are never closed hold nothing together, so that a stray one spoils no more than its own option.
+    """
+    parts, start, closing = [], 0, ""
+    for place, letter in enumerate(text):
+        if closing:
+            if letter == closing[-1]:
+                closing = closing[:-1]
+            elif letter in _BRACKETS and closing[-1] not in _QUOTES:
+                closing += _BRACKETS[letter] if _BRACKETS[letter] in text[place + 1 :] else ""
+        elif letter in _BRACKETS and _BRACKETS[letter] in text[place + 1 :]:
+            closing = _BRACKETS[letter]
+        elif letter == ",":
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]
+
+
+_QUOTES = "\"'"
+_BRACKETS = {"(": ")", "[": "]", "{": "}", '"': '"', "'": "'"}

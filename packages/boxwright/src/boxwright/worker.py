@@ -41,7 +41,9 @@ SILENCE = 120.0
 """Seconds without a sign of life after which the user is told; the worker gives one every few seconds."""
 
 _GRACE = 5.0
-_INFORMS = re.compile(r"(WARNING|INFO)\b|[IW]\d{4} |\S+ \S+: [IW] |\[[^]]*\] \w+ (INFO|WARNING):|WARNING: All log messages")
+_INFORMS = re.compile(
+    r"(WARNING|INFO)\b|[IW]\d{4} |\S+ \S+: [IW] |\[[^]]*\] \w+ (INFO|WARNING):|WARNING: All log messages"
+)
 """How lines begin that inform, in the ways of Python's logging, absl and TensorFlow's C++ code."""
 
 _NOT_INHERITED = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
@@ -103,7 +105,9 @@ class Worker:
             )
         except OSError as error:
             self._log.close()
-            raise BoxwrightError(f"the worker of {name} cannot be started: {error}", f"run: boxwright env check {name}") from None
+            raise BoxwrightError(
+                f"the worker of {name} cannot be started: {error}", f"run: boxwright env check {name}"
+            ) from None
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._listen, name=f"worker {name}", daemon=True).start()
 

@@ -26,7 +26,7 @@ _HEARTBEAT = 5.0
 _PACKAGE = "boxwright_worker"
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """An answer to a user, not a bug.
 
     Args:
@@ -43,7 +43,7 @@ class Refusal(Exception):
 class Connection:
     """The way back to the parent."""
 
-    Refusal = Refusal
+    Refusal = RefusalError
 
     def __init__(self, channel: Any) -> None:
         self._channel, self._lock = channel, threading.Lock()
@@ -87,7 +87,7 @@ def import_modules(connection: Connection, names: list[str]) -> None:
             importlib.import_module(name)
         except Exception as error:
             traceback.print_exc()
-            raise Refusal(f"{name} cannot be imported: {type(error).__name__}: {error}") from None
+            raise RefusalError(f"{name} cannot be imported: {type(error).__name__}: {error}") from None
 
 
 def main() -> None:
@@ -145,7 +145,7 @@ def _answer(connection: Connection, request: dict[str, Any]) -> None:
         module, _, name = request["call"].rpartition(":")
         function = getattr(importlib.import_module(f"{_PACKAGE}.{module}"), name) if module else globals()[name]
         connection.send({"result": function(connection, **request["arguments"])})
-    except Refusal as error:
+    except RefusalError as error:
         connection.send({"error": error.message, "remedy": error.remedy, "kind": error.kind})
     except Exception as error:
         traceback.print_exc()

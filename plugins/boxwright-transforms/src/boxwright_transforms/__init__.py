@@ -25,6 +25,7 @@ def _fix() -> TransformSpec:
         name="fix",
         summary="Mends boxes: cuts those that reach outside, drops flat, tiny and double ones; and wrong picture sizes",
         load="boxwright_transforms.fix:Fix",
+        reading={"inverted": "swap"},
         options=(
             Option("clip", bool, True, "Cut boxes at the edges of their picture, and drop those wholly outside"),
             Option("flat", ("drop", "keep"), "drop", "Boxes without area"),

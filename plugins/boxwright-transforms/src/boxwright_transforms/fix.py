@@ -35,8 +35,8 @@ class Fix:
     Mends, in this order: the picture's size, boxes that reach outside, boxes without area, boxes that are too small,
     boxes that stand twice. No picture goes, and no file of the source is touched.
 
-    Edges in the wrong order never come here: a reader refuses them, or exchanges them where it is told to by
-    ``?inverted=swap``.
+    Edges in the wrong order never come here: with this step, the reader exchanges them (``?inverted=swap``), and the
+    conversion says how many there were.
 
     Args:
         clip: Whether boxes are cut at the edges of their picture; one that lies wholly outside goes.

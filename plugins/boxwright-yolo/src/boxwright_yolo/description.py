@@ -158,7 +158,7 @@ def read_yaml(content: bytes, place: str, file: str = "") -> Description:
 
 
 def _mapping(content: bytes, place: str) -> dict[str, Any]:
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     if len(content) > _LARGEST:
         raise DataError(place, f"it is larger than {_LARGEST >> 20} MiB", "is this a data.yaml?")

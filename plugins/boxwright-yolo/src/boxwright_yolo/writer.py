@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from boxwright.errors import DataError, OutputError
+from boxwright.folder_files import FolderFiles
 from boxwright.output import safe_name
 from boxwright.protocols import Output
 from boxwright.schemas import LabelMap, Sample
 from boxwright.uri import PICTURE_SUFFIXES, base_name
 from boxwright_yolo.description import NOT_SPLITS, ORDER, UNSPLIT
-from boxwright_yolo.files import Files
 from boxwright_yolo.labels import LineFormat
 from boxwright_yolo.paths import label_file_of, stem_of
 
@@ -54,7 +54,7 @@ class YoloWriter:
         scores: bool = False,
     ) -> None:
         self._output = output
-        self._files = Files(output)
+        self._files = FolderFiles(output)
         self._names = label_map.names
         self._classes = {name: number for number, name in enumerate(label_map.names)}
         self._flat = layout == "labelimg"

@@ -1,4 +1,4 @@
-"""``boxwright plugins``: what is installed, what failed and why."""
+"""``boxwright plugins``: what is installed, what failed and why, and the commands for those who write one."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
+from boxwright_cli.commands import plugins_check, plugins_new
 from boxwright_cli.commands.formats import option_value, options_table
 from boxwright_cli.pages import Command, Group
 from boxwright_cli.session import Session
 from boxwright_cli.values import JsonOption
 
 app = typer.Typer(
-    cls=Group, help="List the installed plugins, and show one closely.", rich_markup_mode=None, no_args_is_help=True
+    cls=Group,
+    help="List the installed plugins, show or examine one closely, and make one of your own.",
+    rich_markup_mode=None,
+    no_args_is_help=True,
 )
 
 
@@ -98,6 +102,10 @@ def show(
         if options:
             session.say()
             session.table(("", "", ""), [(o["name"], option_value(o), o["help"]) for o in options], title=title)
+
+
+app.command("check", cls=Command)(plugins_check.check)
+app.command("new", cls=Command)(plugins_new.new)
 
 
 def _describe(record: Any) -> dict[str, Any]:

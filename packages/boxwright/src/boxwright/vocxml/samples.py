@@ -9,7 +9,7 @@ from boxwright.errors import DataError
 from boxwright.folders import Folder
 from boxwright.pictures import Pictures, measured_size
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, Edges, ImageRef, Sample, check_edges
+from boxwright.schemas import Boxes, Edges, ImageRef, Sample, check_edges, in_order
 from boxwright.vocxml.annotation import Annotation
 from boxwright.vocxml.layout import parse_layout, quick_labels
 from boxwright.vocxml.scalars import each
@@ -117,7 +117,7 @@ class XmlSamples:
                     "draw the box again, or let edges in the wrong order be exchanged: ?inverted=swap",
                     f"object {position} ({annotation.labels[position - 1]})",
                 )
-            ordered.append((min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)))
+            ordered.append(in_order((xmin, ymin, xmax, ymax)) if problem else (xmin, ymin, xmax, ymax))
         return ordered
 
 

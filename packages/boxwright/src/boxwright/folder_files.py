@@ -1,8 +1,8 @@
 """Writes many small files at the cost of the system's own calls.
 
-A dataset in this format has two files for each picture, so that what ``output.open`` does for one, buffers and all,
-takes longer than everything else together. Where the output is a folder of this machine, the files are put straight
-into the folder in the making, from where they get into place together with it; elsewhere they go through
+A dataset with a file or two for each picture is written by the ten thousand, so that what ``output.open`` does for one,
+buffers and all, takes longer than everything else together. Where the output is a folder of this machine, the files are
+put straight into the folder in the making, from where they get into place together with it; elsewhere they go through
 ``output.open``.
 """
 
@@ -25,7 +25,7 @@ _PLAIN = re.compile(r"[^/\\:\0][^\\:\0]*")
 _MOST = 1 << 30
 
 
-class Files:
+class FolderFiles:
     """The files of a folder in the making.
 
     Args:

@@ -1,0 +1,131 @@
+"""``boxwright plugins new``: a plugin package to start from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from boxwright_cli.session import Session
+from boxwright_cli.values import JsonOption, OverwriteOption
+
+INSTALL = "python -m pip install boxwright-testing"
+"""What ``new`` and ``check`` need beside the program."""
+
+
+def new(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="What users will type: lower case, as in myformat or my-format.")
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--kind",
+            metavar="KIND",
+            help="format, transform, augmenter, backend, metric, trainer, exporter or loader.",
+        ),
+    ] = "format",
+    out: Annotated[
+        str | None,
+        typer.Option("--out", metavar="DIR", show_default=False, help="The folder to make; boxwright-NAME by default."),
+    ] = None,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a plugin package that works, to be changed into yours.
+
+    It can be installed, is found by boxwright, and passes ruff, mypy and the conformance tests as it is.
+
+    Examples:
+      boxwright plugins new myformat
+      boxwright plugins new sharpen --kind transform --out code/sharpen
+    """
+    session = Session.of(context)
+    session.start(json=as_json)
+    session.if_interrupted = "nothing was made."
+    names, files = _rendered(name, kind)
+    _refuse_taken(names, kind)
+    folder = out or names.distribution
+    _write(folder, files, overwrite=overwrite)
+    if as_json:
+        session.result(
+            {
+                "kind": kind,
+                "name": names.plugin,
+                "distribution": names.distribution,
+                "package": names.package,
+                "folder": folder,
+                "files": list(files),
+            }
+        )
+        return
+    session.say(f"{folder}: the {kind} {names.plugin}, in the package {names.distribution}")
+    session.table(("", ""), [(f"  {path}", _purpose(path)) for path in files if _purpose(path)])
+    session.next_steps(
+        "Install it, test it, and look at it as its users get it:",
+        [
+            f"cd {folder}",
+            'python -m pip install -e ".[dev]"',
+            "python -m pytest",
+            f"boxwright plugins check {names.distribution}",
+        ],
+    )
+
+
+def _rendered(name: str, kind: str) -> tuple[Any, dict[str, str]]:
+    """The names of the new plugin, and the text of each of its files."""
+    from boxwright.errors import MissingLibraryError
+
+    try:
+        from boxwright_testing.template import Names, render
+    except ImportError as error:
+        raise MissingLibraryError(f"the plugin skeletons are not installed ({error})", f"run: {INSTALL}") from None
+    names = Names.of(name)
+    return names, dict(render(names, kind))
+
+
+def _refuse_taken(names: Any, kind: str) -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    from boxwright.errors import UsageError
+    from boxwright.registry import registry
+
+    remedy = "choose another name: two plugins of one name cannot be used side by side"
+    for entry in registry().all(kind):
+        if entry.spec.name == names.plugin:
+            raise UsageError(f"there is a {kind} {names.plugin} already, of {entry.distribution}", remedy)
+    for record in registry().plugins.records:
+        if record.name == names.plugin:
+            raise UsageError(f"there is a plugin {names.plugin} already, of {record.distribution}", remedy)
+    try:
+        installed = version(names.distribution)
+    except PackageNotFoundError:
+        return
+    raise UsageError(f"{names.distribution} {installed} is installed already", "choose another name, or uninstall it")
+
+
+def _write(folder: str, files: dict[str, str], *, overwrite: bool) -> None:
+    from boxwright.output import AtomicOutput
+
+    with AtomicOutput(folder, "folder", overwrite=overwrite) as output:
+        for path, text in files.items():
+            with output.open(path) as file:
+                file.write(text.encode())
+
+
+_PURPOSES = {
+    "pyproject.toml": "what is installed, and by which line boxwright finds the plugin",
+    "README.md": "what users read first",
+    "__init__.py": "what the plugin says of itself",
+    "conformance.py": "how the conformance tests try it",
+}
+
+
+def _purpose(path: str) -> str:
+    name = path.rpartition("/")[2]
+    if path.startswith("tests/"):
+        return "the conformance tests, and tests of your own"
+    if name in _PURPOSES:
+        return _PURPOSES[name]
+    return "the work" if path.startswith("src/") and name.endswith(".py") else ""
