@@ -1,3 +1,37 @@
 """COCO's instances and detections JSON for boxwright: read and write."""
 
+from boxwright import FormatSpec, Option, hookimpl
+
 boxwright_api = (1, 1)
+
+
+@hookimpl
+def boxwright_formats() -> list[FormatSpec]:
+    """The format ``coco``."""
+    return [
+        FormatSpec(
+            name="coco",
+            summary="COCO's instances JSON, and its detections JSON with ?truth=",
+            load="boxwright_coco.reader:CocoReader",
+            write="boxwright_coco.writer:CocoWriter",
+            detect="boxwright_coco.detect:detect",
+            options=(
+                Option("images", str, None, "the folder of the pictures, where it is none of the usual ones"),
+                Option("truth", str, None, "for a list of detections: the instances file that it belongs to"),
+                Option("inverted", ("error", "swap"), "error", "what to do with a box of negative width or height"),
+                Option("ids", bool, True, "whether the numbers of pictures and annotations come as source_id and id"),
+            ),
+            write_options=(
+                Option("kind", ("instances", "detections"), "instances", "detections: the list of boxes with scores"),
+                Option("truth", str, None, "for detections: the instances file whose numbers they get"),
+                Option("ids", bool, True, "whether source_id and id stay the numbers; false counts from 1"),
+                Option("category_ids", bool, True, "whether classes keep their numbers; false counts from 1"),
+            ),
+            carries=frozenset({"empty", "subpixel", "box.*", "image.*", "dataset.*"}),
+            adds=frozenset({"image.source_id", "box.id"}),
+            target="file",
+            numbered=True,
+            suffixes=(".json",),
+            docs="https://cocodataset.org/#format-data",
+        )
+    ]

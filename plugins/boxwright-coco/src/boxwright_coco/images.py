@@ -1,0 +1,159 @@
+"""The images of a COCO file as columns, and the folder where the pictures lie."""
+
+from __future__ import annotations
+
+import os
+import re
+from array import array
+from collections.abc import Sequence
+from typing import Any, Final
+
+from boxwright.errors import DataError
+from boxwright.files import filesystem
+from boxwright.uri import base_name, is_remote, join, parent
+from boxwright_coco.document import mended
+from boxwright_coco.numbers import as_number, is_number
+from boxwright_coco.values import LARGEST_SIDE
+
+_PLAIN = re.compile(r"(?:[^/\\:.\0][^/\\:\0]*/)*[^/\\:.\0][^/\\:\0]*")
+_KEYS: Final = {"id", "file_name", "width", "height"}
+
+
+class Images:
+    """Columns, one entry an image, in the order of the file.
+
+    Where anything in a batch is out of the ordinary, or an image has more keys, it is marked to be read again from
+    the file when its turn comes.
+
+    Attributes:
+        numbers: Each image's own number (or text), or ``None``.
+        names: File names; ``None`` for those that have to be read again.
+        widths: In pixels.
+        heights: In pixels.
+        starts: Where each begins in the file, and at last where the array ends.
+        positions: The position of each number; of the first where it stands twice.
+        repeated: The positions of each number that stands more than once.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: list[int | str | None] = []
+        self.names: list[str | None] = []
+        self.widths = array("I")
+        self.heights = array("I")
+        self.starts = array("Q")
+        self.positions: dict[int | str, int] = {}
+        self.repeated: dict[int | str | None, list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def extend(self, rows: list[Any], starts: list[int]) -> None:
+        """Adds a batch of images and their places."""
+        self.starts.extend(starts)
+        try:
+            columns = _columns(rows)
+        except (KeyError, OverflowError, TypeError):
+            columns = None
+        if columns is None:
+            columns = [_number(row) for row in rows], [None] * len(rows), [0] * len(rows), [0] * len(rows)
+        numbers, names, widths, heights = columns
+        self.numbers += numbers
+        self.names += names
+        self.widths.extend(widths)
+        self.heights.extend(heights)
+
+    def finish(self, end: int) -> None:
+        """Makes the positions; called once, after all were added.
+
+        Args:
+            end: Where the array ends in the file.
+        """
+        self.starts.append(end)
+        for position, number in enumerate(self.numbers):
+            if number is not None and (first := self.positions.setdefault(number, position)) != position:
+                self.repeated.setdefault(number, [first]).append(position)
+
+
+def _columns(rows: list[Any]) -> tuple[list[Any], list[Any], list[int], list[int]] | None:
+    """The columns of a batch, or ``None`` where it is not all as it should be and without other keys."""
+    layouts = set(map(tuple, rows))
+    if set(layouts.pop()) != _KEYS or layouts:
+        return None
+    numbers, names, widths, heights = ([row[key] for row in rows] for key in ("id", "file_name", "width", "height"))
+    if {*map(type, numbers), *map(type, widths), *map(type, heights)} != {int} or min(min(widths), min(heights)) < 1:
+        return None
+    if not all(map(str.isascii, names)) or not all(map(_PLAIN.fullmatch, names)) or not all(map(is_number, numbers)):
+        return None
+    if max(max(widths), max(heights)) >= LARGEST_SIDE:
+        return None
+    return numbers, names, widths, heights
+
+
+def _number(row: Any) -> int | str | None:
+    number = row.get("id") if isinstance(row, dict) else None
+    if isinstance(number, str) and number:
+        return mended(number)
+    return as_number(number)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a file name stays inside its folder on every system, written with ``/``, and is not hidden."""
+    return _PLAIN.fullmatch(name) is not None
+
+
+def pictures_folder(given: str | None, location: str, names: Sequence[str]) -> str | None:
+    """The folder that the file names start from.
+
+    Args:
+        given: The reader's option ``images``, which is looked for here and then beside the JSON file.
+        location: The JSON file.
+        names: File names of some images, to see whether they are there.
+
+    Returns:
+        The one that was given; else the first of the usual ones (see :func:`usual_folders`) in which one of those
+        pictures lies; ``None`` where there is none.
+
+    Raises:
+        DataError: There is no folder of the given name.
+    """
+    if given is not None:
+        beside = join(parent(location), given)
+        found = given if is_remote(given) else next((each for each in (given, beside) if _is_folder(each)), None)
+        if found is None:
+            raise DataError(given, f"there is no such folder, neither here nor beside {location}", "check ?images=")
+        return found
+    candidates = usual_folders(location)
+    return next((folder for folder in candidates if any(_is_file(join(folder, name)) for name in names)), None)
+
+
+def usual_folders(location: str) -> list[str]:
+    """Where the pictures of a JSON file may lie, the likeliest first.
+
+    For ``X/instances_train2017.json`` these are ``X``, ``X/images``, ``X/train2017``, ``X/images/train2017``,
+    ``X/instances_train2017``, ``X/images/instances_train2017`` and ``X/data``; and where ``X`` is called
+    ``annotations`` or ``labels``, the same beside it.
+    """
+    folder = parent(location)
+    stem = base_name(location).partition(".")[0].lstrip("_")
+    parts = [part for part in (stem.partition("_")[2], stem) if part]
+    inside = ["", "images", *(start + part for part in parts for start in ("", "images/")), "data"]
+    above = parent(folder) if is_remote(folder) else os.path.normpath(os.path.join(folder, ".."))
+    last = base_name(folder if is_remote(folder) else os.path.abspath(folder))
+    bases = [folder, above] if last.lower() in ("annotations", "labels") else [folder]
+    return [join(base, each) if each else base for base in bases for each in inside]
+
+
+def _is_folder(path: str) -> bool:
+    return _remote_is("isdir", path) if is_remote(path) else os.path.isdir(path)
+
+
+def _is_file(path: str) -> bool:
+    return _remote_is("isfile", path) if is_remote(path) else os.path.isfile(path)
+
+
+def _remote_is(kind: str, url: str) -> bool:
+    files, path = filesystem(url)
+    try:
+        return bool(getattr(files, kind)(path))
+    except OSError:  # one that may not be looked into
+        return False

@@ -1,0 +1,266 @@
+"""Reads COCO's instances and detections JSON."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from boxwright.errors import DataError
+from boxwright.pictures import measured_size, safe_filename
+from boxwright.protocols import OnProblem
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample
+from boxwright.uri import is_remote, join
+from boxwright_coco.annotations import NO_ID
+from boxwright_coco.contents import Contents, open_contents
+from boxwright_coco.document import OpenDocument
+from boxwright_coco.images import is_plain, pictures_folder
+from boxwright_coco.values import ImageRow, RowError, annotation_row, image_row
+
+_NO_BOXES = Boxes()
+_SOME = 5
+
+
+class CocoReader:
+    """One sample an image, in the order of ``images``.
+
+    A picture is left out whole when one of its annotations is wrong, so that none comes with only some of its boxes.
+    A picture that is not there leaves its annotations readable: its sample has no ``location``.
+
+    Args:
+        location: An instances file, or a detections file (a list of results); a path, or a URL that fsspec opens.
+        images: The folder of the pictures; without it, the usual ones are tried, see
+            :func:`boxwright_coco.images.usual_folders`.
+        truth: The instances file that names a detections file's pictures and classes.
+        inverted: ``"error"``, or ``"swap"`` for boxes with a negative width or height, which then reach to the left or
+            upwards.
+        ids: Whether the numbers of images and annotations come as the attributes ``source_id`` and ``id``.
+
+    Raises:
+        UsageError: A detections file without ``truth``, or an instances file with it.
+        DataError: There is no such file, it is no such JSON, its classes are wrong, or there is no folder ``images``.
+    """
+
+    def __init__(
+        self,
+        location: str,
+        images: str | None = None,
+        truth: str | None = None,
+        inverted: str = "error",
+        ids: bool = True,
+    ) -> None:
+        contents = self._contents = open_contents(location, truth)
+        self.parts = len(contents.images)
+        self._swap = inverted == "swap"
+        self._ids = ids
+        some = [name for _, name in islice(contents.names(), _SOME) if is_plain(name)]
+        self._folder = pictures_folder(images, contents.truth.location, some)
+        self.info = DatasetInfo(
+            format="coco",
+            location=location,
+            label_map=contents.categories.label_map,
+            num_samples=self.parts,
+            notes=contents.notes,
+            attributes={} if contents.are_detections else contents.attributes,
+        )
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        return self.read_part(0, self.parts, on_problem)
+
+    def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples of some of the images; see :class:`boxwright.protocols.Reader`."""
+        contents = self._contents
+        with contents.truth.open() as truth, contents.document.open() as document:
+            reading = _Reading(contents, truth, document, self._folder, swap=self._swap, ids=self._ids)
+            for position in range(start, stop):
+                try:
+                    sample = reading.sample(position)
+                except DataError as error:
+                    on_problem(error)
+                    continue
+                yield sample
+            if stop == self.parts:  # last, since a wrong image may be the cause
+                for number in contents.annotations.strays:
+                    on_problem(reading.stray(number))
+
+
+class _Reading:
+    """One reading from the start: the open files, and the names that came before."""
+
+    def __init__(
+        self,
+        contents: Contents,
+        truth: OpenDocument,
+        document: OpenDocument,
+        folder: str | None,
+        *,
+        swap: bool,
+        ids: bool,
+    ) -> None:
+        self._contents = contents
+        self._images = contents.images
+        self._annotations = contents.annotations
+        self._labels = contents.categories.labels
+        self._truth = truth
+        self._document = document
+        self._folder = folder
+        self._local = folder is not None and not is_remote(folder)
+        self._swap = swap
+        self._ids = ids
+        self._seen: dict[str, int] = {}
+
+    def sample(self, position: int) -> Sample:
+        """The picture at a position with its boxes.
+
+        Raises:
+            DataError: It or one of its annotations is wrong.
+        """
+        try:
+            return self._sample(position)
+        except RecursionError:
+            raise self._image_error(position, "it or an annotation of it is nested too deeply", "correct it") from None
+
+    def _sample(self, position: int) -> Sample:
+        images = self._images
+        number, name = images.numbers[position], images.names[position]
+        attributes: dict[str, Any] = {}
+        if name is None or number in images.repeated:
+            name, width, height, attributes = self._image_row(position)
+        else:
+            width, height = images.widths[position], images.heights[position]
+        first = self._seen.setdefault(name, position)
+        if first != position:
+            problem = f"its file_name is {name}, as that of images[{first}]"
+            raise self._image_error(position, problem, "correct the file_name of one of them, or remove one")
+        location = self._located(name)
+        if not width or not height:
+            place = self._image_place(position)
+            remedy = "write width and height"
+            width, height = measured_size(name, location, self._truth.document.location, place, remedy=remedy)
+        if self._ids:
+            attributes.setdefault("source_id", str(number))
+        return Sample(
+            image=ImageRef(name=name, width=width, height=height, location=location),
+            boxes=self._boxes(self._annotations.of(position)),
+            attributes=attributes,
+            source=self._contents.source(position),
+        )
+
+    def stray(self, number: int) -> DataError:
+        """What is wrong with an annotation that belongs to no picture."""
+        remedy = f"correct it, or add the image to {self._truth.document.location}"
+        try:
+            row = self._annotation_row(number)
+        except RowError as error:
+            return self._annotation_error(number, error.problem, error.remedy)
+        image = row.get("image_id") if isinstance(row, dict) else None
+        problem = "it has no image_id" if image is None else f"image_id is {image!r:.60}, which is the id of no image"
+        return self._annotation_error(number, problem, remedy)
+
+    def _image_row(self, position: int) -> ImageRow:
+        try:
+            row = _decoded(self._truth, self._images.starts, position)
+            name, width, height, attributes = image_row(row)
+        except RowError as error:
+            raise self._image_error(position, error.problem, error.remedy) from None
+        place = self._image_place(position)
+        if same := self._images.repeated.get(self._images.numbers[position]):
+            other = next(each for each in same if each != position)
+            problem = f"its id is also that of images[{other}], so that their annotations cannot be told apart"
+            raise self._image_error(position, problem, "give every image an id of its own")
+        return ImageRow(
+            safe_filename(name, self._truth.document.location, place, field="file_name"), width, height, attributes
+        )
+
+    def _located(self, name: str) -> str | None:
+        """Where the picture is. At a URL nothing is asked for: that would be a request for each."""
+        if self._folder is None:
+            return None
+        place = join(self._folder, name)
+        return place if not self._local or os.path.isfile(place) else None
+
+    def _boxes(self, numbers: Sequence[int]) -> Boxes:
+        if not numbers:
+            return _NO_BOXES
+        columns = self._annotations
+        start, end = numbers[0], numbers[-1] + 1
+        if end - start != len(numbers) or columns.first_with or 1 in columns.again[start:end]:
+            return self._boxes_one_by_one(numbers)
+        labels = [self._labels.get(category, "") for category in columns.categories[start:end]]
+        if "" in labels:
+            return self._boxes_one_by_one(numbers)
+        flat = iter(columns.edges[4 * start : 4 * end])
+        edges = list(zip(flat, flat, flat, flat, strict=True))
+        attributes: list[dict[str, Any]] | None = None
+        if self._ids:
+            attributes = [{"id": number} if number != NO_ID else {} for number in columns.ids[start:end]]
+        return Boxes(labels, edges, attributes)
+
+    def _boxes_one_by_one(self, numbers: Sequence[int]) -> Boxes:
+        labels: list[str] = []
+        edges: list[Edges] = []
+        attributes: list[dict[str, Any]] = []
+        for number in numbers:
+            try:
+                label, box, more = self._box(number)
+            except RowError as error:
+                raise self._annotation_error(number, error.problem, error.remedy) from None
+            labels.append(label)
+            edges.append(box)
+            attributes.append(more)
+        return Boxes(labels, edges, attributes)
+
+    def _box(self, number: int) -> tuple[str, Edges, dict[str, Any]]:
+        columns = self._annotations
+        own = columns.ids[number]
+        first = columns.first_with.get(own, number) if self._ids else number
+        if first != number:
+            problem = f"its id is that of {self._contents.annotation(first)}"
+            raise RowError(problem, "give every annotation an id of its own, or read without them: ?ids=false")
+        if columns.again[number]:
+            category, edges, attributes = annotation_row(self._annotation_row(number), self._swap)
+        else:
+            left, top, right, bottom = columns.edges[4 * number : 4 * number + 4]
+            category, edges = columns.categories[number], (left, top, right, bottom)
+            attributes = {"id": own} if own != NO_ID else {}
+        if not self._ids:
+            attributes.pop("id", None)
+        label = self._labels.get(category)
+        if label is None:
+            known = self._contents.categories.describe() or "none"
+            raise RowError(f"category_id is {category}, and the classes are: {known}", "add the class, or correct it")
+        return label, edges, attributes
+
+    def _annotation_row(self, number: int) -> Any:
+        return _decoded(self._document, self._annotations.starts, number)
+
+    def _image_place(self, position: int) -> str:
+        number = self._images.numbers[position]
+        return _place(
+            f"images[{position}]" + (f" (id {number})" if number is not None else ""),
+            self._truth.document.place(self._images.starts[position]),
+        )
+
+    def _image_error(self, position: int, problem: str, remedy: str) -> DataError:
+        return DataError(self._truth.document.location, problem, remedy, self._image_place(position))
+
+    def _annotation_error(self, number: int, problem: str, remedy: str) -> DataError:
+        own = self._annotations.ids[number]
+        document = self._document.document
+        place = self._contents.annotation(number) + (f" (id {own})" if own != NO_ID else "")
+        return DataError(
+            document.location, problem, remedy, _place(place, document.place(self._annotations.starts[number]))
+        )
+
+
+def _decoded(file: OpenDocument, starts: Sequence[int], number: int) -> Any:
+    try:
+        return file.decode(starts[number], starts[number + 1])
+    except ValueError as error:
+        raise RowError(str(error)) from None
+
+
+def _place(what: str, line: str) -> str:
+    return f"{what}, {line}" if line else what

@@ -1,0 +1,232 @@
+"""What one image and one annotation of a COCO file say, checked value by value.
+
+The keys are those of https://cocodataset.org/#format-data. Any other key is an attribute of its own name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from boxwright.schemas import Edges
+from boxwright_coco.masks import outline_box
+from boxwright_coco.numbers import as_number, far_edge
+from boxwright_coco.texts import OWN
+
+IMAGE_KEYS: Final = frozenset({"id", "file_name", "width", "height", OWN})
+BOX_KEYS: Final = frozenset({"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", OWN})
+
+LARGEST_SIDE: Final = 1_000_000_000
+"""No picture is as wide, in pixels: a number that large is a mistake."""
+_NEAR: Final = 1e-9
+_HUGE: Final = 1e300
+_LEAVE_OUT: Final = "or leave the picture out with --on-error skip"
+_OTHER_KINDS: Final = {"caption": "captions", "segments_info": "panoptic"}
+
+
+class RowError(Exception):
+    """What is wrong with one image or annotation, and what to do."""
+
+    def __init__(self, problem: str, remedy: str = f"correct it, {_LEAVE_OUT}") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+
+class ImageRow(NamedTuple):
+    """One image: a width or height of 0 is unknown."""
+
+    file_name: str
+    width: int
+    height: int
+    attributes: dict[str, Any]
+
+
+class AnnotationRow(NamedTuple):
+    """One annotation: the number of its class, its edges in pixels, and what else it says."""
+
+    category: int
+    edges: Edges
+    attributes: dict[str, Any]
+
+
+def image_row(row: Any) -> ImageRow:
+    """Reads one image.
+
+    Raises:
+        RowError: A key is missing or has a value that makes no sense.
+    """
+    if not isinstance(row, dict):
+        raise RowError(f"it is {_shown(row)}, not an object")
+    number = row.get("id")
+    if as_number(number) is None and not (isinstance(number, str) and number):
+        raise RowError(_missing(row, "id", "a whole number"))
+    name = row.get("file_name")
+    if not isinstance(name, str) or not name:
+        raise RowError(_missing(row, "file_name", "the picture's file name"))
+    if not is_text(name):
+        raise RowError(f"file_name is {_shown(name)}, which is no Unicode text", "rename the picture")
+    width, height = (_side(row, key) for key in ("width", "height"))
+    attributes = {key: value for key, value in row.items() if key not in IMAGE_KEYS}
+    attributes.update(own_attributes(row))
+    _check_attributes(attributes)
+    return ImageRow(name, width, height, attributes)
+
+
+def annotation_row(row: Any, swap: bool) -> AnnotationRow:
+    """Reads one annotation.
+
+    The box of one that has none is that around its segmentation. What has COCO's default value is no attribute:
+    ``area`` is width times height of the box, ``iscrowd`` is 0, and there is no ``segmentation``.
+
+    Args:
+        row: What stands in the file.
+        swap: Whether a negative width or height means that the box reaches to the left or upwards.
+
+    Raises:
+        RowError: A key is missing or has a value that makes no sense.
+    """
+    if not isinstance(row, dict):
+        raise RowError(f"it is {_shown(row)}, not an object")
+    for key, kind in _OTHER_KINDS.items():
+        if key in row and "bbox" not in row and "segmentation" not in row:
+            raise RowError(f"it has {key} and no bbox: this is a {kind} file", "give an instances file")
+    category = as_number(row.get("category_id"))
+    if category is None:
+        raise RowError(_missing(row, "category_id", "a whole number"))
+    box = row.get("bbox")
+    if box or not row.get("segmentation"):
+        left, top, width, height = _box(row, box)
+        edges = _edges(row, (left, top, width, height), swap)
+        area = abs(width * height)
+    else:
+        edges = _edges_of_outline(row["segmentation"])
+        area = (edges[2] - edges[0]) * (edges[3] - edges[1])
+    attributes = {key: value for key, value in row.items() if key not in BOX_KEYS}
+    attributes.update(_usual_attributes(row, area))
+    attributes.update(own_attributes(row))
+    _check_attributes(attributes)
+    return AnnotationRow(category, edges, attributes)
+
+
+def _box(row: dict[str, Any], box: Any) -> Edges:
+    if not isinstance(box, list):
+        raise RowError(_missing(row, "bbox", "[x, y, width, height]"))
+    if len(box) != 4 or not all(type(number) in (int, float) for number in box):
+        raise RowError(f"bbox is {_shown(box)}, not four numbers: [x, y, width, height]")
+    try:
+        left, top, width, height = map(float, box)
+    except OverflowError:
+        raise RowError(f"bbox is {_shown(box)}: a number in it is too large") from None
+    if not all(map(math.isfinite, (left, top, width, height))):
+        raise RowError(f"bbox is {_shown(box)}, which is not finite")
+    if not math.isfinite(abs(left) + abs(top) + abs(width) + abs(height)):
+        raise RowError(f"bbox is {_shown(box)}: a number in it is too large")
+    return (left, top, width, height)
+
+
+def _edges(row: dict[str, Any], box: Edges, swap: bool) -> Edges:
+    left, top, width, height = box
+    if not swap and (width < 0 or height < 0):
+        what = "width" if width < 0 else "height"
+        remedy = (
+            "correct it, let the edges be exchanged (?inverted=swap), or leave the picture out with --on-error skip"
+        )
+        raise RowError(f"bbox is {_shown(row['bbox'])}: its {what} is below 0", remedy)
+    right, bottom = far_edge(left, width), far_edge(top, height)
+    edges = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
+    own = row.get(OWN)
+    exact = own.get("edges") if isinstance(own, dict) else None
+    if not isinstance(exact, list) or not all(type(edge) in (int, float) and abs(edge) < _HUGE for edge in exact):
+        return edges
+    # Where another program has changed the box since, the box is what counts.
+    allowed = _NEAR * max(map(abs, edges))
+    near = len(exact) == 4 and all(abs(a - b) <= allowed for a, b in zip(exact, edges, strict=True))
+    if not near or exact[0] > exact[2] or exact[1] > exact[3]:
+        return edges
+    left, top, right, bottom = map(float, exact)
+    return (left, top, right, bottom)
+
+
+def _edges_of_outline(segmentation: Any) -> Edges:
+    try:
+        return outline_box(segmentation)
+    except (KeyError, IndexError, OverflowError, TypeError, ValueError) as error:
+        raise RowError(f"it has no bbox, and its segmentation gives none: {error}") from None
+
+
+def _usual_attributes(row: dict[str, Any], default_area: float) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    given, area, crowd, outline = (row.get(key) for key in ("id", "area", "iscrowd", "segmentation"))
+    if given is not None:
+        number = as_number(given)
+        if number is None and type(given) not in (int, str):
+            raise RowError(f"id is {_shown(given)}, not a whole number")
+        attributes["id"] = given if number is None else number
+    if area is not None and area != default_area:
+        if type(area) not in (int, float):
+            raise RowError(f"area is {_shown(area)}, not a number")
+        attributes["area"] = area
+    if crowd:
+        if type(crowd) not in (int, bool):
+            raise RowError(f"iscrowd is {_shown(crowd)}, not 0 or 1")
+        attributes["iscrowd"] = int(crowd)
+    if outline:
+        attributes["segmentation"] = outline
+    return attributes
+
+
+def _side(row: dict[str, Any], key: str) -> int:
+    side = row.get(key)
+    if side is None:
+        return 0
+    if type(side) not in (int, float) or not 0 <= side < LARGEST_SIDE or side % 1:
+        raise RowError(f"{key} is {_shown(side)}, which is no number of pixels")
+    return int(side)
+
+
+def own_attributes(row: dict[str, Any]) -> dict[str, Any]:
+    """Attributes that stand under boxwright's own key, because their names are those of other keys."""
+    own = row.get(OWN)
+    attributes = own.get("attributes") if isinstance(own, dict) else None
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _check_attributes(values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if not is_text(key):
+            raise RowError(f"the key {_shown(key)} is no Unicode text")
+        if not is_finite(value):
+            raise RowError(f"{key} holds NaN or infinity, which is no JSON")
+
+
+def is_text(text: str) -> bool:
+    """Whether a text is Unicode: escapes of JSON can also say halves of characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def is_finite(value: Any) -> bool:
+    """Whether there is neither NaN nor infinity in a value of JSON."""
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    if kind is list:
+        try:
+            return all(map(math.isfinite, value))
+        except (OverflowError, TypeError):  # not only numbers, or one too large for a float
+            return all(map(is_finite, value))
+    return all(map(is_finite, value.values())) if kind is dict else True
+
+
+def _missing(row: dict[str, Any], key: str, wanted: str) -> str:
+    return f"{key} is {_shown(row[key])}, not {wanted}" if key in row else f"it has no {key} ({wanted})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

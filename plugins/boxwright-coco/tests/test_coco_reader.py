@@ -1,0 +1,441 @@
+from __future__ import annotations
+
+import io
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import boxwright
+from boxwright import DataError, Sample, UsageError
+from boxwright_coco.reader import CocoReader
+
+# The fields of https://cocodataset.org/#format-data, with the values that the 2017 files have.
+SPECIFIED: dict[str, Any] = {
+    "info": {
+        "year": 2017,
+        "version": "1.0",
+        "description": "COCO 2017 Dataset",
+        "contributor": "COCO Consortium",
+        "url": "http://cocodataset.org",
+        "date_created": "2017/09/01",
+    },
+    "licenses": [{"id": 1, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}],
+    "images": [
+        {
+            "id": 397133,
+            "width": 640,
+            "height": 427,
+            "file_name": "000000397133.jpg",
+            "license": 1,
+            "flickr_url": "http://farm7.staticflickr.com/6116/6255196340_da26cf2c9e_z.jpg",
+            "coco_url": "http://images.cocodataset.org/val2017/000000397133.jpg",
+            "date_captured": "2013-11-14 17:02:52",
+        },
+        {"id": 8, "width": 20, "height": 10, "file_name": "cam 1/вишня.jpg"},
+        {"id": 9, "width": 4, "height": 3, "file_name": "empty.png"},
+    ],
+    "annotations": [
+        {
+            "id": 1768,
+            "image_id": 397133,
+            "category_id": 18,
+            "segmentation": [[510.66, 423.01, 511.72, 420.03, 510.45, 416.0]],
+            "area": 702.1057499999998,
+            "bbox": [473.07, 395.93, 38.65, 28.67],
+            "iscrowd": 0,
+        },
+        {
+            "id": 900100397133,
+            "image_id": 397133,
+            "category_id": 1,
+            "segmentation": {"counts": [272, 2, 4, 4], "size": [427, 640]},
+            "area": 6.0,
+            "bbox": [1, 2, 3, 4],
+            "iscrowd": 1,
+        },
+        {
+            "id": 1,
+            "image_id": 8,
+            "category_id": 90,
+            "segmentation": {"counts": "ZR1`0", "size": [10, 20]},
+            "area": 12,
+            "bbox": [0, 0, 3, 4],
+            "iscrowd": 1,
+            "attributes": {"occluded": True, "rotation": 0.5},
+            "ignore": 1,
+        },
+    ],
+    "categories": [
+        {"id": 1, "name": "person", "supercategory": "person", "keypoints": ["nose"], "skeleton": [[1, 2]]},
+        {"id": 18, "name": "dog", "supercategory": "animal"},
+        {"id": 90, "name": "toothbrush", "supercategory": "indoor"},
+    ],
+}
+
+
+PICTURE = io.BytesIO()
+Image.new("RGB", (40, 30)).save(PICTURE, "JPEG")
+
+
+def raise_it(error: DataError) -> None:
+    raise error
+
+
+def put(folder: Path, content: Any, name: str = "instances.json") -> str:
+    (folder / name).write_text(json.dumps(content), "utf-8")
+    return str(folder / name)
+
+
+def read(place: str, **options: Any) -> list[Sample]:
+    return list(CocoReader(place, **options).read(raise_it))
+
+
+def one_box(folder: Path, box: dict[str, Any], **options: Any) -> boxwright.Box:
+    """The box of a picture of 40x30 with one annotation."""
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}],
+        "annotations": [{"id": 5, "image_id": 1, "category_id": 1} | box],
+        "categories": [{"id": 1, "name": "fig"}],
+    }
+    (sample,) = read(put(folder, content), **options)
+    return sample.boxes[0]
+
+
+def test_every_field_of_the_specification_is_read(tmp_path: Path) -> None:
+    reader = CocoReader(put(tmp_path, SPECIFIED))
+    one, two, three = reader.read(raise_it)
+    assert (one.image.name, one.image.width, one.image.height) == ("000000397133.jpg", 640, 427)
+    assert one.attributes == {
+        "source_id": "397133",
+        "license": 1,
+        "flickr_url": "http://farm7.staticflickr.com/6116/6255196340_da26cf2c9e_z.jpg",
+        "coco_url": "http://images.cocodataset.org/val2017/000000397133.jpg",
+        "date_captured": "2013-11-14 17:02:52",
+    }
+    assert one.boxes.labels == ("dog", "person")
+    # By hand: 473.07 + 38.65 and 395.93 + 28.67, as decimals.
+    assert one.boxes.edges == ((473.07, 395.93, 511.72, 424.6), (1.0, 2.0, 4.0, 6.0))
+    assert one.boxes.attributes[0] == {
+        "id": 1768,
+        "area": 702.1057499999998,
+        "segmentation": [[510.66, 423.01, 511.72, 420.03, 510.45, 416.0]],
+    }
+    assert one.boxes.attributes[1] == {
+        "id": 900100397133,
+        "area": 6.0,
+        "iscrowd": 1,
+        "segmentation": {"counts": [272, 2, 4, 4], "size": [427, 640]},
+    }
+    assert (two.image.name, two.attributes) == ("cam 1/вишня.jpg", {"source_id": "8"})
+    assert two.boxes.attributes[0] == {
+        "id": 1,
+        "iscrowd": 1,
+        "segmentation": {"counts": "ZR1`0", "size": [10, 20]},
+        "attributes": {"occluded": True, "rotation": 0.5},
+        "ignore": 1,
+    }
+    assert (three.image.name, len(three.boxes)) == ("empty.png", 0)
+    assert one.source.endswith("instances.json, images[0] (id 397133)")
+    info = reader.info
+    assert info.num_samples == 3
+    assert info.label_map is not None
+    assert [(item.id, item.name) for item in info.label_map.items] == [(1, "person"), (18, "dog"), (90, "toothbrush")]
+    assert info.attributes == {key: SPECIFIED[key] for key in ("info", "licenses", "categories")}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_the_order_of_keys_and_of_annotations_does_not_matter(tmp_path: Path, indent: int | None) -> None:
+    asked = read(put(tmp_path, SPECIFIED))
+    for seed in range(6):
+        chance = random.Random(seed)
+        keys = chance.sample(sorted(SPECIFIED), len(SPECIFIED))
+        boxes = [dict(chance.sample(sorted(box.items()), len(box))) for box in SPECIFIED["annotations"]]
+        content = {key: SPECIFIED[key] if key != "annotations" else [boxes[i] for i in (2, 0, 1)] for key in keys}
+        (tmp_path / "instances.json").write_text(json.dumps(content, indent=indent), "utf-8")
+        found = read(str(tmp_path / "instances.json"))
+        assert [sample.image for sample in found] == [sample.image for sample in asked]
+        assert [list(sample.boxes) for sample in found] == [list(sample.boxes) for sample in asked]
+
+
+def test_many_annotations_in_any_order_come_to_their_pictures(tmp_path: Path) -> None:
+    """More than a window's worth, some plain and some not, against a dictionary."""
+    chance = random.Random(7)
+    images = [{"id": 3 * i, "file_name": f"{i}.jpg", "width": 500, "height": 400} for i in range(300)]
+    annotations = []
+    for number in range(4000):
+        box = [chance.randrange(100), chance.randrange(100), chance.randrange(90), chance.randrange(90)]
+        row = {"id": number, "image_id": 3 * chance.randrange(300), "category_id": chance.choice([2, 7]), "bbox": box}
+        if number % 1000 < 500:
+            row |= {"area": box[2] * box[3], "iscrowd": 0, "segmentation": []}
+        if number % 97 == 0:
+            row |= {"note": f"the {number}th, ü"}
+        annotations.append(row)
+    chance.shuffle(annotations)
+    content = {
+        "images": images,
+        "annotations": annotations,
+        "categories": [{"id": 7, "name": "b"}, {"id": 2, "name": "a"}],
+    }
+    samples = read(put(tmp_path, content))
+    assert len(samples) == 300
+    for image, sample in zip(images, samples, strict=True):
+        mine = [row for row in annotations if row["image_id"] == image["id"]]
+        assert list(sample.boxes.labels) == [{2: "a", 7: "b"}[row["category_id"]] for row in mine]
+        assert list(sample.boxes.edges) == [(x, y, x + w, y + h) for x, y, w, h in (row["bbox"] for row in mine)]
+        asked = [{"id": row["id"]} | ({"note": row["note"]} if "note" in row else {}) for row in mine]
+        assert [dict(each) for each in sample.boxes.attributes] == asked
+
+
+def test_what_has_the_default_value_is_no_attribute(tmp_path: Path) -> None:
+    plain = {"area": 12, "iscrowd": 0, "segmentation": []}
+    for more in ({}, plain, {"area": 12.0, "iscrowd": False, "segmentation": None}, {"area": None, "iscrowd": None}):
+        assert one_box(tmp_path, {"bbox": [1, 2, 3, 4]} | more).attributes == {"id": 5}
+    assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "area": 11}).attributes == {"id": 5, "area": 11}
+    assert one_box(tmp_path, {"bbox": [1.5, 2, 3.1, 4.7], "area": 3.1 * 4.7}).attributes == {"id": 5}
+
+
+def test_numbers_can_be_left_out(tmp_path: Path) -> None:
+    (one, two, _) = read(put(tmp_path, SPECIFIED), ids=False)
+    assert "source_id" not in one.attributes
+    assert two.attributes == {}
+    assert "id" not in one.boxes.attributes[0]
+    twice = SPECIFIED | {"annotations": [row | {"id": 1} for row in SPECIFIED["annotations"]]}
+    assert len(read(put(tmp_path, twice), ids=False)) == 3
+
+
+@pytest.mark.parametrize(
+    ("box", "edges"),
+    [
+        ([1, 2, 3, 4], (1, 2, 4, 6)),
+        ([0.5, 0.25, 10, 20.5], (0.5, 0.25, 10.5, 20.75)),
+        ([16.1, 0.1, 44.2, 0.2], (16.1, 0.1, 60.3, 0.3)),  # in binary 60.300000000000004 and 0.30000000000000004
+        ([-4, -3.5, 100, 0], (-4, -3.5, 96, -3.5)),  # outside, and without area
+        ([1e9, 0, 1e-3, 1e18], (1e9, 0, 1e9 + 1e-3, 1e18)),
+    ],
+)
+def test_edges(tmp_path: Path, box: list[float], edges: tuple[float, ...]) -> None:
+    assert one_box(tmp_path, {"bbox": box}).edges == edges
+
+
+def test_a_negative_width_reaches_to_the_left_when_asked(tmp_path: Path) -> None:
+    found = one_box(tmp_path, {"bbox": [10, 20, -4, -5], "area": 20}, inverted="swap")
+    assert (found.edges, found.attributes) == ((6, 15, 10, 20), {"id": 5})
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "edges"),
+    [
+        ([[1, 2, 10, 2.5, 7, 8.5]], (1, 2, 10, 8.5)),
+        ([[1, 2, 10, 2, 7, 8], [20, 1, 25, 1, 25, 3]], (1, 1, 25, 8)),
+        # Two runs in a picture of 10 rows: rows 2..3 of column 1, row 1 of column 2.
+        ({"size": [10, 20], "counts": [12, 2, 7, 1, 178]}, (1, 1, 3, 4)),
+        # A run over the end of a column fills both from top to bottom, as far as the box is concerned.
+        ({"size": [10, 20], "counts": [18, 4]}, (1, 0, 3, 10)),
+    ],
+)
+def test_a_missing_box_is_that_around_the_segmentation(
+    tmp_path: Path, segmentation: Any, edges: tuple[float, ...]
+) -> None:
+    assert one_box(tmp_path, {"segmentation": segmentation}).edges == edges
+    assert one_box(tmp_path, {"segmentation": segmentation, "bbox": []}).edges == edges
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        [[1, 2, 3]],
+        [["a", 2]],
+        [[]],
+        {"size": [10, 20]},
+        {"size": [0, 20], "counts": [1]},
+        {"size": [10, 20], "counts": [12, -2]},
+        {"size": [10, 20], "counts": [300, 2]},
+        {"size": [10, 20], "counts": [200]},
+        {"size": [10, 20], "counts": "\u00e9"},
+        {"size": [10, 20], "counts": "}~"},
+        "polygon",
+        5,
+    ],
+)
+def test_a_segmentation_that_gives_no_box_is_an_error(tmp_path: Path, segmentation: Any) -> None:
+    with pytest.raises(DataError, match=r"annotations\[0\] \(id 5\): it has no bbox, and its segmentation gives none"):
+        one_box(tmp_path, {"segmentation": segmentation})
+
+
+def test_numbers_as_other_tools_write_them(tmp_path: Path) -> None:
+    """pandas writes 7.0 where another row has none; some tools number pictures by their names."""
+    content = {
+        "images": [
+            {"id": 7.0, "file_name": "a.jpg", "width": 40.0, "height": 30},
+            {"id": "bü", "file_name": "b.jpg", "width": 40, "height": 30},
+        ],
+        "annotations": [
+            {"id": 1.0, "image_id": 7, "category_id": 1.0, "bbox": [1, 2, 3, 4]},
+            {"id": "x-1", "image_id": "bü", "category_id": 1, "bbox": [1, 2, 3, 4]},
+            {"image_id": "bü", "category_id": 1, "bbox": [5, 6, 7, 8]},
+        ],
+        "categories": [{"id": 1.0, "name": "fig"}],
+    }
+    for ascii_only in (True, False):
+        (tmp_path / "x.json").write_text(json.dumps(content, ensure_ascii=ascii_only), "utf-8")
+        one, two = read(str(tmp_path / "x.json"))
+        assert (one.image.width, one.attributes, one.boxes.labels) == (40, {"source_id": "7"}, ("fig",))
+        assert repr(one.boxes.attributes[0]["id"]) == "1"
+        assert two.attributes == {"source_id": "bü"}
+        assert [dict(each) for each in two.boxes.attributes] == [{"id": "x-1"}, {}]
+
+
+def test_a_class_of_the_same_name_that_nothing_belongs_to_is_passed_over(tmp_path: Path) -> None:
+    """Roboflow's exports begin with a class for the project, which is often called like one of its classes."""
+    content = {
+        "images": [{"id": 0, "file_name": "a.jpg", "width": 40, "height": 30}],
+        "categories": [
+            {"id": 0, "name": "fig", "supercategory": "none"},
+            {"id": 1, "name": "date", "supercategory": "fig"},
+            {"id": 2, "name": "fig", "supercategory": "fig"},
+        ],
+        "annotations": [{"id": 0, "image_id": 0, "category_id": 2, "bbox": [1, 2, 3, 4]}],
+    }
+    reader = CocoReader(put(tmp_path, content))
+    assert [sample.boxes.labels for sample in reader.read(raise_it)] == [("fig",)]
+    assert reader.info.label_map is not None
+    assert [(item.id, item.name) for item in reader.info.label_map.items] == [(1, "date"), (2, "fig")]
+    assert reader.info.notes == ("the class 0 (fig) is on no annotation and was passed over for 2",)
+
+
+def test_a_file_without_annotations_says_so(tmp_path: Path) -> None:
+    """COCO's own image_info_test2017.json is such a one."""
+    content = {key: SPECIFIED[key] for key in ("images", "categories")}
+    reader = CocoReader(put(tmp_path, content))
+    assert [len(sample.boxes) for sample in reader.read(raise_it)] == [0, 0, 0]
+    assert reader.info.notes == ("there are no annotations in it: every picture comes without boxes",)
+
+
+@pytest.mark.parametrize(
+    ("file", "picture"),
+    [
+        ("x.json", "a.jpg"),  # beside it
+        ("_annotations.coco.json", "a.jpg"),  # Roboflow
+        ("x.json", "images/a.jpg"),
+        ("train.json", "train/a.jpg"),
+        ("annotations/instances_train2017.json", "train2017/a.jpg"),  # COCO
+        ("annotations/instances_default.json", "images/a.jpg"),  # CVAT
+        ("annotations/instances_default.json", "images/default/a.jpg"),  # CVAT
+        ("labels.json", "data/a.jpg"),  # FiftyOne
+        ("annotations/x.json", "a.jpg"),
+    ],
+)
+@pytest.mark.parametrize("remote", [False, True])
+def test_pictures_are_found_in_the_usual_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, picture: str, remote: bool
+) -> None:
+    import fsspec
+
+    content = json.dumps(
+        {"images": [{"id": i, "file_name": f"{n}.jpg"} for i, n in enumerate("ab")], "annotations": []}
+    )
+    for name, data in ((file, content.encode()), (picture, PICTURE.getvalue())):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    if remote:
+        base = f"memory://{tmp_path.name}"
+        fsspec.filesystem("memory").put(f"{tmp_path}/", f"/{tmp_path.name}/", recursive=True)
+    else:
+        base = str(tmp_path)
+    errors: list[DataError] = []
+    (found,) = CocoReader(f"{base}/{file}").read(errors.append)
+    assert found.image.location == f"{base}/{picture}"
+    assert (found.image.width, found.image.height) == (40, 30)  # measured, since the file does not say it
+    assert len(errors) == 1
+    if not remote:
+        monkeypatch.chdir((tmp_path / file).parent)
+        (found,) = CocoReader(Path(file).name).read(errors.append)
+        assert Path(found.image.location or "").resolve() == (tmp_path / picture).resolve()
+
+
+def test_the_folder_of_the_pictures_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = put(tmp_path, {"images": [{"id": 1, "file_name": "cam/a.jpg"}], "annotations": []})
+    (tmp_path / "photos" / "cam").mkdir(parents=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter: 30 wide, 40 high
+    Image.new("RGB", (40, 30)).save(tmp_path / "photos" / "cam" / "a.jpg", exif=exif)
+    for images in (str(tmp_path / "photos"), "photos"):  # the second is found beside the JSON file
+        (sample,) = read(place, images=images)
+        assert Path(sample.image.location or "") == tmp_path / "photos" / "cam" / "a.jpg"
+        assert (sample.image.width, sample.image.height) == (30, 40)
+    with pytest.raises(
+        DataError, match=r"pictures: there is no such folder, neither here nor beside .*instances\.json"
+    ):
+        read(place, images="pictures")
+
+
+def test_the_folder_above_is_looked_into_only_from_a_folder_called_annotations(tmp_path: Path) -> None:
+    (tmp_path / "downloads").mkdir()
+    (tmp_path / "a.jpg").write_bytes(PICTURE.getvalue())
+    content = {"images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}], "annotations": []}
+    (sample,) = read(put(tmp_path / "downloads", content))
+    assert sample.image.location is None
+
+
+def detections(folder: Path, rows: Any) -> str:
+    return put(folder, rows, "detections.json")
+
+
+RESULTS = [
+    {"image_id": 8, "category_id": 90, "bbox": [1.5, 2, 3, 4], "score": 0.25},
+    {"image_id": 397133, "category_id": 18, "bbox": [1, 2, 3, 4], "score": 0.75},
+    {"image_id": 8, "category_id": 1, "bbox": [1, 2, 3, 4.25], "score": 1},
+]
+
+
+def test_detections_are_read_with_their_truth(tmp_path: Path) -> None:
+    reader = CocoReader(detections(tmp_path, RESULTS), truth=put(tmp_path, SPECIFIED))
+    one, two, three = reader.read(raise_it)
+    assert [sample.image.name for sample in (one, two, three)] == ["000000397133.jpg", "cam 1/вишня.jpg", "empty.png"]
+    assert (one.boxes.labels, one.boxes.edges) == (("dog",), ((1, 2, 4, 6),))
+    assert one.boxes.attributes[0] == {"score": 0.75}
+    assert two.boxes.labels == ("toothbrush", "person")
+    assert [dict(each) for each in two.boxes.attributes] == [{"score": 0.25}, {"score": 1}]
+    assert len(three.boxes) == 0
+    assert one.source.endswith("detections.json, image_id 397133")
+    assert reader.info.num_samples == 3
+    assert reader.info.attributes == {}
+
+
+def test_detections_of_another_dataset_are_errors(tmp_path: Path) -> None:
+    rows = [*RESULTS, {"image_id": 5, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
+    with pytest.raises(
+        DataError, match=r"detections\.json, \[3\]: image_id is 5, which is the id of no image"
+    ) as caught:
+        read(detections(tmp_path, rows), truth=put(tmp_path, SPECIFIED))
+    assert "instances.json" in caught.value.remedy
+    rows = [RESULTS[0] | {"category_id": 5}]
+    with pytest.raises(DataError, match=r"\[0\]: category_id is 5, and the classes are: 1 person, 18 dog"):
+        read(detections(tmp_path, rows), truth=put(tmp_path, SPECIFIED))
+
+
+def test_detections_without_truth_and_truth_without_detections(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"does not name its pictures and classes\n.*\?truth=instances\.json"):
+        read(detections(tmp_path, RESULTS))
+    with pytest.raises(UsageError, match="no list of detections"):
+        read(put(tmp_path, SPECIFIED), truth=put(tmp_path, SPECIFIED, "truth.json"))
+    with pytest.raises(DataError, match=r"nowhere\.json: there is no such file"):
+        read(detections(tmp_path, RESULTS), truth=str(tmp_path / "nowhere.json"))
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read: Is a directory") as caught:
+        CocoReader(str(tmp_path))
+    assert caught.value.remedy == "name the JSON file in it"
+
+
+def test_an_infinite_or_broken_exact_edge_of_another_program_is_passed_over(tmp_path: Path) -> None:
+    """The box is what counts where the two do not agree."""
+    for edges in ([1, 2, 3.9, 6], [1, 2, 4], "x", [1, 2, float("inf"), 6], [1, 2, "4", 6], [4, 2, 1, 6]):
+        assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": edges}}).edges == (1, 2, 4, 6)
+    near = 4 + 1e-9
+    assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": [1, 2, near, 6]}}).edges == (1, 2, near, 6)

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boxwright import DataError
+from boxwright_coco import document
+from boxwright_coco.document import Document, Scanner
+
+SMALL = 32  # bytes a window: every place of a file comes to lie at its end
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4), inner, max_size=4),
+    max_leaves=12,
+)
+layouts = st.sampled_from(
+    [{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False}, {"indent": "\t\r\n"}]
+)
+
+
+@pytest.fixture(autouse=True)
+def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(document, "_WINDOW", SMALL)
+
+
+def whole(text: str | bytes) -> tuple[list[Any], list[Any]]:
+    """The elements of a list as the scanner finds them, and as they are when they are decoded from their places."""
+    content = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
+    file = Document("x.json", content)
+    found: list[Any] = []
+    starts: list[int] = []
+    with file.open() as opened:
+        scanner = Scanner(opened)
+        for rows, places in scanner.elements():
+            found += rows
+            starts += places
+        scanner.finish()
+        places = [*starts, scanner.offset]
+        return found, [opened.decode(start, end) for start, end in pairwise(places)]
+
+
+@given(st.lists(values, max_size=12), layouts, st.sampled_from(["", " ", "\r\n\t "]))
+def test_a_list_is_read_as_the_json_module_reads_it(content: list[Any], layout: dict[str, Any], space: str) -> None:
+    text = space + json.dumps(content, **layout) + space
+    found, decoded = whole(text)
+    assert decoded == content
+    if text.isascii():
+        assert found == content
+
+
+@given(st.dictionaries(st.text(max_size=5), values, max_size=6), layouts)
+def test_an_object_is_read_as_the_json_module_reads_it(content: dict[str, Any], layout: dict[str, Any]) -> None:
+    file = Document("x.json", json.dumps(content, **layout).encode("utf-8", "backslashreplace"))
+    found = {}
+    with file.open() as opened:
+        scanner = Scanner(opened)
+        for key in scanner.members():
+            _, start, end = scanner.value()
+            found[key] = scanner.decoded(start, end)
+        scanner.finish()
+    assert found == content
+
+
+@given(st.lists(values, min_size=1, max_size=5), layouts, st.data())
+def test_what_the_json_module_refuses_is_refused(
+    content: list[Any], layout: dict[str, Any], data: st.DataObject
+) -> None:
+    text = json.dumps(content, **layout)
+    place = data.draw(st.integers(0, len(text) - 1))
+    spoiled = text[:place] + data.draw(st.sampled_from(["", "]", "}", '"', ",", "\\", "\0", "x"])) + text[place + 1 :]
+    try:
+        asked = json.loads(spoiled)
+    except ValueError:
+        asked = None
+    try:
+        found = whole(spoiled)[1]
+    except DataError:
+        found = None
+    assert found == (asked if isinstance(asked, list) else None)
+
+
+@given(st.lists(values, min_size=1, max_size=5), layouts, st.data())
+def test_a_file_that_breaks_off_is_an_error(content: list[Any], layout: dict[str, Any], data: st.DataObject) -> None:
+    text = json.dumps(content, **layout)
+    with pytest.raises(DataError) as caught:
+        whole(text[: data.draw(st.integers(1, len(text) - 1))])
+    assert caught.value.place.startswith("line ")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("[1,\n2,\n\n x]", "line 4 column 2"),
+        ('["' + "a" * 200 + '",\n"вишня", x]', "line 2 column 10"),
+        ("[" + "1,\n" * 5000 + "x]", "line 5001 column 1"),
+    ],
+)
+def test_places_are_as_an_editor_counts_them(text: str, place: str) -> None:
+    with pytest.raises(DataError, match="expected a value") as caught:
+        whole(text)
+    assert caught.value.place == place
+    with pytest.raises(json.JSONDecodeError) as judge:
+        json.loads(text)
+    assert f"line {judge.value.lineno} column {judge.value.colno}" == place
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_encodings(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "x.json").write_bytes('{"вишня": ["ü"]}'.encode(encoding))
+    with Document(str(tmp_path / "x.json")).open() as opened:
+        scanner = Scanner(opened)
+        (found,) = [(key, scanner.decoded(*scanner.value()[1:])) for key in scanner.members()]
+        assert found == ("вишня", ["ü"])
+
+
+def test_a_file_that_changes_while_it_is_in_use_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("[1, 2]")
+    file = Document(str(path))
+    file.open().__exit__(None, None, None)
+    path.write_text("[1, 2, 3]")
+    with pytest.raises(DataError, match=r"x\.json: it was changed while it was in use\n.*open the dataset again"):
+        file.open()
+
+
+def test_a_long_file_is_never_whole_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tracemalloc
+
+    monkeypatch.setattr(document, "_WINDOW", 1 << 12)
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps([{"number": i, "text": "x" * 50} for i in range(5_000)]))
+    tracemalloc.start()
+    try:
+        with Document(str(path)).open() as opened:
+            count = sum(len(rows) for rows, _ in Scanner(opened).elements())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 5_000
+    assert peak < path.stat().st_size / 4
