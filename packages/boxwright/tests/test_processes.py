@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ import pytest
 
 import boxwright
 from boxwright import BoxwrightError, DataError, DatasetInfo, FormatSpec, ImageRef, LabelMap, Sample
-from boxwright.processes import STRETCH, WORTH_IT, WorkerDiedError, can_fork, shared
+from boxwright.processes import STRETCH, WORTH_IT, WorkerDiedError, shared
 from boxwright.registry import Registry
 from boxwright.schemas import Boxes
 
@@ -125,13 +124,21 @@ def _runs(pid: str) -> bool:
 
 
 def test_other_threads_forbid_it() -> None:
-    assert can_fork()
-    done = threading.Event()
-    thread = threading.Thread(target=done.wait)
-    thread.start()
-    assert not can_fork()
-    done.set()
-    thread.join()
+    """In a process of its own, for other tests leave threads behind."""
+    script = (
+        "import threading\n"
+        "from boxwright.processes import can_fork\n"
+        "done = threading.Event()\n"
+        "answers = [can_fork()]\n"
+        "thread = threading.Thread(target=done.wait)\n"
+        "thread.start()\n"
+        "answers.append(can_fork())\n"
+        "done.set()\n"
+        "thread.join()\n"
+        "print(answers, can_fork())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[True, False] True\n"
 
 
 class ManyReader:
@@ -195,7 +202,9 @@ class PidWriter:
 
 
 @pytest.fixture
-def many(make_registry: Callable[..., Registry], toys: types.ModuleType) -> Registry:
+def many(make_registry: Callable[..., Registry], toys: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    # Threads that other tests have left behind hold no lock that these forks want.
+    monkeypatch.setattr("boxwright.conversion.can_fork", lambda: True)
     toys.ManyReader, toys.PidWriter = ManyReader, PidWriter  # type: ignore[attr-defined]
     return make_registry(
         FormatSpec(name="many", load="toys:ManyReader"), FormatSpec(name="pids", write="toys:PidWriter", numbered=True)

@@ -136,7 +136,7 @@ def convert(
     if known is None and (classes.path or destination.spec.numbered):
         known = dataset.known_label_map
     processes = _processes(dataset, workers)
-    if known is None and destination.spec.numbered:
+    if known is None and destination.needs_label_map:
         known = _scanned_label_map(dataset, reporter, processes)
     if sidecar or destination.uri.has_split or not destination.can_share:
         processes = 1

@@ -41,7 +41,7 @@ def read_file(location: str, remedy: str = "") -> bytes | None:
             return cast(bytes, files.cat_file(path))
         with open(location, "rb") as file:
             return file.read()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except BoxwrightError:
         raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 API_VERSION = 1
 """The plugin API that this version of boxwright speaks."""
@@ -101,6 +102,9 @@ class FormatSpec(Spec):
             ``"image.sha256"``, ``"box.area"``.
         target: ``"file"`` or ``"folder"``: what a written dataset is.
         numbered: Whether its files hold class numbers, so that the writer needs the label map before the first sample.
+            ``"late"`` for a writer that takes one where it is known and else numbers the classes itself when all have
+            come, in the order of their names: it saves a reading. Where that depends on its options, the writer has a
+            static method ``needs_label_map(**options)``.
         label_map_file: The name of the label map file that stands beside a written dataset; empty for none.
         suffixes: File endings that belong to it, for messages and detection: ``(".csv",)``.
         docs: Where the format is defined.
@@ -112,7 +116,7 @@ class FormatSpec(Spec):
     carries: frozenset[str] = frozenset()
     adds: frozenset[str] = frozenset()
     target: str = "file"
-    numbered: bool = False
+    numbered: bool | Literal["late"] = False
     label_map_file: str = ""
     suffixes: tuple[str, ...] = ()
     docs: str = ""

@@ -45,6 +45,13 @@ class Destination:
         return writer
 
     @property
+    def needs_label_map(self) -> bool:
+        """Whether the writer cannot begin without knowing all classes."""
+        if self.spec.numbered == "late":
+            return bool(hasattr(self._make, "needs_label_map") and self._make.needs_label_map(**self.options))
+        return self.spec.numbered
+
+    @property
     def can_share(self) -> bool:
         """Whether the writer lets several processes encode samples."""
         return all(hasattr(self._make, name) for name in ("prepare", "put"))

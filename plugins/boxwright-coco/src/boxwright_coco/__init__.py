@@ -30,7 +30,7 @@ def boxwright_formats() -> list[FormatSpec]:
             carries=frozenset({"empty", "subpixel", "box.*", "image.*", "dataset.*"}),
             adds=frozenset({"image.source_id", "box.id"}),
             target="file",
-            numbered=True,
+            numbered="late",
             suffixes=(".json",),
             docs="https://cocodataset.org/#format-data",
         )

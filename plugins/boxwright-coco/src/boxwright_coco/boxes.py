@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from boxwright.schemas import Boxes, Edges
@@ -36,10 +36,15 @@ class BoxTexts:
             ValueError: A class has no number, or JSON cannot hold a value.
         """
         if not boxes.has_attributes:
-            return self._plain(boxes), None
-        texts, wishes = [], []
+            return self._plain(boxes.labels, boxes.edges), None
+        texts: list[str] = []
+        wishes: list[int | None] = []
         for number, (label, edges, attributes) in _numbered(boxes):
             try:
+                if not attributes:
+                    texts += self._plain((label,), (edges,))
+                    wishes.append(None)
+                    continue
                 texts.append(f'"category_id":{self._classes[label]},{self._annotation(edges, attributes)}')
             except ValueError as error:
                 raise ValueError(f"box {number} ({label}): {error}") from None
@@ -66,10 +71,10 @@ class BoxTexts:
                 raise ValueError(f"box {number} ({label}): {error}") from None
         return texts
 
-    def _plain(self, boxes: Boxes) -> list[str]:
+    def _plain(self, labels: Sequence[str], boxes: Sequence[Edges]) -> list[str]:
         """Annotations without attributes: what most datasets have, so that nothing is done that need not be."""
         classes, numbers, texts = self._classes, self._texts, []
-        for label, edges in zip(boxes.labels, boxes.edges, strict=True):
+        for label, edges in zip(labels, boxes, strict=True):
             xmin, ymin, xmax, ymax = edges
             width, height = xmax - xmin, ymax - ymin
             if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:

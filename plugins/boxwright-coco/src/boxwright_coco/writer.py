@@ -68,6 +68,11 @@ class CocoWriter:
         else:
             self._file = _Instances(output, label_map, ids=ids, category_ids=category_ids)
 
+    @staticmethod
+    def needs_label_map(kind: str = "instances", truth: str | None = None, **_: Any) -> bool:
+        """Whether it cannot number the classes at the end: a list of detections has no place that names them."""
+        return kind == "detections" and truth is None
+
     def write(self, sample: Sample) -> None:
         """Adds one picture and its boxes.
 
