@@ -1,0 +1,103 @@
+"""docs/coming-from-the-tutorials.md: its commands run, on the first tutorial's own photos where they are here."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", ROOT.parent / "shared" / "data"))
+PAGE = (ROOT / "docs" / "coming-from-the-tutorials.md").read_text("utf-8")
+FIRST, SECOND = PAGE.split("\n## ")[1:]
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    pytest.mark.skipif(not (SHARED / "fruits").is_dir(), reason="the photos of shared/data are not here"),
+]
+
+
+def commands(section: str) -> list[list[str]]:
+    """The words of each line that begins with ``$``, in a section of the page."""
+    blocks = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    return [shlex.split(line[2:])[1:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def run(*words: str, cwd: Path) -> str:
+    program = [sys.executable, "-m", "boxwright_cli", *words]
+    done = subprocess.run(program, cwd=cwd, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The tutorial's folder with its photos, not annotated yet."""
+    raw = tmp_path / "data" / "raw"
+    raw.mkdir(parents=True)
+    for photo in sorted((SHARED / "fruits").rglob("*.jpg")):
+        shutil.copy(photo, raw / photo.name)
+    return tmp_path
+
+
+def annotate(project: Path) -> None:
+    """Puts the tutorial's own photos and XML in place of those that were shared out by chance."""
+    shutil.rmtree(project / "data" / "images")
+    for part in ("train", "test"):
+        shutil.copytree(SHARED / "fruits" / part, project / "data" / "images" / part)
+
+
+def test_the_first_tutorials_data(project: Path) -> None:
+    resize, *others = commands(FIRST)
+    run(*resize, cwd=project)
+    shares = {part: len(list((project / "data/images" / part).glob("*.jpg"))) for part in ("train", "test")}
+    assert shares == {"train": 16, "test": 2}
+    annotate(project)
+    for words in others:
+        if words[0] in ("validate", "view", "convert"):
+            run(*words, cwd=project)
+    rows = (project / "data/annotations/train_labels.csv").read_text().splitlines()
+    assert rows[0] == "filename,width,height,class,xmin,ymin,xmax,ymax"
+    assert len(rows) == 1 + 152
+    assert (project / "data/annotations/label_map.pbtxt").read_text().count("item {") == 3
+    direct = project / "direct.record"
+    run("convert", "labelimg:data/images/train", f"tfrecord:{direct}", cwd=project)
+    said = run(
+        "diff", "tfrecord:data/annotations/train.record", f"tfrecord:{direct}", "--ignore", "attributes", cwd=project
+    )
+    assert "nothing differs" in said
+
+
+@pytest.mark.tfod
+def test_the_first_tutorials_training(project: Path) -> None:
+    environments = pytest.importorskip("boxwright.environments").environments()
+    if "tfod" not in environments or environments["tfod"].status != "installed":
+        pytest.skip("the environment is not installed: boxwright env install tfod")
+    (project / "data/images").mkdir()
+    annotate(project)
+    for words in commands(FIRST)[1:]:
+        if words[:2] != ["env", "install"]:
+            run(*["steps=4" if word == "steps=400" else word for word in words], cwd=project)
+    assert len(list((project / "found").glob("*.jpg"))) == 2
+
+
+def test_every_command_of_the_second_tutorial_is_understood(project: Path) -> None:
+    """Word for word but for the data, the preset (whose weights would be downloaded) and the length."""
+    pytest.importorskip("keras_cv")
+    other = {
+        "tfds:voc/2007?split=train": f"labelimg:{SHARED / 'fruits' / 'test'}",
+        "tfds:voc/2007?split=validation": f"labelimg:{SHARED / 'fruits' / 'test'}",
+        "tfds:voc/2007?split=test": f"labelimg:{SHARED / 'fruits' / 'test'}",
+        "resnet50_imagenet": "tiny",
+        "freeze_backbone=true": "freeze_backbone=false",
+    }
+    for words in commands(SECOND):
+        short = ["--set", "steps=2"] if words[0] == "train" else []
+        run(*[other.get(word, word) for word in words], *short, cwd=project)
+    assert len(list((project / "found").glob("*.jpg"))) == 2
