@@ -419,9 +419,10 @@ def test_one_group_cannot_be_split() -> None:
     assert caught.value.remedy
 
 
-def test_a_comma_in_an_expression_is_explained() -> None:
+def test_a_comma_in_brackets_belongs_to_the_expression_and_a_bare_one_is_explained() -> None:
+    make_transform(r"split:train=0.8,test=0.2,group=^(cam\d{1,3})_")
     with pytest.raises(UsageError, match="is no regular expression") as caught:
-        make_transform(r"split:train=0.8,test=0.2,group=^(cam\d{1,3})_")
+        make_transform(r"split:train=0.8,test=0.2,group=^(cam_")
     assert "comma" in caught.value.remedy
 
 

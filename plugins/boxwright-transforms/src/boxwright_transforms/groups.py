@@ -76,7 +76,8 @@ def group_key(group: str, step: str) -> Callable[[Sample], str | None]:
     except re.error as error:
         raise UsageError(
             f"{step}: group={group} is no regular expression: {error}",
-            "write folder, image.NAME or an expression such as ^(cam[0-9]+)_; a comma would start the next option",
+            "write folder, image.NAME or an expression such as ^(cam[0-9]+)_; a comma outside brackets would start the"
+            " next option",
         ) from None
 
     def key(sample: Sample) -> str | None:
