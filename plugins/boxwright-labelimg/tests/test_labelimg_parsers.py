@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import pytest
 
 from boxwright import DataError
-from boxwright_labelimg.annotation import Annotation
-from boxwright_labelimg.layout import parse_layout, quick_labels
-from boxwright_labelimg.tree import parse_tree
+from boxwright.vocxml.annotation import Annotation
+from boxwright.vocxml.layout import parse_layout, quick_labels
+from boxwright.vocxml.tree import parse_tree
 
 TEXTS = (
     "fig",

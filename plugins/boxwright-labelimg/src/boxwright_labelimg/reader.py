@@ -6,19 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from boxwright.errors import DataError
 from boxwright.folders import Folder
-from boxwright.pictures import Pictures, measured_size
+from boxwright.pictures import Pictures
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample, check_edges
-from boxwright_labelimg.annotation import Annotation
-from boxwright_labelimg.layout import parse_layout, quick_labels
+from boxwright.schemas import DatasetInfo, Sample
+from boxwright.vocxml.samples import XmlSamples, each_picture_once
 
 
 class LabelImgReader:
     """One sample an XML file, in the plain string order of the files' paths (``10.xml`` before ``2.xml``).
 
-    The picture's name is ``<filename>``, or the found picture's own name where that differs (see :class:`Pictures`).
-    A picture that is not there leaves the annotation readable: its sample has no ``location``. A ``<size>`` that is
-    missing or 0 is taken from the picture, as it is after EXIF orientation is applied.
+    See :class:`boxwright.vocxml.samples.XmlSamples` for what becomes of a file.
 
     Args:
         location: A folder, or a URL that fsspec opens, with XML files in it or in its sub-folders.
@@ -41,16 +38,14 @@ class LabelImgReader:
         inverted: str = "error",
         unannotated: str = "ignore",
     ) -> None:
-        self._folder = Folder.at(location)
-        self._xmls = self._folder.ending(".xml")
-        pictures = self._folder if images is None else Folder.at(images)
-        self._pictures = Pictures(pictures, "<filename>", besides=self._xmls)
-        self._one_based = one_based
-        self._swap = inverted == "swap"
+        folder = Folder.at(location)
+        self._xmls = folder.ending(".xml")
+        pictures = Pictures(folder if images is None else Folder.at(images), "<filename>", besides=self._xmls)
+        self._samples = XmlSamples(folder, pictures, one_based=one_based, inverted=inverted)
         self._include = unannotated == "include"
         # Matching names costs time, and is of use only where there are more files than XML.
-        crowded = len(self._pictures.names) > len(self._xmls)
-        self._unannotated = self._pictures.without(self._xmls) if crowded or self._include else []
+        crowded = len(pictures.names) > len(self._xmls)
+        self._unannotated = pictures.without(self._xmls) if crowded or self._include else []
         if self._unannotated and not self._xmls and not self._include:
             raise DataError(
                 location,
@@ -69,27 +64,20 @@ class LabelImgReader:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.protocols.Reader`."""
-        first_of: dict[str, str] = {}
-        for sample in self.read_part(0, len(self._xmls), on_problem):
-            name = sample.image.name
-            if name in first_of:
-                on_problem(
-                    DataError(
-                        sample.source,
-                        f"it names the picture {name}, as {first_of[name]} does",
-                        "correct <filename> in one of them, or remove one",
-                    )
-                )
-                continue
-            first_of[name] = sample.source
+        samples = each_picture_once(self.read_part(0, len(self._xmls), on_problem), on_problem)
+        return self._and_unannotated(samples, on_problem) if self._include else samples
+
+    def _and_unannotated(self, samples: Iterator[Sample], on_problem: OnProblem) -> Iterator[Sample]:
+        given: set[str] = set()
+        for sample in samples:
+            given.add(sample.image.name)
             yield sample
-        if self._include:
-            for name in self._unannotated:
-                if name not in first_of:
-                    try:
-                        yield self._empty(name)
-                    except DataError as error:
-                        on_problem(error)
+        for name in self._unannotated:
+            if name not in given:
+                try:
+                    yield self._samples.unannotated(name)
+                except DataError as error:
+                    on_problem(error)
 
     @property
     def parts(self) -> int:
@@ -100,7 +88,7 @@ class LabelImgReader:
         """Yields the samples of the XML files from ``start`` to ``stop``."""
         for xml in self._xmls[start:stop]:
             try:
-                sample = self._sample(xml)
+                sample = self._samples.sample(xml)
             except DataError as error:
                 on_problem(error)
                 continue
@@ -121,62 +109,4 @@ class LabelImgReader:
             DataError: As :meth:`labels`.
         """
         for xml in self._xmls[start:stop]:
-            data = self._folder.read(xml)
-            found = quick_labels(data)
-            yield found if found is not None else self._sample(xml).boxes.labels
-
-    def _sample(self, xml: str) -> Sample:
-        folder = self._folder
-        file = folder.place(xml)
-        data = folder.read(xml)
-        annotation = parse_layout(data)
-        if annotation is None:
-            from boxwright_labelimg.tree import parse_tree
-
-            annotation = parse_tree(data, file)
-        filename, width, height, attributes, labels, edges, box_attributes = annotation
-        name, location = self._pictures.find(filename, xml, file)
-        if not width or not height:
-            width, height = measured_size(name, location, file, remedy="correct <size>")
-        if self._one_based:
-            edges = [(xmin - 1, ymin - 1, xmax, ymax) for xmin, ymin, xmax, ymax in edges]
-        try:
-            boxes = Boxes(labels, edges, box_attributes)
-        except ValueError:
-            boxes = Boxes(labels, self._ordered(annotation, edges, file), box_attributes)
-        try:
-            image = ImageRef(name=name, width=width, height=height, location=location)
-            return Sample(image=image, boxes=boxes, attributes=attributes, source=file)
-        except ValueError:
-            raise _not_unicode(file) from None
-
-    def _ordered(self, annotation: Annotation, edges: list[Edges], file: str) -> list[Edges]:
-        ordered = []
-        for position, (xmin, ymin, xmax, ymax) in enumerate(edges, start=1):
-            problem = check_edges((xmin, ymin, xmax, ymax))
-            if problem and not self._swap:
-                raise DataError(
-                    file,
-                    problem,
-                    "draw the box again, or let edges in the wrong order be exchanged: ?inverted=swap",
-                    f"object {position} ({annotation.labels[position - 1]})",
-                )
-            ordered.append((min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax)))
-        return ordered
-
-    def _empty(self, name: str) -> Sample:
-        location = self._pictures.folder.place(name)
-        if not _is_unicode(location):
-            raise _not_unicode(location)
-        width, height = measured_size(name, location, location)
-        return Sample(image=ImageRef(name=name, width=width, height=height, location=location), source=location)
-
-
-def _is_unicode(name: str) -> bool:
-    return name.isprintable() or not any("\ud800" <= letter <= "\udfff" for letter in name)
-
-
-def _not_unicode(file: str) -> DataError:
-    """The error for a name whose bytes are no UTF-8, which Python shows as lone surrogates."""
-    shown = file.encode(errors="backslashreplace").decode()
-    return DataError(shown, "its path is not UTF-8, so that no other format could name it", "rename the file")
+            yield self._samples.labels(xml)

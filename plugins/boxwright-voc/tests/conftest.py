@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+OBJECT = """\t<object>
+\t\t<name>{name}</name>
+\t\t<pose>Unspecified</pose>
+\t\t<truncated>0</truncated>
+\t\t<difficult>0</difficult>
+\t\t<bndbox>
+\t\t\t<xmin>3</xmin>
+\t\t\t<ymin>4</ymin>
+\t\t\t<xmax>20</xmax>
+\t\t\t<ymax>25</ymax>
+\t\t</bndbox>
+\t</object>
+"""
+
+
+def xml(filename: str, *labels: str) -> str:
+    """An annotation with one box a label."""
+    objects = "".join(OBJECT.format(name=label) for label in labels)
+    return (
+        f"<annotation>\n\t<folder>VOC2007</folder>\n\t<filename>{filename}</filename>\n"
+        "\t<source>\n\t\t<database>Unknown</database>\n\t</source>\n"
+        "\t<size>\n\t\t<width>40</width>\n\t\t<height>30</height>\n\t\t<depth>3</depth>\n\t</size>\n"
+        f"\t<segmented>0</segmented>\n{objects}</annotation>\n"
+    )
+
+
+@pytest.fixture
+def make_voc(tmp_path: Path) -> Callable[..., Path]:
+    """Makes the folder of a year: annotations by name with their labels, pictures, and the texts of lists."""
+
+    def make(
+        annotations: Mapping[str, Iterable[str]],
+        lists: Mapping[str, str] | None = None,
+        pictures: Iterable[str] | None = None,
+        place: str = "VOC2007",
+    ) -> Path:
+        root = tmp_path / place
+        for folder in ("Annotations", "JPEGImages"):
+            (root / folder).mkdir(parents=True)
+        for name, labels in annotations.items():
+            (root / "Annotations" / f"{name}.xml").write_text(xml(f"{name}.jpg", *labels))
+        for name in [f"{name}.jpg" for name in annotations] if pictures is None else pictures:
+            Image.new("RGB", (40, 30), (90, 120, 60)).save(root / "JPEGImages" / name)
+        if lists is not None:
+            (root / "ImageSets" / "Main").mkdir(parents=True)
+            for name, text in lists.items():
+                (root / "ImageSets" / "Main" / f"{name}.txt").write_text(text)
+        return root
+
+    return make
