@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from boxwright.errors import DataError
+from boxwright.folder_files import FolderFiles
 from boxwright.output import safe_name
 from boxwright.protocols import Output
 from boxwright.schemas import Edges, LabelMap, Sample
@@ -38,7 +39,7 @@ class CreateMLWriter:
     def __init__(
         self, output: Output, label_map: LabelMap | None = None, pictures: bool = True, keys: str = "image"
     ) -> None:
-        self._output = output
+        self._files = FolderFiles(output)
         self._pictures = pictures
         self._image, self._annotations = next(
             pair for pair in zip(IMAGE_KEYS, ANNOTATION_KEYS, strict=True) if pair[0] == keys
@@ -67,9 +68,7 @@ class CreateMLWriter:
         except (TypeError, ValueError, RecursionError) as error:
             raise DataError(place, f"it cannot be written as JSON: {error}", f"correct it, {_SKIP}") from None
         if self._pictures:
-            content = sample.image.read()
-            with self._output.open(name) as file:
-                file.write(content)
+            self._files.copy(name, sample.image)
         self._file.write((b",\n" if self._names else b"\n") + entry)
         self._names.add(name)
 

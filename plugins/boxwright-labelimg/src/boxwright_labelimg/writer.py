@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from boxwright.errors import DataError
+from boxwright.folder_files import FolderFiles
 from boxwright.protocols import Output
 from boxwright.schemas import LabelMap, Sample
 from boxwright.vocxml.document import XmlDocument
@@ -27,7 +28,7 @@ class LabelImgWriter:
     def __init__(
         self, output: Output, label_map: LabelMap | None = None, pictures: bool = True, one_based: bool = False
     ) -> None:
-        self._output = output
+        self._files = FolderFiles(output)
         self._pictures = pictures
         self._document = XmlDocument(one_based)
         self._written: dict[str, str] = {}  # XML file -> picture
@@ -55,15 +56,10 @@ class LabelImgWriter:
             document = self._document.encoded(sample)
         except ValueError as error:
             raise DataError(sample.source or name, str(error), _REMEDY) from None
-        picture = sample.image.read() if self._pictures else None
+        if self._pictures:
+            self._files.copy(name, sample.image)
         self._written[xml] = name
-        if picture is not None:
-            self._put(name, picture)
-        self._put(xml, document)
+        self._files.put(xml, document)
 
     def close(self) -> None:
         """There is nothing left to finish."""
-
-    def _put(self, name: str, content: bytes) -> None:
-        with self._output.open(name) as file:
-            file.write(content)

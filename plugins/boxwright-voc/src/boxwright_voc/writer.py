@@ -6,6 +6,7 @@ import os
 import re
 
 from boxwright.errors import DataError
+from boxwright.folder_files import FolderFiles
 from boxwright.protocols import Output
 from boxwright.schemas import LabelMap, Sample
 from boxwright.vocxml.document import XmlDocument
@@ -41,7 +42,7 @@ class VocWriter:
         one_based: bool = False,
         class_lists: bool = False,
     ) -> None:
-        self._output = output
+        self._files = FolderFiles(output)
         self._pictures = pictures
         self._class_lists = class_lists
         self._document = XmlDocument(one_based)
@@ -64,11 +65,10 @@ class VocWriter:
             document = self._document.encoded(sample)
         except ValueError as error:
             raise DataError(sample.source or picture, str(error), _REMEDY) from None
-        content = sample.image.read() if self._pictures else None
+        if self._pictures:
+            self._files.copy(f"{PICTURES}/{picture}", sample.image)
         self._written[name] = picture
-        self._put(f"{ANNOTATIONS}/{name}.xml", document)
-        if content is not None:
-            self._put(f"{PICTURES}/{picture}", content)
+        self._files.put(f"{ANNOTATIONS}/{name}.xml", document)
         self._lists.setdefault(sample.split if sample.split is not None else NO_SPLIT, []).append(name)
         if self._class_lists:
             self._note_classes(sample, name)
@@ -97,12 +97,8 @@ class VocWriter:
             both = {*self._lists["train"], *self._lists["val"], *self._lists.get(UNION, ())}
             self._lists[UNION] = [name for name in self._written if name in both]
         for split, names in self._lists.items():
-            self._put(f"{LISTS}/{split}.txt", "".join(f"{name}\n" for name in names).encode())
+            self._files.put(f"{LISTS}/{split}.txt", "".join(f"{name}\n" for name in names).encode())
             for label in sorted(self._flags):
                 flags = self._flags[label]
                 lines = "".join(f"{name} {flags.get(name, -1):2d}\n" for name in names)
-                self._put(f"{LISTS}/{label}_{split}.txt", lines.encode())
-
-    def _put(self, name: str, content: bytes) -> None:
-        with self._output.open(name) as file:
-            file.write(content)
+                self._files.put(f"{LISTS}/{label}_{split}.txt", lines.encode())
