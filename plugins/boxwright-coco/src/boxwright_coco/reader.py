@@ -165,14 +165,17 @@ class _Reading:
             name, width, height, attributes = image_row(row)
         except RowError as error:
             raise self._image_error(position, error.problem, error.remedy) from None
-        place = self._image_place(position)
         if same := self._images.repeated.get(self._images.numbers[position]):
             other = next(each for each in same if each != position)
             problem = f"its id is also that of images[{other}], so that their annotations cannot be told apart"
             raise self._image_error(position, problem, "give every image an id of its own")
-        return ImageRow(
-            safe_filename(name, self._truth.document.location, place, field="file_name"), width, height, attributes
-        )
+        location = self._truth.document.location
+        try:
+            name = safe_filename(name, location, field="file_name")
+        except DataError:  # counting lines takes long, so the place is looked for where it is told
+            safe_filename(name, location, self._image_place(position), field="file_name")
+            raise
+        return ImageRow(name, width, height, attributes)
 
     def _located(self, name: str) -> str | None:
         """Where the picture is. At a URL nothing is asked for: that would be a request for each."""

@@ -21,6 +21,7 @@ from boxwright.vocxml.values import (
     json_line,
 )
 
+_KEPT = 1 << 14
 _HIDDEN = re.compile(r"(?:^|/)\.(?!\.?/)")
 
 
@@ -39,6 +40,8 @@ class XmlDocument:
 
     def __init__(self, one_based: bool = False) -> None:
         self._shift = 1 if one_based else 0
+        self._labels: dict[str, str] = {}
+        self._numbers = _Numbers()
 
     def encoded(self, sample: Sample) -> bytes:
         """The document in UTF-8.
@@ -90,8 +93,8 @@ class XmlDocument:
         return document.encode()
 
     def _object(self, label: str, edges: Edges, attributes: Mapping[str, Any] | None) -> str:
-        name = _plain(label, "the class")
-        shift = self._shift
+        name = self._labels.get(label) or self._labels.setdefault(label, _plain(label, "the class"))
+        numbers, shift = self._numbers, self._shift
         xmin, ymin, xmax, ymax = edges
         if shift:
             xmin, ymin = xmin + shift, ymin + shift
@@ -99,6 +102,12 @@ class XmlDocument:
         if attributes:
             left = dict(moved(attributes, shift))
             extra: list[str] = []
+            number = left.pop("id", None)
+            if type(number) is int:
+                extra.append(f"\t\t<id>{number}</id>\n")
+            elif number is not None:
+                left["id"] = number
+        if attributes and left:
             pose = _take_text(left, "pose", DEFAULT_POSE, extra, "\t\t")
             truncated = _take_flag(left, "truncated", extra)
             difficult = _take_flag(left, "difficult", extra)
@@ -113,12 +122,13 @@ class XmlDocument:
                     extra.append((json_line if texts else attribute_lines)(key, value, "\t\t"))
             for key, value in left.items():
                 extra.append(json_line(key, value, "\t\t") if key == "name" else attribute_lines(key, value, "\t\t"))
+        if attributes:
             rest = "".join(extra)
         return (
             f"\t<object>\n\t\t<name>{name}</name>\n\t\t<pose>{pose}</pose>\n"
             f"\t\t<truncated>{truncated}</truncated>\n\t\t<difficult>{difficult}</difficult>\n{occluded}"
-            f"\t\t<bndbox>\n\t\t\t<xmin>{_number(xmin)}</xmin>\n\t\t\t<ymin>{_number(ymin)}</ymin>\n"
-            f"\t\t\t<xmax>{_number(xmax)}</xmax>\n\t\t\t<ymax>{_number(ymax)}</ymax>\n{frame}\t\t</bndbox>\n"
+            f"\t\t<bndbox>\n\t\t\t<xmin>{numbers[xmin]}</xmin>\n\t\t\t<ymin>{numbers[ymin]}</ymin>\n"
+            f"\t\t\t<xmax>{numbers[xmax]}</xmax>\n\t\t\t<ymax>{numbers[ymax]}</ymax>\n{frame}\t\t</bndbox>\n"
             f"{rest}\t</object>\n"
         )
 
@@ -174,5 +184,11 @@ def _places_of_points(value: Any) -> list[dict[Any, Any]]:
     return [place for place in (value if isinstance(value, list) else [value]) if isinstance(place, dict)]
 
 
-def _number(edge: float) -> str:
-    return str(int(edge)) if edge == int(edge) else repr(float(edge))
+class _Numbers(dict[float, str]):
+    """Edges as text, kept: most are whole, and looking one up is quicker than writing it."""
+
+    def __missing__(self, edge: float) -> str:
+        text = str(int(edge)) if edge == int(edge) else repr(float(edge))
+        if len(self) < _KEPT:
+            self[edge] = text
+        return text

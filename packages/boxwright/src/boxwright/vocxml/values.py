@@ -22,6 +22,7 @@ JSON_TAG: Final = "boxwright"
 DEEPEST: Final = 30
 """How deep elements may be nested; real annotations have three levels."""
 
+_MARKUP = re.compile("[&<>\r]")
 # https://www.w3.org/TR/xml/#charsets: what no XML 1.0 document can hold, not even escaped.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -78,6 +79,8 @@ def escaped(text: str) -> str:
     """
     if forbidden := _FORBIDDEN.search(text):
         raise ValueError(f"{text!r} holds the character {forbidden.group()!r}, which XML cannot")
+    if not _MARKUP.search(text):
+        return text
     return escape(text, {"\r": "&#13;"})  # a parser makes a bare carriage return a line feed
 
 
