@@ -140,11 +140,11 @@ def test_an_annotation_that_names_its_voc_database_leaves_no_doubt() -> None:
     boxes = Boxes(["cat"] * 4, [(1, 1, 500, 375)] * 4)
 
     def advice(database: object) -> list[str]:
-        sample = Sample(image=image, boxes=boxes, attributes={"source": database})
+        sample = Sample(image=image, boxes=boxes, attributes={"database": database})
         return Statistics.of([sample]).borders.advice("?one_based=true")
 
-    assert advice({"database": "The VOC2007 Database"}) == ["read it with ?one_based=true"]
-    assert len(advice({"database": "Unknown"})) == 2
+    assert advice("The VOC2007 Database") == ["read it with ?one_based=true"]
+    assert len(advice("Unknown")) == 2
     assert len(advice("VOC")) == 2  # not as PASCAL VOC writes it
 
 

@@ -6,6 +6,7 @@ The one that is built here holds one package of three lines, from a wheel made o
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import shutil
@@ -28,14 +29,15 @@ from boxwright import (
     PluginError,
     PluginNotFoundError,
     UsageError,
+    installation,
 )
-from boxwright import environments as environments_module
-from boxwright.environments import MARKER, Environment, describe_size, environments, find, home, install, remove
+from boxwright.environments import MARKER, Environment, describe_size, environments, find, home
+from boxwright.installation import install, remove
 from boxwright.registry import Registry, convert_options, require
 from boxwright.specs import EnvironmentSpec
 
 needs_uv = pytest.mark.skipif(
-    environments_module.shutil.which("uv") is None and environments_module.importlib.util.find_spec("uv") is None,
+    shutil.which("uv") is None and importlib.util.find_spec("uv") is None,
     reason="uv is not installed",
 )
 
@@ -171,7 +173,7 @@ class TestMissing:
 
     def test_uv_is_not_there(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "uv", None)
-        monkeypatch.setattr(environments_module.shutil, "which", lambda name: None)
+        monkeypatch.setattr(installation.shutil, "which", lambda name: None)
         with pytest.raises(MissingLibraryError) as caught:
             install(toy)
         assert caught.value.remedy == "run: python -m pip install uv"
@@ -179,7 +181,7 @@ class TestMissing:
     @needs_uv
     def test_too_little_room(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
-            environments_module.shutil, "disk_usage", lambda path: SimpleNamespace(total=0, used=0, free=900_000)
+            installation.shutil, "disk_usage", lambda path: SimpleNamespace(total=0, used=0, free=900_000)
         )
         with pytest.raises(OutputError, match=r"room for 900 kB, and toy takes 1\.0 MB"):
             install(toy)
@@ -291,7 +293,7 @@ class TestFailure:
         def interrupt(*arguments: Any) -> None:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(environments_module, "_faults", interrupt)
+        monkeypatch.setattr(installation, "faults", interrupt)
         with pytest.raises(KeyboardInterrupt):
             install(toy)
         assert self.nothing_is_left(toy)

@@ -152,7 +152,6 @@ def test_the_background_is_no_class() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "problem"),
     [
-        ("", "", "no item"),
         ("version: 1", "", "no item"),
         ("item {\n id: 1\n name: 'a'\n", "line 4", "ends in the middle"),
         ("item {\n id: 1\n name: 'a\n}", "line 3", 'unexpected "\'"'),
@@ -212,3 +211,8 @@ def test_remote_files() -> None:
     assert found.names == ("date", "fig")
     assert read_label_map("memory://maps/none.pbtxt") is None
     files.rm("/maps", recursive=True)
+
+
+def test_a_blank_file_is_the_label_map_of_a_dataset_without_boxes() -> None:
+    assert LabelMap.from_pbtxt("") == LabelMap.from_pbtxt(" \n") == LabelMap()
+    assert LabelMap.from_pbtxt(LabelMap().to_pbtxt()) == LabelMap()

@@ -84,7 +84,7 @@ def test_bytes_are_as_expected(tmp_path: Path) -> None:
 
 
 def test_quotes_are_as_the_csv_module_sets_them(tmp_path: Path) -> None:
-    names = [name for name in NAMES if name and "\r" not in name]
+    names = [name for name in NAMES if name and "\r" not in name and name == name.strip()]
     written = write(tmp_path / "labels.csv", sample_of("a.jpg", names, [(1, 2, 30, 20)] * len(names)))
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(
@@ -95,7 +95,7 @@ def test_quotes_are_as_the_csv_module_sets_them(tmp_path: Path) -> None:
 
 def test_rows_are_as_pandas_writes_them(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
-    names = [name for name in NAMES if name and "\r" not in name]
+    names = [name for name in NAMES if name and "\r" not in name and name == name.strip()]
     written = write(tmp_path / "labels.csv", sample_of("a.jpg", names, [(1, 2, 30, 20)] * len(names)))
     frame = pandas.DataFrame([("a.jpg", 40, 30, name, 1, 2, 30, 20) for name in names], columns=COLUMNS)
     assert written.decode() == frame.to_csv(index=None, lineterminator="\n")
@@ -126,6 +126,13 @@ def test_pictures_without_boxes_and_attributes_are_counted_as_lost(tmp_path: Pat
     report = boxwright.convert(Dataset(SampleReader(samples)), f"csv:{tmp_path / 'labels.csv'}")
     assert dict(report.losses.dropped) == {"difficult": 1, "pictures without boxes": 1}
     assert (tmp_path / "labels.csv").read_text().count("\n") == 2
+
+
+def test_a_class_with_white_space_around_it_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"the source: ' around ' begins or ends with white space") as caught:
+        write(tmp_path / "labels.csv", sample_of("a.jpg", [" around "], [(1, 2, 30, 20)]))
+    assert caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_name_that_is_no_unicode_is_an_error(tmp_path: Path) -> None:

@@ -152,7 +152,8 @@ def convert(
     report.samples = parts.samples
     report.targets = list(parts.samples)
     report.skipped = dataset.problems.skipped
-    report.notes = [note for transform in dataset.transforms for note in getattr(transform, "notes", list)()]
+    report.notes = [*dataset.info.notes]
+    report.notes += [note for transform in dataset.transforms for note in getattr(transform, "notes", list)()]
     report.seconds = time.perf_counter() - started
     return report
 

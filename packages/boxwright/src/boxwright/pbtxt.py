@@ -58,6 +58,8 @@ def parse_label_map(text: str, source: str) -> LabelMap:
         raise DataError(source, "it is nested too deeply", "is this a label map?") from None
     items = [_item(value, source, place) for field, value, place in fields if field == "item"]
     if not items:
+        if not text.strip():
+            return LabelMap()  # that of a dataset in which no box is
         raise DataError(source, "no item { id: ... name: ... } in it", "is this a label map?")
     try:
         return LabelMap(items=tuple(item for item in items if (item.id, item.name) != (0, "background")))

@@ -1,48 +1,25 @@
-"""Reads a CSV with one row a box."""
+"""Reads a CSV with one row a box, of any dialect."""
 
 from __future__ import annotations
 
-import math
-import os
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from boxwright.errors import DataError
+from boxwright.errors import DataError, UsageError
 from boxwright.pbtxt import find_label_map
-from boxwright.pictures import measured_size, safe_filename
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample, check_edges
-from boxwright.uri import is_remote, join
+from boxwright.schemas import Boxes, DatasetInfo, ImageRef, LabelMap, Sample
+from boxwright.uri import parent
+from boxwright_csv.classes import class_numbers, read_descriptions
+from boxwright_csv.dialects import DIALECTS, OPENIMAGES, RETINANET, TUTORIAL, VIA, Dialect
+from boxwright_csv.rows import Picture, Rows
 from boxwright_csv.table import Table
-
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_EDGES = ("xmin", "ymin", "xmax", "ymax")
-_SKIP = "or leave the picture out with --on-error skip"
-
-
-@dataclass
-class _Picture:
-    """The rows of one picture as far as they have been read; once ``broken``, the others are not looked at."""
-
-    name: str
-    line: int
-    width: int = 0
-    height: int = 0
-    labels: list[str] = field(default_factory=list)
-    edges: list[Edges] = field(default_factory=list)
-    attributes: list[dict[str, Any]] = field(default_factory=list)
-    broken: bool = False
-    size: list[str] | None = None
+from boxwright_csv.tutorial import TutorialRows
 
 
 class CsvReader:
     """One sample a picture, in the order of the rows.
 
-    A picture is left out whole when one of its rows is wrong, so that none comes with only some of its boxes. A row
-    with a file name and neither class nor edges is a picture without boxes. Columns that the format does not know
-    become attributes of the box.
+    A picture is left out whole when one of its rows is wrong, so that none comes with only some of its boxes.
 
     Args:
         location: A path, or a URL that fsspec opens.
@@ -53,10 +30,20 @@ class CsvReader:
         inverted: ``"error"``, or ``"swap"`` to exchange edges that stand in the wrong order.
         grouped: Whether each picture's rows stand together, so that memory does not grow with the file; with false,
             all rows are read before the first sample comes.
+        dialect: ``"tutorial"``, ``"openimages"``, ``"retinanet"`` or ``"via"``; ``"auto"`` goes by the first line.
+        classes: The file of the classes: Open Images' ``class-descriptions-boxable.csv``, which gives them their names,
+            or keras-retinanet's class mapping, which gives them their numbers.
+        label: The attribute of a region that is its class, in VGG Image Annotator's files.
+        points: ``"error"``, or ``"ignore"`` to pass over points in them.
 
     Raises:
-        DataError: There is no such file, or its header lacks a column, or the label map is wrong.
+        DataError: There is no such file, its first line is that of no dialect, or the label map or the file of the
+            classes is wrong.
+        UsageError: An option that the dialect does not have.
     """
+
+    format = TUTORIAL.name
+    dialects: Sequence[Dialect] = DIALECTS
 
     def __init__(
         self,
@@ -66,23 +53,45 @@ class CsvReader:
         one_based: bool = False,
         inverted: str = "error",
         grouped: bool = True,
+        dialect: str = "auto",
+        classes: str | None = None,
+        label: str | None = None,
+        points: str = "error",
     ) -> None:
-        self._table = Table(location)
-        self._folder = images if images is not None else _folder_of(location)
-        self._shift = 1 if one_based else 0
-        self._swap = inverted == "swap"
-        self._grouped = grouped
+        wanted = [each for each in self.dialects if dialect in ("auto", _short(each))]
+        table = Table(location, wanted)
+        given = {"one_based": one_based, "classes": classes, "label": label, "points": points != "error"}
+        _refuse_foreign(table.dialect, [name for name, value in given.items() if value], location)
         self._location = location
-        columns = self._table.columns
-        self._edge_columns = tuple(columns[name] for name in _EDGES)
-        self._remote: Any = None
-        classes, _ = find_label_map(label_map, _folder_of(location))
-        self.info = DatasetInfo(format="csv", location=location, label_map=classes)
+        self._grouped = grouped
+        folder = images if images is not None else parent(location)
+        numbers, _ = find_label_map(label_map, parent(location))
+        swap = inverted == "swap"
+        match table.dialect.name:  # one dialect a file: the others' modules are not loaded
+            case OPENIMAGES.name:
+                from boxwright_csv.openimages import OpenImagesRows
+
+                names = read_descriptions(classes) if classes is not None else None
+                self._rows: Rows = OpenImagesRows(table, folder, swap=swap, names=names)
+                if names is not None and numbers is None:
+                    numbers = LabelMap.from_names(names.values(), sort=False)
+            case RETINANET.name:
+                from boxwright_csv.retinanet import RetinaNetRows
+
+                self._rows = RetinaNetRows(table, folder, one_based=one_based, swap=swap)
+                if numbers is None or classes is not None:
+                    numbers = class_numbers(classes, location)
+            case VIA.name:
+                from boxwright_csv.via import ViaRows
+
+                self._rows = ViaRows(table, folder, swap=swap, label=label, points=points == "ignore")
+            case _:
+                self._rows = TutorialRows(table, folder, one_based=one_based, swap=swap)
+        self.info = DatasetInfo(format=self.format, location=location, label_map=numbers)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.protocols.Reader`."""
-        pictures = self._in_order(on_problem) if self._grouped else self._collected(on_problem)
-        for picture in pictures:
+        for picture in self._in_order(on_problem) if self._grouped else self._collected(on_problem):
             if not picture.broken:
                 try:
                     sample = self._sample(picture)
@@ -91,143 +100,105 @@ class CsvReader:
                     continue
                 yield sample
 
-    def _in_order(self, on_problem: OnProblem) -> Iterator[_Picture]:
-        current: _Picture | None = None
+    def _in_order(self, on_problem: OnProblem) -> Iterator[Picture]:
+        current: Picture | None = None
         finished: set[str] = set()
-        for line, row in self._rows(on_problem):
-            name = row[self._table.columns["filename"]]
+        column, add = self._rows.name_column, self._rows.add
+        for line, row in self._lines(on_problem):
+            name = row[column]
             if current is None or name != current.name:
                 if current is not None:
                     finished.add(current.name)
                     yield current
-                current = _Picture(name, line)
+                current = Picture(name, line)
                 if name in finished:
                     current.broken = True
                     on_problem(
-                        self._error(
+                        self._rows.error(
                             f"the rows of {name} do not stand together: it came before",
-                            "sort the file by filename, or read it all at once: ?grouped=false",
+                            f"sort the file by {self._rows.table.dialect.header[0]}, or read it all at once:"
+                            " ?grouped=false",
                             line,
                         )
                     )
-            self._add(current, row, line, on_problem)
+            if not current.broken:
+                try:
+                    add(current, row, line)
+                except DataError as error:
+                    current.broken = True
+                    on_problem(error)
         if current is not None:
             yield current
 
-    def _collected(self, on_problem: OnProblem) -> Iterable[_Picture]:
-        pictures: dict[str, _Picture] = {}
-        for line, row in self._rows(on_problem):
-            name = row[self._table.columns["filename"]]
-            self._add(pictures.setdefault(name, _Picture(name, line)), row, line, on_problem)
+    def _collected(self, on_problem: OnProblem) -> Iterable[Picture]:
+        pictures: dict[str, Picture] = {}
+        for line, row in self._lines(on_problem):
+            name = row[self._rows.name_column]
+            picture = pictures.setdefault(name, Picture(name, line))
+            if not picture.broken:
+                try:
+                    self._rows.add(picture, row, line)
+                except DataError as error:
+                    picture.broken = True
+                    on_problem(error)
         return pictures.values()
 
-    def _rows(self, on_problem: OnProblem) -> Iterator[tuple[int, list[str]]]:
-        for line, row in self._table.rows():
+    def _lines(self, on_problem: OnProblem) -> Iterator[tuple[int, list[str]]]:
+        for line, row in self._rows.table.rows():
             if isinstance(row, DataError):
                 on_problem(row)
             else:
                 yield line, row
 
-    def _add(self, picture: _Picture, row: list[str], line: int, on_problem: OnProblem) -> None:
-        if picture.broken:
-            return
-        columns = self._table.columns
-        try:
-            size = [row[columns[name]].strip() if name in columns else "" for name in ("width", "height")]
-            if picture.size is None:
-                picture.size = size
-                picture.width, picture.height = (
-                    self._length(text, name, line) for text, name in zip(size, ("width", "height"), strict=True)
-                )
-            elif size != picture.size:
-                raise self._error(
-                    f"{picture.name} is {' x '.join(size)} here and {' x '.join(picture.size)} in line {picture.line}",
-                    f"give all rows of a picture the same size, {_SKIP}",
-                    line,
-                )
-            label = row[columns["class"]].strip()
-            texts = [row[column].strip() for column in self._edge_columns]
-            if not label and not any(texts):
-                return
-            if not label:
-                raise self._error("the class is empty", f"name it, {_SKIP}", line)
-            edges = self._edges(texts, label, line)
-        except DataError as error:
-            picture.broken = True
-            on_problem(error)
-            return
-        picture.labels.append(label)
-        picture.edges.append(edges)
-        picture.attributes.append(
-            {name: _value(row[column]) for name, column in self._table.extra.items() if row[column].strip()}
-        )
-
-    def _length(self, text: str, name: str, line: int) -> int:
-        if not text:
-            return 0
-        value = float(text) if _NUMBER.fullmatch(text) else -1.0
-        if not 0 <= value < 1e9 or value % 1:
-            raise self._error(f"{name} is {text!r}, which is no number of pixels", f"correct it, {_SKIP}", line)
-        return int(value)
-
-    def _edges(self, texts: list[str], label: str, line: int) -> Edges:
-        values = []
-        for name, text in zip(_EDGES, texts, strict=True):
-            value = float(text) if _NUMBER.fullmatch(text) else math.nan
-            if not math.isfinite(value):
-                problem = f"{name} is {text!r}, which is no finite number" if text else f"{name} is empty"
-                raise self._error(problem, f"correct it, {_SKIP}", line, label)
-            values.append(value)
-        xmin, ymin, xmax, ymax = values
-        edges = (xmin - self._shift, ymin - self._shift, xmax, ymax)
-        disorder = check_edges(edges)
-        if disorder:
-            if not self._swap:
-                remedy = f"correct it, let edges in the wrong order be exchanged (?inverted=swap), {_SKIP}"
-                raise self._error(disorder, remedy, line, label)
-            xmin, ymin, xmax, ymax = edges
-            edges = (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
-        return edges
-
-    def _sample(self, picture: _Picture) -> Sample:
-        source = f"{self._location}, line {picture.line}"
-        name = self._safe(picture)
-        location = self._found(name)
-        width, height = picture.width, picture.height
-        if not width or not height:
-            width, height = measured_size(
-                name, location, self._location, f"line {picture.line}", remedy="write width and height"
-            )
+    def _sample(self, picture: Picture) -> Sample:
+        rows = self._rows
+        name, location = rows.located(picture)
+        width, height = rows.size(picture, name, location)
         image = ImageRef(name=name, width=width, height=height, location=location)
-        return Sample(image=image, boxes=Boxes(picture.labels, picture.edges, picture.attributes), source=source)
-
-    def _safe(self, picture: _Picture) -> str:
-        name = safe_filename(picture.name, self._location, f"line {picture.line}")
-        if not name:
-            raise self._error("the file name is empty", f"write the picture's plain file name, {_SKIP}", picture.line)
-        return name
-
-    def _found(self, name: str) -> str | None:
-        place = join(self._folder, name)
-        if not is_remote(place):
-            return place if os.path.isfile(place) else None
-        if self._remote is None:
-            import fsspec
-
-            self._remote = fsspec.core.url_to_fs(self._folder)[0]
-        return place if self._remote.isfile(place) else None
-
-    def _error(self, problem: str, remedy: str, line: int, label: str = "") -> DataError:
-        return DataError(self._location, problem, remedy, f"line {line}" + (f" ({label})" if label else ""))
+        edges = rows.edges(picture, width, height)
+        boxes = Boxes(picture.labels, edges, picture.box_attributes or None)
+        source = f"{self._location}, line {picture.line}"
+        return Sample(image=image, boxes=boxes, attributes=picture.attributes, source=source)
 
 
-def _folder_of(location: str) -> str:
-    return location.rpartition("/")[0] if is_remote(location) else os.path.dirname(location) or "."
+class OpenImagesReader(CsvReader):
+    """Reads Open Images' columns; see :class:`CsvReader`."""
+
+    format = OPENIMAGES.name
+    dialects = (OPENIMAGES,)
 
 
-def _value(text: str) -> int | float | str:
-    """A field that a plugin knows nothing of: a number where it looks like one."""
-    text = text.strip()
-    if not _NUMBER.fullmatch(text):
-        return text
-    return int(text) if text.lstrip("+-").isdigit() and len(text) < 20 else float(text)
+class RetinaNetReader(CsvReader):
+    """Reads keras-retinanet's columns; see :class:`CsvReader`."""
+
+    format = RETINANET.name
+    dialects = (RETINANET,)
+
+
+class ViaReader(CsvReader):
+    """Reads VGG Image Annotator's columns; see :class:`CsvReader`."""
+
+    format = VIA.name
+    dialects = (VIA,)
+
+
+_OPTIONS = {
+    TUTORIAL.name: ("one_based",),
+    OPENIMAGES.name: ("classes",),
+    RETINANET.name: ("one_based", "classes"),
+    VIA.name: ("label", "points"),
+}
+"""The options that not every dialect has."""
+
+
+def _refuse_foreign(dialect: Dialect, given: Sequence[str], location: str) -> None:
+    for name in given:
+        if name not in _OPTIONS[dialect.name]:
+            raise UsageError(
+                f"{location} has {dialect.title} columns, for which there is no option {name!r}",
+                f"leave it out; of such options it takes {', '.join(_OPTIONS[dialect.name])}",
+            )
+
+
+def _short(dialect: Dialect) -> str:
+    return "tutorial" if dialect is TUTORIAL else dialect.name

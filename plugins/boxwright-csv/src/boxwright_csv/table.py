@@ -4,52 +4,56 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
-from typing import IO, Any, Final
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
 
 from boxwright.errors import DataError
+from boxwright.files import filesystem
 from boxwright.uri import is_remote
+from boxwright_csv.dialects import DIALECTS, Dialect
 
-REQUIRED: Final = ("filename", "class", "xmin", "ymin", "xmax", "ymax")
-OPTIONAL: Final = ("width", "height")
 _DELIMITERS = (",", ";", "\t")
 _LARGEST_HEADER = 1 << 16
 
 
 class Table:
-    """A CSV file whose header has been read.
+    """A CSV file whose first line has been read.
 
     The header's names may stand in any order, with upper or lower case, separated by comma, semicolon or tab. The
     encoding is UTF-8, with or without a byte-order mark, or UTF-16 with one.
 
     Args:
         location: A path, or a URL that fsspec opens.
+        dialects: The dialects that it may have.
 
     Attributes:
+        dialect: The one that it has.
         columns: Where each required and optional column stands.
         extra: The other columns' names and where they stand.
 
     Raises:
-        DataError: There is no such file, it is empty, or a required column is missing or stands twice.
+        DataError: There is no such file, it is empty, or it has none of the dialects: a required column is missing or
+            stands twice.
     """
 
-    required = REQUIRED
-
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, dialects: Sequence[Dialect] = DIALECTS) -> None:
         self.location = location
         with self._open_bytes() as file:
             start = file.read(4)
             file.seek(0)
             self._encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
-            header = self._header_line(file)
-        self._delimiter, names = self._fields(header)
+            first = self._first_line(file, dialects)
+        self.dialect, self._delimiter, names = self._recognised(first, dialects)
+        self._has_header = self.dialect.is_header(names)
+        if not self._has_header:
+            names = list(self.dialect.required)
         self._width = len(names)
         self.columns: dict[str, int] = {}
         self.extra: dict[str, int] = {}
         for position, name in enumerate(names):
-            known = name.lower() in REQUIRED or name.lower() in OPTIONAL
+            known = self.dialect.known(name)
             columns = self.columns if known else self.extra
-            key = name.lower() if known else name
+            key = known or name
             if key in columns:
                 raise DataError(location, f"the column {name!r} stands twice", "remove or rename one", "line 1")
             if key:
@@ -66,7 +70,8 @@ class Table:
         with self._open_bytes() as binary, io.TextIOWrapper(binary, self._encoding, newline="") as text:
             reader = csv.reader(text, delimiter=self._delimiter, strict=True)
             width = self._width
-            next(reader)
+            if self._has_header:
+                next(reader)
             while True:
                 line = reader.line_num + 1
                 try:
@@ -83,10 +88,11 @@ class Table:
                 if len(row) == width:
                     yield line, row
                 else:
+                    than = f"the header {width}" if self._has_header else f"there should be {width}"
                     yield (
                         line,
                         self._error(
-                            f"it has {len(row)} fields and the header {width}",
+                            f"it has {len(row)} fields and {than}",
                             "put names with commas in double quotes, and write every column",
                             line,
                         ),
@@ -98,9 +104,8 @@ class Table:
     def _open_bytes(self) -> IO[bytes]:
         try:
             if is_remote(self.location):
-                import fsspec
-
-                file: Any = fsspec.open(self.location, "rb").open()
+                self._files, path = filesystem(self.location)  # kept: a zip file is closed with its file system
+                file: Any = self._files.open(path, "rb")
                 return io.BytesIO(file.read()) if not file.seekable() else file
             return open(self.location, "rb")
         except OSError as error:
@@ -108,37 +113,41 @@ class Table:
             problem = "there is no such file" if missing else f"it cannot be read: {error.strerror or error}"
             raise DataError(self.location, problem, "check the path") from None
 
-    def _header_line(self, file: IO[bytes]) -> str:
+    def _first_line(self, file: IO[bytes], dialects: Sequence[Dialect]) -> str:
         try:
             with io.TextIOWrapper(file, self._encoding, newline="") as text:
-                header = text.readline(_LARGEST_HEADER)
+                line = text.readline(_LARGEST_HEADER)
         except UnicodeDecodeError:
             raise self._not_text() from None
-        if not header.strip():
+        if not line.strip():
             raise DataError(
                 self.location,
-                "the file is empty" if not header else "its first line is blank",
-                f"begin it with {','.join((*REQUIRED[:1], *OPTIONAL, *REQUIRED[1:]))}",
+                "the file is empty" if not line else "its first line is blank",
+                f"begin it with {','.join(dialects[0].header)}",
             )
-        return header
+        return line
 
-    def _fields(self, header: str) -> tuple[str, list[str]]:
-        """The delimiter with which the header holds most of the columns that are needed, and the names."""
-        best: tuple[int, str, list[str]] = (-1, "", [])
+    def _recognised(self, line: str, dialects: Sequence[Dialect]) -> tuple[Dialect, str, list[str]]:
+        """The dialect, the delimiter, and the first line's fields."""
+        best: tuple[int, Dialect, list[str]] = (-1, dialects[0], [])
         for delimiter in _DELIMITERS:
-            names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
-            found = len({name.lower() for name in names}.intersection(REQUIRED))
-            if found > best[0]:
-                best = (found, delimiter, names)
-        missing = [name for name in REQUIRED if name not in {found.lower() for found in best[2]}]
-        if missing:
-            raise DataError(
-                self.location,
-                f"the header has no column {', '.join(missing)}; it has: {', '.join(best[2])}",
-                f"name the columns {','.join((*REQUIRED[:1], *OPTIONAL, *REQUIRED[1:]))}",
-                "line 1",
-            )
-        return best[1], best[2]
+            try:
+                fields = [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
+            except csv.Error:  # a field beyond what the csv module takes
+                continue
+            for dialect in dialects:
+                if dialect.is_header(fields) or dialect.is_row(fields):
+                    return dialect, delimiter, fields
+                found = len(dialect.required) - len(dialect.missing(fields))
+                if found > best[0]:
+                    best = (found, dialect, fields)
+        _, dialect, fields = best
+        header = ",".join(dialect.header)
+        if dialect.needs_header:
+            problem = f"the header has no column {', '.join(dialect.missing(fields))}; it has: {', '.join(fields)}"
+            raise DataError(self.location, problem, f"name the columns {header}", "line 1")
+        problem = f"its first line has not the fields {header}: {line.strip()[:80]}"
+        raise DataError(self.location, problem, "write them in this order, or read it as another format", "line 1")
 
     def _not_text(self) -> DataError:
         place = ""

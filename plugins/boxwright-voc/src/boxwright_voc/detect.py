@@ -5,14 +5,15 @@ from __future__ import annotations
 from boxwright.errors import DataError
 from boxwright.folders import Folder
 from boxwright.specs import Detection
-from boxwright_voc.places import ANNOTATIONS, place_in, years
+from boxwright.uri import join
+from boxwright_voc.places import ANNOTATIONS, years
 
 
 def detect(location: str) -> Detection:
     """Looks for ``Annotations`` in the folder or its sub-folders, and for ``<annotation`` in the first XML there."""
     try:
         _, place = years(location)[0]
-        folder = Folder.at(place_in(place, ANNOTATIONS))
+        folder = Folder.at(join(place, ANNOTATIONS))
         xmls = folder.ending(".xml")
         if not xmls:
             return Detection(False, f"no .xml file in its folder {ANNOTATIONS}")

@@ -14,8 +14,8 @@ from typing import Final
 
 from boxwright.errors import DataError
 from boxwright.folders import Folder
-from boxwright.uri import PICTURE_SUFFIXES
-from boxwright_voc.places import LISTS, is_folder, place_in
+from boxwright.uri import PICTURE_SUFFIXES, join
+from boxwright_voc.places import LISTS, is_folder
 
 OFFICIAL: Final = ("train", "val", "test")
 UNION: Final = "trainval"
@@ -47,7 +47,7 @@ class SplitLists:
 
     def __init__(self, place: str, known: Container[str]) -> None:
         self._known = known
-        folder = place_in(place, LISTS)
+        folder = join(place, LISTS)
         self._folder = Folder.at(folder) if is_folder(folder) else None
         files = [name for name in self._folder.ending(".txt") if "/" not in name] if self._folder else []
         self._files = {os.path.splitext(name)[0]: name for name in files}

@@ -27,11 +27,11 @@ def years(location: str) -> list[tuple[str, str]]:
     found = subfolders(location)
     if ANNOTATIONS in found:
         return [("", location)]
-    several = [(f"{name}/", place_in(location, name)) for name in found if _has_annotations(location, name)]
+    several = [(f"{name}/", join(location, name)) for name in found if _has_annotations(location, name)]
     if several:
         return several
     if _DEVKIT in found:
-        return years(place_in(location, _DEVKIT))
+        return years(join(location, _DEVKIT))
     remedy = "name the folder that holds Annotations, JPEGImages and ImageSets: voc:VOCdevkit/VOC2007"
     if location.rstrip("/").endswith(ANNOTATIONS):
         remedy = "name the folder above it, that holds Annotations, JPEGImages and ImageSets"
@@ -39,7 +39,7 @@ def years(location: str) -> list[tuple[str, str]]:
 
 
 def _has_annotations(location: str, name: str) -> bool:
-    return is_folder(place_in(place_in(location, name), ANNOTATIONS))
+    return is_folder(join(join(location, name), ANNOTATIONS))
 
 
 def subfolders(location: str) -> list[str]:
@@ -69,9 +69,3 @@ def is_folder(location: str) -> bool:
         files, root = filesystem(location)
         return bool(files.isdir(root))
     return os.path.isdir(location)
-
-
-def place_in(location: str, name: str) -> str:
-    """A folder inside another, by path or URL; of ``zip://::data.zip``, what is inside stands before the ``::``."""
-    head, chain, rest = location.partition("::")
-    return join(head, name) + chain + rest

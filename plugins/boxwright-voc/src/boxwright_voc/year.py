@@ -10,9 +10,10 @@ from typing import NamedTuple
 from boxwright.errors import DataError
 from boxwright.folders import Folder
 from boxwright.pictures import Pictures
+from boxwright.uri import join
 from boxwright.vocxml.samples import XmlSamples
 from boxwright_voc.lists import NO_SPLIT, SplitLists
-from boxwright_voc.places import ANNOTATIONS, PICTURES, is_folder, place_in
+from boxwright_voc.places import ANNOTATIONS, PICTURES, is_folder
 
 _VOC_DATABASE = "The VOC20"
 
@@ -56,7 +57,7 @@ class Year:
     def __init__(
         self, place: str, prefix: str, images: str | None, *, one_based: bool, inverted: str, unannotated: bool
     ) -> None:
-        folder = Folder.at(place_in(place, ANNOTATIONS))
+        folder = Folder.at(join(place, ANNOTATIONS))
         xmls = folder.ending(".xml")
         pictures = _pictures(place, images, folder)
         self._samples = XmlSamples(folder, pictures, one_based=one_based, inverted=inverted, prefix=prefix)
@@ -138,7 +139,7 @@ class Year:
 
 
 def _pictures(place: str, images: str | None, annotations: Folder) -> Pictures:
-    folder = place_in(place, PICTURES) if images is None else images
+    folder = join(place, PICTURES) if images is None else images
     if images is None and not is_folder(folder):  # annotations can be read without
         return Pictures(annotations, "<filename>", besides=annotations.names)
     return Pictures(Folder.at(folder), "<filename>")

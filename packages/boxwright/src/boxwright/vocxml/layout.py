@@ -154,7 +154,9 @@ class _Layout:
         tail = self._tail.fullmatch(fields[-1])
         if tail is None or any(fields[:-1:step]):
             return None
-        groups = head.groups() + tail.groups()
+        groups = head.groups()
+        if tail.re.groups:
+            groups += tail.groups()
         attributes: dict[str, Any] = {}
         for name, place in self._picture_fields:
             if groups[place]:
@@ -167,15 +169,15 @@ class _Layout:
             if name in attributes:
                 attributes.setdefault(owner, {})[inner] = scalar(attributes.pop(name))
         filename, width, height = self._required
-        xmin, ymin, xmax, ymax = self._edges
-        columns = (fields[xmin::step], fields[ymin::step], fields[xmax::step], fields[ymax::step])
+        a, b, c, d = self._edges
+        edges = zip(fields[a::step], fields[b::step], fields[c::step], fields[d::step], strict=True)
         return Annotation(
             groups[filename],
             int(groups[width]),
             int(groups[height]),
             attributes,
             fields[self._name :: step],
-            [(float(x1), float(y1), float(x2), float(y2)) for x1, y1, x2, y2 in zip(*columns, strict=True)],
+            [(float(xmin), float(ymin), float(xmax), float(ymax)) for xmin, ymin, xmax, ymax in edges],
             self._box_attributes(fields),
         )
 

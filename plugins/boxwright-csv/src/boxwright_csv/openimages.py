@@ -1,0 +1,242 @@
+"""Open Images' boxes: ``ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,...``, edges from 0 to 1.
+
+The format is defined at https://storage.googleapis.com/openimages/web/download_v7.html#data-formats. ``LabelName`` is a
+machine identifier (``/m/011k07``), which the file ``class-descriptions-boxable.csv`` translates; ``ImageID`` is the
+picture's name without ``.jpg``. The five flags are 1, 0, or -1 where it is not known.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+from boxwright.protocols import Output
+from boxwright.schemas import Edges, LabelMap, Sample
+from boxwright.uri import PICTURE_SUFFIXES, join
+from boxwright_csv.classes import read_descriptions
+from boxwright_csv.dialects import OPENIMAGES
+from boxwright_csv.rows import NUMBER, SKIP, Picture, Rows, value_of
+from boxwright_csv.table import Table
+from boxwright_csv.texts import Fields, Lines, quoted, unfit
+
+FLAGS: Final = {
+    "IsOccluded": "occluded",
+    "IsTruncated": "truncated",
+    "IsGroupOf": "iscrowd",
+    "IsDepiction": "is_depiction",
+    "IsInside": "is_inside",
+}
+"""Each flag's column, and the attribute that it is."""
+
+_CERTAIN = "1"
+"""The confidence of boxes that people drew or checked; anything else is a score."""
+_NOISE = 1e-9
+"""Pixels that an edge may be off a whole number by dividing it by the picture's size and multiplying again."""
+
+
+class OpenImagesRows(Rows):
+    """Reads Open Images' rows. Columns that it does not have become attributes of the box.
+
+    Args:
+        names: The classes' names by their identifiers; empty to keep the identifiers.
+    """
+
+    edge_names = ("XMin", "YMin", "XMax", "YMax")
+
+    def __init__(
+        self, table: Table, folder: str, *, swap: bool = False, names: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(table, folder, swap=swap)
+        columns = table.columns
+        self.name_column = columns["ImageID"]
+        self._label = columns["LabelName"]
+        self._edges = tuple(columns[name] for name in self.edge_names)
+        self._flags = [(attribute, column, columns[column]) for column, attribute in FLAGS.items() if column in columns]
+        self._source = columns.get("Source")
+        self._score = columns.get("Confidence")
+        self._names = names
+
+    def add(self, picture: Picture, row: list[str], line: int) -> None:
+        """Adds a row to its picture.
+
+        Raises:
+            DataError: The row is wrong, or its class is not in the file of the classes.
+        """
+        label = row[self._label].strip()
+        if not label:
+            raise self.error("the LabelName is empty", f"name the class, {SKIP}", line)
+        if self._names is not None:
+            if label not in self._names:
+                raise self.error(
+                    f"the class {label!r} is not in the file of the classes", f"add it there, {SKIP}", line
+                )
+            label = self._names[label]
+        picture.edges.append(self.edges_of([row[column].strip() for column in self._edges], label, line))
+        picture.labels.append(label)
+        picture.box_attributes.append(self._attributes(row, label, line))
+
+    def _attributes(self, row: list[str], label: str, line: int) -> dict[str, Any]:
+        attributes: dict[str, Any] = {
+            name: value_of(row[column]) for name, column in self.table.extra.items() if row[column].strip()
+        }
+        for attribute, name, column in self._flags:
+            text = row[column].strip()
+            if text not in ("0", ""):
+                attributes[attribute] = self._flag(text, name, label, line)
+        if self._source is not None and (source := row[self._source].strip()):
+            attributes["source"] = source
+        if self._score is not None and (text := row[self._score].strip()) not in ("", _CERTAIN):
+            score = float(text) if NUMBER.fullmatch(text) else math.nan
+            if not math.isfinite(score):
+                raise self.error(
+                    f"Confidence is {text!r}, which is no finite number", f"correct it, {SKIP}", line, label
+                )
+            attributes["score"] = score
+        return attributes
+
+    def _flag(self, text: str, name: str, label: str, line: int) -> int:
+        if text not in ("1", "-1"):
+            problem = f"{name} is {text!r}, which is neither 1, 0 nor -1"
+            raise self.error(problem, f"correct it, {SKIP}", line, label)
+        return int(text)
+
+    def located(self, picture: Picture) -> tuple[str, str | None]:
+        """A picture's name with its ending, and where it is; ``None`` where it is not there.
+
+        Raises:
+            DataError: The identifier is empty, leads out of the folder, or could be one of two pictures.
+        """
+        name = self.safe_name(picture.name, picture.line)
+        whole = os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
+        for candidate in (name, f"{name}.jpg") if whole else (f"{name}.jpg", name):
+            if self.is_there(candidate):
+                return candidate, join(self.folder, candidate)
+        suffixes = [case for suffix in sorted(PICTURE_SUFFIXES) for case in (suffix, suffix.upper())]
+        found = [name + suffix for suffix in suffixes if self.is_there(name + suffix)]
+        if len(found) > 1:
+            problem = f"the picture {name} could be {' or '.join(found)}"
+            raise self.error(problem, f"write its ending, or remove one of them, {SKIP}", picture.line)
+        return (found[0], join(self.folder, found[0])) if found else (name if whole else f"{name}.jpg", None)
+
+    def edges(self, picture: Picture, width: int, height: int) -> list[Edges]:
+        """A picture's boxes in pixels."""
+        return [
+            (_pixels(xmin, width), _pixels(ymin, height), _pixels(xmax, width), _pixels(ymax, height))
+            for xmin, ymin, xmax, ymax in picture.edges
+        ]
+
+
+def _pixels(part: float, whole: int) -> float:
+    edge = part * whole
+    nearest = float(round(edge))
+    return nearest if abs(edge - nearest) < _NOISE else edge
+
+
+class OpenImagesWriter:
+    """Writes one row a box, edges divided by the picture's size, with all digits that they have.
+
+    Args:
+        output: The file.
+        label_map: Not used; the rows hold names.
+        classes: A file like ``class-descriptions-boxable.csv``: the classes are then written by their identifiers.
+        endings: Whether ``ImageID`` keeps the ending ``.jpg``, as globox wants it.
+
+    Raises:
+        DataError: ``classes`` is not there, or wrong.
+    """
+
+    def __init__(
+        self,
+        output: Output,
+        label_map: LabelMap | None = None,
+        classes: str | None = None,
+        endings: bool = False,
+    ) -> None:
+        names = read_descriptions(classes) if classes is not None else None
+        self._identifiers = None if names is None else {name: identifier for identifier, name in names.items()}
+        self._known = frozenset(names or ())
+        self._lines = Lines(output, OPENIMAGES.header)
+        self._endings = endings
+        self._fields = Fields()
+        self._written: dict[str, str] = {}  # ImageID -> picture
+
+    def write(self, sample: Sample) -> None:
+        """Adds the rows of one picture; none where it has no boxes.
+
+        Raises:
+            DataError: The picture has no file ending or shares its identifier with another, or a class or attribute is
+                nothing that the format holds.
+        """
+        image, boxes = sample.image, sample.boxes
+        if not boxes.labels:
+            return
+        try:
+            identifier = self._identifier(image.name)
+            start = quoted(identifier)
+            rows = [
+                f"{start},{self._row(*box, image.width, image.height)}\n"
+                for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
+            ]
+        except ValueError as error:
+            raise unfit(sample, error) from None
+        self._written[identifier] = image.name
+        self._lines.add(rows)
+
+    def _identifier(self, name: str) -> str:
+        stem, suffix = os.path.splitext(name)
+        if suffix.lower() not in PICTURE_SUFFIXES:
+            raise ValueError(f"the picture's name {name!r} has no ending by which it would be found again")
+        # The name without .jpg must not look like another picture's whole name.
+        short = suffix == ".jpg" and os.path.splitext(stem)[1].lower() not in PICTURE_SUFFIXES
+        identifier = stem if short and not self._endings else name
+        if self._written.get(identifier, name) != name:
+            raise ValueError(f"the pictures {self._written[identifier]} and {name} would share an ImageID")
+        return identifier
+
+    def _row(self, label: str, edges: Edges, attributes: Mapping[str, Any], width: int, height: int) -> str:
+        xmin, ymin, xmax, ymax = edges
+        score = attributes.get("score")
+        return ",".join(
+            (
+                self._fields[_text(attributes.get("source", ""))],
+                self._fields[self._class(label)],
+                _CERTAIN if score is None else _score(score),
+                *(_relative(*edge) for edge in ((xmin, width), (xmax, width), (ymin, height), (ymax, height))),
+                *(_flag(attributes.get(attribute, 0), attribute) for attribute in FLAGS.values()),
+            )
+        )
+
+    def _class(self, label: str) -> str:
+        if self._identifiers is None:
+            return label
+        if label not in self._identifiers and label not in self._known:
+            raise ValueError(f"the class {label!r} is not in the file of the classes")
+        return self._identifiers.get(label, label)
+
+    def close(self) -> None:
+        """Finishes the file."""
+        self._lines.close()
+
+
+def _relative(edge: float, whole: int) -> str:
+    return repr(edge / whole) if edge else "0"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"source is {value!r}, which is no text")
+    return value
+
+
+def _score(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"score is {value!r}, which is no number")
+    return repr(float(value))
+
+
+def _flag(value: object, attribute: str) -> str:
+    if not isinstance(value, int) or value not in (-1, 0, 1):
+        raise ValueError(f"{attribute} is {value!r}, and Open Images knows 1, 0 and -1")
+    return str(int(value))

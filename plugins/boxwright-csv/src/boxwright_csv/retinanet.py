@@ -1,0 +1,124 @@
+"""keras-retinanet's CSV: ``path,x1,y1,x2,y2,class_name`` without a header, and beside it ``class_name,id``.
+
+The format is defined in the README of https://github.com/fizyr/keras-retinanet, section "CSV datasets". Its reader
+(``preprocessing/csv_generator.py``) takes whole pixels only, counted from 0, and no box without area.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+
+from boxwright.protocols import Output
+from boxwright.schemas import Edges, LabelMap, Sample
+from boxwright.uri import is_remote, join
+from boxwright_csv.classes import classes_beside
+from boxwright_csv.rows import SKIP, Picture, Rows
+from boxwright_csv.table import Table
+from boxwright_csv.texts import Fields, Lines, quoted, unfit
+
+
+class RetinaNetRows(Rows):
+    """Reads keras-retinanet's rows."""
+
+    edge_names = ("x1", "y1", "x2", "y2")
+
+    def __init__(self, table: Table, folder: str, *, one_based: bool = False, swap: bool = False) -> None:
+        super().__init__(table, folder, one_based=one_based, swap=swap)
+        columns = table.columns
+        self.name_column = columns["path"]
+        self._label = columns["class_name"]
+        self._edges = tuple(columns[name] for name in self.edge_names)
+
+    def add(self, picture: Picture, row: list[str], line: int) -> None:
+        """Adds a row to its picture; one with nothing but the path says that there is a picture without boxes.
+
+        Raises:
+            DataError: The row is wrong.
+        """
+        label = row[self._label].strip()
+        texts = [row[column].strip() for column in self._edges]
+        if not label:
+            if not any(texts):
+                return
+            raise self.error("the class is empty", f"name it, {SKIP}", line)
+        picture.edges.append(self.edges_of(texts, label, line))
+        picture.labels.append(label)
+
+    def safe_name(self, name: str, line: int) -> str:
+        """A picture's name; a path that leads from the CSV into the pictures' folder is taken from there on.
+
+        Raises:
+            DataError: It is empty, or leads out of the folder.
+        """
+        if name and not is_remote(self.folder):
+            path = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(self.table.location)), name))
+            inside = os.path.join(os.path.abspath(self.folder), "")
+            if path.startswith(inside):
+                name = path.removeprefix(inside)
+            elif os.path.isabs(name) or ".." in name.split("/"):
+                raise self.error(
+                    f"the path {name} leads out of the folder of the pictures, {self.folder}",
+                    f"name the folder that it leads into: ?images={os.path.dirname(path)}",
+                    line,
+                )
+        return super().safe_name(name, line)
+
+
+class RetinaNetWriter:
+    """Writes one row a box in whole pixels, one without edges for a picture without boxes, and the classes beside it.
+
+    Edges are rounded to the nearest pixel; a box that would have no area then gets the pixels that it touches.
+
+    Args:
+        output: The file; ``NAME_classes.csv`` is written beside ``NAME.csv``, with the numbers of ``label_map`` from 0.
+        label_map: The classes.
+        folder: What stands before the pictures' names: keras-retinanet looks for them from the CSV's own folder.
+        one_based: Writes ``(x1 + 1, y1 + 1, x2, y2)``.
+    """
+
+    def __init__(
+        self, output: Output, label_map: LabelMap | None = None, folder: str = "", one_based: bool = False
+    ) -> None:
+        self._lines = Lines(output)
+        self._folder = folder
+        self._shift = 1 if one_based else 0
+        self._fields = Fields()
+        self._classes = label_map.names if label_map is not None else ()
+        self._output = output
+
+    def write(self, sample: Sample) -> None:
+        """Adds the rows of one picture.
+
+        Raises:
+            DataError: A box has no area, or a name cannot be written.
+        """
+        image, boxes = sample.image, sample.boxes
+        try:
+            start = quoted(join(self._folder, image.name))
+            rows = [
+                f"{start},{','.join(map(str, self._whole(edges)))},{self._fields[label]}\n"
+                for label, edges in zip(boxes.labels, boxes.edges, strict=True)
+            ]
+        except ValueError as error:
+            raise unfit(sample, error) from None
+        self._lines.add(rows or [f"{start},,,,,\n"])
+
+    def _whole(self, edges: Edges) -> tuple[int, int, int, int]:
+        xmin, ymin, xmax, ymax = edges
+        (x1, x2), (y1, y2) = _whole(xmin, xmax), _whole(ymin, ymax)
+        if x1 == x2 or y1 == y2:
+            raise ValueError(f"the box {edges} has no area, and keras-retinanet takes none without")
+        return x1 + self._shift, y1 + self._shift, x2, y2
+
+    def close(self) -> None:
+        """Finishes both files."""
+        self._lines.close()
+        with self._output.open(classes_beside(os.path.basename(self._output.location))) as file:
+            lines = [f"{quoted(name)},{number}\n" for number, name in enumerate(self._classes)]
+            file.write("".join(lines).encode())
+
+
+def _whole(low: float, high: float) -> tuple[int, int]:
+    first, last = round(low), round(high)
+    return (math.floor(low), math.ceil(high)) if first == last and low != high else (first, last)

@@ -1,0 +1,509 @@
+"""Open Images', keras-retinanet's and VGG Image Annotator's files: what they say, and what is made of it."""
+
+from __future__ import annotations
+
+import math
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import boxwright
+from boxwright import Boxes, DataError, Dataset, ImageRef, Sample, UsageError
+from boxwright.prediction import SampleReader
+from boxwright_csv.shapes import box_around, rectangle
+
+OPENIMAGES = (
+    "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
+)
+VIA = "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with four pictures of 40x20 pixels."""
+    for name in ("a.jpg", "b.png", "c.jpg", "cam/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (40, 20)).save(tmp_path / name)
+    return tmp_path
+
+
+def read(folder: Path, content: str, format: str = "csv", options: str = "") -> list[Sample]:
+    (folder / "labels.csv").write_text(content, "utf-8")
+    return list(boxwright.open(f"{format}:{folder}/labels.csv{options}"))
+
+
+def sample_of(
+    folder: Path,
+    name: str = "a.jpg",
+    labels: Sequence[str] = ("fig",),
+    edges: Sequence[Any] = ((1, 2, 30, 20),),
+    boxes: Sequence[dict[str, Any]] | None = None,
+    attributes: dict[str, Any] | None = None,
+) -> Sample:
+    image = ImageRef(name=name, width=40, height=20, location=str(folder / name))
+    return Sample(image=image, boxes=Boxes(labels, edges, boxes), attributes=attributes or {}, source="the source")
+
+
+def write(folder: Path, format: str, *samples: Sample, options: str = "") -> str:
+    out = folder / "out.csv"
+    boxwright.convert(Dataset(SampleReader(list(samples))), f"{format}:{out}{options}", overwrite=True)
+    return out.read_text("utf-8")
+
+
+def boxes_of(sample: Sample) -> list[tuple[Any, ...]]:
+    return [(box.label, box.edges, dict(box.attributes)) for box in sample.boxes]
+
+
+# Open Images
+
+
+def test_open_images_rows(folder: Path) -> None:
+    # The first lines of the format's definition, with pictures of 40x20 pixels and rounder numbers.
+    a, b = read(
+        folder,
+        OPENIMAGES
+        + "a,xclick,/m/0cmf2,1,0.025,0.975,0.05,0.8,0,0,0,0,0\n"
+        + "a,xclick,/m/02xwb,1,0.5,0.6,0.2,0.55,0,0,1,0,0\n"
+        + "b,activemil,/m/09j2d,0.5,0.57,1,0,0.93,1,1,0,1,-1\n",
+    )
+    assert (a.image.name, a.image.width, a.image.height) == ("a.jpg", 40, 20)
+    assert boxes_of(a) == [
+        ("/m/0cmf2", (1, 1, 39, 16), {"source": "xclick"}),
+        ("/m/02xwb", (20, 4, 24, 11), {"source": "xclick", "iscrowd": 1}),
+    ]
+    assert b.image.name == "b.png"
+    attributes = {
+        "source": "activemil",
+        "occluded": 1,
+        "truncated": 1,
+        "is_depiction": 1,
+        "is_inside": -1,
+        "score": 0.5,
+    }
+    assert boxes_of(b) == [("/m/09j2d", (0.57 * 40, 0, 40, 0.93 * 20), attributes)]
+
+
+def test_identifiers_become_names_and_names_identifiers(folder: Path) -> None:
+    classes = folder / "class-descriptions-boxable.csv"
+    classes.write_text("/m/0cmf2,Airplane\n/m/02xwb,Fruit\n")
+    content = OPENIMAGES + "a,xclick,/m/02xwb,1,0.5,0.75,0.2,0.5,0,0,0,0,0\n"
+    (sample,) = read(folder, content, options=f"?classes={classes}")
+    assert sample.boxes.labels == ("Fruit",)
+    assert boxwright.open(f"csv:{folder}/labels.csv?classes={classes}").label_map.names == ("Airplane", "Fruit")
+    assert write(folder, "openimages", sample, options=f"?classes={classes}") == content
+    assert "xclick,Fruit,1," in write(folder, "openimages", sample)
+    with pytest.raises(DataError, match=r"line 2: the class '/m/01' is not in the file of the classes"):
+        read(folder, content.replace("/m/02xwb", "/m/01"), options=f"?classes={classes}")
+    with pytest.raises(DataError, match=r"the source: the class 'fig' is not in the file of the classes"):
+        write(folder, "openimages", sample_of(folder), options=f"?classes={classes}")
+    classes.write_text("LabelName,DisplayName\n/m/02xwb,Fruit\n")  # as version 7 has it
+    assert read(folder, content, options=f"?classes={classes}")[0].boxes.labels == ("Fruit",)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("/m/01,Fig\n/m/01,Date\n", r"line 2: '/m/01' stands already in line 1"),
+        ("/m/01,Fig\n/m/02,Fig\n", r"line 2: 'Fig' stands already in line 1"),
+        ("/m/01,Fig,ripe\n", r"line 1: it has 3 fields"),
+        ('/m/01,"Fig\n', r"line 1: it cannot be read as CSV"),
+        ("\n\n", r"there are no classes in it"),
+    ],
+)
+def test_files_of_classes_that_are_wrong(folder: Path, content: str, says: str) -> None:
+    (folder / "classes.csv").write_text(content)
+    (folder / "labels.csv").write_text(OPENIMAGES)
+    with pytest.raises(DataError, match=rf"classes\.csv.*{says}") as caught:
+        boxwright.open(f"openimages:{folder}/labels.csv?classes={folder}/classes.csv")
+    assert caught.value.remedy
+    with pytest.raises(DataError, match="there is no such file of classes"):
+        boxwright.open(f"openimages:{folder}/labels.csv?classes={folder}/missing.csv")
+
+
+def test_pictures_are_found_by_their_identifier(folder: Path) -> None:
+    row = ",,fig,1,0,1,0,1,,,,,\n"
+    names = [sample.image.name for sample in read(folder, OPENIMAGES + f"a{row}a.jpg{row}b{row}cam/c{row}")]
+    assert names == ["a.jpg", "a.jpg", "b.png", "cam/c.jpg"]
+    (folder / "b.bmp").write_bytes((folder / "b.png").read_bytes())
+    with pytest.raises(DataError, match=r"line 2: the picture b could be b\.bmp or b\.png"):
+        read(folder, OPENIMAGES + f"b{row}")
+    (folder / "b.jpg").write_bytes((folder / "a.jpg").read_bytes())
+    assert read(folder, OPENIMAGES + f"b{row}")[0].image.name == "b.jpg"
+
+
+def test_whole_edges_come_back_whole(folder: Path) -> None:
+    Image.new("RGB", (1023, 769)).save(folder / "a.jpg")
+    edges = [(float(x), float(y), float(x + 1), float(y + 1)) for x, y in zip(range(1022), range(1022), strict=True)]
+    image = ImageRef(name="a.jpg", width=1023, height=769, location=str(folder / "a.jpg"))
+    sample = Sample(image=image, boxes=Boxes(["fig"] * len(edges), edges), source="a")
+    content = write(folder, "openimages", sample)
+    assert read(folder, content)[0].boxes.edges == tuple(edges)
+
+
+def test_open_images_writing(folder: Path) -> None:
+    flags = {"occluded": 1, "truncated": -1, "iscrowd": True, "is_depiction": 1, "is_inside": 0}
+    boxes = [flags | {"score": 1.0, "source": "xclick"}, {"score": 0.25}]
+    samples = [
+        sample_of(folder, "a.jpg", ("red, ripe", "fig"), ((0, 0, 40, 20), (1, 2, 30, 5.5)), boxes),
+        sample_of(folder, "b.png"),
+        sample_of(folder, "c.jpg", (), ()),
+    ]
+    assert write(folder, "openimages", *samples) == (
+        OPENIMAGES
+        + 'a,xclick,"red, ripe",1.0,0,1.0,0,1.0,1,-1,1,1,0\n'
+        + "a,,fig,0.25,0.025,0.75,0.1,0.275,0,0,0,0,0\n"
+        + "b.png,,fig,1,0.025,0.75,0.1,1.0,0,0,0,0,0\n"
+    )
+    assert write(folder, "openimages", samples[1], sample_of(folder), options="?endings=true").count("a.jpg,,fig") == 1
+
+
+@pytest.mark.parametrize(
+    ("names", "box", "says"),
+    [
+        (["a"], {}, "the picture's name 'a' has no ending"),
+        (["a.jpg"], {"score": "high"}, "score is 'high', which is no number"),
+        (["a.jpg"], {"score": math.nan}, "score is nan"),
+        (["a.jpg"], {"truncated": 2}, "truncated is 2, and Open Images knows 1, 0 and -1"),
+        (["a.jpg"], {"occluded": "yes"}, "occluded is 'yes'"),
+        (["a.jpg"], {"source": 3}, "source is 3, which is no text"),
+        (["a.jpg"], {"source": " x"}, "' x' begins or ends with white space"),
+    ],
+)
+def test_what_open_images_cannot_hold(folder: Path, names: list[str], box: dict[str, Any], says: str) -> None:
+    with pytest.raises(DataError, match=re.escape(says)) as caught:
+        write(folder, "openimages", *(sample_of(folder, name, boxes=[box]) for name in names))
+    assert caught.value.file == "the source"
+    assert caught.value.remedy
+
+
+# keras-retinanet
+
+
+def test_the_example_of_keras_retinanets_readme(folder: Path) -> None:
+    images = folder / "data" / "imgs"
+    images.mkdir(parents=True)
+    for number in (1, 2, 3):
+        Image.new("RGB", (1000, 500)).save(images / f"img_00{number}.jpg")
+    content = (
+        f"{images}/img_001.jpg,837,346,981,456,cow\n"
+        f"{images}/img_002.jpg,215,312,279,391,cat\n"
+        f"{images}/img_002.jpg,22,5,89,84,bird\n"
+        f"{images}/img_003.jpg,,,,,\n"
+    )
+    one, two, three = read(folder, content, options=f"?images={images}")
+    assert [sample.image.name for sample in (one, two, three)] == ["img_001.jpg", "img_002.jpg", "img_003.jpg"]
+    assert boxes_of(one) == [("cow", (837, 346, 981, 456), {})]
+    assert boxes_of(two) == [("cat", (215, 312, 279, 391), {}), ("bird", (22, 5, 89, 84), {})]
+    assert len(three.boxes) == 0
+    # From the CSV's own folder, the same files have a longer name.
+    assert read(folder, content)[0].image.name == "data/imgs/img_001.jpg"
+    with pytest.raises(DataError, match=r"line 1: the path .*img_001\.jpg leads out of the folder") as caught:
+        read(folder, content, options=f"?images={folder}/cam")
+    assert f"?images={images}" in caught.value.remedy
+
+
+def test_paths_that_lead_from_the_csv_to_the_pictures(folder: Path) -> None:
+    (folder / "lists").mkdir()
+    (folder / "lists" / "train.csv").write_text("../cam/c.jpg,1,2,30,20,fig\n")
+    (sample,) = boxwright.open(f"retinanet:{folder}/lists/train.csv?images={folder}/cam")
+    assert (sample.image.name, sample.image.location) == ("c.jpg", f"{folder}/cam/c.jpg")
+    (folder / "train.csv").write_text("cam/c.jpg,1,2,30,20,fig\n")
+    assert [s.image.name for s in boxwright.open(f"retinanet:{folder}/train.csv?images={folder}/cam")] == ["c.jpg"]
+    with pytest.raises(DataError, match=r"the path \.\./cam/c\.jpg leads out of the folder") as caught:
+        list(boxwright.open(f"retinanet:{folder}/lists/train.csv"))
+    assert caught.value.remedy.endswith(f"?images={folder}/cam")
+
+
+def test_the_class_mapping_gives_the_numbers(folder: Path) -> None:
+    (folder / "labels_classes.csv").write_text("cow,0\ncat,2\nbird,1\n")
+    read(folder, "a.jpg,1,2,3,4,cow\n")
+    label_map = boxwright.open(f"retinanet:{folder}/labels.csv").label_map
+    assert [(item.id, item.name) for item in label_map.items] == [(1, "cow"), (2, "bird"), (3, "cat")]
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.write(folder / "labels_classes.csv", "labels_classes.csv")
+        archive.write(folder / "labels.csv", "labels.csv")
+    assert boxwright.open(f"retinanet:zip://labels.csv::{folder}/all.zip").label_map == label_map
+    (folder / "other.csv").write_text("cow,4\n")
+    assert boxwright.open(f"csv:{folder}/labels.csv?classes={folder}/other.csv").label_map.id("cow") == 5
+    (folder / "label_map.pbtxt").write_text("item { id: 7 name: 'cow' }")
+    assert boxwright.open(f"retinanet:{folder}/labels.csv").label_map.id("cow") == 7
+    for content, says in (
+        ("cow,0\ncow,1\n", "the class 'cow' stands twice"),
+        ("cow,0\ncat,0\n", "the number 0 stands twice"),
+        ("cow,zero\n", "line 1: 'cow' has the number 'zero'"),
+        ("cow,-1\n", "line 1: 'cow' has the number '-1'"),
+    ):
+        (folder / "other.csv").write_text(content)
+        with pytest.raises(DataError, match=says):
+            boxwright.open(f"retinanet:{folder}/labels.csv?classes={folder}/other.csv")
+
+
+def test_keras_retinanet_writing(folder: Path) -> None:
+    edges = ((0.4, 0.6, 39.5, 20), (3.1, 2, 3.4, 5), (-1, 0, 40, 20))
+    samples = [sample_of(folder, "a.jpg", ("red, ripe", "fig", "fig"), edges), sample_of(folder, "b.png", (), ())]
+    content = write(folder, "retinanet", *samples)
+    # Whole pixels; what would have no width gets the pixel that it lies in.
+    assert content == 'a.jpg,0,1,40,20,"red, ripe"\na.jpg,3,2,4,5,fig\na.jpg,-1,0,40,20,fig\nb.png,,,,,\n'
+    assert (folder / "out_classes.csv").read_text() == 'fig,0\n"red, ripe",1\n'
+    options = "?folder=photos/train&one_based=true"
+    content = write(folder, "retinanet", sample_of(folder, edges=[(0, 0, 40, 20)]), options=options)
+    assert content == "photos/train/a.jpg,1,1,40,20,fig\n"
+    with pytest.raises(DataError, match=r"the box \(3, 2, 3, 5\) has no area, and keras-retinanet takes none"):
+        write(folder, "retinanet", sample_of(folder, edges=[(3, 2, 3, 5)]))
+
+
+def test_train_and_test_get_the_same_class_numbers(folder: Path) -> None:
+    train, test = sample_of(folder, "a.jpg", ("fig",)), sample_of(folder, "c.jpg", ("date",))
+    samples = [train.replace(split="train"), test.replace(split="test")]
+    boxwright.convert(Dataset(SampleReader(samples)), f"retinanet:{folder}/out/{{split}}.csv")
+    for split in ("train", "test"):
+        assert (folder / f"out/{split}_classes.csv").read_text() == "date,0\nfig,1\n"
+
+
+# VGG Image Annotator
+
+
+def test_via_shapes(folder: Path) -> None:
+    shapes = {
+        '{""name"":""rect"",""x"":8,""y"":10,""width"":5,""height"":7}': ((8, 10, 13, 17), {}),
+        '{""name"":""circle"",""cx"":10,""cy"":9,""r"":2.5}': (
+            (7.5, 6.5, 12.5, 11.5),
+            {"shape": {"name": "circle", "cx": 10, "cy": 9, "r": 2.5}},
+        ),
+        '{""name"":""ellipse"",""cx"":10,""cy"":9,""rx"":4,""ry"":3}': (
+            (6, 6, 14, 12),
+            {"shape": {"name": "ellipse", "cx": 10, "cy": 9, "rx": 4, "ry": 3}},
+        ),
+        '{""name"":""polygon"",""all_points_x"":[1,9,5.5],""all_points_y"":[2,3,8]}': (
+            (1, 2, 9, 8),
+            {"segmentation": [[1, 2, 9, 3, 5.5, 8]]},
+        ),
+        '{""name"":""polyline"",""all_points_x"":[1,9],""all_points_y"":[8,3]}': (
+            (1, 3, 9, 8),
+            {"shape": {"name": "polyline", "all_points_x": [1, 9], "all_points_y": [8, 3]}},
+        ),
+    }
+    rows = "".join(
+        f'a.jpg,1234,"{{""caption"":""figs""}}",{len(shapes)},{number},"{shape}","{{""class"":""fig""}}"\n'
+        for number, shape in enumerate(shapes)
+    )
+    (sample,) = read(folder, VIA + rows)
+    assert sample.attributes == {"caption": "figs"}
+    assert boxes_of(sample) == [("fig", edges, attributes) for edges, attributes in shapes.values()]
+    written = write(folder, "via", sample)
+    # All of it comes back as it was, but for the size of the file.
+    assert written.replace(f",{(folder / 'a.jpg').stat().st_size},", ",1234,") == VIA + rows
+
+
+def test_a_turned_ellipse(folder: Path) -> None:
+    shape = '{""name"":""ellipse"",""cx"":20,""cy"":10,""rx"":5,""ry"":3,""theta"":%s}'
+    row = f'a.jpg,-1,"{{}}",1,0,"{shape}","{{""class"":""fig""}}"\n'
+    quarter = read(folder, VIA + row % (math.pi / 2))[0].boxes.edges[0]
+    assert quarter == pytest.approx((17, 5, 23, 15))
+    # Turned by an eighth, both half extents are the root of the mean of the squares: sqrt((25 + 9) / 2).
+    half = math.sqrt(17)
+    eighth = read(folder, VIA + row % (math.pi / 4))[0].boxes.edges[0]
+    assert eighth == pytest.approx((20 - half, 10 - half, 20 + half, 10 + half))
+
+
+def region(attributes: str, shape: str = '{""name"":""rect"",""x"":1,""y"":2,""width"":3,""height"":4}') -> str:
+    return f'a.jpg,-1,"{{}}",1,0,"{shape}","{attributes}"\n'
+
+
+@pytest.mark.parametrize(
+    ("attributes", "options", "label", "rest"),
+    [
+        ('{""class"":""fig"",""name"":""Ann""}', "", "fig", {"name": "Ann"}),
+        ('{""name"":""fig"",""ripe"":""yes""}', "", "fig", {"ripe": "yes"}),
+        ('{""Fruit"":""fig""}', "", "fig", {}),
+        ('{""class"":""tree"",""fruit"":""fig""}', "?label=fruit", "fig", {"class": "tree"}),
+        ('{""type"":{""fig"":true}}', "", "fig", {}),
+        ('{""type"":{""fig"":true,""date"":false}}', "", "fig", {}),
+        (
+            '{""class"":""fig"",""difficult"":""1"",""score"":""0.5"",""truncated"":""half"",""note"":""1""}',
+            "",
+            "fig",
+            {"difficult": 1, "score": 0.5, "truncated": "half", "note": "1"},
+        ),
+    ],
+)
+def test_which_attribute_is_the_class(
+    folder: Path, attributes: str, options: str, label: str, rest: dict[str, Any]
+) -> None:
+    (sample,) = read(folder, VIA + region(attributes), options=options)
+    assert boxes_of(sample) == [(label, (1, 2, 4, 6), rest)]
+
+
+def test_the_first_region_decides_which_attribute_is_the_class(folder: Path) -> None:
+    rows = region('{""name"":""fig"",""note"":""a""}') + region('{""class"":""tree"",""name"":""date""}')
+    (sample,) = read(folder, VIA + rows)
+    assert sample.boxes.labels == ("fig", "date")
+    assert sample.boxes.attributes[1] == {"class": "tree"}
+    with pytest.raises(DataError, match=r"line 3: the attribute 'name' of the region is None"):
+        read(folder, VIA + region('{""name"":""fig""}') + region('{""class"":""fig""}'))
+    with pytest.raises(DataError, match=r"line 2: none of the region's attributes is called class") as caught:
+        read(folder, VIA + region('{""a"":""1"",""b"":""2""}'))
+    assert "?label=NAME (there are: a, b)" in caught.value.remedy
+    with pytest.raises(DataError, match=r"line 2: the region has no attributes"):
+        read(folder, VIA + region("{}"))
+
+
+def test_points_are_passed_over_when_asked(folder: Path) -> None:
+    rows = region("{}", '{""name"":""point"",""cx"":1,""cy"":2}') + region('{""class"":""fig""}')
+    (sample,) = read(folder, VIA + rows, options="?points=ignore")
+    assert sample.boxes.labels == ("fig",)
+    with pytest.raises(DataError, match=r"line 2: the shape is 'point'"):
+        read(folder, VIA + rows)
+
+
+def test_the_header_of_version_1(folder: Path) -> None:
+    (sample,) = read(folder, f"#{VIA}" + region('{""name"":""fig""}'))
+    assert boxes_of(sample) == [("fig", (1, 2, 4, 6), {})]
+
+
+def test_via_writing(folder: Path) -> None:
+    polygon = [[1, 2, 9, 3, 5.5, 8]]
+    boxes = [{"ripe": True, "segmentation": polygon}, {"segmentation": polygon}, {"shape": {"name": "circle"}}]
+    edges = ((1, 2, 9, 8), (0, 0, 9, 8), (0.1, 0.2, 0.3, 0.7))
+    samples = [
+        sample_of(folder, "a.jpg", ('the "big", one', "вишня", "fig"), edges, boxes, {"caption": "figs"}),
+        sample_of(folder, "missing.jpg", (), ()),
+    ]
+    size = (folder / "a.jpg").stat().st_size
+    start = f'a.jpg,{size},"{{""caption"":""figs""}}",3'
+    width = "0.19999999999999998"  # 0.1 and this are 0.3; 0.1 and 0.2 are not
+    assert write(folder, "via", *samples) == (
+        VIA
+        + f'{start},0,"{{""name"":""polygon"",""all_points_x"":[1,9,5.5],""all_points_y"":[2,3,8]}}",'
+        + '"{""class"":""the \\""big\\"", one"",""ripe"":true}"\n'
+        + f'{start},1,"{{""name"":""rect"",""x"":0,""y"":0,""width"":9,""height"":8}}",'
+        + '"{""class"":""вишня"",""segmentation"":[[1,2,9,3,5.5,8]]}"\n'
+        + f'{start},2,"{{""name"":""rect"",""x"":0.1,""y"":0.2,""width"":{width},""height"":0.5}}",'
+        + '"{""class"":""fig"",""shape"":{""name"":""circle""}}"\n'
+        + 'missing.jpg,-1,"{}",0,0,"{}","{}"\n'
+    )
+    assert '"{""fruit"":""fig""}"' in write(folder, "via", sample_of(folder), options="?label=fruit")
+
+
+@pytest.mark.parametrize(
+    ("box", "says"),
+    [
+        ({"class": "x"}, "there is an attribute 'class': write the class to another by ?label=NAME"),
+        ({"a": math.nan}, "not JSON compliant"),
+        ({"a": (1, 2)}, "not all of these are what JSON could hold"),
+        ({"a": {1: 2}}, "not all of these are what JSON could hold"),
+        ({"a": b"x"}, "not JSON serializable"),
+        ({"a": "\udcff"}, "cannot be written as UTF-8"),
+    ],
+)
+def test_what_via_cannot_hold(folder: Path, box: dict[str, Any], says: str) -> None:
+    with pytest.raises(DataError, match=re.escape(says)) as caught:
+        write(folder, "via", sample_of(folder, boxes=[box]))
+    assert caught.value.file == "the source"
+    assert caught.value.remedy
+
+
+edge = st.floats(-1e4, 1e4)
+
+
+@given(edge, edge, edge, edge)
+def test_a_box_written_as_a_rectangle_is_the_same_box(x1: float, y1: float, x2: float, y2: float) -> None:
+    edges = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+    assert box_around(rectangle(edges)) == pytest.approx(edges, rel=1e-15, abs=1e-11)
+    whole = tuple(float(math.floor(each)) for each in edges)
+    assert box_around(rectangle(whole)) == whole
+
+
+def test_widths_are_written_as_they_were_meant() -> None:
+    assert rectangle((0.2, 0.1, 0.7, 0.3)) == {
+        "name": "rect",
+        "x": 0.2,
+        "y": 0.1,
+        "width": 0.5,
+        "height": 0.19999999999999998,
+    }
+    assert 0.1 + 0.2 != 0.3
+    assert box_around(rectangle((0.2, 0.1, 0.7, 0.3))) == (0.2, 0.1, 0.7, 0.3)
+
+
+# All of them
+
+
+@pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])
+def test_a_file_is_recognised_by_its_first_line(folder: Path, format: str) -> None:
+    write(folder, format, sample_of(folder))
+    assert boxwright.open(str(folder / "out.csv")).uri.startswith(f"{format}:")
+    by_csv = list(boxwright.open(f"csv:{folder}/out.csv"))
+    assert [boxes_of(sample) for sample in by_csv] == [[("fig", (1, 2, 30, 20), {})]]
+    assert boxwright.open(f"csv:{folder}/out.csv?dialect={format}").info.format == "csv"
+    with pytest.raises(DataError, match=r"line 1: the header has no column"):
+        boxwright.open(f"csv:{folder}/out.csv?dialect=tutorial")
+    others = {"openimages", "retinanet", "via"} - {format}
+    for other in others:
+        with pytest.raises(DataError, match=r"out\.csv, line 1: (the header has no column|its first line has not)"):
+            boxwright.open(f"{other}:{folder}/out.csv")
+
+
+def test_a_header_is_never_taken_for_a_row(folder: Path) -> None:
+    (folder / "labels.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\n")
+    assert boxwright.open(str(folder / "labels.csv")).uri.startswith("csv:")
+    (folder / "labels.csv").write_text("a,b,c,d,e,f\n")
+    with pytest.raises(UsageError, match="no format was recognised"):
+        boxwright.open(str(folder / "labels.csv"))
+
+
+def test_options_of_another_dialect_are_refused(folder: Path) -> None:
+    write(folder, "via", sample_of(folder))
+    with pytest.raises(UsageError, match="has VGG Image Annotator's columns, for which there is no option 'one_based'"):
+        boxwright.open(f"csv:{folder}/out.csv?one_based=true")
+    write(folder, "csv", sample_of(folder))
+    with pytest.raises(UsageError, match="has the TensorFlow tutorials' columns, for which there is no option 'label'"):
+        boxwright.open(f"csv:{folder}/out.csv?label=class")
+
+
+@pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])
+def test_edges_in_the_wrong_order_are_exchanged_when_asked(folder: Path, format: str) -> None:
+    content = {
+        "openimages": OPENIMAGES + "a,,fig,1,0.75,0.025,0.1,1,,,,,\n",
+        "retinanet": "a.jpg,30,2,1,20,fig\n",
+        "via": VIA + region('{""class"":""fig""}', '{""name"":""rect"",""x"":30,""y"":2,""width"":-29,""height"":18}'),
+    }[format]
+    assert read(folder, content, options="?inverted=swap")[0].boxes.edges == ((1, 2, 30, 20),)
+
+
+@pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])
+def test_pictures_whose_rows_do_not_stand_together(folder: Path, format: str) -> None:
+    content = write(folder, format, sample_of(folder), sample_of(folder, "c.jpg"))
+    if format == "retinanet":
+        content += content.splitlines()[0] + "\n"
+    else:
+        content += content.splitlines()[1] + "\n"
+    with pytest.raises(DataError, match=r"do not stand together") as caught:
+        read(folder, content)
+    assert "?grouped=false" in caught.value.remedy
+    assert [len(sample.boxes) for sample in read(folder, content, options="?grouped=false")] == [2, 1]
+
+
+@pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])
+def test_remote_files_and_pictures(folder: Path, format: str) -> None:
+    import fsspec
+
+    write(folder, format, sample_of(folder))
+    files = fsspec.filesystem("memory")
+    files.pipe(f"/csv-{format}/out.csv", (folder / "out.csv").read_bytes())
+    files.pipe(f"/csv-{format}/a.jpg", (folder / "a.jpg").read_bytes())
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        for name in ("out.csv", "a.jpg"):
+            archive.write(folder / name, f"{format}/{name}")
+    for place in (f"memory://csv-{format}/%s", f"zip://{format}/%s::{folder}/all.zip"):
+        (sample,) = boxwright.open(f"csv:{place % 'out.csv'}")
+        assert boxes_of(sample) == [("fig", (1, 2, 30, 20), {})]
+        assert sample.image.location == place % "a.jpg"
+        assert sample.image.read() == (folder / "a.jpg").read_bytes()

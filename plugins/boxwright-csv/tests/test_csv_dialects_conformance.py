@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from boxwright.specs import FormatSpec
+from boxwright_csv import conformance
+from boxwright_testing import BadInput
+
+
+class WrongRows:
+    """Rows that are wrong, each after one picture that is as it should be."""
+
+    good = ""
+    wrong: Mapping[str, tuple[str, str]] = {}
+
+    def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
+        pictures = folder / "pictures"
+        pictures.mkdir()
+        for name in ("a.jpg", "b.jpg", "c.jpg", "c.png", "d.png", "d.bmp"):
+            Image.new("RGB", (40, 30)).save(pictures / name)
+        inputs = []
+        for number, (what, (rows, says)) in enumerate(self.wrong.items()):
+            place = folder / f"{number}.csv"
+            place.write_text(self.good + rows)
+            options = {"images": str(pictures)}
+            inputs.append(BadInput(what, place, rf"{number}\.csv, {says}", skipped=1, good=1, options=options))
+        return inputs
+
+
+class TestOpenImages(WrongRows, conformance.TestOpenImages):
+    good = (
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
+        "a,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n"
+    )
+    wrong = {
+        "too few fields": ("b,,/m/01,1,0.1,0.5,0.2,0.6\n", r"line 3: it has 8 fields and the header 13"),
+        "no number": ("b,,/m/01,1,left,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): XMin is 'left'"),
+        "infinite": ("b,,/m/01,1,0,1e999,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): XMax is '1e999'"),
+        "no edge": ("b,,/m/01,1,0.1,0.5,,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): YMin is empty"),
+        "inverted": ("b,,/m/01,1,0.6,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): xmin 0.6 is greater .*\n.*swap"),
+        "no class": ("b,,,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the LabelName is empty"),
+        "an odd flag": ("b,,/m/01,1,0.1,0.5,0.2,0.6,2,0,0,0,0\n", r"line 3 \(/m/01\): IsOccluded is '2'"),
+        "an odd confidence": ("b,,/m/01,sure,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): Confidence is 'sure'"),
+        "no picture": ("z,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: it does not say .* z\.jpg is not there"),
+        "two pictures": ("d,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the picture d could be d\.bmp or d\.png"),
+        "outside": ("../b,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the file name is '\.\./b', which leads out"),
+        "no name": (",,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the file name is empty"),
+    }
+
+
+class TestRetinaNet(WrongRows, conformance.TestRetinaNet):
+    good = "a.jpg,1,2,30,20,fig\n"
+    wrong = {
+        "too few fields": ("b.jpg,1,2,30,20\n", r"line 2: it has 5 fields and there should be 6"),
+        "no number": ("b.jpg,left,2,30,20,fig\n", r"line 2 \(fig\): x1 is 'left'"),
+        "not finite": ("b.jpg,1,2,30,nan,fig\n", r"line 2 \(fig\): y2 is 'nan'"),
+        "no edge": ("b.jpg,1,,30,20,fig\n", r"line 2 \(fig\): y1 is empty"),
+        "no class": ("b.jpg,1,2,30,20,\n", r"line 2: the class is empty"),
+        "inverted": ("b.jpg,31,2,30,20,fig\n", r"line 2 \(fig\): xmin 31 is greater than xmax 30\n.*swap"),
+        "no picture": ("z.jpg,1,2,30,20,fig\n", r"line 2: it does not say the picture's size, and .* z\.jpg is not"),
+        "outside": ("../b.jpg,1,2,30,20,fig\n", r"line 2: the path \.\./b\.jpg leads out .*\n.*\?images="),
+        "elsewhere": ("/else/b.jpg,1,2,30,20,fig\n", r"line 2: the path /else/b\.jpg leads out .*\n.*\?images=/else"),
+        "no name": (",1,2,30,20,fig\n", r"line 2: the file name is empty"),
+    }
+
+
+def region(shape: str, attributes: str = '{""class"":""fig""}') -> str:
+    return f'b.jpg,-1,"{{}}",1,0,"{shape}","{attributes}"\n'
+
+
+class TestVia(WrongRows, conformance.TestVia):
+    good = (
+        "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
+        'a.jpg,-1,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}","{""class"":""fig""}"\n'
+    )
+    wrong = {
+        "a point": (
+            region('{""name"":""point"",""cx"":5,""cy"":6}'),
+            r"line 3: the shape is 'point', which has no box around it\n.*\?points=ignore",
+        ),
+        "no shape": (region('{""x"":5}'), r"line 3: the shape is None"),
+        "a number missing": (
+            region('{""name"":""circle"",""cx"":5,""cy"":6}'),
+            r"line 3: r of the circle is 'None', which is no finite number",
+        ),
+        "not finite": (
+            region('{""name"":""rect"",""x"":NaN,""y"":2,""width"":20,""height"":10}'),
+            r"line 3: region_shape_attributes is no JSON: NaN is no number",
+        ),
+        "huge": (
+            region(f'{{""name"":""rect"",""x"":1{"0" * 400},""y"":2,""width"":20,""height"":10}}'),
+            r"line 3: x of the rect is '10000",
+        ),
+        "negative": (
+            region('{""name"":""rect"",""x"":30,""y"":2,""width"":-20,""height"":10}'),
+            r"line 3 \(fig\): xmin 30 is greater than xmax 10\n.*swap",
+        ),
+        "points that do not match": (
+            region('{""name"":""polygon"",""all_points_x"":[1,2,3],""all_points_y"":[1,2]}'),
+            r"line 3: the polygon lacks points",
+        ),
+        "no JSON": (region("{rect}"), r"line 3: region_shape_attributes is no JSON: .*"),
+        "a list": (region("[1]"), r"line 3: region_shape_attributes is no JSON object: \[1\]"),
+        "nested without end": (region("[" * 100_000), r"line 3: region_shape_attributes is no JSON"),
+        "no class": (
+            region('{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}', "{}"),
+            r"line 3: the attribute 'class' of the region is None",
+        ),
+        "two classes": (
+            region(
+                '{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}',
+                '{""class"":{""fig"":true,""date"":true}}',
+            ),
+            r"line 3: the attribute 'class' of the region is \{'fig': True, 'date': True\}, which is no class",
+        ),
+        "two opinions of a picture": (
+            region('{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}')
+            + 'b.jpg,-1,"{""a"":1}",1,0,"{}","{}"\n',
+            r"line 4: the file_attributes of b\.jpg are not those of line 3",
+        ),
+        "no picture": ('z.jpg,-1,"{}",0,0,"{}","{}"\n', r"line 3: it does not say the picture's size"),
+        "outside": ('../b.jpg,-1,"{}",0,0,"{}","{}"\n', r"line 3: the file name is '\.\./b\.jpg', which leads out"),
+    }
+
+    def attributes(self, spec: FormatSpec, prefix: str) -> dict[str, Any]:
+        more = {"nested": {"list": [1, 2.5, None, True]}, "empty": ""} if prefix in ("box.", "image.") else {}
+        return super().attributes(spec, prefix) | more
