@@ -104,7 +104,7 @@ class BorderCounts:
 
     def note_source(self, sample: Sample) -> None:
         """Looks at what a picture's annotation says of its source, as PASCAL VOC's do."""
-        if "VOC" in str(sample.attributes.get("database", "")):
+        if "VOC20" in str(sample.attributes.get("database", "")):
             self.from_voc += 1
 
     @property

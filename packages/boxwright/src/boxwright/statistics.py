@@ -67,7 +67,7 @@ class Statistics:
             for edges in boxes.edges:
                 self._edges.extend(edges)
             self._pictures.extend((sample.image.width, sample.image.height, len(boxes.edges)))
-            if "source" in sample.attributes:
+            if "database" in sample.attributes:
                 self.borders.note_source(sample)
             if len(self._edges) >= _BATCH or len(self._pictures) >= _BATCH:
                 self._count()
