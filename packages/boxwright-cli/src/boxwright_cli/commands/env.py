@@ -72,11 +72,11 @@ def install(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    from boxwright import environments
+    from boxwright import environments, installation
 
     environment = environments.find(name)
     session.if_interrupted = "nothing was installed."
-    done = environments.install(environment, again=again, reporter=reporter)
+    done = installation.install(environment, again=again, reporter=reporter)
     content = _describe(environment) | {"changed": done}
     if as_json:
         session.result(content)
@@ -136,10 +136,10 @@ def remove(context: typer.Context, name: _Name, as_json: JsonOption = False) -> 
     """
     session = Session.of(context)
     session.start(json=as_json)
-    from boxwright import environments
+    from boxwright import environments, installation
 
     environment = environments.find(name)
-    freed = environments.remove(environment)
+    freed = installation.remove(environment)
     if as_json:
         session.result({"name": name, "path": str(environment.path), "freed": freed})
     elif freed:

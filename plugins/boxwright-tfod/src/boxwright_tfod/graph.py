@@ -1,0 +1,95 @@
+"""Frozen graphs: ``frozen_inference_graph.pb`` as the first generation of the API exported it, read and written.
+
+A graph takes ``image_tensor:0``, uint8 ``(1, height, width, 3)``, and gives ``detection_boxes:0`` ``(1, N, 4)``,
+``detection_scores:0``, ``detection_classes:0`` ``(1, N)`` and ``num_detections:0`` ``(1,)``
+(object_detection/exporter.py of the API's TensorFlow 1 branch).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from boxwright import DataError, LabelMap, RunError
+from boxwright_tfod.detector import SIGNATURE, SavedModelDetector
+
+INPUT = "image_tensor"
+OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+_INSIDE = "detector"
+
+
+class FrozenGraphDetector(SavedModelDetector):
+    """A frozen graph as a model, in plain TensorFlow.
+
+    Args:
+        path: The graph.
+        label_map: The classes.
+
+    Raises:
+        DataError: It is no graph, or not one of a detector of the API.
+        RunError: This TensorFlow cannot run it.
+    """
+
+    def __init__(self, path: Path, label_map: LabelMap) -> None:
+        graph = _read(path)
+        names = {node.name for node in graph.node}
+        if lacking := [name for name in (INPUT, *OUTPUTS) if name not in names]:
+            raise DataError(
+                path,
+                f"the graph has no {', '.join(lacking)}",
+                "give a graph that the API's export_inference_graph.py wrote with --input_type=image_tensor",
+            )
+        try:
+            imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
+            self._detect = imported.prune(f"{INPUT}:0", {name: f"{name}:0" for name in OUTPUTS})
+        except (ValueError, tf.errors.OpError) as error:
+            raise RunError(
+                f"{path} cannot be run by TensorFlow {tf.__version__}: {error}", "export it again"
+            ) from error
+        self.label_map = label_map
+        self._names = {item.id: item.name for item in label_map.items}
+
+    def _found(self, pixels: Any) -> dict[str, Any]:
+        return {name: value.numpy()[0] for name, value in self._detect(tf.constant(pixels[None])).items()}
+
+
+def _read(path: Path) -> Any:
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except OSError as error:
+        raise DataError(path, error.strerror or str(error), "check the path") from None
+    except DecodeError:
+        raise DataError(path, "it is no TensorFlow graph, or damaged", "copy or export it again") from None
+    return graph
+
+
+def freeze(saved_model: Path, target: Path) -> None:
+    """Writes a SavedModel of the API as a frozen graph with the tutorial's tensor names.
+
+    Loops and branches are lowered to the operations that TensorFlow 1 knows.
+
+    Args:
+        saved_model: What ``exporter_main_v2`` wrote.
+        target: The ``.pb`` file.
+    """
+    loaded = tf.saved_model.load(str(saved_model))
+    function = loaded.signatures[SIGNATURE]
+    frozen = convert_variables_to_constants_v2(function, lower_control_flow=True)
+    wanted = dict(zip(sorted(function.structured_outputs), frozen.outputs, strict=True))
+    graph = tf.Graph()
+    with graph.as_default():
+        image = tf.compat.v1.placeholder(tf.uint8, (1, None, None, 3), name=INPUT)
+        found = tf.graph_util.import_graph_def(
+            frozen.graph.as_graph_def(),
+            input_map={frozen.inputs[0].name: image},
+            return_elements=[wanted[name].name for name in OUTPUTS],
+            name=_INSIDE,
+        )
+        for name, tensor in zip(OUTPUTS, found, strict=True):
+            tf.identity(tensor, name=name)
+    target.write_bytes(graph.as_graph_def().SerializeToString(deterministic=True))

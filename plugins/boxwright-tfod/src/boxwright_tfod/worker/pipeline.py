@@ -1,0 +1,274 @@
+"""``pipeline.config``: the API's description of a model and its training, read and written by its own protobufs.
+
+The messages are those of ``object_detection/protos/pipeline.proto``, the file is protobuf's text format.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+from typing import Any
+
+from . import prepare  # noqa: F401  isort:skip
+
+from google.protobuf import text_format
+from object_detection.protos import pipeline_pb2
+from object_detection.utils import config_util
+
+STEPS_AT_LEAST = 500
+EPOCHS_AT_LEAST = 12
+_PICTURES_SHOWN = 4 * STEPS_AT_LEAST
+
+
+def compose(
+    connection: Any,
+    *,
+    text: str,
+    source: str,
+    own: bool,
+    target: str,
+    label_map: str,
+    train_records: str,
+    val_records: str | None,
+    num_classes: int,
+    most_boxes: int,
+    pictures: int,
+    settings: dict[str, str],
+    augment: list[str] | None = None,
+    batch_size: int | None = None,
+    image_size: list[int] | None = None,
+    epochs: int | None = None,
+    steps: int | None = None,
+    checkpoint: str | None = None,
+) -> dict[str, Any]:
+    """Writes the configuration of one training.
+
+    Args:
+        connection: The way back.
+        text: What it begins as.
+        source: The file that the text is from, for messages.
+        own: Whether it is the user's: of that, nothing is changed but paths and what the user asks for.
+        target: The file to write.
+        label_map: The label map file.
+        train_records: The records to train on.
+        val_records: The records to evaluate on.
+        num_classes: The highest number in the label map.
+        most_boxes: Boxes of the fullest picture.
+        pictures: Pictures to train on.
+        settings: Values by field, such as ``{"train_config.batch_size": "8"}``; they come last.
+        augment: Steps of ``PreprocessingStep``, as ``random_crop_image:min_area=0.5``; ``None`` leaves them.
+        batch_size: Pictures a step.
+        image_size: Width and height.
+        epochs: How often every picture is seen.
+        steps: The number of steps, instead of ``epochs``.
+        checkpoint: What the training starts from: the common beginning of a checkpoint's file names.
+
+    Returns:
+        What was settled: ``steps``, ``batch_size``, ``model``, ``extractor``, ``checkpoint``.
+    """
+    config = parse(connection, text, source)
+    model = _model(connection, config, source)
+    if batch_size is not None:
+        config.train_config.batch_size = batch_size
+    if image_size is not None:
+        resizer = model.image_resizer.fixed_shape_resizer
+        resizer.width, resizer.height = image_size
+    if augment is not None:
+        del config.train_config.data_augmentation_options[:]
+        for step in augment:
+            _add_augmentation(connection, config, step)
+    if checkpoint is not None:
+        config.train_config.fine_tune_checkpoint = checkpoint
+        config.train_config.fine_tune_checkpoint_type = checkpoint_type(connection, checkpoint)
+        config.train_config.fine_tune_checkpoint_version = 2  # V2
+    if not own:
+        model.num_classes = num_classes
+        config.train_config.max_number_of_boxes = max(config.train_config.max_number_of_boxes, most_boxes)
+    for path, value in settings.items():
+        set_field(connection, config, path, value)
+    model = _model(connection, config, source)
+    if "train_config.num_steps" not in settings:
+        _settle_length(config, own=own, pictures=pictures, epochs=epochs, steps=steps)
+    if not own:
+        _settle_schedule(config, settings)
+    fill_paths(config, label_map, train_records, val_records)
+    _check(connection, config, model, source, num_classes, most_boxes)
+    write(config, target)
+    return {
+        "steps": config.train_config.num_steps,
+        "batch_size": config.train_config.batch_size,
+        "model": config.model.WhichOneof("model"),
+        "extractor": model.feature_extractor.type,
+        "checkpoint": config.train_config.fine_tune_checkpoint,
+    }
+
+
+def parse(connection: Any, text: str, source: str) -> Any:
+    """The text as a ``TrainEvalPipelineConfig``; a refusal in the API's own words if it is none."""
+    try:
+        return text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
+    except text_format.ParseError as error:
+        place = f", line {error.GetLine()}" if error.GetLine() else ""
+        raise connection.Refusal(f"{source}{place}: {_own_words(error)}", "correct that line", "usage") from None
+
+
+def write(config: Any, target: str) -> None:
+    """Writes the file whole or not at all."""
+    temporary = f"{target}.writing"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(text_format.MessageToString(config))
+    os.replace(temporary, target)
+
+
+def fill_paths(config: Any, label_map: str, train_records: str, val_records: str | None) -> None:
+    """Puts the files of this training in; without held-out records there is nothing to evaluate on."""
+    config.train_input_reader.label_map_path = label_map
+    config.train_input_reader.tf_record_input_reader.input_path[:] = [train_records]
+    if val_records is None:
+        del config.eval_input_reader[:]
+        return
+    reader = config.eval_input_reader[0] if config.eval_input_reader else config.eval_input_reader.add()
+    del config.eval_input_reader[1:]
+    reader.label_map_path = label_map
+    reader.tf_record_input_reader.input_path[:] = [val_records]
+
+
+def set_field(connection: Any, config: Any, path: str, value: str) -> None:
+    """Sets one field, as text format would read ``value``; text needs no quotes.
+
+    Of a repeated message on the way the first is meant; a repeated field at the end is replaced: ``[1.0, 2.0]``.
+    """
+    message, names = config, path.split(".")
+    while len(names) > 1 and (field := message.DESCRIPTOR.fields_by_name.get(names[0])) and field.message_type:
+        part = getattr(message, field.name)
+        if field.label == field.LABEL_REPEATED:
+            part = part[0] if part else part.add()
+        else:
+            part.SetInParent()
+        message, names = part, names[1:]
+    field = message.DESCRIPTOR.fields_by_name.get(names[0])
+    if field is not None and len(names) == 1 and field.label == field.LABEL_REPEATED:
+        message.ClearField(field.name)
+    if field is not None and field.message_type is not None:
+        inner = value.strip()
+        text = f"{names[0]} {inner if inner.startswith('{') else '{' + inner + '}'}"
+    elif field is not None and field.cpp_type == field.CPPTYPE_STRING and not re.match(r"\s*(['\"]|\[)", value):
+        text = f'{names[0]}: "{text_format.text_encoding.CEscape(value, as_utf8=True)}"'
+    else:
+        text = f"{' { '.join(names)}: {value}" + " }" * (len(names) - 1)
+    try:
+        text_format.Merge(text, message)
+    except text_format.ParseError as error:
+        fields = [known.name for known in message.DESCRIPTOR.fields]
+        near = difflib.get_close_matches(names[0], fields, n=1)
+        guess = f"did you mean {near[0]!r}? " if near and field is None else ""
+        remedy = f"{guess}{message.DESCRIPTOR.name} has: {', '.join(fields)}" if field is None else ""
+        raise connection.Refusal(f"{path}={value}: {_own_words(error)}", remedy, "usage") from None
+
+
+def checkpoint_type(connection: Any, checkpoint: str) -> str:
+    """The ``fine_tune_checkpoint_type`` that fits a checkpoint, by the names of what is in it.
+
+    A detector's variables stand under ``model``, a classifier's, as the zoo has them for some, under
+    ``feature_extractor``.
+    """
+    import tensorflow as tf
+
+    try:
+        names = [name for name, _ in tf.train.list_variables(checkpoint)]
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        raise connection.Refusal(
+            f"{checkpoint} cannot be read as a checkpoint: {str(error)[:200]}", "is it whole, and of TensorFlow 2?"
+        ) from None
+    for kind, prefix in (("detection", "model/"), ("classification", "feature_extractor/")):
+        if any(name.startswith(prefix) for name in names):
+            return kind
+    raise connection.Refusal(
+        f"{checkpoint} is no checkpoint of the API's TensorFlow 2 models; it has {', '.join(sorted(names)[:3])}",
+        "take one of the TensorFlow 2 model zoo",
+    )
+
+
+def _model(connection: Any, config: Any, source: str) -> Any:
+    kind = config.model.WhichOneof("model")
+    if kind is None:
+        raise connection.Refusal(f"{source}: there is no model in it", "begin it with: model { ssd { ... } }", "usage")
+    return getattr(config.model, kind)
+
+
+def _add_augmentation(connection: Any, config: Any, step: str) -> None:
+    name, _, text = step.partition(":")
+    fields = " ".join(part.replace("=", ": ", 1) for part in text.split(",") if part)
+    option = config.train_config.data_augmentation_options.add()
+    known = [field.name for field in option.DESCRIPTOR.fields]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        raise connection.Refusal(f"the API has no augmentation {name!r}", f"{guess}it has: {', '.join(known)}", "usage")
+    try:
+        text_format.Merge(f"{name} {{ {fields} }}", option)
+    except text_format.ParseError as error:
+        raise connection.Refusal(f"--augment {step}: {_own_words(error)}", "", "usage") from None
+
+
+def _settle_length(config: Any, *, own: bool, pictures: int, epochs: int | None, steps: int | None) -> None:
+    """The number of steps: as asked for, else as the user's file has it, else from the data."""
+    train = config.train_config
+    an_epoch = math.ceil(pictures / max(train.batch_size, 1))
+    if steps is not None:
+        train.num_steps = steps
+    elif epochs is not None:
+        train.num_steps = epochs * an_epoch
+    elif not own or train.num_steps == 0:
+        # A batch of another size teaches in proportion: the pictures shown stay the same.
+        train.num_steps = max(math.ceil(_PICTURES_SHOWN / max(train.batch_size, 1)), EPOCHS_AT_LEAST * an_epoch)
+
+
+def _settle_schedule(config: Any, settings: dict[str, str]) -> None:
+    """Lets the presets' learning rate reach 0 at the last step, after a warm-up of a twentieth of all."""
+    if any("_decay_learning_rate." in path for path in settings):
+        return
+    optimizer = config.train_config.optimizer
+    kind = optimizer.WhichOneof("optimizer")
+    rate = getattr(optimizer, kind).learning_rate if kind else None
+    if rate is not None and rate.WhichOneof("learning_rate") == "cosine_decay_learning_rate":
+        cosine = rate.cosine_decay_learning_rate
+        cosine.total_steps = config.train_config.num_steps
+        cosine.warmup_steps = min(500, config.train_config.num_steps // 20)
+
+
+def _check(connection: Any, config: Any, model: Any, source: str, num_classes: int, most_boxes: int) -> None:
+    if model.num_classes < num_classes:
+        kind = config.model.WhichOneof("model")
+        raise connection.Refusal(
+            f"{source}: the label map goes up to class {num_classes}, and the model has {model.num_classes}",
+            f"say: --set model.{kind}.num_classes={num_classes}",
+            "usage",
+        )
+    if model.num_classes > num_classes:
+        connection.warning(f"{source}: the model has {model.num_classes} classes, and the label map {num_classes}.")
+    if (most := config.train_config.max_number_of_boxes) < most_boxes:
+        connection.warning(
+            f"a picture has {most_boxes} boxes and {most} of them are trained on;"
+            f" --set train_config.max_number_of_boxes={most_boxes} trains on all."
+        )
+    checkpoint = config.train_config.fine_tune_checkpoint
+    if checkpoint and not os.path.exists(f"{checkpoint}.index"):
+        raise connection.Refusal(
+            f"{source}: there is no checkpoint {checkpoint}",
+            "say: --set checkpoint=URL, ARCHIVE or FOLDER; or --set train_config.fine_tune_checkpoint= for none",
+            "usage",
+        )
+
+
+def load(path: str) -> tuple[Any, dict[str, Any]]:
+    """A configuration that :func:`compose` wrote, as a message and in the parts that the API's functions take."""
+    configs = config_util.get_configs_from_pipeline_file(path)
+    return config_util.create_pipeline_proto_from_configs(configs), configs
+
+
+def _own_words(error: text_format.ParseError) -> str:
+    """The parser's message without its position, which is that in one setting."""
+    return re.sub(r"^\d+:\d+ : ", "", str(error))

@@ -1,0 +1,43 @@
+"""What the API of 2022 needs to run on TensorFlow 2.15; to be imported before anything of ``object_detection``.
+
+- tf-slim 1.1.0 looks for ``case``, ``cond`` and ``while_loop`` in ``control_flow_ops``, from where TensorFlow 2.13
+  took them.
+- ``tensorflow_io`` is imported for DeepMAC's colour loss alone, and is left out.
+- CenterNet's ResNet-18 and -34 need Keras' general ResNet, which Keras 2.13 moved.
+- CenterNet's MobileNetV2 would fetch weights from the network unasked; it begins without them.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import keras.applications.resnet as _resnet
+import tensorflow as tf
+from tensorflow.python.ops import control_flow_ops
+from tensorflow.python.util import deprecation
+
+deprecation._PRINT_DEPRECATION_WARNINGS = False
+
+for _name in ("case", "cond", "while_loop"):
+    if not hasattr(control_flow_ops, _name):
+        setattr(control_flow_ops, _name, getattr(tf.compat.v1, _name))
+
+sys.modules.setdefault("tensorflow_io", types.ModuleType("tensorflow_io"))
+
+if not hasattr(_resnet, "ResNet"):
+    from keras.src.applications.resnet import ResNet
+
+    _resnet.ResNet = ResNet
+
+from object_detection.models.keras_models import mobilenet_v2 as _mobilenet  # noqa: E402 (it needs all the above)
+
+_build = _mobilenet.mobilenet_v2
+
+
+def _without_download(*arguments: Any, **options: Any) -> Any:
+    return _build(*arguments, **{**options, "weights": None})
+
+
+_mobilenet.mobilenet_v2 = _without_download

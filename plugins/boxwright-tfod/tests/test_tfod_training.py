@@ -1,0 +1,440 @@
+"""The real API in its environment: its protobufs, its training, its evaluation, its export.
+
+Runs where ``boxwright env install tfod`` was run; a few minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("boxwright_tfrecord")
+pytest.importorskip("boxwright_cocoeval")
+
+import tensorflow as tf
+
+import boxwright
+from boxwright import Dataset, RunError, UsageError
+from boxwright.demo_dataset import DemoReader
+from boxwright.environments import Environment
+from boxwright.progress import LogReporter
+from boxwright.worker import Worker
+from boxwright_tfod import ENVIRONMENT, PRESETS, backend
+from boxwright_tfod.checkpoints import obtain
+
+SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
+
+pytestmark = [
+    pytest.mark.tfod,
+    pytest.mark.tensorflow,
+    pytest.mark.skipif(
+        Environment(ENVIRONMENT).status != "installed", reason="run: boxwright env install tfod   (1.6 GB)"
+    ),
+]
+
+NARROW = {
+    "model.ssd.feature_extractor.depth_multiplier": "0.35",
+    "model.ssd.feature_extractor.fpn.additional_layer_depth": "32",
+    "model.ssd.box_predictor.weight_shared_convolutional_box_predictor.depth": "32",
+    "model.ssd.box_predictor.weight_shared_convolutional_box_predictor.num_layers_before_predictor": "1",
+}
+"""The first preset made small, so that most of the time goes into building its graph."""
+
+API_NAMES = {
+    "AP": "Precision/mAP",
+    "AP50": "Precision/mAP@.50IOU",
+    "AP75": "Precision/mAP@.75IOU",
+    "AR1": "Recall/AR@1",
+    "AR10": "Recall/AR@10",
+    "AR100": "Recall/AR@100",
+    "ARmedium": "Recall/AR@100 (medium)",
+    "ARsmall": "Recall/AR@100 (small)",
+}
+
+
+def preset_text(name: str) -> str:
+    return (Path(backend.__file__).parent / "presets" / f"{name}.config").read_text()
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    with Environment(ENVIRONMENT).worker(log=tmp_path_factory.mktemp("worker") / "worker.log") as running:
+        yield running
+
+
+@pytest.fixture
+def compose(worker: Worker, tmp_path: Path) -> Callable[..., Any]:
+    """Has a configuration written and returns what was settled, with its text as ``"text"``."""
+
+    def compose(text: str = "", own: bool = False, **changes: Any) -> dict[str, Any]:
+        target = tmp_path / "pipeline.config"
+        request = {
+            "text": text or preset_text("ssd_mobilenet_v2_fpnlite_320"),
+            "source": "my.config" if own else "preset",
+            "own": own,
+            "target": str(target),
+            "label_map": "/data/label_map.pbtxt",
+            "train_records": "/data/train.record",
+            "val_records": "/data/val.record",
+            "num_classes": 3,
+            "most_boxes": 5,
+            "pictures": 40,
+            "settings": {},
+        }
+        settled: dict[str, Any] = worker.call("pipeline:compose", request | changes)
+        return settled | {"text": target.read_text()}
+
+    return compose
+
+
+class TestPipeline:
+    @pytest.mark.parametrize("preset", PRESETS)
+    def test_the_presets_are_the_apis(self, compose: Callable[..., Any], preset: str) -> None:
+        settled = compose(preset_text(preset))
+        for line in (
+            "num_classes: 3",
+            'label_map_path: "/data/label_map.pbtxt"',
+            'input_path: "/data/train.record"',
+            'input_path: "/data/val.record"',
+            f"num_steps: {settled['steps']}",
+            f"total_steps: {settled['steps']}",
+        ):
+            assert line in settled["text"], line
+        assert settled["steps"] * settled["batch_size"] >= 2000
+
+    def test_what_the_tutorial_edits(self, compose: Callable[..., Any]) -> None:
+        settled = compose(batch_size=8, steps=77, image_size=[320, 256], augment=["random_crop_image:min_area=0.25"])
+        assert (settled["steps"], settled["batch_size"]) == (77, 8)
+        text = " ".join(settled["text"].split())
+        assert "fixed_shape_resizer { height: 256 width: 320 }" in text
+        assert "random_crop_image { min_area: 0.25 }" in text
+        assert text.count("data_augmentation_options") == 1
+
+    def test_the_length_follows_from_the_data(self, compose: Callable[..., Any]) -> None:
+        assert compose(epochs=3)["steps"] == 30  # 40 pictures, 4 a step
+        assert compose()["steps"] == 500
+        assert compose(batch_size=10)["steps"] == 200  # as many pictures are shown
+        assert compose(pictures=4000)["steps"] == 12_000  # twelve times each
+
+    def test_any_field_in_the_apis_own_words(self, compose: Callable[..., Any]) -> None:
+        optimizer = "train_config.optimizer.momentum_optimizer"
+        settings = {
+            f"{optimizer}.learning_rate.constant_learning_rate.learning_rate": "0.02",
+            f"{optimizer}.momentum_optimizer_value": "0.8",
+            "train_config.batch_size": "6",
+            "model.ssd.feature_extractor.type": "ssd_mobilenet_v1_fpn_keras",
+            "model.ssd.anchor_generator.multiscale_anchor_generator.aspect_ratios": "[1.0, 3.0]",
+            "model.ssd.image_resizer.fixed_shape_resizer": "{ height: 96 width: 64 }",
+            "eval_input_reader.shuffle": "true",
+            "eval_config.metrics_set": "pascal_voc_detection_metrics",
+        }
+        text = " ".join(compose(settings=settings)["text"].split())
+        for part in (
+            "momentum_optimizer { learning_rate { constant_learning_rate { learning_rate: 0.02 } }"
+            " momentum_optimizer_value: 0.8 }",
+            "batch_size: 6",
+            'type: "ssd_mobilenet_v1_fpn_keras"',
+            "aspect_ratios: 1.0 aspect_ratios: 3.0 ",
+            "fixed_shape_resizer { height: 96 width: 64 }",
+            "shuffle: true",
+            'metrics_set: "pascal_voc_detection_metrics"',
+        ):
+            assert part in text, part
+        assert "adam_optimizer" not in text
+        assert "coco_detection_metrics" not in text
+        assert text.count("eval_input_reader {") == 1
+
+    @pytest.mark.parametrize(
+        ("settings", "problem"),
+        [
+            ({"train_config.optimiser.x": "1"}, 'TrainConfig" has no field named "optimiser"'),
+            ({"train_config.batch_size": "many"}, "Couldn't parse integer: many"),
+            ({"train_config.batch_size.x": "1"}, "train_config.batch_size.x=1: "),
+            ({"model.ssd.loss": "1"}, "model.ssd.loss=1: "),
+            ({"model.ssd.box_predictor": "} evil {"}, "model.ssd.box_predictor=} evil {: "),
+            ({"model.ssd.num_classes": "2"}, "label map goes up to class 3, and the model has 2"),
+            ({"train_config.fine_tune_checkpoint": "/nowhere"}, "there is no checkpoint /nowhere"),
+        ],
+    )
+    def test_a_wrong_field(self, compose: Callable[..., Any], settings: dict[str, str], problem: str) -> None:
+        with pytest.raises(UsageError) as caught:
+            compose(settings=settings)
+        assert problem in caught.value.message
+
+    def test_a_name_close_by_is_offered(self, compose: Callable[..., Any]) -> None:
+        with pytest.raises(UsageError) as caught:
+            compose(settings={"train_config.optimiser.x": "1"})
+        assert "did you mean 'optimizer'? TrainConfig has: batch_size, " in caught.value.remedy
+        with pytest.raises(UsageError) as caught:
+            compose(augment=["random_vertical_flop"])
+        assert "did you mean 'random_vertical_flip'?" in caught.value.remedy
+
+    def test_ones_own_is_taken_as_it_is(self, compose: Callable[..., Any]) -> None:
+        own = (
+            "model { ssd { num_classes: 3 } }\n"
+            'train_config { batch_size: 7 num_steps: 123 fine_tune_checkpoint_type: "full" }\n'
+            'train_input_reader { label_map_path: "PATH" tf_record_input_reader { input_path: "A" input_path: "B" } }\n'
+            'eval_input_reader { name: "first" } eval_input_reader { name: "second" }\n'
+        )
+        settled = compose(own, own=True)
+        assert (settled["steps"], settled["batch_size"]) == (123, 7)
+        assert " ".join(settled["text"].split()) == (
+            "model { ssd { num_classes: 3 } }"
+            ' train_config { batch_size: 7 num_steps: 123 fine_tune_checkpoint_type: "full" }'
+            ' train_input_reader { label_map_path: "/data/label_map.pbtxt"'
+            ' tf_record_input_reader { input_path: "/data/train.record" } }'
+            ' eval_input_reader { label_map_path: "/data/label_map.pbtxt"'
+            ' tf_record_input_reader { input_path: "/data/val.record" } name: "first" }'
+        )
+
+    def test_ones_own_that_is_wrong(self, compose: Callable[..., Any]) -> None:
+        with pytest.raises(UsageError, match=r"my\.config, line 2: .*no field named \"num_clases\""):
+            compose("model { ssd {\n num_clases: 3 } }", own=True)
+        with pytest.raises(UsageError, match="no model in it"):
+            compose("train_config { batch_size: 1 }", own=True)
+        with pytest.raises(UsageError, match=r"my\.config: there is no checkpoint PATH_TO_BE_CONFIGURED"):
+            compose(
+                'model { ssd { num_classes: 3 } } train_config { fine_tune_checkpoint: "PATH_TO_BE_CONFIGURED" }',
+                own=True,
+            )
+
+    def test_without_held_out_records(self, compose: Callable[..., Any]) -> None:
+        assert "eval_input_reader" not in compose(val_records=None)["text"]
+
+    def test_more_boxes_than_the_api_takes_by_default(self, compose: Callable[..., Any]) -> None:
+        assert "max_number_of_boxes: 250" in compose(most_boxes=250)["text"]
+
+
+class Interrupting(LogReporter):
+    """A reporter that stands for a user who presses Ctrl-C after some steps."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    @contextmanager
+    def task(self, description: str, total: int | None = None) -> Iterator[Any]:
+        outer = self
+
+        class Task:
+            done = 0
+
+            def advance(self, steps: int = 1) -> None:
+                self.done += steps
+                if description == "Training" and self.done == outer.after:
+                    raise KeyboardInterrupt
+
+            def update(self, **changes: Any) -> None:
+                pass
+
+        yield Task()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[boxwright.Run, list[str]]:
+    """A training of 150 steps that was interrupted in the middle and gone on with, and what was said then."""
+    out = tmp_path_factory.mktemp("tfod") / "run"
+    data = Dataset(DemoReader({"train": 12}, seed=4, size=(96, 96)))
+    val = Dataset(DemoReader({"test": 4}, seed=4, size=(96, 96)))
+    arguments: dict[str, Any] = {"out": out, "val": val, "backend": "tfod"}
+    settings = NARROW | {"steps": "150", "checkpoint_every": "50"}
+    with pytest.raises(KeyboardInterrupt):
+        boxwright.train(data, settings=settings, image_size=(96, 96), reporter=Interrupting(60), **arguments)
+    assert boxwright.Run(out).status == "interrupted"
+    reporter = Interrupting(-1)
+    return boxwright.train(data, resume=True, reporter=reporter, **arguments), reporter.messages
+
+
+@pytest.fixture(scope="module")
+def held_out() -> Dataset:
+    return Dataset(DemoReader({"test": 4}, seed=4, size=(96, 96)))
+
+
+class TestTraining:
+    def test_it_went_on_where_it_was(self, trained: tuple[boxwright.Run, list[str]]) -> None:
+        run, messages = trained
+        assert run.status == "done"
+        assert "Going on after step 50 of 150." in messages
+        lines = run.metrics()
+        assert [line["step"] for line in lines] == [6 * line for line in range(1, 26)]
+        assert lines[-1]["loss"] < lines[0]["loss"]
+        assert {path.name for path in run.file("checkpoints").glob("*.index")} == {
+            "ckpt-50.index",
+            "ckpt-100.index",
+            "ckpt-150.index",
+        }
+
+    def test_the_model_is_packed_as_the_zoo_packs(self, trained: tuple[boxwright.Run, list[str]]) -> None:
+        folder = trained[0].file("model")
+        names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        assert names >= {
+            "pipeline.config",
+            "saved_model/saved_model.pb",
+            "checkpoint/checkpoint",
+            "checkpoint/ckpt-0.index",
+            "checkpoint/ckpt-0.data-00000-of-00001",
+        }
+
+    def test_our_numbers_are_the_apis(self, trained: tuple[boxwright.Run, list[str]], held_out: Dataset) -> None:
+        run, _ = trained
+        theirs = json.loads(run.file("evaluation/api.json").read_text())["values"]
+        ours = boxwright.evaluate(run, held_out).values
+        compared = {name: theirs[f"DetectionBoxes_{api}"] for name, api in API_NAMES.items()}
+        best = [found.scores[0] for found in boxwright.load_model(run).predict(held_out)]
+        assert len(set(best)) == 4, "nothing was learnt: the order of equal scores would decide the numbers"
+        assert compared["AP"] > 0
+        assert {name: ours[name] for name in compared} == pytest.approx(compared, abs=1e-6)
+
+    def test_tensorboard_has_losses_and_pictures(self, trained: tuple[boxwright.Run, list[str]]) -> None:
+        tags = set()
+        for path in trained[0].file("tensorboard").rglob("events.out.*"):
+            for event in tf.compat.v1.train.summary_iterator(str(path)):
+                tags |= {value.tag for value in event.summary.value}
+        assert {"total_loss", "learning_rate", "DetectionBoxes_Precision/mAP"} <= tags
+        assert any("train_input_images" in tag for tag in tags)
+        assert any("eval_side_by_side" in tag for tag in tags)
+
+
+class TestPretrained:
+    @pytest.fixture
+    def request_of(
+        self, worker: Worker, trained: tuple[boxwright.Run, list[str]], tmp_path: Path
+    ) -> Callable[..., dict[str, Any]]:
+        """A training of one step at learning rate 0, so that what it saves is what it began with."""
+        run, _ = trained
+        rate = "train_config.optimizer.adam_optimizer.learning_rate.constant_learning_rate.learning_rate"
+
+        def request(
+            checkpoint: Path | None, preset: str = "ssd_mobilenet_v2_fpnlite_320", **more: str
+        ) -> dict[str, Any]:
+            settings = {rate: more.pop("rate", "0.0")} | (NARROW if preset.startswith("ssd_mob") else {}) | more
+            asked = {
+                "text": preset_text(preset),
+                "source": preset,
+                "own": False,
+                "target": str(tmp_path / "pipeline.config"),
+                "label_map": str(run.file("data/label_map.pbtxt")),
+                "train_records": str(run.file("data/train.record")),
+                "val_records": None,
+                "num_classes": 3,
+                "most_boxes": 5,
+                "pictures": 12,
+                "settings": settings,
+                "image_size": [96, 96],
+                "steps": 1,
+                "checkpoint": None if checkpoint is None else str(checkpoint),
+            }
+            worker.call("pipeline:compose", asked)
+            return {
+                "pipeline": asked["target"],
+                "folder": str(tmp_path / "checkpoints"),
+                "tensorboard": str(tmp_path / "tensorboard"),
+                "every": 1,
+                "keep": 1,
+                "seed": 1,
+            }
+
+        return request
+
+    @pytest.fixture
+    def pretrained(self, trained: tuple[boxwright.Run, list[str]], tmp_path: Path) -> Path:
+        """The trained model, packed the zoo's way and unpacked by us."""
+        packed = tmp_path / "toy_coco17_tpu-8.tar.gz"
+        with tarfile.open(packed, "w:gz") as tar:
+            tar.add(trained[0].file("model"), "toy_coco17_tpu-8")
+        return obtain(str(packed), tmp_path / "pretrained", sha256=None, reporter=LogReporter())
+
+    def variables(self, path: str) -> dict[str, Any]:
+        """The kernels of a checkpoint by name, without the optimizer's."""
+        reader = tf.train.load_checkpoint(path)
+        names = [name for name in reader.get_variable_to_shape_map() if name.startswith("model/")]
+        return {name: reader.get_tensor(name) for name in names if "kernel" in name and "OPTIMIZER_SLOT" not in name}
+
+    def test_fine_tuning_begins_with_its_features_and_a_lower_loss(
+        self, worker: Worker, request_of: Callable[..., dict[str, Any]], pretrained: Path, tmp_path: Path
+    ) -> None:
+        from_scratch = worker.call("training:train", request_of(None))
+        request = request_of(pretrained, **{"train_config.fine_tune_checkpoint_type": "full"})
+        whole = worker.call("training:train", request | {"folder": str(tmp_path / "whole")})
+        assert whole["loss"] < 0.9 * from_scratch["loss"]
+
+        shutil.rmtree(tmp_path / "checkpoints")
+        assert 'fine_tune_checkpoint_type: "detection"' in Path(request_of(pretrained)["pipeline"]).read_text()
+        worker.call("training:train", request_of(pretrained))
+        began = self.variables(tf.train.latest_checkpoint(tmp_path / "checkpoints"))
+        source = self.variables(str(pretrained))
+        assert set(began) == set(source)
+        features = {name for name in source if name.startswith("model/_feature_extractor")}
+        heads = {name for name in source if "_box_predictor" in name}
+        assert features
+        assert heads
+        assert all(np.array_equal(began[name], source[name]) for name in features)
+        assert not any(np.array_equal(began[name], source[name]) for name in heads)
+
+    def test_the_checkpoint_of_another_model(
+        self, worker: Worker, request_of: Callable[..., dict[str, Any]], pretrained: Path
+    ) -> None:
+        request = request_of(pretrained, "ssd_resnet50_fpn_640")
+        with pytest.raises(UsageError, match="does not fit this model") as caught:
+            worker.call("training:train", request)
+        assert str(pretrained) in caught.value.message
+
+    def test_what_is_no_checkpoint(
+        self, worker: Worker, request_of: Callable[..., dict[str, Any]], tmp_path: Path
+    ) -> None:
+        for part in ("index", "data-00000-of-00001"):
+            (tmp_path / f"ckpt-0.{part}").write_bytes(b"nonsense")
+        with pytest.raises(RunError, match="cannot be read as a checkpoint"):
+            request_of(tmp_path / "ckpt-0")
+
+    def test_a_loss_that_is_no_number(self, worker: Worker, request_of: Callable[..., dict[str, Any]]) -> None:
+        request = request_of(None, rate="1e30", **{"train_config.num_steps": "5"})
+        with pytest.raises(RunError, match="the loss is (nan|inf) at step"):
+            worker.call("training:train", request)
+
+    def test_a_model_that_the_api_cannot_build(self, worker: Worker, request_of: Callable[..., dict[str, Any]]) -> None:
+        request = request_of(None, **{"model.ssd.feature_extractor.type": "ssd_of_1999"})
+        with pytest.raises(UsageError, match="the API cannot build this model: ssd_of_1999 is not supported"):
+            worker.call("training:train", request)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "fruits").is_dir(), reason="the photos of shared/data are not here")
+def test_fruits_from_scratch(tmp_path: Path) -> None:
+    """The first tutorial's photos with the defaults: seven minutes of CPU time, AP50 0.94 when it was measured."""
+    fruits = SHARED / "fruits"
+    before = os.times()
+    run = boxwright.train(
+        f"labelimg:{fruits / 'train'}", val=f"labelimg:{fruits / 'test'}", out=tmp_path / "run", backend="tfod"
+    )
+    spent = sum(os.times()[:4]) - sum(before[:4])
+    found = boxwright.evaluate(run, f"labelimg:{fruits / 'test'}").values
+    theirs = json.loads(run.file("evaluation/api.json").read_text())["values"]
+    assert found["AP50"] >= 0.8
+    assert spent < 600
+    assert found["AP"] == pytest.approx(theirs["DetectionBoxes_Precision/mAP"], abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "ssd_mobilenet_v2_fpnlite_320"])
+def test_the_other_presets_build_step_export_and_detect(preset: str, tmp_path: Path, held_out: Dataset) -> None:
+    data = Dataset(DemoReader({"train": 4}, seed=4, size=(96, 96)))
+    run = boxwright.train(
+        data, out=tmp_path / "run", backend="tfod", preset=preset, settings={"steps": "2"}, batch_size=2
+    )
+    found = list(boxwright.load_model(run).predict(held_out))
+    assert len(found) == 4
+    assert all(detections.boxes for detections in found)
