@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -27,13 +28,16 @@ PACKAGES = [
     "plugins/boxwright-kerascv[cpu]",
     "plugins/boxwright-labelimg",
     "plugins/boxwright-panlabel",
-    "plugins/boxwright-tfds",
-    "plugins/boxwright-tfod",
+    "plugins/boxwright-tfds[cpu]",
+    "plugins/boxwright-tfod[cpu]",
     "plugins/boxwright-tfrecord",
     "plugins/boxwright-transforms",
     "plugins/boxwright-voc",
     "plugins/boxwright-yolo",
 ]
+KINDS = ("format", "transform", "augmenter", "backend", "metric", "trainer", "exporter", "loader")
+"""What `boxwright plugins new` can make."""
+
 SOURCES = sorted(str(path.relative_to(ROOT)) for kind in ("packages", "plugins") for path in ROOT.glob(f"{kind}/*/src"))
 
 
@@ -88,6 +92,39 @@ def slow(session: nox.Session) -> None:
     """Runs the tests that take longer than a minute: trainings on real photos."""
     install(session, "tests")
     session.run("pytest", "-m", "slow", *session.posargs)
+
+
+@nox.session(python="3.11")
+def template(session: nox.Session) -> None:
+    """Makes a plugin of each kind from the template, installs it, and holds it to lint, types and all tests."""
+    kinds = session.posargs or KINDS
+    needed = ["packages/boxwright", "packages/boxwright-cli", "packages/boxwright-testing"]
+    tools = [*GROUPS["lint"], *GROUPS["types"]]
+    session.install("--refresh-package", "boxwright-testing", "-c", "constraints.txt", *needed, *tools)
+    if "augmenter" in kinds:
+        session.install("-c", "constraints.txt", "tensorflow-cpu")
+    folder = Path(session.create_tmp())
+    for kind in kinds:
+        name, out = f"my_{kind}", folder / kind
+        shutil.rmtree(out, ignore_errors=True)
+        session.run("uv", "pip", "uninstall", "-q", f"boxwright-my-{kind}", external=True)
+        session.run("boxwright", "plugins", "new", name, "--kind", kind, "--out", str(out))
+        session.install("-c", "constraints.txt", "-e", str(out))
+        with session.chdir(out):
+            session.run("ruff", "check", ".")
+            session.run("ruff", "format", "--check", ".")
+            session.run("mypy")
+            session.run("pytest", "-q")
+        session.run("boxwright", "plugins", "list")
+        session.run("boxwright", "plugins", "check", f"boxwright-my-{kind}")
+
+
+@nox.session(python="3.11")
+def tfod(session: nox.Session) -> None:
+    """Installs the environment of the TensorFlow Object Detection API, and runs the tests that need it."""
+    install(session, "tests")
+    session.run("boxwright", "env", "install", "tfod")
+    session.run("pytest", "-m", "tfod", *session.posargs)
 
 
 @nox.session(python="3.11")

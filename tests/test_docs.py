@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import boxwright_testing
+from boxwright import hookspecs, protocols, specs
+from boxwright.registry import KINDS
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", ROOT.parent / "shared" / "data"))
+GUIDE = "docs/writing-a-plugin.md"
+PAGES = {kind: f"docs/plugins/{kind}.md" for kind in KINDS}
+EVENTS = "docs/plugins/events.md"
 
 needs_photos = pytest.mark.skipif(not (SHARED / "fruits").is_dir(), reason="the photos of shared/data are not here")
 
 
+def read(path: str) -> str:
+    """The text of a page."""
+    return (ROOT / path).read_text("utf-8")
+
+
 def blocks(path: str, language: str) -> list[str]:
     """The fenced code blocks of a page in one language."""
-    text = (ROOT / path).read_text("utf-8")
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", read(path), re.DOTALL)
 
 
 def commands(block: str) -> list[list[str]]:
@@ -30,7 +47,12 @@ def commands(block: str) -> list[list[str]]:
 
 def boxwright(*arguments: str, cwd: Path, **environment: str) -> str:
     """Runs the program and returns its standard output."""
-    program = [sys.executable, "-m", "boxwright_cli", *arguments]
+    return python("-m", "boxwright_cli", *arguments, cwd=cwd, **environment)
+
+
+def python(*arguments: str, cwd: Path, **environment: str) -> str:
+    """Runs this Python and returns its standard output."""
+    program = [sys.executable, *arguments]
     done = subprocess.run(program, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -44,14 +66,23 @@ def test_the_readmes_steps_run_on_the_fruits(tmp_path: Path) -> None:
     project.mkdir()
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared" / "data").symlink_to(SHARED)
-    (block,) = blocks("README.md", "console")
-    steps = commands(block)
+    steps = commands(blocks("README.md", "console")[0])
     assert [words[1] for words in steps] == ["convert", "convert", "train", "evaluate", "predict"]
     for words in steps:
         short = ["--set", "steps=2"] if words[1] == "train" else []
         boxwright(*words[1:], *short, cwd=project)
     assert (project / "out" / "label_map.pbtxt").read_text().count("item {") == 3
     assert sorted(path.name for path in (project / "out" / "pictures").glob("*.jpg")) == ["10.jpg", "15.jpg"]
+
+
+def test_the_readmes_conversions_run(tmp_path: Path) -> None:
+    boxwright("demo", "photos", "--images", "12", "--size", "96x64", cwd=tmp_path)
+    steps = commands(blocks("README.md", "console")[1])
+    assert [words[1] for words in steps] == ["validate", *["convert"] * 3, "info", "convert", "diff"]
+    for words in steps:
+        boxwright(*words[1:], cwd=tmp_path)
+    assert (tmp_path / "info.html").read_text("utf-8").startswith("<!DOCTYPE html>")
+    assert (tmp_path / "devkit" / "boxwright.sidecar.jsonl").is_file()
 
 
 @pytest.mark.tensorflow
@@ -72,38 +103,253 @@ def test_the_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert len(list((tmp_path / "found").glob("*.jpg"))) == 2
 
 
-def install_by_hand(site: Path, name: str, version: str, entry_point: str, module: str, code: str) -> None:
-    """What an installer leaves of a one-module plugin."""
-    (site / f"{module}.py").write_text(code, "utf-8")
-    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+def install_by_hand(site: Path, project: dict[str, Any]) -> None:
+    """The metadata that an installer leaves of a ``pyproject.toml``."""
+    info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
-    (info / "entry_points.txt").write_text(f"[boxwright]\n{entry_point} = {module}\n", "utf-8")
+    fields = {
+        "Metadata-Version": "2.4",
+        "Name": project["name"],
+        "Version": project["version"],
+        "Summary": project.get("description", "none"),
+        "License-Expression": project.get("license", "Apache-2.0"),
+        "Requires-Python": project.get("requires-python", ">=3.11"),
+    }
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    lines += [f"Requires-Dist: {requirement}" for requirement in project["dependencies"]]
+    (info / "METADATA").write_text("\n".join(lines) + "\n", "utf-8")
+    points = project["entry-points"]["boxwright"]
+    (info / "entry_points.txt").write_text(
+        "[boxwright]\n" + "".join(f"{name} = {module}\n" for name, module in points.items()), "utf-8"
+    )
 
 
-def test_the_plugin_of_the_docs_is_found_and_converts(tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    site.mkdir()
-    (project,) = blocks("docs/writing-a-plugin.md", "toml")
-    plugin, conformance = blocks("docs/writing-a-plugin.md", "python")
-    assert 'lines = "boxwright_lines"' in project
-    assert 'format = "lines"' in conformance
-    install_by_hand(site, "boxwright-lines", "1.0", "lines", "boxwright_lines", plugin)
+def install_example(site: Path, page: str) -> str:
+    """Installs the complete example of a page, its first block of Python; the name of its module."""
+    code = blocks(page, "python")[0]
+    named = re.search(r'load="(boxwright_\w+):', code)
+    module = named[1] if named else f"boxwright_{Path(page).stem}"
+    name = module.removeprefix("boxwright_")
+    (site / f"{module}.py").write_text(code, "utf-8")
+    project = {"name": f"boxwright-{name}", "version": "1.0", "dependencies": ["boxwright>=0.1,<0.2"]}
+    install_by_hand(site, project | {"entry-points": {"boxwright": {name: module}}})
+    return module
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the example of every page is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    for page in (*PAGES.values(), EVENTS):
+        install_example(folder, page)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with photos, in which the commands of the pages are run."""
+    folder = tmp_path_factory.mktemp("workplace")
+    boxwright("demo", "photos", "--images", "6", "--size", "96x64", cwd=folder)
+    return folder
+
+
+def conformance(path: str, folder: Path, *pages: str) -> str:
+    """Runs the test files of some pages; ``path`` is where their plugins are installed."""
+    folder.mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = -q -p no:cacheprovider --import-mode=importlib\n")
+    for page in pages:
+        (code,) = [block for block in blocks(page, "python") if "Tests):" in block]
+        (folder / f"test_{Path(page).stem.replace('-', '_')}.py").write_text(code, "utf-8")
+    return python("-m", "pytest", cwd=folder, PYTHONPATH=path)
+
+
+def test_the_examples_of_the_pages_conform(site: Path, tmp_path: Path) -> None:
+    pages = [page for kind, page in PAGES.items() if kind != "augmenter"]
+    assert "passed" in conformance(str(site), tmp_path / "tests", *pages)
+
+
+@pytest.mark.tensorflow
+def test_the_example_of_an_augmenter_conforms(site: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    assert "passed" in conformance(str(site), tmp_path / "tests", PAGES["augmenter"])
+
+
+def test_the_commands_of_the_pages_run(site: Path, workplace: Path) -> None:
+    """In the order in which one needs what another made: the runs of the backend's page are used on others."""
+    path = {"PYTHONPATH": str(site)}
+    for kind in ("format", "transform", "augmenter", "backend", "metric", "trainer", "exporter"):
+        (block,) = blocks(PAGES[kind], "console")
+        for words in commands(block):
+            assert words[0] == "boxwright"
+            boxwright(*words[1:], cwd=workplace, **path)
+    (block,) = blocks(EVENTS, "console")
+    (words,) = commands(block)
+    boxwright(*words[1:], cwd=workplace, **path)
+    assert (workplace / "diary" / "diary.txt").read_text("utf-8").splitlines() == [
+        "started: average",
+        "epoch 1: loss 0",
+        "done",
+    ]
+    assert (workplace / "again").is_dir()
+    assert (workplace / "exported" / "model.json").is_file()
+    (loop,) = [block for block in blocks(PAGES["loader"], "python") if block.startswith("import boxwright\n")]
+    shapes = python("-c", loop, cwd=workplace, **path).splitlines()
+    assert len(shapes) == len(list((workplace / "photos" / "train").glob("*.xml")))
+    assert shapes[0].startswith("(64, 96, 3) (")
+
+
+class Terminal:
+    """Somebody who types what the guide says; installing is done by hand, since a test installs nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.cwd = folder
+        self.site = folder / "site"
+        self.site.mkdir()
+        self.path = [str(self.site)]
+        self.said = ""
+
+    def type(self, words: list[str]) -> None:
+        path = {"PYTHONPATH": os.pathsep.join(self.path)}
+        if words[0] == "cd":
+            self.cwd /= words[1]
+        elif words[0] == "boxwright":
+            self.said = boxwright(*words[1:], cwd=self.cwd, **path)
+        elif words[:4] == ["python", "-m", "pip", "install"]:
+            self._install(words[4:])
+        elif words == ["python", "-m", "pytest"]:
+            self.said = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=self.cwd, **path)
+        elif words[0] in ("ruff", "mypy"):
+            if shutil.which(words[0]):
+                # What mypy knows of boxwright's own packages is used again.
+                cache = {"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / "docs")}
+                subprocess.run(words, cwd=self.cwd, env=os.environ | path | cache, check=True)
+        else:
+            # tests/test_third_party.py builds the package and installs the wheel.
+            assert words in (["python", "-m", "build"], ["twine", "upload", "dist/*"]), words
+
+    def _install(self, what: list[str]) -> None:
+        if what[-1] in (".", ".[dev]"):
+            project = tomllib.loads((self.cwd / "pyproject.toml").read_text("utf-8"))["project"]
+            install_by_hand(self.site, project)
+            self.path.append(str(self.cwd / "src" if (self.cwd / "src").is_dir() else self.cwd))
+        else:
+            assert all(name.startswith("boxwright-") for name in what), what
+
+
+def test_a_format_in_ten_minutes(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    ten_minutes = read(GUIDE).partition("## The same without the template")[0]
+    typed = [
+        words for block in re.findall(r"```console\n(.*?)```", ten_minutes, re.DOTALL) for words in commands(block)
+    ]
+    assert len(typed) == 15
+    for words in typed:
+        terminal.type(words)
+        if words[:3] == ["boxwright", "plugins", "check"]:
+            assert "Everything that was checked is as it should be" in terminal.said
+        if words[:2] == ["boxwright", "info"]:
+            assert "myformat" in terminal.said
+    assert (terminal.cwd / "train.myformat").read_text("utf-8").startswith('{"picture": "')
+
+
+def test_the_plugin_of_two_files_is_found_and_converts(tmp_path: Path) -> None:
+    terminal = Terminal(tmp_path)
+    (project,) = blocks(GUIDE, "toml")
+    plugin = blocks(GUIDE, "python")[0]
+    (tmp_path / "pyproject.toml").write_text(project, "utf-8")
+    (tmp_path / "boxwright_lines.py").write_text(plugin, "utf-8")
     (tmp_path / "labels.csv").write_text(
         "filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,40,30,fig,1,2,3,4\n", "utf-8"
     )
-    (block,) = blocks("docs/writing-a-plugin.md", "console")
+    block = blocks(GUIDE, "console")[-1]
     install, listing, convert = commands(block)
-    assert install[1:] == ["-m", "pip", "install", "."]
-    assert "boxwright-lines" in boxwright(*listing[1:], cwd=tmp_path, PYTHONPATH=str(site))
-    boxwright(*convert[1:], cwd=tmp_path, PYTHONPATH=str(site))
-    assert (tmp_path / "labels.lines").read_text("utf-8") == "a.jpg 40 30 fig 1.0 2.0 3.0 4.0\n"
+    terminal.type(install)
+    terminal.type(listing)
+    assert "boxwright-lines" in terminal.said
+    terminal.type(convert)
+    assert (tmp_path / "labels.lines").read_text("utf-8") == (
+        '{"name": "a.jpg", "width": 40, "height": 30, "boxes": [["fig", 1.0, 2.0, 3.0, 4.0]]}\n'
+    )
+    assert "passed" in conformance(os.pathsep.join(terminal.path), tmp_path / "tests", GUIDE)
+    assert blocks(GUIDE, "python")[-1] == 'boxwright_conformance = "boxwright_lines.conformance"\n'
+
+
+def described(page: str, name: str) -> bool:
+    """Whether a page has the name as code, alone or with what follows it: ```read(on_problem)```."""
+    return re.search(rf"`(output\.|job\.)?{re.escape(name)}[`(]", read(page)) is not None
 
 
 def test_every_hook_is_documented() -> None:
-    from boxwright import hookspecs
-
-    page = (ROOT / "docs" / "writing-a-plugin.md").read_text("utf-8")
     hooks = [name for name in vars(hookspecs) if name.startswith("boxwright_")]
-    assert len(hooks) == 12
-    assert [name for name in hooks if name not in page] == []
+    assert [name for name in hooks if not described(GUIDE, name)] == []
+    for name in hooks:
+        kind = name.removeprefix("boxwright_").removesuffix("s")
+        page = PAGES.get(kind, EVENTS)
+        assert described(page, name), f"{page} does not name {name}"
+        if page == EVENTS:
+            missing = [
+                each for each in inspect.signature(getattr(hookspecs, name)).parameters if not described(page, each)
+            ]
+            assert missing == [], f"{page} does not name {missing} of {name}"
+
+
+def fields(spec: type) -> Iterator[str]:
+    yield from (field.name for field in dataclasses.fields(spec))
+
+
+def test_every_field_of_a_spec_is_documented() -> None:
+    for spec in (specs.Spec, specs.Option, specs.EnvironmentSpec):
+        missing = [name for name in fields(spec) if not described(GUIDE, name)]
+        assert missing == [], f"{GUIDE} does not describe {missing} of {spec.__name__}"
+    for kind, spec in KINDS.items():
+        own = set(fields(spec)) - set(fields(specs.Spec))
+        missing = [name for name in sorted(own) if not described(PAGES[kind], name)]
+        assert missing == [], f"{PAGES[kind]} does not describe {missing} of {spec.__name__}"
+
+
+PAGE_OF = {"Writer": "format", "Output": "format", "Reader": "format", "Model": "backend"}
+
+
+def test_every_protocol_is_documented() -> None:
+    found = {name: value for name, value in vars(protocols).items() if getattr(value, "_is_protocol", False)}
+    found.pop("Protocol")
+    assert len(found) >= len(KINDS)
+    for name, protocol in found.items():
+        page = PAGES[PAGE_OF.get(name, name.lower())]
+        methods = [each for each in vars(protocol) if not each.startswith("_") or each == "__call__"]
+        members = [*methods, *inspect.get_annotations(protocol)]
+        assert members, name
+        assert [each for each in members if not described(page, each)] == [], f"{page} does not describe all of {name}"
+
+
+def test_what_a_reader_and_a_writer_may_have_is_documented() -> None:
+    """The protocols' docstrings name it; it is no part of the protocol, since it may be left out."""
+    optional = ("labels", "parts", "read_part", "labels_part", "prepare", "put")
+    for name in optional:
+        docs = (protocols.Reader.__doc__ or "") + (protocols.Writer.__doc__ or "")
+        assert f"``{name}" in docs
+        assert described(PAGES["format"], name)
+
+
+def test_every_setting_of_the_conformance_tests_is_documented() -> None:
+    for name in boxwright_testing.__all__:
+        tests = getattr(boxwright_testing, name)
+        if not (
+            inspect.isclass(tests) and issubclass(tests, boxwright_testing.SpecTests) and getattr(tests, "kind", "")
+        ):
+            continue
+        classes = [each for each in tests.__mro__ if each.__module__.startswith("boxwright_testing")]
+        settings = {name for each in classes for name in inspect.get_annotations(each)} - {"kind"}
+        missing = [setting for setting in sorted(settings) if not described(PAGES[tests.kind], setting)]
+        assert missing == [], f"{PAGES[tests.kind]} does not describe {missing} of {name}"
+
+
+@pytest.mark.parametrize("page", [GUIDE, *PAGES.values(), EVENTS])
+def test_links_lead_somewhere(page: str) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", read(page)):
+        path, _, anchor = target.partition("#")
+        other = (ROOT / page).parent / path if path else ROOT / page
+        assert other.is_file(), f"{page}: {target}"
+        headings = re.findall(r"^#+ (.*)$", other.read_text("utf-8"), re.MULTILINE)
+        anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in anchors, f"{page}: {target}; there is {sorted(anchors)}"

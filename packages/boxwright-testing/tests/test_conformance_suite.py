@@ -2,330 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-import boxwright.prediction  # imported here once: the runs inside forget what they import, and numpy bears one import
-import boxwright_testing
-
-assert boxwright.prediction
-assert boxwright_testing
-
 pytest_plugins = "pytester"
 
+Suite = Callable[..., dict[str, set[str]]]
+
 TOY = Path(__file__).with_name("toy.py")
-
-HEAD = """
-import random
-import pytest
-import toy
-from boxwright import Boxes, DataError, Detections, Sample
-from boxwright_testing import *
-
-class Own:
-    @pytest.fixture
-    def registry(self):
-        return registry_of(toy)
-"""
-
-READER = """
-class TestToy(Own, ReaderTests):
-    format = "toy"
-    def bad_inputs(self, folder):
-        path = folder / "bad.toy"
-        good = '{"name": "a.jpg", "width": 5, "height": 5, "boxes": [], "more": {}}'
-        path.write_text(good + '\\n{"name": 3}\\nnonsense\\n')
-        return [BadInput("two bad lines", path, r"bad.toy, line 2", skipped=2, good=1)]
-"""
-
-CLASSES = {
-    "reader": READER,
-    "writer": """
-class TestToy(Own, WriterTests):
-    format = "toy"
-""",
-    "transform": """
-class TestToy(Own, TransformTests):
-    transform = "grow:5"
-    bad_steps = ("grow:-1", "grow:by=much")
-""",
-    "metric": """
-class TestToy(Own, MetricTests):
-    metric = "toymetric"
-""",
-    "backend": """
-class TestToy(Own, BackendTests):
-    backend = "toybackend"
-""",
-    "augmenter": """
-class TestToy(Own, AugmenterTests):
-    augmenter = "toymirror"
-""",
-}
-
-
-def run(pytester: pytest.Pytester, kind: str, broken: dict[str, str], *options: str) -> dict[str, set[str]]:
-    """Runs the suite on copies of the toy, each with something else broken: the names of the tests that failed.
-
-    One run for all, since starting pytest costs more than most tests.
-    """
-    files = {}
-    for number, code in enumerate(broken.values()):
-        files[f"toy{number}"] = TOY.read_text("utf-8").replace('"toy:', f'"toy{number}:')
-        files[f"test_toy{number}"] = HEAD.replace("import toy", f"import toy{number} as toy") + code + CLASSES[kind]
-    pytester.makepyfile(**files)
-    pytester.syspathinsert()
-    passed, _, failed = pytester.inline_run("-p", "no:cacheprovider", "-q", *options).listoutcomes()
-    names: dict[str, set[str]] = {what: set() for what in broken}
-    for report in failed:
-        file, _, test = report.nodeid.partition("::")
-        names[list(broken)[int(file.removeprefix("test_toy").removesuffix(".py"))]].add(test.rpartition("::")[2])
-    assert len(passed) >= 8 * len(broken), "the suite did not run"
-    return names
-
-
-QUICK = ("-k", "not another_process and not nothing_heavy and not test_memory")
-"""Leaves out the tests that start processes or trace memory, which take a second each."""
-
-
-@pytest.mark.parametrize("kind", [kind for kind in CLASSES if kind != "augmenter"])
-def test_a_plugin_that_keeps_all_promises_passes(pytester: pytest.Pytester, kind: str) -> None:
-    assert run(pytester, kind, {"nothing": ""}) == {"nothing": set()}
-
-
-def test_a_heavy_import_is_caught(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(toy="import numpy\n" + TOY.read_text("utf-8"), test_toy=HEAD + CLASSES["metric"])
-    pytester.syspathinsert()
-    _, _, failed = pytester.inline_run("-p", "no:cacheprovider", "-q", "-k", "nothing_heavy").listoutcomes()
-    assert len(failed) == 1
-    assert "imports numpy" in failed[0].longreprtext
-
-
-BROKEN_READERS = {
-    "raises ValueError": (
-        """
-def careless(self, on_problem):
-    import json
-    with open(self.location, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            yield self.sample(json.loads(line), number)
-toy.Reader.read = careless
-""",
-        {"test_damaged_files_are_data_errors", "test_bad_inputs_get_their_answers"},
-    ),
-    "leaves bad lines out in silence": (
-        """
-read = toy.Reader.read
-toy.Reader.read = lambda self, on_problem: read(self, lambda error: None)
-""",
-        {"test_damaged_files_are_data_errors", "test_bad_inputs_get_their_answers"},
-    ),
-    "tells of the first fault only": (
-        """
-read = toy.Reader.read
-def forgetful(self, on_problem):
-    told = []
-    def once(error):
-        if not told:
-            on_problem(error)
-        told.append(error)
-    return read(self, once)
-toy.Reader.read = forgetful
-""",
-        {"test_bad_inputs_get_their_answers"},
-    ),
-    "names neither file nor remedy": (
-        """
-read = toy.Reader.read
-def curt(self, on_problem):
-    return read(self, lambda error: on_problem(DataError("input", error.problem)))
-toy.Reader.read = curt
-""",
-        {"test_damaged_files_are_data_errors", "test_bad_inputs_get_their_answers"},
-    ),
-    "gives another order each time": (
-        """
-random.seed(1)
-read = toy.Reader.read
-def shuffled(self, on_problem):
-    samples = list(read(self, on_problem))
-    random.shuffle(samples)
-    while samples:
-        yield samples.pop()
-toy.Reader.read = shuffled
-""",
-        {"test_reading_again_gives_the_same", "test_order_does_not_depend_on_the_file_system"},
-    ),
-    "goes on where the last reading stopped": (
-        """
-init, read = toy.Reader.__init__, toy.Reader.read
-def started(self, location, strict=False):
-    init(self, location, strict)
-    self.running = None
-def resumed(self, on_problem):
-    self.running = self.running or read(self, on_problem)
-    yield from self.running
-    self.running = None
-toy.Reader.__init__, toy.Reader.read = started, resumed
-""",
-        {"test_reading_again_gives_the_same"},
-    ),
-    "lists the folder unsorted": (
-        """
-import os
-read = toy.Reader.read
-def listed(self, on_problem):
-    folder = os.path.dirname(self.location) + "/pictures"
-    names = os.listdir(folder) if os.path.exists(folder) else []
-    samples = {sample.image.name: sample for sample in read(self, on_problem)}
-    yield from (samples.pop(name) for name in names if name in samples)
-    yield from samples.values()
-toy.Reader.read = listed
-""",
-        {"test_order_does_not_depend_on_the_file_system", "test_reading_hands_samples_on_one_by_one"},
-    ),
-    "reads everything first": (
-        """
-read = toy.Reader.read
-toy.Reader.read = lambda self, on_problem: iter(list(read(self, on_problem)))
-""",
-        {"test_reading_hands_samples_on_one_by_one", "test_memory_for_reading_does_not_grow"},
-    ),
-    "keeps the text of what it read": (
-        """
-read = toy.Reader.read
-def hoarding(self, on_problem):
-    with open(self.location, "rb") as file:
-        text = file.read()
-    yield from read(self, on_problem)
-    del text
-toy.Reader.read = hoarding
-""",
-        {"test_memory_for_reading_does_not_grow"},
-    ),
-    "does not look at names": (
-        "toy.safe_name = lambda name, where: name",
-        {"test_pictures_outside_the_dataset_are_not_reached"},
-    ),
-    "counts wrongly": (
-        """
-init = toy.Reader.__init__
-def counted(self, location, strict=False):
-    init(self, location, strict)
-    self.info = self.info.model_copy(update={"num_samples": 1})
-toy.Reader.__init__ = counted
-""",
-        {"test_info_says_what_is_read"},
-    ),
-    "detects anything": (
-        "toy.detect = lambda location: toy.Detection(True, 'why not')",
-        {"test_detection_gives_a_reason_for_what_is_not_its_own"},
-    ),
-    "declares an option that it does not take": (
-        """
-init = toy.Reader.__init__
-toy.Reader.__init__ = lambda self, location: init(self, location)
-""",
-        {"test_the_factory_takes_its_options"},
-    ),
-    "forgets where samples come from": (
-        """
-sample = toy.Reader.sample
-toy.Reader.sample = lambda self, row, number: sample(self, row, number).replace(source="")
-""",
-        {"test_samples_say_where_they_come_from"},
-    ),
-}
-
-BROKEN_WRITERS = {
-    "drops an attribute that it claims to carry": (
-        "toy.Writer.carried_by_boxes = ('difficult',)",
-        {"test_a_round_trip_keeps_everything_that_is_carried", "test_losses_are_as_declared"},
-    ),
-    "keeps an attribute that it does not claim": (
-        "toy.Writer.carried_by_boxes = ('difficult', 'pose', 'boxwright_test')",
-        {"test_losses_are_as_declared"},
-    ),
-    "rounds edges that it claims to carry": (
-        """
-write = toy.Writer.write
-toy.Writer.write = lambda self, sample: write(
-    self, sample.replace(boxes=sample.boxes.with_xyxy(sample.boxes.xyxy.round(3)))
-)
-""",
-        {"test_a_round_trip_keeps_everything_that_is_carried", "test_losses_are_as_declared"},
-    ),
-    "works in a temporary file of its own": (
-        """
-import os
-init, write, close = toy.Writer.__init__, toy.Writer.write, toy.Writer.close
-def started(self, output, label_map):
-    init(self, output, label_map)
-    self.place = output.location + ".tmp"
-def kept(self, sample):
-    write(self, sample)
-    with open(self.place, "ab") as own:
-        own.write(b"more")
-def cleaned(self):
-    os.remove(self.place)
-    close(self)
-toy.Writer.__init__, toy.Writer.write, toy.Writer.close = started, kept, cleaned
-""",
-        {"test_an_error_in_the_middle_leaves_nothing", "test_an_error_in_the_middle_leaves_what_was_there"},
-    ),
-    "keeps all samples until the end": (
-        """
-class Writer(toy.Writer):
-    def __init__(self, output, label_map):
-        super().__init__(output, label_map)
-        self.kept = []
-    def write(self, sample):
-        self.kept.append(sample)
-    def close(self):
-        for sample in self.kept:
-            super().write(sample)
-        super().close()
-toy.Writer = Writer
-""",
-        {"test_writing_keeps_no_sample", "test_memory_for_writing_does_not_grow"},
-    ),
-    "loses the second of two pictures of one name": (
-        """
-write = toy.Writer.write
-def polite(self, sample):
-    if sample.image.name not in self.names:
-        write(self, sample)
-toy.Writer.write = polite
-""",
-        {"test_two_pictures_of_one_name_are_never_mixed"},
-    ),
-    "writes something random": (
-        """
-write = toy.Writer.write
-def noisy(self, sample):
-    write(self, sample.replace(attributes=sample.attributes | {"camera": str(random.random())}))
-toy.Writer.write = noisy
-""",
-        {
-            "test_writing_again_gives_the_same_bytes",
-            "test_a_round_trip_keeps_everything_that_is_carried",
-            "test_losses_are_as_declared",
-            "test_boxes_without_area_or_outside_are_kept_or_refused",
-        },
-    ),
-    "leaves out boxes without area": (
-        """
-write = toy.Writer.write
-def picky(self, sample):
-    keep = [x1 < x2 and y1 < y2 for x1, y1, x2, y2 in sample.boxes.edges]
-    write(self, sample.replace(boxes=sample.boxes.select(keep)))
-toy.Writer.write = picky
-""",
-        {"test_boxes_without_area_or_outside_are_kept_or_refused"},
-    ),
-}
-
 
 BROKEN_TRANSFORMS = {
     "changes its input": (
@@ -389,6 +75,20 @@ toy.Grow.__init__ = init
 """,
         {"test_wrong_steps_are_usage_errors"},
     ),
+    "tells somebody": (
+        """
+changed = toy.Grow.changed
+def telling(self, *arguments):
+    import socket
+    try:
+        socket.create_connection(("192.0.2.1", 80), timeout=0.001)
+    except OSError:
+        pass
+    return changed(self, *arguments)
+toy.Grow.changed = telling
+""",
+        {"test_it_touches_nothing_else"},
+    ),
 }
 
 BROKEN_METRICS = {
@@ -424,6 +124,20 @@ def remembering(self, pairs, label_map):
 toy.Found.__call__ = remembering
 """,
         {"test_the_same_again_gives_the_same", "test_the_order_of_pictures_does_not_matter"},
+    ),
+    "tells somebody": (
+        """
+check = toy.Found.check
+def telling(self, *arguments):
+    import socket
+    try:
+        socket.create_connection(("192.0.2.1", 80), timeout=0.001)
+    except OSError:
+        pass
+    return check(self, *arguments)
+toy.Found.check = telling
+""",
+        {"test_it_touches_nothing_else"},
     ),
 }
 
@@ -487,8 +201,310 @@ toy.Model.predict = sparse
 """,
         {"test_predictions_are_well_formed"},
     ),
+    "tells somebody": (
+        """
+fit = toy.Backend.fit
+def telling(self, *arguments):
+    import socket
+    try:
+        socket.create_connection(("192.0.2.1", 80), timeout=0.001)
+    except OSError:
+        pass
+    return fit(self, *arguments)
+toy.Backend.fit = telling
+""",
+        {"test_training_needs_no_network"},
+    ),
 }
 
+
+BROKEN_TRAINERS = {
+    "does nothing": (
+        "toy.Trainer.train = lambda self, backend, job: None",
+        {
+            "test_training_leaves_a_whole_run",
+            "test_the_result_is_that_of_the_local_trainer",
+            "test_what_was_asked_for_is_what_is_trained",
+            "test_an_error_reaches_the_user",
+            "test_an_interrupted_training_goes_on",
+        },
+    ),
+    "asks for two epochs whatever was said": (
+        """
+def train(self, backend, job):
+    job.epochs = 2
+    backend.fit(job)
+toy.Trainer.train = train
+""",
+        {"test_what_was_asked_for_is_what_is_trained"},
+    ),
+    "has a seed of its own": (
+        """
+def train(self, backend, job):
+    job.seed = 7
+    backend.fit(job)
+toy.Trainer.train = train
+""",
+        {"test_the_result_is_that_of_the_local_trainer", "test_what_was_asked_for_is_what_is_trained"},
+    ),
+    "swallows what goes wrong": (
+        """
+def train(self, backend, job):
+    try:
+        backend.fit(job)
+    except BaseException:
+        pass
+toy.Trainer.train = train
+""",
+        {"test_an_error_reaches_the_user", "test_an_interrupted_training_goes_on"},
+    ),
+    "makes another error of it": (
+        """
+def train(self, backend, job):
+    try:
+        backend.fit(job)
+    except Exception as error:
+        raise RuntimeError("the worker failed") from error
+toy.Trainer.train = train
+""",
+        {"test_an_error_reaches_the_user"},
+    ),
+    "starts again on resume": (
+        """
+def train(self, backend, job):
+    job.resume = False
+    backend.fit(job)
+toy.Trainer.train = train
+""",
+        {"test_an_interrupted_training_goes_on"},
+    ),
+    "tells somebody": (
+        """
+def train(self, backend, job):
+    import socket
+    try:
+        socket.create_connection(("192.0.2.1", 80), timeout=0.001)
+    except OSError:
+        pass
+    backend.fit(job)
+toy.Trainer.train = train
+""",
+        {"test_training_needs_no_network"},
+    ),
+    "wants an argument": (
+        "toy.Trainer.__init__ = lambda self, where: None",
+        {
+            "test_the_factory_takes_its_options",
+            "test_training_leaves_a_whole_run",
+            "test_training_needs_no_network",
+            "test_the_result_is_that_of_the_local_trainer",
+            "test_what_was_asked_for_is_what_is_trained",
+            "test_an_error_reaches_the_user",
+            "test_an_interrupted_training_goes_on",
+        },
+    ),
+}
+
+BROKEN_EXPORTERS = {
+    "writes beside its folder": (
+        """
+export = toy.Exporter.export
+toy.Exporter.export = lambda self, run, out, precision="": export(self, run, out.parent, precision)
+""",
+        {"test_the_artifact_lies_in_its_folder"},
+    ),
+    "writes into the run": (
+        """
+export = toy.Exporter.export
+def careless(self, run, out, precision=""):
+    run.file("model/exported").write_text(precision)
+    return export(self, run, out, precision)
+toy.Exporter.export = careless
+""",
+        {"test_the_artifact_lies_in_its_folder"},
+    ),
+    "names the run instead of copying from it": (
+        """
+def export(self, run, out, precision=""):
+    (out / "run.json").write_text(str(run.path))
+    return out / "run.json"
+def load(self, artifact):
+    from pathlib import Path
+    from boxwright import Run
+    from boxwright_testing.probe import ProbeBackend
+    if not artifact.is_file() or not Path(artifact.read_text()).is_absolute():
+        raise DataError(artifact, "it is no toy artifact", "export again")
+    return ProbeBackend().load(Run(artifact.read_text()))
+toy.Exporter.export, toy.Exporter.load = export, load
+""",
+        {"test_the_artifact_can_be_moved"},
+    ),
+    "loses too much at a low precision": (
+        """
+export = toy.Exporter.export
+def rough(self, run, out, precision=""):
+    artifact = export(self, run, out, precision)
+    if precision == "half":
+        import json
+        content = json.loads(artifact.read_text())
+        content["edges"] = {name: [round(edge, 1) for edge in row] for name, row in content["edges"].items()}
+        artifact.write_text(json.dumps(content))
+    return artifact
+toy.Exporter.export = rough
+""",
+        {"test_the_artifact_finds_what_the_run_finds"},
+    ),
+    "sorts the classes backwards": (
+        """
+load = toy.Exporter.load
+def backwards(self, artifact):
+    model = load(self, artifact)
+    model.label_map = toy.LabelMap.from_names(model.label_map.names[::-1], sort=False)
+    return model
+toy.Exporter.load = backwards
+""",
+        {"test_the_artifact_finds_what_the_run_finds"},
+    ),
+    "does not look at the score": (
+        """
+load = toy.Exporter.load
+def deaf(self, artifact):
+    model = load(self, artifact)
+    predict = model.predict
+    model.predict = lambda samples, *, batch_size=8, score=0.0: predict(samples, batch_size=batch_size)
+    return model
+toy.Exporter.load = deaf
+""",
+        {"test_batch_size_and_least_score_are_kept_to"},
+    ),
+    "takes anything for an artifact": (
+        """
+load = toy.Exporter.load
+def trusting(self, artifact):
+    import json
+    content = json.loads(artifact.read_text())
+    return load(self, artifact)
+toy.Exporter.load = trusting
+""",
+        {"test_what_is_no_artifact_is_refused"},
+    ),
+    "tells somebody": (
+        """
+export = toy.Exporter.export
+def telling(self, run, out, precision=""):
+    import socket
+    try:
+        socket.getaddrinfo("192.0.2.1", 80)
+    except OSError:
+        pass
+    return export(self, run, out, precision)
+toy.Exporter.export = telling
+""",
+        {"test_the_artifact_lies_in_its_folder"},
+    ),
+    "detects anything": (
+        "toy.detect_model = lambda path: toy.Detection(True, 'why not')",
+        {"test_detection_knows_its_artifacts"},
+    ),
+    "does not detect its own": (
+        "toy.detect_model = lambda path: toy.Detection(False, 'never seen')",
+        {"test_detection_knows_its_artifacts"},
+    ),
+    "names a precision twice": (
+        """
+spec = toy.ExporterSpec
+toy.ExporterSpec = lambda **named: spec(**(named | {"precisions": ("full", "full")}))
+""",
+        {
+            "test_precisions_are_names",
+            "test_the_artifact_lies_in_its_folder",
+            "test_the_artifact_finds_what_the_run_finds",
+            "test_detection_knows_its_artifacts",
+        },
+    ),
+}
+
+BROKEN_LOADERS = {
+    "has a name that is none in Python": (
+        """
+toy.LOADER = "to-ys"
+spec = toy.LoaderSpec
+toy.LoaderSpec = lambda **named: spec(**(named | {"name": "to-ys"}))
+""",
+        {"test_the_name_can_be_called"},
+    ),
+    "knows one format only": (
+        """
+init = toy.Toys.__init__
+toy.Toys.__init__ = lambda self, dataset, box_format: init(self, dataset, "xyxy")
+""",
+        {"test_boxes_come_in_the_format_asked_for"},
+    ),
+    "counts classes from 1": (
+        """
+example = toy.Toys.example
+toy.Toys.example = lambda self, sample, classes: example(self, sample, [number + 1 for number in classes])
+""",
+        {"test_boxes_come_in_the_format_asked_for"},
+    ),
+    "leaves pictures without boxes out": (
+        """
+iterate = toy.Toys.__iter__
+toy.Toys.__iter__ = lambda self: (one for one in iterate(self) if len(one["bounding_boxes"]["classes"]))
+""",
+        {
+            "test_boxes_come_in_the_format_asked_for",
+            "test_pictures_are_what_the_files_show",
+        },
+    ),
+    "gives BGR": (
+        """
+pixels = toy.Toys.pixels
+toy.Toys.pixels = lambda self, sample: pixels(self, sample)[:, :, ::-1]
+""",
+        {"test_pictures_are_what_the_files_show"},
+    ),
+    "can be gone through once": (
+        """
+to_toys = toy.to_toys
+toy.to_toys = lambda dataset, **options: iter(to_toys(dataset, **options))
+""",
+        {"test_reading_again_gives_the_same"},
+    ),
+    "reads everything first": (
+        """
+class Greedy(toy.Toys):
+    def __init__(self, dataset, box_format):
+        super().__init__(dataset, box_format)
+        self.dataset = type("Kept", (list,), {"label_map": dataset.label_map})(dataset)
+toy.Toys = Greedy
+""",
+        {"test_pictures_are_not_kept"},
+    ),
+    "takes any format for xyxy": (
+        """
+def to_toys(dataset, *, bounding_box_format="xyxy"):
+    from boxwright import BoxFormat
+    known = {member.value for member in BoxFormat}
+    return toy.Toys(dataset, bounding_box_format if bounding_box_format in known else "xyxy")
+toy.to_toys = to_toys
+""",
+        {"test_an_unknown_box_format_is_a_usage_error"},
+    ),
+    "gives black for a picture that is not there": (
+        """
+pixels = toy.Toys.pixels
+def black(self, sample):
+    import numpy
+    try:
+        return pixels(self, sample)
+    except DataError:
+        return numpy.zeros((sample.image.height, sample.image.width, 3))
+toy.Toys.pixels = black
+""",
+        {"test_a_missing_picture_is_named"},
+    ),
+}
 
 BROKEN_AUGMENTERS = {
     "nothing": ("", set()),
@@ -531,40 +547,49 @@ toy.Mirror.__call__ = flattened
     ),
 }
 
+BROKEN = {
+    "transform": BROKEN_TRANSFORMS,
+    "metric": BROKEN_METRICS,
+    "backend": BROKEN_BACKENDS,
+    "trainer": BROKEN_TRAINERS,
+    "exporter": BROKEN_EXPORTERS,
+    "loader": BROKEN_LOADERS,
+}
 
-@pytest.mark.parametrize("kind", ["reader", "writer", "transform", "metric", "backend"])
-def test_each_broken_promise_is_caught(pytester: pytest.Pytester, kind: str) -> None:
+QUICK = ("-k", "not another_process and not nothing_heavy and not test_memory")
+"""Leaves out the tests that start processes or trace memory, which take a second each."""
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_plugin_that_keeps_all_promises_passes(suite: Suite, kind: str) -> None:
+    assert suite(kind, {"nothing": ""}) == {"nothing": set()}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_each_broken_promise_is_caught(suite: Suite, kind: str) -> None:
     """By the tests that are meant for it, and by no others."""
-    cases = {what: case for what, case in BROKEN[kind].items() if not any("memory" in name for name in case[1])}
-    failed = run(pytester, kind, {what: code for what, (code, _) in cases.items()}, *QUICK)
-    assert failed == {what: expected for what, (_, expected) in cases.items()}
+    failed = suite(kind, {what: code for what, (code, _) in BROKEN[kind].items()}, *QUICK)
+    assert failed == {what: expected for what, (_, expected) in BROKEN[kind].items()}
 
 
-STRAIGHT = """
-write = toy.Writer.write
-def straight(self, sample):
-    write(self, sample)
-    with open(self.place, "ab") as target:
-        target.write(b"{}")
-def opened(self, output):
-    self.place = output.location
-    return output.open()
-toy.Writer.write, toy.Writer.open = straight, opened
+def test_a_heavy_import_is_caught(pytester: pytest.Pytester) -> None:
+    code = """
+import toy
+from boxwright_testing import MetricTests, registry_of
+import pytest
+
+class TestToy(MetricTests):
+    metric = "toymetric"
+
+    @pytest.fixture
+    def registry(self):
+        return registry_of(toy)
 """
-
-
-def test_writing_straight_to_the_target_is_caught(pytester: pytest.Pytester) -> None:
-    """Much goes wrong then; what must be among it is that a failure leaves something and spoils what was there."""
-    failed = run(pytester, "writer", {"straight": STRAIGHT}, *QUICK)["straight"]
-    assert {"test_an_error_in_the_middle_leaves_nothing", "test_an_error_in_the_middle_leaves_what_was_there"} <= failed
-
-
-@pytest.mark.parametrize("kind", ["reader", "writer"])
-def test_what_is_kept_in_memory_is_caught(pytester: pytest.Pytester, kind: str) -> None:
-    cases = {what: case for what, case in BROKEN[kind].items() if any("memory" in name for name in case[1])}
-    assert cases
-    failed = run(pytester, kind, {what: code for what, (code, _) in cases.items()})
-    assert failed == {what: expected for what, (_, expected) in cases.items()}
+    pytester.makepyfile(toy="import numpy\n" + TOY.read_text("utf-8"), test_toy=code)
+    pytester.syspathinsert()
+    _, _, failed = pytester.inline_run("-p", "no:cacheprovider", "-q", "-k", "nothing_heavy").listoutcomes()
+    assert len(failed) == 1
+    assert "imports numpy" in failed[0].longreprtext
 
 
 @pytest.fixture(scope="module")
@@ -574,15 +599,6 @@ def tensorflow() -> object:
 
 
 @pytest.mark.tensorflow
-def test_each_broken_augmenter_is_caught(tensorflow: object, pytester: pytest.Pytester) -> None:
-    failed = run(pytester, "augmenter", {what: code for what, (code, _) in BROKEN_AUGMENTERS.items()}, *QUICK)
+def test_each_broken_augmenter_is_caught(tensorflow: object, suite: Suite) -> None:
+    failed = suite("augmenter", {what: code for what, (code, _) in BROKEN_AUGMENTERS.items()}, *QUICK)
     assert failed == {what: expected for what, (_, expected) in BROKEN_AUGMENTERS.items()}
-
-
-BROKEN = {
-    "reader": BROKEN_READERS,
-    "writer": BROKEN_WRITERS,
-    "transform": BROKEN_TRANSFORMS,
-    "metric": BROKEN_METRICS,
-    "backend": BROKEN_BACKENDS,
-}

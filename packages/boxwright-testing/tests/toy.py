@@ -1,7 +1,9 @@
 """A small plugin of every kind that keeps all promises; the tests copy it and break one promise at a time."""
 
 import json
-from pathlib import Path
+import os
+
+import fsspec
 
 from boxwright import (
     AugmenterSpec,
@@ -11,22 +13,27 @@ from boxwright import (
     DatasetInfo,
     Detection,
     Detections,
+    ExporterSpec,
     FormatSpec,
     ImageRef,
+    LabelMap,
+    LoaderSpec,
     MetricResult,
     MetricSpec,
     Option,
     OutputError,
     Sample,
+    TrainerSpec,
     TransformSpec,
     UsageError,
     hookimpl,
 )
 from boxwright.output import safe_name
+from boxwright.uri import join
 
 boxwright_api = (1, 1)
 
-CARRIES = frozenset({"empty", "subpixel", "box.difficult", "box.pose", "image.camera"})
+CARRIES = frozenset({"empty", "subpixel", "box.difficult", "box.pose", "image.camera", "dataset.info"})
 
 
 @hookimpl
@@ -39,6 +46,7 @@ def boxwright_formats():
             write="toy:Writer",
             detect="toy:detect",
             carries=CARRIES,
+            adds=frozenset({"image.count"}),
             suffixes=(".toy",),
             docs="https://example.org/toy",
             options=(Option("strict", bool, False, "Refuse boxes without area"),),
@@ -89,37 +97,105 @@ def boxwright_augmenters():
     ]
 
 
+@hookimpl
+def boxwright_trainers():
+    return [TrainerSpec(name="toytrainer", summary="Trains in this process", load="toy:Trainer")]
+
+
+@hookimpl
+def boxwright_exporters():
+    return [
+        ExporterSpec(
+            name="toyexporter",
+            summary="JSON",
+            load="toy:Exporter",
+            detect="toy:detect_model",
+            precisions=("full", "half"),
+        )
+    ]
+
+
+@hookimpl
+def boxwright_loaders():
+    return [
+        LoaderSpec(
+            name="toys",
+            summary="Dicts of arrays",
+            load="toy:to_toys",
+            options=(Option("bounding_box_format", str, "xyxy", "How four numbers say a box"),),
+        )
+    ]
+
+
 def detect(location):
-    path = Path(location)
-    if path.is_file() and path.suffix == ".toy":
-        return Detection(True, "a .toy file")
-    return Detection(False, "no .toy file")
+    if not location.endswith(".toy"):
+        return Detection(False, "its name does not end in .toy")
+    files, path = fsspec.core.url_to_fs(location)
+    there = files.isfile(path)
+    return Detection(there, "a .toy file" if there else "there is no such file")
 
 
 class Reader:
     def __init__(self, location, strict=False):
-        self.location, self.strict = location, strict
-        self.info = DatasetInfo(format="toy", location=location)
-        if not Path(location).is_file():
-            raise DataError(location, "there is no such file", "check the path")
+        self.location, self.strict, self.count = location, strict, 0
+        try:
+            with self.open() as lines:
+                head = self.parsed(next(lines, b"{}"), 1)
+                self.has_head = "toy" in head
+                self.count = sum(1 for _ in lines) + (not self.has_head)
+        except FileNotFoundError:
+            raise DataError(location, "there is no such file", "check the path") from None
+        except (ValueError, TypeError, RecursionError):
+            head, self.has_head = {}, False
+        dataset = head.get("dataset") or {}
+        self.info = DatasetInfo(
+            format="toy", location=location, attributes=dataset if isinstance(dataset, dict) else {}
+        )
+
+    def open(self):
+        return fsspec.open(self.location, "rb").open()
 
     def read(self, on_problem):
         names = set()
-        seen = 0
-        with open(self.location, "rb") as lines:
-            for number, line in enumerate(lines, start=1):
-                seen += 1
+        for sample in self.items(0, None, on_problem):
+            if sample.image.name in names:
+                on_problem(DataError(sample.source, f"{sample.image.name} stands twice", "remove the line"))
+                continue
+            names.add(sample.image.name)
+            yield sample
+
+    def items(self, start, stop, on_problem):
+        number = -1
+        for number, (place, line) in enumerate(self.lines()):
+            if start <= number and (stop is None or number < stop):
                 try:
-                    sample = self.sample(json.loads(line.decode("utf-8")), number)
-                    if sample.image.name in names:
-                        raise ValueError(f"{sample.image.name} stands twice")
-                except (ValueError, KeyError, TypeError, OutputError) as error:
-                    on_problem(DataError(self.location, str(error), "mend the line", f"line {number}"))
+                    sample = self.sample(self.parsed(line, place), place)
+                except (ValueError, KeyError, TypeError, RecursionError, OutputError) as error:
+                    on_problem(DataError(self.location, str(error), "mend the line", f"line {place}"))
                     continue
-                names.add(sample.image.name)
                 yield sample
-        if not seen:
-            on_problem(DataError(self.location, "the file is empty", "write it again"))
+        if number < 0:
+            on_problem(DataError(self.location, "there is no picture in the file", "write it again"))
+
+    def lines(self):
+        with self.open() as lines:
+            for place, line in enumerate(lines, start=1):
+                if place > 1 or not self.has_head:
+                    yield place, line
+
+    def parsed(self, line, place):
+        row = json.loads(line.decode("utf-8"))
+        if not isinstance(row, dict):
+            raise ValueError("it is no object")
+        return row
+
+    def labels(self):
+        return self.item_labels(0, None)
+
+    def item_labels(self, start, stop):
+        for number, (place, line) in enumerate(self.lines()):
+            if start <= number and (stop is None or number < stop):
+                yield [box["label"] for box in self.parsed(line, place)["boxes"]]
 
     def sample(self, row, number):
         name = safe_name(str(row["name"]), self.location)
@@ -129,7 +205,7 @@ class Reader:
                 name=name,
                 width=row["width"],
                 height=row["height"],
-                location=str(Path(self.location).parent / "pictures" / name),
+                location=join(join(os.path.dirname(self.location), "pictures"), name),
             ),
             boxes=Boxes([b["label"] for b in boxes], [tuple(b["edges"]) for b in boxes], [b["more"] for b in boxes]),
             attributes=row["more"],
@@ -142,6 +218,8 @@ class Writer:
 
     def __init__(self, output, label_map):
         self.file = self.open(output)
+        dataset = {name: value for name, value in output.dataset_attributes.items() if name == "info"}
+        self.add({"toy": 1, "dataset": dataset})
         self.names = set()
 
     def open(self, output):
@@ -151,6 +229,9 @@ class Writer:
         if sample.image.name in self.names:
             raise DataError(sample.source, f"{sample.image.name} comes twice", "rename one of the pictures")
         self.names.add(sample.image.name)
+        self.add(self.row(sample))
+
+    def row(self, sample):
         boxes = [
             {
                 "label": label,
@@ -161,13 +242,16 @@ class Writer:
                 sample.boxes.labels, sample.boxes.edges, sample.boxes.attributes, strict=True
             )
         ]
-        row = {
+        return {
             "name": sample.image.name,
             "width": sample.image.width,
             "height": sample.image.height,
             "boxes": boxes,
-            "more": {name: value for name, value in sample.attributes.items() if name == "camera"},
+            "more": {name: value for name, value in sample.attributes.items() if name == "camera"}
+            | {"count": len(boxes)},
         }
+
+    def add(self, row):
         self.file.write(json.dumps(row).encode() + b"\n")
 
     def close(self):
@@ -268,3 +352,65 @@ class Mirror:
         import tensorflow as tf
 
         return tf.random.stateless_uniform([], seed)
+
+
+class Trainer:
+    def train(self, backend, job):
+        backend.fit(job)
+
+
+class Exporter:
+    def export(self, run, out, precision=""):
+        edges = json.loads(run.file("model/averages.json").read_bytes())
+        digits = 4 if precision == "half" else 17
+        edges = {name: [round(edge, digits) for edge in row] for name, row in edges.items()}
+        content = {"classes": run.label_map.names, "edges": edges}
+        artifact = out / "model.json"
+        artifact.write_text(json.dumps(content), "utf-8")
+        return artifact
+
+    def load(self, artifact):
+        try:
+            content = json.loads(artifact.read_text("utf-8"))
+            classes, edges = content["classes"], content["edges"]
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise DataError(artifact, f"it is no toy artifact: {error}", "export again") from None
+        from boxwright_testing.probe import ProbeModel
+
+        return ProbeModel(LabelMap.from_names(classes, sort=False), edges)
+
+
+def detect_model(path):
+    there = os.path.isfile(path) and path.endswith(".json")
+    return Detection(there, "a .json file" if there else "no .json file")
+
+
+class Toys:
+    def __init__(self, dataset, bounding_box_format):
+        self.dataset, self.format = dataset, bounding_box_format
+
+    def __iter__(self):
+        label_map = self.dataset.label_map
+        for sample in self.dataset:
+            yield self.example(sample, [label_map.index(label) for label in sample.boxes.labels])
+
+    def example(self, sample, classes):
+        from boxwright import convert_format
+
+        size = (sample.image.width, sample.image.height)
+        boxes = convert_format(sample.boxes.xyxy, "xyxy", self.format, image_size=size)
+        return {"images": self.pixels(sample), "bounding_boxes": {"boxes": boxes, "classes": classes}}
+
+    def pixels(self, sample):
+        import numpy as np
+
+        from boxwright.images import open_picture
+
+        return np.asarray(open_picture(sample).image)
+
+
+def to_toys(dataset, *, bounding_box_format="xyxy"):
+    from boxwright import convert_format
+
+    convert_format([[0, 0, 1, 1]], "xyxy", bounding_box_format, image_size=(1, 1))
+    return Toys(dataset, bounding_box_format)

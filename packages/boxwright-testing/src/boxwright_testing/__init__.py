@@ -15,12 +15,15 @@ otherwise on purpose is said by a class attribute, which the class's docstring l
 Class                Tests
 ==================== ===============================================================================================
 `FormatTests`        what a format says of itself; part of the two below
-`ReaderTests`        order, streaming, bad input, ``on_error``, safe paths
-`WriterTests`        round trips, declared losses, streaming, whole or nothing, safe names
+`ReaderTests`        order, streaming, bad input, ``on_error``, safe paths, other processes, other file systems
+`WriterTests`        round trips, splits, declared losses, streaming, whole or nothing, safe names
 `TransformTests`     a step of ``boxwright convert --with``
 `MetricTests`        a measure of detections
 `BackendTests`       training, resuming, predicting
 `AugmenterTests`     a random change inside ``tf.data``
+`TrainerTests`       where and how a training runs
+`ExporterTests`      a deployable form of a model
+`LoaderTests`        a dataset handed to a framework
 ==================== ===============================================================================================
 """
 
@@ -32,17 +35,35 @@ import pytest
 pytest.register_assert_rewrite(
     *(
         f"boxwright_testing.{module}"
-        for module in ("augmenters", "backends", "formats", "metrics", "readers", "specs", "transforms", "writers")
+        for module in (
+            *(
+                "augmenters",
+                "backends",
+                "comparison",
+                "exporters",
+                "faults",
+                "formats",
+                "loaders",
+                "locations",
+                "metrics",
+            ),
+            *("network", "outputs", "readers", "specs", "surroundings", "trainers", "transforms", "writers"),
+        )
     )
 )
 
 from boxwright_testing.augmenters import AugmenterTests  # noqa: E402
 from boxwright_testing.backends import BackendTests  # noqa: E402
-from boxwright_testing.formats import BadInput, FormatTests  # noqa: E402
+from boxwright_testing.comparison import differences  # noqa: E402
+from boxwright_testing.exporters import ExporterTests  # noqa: E402
+from boxwright_testing.faults import BadInput  # noqa: E402
+from boxwright_testing.formats import FormatTests  # noqa: E402
+from boxwright_testing.loaders import Loaded, LoaderTests  # noqa: E402
 from boxwright_testing.metrics import MetricTests  # noqa: E402
 from boxwright_testing.pictures import draw_picture, drawn_samples  # noqa: E402
 from boxwright_testing.readers import ReaderTests  # noqa: E402
 from boxwright_testing.specs import SpecTests, registry_of  # noqa: E402
+from boxwright_testing.trainers import TrainerTests  # noqa: E402
 from boxwright_testing.transforms import TransformTests  # noqa: E402
 from boxwright_testing.writers import WriterTests  # noqa: E402
 
@@ -50,12 +71,17 @@ __all__ = [
     "AugmenterTests",
     "BackendTests",
     "BadInput",
+    "ExporterTests",
     "FormatTests",
+    "Loaded",
+    "LoaderTests",
     "MetricTests",
     "ReaderTests",
     "SpecTests",
+    "TrainerTests",
     "TransformTests",
     "WriterTests",
+    "differences",
     "draw_picture",
     "drawn_samples",
     "registry_of",

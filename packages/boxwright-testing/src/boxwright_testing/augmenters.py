@@ -67,29 +67,35 @@ class AugmenterTests(SpecTests):
         import numpy as np
 
         for result in self._many(augment, _EDGES):
-            assert set(result) >= {"images", "boxes", "classes"}
+            assert set(result) >= {"images", "boxes", "classes"}, (
+                f"the keys are {sorted(result)}; keep images, boxes and classes"
+            )
             image, boxes = result["images"], result["boxes"]
-            assert image.dtype == np.float32
-            assert image.ndim == 3
-            assert image.shape[-1] == 3
-            assert not self.keeps_size or image.shape == (48, 64, 3)
-            assert np.isfinite(image).all()
+            assert image.dtype == np.float32, f"images are {image.dtype}; give float32"
+            assert image.ndim == 3, f"images have shape {image.shape}; give (height, width, 3)"
+            assert image.shape[-1] == 3, f"images have shape {image.shape}; give (height, width, 3)"
+            assert not self.keeps_size or image.shape == (48, 64, 3), (
+                f"the picture came out with shape {image.shape}; it went in with (48, 64, 3)"
+            )
+            assert np.isfinite(image).all(), "a level of the picture is not finite"
             assert 0.0 <= image.min() <= image.max() <= 255.0, "a level of the picture lies outside 0..255"
-            assert boxes.dtype == np.float32
-            assert boxes.shape == (len(result["classes"]), 4)
+            assert boxes.dtype == np.float32, f"boxes are {boxes.dtype}; give float32"
+            assert boxes.shape == (len(result["classes"]), 4), (
+                f"boxes have shape {boxes.shape} for {len(result['classes'])} classes"
+            )
 
     def test_boxes_stay_in_the_picture(self, augment: Augmenter) -> None:
         """Edges are ordered and inside, and each box keeps its class."""
         for result in self._many(augment, _EDGES):
             height, width = result["images"].shape[:2]
             xmin, ymin, xmax, ymax = result["boxes"].T
-            assert (xmin >= -1e-3).all()
-            assert (xmin < xmax).all()
-            assert (xmax <= width + 1e-3).all()
-            assert (ymin >= -1e-3).all()
-            assert (ymin < ymax).all()
-            assert (ymax <= height + 1e-3).all()
-            assert set(result["classes"].tolist()) <= {0, 1, 2}
+            assert (xmin >= -1e-3).all(), "a box begins left of the picture"
+            assert (xmin < xmax).all(), "a box has its edges in the wrong order, or no width"
+            assert (xmax <= width + 1e-3).all(), "a box ends right of the picture"
+            assert (ymin >= -1e-3).all(), "a box begins above the picture"
+            assert (ymin < ymax).all(), "a box has its edges in the wrong order, or no height"
+            assert (ymax <= height + 1e-3).all(), "a box ends below the picture"
+            assert set(result["classes"].tolist()) <= {0, 1, 2}, f"classes became {result['classes'].tolist()}"
             assert sorted(result["classes"].tolist()) == result["classes"].tolist(), "boxes changed their order"
 
     def test_all_chance_comes_from_the_seed(self, augment: Augmenter) -> None:
@@ -113,5 +119,7 @@ class AugmenterTests(SpecTests):
     def test_pictures_without_boxes_are_taken(self, augment: Augmenter) -> None:
         """``boxes`` of shape (0, 4) come back as shape (0, 4)."""
         for result in self._many(augment, []):
-            assert result["boxes"].shape == (0, 4)
-            assert result["classes"].shape == (0,)
+            assert result["boxes"].shape == (0, 4), f"no boxes came out with shape {result['boxes'].shape}; keep (0, 4)"
+            assert result["classes"].shape == (0,), (
+                f"no classes came out with shape {result['classes'].shape}; keep (0,)"
+            )

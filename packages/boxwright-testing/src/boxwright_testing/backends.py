@@ -13,11 +13,15 @@ from boxwright import DataError, Dataset, Detections, ImageRef, LabelMap, Run, S
 from boxwright.prediction import SampleReader
 from boxwright.protocols import Model
 from boxwright.registry import Registered, Registry
+from boxwright_testing.network import check_network, no_network
 from boxwright_testing.pictures import drawn_samples
 from boxwright_testing.specs import SpecTests, check_answer
 
 _trained: dict[type[BackendTests], Path] = {}
 """One run a test class: training is what takes the time."""
+
+_asked: dict[type[BackendTests], list[str]] = {}
+"""What each of these trainings asked of the network."""
 
 
 class BackendTests(SpecTests):
@@ -77,7 +81,8 @@ class BackendTests(SpecTests):
         cls = type(self)
         if cls not in _trained:
             folder = tmp_path_factory.mktemp("backend")
-            _trained[cls] = self.train(registry, folder / "pictures", folder / "run").path
+            with no_network() as _asked[cls]:
+                _trained[cls] = self.train(registry, folder / "pictures", folder / "run").path
         return Run(_trained[cls])
 
     @pytest.fixture
@@ -96,8 +101,8 @@ class BackendTests(SpecTests):
     def test_the_factory_takes_its_options(self, registry: Registry, entry: Registered[Any]) -> None:
         """A backend is made without arguments; what the user set comes to ``fit`` in ``job.settings``."""
         backend = registry.resolve("backend", self.backend)()
-        assert callable(backend.fit)
-        assert callable(backend.load)
+        assert callable(backend.fit), "fit is nothing that can be called"
+        assert callable(backend.load), "load is nothing that can be called"
 
     def test_presets_are_described(self, entry: Registered[Any]) -> None:
         """Every preset has one line for the lists; the first is what a newcomer gets."""
@@ -110,24 +115,32 @@ class BackendTests(SpecTests):
         On failure: call ``job.epoch_ended(epoch, metrics)`` after each epoch, counted from 1, and write the model
         below ``job.run.file("model")``.
         """
-        assert trained.status == "done"
+        assert trained.status == "done", f"the run is {trained.status}"
         lines = trained.metrics()
         assert [line["epoch"] for line in lines] == [1, 2], f"metrics.jsonl has {lines}"
-        assert trained.state["epochs_done"] == 2
+        assert trained.state["epochs_done"] == 2, (
+            f"the run counts {trained.state['epochs_done']} epochs, and two were done"
+        )
         for line in lines:
             assert all(math.isfinite(value) for value in line.values() if isinstance(value, float)), line
         files = [path for path in trained.file("model").rglob("*") if path.is_file()]
         assert files, "there is no file in the run's folder model/"
         assert all(path.stat().st_size for path in files), "a file of the model is empty"
 
+    def test_training_needs_no_network(self, trained: Run) -> None:
+        """Weights are fetched only where the user asks for them; this machine itself may be reached."""
+        check_network([] if self.needs_network else _asked[type(self)])
+
     def test_predictions_are_well_formed(self, model: Model, pictures: list[Sample]) -> None:
         """One answer a picture, in order, in that picture's pixels, best first, with labels of the label map."""
         found = list(model.predict(pictures, batch_size=4))
-        assert [detections.image.name for detections in found] == [sample.image.name for sample in pictures]
-        assert isinstance(model.label_map, LabelMap)
-        assert model.label_map.names == tuple(sorted(self.labels))
+        assert [detections.image.name for detections in found] == [sample.image.name for sample in pictures], (
+            "not one answer a picture, in order"
+        )
+        assert isinstance(model.label_map, LabelMap), "model.label_map is no LabelMap"
+        assert model.label_map.names == tuple(sorted(self.labels)), f"the classes are {model.label_map.names}"
         for sample, detections in zip(pictures, found, strict=True):
-            assert isinstance(detections, Detections)
+            assert isinstance(detections, Detections), f"predict gave {detections!r}; give Detections"
             width, height = sample.image.width, sample.image.height
             assert list(detections.scores) == sorted(detections.scores, reverse=True), "detections come best first"
             for label, (xmin, ymin, xmax, ymax) in zip(detections.boxes.labels, detections.boxes.edges, strict=True):
@@ -140,8 +153,10 @@ class BackendTests(SpecTests):
     ) -> None:
         """Prediction is not random, and a model that is loaded again is the same model."""
         first = list(model.predict(pictures, batch_size=4))
-        assert list(model.predict(pictures, batch_size=4)) == first
-        assert list(load_model(trained, registry_=registry).predict(pictures, batch_size=4)) == first
+        assert list(model.predict(pictures, batch_size=4)) == first, "the second prediction differs from the first"
+        assert list(load_model(trained, registry_=registry).predict(pictures, batch_size=4)) == first, (
+            "loaded again, the model predicts something else"
+        )
 
     def test_batch_size_does_not_change_predictions(self, model: Model, pictures: list[Sample]) -> None:
         """A picture's detections do not depend on its neighbours: neither on their content nor on their size."""
@@ -172,11 +187,13 @@ class BackendTests(SpecTests):
         everything = list(model.predict(pictures, batch_size=6, score=0.0))
         scores = sorted(score for found in everything for score in found.scores)
         least = scores[len(scores) // 2] if scores else 0.5
-        assert list(model.predict(pictures, batch_size=6, score=least)) == [f.above(least) for f in everything]
+        assert list(model.predict(pictures, batch_size=6, score=least)) == [f.above(least) for f in everything], (
+            f"score={least} gives something else than what lies above it"
+        )
 
     def test_no_pictures_give_no_detections(self, model: Model) -> None:
         """An empty stream is no error."""
-        assert list(model.predict([])) == []
+        assert list(model.predict([])) == [], "detections in no pictures"
 
     def test_a_missing_picture_is_a_data_error(self, model: Model, tmp_path: Path) -> None:
         """Prediction names the picture that cannot be read and says what to do."""
@@ -193,8 +210,10 @@ class BackendTests(SpecTests):
             pytest.skip(f"the backend {self.backend} does not promise it")
         again = self.train(registry, tmp_path / "data", tmp_path / "run")
         for one, two in zip(trained.metrics(), again.metrics(), strict=True):
-            assert _losses(one) == _losses(two)
-        assert list(load_model(again, registry_=registry).predict(pictures)) == list(model.predict(pictures))
+            assert _losses(one) == _losses(two), f"the losses were {_losses(one)} and then {_losses(two)}"
+        assert list(load_model(again, registry_=registry).predict(pictures)) == list(model.predict(pictures)), (
+            "trained again with the same seed, it finds something else"
+        )
 
     def test_an_interrupted_training_goes_on(
         self, registry: Registry, entry: Registered[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -218,13 +237,13 @@ class BackendTests(SpecTests):
         monkeypatch.setattr(TrainJob, "epoch_ended", stopping)
         with pytest.raises(KeyboardInterrupt):
             self.train(registry, tmp_path / "data", out, epochs=3)
-        assert Run(out).status == "interrupted"
+        assert Run(out).status == "interrupted", f"the run is {Run(out).status}; Ctrl-C must come through"
         run = self.train(registry, tmp_path / "data", out, epochs=3, resume=True)
-        assert run.status == "done"
-        assert ended[:2] == [1, 2]
+        assert run.status == "done", f"the run is {run.status}"
+        assert ended[:2] == [1, 2], f"the epochs before the stop were {ended[:2]}"
         assert ended[2:] in ([2, 3], [3]), f"the resumed training did the epochs {ended[2:]}"
-        assert [line["epoch"] for line in run.metrics()] == [1, 2, 3]
-        assert list(load_model(run, registry_=registry).predict([])) == []
+        assert [line["epoch"] for line in run.metrics()] == [1, 2, 3], f"metrics.jsonl has {run.metrics()}"
+        assert list(load_model(run, registry_=registry).predict([])) == [], "the resumed model does not load"
 
 
 def _losses(line: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,14 +13,14 @@ import pytest
 from boxwright import ConversionReport, Dataset, DatasetURI, Sample, convert
 from boxwright.dataset import open_dataset
 from boxwright.errors import UsageError
-from boxwright.losses import BOOKKEEPING, BOX_BOOKKEEPING
 from boxwright.prediction import SampleReader
 from boxwright.registry import Registered, Registry
 from boxwright.specs import Detection, FormatSpec, Option
-from boxwright_testing.pictures import BOX_EXAMPLES, LABELS, standard_samples
+from boxwright_testing.pictures import ANY_ATTRIBUTES, BOX_EXAMPLES, LABELS, standard_samples
 from boxwright_testing.specs import SpecTests
 
-_CARRIES = re.compile(r"images|empty|subpixel|split|(box|image|dataset)\.(\*|[A-Za-z_][A-Za-z0-9_.:/-]*)")
+_ATTRIBUTE = re.compile(r"(box|image|dataset)\.[A-Za-z_][A-Za-z0-9_.:/-]*")
+_CARRIES = re.compile(rf"images|empty|subpixel|split|(box|image|dataset)\.\*|{_ATTRIBUTE.pattern}")
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,9 @@ class FormatTests(SpecTests):
     - ``labels``: five class names, where the format cannot hold the default ones (with commas, quotes, other scripts).
     - ``subfolders``: false where a picture's name cannot have a folder.
     - ``attribute_examples``: a value other than the default for attributes that the format declares to carry,
-      ``{"box.quality": 3, "image.camera": "left"}``.
+      ``{"box.quality": 3, "image.camera": "left", "dataset.info": {"year": 2024}}``.
     - ``memory_per_picture``: bytes that reading or writing may keep for a picture that is done (its name, say).
+    - ``remote``: false where the format works on this machine's files only; it must then say so for a URL.
     - ``write_options`` and ``read_options``: options to write and read with, as in a URI.
     """
 
@@ -68,6 +69,7 @@ class FormatTests(SpecTests):
     subfolders: ClassVar[bool] = True
     attribute_examples: ClassVar[Mapping[str, Any]] = {}
     memory_per_picture: ClassVar[int] = 700
+    remote: ClassVar[bool] = True
 
     @property
     def spec_name(self) -> str:
@@ -103,11 +105,11 @@ class FormatTests(SpecTests):
         return str(folder / (self.file_name or f"dataset{suffix}"))
 
     def attributes(self, spec: FormatSpec, prefix: str) -> dict[str, Any]:
-        """A value for every attribute of boxes (``"box."``) or pictures (``"image."``) that the format carries."""
+        """A value for every attribute that the format carries of boxes (``"box."``), ``"image."`` or ``"dataset."``."""
         found: dict[str, Any] = {}
         for name in sorted(spec.carries):
             if name == f"{prefix}*":
-                found |= (dict(BOX_EXAMPLES) if prefix == "box." else {}) | {"remark": "ripe", "count": 3}
+                found |= (dict(BOX_EXAMPLES) if prefix == "box." else {}) | dict(ANY_ATTRIBUTES)
             elif name.startswith(prefix):
                 short = name.removeprefix(prefix)
                 default = BOX_EXAMPLES.get(short, "something") if prefix == "box." else "something"
@@ -125,21 +127,46 @@ class FormatTests(SpecTests):
             image_attributes=self.attributes(spec, "image."),
         )
 
+    def make_dataset(self, registry: Registry, spec: FormatSpec, folder: Path) -> str:
+        """Puts a dataset of three pictures or more into a folder and returns its location."""
+        assert spec.write, "a format that is only read overrides make_dataset"
+        location = self.location(spec, folder)
+        pictures = folder / "pictures"
+        told = self.attributes(spec, "dataset.")
+        self.write(registry, self.samples(spec, pictures), location, pictures, dataset_attributes=told)
+        return location
+
     def write(
         self,
         registry: Registry,
         samples: Iterable[Sample] | Dataset,
         location: str,
         pictures: Path | None = None,
+        *,
+        dataset_attributes: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> ConversionReport:
-        """Writes samples in this format as ``boxwright convert`` does."""
-        source = samples if isinstance(samples, Dataset) else Dataset(SampleReader(list(samples)))
+        """Writes samples in this format as ``boxwright convert`` does.
+
+        Args:
+            registry: The plugins.
+            samples: What to write.
+            location: Where to.
+            pictures: The folder of the samples' pictures; by default that of ``location``.
+            dataset_attributes: What the source says of the dataset as a whole.
+            options: As :func:`boxwright.convert` takes them.
+        """
+        if isinstance(samples, Dataset):
+            source = samples
+        else:
+            reader = SampleReader(list(samples))
+            reader.info = reader.info.model_copy(update={"attributes": dict(dataset_attributes or {})})
+            source = Dataset(reader)
         target = DatasetURI(location, self.format, dict(self.write_options(pictures or Path(location).parent)))
         return convert(source, target, registry_=registry, **options)
 
     def open(self, registry: Registry, location: str, pictures: Path | None = None, on_error: str = "fail") -> Dataset:
-        """Opens a dataset of this format."""
+        """Opens a dataset of this format as ``boxwright`` does."""
         uri = DatasetURI(location, self.format, dict(self.read_options(pictures or Path(location).parent)))
         return open_dataset(uri, on_error=on_error, registry_=registry)
 
@@ -158,7 +185,12 @@ class FormatTests(SpecTests):
             assert re.fullmatch(r"\.[a-z0-9.]+", suffix), f"suffix {suffix!r}: a dot and lower case letters"
         assert re.match(r"https?://", spec.docs), "docs must be the address of the format's definition"
         for name in spec.carries:
-            assert _CARRIES.fullmatch(name), f"carries {name!r}: images, empty, subpixel, split, box.NAME or image.NAME"
+            assert _CARRIES.fullmatch(name), (
+                f"carries {name!r}: images, empty, subpixel, split, box.NAME, image.NAME or dataset.NAME"
+            )
+        for name in spec.adds:
+            addable = _ATTRIBUTE.fullmatch(name) and not name.startswith("dataset.")
+            assert addable, f"adds {name!r}: give box.NAME or image.NAME"
         assert "/" not in spec.label_map_file, "label_map_file is a name beside the dataset, without folders"
 
     def test_unknown_options_in_a_uri_are_usage_errors(
@@ -173,7 +205,7 @@ class FormatTests(SpecTests):
         if spec.write:
             with pytest.raises(UsageError, match="no_such_option"):
                 convert(Dataset(SampleReader([])), uri, registry_=registry)
-            assert list(tmp_path.iterdir()) == []
+            assert list(tmp_path.iterdir()) == [], "something was written"
 
     def test_detection_gives_a_reason_for_what_is_not_its_own(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
@@ -188,54 +220,3 @@ class FormatTests(SpecTests):
             assert isinstance(answer, Detection), f"detect returned {answer!r}; return a Detection"
             assert not answer.matches, f"detect takes {location.name} for its own: {answer.reason}"
             assert answer.reason, f"detect refuses {location.name} without a reason"
-
-
-def differences(
-    before: Sequence[Sample],
-    after: Sequence[Sample],
-    *,
-    tolerance: float = 0.0,
-    adds: frozenset[str] = frozenset(),
-) -> list[str]:
-    """What differs between samples and what came back of them, matched by the pictures' names, one line each.
-
-    Where the pictures are stored and where the annotation came from may differ, and so may the order; attributes in
-    ``adds`` (``"image.NAME"``, ``"box.NAME"``) may be there more.
-    """
-    found: list[str] = []
-    names = [sample.image.name for sample in after]
-    found += [f"{name} came back {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
-    by_name = {sample.image.name: sample for sample in after}
-    found += [f"{name} was not written and came back" for name in by_name if name not in {s.image.name for s in before}]
-    for sample in before:
-        name = sample.image.name
-        other = by_name.get(name)
-        if other is None:
-            found.append(f"{name} is gone (there are: {', '.join(sorted(by_name))})")
-            continue
-        for what, one, two in (
-            ("size", (sample.image.width, sample.image.height), (other.image.width, other.image.height)),
-            ("split", sample.split, other.split),
-            ("labels", sample.boxes.labels, other.boxes.labels),
-            ("box attributes", [*map(dict, sample.boxes.attributes)], _boxes_without(other, sample, adds)),
-            ("image attributes", sample.attributes, _without(other.attributes, sample.attributes, adds, "image.")),
-        ):
-            if one != two:
-                found.append(f"{name}: {what} {one!r} became {two!r}")
-        for position, (edges, others) in enumerate(zip(sample.boxes.edges, other.boxes.edges, strict=False), start=1):
-            if max(abs(a - b) for a, b in zip(edges, others, strict=True)) > tolerance:
-                found.append(f"{name}, box {position}: edges {edges} became {others}")
-    return found
-
-
-def _boxes_without(after: Sample, before: Sample, adds: frozenset[str]) -> list[dict[str, Any]]:
-    if len(after.boxes) != len(before.boxes):
-        return [*map(dict, after.boxes.attributes)]
-    pairs = zip(after.boxes.attributes, before.boxes.attributes, strict=True)
-    return [_without(other, one, adds, "box.") for other, one in pairs]
-
-
-def _without(after: Mapping[str, Any], before: Mapping[str, Any], adds: frozenset[str], prefix: str) -> dict[str, Any]:
-    added = {name.removeprefix(prefix) for name in adds if name.startswith(prefix)}
-    ignored = {name for name in added | BOOKKEEPING | BOX_BOOKKEEPING if name not in before}
-    return {name: value for name, value in after.items() if name not in ignored}

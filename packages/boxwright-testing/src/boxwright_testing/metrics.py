@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -15,6 +16,7 @@ from boxwright.protocols import Metric
 from boxwright.registry import Registry, convert_options
 from boxwright_testing.memory import Survivors
 from boxwright_testing.specs import SpecTests, check_answer
+from boxwright_testing.surroundings import only_here
 
 _LABELS = ("apple", "red, ripe", "вишня")
 
@@ -79,31 +81,39 @@ class MetricTests(SpecTests):
 
     def test_perfect_detections_give_the_best(self, measure: Metric) -> None:
         """Every truth found exactly, and nothing else, gives :attr:`best`."""
-        assert self._value(measure(self.pairs(perfect=True), self.label_map)) == pytest.approx(self.best, abs=1e-9)
+        value = self._value(measure(self.pairs(perfect=True), self.label_map))
+        assert value == pytest.approx(self.best, abs=1e-9), f"perfect detections gave {value}, not {self.best}"
 
     def test_no_detections_give_the_worst(self, measure: Metric) -> None:
         """Truths and no detections give :attr:`worst`."""
         pairs = [(sample, Detections(image=sample.image)) for sample, _ in self.pairs()]
-        assert self._value(measure(pairs, self.label_map)) == pytest.approx(self.worst, abs=1e-9)
+        value = self._value(measure(pairs, self.label_map))
+        assert value == pytest.approx(self.worst, abs=1e-9), f"no detections gave {value}, not {self.worst}"
 
     def test_imperfect_detections_lie_between(self, measure: Metric) -> None:
         """Shifted boxes and misses give less than the best and more than the worst."""
         low, high = sorted((self.best, self.worst))
-        assert low < self._value(measure(self.pairs(), self.label_map)) < high
+        value = self._value(measure(self.pairs(), self.label_map))
+        assert low < value < high, f"imperfect detections gave {value}, which is not between {low} and {high}"
 
     def test_the_order_of_pictures_does_not_matter(self, measure: Metric) -> None:
         """The same pictures backwards give the same numbers (no two scores are equal here)."""
         forward, backward = measure(self.pairs(), self.label_map), measure(self.pairs()[::-1], self.label_map)
-        assert _plain(forward.values) == _plain(backward.values)
-        assert _plain(forward.per_class) == _plain(backward.per_class)
+        assert _plain(forward.values) == _plain(backward.values), "backwards, the numbers are others"
+        assert _plain(forward.per_class) == _plain(backward.per_class), "backwards, the numbers of a class are others"
 
     def test_the_same_again_gives_the_same(self, measure: Metric) -> None:
         """A metric keeps nothing of an earlier measurement."""
         first = measure(self.pairs(), self.label_map)
         measure(self.pairs(seed=1), self.label_map)
         again = measure(self.pairs(), self.label_map)
-        assert _plain(again.values) == _plain(first.values)
-        assert _plain(again.per_class) == _plain(first.per_class)
+        assert _plain(again.values) == _plain(first.values), "measured again, the numbers are others"
+        assert _plain(again.per_class) == _plain(first.per_class), "measured again, the numbers of a class are others"
+
+    def test_it_touches_nothing_else(self, measure: Metric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No file is made anywhere, and nothing is asked of the network."""
+        with only_here(monkeypatch, tmp_path), self.offline():
+            measure(self.pairs(), self.label_map)
 
     def test_nothing_to_measure_is_not_a_number(self, measure: Metric) -> None:
         """No pictures at all, and pictures without truths and detections, give ``nan`` and no exception."""
@@ -119,7 +129,7 @@ class MetricTests(SpecTests):
             for name, value in values.items():
                 assert type(value) in (float, int), f"{name} is {type(value).__name__}; make it a float"
         assert set(result.per_class) <= set(_LABELS), f"per_class names {set(result.per_class) - set(_LABELS)}"
-        assert all(isinstance(note, str) for note in result.notes)
+        assert all(isinstance(note, str) for note in result.notes), f"notes are lines of text, not {result.notes}"
 
     def test_unknown_labels_are_data_errors(self, measure: Metric) -> None:
         """A truth or a detection of a class that is not in the label map is an error that names both."""

@@ -13,6 +13,29 @@ from boxwright.schemas import Edges
 LABELS = ("apple", "red, ripe", 'the "big" one', "вишня", "a<b & c")
 """Class names with a comma, quotes, spaces, another script and markup: all of them occur in real datasets."""
 
+AWKWARD_LABELS = (
+    *(" red", "red ", "two\nlines", "a\ttab", "\x1b[31mred", "\ufeffmark", "nul\x00"),
+    *("1", "0", "-1", "1.5", "None", "null", "nan", "true", "background", "apple"),
+    *("#", "%41", "a/b", "a\\b", "a;b", "a:b", "'", "=1+1", "{0}", "$x", "&amp;", "]]>", "<!--", "- a", "? b", "*a"),
+    *("e\u0301", "\u00e9", "\U0001f34e", "\u0627\u0644\u0639", "\u200b", "\u2028", "x" * 300),
+)
+"""Class names that a careless format changes: trimmed, unescaped, taken for a number, for a comment or for markup."""
+
+AWKWARD_NAMES = (
+    *(" lead.jpg", "trail.jpg ", "two\nlines.jpg", "a\ttab.jpg", "a  b.jpg", ".hidden.jpg", "no ending", "1"),
+    *("a,b.jpg", "a;b #1.jpg", "a%20b.jpg", "a&b<c>.jpg", 'a"b.jpg', "a'b.jpg", "a=b.jpg", "{split}.jpg", "[a]*.jpg"),
+    *(
+        "UPPER.JPG",
+        "two.endings.png.jpg",
+        "-dash.jpg",
+        "e\u0301.jpg",
+        "\U0001f34e.jpg",
+        "\u0627.jpg",
+        "x" * 200 + ".jpg",
+    ),
+)
+"""File names that are allowed and that a careless format changes or does not find again."""
+
 COLOURS = ((200, 40, 40), (40, 180, 60), (60, 80, 220), (230, 190, 40), (150, 60, 200))
 
 BOX_EXAMPLES: Mapping[str, Any] = {
@@ -24,6 +47,17 @@ BOX_EXAMPLES: Mapping[str, Any] = {
     "score": 0.75,
 }
 """A value other than the default for the attributes of boxes that the schemas name."""
+
+ANY_ATTRIBUTES: Mapping[str, Any] = {
+    "remark": "ripe",
+    "count": 3,
+    "weight": 0.1,
+    "digits": "007",
+    "text": 'two "lines",\n<one> & вишня',
+    "tags": ["a", "b"],
+    "more": {"depth": 2, "nothing": None},
+}
+"""What a format has to hold that says it carries any attribute: plain values of every type that JSON knows."""
 
 
 def draw_picture(

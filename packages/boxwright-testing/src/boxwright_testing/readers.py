@@ -2,57 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
-import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from boxwright import DataError, Dataset, DatasetInfo, DatasetURI, Sample
-from boxwright.dataset import open_dataset
-from boxwright.errors import BoxwrightError
-from boxwright.output import AtomicOutput
+from boxwright import Dataset, DatasetInfo
+from boxwright.dataset import Problems
 from boxwright.registry import Registry
-from boxwright.schemas import LabelMap
 from boxwright.specs import FormatSpec
-from boxwright.uri import PICTURE_SUFFIXES
-from boxwright_testing.formats import BadInput, FormatTests
+from boxwright_testing.faults import FaultTests
+from boxwright_testing.locations import LocationTests
 from boxwright_testing.memory import Survivors, peak_of
-from boxwright_testing.pictures import make_sample, many_samples
-from boxwright_testing.specs import check_answer
+from boxwright_testing.pictures import many_samples
+from boxwright_testing.surroundings import only_here
 
 _FEW, _MANY = 40, 160
 
 
-class ReaderTests(FormatTests):
+class ReaderTests(FaultTests, LocationTests):
     """What every reader has to keep; see :class:`FormatTests` for what a subclass can set.
 
     The reader is given what the format's own writer wrote. A format that is only read overrides :meth:`make_dataset`
     with a dataset of at least three pictures. Give :meth:`bad_inputs` the format's own ways to be wrong.
     """
 
-    def make_dataset(self, registry: Registry, spec: FormatSpec, folder: Path) -> str:
-        """Puts a dataset into a folder and returns its location."""
-        assert spec.write, "a format that is only read overrides make_dataset"
-        location = self.location(spec, folder)
-        self.write(registry, self.samples(spec, folder / "pictures"), location, folder / "pictures")
-        return location
-
-    def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
-        """Datasets with faults, made in ``folder``, each with the answer that is expected."""
-        return ()
-
-    def _read(self, registry: Registry, location: str, on_error: str = "fail") -> Dataset:
-        return self.open(registry, location, Path(location).parent / "pictures", on_error)
+    def _read(self, registry: Registry, location: str) -> Dataset:
+        return self.open(registry, location, Path(location).parent / "pictures")
 
     def test_reading_again_gives_the_same(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """A dataset is read many times, each time from the start."""
+        """A dataset is read many times, each time from the start.
+
+        On failure: ``read`` starts from the beginning each time: open the file in it, not in ``__init__``, and
+        keep no position.
+        """
         self.need(spec, "load")
         location = self.make_dataset(registry, spec, tmp_path)
         dataset = self._read(registry, location)
@@ -67,7 +57,11 @@ class ReaderTests(FormatTests):
     def test_order_does_not_depend_on_the_file_system(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The operating system lists folders in any order: sort what it gives."""
+        """The operating system lists folders in any order: sort what it gives.
+
+        On failure: sort what ``os.listdir``, ``os.scandir`` and ``glob`` give, by the whole path as a plain
+        string.
+        """
         self.need(spec, "load")
         location = self.make_dataset(registry, spec, tmp_path)
         orders = []
@@ -76,29 +70,58 @@ class ReaderTests(FormatTests):
                 orders.append([sample.image.name for sample in self._read(registry, location)])
         assert orders[0] == orders[1], "the order of the samples follows the order in which files are listed"
 
+    def test_reading_touches_nothing_else(
+        self, registry: Registry, spec: FormatSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A dataset is as it was after reading; no file is made anywhere, and nothing asked of the network.
+
+        On failure: keep caches in memory, and close and remove temporary files.
+        """
+        self.need(spec, "load")
+        location = self.make_dataset(registry, spec, tmp_path / "data")
+        before = _contents(tmp_path / "data")
+        with only_here(monkeypatch, tmp_path), self.offline():
+            assert list(self._read(registry, location)), "nothing was read"
+        assert _contents(tmp_path / "data") == before, "reading changed the dataset's folder"
+
     def test_info_says_what_is_read(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """``info`` names format and location, and its counts and classes hold, where it gives any."""
+        """``info`` names format and location; its counts, splits and classes hold, where it gives any.
+
+        What it says of the dataset as a whole are plain values, as JSON knows them.
+
+        On failure: leave out of ``DatasetInfo`` what is not known before everything is read.
+        """
         self.need(spec, "load")
         location = self.make_dataset(registry, spec, tmp_path)
         dataset = self._read(registry, location)
         samples = list(dataset)
         info = dataset.info
-        assert isinstance(info, DatasetInfo)
-        assert info.format == self.format
-        assert info.location == location
+        assert isinstance(info, DatasetInfo), f"info is {info!r}; give a DatasetInfo"
+        assert info.format == self.format, f"info.format is {info.format!r}"
+        assert info.location == location, f"info.location is {info.location!r}, opened was {location!r}"
         assert info.num_samples in (None, len(samples)), f"info counts {info.num_samples}, {len(samples)} were read"
         labels = {label for sample in samples for label in sample.boxes.labels}
         assert info.label_map is None or labels <= set(info.label_map.names), "a label is not in info.label_map"
+        splits = {sample.split for sample in samples} - {None}
+        assert not info.splits or splits <= set(info.splits), f"info.splits is {info.splits}, {splits} were read"
+        assert json.loads(json.dumps(info.attributes)) == info.attributes, "info.attributes are no plain values"
 
     def test_samples_say_where_they_come_from(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """``sample.source`` names the file (and place) of each annotation, for messages; no two are the same."""
+        """``sample.source`` names the file (and place) of each annotation, for messages; no two are the same.
+
+        On failure: give ``Sample(source=f"{location}, line {number}")``, or the name of the annotation's own
+        file.
+        """
         self.need(spec, "load")
         sources = [s.source for s in self._read(registry, self.make_dataset(registry, spec, tmp_path))]
         assert all(sources), "a sample has no source"
         assert len(set(sources)) == len(sources), f"two samples have the same source: {sources}"
 
     def test_samples_reach_another_process_whole(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """Samples are pickled to workers: attributes must be plain values."""
+        """Samples are pickled to workers: attributes must be plain values.
+
+        On failure: turn what a library gives into str, int, float, bool, list and dict.
+        """
         self.need(spec, "load")
         samples = list(self._read(registry, self.make_dataset(registry, spec, tmp_path)))
         script = "import pickle, sys; s = pickle.load(sys.stdin.buffer); sys.stdout.buffer.write(pickle.dumps(s))"
@@ -110,7 +133,35 @@ class ReaderTests(FormatTests):
             env=environment,
             check=True,
         )
-        assert pickle.loads(done.stdout) == samples  # noqa: S301 (our own bytes)
+        assert pickle.loads(done.stdout) == samples, "samples came back from another process as something else"  # noqa: S301 (our own bytes)
+
+    def test_quick_labels_are_the_labels(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """``labels()``, where a reader has it, gives for each item the labels that reading gives."""
+        self.need(spec, "load")
+        reader = self._read(registry, self.make_dataset(registry, spec, tmp_path)).reader
+        if not hasattr(reader, "labels"):
+            pytest.skip(f"the reader of {self.format} has no labels()")
+        read = {label for sample in reader.read(Problems()) for label in sample.boxes.labels}
+        assert {label for labels in reader.labels() for label in labels} == read, (
+            "labels() gives other labels than reading"
+        )
+
+    def test_parts_make_up_the_whole(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """``read_part(start, stop)``, where a reader has it, gives in pieces what ``read`` gives, in order."""
+        self.need(spec, "load")
+        reader: Any = self._read(registry, self.make_dataset(registry, spec, tmp_path)).reader
+        if not hasattr(reader, "read_part"):
+            pytest.skip(f"the reader of {self.format} does not let processes share the work")
+        whole = list(reader.read(Problems()))
+        for step in (1, 2, reader.parts):
+            ranges = [(start, min(start + step, reader.parts)) for start in range(0, reader.parts, step)]
+            read = [sample for start, stop in ranges for sample in reader.read_part(start, stop, Problems())]
+            assert read == whole, f"{len(ranges)} parts gave something else than the whole"
+            if hasattr(reader, "labels_part"):
+                labels = {x for start, stop in ranges for part in reader.labels_part(start, stop) for x in part}
+                assert labels == {label for sample in whole for label in sample.boxes.labels}, (
+                    "labels_part gives other labels than reading"
+                )
 
     def test_reading_hands_samples_on_one_by_one(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """The reader keeps no sample that it has given.
@@ -124,7 +175,7 @@ class ReaderTests(FormatTests):
         survivors = Survivors()
         for sample in survivors.watch(self._read(registry, location)):
             del sample
-        assert survivors.seen == _FEW
+        assert survivors.seen == _FEW, f"{survivors.seen} of {_FEW} samples were read"
         assert survivors.most <= 8, f"{survivors.most} of {_FEW} samples were still in memory"
 
     def test_memory_for_reading_does_not_grow(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
@@ -146,128 +197,11 @@ class ReaderTests(FormatTests):
         growth = (peaks[1] - peaks[0]) / (_MANY - _FEW)
         assert growth <= self.memory_per_picture, f"reading keeps {growth:.0f} bytes of every picture"
 
-    def test_a_missing_location_is_a_data_error(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """It names the location and what to do."""
-        self.need(spec, "load")
-        location = self.location(spec, tmp_path / "nowhere")
-        with pytest.raises(DataError) as caught:
-            list(self._read(registry, location))
-        check_answer(caught.value, Path(location).name)
 
-    def test_damaged_files_are_data_errors(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """Cut, emptied or filled with noise, a file of the dataset gives a DataError that names it, or is read.
-
-        Any other exception is a bug: decoding errors, ``ValueError``, ``KeyError`` and the like must be caught where
-        the place is known.
-        """
-        self.need(spec, "load")
-        location = self.make_dataset(registry, spec, tmp_path)
-        root = Path(location)
-        files = [root] if root.is_file() else [p for p in sorted(root.rglob("*")) if p.is_file()]
-        annotations = [p for p in files if p.suffix.lower() not in PICTURE_SUFFIXES and p.name != spec.label_map_file]
-        assert annotations, "the dataset has no file of its own"
-        victim = annotations[0]
-        whole = victim.read_bytes()
-        for what, content, must_fail in _damages(whole):
-            victim.write_bytes(content)
-            try:
-                list(self._read(registry, location))
-            except DataError as error:
-                check_answer(error, victim.name, where=what)
-            except Exception as error:
-                pytest.fail(f"{what}: {type(error).__name__} instead of a DataError: {error}")
-            else:
-                assert not must_fail, f"{what}: the file was read as if nothing were wrong"
-
-    def test_pictures_outside_the_dataset_are_not_reached(
-        self, registry: Registry, spec: FormatSpec, tmp_path: Path
-    ) -> None:
-        """A picture named ``../secret.jpg`` is refused, by writer or reader; it is never read from there.
-
-        On failure: check names by ``boxwright.output.safe_name`` before they become paths.
-        """
-        self.need(spec, "load")
-        self.need(spec, "write")
-        outside = tmp_path / "outside"
-        secret = make_sample(outside, "secret.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
-        for number, name in enumerate(("../secret.jpg", "../../secret.jpg", f"{outside}/secret.jpg")):
-            inside = outside / str(number)
-            good = make_sample(inside / "pictures", "good.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
-            evil = secret.replace(image=secret.image.model_copy(update={"name": name}))
-            location = self.location(spec, inside)
-            try:
-                _write_plainly(registry, spec, [good, evil], location, self.write_options(inside / "pictures"))
-                read = list(self.open(registry, location, inside / "pictures"))
-            except BoxwrightError:
-                continue
-            for place in (sample.image.location for sample in read):
-                within = place is None or inside.resolve() in Path(place).resolve().parents
-                assert within, f"the name {name!r} led to {place}, which lies outside of the dataset"
-
-    def test_bad_inputs_get_their_answers(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """Each of :meth:`bad_inputs` raises the error that it promises, and under ``skip`` is counted."""
-        self.need(spec, "load")
-        failures: list[str] = []
-        for bad in self.bad_inputs(tmp_path):
-            try:
-                self._check_bad(registry, bad)
-            except AssertionError as failure:
-                failures.append(f"{bad.what}: {failure}")
-        assert not failures, "\n".join(failures)
-
-    def _check_bad(self, registry: Registry, bad: BadInput) -> None:
-        uri = DatasetURI(str(bad.location), self.format, dict(bad.options))
-        try:
-            read = list(open_dataset(uri, registry_=registry))
-        except DataError as error:
-            check_answer(error)
-            matched = re.search(bad.says, str(error))
-            if not matched:
-                raise AssertionError(f"the error does not match {bad.says!r}: {error}") from error
-        except Exception as error:
-            raise AssertionError(f"{type(error).__name__} instead of a DataError: {error}") from error
-        else:
-            raise AssertionError(f"no error; {len(read)} samples were read")
-        if not bad.skipped:
-            return
-        dataset = open_dataset(uri, on_error="skip", registry_=registry)
-        for reading in ("first", "second"):
-            samples = list(dataset)
-            counts = (len(samples), len(dataset.problems.skipped))
-            assert counts == (bad.good, bad.skipped), (
-                f"the {reading} reading under skip gave {counts[0]} samples and counted {counts[1]} skipped;"
-                f" expected {bad.good} and {bad.skipped}: {[str(e) for e in dataset.problems.skipped]}"
-            )
-
-
-def _write_plainly(
-    registry: Registry, spec: FormatSpec, samples: Sequence[Sample], location: str, options: Any
-) -> None:
-    """Writes without the checks of a conversion, as a careless or hostile program would."""
-    from boxwright.registry import convert_options
-
-    labels = LabelMap.from_names(label for sample in samples for label in sample.boxes.labels)
-    made = convert_options(options, spec.write_options, spec.name)
-    factory = registry.resolve("format", spec.name, "write")
-    with AtomicOutput(location, spec.target) as output:
-        writer = factory(output, labels if spec.numbered else None, **made)
-        for sample in samples:
-            writer.write(sample)
-        writer.close()
-    if spec.label_map_file:
-        folder = Path(location) if spec.target == "folder" else Path(location).parent
-        (folder / spec.label_map_file).write_text(labels.to_pbtxt(), "utf-8")
-
-
-def _damages(whole: bytes) -> Iterator[tuple[str, bytes, bool]]:
-    """Ways to spoil a file, each with whether it must be noticed."""
-    for share in range(1, 12):
-        cut = len(whole) * share // 12
-        yield f"cut after {cut} of {len(whole)} bytes", whole[:cut], False
-    yield "emptied", b"", True
-    yield "filled with noise", bytes((i * 73 + i // 7) % 256 for i in range(400)), True
-    yield "filled with zeros", bytes(400), True
-    yield "ends in noise", whole[: len(whole) // 2] + bytes(range(128, 256)), True
+def _contents(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below a folder, with its bytes and when it was changed."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
 def _counting(samples: Dataset) -> Callable[[], int]:

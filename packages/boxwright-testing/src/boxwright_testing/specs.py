@@ -9,6 +9,8 @@ import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -16,11 +18,13 @@ import pluggy
 import pytest
 
 from boxwright import hookspecs
+from boxwright.environments import Environment
 from boxwright.errors import BoxwrightError, UsageError
 from boxwright.plugins import LoadedPlugins, PluginRecord
 from boxwright.registry import Registered, Registry, convert_options
 from boxwright.registry import registry as installed_registry
 from boxwright.specs import Option
+from boxwright_testing.network import check_network, no_network
 
 HEAVY = ("PIL", "cv2", "keras", "keras_cv", "matplotlib", "numpy", "pandas", "scipy", "tensorflow", "torch")
 """Libraries that must not be imported by listing plugins: ``boxwright --help`` has to answer at once."""
@@ -57,7 +61,7 @@ def registry_of(module: ModuleType, name: str = "", distribution: str = "") -> R
 
 
 def check_answer(error: BoxwrightError, *names: str, where: str = "") -> None:
-    """Checks that an error is an answer: it names what is wrong, and says what to do.
+    """Checks that an error is an answer: it names what is wrong, says what to do, and comes whole from a worker.
 
     Args:
         error: What was raised.
@@ -68,16 +72,50 @@ def check_answer(error: BoxwrightError, *names: str, where: str = "") -> None:
     for name in names:
         assert name in str(error), f"{case}the error does not name {name}: {error}"
     assert error.remedy, f"{case}the error does not say what to do: {error}"
+    try:
+        copy = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own bytes)
+    except Exception as failure:
+        raise AssertionError(f"{case}the error cannot travel between processes ({failure}): {error}") from failure
+    assert str(copy) == str(error), f"{case}on its way between processes the error became: {copy}"
+
+
+def lacks(entry: Registered[Any]) -> str:
+    """What is not installed that a plugin needs, and how to get it; empty where nothing is."""
+    if entry.missing:
+        return f"needs {', '.join(entry.missing)}: {entry.spec.install}"
+    environment = entry.spec.environment
+    if environment is not None and Environment(environment).status != "installed":
+        return f"needs the environment {environment.name}: boxwright env install {environment.name}"
+    return ""
 
 
 class SpecTests:
     """What every spec has to keep; the base of the other classes.
 
-    A plugin that is not installed overrides the fixture :meth:`registry`.
+    A plugin that is not installed overrides the fixture :meth:`registry`. While the tests run, only this machine can
+    be reached; a plugin that is of no use without network, and tells its users so, sets ``needs_network``.
     """
 
     kind: ClassVar[str] = ""
     """The kind of plugin, as in :data:`boxwright.registry.KINDS`."""
+
+    needs_network: ClassVar[bool] = False
+
+    @pytest.fixture(autouse=True)
+    def _switched_off(self) -> Iterator[None]:
+        """Lets no test wait for another machine."""
+        with nullcontext() if self.needs_network else no_network():
+            yield
+
+    @contextmanager
+    def offline(self) -> Iterator[None]:
+        """Checks that what runs inside asks nothing of other machines, and hides no failed attempt."""
+        if self.needs_network:
+            yield
+            return
+        with no_network() as tried:
+            yield
+        check_network(tried)
 
     @property
     def spec_name(self) -> str:
@@ -91,10 +129,10 @@ class SpecTests:
 
     @pytest.fixture
     def entry(self, registry: Registry) -> Registered[Any]:
-        """The spec under test; skips where a library that it requires is not installed."""
+        """The spec under test; skips where a library, or the environment, that it requires is not installed."""
         found = registry.get(self.kind, self.spec_name)
-        if found.missing:
-            pytest.skip(f"{self.kind} {self.spec_name} needs {', '.join(found.missing)}: {found.spec.install}")
+        if lacking := lacks(found):
+            pytest.skip(f"{self.kind} {self.spec_name} {lacking}")
         return found
 
     def _roles(self, entry: Registered[Any]) -> list[tuple[str, tuple[Option, ...]]]:
@@ -112,7 +150,8 @@ class SpecTests:
 
     def test_the_spec_is_picklable(self, entry: Registered[Any]) -> None:
         """Specs travel to worker processes."""
-        assert pickle.loads(pickle.dumps(entry.spec)) == entry.spec  # noqa: S301 (our own bytes)
+        copy = pickle.loads(pickle.dumps(entry.spec))  # noqa: S301 (our own bytes)
+        assert copy == entry.spec, "the spec came back from pickling as something else"
 
     def test_what_the_spec_names_can_be_imported(self, registry: Registry, entry: Registered[Any]) -> None:
         """``load`` (and ``write``, ``detect``) name a callable as ``"module:attribute"``."""
@@ -125,7 +164,9 @@ class SpecTests:
             names = [option.name for option in options]
             assert len(set(names)) == len(names), f"an option of {field} stands twice: {names}"
             for option in options:
-                assert re.fullmatch(r"[a-z][a-z0-9_]*", option.name), f"option {option.name!r}: lower case, underscores"
+                assert re.fullmatch(r"[a-z][a-z0-9_]*(\.\*)?", option.name), (
+                    f"option {option.name!r}: lower case, underscores"
+                )
                 assert option.help, f"option {option.name!r} has no help"
                 if option.default is not None:
                     given = {option.name: option.default}
@@ -141,6 +182,9 @@ class SpecTests:
             parameters = inspect.signature(registry.resolve(self.kind, self.spec_name, field)).parameters
             open_ended = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
             for option in options:
+                if option.name.endswith(".*"):  # of many names, which only an open-ended factory can take
+                    assert open_ended, f"{field} takes no options of any name, as {option.name!r} says"
+                    continue
                 parameter = parameters.get(option.name)
                 assert parameter is not None or open_ended, f"{field} has no parameter {option.name!r}"
                 if parameter is None or option.default is None or parameter.default is inspect.Parameter.empty:

@@ -18,6 +18,7 @@ from boxwright.steps import make_transform
 from boxwright_testing.memory import Survivors
 from boxwright_testing.pictures import LABELS, standard_samples, unlike_samples
 from boxwright_testing.specs import SpecTests, check_answer
+from boxwright_testing.surroundings import only_here
 
 
 class TransformTests(SpecTests):
@@ -96,7 +97,16 @@ class TransformTests(SpecTests):
         before = [(sample.model_dump(), sample.image.read()) for sample in samples]
         for _ in step(samples):
             pass
-        assert [(sample.model_dump(), sample.image.read()) for sample in samples] == before
+        assert [(sample.model_dump(), sample.image.read()) for sample in samples] == before, (
+            "a sample, or the file of its picture, was changed"
+        )
+
+    def test_it_touches_nothing_else(self, step: Transform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No file is made anywhere, and nothing is asked of the network."""
+        samples = self.samples(tmp_path / "pictures")
+        with only_here(monkeypatch, tmp_path), self.offline():
+            for _ in step(samples):
+                pass
 
     def test_sizes_are_those_of_the_pictures(self, step: Transform, tmp_path: Path) -> None:
         """Width and height of every sample are those of the picture that it refers to."""
@@ -112,7 +122,9 @@ class TransformTests(SpecTests):
             pytest.skip(f"{self.transform} needs to see the stream as a whole")
         samples = self.samples(tmp_path)
         together = list(step(samples))
-        assert [one for sample in samples for one in step([sample])] == together
+        assert [one for sample in samples for one in step([sample])] == together, (
+            "one by one, it gives something else than all at once"
+        )
         threaded = Dataset(SampleReader(samples)).through(step, workers=4)
         assert list(threaded) == together, "four threads gave something else than one"
 
@@ -130,7 +142,7 @@ class TransformTests(SpecTests):
 
     def test_an_empty_stream_gives_an_empty_stream(self, step: Transform) -> None:
         """No pictures are no error here; the conversion says so itself."""
-        assert list(step([])) == []
+        assert list(step([])) == [], "samples came out of nothing"
 
     def test_a_missing_picture_is_a_data_error(self, step: Transform, tmp_path: Path) -> None:
         """A transform that looks at pixels says which picture is missing and what to do; others pass it on."""
@@ -158,6 +170,8 @@ class TransformTests(SpecTests):
     def test_notes_are_lines_of_text(self, step: Transform, tmp_path: Path) -> None:
         """``notes()``, where there is one, tells a person what was done, one line each; before any work, too."""
         notes = getattr(step, "notes", list)
-        assert all(isinstance(note, str) for note in notes())
+        assert all(isinstance(note, str) for note in notes()), "notes() gives lines of text"
         list(step(self.samples(tmp_path)))
-        assert all(isinstance(note, str) and note and "\n" not in note for note in notes())
+        assert all(isinstance(note, str) and note and "\n" not in note for note in notes()), (
+            f"notes() gives lines of text, not {notes()}"
+        )

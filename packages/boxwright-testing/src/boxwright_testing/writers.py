@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from boxwright import Boxes, Dataset, DatasetInfo, LabelMap, Sample
-from boxwright.errors import BoxwrightError, LossError, OutputError
-from boxwright.losses import BOOKKEEPING
+from boxwright import Boxes, Dataset, DatasetInfo, Sample
+from boxwright.errors import BoxwrightError, LossError
+from boxwright.output import AtomicOutput
 from boxwright.protocols import OnProblem
-from boxwright.registry import Registry
+from boxwright.registry import Registry, convert_options
+from boxwright.schemas import LabelMap
 from boxwright.specs import FormatSpec
-from boxwright_testing.formats import FormatTests, differences
+from boxwright_testing.comparison import differences, observed_additions, observed_losses
+from boxwright_testing.locations import LocationTests
 from boxwright_testing.memory import Survivors, peak_of
-from boxwright_testing.pictures import make_sample, many_samples, standard_samples
+from boxwright_testing.outputs import OutputTests
+from boxwright_testing.pictures import AWKWARD_LABELS, AWKWARD_NAMES, make_sample, many_samples, standard_samples
 from boxwright_testing.specs import check_answer
 
 _FEW, _MANY = 40, 160
 
 
-class WriterTests(FormatTests):
+class WriterTests(OutputTests, LocationTests):
     """What every writer has to keep; see :class:`FormatTests` for what a subclass can set.
 
     What was written is read back by the format's own reader; a format that is only written skips those tests.
     """
 
     def _there_and_back(
-        self, registry: Registry, spec: FormatSpec, samples: Sequence[Sample], folder: Path
-    ) -> list[Sample]:
+        self,
+        registry: Registry,
+        spec: FormatSpec,
+        samples: Sequence[Sample],
+        folder: Path,
+        dataset_attributes: Mapping[str, Any] | None = None,
+    ) -> Dataset:
         location = self.location(spec, folder / "out")
-        self.write(registry, samples, location, folder / "pictures")
-        return list(self.open(registry, location, folder / "pictures"))
+        self.write(registry, samples, location, folder / "pictures", dataset_attributes=dataset_attributes)
+        return self.open(registry, location, folder / "pictures")
 
     def test_a_round_trip_keeps_everything_that_is_carried(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
@@ -47,7 +56,7 @@ class WriterTests(FormatTests):
         self.need(spec, "write")
         self.need(spec, "load")
         samples = self.samples(spec, tmp_path / "pictures")
-        back = self._there_and_back(registry, spec, samples, tmp_path)
+        back = list(self._there_and_back(registry, spec, samples, tmp_path))
         found = differences(samples, back, tolerance=self.tolerance, adds=spec.adds)
         assert not found, "\n".join(found)
 
@@ -64,6 +73,63 @@ class WriterTests(FormatTests):
         (tmp_path / "pictures").rename(tmp_path / "gone")
         for sample in self.open(registry, location, tmp_path / "pictures"):
             assert sample.image.read() == bytes_of[sample.image.name], f"{sample.image.name} has other bytes"
+
+    def test_a_round_trip_keeps_what_is_said_of_the_dataset(
+        self, registry: Registry, spec: FormatSpec, tmp_path: Path
+    ) -> None:
+        """Every ``dataset.NAME`` in ``carries`` comes back in ``info.attributes``, and nothing else does.
+
+        On failure: a writer finds them in ``output.dataset_attributes``; a reader gives them in ``DatasetInfo``.
+        """
+        self.need(spec, "write")
+        self.need(spec, "load")
+        told = self.attributes(spec, "dataset.")
+        every = "dataset.*" in spec.carries
+        more = {} if every else {"boxwright_test": "x"}
+        samples = self.samples(spec, tmp_path / "pictures")
+        location = self.location(spec, tmp_path / "out")
+        report = self.write(registry, samples, location, tmp_path / "pictures", dataset_attributes=told | more)
+        assert [name for name in report.losses.dropped if name.startswith("dataset ")] == [
+            f"dataset {n}" for n in more
+        ], f"counted as dropped: {dict(report.losses.dropped)}; not carried: {list(more)}"
+        back = self.open(registry, location, tmp_path / "pictures").info.attributes
+        assert {name: back.get(name) for name in told} == told, f"info.attributes is {back}"
+        assert "boxwright_test" not in back, "dataset.boxwright_test came back; add it to carries"
+
+    def test_pictures_without_boxes_make_a_dataset(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """Where a format carries pictures without boxes, there need be none with: no class is known then.
+
+        On failure: write a picture that has no boxes, and read files with nothing but such; else take ``empty``
+        out of ``carries``.
+        """
+        self.need(spec, "write")
+        self.need(spec, "load")
+        if "empty" not in spec.carries:
+            pytest.skip(f"the format {self.format} does not carry pictures without boxes")
+        samples = [make_sample(tmp_path / "pictures", name, (20, 30)) for name in ("a.jpg", "b.png")]
+        back = self._there_and_back(registry, spec, samples, tmp_path)
+        assert sorted(sample.image.name for sample in back) == ["a.jpg", "b.png"], "other pictures came back"
+        assert not any(sample.boxes for sample in back), "a box came back that was never there"
+
+    def test_splits_go_to_places_of_their_own(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """With ``{split}`` in the target, two writers take turns, and each part holds its own pictures.
+
+        On failure: keep what a writer knows in the object, none of it in its class or module.
+        """
+        self.need(spec, "write")
+        self.need(spec, "load")
+        samples = [
+            sample.replace(split=("train", "test")[position % 2])
+            for position, sample in enumerate(standard_samples(tmp_path / "pictures", labels=self.labels))
+            if "/" not in sample.image.name
+        ]
+        suffix = Path(self.location(spec, tmp_path)).suffix if spec.target == "file" else ""
+        location = str(tmp_path / "out" / f"{{split}}{suffix}")
+        self.write(registry, samples, location, tmp_path / "pictures")
+        for split in ("train", "test"):
+            back = self.open(registry, location.replace("{split}", split), tmp_path / "pictures")
+            mine = {sample.image.name: sample.boxes.labels for sample in samples if sample.split == split}
+            assert {sample.image.name: sample.boxes.labels for sample in back} == mine, f"{split} has other pictures"
 
     def test_losses_are_as_declared(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """What a conversion says was dropped is what is missing after reading back, no more and no less.
@@ -86,8 +152,24 @@ class WriterTests(FormatTests):
         losses = self.write(registry, samples, location, tmp_path / "pictures").losses
         said = losses.dropped + losses.changed
         back = list(self.open(registry, location, tmp_path / "pictures"))
-        found = _observed_losses(samples, back, self.tolerance)
-        assert dict(found) == dict(said), f"said to be dropped: {dict(said)}, found missing: {dict(found)}"
+        found = observed_losses(samples, back, self.tolerance)
+        assert dict(found) == dict(said), f"said to be lost: {dict(said)}, found missing: {dict(found)}"
+
+    def test_additions_are_as_declared(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """What every written dataset has more than its source is what ``adds`` names, and a conversion counts it.
+
+        On failure: name in ``FormatSpec.adds`` what every written dataset has, and nothing else.
+        """
+        self.need(spec, "write")
+        self.need(spec, "load")
+        samples = standard_samples(tmp_path / "pictures", labels=self.labels, subfolders=self.subfolders)
+        location = self.location(spec, tmp_path / "out")
+        said = dict(self.write(registry, samples, location, tmp_path / "pictures").losses.added)
+        back = list(self.open(registry, location, tmp_path / "pictures"))
+        found = observed_additions(samples, back)
+        assert said == {name: count for name, count in found.items() if name in said}, (
+            f"adds says {said}, and what came back has {dict(found)}"
+        )
 
     def test_strict_refuses_before_anything_is_written(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
@@ -101,118 +183,114 @@ class WriterTests(FormatTests):
         )
         with pytest.raises(LossError, match="boxwright_test"):
             self.write(registry, [sample], self.location(spec, tmp_path / "out"), tmp_path / "pictures", strict=True)
-        assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+        assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir()), "something was written"
 
     def test_boxes_without_area_or_outside_are_kept_or_refused(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
-        """Such boxes are real: they come back as they were, or are an error with a remedy; never gone in silence."""
+        """Such boxes are real: they come back as they were, or are an error with a remedy; never gone in silence.
+
+        On failure: write them, or raise a DataError that names the picture and says what to do.
+        """
         self.need(spec, "write")
         self.need(spec, "load")
         for name, edges in (("flat.jpg", (5, 5, 5, 9)), ("outside.jpg", (-4, 5, 30, 9))):
             folder = tmp_path / name
             sample = make_sample(folder / "pictures", name, (20, 20), [self.labels[0]], [edges])
             try:
-                back = self._there_and_back(registry, spec, [sample], folder)
+                back = list(self._there_and_back(registry, spec, [sample], folder))
             except BoxwrightError as error:
                 check_answer(error, where=name)
                 continue
-            assert not differences([sample], back, tolerance=self.tolerance, adds=spec.adds)
+            found = differences([sample], back, tolerance=self.tolerance, adds=spec.adds)
+            assert not found, "\n".join(found)
 
-    def test_writing_again_gives_the_same_bytes(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """The same samples give the same files: no dates, no random numbers, no order of a set."""
-        self.need(spec, "write")
-        samples = self.samples(spec, tmp_path / "pictures")
-        contents = []
-        for folder in (tmp_path / "one", tmp_path / "two"):
-            # The same path both times, since a format may hold it.
-            location = self.location(spec, tmp_path / "out")
-            self.write(registry, samples, location, tmp_path / "pictures")
-            (tmp_path / "out").rename(folder)
-            contents.append({path.relative_to(folder): path.read_bytes() for path in _files(folder)})
-        assert contents[0] == contents[1], "two conversions of the same samples differ"
+    def test_awkward_labels_are_kept_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """A class called ``" red "``, ``"1"``, ``"#"`` or by an emoji comes back so, or is an error with a remedy.
 
-    def test_an_error_in_the_middle_leaves_nothing(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """When reading fails after some samples, neither the target nor a temporary file stays.
-
-        On failure: the writer opens files by itself; it must get them from ``output.open(name)``.
+        On failure: quote or escape what the file would read as something else; raise a DataError in ``write``
+        for what it cannot hold.
         """
         self.need(spec, "write")
-        samples = self.samples(spec, tmp_path / "pictures")
-        (tmp_path / "out").mkdir()
-        location = self.location(spec, tmp_path / "out")
-        with pytest.raises(_InterruptionError):
-            self._fail(registry, samples, location, tmp_path / "pictures")
-        left = [str(path.relative_to(tmp_path)) for path in _files(tmp_path / "out")]
-        assert not left, f"left behind after a failure: {', '.join(left)}"
+        self.need(spec, "load")
+        changed = []
+        for number, label in enumerate(AWKWARD_LABELS):
+            folder = tmp_path / str(number)
+            labels = [self.labels[0], label]
+            sample = make_sample(folder / "pictures", "a.jpg", (20, 20), labels, [(1, 1, 9, 9), (3, 3, 12, 12)])
+            changed += self._changed(registry, spec, sample, folder, repr(label))
+        assert not changed, "\n".join(changed)
 
-    def test_an_error_in_the_middle_leaves_what_was_there(
-        self, registry: Registry, spec: FormatSpec, tmp_path: Path
-    ) -> None:
-        """With ``overwrite``, a failure leaves the older dataset byte for byte as it was."""
+    def test_awkward_names_are_kept_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """A picture called ``"a;b #1.jpg"``, ``".hidden.jpg"`` or in any script comes back so, or is an error.
+
+        On failure: quote or escape what the file would read as something else; raise a DataError in ``write``
+        for what it cannot hold, or what the reader would pass over.
+        """
         self.need(spec, "write")
-        samples = self.samples(spec, tmp_path / "pictures")
-        location = self.location(spec, tmp_path / "out")
-        self.write(registry, samples[:2], location, tmp_path / "pictures")
-        before = {path: path.read_bytes() for path in _files(tmp_path / "out")}
-        with pytest.raises(_InterruptionError):
-            self._fail(registry, samples, location, tmp_path / "pictures")
-        assert {path: path.read_bytes() for path in _files(tmp_path / "out")} == before
+        self.need(spec, "load")
+        changed = []
+        for number, name in enumerate(AWKWARD_NAMES):
+            folder = tmp_path / str(number)
+            sample = make_sample(folder / "pictures", "a.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
+            sample = sample.replace(image=sample.image.model_copy(update={"name": name}))
+            changed += self._changed(registry, spec, sample, folder, repr(name))
+        assert not changed, "\n".join(changed)
 
-    def _fail(self, registry: Registry, samples: Sequence[Sample], location: str, pictures: Path) -> None:
-        classes = LabelMap.from_names(self.labels)  # given, so that no format has to read everything through first
-        self.write(registry, Dataset(_Failing(samples)), location, pictures, overwrite=True, label_map=classes)
-
-    def test_an_existing_target_is_kept_unless_overwritten(
-        self, registry: Registry, spec: FormatSpec, tmp_path: Path
-    ) -> None:
-        """A second conversion to the same place is refused, and done with ``overwrite``."""
-        self.need(spec, "write")
-        samples = self.samples(spec, tmp_path / "pictures")
-        location = self.location(spec, tmp_path / "out")
-        self.write(registry, samples, location, tmp_path / "pictures")
-        before = {path: path.read_bytes() for path in _files(tmp_path / "out")}
-        with pytest.raises(OutputError, match="overwrite"):
-            self.write(registry, samples[:1], location, tmp_path / "pictures")
-        assert {path: path.read_bytes() for path in _files(tmp_path / "out")} == before
-        report = self.write(registry, samples[:1], location, tmp_path / "pictures", overwrite=True)
-        assert sum(report.samples.values()) == 1
-        if spec.load:
-            names = [sample.image.name for sample in self.open(registry, location, tmp_path / "pictures")]
-            assert names == [samples[0].image.name], "the older dataset shows through the new one"
+    def _changed(self, registry: Registry, spec: FormatSpec, sample: Sample, folder: Path, case: str) -> list[str]:
+        """What became of a sample beside one that is plain, if it came back at all."""
+        plain = make_sample(folder / "pictures", "plain.jpg", (20, 20), [self.labels[0]], [(2, 2, 8, 8)])
+        try:
+            back = list(self._there_and_back(registry, spec, [sample, plain], folder))
+        except BoxwrightError as error:
+            check_answer(error, where=case)
+            return []
+        before, after = ({one.image.name: one.boxes.labels for one in given} for given in ((sample, plain), back))
+        return [] if after == before else [f"{case}: {before} became {after}"]
 
     def test_two_pictures_of_one_name_are_never_mixed(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
-        """Two samples of one name both come back, or the second is an error with a remedy; none replaces the other."""
+        """Two samples of one name both come back, or the second is an error with a remedy; none replaces the other.
+
+        On failure: remember the names that were written, and raise a DataError for one that comes again.
+        """
         self.need(spec, "write")
         self.need(spec, "load")
         first = make_sample(tmp_path / "pictures", "a.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
         second = first.replace(boxes=Boxes([self.labels[1]], [(3, 3, 12, 12)]))
         try:
-            back = self._there_and_back(registry, spec, [first, second], tmp_path)
+            back = list(self._there_and_back(registry, spec, [first, second], tmp_path))
         except BoxwrightError as error:
             check_answer(error)
             return
         labels = sorted(label for sample in back for label in sample.boxes.labels)
         assert labels == sorted(self.labels[:2]), f"of the two pictures' labels {self.labels[:2]}, {labels} came back"
 
-    def test_names_that_lead_outside_create_nothing_there(
-        self, registry: Registry, spec: FormatSpec, tmp_path: Path
-    ) -> None:
-        """Pictures named ``../x.jpg`` or by an absolute path are refused, or written only as text."""
+    def test_preparing_and_putting_is_writing(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """``prepare`` and ``put``, where a writer has them, write what ``write`` does, by values that can travel."""
         self.need(spec, "write")
-        good = make_sample(tmp_path / "pictures", "good.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
-        for name in ("../outside.jpg", f"{tmp_path}/outside.jpg", "a/../../outside.jpg", "..\\outside.jpg"):
-            evil = good.replace(image=good.image.model_copy(update={"name": name}))
-            try:
-                self.write(
-                    registry, [evil], self.location(spec, tmp_path / "out"), tmp_path / "pictures", overwrite=True
-                )
-            except BoxwrightError as error:
-                check_answer(error, where=name)
-            strays = [p for p in tmp_path.iterdir() if p.name not in ("out", "pictures")]
-            assert not strays, f"the picture {name!r} made {strays[0]}"
+        factory = registry.resolve("format", self.format, "write")
+        if not hasattr(factory, "prepare"):
+            pytest.skip(f"the writer of {self.format} does not let processes share the work")
+        samples = self.samples(spec, tmp_path / "pictures")
+        options = convert_options(self.write_options(tmp_path / "pictures"), spec.write_options, self.format)
+        labels = LabelMap.from_names(self.labels) if spec.numbered else None
+        contents = []
+        for shared in (False, True):
+            location = self.location(spec, tmp_path / "out")
+            with AtomicOutput(location, spec.target) as output:
+                writer = factory(output, labels, **options)
+                for sample in samples:
+                    if shared:
+                        prepared = writer.prepare(sample)
+                        writer.put(pickle.loads(pickle.dumps(prepared)))  # noqa: S301 (our own bytes)
+                    else:
+                        writer.write(sample)
+                writer.close()
+            (tmp_path / "out").rename(tmp_path / f"out-{shared}")
+            contents.append({p.name: p.read_bytes() for p in (tmp_path / f"out-{shared}").rglob("*") if p.is_file()})
+        assert contents[0] == contents[1], "prepare and put give other files than write"
 
     def test_writing_keeps_no_sample(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """The writer lets go of each sample.
@@ -223,7 +301,7 @@ class WriterTests(FormatTests):
         survivors = Survivors()
         dataset = Dataset(_Making(lambda: survivors.watch(many_samples(tmp_path / "pictures", _FEW))))
         self.write(registry, dataset, self.location(spec, tmp_path / "out"), tmp_path / "pictures")
-        assert survivors.seen >= _FEW
+        assert survivors.seen >= _FEW, f"{survivors.seen} of {_FEW} samples were made"
         assert survivors.most <= 8, f"{survivors.most} of {_FEW} samples were still in memory"
 
     def test_memory_for_writing_does_not_grow(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
@@ -241,18 +319,17 @@ class WriterTests(FormatTests):
         assert growth <= allowed, f"writing keeps {growth:.0f} bytes of every picture"
 
     def test_detection_knows_what_was_written(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """``detect`` says yes to the format's own datasets."""
+        """``detect`` says yes to the format's own datasets.
+
+        On failure: look at the same things that the writer writes.
+        """
         self.need(spec, "write")
         self.need(spec, "detect")
         location = self.location(spec, tmp_path / "out")
         self.write(registry, self.samples(spec, tmp_path / "pictures"), location, tmp_path / "pictures")
         answer = registry.resolve("format", self.format, "detect")(location)
         assert answer.matches, f"detect does not know a dataset of its own: {answer.reason}"
-        assert answer.reason
-
-
-class _InterruptionError(Exception):
-    """The failure in the middle of a conversion."""
+        assert answer.reason, "detect gives no reason"
 
 
 class _Making:
@@ -265,44 +342,3 @@ class _Making:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         return self._make()
-
-
-class _Failing:
-    """A reader that fails after its last sample."""
-
-    info = DatasetInfo(format="samples", location="memory")
-
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        self._samples = samples
-
-    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        yield from self._samples
-        raise _InterruptionError
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-
-
-def _observed_losses(before: Sequence[Sample], after: Sequence[Sample], tolerance: float) -> Counter[str]:
-    """What is missing in ``after``, in the words of :class:`boxwright.losses.LossCounter`."""
-    found: Counter[str] = Counter()
-    by_name = {sample.image.name: sample for sample in after}
-    for sample in before:
-        other = by_name.get(sample.image.name)
-        if other is None:
-            found["pictures without boxes" if not sample.boxes else "pictures"] += 1
-            continue
-        if other.split != sample.split:
-            found["split"] += 1
-        for name in sample.attributes:
-            if name not in BOOKKEEPING and other.attributes.get(name) != sample.attributes[name]:
-                found[f"image {name}"] += 1
-        for attributes, others in zip(sample.boxes.attributes, other.boxes.attributes, strict=True):
-            for name, value in attributes.items():
-                if others.get(name) != value:
-                    found[name] += 1
-        for edges, others_edges in zip(sample.boxes.edges, other.boxes.edges, strict=True):
-            if max(abs(a - b) for a, b in zip(edges, others_edges, strict=True)) > tolerance:
-                found["sub-pixel edges"] += 1
-    return found

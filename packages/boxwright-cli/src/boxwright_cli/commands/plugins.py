@@ -21,19 +21,30 @@ app = typer.Typer(
 
 
 @app.command("list", cls=Command)
-def list_(context: typer.Context, as_json: JsonOption = False) -> None:
+def list_(
+    context: typer.Context,
+    kind: Annotated[
+        str | None, typer.Argument(metavar="[KIND]", help="Only what is of this kind, such as exporter.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the installed plugins: what each brings, what failed and why.
 
-    BOXWRIGHT_PLUGINS=labelimg,csv in the environment allows only those; BOXWRIGHT_STRICT=1 makes a failed plugin an
-    error.
+    With a KIND, the list is of everything of that kind: format, transform, augmenter, backend, metric, trainer,
+    exporter or loader. BOXWRIGHT_PLUGINS=labelimg,csv in the environment allows only those; BOXWRIGHT_STRICT=1 makes a
+    failed plugin an error.
 
-    Example:
+    Examples:
       boxwright plugins list
+      boxwright plugins list exporter
     """
     session = Session.of(context)
     session.start(json=as_json)
     from boxwright.registry import registry
 
+    if kind is not None:
+        _list_kind(session, _kind(kind))
+        return
     records = [_describe(record) for record in registry().plugins.records]
     clashes = _clashes()
     if as_json:
@@ -55,7 +66,38 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         session.say()
         session.say(f"{clash['kind']} {clash['name']} is claimed by {' and '.join(clash['distributions'])};")
         session.say("  uninstall one of them, or name the plugins to use in BOXWRIGHT_PLUGINS")
-    session.next_steps("Look at one closely:", ["boxwright plugins show backend kerascv"])
+    first = next(f"{k} {names[0]}" for r in reversed(records) for k, names in r["brings"].items())
+    session.next_steps("Look at one closely:", [f"boxwright plugins show {first}"])
+
+
+def _list_kind(session: Session, kind: str) -> None:
+    from boxwright.registry import registry
+
+    found = [
+        {
+            "name": entry.spec.name,
+            "summary": entry.spec.summary,
+            "distribution": entry.distribution,
+            "version": entry.version,
+            "missing": list(entry.missing),
+            "install": _install(entry.spec, entry.missing) if entry.missing else entry.spec.install,
+        }
+        for entry in registry().all(kind)
+    ]
+    if session.json:
+        session.result({"kind": kind, "plugins": found})
+        return
+    if not found:
+        session.say(f"No {kind} is installed. See what is: boxwright plugins list")
+        return
+    session.table(
+        (kind.upper(), "DISTRIBUTION", "SUMMARY"), [(f["name"], f["distribution"], f["summary"]) for f in found]
+    )
+    for f in found:
+        if f["missing"]:
+            session.say()
+            session.say(f"{f['name']} needs {', '.join(f['missing'])}, not installed; run: {f['install']}")
+    session.next_steps("Look at one closely:", [f"boxwright plugins show {kind} {found[0]['name']}"])
 
 
 @app.command("show", cls=Command)
@@ -93,6 +135,15 @@ def show(
         session.say(f"  run: {shown['install']}")
     if shown["docs"]:
         session.say(f"documentation: {shown['docs']}")
+    if shown["environment"]:
+        state = "installed" if shown["environment"]["installed"] else "NOT installed"
+        session.say(f"works in the environment {shown['environment']['name']}: {state}")
+        if not shown["environment"]["installed"]:
+            session.say(f"  run: boxwright env install {shown['environment']['name']}")
+    if shown["backends"]:
+        session.say(f"for models of: {', '.join(shown['backends'])}")
+    if shown["precisions"]:
+        session.say(f"precisions: {', '.join(shown['precisions'])} (the first is the default)")
     if shown["presets"]:
         session.say()
         first = next(iter(shown["presets"]))
@@ -150,22 +201,29 @@ def _clashes() -> list[dict[str, Any]]:
     return [{"kind": kind, "name": name, "distributions": d} for (kind, name), d in claims.items() if len(d) > 1]
 
 
+def _kind(word: str) -> str:
+    """A kind as it was typed: also in the plural, and in capitals."""
+    from boxwright.errors import UsageError
+    from boxwright.registry import KINDS
+
+    kind = word.lower() if word.lower() in KINDS else word.lower().removesuffix("s")
+    if kind not in KINDS:
+        raise UsageError(f"there is no kind of plugin called {word!r}", f"the kinds are: {', '.join(KINDS)}")
+    return kind
+
+
 def _find(words: list[str]) -> tuple[str, str]:
     """Kind and name of ``KIND NAME`` or of a ``NAME`` that only one kind has."""
     from boxwright.errors import PluginNotFoundError, UsageError
     from boxwright.registry import KINDS, registry
 
     plugins = registry()
-    kinds = ", ".join(KINDS)
     if len(words) > 2:
         raise UsageError(
             f"{' '.join(words)!r} is more than a kind and a name", "write: boxwright plugins show KIND NAME"
         )
     if len(words) == 2:
-        kind = words[0].lower().removesuffix("s") if words[0].lower() not in KINDS else words[0].lower()
-        if kind not in KINDS:
-            raise UsageError(f"there is no kind of plugin called {words[0]!r}", f"the kinds are: {kinds}")
-        return kind, words[1]
+        return _kind(words[0]), words[1]
     (name,) = words
     having = [kind for kind in KINDS if name in plugins.names(kind)]
     if len(having) == 1:
@@ -198,9 +256,20 @@ def _details(kind: str, name: str) -> dict[str, Any]:
         "docs": getattr(spec, "docs", "") or _homepage(entry.distribution),
         "presets": dict(getattr(spec, "presets", {})),
         "precisions": list(getattr(spec, "precisions", ())),
+        "backends": list(getattr(spec, "backends", ())),
+        "environment": _environment(spec),
         "options": options_table(spec.options),
         "write_options": options_table(getattr(spec, "write_options", ())),
     }
+
+
+def _environment(spec: Any) -> dict[str, Any] | None:
+    """The environment of its own that a plugin works in, and whether it is there."""
+    if spec.environment is None:
+        return None
+    from boxwright.environments import Environment
+
+    return {"name": spec.environment.name, "installed": Environment(spec.environment).status == "installed"}
 
 
 def _homepage(distribution: str) -> str:

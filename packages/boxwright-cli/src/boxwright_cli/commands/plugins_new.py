@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from boxwright_cli.session import Session
-from boxwright_cli.values import JsonOption, OverwriteOption
+from boxwright_cli.values import JsonOption
 
 INSTALL = "python -m pip install boxwright-testing"
 """What ``new`` and ``check`` need beside the program."""
@@ -30,7 +31,6 @@ def new(
         str | None,
         typer.Option("--out", metavar="DIR", show_default=False, help="The folder to make; boxwright-NAME by default."),
     ] = None,
-    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a plugin package that works, to be changed into yours.
@@ -47,7 +47,7 @@ def new(
     names, files = _rendered(name, kind)
     _refuse_taken(names, kind)
     folder = out or names.distribution
-    _write(folder, files, overwrite=overwrite)
+    _write(folder, files)
     if as_json:
         session.result(
             {
@@ -105,10 +105,15 @@ def _refuse_taken(names: Any, kind: str) -> None:
     raise UsageError(f"{names.distribution} {installed} is installed already", "choose another name, or uninstall it")
 
 
-def _write(folder: str, files: dict[str, str], *, overwrite: bool) -> None:
+def _write(folder: str, files: dict[str, str]) -> None:
+    from boxwright.errors import OutputError
     from boxwright.output import AtomicOutput
 
-    with AtomicOutput(folder, "folder", overwrite=overwrite) as output:
+    place = Path(folder)
+    # Never replaced: what stands there may be somebody's work.
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise OutputError(f"{folder} exists already", "make it elsewhere: --out DIR")
+    with AtomicOutput(folder, "folder") as output:
         for path, text in files.items():
             with output.open(path) as file:
                 file.write(text.encode())

@@ -1,0 +1,201 @@
+"""Tests of what a reader makes of input that is not as it should be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from boxwright import DataError, DatasetURI, Sample
+from boxwright.dataset import open_dataset
+from boxwright.errors import BoxwrightError
+from boxwright.output import AtomicOutput
+from boxwright.registry import Registry, convert_options
+from boxwright.schemas import LabelMap
+from boxwright.specs import FormatSpec
+from boxwright.uri import PICTURE_SUFFIXES
+from boxwright_testing.damages import alterations, damages
+from boxwright_testing.formats import FormatTests
+from boxwright_testing.pictures import make_sample
+from boxwright_testing.specs import check_answer
+
+
+@dataclass(frozen=True)
+class BadInput:
+    """A dataset with something wrong in it, and the answer that is expected.
+
+    Args:
+        what: What is wrong, for the failure message.
+        location: Where the dataset is.
+        says: Regular expression that the error has to match: the file's name, the line, the problem.
+        skipped: How many items are left out under ``on_error="skip"``; 0 where reading cannot go on at all.
+        good: How many samples are read all the same under ``on_error="skip"``.
+        options: The reader's options.
+    """
+
+    what: str
+    location: str | Path
+    says: str = ""
+    skipped: int = 1
+    good: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+class FaultTests(FormatTests):
+    """What every reader has to keep when its input is wrong; part of :class:`ReaderTests`."""
+
+    def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
+        """Datasets with faults, made in ``folder``, each with the answer that is expected."""
+        return ()
+
+    def test_a_missing_location_is_a_data_error(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """It names the location and what to do.
+
+        On failure: raise ``DataError(location, "there is no such file", "check the path")`` in the factory.
+        """
+        self.need(spec, "load")
+        location = self.location(spec, tmp_path / "nowhere")
+        with pytest.raises(DataError) as caught:
+            list(self.open(registry, location, tmp_path / "pictures"))
+        check_answer(caught.value, Path(location).name)
+
+    def test_damaged_files_are_data_errors(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """Cut, emptied, nested too deeply or filled with noise, a file gives a DataError that names it, or is read.
+
+        Any other exception is a bug: decoding errors, ``ValueError``, ``KeyError``, ``RecursionError`` and the like
+        must be caught where the place is known.
+        """
+        self.need(spec, "load")
+        location = self.make_dataset(registry, spec, tmp_path)
+        for victim in self._annotations(spec, location)[:1]:
+            for what, content, must_fail in damages(victim.read_bytes()):
+                victim.write_bytes(content)
+                noticed = self._check_damaged(registry, location, f"{victim.name}, {what}", victim.name)
+                assert noticed or not must_fail, f"{victim.name}, {what}: it was read as if nothing were wrong"
+
+    def test_altered_files_are_read_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """A number that is none, a byte too many, a part that is missing: a DataError that names the file, or read.
+
+        The same under ``skip``, where every item that is left out must be counted.
+
+        On failure: catch what parsing may raise (``ValueError``, ``OverflowError``, ``KeyError``,
+        ``TypeError``, ``RecursionError``) where the place is known, and give ``on_problem`` a DataError.
+        """
+        self.need(spec, "load")
+        location = self.make_dataset(registry, spec, tmp_path)
+        # The largest has the most fields: boxes, attributes, fractions.
+        victim = max(self._annotations(spec, location), key=lambda path: path.stat().st_size)
+        for what, content in alterations(victim.read_bytes()):
+            victim.write_bytes(content)
+            self._check_damaged(registry, location, f"{victim.name}, {what}")
+
+    def _annotations(self, spec: FormatSpec, location: str) -> list[Path]:
+        root = Path(location)
+        files = [root] if root.is_file() else [p for p in sorted(root.rglob("*")) if p.is_file()]
+        found = [p for p in files if p.suffix.lower() not in PICTURE_SUFFIXES and p.name != spec.label_map_file]
+        assert found, "the dataset has no file of its own"
+        return found
+
+    def _check_damaged(self, registry: Registry, location: str, case: str, *names: str) -> bool:
+        """Reads a dataset with damage in it; returns whether an error told of it, which must name ``names``."""
+        noticed = {}
+        for on_error in ("fail", "skip"):
+            try:
+                dataset = self.open(registry, location, Path(location).parent / "pictures", on_error)
+                for _ in dataset:
+                    pass
+                errors = dataset.problems.skipped
+            except DataError as error:
+                errors = [error]
+            except Exception as error:
+                pytest.fail(f"{case}: {type(error).__name__} instead of a DataError: {error}")
+            for told in errors:
+                check_answer(told, *names, where=case)
+            noticed[on_error] = bool(errors)
+        assert noticed["fail"] == noticed["skip"], f"{case}: an error under fail, and nothing was counted under skip"
+        return noticed["fail"]
+
+    def test_pictures_outside_the_dataset_are_not_reached(
+        self, registry: Registry, spec: FormatSpec, tmp_path: Path
+    ) -> None:
+        """A picture named ``../secret.jpg`` is refused, by writer or reader; it is never read from there.
+
+        On failure: check names by ``boxwright.pictures.safe_filename`` before they become paths.
+        """
+        self.need(spec, "load")
+        self.need(spec, "write")
+        outside = tmp_path / "outside"
+        secret = make_sample(outside, "secret.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
+        names = ("../secret.jpg", "../../secret.jpg", f"{outside}/secret.jpg", "..\\secret.jpg", "a/../../secret.jpg")
+        for number, name in enumerate(names):
+            inside = outside / str(number)
+            good = make_sample(inside / "pictures", "good.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
+            evil = secret.replace(image=secret.image.model_copy(update={"name": name}))
+            location = self.location(spec, inside)
+            try:
+                _write_plainly(registry, spec, [good, evil], location, self.write_options(inside / "pictures"))
+                read = list(self.open(registry, location, inside / "pictures"))
+            except BoxwrightError:
+                continue
+            for place in (sample.image.location for sample in read):
+                within = place is None or inside.resolve() in Path(place).resolve().parents
+                assert within, f"the name {name!r} led to {place}, which lies outside of the dataset"
+
+    def test_bad_inputs_get_their_answers(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """Each of :meth:`bad_inputs` raises the error that it promises, and under ``skip`` is counted.
+
+        On failure: mend the reader, or what ``bad_inputs`` expects of it.
+        """
+        self.need(spec, "load")
+        failures: list[str] = []
+        for bad in self.bad_inputs(tmp_path):
+            try:
+                self._check_bad(registry, bad)
+            except AssertionError as failure:
+                failures.append(f"{bad.what}: {failure}")
+        assert not failures, "\n".join(failures)
+
+    def _check_bad(self, registry: Registry, bad: BadInput) -> None:
+        uri = DatasetURI(str(bad.location), self.format, dict(bad.options))
+        try:
+            read = list(open_dataset(uri, registry_=registry))
+        except DataError as error:
+            check_answer(error)
+            matched = re.search(bad.says, str(error))
+            if not matched:
+                raise AssertionError(f"the error does not match {bad.says!r}: {error}") from error
+        except Exception as error:
+            raise AssertionError(f"{type(error).__name__} instead of a DataError: {error}") from error
+        else:
+            raise AssertionError(f"no error; {len(read)} samples were read")
+        if not bad.skipped:
+            return
+        dataset = open_dataset(uri, on_error="skip", registry_=registry)
+        for reading in ("first", "second"):
+            samples = list(dataset)
+            counts = (len(samples), len(dataset.problems.skipped))
+            assert counts == (bad.good, bad.skipped), (
+                f"the {reading} reading under skip gave {counts[0]} samples and counted {counts[1]} skipped;"
+                f" expected {bad.good} and {bad.skipped}: {[str(e) for e in dataset.problems.skipped]}"
+            )
+
+
+def _write_plainly(
+    registry: Registry, spec: FormatSpec, samples: Sequence[Sample], location: str, options: Any
+) -> None:
+    """Writes without the checks of a conversion, as a careless or hostile program would."""
+    labels = LabelMap.from_names(label for sample in samples for label in sample.boxes.labels)
+    made = convert_options(options, spec.write_options, spec.name)
+    factory = registry.resolve("format", spec.name, "write")
+    with AtomicOutput(location, spec.target) as output:
+        writer = factory(output, labels if spec.numbered else None, **made)
+        for sample in samples:
+            writer.write(sample)
+        writer.close()
+    if spec.label_map_file:
+        folder = Path(location) if spec.target == "folder" else Path(location).parent
+        (folder / spec.label_map_file).write_text(labels.to_pbtxt(), "utf-8")

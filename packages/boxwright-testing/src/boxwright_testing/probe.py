@@ -1,0 +1,116 @@
+"""A backend that learns in no time, so that trainers and exporters can be tested without a framework."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pluggy
+
+from boxwright import BackendSpec, Boxes, Detections, LabelMap, Option, Sample, TrainJob, hookspecs
+from boxwright.plugins import LoadedPlugins, PluginRecord
+from boxwright.registry import Registry
+from boxwright.schemas import Edges
+
+PROBE = "boxwright-testing-probe"
+"""The name of the backend in the registries of :func:`with_probe`."""
+
+
+class ProbeModel:
+    """Finds each class's average box in every picture.
+
+    Args:
+        label_map: The classes.
+        averages: For each class ``(xmin, ymin, xmax, ymax)``, relative to the picture's size.
+    """
+
+    def __init__(self, label_map: LabelMap, averages: dict[str, Edges]) -> None:
+        self.label_map = label_map
+        self.averages = averages
+
+    def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        """Yields the same boxes for every picture, scored 0.9, 0.8 and so on; reads each picture."""
+        names = list(self.averages)
+        for sample in samples:
+            sample.image.read()
+            width, height = sample.image.width, sample.image.height
+            edges: list[Edges] = [
+                (x1 * width, y1 * height, x2 * width, y2 * height) for x1, y1, x2, y2 in self.averages.values()
+            ]
+            scores = [{"score": 0.9 - 0.1 * position} for position in range(len(names))]
+            yield Detections(image=sample.image, boxes=Boxes(names, edges, scores)).above(score)
+
+
+class ProbeBackend:
+    """Trains :class:`ProbeModel`; the averages are kept in ``model/averages.json``.
+
+    A checkpoint is one file that says which epoch is done. The setting ``fail_at`` makes an epoch fail as bad data
+    would, ``stop_at`` as Ctrl-C would.
+    """
+
+    def fit(self, job: TrainJob) -> None:
+        """Does as many epochs as are asked for, two by default."""
+        from boxwright import DataError
+
+        checkpoint = job.run.file("checkpoints/epoch")
+        done = int(checkpoint.read_text("utf-8")) if job.resume and checkpoint.is_file() else 0
+        for epoch in range(done + 1, (job.epochs or 2) + 1):
+            if epoch == job.settings.get("fail_at"):
+                raise DataError("probe.jpg", "the probe was told to fail", "tell it something else", f"epoch {epoch}")
+            if epoch == job.settings.get("stop_at") and not job.resume:
+                raise KeyboardInterrupt
+            with job.run.open_write("checkpoints/epoch") as file:
+                file.write(str(epoch).encode())
+            job.checkpoint_written(checkpoint, epoch)
+            job.epoch_ended(epoch, {"loss": (1.0 + job.seed) / epoch})
+        with job.run.open_write("model/averages.json") as file:
+            file.write(json.dumps(_averages(job)).encode())
+
+    def load(self, run: Any) -> ProbeModel:
+        """The model of a finished run."""
+        averages = json.loads(run.file("model/averages.json").read_text("utf-8"))
+        return ProbeModel(run.label_map, {name: tuple(edges) for name, edges in averages.items()})
+
+
+def _averages(job: TrainJob) -> dict[str, list[float]]:
+    rows: dict[str, list[list[float]]] = {name: [] for name in job.label_map.names}
+    for sample in job.data:
+        size = (sample.image.width, sample.image.height) * 2
+        for label, edges in zip(sample.boxes.labels, sample.boxes.edges, strict=True):
+            rows[label].append([edge / side for edge, side in zip(edges, size, strict=True)])
+    return {
+        name: [sum(column) / len(boxes) for column in zip(*boxes, strict=True)] for name, boxes in rows.items() if boxes
+    }
+
+
+def _spec() -> BackendSpec:
+    return BackendSpec(
+        name=PROBE,
+        summary="The average box of each class everywhere, for tests",
+        load="boxwright_testing.probe:ProbeBackend",
+        presets={"plain": "The only one"},
+        options=(
+            Option("fail_at", int, None, "The epoch that fails"),
+            Option("stop_at", int, None, "The epoch that is interrupted"),
+        ),
+    )
+
+
+def with_probe(registry: Registry) -> Registry:
+    """A registry of the same plugins and, beside them, the backend :data:`PROBE`."""
+    manager = pluggy.PluginManager("boxwright")
+    manager.add_hookspecs(hookspecs)
+    for name, plugin in registry.plugins.manager.list_name_plugin():
+        if plugin is not None:
+            manager.register(plugin, name=name)
+    record = PluginRecord(PROBE, "boxwright-testing", "0", "boxwright_testing.probe")
+    probe = SimpleNamespace(boxwright_backends=hookspecs.hookimpl(lambda: [_spec()]))
+    manager.register(probe, name=f"{record.name} ({record.distribution})")
+    # Records anew: a registry adds its specs to those that it is given.
+    records = [
+        PluginRecord(one.name, one.distribution, one.version, one.module, one.status, one.cause)
+        for one in registry.plugins.records
+    ]
+    return Registry(LoadedPlugins(manager, [*records, record]))

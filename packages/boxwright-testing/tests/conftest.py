@@ -1,0 +1,107 @@
+"""Runs the suite on copies of the toy plugin, each with something else broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+import boxwright.prediction  # imported here once: the runs inside forget what they import, and numpy bears one import
+import boxwright_testing
+
+assert boxwright.prediction
+assert boxwright_testing
+
+TOY = Path(__file__).with_name("toy.py")
+
+HEAD = """
+import random
+import pytest
+import toy
+from boxwright import Boxes, DataError, Detections, Sample
+from boxwright_testing import *
+
+class Own:
+    @pytest.fixture
+    def registry(self):
+        return registry_of(toy)
+"""
+
+READER = """
+class TestToy(Own, ReaderTests):
+    format = "toy"
+    attribute_examples = {"dataset.info": {"year": 2024}}
+    def bad_inputs(self, folder):
+        path = folder / "bad.toy"
+        good = '{"name": "a.jpg", "width": 5, "height": 5, "boxes": [], "more": {}}'
+        path.write_text(good + '\\n{"name": 3}\\nnonsense\\n')
+        return [BadInput("two bad lines", path, r"bad.toy, line 2", skipped=2, good=1)]
+"""
+
+CLASSES = {
+    "reader": READER,
+    "writer": """
+class TestToy(Own, WriterTests):
+    format = "toy"
+    attribute_examples = {"dataset.info": {"year": 2024}}
+""",
+    "transform": """
+class TestToy(Own, TransformTests):
+    transform = "grow:5"
+    bad_steps = ("grow:-1", "grow:by=much")
+""",
+    "metric": """
+class TestToy(Own, MetricTests):
+    metric = "toymetric"
+""",
+    "backend": """
+class TestToy(Own, BackendTests):
+    backend = "toybackend"
+""",
+    "augmenter": """
+class TestToy(Own, AugmenterTests):
+    augmenter = "toymirror"
+""",
+    "trainer": """
+class TestToy(Own, TrainerTests):
+    trainer = "toytrainer"
+""",
+    "exporter": """
+class TestToy(Own, ExporterTests):
+    exporter = "toyexporter"
+""",
+    "loader": """
+class TestToy(Own, LoaderTests):
+    loader = getattr(toy, "LOADER", "toys")
+""",
+}
+"""The test class of each kind, as a plugin's author writes it."""
+
+Suite = Callable[..., dict[str, set[str]]]
+
+
+@pytest.fixture
+def suite(pytester: pytest.Pytester) -> Suite:
+    """Runs the tests of one kind, and gives for each of the broken toys the names of the tests that failed.
+
+    One run for all, since starting pytest costs more than most tests.
+    """
+
+    def run(kind: str, broken: Mapping[str, str], *options: str) -> dict[str, set[str]]:
+        files = {}
+        for number, code in enumerate(broken.values()):
+            files[f"toy{number}"] = TOY.read_text("utf-8").replace('"toy:', f'"toy{number}:')
+            files[f"test_toy{number}"] = HEAD.replace("import toy", f"import toy{number} as toy") + code + CLASSES[kind]
+        pytester.makepyfile(**files)
+        pytester.syspathinsert()
+        passed, _, failed = pytester.inline_run("-p", "no:cacheprovider", "-q", *options).listoutcomes()
+        names: dict[str, set[str]] = {what: set() for what in broken}
+        for report in failed:
+            file, _, test = report.nodeid.partition("::")
+            name = test.rpartition("::")[2].partition("[")[0]
+            names[list(broken)[int(file.removeprefix("test_toy").removesuffix(".py"))]].add(name)
+        assert len(passed) >= 8 * len(broken), "the suite did not run"
+        return names
+
+    return run

@@ -1,0 +1,11 @@
+"""The conformance tests of the backend; read by pytest and by ``boxwright plugins check``."""
+
+from __future__ import annotations
+
+from boxwright_testing import BackendTests
+
+
+class TestConformance(BackendTests):
+    """What every backend has to keep; `boxwright_testing` says what a subclass can set."""
+
+    backend = "myplugin"

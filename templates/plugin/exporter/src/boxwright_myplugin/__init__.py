@@ -1,0 +1,23 @@
+"""The exporter myplugin for boxwright."""
+
+from boxwright import ExporterSpec, hookimpl
+
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+# How `boxwright plugins check` tests it.
+boxwright_conformance = "boxwright_myplugin.conformance"
+
+
+@hookimpl
+def boxwright_exporters() -> list[ExporterSpec]:
+    """The target ``myplugin``."""
+    return [
+        ExporterSpec(
+            name="myplugin",
+            summary="One JSON file",
+            # Imported when the exporter is used, not when it is listed.
+            load="boxwright_myplugin.exporter:MyPluginExporter",
+            precisions=("full", "short"),
+            # Whose runs it knows; boxwright refuses others.
+            backends=("boxwright-testing-probe",),
+        ),
+    ]

@@ -1,0 +1,11 @@
+"""The conformance tests of the exporter; read by pytest and by ``boxwright plugins check``."""
+
+from __future__ import annotations
+
+from boxwright_testing import ExporterTests
+
+
+class TestConformance(ExporterTests):
+    """What every exporter has to keep; `boxwright_testing` says what a subclass can set."""
+
+    exporter = "myplugin"

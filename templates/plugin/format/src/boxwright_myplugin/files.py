@@ -1,0 +1,32 @@
+"""Files of this machine and of wherever fsspec reaches."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from boxwright import DataError
+from boxwright.uri import is_remote
+
+
+def open_bytes(location: str) -> IO[bytes]:
+    """Opens a file for reading, by path or URL.
+
+    Raises:
+        DataError: It is not there, or cannot be read.
+    """
+    try:
+        if not is_remote(location):
+            return open(location, "rb")
+        import fsspec
+
+        file: Any = fsspec.open(location, "rb").open()
+        return file  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise DataError(location, "there is no such file", "check the path") from None
+    except OSError as error:
+        raise DataError(location, f"it cannot be read: {error.strerror or error}", "check the path") from None
+
+
+def folder_of(location: str) -> str:
+    """The folder that a file lies in."""
+    return location.replace("\\", "/").rpartition("/")[0] or "."

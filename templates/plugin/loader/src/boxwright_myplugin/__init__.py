@@ -1,0 +1,23 @@
+"""The loader behind ``dataset.to_myplugin()``."""
+
+from boxwright import LoaderSpec, Option, hookimpl
+
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+# How `boxwright plugins check` tests it.
+boxwright_conformance = "boxwright_myplugin.conformance"
+
+_BOX_FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx", "rel_xywh", "rel_center_xywh")
+
+
+@hookimpl
+def boxwright_loaders() -> list[LoaderSpec]:
+    """The loader ``myplugin``."""
+    return [
+        LoaderSpec(
+            name="myplugin",
+            summary="Dicts of numpy arrays, picture by picture",
+            # Imported when the loader is used, not when it is listed.
+            load="boxwright_myplugin.loader:to_myplugin",
+            options=(Option("bounding_box_format", _BOX_FORMATS, "xyxy", "how four numbers say a box"),),
+        ),
+    ]

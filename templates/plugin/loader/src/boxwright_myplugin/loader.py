@@ -1,0 +1,59 @@
+"""From a dataset to numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from boxwright import BoxFormat, Dataset, Sample, UsageError, convert_format
+from boxwright.images import open_picture
+
+
+class MyPluginExamples:
+    """The pictures of a dataset as arrays; can be gone through for every epoch.
+
+    Args:
+        dataset: Read anew each time.
+        bounding_box_format: One of KerasCV's eight names.
+    """
+
+    def __init__(self, dataset: Dataset, bounding_box_format: BoxFormat) -> None:
+        self._dataset = dataset
+        self._format = bounding_box_format
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        label_map = self._dataset.label_map
+        for sample in self._dataset:
+            classes = [label_map.index(label) for label in sample.boxes.labels]
+            yield self._example(sample, np.array(classes, np.int64))
+
+    def _example(self, sample: Sample, classes: Any) -> dict[str, Any]:
+        picture = open_picture(sample)  # upright, with the boxes turned along
+        size = (picture.image.width, picture.image.height)
+        boxes = convert_format(picture.boxes.xyxy, "xyxy", self._format, image_size=size)
+        return {
+            "images": np.asarray(picture.image),
+            "bounding_boxes": {"boxes": boxes.astype(np.float32), "classes": classes},
+        }
+
+
+def to_myplugin(
+    dataset: Dataset,
+    *,
+    bounding_box_format: str = "xyxy",
+) -> MyPluginExamples:
+    """The dataset as dicts of arrays.
+
+    Args:
+        dataset: Where the pictures come from.
+        bounding_box_format: One of KerasCV's eight names.
+
+    Raises:
+        UsageError: There is no such format.
+    """
+    names = [member.value for member in BoxFormat]
+    if bounding_box_format not in names:
+        problem = f"unknown bounding_box_format {bounding_box_format!r}"
+        raise UsageError(problem, f"give one of: {', '.join(names)}")
+    return MyPluginExamples(dataset, BoxFormat(bounding_box_format))
