@@ -64,10 +64,17 @@ def test_records_that_tensorflow_wrote(data: Path, name: str) -> None:
     assert (one.image.name, one.image.width, one.image.height, one.image.format) == ("one.jpg", 33, 17, "jpeg")
     assert one.image.read().startswith(b"\xff\xd8")
     assert list(one.boxes) == [
-        Box(label="fig", xmin=1, ymin=2, xmax=30, ymax=16, attributes={"truncated": 1, "pose": "Frontal"}),
-        Box(label="date, dried", xmin=0, ymin=0, xmax=33, ymax=17, attributes={"difficult": 1, "iscrowd": 1}),
+        Box(label="fig", xmin=1, ymin=2, xmax=30, ymax=16, attributes={"area": 1.5, "truncated": 1, "pose": "Frontal"}),
+        Box(
+            label="date, dried",
+            xmin=0,
+            ymin=0,
+            xmax=33,
+            ymax=17,
+            attributes={"area": -2, "difficult": 1, "iscrowd": 1},
+        ),
     ]
-    assert one.attributes == {}
+    assert one.attributes == {"negative": -1}  # a key that no script writes
     assert one.source == f"{data / name}, record 1"
     assert (empty.image.name, empty.boxes, empty.source) == ("empty.jpg", Boxes(), f"{data / name}, record 2")
     assert detect(str(data / name)).matches

@@ -10,11 +10,15 @@ READ_OPTIONS = (
     Option("label_map", str, None, "the label map file; default: label_map.pbtxt beside the records, if there is one"),
     Option("images", str, None, "folder of the pictures that the records do not hold; default: the records' own"),
     Option(
-        "names", ("filename", "number"), "filename", "name pictures by image/filename, or by file and record number"
+        "names",
+        ("filename", "basename", "number"),
+        "filename",
+        "name pictures by image/filename, by the last part of it, or by file and record number",
     ),
     Option("coordinates", ("relative", "pixels"), "relative", "what the box edges are; relative is the standard"),
     Option("inverted", ("error", "swap"), "error", "what to do with a box whose xmin is greater than its xmax"),
     Option("crc", bool, True, "check every record's checksum; false saves a little time"),
+    Option("masks", bool, False, "read image/object/mask as each box's segmentation"),
 )
 WRITE_OPTIONS = (
     Option("shards", int, None, "how many files to spread the records over; OUT@10 says the same"),
@@ -39,10 +43,14 @@ def boxwright_formats() -> list[FormatSpec]:
                     "images",
                     "empty",
                     "subpixel",
+                    "box.area",
                     "box.difficult",
+                    "box.is_depiction",
                     "box.iscrowd",
+                    "box.occluded",
                     "box.pose",
                     "box.truncated",
+                    "box.weight",
                     "image.source_id",
                 }
             ),

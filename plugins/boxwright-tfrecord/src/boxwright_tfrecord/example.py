@@ -14,7 +14,7 @@ the same picture always gives the same bytes: those of protobuf's own determinis
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 
 Values = list[bytes] | list[float] | list[int]
@@ -113,12 +113,13 @@ def example_prefix(size: int) -> bytes:
     return _FIELD_1 + varint(size)
 
 
-def parse_example(data: bytes, keys: frozenset[bytes] | None = None) -> dict[bytes, Values]:
+def parse_example(data: bytes, wanted: Callable[[bytes], bool] | None = None) -> dict[bytes, Values]:
     """Reads a serialised ``Example``.
 
     Args:
         data: The message.
-        keys: The features to read; the others are stepped over. ``None`` reads all.
+        wanted: Whether to read the feature of a key; the others are stepped over, and come as empty lists. ``None``
+            reads all.
 
     Returns:
         Key and values: bytes, floats (of float32 precision) or integers; an unset feature is an empty list.
@@ -133,8 +134,7 @@ def parse_example(data: bytes, keys: frozenset[bytes] | None = None) -> dict[byt
         for inner, inner_wire, entry_start, entry_end in _fields(data, start, end):
             if inner == 1 and inner_wire == _LENGTH:
                 key, at = _map_entry(data, entry_start, entry_end)
-                if keys is None or key in keys:
-                    features[key] = _feature(data, *at)
+                features[key] = _feature(data, *at) if wanted is None or wanted(key) else []
     return features
 
 

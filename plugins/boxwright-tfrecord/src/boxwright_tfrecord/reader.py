@@ -6,43 +6,49 @@ import math
 import os
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any, cast
+from typing import cast
 
 from boxwright.errors import BoxwrightError, DataError
-from boxwright.pbtxt import find_label_map
+from boxwright.files import read_file
+from boxwright.pbtxt import find_label_map, read_label_map
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample
 from boxwright.specs import Detection
-from boxwright.uri import join
+from boxwright.uri import join, parent
+from boxwright_tfrecord.attributes import (
+    FLAGS,
+    MASK,
+    OBJECT,
+    VIEW,
+    is_read,
+    passed_over,
+    read_box_attributes,
+    read_image_attributes,
+)
 from boxwright_tfrecord.example import Values, parse_example
 from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
 from boxwright_tfrecord.records import HEADER_SIZE, Record, count_records, is_header, open_records, read_records
-from boxwright_tfrecord.shards import find_files
+from boxwright_tfrecord.shards import find_files, stem_of
 
-_OBJECT = b"image/object/"
 _EDGES = (b"xmin", b"ymin", b"xmax", b"ymax")
-_FLAGS = {b"image/object/difficult": "difficult", b"image/object/truncated": "truncated"}
-_FLAGS[b"image/object/is_crowd"] = "iscrowd"
-_VIEW, _TEXT, _LABEL = b"image/object/view", b"image/object/class/text", b"image/object/class/label"
+_TEXT, _LABEL = b"image/object/class/text", b"image/object/class/label"
 _KINDS: dict[bytes, type] = {
     b"image/encoded": bytes,
     b"image/filename": bytes,
     b"image/format": bytes,
     b"image/height": int,
     b"image/width": int,
-    b"image/source_id": bytes,
     **{b"image/object/bbox/" + edge: float for edge in _EDGES},
     _TEXT: bytes,
     _LABEL: int,
-    **dict.fromkeys(_FLAGS, int),
-    _VIEW: bytes,
+    VIEW: bytes,
 }
-_KEYS = frozenset(_KINDS)
+_COLUMNS = frozenset(key for key in _KINDS if key.startswith(OBJECT)) | set(FLAGS)
 _KIND_NAMES = {bytes: "bytes", float: "floats", int: "integers"}
-_NO_POSES = (b"", b"Unspecified")
 _LEAVE_OUT = "write the record again, or leave it out with --on-error skip"
 _FLOAT32_STEP = 2.0**-22  # twice float32's spacing: another tool may have rounded twice
 _MAX_RELATIVE = 2.0
+_LONGEST = 300
 
 
 class _RecordError(Exception):
@@ -61,10 +67,12 @@ class TFRecordReader:
         location: A file, a sharded set (``X@10``, ``X-?????-of-00010``), a pattern, or a folder.
         label_map: The label map file; ``None`` takes ``label_map.pbtxt`` beside the records if it is there.
         images: Folder of the pictures that the records do not hold; ``None`` for the folder of the records.
-        names: ``"filename"`` names pictures by ``image/filename``, ``"number"`` by file and record number.
+        names: ``"filename"`` names pictures by ``image/filename``, ``"basename"`` by the last part of that,
+            ``"number"`` by file and record number.
         coordinates: ``"relative"`` (0..1, the standard) or ``"pixels"``.
         inverted: ``"error"`` or ``"swap"`` for boxes whose edges are in the wrong order.
         crc: Whether to check the records' checksums.
+        masks: Whether ``image/object/mask`` becomes each box's ``segmentation``, run lengths as COCO has them.
 
     Raises:
         DataError: There are no record files at the location, a shard is missing, or the label map cannot be read.
@@ -79,21 +87,48 @@ class TFRecordReader:
         coordinates: str = "relative",
         inverted: str = "error",
         crc: bool = True,
+        masks: bool = False,
     ) -> None:
         self._files = find_files(location)
-        self._folder = self._files[0].replace("\\", "/").rpartition("/")[0]
+        self._folder = parent(self._files[0])
         self._images = self._folder if images is None else images
-        self._numbered = names == "number"
+        self._names = names
         self._pixels = coordinates == "pixels"
         self._swap = inverted == "swap"
         self._crc = crc
-        classes, self._label_map_path = find_label_map(label_map, self._folder)
+        self._masks = masks
+        classes, self._label_map_path = self._classes(label_map)
         self._by_id = {item.id: item.name for item in classes.items} if classes else {}
         self._by_name = {item.display_name: item.name for item in classes.items if item.display_name} if classes else {}
         self._by_name |= {name: name for name in self._by_id.values()}
         self.info = DatasetInfo(
-            format="tfrecord", location=location, label_map=classes, num_samples=count_records(self._files)
+            format="tfrecord",
+            location=location,
+            label_map=classes,
+            num_samples=count_records(self._files),
+            notes=self._notes(),
         )
+
+    def _classes(self, given: str | None) -> tuple[LabelMap | None, str]:
+        """The label map and its file; Roboflow puts ``NAME_label_map.pbtxt`` beside ``NAME.tfrecord``."""
+        # A dataset without boxes has no classes: its label map is an empty file.
+        if given is not None or read_file(join(self._folder, "label_map.pbtxt")) != b"":
+            found = find_label_map(given, self._folder)
+            if found[0] is not None:
+                return found
+        path = join(self._folder, f"{stem_of(self._files[0])}_label_map.pbtxt")
+        classes = read_label_map(path)
+        return classes, path if classes is not None else ""
+
+    def _notes(self) -> tuple[str, ...]:
+        """What the first record has that is not read."""
+        first = next(read_records(self._files[0], check=False, may_be_empty=True), None)
+        try:
+            keys = parse_example(first.data, lambda key: False) if isinstance(first, Record) else {}
+        except ValueError:
+            keys = {}
+        unread = [key for key in passed_over(keys) if not (self._masks and key == MASK.decode())]
+        return (f"keys of its records that are not read: {', '.join(unread)}",) if unread else ()
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields every sample, file by file; see :meth:`boxwright.protocols.Reader.read`."""
@@ -116,36 +151,43 @@ class TFRecordReader:
 
     def _sample(self, path: str, record: Record, seen: set[str]) -> Sample:
         try:
-            features = parse_example(record.data, _KEYS)
+            features = parse_example(record.data, self._wanted if self._masks else is_read)
         except ValueError as error:
             raise _RecordError(f"it is no tf.train.Example: {error}") from None
         for key, values in features.items():
-            if values and not isinstance(values[0], _KINDS[key]):
+            if values and key in _KINDS and not isinstance(values[0], _KINDS[key]):
                 raise _RecordError(
                     f"{key.decode()} holds {_KIND_NAMES[type(values[0])]}, not {_KIND_NAMES[_KINDS[key]]}"
                 )
         data = cast(bytes, _single(features, b"image/encoded")) or None
         header = _header_of(data) if data is not None else None
         filename = _decoded(cast(bytes, _single(features, b"image/filename") or b""), "image/filename")
+        if not filename and not any(key.startswith(OBJECT) for key in features):
+            keys = ", ".join(sorted(key.decode(errors="backslashreplace") for key in features))
+            raise _RecordError(f"it has no image/filename; its keys are: {keys[:_LONGEST]}", "is this such a dataset?")
         name = self._name(filename, path, record, header)
         if name in seen:
             raise _RecordError(f"a picture named {name!r} came before", _NAME_REMEDY)
         image = self._image(features, name, filename, data, header)
+        boxes = self._boxes(features, image)
         try:
-            boxes = self._boxes(features, image)
+            attributes = read_image_attributes(features, filename)
         except ValueError as error:
-            raise _RecordError(str(error), "correct the boxes; for edges in the wrong order: ?inverted=swap") from None
-        source_id = _decoded(cast(bytes, _single(features, b"image/source_id") or b""), "image/source_id")
-        attributes = {"source_id": source_id} if source_id not in ("", filename) else {}
+            raise _RecordError(str(error)) from None
         return Sample(image=image, boxes=boxes, attributes=attributes, source=f"{path}, record {record.number}")
 
+    def _wanted(self, key: bytes) -> bool:
+        return key == MASK or is_read(key)
+
     def _name(self, filename: str, path: str, record: Record, header: PictureHeader | None) -> str:
-        if self._numbered:
+        if self._names == "number":
             stem = path.replace("\\", "/").rpartition("/")[2]
             ending = {"jpeg": ".jpg", "png": ".png"}.get(header.format if header else "") or _suffix(filename)
             return f"{stem}-{record.number:06d}{ending}"
         if not filename:
             raise _RecordError("it has no image/filename", _NAME_REMEDY)
+        if self._names == "basename":
+            return filename.replace("\\", "/").rpartition("/")[2] or "picture"
         if not is_safe_name(filename):
             raise _RecordError(f"the file name {filename!r} leads outside the dataset's folder", _NAME_REMEDY)
         return filename
@@ -155,9 +197,10 @@ class TFRecordReader:
     ) -> ImageRef:
         location = None
         if data is None:
-            if not filename or not is_safe_name(filename):
-                raise _RecordError(f"it holds no picture, and its file name is {filename!r}")
-            location = join(self._images, filename)
+            outside = name if self._names == "basename" else filename
+            if not outside or not is_safe_name(outside):
+                raise _RecordError(f"it holds no picture, and its file name is {filename!r}", _NAME_REMEDY)
+            location = join(self._images, outside)
         width, height = (cast("int | None", _single(features, key)) for key in (b"image/width", b"image/height"))
         if width is None or height is None:
             width, height = (header.width, header.height) if header else _size_by_pillow(name, location, data)
@@ -173,16 +216,27 @@ class TFRecordReader:
     def _boxes(self, features: dict[bytes, Values], image: ImageRef) -> Boxes:
         columns = [cast("list[float]", features.get(b"image/object/bbox/" + edge, [])) for edge in _EDGES]
         count = len(columns[0])
-        for key, values in features.items():
+        for key in _COLUMNS:
             # Attributes may be left out as a whole, and so may one of text and label.
-            if key.startswith(_OBJECT) and len(values) != count and (values or key.startswith(_OBJECT + b"bbox/")):
+            values = features.get(key)
+            if values is not None and len(values) != count and (values or key.startswith(OBJECT + b"bbox/")):
                 raise _RecordError(f"{key.decode()} has {len(values)} values for {count} boxes")
         if not all(len(column) == count for column in columns):
             raise _RecordError("a box needs all of xmin, ymin, xmax, ymax")
         if not count:
             return Boxes()
-        edges = self._edges(columns, image)
-        return Boxes(self._labels(features, count), edges, _attributes(features, count))
+        edges, labels = self._edges(columns, image), self._labels(features, count)
+        try:
+            attributes = read_box_attributes(features, count)
+            if self._masks and features.get(MASK):
+                from boxwright_tfrecord.masks import read_masks
+
+                masks = read_masks(features[MASK], count, (image.width, image.height))
+                of_boxes = attributes or [{}] * count
+                attributes = [each | {"segmentation": mask} for each, mask in zip(of_boxes, masks, strict=True)]
+            return Boxes(labels, edges, attributes)
+        except ValueError as error:
+            raise _RecordError(str(error), "correct the boxes; for edges in the wrong order: ?inverted=swap") from None
 
     def _edges(self, columns: list[list[float]], image: ImageRef) -> list[Edges]:
         if self._pixels:
@@ -230,7 +284,7 @@ class TFRecordReader:
         )
 
 
-_NAME_REMEDY = "name pictures by their place in the file instead: ?names=number"
+_NAME_REMEDY = "name pictures by the last part of it, or by their place in the file: ?names=basename, ?names=number"
 
 
 def _single(features: dict[bytes, Values], key: bytes) -> bytes | int | None:
@@ -264,18 +318,6 @@ def _size_by_pillow(name: str, location: str | None, data: bytes | None) -> tupl
         data = read_bytes(ImageRef(name=name, width=1, height=1, location=location))
     header = read_header(data, location or name)
     return header.width, header.height
-
-
-def _attributes(features: dict[bytes, Values], count: int) -> list[dict[str, Any]] | None:
-    flags = [(name, values) for key, name in _FLAGS.items() if any(values := features.get(key) or [])]
-    views = cast("list[bytes]", features.get(_VIEW) or [])
-    if not flags and all(view in _NO_POSES for view in views):
-        return None
-    attributes: list[dict[str, Any]] = [{name: values[i] for name, values in flags if values[i]} for i in range(count)]
-    for each, view in zip(attributes, views, strict=False):
-        if view not in _NO_POSES:
-            each["pose"] = _decoded(view, "image/object/view")
-    return attributes
 
 
 def _unrounded(edge: float) -> float:

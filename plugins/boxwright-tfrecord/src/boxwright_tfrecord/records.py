@@ -18,6 +18,7 @@ from typing import IO, NamedTuple, cast
 from google_crc32c import extend, value
 
 from boxwright.errors import DataError
+from boxwright.files import filesystem
 from boxwright.uri import is_remote
 
 HEADER_SIZE = 12
@@ -92,9 +93,10 @@ def open_records(path: str) -> IO[bytes]:
 def _open(path: str) -> IO[bytes]:
     if not is_remote(path):
         return open(path, "rb", buffering=1 << 16)
-    import fsspec
-
-    return cast(IO[bytes], fsspec.open(path, "rb").open())
+    files, inside = filesystem(path)
+    file = files.open(inside, "rb")
+    file.boxwright_filesystem = files  # an archive is closed with the last that holds its file system
+    return cast(IO[bytes], file)
 
 
 class _OwningGzip(gzip.GzipFile):

@@ -1,25 +1,42 @@
-"""Names of sharded files: ``train.record@10`` is ``train.record-00000-of-00010`` to ``train.record-00009-of-00010``."""
+"""Names of sharded files: ``train.record@10`` is ``train.record-00000-of-00010`` to ``train.record-00009-of-00010``.
+
+Other tools put the numbers before the ending, ``train-00000-of-00010.tfrecord``; such sets are read as well.
+"""
 
 from __future__ import annotations
 
 import glob
 import os
 import re
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from boxwright.errors import DataError, UsageError
-from boxwright.uri import is_remote, join
+from boxwright.uri import base_name, is_remote, join, parent
 
 SUFFIXES = (".record", ".tfrecord", ".tfrecords")
 MAX_SHARDS = 1000
 _AT = re.compile(r"(?P<base>.+)@(?P<count>\d{1,5})")
-_FIRST_OF = re.compile(r"(?P<base>.+)-(?:\?+|\*|0+)-of-(?P<count>\d{5,})")
-_SHARD = re.compile(r"(?P<base>.+)-(?P<number>\d{5,})-of-(?P<count>\d{5,})")
+_ENDING = r"(?P<ending>(?:\.(?:tf)?records?)?(?:\.gz)?)"
+_FIRST_OF = re.compile(rf"(?P<base>.+)-(?:\?+|\*|0+)-of-(?P<count>\d{{5,}}){_ENDING}")
+_SHARD = re.compile(rf"(?P<base>.+)-(?P<number>\d{{5,}})-of-(?P<count>\d{{5,}}){_ENDING}")
 _WILD = re.compile(r"[*?\[]")
 
 
-def parse_sharded(location: str) -> tuple[str, int] | None:
-    """The base and the number of shards that a location asks for, or ``None`` where it names one file.
+class Sharded(NamedTuple):
+    """A set of shards: what stands before their numbers, how many there are, and what stands behind."""
+
+    base: str
+    number: int
+    ending: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all shards, in order."""
+        return [f"{self.base}-{i:05d}-of-{self.number:05d}{self.ending}" for i in range(self.number)]
+
+
+def parse_sharded(location: str) -> Sharded | None:
+    """The shards that a location asks for, or ``None`` where it names one file.
 
     ``X@10``, ``X-?????-of-00010``, ``X-*-of-00010`` and the first one's name ``X-00000-of-00010`` all mean the ten.
 
@@ -29,7 +46,7 @@ def parse_sharded(location: str) -> tuple[str, int] | None:
     match = _AT.fullmatch(location) or _FIRST_OF.fullmatch(location)
     if match is None:
         return None
-    return match["base"], check_count(int(match["count"]), location)
+    return Sharded(match["base"], check_count(int(match["count"]), location), match.groupdict().get("ending") or "")
 
 
 def check_count(count: int, where: str) -> int:
@@ -43,9 +60,12 @@ def check_count(count: int, where: str) -> int:
     return count
 
 
-def shard_names(base: str, count: int) -> list[str]:
-    """The names of all shards, in order."""
-    return [f"{base}-{number:05d}-of-{count:05d}" for number in range(count)]
+def stem_of(path: str) -> str:
+    """A record file's name without its ending and its number: ``train`` of ``data/train.record-00000-of-00010``."""
+    name = path.replace("\\", "/").rpartition("/")[2]
+    match = _SHARD.fullmatch(name)
+    name = match["base"] if match else name.removesuffix(".gz")
+    return re.sub(r"\.(tf)?records?(\.gz)?$", "", name)
 
 
 def find_files(location: str) -> list[str]:
@@ -60,7 +80,7 @@ def find_files(location: str) -> list[str]:
     place = _Place(location)
     sharded = parse_sharded(location)
     if sharded and not (_AT.fullmatch(location) and place.exists(location)):
-        names = shard_names(*sharded)
+        names = sharded.names
         if missing := [name for name in names if not place.exists(name)]:
             raise _missing(location, missing, len(names))
         return names
@@ -72,11 +92,11 @@ def find_files(location: str) -> list[str]:
         return [location]
     if _WILD.search(location):
         return _whole_sets(place.glob(location), location, "no file fits this pattern", "check the path")
-    folder, _, base = location.replace("\\", "/").rpartition("/")
+    folder, base = parent(location), base_name(location)
     shards = [
-        f"{location}{name[len(base) :]}"
+        join(folder, name)
         for name in place.names(folder)
-        if (match := _SHARD.fullmatch(name)) and match["base"] == base
+        if (match := _SHARD.fullmatch(name)) and match["base"] + match["ending"] == base
     ]
     return _whole_sets(shards, location, "there is no such file", "check the path")
 
@@ -91,19 +111,19 @@ def _is_record_name(name: str) -> bool:
 def _whole_sets(names: list[str], location: str, problem: str, remedy: str) -> list[str]:
     if not names:
         raise DataError(location, problem, remedy)
-    counts: dict[str, set[int]] = {}
+    sets: dict[tuple[str, str], set[int]] = {}
     for name in names:
         if match := _SHARD.fullmatch(name):
-            counts.setdefault(match["base"], set()).add(int(match["count"]))
+            sets.setdefault((match["base"], match["ending"]), set()).add(int(match["count"]))
     there = set(names)
-    for base, of in counts.items():
-        if len(of) > 1 or base in there:
-            kinds = [f"{base}@{count}" for count in sorted(of)] + [base] * (base in there)
+    for (base, ending), of in sets.items():
+        if len(of) > 1 or base + ending in there:
+            kinds = [f"{base}@{count}{ending}" for count in sorted(of)] + [base + ending] * (base + ending in there)
             raise DataError(location, f"several datasets lie here: {', '.join(kinds)}", "name the one to read")
     # A pattern may ask for some of the shards on purpose; a folder or a name means all of them.
     if not _WILD.search(location):
-        for base, of in counts.items():
-            wanted = shard_names(base, next(iter(of)))
+        for (base, ending), of in sets.items():
+            wanted = Sharded(base, next(iter(of)), ending).names
             if missing := [name for name in wanted if name not in there]:
                 raise _missing(location, missing, len(wanted))
     return sorted(names)
@@ -129,19 +149,28 @@ class _Place:
             self._fs, _ = fsspec.core.url_to_fs(location)
 
     def exists(self, path: str) -> bool:
-        return bool(self._fs.isfile(path)) if self._fs else os.path.isfile(path)
+        return bool(self._fs.isfile(self._inside(path))) if self._fs else os.path.isfile(path)
 
     def is_folder(self, path: str) -> bool:
-        return bool(self._fs.isdir(path)) if self._fs else os.path.isdir(path)
+        return bool(self._fs.isdir(self._inside(path))) if self._fs else os.path.isdir(path)
 
     def names(self, folder: str) -> list[str]:
         try:
-            paths = self._fs.ls(folder, detail=False) if self._fs else os.listdir(folder or ".")
+            paths = self._fs.ls(self._inside(folder), detail=False) if self._fs else os.listdir(folder or ".")
         except OSError:
             return []
         return sorted(os.path.basename(cast(str, path).rstrip("/")) for path in paths)
 
     def glob(self, pattern: str) -> list[str]:
-        if self._fs:
-            return sorted(str(self._fs.unstrip_protocol(path)) for path in self._fs.glob(pattern))
-        return sorted(path for path in glob.glob(pattern) if os.path.isfile(path))
+        if not self._fs:
+            return sorted(path for path in glob.glob(pattern) if os.path.isfile(path))
+        head, chain, rest = pattern.partition("::")
+        found = self._fs.glob(self._inside(pattern) if chain else head)
+        return sorted(str(self._fs.unstrip_protocol(path)) + chain + rest for path in found)
+
+    @staticmethod
+    def _inside(location: str) -> str:
+        """The path inside the file system, also of a place in an archive: ``zip://a.record::x.zip``."""
+        import fsspec
+
+        return cast(str, fsspec.core.url_to_fs(location)[1])

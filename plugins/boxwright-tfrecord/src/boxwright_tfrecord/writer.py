@@ -1,7 +1,8 @@
 """Writes TFRecord files for the TF Object Detection API.
 
-Keys and values are those of the API's ``dataset_tools/create_pascal_tf_record.py`` and, for ``image/object/is_crowd``,
-``create_coco_tf_record.py``: https://github.com/tensorflow/models/tree/master/research/object_detection/dataset_tools.
+Keys and values are those of the API's ``dataset_tools/create_pascal_tf_record.py``:
+https://github.com/tensorflow/models/tree/master/research/object_detection/dataset_tools. What VOC does not know has the
+keys of :mod:`boxwright_tfrecord.attributes`.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-from functools import lru_cache
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from boxwright.errors import DataError, UsageError
 from boxwright.protocols import Output
 from boxwright.schemas import LabelMap, Sample
 from boxwright.uri import is_remote
+from boxwright_tfrecord.attributes import box_features, source_id_feature
 from boxwright_tfrecord.example import (
     bytes_feature,
     bytes_field,
@@ -28,11 +29,7 @@ from boxwright_tfrecord.example import (
 )
 from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
 from boxwright_tfrecord.records import write_record
-from boxwright_tfrecord.shards import check_count, parse_sharded, shard_names
-
-_VIEW = b"image/object/view"
-_NO_POSE = bytes_field(b"Unspecified")  # what PASCAL VOC and labelImg write where no pose was given
-_INT64 = range(-(1 << 63), 1 << 63)
+from boxwright_tfrecord.shards import Sharded, check_count, parse_sharded
 
 
 class TFRecordWriter:
@@ -53,10 +50,10 @@ class TFRecordWriter:
     def __init__(
         self, output: Output, label_map: LabelMap | None, shards: int | None = None, compression: str = "none"
     ) -> None:
-        base, count = _target(output.location, shards)
-        packed = compression == "gzip" or base.lower().endswith(".gz")
+        base, count, ending = _target(output.location, shards)
+        packed = compression == "gzip" or (base + ending).lower().endswith(".gz")
         folder_length = len(base) - len(base.replace("\\", "/").rpartition("/")[2])
-        names = [name[folder_length:] for name in shard_names(base, count)] if count else [""]
+        names = [name[folder_length:] for name in Sharded(base, count, ending).names] or [""]
         # Closed by close(), or by the output itself after a failure.
         self._plain: list[IO[bytes]] = [output.open(name) for name in names]
         self._files = [_pack(file) for file in self._plain] if packed else self._plain
@@ -109,25 +106,22 @@ class TFRecordWriter:
                 "add it there, or give another label map",
             ) from None
         edges = boxes.edges
-        attributes = boxes.attributes if boxes.has_attributes else None
-        count = len(edges)
         try:
+            before_edges, after_classes = box_features(boxes.attributes if boxes.has_attributes else None, len(edges))
             after = [
                 bytes_feature(b"image/filename", (name,)),
                 bytes_feature(b"image/format", (header.format.encode(),)),
                 same_ints_feature(b"image/height", height, 1),
                 bytes_feature(b"image/key/sha256", (hashlib.sha256(data).hexdigest().encode(),)),
+                before_edges,
                 float_feature(b"image/object/bbox/xmax", [edge[2] / width for edge in edges]),
                 float_feature(b"image/object/bbox/xmin", [edge[0] / width for edge in edges]),
                 float_feature(b"image/object/bbox/ymax", [edge[3] / height for edge in edges]),
                 float_feature(b"image/object/bbox/ymin", [edge[1] / height for edge in edges]),
                 int_feature(b"image/object/class/label", [number for _, number in known]),
                 bytes_fields_feature(b"image/object/class/text", [text for text, _ in known]),
-                _flags_feature(b"image/object/difficult", attributes, "difficult", count),
-                _crowds(attributes) if attributes else b"",
-                _flags_feature(b"image/object/truncated", attributes, "truncated", count),
-                _view_feature(attributes, count),
-                bytes_feature(b"image/source_id", (_source_id(sample, name),)),
+                after_classes,
+                source_id_feature(sample.attributes, name),
                 same_ints_feature(b"image/width", width, 1),
             ]
         except (OverflowError, ValueError) as error:
@@ -144,17 +138,17 @@ class TFRecordWriter:
             file.close()
 
 
-def _target(location: str, shards: int | None) -> tuple[str, int]:
-    """The base of the files' names and how many there are; 0 for one file without a number."""
+def _target(location: str, shards: int | None) -> Sharded:
+    """The files' names; a count of 0 for one file without a number."""
     if shards is not None:
         check_count(shards, location)
     sharded = parse_sharded(location)
     if sharded is None:
         if shards is not None and not is_remote(location):
             _refuse_beside(location)
-        return location, shards or 0
-    if shards is not None and shards != sharded[1]:
-        raise UsageError(f"{location} says {sharded[1]} shards and shards={shards}", "leave one of the two out")
+        return Sharded(location, shards or 0)
+    if shards is not None and shards != sharded.number:
+        raise UsageError(f"{location} says {sharded.number} shards and shards={shards}", "leave one of the two out")
     return sharded
 
 
@@ -223,48 +217,3 @@ def _checked_header(sample: Sample, data: bytes) -> PictureHeader:
 
 
 _REPLACE = "replace the file, or leave it out with --on-error skip"
-
-
-def _flags(attributes: Any, name: str) -> list[int]:
-    flags = []
-    for each in attributes:
-        value = each.get(name, 0)
-        if not isinstance(value, int) or value not in _INT64:
-            raise ValueError(f"{name} is {value!r}, which is no whole number")
-        flags.append(int(value))
-    return flags
-
-
-def _flags_feature(key: bytes, attributes: Any, name: str, count: int) -> bytes:
-    flags = _flags(attributes, name) if attributes else ()
-    return int_feature(key, flags) if any(flags) else same_ints_feature(key, 0, count)
-
-
-@lru_cache(maxsize=1024)
-def _no_view_feature(count: int) -> bytes:
-    return bytes_fields_feature(_VIEW, [_NO_POSE] * count)
-
-
-def _view_feature(attributes: Any, count: int) -> bytes:
-    if not attributes:
-        return _no_view_feature(count)
-    return bytes_fields_feature(_VIEW, [_pose(each.get("pose")) for each in attributes])
-
-
-def _crowds(attributes: Any) -> bytes:
-    """``image/object/is_crowd``, only where there are crowds: VOC-style records have no such key."""
-    crowds = _flags(attributes, "iscrowd")
-    return int_feature(b"image/object/is_crowd", crowds) if any(crowds) else b""
-
-
-def _pose(value: object) -> bytes:
-    if value is None:
-        return _NO_POSE
-    if not isinstance(value, str):
-        raise ValueError(f"pose is {value!r}, which is no text")
-    return bytes_field(value.encode())
-
-
-def _source_id(sample: Sample, name: bytes) -> bytes:
-    given = sample.attributes.get("source_id")
-    return name if given is None else str(given).encode()

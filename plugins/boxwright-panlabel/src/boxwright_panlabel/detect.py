@@ -1,0 +1,120 @@
+"""Tells whether a location looks like one of panlabel's formats, by asking panlabel.
+
+``detect.NAME`` answers for the format of that name. panlabel reads the whole dataset to tell, so it is asked only once
+for all formats, only where the names of the files leave it possible, and not for large files.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+from boxwright.errors import BoxwrightError, DataError
+from boxwright.files import filesystem
+from boxwright.specs import Detection
+from boxwright.uri import PICTURE_SUFFIXES, is_remote
+from boxwright_panlabel.program import convert
+from boxwright_panlabel.stage import fetch
+from boxwright_panlabel.table import BRIDGES, ELSEWHERE
+
+_LARGEST = 64 << 20
+_FILES = (".json", ".jsonl", ".ndjson", ".manifest", ".xml", ".csv", ".txt", ".labels")
+_PARTS = frozenset(
+    {
+        "_annotations.json",
+        "Label",
+        "ann",
+        "annotation_definitions.json",
+        "annotations",
+        "annotations.xml",
+        "bounding_boxes.labels",
+        "gtFine",
+        "meta.json",
+        "metadata.jsonl",
+        "vott-json-export",
+        "yolo_keras.txt",
+        "yolov4_pytorch.txt",
+    }
+)
+_NAMES = {bridge.program_name: bridge.name for bridge in BRIDGES.values()}
+
+
+def detect(name: str, location: str) -> Detection:
+    """Whether panlabel takes a location for the format of that name."""
+    try:
+        state = _state(location)
+        if reason := _unlikely(location, state):
+            return Detection(False, reason)
+        found, said = _asked(location, state)
+    except OSError as error:
+        return Detection(False, error.strerror or "there is nothing at that place")
+    return Detection(found == name, said)
+
+
+class _State(NamedTuple):
+    """What tells one state of a location from another: its size or its files' names, and when it changed."""
+
+    whole: bool
+    size: int
+    names: frozenset[str]
+    changed: str
+
+
+def _state(location: str) -> _State:
+    if not is_remote(location):
+        what = os.stat(location)
+        whole = os.path.isdir(location)
+        return _State(whole, what.st_size, frozenset(os.listdir(location) if whole else ()), str(what.st_mtime_ns))
+    files, root = filesystem(location)
+    what = files.info(root)
+    if what["type"] != "directory":
+        return _State(False, what["size"] or 0, frozenset(), str(files.checksum(root)))
+    inside = files.find(root, detail=True)
+    below = len(root.rstrip("/")) + 1
+    notes = (path for path in inside if not path.lower().endswith(tuple(PICTURE_SUFFIXES)))
+    names = frozenset(path[below:].partition("/")[0] for path in inside)
+    return _State(True, sum(inside[path]["size"] or 0 for path in notes), names, str(sorted(inside.items())))
+
+
+def _unlikely(location: str, state: _State) -> str:
+    """Why a location is not worth asking about; empty where it is."""
+    if state.whole:
+        if not (state.names & _PARTS or any(name.lower().endswith(".json") for name in state.names)):
+            return "no file or folder in it has a name by which panlabel tells its formats"
+    elif not location.lower().endswith(_FILES):
+        return f"its name does not end in {', '.join(_FILES)}"
+    if state.size > _LARGEST:
+        return f"it is larger than {_LARGEST >> 20} MiB, and panlabel would have to read all of it"
+    return ""
+
+
+@lru_cache(maxsize=8)
+def _asked(location: str, state: _State) -> tuple[str, str]:
+    """What panlabel answers for one state of a location: boxwright's name of the format, if any, and its words."""
+    with tempfile.TemporaryDirectory(prefix="boxwright-panlabel-") as folder:
+        try:
+            path = fetch(location, folder, pictures=True) if is_remote(location) else location
+            done = convert(
+                ("auto", path),
+                ("ir-json", os.devnull),
+                ["--dry-run"],
+                name="FORMAT",
+                blamed=location,
+                renamed={path: location},
+            )
+        except DataError as error:
+            return "", error.problem
+        except BoxwrightError as error:
+            return "", error.message
+    name = _NAMES.get(done.source, "")
+    if name:
+        return name, f"panlabel takes it for {done.source}"
+    return "", f"panlabel takes it for {done.source}, which the format {ELSEWHERE.get(done.source, done.source)} reads"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in BRIDGES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return partial(detect, name)

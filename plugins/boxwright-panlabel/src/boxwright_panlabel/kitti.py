@@ -1,0 +1,281 @@
+"""KITTI's object labels, read and written without panlabel, which stops at the benchmark's own DontCare regions.
+
+A text file a picture in ``label_2``, a line an object, of 15 fields, in results 16 (readme of the object development
+kit, https://s3.eu-central-1.amazonaws.com/avg-kitti/devkit_object.zip)::
+
+    type truncated occluded alpha left top right bottom height width length x y z rotation_y [score]
+
+``truncated`` is 0 to 1, ``occluded`` 0 to 3, both -1 where it does not apply; the edges are pixels from 0. Sizes and
+place in space are metres, the angles radians; -1, -1000 and -10 say that they are not known.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from boxwright.errors import DataError
+from boxwright.folders import Folder
+from boxwright.output import safe_name
+from boxwright.pictures import measured_size
+from boxwright.protocols import OnProblem, Output
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges
+from boxwright.specs import Detection
+from boxwright.uri import PICTURE_SUFFIXES, is_remote, join
+
+_LABELS, _PICTURES = "label_2", "image_2"
+_FIELDS = (15, 16)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_UNKNOWN: dict[str, Any] = {
+    "truncated": 0,
+    "occluded": 0,
+    "alpha": -10,
+    "dimensions": [-1, -1, -1],
+    "location": [-1000, -1000, -1000],
+    "rotation_y": -10,
+}
+_REMEDY = "correct the line, or leave the picture out with --on-error skip"
+
+
+class KittiReader:
+    """One sample a label file, in the plain string order of their names.
+
+    Args:
+        location: A folder with ``label_2`` in it or in its ``training``, or ``label_2`` itself; a path, or a URL that
+            fsspec opens.
+        images: The folder of the pictures, where it is not ``image_2`` beside ``label_2``.
+        inverted: ``"error"``, or ``"swap"`` to exchange edges that stand in the wrong order.
+        inclusive: Whether right and bottom name the last pixel of an object: 1 is added to them.
+
+    Raises:
+        DataError: There is no such folder, or no label files in it.
+    """
+
+    def __init__(
+        self, location: str, images: str | None = None, inverted: str = "error", inclusive: bool = False
+    ) -> None:
+        root = _root(location)
+        if root is None:
+            _ = Folder.at(location)  # says so where there is no such folder
+            raise DataError(location, f"there is no folder {_LABELS} in it", "name the folder that holds it")
+        self._labels = Folder.at(join(root, _LABELS))
+        self._files = [name for name in self._labels.ending(".txt") if "/" not in name]
+        if not self._files:
+            raise DataError(location, f"there is no .txt file in its folder {_LABELS}", "check the location")
+        self._pictures = _pictures(images if images is not None else join(root, _PICTURES), images is not None)
+        self._swap = inverted == "swap"
+        self._last = 1 if inclusive else 0
+        self.info = DatasetInfo(format="kitti", location=location, num_samples=len(self._files))
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        for file in self._files:
+            try:
+                yield self._sample(file)
+            except DataError as error:
+                on_problem(error)
+
+    def _sample(self, file: str) -> Sample:
+        place = self._labels.place(file)
+        try:
+            text = self._labels.read(file).decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise DataError(place, "it is not UTF-8 text", "save it as UTF-8") from None
+        labels: list[str] = []
+        edges: list[Edges] = []
+        attributes: list[dict[str, Any]] = []
+        for number, line in enumerate(text.split("\n"), start=1):
+            fields = line.split()
+            if not fields:
+                continue
+            numbers = _numbers(fields, place, number)
+            labels.append(fields[0])
+            edges.append(self._edges(numbers, place, f"line {number} ({fields[0]})"))
+            attributes.append(_attributes(numbers))
+        name, location = self._picture(file, place)
+        width, height = measured_size(name, location, place)
+        return Sample(
+            image=ImageRef(name=name, width=width, height=height, location=location),
+            boxes=Boxes(labels, edges, attributes),
+            source=place,
+        )
+
+    def _edges(self, numbers: Sequence[float], place: str, line: str) -> Edges:
+        xmin, ymin, xmax, ymax = numbers[3:7]
+        edges = (xmin, ymin, xmax + self._last, ymax + self._last)
+        problem = check_edges(edges)
+        if not problem:
+            return edges
+        if not self._swap:
+            raise DataError(place, problem, f"let edges be exchanged (?inverted=swap), or {_REMEDY}", line)
+        xmin, ymin, xmax, ymax = edges
+        return (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
+
+    def _picture(self, file: str, place: str) -> tuple[str, str | None]:
+        stem = os.path.splitext(file)[0]
+        names = [name for name in (self._pictures.names if self._pictures else ()) if _is_of(name, stem)]
+        if len(names) > 1:
+            raise DataError(place, f"it could belong to {' or '.join(sorted(names))}", "remove one of them")
+        if not names or self._pictures is None:
+            return f"{stem}.png", None
+        return names[0], self._pictures.place(names[0])
+
+
+def _is_of(name: str, stem: str) -> bool:
+    base, ending = os.path.splitext(name)
+    return base == stem and ending.lower() in PICTURE_SUFFIXES
+
+
+def _root(location: str) -> str | None:
+    """The folder that holds ``label_2``."""
+    if location.rstrip("/\\").endswith(_LABELS) and "::" not in location:
+        return location.rstrip("/\\")[: -len(_LABELS)].rstrip("/\\") or "."
+    for folder in (location, join(location, "training")):
+        if _is_folder(join(folder, _LABELS)):
+            return folder
+    return None
+
+
+def _is_folder(path: str) -> bool:
+    if not is_remote(path):
+        return os.path.isdir(path)
+    import fsspec
+
+    files, inside = fsspec.core.url_to_fs(path)
+    return bool(files.isdir(inside))
+
+
+def _pictures(folder: str, named: bool) -> Folder | None:
+    return Folder.at(folder) if named or _is_folder(folder) else None
+
+
+def _numbers(fields: list[str], place: str, line: int) -> list[float]:
+    where = f"line {line}"
+    if len(fields) not in _FIELDS:
+        problem = f"it has {len(fields)} fields, and an object has 15, with a score 16"
+        raise DataError(place, problem, f"class names have no white space in this format; {_REMEDY}", where)
+    numbers = []
+    for text in fields[1:]:
+        number = float(text) if _NUMBER.fullmatch(text) else math.nan
+        if not math.isfinite(number):
+            raise DataError(place, f"{text!r} is no finite number", _REMEDY, f"{where} ({fields[0]})")
+        numbers.append(number)
+    if numbers[1] % 1:
+        raise DataError(
+            place, f"occluded is {fields[2]!r}, which is no whole number", _REMEDY, f"{where} ({fields[0]})"
+        )
+    return numbers
+
+
+def _attributes(numbers: Sequence[float]) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "truncated": numbers[0],
+        "occluded": int(numbers[1]),
+        "alpha": numbers[2],
+        "dimensions": list(numbers[7:10]),
+        "location": list(numbers[10:13]),
+        "rotation_y": numbers[13],
+    }
+    found = {name: value for name, value in found.items() if value != _UNKNOWN[name]}
+    return found | ({"score": numbers[14]} if len(numbers) > 14 else {})
+
+
+class KittiWriter:
+    """Writes ``label_2`` with a text file a picture, and the pictures, byte for byte, into ``image_2``.
+
+    Numbers are written with two decimals, as in the benchmark's own files, or with as many as it takes to read the
+    same float back. A field for which a box has no attribute gets the value for "not known", or 0.
+
+    Args:
+        output: The folder.
+        label_map: Not used; the files hold names.
+        pictures: Whether the pictures are copied; without them the format does not say their sizes.
+        inclusive: Takes 1 off right and bottom.
+    """
+
+    def __init__(
+        self, output: Output, label_map: LabelMap | None = None, pictures: bool = True, inclusive: bool = False
+    ) -> None:
+        self._output = output
+        self._copies = pictures
+        self._last = 1 if inclusive else 0
+        self._stems: set[str] = set()
+
+    def write(self, sample: Sample) -> None:
+        """Adds one sample.
+
+        Raises:
+            DataError: The name has a folder or no picture's ending, a class has white space in it, an attribute is no
+                number, or the picture is not there.
+        """
+        name, boxes = sample.image.name, sample.boxes
+        safe_name(name, sample.source or name)
+        try:
+            stem = self._stem(name)
+            lines = [
+                self._line(label, edges, attributes)
+                for label, edges, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
+            ]
+            content = "".join(lines).encode()
+        except ValueError as error:
+            remedy = "correct it in the source, or leave the picture out with --on-error skip"
+            raise DataError(sample.source or name, str(error), remedy) from None
+        if self._copies:
+            picture = sample.image.read()
+            with self._output.open(f"{_PICTURES}/{name}") as file:
+                file.write(picture)
+        with self._output.open(f"{_LABELS}/{stem}.txt") as file:
+            file.write(content)
+        self._stems.add(stem)
+
+    def close(self) -> None:
+        """Every file is closed already."""
+
+    def _stem(self, name: str) -> str:
+        stem, ending = os.path.splitext(name)
+        if "/" in name or name.startswith(".") or ending.lower() not in PICTURE_SUFFIXES:
+            problem = "KITTI has no sub-folders and no hidden files, and needs a picture's ending"
+            raise ValueError(f"the picture's name is {name!r}: {problem}")
+        if stem in self._stems:
+            raise ValueError(f"a picture {stem!r} was written before; KITTI tells pictures apart without their ending")
+        return stem
+
+    def _line(self, label: str, edges: Edges, attributes: Mapping[str, Any]) -> str:
+        if not label.split() or label.split()[0] != label:
+            raise ValueError(f"the class {label!r} has white space in it, at which KITTI ends a field")
+        values = _UNKNOWN | {name: value for name, value in attributes.items() if name in _UNKNOWN}
+        truncated, occluded, alpha, dimensions, location, angle = values.values()
+        if not isinstance(occluded, int):
+            raise ValueError(f"occluded is {occluded!r}, which is no whole number")
+        for name in ("dimensions", "location"):
+            if not isinstance(values[name], list | tuple) or len(values[name]) != 3:
+                raise ValueError(f"{name} is {values[name]!r}, and not three numbers")
+        xmin, ymin, xmax, ymax = edges
+        columns = [alpha, xmin, ymin, xmax - self._last, ymax - self._last, *dimensions, *location, angle]
+        columns += [attributes["score"]] if "score" in attributes else []
+        texts = [label, _text(truncated), str(int(occluded)), *map(_text, columns)]
+        return " ".join(texts) + "\n"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r} is no finite number")
+    short = f"{value:.2f}"
+    return short if float(short) == value else repr(float(value))
+
+
+def detect(location: str) -> Detection:
+    """Looks for text files in the folder ``label_2``."""
+    try:
+        root = _root(location)
+        if root is None or not _is_folder(join(root, _LABELS)):
+            return Detection(False, f"no folder {_LABELS} in it")
+        count = len(Folder.at(join(root, _LABELS)).ending(".txt"))
+    except (OSError, DataError) as error:
+        return Detection(False, str(error))
+    if not count:
+        return Detection(False, f"no .txt file in its folder {_LABELS}")
+    return Detection(True, f"{count} .txt files in its folder {_LABELS}")

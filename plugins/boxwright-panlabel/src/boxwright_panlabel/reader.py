@@ -1,0 +1,349 @@
+"""Reads what panlabel reads, by way of its JSON.
+
+``reader.NAME`` is the reader of the format of that name: a callable ``(location, **options)``.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from boxwright.errors import DataError
+from boxwright.files import filesystem
+from boxwright.pictures import measured_size, safe_filename
+from boxwright.protocols import OnProblem
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges
+from boxwright.uri import is_remote, join
+from boxwright_panlabel.bridges import ANY, Bridge
+from boxwright_panlabel.document import Document
+from boxwright_panlabel.program import Done, convert, first_few
+from boxwright_panlabel.stage import annotation_files, class_names, fetched, first_unreadable, staged
+from boxwright_panlabel.table import BRIDGES
+from boxwright_panlabel.values import read_attributes
+
+_SKIP = "or leave the picture out with --on-error skip"
+_LEAVE = "convert what is left with --on-error skip"
+_NOISE = 1e-9
+_HABITS = {"": (0, 0), "one_based": (-1, 0), "inclusive": (0, 1)}
+_USES = {"TRAIN": "train", "VALIDATION": "val", "TEST": "test"}
+_SPLITS = {"automl_ml_use": _USES, "cityscapes_split": None}
+_OPTIONS = {
+    "bbox": "--hf-bbox-format",
+    "split": "--split",
+    "objects": "--hf-objects-column",
+    "category_map": "--hf-category-map",
+}
+
+
+class PanlabelReader:
+    """One sample a picture, in the order of the pictures' names as plain strings.
+
+    panlabel converts the dataset to its JSON once, in a temporary folder that goes with this object; it holds all of
+    it in memory meanwhile (some 6 KB a picture with four boxes). The JSON is then read picture by picture.
+
+    Edges are taken as the format has them, from 0, with xmax and ymax exclusive. Where a format stores them divided by
+    the picture's size, or as width and height, what float64 adds to them (less than 1e-9 pixels) is taken off again.
+
+    Args:
+        name: boxwright's name of the format.
+        location: A path, or a URL that fsspec opens.
+        images: The folder of the pictures, where they are not beside the annotations; a path or a URL.
+        inverted: ``"error"``, or ``"swap"`` to exchange edges that stand in the wrong order. Some of panlabel's readers
+            do it themselves.
+        guessed: ``"error"``, or ``"accept"`` for sizes that are no larger than a picture's boxes and could not be
+            checked, as the picture is not there.
+        one_based: Whether pixels count from 1 with xmax, ymax included: 1 is taken off xmin and ymin.
+        inclusive: Whether xmax and ymax name the last pixel: 1 is added to them.
+        options: What ``_OPTIONS`` hands on to panlabel.
+
+    Raises:
+        DataError: There is nothing at the location, or panlabel cannot read it.
+        UsageError: The pictures' folder cannot be used.
+        MissingLibraryError: The program is not there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        location: str,
+        images: str | None = None,
+        inverted: str = "error",
+        guessed: str = "error",
+        one_based: bool = False,
+        inclusive: bool = False,
+        **options: str,
+    ) -> None:
+        self._bridge = BRIDGES[name]
+        self._location = location
+        self._swap = inverted == "swap"
+        self._accept = guessed == "accept"
+        self._shift = _HABITS["one_based" if one_based else "inclusive" if inclusive else ""]
+        self._places = _Places(location, images, self._bridge)
+        workplace = tempfile.mkdtemp(prefix="boxwright-panlabel-")
+        weakref.finalize(self, shutil.rmtree, workplace, ignore_errors=True)
+        self._local = fetched(location, self._bridge, os.path.join(workplace, "dataset"))
+        done = self._convert(workplace, images, options)
+        try:
+            self._document = Document(os.path.join(workplace, "dataset.json"))
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
+            raise DataError(location, f"panlabel made no use of it: {error}", "correct the ids in it") from None
+        self._problems = list(self._found_problems(done))
+        self.info = self._info(done)
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        for problem in self._problems:
+            on_problem(problem)
+        seen: set[str] = set()
+        for image, found in self._document.images():
+            try:
+                sample = self._sample(image, found)
+                if sample.image.name in seen:
+                    raise self._error("a picture of this name came before", f"rename one, {_SKIP}", sample.image.name)
+            except DataError as error:
+                on_problem(error)
+                continue
+            seen.add(sample.image.name)
+            yield sample
+
+    def _convert(self, workplace: str, images: str | None, options: Mapping[str, str]) -> Done:
+        path = staged(self._local, images, self._bridge, workplace)
+        beside = self._location.rpartition("/")[0]
+        renamed = {path: self._location, self._local: self._location}
+        renamed |= {os.path.join(workplace, folder): beside for folder in ("stage", "dataset")}
+        try:
+            return convert(
+                (self._bridge.program_name, path),
+                ("ir-json", os.path.join(workplace, "dataset.json")),
+                [f"{_OPTIONS[name]}={value}" for name, value in options.items()],
+                name=self._bridge.name,
+                blamed=self._location,
+                renamed=renamed,
+            )
+        except DataError as error:
+            # Of some faults panlabel does not say in which file they are.
+            files = annotation_files(self._local, self._bridge)
+            if not files or any(file in error.problem for file in files):
+                raise
+            blamed = first_unreadable(files) or first_few(files)
+            raise DataError(self._location, f"{error.problem} (in {blamed})", error.remedy) from None
+
+    def _found_problems(self, done: Done) -> Iterator[DataError]:
+        """What panlabel left out, in its own words where it has any."""
+        count = len(self._document)
+        if not count:
+            files = annotation_files(self._local, self._bridge)
+            found = f" ({first_few(files)})" if files else ""
+            problem = f"panlabel finds no picture of the format {self._bridge.name} in it{found}"
+            raise DataError(self._location, problem, "check the location and the format")
+        counters = {key: text for key, text in self._document.info.get("attributes", {}).items() if "skipped" in key}
+        if done.skipped or counters:
+            said = first_few(done.skipped) or ", ".join(f"{key}: {text}" for key, text in counters.items())
+            yield DataError(self._location, f"panlabel left something out: {said}", _LEAVE)
+        if self._document.orphans:
+            yield DataError(
+                self._location,
+                f"{self._document.orphans} annotations belong to no picture",
+                f"correct their image ids, or {_LEAVE}",
+            )
+        if self._bridge.names == "spaceless" and (classes := class_names(self._local)) is not None:
+            nameless = [name for name in self._document.categories.values() if name not in classes[1]]
+            if nameless:
+                problem = f"classes without a name, {first_few(nameless)}"
+                yield DataError(classes[0], problem, f"write one name a line into it, or {_LEAVE}")
+        files = annotation_files(self._local, self._bridge) if self._bridge.listing else []
+        if len(files) > count:
+            unreadable = first_unreadable(files)
+            such = f", such as {unreadable}" if unreadable else f" ({first_few(files)})"
+            yield DataError(
+                self._location,
+                f"panlabel passed over {len(files) - count} of its {len(files)} files{such}",
+                f"correct them, move away what is no annotation, or {_LEAVE}",
+            )
+
+    def _info(self, done: Done) -> DatasetInfo:
+        document = self._document
+        names = [name for name in document.categories.values() if name]
+        return DatasetInfo(
+            format=self._bridge.name,
+            location=self._location,
+            label_map=LabelMap.from_names(names, sort=False) if names else None,
+            num_samples=len(document),
+            notes=done.notes,
+            attributes=self._dataset_attributes(),
+        )
+
+    def _dataset_attributes(self) -> dict[str, Any]:
+        document = self._document
+        given = {key: text for key, text in document.info.get("attributes", {}).items() if not _counts(key)}
+        found: dict[str, Any] = {}
+        if any(field.name == ANY for field in self._bridge.dataset):
+            found = {key: value for key, value in document.info.items() if key != "attributes"}
+            if document.licenses:
+                found["licenses"] = document.licenses
+        if document.parents:
+            found["supercategories"] = document.parents
+        return found | read_attributes(given, self._bridge.dataset)
+
+    def _sample(self, image: dict[str, Any], annotations: list[dict[str, Any]]) -> Sample:
+        bridge = self._bridge
+        name = safe_filename(str(image["file_name"]).removeprefix(bridge.prefix), self._location)
+        if not name:
+            raise self._error("a picture has no file name", f"give it one, {_SKIP}", str(image["id"]))
+        location = self._places.find(name)
+        attributes = read_attributes(image.get("attributes", {}), bridge.image)
+        split = _split(image.get("attributes", {}))
+        for field in ("license_id", "date_captured"):
+            if field in image:
+                attributes.setdefault(field, image[field])
+        try:
+            labels = [self._document.categories[each["category_id"]] for each in annotations]
+        except KeyError as error:
+            raise self._error(
+                f"a box has the class {error}, which is not there", f"correct it, {_SKIP}", name
+            ) from None
+        found = [self._box_attributes(each) for each in annotations]
+        edges = [self._edges(each["bbox"], label, name) for each, label in zip(annotations, labels, strict=True)]
+        size, edges = self._size(image, name, location, edges)
+        order = self._in_order(annotations)
+        boxes = self._boxes([labels[i] for i in order], [edges[i] for i in order], [found[i] for i in order], name)
+        return Sample(
+            image=ImageRef(name=name, width=size[0], height=size[1], location=location),
+            boxes=boxes,
+            split=split,
+            attributes=attributes,
+            source=f"{self._location}, {name}",
+        )
+
+    def _box_attributes(self, annotation: dict[str, Any]) -> dict[str, Any]:
+        attributes = read_attributes(annotation.get("attributes", {}), self._bridge.box)
+        if annotation.get("confidence") is not None:
+            attributes["score"] = _without_noise(annotation["confidence"] / self._bridge.certain)
+        return attributes
+
+    def _edges(self, bbox: dict[str, Any], label: str, name: str) -> Edges:
+        values = [bbox[edge] for edge in ("xmin", "ymin", "xmax", "ymax")]
+        if None in values:
+            raise self._error("an edge is not a finite number", f"correct it, {_SKIP}", f"{name} ({label})")
+        xmin, ymin, xmax, ymax = map(_without_noise, values)
+        first, last = self._shift
+        edges = (xmin + first, ymin + first, xmax + last, ymax + last)
+        problem = check_edges(edges)
+        if not problem:
+            return edges
+        if not self._swap:
+            remedy = f"correct it, let edges in the wrong order be exchanged (?inverted=swap), {_SKIP}"
+            raise self._error(problem, remedy, f"{name} ({label})")
+        xmin, ymin, xmax, ymax = edges
+        return (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
+
+    def _size(
+        self, image: dict[str, Any], name: str, location: str | None, edges: list[Edges]
+    ) -> tuple[tuple[int, int], list[Edges]]:
+        """The picture's size, upright where panlabel measured it, and the edges in its pixels."""
+        size = (int(image["width"]), int(image["height"]))
+        sizes = self._bridge.sizes
+        doubtful = sizes == "guessed" and size in (_extent(edges), (1, 1))
+        if 0 not in size and not (doubtful or sizes == "measured"):
+            return size, edges
+        if location is None and 0 not in size:
+            if doubtful and not self._accept:
+                raise self._error(
+                    f"the picture is not there, and its size, {size[0]}x{size[1]}, may be what panlabel guessed from"
+                    " the boxes",
+                    "name the pictures' folder: ?images=FOLDER, or take the sizes as they are: ?guessed=accept",
+                    name,
+                )
+            return size, edges
+        # panlabel does not look at EXIF orientation, and boxes are drawn on pictures as they are shown.
+        upright = measured_size(name, location, self._location, name)
+        if self._bridge.relative and upright != size and 0 not in size:
+            x, y = upright[0] / size[0], upright[1] / size[1]
+            edges = [(xmin * x, ymin * y, xmax * x, ymax * y) for xmin, ymin, xmax, ymax in edges]
+        return upright, edges
+
+    def _in_order(self, annotations: list[dict[str, Any]]) -> list[int]:
+        places = list(range(len(annotations)))
+        key = self._bridge.order
+        numbers = [each.get("attributes", {}).get(key, "") for each in annotations]
+        if key and all(number.isdecimal() for number in numbers):
+            places.sort(key=lambda place: int(numbers[place]))
+        return places
+
+    def _boxes(self, labels: list[str], edges: list[Edges], attributes: list[dict[str, Any]], name: str) -> Boxes:
+        try:
+            return Boxes(labels, edges, attributes)
+        except ValueError as error:
+            raise self._error(str(error), f"correct it, {_SKIP}", name) from None
+
+    def _error(self, problem: str, remedy: str, place: str) -> DataError:
+        return DataError(self._location, problem, remedy, place)
+
+
+class _Places:
+    """Where the pictures are looked for."""
+
+    def __init__(self, location: str, images: str | None, bridge: Bridge) -> None:
+        self._remote: Any = None
+        if is_remote(images or location):
+            self._remote, root = filesystem(images or location)
+        if images is not None:
+            self._folders = [images]
+        else:
+            whole = self._remote.isdir(root) if self._remote else os.path.isdir(location)
+            base = location if whole else location.replace("\\", "/").rpartition("/")[0]
+            self._folders = [join(base, name) if name else base for name in bridge.searched]
+        self._split = bridge.name == "supervisely"
+
+    def find(self, name: str) -> str | None:
+        """The picture's place, or ``None``."""
+        for folder in self._folders:
+            for inside in (name, *(self._in_datasets(name) if self._split else ())):
+                place = join(folder, inside)
+                if self._remote.isfile(place) if self._remote else os.path.isfile(place):
+                    return place
+        return None
+
+    def _in_datasets(self, name: str) -> Iterator[str]:
+        """Where Supervisely has the pictures of its datasets: ``DATASET/img/NAME``."""
+        folder, slash, rest = name.partition("/")
+        if slash:
+            yield f"{folder}/img/{rest}"
+        yield f"img/{name}"
+        yield f"dataset/img/{name}"
+
+
+def _counts(key: str) -> bool:
+    """Whether an attribute of the dataset only says how much panlabel left out or changed."""
+    return "skipped" in key or key.endswith("_envelopes")
+
+
+def _split(attributes: Mapping[str, str]) -> str | None:
+    for key, names in _SPLITS.items():
+        if key in attributes:
+            text = attributes[key]
+            return text if names is None else names.get(text.upper(), None if text.upper() == "UNASSIGNED" else text)
+    return None
+
+
+def _extent(edges: list[Edges]) -> tuple[int, int]:
+    """The size that panlabel guesses for a picture: the smallest that holds its boxes."""
+    widest = max([edge[2] for edge in edges], default=1.0)
+    tallest = max([edge[3] for edge in edges], default=1.0)
+    return max(1, -int(-widest // 1)), max(1, -int(-tallest // 1))
+
+
+def _without_noise(edge: float) -> float:
+    nearest = round(edge, 6)
+    return nearest if abs(edge - nearest) <= _NOISE else edge
+
+
+def __getattr__(name: str) -> Any:
+    if name not in BRIDGES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return partial(PanlabelReader, name)

@@ -1,0 +1,153 @@
+"""KITTI, which is read and written without the program."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import boxwright
+from boxwright import Boxes, DataError, ImageRef, Sample
+from boxwright.dataset import open_dataset
+from boxwright.output import AtomicOutput
+from boxwright_panlabel.kitti import KittiWriter, detect
+from boxwright_testing.pictures import make_sample
+
+# Frames 000001 and 000008 of the benchmark, shortened.
+TRUCK = "Truck 0.00 0 -1.57 599.41 156.40 629.75 189.25 2.85 2.63 12.34 0.47 1.49 69.44 -1.56\n"
+REGION = "DontCare -1 -1 -10 503.89 169.71 590.61 190.13 -1 -1 -1 -1000 -1000 -1000 -10\n"
+CAR = "Car 0.88 3 -0.69 0.00 192.37 402.31 374.00 1.60 1.57 3.23 -2.70 1.74 3.68 -1.29\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    labels = tmp_path / "kitti" / "training" / "label_2"
+    labels.mkdir(parents=True)
+    (labels / "000001.txt").write_text(TRUCK + REGION)
+    (labels / "000008.txt").write_text(CAR)
+    for name in ("000001", "000008"):
+        make_sample(tmp_path / "kitti" / "training" / "image_2", f"{name}.png", (1242, 375))
+    return tmp_path / "kitti"
+
+
+def test_the_benchmarks_own_files(folder: Path) -> None:
+    one, two = boxwright.open(f"kitti:{folder}")
+    assert (one.image.name, one.image.width, one.image.height) == ("000001.png", 1242, 375)
+    truck, region = one.boxes
+    assert (truck.label, truck.edges) == ("Truck", (599.41, 156.40, 629.75, 189.25))
+    assert truck.attributes == {
+        "alpha": -1.57,
+        "dimensions": [2.85, 2.63, 12.34],
+        "location": [0.47, 1.49, 69.44],
+        "rotation_y": -1.56,
+    }
+    assert (region.label, region.attributes) == ("DontCare", {"truncated": -1, "occluded": -1})
+    assert (two.boxes[0].attributes["truncated"], two.boxes[0].attributes["occluded"]) == (0.88, 3)
+    for place in (folder, folder / "training", folder / "training" / "label_2"):
+        assert detect(str(place)).matches
+        assert len(list(boxwright.open(f"kitti:{place}"))) == 2
+
+
+def test_the_files_come_back_byte_for_byte(folder: Path, tmp_path: Path) -> None:
+    (folder / "training" / "label_2" / "000001.txt").write_text(TRUCK)
+    boxwright.convert(f"kitti:{folder}", f"kitti:{tmp_path / 'again'}")
+    assert (tmp_path / "again" / "label_2" / "000001.txt").read_text() == TRUCK
+    assert (tmp_path / "again" / "label_2" / "000008.txt").read_text() == CAR
+    picture = folder / "training" / "image_2" / "000001.png"
+    assert (tmp_path / "again" / "image_2" / "000001.png").read_bytes() == picture.read_bytes()
+
+
+def test_panlabel_reads_the_same(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("panlabel")
+    from boxwright_panlabel.program import find_program
+
+    (folder / "training" / "label_2" / "000001.txt").write_text(TRUCK)
+    target = tmp_path / "x.json"
+    command = [find_program(), "convert", "-f", "kitti", "-t", "ir-json", "-i", str(folder / "training"), "-o", target]
+    subprocess.run(command, check=True, capture_output=True)
+    for ours, theirs in zip(boxwright.open(f"kitti:{folder}"), boxwright.open(f"ir-json:{target}"), strict=True):
+        assert (ours.image.name, ours.image.width) == (theirs.image.name, theirs.image.width)
+        assert (ours.boxes.labels, ours.boxes.edges) == (theirs.boxes.labels, theirs.boxes.edges)
+
+
+def test_edges_that_name_the_last_pixel(folder: Path, tmp_path: Path) -> None:
+    (sample,) = list(boxwright.open(f"kitti:{folder}?inclusive=true"))[1:]
+    assert sample.boxes.edges == ((0, 192.37, 403.31, 375),)
+    boxwright.convert(f"kitti:{folder}?inclusive=true", f"kitti:{tmp_path / 'again'}?inclusive=true")
+    assert (tmp_path / "again" / "label_2" / "000008.txt").read_text() == CAR
+
+
+def test_scores_and_swapped_edges(folder: Path) -> None:
+    file = folder / "training" / "label_2" / "000001.txt"
+    file.write_text("Car -1 -1 -10 90 20 10 80 -1 -1 -1 -1000 -1000 -1000 -10 0.9125\n")
+    with pytest.raises(DataError, match=r"line 1 \(Car\): xmin 90 is greater than xmax 10\n.*inverted=swap"):
+        list(boxwright.open(f"kitti:{folder}"))
+    sample = next(iter(boxwright.open(f"kitti:{folder}?inverted=swap")))
+    assert sample.boxes.edges == ((10, 20, 90, 80),)
+    assert sample.boxes[0].attributes["score"] == 0.9125
+
+
+BAD = {
+    "too few fields": (TRUCK[:-6], "line 2: it has 14 fields, and an object has 15, with a score 16"),
+    "a class of two words": (TRUCK.replace("Truck", "Big truck") + "", r"line 2 \(Big\): 'truck' is no finite number"),
+    "not a number": (TRUCK.replace("599.41", "nan"), r"line 2 \(Truck\): 'nan' is no finite number"),
+    "infinity": (TRUCK.replace("599.41", "1e999"), "'1e999' is no finite number"),
+    "other digits": (TRUCK.replace("599.41", "٣"), "'٣' is no finite number"),
+    "half hidden": (TRUCK.replace(" 0 ", " 0.5 ", 1), "occluded is '0.5', which is no whole number"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_lines_name_their_place_and_the_others_are_read(folder: Path, case: str) -> None:
+    line, says = BAD[case]
+    (folder / "training" / "label_2" / "000001.txt").write_text(REGION + line)
+    dataset = open_dataset(f"kitti:{folder}", on_error="skip")
+    assert [sample.image.name for sample in dataset] == ["000008.png"]
+    (error,) = dataset.problems.skipped
+    with pytest.raises(DataError, match=rf"000001\.txt, {says}" if says.startswith("line") else says):
+        raise error
+
+
+def test_files_that_are_not_there(folder: Path, tmp_path: Path) -> None:
+    (folder / "training" / "image_2" / "000001.png").unlink()
+    with pytest.raises(DataError, match=r"000001\.txt: it does not say the picture's size, and the"):
+        list(boxwright.open(f"kitti:{folder}"))
+    make_sample(tmp_path / "elsewhere", "000001.jpg", (40, 30))
+    sample = next(iter(boxwright.open(f"kitti:{folder}?images={tmp_path / 'elsewhere'}")))
+    assert (sample.image.name, sample.image.width) == ("000001.jpg", 40)
+    with pytest.raises(DataError, match="no folder label_2"):
+        boxwright.open(f"kitti:{tmp_path / 'elsewhere'}")
+    (tmp_path / "empty" / "label_2").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"no \.txt file in its folder label_2"):
+        boxwright.open(f"kitti:{tmp_path / 'empty'}")
+    (folder / "training" / "label_2" / "000008.txt").write_bytes(b"Caf\xe9 0\n")
+    with pytest.raises(DataError, match=r"000008\.txt: it is not UTF-8 text"):
+        list(open_dataset(f"kitti:{folder}?images={tmp_path / 'elsewhere'}"))[1:]
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "attributes", "says"),
+    [
+        ("a/b.png", "car", {}, "KITTI has no sub-folders"),
+        ("b", "car", {}, "needs a picture's ending"),
+        ("a.jpg", "car", {}, "a picture 'a' was written before"),
+        ("b.png", "big car", {}, "the class 'big car' has white space in it"),
+        ("b.png", "car", {"truncated": "very"}, "'very' is no finite number"),
+        ("b.png", "car", {"occluded": 0.5}, "occluded is 0.5"),
+        ("b.png", "car", {"location": [1, 2]}, r"location is \[1, 2\], and not three numbers"),
+    ],
+)
+def test_what_cannot_be_written(
+    tmp_path: Path, name: str, label: str, attributes: dict[str, object], says: str
+) -> None:
+    good = make_sample(tmp_path / "pictures", "a.png", (40, 30), ["car"], [(1, 2, 3, 4)])
+    image = ImageRef(name=name, width=40, height=30, location=good.image.location)
+    bad = Sample(image=image, boxes=Boxes([label], [(1, 2, 3, 4)], [attributes]), source="x.xml")
+    with AtomicOutput(str(tmp_path / "out"), "folder") as output:
+        writer = KittiWriter(output)
+        writer.write(good)
+        with pytest.raises(DataError, match=says):
+            writer.write(bad)
+        writer.close()
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.*")) == ["a.png", "a.txt"]
