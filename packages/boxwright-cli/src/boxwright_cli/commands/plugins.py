@@ -14,7 +14,7 @@ from boxwright_cli.values import JsonOption
 
 app = typer.Typer(
     cls=Group,
-    help="List the installed plugins, show or examine one closely, and make one of your own.",
+    help="List, show and check the plugins; make one of your own.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )

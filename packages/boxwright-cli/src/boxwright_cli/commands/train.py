@@ -110,6 +110,15 @@ def train(
             help="One of the backend's own options; may be given several times.",
         ),
     ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="A configuration of your own for a backend that takes one, such as a pipeline.config.",
+            exists=True,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a detector on annotated pictures.
@@ -125,6 +134,8 @@ def train(
     session = Session.of(context)
     reporter = session.start(json=as_json)
     chosen = parse_settings(settings or [])
+    if config is not None:
+        chosen["config"] = str(config)
     size = parse_size(image_size, "--image-size") if image_size else None
     import boxwright
     from boxwright.errors import UsageError
