@@ -100,7 +100,10 @@ def template(session: nox.Session) -> None:
     kinds = session.posargs or KINDS
     needed = ["packages/boxwright", "packages/boxwright-cli", "packages/boxwright-testing"]
     tools = [*GROUPS["lint"], *GROUPS["types"]]
-    session.install("--refresh-package", "boxwright-testing", "-c", "constraints.txt", *needed, *tools)
+    anew = [
+        word for name in ("boxwright", "boxwright-cli", "boxwright-testing") for word in ("--refresh-package", name)
+    ]
+    session.install(*anew, "-c", "constraints.txt", *needed, *tools)
     if "augmenter" in kinds:
         session.install("-c", "constraints.txt", "tensorflow-cpu")
     folder = Path(session.create_tmp())

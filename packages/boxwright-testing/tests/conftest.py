@@ -19,7 +19,7 @@ HEAD = """
 import random
 import pytest
 import toy
-from boxwright import Boxes, DataError, Detections, Sample
+from boxwright import Boxes, DataError, Detections, Sample, UsageError
 from boxwright_testing import *
 
 class Own:
@@ -31,6 +31,8 @@ class Own:
 READER = """
 class TestToy(Own, ReaderTests):
     format = "toy"
+    remote = getattr(toy, "REMOTE", True)
+    needs_network = getattr(toy, "ONLINE", False)
     attribute_examples = {"dataset.info": {"year": 2024}}
     def bad_inputs(self, folder):
         path = folder / "bad.toy"
@@ -44,6 +46,7 @@ CLASSES = {
     "writer": """
 class TestToy(Own, WriterTests):
     format = "toy"
+    remote = getattr(toy, "REMOTE", True)
     attribute_examples = {"dataset.info": {"year": 2024}}
 """,
     "transform": """

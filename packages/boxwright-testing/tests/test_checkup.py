@@ -238,6 +238,16 @@ def test_a_role_that_cannot_be_imported(install: Install, monkeypatch: pytest.Mo
     assert "Missing" in finding.says
 
 
+def test_what_is_printed_by_a_library_that_is_used_is_no_fault(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loud = "import os\nprint('hello')\nos.write(2, b'hello')\nfrom check_probe import Annotated\n"
+    code = TRANSFORM.replace("check_probe:Annotated", "check_loud:Annotated")
+    plugins = install(code)
+    Path(sys.modules["check_probe"].__file__ or "").with_name("check_loud.py").write_text(loud, "utf-8")
+    assert failures(examined(plugins, monkeypatch)) == {}
+
+
 def test_imports_that_nothing_declares(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     uses = TRANSFORM.replace("    per_sample", "    def helper(self):\n        import pytest\n\n    per_sample")
     failed = failures(examined(install(uses), monkeypatch))

@@ -275,6 +275,41 @@ toy.Reader.open = lambda self: open(self.location, "rb")
         "toy.join = lambda folder, name: folder.replace('memory:/', '') + '/' + name",
         {"test_a_dataset_is_read_from_elsewhere"},
     ),
+    "nothing, and works on this machine only": (
+        """
+toy.REMOTE = False
+init, start = toy.Reader.__init__, toy.Writer.__init__
+def here(self, location, strict=False):
+    if "://" in location:
+        raise UsageError(f"{location} is not on this machine", "copy it here")
+    init(self, location, strict)
+def onto_disk(self, output, label_map):
+    if "://" in output.location:
+        raise UsageError(f"{output.location} is not on this machine", "write it here")
+    start(self, output, label_map)
+toy.Reader.__init__, toy.Writer.__init__ = here, onto_disk
+""",
+        set(),
+    ),
+    "works on this machine only, and does not tell": (
+        "toy.REMOTE = False",
+        {"test_a_dataset_is_read_from_elsewhere", "test_a_dataset_is_written_elsewhere"},
+    ),
+    "nothing, and says that it needs the network": (
+        """
+toy.ONLINE = True
+read = toy.Reader.read
+def asking(self, on_problem):
+    import socket
+    try:
+        socket.create_connection(("192.0.2.1", 80), timeout=0.001)
+    except OSError:
+        pass
+    return read(self, on_problem)
+toy.Reader.read = asking
+""",
+        set(),
+    ),
     "detects files of this machine only": (
         """
 import os

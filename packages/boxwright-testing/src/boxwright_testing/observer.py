@@ -113,6 +113,15 @@ def _names(before: set[str]) -> list[str]:
     return sorted(name for name in found - set(sys.stdlib_module_names) if not name.startswith("_"))
 
 
+def _hush() -> None:
+    """From here on, what is printed goes nowhere: frameworks greet everybody who imports them."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+
+
 def observe(module_name: str, targets: list[tuple[str, str]]) -> dict[str, Any]:
     """Imports the module, calls its hooks, and imports the targets, each with what came in by it."""
     answer: dict[str, Any] = {"failure": None, "specs": 0, "targets": {}}
@@ -135,6 +144,7 @@ def observe(module_name: str, targets: list[tuple[str, str]]) -> dict[str, Any]:
         "changed": _changes(around, surroundings()),
         "did": list(dict.fromkeys(watch.seen)),
     }
+    _hush()
     for role, target in targets:
         modules = set(sys.modules)
         place, _, attribute = target.partition(":")
