@@ -130,7 +130,7 @@ def test_nothing_outside_the_folder_is_read(place: Place) -> None:
         ("/content/ds", "images/train"),
         ("C:\\data\\ds", "images\\train"),
         ("", "/home/me/other/images/train"),
-        ("", "D:/work/images/train"),
+        ("", "D:/photos/images/train"),
         ("images", "train"),
         ("", "../ds/images/train"),
         ("", "[images/train]"),

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from boxwright import schemas
+from boxwright import exchanged
 from boxwright.dataset import Dataset, detect_format, nothing_left, open_dataset
 from boxwright.errors import DataError, LossError, UsageError
 from boxwright.losses import Losses
@@ -225,12 +225,12 @@ class _Tally:
         self.boxes = 0
         self.classes: dict[str, int] = {}
         self._exchanged = 0
-        self._exchanged_before = schemas.exchanged
+        self._exchanged_before = exchanged.count
 
     @property
     def exchanged(self) -> int:
         """Boxes whose edges stood in the wrong order and were exchanged by the reader."""
-        return self._exchanged + schemas.exchanged - self._exchanged_before
+        return self._exchanged + exchanged.count - self._exchanged_before
 
     @property
     def losses(self) -> Losses:
@@ -250,7 +250,7 @@ class _Tally:
     def take(self) -> tuple[int, int, dict[str, int], dict[str, dict[str, int]]]:
         """The counts since the last time, as plain values."""
         taken = (self.exchanged, self.boxes, self.classes, self.losses.take())
-        self.boxes, self.classes, self._exchanged, self._exchanged_before = 0, {}, 0, schemas.exchanged
+        self.boxes, self.classes, self._exchanged, self._exchanged_before = 0, {}, 0, exchanged.count
         return taken
 
     def add(self, exchanged: int, boxes: int, classes: dict[str, int], losses: dict[str, dict[str, int]]) -> None:

@@ -68,18 +68,6 @@ def check_edges(edges: Edges) -> str | None:
     return None
 
 
-exchanged = 0
-"""How many boxes :func:`in_order` has mended in this process; a conversion says how many there were in it."""
-
-
-def in_order(edges: Edges) -> Edges:
-    """A box's edges in the right order: for readers that were told to exchange those that are not."""
-    global exchanged
-    exchanged += 1
-    xmin, ymin, xmax, ymax = edges
-    return (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
-
-
 class Box(BaseModel):
     """One object in a picture: its label, its edges in pixels, and what else the annotation says of it.
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from boxwright.errors import DataError
+from boxwright.exchanged import in_order
 from boxwright.files import filesystem
 from boxwright.pictures import measured_size, safe_filename
-from boxwright.schemas import Edges, check_edges, in_order
+from boxwright.schemas import Edges, check_edges
 from boxwright.uri import is_remote, join
 from boxwright_csv.table import Table
 

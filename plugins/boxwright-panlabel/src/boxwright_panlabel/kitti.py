@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from boxwright.errors import DataError
+from boxwright.exchanged import in_order
 from boxwright.folders import Folder
 from boxwright.output import safe_name
 from boxwright.pictures import measured_size
@@ -111,8 +112,7 @@ class KittiReader:
             return edges
         if not self._swap:
             raise DataError(place, problem, f"let edges be exchanged (?inverted=swap), or {_REMEDY}", line)
-        xmin, ymin, xmax, ymax = edges
-        return (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
+        return in_order(edges)
 
     def _picture(self, file: str, place: str) -> tuple[str, str | None]:
         stem = os.path.splitext(file)[0]

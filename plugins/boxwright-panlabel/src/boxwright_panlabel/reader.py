@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from boxwright.errors import DataError
+from boxwright.exchanged import in_order
 from boxwright.files import filesystem
 from boxwright.pictures import measured_size, safe_filename
 from boxwright.protocols import OnProblem
@@ -239,8 +240,7 @@ class PanlabelReader:
         if not self._swap:
             remedy = f"correct it, let edges in the wrong order be exchanged (?inverted=swap), {_SKIP}"
             raise self._error(problem, remedy, f"{name} ({label})")
-        xmin, ymin, xmax, ymax = edges
-        return (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
+        return in_order(edges)
 
     def _size(
         self, image: dict[str, Any], name: str, location: str | None, edges: list[Edges]

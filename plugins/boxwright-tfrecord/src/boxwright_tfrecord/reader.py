@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 from typing import cast
 
 from boxwright.errors import BoxwrightError, DataError
+from boxwright.exchanged import in_order
 from boxwright.files import read_file
 from boxwright.pbtxt import find_label_map, read_label_map
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges
 from boxwright.specs import Detection
 from boxwright.uri import join, parent
 from boxwright_tfrecord.attributes import (
@@ -251,7 +252,7 @@ class TFRecordReader:
             scaled = [[_unrounded(edge * size) for edge in column] for column, size in zip(columns, sizes, strict=True)]
         edges = list(zip(*scaled, strict=True))
         if self._swap:
-            edges = [(min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)) for x1, y1, x2, y2 in edges]
+            edges = [in_order(box) if check_edges(box) else box for box in cast("list[Edges]", edges)]
         return cast("list[Edges]", edges)
 
     def _labels(self, features: dict[bytes, Values], count: int) -> list[str]:

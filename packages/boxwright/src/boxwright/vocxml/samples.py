@@ -6,10 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from boxwright.errors import DataError
+from boxwright.exchanged import in_order
 from boxwright.folders import Folder
 from boxwright.pictures import Pictures, measured_size
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, Edges, ImageRef, Sample, check_edges, in_order
+from boxwright.schemas import Boxes, Edges, ImageRef, Sample, check_edges
 from boxwright.vocxml.annotation import Annotation
 from boxwright.vocxml.layout import parse_layout, quick_labels
 from boxwright.vocxml.scalars import each
