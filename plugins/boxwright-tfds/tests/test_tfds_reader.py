@@ -1,124 +1,310 @@
-"""TensorFlow Datasets: a VOC builder that prepares two pictures on the spot, judged by TFDS and KerasCV themselves."""
+"""What is read of prepared datasets, in the features that TFDS's own builders have."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import boxwright
-from boxwright import DataError
+from boxwright import DataError, Sample, UsageError
+from boxwright.dataset import open_dataset
+from boxwright_tfds.prepared import detect
 
 pytestmark = pytest.mark.tensorflow
 tfds = pytest.importorskip("tensorflow_datasets")
+pytest.importorskip("tensorflow")
+
+F = tfds.features
+BBox = F.BBox
 
 
-def picture(width: int, height: int) -> bytes:
-    buffer = io.BytesIO()
-    noise = np.random.default_rng(width).integers(0, 255, (height, width, 3), dtype=np.uint8)
-    Image.fromarray(noise).save(buffer, "JPEG")
-    return buffer.getvalue()
+def read(uri: str, **options: Any) -> list[Sample]:
+    return list(open_dataset(uri, **options))
 
 
-EXAMPLES = {
-    "train": [
-        ("000001.jpg", (50, 40), [("dog", (4, 8, 30, 38), {"is_difficult": True, "pose": "frontal"})]),
-        ("000002.jpg", (60, 80), []),
-    ],
-    "test": [("000003.jpg", (64, 64), [("person", (0, 0, 64, 64), {}), ("cat", (1, 2, 3, 4), {"is_truncated": True})])],
-}
+def voc_features() -> dict[str, Any]:
+    return {
+        "image": F.Image(),
+        "image/filename": F.Text(),
+        "objects": F.Sequence(
+            {
+                "label": F.ClassLabel(names=["cat", "dog"]),
+                "bbox": F.BBoxFeature(),
+                "pose": F.ClassLabel(names=["frontal", "unspecified"]),
+                "is_truncated": np.bool_,
+                "is_difficult": np.bool_,
+            }
+        ),
+        "labels": F.Sequence(F.ClassLabel(names=["cat", "dog"])),
+    }
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a prepared builder with the features of ``voc``."""
-    from tensorflow_datasets.object_detection import voc
-
-    with tfds.core.registered.skip_registration():
-
-        class Voc(voc.Voc):  # type: ignore[misc]
-            def _split_generators(self, manager: Any) -> dict[str, Any]:
-                return {split: self._examples(split) for split in EXAMPLES}
-
-            def _examples(self, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-                for name, (width, height), objects in EXAMPLES[split]:
-                    rows = [
-                        {
-                            "bbox": tfds.features.BBox(y1 / height, x1 / width, y2 / height, x2 / width),
-                            "label": label,
-                            "pose": more.get("pose", "unspecified"),
-                            "is_truncated": more.get("is_truncated", False),
-                            "is_difficult": more.get("is_difficult", False),
-                        }
-                        for label, (x1, y1, x2, y2), more in objects
-                    ]
-                    labels = sorted({label for label, _, _ in objects})
-                    yield (
-                        name,
-                        {
-                            "image": io.BytesIO(picture(width, height)),
-                            "image/filename": name,
-                            "objects": rows,
-                            "labels": labels,
-                            "labels_no_difficult": labels,
-                        },
-                    )
-
-    builder = Voc(data_dir=str(tmp_path_factory.mktemp("tfds")), config="2007")
-    builder.download_and_prepare()
-    return Path(builder.data_path)
+def voc_example(picture: bytes, name: str = "a.jpg", *boxes: tuple[int, tuple[float, ...], int, bool, bool]) -> Any:
+    objects = [
+        {"label": label, "bbox": BBox(*edges), "pose": pose, "is_truncated": truncated, "is_difficult": difficult}
+        for label, edges, pose, truncated, difficult in boxes
+    ]
+    return {"image": picture, "image/filename": name, "objects": objects, "labels": [0]}
 
 
-def test_examples_are_samples_with_the_bytes_as_they_are(prepared: Path) -> None:
-    samples = {sample.image.name: sample for sample in boxwright.open(f"tfds:{prepared}?split=train")}
-    assert sorted(samples) == ["000001.jpg", "000002.jpg"]
-    dog, empty = samples["000001.jpg"], samples["000002.jpg"]
-    assert dog.image.data == picture(50, 40)
-    assert (dog.image.width, dog.image.height, dog.split) == (50, 40, "train")
-    assert dog.boxes.labels == ("dog",)
-    assert dog.boxes.edges[0] == pytest.approx((4, 8, 30, 38), abs=1e-4)
-    assert dog.boxes.attributes[0]["difficult"] == 1
-    assert "truncated" not in dog.boxes.attributes[0]
-    assert dog.boxes.attributes[0]["pose"] == "frontal"
-    assert not empty.boxes
+@pytest.fixture
+def voc(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> Path:
+    one = (1, (48 / 375, 240 / 500, 371 / 375, 499 / 500), 0, True, False)
+    two = (0, (0.1, 0.25, 1.0, 1.0), 1, False, True)
+    splits = {
+        "train": [voc_example(encode(500, 375), "000005.jpg", one, two), voc_example(encode(40, 30), "000007.jpg")],
+        "test": [voc_example(encode(64, 48, "JPEG"), "000001.jpg", two)],
+    }
+    return prepare("data/voc/2007/5.0.0", voc_features(), splits)
 
 
-def test_all_splits_and_the_classes(prepared: Path) -> None:
-    data = boxwright.open(f"tfds:{prepared}")
-    assert data.info.splits == ("test", "train") or set(data.info.splits) == {"train", "test"}
-    assert data.info.num_samples == len(list(data)) == 3
-    assert data.label_map.names[:3] == ("aeroplane", "bicycle", "bird")
-    assert len(data.label_map) == 20
-    assert data.label_map.id("dog") == 12
+def test_the_features_of_voc(voc: Path, encode: Callable[..., bytes]) -> None:
+    dataset = boxwright.open(f"tfds:{voc}?split=train")
+    one, empty = dataset
+    assert (one.image.name, one.image.width, one.image.height, one.image.format) == ("000005.jpg", 500, 375, "png")
+    assert one.image.read() == encode(500, 375)
+    dog, cat = one.boxes
+    assert (dog.label, dog.edges, dog.attributes) == ("dog", (240, 48, 499, 371), {"pose": "frontal", "truncated": 1})
+    assert (cat.label, cat.edges, cat.attributes) == ("cat", (125, 37.5, 500, 375), {"difficult": 1})
+    assert (empty.image.name, len(empty.boxes), empty.attributes) == ("000007.jpg", 0, {})
+    assert one.source == f"{voc}, train, example 0"
+    assert (dataset.label_map.names, dataset.info.num_samples) == (("cat", "dog"), 2)
+    assert dataset.info.notes == ("features that are not read: labels",)
+    first = next(iter(boxwright.open(f"tfds:{voc}?split=train&one_based=true")))
+    assert first.boxes[0].edges == (239, 47, 499, 371)
 
 
-def test_to_tf_is_what_kerascv_makes_of_the_same_builder(prepared: Path) -> None:
-    keras_cv = pytest.importorskip("keras_cv")
-    theirs = tfds.builder_from_directory(str(prepared)).as_dataset(split="test", shuffle_files=False)
-    (batch,) = boxwright.open(f"tfds:{prepared}?split=test").to_tf(bounding_box_format="xywh", batch_size=2)
-    (example,) = theirs
-    image = example["image"]
-    asked = keras_cv.bounding_box.convert_format(
-        example["objects"]["bbox"], source="rel_yxyx", target="xywh", images=image
-    ).numpy()
-    boxes, classes = batch["bounding_boxes"]["boxes"], batch["bounding_boxes"]["classes"]
-    found = boxes.to_tensor().numpy()[0] if hasattr(boxes, "to_tensor") else boxes.numpy()[0]
-    numbers = classes.to_tensor().numpy()[0] if hasattr(classes, "to_tensor") else classes.numpy()[0]
-    assert found == pytest.approx(asked, abs=1e-3)
-    assert numbers.tolist() == example["objects"]["label"].numpy().tolist()
+def test_splits(voc: Path) -> None:
+    def names(split: str) -> list[tuple[str, str | None]]:
+        query = f"?split={split}" if split else ""
+        return [(sample.image.name, sample.split) for sample in read(f"tfds:{voc}{query}")]
+
+    assert names("") == [("000005.jpg", "train"), ("000007.jpg", "train"), ("000001.jpg", "test")]
+    assert names("test%2Btrain[1:]") == [("000001.jpg", "test"), ("000007.jpg", "train")]
+    assert names("train[:50%]") == [("000005.jpg", "train")]
+    assert boxwright.open(f"tfds:{voc}").info.splits == ("train", "test")
+    for split in ("val", "train[", "", "train[1:2:3]"):
+        with pytest.raises(DataError, match=r"no split .*\n.*train, test|the split is none"):
+            boxwright.open(f"tfds:{voc}?split={split}")
 
 
-def test_what_is_not_there_is_said_and_nothing_is_downloaded(tmp_path: Path, prepared: Path) -> None:
-    with pytest.raises(DataError, match=r"not prepared[\s\S]*downloads/manual"):
-        boxwright.open(f"tfds:voc/2007?data_dir={tmp_path}")
-    with pytest.raises(DataError, match="no such dataset"):
-        boxwright.open(f"tfds:no_such_dataset?data_dir={tmp_path}")
-    with pytest.raises(DataError, match="no split 'dev'"):
-        boxwright.open(f"tfds:{prepared}?split=dev")
-    with pytest.raises(DataError, match=r"no boxes|not prepared"):
-        boxwright.open(f"tfds:mnist?data_dir={tmp_path}")
+def test_names_of_datasets(voc: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = tmp_path / "data"
+    for name in ("voc/2007", "voc", "voc/2007:5.0.0"):
+        assert len(read(f"tfds:{name}?data_dir={data}&split=test")) == 1
+    assert len(read(f"tfds:{data / 'voc' / '2007'}?split=test")) == 1
+    monkeypatch.setenv("TFDS_DATA_DIR", str(data))
+    assert len(read("tfds:voc/2007?split=test")) == 1
+    with pytest.raises(DataError, match=rf"voc/2012: the dataset is not prepared in {data}\n.*data_dir.*download=true"):
+        read("tfds:voc/2012")
+    (data / "voc" / "2012").mkdir()
+    (voc.rename(data / "voc" / "2012" / "4.9.0") / "x").touch()
+    assert len(read("tfds:voc?split=test")) == 1
+    newer = data / "voc" / "2012" / "4.10.0"
+    newer.mkdir()
+    for name in ("dataset_info.json", "features.json"):
+        (newer / name).write_text("[]")
+    with pytest.raises(DataError, match=r"4\.10\.0/dataset_info\.json: it is no JSON object"):
+        read("tfds:voc/2012")
+    (data / "voc" / "1999" / "1.0.0").mkdir(parents=True)
+    (data / "voc" / "1999" / "1.0.0" / "dataset_info.json").touch()
+    with pytest.raises(UsageError, match=r"holds several datasets: 1999, 2012\n.*name one: tfds:.*1999"):
+        read("tfds:voc")
+
+
+def test_coco_and_open_images(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    coco = {
+        "image": F.Image(encoding_format="jpeg"),
+        "image/filename": F.Text(),
+        "image/id": np.int64,
+        "objects": F.Sequence(
+            {
+                "id": np.int64,
+                "area": np.int64,
+                "bbox": F.BBoxFeature(),
+                "label": F.ClassLabel(num_classes=3),
+                "is_crowd": np.bool_,
+                "segmentation": F.Image(shape=(None, None, 1)),
+            }
+        ),
+    }
+    box = {"id": 900100, "area": 4231, "bbox": BBox(0.0, 0.5, 0.5, 1.0), "label": 2, "is_crowd": True}
+    mask = np.zeros((4, 4, 1), np.uint8)
+    example = {"image": encode(40, 30, "JPEG"), "image/filename": "a.jpg", "image/id": 139}
+    folder = prepare("coco", coco, {"train": [example | {"objects": [box | {"segmentation": mask}]}]})
+    dataset = boxwright.open(f"tfds:{folder}")
+    (sample,) = dataset
+    assert sample.attributes == {"source_id": "139"}
+    assert dict(sample.boxes[0].attributes) == {"id": 900100, "area": 4231, "iscrowd": 1}
+    assert (sample.boxes[0].label, sample.boxes[0].edges) == ("2", (20, 0, 40, 15))
+    assert dataset.info.notes == ("features that are not read: objects/segmentation",)
+    open_images = {
+        "image": F.Image(),
+        "objects": F.Sequence({"label": F.ClassLabel(names=["a"]), "confidence": np.int32}),
+        "bobjects": F.Sequence(
+            {
+                "label": F.ClassLabel(names=["cat", "dog"]),
+                "source": F.ClassLabel(names=["xclick", "verification"]),
+                "bbox": F.BBoxFeature(),
+                "is_occluded": np.int8,
+                "is_group_of": np.int8,
+                "is_depiction": np.int8,
+            }
+        ),
+    }
+    flags = {"is_occluded": -1, "is_group_of": 1, "is_depiction": 0, "source": 1}
+    boxed = {
+        "image": encode(40, 30),
+        "objects": [],
+        "bobjects": [{"label": 1, "bbox": BBox(0.0, 0.0, 1.0, 1.0)} | flags],
+    }
+    dataset = boxwright.open(f"tfds:{prepare('oid', open_images, {'train': [boxed]})}")
+    (sample,) = dataset
+    assert sample.image.name == "train-000000.png"
+    assert sample.boxes.labels == ("dog",)
+    assert dict(sample.boxes[0].attributes) == {"iscrowd": 1, "source": "verification", "is_depiction": 0}
+    assert dataset.info.notes == ("features that are not read: objects",)
+
+
+def test_kitti_and_faces_without_a_class(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    kitti = {
+        "image": F.Image(),
+        "image/file_name": F.Text(),
+        "objects": F.Sequence(
+            {
+                "type": F.ClassLabel(names=["Car", "Van"]),
+                "truncated": np.float32,
+                "occluded": F.ClassLabel(names=["fully visible", "partly occluded", "largely occluded", "unknown"]),
+                "alpha": F.Tensor(shape=(), dtype=np.float32),
+                "bbox": F.BBoxFeature(),
+                "dimensions": F.Tensor(shape=(3,), dtype=np.float32),
+            }
+        ),
+    }
+    car = {"type": 0, "truncated": 0.88, "occluded": 2, "alpha": -1.57, "bbox": BBox(0.0, 0.0, 0.5, 0.25)}
+    example = {"image": encode(40, 30), "image/file_name": "000001.png"}
+    folder = prepare("kitti", kitti, {"train": [example | {"objects": [car | {"dimensions": [1.52, 1.63, 3.89]}]}]})
+    (sample,) = read(f"tfds:{folder}")
+    assert (sample.image.name, sample.boxes.labels, sample.boxes[0].edges) == ("000001.png", ("Car",), (0, 0, 10, 15))
+    assert dict(sample.boxes[0].attributes) == {
+        "truncated": 0.88,
+        "occluded": 2,
+        "alpha": -1.57,
+        "dimensions": [1.52, 1.63, 3.89],
+    }
+    faces = {
+        "image": F.Image(),
+        "faces": F.Sequence({"bbox": F.BBoxFeature(), "blur": np.uint8, "occlusion": np.uint8}),
+    }
+    face = {"bbox": BBox(0.0, 0.0, 0.5, 0.25), "blur": 2, "occlusion": 1}
+    (sample,) = read(f"tfds:{prepare('faces', faces, {'val': [{'image': encode(40, 30), 'faces': [face]}]})}")
+    assert sample.boxes.labels == ("face",)
+    assert dict(sample.boxes[0].attributes) == {"blur": 2, "occluded": 1}
+
+
+def test_one_box_a_picture_and_other_ways_to_say_it(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    birds = {
+        "image": F.Image(),
+        "label": F.ClassLabel(names=["tit", "wren"]),
+        "bbox": F.BBoxFeature(),
+        "note": F.Text(),
+    }
+    example = {"image": encode(40, 30), "label": 1, "bbox": BBox(0.0, 0.25, 0.5, 1.0), "note": "é"}
+    (sample,) = read(f"tfds:{prepare('birds', birds, {'train': [example]})}")
+    assert [(box.label, box.edges) for box in sample.boxes] == [("wren", (10, 0, 40, 15))]
+    assert sample.attributes == {"note": "é"}
+    for name, numbers in (("XYXY", (1, 2, 30, 20)), ("XYWH", (1, 2, 29, 18)), ("YXYX", (2, 1, 20, 30))):
+        features = {
+            "image": F.Image(),
+            "things": F.Sequence({"bbox": F.BBoxFeature(bbox_format=name), "kind": F.ClassLabel(names=["fig"])}),
+        }
+        box = {"bbox": np.array(numbers, np.float64), "kind": 0}
+        (sample,) = read(f"tfds:{prepare(name, features, {'train': [{'image': encode(40, 30), 'things': [box]}]})}")
+        assert [(each.label, each.edges) for each in sample.boxes] == [("fig", (1, 2, 30, 20))]
+    features["things"] = F.Sequence({"bbox": F.BBoxFeature(bbox_format=None)})
+    nothing = [{"image": encode(40, 30), "things": []}]
+    folder = prepare("unsaid", features, {"train": nothing})
+    with pytest.raises(DataError, match="does not say what the four numbers of a box are"):
+        read(f"tfds:{folder}")
+
+
+def test_features_that_have_to_be_named(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    inner = {"bbox": F.BBoxFeature(), "kind": F.ClassLabel(names=["a"]), "colour": F.ClassLabel(names=["red"])}
+    features = {"image": F.Image(), "one": F.Sequence(dict(inner)), "two": F.Sequence(dict(inner))}
+    box = {"bbox": BBox(0.0, 0.0, 1.0, 1.0), "kind": 0, "colour": 0}
+    folder = prepare("x", features, {"train": [{"image": encode(40, 30), "one": [], "two": [box]}]})
+    with pytest.raises(DataError, match=r"several features have boxes: one, two\n.*objects=one"):
+        read(f"tfds:{folder}")
+    with pytest.raises(DataError, match=r"several features have classes: colour, kind\n.*label=colour"):
+        read(f"tfds:{folder}?objects=two")
+    with pytest.raises(DataError, match=r"no feature 'three' with boxes\n.*one, two"):
+        read(f"tfds:{folder}?objects=three")
+    (sample,) = read(f"tfds:{folder}?objects=two&label=colour")
+    assert [(each.label, dict(each.attributes)) for each in sample.boxes] == [("red", {"kind": "a"})]
+    digits = {"image": F.Image(), "label": F.ClassLabel(num_classes=10)}
+    folder = prepare("mnist", digits, {"train": [{"image": encode(40, 30), "label": 3}]})
+    assert not detect(str(folder)).matches
+    with pytest.raises(DataError, match="no feature with boxes: it is no detection dataset"):
+        read(f"tfds:{folder}")
+
+
+def test_names_that_lead_outside_or_stand_twice(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    picture = encode(40, 30)
+    examples = [voc_example(picture, name) for name in ("../a.jpg", "a.jpg", "a.jpg", "", "b.jpg")]
+    folder = prepare("x", voc_features(), {"train": examples})
+    dataset = open_dataset(f"tfds:{folder}", on_error="skip")
+    assert [sample.image.name for sample in dataset] == ["a.jpg", "b.jpg"]
+    said = [str(problem) for problem in dataset.problems.skipped]
+    assert "train, example 0: the file name is '../a.jpg', which leads out of the folder" in said[0]
+    assert "train, example 2: a picture named 'a.jpg' came before" in said[1]
+    assert "names=number" in said[2]
+    assert [sample.image.name for sample in read(f"tfds:{folder}?names=number")][:2] == [
+        "train-000000.png",
+        "train-000001.png",
+    ]
+
+
+def test_examples_that_are_wrong(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    features = voc_features()
+    features["objects"] = F.Sequence({"label": np.int64, "bbox": F.Tensor(shape=(4,), dtype=np.float32)})
+    good = {"label": 0, "bbox": [0.0, 0.0, 1.0, 1.0]}
+    bad = [{"bbox": [0.5, 0, 0.25, 1]}, {"bbox": [np.nan, 0, 1, 1]}, {"label": 7}, {"label": -1}]
+    examples = [{"image": b"hello", "image/filename": "x", "objects": [], "labels": []}]
+    for number, changes in enumerate([{}, *bad]):
+        name = f"{number}.jpg"
+        examples.append({"image": encode(40, 30), "image/filename": name, "objects": [good | changes], "labels": []})
+    folder = prepare("x", features, {"train": examples})
+    wanted = voc_features()
+    wanted["objects"] = F.Sequence({"label": F.ClassLabel(names=["cat", "dog"]), "bbox": F.BBoxFeature()})
+    F.FeaturesDict(wanted).save_config(str(folder))
+    dataset = open_dataset(f"tfds:{folder}", on_error="skip")
+    assert [sample.image.name for sample in dataset] == ["0.jpg"]
+    said = "\n".join(str(problem) for problem in dataset.problems.skipped)
+    for text in (
+        "example 0: it is no picture that can be read",
+        "example 2: box 1 (cat): ymin 15 is greater than ymax 7.5",
+        "example 3: box 1 (cat): an edge is not a finite number",
+        "example 4: its boxes have the class numbers [7], and there are 2 classes",
+        "example 5: its boxes have the class numbers [-1]",
+    ):
+        assert text in said
+
+
+def test_many_shards_keep_their_order(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    examples = [voc_example(encode(40, 30), f"{number}.jpg") for number in range(7)]
+    folder = prepare("x", voc_features(), {"train": examples}, shards=3)
+    names = [sample.image.name for sample in read(f"tfds:{folder}")]
+    assert names == [f"{number}.jpg" for number in (0, 3, 6, 1, 4, 2, 5)]
+
+
+def test_locations_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"tfds reads folders of this machine, not gs://b/voc"):
+        read("tfds:gs://b/voc")
+    with pytest.raises(DataError, match=r"there is no prepared dataset in it"):
+        read(f"tfds:{tmp_path}")
+    with pytest.raises(DataError, match=r"TFDS cannot prepare it: .*\n.*downloads/manual"):
+        read(f"tfds:no_such_dataset?data_dir={tmp_path}&download=true")

@@ -1,8 +1,12 @@
 """TensorFlow Datasets for boxwright: read."""
 
+from __future__ import annotations
+
 from boxwright import FormatSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
+
+INSTALL = 'python -m pip install "boxwright-tfds[cpu]"   (with an NVIDIA GPU: "boxwright-tfds[cuda]")'
 
 
 @hookimpl
@@ -11,16 +15,21 @@ def boxwright_formats() -> list[FormatSpec]:
     return [
         FormatSpec(
             name="tfds",
-            summary="A detection dataset that TensorFlow Datasets has prepared: tfds:voc/2007?split=train",
+            summary="A prepared TensorFlow dataset with boxes, by its name (voc/2007) or folder",
             load="boxwright_tfds.reader:TfdsReader",
+            detect="boxwright_tfds.prepared:detect",
             options=(
-                Option("split", str, None, "which split, as TFDS writes it: train, test[:10%]; all of them without"),
-                Option("data_dir", str, None, "where TFDS keeps prepared datasets; its own default without"),
-                Option("download", bool, False, "whether a dataset that is not prepared may be downloaded"),
-                Option("objects", str, None, "the feature that holds the boxes, where it is not called objects"),
+                Option("split", str, None, "train, or any split of TFDS: train[:10%], train+validation; default: all"),
+                Option("data_dir", str, None, "where prepared datasets lie; default: TFDS_DATA_DIR"),
+                Option("download", bool, False, "prepare the dataset first where it is not there, from the internet"),
+                Option("objects", str, None, "the feature with the boxes, where there are several"),
+                Option("label", str, None, "the feature with a box's class, where it is neither label nor type"),
+                Option("names", ("filename", "number"), "filename", "name pictures by their file, or by their number"),
+                Option("one_based", bool, False, "whether the boxes count pixels from 1 and take xmax, ymax in (voc)"),
             ),
             requires=("tensorflow", "tensorflow_datasets"),
-            install='python -m pip install "boxwright-tfds[cpu]"   (with an NVIDIA GPU: "boxwright-tfds[cuda]")',
-            docs="https://www.tensorflow.org/datasets",
+            install=INSTALL,
+            target="folder",
+            docs="https://www.tensorflow.org/datasets/external_tfrecord",
         )
     ]

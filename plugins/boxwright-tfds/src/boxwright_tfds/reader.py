@@ -1,45 +1,60 @@
-"""Reads datasets that TensorFlow Datasets has prepared, with the pictures' bytes as they are stored.
-
-A detection dataset has a picture and a sequence of objects, each with a ``BBoxFeature``: ``ymin, xmin, ymax, xmax`` as
-shares of the picture (https://www.tensorflow.org/datasets/api_docs/python/tfds/features/BBoxFeature).
-"""
+"""Reads a prepared TensorFlow dataset."""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from boxwright import Boxes, DataError, DatasetInfo, ImageRef, LabelMap, Sample
-from boxwright.images import read_header
+import numpy as np
+from numpy.typing import NDArray
+
+from boxwright import boxes as box_math
+from boxwright.errors import DataError
+from boxwright.images import Header, read_header
 from boxwright.pictures import safe_filename
 from boxwright.protocols import OnProblem
+from boxwright.schemas import Boxes, BoxFormat, DatasetInfo, ImageRef, LabelMap, LabelMapItem, Sample
 from boxwright_tf.quiet import quiet_import
+from boxwright_tfds.layout import Column, find_layout
+from boxwright_tfds.prepared import FEATURES, INFO, check_files, data_folder, find_prepared, is_name
 
 with quiet_import():
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
-_RENAMED = {"is_difficult": "difficult", "is_truncated": "truncated", "is_crowd": "iscrowd", "is_occluded": "occluded"}
-_FLAGS = frozenset({"difficult", "truncated", "iscrowd", "occluded"})
-_DEFAULT_POSES = ("Unspecified", "")
-_PREPARE = "prepare it with TFDS, from the archives in DATA_DIR/downloads/manual or by ?download=true"
+_FLAGS = frozenset({"difficult", "truncated", "occluded", "iscrowd"})
+_UNSAID = ("", "unspecified", "Unspecified")
+_ENDINGS = {"jpeg": ".jpg", "tiff": ".tif"}
+_FLOAT32_STEP = 2.0**-22  # twice float32's spacing
+_SKIP = "leave the picture out with --on-error skip"
+_PART = re.compile(r"\s*(?P<name>[A-Za-z0-9_.-]+)\s*(\[.*\])?\s*")
 
 
 class TfdsReader:
-    """One sample an example, in the order of TFDS's own files, split after split.
+    """One sample an example, split by split, in the order of the records.
 
-    Edges are the shares of the file times the picture's width and height; TFDS takes 1 from VOC's xmin and ymin when
-    it prepares that dataset, so that they count from 0 here. The name is the feature ``image/filename`` where there is
-    one, else the split and the number of the example.
+    Pictures keep the bytes that TFDS stores. A picture's size is that of its stored pixels, as TensorFlow sees it.
+    Relative edges are multiplied by it, and what float32 took from whole numbers and up to three decimals is put back.
+
+    Nothing is fetched from anywhere unless ``download`` is given.
 
     Args:
-        location: A name, ``voc/2007`` or ``voc/2007:5.0.0``, or the folder of a prepared builder.
-        split: A split as TFDS writes it; ``None`` for all of them.
-        data_dir: Where prepared datasets are.
-        download: Whether a dataset that is not prepared may be downloaded and prepared.
-        objects: The feature with the boxes.
+        location: The dataset's name (``voc/2007``, ``voc/2007:5.0.0``), or the folder of a prepared one.
+        split: What TFDS takes for a split: ``train``, ``train[:10%]``, ``train+validation``; ``None`` for all.
+        data_dir: Where prepared datasets lie; ``None`` for ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
+        download: Whether a dataset that is not there is prepared first, by TFDS's own code: from archives in
+            ``DATA_DIR/downloads/manual``, else from the internet.
+        objects: The feature with the boxes, where there are several and none is called ``objects``.
+        label: The feature with a box's class, where it is neither ``label`` nor ``type`` and there are several.
+        names: ``"filename"`` names pictures by their file-name feature, else and with ``"number"`` by split and number.
+        one_based: Whether edges count pixels from 1 with xmax, ymax included, as those of ``voc`` do: 1 is taken off
+            xmin and ymin.
 
     Raises:
-        DataError: TFDS knows no such dataset, it is not prepared, or it has no boxes.
+        DataError: The dataset is not prepared, cannot be read, or has no boxes; or it has no such split.
+        UsageError: The location is a URL, or not one dataset.
     """
 
     def __init__(
@@ -49,131 +64,216 @@ class TfdsReader:
         data_dir: str | None = None,
         download: bool = False,
         objects: str | None = None,
+        label: str | None = None,
+        names: str = "filename",
+        one_based: bool = False,
     ) -> None:
         self._location = location
-        self._builder = _builder(location, data_dir, download)
-        info = self._builder.info
-        splits = tuple(info.splits)
-        if split is not None and split.partition("[")[0].partition("+")[0] not in (*splits, "all"):
-            raise DataError(location, f"it has no split {split!r}", f"it has: {', '.join(splits)}")
-        self._splits = splits if split is None else (split,)
-        self._objects, self._label = _objects_of(location, info.features, objects)
-        names = getattr(info.features[self._objects].feature[self._label], "names", None) if self._label else None
-        self._names = names
+        folder = find_prepared(location, data_dir)
+        if folder is None:
+            folder = self._prepared(data_dir) if download else self._refused(data_dir)
+        self._folder = folder
+        check_files(folder)
+        self._builder = self._opened()
+        self._layout = find_layout(self._builder.info.features, location, objects, label)
+        self._splits = self._parts(split)
+        self._numbered = names == "number" or not self._layout.filename
+        self._shift = 1 if one_based else 0
+        unread = self._layout.unread
+        notes = (f"features that are not read: {', '.join(unread)}",) if unread else ()
         self.info = DatasetInfo(
             format="tfds",
             location=location,
-            label_map=None if names is None else LabelMap.from_names(names, sort=False),
-            num_samples=sum(info.splits[name].num_examples for name in self._splits),
-            splits=splits,
+            label_map=_label_map(self._layout.classes),
+            num_samples=self._count(),
+            splits=tuple(dict.fromkeys(name for name, _ in self._splits)),
+            notes=notes,
         )
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.protocols.Reader`."""
         seen: set[str] = set()
-        for split in self._splits:
-            read = tfds.ReadConfig(try_autocache=False, shuffle_seed=None)
-            examples = self._builder.as_dataset(
-                split=split, shuffle_files=False, read_config=read, decoders={"image": tfds.decode.SkipDecoding()}
-            )
-            for number, example in enumerate(tfds.as_numpy(examples)):
-                place = f"split {split}, example {number}"
+        for split, part in self._splits:
+            for number, example in enumerate(self._examples(part)):
+                place = f"{part}, example {number}"
                 try:
                     sample = self._sample(example, split, number, place)
                     if sample.image.name in seen:
-                        problem = f"a picture named {sample.image.name!r} came before"
-                        raise DataError(self._location, problem, "read one split at a time: ?split=", place)
+                        raise self._error(f"a picture named {sample.image.name!r} came before", _NUMBER, place)
                 except DataError as error:
                     on_problem(error)
                     continue
                 seen.add(sample.image.name)
                 yield sample
 
-    def _sample(self, example: dict[str, Any], split: str, number: int, place: str) -> Sample:
-        data: bytes = example["image"]
-        where = f"{self._location}, {place}"
-        header = read_header(data, where)
-        width, height = header.width, header.height
-        plain = split.partition("[")[0]
-        filename = example.get("image/filename")
-        ending = "jpg" if header.format in ("jpeg", "mpo") else header.format
-        name = filename.decode() if filename else f"{plain}-{number:06d}.{ending}"
-        name = safe_filename(name, self._location, place)
-        objects = example[self._objects]
-        edges = [
-            (xmin * width, ymin * height, xmax * width, ymax * height)
-            for ymin, xmin, ymax, xmax in objects["bbox"].astype("float64").tolist()
-        ]
-        try:
-            boxes = Boxes(self._labels(objects, len(edges)), edges, self._attributes(objects, len(edges)))
-        except ValueError as error:
-            raise DataError(self._location, str(error), "leave it out with --on-error skip", place) from None
-        attributes = {"source_id": str(example["image/id"])} if "image/id" in example else {}
-        return Sample(
-            image=ImageRef(name=name, width=width, height=height, data=data, format=header.format),
-            boxes=boxes,
-            split=plain if plain in self._builder.info.splits else None,
-            attributes=attributes,
-            source=where,
+    def _refused(self, data_dir: str | None) -> str:
+        if not is_name(self._location):
+            raise DataError(self._location, f"there is no prepared dataset in it (no {INFO})", "check the folder")
+        raise DataError(
+            self._location,
+            f"the dataset is not prepared in {data_folder(data_dir)}",
+            "name another folder (?data_dir=FOLDER), or let TFDS prepare it: ?download=true",
         )
 
-    def _labels(self, objects: dict[str, Any], count: int) -> list[str]:
-        if not self._label:
-            return ["object"] * count
-        values = objects[self._label].tolist()
-        if self._names is not None:
-            return [self._names[value] for value in values]
-        return [value.decode() if isinstance(value, bytes) else str(value) for value in values]
+    def _prepared(self, data_dir: str | None) -> str:
+        try:
+            builder = tfds.builder(self._location, data_dir=data_folder(data_dir))
+            builder.download_and_prepare()
+        except Exception as error:  # the code of any of hundreds of datasets
+            manual = os.path.join(data_folder(data_dir), "downloads", "manual")
+            raise DataError(
+                self._location,
+                f"TFDS cannot prepare it: {_first_line(error)}",
+                f"check the name and the connection, or put the archives into {manual}",
+            ) from None
+        return str(builder.data_path)
 
-    def _attributes(self, objects: dict[str, Any], count: int) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = [{} for _ in range(count)]
-        for key, column in objects.items():
-            if key in ("bbox", self._label):
-                continue
-            name = _RENAMED.get(key, key)
-            feature = self._builder.info.features[self._objects].feature[key]
-            for row, value in zip(rows, column.tolist(), strict=True):
-                plain = _plain(value, feature)
-                if name in _FLAGS:
-                    plain = int(bool(plain)) if isinstance(plain, bool) else plain
-                    if not plain:
-                        continue
-                elif name == "pose" and plain in _DEFAULT_POSES:
-                    continue
-                row[name] = plain
-        return rows
+    def _opened(self) -> Any:
+        try:
+            return tfds.builder_from_directory(self._folder)
+        except Exception as error:  # what TFDS makes of damaged files is an error of any kind
+            what = f"TFDS cannot read its {INFO} and {FEATURES}: {_first_line(error)}"
+            raise DataError(self._folder, what, "prepare the dataset again") from None
+
+    def _parts(self, given: str | None) -> list[tuple[str, str]]:
+        """The name and the instruction of each part that is read."""
+        there = list(self._builder.info.splits)
+        parts = [part.strip() for part in given.split("+")] if given is not None else there
+        found = []
+        for part in parts:
+            match = _PART.fullmatch(part)
+            if match is None or (match["name"] not in there and match["name"] != "all"):
+                problem = f"it has no split {part!r}"
+                raise DataError(self._location, problem, f"give one of: {', '.join(there)} (?split=NAME)")
+            found.append((match["name"], part))
+        if not found:
+            raise DataError(self._location, "it has no split", "prepare the dataset again")
+        return found
+
+    def _count(self) -> int:
+        try:
+            return sum(int(self._builder.info.splits[part].num_examples) for _, part in self._splits)
+        except Exception as error:  # a slice that TFDS does not understand
+            raise DataError(self._location, f"the split is none: {_first_line(error)}", "write train[:10%]") from None
+
+    def _examples(self, part: str) -> Iterator[dict[str, Any]]:
+        read = tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False)
+        decoders = tfds.decode.PartialDecoding(
+            self._layout.wanted(), decoders={self._layout.image: tfds.decode.SkipDecoding()}
+        )
+        try:
+            examples = self._builder.as_dataset(part, decoders=decoders, shuffle_files=False, read_config=read)
+            yield from examples.as_numpy_iterator()
+        except (tf.errors.OpError, ValueError, TypeError, AssertionError, OSError) as error:
+            what = f"TFDS cannot read its records any further: {_first_line(error)}"
+            raise DataError(self._folder, what, "prepare the dataset again", part) from None
+
+    def _sample(self, example: dict[str, Any], split: str, number: int, place: str) -> Sample:
+        layout = self._layout
+        data = bytes(example[layout.image])
+        header = read_header(data, f"{self._location}, {place}")
+        rows = example[layout.objects] if layout.objects else {layout.bbox: [example[layout.bbox]]}
+        xyxy = self._edges(np.asarray(rows[layout.bbox], np.float64).reshape(-1, 4), (header.width, header.height))
+        labels = self._labels(rows if layout.objects else example, len(xyxy), place)
+        attributes = [_attributes(layout.box, rows, row) for row in range(len(xyxy))]
+        try:
+            boxes = Boxes.from_array(labels, xyxy, attributes)
+        except ValueError as error:
+            raise self._error(str(error), _SKIP, place) from None
+        name = self._name(example, split, number, place, header)
+        return Sample(
+            image=ImageRef(name=name, width=header.width, height=header.height, data=data, format=header.format),
+            boxes=boxes,
+            split=split,
+            attributes=_attributes(layout.picture, example) | self._source_id(example),
+            source=f"{self._location}, {place}",
+        )
+
+    def _edges(self, rows: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
+        format_ = self._layout.box_format
+        xyxy: NDArray[np.float64] = box_math.convert_format(rows, format_, BoxFormat.XYXY, image_size=size)
+        shift = np.array([self._shift, self._shift, 0.0, 0.0])
+        exact: NDArray[np.float64] = (_unrounded(xyxy) if format_.relative else xyxy) - shift
+        return exact
+
+    def _labels(self, rows: dict[str, Any], count: int, place: str) -> list[str]:
+        classes = self._layout.classes
+        if not self._layout.label:
+            return [classes[0]] * count
+        numbers = np.atleast_1d(rows[self._layout.label]).tolist()
+        if not all(0 <= number < len(classes) for number in numbers):
+            problem = f"its boxes have the class numbers {numbers}, and there are {len(classes)} classes"
+            raise self._error(problem, _SKIP, place)
+        return [classes[number] for number in numbers]
+
+    def _name(self, example: dict[str, Any], split: str, number: int, place: str, header: Header) -> str:
+        if self._numbered:
+            return f"{split}-{number:06d}{_ENDINGS.get(header.format, f'.{header.format}')}"
+        text = _text(example[self._layout.filename])
+        name = safe_filename(text, f"{self._location}, {place}", field="file name")
+        if not name:
+            raise self._error("the picture has no file name", _NUMBER, place)
+        return name
+
+    def _source_id(self, example: dict[str, Any]) -> dict[str, str]:
+        key = self._layout.source_id
+        return {"source_id": str(_plain(example[key]))} if key else {}
+
+    def _error(self, problem: str, remedy: str, place: str) -> DataError:
+        return DataError(self._location, problem, remedy, place)
 
 
-def _builder(location: str, data_dir: str | None, download: bool) -> Any:
-    try:
-        if tfds.core.Path(location).is_dir() and (tfds.core.Path(location) / "features.json").exists():
-            return tfds.builder_from_directory(location)
-        builder = tfds.builder(location, data_dir=data_dir)
-    except Exception as error:  # TFDS raises errors of many kinds, with pages of text
-        problem = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise DataError(location, f"TFDS knows no such dataset: {problem}", "write NAME or NAME/CONFIG") from None
-    if download:
-        builder.download_and_prepare()
-    if not builder.data_path.exists():
-        raise DataError(location, f"it is not prepared: {builder.data_path} is not there", _PREPARE)
-    return builder
+_NUMBER = "name pictures by their number instead: ?names=number"
 
 
-def _objects_of(location: str, features: Any, given: str | None) -> tuple[str, str]:
-    """The feature with the boxes, and the one in it with the labels; the latter is empty where there is none."""
-    if "image" not in features:
-        raise DataError(location, f"it has no feature image; it has: {', '.join(features)}", "choose another dataset")
-    for name in (given,) if given else ("objects", *features):
-        inner = getattr(features[name], "feature", None) if name in features else None
-        if inner is not None and hasattr(inner, "keys") and "bbox" in inner:
-            return name, "label" if "label" in inner else ""
-    raise DataError(
-        location, "it has no boxes: no sequence with a bbox", "choose a detection dataset, or name ?objects="
-    )
+def _label_map(classes: tuple[str, ...]) -> LabelMap:
+    return LabelMap(items=tuple(LabelMapItem(id=i, name=name) for i, name in enumerate(classes, start=1)))
 
 
-def _plain(value: Any, feature: Any) -> Any:
+def _attributes(columns: tuple[Column, ...], rows: dict[str, Any], row: int | None = None) -> dict[str, Any]:
+    """What features say of a box, or of a picture: not 0 and -1 (unknown) of a flag, nor empty texts."""
+    found: dict[str, Any] = {}
+    for column in columns:
+        value = _plain(rows[column.key] if row is None else rows[column.key][row])
+        if column.classes:
+            value = column.classes[value] if 0 <= value < len(column.classes) else ""
+        if column.name in _FLAGS:
+            if value > 0:
+                found[column.name] = int(value) if value % 1 == 0 else value
+        elif value not in _UNSAID:
+            found[column.name] = value
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """A number, a text, or a list of numbers, as Python has them."""
     if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    names = getattr(feature, "names", None)
-    return names[value] if names and isinstance(value, int) else value
+        return _text(value)
+    array = np.asarray(value)
+    if array.dtype == np.float32:
+        return [_shortest(each) for each in array] if array.ndim else _shortest(array[()])
+    return array.tolist()
+
+
+def _shortest(number: Any) -> float:
+    """The float of fewest digits that float32 cannot tell from a number."""
+    return float(np.format_float_positional(number, unique=True)) if np.isfinite(number) else float(number)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _unrounded(edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The numbers of fewest decimals (up to 3) that float32 cannot tell from these, else these themselves."""
+    allowed = np.abs(edges) * _FLOAT32_STEP
+    found = edges.copy()
+    for decimals in (3, 2, 1, 0):
+        nearest = np.round(edges, decimals)
+        found = np.where(np.abs(edges - nearest) <= allowed, nearest, found)
+    return found
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return (text.splitlines()[0] if text else type(error).__name__)[:300]
