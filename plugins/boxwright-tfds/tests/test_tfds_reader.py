@@ -84,10 +84,11 @@ def test_splits(voc: Path) -> None:
         return [(sample.image.name, sample.split) for sample in read(f"tfds:{voc}{query}")]
 
     assert names("") == [("000005.jpg", "train"), ("000007.jpg", "train"), ("000001.jpg", "test")]
-    assert names("test%2Btrain[1:]") == [("000001.jpg", "test"), ("000007.jpg", "train")]
+    assert names("all") == names("")
+    assert names("test+train[1:]") == names("test%2Btrain[1:]") == [("000001.jpg", "test"), ("000007.jpg", "train")]
     assert names("train[:50%]") == [("000005.jpg", "train")]
     assert boxwright.open(f"tfds:{voc}").info.splits == ("train", "test")
-    for split in ("val", "train[", "", "train[1:2:3]"):
+    for split in ("val", "train[", "", "train[1:2:3]", "all[:1]"):
         with pytest.raises(DataError, match=r"no split .*\n.*train, test|the split is none"):
             boxwright.open(f"tfds:{voc}?split={split}")
 
@@ -187,15 +188,22 @@ def test_kitti_and_faces_without_a_class(prepare: Callable[..., Path], encode: C
     }
     car = {"type": 0, "truncated": 0.88, "occluded": 2, "alpha": -1.57, "bbox": BBox(0.0, 0.0, 0.5, 0.25)}
     example = {"image": encode(40, 30), "image/file_name": "000001.png"}
-    folder = prepare("kitti", kitti, {"train": [example | {"objects": [car | {"dimensions": [1.52, 1.63, 3.89]}]}]})
+    car["dimensions"] = [1.52, 1.63, 3.89]
+    unsaid = car | {"type": 1, "truncated": 0.0, "occluded": 0, "alpha": np.nan}
+    folder = prepare("kitti", kitti, {"train": [example | {"objects": [car, unsaid]}]})
     (sample,) = read(f"tfds:{folder}")
-    assert (sample.image.name, sample.boxes.labels, sample.boxes[0].edges) == ("000001.png", ("Car",), (0, 0, 10, 15))
+    assert (sample.image.name, sample.boxes.labels, sample.boxes[0].edges) == (
+        "000001.png",
+        ("Car", "Van"),
+        (0, 0, 10, 15),
+    )
     assert dict(sample.boxes[0].attributes) == {
         "truncated": 0.88,
         "occluded": 2,
         "alpha": -1.57,
         "dimensions": [1.52, 1.63, 3.89],
     }
+    assert dict(sample.boxes[1].attributes) == {"dimensions": [1.52, 1.63, 3.89]}
     faces = {
         "image": F.Image(),
         "faces": F.Sequence({"bbox": F.BBoxFeature(), "blur": np.uint8, "occlusion": np.uint8}),

@@ -16,7 +16,7 @@ from boxwright.specs import Detection
 from boxwright.uri import is_remote
 
 INFO, FEATURES = "dataset_info.json", "features.json"
-_NAME = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9_.-]+)*(:[0-9.]+)?")
+_NAME = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*(:[0-9.]+)?")
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 _LARGEST = 64 << 20
 
@@ -55,17 +55,15 @@ def is_name(location: str) -> bool:
 
 def _newest(folder: str) -> str | None:
     """The folder itself if it is a prepared version, else the newest version in it or in its only configuration."""
-    if os.path.isfile(os.path.join(folder, INFO)):
+    if _is_prepared(folder):
         return folder
+    if version := _newest_version(folder):
+        return version
     inside = sorted(entry.name for entry in os.scandir(folder) if entry.is_dir())
-    versions = [name for name in inside if _VERSION.fullmatch(name) and _is_prepared(os.path.join(folder, name))]
-    if versions:
-        return os.path.join(folder, max(versions, key=lambda name: [int(part) for part in name.split(".")]))
     found = {name: path for name in inside if (path := _newest_version(os.path.join(folder, name)))}
     if len(found) > 1:
-        raise UsageError(
-            f"{folder} holds several datasets: {', '.join(found)}", f"name one: tfds:.../{next(iter(found))}"
-        )
+        problem = f"{folder} holds several datasets: {', '.join(found)}"
+        raise UsageError(problem, f"name one: tfds:.../{next(iter(found))}")
     return next(iter(found.values()), None)
 
 

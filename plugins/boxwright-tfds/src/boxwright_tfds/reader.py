@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from absl import logging
 from numpy.typing import NDArray
 
 from boxwright import boxes as box_math
@@ -30,6 +32,7 @@ _ENDINGS = {"jpeg": ".jpg", "tiff": ".tif"}
 _FLOAT32_STEP = 2.0**-22  # twice float32's spacing
 _SKIP = "leave the picture out with --on-error skip"
 _PART = re.compile(r"\s*(?P<name>[A-Za-z0-9_.-]+)\s*(\[.*\])?\s*")
+_NUMBER = "name pictures by their number instead: ?names=number"
 
 
 class TfdsReader:
@@ -42,7 +45,8 @@ class TfdsReader:
 
     Args:
         location: The dataset's name (``voc/2007``, ``voc/2007:5.0.0``), or the folder of a prepared one.
-        split: What TFDS takes for a split: ``train``, ``train[:10%]``, ``train+validation``; ``None`` for all.
+        split: What TFDS takes for a split: ``train``, ``train[:10%]``, ``train+validation``; ``None`` and ``all`` for
+            all.
         data_dir: Where prepared datasets lie; ``None`` for ``TFDS_DATA_DIR``, else ``~/tensorflow_datasets``.
         download: Whether a dataset that is not there is prepared first, by TFDS's own code: from archives in
             ``DATA_DIR/downloads/manual``, else from the internet.
@@ -138,11 +142,11 @@ class TfdsReader:
     def _parts(self, given: str | None) -> list[tuple[str, str]]:
         """The name and the instruction of each part that is read."""
         there = list(self._builder.info.splits)
-        parts = [part.strip() for part in given.split("+")] if given is not None else there
+        parts = there if given is None or given == "all" else [part.strip() for part in given.split("+")]
         found = []
         for part in parts:
             match = _PART.fullmatch(part)
-            if match is None or (match["name"] not in there and match["name"] != "all"):
+            if match is None or match["name"] not in there:
                 problem = f"it has no split {part!r}"
                 raise DataError(self._location, problem, f"give one of: {', '.join(there)} (?split=NAME)")
             found.append((match["name"], part))
@@ -162,7 +166,8 @@ class TfdsReader:
             self._layout.wanted(), decoders={self._layout.image: tfds.decode.SkipDecoding()}
         )
         try:
-            examples = self._builder.as_dataset(part, decoders=decoders, shuffle_files=False, read_config=read)
+            with _unwarned():
+                examples = self._builder.as_dataset(part, decoders=decoders, shuffle_files=False, read_config=read)
             yield from examples.as_numpy_iterator()
         except (tf.errors.OpError, ValueError, TypeError, AssertionError, OSError) as error:
             what = f"TFDS cannot read its records any further: {_first_line(error)}"
@@ -223,7 +228,15 @@ class TfdsReader:
         return DataError(self._location, problem, remedy, place)
 
 
-_NUMBER = "name pictures by their number instead: ?names=number"
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    """Keeps back TFDS's warnings of its own deprecated calls."""
+    before = logging.get_verbosity()
+    logging.set_verbosity(min(before, logging.ERROR))
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
 
 
 def _label_map(classes: tuple[str, ...]) -> LabelMap:
@@ -231,7 +244,7 @@ def _label_map(classes: tuple[str, ...]) -> LabelMap:
 
 
 def _attributes(columns: tuple[Column, ...], rows: dict[str, Any], row: int | None = None) -> dict[str, Any]:
-    """What features say of a box, or of a picture: not 0 and -1 (unknown) of a flag, nor empty texts."""
+    """What features say of a box, or of a picture: not 0 and -1 (unknown) of a flag, nor empty texts, nor NaN."""
     found: dict[str, Any] = {}
     for column in columns:
         value = _plain(rows[column.key] if row is None else rows[column.key][row])
@@ -240,7 +253,7 @@ def _attributes(columns: tuple[Column, ...], rows: dict[str, Any], row: int | No
         if column.name in _FLAGS:
             if value > 0:
                 found[column.name] = int(value) if value % 1 == 0 else value
-        elif value not in _UNSAID:
+        elif value == value and value not in _UNSAID:
             found[column.name] = value
     return found
 
