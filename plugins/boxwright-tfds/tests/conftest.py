@@ -23,15 +23,20 @@ def encode() -> Callable[..., bytes]:
 
 @pytest.fixture
 def prepare(tmp_path: Path) -> Callable[..., Path]:
-    """``prepare(folder, features, {split: examples}, shards=1)``: a dataset in TFDS's own layout, by its own functions.
+    """``prepare(folder, features, {split: examples}, shards=1, called="tiny")``: a dataset in TFDS's own layout.
 
+    It is made by TFDS's own functions:
     https://www.tensorflow.org/datasets/external_tfrecord
     """
     tfds = pytest.importorskip("tensorflow_datasets")
     tf = pytest.importorskip("tensorflow")
 
     def make(
-        name: str, features: Mapping[str, Any], splits: Mapping[str, Sequence[Mapping[str, Any]]], shards: int = 1
+        name: str,
+        features: Mapping[str, Any],
+        splits: Mapping[str, Sequence[Mapping[str, Any]]],
+        shards: int = 1,
+        called: str = "tiny",
     ) -> Path:
         folder = tmp_path / name
         folder.mkdir(parents=True)
@@ -40,13 +45,13 @@ def prepare(tmp_path: Path) -> Callable[..., Path]:
         for split, examples in splits.items():
             each = [list(examples[number::shards]) for number in range(shards)]
             for number, part in enumerate(each):
-                path = folder / f"tiny-{split}.tfrecord-{number:05d}-of-{shards:05d}"
+                path = folder / f"{called}-{split}.tfrecord-{number:05d}-of-{shards:05d}"
                 with tf.io.TFRecordWriter(str(path)) as writer:
                     for example in part:
                         writer.write(of_all.serialize_example(of_all.encode_example(example)))
             lengths = [len(part) for part in each]
             template = tfds.core.ShardedFileTemplate(
-                dataset_name="tiny", data_dir=folder, split=split, filetype_suffix="tfrecord"
+                dataset_name=called, data_dir=folder, split=split, filetype_suffix="tfrecord"
             )
             infos.append(
                 tfds.core.SplitInfo(name=split, shard_lengths=lengths, num_bytes=1, filename_template=template)

@@ -240,6 +240,62 @@ def test_one_box_a_picture_and_other_ways_to_say_it(prepare: Callable[..., Path]
         read(f"tfds:{folder}")
 
 
+def test_kittis_own_boxes_stand_on_their_heads(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    from tensorflow_datasets.datasets.kitti import kitti_dataset_builder as kitti
+
+    raw = kitti.RawBoundingBox(left=712.40, top=143.00, right=810.73, bottom=307.92)  # of the development kit's example
+    bbox = kitti._build_bounding_box(raw, 370, 1224)
+    features = {
+        "image": F.Image(),
+        "objects": F.Sequence({"type": F.ClassLabel(names=["Pedestrian"]), "bbox": F.BBoxFeature()}),
+    }
+    examples = {"train": [{"image": encode(1224, 370), "objects": [{"type": 0, "bbox": bbox}]}]}
+    own, another = prepare("kitti", features, examples, called="kitti"), prepare("another", features, examples)
+    upright, upside_down = (712.4, 143, 810.73, 307.92), (712.4, 62.08, 810.73, 227)
+    for uri, edges in (
+        (f"tfds:{own}", upright),
+        (f"tfds:{another}?y_axis=up", upright),
+        (f"tfds:{another}", upside_down),
+        (f"tfds:{own}?y_axis=down", upside_down),
+    ):
+        assert read(uri)[0].boxes[0].edges == pytest.approx(edges, abs=1e-9)
+
+
+def test_the_class_of_the_picture(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    """As ``stanford_dogs`` and ``oxford_iiit_pet`` have it."""
+    dogs = {
+        "image": F.Image(),
+        "label": F.ClassLabel(names=["pug", "collie"]),
+        "objects": F.Sequence({"bbox": F.BBoxFeature()}),
+    }
+    box = {"bbox": BBox(0.0, 0.25, 0.5, 1.0)}
+    examples = [{"image": encode(40, 30), "label": 1, "objects": [box] * count} for count in (2, 0)]
+    two, none = read(f"tfds:{prepare('dogs', dogs, {'train': examples})}")
+    assert (two.boxes.labels, two.attributes, len(none.boxes)) == (("collie", "collie"), {}, 0)
+    pets = {
+        "image": F.Image(),
+        "label": F.ClassLabel(names=["pug", "collie"]),
+        "species": F.ClassLabel(names=["Cat", "Dog"]),
+        "head_bbox": F.BBoxFeature(),
+    }
+    boxes = [BBox(0.0, 0.25, 0.5, 1.0), BBox(0.0, 0.0, 0.0, 0.0)]
+    examples = [{"image": encode(40, 30), "label": 0, "species": 1, "head_bbox": box} for box in boxes]
+    one, none = read(f"tfds:{prepare('pets', pets, {'train': examples})}")
+    assert [(each.label, each.edges) for each in one.boxes] == [("pug", (10, 0, 40, 15))]
+    assert (one.attributes, len(none.boxes)) == ({"species": "Dog"}, 0)
+
+
+def test_damaged_records(voc: Path) -> None:
+    (records,) = voc.glob("tiny-train*")
+    whole = records.read_bytes()
+    for damaged, said in ((whole[:-5], "truncated record at"), (whole[:50] + b"?" + whole[51:], "corrupted record at")):
+        records.write_bytes(damaged)
+        with pytest.raises(DataError, match=f"train: TFDS cannot read its records any further: {said}") as caught:
+            read(f"tfds:{voc}?split=train")
+        assert "{{" not in str(caught.value)
+        assert "[Op" not in str(caught.value)
+
+
 def test_features_that_have_to_be_named(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
     inner = {"bbox": F.BBoxFeature(), "kind": F.ClassLabel(names=["a"]), "colour": F.ClassLabel(names=["red"])}
     features = {"image": F.Image(), "one": F.Sequence(dict(inner)), "two": F.Sequence(dict(inner))}

@@ -25,6 +25,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 Option("objects", str, None, "the feature with the boxes, where there are several"),
                 Option("label", str, None, "the feature with a box's class, where it is neither label nor type"),
                 Option("names", ("filename", "number"), "filename", "name pictures by their file, or by their number"),
+                Option("y_axis", ("auto", "down", "up"), "auto", "where y counts from; auto: up for kitti, else down"),
                 Option("one_based", bool, False, "whether the boxes count pixels from 1 and take xmax, ymax in (voc)"),
             ),
             requires=("tensorflow", "tensorflow_datasets"),

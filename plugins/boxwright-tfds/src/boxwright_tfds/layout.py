@@ -53,6 +53,7 @@ class Layout:
         objects: The sequence of boxes; empty where a picture has one box.
         bbox: The four numbers of a box.
         label: The box's class; empty where there is only one class.
+        shared: Whether the class is the picture's, and all its boxes have it.
         classes: The names of the classes, in TFDS's order.
         box_format: What the four numbers are.
         filename: The picture's file name; empty where there is none.
@@ -66,6 +67,7 @@ class Layout:
     objects: str
     bbox: str
     label: str
+    shared: bool
     classes: tuple[str, ...]
     box_format: BoxFormat
     filename: str
@@ -77,8 +79,11 @@ class Layout:
     def wanted(self) -> dict[str, Any]:
         """What to decode, as ``tfds.decode.PartialDecoding`` takes it."""
         keys = [self.image, self.filename, self.source_id, *(column.key for column in self.picture)]
+        keys += [self.label] if self.shared else []
+        of_box = [self.bbox, *(column.key for column in self.box)]
+        of_box += [] if self.shared else [self.label]
         wanted: dict[str, Any] = {key: True for key in keys if key}
-        boxes = {key: True for key in (self.bbox, self.label, *(column.key for column in self.box)) if key}
+        boxes = {key: True for key in of_box if key}
         return wanted | ({self.objects: boxes} if self.objects else boxes)
 
 
@@ -103,9 +108,10 @@ def find_layout(features: Any, place: str, objects: str | None, label: str | Non
     alone = kinds[sequence] == "BBoxFeature"
     of_box = features if alone else _sorted(features[sequence].feature)
     bbox = sequence if alone else found[sequence][0]
-    named, classes = _class_of(of_box, label, place, sequence)
+    shared = alone or (bool(_labels(features)) and not _labels(of_box))
+    named, classes = _class_of(features if shared else of_box, label, place, sequence)
     filename, source_id = (next((key for key in keys if key in kinds), "") for keys in (_FILE_NAMES, _SOURCE_IDS))
-    taken = {image, sequence, named if alone else "", filename, source_id}
+    taken = {image, sequence, named if shared else "", filename, source_id}
     box = () if alone else _columns(of_box, {bbox, named})
     picture = _columns(features, taken)
     unread = [key for key in kinds if key not in taken | {column.key for column in picture}]
@@ -117,6 +123,7 @@ def find_layout(features: Any, place: str, objects: str | None, label: str | Non
         objects="" if alone else sequence,
         bbox=bbox,
         label=named,
+        shared=shared,
         classes=classes,
         box_format=_format_of(of_box[bbox], place),
         filename=filename,
@@ -160,9 +167,13 @@ def _chosen(keys: list[str], given: str | None, place: str, option: str, what: s
     return given
 
 
+def _labels(features: dict[str, Any]) -> list[str]:
+    return [key for key, feature in features.items() if type(feature).__name__ == "ClassLabel"]
+
+
 def _class_of(of_box: dict[str, Any], given: str | None, place: str, sequence: str) -> tuple[str, tuple[str, ...]]:
     """The feature with a box's class, and the classes' names; a box without one is called after its sequence."""
-    labels = [key for key, feature in of_box.items() if type(feature).__name__ == "ClassLabel"]
+    labels = _labels(of_box)
     if given is not None:
         key = _chosen(labels, given, place, "label", "classes")
     else:

@@ -31,6 +31,7 @@ _UNSAID = ("", "unspecified", "Unspecified")
 _ENDINGS = {"jpeg": ".jpg", "tiff": ".tif"}
 _FLOAT32_STEP = 2.0**-22  # twice float32's spacing
 _SKIP = "leave the picture out with --on-error skip"
+_OF_TENSORFLOW = re.compile(r"^\{\{.*?\}\} ?| ?\[Op:\w+\].*$", re.MULTILINE)  # what it says of its own parts
 _PART = re.compile(r"\s*(?P<name>[A-Za-z0-9_.-]+)\s*(\[.*\])?\s*")
 _NUMBER = "name pictures by their number instead: ?names=number"
 
@@ -53,6 +54,8 @@ class TfdsReader:
         objects: The feature with the boxes, where there are several and none is called ``objects``.
         label: The feature with a box's class, where it is neither ``label`` nor ``type`` and there are several.
         names: ``"filename"`` names pictures by their file-name feature, else and with ``"number"`` by split and number.
+        y_axis: ``"down"`` counts ymin and ymax from the picture's top, ``"up"`` from its bottom; ``"auto"`` is ``"up"``
+            for TFDS's ``kitti``, whose builder has it so, and else ``"down"``.
         one_based: Whether edges count pixels from 1 with xmax, ymax included, as those of ``voc`` do: 1 is taken off
             xmin and ymin.
 
@@ -70,6 +73,7 @@ class TfdsReader:
         objects: str | None = None,
         label: str | None = None,
         names: str = "filename",
+        y_axis: str = "auto",
         one_based: bool = False,
     ) -> None:
         self._location = location
@@ -82,6 +86,7 @@ class TfdsReader:
         self._layout = find_layout(self._builder.info.features, location, objects, label)
         self._splits = self._parts(split)
         self._numbered = names == "number" or not self._layout.filename
+        self._upwards = y_axis == "up" or (y_axis == "auto" and self._builder.info.name == "kitti")
         self._shift = 1 if one_based else 0
         unread = self._layout.unread
         notes = (f"features that are not read: {', '.join(unread)}",) if unread else ()
@@ -177,9 +182,9 @@ class TfdsReader:
         layout = self._layout
         data = bytes(example[layout.image])
         header = read_header(data, f"{self._location}, {place}")
-        rows = example[layout.objects] if layout.objects else {layout.bbox: [example[layout.bbox]]}
+        rows = example[layout.objects] if layout.objects else {layout.bbox: _alone(example[layout.bbox])}
         xyxy = self._edges(np.asarray(rows[layout.bbox], np.float64).reshape(-1, 4), (header.width, header.height))
-        labels = self._labels(rows if layout.objects else example, len(xyxy), place)
+        labels = self._labels(example if layout.shared else rows, len(xyxy), place)
         attributes = [_attributes(layout.box, rows, row) for row in range(len(xyxy))]
         try:
             boxes = Boxes.from_array(labels, xyxy, attributes)
@@ -197,8 +202,10 @@ class TfdsReader:
     def _edges(self, rows: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
         format_ = self._layout.box_format
         xyxy: NDArray[np.float64] = box_math.convert_format(rows, format_, BoxFormat.XYXY, image_size=size)
-        shift = np.array([self._shift, self._shift, 0.0, 0.0])
-        exact: NDArray[np.float64] = (_unrounded(xyxy) if format_.relative else xyxy) - shift
+        exact: NDArray[np.float64] = _unrounded(xyxy) if format_.relative else xyxy
+        if self._upwards:
+            exact[:, [1, 3]] = size[1] - exact[:, [3, 1]]
+        exact[:, :2] -= self._shift
         return exact
 
     def _labels(self, rows: dict[str, Any], count: int, place: str) -> list[str]:
@@ -206,6 +213,8 @@ class TfdsReader:
         if not self._layout.label:
             return [classes[0]] * count
         numbers = np.atleast_1d(rows[self._layout.label]).tolist()
+        if self._layout.shared:
+            numbers *= count
         if not all(0 <= number < len(classes) for number in numbers):
             problem = f"its boxes have the class numbers {numbers}, and there are {len(classes)} classes"
             raise self._error(problem, _SKIP, place)
@@ -241,6 +250,11 @@ def _unwarned() -> Iterator[None]:
 
 def _label_map(classes: tuple[str, ...]) -> LabelMap:
     return LabelMap(items=tuple(LabelMapItem(id=i, name=name) for i, name in enumerate(classes, start=1)))
+
+
+def _alone(bbox: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The box of a picture that has one at most: four zeros are none (``oxford_iiit_pet``)."""
+    return [bbox] if bbox.any() else []
 
 
 def _attributes(columns: tuple[Column, ...], rows: dict[str, Any], row: int | None = None) -> dict[str, Any]:
@@ -288,5 +302,5 @@ def _unrounded(edges: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
+    text = _OF_TENSORFLOW.sub("", str(error)).strip()
     return (text.splitlines()[0] if text else type(error).__name__)[:300]
