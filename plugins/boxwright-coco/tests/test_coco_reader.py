@@ -226,6 +226,18 @@ def test_a_negative_width_reaches_to_the_left_when_asked(tmp_path: Path) -> None
     assert (found.edges, found.attributes) == ((6, 15, 10, 20), {"id": 5})
 
 
+def test_boxes_that_were_exchanged_are_counted(tmp_path: Path) -> None:
+    boxes = [[10, 20, -4, -5], [1, 2, 3, 4], [9, 9, -1, 2], [9, 9, 1, -2], [5, 5, 0, 0]]
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}],
+        "annotations": [{"id": n, "image_id": 1, "category_id": 1, "bbox": box} for n, box in enumerate(boxes)],
+        "categories": [{"id": 1, "name": "fig"}],
+    }
+    place = put(tmp_path, content)
+    assert boxwright.convert(f"coco:{place}?inverted=swap", f"csv:{tmp_path}/a.csv").exchanged == 3
+    assert boxwright.convert(f"coco:{place}", f"csv:{tmp_path}/b.csv", steps=["fix:flat=keep"]).exchanged == 3
+
+
 @pytest.mark.parametrize(
     ("segmentation", "edges"),
     [

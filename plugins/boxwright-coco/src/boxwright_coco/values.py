@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from boxwright.exchanged import in_order
 from boxwright.schemas import Edges
 from boxwright_coco.masks import outline_box
 from boxwright_coco.numbers import as_number, far_edge
@@ -135,7 +136,9 @@ def _edges(row: dict[str, Any], box: Edges, swap: bool) -> Edges:
         )
         raise RowError(f"bbox is {_shown(row['bbox'])}: its {what} is below 0", remedy)
     right, bottom = far_edge(left, width), far_edge(top, height)
-    edges = (min(left, right), min(top, bottom), max(left, right), max(top, bottom))
+    edges = (left, top, right, bottom)
+    if width < 0 or height < 0:
+        edges = in_order(edges)
     own = row.get(OWN)
     exact = own.get("edges") if isinstance(own, dict) else None
     if not isinstance(exact, list) or not all(type(edge) in (int, float) and abs(edge) < _HUGE for edge in exact):
