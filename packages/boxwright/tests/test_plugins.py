@@ -98,10 +98,10 @@ class Site:
         # What is installed beside boxwright itself has no part in it.
         only_these = textwrap.dedent(
             """
-            import importlib.metadata as metadata, json, sys
-            find = metadata.entry_points
-            here = lambda point: str(point.dist._path).startswith(SITE)
-            metadata.entry_points = lambda **asked: [point for point in find(**asked) if here(point)]
+            import json, sys
+            from boxwright import installed
+            find, others = installed.installed_points, set(installed.installed_points("boxwright"))
+            installed.installed_points = lambda group: [point for point in find(group) if point not in others]
             sys.path.insert(0, SITE)
             """
         ).replace("SITE", repr(str(self.folder)))

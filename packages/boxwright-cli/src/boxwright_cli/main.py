@@ -15,22 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from boxwright.errors import BoxwrightError
-from boxwright_cli.commands import (
-    convert,
-    demo,
-    diff,
-    env,
-    evaluate,
-    export,
-    formats,
-    info,
-    plugins,
-    predict,
-    train,
-    validate,
-    view,
-)
-from boxwright_cli.pages import WIDTH, Command, Group
+from boxwright_cli.pages import WIDTH, Commands, Group
 from boxwright_cli.session import Session, printable
 
 _ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v"})
@@ -39,8 +24,16 @@ _ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v"})
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
+_COMMANDS = ("demo", "info", "validate", "diff", "view", "convert", "train", "evaluate", "predict", "export", "formats")
+_GROUPS = ("plugins", "env")
+
+
 class Program(Group):
     """The top of the command tree: takes global flags wherever they stand, and turns errors into exits."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands("boxwright_cli.commands", _COMMANDS, _GROUPS)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Moves the global flags to the front, up to a ``--`` that ends all options."""
@@ -151,25 +144,15 @@ def _program(
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s: %(message)s")
 
 
-app.command("demo", cls=Command)(demo.demo)
-app.command("info", cls=Command)(info.info)
-app.command("validate", cls=Command)(validate.validate)
-app.command("diff", cls=Command)(diff.diff)
-app.command("view", cls=Command)(view.view)
-app.command("convert", cls=Command)(convert.convert)
-app.command("train", cls=Command)(train.train)
-app.command("evaluate", cls=Command)(evaluate.evaluate)
-app.command("predict", cls=Command)(predict.predict)
-app.command("export", cls=Command)(export.export)
-app.command("formats", cls=Command)(formats.formats)
-app.add_typer(plugins.app, name="plugins")
-app.add_typer(env.app, name="env")
-
-
 def main() -> None:
     """Runs the program; the entry point of the command ``boxwright``."""
+    import gc
     import signal
 
+    # Starting up makes hundreds of thousands of objects that stay; looking through them every 700 would find nothing.
+    gc.set_threshold(20_000, 20, 50)
+    # Pydantic would look through every installed distribution for plugins of its own.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # A polite kill unwinds like an error, so that outputs in the making are removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     for stream in (sys.stdout, sys.stderr):

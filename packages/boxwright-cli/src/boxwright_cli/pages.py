@@ -7,9 +7,13 @@ and option with its default.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator, MutableMapping, Sequence
+from importlib import import_module
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
 
 WIDTH = 100
 
@@ -58,6 +62,50 @@ class Command(Page, TyperCommand):
                 formatter.write_dl(arguments)
         with formatter.section("Options"):
             formatter.write_dl([record for record in records if record is not None])
+
+
+class Commands(MutableMapping[str, Any]):
+    """The commands of a group by name, each imported and built when it is asked for.
+
+    Building one takes typer milliseconds, and most runs need one of them.
+
+    Args:
+        package: Where the modules are, each called like its command.
+        commands: Those whose module has a function of its own name.
+        groups: Those whose module has a ``typer.Typer`` called ``app``; they come last.
+    """
+
+    def __init__(self, package: str, commands: Sequence[str], groups: Sequence[str] = ()) -> None:
+        self._package = package
+        self._groups = groups
+        self._built: dict[str, Any] = dict.fromkeys((*commands, *groups))
+
+    def __getitem__(self, name: str) -> Any:
+        if self._built[name] is None:
+            self._built[name] = self._build(name)
+        return self._built[name]
+
+    def _build(self, name: str) -> Any:
+        module = import_module(f"{self._package}.{name}")
+        if name in self._groups:
+            group = get_group(module.app)
+            group.name = name
+            return group
+        app = typer.Typer(rich_markup_mode=None, add_completion=False)
+        app.command(name, cls=Command)(getattr(module, name))
+        return get_command(app)
+
+    def __setitem__(self, name: str, command: Any) -> None:
+        self._built[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._built[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._built)
+
+    def __len__(self) -> int:
+        return len(self._built)
 
 
 def _name(parameter: Any) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pluggy
 
 from boxwright import builtin, hookspecs
 from boxwright.errors import PluginError
+from boxwright.installed import InstalledPoint, installed_points
 from boxwright.progress import logger
 from boxwright.specs import API_VERSION
 
@@ -77,17 +77,16 @@ def load_plugins() -> LoadedPlugins:
     manager.register(builtin, name="boxwright")
     allowed = os.environ.get("BOXWRIGHT_PLUGINS")
     names = None if allowed is None else {name.strip() for name in allowed.split(",") if name.strip()}
-    found = sorted(entry_points(group=GROUP), key=lambda point: (point.name, _distribution(point)[0]))
+    found = sorted(installed_points(GROUP), key=lambda point: (point.name, point.distribution))
     seen: set[tuple[str, str]] = set()
     records: list[PluginRecord] = [
         PluginRecord("boxwright", "boxwright", _own_version(), "boxwright.builtin"),
     ]
     for point in found:
-        distribution, version = _distribution(point)
-        if (point.name, distribution) in seen:  # an editable install can be listed twice
+        if (point.name, point.distribution) in seen:  # an editable install can be listed twice
             continue
-        seen.add((point.name, distribution))
-        record = PluginRecord(point.name, distribution, version, point.value)
+        seen.add((point.name, point.distribution))
+        record = PluginRecord(point.name, point.distribution, point.version, point.value)
         records.append(record)
         if names is not None and point.name not in names:
             record.status, record.cause = "disabled", "not named in BOXWRIGHT_PLUGINS"
@@ -98,7 +97,7 @@ def load_plugins() -> LoadedPlugins:
     return LoadedPlugins(manager, records)
 
 
-def _load(manager: pluggy.PluginManager, point: EntryPoint, record: PluginRecord) -> None:
+def _load(manager: pluggy.PluginManager, point: InstalledPoint, record: PluginRecord) -> None:
     try:
         module = point.load()
         problem = _incompatibility(module)
@@ -131,14 +130,6 @@ def _incompatibility(module: object) -> str:
 def describe(error: BaseException) -> str:
     """An error in one line, for a plugin's record."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def _distribution(point: EntryPoint) -> tuple[str, str]:
-    try:
-        assert point.dist is not None
-        return str(point.dist.name or "unknown"), str(point.dist.version or "")
-    except Exception:  # metadata that is damaged or gone
-        return "unknown", ""
 
 
 def _own_version() -> str:

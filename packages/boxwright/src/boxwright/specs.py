@@ -1,20 +1,22 @@
 """Specs: what a plugin says of itself, so that nothing heavy is imported until it is used.
 
 A hook returns a list of specs. A spec names its object as ``"package.module:attribute"``; the registry imports it when
-somebody asks for it. Specs are plain frozen dataclasses: making one imports nothing.
+somebody asks for it. Specs are frozen dataclasses: making one imports nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from boxwright.records import record
 
 API_VERSION = 1
 """The plugin API that this version of boxwright speaks."""
 
 
-@dataclass(frozen=True)
+@record
 class Option:
     """One setting that a plugin takes: in a URI ``?name=value``, in a step ``step:name=value``, or by ``--set``.
 
@@ -34,7 +36,7 @@ class Option:
     required: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class EnvironmentSpec:
     """A Python environment of its own, for a library that cannot be installed beside the others.
 
@@ -62,7 +64,7 @@ class EnvironmentSpec:
     download: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class Spec:
     """What every kind of plugin says.
 
@@ -85,7 +87,7 @@ class Spec:
     environment: EnvironmentSpec | None = None
 
 
-@dataclass(frozen=True)
+@record
 class FormatSpec(Spec):
     """A dataset format: a reader, a writer, or both. See :class:`boxwright.protocols.Reader`.
 
@@ -122,7 +124,7 @@ class FormatSpec(Spec):
     docs: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class TransformSpec(Spec):
     """A step of ``boxwright convert --with``. See :class:`boxwright.protocols.Transform`.
 
@@ -139,7 +141,7 @@ class TransformSpec(Spec):
     reading: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record
 class AugmenterSpec(Spec):
     """A random change of training pictures and their boxes. See :class:`boxwright.protocols.Augmenter`.
 
@@ -150,7 +152,7 @@ class AugmenterSpec(Spec):
     backends: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class BackendSpec(Spec):
     """A kind of model and the way to train it. See :class:`boxwright.protocols.Backend`.
 
@@ -164,17 +166,17 @@ class BackendSpec(Spec):
     presets: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@record
 class MetricSpec(Spec):
     """A measure of detections against truths. See :class:`boxwright.protocols.Metric`."""
 
 
-@dataclass(frozen=True)
+@record
 class TrainerSpec(Spec):
     """Where and how a backend's training runs. See :class:`boxwright.protocols.Trainer`."""
 
 
-@dataclass(frozen=True)
+@record
 class ExporterSpec(Spec):
     """A deployable form of a trained model. See :class:`boxwright.protocols.Exporter`.
 
@@ -190,7 +192,7 @@ class ExporterSpec(Spec):
     detect: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class LoaderSpec(Spec):
     """A way from a dataset to a framework's own: ``name="tf"`` gives ``dataset.to_tf(...)``.
 
@@ -198,7 +200,7 @@ class LoaderSpec(Spec):
     """
 
 
-@dataclass(frozen=True)
+@record
 class Detection:
     """A format's answer to "is this yours?".
 
