@@ -28,6 +28,8 @@ Edges = tuple[float, float, float, float]
 
 NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
+_TEXT = {str}
+
 
 class BoxFormat(StrEnum):
     """How four numbers say a box, by the names of KerasCV, and for ``rel_center_xywh``, which it lacks, of Keras 3.
@@ -127,7 +129,8 @@ class Boxes(Sequence[Box]):
         labels: One label a box.
         edges: One ``(xmin, ymin, xmax, ymax)`` a box, pixels; tuples are kept as they are, other rows become tuples of
             floats.
-        attributes: One mapping a box, copied, or ``None`` where no box has any.
+        attributes: One mapping a box, or ``None`` where no box has any; copied, but for read-only ones
+            (``MappingProxyType``), which boxes may share.
 
     Raises:
         ValueError: The columns differ in length, a label is no string or empty, or :func:`check_edges` finds a fault.
@@ -148,7 +151,9 @@ class Boxes(Sequence[Box]):
         self.edges = tuple([box if type(box) is tuple else _as_edges(box) for box in edges])
         self._attributes: tuple[Mapping[str, Any], ...] | None = None
         if attributes is not None and any(attributes):
-            self._attributes = tuple([MappingProxyType(dict(each)) for each in attributes])
+            self._attributes = tuple(
+                [each if type(each) is MappingProxyType else MappingProxyType(dict(each)) for each in attributes]
+            )
         self._array: NDArray[np.float64] | None = None
         count = len(self.labels)
         if len(self.edges) != count or (self._attributes is not None and len(self._attributes) != count):
@@ -158,6 +163,8 @@ class Boxes(Sequence[Box]):
             total = xmin + ymin + xmax + ymax
             if total - total != 0 or xmin > xmax or ymin > ymax:
                 raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_edges(box)}")
+        if set(map(type, self.labels)) <= _TEXT and "" not in self.labels:
+            return
         for position, label in enumerate(self.labels):
             if not isinstance(label, str):
                 raise ValueError(f"box {position + 1} has the label {label!r}, which is no name")

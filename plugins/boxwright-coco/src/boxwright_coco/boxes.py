@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from boxwright.schemas import Boxes, Edges
@@ -13,6 +14,8 @@ from boxwright_coco.texts import OWN, members, named_text
 from boxwright_coco.values import BOX_KEYS
 
 _EXACT: Final = 2.0**52
+_KEPT: Final = 1 << 10
+_NOTHING_MORE: Final = '"iscrowd":0,"segmentation":[]}'
 _DETECTION_KEYS: Final = frozenset({"image_id", "category_id", "bbox", OWN})
 
 
@@ -28,6 +31,7 @@ class BoxTexts:
         self._classes = classes
         self._ids = ids
         self._texts = NumberTexts()
+        self._tails: dict[int, tuple[Mapping[str, Any], str | None]] = {}
 
     def annotations(self, boxes: Boxes) -> tuple[list[str], list[int | None] | None]:
         """What an instances file says of a picture's boxes, ``"category_id":1,...}``, and the numbers that they want.
@@ -35,22 +39,29 @@ class BoxTexts:
         Raises:
             ValueError: A class has no number, or JSON cannot hold a value.
         """
-        if not boxes.has_attributes:
-            return self._plain(boxes.labels, boxes.edges), None
-        texts: list[str] = []
+        classes, numbers, texts = self._classes, self._texts, []
         wishes: list[int | None] = []
-        for number, (label, edges, attributes) in _numbered(boxes):
-            try:
-                if not attributes:
-                    texts += self._plain((label,), (edges,))
-                    wishes.append(None)
-                    continue
-                texts.append(f'"category_id":{self._classes[label]},{self._annotation(edges, attributes)}')
-            except ValueError as error:
-                raise ValueError(f"box {number} ({label}): {error}") from None
-            wanted = attributes.get("id") if self._ids else None
-            wishes.append(wanted if is_number(wanted) else None)
-        return texts, wishes
+        label = ""
+        try:
+            for label, edges, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True):
+                xmin, ymin, xmax, ymax = edges
+                width, height = xmax - xmin, ymax - ymin
+                tail = self._tail(attributes) if attributes else _NOTHING_MORE
+                if tail is None or xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
+                    texts.append(f'"category_id":{classes[label]},{self._annotation(edges, attributes)}')
+                else:
+                    texts.append(
+                        f'"category_id":{classes[label]},'
+                        f'"bbox":[{numbers[xmin]},{numbers[ymin]},{numbers[width]},{numbers[height]}],'
+                        f'"area":{int(width * height)},{tail}'
+                    )
+                if "id" in attributes:
+                    wanted = attributes["id"] if self._ids else None
+                    wishes += [None] * (len(texts) - 1 - len(wishes))
+                    wishes.append(wanted if is_number(wanted) else None)
+        except ValueError as error:
+            raise ValueError(f"box {len(texts) + 1} ({label}): {error}") from None
+        return texts, [*wishes, *[None] * (len(texts) - len(wishes))] if wishes else None
 
     def detections(self, boxes: Boxes) -> list[str]:
         """What a detections file says of a picture's boxes, each of which has a ``score``.
@@ -71,36 +82,36 @@ class BoxTexts:
                 raise ValueError(f"box {number} ({label}): {error}") from None
         return texts
 
-    def _plain(self, labels: Sequence[str], boxes: Sequence[Edges]) -> list[str]:
-        """Annotations without attributes: what most datasets have, so that nothing is done that need not be."""
-        classes, numbers, texts = self._classes, self._texts, []
-        for label, edges in zip(labels, boxes, strict=True):
-            xmin, ymin, xmax, ymax = edges
-            width, height = xmax - xmin, ymax - ymin
-            if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
-                texts.append(f'"category_id":{classes[label]},{self._annotation(edges, {})}')
-            else:
-                texts.append(
-                    f'"category_id":{classes[label]},'
-                    f'"bbox":[{numbers[xmin]},{numbers[ymin]},{numbers[width]},{numbers[height]}],'
-                    f'"area":{int(width * height)},"iscrowd":0,"segmentation":[]}}'
-                )
-        return texts
+    def _tail(self, attributes: Mapping[str, Any]) -> str | None:
+        """What stands behind the area, where that does not depend on the box; boxes that share attributes share it."""
+        kept = self._tails.get(id(attributes))
+        if kept is not None and kept[0] is attributes:
+            return kept[1]
+        tail = None if "id" in attributes or "area" in attributes else self._members(dict(attributes), None)
+        if type(attributes) is MappingProxyType and len(self._tails) < _KEPT:
+            self._tails[id(attributes)] = attributes, tail
+        return tail
 
     def _annotation(self, edges: Edges, attributes: Mapping[str, Any]) -> str:
         """An annotation from its box on."""
         shape, size, exact = self._shape(edges)
-        crowd, outline, given = 0, "[]", dict(attributes)
+        given = dict(attributes)
         if "id" in given and (is_number(given["id"]) or not self._ids):
             del given["id"]
         if "area" in given and _is_size(given["area"]):
             size = given.pop("area")
+        return f'"bbox":{shape},"area":{self._texts[size]},{self._members(given, exact)}'
+
+    @staticmethod
+    def _members(given: dict[str, Any], exact: list[float] | None) -> str:
+        """What stands behind the area."""
+        crowd, outline = 0, "[]"
         if "iscrowd" in given and isinstance(given["iscrowd"], int):
             crowd = int(given.pop("iscrowd"))
         if "segmentation" in given:
             outline = named_text("segmentation", given.pop("segmentation"))
         more = members(given, BOX_KEYS, exact) if given or exact else ""
-        return f'"bbox":{shape},"area":{self._texts[size]},"iscrowd":{crowd},"segmentation":{outline}{more}}}'
+        return f'"iscrowd":{crowd},"segmentation":{outline}{more}}}'
 
     def _shape(self, edges: Edges) -> tuple[str, float, list[float] | None]:
         """``[x,y,width,height]``, the area, and the edges where those four cannot give them back to the last bit."""

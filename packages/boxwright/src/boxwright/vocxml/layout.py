@@ -10,13 +10,18 @@ parser would give.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
+from boxwright.schemas import NO_ATTRIBUTES, Edges
 from boxwright.vocxml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
 from boxwright.vocxml.scalars import number, scalar
 
 _GAP = r"[ \t\r\n]*"
+_EDGES: Final = ("xmin", "ymin", "xmax", "ymax")
+_OPENING, _CLOSING = "<object>", "</object>"
+_KEPT: Final = 1 << 14
 # A text that starts or ends with a space needs stripping, so it is not for here.
 _PLAIN = r"(?! )[^<>&\]\x00-\x1f\ufffe\uffff]*(?<! )"
 _NAMED = r"(?! )[^<>&\]\x00-\x1f\ufffe\uffff]+(?<! )"
@@ -66,12 +71,11 @@ _POSE = _element("pose", f"(?:{DEFAULT_POSE}|(?P<pose>{_NAMED})|)")
 _TRUNCATED = _flag("truncated")
 _DIFFICULT = _flag("difficult")
 _OCCLUDED = _flag("occluded")
-_BNDBOX = _bndbox("xmin", "ymin", "xmax", "ymax")
 
 
 def _part(opening: str) -> str:
     """A part of a person; ``opening`` is how its name and edges are grouped."""
-    edges = [_element(edge, f"{opening}{_EDGE})") for edge in ("xmin", "ymin", "xmax", "ymax")]
+    edges = [_element(edge, f"{opening}{_EDGE})") for edge in _EDGES]
     return _group("part", _element("name", f"{opening}{_NAMED})"), _group("bndbox", *edges))
 
 
@@ -88,9 +92,8 @@ _AXIS = f"<([xy])>({_EDGE})<"
 
 
 def _parts(text: str) -> Any:
-    edges = ("xmin", "ymin", "xmax", "ymax")
     parts = [
-        {"name": scalar(name), "bndbox": dict(zip(edges, map(number, values), strict=True))}
+        {"name": scalar(name), "bndbox": dict(zip(_EDGES, map(number, values), strict=True))}
         for name, *values in re.findall(_PART, text)
     ]
     return parts if len(parts) > 1 else parts[0]
@@ -115,112 +118,194 @@ _BOX_FIELDS: dict[str, Callable[[str], Any]] = {
 }
 
 
+_Boxes = tuple[list[str], list[Edges], list[Mapping[str, Any]] | None]
+
+
+class _Floats(dict[str, float]):
+    """Numbers by their text, kept: a dataset's edges are few different numbers, and looking one up is quicker."""
+
+    def __missing__(self, text: str) -> float:
+        number = float(text)
+        if len(self) < _KEPT:
+            self[text] = number
+        return number
+
+
+class _Fields(NamedTuple):
+    """What a piece of a file says of the picture: numbers of ``<size>``, and attributes, some of which are dicts."""
+
+    size: dict[str, int]
+    attributes: dict[str, Any]
+    nested: dict[str, dict[str, Any]]
+
+
 class _Layout:
     """The order in which a program writes its elements.
 
+    The pieces of a file between its names and its edges are few different texts in a whole dataset: what stands between
+    the file name and the first object, what stands in an object around its edges, and what follows the last one. Each
+    is taken apart once; from then on it is known.
+
     Args:
-        head: What stands before the objects.
-        content: What stands in an object.
-        tail: What stands behind the objects.
+        begin: What stands up to the file name, and what else differs from file to file.
+        middle: What stands between that and the objects.
+        before: What stands in an object before its ``<bndbox>``.
+        after: What stands in an object behind it.
+        end: What stands behind the objects.
+        edges: The order of the edges in a ``<bndbox>``.
     """
 
-    def __init__(self, head: str, content: tuple[str, ...], tail: str = "") -> None:
-        self._patterns = (_START + head, _group("object", *content), tail + _END)
-        self._step = 0
+    def __init__(
+        self,
+        begin: str,
+        middle: str,
+        before: tuple[str, ...],
+        after: tuple[str, ...] = (),
+        end: str = "",
+        edges: tuple[str, ...] = _EDGES,
+    ) -> None:
+        box = _group("object", *before, _bndbox(*edges), *after)
+        self._patterns = (_START + begin, middle, box, _GAP + end + _END)
+        self._order = edges
+        self._compiled = False
 
     def _compile(self) -> None:
         # At the first use: most runs see one layout, and each takes milliseconds.
-        self._head, self._object, self._tail = map(re.compile, self._patterns)
-        places = self._object.groupindex
-        self._name = places["name"]
-        self._edges = tuple(places[edge] for edge in ("xmin", "ymin", "xmax", "ymax"))
-        self._box_fields = [(name, places[name], read) for name, read in _BOX_FIELDS.items() if name in places]
-        picture = {**self._head.groupindex, **{n: p + self._head.groups for n, p in self._tail.groupindex.items()}}
-        self._required = tuple(picture.pop(name) - 1 for name in ("filename", "width", "height"))
-        self._picture_fields = [(name, place - 1) for name, place in picture.items()]
-        self._nested = [(name, *name.split("_")) for name in picture if "_" in name]
-        self._step = 1 + self._object.groups
+        self._begin, self._middle, self._object, self._end = map(re.compile, self._patterns)
+        captured = (_element(edge, f"({_EDGE})") for edge in self._order)
+        self._bndbox = re.compile(f"<bndbox>{_GAP}{''.join(captured)}</bndbox>")
+        self._some_box = f"<bndbox>{''.join(f'<{edge}>0</{edge}>' for edge in self._order)}</bndbox>"
+        self._places = tuple(self._order.index(edge) for edge in _EDGES)
+        self._box_fields = [(name, read) for name, read in _BOX_FIELDS.items() if name in self._object.groupindex]
+        self._floats = _Floats()
+        self._known_fields: dict[tuple[re.Pattern[str], str], _Fields] = {}
+        self._known_objects: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
+        self._compiled = True
 
     def parse(self, text: str) -> Annotation | None:
         """The annotation, or ``None`` where the text is not exactly in this layout."""
-        if not self._step:
+        if not self._compiled:
             self._compile()
-        head = self._head.match(text)
-        if head is None:
+        begin = self._begin.match(text)
+        if begin is None:
             return None
-        # Splitting gives what stands between the objects, and the columns of their fields: all in one pass.
-        fields: list[Any] = self._object.split(text[head.end() :])
-        step = self._step
-        tail = self._tail.fullmatch(fields[-1])
-        if tail is None or any(fields[:-1:step]):
+        content, closing, end = text[begin.end() :].rpartition(_CLOSING)
+        if closing:
+            middle, *objects = content.split(_OPENING)
+            if not objects:
+                return None
+            objects[-1] += closing
+        else:
+            found = self._middle.match(end)
+            objects, middle, end = [], found[0] if found else end, end[found.end() :] if found else ""
+        boxes = self._boxes(content, objects)
+        first, last = self._fields(self._middle, middle), self._fields(self._end, end)
+        if boxes is None or first is None or last is None:
             return None
-        groups = head.groups()
-        if tail.re.groups:
-            groups += tail.groups()
-        attributes: dict[str, Any] = {}
-        for name, place in self._picture_fields:
-            if groups[place]:
-                attributes[name] = groups[place]
-        if "depth" in attributes:
-            attributes["depth"] = int(attributes["depth"])
-        if "segmented" in attributes:
-            attributes["segmented"] = int(attributes["segmented"])
-        for name, owner, inner in self._nested:
-            if name in attributes:
-                attributes.setdefault(owner, {})[inner] = scalar(attributes.pop(name))
-        filename, width, height = self._required
-        a, b, c, d = self._edges
-        edges = zip(fields[a::step], fields[b::step], fields[c::step], fields[d::step], strict=True)
-        return Annotation(
-            groups[filename],
-            int(groups[width]),
-            int(groups[height]),
-            attributes,
-            fields[self._name :: step],
-            [(float(xmin), float(ymin), float(xmax), float(ymax)) for xmin, ymin, xmax, ymax in edges],
-            self._box_attributes(fields),
-        )
+        attributes: dict[str, Any] = {name: value for name, value in begin.groupdict().items() if value}
+        filename = attributes.pop("filename")
+        for piece in (first, last):
+            attributes.update(piece.attributes)
+            for name, inside in piece.nested.items():
+                attributes[name] = dict(inside)
+        size = first.size or last.size
+        return Annotation(filename, size["width"], size["height"], attributes, *boxes)
 
-    def _box_attributes(self, fields: list[Any]) -> list[dict[str, Any]] | None:
-        step = self._step
-        count = len(fields) // step
-        if fields.count(None) == len(self._box_fields) * count:
+    def _fields(self, pattern: re.Pattern[str], piece: str) -> _Fields | None:
+        """What a piece says of the picture, or ``None`` where it is not in this layout."""
+        known = self._known_fields.get((pattern, piece))
+        if known is not None:
+            return known
+        match = pattern.fullmatch(piece)
+        if match is None:
             return None
-        rows: list[dict[str, Any]] = [{} for _ in range(count)]
-        for name, place, read in self._box_fields:
-            column = fields[place::step]
-            if column.count(None) != count:
-                for position, value in enumerate(column):
-                    if value is not None:
-                        rows[position][name] = read(value)
-        return rows
+        given = {name: value for name, value in match.groupdict().items() if value}
+        fields = _Fields({name: int(given.pop(name)) for name in ("width", "height") if name in given}, {}, {})
+        for name, value in given.items():
+            owner, _, inner = name.partition("_")
+            if inner:
+                fields.nested.setdefault(owner, {})[inner] = scalar(value)
+            else:
+                fields.attributes[name] = int(value) if name in ("depth", "segmented") else value
+        if len(self._known_fields) < _KEPT:
+            self._known_fields[pattern, piece] = fields
+        return fields
+
+    def _boxes(self, content: str, objects: list[str]) -> _Boxes | None:
+        """Labels, edges and attributes; ``None`` where an object is not in this layout."""
+        rows = self._bndbox.findall(content)
+        if not len(rows) == len(objects) == content.count("<bndbox>"):
+            return self._boxes_with_parts(objects)
+        known, labels, attributes = self._known_objects, [], []
+        for piece in objects:
+            start = piece.find("<bndbox>")
+            stop = piece.find("</bndbox>", start)
+            around = (piece[:start], piece[stop + 9 :])
+            found = known.get(around) or self._learned(around)
+            if found is None or start < 0:
+                return None
+            labels.append(found[0])
+            attributes.append(found[1])
+        floats = self._floats
+        if self._order is _EDGES:
+            edges = [(floats[a], floats[b], floats[c], floats[d]) for a, b, c, d in rows]
+        else:
+            a, b, c, d = self._places
+            edges = [(floats[row[a]], floats[row[b]], floats[row[c]], floats[row[d]]) for row in rows]
+        return labels, edges, attributes if any(attributes) else None
+
+    def _learned(self, around: tuple[str, str]) -> tuple[str, Mapping[str, Any]] | None:
+        """The label and the attributes that stand around an object's edges."""
+        match = self._object.fullmatch(f"{_OPENING}{around[0]}{self._some_box}{around[1]}")
+        if match is None:
+            return None
+        learned = (match["name"], self._box_attributes(match))
+        if len(self._known_objects) < _KEPT:
+            self._known_objects[around] = learned
+        return learned
+
+    def _boxes_with_parts(self, objects: list[str]) -> _Boxes | None:
+        """The same where there are other ``<bndbox>`` than those of the objects."""
+        matches = [self._object.fullmatch(_OPENING + piece) for piece in objects]
+        found = [match for match in matches if match is not None]
+        if len(found) != len(objects):
+            return None
+        edges: list[Edges] = [tuple(float(match[edge]) for edge in _EDGES) for match in found]  # type: ignore[misc]
+        return [match["name"] for match in found], edges, [self._box_attributes(match) for match in found]
+
+    def _box_attributes(self, match: re.Match[str]) -> Mapping[str, Any]:
+        given = {name: read(match[name]) for name, read in self._box_fields if match[name] is not None}
+        return MappingProxyType(given) if given else NO_ATTRIBUTES
 
 
 _SIZE = _group("size", _WIDTH, _HEIGHT, _DEPTH)
 _SOURCE = _group("source", _DATABASE, _maybe(_ANNOTATION), _maybe(_IMAGE), _maybe(_FLICKRID))
-_LABELIMG = _FOLDER + _FILENAME + _maybe(_PATH) + _group("source", _DATABASE) + _SIZE + _SEGMENTED
-_VOC = _FOLDER + _FILENAME + _maybe(_PATH) + _SOURCE + _maybe(_OWNER) + _SIZE + _SEGMENTED
+_NAMES_FIRST = _FOLDER + _FILENAME + _maybe(_PATH)
+_LABELIMG = _group("source", _DATABASE) + _SIZE + _SEGMENTED
+_VOC = _SOURCE + _maybe(_OWNER) + _SIZE + _SEGMENTED
 
 _LAYOUTS = (
     # labelImg
-    _Layout(_LABELIMG, (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _BNDBOX)),
+    _Layout(_NAMES_FIRST, _LABELIMG, (_NAME, _POSE, _TRUNCATED, _DIFFICULT)),
     # VOC 2007, and what boxwright writes
-    _Layout(_VOC, (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _maybe(_OCCLUDED), _BNDBOX, _PARTS)),
+    _Layout(_NAMES_FIRST, _VOC, (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _maybe(_OCCLUDED)), (_PARTS,)),
     # VOC 2008
-    _Layout(_VOC, (_NAME, _POSE, _TRUNCATED, _OCCLUDED, _BNDBOX, _DIFFICULT, _PARTS)),
+    _Layout(_NAMES_FIRST, _VOC, (_NAME, _POSE, _TRUNCATED, _OCCLUDED), (_DIFFICULT, _PARTS)),
     # VOC 2009 to 2012: by the alphabet
     _Layout(
         _FILENAME + _FOLDER,
-        (
-            *(_NAME, _ACTIONS, _bndbox("xmax", "xmin", "ymax", "ymin"), _DIFFICULT, _maybe(_OCCLUDED), _POSE, _POINT),
-            _maybe(_TRUNCATED),
-        ),
-        _SEGMENTED + _group("size", _DEPTH, _HEIGHT, _WIDTH) + _group("source", _ANNOTATION, _DATABASE, _IMAGE),
+        "",
+        (_NAME, _ACTIONS),
+        (_DIFFICULT, _maybe(_OCCLUDED), _POSE, _POINT, _maybe(_TRUNCATED)),
+        end=_SEGMENTED + _group("size", _DEPTH, _HEIGHT, _WIDTH) + _group("source", _ANNOTATION, _DATABASE, _IMAGE),
+        edges=("xmax", "xmin", "ymax", "ymin"),
     ),
     # Roboflow
     _Layout(
+        _NAMES_FIRST,
         _LABELIMG,
-        (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _OCCLUDED, _bndbox("xmin", "xmax", "ymin", "ymax")),
+        (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _OCCLUDED),
+        edges=("xmin", "xmax", "ymin", "ymax"),
     ),
 )
 
