@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, OutputError, Sample, UsageError
+from boxwright.output import AtomicOutput
 from boxwright.prediction import SampleReader
 from boxwright.schemas import Edges, LabelMapItem
 from boxwright_coco.numbers import Numbering, far_edge, span_between
@@ -459,3 +460,42 @@ def test_several_processes_write_what_one_does(tmp_path: Path) -> None:
     ]
     assert [str(error) for error in reports[1].skipped] == [str(error) for error in reports[0].skipped]
     assert (tmp_path / "2.json").read_bytes() == (tmp_path / "1.json").read_bytes()
+
+
+def test_a_pack_is_written_like_its_pictures(tmp_path: Path) -> None:
+    """Names that look like places for numbers stay as they are; counting goes on behind a pack."""
+    samples = [
+        Sample(
+            image=ImageRef(name=f'{number}%d %s %% {{}} "ü".jpg', width=100, height=80),
+            boxes=Boxes(
+                ["100%d", "b"][: number % 3],
+                [(1, 2, 3.5, 4), (0, 0, 9, 9)][: number % 3],
+                [{"note": "%s%%"}, {}][: number % 3],
+            ),
+            attributes={"50%": "%d"},
+        )
+        for number in range(7)
+    ]
+    contents = []
+    for packed in (False, True):
+        with AtomicOutput(str(tmp_path / f"{packed}.json")) as output:
+            writer = CocoWriter(output)
+            prepared = [writer.prepare(sample) for sample in samples]
+            for part in (prepared[:3], [], prepared[3:6]):
+                pack = writer.pack(part) if packed else None
+                if pack is not None:
+                    writer.put_pack(pack)
+                else:
+                    assert not packed
+                    for each in part:
+                        writer.put(each)
+            writer.put(prepared[6])
+            writer.close()
+        contents.append((tmp_path / f"{packed}.json").read_text("utf-8"))
+    assert contents[0] == contents[1]
+    images = json.loads(contents[1])["images"]
+    assert [(image["id"], image["file_name"]) for image in images] == [
+        (number + 1, sample.image.name) for number, sample in enumerate(samples)
+    ]
+    numbered = writer.prepare(samples[0].replace(attributes={"source_id": "12"}))
+    assert writer.pack([numbered]) is None

@@ -268,7 +268,10 @@ class WriterTests(OutputTests, LocationTests):
         assert labels == sorted(self.labels[:2]), f"of the two pictures' labels {self.labels[:2]}, {labels} came back"
 
     def test_preparing_and_putting_is_writing(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """``prepare`` and ``put``, where a writer has them, write what ``write`` does, by values that can travel."""
+        """``prepare`` and ``put``, where a writer has them, write what ``write`` does, by values that can travel.
+
+        So do ``pack`` and ``put_pack``.
+        """
         self.need(spec, "write")
         factory = registry.resolve("format", self.format, "write")
         if not hasattr(factory, "prepare"):
@@ -277,20 +280,27 @@ class WriterTests(OutputTests, LocationTests):
         options = convert_options(self.write_options(tmp_path / "pictures"), spec.write_options, self.format)
         labels = LabelMap.from_names(self.labels) if spec.numbered else None
         contents = []
-        for shared in (False, True):
+        ways = ("write", "put", "put_pack") if hasattr(factory, "pack") else ("write", "put")
+        for way in ways:
             location = self.location(spec, tmp_path / "out")
             with AtomicOutput(location, spec.target) as output:
                 writer = factory(output, labels, **options)
-                for sample in samples:
-                    if shared:
-                        prepared = writer.prepare(sample)
-                        writer.put(pickle.loads(pickle.dumps(prepared)))  # noqa: S301 (our own bytes)
-                    else:
+                if way == "write":
+                    for sample in samples:
                         writer.write(sample)
+                else:
+                    prepared = [_travelled(writer.prepare(sample)) for sample in samples]
+                    packed = _travelled(writer.pack(prepared)) if way == "put_pack" else None
+                    if packed is not None:
+                        writer.put_pack(packed)
+                    else:
+                        for each in prepared:
+                            writer.put(each)
                 writer.close()
-            (tmp_path / "out").rename(tmp_path / f"out-{shared}")
-            contents.append({p.name: p.read_bytes() for p in (tmp_path / f"out-{shared}").rglob("*") if p.is_file()})
-        assert contents[0] == contents[1], "prepare and put give other files than write"
+            (tmp_path / "out").rename(tmp_path / f"out-{way}")
+            contents.append({p.name: p.read_bytes() for p in (tmp_path / f"out-{way}").rglob("*") if p.is_file()})
+        for way, content in zip(ways, contents, strict=True):
+            assert content == contents[0], f"prepare and {way} give other files than write"
 
     def test_writing_keeps_no_sample(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """The writer lets go of each sample.
@@ -342,3 +352,8 @@ class _Making:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         return self._make()
+
+
+def _travelled(value: Any) -> Any:
+    """A value as it comes out of another process."""
+    return pickle.loads(pickle.dumps(value))  # noqa: S301 (our own bytes)

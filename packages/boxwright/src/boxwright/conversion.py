@@ -277,13 +277,16 @@ def _write_shared(dataset: Dataset, parts: Parts, tally: _Tally, reporter: Repor
         _NotByItselfError: The work has to be done in one process after all.
     """
     reader, writer = dataset.reader, parts.single.writer
+    pack = getattr(writer, "pack", None)
     losses_of_the_dataset = tally.losses.take()
 
     def work(start: int, stop: int) -> tuple[Any, ...]:
-        entries: list[tuple[str | None, Any]] = []
+        names: list[str | None] = []  # of a sample; an error has none
+        entries: list[Any] = []
 
         def note(error: DataError) -> None:
-            entries.append((None, (error.file, error.problem, error.remedy, error.place)))
+            names.append(None)
+            entries.append((error.file, error.problem, error.remedy, error.place))
             if dataset.problems.on_error == "fail":
                 raise _StretchEndsError
 
@@ -291,12 +294,15 @@ def _write_shared(dataset: Dataset, parts: Parts, tally: _Tally, reporter: Repor
             for sample in reader.read_part(start, stop, note):  # type: ignore[attr-defined]
                 try:
                     tally.check(sample)
-                    entries.append((sample.image.name, writer.prepare(sample)))  # type: ignore[attr-defined]
+                    prepared = writer.prepare(sample)  # type: ignore[attr-defined]
                 except DataError as error:
                     note(error)
                     continue
+                names.append(sample.image.name)
+                entries.append(prepared)
                 tally.count(sample)
-        return entries, stop - start, *tally.take()
+        packed = pack(entries) if pack is not None and None not in names else None
+        return names, entries if packed is None else None, packed, stop - start, *tally.take()
 
     seen: set[str] = set()
     with ExitStack() as stack:
@@ -304,15 +310,20 @@ def _write_shared(dataset: Dataset, parts: Parts, tally: _Tally, reporter: Repor
         first = next(answers)  # the forks are made before a progress bar's thread runs
         task = stack.enter_context(reporter.task("Converting", dataset.info.num_samples))
         tally.losses.add(losses_of_the_dataset)
-        for entries, items, *counts in chain((first,), answers):
-            for name, prepared in entries:
+        for names, entries, packed, items, *counts in chain((first,), answers):
+            if entries is None:
+                if len(set(names)) < len(names) or not seen.isdisjoint(names):
+                    raise _NotByItselfError
+                seen.update(names)
+                parts.put_pack(packed, len(names))
+            for name, entry in zip(names, entries or (), strict=False):
                 if name is None:
-                    dataset.problems(DataError(*prepared))
+                    dataset.problems(DataError(*entry))
                     continue
                 if name in seen:
                     raise _NotByItselfError
                 seen.add(name)
-                parts.put(prepared)
+                parts.put(entry)
             tally.add(*counts)
             task.advance(items)
 

@@ -135,6 +135,8 @@ class Writer(Protocol):
     A writer that encodes each sample by itself may let several processes share the work: a method ``prepare(sample)``
     does all that needs neither the output nor what came before and returns plain values, raising ``DataError`` as
     :meth:`write` does; a method ``put(prepared)`` then adds it, in order. ``write(sample)`` is both, one after the
+    other. Where putting takes long, too, ``pack(prepared)`` makes one plain value of a list of prepared samples, or
+    ``None`` where they have to come one by one, and ``put_pack(packed)`` adds it, as :meth:`put` would one after the
     other.
     """
 

@@ -241,6 +241,12 @@ class Parts:
         part.writer.put(prepared)  # type: ignore[attr-defined]
         part.samples += 1
 
+    def put_pack(self, packed: Any, samples: int) -> None:
+        """Adds to the single part what its writer's ``pack`` has made of so many prepared samples."""
+        part = self.single
+        part.writer.put_pack(packed)  # type: ignore[attr-defined]
+        part.samples += samples
+
     def close(self) -> None:
         """Finishes all writers."""
         for part in self._parts.values():

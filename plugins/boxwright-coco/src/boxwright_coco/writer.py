@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Mapping
+from itertools import chain, repeat
 from typing import IO, Any, Final
 
 from boxwright.errors import DataError, UsageError
@@ -29,6 +30,11 @@ _LEAVE_OUT: Final = "or leave the picture out with --on-error skip"
 _Prepared = tuple[str, str, int | None, list[str], list[int | None] | None, list[str]]
 """A picture's name, the members of its object behind the number, the number that it wants; its boxes, the numbers that
 they want, and their classes. Plain values, as another process may have made them."""
+
+
+_Pack = tuple[list[str], str, list[int], str, list[str]]
+"""The names of many pictures; their objects, each with ``%d`` for its number; how many boxes each has; the boxes, each
+with ``%d`` for its number and one for its picture's; their classes."""
 
 
 class CocoWriter:
@@ -101,6 +107,15 @@ class CocoWriter:
         self._names.add(prepared[0])
         self._file.put(prepared)
 
+    def pack(self, prepared: list[_Prepared]) -> _Pack | None:
+        """Many pictures as one, where all take the next numbers; ``None`` where one wants a number of its own."""
+        return self._file.pack(prepared)
+
+    def put_pack(self, packed: _Pack) -> None:
+        """Adds what :meth:`pack` has made."""
+        self._names.update(packed[0])
+        self._file.put_pack(packed)
+
     def close(self) -> None:
         """Finishes the file."""
         self._file.close()
@@ -147,6 +162,25 @@ class _Instances:
         self._classes.seen.update(labels)
         if len(self._images) + len(self._rows) > _BATCH:
             self._flush()
+
+    def pack(self, prepared: list[_Prepared]) -> _Pack | None:
+        names, pictures, wanted, texts, wishes, labels = zip(*prepared, strict=True) if prepared else ((),) * 6
+        if any(number is not None for number in (*wanted, *wishes)):
+            return None
+        images = "".join([f',\n{{"id":\0,{picture}' for picture in pictures])
+        rows = "".join([f',\n{{"id":\0,"image_id":\0,{text}' for text in chain.from_iterable(texts)])
+        counts = [len(each) for each in texts]
+        return list(names), _template(images), counts, _template(rows), list(set().union(*labels))
+
+    def put_pack(self, packed: _Pack) -> None:
+        names, images, counts, rows, labels = packed
+        numbers = self._image_numbers.take_all([None] * len(names))
+        of_boxes = self._box_numbers.take_all([None] * sum(counts))
+        of_pictures = chain.from_iterable(map(repeat, numbers, counts))
+        self._images.append(images % tuple(numbers))
+        self._rows.append(rows % tuple(chain.from_iterable(zip(of_boxes, of_pictures, strict=True))))
+        self._classes.seen.update(labels)
+        self._flush()
 
     def close(self) -> None:
         self._flush()
@@ -215,6 +249,12 @@ class _Detections:
         if len(self._rows) > _BATCH:
             self._flush()
 
+    def pack(self, prepared: list[_Prepared]) -> None:
+        return None  # detections are few, and their numbers are those of the truth
+
+    def put_pack(self, packed: _Pack) -> None:
+        raise AssertionError("there is no pack of detections")
+
     def close(self) -> None:
         self._flush()
         self._file.write(b"\n]\n")
@@ -226,6 +266,11 @@ class _Detections:
             rows, self._first = rows[1:], False
         self._file.write(encoded(rows))
         self._rows.clear()
+
+
+def _template(text: str) -> str:
+    r"""Text with ``\0`` where numbers belong (no other stands in JSON) as a template for ``%``."""
+    return text.replace("%", "%%").replace("\0", "%d")
 
 
 def _head(output: Output) -> tuple[list[dict[str, Any]], str]:
