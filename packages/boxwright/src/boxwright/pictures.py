@@ -12,6 +12,7 @@ from boxwright.folders import Folder
 from boxwright.schemas import ImageRef
 from boxwright.uri import PICTURE_SUFFIXES
 
+_PLAIN = re.compile(r"[^./\\:\0][^/\\:\0]*")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -58,7 +59,8 @@ class Pictures:
         if name in self.names:
             # Among the names are only files below the folder, so there is nothing more to check.
             return name, self.folder.place(name)
-        filename = safe_filename(filename, file, field=self._field)
+        if not _PLAIN.fullmatch(filename):
+            filename = safe_filename(filename, file, field=self._field)
         name = folder + filename
         stem = _without_suffix(annotation)
         found = self._search((name, filename) if filename else (), stem, file) if self.names else None

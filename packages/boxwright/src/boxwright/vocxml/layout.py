@@ -12,16 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from boxwright.schemas import NO_ATTRIBUTES, Edges
 from boxwright.vocxml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
 from boxwright.vocxml.scalars import number, scalar
 
 _GAP = r"[ \t\r\n]*"
-_EDGES: Final = ("xmin", "ymin", "xmax", "ymax")
-_OPENING, _CLOSING = "<object>", "</object>"
-_KEPT: Final = 1 << 14
+_KEPT: Final = 1 << 12
 # A text that starts or ends with a space needs stripping, so it is not for here.
 _PLAIN = r"(?! )[^<>&\]\x00-\x1f\ufffe\uffff]*(?<! )"
 _NAMED = r"(?! )[^<>&\]\x00-\x1f\ufffe\uffff]+(?<! )"
@@ -46,7 +43,8 @@ def _flag(tag: str) -> str:
 
 
 def _bndbox(*edges: str) -> str:
-    return _group("bndbox", *(_element(edge, f"(?P<{edge}>{_EDGE})") for edge in edges))
+    # What these characters say is looked at where the number is made of them, which is quicker.
+    return _group("bndbox", *(_element(edge, f"(?P<{edge}>[-.0-9]{{1,32}})") for edge in edges))
 
 
 _START = f'<annotation(?: verified="(?P<verified>[a-zA-Z0-9]+)")?>{_GAP}'
@@ -71,11 +69,12 @@ _POSE = _element("pose", f"(?:{DEFAULT_POSE}|(?P<pose>{_NAMED})|)")
 _TRUNCATED = _flag("truncated")
 _DIFFICULT = _flag("difficult")
 _OCCLUDED = _flag("occluded")
+_BNDBOX = _bndbox("xmin", "ymin", "xmax", "ymax")
 
 
 def _part(opening: str) -> str:
     """A part of a person; ``opening`` is how its name and edges are grouped."""
-    edges = [_element(edge, f"{opening}{_EDGE})") for edge in _EDGES]
+    edges = [_element(edge, f"{opening}{_EDGE})") for edge in ("xmin", "ymin", "xmax", "ymax")]
     return _group("part", _element("name", f"{opening}{_NAMED})"), _group("bndbox", *edges))
 
 
@@ -92,8 +91,9 @@ _AXIS = f"<([xy])>({_EDGE})<"
 
 
 def _parts(text: str) -> Any:
+    edges = ("xmin", "ymin", "xmax", "ymax")
     parts = [
-        {"name": scalar(name), "bndbox": dict(zip(_EDGES, map(number, values), strict=True))}
+        {"name": scalar(name), "bndbox": dict(zip(edges, map(number, values), strict=True))}
         for name, *values in re.findall(_PART, text)
     ]
     return parts if len(parts) > 1 else parts[0]
@@ -118,194 +118,140 @@ _BOX_FIELDS: dict[str, Callable[[str], Any]] = {
 }
 
 
-_Boxes = tuple[list[str], list[Edges], list[Mapping[str, Any]] | None]
+class _NoNumberError(Exception):
+    """A text is no number as programs write them."""
 
 
-class _Floats(dict[str, float]):
-    """Numbers by their text, kept: a dataset's edges are few different numbers, and looking one up is quicker."""
+class _Numbers(dict[str, float]):
+    """Edges by their text, kept: those of a dataset are few different ones."""
 
     def __missing__(self, text: str) -> float:
+        if re.fullmatch(_EDGE, text) is None:
+            raise _NoNumberError
         number = float(text)
         if len(self) < _KEPT:
             self[text] = number
         return number
 
 
-class _Fields(NamedTuple):
-    """What a piece of a file says of the picture: numbers of ``<size>``, and attributes, some of which are dicts."""
-
-    size: dict[str, int]
-    attributes: dict[str, Any]
-    nested: dict[str, dict[str, Any]]
+_NUMBERS = _Numbers()
 
 
 class _Layout:
     """The order in which a program writes its elements.
 
-    The pieces of a file between its names and its edges are few different texts in a whole dataset: what stands between
-    the file name and the first object, what stands in an object around its edges, and what follows the last one. Each
-    is taken apart once; from then on it is known.
-
     Args:
-        begin: What stands up to the file name, and what else differs from file to file.
-        middle: What stands between that and the objects.
-        before: What stands in an object before its ``<bndbox>``.
-        after: What stands in an object behind it.
-        end: What stands behind the objects.
-        edges: The order of the edges in a ``<bndbox>``.
+        head: What stands before the objects.
+        content: What stands in an object.
+        tail: What stands behind the objects.
     """
 
-    def __init__(
-        self,
-        begin: str,
-        middle: str,
-        before: tuple[str, ...],
-        after: tuple[str, ...] = (),
-        end: str = "",
-        edges: tuple[str, ...] = _EDGES,
-    ) -> None:
-        box = _group("object", *before, _bndbox(*edges), *after)
-        self._patterns = (_START + begin, middle, box, _GAP + end + _END)
-        self._order = edges
-        self._compiled = False
+    def __init__(self, head: str, content: tuple[str, ...], tail: str = "") -> None:
+        self._patterns = (_START + head, _group("object", *content), tail + _END)
+        self._step = 0
 
     def _compile(self) -> None:
         # At the first use: most runs see one layout, and each takes milliseconds.
-        self._begin, self._middle, self._object, self._end = map(re.compile, self._patterns)
-        captured = (_element(edge, f"({_EDGE})") for edge in self._order)
-        self._bndbox = re.compile(f"<bndbox>{_GAP}{''.join(captured)}</bndbox>")
-        self._some_box = f"<bndbox>{''.join(f'<{edge}>0</{edge}>' for edge in self._order)}</bndbox>"
-        self._places = tuple(self._order.index(edge) for edge in _EDGES)
-        self._box_fields = [(name, read) for name, read in _BOX_FIELDS.items() if name in self._object.groupindex]
-        self._floats = _Floats()
-        self._known_fields: dict[tuple[re.Pattern[str], str], _Fields] = {}
-        self._known_objects: dict[tuple[str, str], tuple[str, Mapping[str, Any]]] = {}
-        self._compiled = True
+        self._head, self._object, self._tail = map(re.compile, self._patterns)
+        places = self._object.groupindex
+        self._name = places["name"]
+        self._edges = tuple(places[edge] for edge in ("xmin", "ymin", "xmax", "ymax"))
+        self._box_fields = [(name, places[name], read) for name, read in _BOX_FIELDS.items() if name in places]
+        picture = {**self._head.groupindex, **{n: p + self._head.groups for n, p in self._tail.groupindex.items()}}
+        self._required = tuple(picture.pop(name) - 1 for name in ("filename", "width", "height"))
+        self._picture_fields = [(name, place - 1) for name, place in picture.items()]
+        self._nested = [(name, *name.split("_")) for name in picture if "_" in name]
+        self._step = 1 + self._object.groups
+        self._known: dict[tuple[str | None, ...], Mapping[str, Any]] = {}  # boxes share them: they are few
 
     def parse(self, text: str) -> Annotation | None:
         """The annotation, or ``None`` where the text is not exactly in this layout."""
-        if not self._compiled:
+        if not self._step:
             self._compile()
-        begin = self._begin.match(text)
-        if begin is None:
+        head = self._head.match(text)
+        if head is None:
             return None
-        content, closing, end = text[begin.end() :].rpartition(_CLOSING)
-        if closing:
-            middle, *objects = content.split(_OPENING)
-            if not objects:
-                return None
-            objects[-1] += closing
-        else:
-            found = self._middle.match(end)
-            objects, middle, end = [], found[0] if found else end, end[found.end() :] if found else ""
-        boxes = self._boxes(content, objects)
-        first, last = self._fields(self._middle, middle), self._fields(self._end, end)
-        if boxes is None or first is None or last is None:
+        # Splitting gives what stands between the objects, and the columns of their fields: all in one pass.
+        fields: list[Any] = self._object.split(text[head.end() :])
+        step = self._step
+        tail = self._tail.fullmatch(fields[-1])
+        if tail is None or any(fields[:-1:step]):
             return None
-        attributes: dict[str, Any] = {name: value for name, value in begin.groupdict().items() if value}
-        filename = attributes.pop("filename")
-        for piece in (first, last):
-            attributes.update(piece.attributes)
-            for name, inside in piece.nested.items():
-                attributes[name] = dict(inside)
-        size = first.size or last.size
-        return Annotation(filename, size["width"], size["height"], attributes, *boxes)
-
-    def _fields(self, pattern: re.Pattern[str], piece: str) -> _Fields | None:
-        """What a piece says of the picture, or ``None`` where it is not in this layout."""
-        known = self._known_fields.get((pattern, piece))
-        if known is not None:
-            return known
-        match = pattern.fullmatch(piece)
-        if match is None:
+        groups = head.groups()
+        if tail.re.groups:
+            groups += tail.groups()
+        attributes: dict[str, Any] = {}
+        for name, place in self._picture_fields:
+            if groups[place]:
+                attributes[name] = groups[place]
+        if "depth" in attributes:
+            attributes["depth"] = int(attributes["depth"])
+        if "segmented" in attributes:
+            attributes["segmented"] = int(attributes["segmented"])
+        for name, owner, inner in self._nested:
+            if name in attributes:
+                attributes.setdefault(owner, {})[inner] = scalar(attributes.pop(name))
+        filename, width, height = self._required
+        a, b, c, d = self._edges
+        columns = zip(fields[a::step], fields[b::step], fields[c::step], fields[d::step], strict=True)
+        numbers = _NUMBERS
+        try:
+            edges = [(numbers[xmin], numbers[ymin], numbers[xmax], numbers[ymax]) for xmin, ymin, xmax, ymax in columns]
+        except _NoNumberError:
             return None
-        given = {name: value for name, value in match.groupdict().items() if value}
-        fields = _Fields({name: int(given.pop(name)) for name in ("width", "height") if name in given}, {}, {})
-        for name, value in given.items():
-            owner, _, inner = name.partition("_")
-            if inner:
-                fields.nested.setdefault(owner, {})[inner] = scalar(value)
-            else:
-                fields.attributes[name] = int(value) if name in ("depth", "segmented") else value
-        if len(self._known_fields) < _KEPT:
-            self._known_fields[pattern, piece] = fields
-        return fields
+        return Annotation(
+            groups[filename],
+            int(groups[width]),
+            int(groups[height]),
+            attributes,
+            fields[self._name :: step],
+            edges,
+            self._box_attributes(fields),
+        )
 
-    def _boxes(self, content: str, objects: list[str]) -> _Boxes | None:
-        """Labels, edges and attributes; ``None`` where an object is not in this layout."""
-        rows = self._bndbox.findall(content)
-        if not len(rows) == len(objects) == content.count("<bndbox>"):
-            return self._boxes_with_parts(objects)
-        known, labels, attributes = self._known_objects, [], []
-        for piece in objects:
-            start = piece.find("<bndbox>")
-            stop = piece.find("</bndbox>", start)
-            around = (piece[:start], piece[stop + 9 :])
-            found = known.get(around) or self._learned(around)
-            if found is None or start < 0:
-                return None
-            labels.append(found[0])
-            attributes.append(found[1])
-        floats = self._floats
-        if self._order is _EDGES:
-            edges = [(floats[a], floats[b], floats[c], floats[d]) for a, b, c, d in rows]
-        else:
-            a, b, c, d = self._places
-            edges = [(floats[row[a]], floats[row[b]], floats[row[c]], floats[row[d]]) for row in rows]
-        return labels, edges, attributes if any(attributes) else None
-
-    def _learned(self, around: tuple[str, str]) -> tuple[str, Mapping[str, Any]] | None:
-        """The label and the attributes that stand around an object's edges."""
-        match = self._object.fullmatch(f"{_OPENING}{around[0]}{self._some_box}{around[1]}")
-        if match is None:
+    def _box_attributes(self, fields: list[Any]) -> list[Mapping[str, Any]] | None:
+        step, columns = self._step, self._box_fields
+        if fields.count(None) == len(columns) * (len(fields) // step):
             return None
-        learned = (match["name"], self._box_attributes(match))
-        if len(self._known_objects) < _KEPT:
-            self._known_objects[around] = learned
-        return learned
-
-    def _boxes_with_parts(self, objects: list[str]) -> _Boxes | None:
-        """The same where there are other ``<bndbox>`` than those of the objects."""
-        matches = [self._object.fullmatch(_OPENING + piece) for piece in objects]
-        found = [match for match in matches if match is not None]
-        if len(found) != len(objects):
-            return None
-        edges: list[Edges] = [tuple(float(match[edge]) for edge in _EDGES) for match in found]  # type: ignore[misc]
-        return [match["name"] for match in found], edges, [self._box_attributes(match) for match in found]
-
-    def _box_attributes(self, match: re.Match[str]) -> Mapping[str, Any]:
-        given = {name: read(match[name]) for name, read in self._box_fields if match[name] is not None}
-        return MappingProxyType(given) if given else NO_ATTRIBUTES
+        known, rows = self._known, []
+        for texts in zip(*[fields[place::step] for _, place, _ in columns], strict=True):
+            attributes = known.get(texts)
+            if attributes is None:
+                values = zip(columns, texts, strict=True)
+                attributes = MappingProxyType(
+                    {name: read(text) for (name, _, read), text in values if text is not None}
+                )
+                if len(known) < _KEPT and all(type(value) in (str, int) for value in attributes.values()):
+                    known[texts] = attributes
+            rows.append(attributes)
+        return rows
 
 
 _SIZE = _group("size", _WIDTH, _HEIGHT, _DEPTH)
 _SOURCE = _group("source", _DATABASE, _maybe(_ANNOTATION), _maybe(_IMAGE), _maybe(_FLICKRID))
-_NAMES_FIRST = _FOLDER + _FILENAME + _maybe(_PATH)
-_LABELIMG = _group("source", _DATABASE) + _SIZE + _SEGMENTED
-_VOC = _SOURCE + _maybe(_OWNER) + _SIZE + _SEGMENTED
+_LABELIMG = _FOLDER + _FILENAME + _maybe(_PATH) + _group("source", _DATABASE) + _SIZE + _SEGMENTED
+_VOC = _FOLDER + _FILENAME + _maybe(_PATH) + _SOURCE + _maybe(_OWNER) + _SIZE + _SEGMENTED
 
 _LAYOUTS = (
     # labelImg
-    _Layout(_NAMES_FIRST, _LABELIMG, (_NAME, _POSE, _TRUNCATED, _DIFFICULT)),
+    _Layout(_LABELIMG, (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _BNDBOX)),
     # VOC 2007, and what boxwright writes
-    _Layout(_NAMES_FIRST, _VOC, (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _maybe(_OCCLUDED)), (_PARTS,)),
+    _Layout(_VOC, (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _maybe(_OCCLUDED), _BNDBOX, _PARTS)),
     # VOC 2008
-    _Layout(_NAMES_FIRST, _VOC, (_NAME, _POSE, _TRUNCATED, _OCCLUDED), (_DIFFICULT, _PARTS)),
+    _Layout(_VOC, (_NAME, _POSE, _TRUNCATED, _OCCLUDED, _BNDBOX, _DIFFICULT, _PARTS)),
     # VOC 2009 to 2012: by the alphabet
     _Layout(
         _FILENAME + _FOLDER,
-        "",
-        (_NAME, _ACTIONS),
-        (_DIFFICULT, _maybe(_OCCLUDED), _POSE, _POINT, _maybe(_TRUNCATED)),
-        end=_SEGMENTED + _group("size", _DEPTH, _HEIGHT, _WIDTH) + _group("source", _ANNOTATION, _DATABASE, _IMAGE),
-        edges=("xmax", "xmin", "ymax", "ymin"),
+        (
+            *(_NAME, _ACTIONS, _bndbox("xmax", "xmin", "ymax", "ymin"), _DIFFICULT, _maybe(_OCCLUDED), _POSE, _POINT),
+            _maybe(_TRUNCATED),
+        ),
+        _SEGMENTED + _group("size", _DEPTH, _HEIGHT, _WIDTH) + _group("source", _ANNOTATION, _DATABASE, _IMAGE),
     ),
     # Roboflow
     _Layout(
-        _NAMES_FIRST,
         _LABELIMG,
-        (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _OCCLUDED),
-        edges=("xmin", "xmax", "ymin", "ymax"),
+        (_NAME, _POSE, _TRUNCATED, _DIFFICULT, _OCCLUDED, _bndbox("xmin", "xmax", "ymin", "ymax")),
     ),
 )
 
