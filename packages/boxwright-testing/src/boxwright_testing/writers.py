@@ -23,11 +23,12 @@ from boxwright_testing.memory import Survivors, peak_of
 from boxwright_testing.outputs import OutputTests
 from boxwright_testing.pictures import AWKWARD_LABELS, AWKWARD_NAMES, make_sample, many_samples, standard_samples
 from boxwright_testing.specs import check_answer
+from boxwright_testing.writer_options import WriterOptionTests
 
 _FEW, _MANY = 40, 160
 
 
-class WriterTests(OutputTests, LocationTests):
+class WriterTests(WriterOptionTests, OutputTests, LocationTests):
     """What every writer has to keep; see :class:`FormatTests` for what a subclass can set.
 
     What was written is read back by the format's own reader; a format that is only written skips those tests.

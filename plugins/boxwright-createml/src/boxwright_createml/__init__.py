@@ -29,7 +29,13 @@ def boxwright_formats() -> list[FormatSpec]:
                 Option("origin", ("topLeft", "bottomLeft"), "topLeft", "the corner of the picture where x and y are 0"),
             ),
             write_options=(
-                Option("pictures", bool, True, "whether the pictures are copied beside the JSON"),
+                Option(
+                    "pictures",
+                    bool,
+                    True,
+                    "whether the pictures are copied beside the JSON",
+                    carries={"false": "-images"},
+                ),
                 Option(
                     "keys",
                     ("image", "imagefilename"),
