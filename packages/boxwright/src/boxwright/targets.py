@@ -21,6 +21,7 @@ from boxwright.registry import Registry, convert_options, require
 from boxwright.schemas import LabelMap, Sample
 from boxwright.sidecar import SidecarWriter, sidecar_path
 from boxwright.specs import FormatSpec
+from boxwright.texts import is_text
 from boxwright.uri import DatasetURI, is_remote, join
 
 
@@ -268,7 +269,7 @@ def _advancing(samples: Iterable[Sample], task: Task) -> Iterator[Sample]:
 
 def _safe_split(sample: Sample) -> str:
     split = sample.split or ""
-    if not split or split.startswith(".") or any(mark in split for mark in "/\\\0:"):
+    if not split or split.startswith(".") or any(mark in split for mark in "/\\\0:") or not is_text(split):
         raise DataError(sample.source, f"the split {split!r} cannot be part of a file name", "rename the split")
     return split
 
