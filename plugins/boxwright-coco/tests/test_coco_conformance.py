@@ -1,12 +1,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from boxwright.specs import FormatSpec
-from boxwright_testing import BadInput, ReaderTests, WriterTests
+from boxwright_coco import conformance
+from boxwright_testing import BadInput
 
 
 def good() -> dict[str, Any]:
@@ -137,13 +137,7 @@ def two_classes_of_a_name(content: dict[str, Any]) -> None:
     content["annotations"][1]["category_id"] = 2
 
 
-class TestCoco(ReaderTests, WriterTests):
-    format = "coco"
-
-    def option_values(self, spec: FormatSpec) -> Iterator[tuple[str, str]]:
-        """Detections need a score each and a truth beside them: tests of the writer say by hand what they keep."""
-        return (each for each in super().option_values(spec) if each != ("kind", "detections"))
-
+class TestCoco(conformance.TestCoco):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         inputs = []
 

@@ -3,6 +3,7 @@
 from boxwright import FormatSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_coco.conformance"
 
 
 @hookimpl

@@ -7,6 +7,7 @@ from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.table import BRIDGES
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_panlabel.conformance"
 
 INSTALL = 'python -m pip install "panlabel>=0.7,<0.8"'
 

@@ -9,6 +9,7 @@ from boxwright import BackendSpec, ExporterSpec, Option, hookimpl
 from boxwright.specs import EnvironmentSpec
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_tfod.conformance"
 
 ENVIRONMENT = EnvironmentSpec(
     name="tfod",
