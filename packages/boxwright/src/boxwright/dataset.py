@@ -85,7 +85,8 @@ class Dataset(Iterable[Sample]):
             return lambda: chain.from_iterable(
                 map_samples(lambda sample: list(transform([sample])), samples, self.problems, self.workers)
             )
-        return lambda: transform(samples)
+        apply: Callable[[Iterable[Sample], Problems], Iterator[Sample]] | None = getattr(transform, "apply", None)
+        return (lambda: transform(samples)) if apply is None else (lambda: apply(samples, self.problems))
 
     def through(self, *transforms: Transform, workers: int = 1) -> Dataset:
         """The same dataset with more transforms at the end.
