@@ -6,10 +6,7 @@ whoever runs it has to do instead is found out here, of the model itself.
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from . import prepare  # noqa: F401  isort:skip
@@ -58,12 +55,11 @@ def export(connection: Any, *, pipeline: str, folder: str, target: str, precisio
     if nms.soft_nms_sigma > 0:
         connection.warning(f"{source} has soft_nms_sigma={nms.soft_nms_sigma:g}, which TensorFlow Lite does not know.")
     with told(connection, config.train_config), tempfile.TemporaryDirectory() as making:
-        mean, std = _normalisation(connection, build(connection, config.model, is_training=False), source)
-        with _detections_per_class(nms.max_detections_per_class):
-            export_tflite_graph_lib_tf2.export_tflite_model(
-                config, folder, making, nms.max_total_detections, not nms.use_class_agnostic_nms
-            )
-        converter = tf.lite.TFLiteConverter.from_saved_model(os.path.join(making, "saved_model"))
+        model = build(connection, config.model, is_training=False)
+        mean, std = _normalisation(connection, model, source)
+        module = _Module(config, model, nms.max_total_detections, not nms.use_class_agnostic_nms)
+        _save(model, module, folder, making)
+        converter = tf.lite.TFLiteConverter.from_saved_model(making)
         converter.allow_custom_ops = True
         if precision != "fp32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -121,14 +117,27 @@ def _normalisation(connection: Any, model: Any, source: str) -> tuple[list[float
     return [float(value) for value in -offset / scale], [float(value) for value in 1.0 / scale]
 
 
-@contextmanager
-def _detections_per_class(most: int) -> Iterator[None]:
-    """Has the API name one more option of the custom operation, which is 100 unless it is named."""
-    module = export_tflite_graph_lib_tf2.SSDModule
-    signature = module.postprocess_implements_signature
-    attribute = f' attr {{ key: "detections_per_class" value {{ i: {most} }} }}'
-    module.postprocess_implements_signature = lambda self: signature(self) + attribute
-    try:
-        yield
-    finally:
-        module.postprocess_implements_signature = signature
+class _Module(export_tflite_graph_lib_tf2.SSDModule):  # type: ignore[misc]
+    """The API's own, with one more option of the custom operation, which is 100 unless it is named."""
+
+    def postprocess_implements_signature(self) -> str:
+        nms = self._pipeline_config.model.ssd.post_processing.batch_non_max_suppression
+        most = nms.max_detections_per_class
+        return (
+            f'{super().postprocess_implements_signature()} attr {{ key: "detections_per_class" value {{ i: {most} }} }}'
+        )
+
+
+def _save(model: Any, module: Any, folder: str, target: str) -> None:
+    """Writes the SavedModel that is converted: as ``export_tflite_model`` does, but for what it saves beside the graph.
+
+    With the Keras layers themselves, each would be traced again, which takes most of the time and is not used.
+    """
+    checkpoint = tf.train.CheckpointManager(tf.train.Checkpoint(model=model), folder, max_to_keep=1)
+    status = checkpoint.checkpoint.restore(checkpoint.latest_checkpoint).expect_partial()
+    image = tf.TensorSpec(module.input_shape(), tf.float32, name="input")
+    function = module.inference_fn.get_concrete_function(image)  # makes the variables
+    status.assert_existing_objects_matched()
+    kept = tf.Module()
+    kept.variables_of_graph = list(function.graph.variables)
+    tf.saved_model.save(kept, target, signatures=function)
