@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -108,6 +110,18 @@ def test_it_is_a_model(model: Callable[..., Path], photo: Path) -> None:
     assert found.scores == pytest.approx((0.9, 0.7, 0.5), abs=1e-6)
     for edges in found.boxes.edges:
         assert edges == pytest.approx((40, 10, 120, 50), abs=1e-4)
+
+
+def test_it_needs_no_tensorflow(model: Callable[..., Path], photo: Path) -> None:
+    """In a process that cannot import it, which finds the same in a picture that everybody decodes alike."""
+    place = model(labels=labels_of(CLASSES))
+    code = (
+        "import sys; sys.modules['tensorflow'] = None; import boxwright\n"
+        "import boxwright_tfod.tflite as lite; lite.find_spec = lambda name: None\n"
+        f"(found,) = boxwright.predict({str(place)!r}, {str(photo)!r}).detections; print(*found.boxes.labels)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["fig", "nut"], done.stderr
 
 
 def test_a_file_from_years_ago(

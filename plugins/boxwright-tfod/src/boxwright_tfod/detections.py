@@ -27,8 +27,10 @@ class ExportedModel:
         self.label_map = label_map
         self._names = {item.id: item.name for item in label_map.items}
 
-    prepared: Callable[[Sample], Prepared]
-    """Decodes a sample's picture."""
+    @property
+    def prepared(self) -> Callable[[Sample], Prepared]:
+        """What decodes a sample's picture."""
+        raise NotImplementedError
 
     def found(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """What the model says of one picture.

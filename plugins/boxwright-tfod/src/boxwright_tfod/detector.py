@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,10 @@ class SavedModelDetector(ExportedModel):
         RunError: It cannot be loaded, or is no detector of the API.
     """
 
-    prepared = staticmethod(tensorflow_pixels)
+    @property
+    def prepared(self) -> Callable[[Sample], Prepared]:
+        """Decodes as the API does."""
+        return tensorflow_pixels
 
     def __init__(self, folder: Path, label_map: LabelMap) -> None:
         super().__init__(label_map)

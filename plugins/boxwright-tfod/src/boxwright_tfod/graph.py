@@ -7,6 +7,7 @@ A graph takes ``image_tensor:0``, uint8 ``(1, height, width, 3)``, and gives ``d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from boxwright import DataError, LabelMap, RunError
-from boxwright_tfod.detections import ExportedModel
+from boxwright import DataError, LabelMap, RunError, Sample
+from boxwright_tfod.detections import ExportedModel, Prepared
 from boxwright_tfod.detector import SIGNATURE, tensorflow_pixels
 
 INPUT = "image_tensor"
@@ -35,7 +36,10 @@ class FrozenGraphDetector(ExportedModel):
         RunError: This TensorFlow cannot run it.
     """
 
-    prepared = staticmethod(tensorflow_pixels)
+    @property
+    def prepared(self) -> Callable[[Sample], Prepared]:
+        """Decodes as the API does."""
+        return tensorflow_pixels
 
     def __init__(self, path: Path, label_map: LabelMap) -> None:
         super().__init__(label_map)

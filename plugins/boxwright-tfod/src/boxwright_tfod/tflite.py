@@ -9,6 +9,8 @@ classes ``(1, N)`` from 0 without background, scores ``(1, N)`` and the number o
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from boxwright import DataError, LabelMap, RunError, Sample
 from boxwright.progress import LogReporter
 from boxwright.schemas import LabelMapItem
-from boxwright_tf.quiet import quiet_stderr
+from boxwright_tf.quiet import quiet_import, quiet_stderr
 from boxwright_tfod import tflite_metadata
 from boxwright_tfod.detections import ExportedModel, Prepared, decoded
 from boxwright_tfod.recognise import POSTPROCESS
@@ -158,10 +160,14 @@ class TFLiteDetector(ExportedModel):
         self._mean = np.asarray(metadata.mean or [USUAL], np.float32)
         self._std = np.asarray(metadata.std or [USUAL], np.float32)
 
-    def prepared(self, sample: Sample) -> Prepared:
-        """A sample with its picture as Pillow decodes it."""
-        picture, _ = decoded(sample)
-        return sample, picture, np.asarray(picture.image)
+    @property
+    def prepared(self) -> Callable[[Sample], Prepared]:
+        """Decodes as the API does where TensorFlow is installed, and else as Pillow does."""
+        if find_spec("tensorflow") is None:
+            return pillow_pixels
+        with quiet_import():
+            from boxwright_tfod.detector import tensorflow_pixels
+        return tensorflow_pixels
 
     def found(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """What the model says of one picture, uint8 ``(height, width, 3)``."""
@@ -193,6 +199,12 @@ class TFLiteDetector(ExportedModel):
         limits = np.iinfo(self._type)
         steps = np.round(values / scale + zero) if scale else values
         return np.clip(steps, limits.min, limits.max).astype(self._type)
+
+
+def pillow_pixels(sample: Sample) -> Prepared:
+    """A sample with its picture as Pillow decodes it."""
+    picture, _ = decoded(sample)
+    return sample, picture, np.asarray(picture.image)
 
 
 def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
