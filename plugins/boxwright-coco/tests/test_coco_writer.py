@@ -289,10 +289,11 @@ def test_what_json_cannot_hold_is_an_error(value: Any) -> None:
         CocoWriter(Memory(x=value))
 
 
-def test_halves_of_characters_are_written_as_escapes(tmp_path: Path) -> None:
-    content = write(sample_of("a.jpg", ["\udcff"], [(1, 2, 3, 4)], {"note": "\ud83c\U0001f34e"}))
-    assert content["categories"][0]["name"] == "\udcff"
+def test_halves_of_characters_are_written_as_escapes_but_in_classes() -> None:
+    content = write(sample_of("a.jpg", ["fig"], [(1, 2, 3, 4)], {"note": "\ud83c\U0001f34e"}))
     assert content["annotations"][0]["note"] == "\ud83c\U0001f34e"
+    with pytest.raises(DataError, match=r"the class '\\udcff' holds half a character"):
+        write(sample_of("a.jpg", ["\udcff"], [(1, 2, 3, 4)]))
 
 
 def test_names_that_are_taken_or_lead_outside_are_errors() -> None:
