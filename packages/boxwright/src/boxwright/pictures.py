@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from unicodedata import normalize
+from typing import Literal
 
 from boxwright.errors import DataError
 from boxwright.folders import Folder
@@ -133,7 +133,7 @@ def spellings(name: str) -> Iterator[str]:
         if other != name:
             yield other
         if not other.isascii():
-            yield from ({normalize("NFC", other), normalize("NFD", other)} - {name, other})
+            yield from {_normal(other, "NFC"), _normal(other, "NFD")} - {name, other}
 
 
 def unquoted(name: str) -> str:
@@ -200,7 +200,13 @@ def measured_size(name: str, location: str | None, file: str, place: str = "", *
 
 def _folded(name: str) -> str:
     """The same for names that differ in upper and lower case or in the Unicode normal form alone."""
-    return name.casefold() if name.isascii() else normalize("NFC", name).casefold()
+    return name.casefold() if name.isascii() else _normal(name, "NFC").casefold()
+
+
+def _normal(name: str, form: Literal["NFC", "NFD"]) -> str:
+    from unicodedata import normalize  # a large library, which names of ASCII letters do not need
+
+    return normalize(form, name)
 
 
 def _without_suffix(name: str) -> str:
