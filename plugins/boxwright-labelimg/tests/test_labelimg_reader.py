@@ -395,6 +395,15 @@ def test_an_address_is_no_file_name(tmp_path: Path) -> None:
         read_one(tmp_path, xml("https://x.org/1.jpg"))
 
 
+def test_a_folder_of_cvats_xml_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    from boxwright_labelimg.detect import detect
+
+    (tmp_path / "annotations.xml").write_text("<?xml version='1.0'?>\n<annotations>\n  <version>1.1</version>")
+    assert detect(str(tmp_path)).reason == "1 .xml files, and no <annotation> in the first"
+    (tmp_path / "annotations.xml").write_text('<annotation verified="yes">')
+    assert detect(str(tmp_path)).matches
+
+
 def test_folders_of_folders_are_recognised(tmp_path: Path) -> None:
     """As Roboflow exports Pascal VOC: train/NAME.xml beside its picture, and valid, and test."""
     for split in ("train", "valid"):

@@ -340,6 +340,8 @@ def detect_format(location: str, plugins: Registry | None = None) -> str:
         raise UsageError(f"{location} could be {' or '.join(matches)}:{reasons}", f"say which: {matches[0]}:{location}")
     inside = " or ".join(recognised_inside(location, plugins or registry()))
     remedy = f"it is a folder; name what is in it: {inside}" if inside else f"say which it is: FORMAT:{location}"
+    if not is_remote(location) and not os.path.lexists(location):
+        remedy = f"there is no such file or folder: check the path, or {remedy}"
     raise UsageError(f"no format was recognised at {location}:{reasons}", remedy)
 
 

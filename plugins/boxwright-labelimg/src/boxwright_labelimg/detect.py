@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ from boxwright.uri import is_remote
 _LOOKED_AT = 3
 _START = 4096
 _FOLDERS = 100
+_ROOT = re.compile(rb"<annotation[\s/>]")  # CVAT's outermost element is <annotations>
 
 
 def detect(location: str) -> Detection:
@@ -33,7 +35,7 @@ def detect(location: str) -> Detection:
         return Detection(False, "no .xml file in it")
     for name in islice(xmls, _LOOKED_AT):
         # UTF-16 has a NUL beside every ASCII character.
-        if b"<annotation" in start_of(name).replace(b"\0", b""):
+        if _ROOT.search(start_of(name).replace(b"\0", b"")):
             return Detection(True, f"{len(xmls)} .xml files{where}; {name} begins with <annotation>")
     return Detection(False, f"{len(xmls)} .xml files{where}, and no <annotation> in the first")
 
