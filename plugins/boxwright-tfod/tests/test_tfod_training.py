@@ -1,6 +1,6 @@
 """The real API in its environment: its protobufs, its training, its evaluation, its export.
 
-Runs where ``boxwright env install tfod`` was run; a few minutes on two cores.
+Runs where ``boxwright env install tfod`` was run. One short training is not slow; all the others are.
 """
 
 from __future__ import annotations
@@ -203,6 +203,19 @@ class TestPipeline:
         assert "max_number_of_boxes: 250" in compose(most_boxes=250)["text"]
 
 
+def test_one_short_training(narrow: dict[str, str], held_out: Dataset, tmp_path: Path) -> None:
+    """From drawn pictures to a model that finds something, in the least time: `.ci/run` runs this one."""
+    data = Dataset(DemoReader({"train": 8}, seed=4, size=(96, 96)))
+    settings = narrow | {"steps": "150"}
+    run = boxwright.train(data, out=tmp_path / "run", backend="tfod", settings=settings, image_size=(96, 96))
+    assert run.status == "done"
+    lines = run.metrics()
+    assert lines[-1]["step"] == 150
+    assert np.mean([line["loss"] for line in lines[-5:]]) < lines[0]["loss"]
+    assert all(found.boxes for found in boxwright.load_model(run).predict(held_out))
+
+
+@pytest.mark.slow
 class TestTraining:
     def test_it_went_on_where_it_was(self, trained: tuple[boxwright.Run, list[str]]) -> None:
         run, messages = trained
@@ -248,6 +261,7 @@ class TestTraining:
         assert any("eval_side_by_side" in tag for tag in tags)
 
 
+@pytest.mark.slow
 class TestPretrained:
     @pytest.fixture
     def request_of(
