@@ -51,7 +51,8 @@ TARGETS = {
 def worst_difference(ones: Iterable[Detections], others: Iterable[Detections], sure: float) -> tuple[int, int, float]:
     """Detections of the first with a score of at least ``sure``, how many the others have, and how scores differ.
 
-    The others have one if there is one of the same class whose box has an IoU of 0.9 with it.
+    The others have one if there is one of the same class whose box has an IoU of 0.9 with it; of several, which cut at
+    the picture's edge can be one box, the one with the nearest score is meant.
     """
     count, again, worst = 0, 0, 0.0
     for one, other in zip(ones, others, strict=True):
@@ -60,12 +61,11 @@ def worst_difference(ones: Iterable[Detections], others: Iterable[Detections], s
         if not found.boxes:
             continue
         same = np.asarray(found.boxes.labels)[:, None] == np.asarray(other.boxes.labels)[None]
-        overlaps = np.where(same, iou(found.boxes.xyxy, other.boxes.xyxy), 0.0)
-        matches = overlaps.argmax(axis=1)
-        for row, match in enumerate(matches):
-            if overlaps[row, match] >= 0.9:
-                again += 1
-                worst = max(worst, abs(found.scores[row] - other.scores[match]))
+        same &= iou(found.boxes.xyxy, other.boxes.xyxy) >= 0.9
+        apart = np.abs(np.subtract.outer(np.asarray(found.scores), np.asarray(other.scores)))
+        nearest = np.where(same, apart, np.inf).min(axis=1)
+        again += int(np.isfinite(nearest).sum())
+        worst = max([worst, *nearest[np.isfinite(nearest)].tolist()])
     return count, again, worst
 
 
