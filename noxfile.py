@@ -29,7 +29,7 @@ PACKAGES = [
     "plugins/boxwright-labelimg",
     "plugins/boxwright-panlabel",
     "plugins/boxwright-tfds[cpu]",
-    "plugins/boxwright-tfod[cpu]",
+    "plugins/boxwright-tfod[cpu,litert]",
     "plugins/boxwright-tfrecord",
     "plugins/boxwright-transforms",
     "plugins/boxwright-voc",
@@ -165,7 +165,8 @@ def constraints(session: nox.Session) -> None:
     """Writes constraints.txt anew: the newest versions that fit together."""
     projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in PACKAGES]
     groups = [argument for group in GROUPS for argument in ("--group", f"pyproject.toml:{group}")]
-    options = ["--universal", "--python-version", "3.11", "--extra", "cpu", "--no-header", "--no-annotate"]
+    extras = ["--extra", "cpu", "--extra", "litert"]
+    options = ["--universal", "--python-version", "3.11", *extras, "--no-header", "--no-annotate"]
     private = ["--no-emit-index-url", "--no-emit-find-links"]
     session.run("uv", "pip", "compile", *options, *private, *groups, *projects, "-o", "constraints.txt", external=True)
     # The workspace's own packages are installed from here, not pinned.

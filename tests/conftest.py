@@ -159,6 +159,12 @@ def boxwright_formats():
             name="lines", summary="One line a picture", load="cli_probe:LinesReader", write="cli_probe:LinesWriter",
             options=(Option("chatty", bool, False, "whether it prints while it reads"),), detect="cli_probe:detect",
             suffixes=(".lines",), carries=frozenset({"empty"}),
+            write_options=(
+                Option(
+                    "captions", bool, False, "whether captions stand behind the boxes",
+                    carries={"true": "+box.caption -empty"},
+                ),
+            ),
         ),
         FormatSpec(name="endless", summary="Never ends", load="cli_probe:EndlessReader"),
         FormatSpec(name="broken", summary="Has a bug", load="cli_probe:BrokenReader"),

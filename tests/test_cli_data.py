@@ -305,6 +305,7 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
         "target": "file",
         "suffixes": [".lines"],
         "carries": ["empty"],
+        "carries_with": {"captions=true": ["+box.caption", "-empty"]},
         "adds": [],
         "read_options": [
             {
@@ -315,7 +316,15 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
                 "help": "whether it prints while it reads",
             }
         ],
-        "write_options": [],
+        "write_options": [
+            {
+                "name": "captions",
+                "type": "true|false",
+                "default": False,
+                "required": False,
+                "help": "whether captions stand behind the boxes",
+            }
+        ],
         "label_map_file": None,
         "distribution": "cli-probe",
         "version": "1.0",
@@ -328,7 +337,7 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
     assert ["endless", "yes", "no", "Never", "ends"] in [line.split() for line in text.splitlines()]
     assert "carries:" not in text, "the list would be pages long"
     text = boxwright("formats", *formats).stdout
-    assert "carries: pictures without boxes" in text
+    assert "carries: pictures without boxes\n    with captions=true: also caption, not pictures without boxes" in text
     assert "run: python -m pip install no-such-library" in text
     assert boxwright("formats", "nosuch").exit_code == 2
 

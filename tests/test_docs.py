@@ -307,6 +307,17 @@ def test_every_field_of_a_spec_is_documented() -> None:
         assert missing == [], f"{PAGES[kind]} does not describe {missing} of {spec.__name__}"
 
 
+def test_the_options_that_change_what_is_carried_mean_what_the_page_says() -> None:
+    (code,) = [block for block in blocks(PAGES["format"], "python") if "write_options = (" in block]
+    names: dict[str, Any] = {}
+    exec(compile(code, PAGES["format"], "exec"), names)  # the page's own code
+    spec = specs.FormatSpec(
+        name="albums", carries=frozenset({"images", "empty", "image.*"}), write_options=names["write_options"]
+    )
+    assert spec.written_with({"pictures": False}).carries == {"empty", "image.*"}
+    assert spec.written_with({"scores": True, "kind": "boxes"}).carries == {"images", "box.score"}
+
+
 PAGE_OF = {"Writer": "format", "Output": "format", "Reader": "format", "Model": "backend"}
 
 

@@ -74,6 +74,7 @@ def test_the_first_tutorials_data(project: Path) -> None:
     assert "nothing differs" in said
 
 
+@pytest.mark.slow
 @pytest.mark.tfod
 def test_the_first_tutorials_training(project: Path) -> None:
     environments = pytest.importorskip("boxwright.environments").environments()

@@ -270,6 +270,22 @@ def test_a_declared_import_is_no_fault(install: Install, monkeypatch: pytest.Mon
     assert failures(examined(install(uses, metadata=METADATA + "Requires-Dist: pytest>=8\n"), monkeypatch)) == {}
 
 
+def test_what_comes_with_a_required_library_need_not_be_declared(
+    install: Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pytest depends on iniconfig: who requires the one has the other."""
+    uses = TRANSFORM.replace("    per_sample", "    def helper(self):\n        import iniconfig\n\n    per_sample")
+    requires = 'load="check_probe:Annotated", requires=("pytest",), install="python -m pip install pytest"'
+    assert failures(examined(install(uses.replace('load="check_probe:Annotated"', requires)), monkeypatch)) == {}
+
+
+def test_what_is_marked_as_slow_is_left_out_and_said(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = CONFORMANCE + "\n    @pytest.mark.slow\n    def test_all_day_long(self):\n        assert False\n"
+    examination = examined(install(conformance=f"import pytest\n{slow}"), monkeypatch, tests=True)
+    assert failures(examination) == {}
+    assert failures(examination, "skipped")["all day long"].says.startswith("it takes minutes")
+
+
 def test_another_plugin_is_not_needed(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     other = "boxwright_api = (1, 1)\n"
     uses = TRANSFORM.replace("    def __call__", "    import check_other\n\n    def __call__")

@@ -38,6 +38,27 @@ toy.Grow.__call__ = call
 """,
         {"test_one_by_one_is_the_same_as_all_at_once"},
     ),
+    "ends on a picture that is not there": (
+        """
+def call(self, samples):
+    for sample in samples:
+        sample.image.read()
+        yield self.changed(sample)
+toy.Grow.__call__ = call
+toy.Grow.per_sample = False
+""",
+        {"test_a_missing_picture_is_left_out_when_asked"},
+    ),
+    "leaves out pictures without a word": (
+        """
+import os
+def apply(self, samples, on_problem):
+    return (self.changed(sample) for sample in samples if os.path.exists(sample.image.location or ""))
+toy.Grow.apply = apply
+toy.Grow.per_sample = False
+""",
+        {"test_a_missing_picture_is_left_out_when_asked"},
+    ),
     "sorts": (
         """
 def call(self, samples):

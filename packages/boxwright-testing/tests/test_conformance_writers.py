@@ -11,7 +11,36 @@ Suite = Callable[..., dict[str, set[str]]]
 QUICK = ("-k", "not another_process and not nothing_heavy and not test_memory")
 """Leaves out the tests that start processes or trace memory, which take a second each."""
 
+OPTION = """
+init = toy.Writer.__init__
+def choosing(self, output, label_map, poses=True):
+    init(self, output, label_map)
+    if not poses:
+        self.carried_by_boxes = ('difficult',)
+toy.Writer.__init__ = choosing
+changes = {"false": "-box.pose"}
+toy.WRITE_OPTIONS = (toy.Option("poses", bool, True, "whether poses are written", carries=changes),)
+"""
+"""An option of the writer that does what it says."""
+
 BROKEN_WRITERS = {
+    "nothing, and has an option": (OPTION, set()),
+    "has an option that does not say what it drops": (
+        f"{OPTION}changes.clear()",
+        {"test_what_an_option_changes_is_as_declared"},
+    ),
+    "has an option that does not do what it says": (
+        f"{OPTION}toy.Writer.__init__ = lambda self, output, label_map, poses=True: init(self, output, label_map)",
+        {"test_what_an_option_changes_is_as_declared"},
+    ),
+    "has an option that is said to drop what the format never had": (
+        f"{OPTION}changes['false'] += ' -box.difficult'",
+        {"test_what_an_option_changes_is_as_declared"},
+    ),
+    "has an option that says it in its own words": (
+        f"{OPTION}changes['false'] = 'no poses'",
+        {"test_the_format_is_described", "test_what_an_option_changes_is_as_declared"},
+    ),
     "drops an attribute that it claims to carry": (
         "toy.Writer.carried_by_boxes = ('difficult',)",
         {"test_a_round_trip_keeps_everything_that_is_carried", "test_losses_are_as_declared"},

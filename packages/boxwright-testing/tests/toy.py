@@ -33,6 +33,7 @@ from boxwright.uri import join
 
 boxwright_api = (1, 1)
 
+WRITE_OPTIONS = ()
 CARRIES = frozenset({"empty", "subpixel", "box.difficult", "box.pose", "image.camera", "dataset.info"})
 
 
@@ -50,6 +51,7 @@ def boxwright_formats():
             suffixes=(".toy",),
             docs="https://example.org/toy",
             options=(Option("strict", bool, False, "Refuse boxes without area"),),
+            write_options=WRITE_OPTIONS,
         )
     ]
 

@@ -78,3 +78,9 @@ def test_an_error_inside_a_property_is_not_hidden() -> None:
         Dataset(Reader()).label_map  # noqa: B018
     with pytest.raises(AttributeError, match="no attribute 'lable_map'"):
         Dataset(Reader()).lable_map  # noqa: B018
+
+
+def test_a_place_where_nothing_is_is_called_so() -> None:
+    with pytest.raises(UsageError) as caught:
+        detect_format("no/such/place")
+    assert caught.value.remedy.startswith("there is no such file or folder: check the path")

@@ -448,3 +448,11 @@ def test_running_processes() -> None:
     gone.wait()
     assert not alive(gone.pid)
     assert not alive(10**30)
+
+
+def test_a_targets_own_name_is_not_blamed_on_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with AtomicOutput("C:\\out\\x.csv") as output, pytest.raises(OutputError) as caught:
+        output.open()
+    assert caught.value.remedy == "give the output another name"
+    assert list(tmp_path.iterdir()) == []

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from boxwright_testing import BadInput, ReaderTests, WriterTests
+from boxwright_coco import conformance
+from boxwright_testing import BadInput
 
 
 def good() -> dict[str, Any]:
@@ -136,9 +137,7 @@ def two_classes_of_a_name(content: dict[str, Any]) -> None:
     content["annotations"][1]["category_id"] = 2
 
 
-class TestCoco(ReaderTests, WriterTests):
-    format = "coco"
-
+class TestCoco(conformance.TestCoco):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         inputs = []
 

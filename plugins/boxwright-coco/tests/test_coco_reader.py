@@ -451,3 +451,31 @@ def test_an_infinite_or_broken_exact_edge_of_another_program_is_passed_over(tmp_
         assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": edges}}).edges == (1, 2, 4, 6)
     near = 4 + 1e-9
     assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": [1, 2, near, 6]}}).edges == (1, 2, near, 6)
+
+
+@pytest.mark.parametrize(
+    ("said", "there"),
+    [("caf\u00e9.jpg", "cafe\u0301.jpg"), ("cafe\u0301.jpg", "caf\u00e9.jpg"), ("a%20b.jpg", "a b.jpg")],
+)
+def test_a_picture_is_found_by_another_spelling(tmp_path: Path, said: str, there: str) -> None:
+    """Of names with accents macOS makes others, and Label Studio writes them as in a URL."""
+    (tmp_path / there).write_bytes(PICTURE.getvalue())
+    content = {"images": [{"id": 1, "file_name": said, "width": 40, "height": 30}], "annotations": [], "categories": []}
+    (sample,) = read(put(tmp_path, content))
+    assert (sample.image.name, sample.image.location) == (said, str(tmp_path / there))
+
+
+def test_an_address_is_no_file_name(tmp_path: Path) -> None:
+    image = {"id": 1, "file_name": "https://x.org/a.jpg", "width": 40, "height": 30}
+    with pytest.raises(DataError, match=r"images\[0\] \(id 1\).*'https://x\.org/a\.jpg', an address on the network"):
+        read(put(tmp_path, {"images": [image], "annotations": [], "categories": []}))
+
+
+def test_the_file_in_a_folder_is_offered(tmp_path: Path) -> None:
+    """As Roboflow exports COCO: train/_annotations.coco.json, and the same in valid."""
+    (tmp_path / "train").mkdir()
+    put(tmp_path / "train", SPECIFIED, "_annotations.coco.json")
+    (tmp_path / "train" / "other.json").write_text("[]")
+    with pytest.raises(UsageError) as caught:
+        boxwright.open(str(tmp_path))
+    assert caught.value.remedy == f"it is a folder; name what is in it: coco:{tmp_path}/train/_annotations.coco.json"

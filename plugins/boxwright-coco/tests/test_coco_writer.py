@@ -290,10 +290,11 @@ def test_what_json_cannot_hold_is_an_error(value: Any) -> None:
         CocoWriter(Memory(x=value))
 
 
-def test_halves_of_characters_are_written_as_escapes(tmp_path: Path) -> None:
-    content = write(sample_of("a.jpg", ["\udcff"], [(1, 2, 3, 4)], {"note": "\ud83c\U0001f34e"}))
-    assert content["categories"][0]["name"] == "\udcff"
+def test_halves_of_characters_are_written_as_escapes_but_in_classes() -> None:
+    content = write(sample_of("a.jpg", ["fig"], [(1, 2, 3, 4)], {"note": "\ud83c\U0001f34e"}))
     assert content["annotations"][0]["note"] == "\ud83c\U0001f34e"
+    with pytest.raises(DataError, match=r"the class '\\udcff' holds half a character"):
+        write(sample_of("a.jpg", ["\udcff"], [(1, 2, 3, 4)]))
 
 
 def test_names_that_are_taken_or_lead_outside_are_errors() -> None:
@@ -417,6 +418,26 @@ def test_detections_need_scores(attributes: Mapping[str, Any]) -> None:
     boxes = (["fig", "fig"], [(1, 2, 3, 4)] * 2, {"score": 0.5}, attributes)
     with pytest.raises(DataError, match=r"the source: box 2 \(fig\): it has no score"):
         write(sample_of("a.jpg", *boxes), kind="detections", label_map=LabelMap.from_names(["fig"]))
+
+
+def test_what_detections_leave_out_is_counted(tmp_path: Path) -> None:
+    """A result file has image_id, category_id, bbox and score: https://cocodataset.org/#format-results."""
+    box = (["fig"], [(1.5, 2, 3, 4)], {"score": 0.5, "iscrowd": 1})
+    reader = SampleReader([sample_of("a.jpg", *box, camera="left", source_id="7"), sample_of("b.jpg")])
+    reader.info = reader.info.model_copy(update={"attributes": {"info": {"year": 2017}}})
+    report = boxwright.convert(Dataset(reader), f"coco:{tmp_path}/out.json?kind=detections")
+    assert report.losses.dropped == {"image camera": 1, "pictures without boxes": 1, "dataset info": 1}
+    assert (report.losses.changed, report.losses.bookkeeping) == ({}, {})
+    (row,) = json.loads((tmp_path / "out.json").read_text())
+    assert row == {"image_id": 7, "category_id": 1, "bbox": [1.5, 2, 1.5, 2], "score": 0.5, "iscrowd": 1}
+
+
+def test_numbers_that_are_counted_anew_are_counted_as_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "in.json").write_text(json.dumps(SPEC_FILE))
+    report = boxwright.convert(f"coco:{tmp_path}/in.json", f"coco:{tmp_path}/out.json?ids=false")
+    numbers = {"image source_id": len(SPEC_FILE["images"]), "id": len(SPEC_FILE["annotations"])}
+    assert (report.losses.bookkeeping, report.losses.dropped, report.losses.changed) == (numbers, {}, {})
+    assert not boxwright.convert(f"coco:{tmp_path}/in.json", f"coco:{tmp_path}/same.json").losses.bookkeeping
 
 
 def test_detections_come_back_the_same(tmp_path: Path, truth: str) -> None:

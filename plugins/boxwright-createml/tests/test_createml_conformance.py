@@ -5,17 +5,14 @@ from pathlib import Path
 
 from PIL import Image
 
-from boxwright_testing import BadInput, ReaderTests, WriterTests
+from boxwright_createml import conformance
+from boxwright_testing import BadInput
 
 BOX = '{"label": "fig", "coordinates": {"x": 20, "y": 15, "width": 10, "height": 8}}'
 GOOD = f'{{"image": "a.jpg", "annotations": [{BOX}]}}'
 
 
-class TestCreateML(ReaderTests, WriterTests):
-    format = "createml"
-    tolerance = 1e-9
-    attribute_examples = {"image.verified": "yes"}
-
+class TestCreateML(conformance.TestCreateML):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         """Each after one picture that is as it should be; the wrong entry is the second, in line 3."""
         entry = f'{{"image": "b.jpg", "annotations": [{BOX}]}}'

@@ -168,3 +168,10 @@ def test_a_file_is_recognised_by_its_header(tmp_path: Path) -> None:
     (tmp_path / "other.csv").write_text("a,b\n")
     assert detect(str(tmp_path / "labels.csv")).matches
     assert "no column filename" in detect(str(tmp_path / "other.csv")).reason
+
+
+@pytest.mark.parametrize(("said", "there"), [("caf\u00e9.jpg", "cafe\u0301.jpg"), ("a%20b.jpg", "a b.jpg")])
+def test_a_picture_is_found_by_another_spelling(tmp_path: Path, said: str, there: str) -> None:
+    (tmp_path / there).write_bytes(b"")
+    (sample,) = read_text(tmp_path, f"{HEADER}{said},40,30,fig,1,2,30,20\n")
+    assert (sample.image.name, sample.image.location) == (said, str(tmp_path / there))

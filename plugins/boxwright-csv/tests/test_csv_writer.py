@@ -136,6 +136,6 @@ def test_a_class_with_white_space_around_it_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_name_that_is_no_unicode_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"the source: .* cannot be written as UTF-8"):
+    with pytest.raises(DataError, match=r"the source, box 1: .* cannot be written as UTF-8"):
         write(tmp_path / "labels.csv", sample_of("a.jpg", ["\udcff"], [(1, 2, 30, 20)]))
     assert list(tmp_path.iterdir()) == []

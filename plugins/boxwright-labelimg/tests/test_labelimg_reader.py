@@ -364,6 +364,59 @@ def test_large_files_are_read_whole(tmp_path: Path) -> None:
     assert len(sample.boxes) == 1000
 
 
+@pytest.mark.parametrize(
+    ("said", "there"),
+    [
+        ("caf\u00e9.jpg", "cafe\u0301.jpg"),  # as macOS unpacks it
+        ("cafe\u0301.jpg", "caf\u00e9.jpg"),
+        ("CAFE\u0301.JPG", "caf\u00e9.jpg"),
+        ("a%20b%C3%A9.jpg", "a bé.jpg"),
+        ("100%25.jpg", "100%.jpg"),
+        ("50%.jpg", "50%.jpg"),
+        ("a%20b.jpg", "a%20b.jpg"),
+    ],
+)
+def test_a_picture_is_found_by_another_spelling(
+    tmp_path: Path, draw: Callable[..., Path], said: str, there: str
+) -> None:
+    draw(there)
+    sample = read_one(tmp_path, xml(said))
+    assert (sample.image.name, sample.image.location) == (there, str(tmp_path / there))
+
+
+def test_an_escape_does_not_lead_out(tmp_path: Path, draw: Callable[..., Path]) -> None:
+    draw("secret.jpg")
+    (tmp_path / "in").mkdir()
+    assert read_one(tmp_path / "in", xml("%2e%2e/secret.jpg")).image.location is None
+
+
+def test_an_address_is_no_file_name(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"<filename> is 'https://x\.org/1\.jpg', an address on the network"):
+        read_one(tmp_path, xml("https://x.org/1.jpg"))
+
+
+def test_a_folder_of_cvats_xml_is_not_taken_for_ones_own(tmp_path: Path) -> None:
+    from boxwright_labelimg.detect import detect
+
+    (tmp_path / "annotations.xml").write_text("<?xml version='1.0'?>\n<annotations>\n  <version>1.1</version>")
+    assert detect(str(tmp_path)).reason == "1 .xml files, and no <annotation> in the first"
+    (tmp_path / "annotations.xml").write_text('<annotation verified="yes">')
+    assert detect(str(tmp_path)).matches
+
+
+def test_folders_of_folders_are_recognised(tmp_path: Path) -> None:
+    """As Roboflow exports Pascal VOC: train/NAME.xml beside its picture, and valid, and test."""
+    for split in ("train", "valid"):
+        (tmp_path / split).mkdir()
+        (tmp_path / split / "1.xml").write_text(xml())
+    assert repr(boxwright.open(str(tmp_path))).startswith("<Dataset labelimg:")
+    (tmp_path / "train" / "1.xml").write_text("<config/>")
+    (tmp_path / "valid" / "1.xml").write_text("<config/>")
+    from boxwright_labelimg.detect import detect
+
+    assert detect(str(tmp_path)).reason == "2 .xml files in its sub-folders, and no <annotation> in the first"
+
+
 def test_a_folder_is_recognised(tmp_path: Path) -> None:
     from boxwright_labelimg.detect import detect
 

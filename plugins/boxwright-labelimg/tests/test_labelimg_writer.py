@@ -193,7 +193,7 @@ def test_a_second_picture_for_one_xml_is_refused(
     [
         (sample_of(None, labels=("a\0b",)), r"'a\\x00b' holds the character '\\x00', which XML cannot"),
         (sample_of(None, labels=("\x08",)), "which XML cannot"),
-        (sample_of(None, labels=("\ud800",)), "which XML cannot"),
+        (sample_of(None, labels=("\ud800",)), "half a character, which cannot be written"),
         (sample_of(None, labels=(" fig",)), "begins or ends with white space"),
         (sample_of(None, name="a\x01.jpg"), "which XML cannot"),
         (sample_of(None, box={"raw": b"bytes"}), "'raw' is a bytes"),

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
+
+from boxwright_tfds import conformance
 
 
 @pytest.fixture
@@ -23,40 +25,11 @@ def encode() -> Callable[..., bytes]:
 
 @pytest.fixture
 def prepare(tmp_path: Path) -> Callable[..., Path]:
-    """``prepare(folder, features, {split: examples}, shards=1, called="tiny")``: a dataset in TFDS's own layout.
+    """``prepare(folder, features, {split: examples}, shards=1, called="tiny")``: a dataset in TFDS's own layout."""
+    pytest.importorskip("tensorflow_datasets")
+    pytest.importorskip("tensorflow")
 
-    It is made by TFDS's own functions:
-    https://www.tensorflow.org/datasets/external_tfrecord
-    """
-    tfds = pytest.importorskip("tensorflow_datasets")
-    tf = pytest.importorskip("tensorflow")
-
-    def make(
-        name: str,
-        features: Mapping[str, Any],
-        splits: Mapping[str, Sequence[Mapping[str, Any]]],
-        shards: int = 1,
-        called: str = "tiny",
-    ) -> Path:
-        folder = tmp_path / name
-        folder.mkdir(parents=True)
-        of_all = tfds.features.FeaturesDict(dict(features))
-        infos = []
-        for split, examples in splits.items():
-            each = [list(examples[number::shards]) for number in range(shards)]
-            for number, part in enumerate(each):
-                path = folder / f"{called}-{split}.tfrecord-{number:05d}-of-{shards:05d}"
-                with tf.io.TFRecordWriter(str(path)) as writer:
-                    for example in part:
-                        writer.write(of_all.serialize_example(of_all.encode_example(example)))
-            lengths = [len(part) for part in each]
-            template = tfds.core.ShardedFileTemplate(
-                dataset_name=called, data_dir=folder, split=split, filetype_suffix="tfrecord"
-            )
-            infos.append(
-                tfds.core.SplitInfo(name=split, shard_lengths=lengths, num_bytes=1, filename_template=template)
-            )
-        tfds.folder_dataset.write_metadata(data_dir=str(folder), features=of_all, split_infos=infos, check_data=False)
-        return folder
+    def make(name: str, *arguments: Any, **options: Any) -> Path:
+        return conformance.prepare(tmp_path / name, *arguments, **options)
 
     return make

@@ -1,23 +1,17 @@
-from boxwright_testing import ReaderTests, WriterTests
+"""The conformance suite over the format as one file, in shards and compressed."""
 
-EXAMPLES = {"box.area": 425.5, "box.is_depiction": 1, "box.weight": 0.5}
+from __future__ import annotations
 
-
-class TestTFRecord(ReaderTests, WriterTests):
-    format = "tfrecord"
-    tolerance = 64 * 2**-24  # half of float32's spacing at the far edge of the pictures, 64 pixels
-    attribute_examples = EXAMPLES
+from boxwright_tfrecord import conformance
 
 
-class TestShards(WriterTests):
-    format = "tfrecord"
-    file_name = "dataset.record@3"
-    tolerance = 64 * 2**-24
-    attribute_examples = EXAMPLES
+class TestTFRecord(conformance.TestTFRecord):
+    pass
 
 
-class TestGzip(ReaderTests, WriterTests):
-    format = "tfrecord"
-    file_name = "dataset.record.gz"
-    tolerance = 64 * 2**-24
-    attribute_examples = EXAMPLES
+class TestShards(conformance.TestShards):
+    pass
+
+
+class TestGzip(conformance.TestGzip):
+    pass

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from boxwright_testing import BadInput, ReaderTests, WriterTests
+from boxwright_testing import BadInput
+from boxwright_yolo import conformance
 
 YAML = "train: images/train\nnames: {0: fig, 1: date}\n"
 GOOD = "0 0.5 0.5 0.5 0.5\n"
@@ -24,10 +25,7 @@ def dataset(place: Path, label: str | bytes = GOOD, yaml: str | bytes = YAML, pi
     return place
 
 
-class TestYolo(ReaderTests, WriterTests):
-    format = "yolo"
-    tolerance = 1e-6
-
+class TestYolo(conformance.TestYolo):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         """Each beside one picture that is as it should be; the wrong line is line 2."""
         lines: dict[str, tuple[str | bytes, str]] = {

@@ -171,3 +171,14 @@ def test_any_text_is_read_or_refused(text: str | bytes) -> None:
     except DataError:
         return
     assert all(-1e4 < edge < 1e4 for edges in boxes.edges for edge in edges)
+
+
+def test_key_points_that_nothing_declares_are_no_polygon() -> None:
+    """A box, then x, y and COCO's visibility of each point; as a polygon it would reach twice as far as the picture."""
+    row = "0 .5 .5 .5 .5 .1 .1 2 .3 .3 1 0 0 0"
+    with pytest.raises(DataError, match=r"line 1: it seems to hold 3 key points.*\n.*kpt_shape: \[3, 3\]"):
+        read(row)
+    assert read(row, keypoints=(3, 3)).edges == ((100, 50, 300, 150),)
+    # A polygon with corners of the picture in those places is one.
+    corners = read("0 0 0 1 0 1 1 0 1 .5 .5").attributes[0]
+    assert corners["segmentation"] == [[0, 0, 400, 0, 400, 200, 0, 200, 200, 100]]

@@ -415,3 +415,16 @@ def test_a_dataset_moved_elsewhere_is_the_same(tmp_path: Path, picture: Path) ->
     before = read(tmp_path / "out")
     shutil.move(tmp_path / "out", tmp_path / "moved")
     assert read(tmp_path / "moved") == before
+
+
+def test_a_sidecar_knows_what_the_labels_were_written_with(tmp_path: Path, picture: Path) -> None:
+    """Whoever takes a score out of a label file that held scores means it; where none were held, it comes back."""
+    sample = sample_of(picture, box={"score": 0.25})
+    found = {}
+    for options in ("?scores=true", ""):
+        out = tmp_path / f"out{len(options)}"
+        write(out, sample, options=options, sidecar=True)
+        (out / "labels/unsplit/1.txt").write_text("0 0.5 0.5 0.5 0.51\n")
+        (back,) = boxwright.open(f"yolo:{out}")
+        found[options] = dict(back.boxes.attributes[0])
+    assert found == {"?scores=true": {}, "": {"score": 0.25}}

@@ -47,7 +47,8 @@ pytest.register_assert_rewrite(
                 "locations",
                 "metrics",
             ),
-            *("network", "outputs", "readers", "specs", "surroundings", "trainers", "transforms", "writers"),
+            *("network", "outputs", "readers", "specs", "surroundings", "trainers", "transforms"),
+            *("writer_options", "writers"),
         )
     )
 )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import pytest
@@ -14,13 +15,14 @@ from boxwright import ConversionReport, Dataset, DatasetURI, Sample, convert
 from boxwright.dataset import open_dataset
 from boxwright.errors import UsageError
 from boxwright.prediction import SampleReader
-from boxwright.registry import Registered, Registry
+from boxwright.registry import Registered, Registry, convert_options
 from boxwright.specs import Detection, FormatSpec, Option
 from boxwright_testing.pictures import ANY_ATTRIBUTES, BOX_EXAMPLES, LABELS, standard_samples
 from boxwright_testing.specs import SpecTests
 
 _ATTRIBUTE = re.compile(r"(box|image|dataset)\.[A-Za-z_][A-Za-z0-9_.:/-]*")
-_CARRIES = re.compile(rf"images|empty|subpixel|split|(box|image|dataset)\.\*|{_ATTRIBUTE.pattern}")
+_CARRIES = re.compile(rf"images|empty|subpixel|split|(box|image|dataset)\.\*|-?{_ATTRIBUTE.pattern}")
+_CHANGE = re.compile(rf"[+-]({_CARRIES.pattern})")
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,8 @@ class FormatTests(SpecTests):
     attribute_examples: ClassVar[Mapping[str, Any]] = {}
     memory_per_picture: ClassVar[int] = 700
     remote: ClassVar[bool] = True
+    _tried = MappingProxyType[str, str]({})
+    """Options that a test writes with beside those of :meth:`write_options`."""
 
     @property
     def spec_name(self) -> str:
@@ -94,10 +98,13 @@ class FormatTests(SpecTests):
         return roles
 
     @pytest.fixture
-    def spec(self, entry: Registered[Any]) -> FormatSpec:
-        """The format's spec."""
-        spec: FormatSpec = entry.spec
-        return spec
+    def spec(self, entry: Registered[Any], tmp_path: Path) -> FormatSpec:
+        """The format's spec, its ``carries`` being that of a dataset written with :meth:`write_options`."""
+        return self.written_with(entry.spec, self.write_options(tmp_path / "pictures"))
+
+    def written_with(self, spec: FormatSpec, options: Mapping[str, str]) -> FormatSpec:
+        """The spec as it is with options of the writer, which are as in a URI."""
+        return spec.written_with(convert_options(options, spec.write_options, self.format))
 
     def location(self, spec: FormatSpec, folder: Path) -> str:
         """Where a test's dataset is written inside a folder."""
@@ -162,13 +169,20 @@ class FormatTests(SpecTests):
             reader = SampleReader(list(samples))
             reader.info = reader.info.model_copy(update={"attributes": dict(dataset_attributes or {})})
             source = Dataset(reader)
-        target = DatasetURI(location, self.format, dict(self.write_options(pictures or Path(location).parent)))
+        chosen = {**self.write_options(pictures or Path(location).parent), **self._tried}
+        target = DatasetURI(location, self.format, chosen)
         return convert(source, target, registry_=registry, **options)
 
     def open(self, registry: Registry, location: str, pictures: Path | None = None, on_error: str = "fail") -> Dataset:
         """Opens a dataset of this format as ``boxwright`` does."""
-        uri = DatasetURI(location, self.format, dict(self.read_options(pictures or Path(location).parent)))
-        return open_dataset(uri, on_error=on_error, registry_=registry)
+        folder = pictures or Path(location).parent
+        chosen = dict(self.read_options(folder))
+        spec: FormatSpec = registry.get("format", self.format).spec
+        known = {option.name for option in spec.options}
+        chosen |= {name: value for name, value in self._tried.items() if name in known}
+        if self._tried and "images" in known and "images" not in self.written_with(spec, self._tried).carries:
+            chosen.setdefault("images", str(folder))
+        return open_dataset(DatasetURI(location, self.format, chosen), on_error=on_error, registry_=registry)
 
     def need(self, spec: FormatSpec, *fields: str) -> None:
         """Skips a test where the format lacks a reader (``load``), a writer (``write``) or ``detect``."""
@@ -188,6 +202,14 @@ class FormatTests(SpecTests):
             assert _CARRIES.fullmatch(name), (
                 f"carries {name!r}: images, empty, subpixel, split, box.NAME, image.NAME or dataset.NAME"
             )
+        for option in spec.write_options:
+            for value, changes in option.carries.items():
+                convert_options({option.name: value}, spec.write_options, f"carries of the option {option.name}")
+                for change in changes.split():
+                    assert _CHANGE.fullmatch(change), (
+                        f"the option {option.name!r} says that with {value} a dataset carries {change!r}: write"
+                        " +NAME or -NAME, as in FormatSpec.carries"
+                    )
         for name in spec.adds:
             addable = _ATTRIBUTE.fullmatch(name) and not name.startswith("dataset.")
             assert addable, f"adds {name!r}: give box.NAME or image.NAME"

@@ -106,8 +106,10 @@ def _undeclared(record: PluginRecord, found: Distribution) -> Iterator[Finding]:
     declared = declared_by(record)
     required = {name for _, spec in record.specs for name in spec.requires}
     owners = packages_distributions()
+    for library in map(normal, (owner for name in required for owner in owners.get(name, ()))):
+        declared |= {library} | _closure(library)
     places: dict[str, str] = {}
-    for path in _sources(package):
+    for path in _sources(package, _worker_folders(record)):
         for name, line in _imports(path):
             # That boxwright itself is declared was looked at before.
             own = name in (package, "boxwright") or name in sys.stdlib_module_names or name in required
@@ -128,15 +130,28 @@ def _undeclared(record: PluginRecord, found: Distribution) -> Iterator[Finding]:
         )
 
 
-def _sources(package: str) -> list[Path]:
-    """The Python files of an installed package, without those for its tests."""
+def _worker_folders(record: PluginRecord) -> list[Path]:
+    """Where functions lie that run in an environment of their own, with what is installed there."""
+    workers = [spec.environment.worker for _, spec in record.specs if spec.environment is not None]
+    folders = []
+    for worker in filter(None, workers):
+        package, _, folder = worker.partition(":")
+        found = find_spec(package)
+        if found is not None and found.origin is not None:
+            folders.append(Path(found.origin).parent / folder)
+    return folders
+
+
+def _sources(package: str, besides: list[Path]) -> list[Path]:
+    """The Python files of an installed package, without those for its tests and in other folders."""
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         return []
     if not spec.submodule_search_locations:
         return [Path(spec.origin)]
     files = sorted(path for folder in spec.submodule_search_locations for path in Path(folder).rglob("*.py"))
-    return [path for path in files if path.name != "conformance.py" and "tests" not in path.parts]
+    own = [path for path in files if path.name != "conformance.py" and "tests" not in path.parts]
+    return [path for path in own if not any(folder in path.parents for folder in besides)]
 
 
 def _imports(path: Path) -> Iterator[tuple[str, int]]:

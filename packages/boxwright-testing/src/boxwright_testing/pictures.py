@@ -17,7 +17,7 @@ AWKWARD_LABELS = (
     *(" red", "red ", "two\nlines", "a\ttab", "\x1b[31mred", "\ufeffmark", "nul\x00"),
     *("1", "0", "-1", "1.5", "None", "null", "nan", "true", "background", "apple"),
     *("#", "%41", "a/b", "a\\b", "a;b", "a:b", "'", "=1+1", "{0}", "$x", "&amp;", "]]>", "<!--", "- a", "? b", "*a"),
-    *("e\u0301", "\u00e9", "\U0001f34e", "\u0627\u0644\u0639", "\u200b", "\u2028", "x" * 300),
+    *("e\u0301", "\u00e9", "\U0001f34e", "\u0627\u0644\u0639", "\u200b", "\u2028", "\ud800", "x" * 300),
 )
 """Class names that a careless format changes: trimmed, unescaped, taken for a number, for a comment or for markup."""
 

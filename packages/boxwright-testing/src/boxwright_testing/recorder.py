@@ -14,6 +14,18 @@ import pytest
 _docs: dict[str, str] = {}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the mark known by which a plugin's author says that a test takes too long to be waited for."""
+    config.addinivalue_line("markers", "slow: takes minutes; left out by boxwright plugins check")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leaves out what is marked as slow, and says so."""
+    for item in items:
+        if item.get_closest_marker("slow") is not None:
+            item.add_marker(pytest.mark.skip(reason="it takes minutes, and is left to the plugin's own tests"))
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Writes how many tests there are, and keeps what each says of itself."""
     for item in session.items:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
+from boxwright.dataset import Problems
 from boxwright.errors import BoxwrightError, UsageError
 from boxwright.images import read_header
 from boxwright.prediction import SampleReader
@@ -157,6 +158,24 @@ class TransformTests(SpecTests):
             check_answer(error, "gone")
         except BoxwrightError as error:
             pytest.fail(f"{type(error).__name__} instead of a DataError: {error}")
+
+    def test_a_missing_picture_is_left_out_when_asked(self, step: Transform, tmp_path: Path) -> None:
+        """Under ``on_error="skip"`` a picture that cannot be used is left out and listed, and all others go their way.
+
+        On failure: where a step sees the stream as a whole, give it a method ``apply(samples, on_problem)`` and the
+        error of a single picture to ``on_problem``.
+        """
+        samples = self.samples(tmp_path)
+        image = ImageRef(name="gone.jpg", width=8, height=8, location=str(tmp_path / "gone.jpg"))
+        missing = Sample(image=image, boxes=Boxes([LABELS[0]], [(1, 1, 5, 5)]), source="gone.xml")
+        problems = Problems("skip")
+        dataset = Dataset(SampleReader([samples[0], missing, *samples[1:]]), problems=problems).through(step)
+        names = [sample.image.name for sample in dataset]
+        if self.keeps_pictures and self.keeps_names:
+            left = {sample.image.name for sample in samples} | ({"gone.jpg"} if not problems.skipped else set())
+            assert {*names} == left, f"{names} came out and not {left}; {len(problems.skipped)} were listed as left out"
+        for error in problems.skipped:
+            check_answer(error, "gone")
 
     def test_wrong_steps_are_usage_errors(self, registry: Registry, entry: Any) -> None:
         """Each of ``bad_steps`` is refused when the step is made, before a picture is read, with a remedy."""

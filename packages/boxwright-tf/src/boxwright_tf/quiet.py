@@ -21,9 +21,18 @@ def quiet_import() -> Iterator[None]:
         yield
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_stderr():
+        yield
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Holds back what is written to stderr, below Python, and warnings; an error shows it all."""
     try:
-        saved = os.dup(2)
+        saved = None if os.environ.get("BOXWRIGHT_TF_LOG") else os.dup(2)
     except OSError:  # there is no stderr at all
+        saved = None
+    if saved is None:
         yield
         return
     with tempfile.TemporaryFile() as held:

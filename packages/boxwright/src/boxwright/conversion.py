@@ -21,6 +21,7 @@ from boxwright.registry import Registry, registry
 from boxwright.schemas import LabelMap, Sample
 from boxwright.steps import make_transform
 from boxwright.targets import Destination, LabelMapFile, Parts
+from boxwright.texts import is_text, named
 from boxwright.uri import DatasetURI
 
 
@@ -198,8 +199,8 @@ def _write(
                     try:
                         tally.check(sample)
                         parts.write(sample)
-                    except DataError as error:
-                        dataset.problems(error)
+                    except (DataError, UnicodeEncodeError) as error:
+                        dataset.problems(named(error, sample))
                         continue
                     tally.count(sample)
                     task.advance()
@@ -295,8 +296,8 @@ def _write_shared(dataset: Dataset, parts: Parts, tally: _Tally, reporter: Repor
                 try:
                     tally.check(sample)
                     prepared = writer.prepare(sample)  # type: ignore[attr-defined]
-                except DataError as error:
-                    note(error)
+                except (DataError, UnicodeEncodeError) as error:
+                    note(named(error, sample))
                     continue
                 names.append(sample.image.name)
                 entries.append(prepared)
@@ -349,9 +350,9 @@ def _processes(dataset: Dataset, workers: int) -> int:
 
 def _scanned_label_map(dataset: Dataset, reporter: Reporter, processes: int) -> LabelMap:
     if processes > 1:  # a second at most, and forks must not be made while a progress bar's thread runs
-        return LabelMap.from_names(dataset.labels(processes=processes))
+        return LabelMap.from_names(filter(is_text, dataset.labels(processes=processes)))
     with reporter.task("Looking for the classes", dataset.info.num_samples) as task:
-        return LabelMap.from_names(dataset.labels(task.advance))
+        return LabelMap.from_names(filter(is_text, dataset.labels(task.advance)))
 
 
 def _refuse_losses(dataset: Dataset, destination: Destination, reporter: Reporter) -> None:

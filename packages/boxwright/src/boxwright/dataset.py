@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from functools import cached_property
 from itertools import chain
@@ -18,7 +19,7 @@ from boxwright.schemas import DatasetInfo, LabelMap, Sample
 from boxwright.sidecar import with_sidecar
 from boxwright.specs import Detection, FormatSpec
 from boxwright.threads import map_samples
-from boxwright.uri import DatasetURI
+from boxwright.uri import DatasetURI, is_remote
 
 
 class Problems:
@@ -85,7 +86,8 @@ class Dataset(Iterable[Sample]):
             return lambda: chain.from_iterable(
                 map_samples(lambda sample: list(transform([sample])), samples, self.problems, self.workers)
             )
-        return lambda: transform(samples)
+        apply: Callable[[Iterable[Sample], Problems], Iterator[Sample]] | None = getattr(transform, "apply", None)
+        return (lambda: transform(samples)) if apply is None else (lambda: apply(samples, self.problems))
 
     def through(self, *transforms: Transform, workers: int = 1) -> Dataset:
         """The same dataset with more transforms at the end.
@@ -336,7 +338,44 @@ def detect_format(location: str, plugins: Registry | None = None) -> str:
     )
     if matches:
         raise UsageError(f"{location} could be {' or '.join(matches)}:{reasons}", f"say which: {matches[0]}:{location}")
-    raise UsageError(f"no format was recognised at {location}:{reasons}", f"say which it is: FORMAT:{location}")
+    inside = " or ".join(recognised_inside(location, plugins or registry()))
+    remedy = f"it is a folder; name what is in it: {inside}" if inside else f"say which it is: FORMAT:{location}"
+    if not is_remote(location) and not os.path.lexists(location):
+        remedy = f"there is no such file or folder: check the path, or {remedy}"
+    raise UsageError(f"no format was recognised at {location}:{reasons}", remedy)
+
+
+def recognised_inside(location: str, plugins: Registry) -> list[str]:
+    """The first few files of a local folder and its sub-folders that a format knows by ending and content.
+
+    Such as ``coco:export/train/_annotations.coco.json``: for somebody who names the folder that was unpacked.
+    """
+    if is_remote(location) or not os.path.isdir(location):
+        return []
+    found: list[str] = []
+    inside = [os.path.join(location, name) for name in _listed(location)]
+    for folder in (location, *[path for path in inside if os.path.isdir(path)][:_FEW]):
+        for name in _listed(folder)[:_MANY]:
+            for entry in plugins.all("format"):
+                spec: FormatSpec = entry.spec
+                fits = spec.detect and spec.target == "file" and name.lower().endswith(spec.suffixes or ("/",))
+                with suppress(Exception):  # it is no more than a hint
+                    place = os.path.join(folder, name)
+                    if fits and plugins.resolve("format", spec.name, "detect")(place).matches:
+                        found.append(f"{spec.name}:{place}")
+        if len(found) >= _FEW:
+            break
+    return found[:_FEW]
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:  # it may not be looked into
+        return []
+
+
+_FEW, _MANY = 4, 200
 
 
 def detection_reasons(location: str, plugins: Registry) -> dict[str, Detection]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boxwright.schemas import Sample
-from boxwright.specs import FormatSpec
+from boxwright.specs import FormatSpec, carried
 
 BOOKKEEPING = frozenset({"folder", "path", "source_id"})
 """Attributes of a picture that say where an annotation tool found it, or by which number a file knew it. They mean
@@ -102,14 +102,15 @@ class LossCounter:
         self._empty = "empty" in carries
         self._subpixel = "subpixel" in carries
         self._split = "split" in carries or split_in_name
-        self._every_box = "box.*" in carries
-        self._every_image = "image.*" in carries
-        self._box = _named("box.", carries)
-        self._image = _named("image.", carries)
+        self._box = carried("box.", carries)
+        self._image = carried("image.", carries)
+        self._every_box = "box.*" in carries and not self._box
+        self._every_image = "image.*" in carries and not self._image
         self._added_to_boxes = _named("box.", spec.adds)
         self._added_to_images = _named("image.", spec.adds)
-        if "dataset.*" not in carries:
-            for name in set(dataset_attributes or ()) - _named("dataset.", carries):
+        held = carried("dataset.", carries)
+        for name in dataset_attributes or ():
+            if name not in held:
                 self.losses.dropped[f"dataset {name}"] = 1
 
     def count(self, sample: Sample) -> None:

@@ -125,7 +125,7 @@ class AtomicOutput:
             shutil.copyfileobj(file, target, 1 << 20)
 
     def _paths(self, name: str) -> tuple[str, str]:
-        safe_name(name or self._name, self.location)
+        safe_name(name or self._name, self.location, _RENAME if name else "give the output another name")
         if self._folder:
             final = self._storage.join(self._folder, name)
             temporary = final
@@ -202,18 +202,23 @@ class AtomicOutput:
             raise _as_output_error(self.location, error) from error
 
 
-def safe_name(name: str, where: str) -> str:
+_RENAME = "rename the picture in its annotation to a plain file name"
+
+
+def safe_name(name: str, where: str, remedy: str = _RENAME) -> str:
     """Checks that a name stays inside its folder on every system, and returns it.
+
+    Args:
+        name: The name, with ``/`` between folders.
+        where: What says it, for the message.
+        remedy: What to do about one that does not.
 
     Raises:
         OutputError: It is absolute, has a ``..`` part, a drive letter, a NUL or a backslash, or is empty.
     """
     unsafe = name.startswith("/") or ".." in PurePosixPath(name).parts or re.search(r"\0|\\|^[A-Za-z]:", name)
     if not name or unsafe:
-        raise OutputError(
-            f"{where}: the file name {name!r} leads outside the folder or is not portable",
-            "rename the picture in its annotation to a plain file name",
-        )
+        raise OutputError(f"{where}: the file name {name!r} leads outside the folder or is not portable", remedy)
     return name
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
+from typing import Literal
 
 from boxwright.errors import DataError
 from boxwright.folders import Folder
@@ -14,6 +15,7 @@ from boxwright.uri import PICTURE_SUFFIXES
 
 _PLAIN = re.compile(r"[^./\\:\0][^/\\:\0]*")
 _DRIVE = re.compile(r"[A-Za-z]:")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class Pictures:
@@ -38,8 +40,9 @@ class Pictures:
 
         Tried in turn: the file name beside the annotation (or in the same sub-folder of the pictures' folder), then
         from the top of the pictures' folder; the same with the file ending that it lacks; the annotation's own name
-        with a picture's ending; at each step also with other upper and lower case. The first that is there gives the
-        name.
+        with a picture's ending; at each step also with other upper and lower case and in the other Unicode normal form
+        (macOS takes letters with accents apart, others do not). Last, where it has ``%``, what that stands for in a
+        URL. The first that is there gives the name.
 
         Args:
             filename: What the annotation says; may be empty.
@@ -79,10 +82,13 @@ class Pictures:
             if name in self.names:
                 return name
         for name in names:
-            if found := self._one(self._by_folded_name.get(name.casefold(), ()), file):
+            if found := self._one(self._by_folded_name.get(_folded(name), ()), file):
                 return found
+        decoded = tuple(map(unquoted, names))
+        if decoded != names and (found := self._search(decoded, "", file)):
+            return found
         for name in (*names, stem, stem.rpartition("/")[2]):
-            candidates = self._by_folded_stem.get(name.casefold(), ())
+            candidates = self._by_folded_stem.get(_folded(name), ())
             if found := self._one([found for found in candidates if _without_suffix(found) == name], file):
                 return found
             if found := self._one(candidates, file):
@@ -109,7 +115,7 @@ class Pictures:
     def _by_folded_name(self) -> dict[str, list[str]]:
         table: dict[str, list[str]] = {}
         for name in self.names:
-            table.setdefault(name.casefold(), []).append(name)
+            table.setdefault(_folded(name), []).append(name)
         return table
 
     @cached_property
@@ -117,8 +123,29 @@ class Pictures:
         table: dict[str, list[str]] = {}
         for name in self.names:
             if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES:
-                table.setdefault(_without_suffix(name).casefold(), []).append(name)
+                table.setdefault(_folded(_without_suffix(name)), []).append(name)
         return table
+
+
+def spellings(name: str) -> Iterator[str]:
+    """How else a file may be called that an annotation calls so: in another Unicode normal form, or without the
+    escapes of a URL.
+    """
+    for other in (name, unquoted(name)) if "%" in name else (name,):
+        if other != name:
+            yield other
+        if not other.isascii():
+            yield from {_normal(other, "NFC"), _normal(other, "NFD")} - {name, other}
+
+
+def unquoted(name: str) -> str:
+    """A name with what ``%20`` and the like stand for in a URL; as it is where that would lead elsewhere."""
+    if "%" not in name:
+        return name
+    from urllib.parse import unquote
+
+    decoded = unquote(name)
+    return name if {"", ".", ".."} & {*decoded.split("/")} or "\\" in decoded or "\0" in decoded else decoded
 
 
 def safe_filename(filename: str, file: str, place: str = "", *, field: str = "file name") -> str:
@@ -131,8 +158,11 @@ def safe_filename(filename: str, file: str, place: str = "", *, field: str = "fi
         field: What the format calls it, for the message.
 
     Raises:
-        DataError: It is absolute, has a drive letter or a ``..`` part.
+        DataError: It is absolute, has a drive letter or a ``..`` part, or is a URL.
     """
+    if _ADDRESS.match(filename):
+        problem = f"the {field} is {filename!r}, an address on the network"
+        raise DataError(file, problem, "fetch the picture, and write its plain file name there", place)
     parts = filename.replace("\\", "/").split("/")
     if ".." in parts or "\0" in filename or (filename and not parts[0]) or _DRIVE.match(filename):
         raise DataError(
@@ -168,6 +198,17 @@ def measured_size(name: str, location: str | None, file: str, place: str = "", *
 
     reference = ImageRef(name=name, width=1, height=1, location=location)
     return read_header(read_bytes(reference), location).upright_size
+
+
+def _folded(name: str) -> str:
+    """The same for names that differ in upper and lower case or in the Unicode normal form alone."""
+    return name.casefold() if name.isascii() else _normal(name, "NFC").casefold()
+
+
+def _normal(name: str, form: Literal["NFC", "NFD"]) -> str:
+    from unicodedata import normalize  # a large library, which names of ASCII letters do not need
+
+    return normalize(form, name)
 
 
 def _without_suffix(name: str) -> str:

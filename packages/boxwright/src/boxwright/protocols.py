@@ -173,6 +173,10 @@ class Transform(Protocol):
         per_sample: Whether each sample is handled on its own, so that several threads may share the work.
         keeps_labels: Optional: true says that the labels that come out are those that go in, so that boxwright can look
             for the classes without running it.
+        apply: Optional: ``apply(samples, on_problem)``, for a transform that sees the stream as a whole and may fail
+            for a single picture: called instead of ``__call__``, it gives the :class:`~boxwright.errors.DataError` of
+            such a picture to ``on_problem``, which raises it or counts it, and goes on without the picture. Of a
+            transform with ``per_sample``, boxwright catches them itself.
     """
 
     per_sample: bool

@@ -26,6 +26,7 @@ def record(cls: type[T]) -> type[T]:
         for each in found
         if each.default is not MISSING or each.default_factory is not MISSING
     }
+    made._hashed = tuple(each.name for each in found if each.hash is not False)  # type: ignore[attr-defined]
     made._made_anew = frozenset(  # type: ignore[attr-defined]
         each.name for each in found if each.default_factory is not MISSING
     )
@@ -61,15 +62,11 @@ def _repr(self: Any) -> str:
 
 
 def _eq(self: Any, other: object) -> Any:
-    return _values(self) == _values(other) if type(other) is type(self) else NotImplemented
+    return self.__dict__ == other.__dict__ if type(other) is type(self) else NotImplemented
 
 
 def _hash(self: Any) -> int:
-    return hash(_values(self))
-
-
-def _values(self: Any) -> tuple[Any, ...]:
-    return tuple(getattr(self, name) for name in self._names)
+    return hash(tuple(getattr(self, name) for name in self._hashed))
 
 
 def _frozen(self: Any, name: str, *value: Any) -> NoReturn:

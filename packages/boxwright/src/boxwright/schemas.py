@@ -363,8 +363,15 @@ class LabelMap(BaseModel):
 
     @classmethod
     def from_names(cls, names: Iterable[str], *, sort: bool = True) -> LabelMap:
-        """Ids 1..N in the order of the names, sorted by default so that the order never depends on the data's."""
+        """Ids 1..N in the order of the names, sorted by default so that the order never depends on the data's.
+
+        Raises:
+            DataError: A name cannot be written as UTF-8.
+        """
+        from boxwright.texts import check_classes
+
         unique = dict.fromkeys(names)
+        check_classes(unique)
         ordered = sorted(unique) if sort else list(unique)
         return cls(items=tuple(LabelMapItem(id=i, name=name) for i, name in enumerate(ordered, start=1)))
 

@@ -21,7 +21,7 @@ from boxwright.files import read_file
 from boxwright.output import SIDECAR_SUFFIX, AtomicOutput
 from boxwright.protocols import OnProblem, Reader
 from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, LabelMapItem, Sample
-from boxwright.specs import FormatSpec
+from boxwright.specs import FormatSpec, carried
 from boxwright.uri import beside, is_remote, join, parent
 
 VERSION = 1
@@ -56,14 +56,18 @@ class SidecarWriter:
         path: The sidecar's place; see :func:`sidecar_path`.
         info: What the source says of the dataset as a whole.
         label_map: The classes, where they are known.
+        carries: What the format holds itself, as it is written.
     """
 
-    def __init__(self, path: str, info: DatasetInfo, label_map: LabelMap | None) -> None:
+    def __init__(
+        self, path: str, info: DatasetInfo, label_map: LabelMap | None, carries: frozenset[str] = frozenset()
+    ) -> None:
         import tempfile
 
         self.path = path
         self._head = {
             "boxwright_sidecar": VERSION,
+            "carries": sorted(carries),
             "dataset": info.attributes,
             "label_map": None if label_map is None else [item.model_dump() for item in label_map.items],
         }
@@ -155,20 +159,21 @@ class SidecarReader:
 
     Args:
         reader: The format's own.
-        spec: The format, for what it carries itself.
+        spec: The format, for what it carries itself where the sidecar does not say with which options it was written.
         path: The sidecar.
         content: Its bytes, where it is not a local file.
     """
 
     def __init__(self, reader: Reader, spec: FormatSpec, path: str, content: bytes | None = None) -> None:
         self._reader = reader
-        self._carries = spec.carries
         self._path = path
         self._content = content
         with self._open() as file:
             head = self._parsed(file.readline(), 1)
         if head.get("boxwright_sidecar") != VERSION:
             raise self._damaged("its first line is not that of a sidecar of this version", 1)
+        carries = head.get("carries")
+        self._carries = frozenset(map(str, carries)) if isinstance(carries, list) else spec.carries
         info = reader.info
         self.info = DatasetInfo(
             format=info.format,
@@ -272,9 +277,8 @@ class SidecarReader:
         )
 
     def _not_carried(self, prefix: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
-        if f"{prefix}*" in self._carries:
-            return {}
-        return {name: value for name, value in attributes.items() if prefix + name not in self._carries}
+        held = carried(prefix, self._carries)
+        return {name: value for name, value in attributes.items() if name not in held}
 
     def _empty(self, name: str, record: dict[str, Any], folder: str | None) -> Sample:
         location = None if folder is None else folder + name

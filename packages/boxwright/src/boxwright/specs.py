@@ -7,8 +7,8 @@ somebody asks for it. Specs are frozen dataclasses: making one imports nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
-from typing import Literal
+from dataclasses import field, replace
+from typing import Any, Literal
 
 from boxwright.records import record
 
@@ -27,6 +27,9 @@ class Option:
         default: What holds when it is not given; ``None`` for no value.
         help: One line for ``boxwright formats`` and ``boxwright plugins show``.
         required: Whether it has to be given.
+        carries: Of a writer's option: what a written dataset holds more (``+``) or less (``-``) than
+            :attr:`FormatSpec.carries` says, by the option's value as it is written in a URI:
+            ``{"false": "-images"}``, ``{"detections": "-empty -image.* +box.score"}``.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Option:
     default: object = None
     help: str = ""
     required: bool = False
+    carries: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @record
@@ -99,7 +103,8 @@ class FormatSpec(Spec):
         carries: What a written dataset holds beyond file name, size, labels and whole-pixel edges:
             ``"images"`` (the pictures themselves), ``"empty"`` (pictures without boxes), ``"subpixel"`` (fractional
             edges), ``"split"``, and attributes as ``"box.NAME"``, ``"image.NAME"``, ``"dataset.NAME"``, ``"box.*"``,
-            ``"image.*"``, ``"dataset.*"``.
+            ``"image.*"``, ``"dataset.*"``; ``"-box.NAME"`` and the like for one that ``"*"`` does not take in. That is
+            for a dataset that is written without options; what an option changes is said by :attr:`Option.carries`.
         adds: Attributes that every written dataset has and reading brings back, whether the source had them or not:
             ``"image.sha256"``, ``"box.area"``.
         target: ``"file"`` or ``"folder"``: what a written dataset is.
@@ -122,6 +127,46 @@ class FormatSpec(Spec):
     label_map_file: str = ""
     suffixes: tuple[str, ...] = ()
     docs: str = ""
+
+    def written_with(self, options: Mapping[str, Any]) -> FormatSpec:
+        """This spec with ``carries`` as it is for a dataset that is written with these options.
+
+        Args:
+            options: The writer's options that are not left to their defaults, converted to their types.
+        """
+        carries = self.carries
+        for option in self.write_options:
+            if option.carries and option.name in options:
+                value = options[option.name]
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                carries = _changed(carries, option.carries.get(text, ""))
+        return self if carries is self.carries else replace(self, carries=carries)
+
+
+class _AllBut(frozenset[str]):
+    """Every name but these; it is empty where there is none that it does not hold."""
+
+    def __contains__(self, name: object) -> bool:
+        return not super().__contains__(name)
+
+
+def carried(prefix: str, carries: frozenset[str]) -> frozenset[str]:
+    """What ``in`` says of an attribute of boxes (``"box."``), pictures (``"image."``) or the dataset, by its name."""
+    if f"{prefix}*" in carries:
+        return _AllBut(name.removeprefix(f"-{prefix}") for name in carries if name.startswith(f"-{prefix}"))
+    return frozenset(name.removeprefix(prefix) for name in carries if name.startswith(prefix))
+
+
+def _changed(carries: frozenset[str], changes: str) -> frozenset[str]:
+    for change in changes.split():
+        sign, name = change[0], change[1:]
+        if sign == "+":
+            carries = carries - {f"-{name}"} | {name}
+        else:
+            carries = carries - {name}
+            if f"{name.partition('.')[0]}.*" in carries:
+                carries |= {f"-{name}"}
+    return carries
 
 
 @record

@@ -21,6 +21,7 @@ from boxwright.registry import Registry, convert_options, require
 from boxwright.schemas import LabelMap, Sample
 from boxwright.sidecar import SidecarWriter, sidecar_path
 from boxwright.specs import FormatSpec
+from boxwright.texts import is_text
 from boxwright.uri import DatasetURI, is_remote, join
 
 
@@ -32,11 +33,12 @@ class Destination:
         self.overwrite = overwrite
         name = self.uri.format or _format_of_suffix(self.uri.location, plugins)
         entry = plugins.get("format", name)
-        self.spec: FormatSpec = entry.spec
-        if not self.spec.write:
+        spec: FormatSpec = entry.spec
+        if not spec.write:
             raise UsageError(f"the format {name!r} can be read and not written", "see `boxwright formats`")
         require("format", entry)
-        self.options = convert_options(self.uri.options, self.spec.write_options, f"{name}:{self.uri.location}")
+        self.options = convert_options(self.uri.options, spec.write_options, f"{name}:{self.uri.location}")
+        self.spec = spec.written_with(self.options)
         self._make = plugins.resolve("format", name, "write")
 
     def writer(self, output: AtomicOutput, label_map: LabelMap | None) -> Writer:
@@ -195,7 +197,7 @@ class Parts:
         sidecar = None
         if self._sidecars is not None:
             classes = self._label_map if self._label_map is not None else self._source.known_label_map
-            sidecar = SidecarWriter(beside, info, classes)
+            sidecar = SidecarWriter(beside, info, classes, destination.spec.carries)
             self._sidecars.callback(sidecar.close)
         writer = destination.writer(output, self._label_map)
         part = self._parts[uri.location] = _Part(uri, output, writer, sidecar)
@@ -273,7 +275,7 @@ def _advancing(samples: Iterable[Sample], task: Task) -> Iterator[Sample]:
 
 def _safe_split(sample: Sample) -> str:
     split = sample.split or ""
-    if not split or split.startswith(".") or any(mark in split for mark in "/\\\0:"):
+    if not split or split.startswith(".") or any(mark in split for mark in "/\\\0:") or not is_text(split):
         raise DataError(sample.source, f"the split {split!r} cannot be part of a file name", "rename the split")
     return split
 

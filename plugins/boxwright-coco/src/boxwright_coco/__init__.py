@@ -3,6 +3,7 @@
 from boxwright import FormatSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_coco.conformance"
 
 
 @hookimpl
@@ -22,9 +23,21 @@ def boxwright_formats() -> list[FormatSpec]:
                 Option("ids", bool, True, "whether the numbers of pictures and annotations come as source_id and id"),
             ),
             write_options=(
-                Option("kind", ("instances", "detections"), "instances", "detections: the list of boxes with scores"),
+                Option(
+                    "kind",
+                    ("instances", "detections"),
+                    "instances",
+                    "detections: the list of boxes with scores",
+                    carries={"detections": "-empty -image.* +image.source_id -dataset.*"},
+                ),
                 Option("truth", str, None, "for detections: the instances file whose numbers they get"),
-                Option("ids", bool, True, "whether source_id and id stay the numbers; false counts from 1"),
+                Option(
+                    "ids",
+                    bool,
+                    True,
+                    "whether source_id and id stay the numbers; false counts from 1",
+                    carries={"false": "-image.source_id -box.id"},
+                ),
                 Option("category_ids", bool, True, "whether classes keep their numbers; false counts from 1"),
             ),
             carries=frozenset({"empty", "subpixel", "box.*", "image.*", "dataset.*"}),

@@ -8,9 +8,9 @@ from typing import Any
 
 from boxwright.errors import DataError
 from boxwright.schemas import LabelMap, LabelMapItem
+from boxwright.texts import is_text
 from boxwright_coco.numbers import Numbering, as_number
 from boxwright_coco.texts import encoded, quoted
-from boxwright_coco.values import is_text
 
 _SHOWN = 20
 _MARK = "\1"  # JSON escapes control characters, so that none stands in it
@@ -104,7 +104,7 @@ class ClassNumbers(dict[str, str]):
         seen: The classes that have come, to be kept up to date by the writer where ``late`` holds.
 
     Raises:
-        ValueError: A class is looked up that is not in the label map.
+        ValueError: A class is looked up that is not in the label map, or that no file can hold.
     """
 
     def __init__(
@@ -123,6 +123,8 @@ class ClassNumbers(dict[str, str]):
     def __missing__(self, label: str) -> str:
         if not self.late:
             raise ValueError(f"the class {label!r} is not in the label map ({', '.join(self)})")
+        if not is_text(label):
+            raise ValueError(f"the class {label!r} holds half a character")
         text = self[label] = f"{_MARK}{quoted(label)}{_MARK}"
         return text
 

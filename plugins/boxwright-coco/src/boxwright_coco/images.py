@@ -6,10 +6,12 @@ import os
 import re
 from array import array
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Final
 
 from boxwright.errors import DataError
 from boxwright.files import filesystem
+from boxwright.pictures import spellings
 from boxwright.uri import base_name, is_remote, join, parent
 from boxwright_coco.document import mended
 from boxwright_coco.numbers import as_number, is_number
@@ -123,6 +125,7 @@ def pictures_folder(given: str | None, location: str, names: Sequence[str]) -> s
             raise DataError(given, f"there is no such folder, neither here nor beside {location}", "check ?images=")
         return found
     candidates = usual_folders(location)
+    names = [*names, *chain.from_iterable(map(spellings, names))]
     return next((folder for folder in candidates if any(_is_file(join(folder, name)) for name in names)), None)
 
 

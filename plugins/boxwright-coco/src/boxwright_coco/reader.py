@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from boxwright.errors import DataError
-from boxwright.pictures import measured_size, safe_filename
+from boxwright.pictures import measured_size, safe_filename, spellings
 from boxwright.protocols import OnProblem
 from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample
 from boxwright.uri import is_remote, join
@@ -182,7 +182,10 @@ class _Reading:
         if self._folder is None:
             return None
         place = join(self._folder, name)
-        return place if not self._local or os.path.isfile(place) else None
+        if not self._local or os.path.isfile(place):
+            return place
+        others = (join(self._folder, other) for other in spellings(name))
+        return next(filter(os.path.isfile, others), None)
 
     def _boxes(self, numbers: Sequence[int]) -> Boxes:
         if not numbers:

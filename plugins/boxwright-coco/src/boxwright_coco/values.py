@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from boxwright.exchanged import in_order
 from boxwright.schemas import Edges
+from boxwright.texts import is_text
 from boxwright_coco.masks import outline_box
 from boxwright_coco.numbers import as_number, far_edge
 from boxwright_coco.texts import OWN
@@ -202,15 +203,6 @@ def _check_attributes(values: Mapping[str, Any]) -> None:
             raise RowError(f"the key {_shown(key)} is no Unicode text")
         if not is_finite(value):
             raise RowError(f"{key} holds NaN or infinity, which is no JSON")
-
-
-def is_text(text: str) -> bool:
-    """Whether a text is Unicode: escapes of JSON can also say halves of characters."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def is_finite(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from boxwright import FormatSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_createml.conformance"
 
 
 @hookimpl
@@ -29,7 +30,13 @@ def boxwright_formats() -> list[FormatSpec]:
                 Option("origin", ("topLeft", "bottomLeft"), "topLeft", "the corner of the picture where x and y are 0"),
             ),
             write_options=(
-                Option("pictures", bool, True, "whether the pictures are copied beside the JSON"),
+                Option(
+                    "pictures",
+                    bool,
+                    True,
+                    "whether the pictures are copied beside the JSON",
+                    carries={"false": "-images"},
+                ),
                 Option(
                     "keys",
                     ("image", "imagefilename"),

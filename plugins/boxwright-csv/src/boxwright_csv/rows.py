@@ -12,7 +12,7 @@ from typing import Any, Final
 from boxwright.errors import DataError
 from boxwright.exchanged import in_order
 from boxwright.files import filesystem
-from boxwright.pictures import measured_size, safe_filename
+from boxwright.pictures import measured_size, safe_filename, spellings
 from boxwright.schemas import Edges, check_edges
 from boxwright.uri import is_remote, join
 from boxwright_csv.table import Table
@@ -78,7 +78,10 @@ class Rows(ABC):
             DataError: The name is empty, or leads out of the folder.
         """
         name = self.safe_name(picture.name, picture.line)
-        return name, join(self.folder, name) if self.is_there(name) else None
+        if self.is_there(name):
+            return name, join(self.folder, name)
+        other = next(filter(self.is_there, spellings(name)), None)
+        return name, join(self.folder, other) if other is not None else None
 
     def size(self, picture: Picture, name: str, location: str | None) -> tuple[int, int]:
         """A picture's width and height in pixels.

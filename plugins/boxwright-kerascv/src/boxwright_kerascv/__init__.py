@@ -6,6 +6,7 @@ Nothing here imports TensorFlow: presets and options are spelt out, and a test h
 from boxwright import AugmenterSpec, BackendSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_kerascv.conformance"
 
 INSTALL = 'python -m pip install "boxwright-kerascv[cpu]"   (with an NVIDIA GPU: "boxwright-kerascv[cuda]")'
 _REQUIRES = ("tensorflow", "keras", "keras_cv")

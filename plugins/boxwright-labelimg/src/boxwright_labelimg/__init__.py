@@ -31,7 +31,13 @@ def boxwright_formats() -> list[FormatSpec]:
                 ),
             ),
             write_options=(
-                Option("pictures", bool, True, "whether the pictures are copied beside the XML"),
+                Option(
+                    "pictures",
+                    bool,
+                    True,
+                    "whether the pictures are copied beside the XML",
+                    carries={"false": "-images"},
+                ),
                 _ONE_BASED,
             ),
             carries=frozenset({"images", "empty", "subpixel", "box.*", "image.*"}),

@@ -7,12 +7,15 @@ from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.table import BRIDGES
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_panlabel.conformance"
 
 INSTALL = 'python -m pip install "panlabel>=0.7,<0.8"'
 
 _IMAGES = Option("images", str, None, "the folder of the pictures, where they are not beside the annotations")
 _INVERTED = Option("inverted", ("error", "swap"), "error", "what to do with a box whose xmin is above its xmax")
-_PICTURES = Option("pictures", bool, True, "whether the pictures are copied into the dataset")
+_PICTURES = Option(
+    "pictures", bool, True, "whether the pictures are copied into the dataset", carries={"false": "-images"}
+)
 _INCLUSIVE = Option("inclusive", bool, False, "whether xmax and ymax name the last pixel of a box")
 _HABITS = {
     "": (),

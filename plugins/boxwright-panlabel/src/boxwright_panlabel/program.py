@@ -122,4 +122,6 @@ def _remedy(said: str, name: str) -> str:
     if "image not found" in said or "Image not found" in said or "companion image" in said:
         place = f"{name}:PLACE?images=FOLDER"
         return f"this format does not say the pictures' sizes: put them there, or name their folder: {place}"
+    if "annotation type" in said:
+        return "export it as COCO, which boxwright reads itself, with polygons and masks"
     return "correct the file, or export it again; panlabel reads a dataset whole or not at all"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from boxwright import FormatSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_tfds.conformance"
 
 INSTALL = 'python -m pip install "boxwright-tfds[cpu]"   (with an NVIDIA GPU: "boxwright-tfds[cuda]")'
 

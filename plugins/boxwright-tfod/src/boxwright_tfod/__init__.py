@@ -9,6 +9,7 @@ from boxwright import BackendSpec, ExporterSpec, Option, hookimpl
 from boxwright.specs import EnvironmentSpec
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_tfod.conformance"
 
 ENVIRONMENT = EnvironmentSpec(
     name="tfod",
@@ -27,6 +28,8 @@ ENVIRONMENT = EnvironmentSpec(
 
 
 INSTALL = 'python -m pip install "boxwright-tfod[cpu]"   (with an NVIDIA GPU: "boxwright-tfod[cuda]")'
+
+INSTALL_LITE = 'python -m pip install "boxwright-tfod[litert]"'
 
 PRESETS = {
     "ssd_mobilenet_v2_fpnlite_320": "SSD with MobileNetV2 and a light feature pyramid at 320x320: the quickest",
@@ -90,5 +93,15 @@ def boxwright_exporters() -> list[ExporterSpec]:
             backends=("tfod",),
             requires=("tensorflow",),
             install=INSTALL,
+        ),
+        ExporterSpec(
+            name="tfod-tflite",
+            summary="TensorFlow Lite (LiteRT) model with TFLite_Detection_PostProcess, of SSD",
+            load="boxwright_tfod.exporters:TFLiteExporter",
+            detect="boxwright_tfod.recognise:tflite",
+            precisions=("fp32", "fp16", "int8"),
+            backends=("tfod",),
+            requires=("ai_edge_litert",),
+            install=INSTALL_LITE,
         ),
     ]

@@ -7,18 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from boxwright import LabelMap, RunError
+from boxwright.environments import Environment
 from boxwright.errors import DataError
+from boxwright.files import read_file
 from boxwright.pbtxt import read_label_map
 from boxwright.run import Run
 from boxwright_tf.quiet import quiet_import
+from boxwright_tfod import ENVIRONMENT
 from boxwright_tfod.backend import SAVED_MODEL
 
 if TYPE_CHECKING:
     from boxwright_tfod.detector import SavedModelDetector
+    from boxwright_tfod.graph import FrozenGraphDetector
+    from boxwright_tfod.tflite import TFLiteDetector
 
 GRAPH = "frozen_inference_graph.pb"
 FOLDER = "saved_model"
+LITE = "model.tflite"
 _LABEL_MAPS = ("label_map.pbtxt", "mscoco_label_map.pbtxt")
+_LABELS = ("labelmap.txt", "labels.txt")
+"""What the API's own examples for TensorFlow Lite have beside their ``detect.tflite``."""
 
 
 class SavedModelExporter:
@@ -60,7 +68,7 @@ class FrozenGraphExporter:
         freeze(folder, out / GRAPH)
         return out / GRAPH
 
-    def load(self, artifact: Path, label_map: LabelMap | None = None) -> SavedModelDetector:
+    def load(self, artifact: Path, label_map: LabelMap | None = None) -> FrozenGraphDetector:
         """A frozen graph as a model, also of models that were trained with TensorFlow 1.
 
         Raises:
@@ -69,6 +77,50 @@ class FrozenGraphExporter:
         with quiet_import():
             from boxwright_tfod.graph import FrozenGraphDetector
         return FrozenGraphDetector(artifact, label_map or _beside(artifact))
+
+
+class TFLiteExporter:
+    """``model.tflite`` for phones and boards, of SSD; ``fp16`` halves the file, ``int8`` quarters it."""
+
+    def export(self, run: Run, out: Path, precision: str = "") -> Path:
+        """Has the API convert the run's checkpoint, in its environment, and writes into the file how to use it.
+
+        Raises:
+            MissingLibraryError: The environment of the API is not installed.
+            UsageError: The model is of another kind than SSD, or TensorFlow Lite cannot have its resizer.
+            RunError: The run has no model yet.
+        """
+        model = _saved_model_of(run).parent.absolute()
+        target = out / LITE
+        request = {
+            "pipeline": str(model / "pipeline.config"),
+            "folder": str(model / "checkpoint"),
+            "target": str(target.absolute()),
+            "precision": precision or "fp32",
+            "source": str(run.path),
+        }
+        with Environment(ENVIRONMENT).worker() as worker:
+            found = worker.call("tflite:export", request)
+        from boxwright_tfod.tflite import File, labels_of
+        from boxwright_tfod.tflite_metadata import Metadata
+
+        labels = labels_of(run.label_map)
+        target.write_bytes(File(target).with_metadata(Metadata(**found, labels=labels)))
+        return target
+
+    def load(self, artifact: Path, label_map: LabelMap | None = None) -> TFLiteDetector:
+        """A ``.tflite`` file as a model, also one that the API exported years ago.
+
+        Raises:
+            DataError: It is no SSD for TensorFlow Lite, damaged, or there is no label map.
+            RunError: LiteRT cannot run it.
+        """
+        from boxwright_tfod.tflite import File, TFLiteDetector, classes_in
+
+        file = File(artifact)
+        return TFLiteDetector(
+            file, label_map or classes_in(file) or _label_map_beside(artifact) or _labels_beside(artifact)
+        )
 
 
 def _saved_model_of(run: Run) -> Path:
@@ -84,12 +136,39 @@ def _beside(artifact: Path) -> LabelMap:
     Raises:
         DataError: There is none.
     """
+    found = _label_map_beside(artifact)
+    if found is None:
+        raise _no_label_map(artifact)
+    return found
+
+
+def _label_map_beside(artifact: Path) -> LabelMap | None:
     for folder in (artifact.parent, artifact, artifact.parent.parent):
         for name in _LABEL_MAPS:
             found = read_label_map(str(folder / name))
             if found is not None:
                 return found
-    raise DataError(
+    return None
+
+
+def _labels_beside(artifact: Path) -> LabelMap:
+    """The labels, one a line, that stand beside a ``.tflite`` file.
+
+    Raises:
+        DataError: There are none, or they cannot be used.
+    """
+    from boxwright_tfod.tflite import labelled
+    from boxwright_tfod.tflite_metadata import lines
+
+    for name in _LABELS:
+        content = read_file(str(artifact.parent / name), "check the labels")
+        if content is not None:
+            return labelled(lines(content.decode("utf-8", "replace")), str(artifact.parent / name))
+    raise _no_label_map(artifact)
+
+
+def _no_label_map(artifact: Path) -> DataError:
+    return DataError(
         artifact,
         "the model knows its classes by number only, and there is no label map beside it",
         "name the label_map.pbtxt that it was trained with: --label-map FILE (label_map=FILE)",

@@ -7,6 +7,7 @@ A graph takes ``image_tensor:0``, uint8 ``(1, height, width, 3)``, and gives ``d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,16 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from boxwright import DataError, LabelMap, RunError
-from boxwright_tfod.detector import SIGNATURE, SavedModelDetector
+from boxwright import DataError, LabelMap, RunError, Sample
+from boxwright_tfod.detections import ExportedModel, Prepared
+from boxwright_tfod.detector import SIGNATURE, tensorflow_pixels
 
 INPUT = "image_tensor"
 OUTPUTS = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
 _INSIDE = "detector"
 
 
-class FrozenGraphDetector(SavedModelDetector):
+class FrozenGraphDetector(ExportedModel):
     """A frozen graph as a model, in plain TensorFlow.
 
     Args:
@@ -34,7 +36,13 @@ class FrozenGraphDetector(SavedModelDetector):
         RunError: This TensorFlow cannot run it.
     """
 
+    @property
+    def prepared(self) -> Callable[[Sample], Prepared]:
+        """Decodes as the API does."""
+        return tensorflow_pixels
+
     def __init__(self, path: Path, label_map: LabelMap) -> None:
+        super().__init__(label_map)
         graph = _read(path)
         names = {node.name for node in graph.node}
         if lacking := [name for name in (INPUT, *OUTPUTS) if name not in names]:
@@ -50,10 +58,9 @@ class FrozenGraphDetector(SavedModelDetector):
             raise RunError(
                 f"{path} cannot be run by TensorFlow {tf.__version__}: {error}", "export it again"
             ) from error
-        self.label_map = label_map
-        self._names = {item.id: item.name for item in label_map.items}
 
-    def _found(self, pixels: Any) -> dict[str, Any]:
+    def found(self, pixels: Any) -> dict[str, Any]:
+        """What the graph says of one picture, uint8 ``(height, width, 3)``."""
         return {name: value.numpy()[0] for name, value in self._detect(tf.constant(pixels[None])).items()}
 
 

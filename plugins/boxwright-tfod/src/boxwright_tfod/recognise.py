@@ -7,6 +7,10 @@ import os
 
 from boxwright.specs import Detection
 
+POSTPROCESS = b"TFLite_Detection_PostProcess"
+"""The custom operation that ends an SSD for TensorFlow Lite."""
+
+_TFLITE = b"TFL3"  # the file identifier of tensorflow/lite/schema/schema.fbs
 _GRAPH_NAMES = (b"image_tensor", b"detection_boxes", b"detection_classes")
 
 
@@ -29,6 +33,18 @@ def frozen_graph(path: str) -> Detection:
     if _holds(path, _GRAPH_NAMES):
         return Detection(True, "it names image_tensor and detection_boxes")
     return Detection(False, "it names no image_tensor and detection_boxes")
+
+
+def tflite(path: str) -> Detection:
+    """Says yes to a TensorFlow Lite model that ends in the operation for SSD."""
+    if not os.path.isfile(path):
+        return Detection(False, "it is no .tflite file")
+    with open(path, "rb") as file:
+        if file.read(8)[4:] != _TFLITE:
+            return Detection(False, "it does not begin as a .tflite file does")
+    if _holds(path, (POSTPROCESS,)):
+        return Detection(True, "it is a TensorFlow Lite model with TFLite_Detection_PostProcess")
+    return Detection(False, "it is a TensorFlow Lite model without TFLite_Detection_PostProcess")
 
 
 def _holds(file: str, names: tuple[bytes, ...]) -> bool:

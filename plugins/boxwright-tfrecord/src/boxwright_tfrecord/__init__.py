@@ -5,6 +5,7 @@ from __future__ import annotations
 from boxwright import FormatSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_tfrecord.conformance"
 
 READ_OPTIONS = (
     Option("label_map", str, None, "the label map file; default: label_map.pbtxt beside the records, if there is one"),

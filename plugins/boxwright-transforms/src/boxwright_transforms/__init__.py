@@ -5,6 +5,7 @@ from __future__ import annotations
 from boxwright import Option, TransformSpec, hookimpl
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_transforms.conformance"
 
 _SEED = Option("seed", int, 0, "Another seed gives another result")
 _QUALITY = Option("quality", int, 90, "Of JPEG, 1 to 95")

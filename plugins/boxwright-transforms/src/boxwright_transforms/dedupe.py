@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from boxwright import DataError, Sample, UsageError
+from boxwright.protocols import OnProblem
 from boxwright_transforms.duplicates import MOST_DIFFERENT_BITS, NearIndex, PictureHashes
 from boxwright_transforms.notes import amount, examples
-from boxwright_transforms.readings import again
+from boxwright_transforms.readings import again, raised
 from boxwright_transforms.values import check_choice
 
 _MOST_BITS: Final = 8
@@ -26,6 +27,7 @@ class _Found:
     boxes: array[int] = field(default_factory=lambda: array("Q"))
     annotations: array[int] = field(default_factory=lambda: array("q"))
     unreadable: list[str] = field(default_factory=list)
+    left_out: set[int] = field(default_factory=set)
 
 
 class Dedupe:
@@ -70,18 +72,26 @@ class Dedupe:
         self._notes: list[str] = []
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Yields the samples that stay; see :meth:`apply`."""
+        return self.apply(samples, raised)
+
+    def apply(self, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples that stay.
 
+        Args:
+            samples: The samples.
+            on_problem: Gets the error of a picture that cannot be read.
+
         Raises:
-            DataError: A picture cannot be read; or the dataset changed between the two readings.
+            DataError: The dataset changed between the two readings.
         """
-        found = self._gather(samples)
+        found = self._gather(samples, on_problem)
         order: Iterable[int] = range(len(found.names))
         if self.most_boxes:
             order = sorted(order, key=lambda position: -found.boxes[position])
         original = self._originals(found, order, by_split=self.by_split)
         self._notes = self._describe(found, original) if found.names else []
-        for position, sample in again(samples, found.names):
+        for position, sample in again(samples, found.names, found.left_out):
             if original[position] == position:
                 yield sample
 
@@ -89,22 +99,25 @@ class Dedupe:
         """What went, as the copy of what, and what a person may want to know of it."""
         return list(self._notes)
 
-    def _gather(self, samples: Iterable[Sample]) -> _Found:
+    def _gather(self, samples: Iterable[Sample], on_problem: OnProblem) -> _Found:
         found = _Found()
-        for sample in samples:
+        for number, sample in enumerate(samples):
+            try:
+                mark = self._mark(sample)
+            except DataError as error:
+                if not self.keep_unreadable:
+                    remedy = f"{error.remedy}; dedupe:unreadable=keep lets it pass without comparing it"
+                    on_problem(DataError(error.file, error.problem, remedy, error.place))
+                    found.left_out.add(number)
+                    continue
+                found.unreadable.append(sample.image.name)
+                mark = None
             boxes = sample.boxes
             found.names.append(sample.image.name)
             found.splits.append(sample.split)
             found.boxes.append(len(boxes))
             found.annotations.append(hash(tuple(sorted(zip(boxes.labels, boxes.edges, strict=True)))))
-            try:
-                found.marks.append(self._mark(sample))
-            except DataError as error:
-                if not self.keep_unreadable:
-                    remedy = f"{error.remedy}; dedupe:unreadable=keep lets it pass without comparing it"
-                    raise DataError(error.file, error.problem, remedy, error.place) from None
-                found.unreadable.append(sample.image.name)
-                found.marks.append(None)
+            found.marks.append(mark)
         return found
 
     def _mark(self, sample: Sample) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from boxwright import Sample, UsageError
+from boxwright.protocols import OnProblem
 from boxwright_transforms.notes import amount
-from boxwright_transforms.readings import Gatherer, again
+from boxwright_transforms.readings import Gatherer, again, raised
 from boxwright_transforms.split import describe_parts, missing_sizes
 from boxwright_transforms.stratify import shares_to_sizes
 
@@ -48,13 +49,21 @@ class KFold:
         self._notes: list[str] = []
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Yields each sample with its ``split`` set; see :meth:`apply`."""
+        return self.apply(samples, raised)
+
+    def apply(self, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
         """Yields each sample with its ``split`` set.
+
+        Args:
+            samples: The samples.
+            on_problem: Gets the error of a picture that cannot be read, for near-duplicates.
 
         Raises:
             UsageError: There are fewer pictures, or groups of them, than folds; or none has what tells its group.
-            DataError: The dataset changed between the two readings; or, for near-duplicates, a picture cannot be read.
+            DataError: The dataset changed between the two readings.
         """
-        found = self._gatherer.gather(samples)
+        found = self._gatherer.gather(samples, on_problem)
         self._notes = []
         if not found.names:
             return
@@ -75,7 +84,7 @@ class KFold:
         self._notes = [*describe_parts(names, found.labels, fold_of), *self._notes, *found.notes]
         if found.before:
             self._notes.append(f"{amount(found.before, 'picture')} belonged to a split before, which was replaced")
-        for position, sample in again(samples, found.names):
+        for position, sample in again(samples, found.names, found.left_out):
             yield sample.replace(split=names[fold_of[position]])
 
     def notes(self) -> list[str]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from boxwright import DataError, Sample, UsageError
+from boxwright.protocols import OnProblem
 from boxwright_transforms.groups import group_key, together
 from boxwright_transforms.notes import amount
 from boxwright_transforms.stratify import Unit, share_out
+
+
+def raised(error: DataError) -> None:
+    """What becomes of the error of a single picture where nobody says otherwise."""
+    raise error
 
 
 @dataclass
@@ -20,6 +26,7 @@ class Gathered:
         labels: The set of labels of each.
         before: How many belonged to a split already.
         groups: Positions that must stay together, each position once.
+        left_out: Those among all samples that could not be read; they have no position.
         notes: What the groups are, for people.
     """
 
@@ -27,6 +34,7 @@ class Gathered:
     labels: list[frozenset[str]] = field(default_factory=list)
     before: int = 0
     groups: list[list[int]] = field(default_factory=list)
+    left_out: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -79,15 +87,21 @@ class Gatherer:
             self._near = duplicates
             self._hashes = duplicates.PictureHashes()
 
-    def gather(self, samples: Iterable[Sample], visit: Callable[[Sample], None] = lambda sample: None) -> Gathered:
+    def gather(
+        self,
+        samples: Iterable[Sample],
+        on_problem: OnProblem = raised,
+        visit: Callable[[Sample], None] = lambda sample: None,
+    ) -> Gathered:
         """Reads the samples through once.
 
         Args:
             samples: The samples.
+            on_problem: Gets the error of a picture that cannot be read, for near-duplicates, or that ``visit`` refuses;
+                if it returns, the picture is left out.
             visit: Is shown each of them.
 
         Raises:
-            DataError: For near-duplicates, a picture cannot be read.
             UsageError: No picture has what tells its group.
         """
         found = Gathered()
@@ -95,16 +109,23 @@ class Gatherer:
         known: dict[frozenset[str], frozenset[str]] = {}
         by_key: dict[str, list[int]] = {}
         hashes: list[int] = []
-        for position, sample in enumerate(samples):
+        for number, sample in enumerate(samples):
+            try:
+                if self._near is not None:
+                    hashes.append(self._hashes.difference_hash(sample))
+                visit(sample)
+            except DataError as error:
+                on_problem(error)
+                found.left_out.add(number)
+                del hashes[len(found.names) :]
+                continue
+            position = len(found.names)
             found.names.append(sample.image.name)
             labels = frozenset(sample.boxes.labels)
             found.labels.append(known.setdefault(labels, labels))
             found.before += sample.split is not None
             if self._key is not None and (key := self._key(sample)) is not None:
                 by_key.setdefault(key, []).append(position)
-            if self._near is not None:
-                hashes.append(self._hashes.difference_hash(sample))
-            visit(sample)
         groupings: list[list[list[int]]] = []
         if self._key is not None and found.names:
             groupings.append(list(by_key.values()))
@@ -136,18 +157,24 @@ def _alike(groups: Sequence[Sequence[int]]) -> str:
     return f"{amount(count, 'picture')} in {amount(len(alike), 'group')} look alike; each group was kept in one part"
 
 
-def again(samples: Iterable[Sample], names: Sequence[str]) -> Iterator[tuple[int, Sample]]:
+def again(
+    samples: Iterable[Sample], names: Sequence[str], left_out: Container[int] = ()
+) -> Iterator[tuple[int, Sample]]:
     """Position and sample, in a second reading.
 
     Args:
         samples: The samples, read from the start.
         names: Of the pictures, as the first reading found them.
+        left_out: Those among all samples that the first reading left out.
 
     Raises:
         DataError: The dataset has changed since.
     """
     position = -1
-    for position, sample in enumerate(samples):
+    for number, sample in enumerate(samples):
+        if number in left_out:
+            continue
+        position += 1
         if position >= len(names) or sample.image.name != names[position]:
             raise changed(sample.source or sample.image.name)
         yield position, sample

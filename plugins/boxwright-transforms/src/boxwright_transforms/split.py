@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from boxwright import DataError, Sample, UsageError
+from boxwright.protocols import OnProblem
 from boxwright_transforms.groups import IMAGE
 from boxwright_transforms.notes import amount
-from boxwright_transforms.readings import Gathered, Gatherer, again
+from boxwright_transforms.readings import Gathered, Gatherer, again, raised
 from boxwright_transforms.stratify import shares_to_sizes
 
 _DIGITS = re.compile(r"(\d+)")
@@ -61,15 +62,23 @@ class Split:
         self._notes: list[str] = []
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Yields each sample with its ``split`` set; see :meth:`apply`."""
+        return self.apply(samples, raised)
+
+    def apply(self, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
         """Yields each sample with its ``split`` set.
+
+        Args:
+            samples: The samples.
+            on_problem: Gets the error of a picture that has not the attribute which tells its order, or, for
+                near-duplicates, that cannot be read.
 
         Raises:
             UsageError: There are too few pictures for all parts; or none has what tells its group.
-            DataError: The dataset changed between the two readings; for near-duplicates, a picture cannot be read; a
-                picture has not the attribute that tells its order.
+            DataError: The dataset changed between the two readings.
         """
         places: list[str] = []
-        found = self._gatherer.gather(samples, lambda sample: places.append(self._place(sample)))
+        found = self._gatherer.gather(samples, on_problem, lambda sample: places.append(self._place(sample)))
         self._notes = []
         if not found.names:
             return
@@ -80,7 +89,7 @@ class Split:
         self._notes += found.notes
         if found.before:
             self._notes.append(f"{amount(found.before, 'picture')} belonged to a split before, which was replaced")
-        for position, sample in again(samples, found.names):
+        for position, sample in again(samples, found.names, found.left_out):
             yield sample.replace(split=names[part_of[position]])
 
     def notes(self) -> list[str]:

@@ -33,7 +33,13 @@ def boxwright_formats() -> list[FormatSpec]:
                 ),
             ),
             write_options=(
-                Option("pictures", bool, True, "whether the pictures are copied to JPEGImages"),
+                Option(
+                    "pictures",
+                    bool,
+                    True,
+                    "whether the pictures are copied to JPEGImages",
+                    carries={"false": "-images"},
+                ),
                 _ONE_BASED,
                 Option("class_lists", bool, False, "whether each class gets lists of its own: aeroplane_train.txt"),
             ),

@@ -14,7 +14,7 @@ from boxwright_voc.lists import NO_SPLIT, UNION
 from boxwright_voc.places import ANNOTATIONS, LISTS, PICTURES
 
 _REMEDY = "rename it in the source, or leave the picture out with --on-error skip"
-_UNFIT = re.compile(r"[/\\\0\r\n:]|^\.|^$")
+_UNFIT = re.compile(r"[/\\\0\r\n:\ud800-\udfff]|^\.|^$")
 """What cannot be part of a list's file name."""
 
 

@@ -3,6 +3,7 @@
 from boxwright import FormatSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_yolo.conformance"
 
 
 @hookimpl
@@ -35,9 +36,16 @@ def boxwright_formats() -> list[FormatSpec]:
                     ("ultralytics", "labelimg"),
                     "ultralytics",
                     "data.yaml, images/ and labels/; or label files beside the pictures and classes.txt",
+                    carries={"labelimg": "-split"},
                 ),
-                Option("pictures", bool, True, "whether the pictures are copied"),
-                Option("scores", bool, False, "whether a box's score is written as a sixth column"),
+                Option("pictures", bool, True, "whether the pictures are copied", carries={"false": "-images"}),
+                Option(
+                    "scores",
+                    bool,
+                    False,
+                    "whether a box's score is written as a sixth column",
+                    carries={"true": "+box.score"},
+                ),
             ),
             carries=frozenset({"images", "empty", "subpixel", "split"}),
             target="folder",

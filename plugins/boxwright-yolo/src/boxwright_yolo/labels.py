@@ -117,6 +117,9 @@ class LabelReader:
         if count == 5:
             return values[:4], _score(values[4:])
         points = values[: count - count % 2]
+        if _visible_points(values) and not self._pose:
+            problem = f"it seems to hold {(count - 4) // 3} key points, and {self._description.place} does not say so"
+            raise _LineError(problem, f"write kpt_shape: [{(count - 4) // 3}, 3] into a data.yaml")
         if not all(abs(value) <= LARGEST for value in points):
             raise _wrong(points)
         xs, ys = points[::2], points[1::2]
@@ -155,6 +158,12 @@ class _LineError(Exception):
         super().__init__(problem, remedy)
         self.problem = problem
         self.remedy = remedy
+
+
+def _visible_points(values: Sequence[float]) -> bool:
+    """Whether behind a box come points of x, y and COCO's visibility 0, 1 or 2, and one is visible: no share is 2."""
+    visible = values[6::3]
+    return (len(values) - 4) % 3 == 0 and 2 in visible and {0, 1, 2}.issuperset(visible)
 
 
 def _wrong(values: Sequence[float]) -> _LineError:

@@ -20,7 +20,7 @@ from boxwright_yolo.paths import label_file_of, stem_of
 _SKIP = "or leave it out with --on-error skip"
 _ODD = re.compile(r"(?:^|/)\.|^/|[\0\r\n:\\]")
 _HIDDEN = re.compile(r"(?:^|/)\.|//|[\r\n]")
-_SPLIT = re.compile(r"[^./\\:\0-\x1f\s][^/\\:\0-\x1f]*(?<!\s)")
+_SPLIT = re.compile(r"[^./\\:\0-\x1f\s\ud800-\udfff][^/\\:\0-\x1f\ud800-\udfff]*(?<!\s)")
 # What a double-quoted text of YAML 1.1 cannot hold as it is: https://yaml.org/spec/1.1/#id892089.
 _ESCAPED = re.compile('[\\\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]')
 

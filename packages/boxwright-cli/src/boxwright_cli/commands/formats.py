@@ -68,6 +68,8 @@ def formats(
         if f["missing"]:
             session.say(f"  cannot be used yet: {', '.join(f['missing'])} is not installed; run: {f['install']}")
         session.say(f"  carries: {', '.join(_carried(f['carries'])) or 'nothing beyond that'}")
+        for setting, changes in f["carries_with"].items():
+            session.say(f"    with {setting}: {_changes(changes)}")
         if f["adds"]:
             session.say(f"  adds: {', '.join(_carried(f['adds']))}")
         for what, options in (("reading", f["read_options"]), ("writing", f["write_options"])):
@@ -87,6 +89,11 @@ def describe(entry: Any) -> dict[str, Any]:
         "target": spec.target,
         "suffixes": list(spec.suffixes),
         "carries": sorted(spec.carries),
+        "carries_with": {
+            f"{option.name}={value}": changes.split()
+            for option in spec.write_options
+            for value, changes in option.carries.items()
+        },
         "adds": sorted(spec.adds),
         "read_options": options_table(spec.options),
         "write_options": options_table(spec.write_options),
@@ -127,6 +134,22 @@ _TYPES: dict[type, str] = {str: "text", int: "whole number", float: "number", bo
 
 
 def _carried(names: Iterable[str]) -> list[str]:
-    plain = [_WORDS[name] for name in _WORDS if name in names]
-    fields = [name.split(".", 1) for name in names if name not in _WORDS and "." in name]
-    return plain + [field + _OWNERS.get(owner, "") for owner, field in fields]
+    words = [*_WORDS]
+    own = [name for name in names if not name.startswith("-")]
+    plain = sorted((name for name in own if name in words), key=words.index)
+    fields = [name for name in own if name not in words and "." in name]
+    return [_word(name) for name in plain + fields] + [
+        f"not {_word(name[1:])}" for name in names if name.startswith("-")
+    ]
+
+
+def _changes(changes: Iterable[str]) -> str:
+    """What an option changes, in words: ``also score, not the pictures``."""
+    return ", ".join(("also " if change[0] == "+" else "not ") + _word(change[1:]) for change in changes)
+
+
+def _word(name: str) -> str:
+    if name in _WORDS:
+        return _WORDS[name]
+    owner, _, field = name.partition(".")
+    return field + _OWNERS.get(owner, "")

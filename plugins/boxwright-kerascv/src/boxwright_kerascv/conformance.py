@@ -1,0 +1,80 @@
+"""How backend and augmenters are put to boxwright's conformance tests; imported by ``boxwright plugins check`` only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from boxwright_testing import AugmenterTests, BackendTests
+
+
+class TestKerasCV(BackendTests):
+    """The backend, with its first preset."""
+
+    backend: ClassVar[str] = "kerascv"
+    preset: ClassVar[str] = "tiny"
+    settings: ClassVar[Mapping[str, Any]] = {"score_threshold": 0.001}
+    """An untrained detector is sure of nothing."""
+    least_score: ClassVar[float] = 0.001
+
+    @pytest.fixture(autouse=True)
+    def narrower(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Four trainings, whose time goes into tracing: on a backbone of fewer layers it is half of it."""
+        from boxwright_kerascv import network
+        from boxwright_kerascv.layers import NarrowBackbone
+
+        monkeypatch.setattr(
+            network,
+            "_backbone",
+            lambda preset, shape, weights: NarrowBackbone(
+                channels=[16, 16, 32, 32], depths=[0, 0, 0, 0], input_shape=shape
+            ),
+        )
+
+
+class TestCrop(AugmenterTests):
+    """``crop``."""
+
+    augmenter: ClassVar[str] = "crop"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1", "smallest": "0.3"}
+
+
+class TestExpand(AugmenterTests):
+    """``expand``."""
+
+    augmenter: ClassVar[str] = "expand"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1", "largest": "2"}
+
+
+class TestStretch(AugmenterTests):
+    """``stretch``."""
+
+    augmenter: ClassVar[str] = "stretch"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1"}
+
+
+class TestFlip(AugmenterTests):
+    """``flip``."""
+
+    augmenter: ClassVar[str] = "flip"
+
+
+class TestVerticalFlip(AugmenterTests):
+    """``vertical-flip``."""
+
+    augmenter: ClassVar[str] = "vertical-flip"
+
+
+class TestRotate90(AugmenterTests):
+    """``rotate-90``."""
+
+    augmenter: ClassVar[str] = "rotate-90"
+
+
+class TestColor(AugmenterTests):
+    """``color``."""
+
+    augmenter: ClassVar[str] = "color"
+    options: ClassVar[Mapping[str, str]] = {"brightness": "0.3"}

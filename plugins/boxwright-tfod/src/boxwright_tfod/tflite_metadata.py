@@ -1,0 +1,232 @@
+"""TFLite Metadata: how a ``.tflite`` file says what its input is made of, and its classes.
+
+Written and read as tensorflow_lite_support/metadata/metadata_schema.fbs has it (version 1.0.0, ``M001``), the
+flatbuffer that Android's Task Library and MediaPipe read: ``NormalizationOptions`` of the input, and a file of labels,
+a line for each class from 0, that is packed as a zip archive behind the model and named at the tensor of classes.
+One thing the schema has no words for: how a picture is padded. It stands in an entry of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from flatbuffers import number_types
+from flatbuffers.table import Table
+
+NAME = b"TFLITE_METADATA"
+RESIZER = b"BOXWRIGHT_RESIZER"
+LABELS = "labels.txt"
+UNNAMED = "???"
+"""What stands in a file of labels for a number that no class has."""
+
+_IDENTIFIER = b"M001"
+_VERSION = "1.0.0"
+_NORMALIZATION = 1  # of the union ProcessUnitOptions
+_IMAGE, _BOX, _RGB = 2, 3, 1  # of the union ContentProperties; of ColorSpaceType
+_BOUNDARIES = 1  # of BoundingBoxType
+_EDGES = (1, 0, 3, 2)  # where left, top, right and bottom stand in ymin xmin ymax xmax
+_VALUE_LABELS = 3  # of AssociatedFileType
+_LONGEST_LABELS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What has to be known to use a model.
+
+    Attributes:
+        mean: By channel, or one for all, of pixels 0..255; empty where the file does not say.
+        std: Likewise; the model takes ``(pixel - mean) / std``.
+        labels: The classes' names from 0 on; empty where the file does not say.
+        resizer: Empty if a picture is stretched to the input; else ``min_dimension``, ``max_dimension`` and ``pad`` of
+            the API's ``keep_aspect_ratio_resizer``.
+    """
+
+    mean: Sequence[float] = ()
+    std: Sequence[float] = ()
+    labels: Sequence[str] = ()
+    resizer: dict[str, Any] = field(default_factory=dict)
+
+
+def build(metadata: Metadata, inputs: Sequence[str], outputs: Sequence[str], boxes: int, classes: int) -> bytes:
+    """The flatbuffer ``ModelMetadata`` of a detector.
+
+    Args:
+        metadata: What it says.
+        inputs: The names of the model's inputs, of which the first is the picture.
+        outputs: The names of its outputs.
+        boxes: Which of the outputs gives the boxes.
+        classes: Which of them gives the classes.
+    """
+    builder = flatbuffers.Builder(1024)
+    text = builder.CreateString
+    normalization = _table(builder, {0: _floats(builder, metadata.mean), 1: _floats(builder, metadata.std)})
+    unit = _table(builder, {1: normalization}, {0: _NORMALIZATION})
+    image = _table(builder, {}, {0: _RGB})
+    content = _table(builder, {1: image}, {0: _IMAGE})
+    described = {0: text(inputs[0]), 3: content, 4: _tables(builder, [unit])}
+    labels = _tables(builder, [_table(builder, {0: text(LABELS)}, {2: _VALUE_LABELS})])
+    box = _table(builder, {0: _numbers(builder, _EDGES)}, {1: _BOUNDARIES})
+    more = {boxes: {3: _table(builder, {1: box}, {0: _BOX})}, classes: {6: labels}}
+    found = [_table(builder, {0: text(name)} | more.get(number, {})) for number, name in enumerate(outputs)]
+    others = [_table(builder, {0: text(name)}) for name in inputs[1:]]
+    graph = {2: _tables(builder, [_table(builder, described), *others]), 3: _tables(builder, found)}
+    model = {
+        0: text("ObjectDetector"),
+        1: text("SSD of the TensorFlow Object Detection API"),
+        3: _tables(builder, [_table(builder, graph)]),
+        7: text(_VERSION),
+    }
+    builder.Finish(_table(builder, model), file_identifier=_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def parse(content: bytes, behind: bytes) -> Metadata:
+    """What a ``ModelMetadata`` says.
+
+    Args:
+        content: The flatbuffer.
+        behind: The whole file, with the archive of associated files at its end.
+
+    Raises:
+        ValueError: Either is damaged.
+    """
+    mean: list[float] = []
+    std: list[float] = []
+    labels: list[str] = []
+    for graph in _Reader.root(content).tables(3):
+        for tensor in graph.tables(2)[:1]:
+            for unit in tensor.tables(4):
+                if unit.number(0) == _NORMALIZATION:
+                    mean, std = unit.table(1).floats(0), unit.table(1).floats(1)
+        for tensor in graph.tables(3):
+            for file in tensor.tables(6):
+                if file.number(2) == _VALUE_LABELS and not labels:
+                    labels = unpack(behind, file.text(0))
+    return Metadata(mean, std, labels)
+
+
+def pack(content: bytes, labels: Sequence[str]) -> bytes:
+    """A model with a file of labels behind it."""
+    file = io.BytesIO(content)
+    with zipfile.ZipFile(file, "a") as archive:
+        # With a date of its own, for the same model is to give the same file.
+        archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
+    return file.getvalue()
+
+
+def unpack(content: bytes, name: str) -> list[str]:
+    """The lines of a file that is packed behind a model.
+
+    Raises:
+        ValueError: It is not there, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(name) as file:
+            return lines(file.read(_LONGEST_LABELS).decode("utf-8"))
+    except (zipfile.BadZipFile, KeyError, OSError, RuntimeError, NotImplementedError, EOFError) as error:
+        raise ValueError(f"the labels {name!r} that it names are not in it: {error}") from None
+
+
+def lines(text: str) -> list[str]:
+    """The labels of a text, a line for each class from 0 on, without the background that some begin with."""
+    found = [line.strip() for line in text.removeprefix("\ufeff").rstrip().split("\n")]
+    return found[1:] if found[0] in (UNNAMED, "background") else found
+
+
+def resizer_entry(settled: dict[str, Any]) -> bytes:
+    """The entry that says how a picture is padded, which :func:`resizer` reads."""
+    return json.dumps(settled, sort_keys=True).encode()
+
+
+def resizer(content: bytes) -> dict[str, Any]:
+    """The entry that says how a picture is padded.
+
+    Raises:
+        ValueError: It is damaged.
+    """
+    try:
+        found = json.loads(content)
+        pad = [float(value) for value in found["pad"]]
+        shortest, longest = int(found["min_dimension"]), int(found["max_dimension"])
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"its entry {RESIZER.decode()} is damaged: {error!r}") from None
+    if len(pad) != 3 or not 0 < shortest <= longest:
+        raise ValueError(f"its entry {RESIZER.decode()} is damaged")
+    return {"min_dimension": shortest, "max_dimension": longest, "pad": pad}
+
+
+def _table(builder: Any, parts: dict[int, int], numbers: dict[int, int] | None = None) -> int:
+    """Writes one table: references to other parts, and bytes, by their place in the schema."""
+    numbers = numbers or {}
+    builder.StartObject(1 + max([*parts, *numbers]))
+    for slot, offset in parts.items():
+        builder.PrependUOffsetTRelativeSlot(slot, offset, 0)
+    for slot, value in numbers.items():
+        builder.PrependUint8Slot(slot, value, 0)
+    return int(builder.EndObject())
+
+
+def _tables(builder: Any, offsets: Sequence[int]) -> int:
+    builder.StartVector(4, len(offsets), 4)
+    for offset in reversed(offsets):
+        builder.PrependUOffsetTRelative(offset)
+    return int(builder.EndVector())
+
+
+def _floats(builder: Any, values: Sequence[float]) -> int:
+    return int(builder.CreateNumpyVector(np.asarray(values, np.float32)))
+
+
+def _numbers(builder: Any, values: Sequence[int]) -> int:
+    return int(builder.CreateNumpyVector(np.asarray(values, np.uint32)))
+
+
+class _Reader(Table):  # type: ignore[misc]
+    """A table of a flatbuffer, of which the fields are asked for by their place in the schema."""
+
+    @classmethod
+    def root(cls, content: bytes) -> _Reader:
+        if content[4:8] != _IDENTIFIER:
+            raise ValueError("its TFLite Metadata begin with another identifier than M001")
+        return cls(content, int.from_bytes(content[:4], "little"))
+
+    def _place(self, slot: int) -> int:
+        offset = self.Offset(4 + 2 * slot)
+        return int(offset + self.Pos) if offset else 0
+
+    def number(self, slot: int) -> int:
+        place = self._place(slot)
+        return int(self.Get(number_types.Uint8Flags, place)) if place else 0
+
+    def text(self, slot: int) -> str:
+        place = self._place(slot)
+        return bytes(self.String(place)).decode("utf-8") if place else ""
+
+    def table(self, slot: int) -> _Reader:
+        place = self._place(slot)
+        if not place:
+            raise ValueError("its TFLite Metadata lack a part")
+        return _Reader(self.Bytes, self.Indirect(place))
+
+    def tables(self, slot: int) -> list[_Reader]:
+        return [_Reader(self.Bytes, self.Indirect(place)) for place in self._elements(slot)]
+
+    def floats(self, slot: int) -> list[float]:
+        return [float(self.Get(number_types.Float32Flags, place)) for place in self._elements(slot)]
+
+    def _elements(self, slot: int) -> Iterator[int]:
+        place = self._place(slot)
+        if not place:
+            return iter(())
+        offset = place - self.Pos
+        start, count = self.Vector(offset), self.VectorLen(offset)
+        if start + 4 * count > len(self.Bytes):
+            raise ValueError("its TFLite Metadata are cut off")
+        return iter(range(start, start + 4 * count, 4))

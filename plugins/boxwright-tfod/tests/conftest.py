@@ -1,0 +1,75 @@
+"""One short training with the real API, which its tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import boxwright
+from boxwright import Dataset
+from boxwright.demo_dataset import DemoReader
+from boxwright.progress import LogReporter
+
+
+class Interrupting(LogReporter):
+    """A reporter that stands for a user who presses Ctrl-C after some steps."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    @contextmanager
+    def task(self, description: str, total: int | None = None) -> Iterator[Any]:
+        outer = self
+
+        class Task:
+            done = 0
+
+            def advance(self, steps: int = 1) -> None:
+                self.done += steps
+                if description == "Training" and self.done == outer.after:
+                    raise KeyboardInterrupt
+
+            def update(self, **changes: Any) -> None:
+                pass
+
+        yield Task()
+
+
+@pytest.fixture(scope="session")
+def narrow() -> dict[str, str]:
+    """The first preset made small, so that most of the time goes into building its graph."""
+    predictor = "model.ssd.box_predictor.weight_shared_convolutional_box_predictor"
+    return {
+        "model.ssd.feature_extractor.depth_multiplier": "0.35",
+        "model.ssd.feature_extractor.fpn.additional_layer_depth": "32",
+        f"{predictor}.depth": "32",
+        f"{predictor}.num_layers_before_predictor": "1",
+    }
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, narrow: dict[str, str]) -> tuple[boxwright.Run, list[str]]:
+    """A training of 150 steps that was interrupted in the middle and gone on with, and what was said then."""
+    out = tmp_path_factory.mktemp("tfod") / "run"
+    data = Dataset(DemoReader({"train": 12}, seed=4, size=(96, 96)))
+    val = Dataset(DemoReader({"test": 4}, seed=4, size=(96, 96)))
+    arguments: dict[str, Any] = {"out": out, "val": val, "backend": "tfod"}
+    settings = narrow | {"steps": "150", "checkpoint_every": "50"}
+    with pytest.raises(KeyboardInterrupt):
+        boxwright.train(data, settings=settings, image_size=(96, 96), reporter=Interrupting(60), **arguments)
+    assert boxwright.Run(out).status == "interrupted"
+    reporter = Interrupting(-1)
+    return boxwright.train(data, resume=True, reporter=reporter, **arguments), reporter.messages
+
+
+@pytest.fixture(scope="session")
+def held_out() -> Dataset:
+    """Four drawn pictures that the training does not see."""
+    return Dataset(DemoReader({"test": 4}, seed=4, size=(96, 96)))

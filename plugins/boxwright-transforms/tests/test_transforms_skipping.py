@@ -1,0 +1,68 @@
+"""Steps that see the stream as a whole go on without a picture that cannot be used, where that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import boxwright
+from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
+from boxwright.dataset import Problems
+from boxwright.prediction import SampleReader
+from boxwright.steps import make_transform
+from boxwright_testing.pictures import draw_picture, encode
+
+
+@pytest.fixture
+def samples(tmp_path: Path) -> Sequence[Sample]:
+    """Six pictures, each with a date; of the third the file is empty, and has no date."""
+    made = []
+    for number in range(6):
+        path = tmp_path / f"{number}.png"
+        content = encode(draw_picture(40, 30, [(number * 5, 3, number * 5 + 5, 20)]), path.name)
+        path.write_bytes(b"" if number == 2 else content)
+        image = ImageRef(name=path.name, width=40, height=30, location=str(path))
+        date = {} if number == 2 else {"date": str(number)}
+        made.append(Sample(image=image, boxes=Boxes(["fig"], [(1, 2, 3, 4)]), source=str(path), attributes=date))
+    return made
+
+
+WHOLE = ["0.png", "1.png", "3.png", "4.png", "5.png"]
+
+
+@pytest.mark.parametrize(
+    ("step", "problem"),
+    [
+        ("split:train=0.6,test=0.4,near_duplicates=true", "empty"),
+        ("split:train=0.6,test=0.4,order=image.date", "no attribute 'date'"),
+        ("kfold:5,near_duplicates=true", "empty"),
+        ("dedupe:near", "empty"),
+    ],
+)
+def test_a_bad_picture_is_left_out_and_listed(
+    step: str, problem: str, samples: Sequence[Sample], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match=rf"2\.png.*{problem}"):
+        boxwright.convert(Dataset(SampleReader(samples)), f"voc:{tmp_path}/voc", steps=[step])
+    source = Dataset(SampleReader(samples), problems=Problems("skip"))
+    report = boxwright.convert(source, f"voc:{tmp_path}/voc", steps=[step])
+    assert [sample.image.name for sample in boxwright.open(f"voc:{tmp_path}/voc")] == WHOLE
+    assert len(report.skipped) == 1, "each once, however often the pictures were read"
+    assert problem in report.skipped[0].problem
+
+
+def test_parts_are_those_of_the_pictures_that_are_left(samples: Sequence[Sample]) -> None:
+    """Of five pictures in the order of their names, three and two."""
+    source = Dataset(SampleReader(samples), problems=Problems("skip"))
+    step = make_transform("split:train=0.6,test=0.4,order=image.date")
+    parts = {sample.image.name: sample.split for sample in source.through(step)}
+    assert parts == dict(zip(WHOLE, ["train", "train", "train", "test", "test"], strict=True))
+
+
+def test_pictures_that_may_pass_unread_are_not_left_out(samples: Sequence[Sample]) -> None:
+    source = Dataset(SampleReader([*samples, samples[2]]), problems=Problems("skip"))
+    kept = source.through(make_transform("dedupe:near,unreadable=keep"))
+    assert [sample.image.name for sample in kept].count("2.png") == 2
+    assert source.problems.skipped == []
