@@ -1,7 +1,10 @@
-"""What the tests of all packages share."""
+"""What all tests share."""
 
-from hypothesis import settings
+from contextlib import suppress
 
-# The first example imports what is imported on demand, and the machine may be busy with other things.
-settings.register_profile("boxwright", deadline=None)
-settings.load_profile("boxwright")
+with suppress(ImportError):  # the benchmarks do without it
+    from hypothesis import settings
+
+    # How long an example takes depends on what else the machine does.
+    settings.register_profile("boxwright", deadline=None)
+    settings.load_profile("boxwright")
