@@ -19,7 +19,6 @@ from boxwright_tfrecord.example import (
     bytes_fields_feature,
     float_feature,
     int_feature,
-    same_ints_feature,
 )
 
 OBJECT = b"image/object/"
@@ -34,6 +33,9 @@ FLAGS = {
 }
 """Whole numbers, in some records fractions, of which 0 is left out."""
 
+_DIFFICULT, _TRUNCATED = b"image/object/difficult", b"image/object/truncated"
+_USUAL_FLAGS = frozenset({"difficult", "truncated"})
+_BITS = frozenset({(0, 0), (0, 1), (1, 0), (1, 1)})
 _AREA, _GROUP_OF, _WEIGHT = b"image/object/area", b"image/object/group_of", b"image/object/weight"
 VIEW = b"image/object/view"
 _DEFAULTS = {_AREA: 0.0, _WEIGHT: 1.0}
@@ -176,7 +178,10 @@ def box_features(attributes: Sequence[Mapping[str, Any]] | None, count: int) -> 
         ValueError: A value is not of its kind.
     """
     if not attributes:
-        return b"", _no_attributes(count)
+        return b"", _flags_alone(bytes(count), bytes(count))
+    flags = _usual_flags(attributes)
+    if flags is not None:
+        return b"", _flags_alone(*flags)
     found: dict[bytes, bytes] = {}
     for key, name in FLAGS.items():
         numbers = _numbers(attributes, name, 0)
@@ -191,11 +196,23 @@ def box_features(attributes: Sequence[Mapping[str, Any]] | None, count: int) -> 
     return found.pop(_AREA, b""), b"".join(found[key] for key in sorted(found))
 
 
-@lru_cache(maxsize=1024)
-def _no_attributes(count: int) -> bytes:
-    always = (b"image/object/difficult", b"image/object/truncated")
-    flags = b"".join(same_ints_feature(key, 0, count) for key in always)
-    return flags + bytes_fields_feature(VIEW, [_NO_POSE] * count)
+def _usual_flags(attributes: Sequence[Mapping[str, Any]]) -> tuple[bytes, bytes] | None:
+    """``difficult`` and ``truncated`` of each box, or ``None`` where a box has anything else, or other than 0 and 1."""
+    difficult, truncated = [], []
+    for each in attributes:
+        flags = (each.get("difficult", 0), each.get("truncated", 0)) if each else (0, 0)
+        if each and (not each.keys() <= _USUAL_FLAGS or flags not in _BITS or set(map(type, flags)) != {int}):
+            return None
+        difficult.append(flags[0])
+        truncated.append(flags[1])
+    return bytes(difficult), bytes(truncated)
+
+
+@lru_cache(maxsize=1 << 12)
+def _flags_alone(difficult: bytes, truncated: bytes) -> bytes:
+    """The features that are always there; kept, for most pictures of a dataset share theirs with others."""
+    flags = int_feature(_DIFFICULT, difficult) + int_feature(_TRUNCATED, truncated)
+    return flags + bytes_fields_feature(VIEW, [_NO_POSE] * len(difficult))
 
 
 def source_id_feature(attributes: Mapping[str, Any], name: bytes) -> bytes:
