@@ -146,7 +146,10 @@ class LossCounter:
             if name not in sample.attributes:
                 added[f"image {name}"] += 1
         for name in self._added_to_boxes:
-            without = sum(name not in attributes for attributes in sample.boxes.attributes)
+            boxes = sample.boxes
+            without = len(boxes)
+            if boxes.has_attributes:
+                without -= sum([name in attributes for attributes in boxes.attributes if attributes])
             if without:
                 added[name] += without
 

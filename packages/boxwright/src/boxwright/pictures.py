@@ -65,8 +65,9 @@ class Pictures:
         if not _PLAIN.fullmatch(filename):
             filename = safe_filename(filename, file, field=self._field)
         name = folder + filename
-        stem = _without_suffix(annotation)
-        found = self._search((name, filename) if filename else (), stem, file) if self.names else None
+        found = None
+        if self.names:
+            found = self._search((name, filename) if filename else (), _without_suffix(annotation), file)
         if found is not None:
             return found, self.folder.place(found)
         if not filename:

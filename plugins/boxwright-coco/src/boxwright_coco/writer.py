@@ -21,7 +21,6 @@ from boxwright_coco.numbers import Numbering
 from boxwright_coco.texts import OWN, encoded, json_text, members, quoted
 from boxwright_coco.values import IMAGE_KEYS
 
-_SUSPECT = re.compile(r"\A/|\.\.|[\\\0]|\A[A-Za-z]:")
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 _BLOCK: Final = 1 << 16
 _BATCH: Final = 64  # texts; more are no faster, and would be kept in memory
@@ -95,7 +94,7 @@ class CocoWriter:
     def prepare(self, sample: Sample) -> _Prepared:
         """What a picture and its boxes become, but for the numbers that depend on those before."""
         name = sample.image.name
-        if _SUSPECT.search(name):
+        if ".." in name or "\\" in name or ":" in name or "\0" in name or name.startswith("/"):
             safe_name(name, sample.source or name)
         try:
             return self._file.prepare(sample)
