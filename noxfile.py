@@ -84,7 +84,7 @@ def quickstart(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Runs every test but the slow ones."""
     install(session, "tests")
-    session.run("pytest", "-m", "not slow", *session.posargs)
+    session.run("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope", *session.posargs)
 
 
 @nox.session(python="3.11")

@@ -174,7 +174,8 @@ def test_boxes_of_a_turned_photo_are_in_the_frame_of_its_annotation(finished: Ru
     xmin, ymin, xmax, ymax = raw.boxes.xyxy.T
     turned = np.stack([photo.height - ymax, xmin, photo.height - ymin, xmax], axis=1)
     np.testing.assert_allclose(shown.boxes.xyxy, turned, atol=1e-3)
-    assert shown.scores == raw.scores
+    # The two rows of a batch may be calculated by different instructions, which round their float32 differently.
+    np.testing.assert_allclose(shown.scores, raw.scores, rtol=1e-5)
 
 
 STORY = """
