@@ -9,6 +9,7 @@ from boxwright.errors import DataError
 from boxwright.exchanged import in_order
 from boxwright.folders import Folder
 from boxwright.pictures import Pictures, measured_size
+from boxwright.plain import plain_sample
 from boxwright.protocols import OnProblem
 from boxwright.schemas import Boxes, Edges, ImageRef, Sample, check_edges
 from boxwright.vocxml.annotation import Annotation
@@ -71,8 +72,7 @@ class XmlSamples:
         except ValueError:
             boxes = Boxes(labels, self._ordered(annotation, edges, file), box_attributes)
         try:
-            image = ImageRef(name=self._prefix + name, width=width, height=height, location=location)
-            return Sample(image=image, boxes=boxes, split=split, attributes=attributes, source=file)
+            return plain_sample(self._prefix + name, width, height, location, boxes, split, attributes, file)
         except ValueError:
             raise _not_unicode(file) from None
 
