@@ -120,6 +120,9 @@ class Session:
             self.say(f"  {command}", style="cyan")
 
 
+_SKIPPED_SHOWN = 10
+
+
 def printable(text: str) -> str:
     r"""Text from files and arguments, safe to print: control characters but newlines appear as ``\x1b``.
 
@@ -148,6 +151,18 @@ def duration(seconds: float) -> str:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def show_skipped(session: Session, skipped: list[Any]) -> None:
+    """Lists what was left out: the first ten with their reasons, and how many more there are."""
+    if not skipped:
+        return
+    session.say()
+    session.say(f"Left out: {amount(len(skipped), 'item')}", style="yellow")
+    for error in skipped[:_SKIPPED_SHOWN]:
+        session.say(f"  {error}".replace("\n", "\n  "))
+    if len(skipped) > _SKIPPED_SHOWN:
+        session.say(f"  ... and {len(skipped) - _SKIPPED_SHOWN:,} more; --json lists all")
 
 
 def _console(file: TextIO) -> Any:

@@ -222,6 +222,7 @@ class _Tally:
     def __init__(self, dataset: Dataset, destination: Destination, known: LabelMap | None, source: str) -> None:
         self._counter = destination.loss_counter(dataset)
         self._known = known
+        self._names = frozenset(known.names) if known is not None else None
         self._source = source
         self.boxes = 0
         self.classes: dict[str, int] = {}
@@ -238,7 +239,8 @@ class _Tally:
         return self._counter.losses
 
     def check(self, sample: Sample) -> None:
-        if self._known is not None:
+        if self._names is not None and not self._names.issuperset(sample.boxes.labels):
+            assert self._known is not None
             _check_labels(sample, self._known, self._source)
 
     def count(self, sample: Sample) -> None:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boxwright_cli.commands.info import show_skipped
-from boxwright_cli.session import Session, amount
+from boxwright_cli.session import Session, amount, show_skipped
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright_cli.commands.info import show_skipped
-from boxwright_cli.session import Session, amount, duration
+from boxwright_cli.session import Session, amount, duration, show_skipped
 from boxwright_cli.values import (
     ClassesOption,
     JsonOption,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from boxwright_cli.bars import bar, draws_blocks, show_histogram
-from boxwright_cli.session import Session, amount
+from boxwright_cli.session import Session, amount, show_skipped
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from boxwright.statistics import Statistics
 
 _SIZES_SHOWN = 10
-_SKIPPED_SHOWN = 10
 _CLASS_BAR = 24
 
 
@@ -89,18 +88,6 @@ def count(dataset: Dataset, reporter: Reporter) -> tuple[Scan, Statistics]:
                 task.advance()
 
         return Scan.of(counted(), given=dataset.info.label_map), statistics
-
-
-def show_skipped(session: Session, skipped: list[Any]) -> None:
-    """Lists what was left out: the first ten with their reasons, and how many more there are."""
-    if not skipped:
-        return
-    session.say()
-    session.say(f"Left out: {amount(len(skipped), 'item')}", style="yellow")
-    for error in skipped[:_SKIPPED_SHOWN]:
-        session.say(f"  {error}".replace("\n", "\n  "))
-    if len(skipped) > _SKIPPED_SHOWN:
-        session.say(f"  ... and {len(skipped) - _SKIPPED_SHOWN:,} more; --json lists all")
 
 
 def _recognise(uri: str) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright_cli.commands.info import show_skipped
-from boxwright_cli.session import Session, amount
+from boxwright_cli.session import Session, amount, show_skipped
 from boxwright_cli.values import (
     ClassesOption,
     JsonOption,

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boxwright_cli.commands.info import show_skipped
-from boxwright_cli.session import Session, amount, duration
+from boxwright_cli.session import Session, amount, duration, show_skipped
 from boxwright_cli.values import (
     JsonOption,
     OnError,

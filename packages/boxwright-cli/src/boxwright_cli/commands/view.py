@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from boxwright_cli.commands.info import show_skipped
-from boxwright_cli.session import Session, amount
+from boxwright_cli.session import Session, amount, show_skipped
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
 
 

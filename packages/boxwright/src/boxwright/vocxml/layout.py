@@ -180,10 +180,7 @@ class _Layout:
         groups = head.groups()
         if tail.re.groups:
             groups += tail.groups()
-        attributes: dict[str, Any] = {}
-        for name, place in self._picture_fields:
-            if groups[place]:
-                attributes[name] = groups[place]
+        attributes: dict[str, Any] = {name: groups[place] for name, place in self._picture_fields if groups[place]}
         if "depth" in attributes:
             attributes["depth"] = int(attributes["depth"])
         if "segmented" in attributes:
