@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ Prepared = tuple[Sample, Picture, NDArray[np.uint8]]
 """A sample with its picture, and that picture's pixels, uint8 ``(height, width, 3)``."""
 
 
-class ExportedModel:
+class ExportedModel(ABC):
     """A model of which each kind of file has a subclass, which gives ``found``.
 
     Args:
@@ -28,10 +29,11 @@ class ExportedModel:
         self._names = {item.id: item.name for item in label_map.items}
 
     @property
+    @abstractmethod
     def prepared(self) -> Callable[[Sample], Prepared]:
         """What decodes a sample's picture."""
-        raise NotImplementedError
 
+    @abstractmethod
     def found(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """What the model says of one picture.
 
@@ -42,7 +44,6 @@ class ExportedModel:
             ``detection_boxes`` ``(N, 4)``, ``ymin xmin ymax xmax`` as shares of the picture, ``detection_scores``
             ``(N,)`` and ``detection_classes`` ``(N,)``, numbers of the label map.
         """
-        raise NotImplementedError
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
         """Yields one ``Detections`` a sample, in order, with boxes in the picture's own pixels.
