@@ -150,7 +150,8 @@ def main() -> None:
     import signal
 
     # Starting up makes hundreds of thousands of objects that stay; looking through them every 700 would find nothing.
-    gc.set_threshold(20_000, 20, 50)
+    # The steps after the first stay as Python has them, so that a long training is cleaned up after in time.
+    gc.set_threshold(10_000, 10, 10)
     # Pydantic would look through every installed distribution for plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # A polite kill unwinds like an error, so that outputs in the making are removed.
