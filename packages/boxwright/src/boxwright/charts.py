@@ -46,7 +46,7 @@ def bars(rows: Sequence[Row], what: str) -> str:
     """
     longest = max((row.value for row in rows), default=0) or 1
     left = max((_extent(_short(row.label)) for row in rows), default=0) + 16
-    right = max((_extent(row.text) for row in rows), default=0) + 10
+    right = max((_extent(row.text) for row in rows), default=0) + 20
     room, height = _WIDTH - left - right, len(rows) * _ROW
     parts = [_opening(height, what)]
     for number, row in enumerate(rows):
