@@ -127,25 +127,26 @@ def test_other_normalisations_and_a_padded_picture(preset: str, mean: list[float
     assert worst <= 0.01
 
 
+@pytest.fixture(scope="module")
+def fruits_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, float]:
+    """A run on the fruits, and the seconds of CPU time that it took."""
+    before = os.times()
+    run = boxwright.train(
+        f"labelimg:{SHARED / 'fruits' / 'train'}",
+        val=f"labelimg:{SHARED / 'fruits' / 'test'}",
+        out=tmp_path_factory.mktemp("fruits") / "run",
+        backend="tfod",
+    )
+    return run, sum(os.times()[:4]) - sum(before[:4])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not (SHARED / "fruits").is_dir(), reason="the photos of shared/data are not here")
 class TestFruits:
     """The first tutorial's photos with the defaults: seven minutes of CPU time, AP50 0.94 when it was measured."""
 
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, float]:
-        """The run, and the seconds of CPU time that it took."""
-        before = os.times()
-        run = boxwright.train(
-            f"labelimg:{SHARED / 'fruits' / 'train'}",
-            val=f"labelimg:{SHARED / 'fruits' / 'test'}",
-            out=tmp_path_factory.mktemp("fruits") / "run",
-            backend="tfod",
-        )
-        return run, sum(os.times()[:4]) - sum(before[:4])
-
-    def test_it_learns(self, run: tuple[Run, float], record_property: Callable[[str, object], None]) -> None:
-        trained, spent = run
+    def test_it_learns(self, fruits_run: tuple[Run, float], record_property: Callable[[str, object], None]) -> None:
+        trained, spent = fruits_run
         record_property("CPU seconds", round(spent))  # 10 minutes are enough on a machine with nothing else to do
         found = boxwright.evaluate(trained, f"labelimg:{SHARED / 'fruits' / 'test'}").values
         theirs = json.loads(trained.file("evaluation/api.json").read_text())["values"]
@@ -153,7 +154,9 @@ class TestFruits:
         assert found["AP"] == pytest.approx(theirs["DetectionBoxes_Precision/mAP"], abs=1e-6)
 
     @pytest.mark.parametrize("target", TARGETS)
-    def test_every_export_by_the_command_line(self, run: tuple[Run, float], target: str, tmp_path: Path) -> None:
+    def test_every_export_by_the_command_line(
+        self, fruits_run: tuple[Run, float], target: str, tmp_path: Path
+    ) -> None:
         program = [sys.executable, "-m", "boxwright_cli"]
         photos = str(SHARED / "fruits" / "test")
 
@@ -165,12 +168,12 @@ class TestFruits:
             result: dict[str, Any] = json.loads(done.stdout)
             return result
 
-        made = call("export", str(run[0].path), "--to", target, "--out", "exported")
+        made = call("export", str(fruits_run[0].path), "--to", target, "--out", "exported")
         assert made["check"]["detections"] >= 50
         assert made["check"]["largest_score_difference"] <= TARGETS[target]
         if target != "tfod-tflite:int8":
             assert made["check"]["found_again"] == made["check"]["detections"]
-        ours = call("predict", str(run[0].path), photos, "--out", "by_run")
+        ours = call("predict", str(fruits_run[0].path), photos, "--out", "by_run")
         theirs = call("predict", made["artifact"], photos, "--out", "by_export")
         assert len(list((tmp_path / "by_export").glob("*.jpg"))) == 2
         for one, other in zip(ours["pictures"], theirs["pictures"], strict=True):
