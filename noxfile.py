@@ -19,6 +19,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 PACKAGES = [
     "packages/boxwright",
     "packages/boxwright-cli",
+    "packages/boxwright-speedups",
     "packages/boxwright-testing",
     "packages/boxwright-tf[cpu]",
     "plugins/boxwright-coco",
@@ -35,6 +36,12 @@ PACKAGES = [
     "plugins/boxwright-voc",
     "plugins/boxwright-yolo",
 ]
+WITH_TWINS = (
+    *(f"packages/boxwright/tests/test_{name}.py" for name in ("plain", "schemas", "vocxml")),
+    *(f"plugins/boxwright-{name}" for name in ("coco", "labelimg", "voc")),
+)
+"""The tests of what has a compiled twin."""
+
 KINDS = ("format", "transform", "augmenter", "backend", "metric", "trainer", "exporter", "loader")
 """What `boxwright plugins new` can make."""
 
@@ -84,7 +91,10 @@ def quickstart(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Runs every test but the slow ones."""
     install(session, "tests")
-    session.run("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope", *session.posargs)
+    run = ("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope")
+    session.run(*run, *session.posargs)
+    if not session.posargs:  # the twins in Python of what is compiled
+        session.run(*run, *WITH_TWINS, env={"BOXWRIGHT_SPEEDUPS": "0"})
 
 
 @nox.session(python="3.11")

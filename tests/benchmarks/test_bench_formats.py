@@ -67,10 +67,10 @@ def test_voc_to_yolo(
     boxwright: Callable[..., Any],
     peer: Callable[..., Any],
     voc: Callable[[int], Path],
-    tmp_path: Path,
+    in_memory: Path,
 ) -> None:
     """5,000 XML files to as many text files; no pictures are copied, as the peer copies none."""
-    root, ours, theirs = voc(PICTURES), tmp_path / "ours", tmp_path / "theirs"
+    root, ours, theirs = voc(PICTURES), in_memory / "ours", in_memory / "theirs"
     job = boxwright([ours], "convert", f"voc:{root}", f"yolo:{ours}?pictures=false")
     compare(job, peer("yolo_globox.py", ("globox",), [theirs], root / "Annotations", theirs))
     mine = {path.stem: path.read_text("utf-8").splitlines() for path in ours.rglob("img_*.txt")}
@@ -88,10 +88,10 @@ def test_coco_to_voc(
     boxwright: Callable[..., Any],
     peer: Callable[..., Any],
     voc: Callable[[int], Path],
-    tmp_path: Path,
+    in_memory: Path,
 ) -> None:
     """5,000 pictures of one JSON to as many XML files; no pictures are copied, as the peer copies none."""
-    source, ours, theirs = tmp_path / "in.json", tmp_path / "ours", tmp_path / "theirs"
+    source, ours, theirs = in_memory / "in.json", in_memory / "ours", in_memory / "theirs"
     bw.convert(f"voc:{voc(PICTURES)}", f"coco:{source}")
     job = boxwright([ours], "convert", f"coco:{source}", f"voc:{ours}?pictures=false")
     compare(job, peer("voc_globox.py", ("globox",), [theirs], source, theirs))

@@ -154,9 +154,7 @@ class TestFruits:
         assert found["AP"] == pytest.approx(theirs["DetectionBoxes_Precision/mAP"], abs=1e-6)
 
     @pytest.mark.parametrize("target", TARGETS)
-    def test_every_export_by_the_command_line(
-        self, fruits_run: tuple[Run, float], target: str, tmp_path: Path
-    ) -> None:
+    def test_every_export_by_the_command_line(self, fruits_run: tuple[Run, float], target: str, tmp_path: Path) -> None:
         program = [sys.executable, "-m", "boxwright_cli"]
         photos = str(SHARED / "fruits" / "test")
 

@@ -163,3 +163,5 @@ def main() -> None:
         app(prog_name="boxwright")
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    finally:
+        gc.freeze()  # the interpreter would look through all that is left once more before it ends

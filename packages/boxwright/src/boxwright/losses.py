@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from boxwright.compiled import speedups
 from boxwright.schemas import Sample
 from boxwright.specs import FormatSpec, carried
 
@@ -149,9 +150,18 @@ class LossCounter:
             boxes = sample.boxes
             without = len(boxes)
             if boxes.has_attributes:
-                without -= sum([name in attributes for attributes in boxes.attributes if attributes])
+                without = _lacking(name, boxes.attributes)
             if without:
                 added[name] += without
+
+
+def _lacking_by_hand(key: str, mappings: Sequence[Mapping[str, Any]]) -> int:
+    """How many of some mappings do not have a key."""
+    return len(mappings) - sum([key in mapping for mapping in mappings if mapping])
+
+
+_lacking: Callable[[str, Sequence[Mapping[str, Any]]], int]
+_lacking = speedups.lacking if speedups is not None else _lacking_by_hand
 
 
 def _named(prefix: str, names: frozenset[str]) -> frozenset[str]:

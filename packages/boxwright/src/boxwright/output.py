@@ -234,9 +234,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _refuse_foreign(folder: str, old: Iterable[str], new: Iterable[str]) -> None:
     # --overwrite means "replace the dataset that is there", never "delete my folder of other things".
-    suffixes = PICTURE_SUFFIXES | {PurePosixPath(name).suffix.lower() for name in new}
+    suffixes = PICTURE_SUFFIXES | {os.path.splitext(name)[1].lower() for name in new}
     for name in old:
-        if PurePosixPath(name).suffix.lower() not in suffixes and not name.endswith(SIDECAR_SUFFIX):
+        if os.path.splitext(name)[1].lower() not in suffixes and not name.endswith(SIDECAR_SUFFIX):
             raise OutputError(
                 f"{folder} holds files that are no part of such a dataset: {name}",
                 "choose another folder; nothing was changed there",

@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from boxwright.compiled import speedups
 from boxwright.schemas import Boxes, ImageRef, Sample
 
 _M = TypeVar("_M", bound=BaseModel)
 _PICTURE_FIELDS = frozenset({"name", "width", "height", "location"})
 _SAMPLE_FIELDS = frozenset({"image", "boxes", "split", "attributes", "source"})
 _set = object.__setattr__
-_SPLITS = frozenset({str, type(None)})
+_compiled = speedups.plain_sample if speedups is not None else None
 
 
 def plain_sample(
@@ -42,6 +43,12 @@ def plain_sample(
     Raises:
         ValueError: A value is wrong.
     """
+    if _compiled is not None:
+        made: Sample | None = _compiled(
+            ImageRef, Sample, Boxes, name, width, height, location, boxes, split, attributes, source
+        )
+        if made is not None:
+            return made
     texts = name + source if location is None else name + source + location
     usual = name and texts.isascii() and type(width) is type(height) is int and width > 0 and height > 0
     if (

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, overload
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
+from boxwright.compiled import speedups
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -29,6 +31,8 @@ Edges = tuple[float, float, float, float]
 NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 
 _TEXT = {str}
+
+_columns = speedups.columns if speedups is not None else None
 
 
 class BoxFormat(StrEnum):
@@ -140,6 +144,7 @@ class Boxes(Sequence[Box]):
 
     labels: tuple[str, ...]
     edges: tuple[Edges, ...]
+    _attributes: tuple[Mapping[str, Any], ...] | None
 
     def __init__(
         self,
@@ -147,14 +152,17 @@ class Boxes(Sequence[Box]):
         edges: Iterable[Edges] = (),
         attributes: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
+        self._array: NDArray[np.float64] | None = None
+        if _columns is not None and (checked := _columns(labels, edges, attributes)) is not None:
+            self.labels, self.edges, self._attributes = checked
+            return
         self.labels = tuple(labels)
         self.edges = tuple([box if type(box) is tuple else _as_edges(box) for box in edges])
-        self._attributes: tuple[Mapping[str, Any], ...] | None = None
+        self._attributes = None
         if attributes is not None and any(attributes):
             self._attributes = tuple(
                 [each if type(each) is MappingProxyType else MappingProxyType(dict(each)) for each in attributes]
             )
-        self._array: NDArray[np.float64] | None = None
         count = len(self.labels)
         if len(self.edges) != count or (self._attributes is not None and len(self._attributes) != count):
             raise ValueError(f"{count} labels, {len(self.edges)} boxes: every box needs its label and attributes")

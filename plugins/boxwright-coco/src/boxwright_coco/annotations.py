@@ -1,16 +1,24 @@
-"""The annotations of a COCO file as columns: what most of them consist of, at 65 bytes each at most."""
+"""The annotations of a COCO file as columns: what most of them consist of, at 67 bytes each at most."""
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import accumulate, chain, islice, pairwise
 from operator import add, gt, mul, ne
+from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright_coco.document import mended
+from boxwright.compiled import speedups
+from boxwright.schemas import NO_ATTRIBUTES
+from boxwright_coco.document import Quick, mended
 from boxwright_coco.numbers import as_number, far_edge
+from boxwright_coco.texts import OWN
+
+_compiled = speedups.coco_rows if speedups is not None else None
 
 NO_ID: Final = -(2**63)
 """Stands in the column of the annotations' own numbers where there is none."""
@@ -18,14 +26,18 @@ NO_ID: Final = -(2**63)
 _NUMBERS: Final = {int, float}
 _NEEDED: Final = frozenset({"image_id", "category_id", "bbox"})
 _USUAL: Final = frozenset({*_NEEDED, "id", "area", "iscrowd", "segmentation"})
+_KEPT: Final = 1 << 12
+_OURS: Final = _USUAL | {OWN}
+_KEPT_TYPES: Final = {int, str}
 
 
 class Annotations:
     """Columns, one entry an annotation, in the order of the file.
 
     Whole batches are checked by their columns. What the columns cannot hold is read again from the file when the turn
-    of its picture comes: an annotation that says more, and all of a batch in which anything is out of the ordinary, or
-    whose annotations do not all have the same keys.
+    of its picture comes: an annotation with a segmentation, a crowd, an area of its own, or values under other keys
+    that are neither ASCII texts nor whole numbers, or too many different ones to be kept; and all of a batch in which
+    anything is out of the ordinary.
 
     Attributes:
         categories: The numbers of the classes.
@@ -43,6 +55,9 @@ class Annotations:
         self.edges = array("d")
         self.starts = array("Q")
         self.again = bytearray()
+        self._kinds = _Kinds()
+        self._kinds_of = array("H")
+        self._quick_kinds: dict[bytes, int] = {}
         self.strays: Sequence[int] = ()
         self.first_with: dict[int, int] = {}
         self._images = array("q")
@@ -53,12 +68,47 @@ class Annotations:
     def __len__(self) -> int:
         return len(self.again)
 
+    @property
+    def quick(self) -> Quick | None:
+        """Adds elements straight from the text of the file; ``None`` without a compiled part."""
+        return self._extend_quickly if _compiled is not None else None
+
+    def _extend_quickly(self, text: bytes, at: int, base: int) -> int:
+        assert _compiled is not None
+        place, *columns = _compiled(text, at, base, self._quick_kinds, self._new_kind)
+        images, categories, ids, edges, starts, again, kinds = columns
+        self._images.frombytes(images)
+        self.categories.frombytes(categories)
+        self.ids.frombytes(ids)
+        self.edges.frombytes(edges)
+        self.starts.frombytes(starts)
+        self.again += again
+        self._kinds_of.frombytes(kinds)
+        return int(place)
+
+    def _new_kind(self, members: bytes) -> int:
+        """The kind of an annotation with these members under other keys, each behind a comma; -1 for none."""
+        try:
+            row = json.loads(b"{" + members[1:] + b"}")
+        except (ValueError, RecursionError):
+            return -1
+        if not _OURS.isdisjoint(row):
+            return -1
+        kind = self._kinds.of(row, tuple(row))
+        if kind is None:
+            return -1
+        if len(self._quick_kinds) < _KEPT:
+            self._quick_kinds[members] = kind
+        return kind
+
     def extend(self, rows: list[Any], starts: list[int]) -> None:
         """Adds a batch of annotations and their places."""
-        try:
-            columns = _columns(rows)
-        except (KeyError, OverflowError, TypeError, ValueError):
-            columns = None
+        columns = None
+        if set(map(type, rows)) == {dict}:
+            keys = list(map(tuple, rows))
+            layouts = {each: frozenset(each) for each in set(keys)}
+            with suppress(KeyError, OverflowError, TypeError, ValueError):
+                columns = _columns(rows, layouts.values())
         self.starts.extend(starts)
         if columns is None:
             self._extend_by_hand(rows)
@@ -69,6 +119,21 @@ class Annotations:
         self.ids += ids
         self.edges += edges
         self.again += again
+        self._kinds_of.extend(bytes(self._kinds_of.itemsize * len(rows)))
+        others = {layout: tuple(key for key in layout if key not in _USUAL) for layout in layouts}
+        if any(others.values()):
+            self._note_others(rows, [others[each] for each in keys])
+
+    def _note_others(self, rows: list[dict[str, Any]], keys: list[tuple[str, ...]]) -> None:
+        """Keeps what the annotations of a batch, added just now, say under other keys."""
+        start = len(self) - len(rows)
+        for number, (row, others) in enumerate(zip(rows, keys, strict=True), start):
+            if others:
+                kind = self._kinds.of(row, others) if OWN not in others else None
+                if kind is None:
+                    self.again[number] = 1
+                else:
+                    self._kinds_of[number] = kind
 
     def _extend_by_hand(self, rows: list[Any]) -> None:
         for row in rows:
@@ -81,6 +146,7 @@ class Annotations:
             self.ids.append(NO_ID if number is None else number)
             self.edges.extend((0.0, 0.0, 0.0, 0.0))
             self.again.append(1)
+            self._kinds_of.append(0)
 
     def group(self, positions: Mapping[Any, int], end: int) -> None:
         """Brings together what belongs to one picture; called once, after all were added.
@@ -102,6 +168,23 @@ class Annotations:
         self._find_repeated()
         del self._images, self._odd_images
 
+    def attributes(self, start: int, end: int, *, ids: bool) -> Sequence[Mapping[str, Any]]:
+        """What some consecutive annotations say, of those that need not be read again.
+
+        Args:
+            start: The first.
+            end: The one after the last.
+            ids: Whether their own numbers are part of it.
+        """
+        kept = self._kinds.attributes
+        more = [kept[kind] for kind in self._kinds_of[start:end]]
+        if not ids:
+            return more
+        return [
+            MappingProxyType({**each, "id": number}) if number != NO_ID else each
+            for each, number in zip(more, self.ids[start:end], strict=True)
+        ]
+
     def of(self, position: int) -> Sequence[int]:
         """The annotations of the picture at a position, in the order of the file."""
         return self._between(self._firsts[position], self._firsts[position + 1])
@@ -120,15 +203,17 @@ class Annotations:
                     self.first_with.setdefault(each, number)
 
 
-def _columns(rows: list[dict[str, Any]]) -> tuple[Any, ...] | None:
-    """The columns of a batch, or ``None`` where it is not all alike and as it should be."""
-    layouts = set(map(tuple, rows))
-    keys = frozenset(layouts.pop())
-    if layouts or not keys >= _NEEDED:
+_Columns = tuple[Any, ...]
+
+
+def _columns(rows: list[dict[str, Any]], layouts: Collection[frozenset[str]]) -> _Columns | None:
+    """The columns of a batch with these sets of keys, or ``None`` where it is not all as it should be."""
+    with_ids = sum(["id" in keys for keys in layouts])
+    if not all(keys >= _NEEDED for keys in layouts) or 0 < with_ids < len(layouts):
         return None
     images = _whole([row["image_id"] for row in rows])
     categories = _whole([row["category_id"] for row in rows])
-    ids = _whole([row["id"] for row in rows]) if "id" in keys else array("q", [NO_ID]) * len(rows)
+    ids = _whole([row["id"] for row in rows]) if with_ids else array("q", [NO_ID]) * len(rows)
     boxes = [row["bbox"] for row in rows]
     numbers = list(chain.from_iterable(boxes))
     kinds = set(map(type, numbers))
@@ -141,7 +226,8 @@ def _columns(rows: list[dict[str, Any]]) -> tuple[Any, ...] | None:
     plus = add if kinds == {int} else far_edge
     numbers[2::4] = map(plus, left, widths)
     numbers[3::4] = map(plus, top, heights)
-    return images, categories, ids, array("d", numbers), _again(rows, keys, list(map(mul, widths, heights)))
+    again = _again(rows, frozenset().union(*layouts), list(map(mul, widths, heights)))
+    return images, categories, ids, array("d", numbers), again
 
 
 def _whole(values: list[Any]) -> array[int]:
@@ -151,17 +237,41 @@ def _whole(values: list[Any]) -> array[int]:
 
 
 def _again(rows: list[dict[str, Any]], keys: frozenset[str], areas: list[float]) -> bytes:
-    """Which annotations say more than their columns."""
-    if keys - _USUAL:
-        return b"\1" * len(rows)
+    """Which annotations have an area, a segmentation or ``iscrowd`` that says something."""
     more: list[Iterable[Any]] = []
-    given = [row["area"] for row in rows] if "area" in keys else areas
+    given = [row.get("area", area) for row, area in zip(rows, areas, strict=True)] if "area" in keys else areas
     if given != areas:
         more.append(map(ne, given, areas))
     for key in {"iscrowd", "segmentation"} & keys:
-        values = [row[key] for row in rows]
+        values = [row.get(key) for row in rows]
         if any(values):
             more.append(values)
     if not more:
         return bytes(len(rows))
     return bytes(map(any, zip(*more, strict=True)))
+
+
+class _Kinds(dict[tuple[Any, ...], int]):
+    """What annotations say besides the usual, each kept once and known by a number; 0 is nothing.
+
+    Attributes:
+        attributes: By number.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attributes: list[Mapping[str, Any]] = [NO_ATTRIBUTES]
+
+    def of(self, row: dict[str, Any], keys: Sequence[str]) -> int | None:
+        """The number of what these keys of an annotation say; ``None`` for what is not kept."""
+        values = [row[key] for key in keys]
+        if not set(map(type, values)) <= _KEPT_TYPES:
+            return None
+        kind = self.get((keys, *values))
+        if kind is None and len(self) < _KEPT:
+            # What is not ASCII has to be decoded again.
+            if not all(map(str.isascii, [*keys, *[value for value in values if type(value) is str]])):
+                return None
+            kind = self[(keys, *values)] = len(self.attributes)
+            self.attributes.append(MappingProxyType(dict(zip(keys, values, strict=True))))
+        return kind

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from boxwright.compiled import speedups
 from boxwright.schemas import Boxes, Edges
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.numbers import NumberTexts, far_edge, is_number, span_between
@@ -16,6 +17,7 @@ from boxwright_coco.values import BOX_KEYS
 _EXACT: Final = 2.0**52
 _KEPT: Final = 1 << 10
 _NOTHING_MORE: Final = '"iscrowd":0,"segmentation":[]}'
+_compiled = speedups.coco_annotations if speedups is not None else None
 _DETECTION_KEYS: Final = frozenset({"image_id", "category_id", "bbox", OWN})
 
 
@@ -39,6 +41,10 @@ class BoxTexts:
         Raises:
             ValueError: A class has no number, or JSON cannot hold a value.
         """
+        if _compiled is not None:
+            answer = _compiled(boxes.labels, boxes.edges, boxes.attributes, self._classes, self._tails, self._tail)
+            if answer is not None:
+                return answer, None
         classes, numbers, texts = self._classes, self._texts, []
         wishes: list[int | None] = []
         label = ""

@@ -162,7 +162,7 @@ def open_contents(location: str, truth: str | None) -> Contents:
 
 def _collect(scanner: Scanner, into: Images | Annotations | None) -> int:
     """Brings the list at the cursor into columns; where it ends."""
-    for rows, starts in scanner.elements():
+    for rows, starts in scanner.elements(into.quick if isinstance(into, Annotations) else None):
         if into is not None:
             into.extend(rows, starts)
     return scanner.offset

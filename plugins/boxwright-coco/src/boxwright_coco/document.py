@@ -11,7 +11,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from json.scanner import make_scanner
 from types import TracebackType
@@ -35,6 +35,9 @@ _MARKS: Final = {
 }
 _DECODER = json.JSONDecoder()
 _SCAN = make_scanner(_DECODER)  # type: ignore[arg-type]  # what the decoder itself does
+
+Quick = Callable[[bytes, int, int], int]
+"""Takes elements from a text, from a place in it on, whose beginning has this offset in the file; where it stopped."""
 
 
 class Document:
@@ -160,7 +163,7 @@ class OpenDocument:
         """The value that begins at ``start`` and is over at ``end``, with its strings decoded.
 
         Raises:
-            ValueError: It is not UTF-8.
+            ValueError: It is not UTF-8, or is nested too deeply.
         """
         try:
             return _DECODER.raw_decode(self.read(start, end - start).decode())[0]
@@ -170,12 +173,52 @@ class OpenDocument:
             raise ValueError("it is nested too deeply") from None
 
 
+class Elements:
+    """Reads elements of an array again, by their number; those that come in turn are read many at a time.
+
+    Args:
+        file: The document.
+        starts: Where each begins, and at last where the array ends.
+    """
+
+    def __init__(self, file: OpenDocument, starts: Sequence[int]) -> None:
+        self._file = file
+        self._starts = starts
+        self._text = ""
+        self._base = self._end = 0
+        self._next = -1
+
+    def __getitem__(self, number: int) -> Any:
+        """An element with its strings decoded.
+
+        Raises:
+            ValueError: It is not UTF-8, or is nested too deeply.
+        """
+        start, end = self._starts[number], self._starts[number + 1]
+        in_turn, self._next = number == self._next, number + 1
+        if in_turn and not self._base <= start <= end <= self._end:
+            self._read_from(start)
+        if not self._base <= start <= end <= self._end:
+            return self._file.decode(start, end)
+        try:
+            return _DECODER.raw_decode(self._text, start - self._base)[0]
+        except RecursionError:
+            raise ValueError("it is nested too deeply") from None
+
+    def _read_from(self, start: int) -> None:
+        content = self._file.read(start, _WINDOW)
+        # Where all is ASCII, a letter's place is its byte's.
+        self._text = content.decode() if content.isascii() else ""
+        self._base, self._end = start, start + len(self._text)
+
+
 class Scanner:
     """A cursor over a document, which gives one value after another."""
 
     def __init__(self, file: OpenDocument) -> None:
         self._opened = file
-        self._text = ""
+        self._data = b""
+        self._text = ""  # the same, one character a byte
         self._base = file.start
         self._at = 0
         self._whole = False  # whether the window reaches to the end of the file
@@ -269,8 +312,11 @@ class Scanner:
             if self.take(",", "}") == "}":
                 return
 
-    def elements(self) -> Iterator[tuple[list[Any], list[int]]]:
+    def elements(self, quick: Quick | None = None) -> Iterator[tuple[list[Any], list[int]]]:
         """The elements of the array at the cursor, many at a time, with the offset of each.
+
+        Args:
+            quick: Takes as many elements as it can from a place in the text, and says where the next one begins.
 
         Raises:
             DataError: It is no array, or is damaged.
@@ -283,7 +329,8 @@ class Scanner:
         while True:
             rows: list[Any] = []
             starts: list[int] = []
-            text, base, at = self._text, self._base, self._at
+            text, base = self._text, self._base
+            at = self._at if quick is None else quick(self._data, self._at, base)
             try:
                 while True:
                     row, end = scan(text, at)
@@ -327,6 +374,7 @@ class Scanner:
         self._base, self._at = self.offset, 0
         data = self._opened.read(self._base, size)
         self._whole = len(data) < size
+        self._data = data
         self._text = data.decode("iso8859-1")
 
     def _error(self, problem: str, offset: int, remedy: str = "export it again") -> DataError:

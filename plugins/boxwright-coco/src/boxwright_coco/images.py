@@ -18,20 +18,21 @@ from boxwright_coco.numbers import as_number, is_number
 from boxwright_coco.values import LARGEST_SIDE
 
 _PLAIN = re.compile(r"(?:[^/\\:.\0][^/\\:\0]*/)*[^/\\:.\0][^/\\:\0]*")
-_KEYS: Final = {"id", "file_name", "width", "height"}
+_KEYS: Final = ("id", "file_name", "width", "height")
 
 
 class Images:
     """Columns, one entry an image, in the order of the file.
 
-    Where anything in a batch is out of the ordinary, or an image has more keys, it is marked to be read again from
-    the file when its turn comes.
+    Where anything in a batch is out of the ordinary, its images are marked to be read again from the file when their
+    turn comes. One that has more keys is read again for these.
 
     Attributes:
         numbers: Each image's own number (or text), or ``None``.
         names: File names; ``None`` for those that have to be read again.
         widths: In pixels.
         heights: In pixels.
+        more: One byte an image: 1 where it has more keys.
         starts: Where each begins in the file, and at last where the array ends.
         positions: The position of each number; of the first where it stands twice.
         repeated: The positions of each number that stands more than once.
@@ -42,6 +43,7 @@ class Images:
         self.names: list[str | None] = []
         self.widths = array("I")
         self.heights = array("I")
+        self.more = bytearray()
         self.starts = array("Q")
         self.positions: dict[int | str, int] = {}
         self.repeated: dict[int | str | None, list[int]] = {}
@@ -57,12 +59,14 @@ class Images:
         except (KeyError, OverflowError, TypeError):
             columns = None
         if columns is None:
-            columns = [_number(row) for row in rows], [None] * len(rows), [0] * len(rows), [0] * len(rows)
-        numbers, names, widths, heights = columns
+            nothing = [0] * len(rows)
+            columns = [_number(row) for row in rows], [None] * len(rows), nothing, nothing, bytes(len(rows))
+        numbers, names, widths, heights, more = columns
         self.numbers += numbers
         self.names += names
         self.widths.extend(widths)
         self.heights.extend(heights)
+        self.more += more
 
     def finish(self, end: int) -> None:
         """Makes the positions; called once, after all were added.
@@ -76,19 +80,18 @@ class Images:
                 self.repeated.setdefault(number, [first]).append(position)
 
 
-def _columns(rows: list[Any]) -> tuple[list[Any], list[Any], list[int], list[int]] | None:
-    """The columns of a batch, or ``None`` where it is not all as it should be and without other keys."""
-    layouts = set(map(tuple, rows))
-    if set(layouts.pop()) != _KEYS or layouts:
+def _columns(rows: list[Any]) -> tuple[list[Any], list[Any], list[int], list[int], bytes] | None:
+    """The columns of a batch, or ``None`` where it is not all as it should be."""
+    if set(map(type, rows)) != {dict}:
         return None
-    numbers, names, widths, heights = ([row[key] for row in rows] for key in ("id", "file_name", "width", "height"))
+    numbers, names, widths, heights = ([row[key] for row in rows] for key in _KEYS)
     if {*map(type, numbers), *map(type, widths), *map(type, heights)} != {int} or min(min(widths), min(heights)) < 1:
         return None
     if not all(map(str.isascii, names)) or not all(map(_PLAIN.fullmatch, names)) or not all(map(is_number, numbers)):
         return None
     if max(max(widths), max(heights)) >= LARGEST_SIDE:
         return None
-    return numbers, names, widths, heights
+    return numbers, names, widths, heights, bytes([len(row) > len(_KEYS) for row in rows])
 
 
 def _number(row: Any) -> int | str | None:

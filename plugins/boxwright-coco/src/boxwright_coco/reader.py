@@ -9,14 +9,15 @@ from typing import Any
 
 from boxwright.errors import DataError
 from boxwright.pictures import measured_size, safe_filename, spellings
+from boxwright.plain import plain_sample
 from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample
+from boxwright.schemas import Boxes, DatasetInfo, Edges, Sample
 from boxwright.uri import is_remote, join
 from boxwright_coco.annotations import NO_ID
 from boxwright_coco.contents import Contents, open_contents
-from boxwright_coco.document import OpenDocument
+from boxwright_coco.document import Elements, OpenDocument
 from boxwright_coco.images import is_plain, pictures_folder
-from boxwright_coco.values import ImageRow, RowError, annotation_row, image_row
+from boxwright_coco.values import ImageRow, RowError, annotation_row, image_attributes, image_row
 
 _NO_BOXES = Boxes()
 _SOME = 5
@@ -105,6 +106,8 @@ class _Reading:
         self._labels = contents.categories.labels
         self._truth = truth
         self._document = document
+        self._image_rows = Elements(truth, contents.images.starts)
+        self._annotation_rows = Elements(document, contents.annotations.starts)
         self._folder = folder
         self._local = folder is not None and not is_remote(folder)
         self._swap = swap
@@ -130,6 +133,8 @@ class _Reading:
             name, width, height, attributes = self._image_row(position)
         else:
             width, height = images.widths[position], images.heights[position]
+            if images.more[position]:
+                attributes = self._image_attributes(position)
         first = self._seen.setdefault(name, position)
         if first != position:
             problem = f"its file_name is {name}, as that of images[{first}]"
@@ -141,12 +146,8 @@ class _Reading:
             width, height = measured_size(name, location, self._truth.document.location, place, remedy=remedy)
         if self._ids:
             attributes.setdefault("source_id", str(number))
-        return Sample(
-            image=ImageRef(name=name, width=width, height=height, location=location),
-            boxes=self._boxes(self._annotations.of(position)),
-            attributes=attributes,
-            source=self._contents.source(position),
-        )
+        boxes = self._boxes(self._annotations.of(position))
+        return plain_sample(name, width, height, location, boxes, None, attributes, self._contents.source(position))
 
     def stray(self, number: int) -> DataError:
         """What is wrong with an annotation that belongs to no picture."""
@@ -159,9 +160,15 @@ class _Reading:
         problem = "it has no image_id" if image is None else f"image_id is {image!r:.60}, which is the id of no image"
         return self._annotation_error(number, problem, remedy)
 
+    def _image_attributes(self, position: int) -> dict[str, Any]:
+        try:
+            return image_attributes(_decoded(self._image_rows, position))
+        except RowError as error:
+            raise self._image_error(position, error.problem, error.remedy) from None
+
     def _image_row(self, position: int) -> ImageRow:
         try:
-            row = _decoded(self._truth, self._images.starts, position)
+            row = _decoded(self._image_rows, position)
             name, width, height, attributes = image_row(row)
         except RowError as error:
             raise self._image_error(position, error.problem, error.remedy) from None
@@ -199,10 +206,7 @@ class _Reading:
             return self._boxes_one_by_one(numbers)
         flat = iter(columns.edges[4 * start : 4 * end])
         edges = list(zip(flat, flat, flat, flat, strict=True))
-        attributes: list[dict[str, Any]] | None = None
-        if self._ids:
-            attributes = [{"id": number} if number != NO_ID else {} for number in columns.ids[start:end]]
-        return Boxes(labels, edges, attributes)
+        return Boxes(labels, edges, columns.attributes(start, end, ids=self._ids))
 
     def _boxes_one_by_one(self, numbers: Sequence[int]) -> Boxes:
         labels: list[str] = []
@@ -230,7 +234,7 @@ class _Reading:
         else:
             left, top, right, bottom = columns.edges[4 * number : 4 * number + 4]
             category, edges = columns.categories[number], (left, top, right, bottom)
-            attributes = {"id": own} if own != NO_ID else {}
+            attributes = dict(columns.attributes(number, number + 1, ids=True)[0])
         if not self._ids:
             attributes.pop("id", None)
         label = self._labels.get(category)
@@ -240,7 +244,7 @@ class _Reading:
         return label, edges, attributes
 
     def _annotation_row(self, number: int) -> Any:
-        return _decoded(self._document, self._annotations.starts, number)
+        return _decoded(self._annotation_rows, number)
 
     def _image_place(self, position: int) -> str:
         number = self._images.numbers[position]
@@ -261,9 +265,9 @@ class _Reading:
         )
 
 
-def _decoded(file: OpenDocument, starts: Sequence[int], number: int) -> Any:
+def _decoded(rows: Elements, number: int) -> Any:
     try:
-        return file.decode(starts[number], starts[number + 1])
+        return rows[number]
     except ValueError as error:
         raise RowError(str(error)) from None
 

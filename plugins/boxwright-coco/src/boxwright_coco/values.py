@@ -70,10 +70,19 @@ def image_row(row: Any) -> ImageRow:
     if not is_text(name):
         raise RowError(f"file_name is {_shown(name)}, which is no Unicode text", "rename the picture")
     width, height = (_side(row, key) for key in ("width", "height"))
+    return ImageRow(name, width, height, image_attributes(row))
+
+
+def image_attributes(row: dict[str, Any]) -> dict[str, Any]:
+    """What an image says besides its name and size.
+
+    Raises:
+        RowError: JSON cannot hold it.
+    """
     attributes = {key: value for key, value in row.items() if key not in IMAGE_KEYS}
     attributes.update(own_attributes(row))
     _check_attributes(attributes)
-    return ImageRow(name, width, height, attributes)
+    return attributes
 
 
 def annotation_row(row: Any, swap: bool) -> AnnotationRow:

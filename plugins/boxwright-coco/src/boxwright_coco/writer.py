@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from itertools import chain, repeat
 from typing import IO, Any, Final
 
+from boxwright.compiled import speedups
 from boxwright.errors import DataError, UsageError
 from boxwright.output import safe_name
 from boxwright.protocols import Output
@@ -31,9 +32,11 @@ _Prepared = tuple[str, str, int | None, list[str], list[int | None] | None, list
 they want, and their classes. Plain values, as another process may have made them."""
 
 
-_Pack = tuple[list[str], str, list[int], str, list[str]]
-"""The names of many pictures; their objects, each with ``%d`` for its number; how many boxes each has; the boxes, each
-with ``%d`` for its number and one for its picture's; their classes."""
+_Pack = tuple[bytes, list[int], bytes, list[str]]
+"""The objects of many pictures, each with a NUL for its number; how many boxes each has; the boxes, each with a NUL for
+its number and one for its picture's; their classes."""
+
+_fill_in = speedups.fill_in if speedups is not None else None
 
 
 class CocoWriter:
@@ -90,6 +93,7 @@ class CocoWriter:
         if name in self._names:
             raise DataError(sample.source or name, f"another picture is called {name}, too", "rename one of them")
         self.put(self.prepare(sample))
+        self._names.add(name)
 
     def prepare(self, sample: Sample) -> _Prepared:
         """What a picture and its boxes become, but for the numbers that depend on those before."""
@@ -103,7 +107,6 @@ class CocoWriter:
 
     def put(self, prepared: _Prepared) -> None:
         """Adds what :meth:`prepare` has made."""
-        self._names.add(prepared[0])
         self._file.put(prepared)
 
     def pack(self, prepared: list[_Prepared]) -> _Pack | None:
@@ -112,7 +115,6 @@ class CocoWriter:
 
     def put_pack(self, packed: _Pack) -> None:
         """Adds what :meth:`pack` has made."""
-        self._names.update(packed[0])
         self._file.put_pack(packed)
 
     def close(self) -> None:
@@ -163,23 +165,26 @@ class _Instances:
             self._flush()
 
     def pack(self, prepared: list[_Prepared]) -> _Pack | None:
-        names, pictures, wanted, texts, wishes, labels = zip(*prepared, strict=True) if prepared else ((),) * 6
+        _, pictures, wanted, texts, wishes, labels = zip(*prepared, strict=True) if prepared else ((),) * 6
         if any(number is not None for number in (*wanted, *wishes)):
             return None
         images = "".join([f',\n{{"id":\0,{picture}' for picture in pictures])
         rows = "".join([f',\n{{"id":\0,"image_id":\0,{text}' for text in chain.from_iterable(texts)])
-        counts = [len(each) for each in texts]
-        return list(names), _template(images), counts, _template(rows), list(set().union(*labels))
+        return encoded(images), list(map(len, texts)), encoded(rows), list(set().union(*labels))
 
     def put_pack(self, packed: _Pack) -> None:
-        names, images, counts, rows, labels = packed
-        numbers = self._image_numbers.take_all([None] * len(names))
-        of_boxes = self._box_numbers.take_all([None] * sum(counts))
-        of_pictures = chain.from_iterable(map(repeat, numbers, counts))
-        self._images.append(images % tuple(numbers))
-        self._rows.append(rows % tuple(chain.from_iterable(zip(of_boxes, of_pictures, strict=True))))
-        self._classes.seen.update(labels)
+        images, counts, rows, labels = packed
         self._flush()
+        numbers = self._image_numbers.take_all([None] * len(counts))
+        of_boxes = self._box_numbers.take_all([None] * sum(counts))
+        if _fill_in is not None and isinstance(numbers, range) and isinstance(of_boxes, range):
+            self._write_images(_fill_in(images, numbers.start, None, 0))
+            self._spool.write(_fill_in(rows, of_boxes.start, counts, numbers.start))
+        else:
+            of_pictures = chain.from_iterable(map(repeat, numbers, counts))
+            self._write_images(_template(images) % tuple(numbers))
+            self._spool.write(_template(rows) % tuple(chain.from_iterable(zip(of_boxes, of_pictures, strict=True))))
+        self._classes.seen.update(labels)
 
     def close(self) -> None:
         self._flush()
@@ -196,13 +201,15 @@ class _Instances:
         self._file.close()
 
     def _flush(self) -> None:
-        images = "".join(self._images)
-        if self._first and images:
-            images, self._first = images[1:], False
-        self._file.write(encoded(images))
+        self._write_images(encoded("".join(self._images)))
         self._spool.write(encoded("".join(self._rows)))
         self._images.clear()
         self._rows.clear()
+
+    def _write_images(self, images: bytes) -> None:
+        if self._first and images:
+            images, self._first = images[1:], False
+        self._file.write(images)
 
 
 class _Detections:
@@ -267,9 +274,9 @@ class _Detections:
         self._rows.clear()
 
 
-def _template(text: str) -> str:
+def _template(content: bytes) -> bytes:
     r"""Text with ``\0`` where numbers belong (no other stands in JSON) as a template for ``%``."""
-    return text.replace("%", "%%").replace("\0", "%d")
+    return content.replace(b"%", b"%%").replace(b"\0", b"%d")
 
 
 def _head(output: Output) -> tuple[list[dict[str, Any]], str]:

@@ -40,6 +40,7 @@ def list_(
     """
     session = Session.of(context)
     session.start(json=as_json)
+    from boxwright.compiled import state
     from boxwright.registry import registry
 
     if kind is not None:
@@ -48,7 +49,7 @@ def list_(
     records = [_describe(record) for record in registry().plugins.records]
     clashes = _clashes()
     if as_json:
-        session.result({"plugins": records, "clashes": clashes})
+        session.result({"plugins": records, "clashes": clashes, "speedups": state})
         return
     session.table(
         ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "BRINGS"),
@@ -66,6 +67,8 @@ def list_(
         session.say()
         session.say(f"{clash['kind']} {clash['name']} is claimed by {' and '.join(clash['distributions'])};")
         session.say("  uninstall one of them, or name the plugins to use in BOXWRIGHT_PLUGINS")
+    session.say()
+    session.say(f"The compiled parts (boxwright-speedups) are {state}.")
     first = next(f"{k} {names[0]}" for r in reversed(records) for k, names in r["brings"].items())
     session.next_steps("Look at one closely:", [f"boxwright plugins show {first}"])
 

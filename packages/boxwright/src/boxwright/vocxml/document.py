@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any
-from xml.sax.saxutils import quoteattr
+from typing import Any, cast
 
-from boxwright.schemas import Edges, Sample
+from boxwright.compiled import speedups
+from boxwright.schemas import Boxes, Edges, Sample
 from boxwright.vocxml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE
 from boxwright.vocxml.samples import moved
 from boxwright.vocxml.scalars import is_length
@@ -16,12 +16,17 @@ from boxwright.vocxml.values import (
     attribute_lines,
     child_lines,
     escaped,
+    in_quotes,
     is_scalar,
     is_text,
     json_line,
 )
 
 _KEPT = 1 << 14
+_IN_SOURCE = frozenset({"database"})
+_IN_SIZE = frozenset({"width", "height", "depth"})
+_IN_BNDBOX = frozenset({"xmin", "ymin", "xmax", "ymax"})
+_compiled = speedups.voc_objects if speedups is not None else None
 _HIDDEN = re.compile(r"(?:^|/)\.(?!\.?/)")
 
 
@@ -40,7 +45,7 @@ class XmlDocument:
 
     def __init__(self, one_based: bool = False) -> None:
         self._shift = 1 if one_based else 0
-        self._labels: dict[str, str] = {}
+        self._texts: dict[str, str] = {}  # names of classes, and poses
         self._numbers = _Numbers()
 
     def encoded(self, sample: Sample) -> bytes:
@@ -59,20 +64,22 @@ class XmlDocument:
         for key in [key for key in attributes if key == "verified" or key.startswith("@")]:
             value = attributes[key]
             if is_text(value) and (key == "verified" or (key[1:].isidentifier() and key.isascii())):
-                start += f" {key.removeprefix('@')}={quoteattr(attributes.pop(key))}"
+                start += f" {key.removeprefix('@')}={in_quotes(attributes.pop(key))}"
         folder = _take_text(attributes, "folder", "", extra, "\t")
         path = _take_text(attributes, "path", "", extra, "\t")
         database = _take_text(attributes, "database", DEFAULT_DATABASE, extra, "\t")
         depth = _take_scalar(attributes, "depth", DEFAULT_DEPTH, extra)
         segmented = _take_scalar(attributes, "segmented", 0, extra)
-        source = _take_children(attributes, "source", frozenset({"database"}), extra, "\t")
+        source = _take_children(attributes, "source", _IN_SOURCE, extra, "\t")
         owner = attribute_lines("owner", attributes.pop("owner"), "\t") if "owner" in attributes else ""
-        size = _take_children(attributes, "size", frozenset({"width", "height", "depth"}), extra, "\t")
+        size = _take_children(attributes, "size", _IN_SIZE, extra, "\t")
         for key, value in attributes.items():
             reserved = key in ("filename", "object", "verified")
             extra.append(json_line(key, value, "\t") if reserved else attribute_lines(key, value, "\t"))
         filename = _plain(os.path.basename(image.name), "the file name")
-        if boxes.has_attributes:
+        if (objects := self._usual_objects(boxes)) is not None:
+            each = [objects]
+        elif boxes.has_attributes:
             each = [self._object(*box) for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)]
         else:
             each = [self._object(label, edges, None) for label, edges in zip(boxes.labels, boxes.edges, strict=True)]
@@ -92,8 +99,14 @@ class XmlDocument:
         )
         return document.encode()
 
+    def _usual_objects(self, boxes: Boxes) -> str | None:
+        """The objects of boxes as most are, whose names have been written before; ``None`` for others."""
+        if _compiled is None:
+            return None
+        return cast("str | None", _compiled(boxes.labels, boxes.edges, boxes.attributes, self._texts, self._shift))
+
     def _object(self, label: str, edges: Edges, attributes: Mapping[str, Any] | None) -> str:
-        name = self._labels.get(label) or self._labels.setdefault(label, _plain(label, "the class"))
+        name = self._texts.get(label) or self._kept(label, _plain(label, "the class"))
         numbers, shift = self._numbers, self._shift
         xmin, ymin, xmax, ymax = edges
         if shift:
@@ -108,12 +121,15 @@ class XmlDocument:
             elif number is not None:
                 left["id"] = number
         if attributes and left:
-            pose = _take_text(left, "pose", DEFAULT_POSE, extra, "\t\t")
+            if is_text(said := left.get("pose")) and said:
+                pose = self._kept(left.pop("pose"), escaped(said))
+            else:
+                pose = _take_text(left, "pose", DEFAULT_POSE, extra, "\t\t")
             truncated = _take_flag(left, "truncated", extra)
             difficult = _take_flag(left, "difficult", extra)
             if "occluded" in left:
                 occluded = f"\t\t<occluded>{_take_flag(left, 'occluded', extra)}</occluded>\n"
-            frame = _take_children(left, "bndbox", frozenset({"xmin", "ymin", "xmax", "ymax"}), extra, "\t\t")
+            frame = _take_children(left, "bndbox", _IN_BNDBOX, extra, "\t\t")
             for key, places in (("part", _places_of_parts), ("point", _places_of_points)):
                 if key in left:
                     value = left.pop(key)
@@ -132,6 +148,11 @@ class XmlDocument:
             f"{rest}\t</object>\n"
         )
 
+    def _kept(self, text: str, escaped: str) -> str:
+        if len(self._texts) < _KEPT:
+            self._texts[text] = escaped
+        return escaped
+
 
 def _plain(text: str, what: str) -> str:
     content = escaped(text)
@@ -141,7 +162,9 @@ def _plain(text: str, what: str) -> str:
 
 
 def _take_text(attributes: dict[str, Any], key: str, default: str, extra: list[str], indent: str) -> str:
-    value = attributes.pop(key, default)
+    if key not in attributes:
+        return default
+    value = attributes.pop(key)
     if is_text(value):
         return escaped(value or default)
     extra.append(json_line(key, value, indent))
@@ -149,7 +172,9 @@ def _take_text(attributes: dict[str, Any], key: str, default: str, extra: list[s
 
 
 def _take_scalar(attributes: dict[str, Any], key: str, default: int, extra: list[str]) -> str:
-    value = attributes.pop(key, default)
+    if key not in attributes:
+        return str(default)
+    value = attributes.pop(key)
     if is_scalar(value) and value != "":
         return escaped(str(value))
     extra.append(json_line(key, value, "\t"))

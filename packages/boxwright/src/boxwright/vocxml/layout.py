@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from boxwright.compiled import speedups
 from boxwright.vocxml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
 from boxwright.vocxml.scalars import number, scalar
 
@@ -253,8 +254,18 @@ _LAYOUTS = (
 )
 
 
+_compiled = speedups.parse_layout if speedups is not None else None
+
+
 def parse_layout(data: bytes) -> Annotation | None:
     """The annotation, or ``None`` where the file is not exactly in a known layout (or not in UTF-8)."""
+    if _compiled is not None and (parsed := _compiled(data)) is not None:
+        return Annotation._make(parsed)
+    return parse_by_expressions(data)
+
+
+def parse_by_expressions(data: bytes) -> Annotation | None:
+    """As :func:`parse_layout`, without a compiled part."""
     try:
         text = data.decode()
     except UnicodeDecodeError:

@@ -11,20 +11,22 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Set
-from typing import Any, Final
-from xml.etree.ElementTree import Element
-from xml.sax.saxutils import escape, quoteattr
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from boxwright.vocxml.annotation import SPACE
 from boxwright.vocxml.scalars import scalar
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
 
 JSON_TAG: Final = "boxwright"
 DEEPEST: Final = 30
 """How deep elements may be nested; real annotations have three levels."""
 
-_MARKUP = re.compile("[&<>\r]")
 # https://www.w3.org/TR/xml/#charsets: what no XML 1.0 document can hold, not even escaped.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_SPECIAL = re.compile("[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")  # these, and what is escaped
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -77,11 +79,22 @@ def escaped(text: str) -> str:
     Raises:
         ValueError: It holds a character that XML cannot.
     """
+    if not _SPECIAL.search(text):
+        return text
     if forbidden := _FORBIDDEN.search(text):
         raise ValueError(f"{text!r} holds the character {forbidden.group()!r}, which XML cannot")
-    if not _MARKUP.search(text):
-        return text
+    from xml.sax.saxutils import escape  # brings urllib and http along, and most texts need none of it
+
     return escape(text, {"\r": "&#13;"})  # a parser makes a bare carriage return a line feed
+
+
+def in_quotes(text: str) -> str:
+    """Text as the value of an XML attribute, with the quotes around it."""
+    if _TAG.fullmatch(text):
+        return f'"{text}"'
+    from xml.sax.saxutils import quoteattr
+
+    return quoteattr(text)
 
 
 def is_text(value: object) -> bool:
@@ -117,13 +130,18 @@ def json_line(key: str, value: Any, indent: str) -> str:
     """
     try:
         text = json.dumps(value)
-        same = repr(json.loads(text)) == repr(value)
+        same = type(value) is str or repr(json.loads(text)) == repr(value)
     except (TypeError, ValueError, RecursionError):
         same = False
     if not same:
         raise ValueError(f"the attribute {key!r} is a {type(value).__name__} that neither XML nor JSON can hold")
+    return f"{indent}{_json_start(key)}{escaped(text)}</{JSON_TAG}>\n"
+
+
+@lru_cache(256)
+def _json_start(key: str) -> str:
     escaped(key)
-    return f"{indent}<{JSON_TAG} name={quoteattr(key)}>{escaped(text)}</{JSON_TAG}>\n"
+    return f"<{JSON_TAG} name={in_quotes(key)}>"
 
 
 def child_lines(content: Any, indent: str, known: Set[str]) -> str | None:
@@ -156,7 +174,7 @@ def _nested(key: str, content: Mapping[Any, Any], indent: str, depth: int) -> st
         if isinstance(name, str) and name.startswith("@"):
             if not isinstance(value, str) or not _TAG.fullmatch(name[1:]) or _FORBIDDEN.search(value):
                 return None
-            attributes += f" {name[1:]}={quoteattr(value)}"
+            attributes += f" {name[1:]}={in_quotes(value)}"
         elif name == "#text":
             if not is_scalar(value) or value == "":
                 return None
