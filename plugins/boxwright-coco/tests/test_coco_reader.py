@@ -465,6 +465,18 @@ def test_a_picture_is_found_by_another_spelling(tmp_path: Path, said: str, there
     assert (sample.image.name, sample.image.location) == (said, str(tmp_path / there))
 
 
+@pytest.mark.parametrize("said", ["/home/me/a.jpg", "D:\\photos\\a.jpg"])
+def test_an_absolute_path_stands_for_the_picture_of_its_last_part(tmp_path: Path, said: str) -> None:
+    image = {"id": 1, "file_name": said, "width": 40, "height": 30}
+    place = put(tmp_path, {"images": [image], "annotations": [], "categories": []})
+    with pytest.raises(DataError, match="leads out of the folder") as caught:
+        read(place)
+    assert "put a picture of that name into the folder" in caught.value.remedy
+    (tmp_path / "a.jpg").write_bytes(PICTURE.getvalue())
+    (sample,) = read(place)
+    assert (sample.image.name, sample.image.location) == ("a.jpg", str(tmp_path / "a.jpg"))
+
+
 def test_an_address_is_no_file_name(tmp_path: Path) -> None:
     image = {"id": 1, "file_name": "https://x.org/a.jpg", "width": 40, "height": 30}
     with pytest.raises(DataError, match=r"images\[0\] \(id 1\).*'https://x\.org/a\.jpg', an address on the network"):

@@ -27,6 +27,16 @@ def read_text(folder: Path, content: str | bytes, **options: Any) -> list[Sample
     return read(path, **options)
 
 
+@pytest.mark.parametrize("said", ["/home/me/a.jpg", "D:\\photos\\a.jpg"])
+def test_an_absolute_path_stands_for_the_picture_of_its_last_part(tmp_path: Path, said: str) -> None:
+    row = f"{HEADER}{said},40,30,fig,1,2,30,20\n"
+    with pytest.raises(DataError, match="leads out of the folder"):
+        read_text(tmp_path, row)
+    (tmp_path / "a.jpg").write_bytes(b"")
+    (sample,) = read_text(tmp_path, row)
+    assert (sample.image.name, sample.image.location) == ("a.jpg", str(tmp_path / "a.jpg"))
+
+
 def test_rows_become_samples(tmp_path: Path) -> None:
     one, two = read_text(
         tmp_path, HEADER + "a.jpg,40,30,fig,1,2,30,20\na.jpg,40,30,date,0.5,2,3e1,20.25\nb.jpg,4,3,fig,-1,0,5,0\n"

@@ -290,6 +290,22 @@ def test_no_picture_outside_the_folder_is_reached(tmp_path: Path, draw: Callable
         read_one(tmp_path / "in", xml(filename))
 
 
+@pytest.mark.parametrize("filename", ["/home/me/1.jpg", "\\\\server\\photos\\1.jpg", "C:\\1.jpg", "c:1.jpg"])
+def test_an_absolute_path_stands_for_the_picture_beside(
+    tmp_path: Path, draw: Callable[..., Path], filename: str
+) -> None:
+    draw("1.jpg")
+    image = read_one(tmp_path, xml(filename)).image
+    assert (image.name, image.location) == ("1.jpg", str(tmp_path / "1.jpg"))
+
+
+@pytest.mark.parametrize("filename", ["/home/../1.jpg", "../1.jpg", "/", "/..", "C:", "C:\\", "/home/me/"])
+def test_a_path_with_dots_or_without_a_name_does_not(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
+    draw("1.jpg")
+    with pytest.raises(DataError, match="leads out of the folder"):
+        read_one(tmp_path, xml(filename))
+
+
 def test_pictures_without_xml(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("1.jpg")
     extra = draw("2.jpg", (40, 30), orientation=6)

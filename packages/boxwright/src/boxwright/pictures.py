@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Literal
 
@@ -39,7 +39,8 @@ class Pictures:
         """The picture's name in the dataset, and its place.
 
         Tried in turn: the file name beside the annotation (or in the same sub-folder of the pictures' folder), then
-        from the top of the pictures' folder; the same with the file ending that it lacks; the annotation's own name
+        from the top of the pictures' folder (of an absolute path, as some tools write it, only the last part); the same
+        with the file ending that it lacks; the annotation's own name
         with a picture's ending; at each step also with other upper and lower case and in the other Unicode normal form
         (macOS takes letters with accents apart, others do not). Last, where it has ``%``, what that stands for in a
         URL. The first that is there gives the name.
@@ -63,7 +64,12 @@ class Pictures:
             # Among the names are only files below the folder, so there is nothing more to check.
             return name, self.folder.place(name)
         if not _PLAIN.fullmatch(filename):
-            filename = safe_filename(filename, file, field=self._field)
+            filename = safe_filename(
+                filename,
+                file,
+                field=self._field,
+                is_there=lambda last: not self.names.isdisjoint((folder + last, last)),
+            )
         name = folder + filename
         found = None
         if self.names:
@@ -149,30 +155,53 @@ def unquoted(name: str) -> str:
     return name if {"", ".", ".."} & {*decoded.split("/")} or "\\" in decoded or "\0" in decoded else decoded
 
 
-def safe_filename(filename: str, file: str, place: str = "", *, field: str = "file name") -> str:
+def safe_filename(
+    filename: str,
+    file: str,
+    place: str = "",
+    *,
+    field: str = "file name",
+    is_there: Callable[[str], bool] | None = None,
+) -> str:
     r"""A relative file name with ``/`` between folders, whether it was written with ``/`` or ``\``.
+
+    An absolute path, which says where the picture lay on the computer that wrote it, stands for its last part where a
+    picture of that name is there.
 
     Args:
         filename: As the annotation says it; may be empty.
         file: The annotation file, for the message.
         place: Where in it, for the message.
         field: What the format calls it, for the message.
+        is_there: Whether there is a picture of a name in the folder of the pictures.
 
     Raises:
-        DataError: It is absolute, has a drive letter or a ``..`` part, or is a URL.
+        DataError: It is absolute or has a drive letter, and ``is_there`` knows nothing of its last part; or it has a
+            ``..`` part, or is a URL.
     """
     if _ADDRESS.match(filename):
         problem = f"the {field} is {filename!r}, an address on the network"
         raise DataError(file, problem, "fetch the picture, and write its plain file name there", place)
     parts = filename.replace("\\", "/").split("/")
-    if ".." in parts or "\0" in filename or (filename and not parts[0]) or _DRIVE.match(filename):
+    unsafe = ".." in parts or "\0" in filename
+    last = last_if_absolute(filename)
+    if last != filename and not unsafe and is_there is not None and last not in ("", ".") and is_there(last):
+        return last
+    if unsafe or last != filename:
         raise DataError(
             file,
             f"the {field} is {filename!r}, which leads out of the folder",
-            "write the picture's plain file name there",
+            "write the picture's plain file name there"
+            + (", or put a picture of that name into the folder" if last != filename and not unsafe else ""),
             place,
         )
     return "/".join(part for part in parts if part not in ("", "."))
+
+
+def last_if_absolute(filename: str) -> str:
+    """The last part of a path that is absolute on any system; any other as it is."""
+    path = filename.replace("\\", "/")
+    return re.split("[/:]", path)[-1] if path.startswith("/") or _DRIVE.match(path) else filename
 
 
 def measured_size(name: str, location: str | None, file: str, place: str = "", *, remedy: str = "") -> tuple[int, int]:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from boxwright.errors import DataError
-from boxwright.pictures import measured_size, safe_filename, spellings
+from boxwright.pictures import last_if_absolute, measured_size, safe_filename, spellings
 from boxwright.plain import plain_sample
 from boxwright.protocols import OnProblem
 from boxwright.schemas import Boxes, DatasetInfo, Edges, Sample
@@ -55,7 +55,7 @@ class CocoReader:
         self.parts = len(contents.images)
         self._swap = inverted == "swap"
         self._ids = ids
-        some = [name for _, name in islice(contents.names(), _SOME) if is_plain(name)]
+        some = [name for _, each in islice(contents.names(), _SOME) if is_plain(name := last_if_absolute(each))]
         self._folder = pictures_folder(images, contents.truth.location, some)
         self.info = DatasetInfo(
             format="coco",
@@ -178,11 +178,14 @@ class _Reading:
             raise self._image_error(position, problem, "give every image an id of its own")
         location = self._truth.document.location
         try:
-            name = safe_filename(name, location, field="file_name")
+            name = safe_filename(name, location, field="file_name", is_there=self._is_there)
         except DataError:  # counting lines takes long, so the place is looked for where it is told
             safe_filename(name, location, self._image_place(position), field="file_name")
             raise
         return ImageRow(name, width, height, attributes)
+
+    def _is_there(self, name: str) -> bool:
+        return self._folder is not None and self._local and os.path.isfile(join(self._folder, name))
 
     def _located(self, name: str) -> str | None:
         """Where the picture is. At a URL nothing is asked for: that would be a request for each."""

@@ -135,7 +135,7 @@ class Rows(ABC):
         Raises:
             DataError: It is empty, or leads out of the folder.
         """
-        safe = safe_filename(name, self.table.location, f"line {line}")
+        safe = safe_filename(name, self.table.location, f"line {line}", is_there=self.is_there)
         if not safe:
             raise self.error("the file name is empty", f"write the picture's plain file name, {SKIP}", line)
         return safe
