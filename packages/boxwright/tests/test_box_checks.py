@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxwright import Sample, boxes
-from boxwright.box_checks import SAME, box_problems, same_places
+from boxwright.validation.boxes import SAME, box_problems, same_places
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from boxwright import LabelMap
-from boxwright.class_checks import Part, class_problems
 from boxwright.schemas import LabelMapItem
+from boxwright.validation.classes import Part, class_problems
 
 
 def part(name: str, split: str | None = None, **boxes: int) -> Part:

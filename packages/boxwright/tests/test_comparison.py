@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import boxwright
 from boxwright import Boxes, DataError, Dataset, FormatSpec, ImageRef, LabelMap, Option, Sample, UsageError
 from boxwright.comparison import Comparison, Kind, compare
-from boxwright.pairing import paired
+from boxwright.comparison.pairing import paired
 from boxwright.prediction import SampleReader
 from boxwright.registry import Registry
 

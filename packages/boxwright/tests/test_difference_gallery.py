@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from boxwright import DataError, Dataset, OutputError, Sample, UsageError
-from boxwright.difference_gallery import _COLORS, compare_with_pictures
+from boxwright.comparison.gallery import _COLORS, compare_with_pictures
 from boxwright.prediction import SampleReader
 from boxwright.registry import Registry
 

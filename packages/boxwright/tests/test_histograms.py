@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from boxwright.histograms import Histogram, LogGrid, aspect_ratios, bars, counts, relative_sizes, sizes_in_pixels
+from boxwright.statistics.histograms import (
+    Histogram,
+    LogGrid,
+    aspect_ratios,
+    bars,
+    counts,
+    relative_sizes,
+    sizes_in_pixels,
+)
 
 
 def labels(histogram: Histogram) -> dict[str, int]:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from boxwright import ImageRef, Sample, images
 from boxwright.likeness import difference_hash
-from boxwright.picture_checks import Look, look
+from boxwright.validation.pictures import Look, look
 
 ORIENTATION = 0x0112
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from boxwright import DataError, OutputError, Sample, UsageError
-from boxwright.charts import Row, bars, density
 from boxwright.dataset import Scan
-from boxwright.page import document, escaped, section, tiles
 from boxwright.statistics import Statistics
-from boxwright.statistics_page import page_output, render
+from boxwright.statistics.charts import Row, bars, density
+from boxwright.statistics.html import document, escaped, section, tiles
+from boxwright.statistics.page import page_output, render
 
 _VOID = {"meta"}
 _EVIL = '<script>alert("&")</script>'

@@ -14,9 +14,9 @@ from PIL import Image
 
 import boxwright
 from boxwright import DataError, Dataset, DatasetInfo, Sample, UsageError, validation
-from boxwright.checks import CHECKS, Severity
 from boxwright.registry import Registry
 from boxwright.validation import ValidationReport, validate
+from boxwright.validation.checks import CHECKS, Severity
 
 SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 

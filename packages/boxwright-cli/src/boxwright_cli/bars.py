@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from boxwright.histograms import Bin
+    from boxwright.statistics.histograms import Bin
     from boxwright_cli.session import Session
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -36,7 +36,7 @@ def show_histogram(session: Session, heading: str, unit: str, bins: Sequence[Bin
         unit: What was counted.
         bins: In order.
     """
-    from boxwright.histograms import bars
+    from boxwright.statistics.histograms import bars
 
     blocks = draws_blocks(session)
     width = max(len(unit), *(len(f"{each.count:,}") for each in bins)) if bins else 0

@@ -125,7 +125,7 @@ def diff(
 
         comparison = boxwright.compare(first, second, **options)
     else:
-        from boxwright.difference_gallery import compare_with_pictures
+        from boxwright.comparison.gallery import compare_with_pictures
 
         comparison, drawn = compare_with_pictures(first, second, out=out, images=images, overwrite=overwrite, **options)
     if as_json:

@@ -53,7 +53,7 @@ def info(
     with ExitStack() as stack:
         page = None
         if out is not None:
-            from boxwright.statistics_page import page_output, render
+            from boxwright.statistics.page import page_output, render
 
             page = stack.enter_context(page_output(out, overwrite=overwrite))
         dataset = boxwright.open(uri, on_error=on_error.value)

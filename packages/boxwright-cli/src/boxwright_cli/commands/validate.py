@@ -11,8 +11,8 @@ from boxwright_cli.session import Session, amount, duration
 from boxwright_cli.values import JsonOption, parse_count
 
 if TYPE_CHECKING:
-    from boxwright.checks import Check, Problem
     from boxwright.validation import ValidationReport
+    from boxwright.validation.checks import Check, Problem
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 

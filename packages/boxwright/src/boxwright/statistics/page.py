@@ -6,15 +6,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from boxwright.charts import Row, bars, density
 from boxwright.dataset import Scan
 from boxwright.drawing import palette
 from boxwright.errors import DataError, UsageError
-from boxwright.histograms import Histogram
-from boxwright.histograms import bars as lines_of
 from boxwright.output import AtomicOutput
-from boxwright.page import document, section, tiles
 from boxwright.statistics import USUAL_ANCHORS, Statistics
+from boxwright.statistics.charts import Row, bars, density
+from boxwright.statistics.histograms import Histogram
+from boxwright.statistics.histograms import bars as lines_of
+from boxwright.statistics.html import document, section, tiles
 
 _CLASSES, _SIZES, _SKIPPED = 40, 10, 10
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Sequence
 
-from boxwright.checks import Problem
-from boxwright.class_checks import Part
 from boxwright.likeness import near_groups
-from boxwright.picture_checks import Look, place_of
 from boxwright.schemas import Sample
+from boxwright.validation.checks import Problem
+from boxwright.validation.classes import Part
+from boxwright.validation.pictures import Look, place_of
 
 _NAMED = 3
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from boxwright.checks import Problem
 from boxwright.schemas import LabelMap
+from boxwright.validation.checks import Problem
 
 _FAR_APART = 20
 _SHORTEST = 3

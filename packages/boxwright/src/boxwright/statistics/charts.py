@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from boxwright.page import escaped
+from boxwright.statistics.html import escaped
 
 _WIDTH = 560
 _ROW, _BAR = 24, 14

@@ -9,9 +9,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright import histograms
 from boxwright.conventions import BorderCounts
 from boxwright.schemas import Sample
+from boxwright.statistics import histograms
 
 _BATCH = 1 << 16
 GRID: Final = 16

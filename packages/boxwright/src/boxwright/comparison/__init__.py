@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from boxwright.comparison.matching import match_boxes
+from boxwright.comparison.offsets import Offset, Offsets
+from boxwright.comparison.pairing import Picture, in_frame_of, paired
 from boxwright.dataset import Dataset, open_dataset
 from boxwright.errors import DataError, UsageError
 from boxwright.losses import BOOKKEEPING, BOX_BOOKKEEPING
-from boxwright.matching import match_boxes
-from boxwright.offsets import Offset, Offsets
-from boxwright.pairing import Picture, in_frame_of, paired
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Edges
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from boxwright import images
-from boxwright.checks import Problem
 from boxwright.errors import DataError
 from boxwright.files import read_file
 from boxwright.images import Header
 from boxwright.likeness import AT_LEAST, difference_hash
 from boxwright.schemas import ImageRef, Sample
 from boxwright.uri import is_remote
+from boxwright.validation.checks import Problem
 
 _DEEP = ("I", "F")
 

@@ -9,19 +9,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from boxwright.box_checks import box_problems
-from boxwright.checks import CHECKS, Check, Problem, Severity
-from boxwright.class_checks import Part, class_problems
 from boxwright.conventions import one_based_option
 from boxwright.dataset import Dataset, Problems, open_dataset
-from boxwright.duplicate_checks import SeenPictures
 from boxwright.errors import UsageError
-from boxwright.picture_checks import Look, look, place_of
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Sample
 from boxwright.statistics import Statistics
 from boxwright.threads import map_samples
 from boxwright.uri import DatasetURI
+from boxwright.validation.boxes import box_problems
+from boxwright.validation.checks import CHECKS, Check, Problem, Severity
+from boxwright.validation.classes import Part, class_problems
+from boxwright.validation.duplicates import SeenPictures
+from boxwright.validation.pictures import Look, look, place_of
 
 if TYPE_CHECKING:
     from boxwright.registry import Registry

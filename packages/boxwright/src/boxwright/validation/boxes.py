@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from boxwright.checks import Problem
 from boxwright.schemas import Edges, Sample
+from boxwright.validation.checks import Problem
 
 SAME = 0.99
 """Boxes that overlap by a greater IoU are at one place."""

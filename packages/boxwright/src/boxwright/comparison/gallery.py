@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxwright.comparison import Comparison, Difference, Kind, compare
+from boxwright.comparison.pairing import Picture
 from boxwright.dataset import Dataset, open_dataset
 from boxwright.errors import DataError, UsageError
 from boxwright.images import encode_jpeg, open_picture
 from boxwright.output import AtomicOutput
-from boxwright.pairing import Picture
 from boxwright.progress import LogReporter, Reporter, Task
 from boxwright.schemas import Boxes, Edges, Sample
 
