@@ -99,9 +99,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def slow(session: nox.Session) -> None:
-    """Runs the tests that take longer than a minute: trainings on real photos."""
+    """Runs the tests that take longer than a minute, trainings on real photos among them; those of tfod are its own."""
     install(session, "tests")
-    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run("pytest", "-m", "slow and not tfod", *session.posargs)
 
 
 @nox.session(python="3.11")

@@ -247,6 +247,16 @@ def test_a_chip_says_name_and_percent() -> None:
     assert drawing._percent(1.5) == "100%"
 
 
+def test_names_on_a_page_can_be_read_at_a_third_of_their_size() -> None:
+    def chip_height(emphasis: float) -> int:
+        box = [[300, 400, 700, 800]]
+        drawn = draw_boxes(_grey(1024, 1024), box, ["fig"], colors={"fig": RED}, emphasis=emphasis)
+        return int(_is(drawn, RED)[:395].any(axis=1).sum())
+
+    assert chip_height(drawing.ON_A_PAGE) / 3 >= 12  # letters of 9 pixels, with the chip's border
+    assert chip_height(1.0) / 3 < 10
+
+
 def test_a_long_name_is_shortened_and_its_percentage_kept() -> None:
     text = letters.shortened("a very long name of a class" * 20, 14, 150, keep=" 97%")
     assert text.endswith("... 97%")

@@ -27,6 +27,7 @@ from boxwright.images import to_rgb
 from boxwright.letters import clean, shortened, text_width, write_line
 
 __all__ = [
+    "ON_A_PAGE",
     "Color",
     "contrast_ratio",
     "draw_boxes",
@@ -38,6 +39,9 @@ __all__ = [
 
 Color: TypeAlias = tuple[int, int, int]
 """Red, green and blue in sRGB, 0 to 255."""
+
+ON_A_PAGE: Final = 1.7
+"""``emphasis`` for the pages, which show pictures at about a third of their size until one is opened."""
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
 
@@ -160,6 +164,7 @@ def draw_boxes(
     show_labels: bool = True,
     min_side: int = 480,
     max_side: int = 2048,
+    emphasis: float = 1.0,
 ) -> Image.Image:
     """Draw boxes with their labels over a copy of a picture.
 
@@ -176,6 +181,7 @@ def draw_boxes(
         show_labels: False for boxes alone.
         min_side: A picture whose longer side is shorter than this is enlarged to it before anything is drawn.
         max_side: A picture whose longer side is longer than this is reduced to it.
+        emphasis: How much larger lines and letters are than by default, for drawings that are first seen small.
 
     Returns:
         The drawing, mode RGB.
@@ -205,7 +211,7 @@ def draw_boxes(
     # Large ones first, so that what lies within them stays on top.
     order = [int(i) for i in np.argsort(-areas, kind="stable") if visible[i]]
     long_side = max(width, height)
-    line = line_width if line_width is not None else max(2, round(long_side / 320))
+    line = line_width if line_width is not None else max(2, round(emphasis * long_side / 320))
     shown = {name: colors[name] for name in labels if name in colors} if colors else {}
     shown = palette(sorted(set(labels) - set(shown))) | shown
 
@@ -215,7 +221,7 @@ def draw_boxes(
         color = shown[labels[i]]
         outlines[i] = _draw_outline(draw, edges[i], line, color, (width, height), fixed=line_width is not None)
     if show_labels and order:
-        size = font_size if font_size is not None else _letter_size(long_side, edges[order])
+        size = font_size if font_size is not None else round(emphasis * _letter_size(long_side, edges[order]))
         texts = [(clean(labels[i]), _percent(scores[i]) if scores is not None else "") for i in order]
         chips = _place_chips(texts, [shown[labels[i]] for i in order], outlines[order], size, (width, height))
         # The smallest boxes have had the first choice of place; where chips still meet, theirs are on top.

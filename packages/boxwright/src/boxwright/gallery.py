@@ -168,7 +168,7 @@ def _at(dataset: Dataset, classes: Collection[str], chosen: set[int]) -> Iterato
 
 
 def _draw(dataset: Dataset, scan: Scan, sample: Sample, side: int) -> Image | None:
-    from boxwright.drawing import draw_boxes, palette
+    from boxwright.drawing import ON_A_PAGE, draw_boxes, palette
 
     try:
         picture = open_picture(sample, at_least=(side, side))
@@ -177,7 +177,10 @@ def _draw(dataset: Dataset, scan: Scan, sample: Sample, side: int) -> Image | No
         return None
     colors = palette([*scan.label_map.names, *scan.classes])
     boxes = picture.boxes
-    return draw_boxes(picture.image, boxes.xyxy, boxes.labels, colors=colors, min_side=side, max_side=side)
+    emphasis = ON_A_PAGE if side == _PAGE_SIDE else 1.0
+    return draw_boxes(
+        picture.image, boxes.xyxy, boxes.labels, colors=colors, min_side=side, max_side=side, emphasis=emphasis
+    )
 
 
 def _caption(sample: Sample) -> str:

@@ -136,14 +136,21 @@ def number(value: float) -> str:
 
 
 def _side_by_side(sample: Sample, found: Detections, colors: Mapping[str, tuple[int, int, int]]) -> bytes:
-    from boxwright.drawing import draw_boxes
+    from boxwright.drawing import ON_A_PAGE, draw_boxes
     from boxwright.sheets import side_by_side
 
     picture = open_picture(sample)
 
     def drawn(boxes: Boxes, scores: Sequence[float] | None) -> Image:
         return draw_boxes(
-            picture.image, boxes.xyxy, boxes.labels, scores, colors=colors, min_side=_SIDE, max_side=_SIDE
+            picture.image,
+            boxes.xyxy,
+            boxes.labels,
+            scores,
+            colors=colors,
+            min_side=_SIDE,
+            max_side=_SIDE,
+            emphasis=ON_A_PAGE,
         )
 
     return encode_jpeg(side_by_side(drawn(picture.boxes, None), drawn(found.boxes, found.scores)))

@@ -184,7 +184,7 @@ class _Gallery:
 
 
 def _drawn(sample: Sample, differing: _Differing, side: int) -> Image:
-    from boxwright.drawing import draw_boxes
+    from boxwright.drawing import ON_A_PAGE, draw_boxes
 
     marks = _marks(differing, (sample.image.width, sample.image.height))
     boxes = Boxes((mark.kind for mark in marks), (mark.edges for mark in marks))
@@ -192,7 +192,10 @@ def _drawn(sample: Sample, differing: _Differing, side: int) -> Image:
     # Colours go by text, and one text may stand on boxes of several colours: spaces that are not drawn part them.
     texts = [mark.text + " " * list(_COLORS).index(mark.kind) for mark in marks]
     colors = {text: _COLORS[mark.kind] for text, mark in zip(texts, marks, strict=True)}
-    return draw_boxes(picture.image, picture.boxes.xyxy, texts, colors=colors, min_side=side, max_side=side)
+    emphasis = ON_A_PAGE if side == _PAGE_SIDE else 1.0
+    return draw_boxes(
+        picture.image, picture.boxes.xyxy, texts, colors=colors, min_side=side, max_side=side, emphasis=emphasis
+    )
 
 
 class _Mark(NamedTuple):
