@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -55,13 +55,13 @@ EDGES = st.one_of(
 
 @st.composite
 def some_boxes(draw: st.DrawFn) -> Boxes:
-    count = draw(st.integers(0, 4))
+    number = draw(st.integers(0, 4))
     edges = []
-    for _ in range(count):
+    for _ in range(number):
         (left, right), (top, bottom) = (sorted(draw(st.tuples(EDGES, EDGES))) for _ in "xy")
         edges.append((left, top, right, bottom))
-    attributes = draw(st.lists(ATTRIBUTES, min_size=count, max_size=count))
-    return Boxes(draw(st.lists(TEXTS, min_size=count, max_size=count)), edges, attributes)
+    attributes = draw(st.lists(ATTRIBUTES, min_size=number, max_size=number))
+    return Boxes(draw(st.lists(TEXTS, min_size=number, max_size=number)), edges, attributes)
 
 
 @pytest.fixture
@@ -313,7 +313,7 @@ def test_usual_members_are_written_by_the_compiled_part() -> None:
 @given(counts=st.lists(st.integers(0, 4), max_size=6), first=st.integers(0, 10**12), owner=st.integers(0, 10**12))
 def test_numbers_are_filled_in(counts: list[int], first: int, owner: int) -> None:
     rows = [f"<{i}:\0:\0>" for i in range(sum(counts))]
-    owners = [owner + place for place, count in enumerate(counts) for _ in range(count)]
+    owners = [owner + place for place, each in enumerate(counts) for _ in range(each)]
     numbers = iter(range(first, first + len(rows)))
     expected = [f"<{i}:{next(numbers)}:{each}>" for i, each in enumerate(owners)]
     assert speedups.fill_in("".join(rows).encode(), first, counts, owner).decode() == "".join(expected)
@@ -352,15 +352,28 @@ def an_annotation(draw: st.DrawFn) -> dict[str, Any]:
     return dict(draw(st.permutations(list(row.items()))))
 
 
+def with_escaped_keys(text: str, chance: int) -> str:
+    """The same JSON with some of its keys written otherwise: ``"\\u0069mage_id"``."""
+    for number, key in enumerate(("image_id", "id", "bbox", "area", "difficult")):
+        if chance >> number & 1:
+            text = text.replace(f'"{key}"', f'"\\u{ord(key[0]):04x}{key[1:]}"', 1 + (chance >> 5))
+    return text
+
+
 @QUICKLY
-@given(rows=st.lists(an_annotation(), max_size=6), indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
+@given(
+    rows=st.lists(an_annotation(), max_size=6),
+    indent=st.sampled_from([None, 1]),
+    ascii_only=st.booleans(),
+    escaped=st.one_of(st.just(0), st.integers(0, 127)),
+)
 def test_a_coco_file_is_read_the_same(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], indent: int | None, ascii_only: bool
+    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], indent: int | None, ascii_only: bool, escaped: int
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "instances.json"
     images = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in (1, 2, 3)]
     content = {"images": images, "annotations": rows, "categories": [{"id": i, "name": f"class {i}"} for i in (1, 2)]}
-    text = json.dumps(content, indent=indent, ensure_ascii=ascii_only)
+    text = with_escaped_keys(json.dumps(content, indent=indent, ensure_ascii=ascii_only), escaped)
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
 
     def read() -> list[str]:
@@ -390,6 +403,50 @@ def test_what_is_no_json_is_left_to_the_twin(value: str) -> None:
     assert not any(columns)
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        r'{"id":1,"image_id":1,"\u0069mage_id":2,"category_id":1,"bbox":[1,2,3,4]}',
+        r'{"\u0069d":5,"image_id":1,"category_id":1,"bbox":[1,2,3,4]}',
+        r'{"id":1,"\u0069d":2,"image_id":1,"category_id":1,"bbox":[1,2,3,4]}',
+    ],
+)
+def test_a_key_with_an_escape_is_left_to_the_twin(row: str) -> None:
+    assert speedups.coco_rows(f"{row},".encode(), 0, 0, {}, lambda members: 0)[0] == 0
+
+
+class Odd(dict[str, Any]):
+    """A mapping that makes its values when asked for them, and does other things then."""
+
+    def __init__(self, pose: Callable[[], str]) -> None:
+        super().__init__(pose="x")
+        self.pose = pose
+
+    def __getitem__(self, key: str) -> Any:
+        return self.pose()
+
+
+def test_mappings_that_run_code_do_no_harm() -> None:
+    known = {"c": "c", "L" * 3_000_000: "L"}
+
+    def forget() -> str:
+        known.clear()
+        return "c"
+
+    def interrupt() -> str:
+        raise KeyboardInterrupt
+
+    def written(pose: Callable[[], str]) -> Any:
+        attributes = (MappingProxyType(Odd(pose)),)
+        return speedups.voc_objects(("c",), ((1.0, 2.0, 3.0, 4.0),), attributes, known, 0)
+
+    assert "<pose>L</pose>" in written(lambda: "".join(["L"] * 3_000_000))
+    assert written(lambda: "".join(["M"] * 3_000_000)) is None
+    with pytest.raises(KeyboardInterrupt):
+        written(interrupt)
+    assert written(forget) is None
+
+
 def test_usual_annotations_are_read_by_the_compiled_part() -> None:
     row = b'{"id":5,"image_id":7,"category_id":3,"bbox":[1,2.5,3,4],"area":12,"iscrowd":0,"segmentation":[],"d":1}'
     said = []
@@ -409,17 +466,17 @@ def test_usual_annotations_are_read_by_the_compiled_part() -> None:
 def everything(folder: Path, seed: int) -> Iterator[Sample]:
     chance = random.Random(seed)
     for number in range(40):
-        count = chance.randint(0, 5)
+        how_many = chance.randint(0, 5)
         edges = []
-        for _ in range(count):
+        for _ in range(how_many):
             left, top = chance.choice((chance.randint(0, 40), chance.uniform(0, 40))), chance.randint(0, 40)
             edges.append((float(left), float(top), left + chance.randint(0, 50), top + chance.uniform(0, 50)))
         attributes = [
             {key: 1 for key in ("difficult", "truncated", "occluded") if chance.random() < 0.3}
             | ({"pose": chance.choice(("Left", "a&b"))} if chance.random() < 0.2 else {})
-            for _ in range(count)
+            for _ in range(how_many)
         ]
-        labels = chance.choices(["fig", "вишня", "red, ripe", "a&b"], k=count)
+        labels = chance.choices(["fig", "вишня", "red, ripe", "a&b"], k=how_many)
         image = ImageRef(name=f"{number}.jpg", width=100, height=100)
         yield Sample(image=image, boxes=Boxes(labels, edges, attributes), attributes={"folder": "f", "n": number % 2})
 
@@ -472,6 +529,7 @@ def test_nothing_is_kept_in_memory(tmp_path: Path, by_hand: None) -> None:
     row = b'{"id":5,"image_id":7,"category_id":3,"bbox":[1,2.5,3,4],"d":1},'
     broken = [b'{"image_id":1,"category_id":1,"bbox":[1,2,3,4],"d":' + value.encode() + b"}," for value in BROKEN]
     (tmp_path / "small").write_bytes(b"x" * 1000)
+    numbers = count(100)
     classes, unknown = ClassNumbers(None), ClassNumbers(boxwright.LabelMap())
 
     def all_once() -> None:
@@ -496,6 +554,11 @@ def test_nothing_is_kept_in_memory(tmp_path: Path, by_hand: None) -> None:
                 speedups.coco_rows(row, 0, 0, {}, lambda members: 1 // 0)
         speedups.read_small(str(tmp_path / "small"))
         speedups.read_small(str(tmp_path / "none"))
+        # Names that no other file has, and that are too long to be kept.
+        name = f"{next(numbers)}" * 1000
+        speedups.parse_layout(
+            XML[0].replace("<name>fig", f"<name>{name}").replace("<pose>Left", f"<pose>{name}").encode()
+        )
 
     for _ in range(3):
         all_once()

@@ -130,7 +130,7 @@ put_annotation(Buffer *buffer, PyObject *class_text, PyObject *box, PyObject *ta
     }
     for (int i = 0; i < 4; i++) {
         edges[i] = PyFloat_AsDouble(PyTuple_GetItem(box, i));
-        if (edges[i] != floor(edges[i]) || fabs(edges[i]) > EXACT) {
+        if (!is_whole(edges[i]) || magnitude(edges[i]) > EXACT) {
             return 0;
         }
     }
@@ -179,7 +179,7 @@ coco_annotations(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
     if (PyTuple_Size(edges) != count || PyTuple_Size(attributes) != count) {
         Py_RETURN_NONE;
     }
-    texts = PyList_New(count);
+    texts = PyList_New(0);
     if (texts == NULL) {
         return NULL;
     }
@@ -225,7 +225,12 @@ coco_annotations(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
             goto done;
         }
         text = PyUnicode_DecodeUTF8(buffer.start, buffer.size, NULL);
-        if (text == NULL || PyList_SetItem(texts, i, text) < 0) {
+        if (text == NULL) {
+            goto done;
+        }
+        put_all = PyList_Append(texts, text);
+        Py_DECREF(text);
+        if (put_all < 0) {
             goto done;
         }
     }
@@ -253,7 +258,7 @@ fill_in(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
     const char *at, *end, *mark;
     char *start;
     Py_ssize_t size, place = -1;
-    long long number, owner, left = 0;
+    long long number, owner, left = 0; /* numbers of a file, counted from 1 */
     int is_owner = 0;
     (void)module;
     if (given != 4) {
@@ -290,13 +295,13 @@ fill_in(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
         left -= is_owner;
         is_owner = !is_owner;
     }
-    if (put(&buffer, at, end - at) == 0) {
+    if (left == 0 && !is_owner && put(&buffer, at, end - at) == 0) {
         filled = PyBytes_FromStringAndSize(buffer.start, buffer.size);
     }
 done:
     PyMem_Free(buffer.start);
     if (filled == NULL && !PyErr_Occurred()) {
-        PyErr_SetString(PyExc_ValueError, "there are more places than numbers");
+        PyErr_SetString(PyExc_ValueError, "there are not as many places as numbers");
     }
     return filled;
 }

@@ -5,7 +5,7 @@
 #define DEEPEST 64          /* values nested more deeply are for the twin */
 #define MOST_DIGITS 17      /* of a whole number that surely fits */
 #define SCALE 1e6
-#define SHORT (9007199254740992.0 / SCALE) /* below it, six decimals are exact */
+#define SHORT (9007199254740992.0 / SCALE) /* 2**53: below it, six decimals are exact */
 
 typedef struct {
     const char *at;
@@ -204,13 +204,13 @@ skip_value(Json *json, int depth)
 
 /* boxwright_coco.numbers.far_edge */
 static double
-far_edge(double near, double span)
+far_edge(double start, double span)
 {
-    double edge = near + span;
-    if (edge != floor(edge) && fabs(near) < SHORT && fabs(span) < SHORT) {
-        double scaled_near = nearbyint(near * SCALE), scaled_span = nearbyint(span * SCALE);
-        if (scaled_near / SCALE == near && scaled_span / SCALE == span) {
-            return (scaled_near + scaled_span) / SCALE;
+    double edge = start + span;
+    if (!is_whole(edge) && magnitude(start) < SHORT && magnitude(span) < SHORT) {
+        double scaled_start = rounded(start * SCALE), scaled_span = rounded(span * SCALE);
+        if (scaled_start / SCALE == start && scaled_span / SCALE == span) {
+            return (scaled_start + scaled_span) / SCALE;
         }
     }
     return edge;
@@ -262,8 +262,8 @@ take_row(Json *json, Row *row, Buffer *others)
     do {
         const char *key, *start;
         Py_ssize_t size;
-        if (!take_string(json, &key, &size) || !take_char(json, ':')) {
-            return 0;
+        if (!take_string(json, &key, &size) || !take_char(json, ':') || memchr(key, '\\', (size_t)size) != NULL) {
+            return 0; /* a key with an escape may be any of those below */
         }
         skip_space(json);
         start = json->at;
@@ -355,11 +355,12 @@ put_row(Buffer *columns, const Row *row, int64_t start, long kind)
 {
     double width = row->box[2], height = row->box[3];
     double edges[4] = {row->box[0], row->box[1], far_edge(row->box[0], width), far_edge(row->box[1], height)};
-    double largest = fmax(fmax(fabs(row->box[0]), fabs(row->box[1])), fmax(width, height)), area = width * height;
+    double area = width * height;
     int64_t image = row->image, category = row->category, id = row->has_id ? row->id : INT64_MIN;
     uint16_t number = kind < 0 ? 0 : (uint16_t)kind;
     char again = (char)(row->again || kind < 0);
-    if (!(largest < EXACT) || width < 0 || height < 0 || !(area < EXACT)) {
+    if (!(magnitude(row->box[0]) < EXACT) || !(magnitude(row->box[1]) < EXACT) || !(width < EXACT)
+        || !(height < EXACT) || width < 0 || height < 0 || !(area < EXACT)) {
         memset(edges, 0, sizeof(edges)); /* the twin says what is wrong when its turn comes */
         again = 1;
     }

@@ -23,18 +23,20 @@ read_small(PyObject *module, PyObject *path)
     (void)path;
     Py_RETURN_NONE;
 #else
-    char content[SMALL];
     ssize_t size = -1;
     int file;
-    PyObject *name = PyUnicode_EncodeFSDefault(path);
+    char *place, *content;
+    PyObject *name = PyUnicode_EncodeFSDefault(path), *read_all = NULL;
     (void)module;
     if (name == NULL) {
         PyErr_Clear();
         Py_RETURN_NONE;
     }
-    if (memchr(PyBytes_AsString(name), '\0', (size_t)PyBytes_Size(name)) == NULL) {
+    place = PyBytes_AsString(name);
+    content = PyMem_Malloc(SMALL);
+    if (content != NULL && memchr(place, '\0', (size_t)PyBytes_Size(name)) == NULL) {
         Py_BEGIN_ALLOW_THREADS
-        file = open(PyBytes_AsString(name), O_RDONLY | O_CLOEXEC);
+        file = open(place, O_RDONLY | O_CLOEXEC);
         if (file >= 0) {
             size = read(file, content, SMALL);
             close(file);
@@ -42,10 +44,14 @@ read_small(PyObject *module, PyObject *path)
         Py_END_ALLOW_THREADS
     }
     Py_DECREF(name);
-    if (size < 0 || size == SMALL) {
+    if (size >= 0 && size < SMALL) {
+        read_all = PyBytes_FromStringAndSize(content, size);
+    }
+    PyMem_Free(content);
+    if (read_all == NULL && !PyErr_Occurred()) {
         Py_RETURN_NONE;
     }
-    return PyBytes_FromStringAndSize(content, size);
+    return read_all;
 #endif
 }
 

@@ -10,11 +10,16 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <math.h>
+#include <float.h>
 #include <stdint.h>
 #include <string.h>
 
+#if FLT_EVAL_METHOD != 0
+#error "sums would have more digits than Python's; without this part boxwright works the same, and slower"
+#endif
+
 #define KEPT 4096          /* entries of a table that is kept from call to call */
+#define LONGEST_KEPT 128  /* bytes of a text that is kept so */
 #define EXACT 4503599627370496.0 /* 2**52: below it, sums and differences of whole edges are exact */
 
 enum {
@@ -43,8 +48,12 @@ static inline int
 put(Buffer *buffer, const char *text, Py_ssize_t size)
 {
     if (size > buffer->room - buffer->size) {
-        Py_ssize_t room = 2 * (buffer->size + size) + 64;
-        char *moved = PyMem_Realloc(buffer->start, (size_t)room);
+        Py_ssize_t room = 0;
+        char *moved = NULL;
+        if (size < PY_SSIZE_T_MAX / 4 && buffer->size < PY_SSIZE_T_MAX / 4) {
+            room = 2 * (buffer->size + size) + 64;
+            moved = PyMem_Realloc(buffer->start, (size_t)room);
+        }
         if (moved == NULL) {
             PyErr_NoMemory();
             return -1;
@@ -66,7 +75,7 @@ put_whole(Buffer *buffer, int64_t value)
 {
     char digits[24];
     int at = sizeof(digits);
-    uint64_t left = value < 0 ? (uint64_t)-value : (uint64_t)value;
+    uint64_t left = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     do {
         digits[--at] = (char)('0' + left % 10);
         left /= 10;
@@ -104,10 +113,43 @@ is_usual_box(PyObject *box)
     return total - total == 0 && edges[0] <= edges[2] && edges[1] <= edges[3];
 }
 
-#define FUNCTION(name) PyObject *name(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
+/* Written out, for want of a mathematics library that every linker knows by the same name. */
 
-PyObject *parse_layout(PyObject *module, PyObject *data);
-PyObject *read_small(PyObject *module, PyObject *path);
+static inline double
+magnitude(double number)
+{
+    return number < 0 ? -number : number;
+}
+
+static inline double
+rounded_down(double number)
+{
+    double cut;
+    if (!(magnitude(number) < EXACT)) {
+        return number; /* it has no fraction (or is no number) */
+    }
+    cut = (double)(int64_t)number;
+    return cut > number ? cut - 1 : cut;
+}
+
+static inline int
+is_whole(double number)
+{
+    return number == rounded_down(number);
+}
+
+/* Halves to the even neighbour, as Python's round does. */
+static inline double
+rounded(double number)
+{
+    double low = rounded_down(number), rest = number - low;
+    return low + (rest > 0.5 || (rest == 0.5 && (int64_t)low % 2 != 0));
+}
+
+#define FUNCTION(name) Py_LOCAL_SYMBOL PyObject *name(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
+
+Py_LOCAL_SYMBOL PyObject *parse_layout(PyObject *module, PyObject *data);
+Py_LOCAL_SYMBOL PyObject *read_small(PyObject *module, PyObject *path);
 FUNCTION(coco_annotations);
 FUNCTION(coco_rows);
 FUNCTION(columns);

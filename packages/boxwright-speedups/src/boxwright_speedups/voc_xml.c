@@ -252,8 +252,8 @@ static PyObject *
 shared_label(State *state, const Span *span)
 {
     PyObject *label = as_text(span), *kept;
-    if (label == NULL) {
-        return NULL;
+    if (label == NULL || span->size > LONGEST_KEPT) {
+        return label;
     }
     kept = PyDict_GetItemWithError(state->labels, label);
     if (kept != NULL) {
@@ -350,7 +350,7 @@ shared_attributes(State *state, const Object *object)
     }
     else if (!PyErr_Occurred()) {
         kept = new_attributes(state, object);
-        if (kept != NULL && PyDict_Size(state->attributes) < KEPT
+        if (kept != NULL && object->pose.size <= LONGEST_KEPT && PyDict_Size(state->attributes) < KEPT
             && PyDict_SetItem(state->attributes, key, kept) < 0) {
             Py_CLEAR(kept);
         }
@@ -461,6 +461,9 @@ parse_layout(PyObject *module, PyObject *data)
     Text text;
     char *start;
     Py_ssize_t size;
+    if (!PyBytes_CheckExact(data)) {
+        Py_RETURN_NONE;
+    }
     if (PyBytes_AsStringAndSize(data, &start, &size) < 0) {
         return NULL;
     }
@@ -520,11 +523,8 @@ put_number_text(Buffer *buffer, double number)
 {
     char *text;
     int failed;
-    if (number == floor(number) && fabs(number) <= EXACT) {
-        return put_whole(buffer, (int64_t)number);
-    }
-    if (number == floor(number)) {
-        return 1; /* for the twin: a whole number of many digits */
+    if (is_whole(number)) {
+        return magnitude(number) <= EXACT ? put_whole(buffer, (int64_t)number) : 1; /* many digits: for the twin */
     }
     text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
     if (text == NULL) {
@@ -536,7 +536,7 @@ put_number_text(Buffer *buffer, double number)
 }
 
 typedef struct {
-    PyObject *pose; /* borrowed */
+    PyObject *pose; /* owned; NULL where there is none */
     long long id, truncated, difficult, occluded;
     int has_id, has_occluded;
 } Said;
@@ -552,50 +552,47 @@ whole_value(PyObject *value, long long *number)
     return !over && *number <= (1LL << 52) && *number >= -(1LL << 52);
 }
 
-/* The value of a key, as a new reference; NULL without an error where there is none. */
+/* The value of a key, as a new reference; NULL where there is none, or where an error is set. */
 static PyObject *
 value_of(PyObject *mapping, PyObject *key)
 {
     return PySequence_Contains(mapping, key) > 0 ? PyObject_GetItem(mapping, key) : NULL;
 }
 
-/* What a box's attributes say; 0 where they say more than is usual. */
+/* What a box's attributes say; 0 where they say more than is usual, -1: an error. The pose is a new reference. */
 static int
 read_attributes(State *state, PyObject *attributes, Said *said)
 {
-    static const int flags[] = {TRUNCATED, DIFFICULT, OCCLUDED};
-    long long numbers[3] = {0, 0, 0};
+    static const int keys[] = {TRUNCATED, DIFFICULT, OCCLUDED, ID, POSE};
+    long long numbers[4] = {0, 0, 0, 0};
     Py_ssize_t left = PyMapping_Size(attributes);
-    int usual = left >= 0;
-    PyObject *value;
+    int usual = 1;
     memset(said, 0, sizeof(*said));
-    for (int i = 0; left > 0 && i < 3; i++) {
-        value = value_of(attributes, state->names[flags[i]]);
-        if (value != NULL) {
-            left--;
-            usual &= whole_value(value, &numbers[i]);
-            said->has_occluded |= i == 2;
-            Py_DECREF(value);
+    for (int i = 0; left > 0 && i < 5; i++) {
+        PyObject *value = value_of(attributes, state->names[keys[i]]);
+        if (value == NULL) {
+            if (PyErr_Occurred()) {
+                return -1;
+            }
+            continue;
         }
-    }
-    if (left > 0 && (value = value_of(attributes, state->names[ID])) != NULL) {
         left--;
-        said->has_id = 1;
-        usual &= whole_value(value, &said->id);
+        if (keys[i] == POSE) {
+            said->pose = value;
+            continue;
+        }
+        usual &= whole_value(value, &numbers[i]);
+        said->has_occluded |= keys[i] == OCCLUDED;
+        said->has_id |= keys[i] == ID;
         Py_DECREF(value);
     }
-    if (left > 0 && (value = value_of(attributes, state->names[POSE])) != NULL) {
-        left--;
-        said->pose = value;
-        Py_DECREF(value); /* attributes keeps it */
-    }
-    if (PyErr_Occurred()) {
-        PyErr_Clear();
-        return 0;
+    if (left < 0) {
+        return -1;
     }
     said->truncated = numbers[0];
     said->difficult = numbers[1];
     said->occluded = numbers[2];
+    said->id = numbers[3];
     return left == 0 && usual;
 }
 
@@ -614,6 +611,7 @@ voc_objects(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
     };
     State *state = PyModule_GetState(module);
     Buffer buffer = {NULL, 0, 0};
+    Said said = {0};
     PyObject *labels, *edges, *attributes, *texts, *written = NULL;
     Py_ssize_t count;
     double shift;
@@ -638,12 +636,16 @@ voc_objects(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
         Py_RETURN_NONE;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *box = PyTuple_GetItem(edges, i), *name = known_text(texts, PyTuple_GetItem(labels, i)), *pose = NULL;
-        Said said;
-        if (name == NULL || !is_usual_box(box) || !read_attributes(state, PyTuple_GetItem(attributes, i), &said)) {
+        PyObject *box = PyTuple_GetItem(edges, i), *name, *pose = NULL;
+        int usual;
+        Py_CLEAR(said.pose);
+        usual = read_attributes(state, PyTuple_GetItem(attributes, i), &said);
+        if (usual <= 0 || !is_usual_box(box)) {
             goto done;
         }
-        if (said.pose != NULL && (pose = known_text(texts, said.pose)) == NULL) {
+        /* From here to the end of the pass no Python code runs that could take these texts away. */
+        name = known_text(texts, PyTuple_GetItem(labels, i));
+        if (name == NULL || (said.pose != NULL && (pose = known_text(texts, said.pose)) == NULL)) {
             goto done;
         }
         if (PUT(&buffer, "\t<object>\n\t\t<name>") || put_str(&buffer, name) || PUT(&buffer, "</name>\n\t\t<pose>")
@@ -676,6 +678,7 @@ voc_objects(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
     }
     written = PyUnicode_DecodeUTF8(buffer.size ? buffer.start : "", buffer.size, NULL);
 done:
+    Py_CLEAR(said.pose);
     PyMem_Free(buffer.start);
     if (written == NULL) {
         if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_UnicodeError)) {

@@ -27,6 +27,7 @@ _NUMBERS: Final = {int, float}
 _NEEDED: Final = frozenset({"image_id", "category_id", "bbox"})
 _USUAL: Final = frozenset({*_NEEDED, "id", "area", "iscrowd", "segmentation"})
 _KEPT: Final = 1 << 12
+_EXACT: Final = 2**52  # beyond, whole numbers are not added as floats are
 _OURS: Final = _USUAL | {OWN}
 _KEPT_TYPES: Final = {int, str}
 
@@ -221,7 +222,7 @@ def _columns(rows: list[dict[str, Any]], layouts: Collection[frozenset[str]]) ->
         return None
     left, top, widths, heights = (numbers[i::4] for i in range(4))
     total = sum(numbers)
-    if total - total != 0 or min(widths) < 0 or min(heights) < 0:
+    if total - total != 0 or min(widths) < 0 or min(heights) < 0 or max(map(abs, numbers)) > _EXACT:
         return None
     plus = add if kinds == {int} else far_edge
     numbers[2::4] = map(plus, left, widths)
