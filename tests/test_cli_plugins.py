@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from boxwright import compiled
 
 TWIN = """
 from boxwright import FormatSpec, hookimpl
@@ -50,6 +53,18 @@ def test_list_says_what_each_brings(boxwright):
     }
     text = boxwright("plugins", "list").stdout
     assert "run: python -m pip install no-such-library" in text
+
+
+def test_list_says_whether_the_compiled_parts_are_in_use(boxwright):
+    assert f"The compiled parts (boxwright-speedups) are {compiled.state}." in boxwright("plugins", "list").stdout
+    assert boxwright.json("plugins", "list")["speedups"] == compiled.state
+    off = subprocess.run(
+        [sys.executable, "-m", "boxwright_cli", "plugins", "list"],
+        env=os.environ | {"BOXWRIGHT_SPEEDUPS": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert "The compiled parts (boxwright-speedups) are switched off by BOXWRIGHT_SPEEDUPS=0." in off.stdout
 
 
 def test_failed_plugins_are_listed_with_their_cause_and_the_others_go_on(boxwright, install_plugin, lines):
