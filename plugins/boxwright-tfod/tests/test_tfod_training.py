@@ -220,14 +220,14 @@ class TestTraining:
     def test_it_went_on_where_it_was(self, trained: tuple[boxwright.Run, list[str]]) -> None:
         run, messages = trained
         assert run.status == "done"
-        assert "Going on after step 50 of 150." in messages
+        assert "Going on after step 100 of 300." in messages
         lines = run.metrics()
-        assert [line["step"] for line in lines] == [6 * line for line in range(1, 26)]
+        assert [line["step"] for line in lines] == [12 * line for line in range(1, 26)]
         assert lines[-1]["loss"] < lines[0]["loss"]
         assert {path.name for path in run.file("checkpoints").glob("*.index")} == {
-            "ckpt-50.index",
             "ckpt-100.index",
-            "ckpt-150.index",
+            "ckpt-200.index",
+            "ckpt-300.index",
         }
 
     def test_the_model_is_packed_as_the_zoo_packs(self, trained: tuple[boxwright.Run, list[str]]) -> None:

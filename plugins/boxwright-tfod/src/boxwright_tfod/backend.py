@@ -206,7 +206,8 @@ class _Watch:
         self._task.advance()
         self._task.update(note=f"loss {losses['loss']:.3f}")
         done = step // self._epoch + (1 if step == self._steps and step % self._epoch else 0)
-        if done > self._reported and (done - self._reported >= self._every or step == self._steps):
+        # The same ones after a resume as before it, so that what is done again replaces its line.
+        if done > self._reported and (done % self._every == 0 or step == self._steps):
             self._reported = done
             rate = float(values["learning_rate"])
             metrics = {"step": float(step), **losses, "learning_rate": rate, "seconds_per_step": values["seconds"]}
