@@ -40,7 +40,7 @@ class TestCreateML(conformance.TestCreateML):
             "infinity": (entry.replace("20", "1e999"), r"annotation 1 \(fig\): x is no finite number"),
             "a huge number": (entry.replace("20", "1" * 400), r"annotation 1 \(fig\): x is no finite number"),
             "outside": (entry.replace("b.jpg", "../b.jpg"), r'the "image" is \'\.\./b\.jpg\', which leads out'),
-            "absolute": (entry.replace("b.jpg", "/b.jpg"), r'the "image" is \'/b\.jpg\', which leads out'),
+            "absolute": (entry.replace("b.jpg", "/c.jpg"), r'the "image" is \'/c\.jpg\', which leads out'),
             "not there": (entry.replace("b.jpg", "c.jpg"), r"the picture c\.jpg is not there to be measured"),
             "the same picture": (
                 GOOD,
