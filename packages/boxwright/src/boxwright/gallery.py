@@ -8,23 +8,20 @@ import os
 import random
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from boxwright.dataset import Dataset, Scan, open_dataset
 from boxwright.errors import DataError, UsageError
 from boxwright.images import encode_jpeg, open_picture
 from boxwright.output import AtomicOutput
+from boxwright.pages import PAGE_SIDE, PAGES, SHEETS, file_ending
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Sample
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_PAGES = (".html", ".htm")
-_SHEETS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _TILE = 320
-_PAGE_SIDE = 1024
 _MOST_ON_A_SHEET = 200
 
 
@@ -86,22 +83,13 @@ def view(
         OutputError: ``out`` exists already or cannot be written.
     """
     reporter = reporter or LogReporter()
-    suffix = Path(out).suffix.lower()
-    if suffix not in (*_PAGES, *_SHEETS):
-        raise UsageError(
-            f"{os.fspath(out)}: neither a sheet nor a page", "give a name that ends in .png, .jpg or .html"
-        )
-    if suffix in _SHEETS and images > _MOST_ON_A_SHEET:
-        raise UsageError(
-            f"{images} pictures are too many for one sheet",
-            f"ask for at most {_MOST_ON_A_SHEET}, or write a .html page",
-        )
+    suffix = file_ending(out, images, _MOST_ON_A_SHEET)
     with AtomicOutput(os.fspath(out), overwrite=overwrite) as output:
         dataset = open_dataset(data, on_error=on_error)
         scan, candidates = _count(dataset, classes, reporter)
         chosen = _choose(candidates, images, seed)
         result = View(os.fspath(out), candidates=candidates, classes=scan.classes)
-        side = _TILE if suffix in _SHEETS else _PAGE_SIDE
+        side = _TILE if suffix in SHEETS else PAGE_SIDE
         with reporter.task("Drawing", len(chosen)) as task:
 
             def drawn() -> Iterator[tuple[Image, str]]:
@@ -177,7 +165,7 @@ def _draw(dataset: Dataset, scan: Scan, sample: Sample, side: int) -> Image | No
         return None
     colors = palette([*scan.label_map.names, *scan.classes])
     boxes = picture.boxes
-    emphasis = ON_A_PAGE if side == _PAGE_SIDE else 1.0
+    emphasis = ON_A_PAGE if side == PAGE_SIDE else 1.0
     return draw_boxes(
         picture.image, boxes.xyxy, boxes.labels, colors=colors, min_side=side, max_side=side, emphasis=emphasis
     )
@@ -195,11 +183,11 @@ def _render(items: Iterator[tuple[Image, str]], dataset: Dataset, scan: Scan, su
     colors = palette([*scan.label_map.names, *scan.classes])
     legend = {f"{name} ({number:,})": colors[name] for name, number in scan.classes.items()}
     title = dataset.uri or dataset.info.location
-    if suffix in _PAGES:
+    if suffix in PAGES:
         notes: Sequence[str] = [f"{scan.samples:,} pictures, {scan.boxes:,} boxes"]
         pictures = ((caption, encode_jpeg(image)) for image, caption in items)
         return html_page(pictures, title, legend, notes).encode()
     buffer = io.BytesIO()
     sheet = contact_sheet(items, tile=_TILE, title=title, legend=legend)
-    sheet.save(buffer, _SHEETS[suffix], quality=90)
+    sheet.save(buffer, SHEETS[suffix], quality=90)
     return buffer.getvalue()

@@ -18,6 +18,7 @@ from PIL import Image, ImageDraw
 from boxwright.drawing import Color, resized, rounded_mask, text_color
 from boxwright.images import to_rgb
 from boxwright.letters import clean, shortened, text_width, write_line
+from boxwright.pages import page_start
 
 __all__ = ["contact_sheet", "html_page", "side_by_side"]
 
@@ -193,15 +194,7 @@ def html_page(
     Returns:
         The page as text, to be written as UTF-8.
     """
-    parts = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;"""
-        """ style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">""",
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{_escaped(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{_escaped(title)}</h1>",
-    ]
-    if notes:
-        parts.append('<ul class="notes">' + "".join(f"<li>{_escaped(note)}</li>" for note in notes) + "</ul>")
+    parts = [page_start(_escaped(title), _STYLE, list(map(_escaped, notes)))]
     if legend:
         parts.append('<ul class="legend">')
         for name, color in legend.items():

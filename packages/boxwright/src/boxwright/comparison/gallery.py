@@ -7,15 +7,15 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from boxwright.comparison import Comparison, Difference, Kind, compare
 from boxwright.comparison.pairing import Picture
 from boxwright.dataset import Dataset, open_dataset
-from boxwright.errors import DataError, UsageError
+from boxwright.errors import DataError
 from boxwright.images import encode_jpeg, open_picture
 from boxwright.output import AtomicOutput
+from boxwright.pages import PAGE_SIDE, PAGES, SHEETS, file_ending
 from boxwright.progress import LogReporter, Reporter, Task
 from boxwright.schemas import Boxes, Edges, Sample
 
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
     from boxwright.uri import DatasetURI
 
-_PAGES = (".html", ".htm")
-_SHEETS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-_TILE, _PAGE_SIDE, _MOST_ON_A_SHEET = 400, 1024, 100
+_TILE, _MOST_ON_A_SHEET = 400, 100
 
 # Okabe and Ito's colours, which are told apart with every common colour blindness; what is the same stays grey.
 _COLORS = {
@@ -83,23 +81,14 @@ def compare_with_pictures(
         UsageError: Another file ending, or more pictures than a sheet holds; and as ``compare``.
         OutputError: ``out`` exists already or cannot be written.
     """
-    suffix = Path(out).suffix.lower()
-    if suffix not in (*_PAGES, *_SHEETS):
-        raise UsageError(
-            f"{os.fspath(out)}: neither a sheet nor a page", "give a name that ends in .png, .jpg or .html"
-        )
-    if suffix in _SHEETS and images > _MOST_ON_A_SHEET:
-        raise UsageError(
-            f"{images} pictures are too many for one sheet",
-            f"ask for at most {_MOST_ON_A_SHEET}, or write a .html page",
-        )
+    suffix = file_ending(out, images, _MOST_ON_A_SHEET)
     reporter = reporter or LogReporter()
     with AtomicOutput(os.fspath(out), overwrite=overwrite) as output:
         on_error, registry_ = options.get("on_error", "fail"), options.get("registry_")
         datasets = [open_dataset(each, on_error=on_error, registry_=registry_) for each in (first, second)]
         most = _MostDifferent(images)
         comparison = compare(*datasets, observe=most.add, reporter=reporter, **options)
-        gallery = _Gallery(datasets, most.chosen(), _TILE if suffix in _SHEETS else _PAGE_SIDE, comparison)
+        gallery = _Gallery(datasets, most.chosen(), _TILE if suffix in SHEETS else PAGE_SIDE, comparison)
         content = gallery.render(f"{comparison.first} and {comparison.second}", suffix, reporter)
         with output.open() as file:
             file.write(content)
@@ -137,12 +126,12 @@ class _Gallery:
 
         with reporter.task("Drawing", len(self._chosen)) as task:
             items = self._pictures(task)
-            if suffix in _PAGES:
+            if suffix in PAGES:
                 encoded = [(caption, encode_jpeg(image)) for image, caption in items]
                 return html_page(encoded, title, _COLORS, self._notes()).encode()
             sheet = contact_sheet(items, tile=_TILE, title=title, legend=_COLORS)
         buffer = io.BytesIO()
-        sheet.save(buffer, _SHEETS[suffix], quality=90)
+        sheet.save(buffer, SHEETS[suffix], quality=90)
         return buffer.getvalue()
 
     def _notes(self) -> list[str]:
@@ -192,7 +181,7 @@ def _drawn(sample: Sample, differing: _Differing, side: int) -> Image:
     # Colours go by text, and one text may stand on boxes of several colours: spaces that are not drawn part them.
     texts = [mark.text + " " * list(_COLORS).index(mark.kind) for mark in marks]
     colors = {text: _COLORS[mark.kind] for text, mark in zip(texts, marks, strict=True)}
-    emphasis = ON_A_PAGE if side == _PAGE_SIDE else 1.0
+    emphasis = ON_A_PAGE if side == PAGE_SIDE else 1.0
     return draw_boxes(
         picture.image, picture.boxes.xyxy, texts, colors=colors, min_side=side, max_side=side, emphasis=emphasis
     )

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from boxwright.pages import page_start
+
 _STYLE: Final = """
 :root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1b1b1f; --faint: #66666e; --line: #e2e2e6;
   --bar: #3b82c4; --alarm: #b3261e; }
@@ -53,16 +55,8 @@ def document(title: str, parts: Iterable[str], notes: Sequence[str] = ()) -> str
     Returns:
         The page as text, to be written as UTF-8.
     """
-    lines = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;"""
-        """ style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">""",
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escaped(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<h1>{escaped(title)}</h1>",
-    ]
-    if notes:
-        lines.append('<ul class="notes">' + "".join(f"<li>{escaped(note)}</li>" for note in notes) + "</ul>")
-    return "\n".join([*lines, *parts, "</body>\n</html>\n"])
+    start = page_start(escaped(title), _STYLE, list(map(escaped, notes)))
+    return "\n".join([start, *parts, "</body>\n</html>\n"])
 
 
 def tiles(numbers: Sequence[tuple[str, str]]) -> str:
