@@ -389,6 +389,33 @@ def test_a_coco_file_is_read_the_same(
         assert compiled == outcome(read)
 
 
+@pytest.mark.parametrize("by", ["the compiled part", "hand"])
+def test_attributes_stay_with_their_boxes_in_a_long_file(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files are read in windows of 64 KiB, whose last rows and odd ones take another way than the rest."""
+    chance = random.Random(5)
+    rows: list[dict[str, Any]] = []
+    for number in range(1, 4_001):
+        row: dict[str, Any] = {"id": number, "image_id": 1, "category_id": 1, "bbox": [number, 2, 3, 4]}
+        if chance.random() < 0.6:
+            row["pose"] = f"pose {chance.randrange(50)}"
+        if chance.random() < 0.01:
+            row["bbox"] = [number, 2, 3.5, -4]  # left to the twin, and to reading again
+        rows.append(row)
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 5_000, "height": 30}],
+        "annotations": rows,
+        "categories": [{"id": 1, "name": "fig"}],
+    }
+    (tmp_path / "long.json").write_text(json.dumps(content))
+    if by == "hand":
+        monkeypatch.setattr(annotations, "_compiled", None)
+    (sample,) = boxwright.open(f"coco:{tmp_path / 'long.json'}?inverted=swap")
+    found = [(box.xmin, box.attributes.get("id"), box.attributes.get("pose")) for box in sample.boxes]
+    assert found == [(float(row["id"]), row["id"], row.get("pose")) for row in rows]
+
+
 BROKEN = [
     *('"\n"', '"a\\x"', '"\\u12g4"', '"', "[" * 500),
     *["01", "1.", ".5", "1e", "-", "+1", "tru", "[1,]", "{,}", '{"a"}', "NaN", "["],

@@ -120,7 +120,7 @@ class Annotations:
         self.ids += ids
         self.edges += edges
         self.again += again
-        self._kinds_of.extend(bytes(self._kinds_of.itemsize * len(rows)))
+        self._kinds_of.frombytes(bytes(self._kinds_of.itemsize * len(rows)))
         others = {layout: tuple(key for key in layout if key not in _USUAL) for layout in layouts}
         if any(others.values()):
             self._note_others(rows, [others[each] for each in keys])
