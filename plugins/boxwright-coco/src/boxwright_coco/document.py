@@ -165,12 +165,16 @@ class OpenDocument:
         Raises:
             ValueError: It is not UTF-8, or is nested too deeply.
         """
-        try:
-            return _DECODER.raw_decode(self.read(start, end - start).decode())[0]
-        except UnicodeDecodeError:
-            raise ValueError("it is not UTF-8 text") from None
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
+        return _decoded(self.read(start, end - start))
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return _DECODER.raw_decode(content.decode())[0]
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8 text") from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 class Elements:
@@ -184,8 +188,8 @@ class Elements:
     def __init__(self, file: OpenDocument, starts: Sequence[int]) -> None:
         self._file = file
         self._starts = starts
-        self._text = ""
-        self._base = self._end = 0
+        self._content = b""
+        self._base = 0
         self._next = -1
 
     def __getitem__(self, number: int) -> Any:
@@ -196,20 +200,14 @@ class Elements:
         """
         start, end = self._starts[number], self._starts[number + 1]
         in_turn, self._next = number == self._next, number + 1
-        if in_turn and not self._base <= start <= end <= self._end:
-            self._read_from(start)
-        if not self._base <= start <= end <= self._end:
+        if in_turn and not self._holds(start, end):
+            self._base, self._content = start, self._file.read(start, _WINDOW)
+        if not self._holds(start, end):
             return self._file.decode(start, end)
-        try:
-            return _DECODER.raw_decode(self._text, start - self._base)[0]
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
+        return _decoded(self._content[start - self._base : end - self._base])
 
-    def _read_from(self, start: int) -> None:
-        content = self._file.read(start, _WINDOW)
-        # Where all is ASCII, a letter's place is its byte's.
-        self._text = content.decode() if content.isascii() else ""
-        self._base, self._end = start, start + len(self._text)
+    def _holds(self, start: int, end: int) -> bool:
+        return self._base <= start and end <= self._base + len(self._content)
 
 
 class Scanner:
