@@ -142,10 +142,11 @@ def tfod(session: nox.Session) -> None:
 
 @nox.session(python="3.11")
 def lint(session: nox.Session) -> None:
-    """Checks style and format."""
+    """Checks style, format and words."""
     session.install("-c", "constraints.txt", *GROUPS["lint"])
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("python", "scripts/check_words.py")
 
 
 @nox.session(python="3.11")
