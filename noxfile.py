@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -12,50 +13,52 @@ import nox
 
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_existing_virtualenvs = True
+nox.options.download_python = "never"  # a session whose Python is not installed is skipped
 nox.options.sessions = ["tests", "lint", "types"]
 
 ROOT = Path(__file__).parent
 GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
-PACKAGES = [
-    "packages/boxwright",
-    "packages/boxwright-cli",
-    "packages/boxwright-speedups",
-    "packages/boxwright-testing",
-    "packages/boxwright-tf[cpu]",
-    "plugins/boxwright-coco",
-    "plugins/boxwright-cocoeval",
-    "plugins/boxwright-createml",
-    "plugins/boxwright-csv",
-    "plugins/boxwright-kerascv[cpu]",
-    "plugins/boxwright-labelimg",
-    "plugins/boxwright-panlabel",
-    "plugins/boxwright-tfds[cpu]",
-    "plugins/boxwright-tfod[cpu,litert]",
-    "plugins/boxwright-tfrecord",
-    "plugins/boxwright-transforms",
-    "plugins/boxwright-voc",
-    "plugins/boxwright-yolo",
-]
+DISTRIBUTIONS = sorted(
+    path.parent for kind in ("packages", "plugins") for path in (ROOT / kind).glob("*/pyproject.toml")
+)
+"""Every folder with a ``pyproject.toml`` under ``packages/`` and ``plugins/``."""
+
+SOURCES = [str(path.relative_to(ROOT) / "src") for path in DISTRIBUTIONS]
+
+VERSION = ROOT / "packages" / "boxwright" / "src" / "boxwright" / "_version.py"
+
+DEVELOPMENT_EXTRAS = ("cpu", "litert")
+"""The extras that are installed here, of every distribution that has them."""
+
+PYTHON, *OTHER_PYTHONS = nox.project.python_versions(nox.project.load_toml("packages/boxwright/pyproject.toml"))
+"""What the classifiers name: the sessions run on the first, and `tests-3.12` on another."""
+
 WITH_TWINS = (
     *(f"packages/boxwright/tests/test_{name}.py" for name in ("plain", "schemas", "vocxml")),
     *(f"plugins/boxwright-{name}" for name in ("coco", "labelimg", "voc")),
 )
 """The tests of what has a compiled twin."""
 
-KINDS = ("format", "transform", "augmenter", "backend", "metric", "trainer", "exporter", "loader")
+KINDS = sorted(path.name for path in (ROOT / "templates" / "plugin").iterdir() if (path / "tests").is_dir())
 """What `boxwright plugins new` can make."""
 
-SOURCES = sorted(str(path.relative_to(ROOT)) for kind in ("packages", "plugins") for path in ROOT.glob(f"{kind}/*/src"))
+
+def editable(distribution: Path) -> str:
+    """What to install of a distribution: its folder, with those of the development extras that it has."""
+    project = nox.project.load_toml(distribution / "pyproject.toml")["project"]
+    extras = [extra for extra in DEVELOPMENT_EXTRAS if extra in project.get("optional-dependencies", {})]
+    folder = distribution.relative_to(ROOT).as_posix()
+    return f"{folder}[{','.join(extras)}]" if extras else folder
 
 
 def install(session: nox.Session, *groups: str) -> None:
-    """Installs all packages as they stand here, and groups of tools, at the tested versions."""
-    editable = [argument for package in PACKAGES for argument in ("-e", package)]
+    """Installs all distributions as they are in this folder, and groups of tools, at the tested versions."""
+    distributions = [argument for each in DISTRIBUTIONS for argument in ("-e", editable(each))]
     tools = [requirement for group in groups for requirement in GROUPS[group]]
-    session.install("-c", "constraints.txt", *editable, *tools)
+    session.install("-c", "constraints.txt", *distributions, *tools)
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def quickstart(session: nox.Session) -> None:
     """Draws a dataset, trains a detector on it, measures it and shows what it finds: about four minutes."""
     install(session)
@@ -87,8 +90,7 @@ def quickstart(session: nox.Session) -> None:
     session.log("  boxwright predict runs/first PHOTOS/test --out found")
 
 
-@nox.session(python="3.11")
-def tests(session: nox.Session) -> None:
+def run_tests(session: nox.Session) -> None:
     """Runs every test but the slow ones."""
     install(session, "tests")
     run = ("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope")
@@ -97,14 +99,19 @@ def tests(session: nox.Session) -> None:
         session.run(*run, *WITH_TWINS, env={"BOXWRIGHT_SPEEDUPS": "0"})
 
 
-@nox.session(python="3.11")
+nox.session(run_tests, name="tests", python=PYTHON)
+for python in OTHER_PYTHONS:
+    nox.session(run_tests, name=f"tests-{python}", python=python)
+
+
+@nox.session(python=PYTHON)
 def slow(session: nox.Session) -> None:
     """Runs the tests that take longer than a minute, trainings on real photos among them; those of tfod are its own."""
     install(session, "tests")
     session.run("pytest", "-m", "slow and not tfod", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def template(session: nox.Session) -> None:
     """Makes a plugin of each kind from the template, installs it, and holds it to lint, types and all tests."""
     kinds = session.posargs or KINDS
@@ -132,7 +139,7 @@ def template(session: nox.Session) -> None:
         session.run("boxwright", "plugins", "check", f"boxwright-my-{kind}")
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def tfod(session: nox.Session) -> None:
     """Installs the environment of the TensorFlow Object Detection API, and runs the tests that need it."""
     install(session, "tests")
@@ -140,7 +147,7 @@ def tfod(session: nox.Session) -> None:
     session.run("pytest", "-m", "tfod", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
     """Checks style, format and words."""
     session.install("-c", "constraints.txt", *GROUPS["lint"])
@@ -149,35 +156,53 @@ def lint(session: nox.Session) -> None:
     session.run("python", "scripts/check_words.py")
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def types(session: nox.Session) -> None:
     """Checks types."""
     install(session, "types")
     session.run("mypy", *SOURCES)
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Measures speed and memory beside the peers."""
     install(session, "bench")
     session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHON)
 def build(session: nox.Session) -> None:
     """Builds every distribution into dist/ and installs the wheels into an environment of their own."""
     session.install("-c", "constraints.txt", *GROUPS["build"])
-    for package in PACKAGES:
-        session.run("python", "-m", "build", "--installer", "uv", "--outdir", "dist", package.partition("[")[0])
+    for distribution in DISTRIBUTIONS:
+        session.run("python", "-m", "build", "--installer", "uv", "--outdir", "dist", str(distribution))
 
 
-@nox.session(python="3.11")
+@nox.session(venv_backend="none")
+def version(session: nox.Session) -> None:
+    """Sets the version of all distributions, and the range in which they need each other: `-s version -- 0.2.0`."""
+    (new,) = session.posargs
+    (old,) = re.findall(r'^__version__ = "(.+)"$', VERSION.read_text("utf-8"), re.MULTILINE)
+    VERSION.write_text(VERSION.read_text("utf-8").replace(old, new), "utf-8")
+    if series(new) != series(old):
+        found = session.run("git", "grep", "-lF", series(old), external=True, silent=True)
+        for path in map(Path, str(found).split()):
+            path.write_text(path.read_text("utf-8").replace(series(old), series(new)), "utf-8")
+
+
+def series(version: str) -> str:
+    """The range of versions that work with one: all of the same minor version."""
+    major, minor = version.split(".")[:2]
+    return f">={major}.{minor},<{major}.{int(minor) + 1}"
+
+
+@nox.session(python=PYTHON)
 def constraints(session: nox.Session) -> None:
     """Writes constraints.txt anew: the newest versions that fit together."""
-    projects = [f"{package.partition('[')[0]}/pyproject.toml" for package in PACKAGES]
+    projects = [str(distribution / "pyproject.toml") for distribution in DISTRIBUTIONS]
     groups = [argument for group in GROUPS for argument in ("--group", f"pyproject.toml:{group}")]
-    extras = ["--extra", "cpu", "--extra", "litert"]
-    options = ["--universal", "--python-version", "3.11", *extras, "--no-header", "--no-annotate"]
+    extras = [argument for extra in DEVELOPMENT_EXTRAS for argument in ("--extra", extra)]
+    options = ["--universal", "--python-version", PYTHON, *extras, "--no-header", "--no-annotate"]
     private = ["--no-emit-index-url", "--no-emit-find-links"]
     session.run("uv", "pip", "compile", *options, *private, *groups, *projects, "-o", "constraints.txt", external=True)
     # The workspace's own packages are installed from here, not pinned.
