@@ -21,9 +21,12 @@ STABLE = re.compile(
     r"""(?P<quote>["'`])[\w./*-]*(?P=quote)"""  # a quoted name
     r"""|(?<=["'`])[\w.*-]*(?==)"""  # the name of a quoted setting
     r"""|--[\w-]+"""  # a flag
-    r"""|[?&,:]\w+(?==)"""  # an option of a URI or a step
+    r"""|[?&,:]\w+(?==)(=picture\b)?"""  # an option of a URI or a step
 )
-"""Names that stay as they are, because users type them or programs read them."""
+"""Names that do not change, because users type them or programs read them."""
+
+CODE_SPAN = re.compile(r"(?<!`)`[^`\n]+`(?!`)")
+"""Code within the text of a page: it follows the code, which is checked itself."""
 
 WORDS = {
     r"pictures?": "image",
@@ -105,7 +108,9 @@ def is_pending(name: str) -> bool:
 def check(name: str) -> list[str]:
     """Returns one line per phrase to replace in a file."""
     text = (ROOT / name).read_text("utf-8")
-    text = STABLE.sub(lambda found: "_" * len(found[0]), text).lower()
+    for stable in (STABLE, CODE_SPAN) if name.endswith(".md") else (STABLE,):
+        text = stable.sub(lambda found: "_" * len(found[0]), text)
+    text = text.lower()
     found = {}
     for pattern, suggestion in PATTERNS.items():
         for match in pattern.finditer(text):
