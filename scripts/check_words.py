@@ -21,6 +21,7 @@ STABLE = re.compile(
     r"""(?P<quote>["'`])[\w./*-]*(?P=quote)"""  # a quoted name
     r"""|(?<=["'`])[\w.*-]*(?==)"""  # the name of a quoted setting
     r"""|--[\w-]+"""  # a flag
+    r"""|pictures:(?=[\w/])"""  # the name of a format
     r"""|[?&,:]\w+(?==)(=picture\b)?"""  # an option of a URI or a step
 )
 """Names that do not change, because users type them or programs read them."""
