@@ -11,8 +11,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import pluggy
 import pytest
@@ -77,6 +78,16 @@ def check_answer(error: BoxwrightError, *names: str, where: str = "") -> None:
     except Exception as failure:
         raise AssertionError(f"{case}the error cannot travel between processes ({failure}): {error}") from failure
     assert str(copy) == str(error), f"{case}on its way between processes the error became: {copy}"
+
+
+@cache
+def _listed(module: str) -> dict[str, Any]:
+    """What listing a plugin does in a fresh process: the same for all of its specs, so once a plugin."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    command = [sys.executable, "-c", _LIST, module, ",".join(HEAVY)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, f"importing {module} in a fresh process failed:\n{done.stderr}"
+    return cast("dict[str, Any]", json.loads(done.stdout))
 
 
 def lacks(entry: Registered[Any]) -> str:
@@ -211,10 +222,6 @@ class SpecTests:
             for record in registry.plugins.records
             if any(kind == self.kind and spec is entry.spec for kind, spec in record.specs)
         )
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-        command = [sys.executable, "-c", _LIST, record.module, ",".join(HEAVY)]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-        assert done.returncode == 0, f"importing {record.module} in a fresh process failed:\n{done.stderr}"
-        answer = json.loads(done.stdout)
+        answer = _listed(record.module)
         assert answer["specs"], f"{record.module} returned no spec in a fresh process"
         assert not answer["heavy"], f"{record.module} imports {', '.join(answer['heavy'])} when it is only listed"
