@@ -34,8 +34,8 @@ PYTHON, *OTHER_PYTHONS = nox.project.python_versions(nox.project.load_toml("pack
 """What the classifiers name: the sessions run on the first, and `tests-3.12` on another."""
 
 WITH_TWINS = (
-    *(f"packages/boxwright/tests/test_{name}.py" for name in ("plain", "schemas", "vocxml")),
-    *(f"plugins/boxwright-{name}" for name in ("coco", "labelimg", "voc")),
+    *(f"packages/boxwright/tests/test_{name}.py" for name in ("plain", "schemas")),
+    *(f"plugins/boxwright-{name}" for name in ("coco", "voc")),
 )
 """The tests of what has a compiled twin."""
 

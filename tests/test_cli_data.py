@@ -20,7 +20,7 @@ BAD = "d.jpg wide"
 
 
 def test_demo_draws_labelimg_folders_with_a_quarter_for_testing(boxwright, tmp_path):
-    pytest.importorskip("boxwright_labelimg")
+    pytest.importorskip("boxwright_voc")
     report = boxwright.json("demo", tmp_path / "demo", "--images", 8, "--seed", 3, "--size", "96x64")
     assert list(report["samples"].values()) == [8, 2]
     for split, number in (("train", 8), ("test", 2)):
@@ -36,7 +36,7 @@ def test_demo_draws_labelimg_folders_with_a_quarter_for_testing(boxwright, tmp_p
 
 
 def test_demo_pictures_depend_on_the_seed_alone(boxwright, tmp_path):
-    pytest.importorskip("boxwright_labelimg")
+    pytest.importorskip("boxwright_voc")
     for name, images, seed in (("one", 4, 7), ("two", 8, 7), ("other", 4, 8)):
         assert boxwright("demo", tmp_path / name, "--images", images, "--seed", seed).exit_code == 0
     one, two, other = ((tmp_path / n / "train" / "train-0001.jpg").read_bytes() for n in ("one", "two", "other"))
@@ -45,7 +45,7 @@ def test_demo_pictures_depend_on_the_seed_alone(boxwright, tmp_path):
 
 
 def test_demo_keeps_what_is_there_and_says_what_to_type_next(boxwright, tmp_path):
-    pytest.importorskip("boxwright_labelimg")
+    pytest.importorskip("boxwright_voc")
     target = tmp_path / "demo"
     first = boxwright("demo", target, "--images", 4)
     assert f"boxwright train --data labelimg:{target}/train" in first.stdout
@@ -201,7 +201,7 @@ def test_unknown_class_against_a_label_map_file(boxwright, lines, tmp_path):
 
 
 def test_demo_to_csv_gives_the_rows_of_the_xml(boxwright, tmp_path):
-    pytest.importorskip("boxwright_labelimg")
+    pytest.importorskip("boxwright_voc")
     pytest.importorskip("boxwright_csv")
     assert boxwright("demo", tmp_path / "demo", "--images", 4).exit_code == 0
     target = tmp_path / "labels.csv"

@@ -271,7 +271,7 @@ def test_kerascv_takes_a_batch(five: Dataset) -> None:
 
 
 def test_an_opened_dataset_has_it_as_a_method(tmp_path: Path) -> None:
-    pytest.importorskip("boxwright_labelimg")
+    pytest.importorskip("boxwright_voc")
     Image.new("RGB", (60, 40), "teal").save(tmp_path / "a.png")
     (tmp_path / "a.xml").write_text(
         "<annotation><filename>a.png</filename><size><width>60</width><height>40</height><depth>3</depth></size>"

@@ -186,7 +186,7 @@ def test_the_option_as_it_goes_into_the_uri(
     ],
 )
 def test_real_photos(folder: str, convention: Convention) -> None:
-    pytest.importorskip("boxwright_labelimg")
+    pytest.importorskip("boxwright_voc")
     borders = Statistics.of(boxwright.open(f"labelimg:{SHARED / folder}")).borders
     assert borders.convention is convention
     if convention is Convention.ONE_BASED:

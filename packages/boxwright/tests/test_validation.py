@@ -261,7 +261,7 @@ def test_the_catalogue_of_checks() -> None:
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the photos of shared/data are not here")
 def test_blood_cells() -> None:
-    pytest.importorskip("boxwright_labelimg")
+    pytest.importorskip("boxwright_voc")
     report = validate([f"labelimg:{SHARED}/bccd/{part}" for part in ("train", "val")])
     assert report.counts == {"box_without_area": 2, "leaked_likeness": 1, "pixel_convention": 2}
     (alike,) = [p for p in report.problems if p.check == "leaked_likeness"]

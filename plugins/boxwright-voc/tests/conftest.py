@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -30,6 +31,34 @@ def xml(filename: str, *labels: str) -> str:
         "\t<size>\n\t\t<width>40</width>\n\t\t<height>30</height>\n\t\t<depth>3</depth>\n\t</size>\n"
         f"\t<segmented>0</segmented>\n{objects}</annotation>\n"
     )
+
+
+def _data() -> Path:
+    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
+    return Path(os.environ.get("BOXWRIGHT_SHARED_DATA", beside))
+
+
+@pytest.fixture
+def real_photos() -> Path:
+    """The folder of real annotated photos, where this machine has it."""
+    if not _data().is_dir():
+        pytest.skip("the real photos are not here (BOXWRIGHT_SHARED_DATA)")
+    return _data()
+
+
+@pytest.fixture
+def draw(tmp_path: Path) -> Callable[..., Path]:
+    """Makes a plain image in the test's folder."""
+
+    def make(name: str, size: tuple[int, int] = (40, 30), orientation: int = 1) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.new("RGB", size, (90, 120, 60)).save(path, exif=exif)
+        return path
+
+    return make
 
 
 @pytest.fixture

@@ -57,12 +57,12 @@ read_small(PyObject *module, PyObject *path)
 
 PyDoc_STRVAR(parse_layout_doc,
 "parse_layout(data: bytes, /) -> tuple | None\n--\n\n"
-"What boxwright.vocxml.layout.parse_layout answers, of files as labelImg, Roboflow and the VOC tools of 2008 write\n"
+"What boxwright_voc.xml.patterns.parse_layout answers, of files as labelImg, Roboflow and the VOC tools of 2008 write\n"
 "them: filename, width, height, the picture's attributes, labels, edges, the boxes' attributes or None.");
 
 PyDoc_STRVAR(voc_objects_doc,
 "voc_objects(labels, edges, attributes, texts, shift, /) -> str | None\n--\n\n"
-"What boxwright.vocxml.document.XmlDocument writes of a picture's boxes, of those whose attributes are nothing but id,\n"
+"What boxwright_voc.xml.document.XmlDocument writes of a picture's boxes, of those whose attributes are nothing but id,\n"
 "pose and flags. texts gives names and poses with what XML escapes.");
 
 PyDoc_STRVAR(columns_doc,

@@ -1,4 +1,4 @@
-/* Pascal VOC XML, read and written as boxwright.vocxml does. */
+/* Pascal VOC XML, read and written as boxwright_voc.xml does. */
 
 #include "speedups.h"
 

@@ -1,6 +1,6 @@
 """Finding plugins: entry points are loaded one by one, and what fails is kept as a record, not raised.
 
-``BOXWRIGHT_PLUGINS=labelimg,csv`` loads only the entry points of these names; ``BOXWRIGHT_STRICT=1`` raises what would
+``BOXWRIGHT_PLUGINS=voc,csv`` loads only the entry points of these names; ``BOXWRIGHT_STRICT=1`` raises what would
 otherwise be contained.
 """
 

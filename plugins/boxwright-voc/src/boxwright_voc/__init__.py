@@ -1,4 +1,4 @@
-"""The Pascal VOC layout for boxwright: read and write."""
+"""Pascal VOC XML for boxwright: the formats ``labelimg`` and ``voc``."""
 
 from boxwright import FormatSpec, Option, hookimpl
 
@@ -8,14 +8,37 @@ _ONE_BASED = Option(
     "one_based",
     bool,
     False,
-    "whether the XML counts pixels from 1 and takes xmax, ymax in, as the VOC database's own files do",
+    "whether the XML counts pixels from 1 and includes xmax, ymax, as the VOC database does; labelImg does not",
 )
+_INVERTED = Option("inverted", ("error", "swap"), "error", "what to do with a box whose xmin is above its xmax")
+_UNANNOTATED = Option("unannotated", ("ignore", "include"), "ignore", "images without XML, as images without boxes")
+
+
+def _pictures(where: str) -> Option:
+    return Option("pictures", bool, True, f"whether the images are copied {where}", carries={"false": "-images"})
 
 
 @hookimpl
 def boxwright_formats() -> list[FormatSpec]:
-    """The format ``voc``."""
+    """Returns the formats ``labelimg`` and ``voc``."""
     return [
+        FormatSpec(
+            name="labelimg",
+            summary="labelImg's Pascal VOC XML in a folder of images",
+            load="boxwright_voc.labelimg_reader:LabelImgReader",
+            write="boxwright_voc.labelimg_writer:LabelImgWriter",
+            detect="boxwright_voc.labelimg_detect:detect",
+            options=(
+                Option("images", str, None, "the folder of the images, where it is not the XML's own"),
+                _ONE_BASED,
+                _INVERTED,
+                _UNANNOTATED,
+            ),
+            write_options=(_pictures("beside the XML"), _ONE_BASED),
+            carries=frozenset({"images", "empty", "subpixel", "box.*", "image.*"}),
+            target="folder",
+            docs="https://github.com/HumanSignal/labelImg",
+        ),
         FormatSpec(
             name="voc",
             summary="Pascal VOC: Annotations, JPEGImages and ImageSets/Main, one year or several",
@@ -24,27 +47,19 @@ def boxwright_formats() -> list[FormatSpec]:
             detect="boxwright_voc.detect:detect",
             options=(
                 Option("split", str, None, "a list of ImageSets/Main: train, val, trainval, test or another; else all"),
-                Option("images", str, None, "the folder of the pictures, where it is not JPEGImages"),
+                Option("images", str, None, "the folder of the images, where it is not JPEGImages"),
                 _ONE_BASED,
-                Option("inverted", ("error", "swap"), "error", "what to do with a box whose xmin is above its xmax"),
+                _INVERTED,
                 Option("unlisted", ("ignore", "include"), "ignore", "annotations that are in no list"),
-                Option(
-                    "unannotated", ("ignore", "include"), "ignore", "pictures without XML, as pictures without boxes"
-                ),
+                _UNANNOTATED,
             ),
             write_options=(
-                Option(
-                    "pictures",
-                    bool,
-                    True,
-                    "whether the pictures are copied to JPEGImages",
-                    carries={"false": "-images"},
-                ),
+                _pictures("to JPEGImages"),
                 _ONE_BASED,
                 Option("class_lists", bool, False, "whether each class gets lists of its own: aeroplane_train.txt"),
             ),
             carries=frozenset({"images", "empty", "subpixel", "split", "box.*", "image.*"}),
             target="folder",
             docs="http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf",
-        )
+        ),
     ]

@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from boxwright.errors import DataError
 from boxwright.protocols import OnProblem
 from boxwright.schemas import DatasetInfo, Sample
-from boxwright.vocxml.samples import each_picture_once
 from boxwright_voc.places import years
+from boxwright_voc.xml.samples import each_picture_once
 from boxwright_voc.year import Item, Year
 
 
 class VocReader:
     """One sample an XML file, year by year, in the plain string order of the files' paths.
 
-    See :class:`boxwright.vocxml.samples.XmlSamples` for what becomes of a file, and
+    See :class:`boxwright_voc.xml.samples.XmlSamples` for what becomes of a file, and
     :class:`boxwright_voc.lists.SplitLists` for the splits. A picture in two of ``train``, ``val`` and ``test`` is a
     problem: whichever were chosen, a picture to test with would be one to train with. A list that was asked for by its
     name is read alone, and gives every sample its name as the split.

@@ -9,9 +9,9 @@ from boxwright.errors import DataError
 from boxwright.folder_files import FolderFiles
 from boxwright.protocols import Output
 from boxwright.schemas import LabelMap, Sample
-from boxwright.vocxml.document import XmlDocument
 from boxwright_voc.lists import NO_SPLIT, UNION
 from boxwright_voc.places import ANNOTATIONS, LISTS, PICTURES
+from boxwright_voc.xml.document import XmlDocument
 
 _REMEDY = "rename it in the source, or leave the picture out with --on-error skip"
 _UNFIT = re.compile(r"[/\\\0\r\n:\ud800-\udfff]|^\.|^$")
@@ -21,7 +21,7 @@ _UNFIT = re.compile(r"[/\\\0\r\n:\ud800-\udfff]|^\.|^$")
 class VocWriter:
     """Writes ``Annotations/NAME.xml``, ``JPEGImages/NAME.jpg`` and the lists of ``ImageSets/Main``.
 
-    The XML is that of :mod:`boxwright.vocxml.document`, and the pictures' bytes are copied as they are. Each split gets
+    The XML is that of :mod:`boxwright_voc.xml.document`, and the pictures' bytes are copied as they are. Each split gets
     a list, and ``trainval`` one where there are ``train`` and ``val``; pictures without a split are in
     ``default.txt``, as CVAT and Datumaro call it.
 

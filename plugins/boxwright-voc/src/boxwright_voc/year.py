@@ -11,9 +11,9 @@ from boxwright.errors import DataError
 from boxwright.folders import Folder
 from boxwright.pictures import Pictures
 from boxwright.uri import join
-from boxwright.vocxml.samples import XmlSamples
 from boxwright_voc.lists import NO_SPLIT, SplitLists
 from boxwright_voc.places import ANNOTATIONS, PICTURES, is_folder
+from boxwright_voc.xml.samples import XmlSamples
 
 _VOC_DATABASE = "The VOC20"
 
@@ -43,7 +43,7 @@ class Year:
         place: The folder.
         prefix: What its pictures' names begin with.
         images: The folder of the pictures, where it is not ``JPEGImages``.
-        one_based: As of :class:`boxwright.vocxml.samples.XmlSamples`.
+        one_based: As of :class:`boxwright_voc.xml.samples.XmlSamples`.
         inverted: Likewise.
         unannotated: Whether pictures without XML are pictures without boxes, and no problem.
 

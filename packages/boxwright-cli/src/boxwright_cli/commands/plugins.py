@@ -31,7 +31,7 @@ def list_(
     """List the installed plugins: what each brings, what failed and why.
 
     With a KIND, the list is of everything of that kind: format, transform, augmenter, backend, metric, trainer,
-    exporter or loader. BOXWRIGHT_PLUGINS=labelimg,csv in the environment allows only those; BOXWRIGHT_STRICT=1 makes a
+    exporter or loader. BOXWRIGHT_PLUGINS=voc,csv in the environment allows only those; BOXWRIGHT_STRICT=1 makes a
     failed plugin an error.
 
     Examples:

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import pytest
 
 from boxwright import DataError
-from boxwright.vocxml.annotation import Annotation
-from boxwright.vocxml.layout import parse_layout, quick_labels
-from boxwright.vocxml.tree import parse_tree
+from boxwright_voc.xml.annotation import Annotation
+from boxwright_voc.xml.patterns import parse_layout, quick_labels
+from boxwright_voc.xml.tree import parse_tree
 
 TEXTS = (
     "fig",

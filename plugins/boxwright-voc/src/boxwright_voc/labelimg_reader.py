@@ -9,13 +9,13 @@ from boxwright.folders import Folder
 from boxwright.pictures import Pictures
 from boxwright.protocols import OnProblem
 from boxwright.schemas import DatasetInfo, Sample
-from boxwright.vocxml.samples import XmlSamples, each_picture_once
+from boxwright_voc.xml.samples import XmlSamples, each_picture_once
 
 
 class LabelImgReader:
     """One sample an XML file, in the plain string order of the files' paths (``10.xml`` before ``2.xml``).
 
-    See :class:`boxwright.vocxml.samples.XmlSamples` for what becomes of a file.
+    See :class:`boxwright_voc.xml.samples.XmlSamples` for what becomes of a file.
 
     Args:
         location: A folder, or a URL that fsspec opens, with XML files in it or in its sub-folders.

@@ -12,9 +12,9 @@ from boxwright.pictures import Pictures, measured_size
 from boxwright.plain import plain_sample
 from boxwright.protocols import OnProblem
 from boxwright.schemas import Boxes, Edges, ImageRef, Sample, check_edges
-from boxwright.vocxml.annotation import Annotation
-from boxwright.vocxml.layout import parse_layout, quick_labels
-from boxwright.vocxml.scalars import each
+from boxwright_voc.xml.annotation import Annotation
+from boxwright_voc.xml.patterns import parse_layout, quick_labels
+from boxwright_voc.xml.scalars import each
 
 _SHIFTED = frozenset({"xmin", "ymin", "x", "y"})
 
@@ -123,7 +123,7 @@ class XmlSamples:
 
 
 def _from_tree(data: bytes, file: str) -> Annotation:
-    from boxwright.vocxml.tree import parse_tree  # most datasets never need it
+    from boxwright_voc.xml.tree import parse_tree  # most datasets never need it
 
     return parse_tree(data, file)
 

@@ -12,11 +12,11 @@ import pytest
 from boxwright import Boxes, DataError, ImageRef, Sample
 from boxwright.folders import Folder
 from boxwright.pictures import Pictures
-from boxwright.vocxml.annotation import Annotation
-from boxwright.vocxml.document import XmlDocument
-from boxwright.vocxml.layout import parse_layout, quick_labels
-from boxwright.vocxml.samples import XmlSamples
-from boxwright.vocxml.tree import parse_tree
+from boxwright_voc.xml.annotation import Annotation
+from boxwright_voc.xml.document import XmlDocument
+from boxwright_voc.xml.patterns import parse_layout, quick_labels
+from boxwright_voc.xml.samples import XmlSamples
+from boxwright_voc.xml.tree import parse_tree
 
 TEXTS = ("fig", "red, ripe", "вишня", "?", "'q'", "a\u00a0b", "-1", "07", "341012865", "1.50")
 ACTIONS = ("jumping", "other", "phoning", "playinginstrument", "reading", "ridingbike", "ridinghorse", "running")

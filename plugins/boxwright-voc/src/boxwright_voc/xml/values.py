@@ -14,8 +14,8 @@ from collections.abc import Mapping, Set
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from boxwright.vocxml.annotation import SPACE
-from boxwright.vocxml.scalars import scalar
+from boxwright_voc.xml.annotation import SPACE
+from boxwright_voc.xml.scalars import scalar
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element

@@ -8,13 +8,13 @@ from boxwright.errors import DataError
 from boxwright.folder_files import FolderFiles
 from boxwright.protocols import Output
 from boxwright.schemas import LabelMap, Sample
-from boxwright.vocxml.document import XmlDocument
+from boxwright_voc.xml.document import XmlDocument
 
 _REMEDY = "rename it in the source, or leave the picture out with --on-error skip"
 
 
 class LabelImgWriter:
-    """Writes each picture and, beside it, its XML as labelImg lays it out; see :mod:`boxwright.vocxml.document`.
+    """Writes each picture and, beside it, its XML as labelImg lays it out; see :mod:`boxwright_voc.xml.document`.
 
     The picture's bytes are copied as they are.
 

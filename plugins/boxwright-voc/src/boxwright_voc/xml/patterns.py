@@ -15,8 +15,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from boxwright.compiled import speedups
-from boxwright.vocxml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
-from boxwright.vocxml.scalars import number, scalar
+from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
+from boxwright_voc.xml.scalars import number, scalar
 
 _GAP = r"[ \t\r\n]*"
 _KEPT: Final = 1 << 12

@@ -1,4 +1,4 @@
-"""Reads any Pascal VOC XML, by a real parser that refuses entities: complete, and slower than :mod:`.layout`.
+"""Reads any Pascal VOC XML, by a real parser that refuses entities: complete, and slower than :mod:`.patterns`.
 
 The elements are those of the PASCAL VOC development kit (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf,
 section "Annotation file format") and of labelImg's ``libs/pascal_voc_io.py``. Elements that neither knows are kept as
@@ -14,15 +14,15 @@ from xml.etree.ElementTree import Element, ParseError
 
 from boxwright.errors import DataError
 from boxwright.schemas import Edges
-from boxwright.vocxml.annotation import (
+from boxwright_voc.xml.annotation import (
     DEFAULT_DATABASE,
     DEFAULT_DEPTH,
     DEFAULT_POSE,
     SPACE,
     Annotation,
 )
-from boxwright.vocxml.scalars import NUMBER, each, lengths, scalar, with_lengths
-from boxwright.vocxml.values import children
+from boxwright_voc.xml.scalars import NUMBER, each, lengths, scalar, with_lengths
+from boxwright_voc.xml.values import children
 
 _EDGES = ("xmin", "ymin", "xmax", "ymax")
 _FLAGS = ("truncated", "difficult", "occluded")

@@ -9,10 +9,10 @@ from typing import Any, cast
 
 from boxwright.compiled import speedups
 from boxwright.schemas import Boxes, Edges, Sample
-from boxwright.vocxml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE
-from boxwright.vocxml.samples import moved
-from boxwright.vocxml.scalars import is_length
-from boxwright.vocxml.values import (
+from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE
+from boxwright_voc.xml.samples import moved
+from boxwright_voc.xml.scalars import is_length
+from boxwright_voc.xml.values import (
     attribute_lines,
     child_lines,
     escaped,
@@ -35,7 +35,7 @@ class XmlDocument:
 
     Whole edges are written as whole numbers, others so that reading them gives the same float. A field for which a
     sample has no attribute gets labelImg's default; ``<folder>`` is then empty and ``<path>`` left out. Other
-    attributes are written as :mod:`boxwright.vocxml.values` says. ``<owner>`` and ``<part>`` stand where the PASCAL VOC
+    attributes are written as :mod:`boxwright_voc.xml.values` says. ``<owner>`` and ``<part>`` stand where the PASCAL VOC
     database of 2007 has them, and ``<occluded>`` where Roboflow has it.
 
     Args:
