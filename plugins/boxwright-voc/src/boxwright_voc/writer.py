@@ -21,7 +21,7 @@ _UNFIT = re.compile(r"[/\\\0\r\n:\ud800-\udfff]|^\.|^$")
 class VocWriter:
     """Writes ``Annotations/NAME.xml``, ``JPEGImages/NAME.jpg`` and the lists of ``ImageSets/Main``.
 
-    The XML is that of :mod:`boxwright_voc.xml.document`, and the pictures' bytes are copied as they are. Each split gets
+    The XML is that of :mod:`boxwright_voc.xml.document`, and the images' bytes are copied as they are. Each split gets
     a list, and ``trainval`` one where there are ``train`` and ``val``; pictures without a split are in
     ``default.txt``, as CVAT and Datumaro call it.
 

@@ -35,7 +35,7 @@ class XmlDocument:
 
     Whole edges are written as whole numbers, others so that reading them gives the same float. A field for which a
     sample has no attribute gets labelImg's default; ``<folder>`` is then empty and ``<path>`` left out. Other
-    attributes are written as :mod:`boxwright_voc.xml.values` says. ``<owner>`` and ``<part>`` stand where the PASCAL VOC
+    attributes are written as :mod:`boxwright_voc.xml.values` says. ``<owner>`` and ``<part>`` are where the PASCAL VOC
     database of 2007 has them, and ``<occluded>`` where Roboflow has it.
 
     Args:
