@@ -17,7 +17,8 @@ nox.options.download_python = "never"  # a session whose Python is not installed
 nox.options.sessions = ["tests", "lint", "types"]
 
 ROOT = Path(__file__).parent
-GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
+CONFIGURATION = nox.project.load_toml("pyproject.toml")
+GROUPS = CONFIGURATION["dependency-groups"]
 DISTRIBUTIONS = sorted(
     path.parent for kind in ("packages", "plugins") for path in (ROOT / kind).glob("*/pyproject.toml")
 )
@@ -25,6 +26,7 @@ DISTRIBUTIONS = sorted(
 
 SOURCES = [str(path.relative_to(ROOT) / "src") for path in DISTRIBUTIONS]
 
+WHEELS = ROOT / "dist"
 VERSION = ROOT / "packages" / "boxwright" / "src" / "boxwright" / "_version.py"
 
 DEVELOPMENT_EXTRAS = ("cpu", "litert")
@@ -42,6 +44,8 @@ WITH_TWINS = (
 KINDS = sorted(path.name for path in (ROOT / "templates" / "plugin").iterdir() if (path / "tests").is_dir())
 """What `boxwright plugins new` can make."""
 
+PYTEST = ("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope")
+
 
 def editable(distribution: Path) -> str:
     """What to install of a distribution: its folder, with those of the development extras that it has."""
@@ -56,6 +60,9 @@ def install(session: nox.Session, *groups: str) -> None:
     distributions = [argument for each in DISTRIBUTIONS for argument in ("-e", editable(each))]
     tools = [requirement for group in groups for requirement in GROUPS[group]]
     session.install("-c", "constraints.txt", *distributions, *tools)
+
+
+# --- Start ---
 
 
 @nox.session(python=PYTHON)
@@ -90,13 +97,15 @@ def quickstart(session: nox.Session) -> None:
     session.log("  boxwright predict runs/first PHOTOS/test --out found")
 
 
+# --- Tests ---
+
+
 def run_tests(session: nox.Session) -> None:
     """Runs every test but the slow ones."""
     install(session, "tests")
-    run = ("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope")
-    session.run(*run, *session.posargs)
+    session.run(*PYTEST, *session.posargs)
     if not session.posargs:  # the twins in Python of what is compiled
-        session.run(*run, *WITH_TWINS, env={"BOXWRIGHT_SPEEDUPS": "0"})
+        session.run(*PYTEST, *WITH_TWINS, env={"BOXWRIGHT_SPEEDUPS": "0"})
 
 
 nox.session(run_tests, name="tests", python=PYTHON)
@@ -109,6 +118,14 @@ def slow(session: nox.Session) -> None:
     """Runs the tests that take longer than a minute, trainings on real photos among them; those of tfod are its own."""
     install(session, "tests")
     session.run("pytest", "-m", "slow and not tfod", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def tfod(session: nox.Session) -> None:
+    """Installs the environment of the TensorFlow Object Detection API, and runs the tests that need it."""
+    install(session, "tests")
+    session.run("boxwright", "env", "install", "tfod")
+    session.run("pytest", "-m", "tfod", *session.posargs)
 
 
 @nox.session(python=PYTHON)
@@ -140,20 +157,31 @@ def template(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
-def tfod(session: nox.Session) -> None:
-    """Installs the environment of the TensorFlow Object Detection API, and runs the tests that need it."""
-    install(session, "tests")
-    session.run("boxwright", "env", "install", "tfod")
-    session.run("pytest", "-m", "tfod", *session.posargs)
+def coverage(session: nox.Session) -> None:
+    """Runs every test but the slow ones, and reports which share of the code they execute."""
+    install(session, "tests", "coverage")
+    session.run(*PYTEST, "--cov", "--cov-report=term:skip-covered", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def bench(session: nox.Session) -> None:
+    """Measures speed and memory beside the peers."""
+    install(session, "bench")
+    session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
+
+
+# --- Checks ---
 
 
 @nox.session(python=PYTHON)
 def lint(session: nox.Session) -> None:
-    """Checks style, format and words."""
+    """Checks style, format, words, and which package imports which."""
     session.install("-c", "constraints.txt", *GROUPS["lint"])
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("python", "scripts/check_words.py")
+    if "importlinter" in CONFIGURATION["tool"]:
+        session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
 
 
 @nox.session(python=PYTHON)
@@ -164,23 +192,49 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
-def bench(session: nox.Session) -> None:
-    """Measures speed and memory beside the peers."""
-    install(session, "bench")
-    session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
+def docs(session: nox.Session) -> None:
+    """Builds the docs site into site/; a warning is an error."""
+    install(session, "docs")
+    session.run("zensical", "build", "--strict", "--clean")
+    session.run("python", "scripts/check_reference.py")
+
+
+# --- Releases ---
+
+
+@nox.session(python=False)
+def build(session: nox.Session) -> None:
+    """Builds the wheel and the sdist of every distribution into dist/."""
+    shutil.rmtree(WHEELS, ignore_errors=True)
+    session.run("uv", "build", "--all-packages", "--out-dir", str(WHEELS), external=True)
 
 
 @nox.session(python=PYTHON)
-def build(session: nox.Session) -> None:
-    """Builds every distribution into dist/ and installs the wheels into an environment of their own."""
-    session.install("-c", "constraints.txt", *GROUPS["build"])
-    for distribution in DISTRIBUTIONS:
-        session.run("python", "-m", "build", "--installer", "uv", "--outdir", "dist", str(distribution))
+def release(session: nox.Session) -> None:
+    """Builds and checks every distribution, installs the wheels as the README does and takes the first steps."""
+    build(session)
+    session.install("-c", "constraints.txt", *GROUPS["release"])
+    session.run("twine", "check", "--strict", *sorted(map(str, WHEELS.glob("boxwright*"))))
+    folder = Path(session.create_tmp())
+    fresh, photos = folder / "fresh", folder / "photos"
+    python, boxwright = (str(fresh / Path(session.bin).name / program) for program in ("python", "boxwright"))
+    session.run("uv", "venv", "--clear", "--python", PYTHON, str(fresh), external=True)
+    anew = [word for each in DISTRIBUTIONS for word in ("--refresh-package", each.name)]
+    options = ["--python", python, *anew, "-c", "constraints.txt", "--find-links", str(WHEELS)]
+    session.run("uv", "pip", "install", *options, "boxwright[train]", external=True)
+    for words in (
+        ("demo", photos, "--overwrite"),
+        ("view", f"labelimg:{photos}/train", "--out", folder / "dataset.png", "--overwrite"),
+        ("convert", f"labelimg:{photos}/train", f"tfrecord:{folder}/train.record", "--overwrite"),
+        ("info", f"tfrecord:{folder}/train.record"),
+    ):
+        session.run(boxwright, *map(str, words), external=True)
 
 
-@nox.session(venv_backend="none")
+@nox.session(python=PYTHON)
 def version(session: nox.Session) -> None:
-    """Sets the version of all distributions, and the range in which they need each other: `-s version -- 0.2.0`."""
+    """Sets the version of all distributions, and writes what changed into CHANGELOG.md: `-s version -- 0.2.0`."""
+    session.install("-c", "constraints.txt", *GROUPS["release"])
     (new,) = session.posargs
     (old,) = re.findall(r'^__version__ = "(.+)"$', VERSION.read_text("utf-8"), re.MULTILINE)
     VERSION.write_text(VERSION.read_text("utf-8").replace(old, new), "utf-8")
@@ -188,10 +242,11 @@ def version(session: nox.Session) -> None:
         found = session.run("git", "grep", "-lF", series(old), external=True, silent=True)
         for path in map(Path, str(found).split()):
             path.write_text(path.read_text("utf-8").replace(series(old), series(new)), "utf-8")
+    session.run("towncrier", "build", "--yes", "--version", new)
 
 
 def series(version: str) -> str:
-    """The range of versions that work with one: all of the same minor version."""
+    """The range in which our distributions need each other: every version of the same minor version."""
     major, minor = version.split(".")[:2]
     return f">={major}.{minor},<{major}.{int(minor) + 1}"
 

@@ -22,7 +22,8 @@ def configuration(folder: Path) -> dict[str, Any]:
     return tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))
 
 
-CORE = configuration(ROOT / "packages" / "boxwright")["project"]
+PROJECTS = {folder.name: configuration(folder)["project"] for folder in FOLDERS}
+CORE = PROJECTS["boxwright"]
 
 
 def test_uv_knows_every_distribution() -> None:
@@ -36,7 +37,7 @@ class TestEachDistribution:
         assert configuration(folder)["project"]["name"] == folder.name
 
     def test_its_metadata_is_that_of_the_core(self, folder: Path) -> None:
-        project = configuration(folder)["project"]
+        project = PROJECTS[folder.name]
         assert {key: project[key] for key in ("license", "readme", "requires-python", "urls")} == {
             key: CORE[key] for key in ("license", "readme", "requires-python", "urls")
         }
@@ -58,10 +59,28 @@ class TestEachDistribution:
             assert "_version.py" in (folder / "setup.py").read_text("utf-8")
 
     def test_it_needs_the_same_series_of_the_others(self, folder: Path) -> None:
-        project = configuration(folder)["project"]
+        project = PROJECTS[folder.name]
         for requirement in chain(project["dependencies"], *project.get("optional-dependencies", {}).values()):
-            if requirement.startswith("boxwright"):
+            if requirement.startswith("boxwright") and not requirement.startswith(f"{folder.name}["):
                 assert re.fullmatch(rf"boxwright[\w-]*(\[[\w,-]+\])?{re.escape(RANGE)}", requirement)
+
+
+def installed_with(requirement: str) -> set[str]:
+    """The distributions of this repository that one brings along, by the extras that are asked for."""
+    found = re.match(r"(boxwright[\w-]*)(?:\[([\w,-]+)\])?", requirement)
+    assert found, requirement
+    project = PROJECTS[found[1]]
+    extras = [project["optional-dependencies"][extra] for extra in (found[2] or "").split(",") if extra]
+    needed = [each for each in chain(project["dependencies"], *extras) if each.startswith("boxwright")]
+    return {found[1]}.union(*map(installed_with, needed))
+
+
+def test_the_extra_all_installs_every_distribution_but_the_one_for_authors() -> None:
+    assert installed_with("boxwright[all]") == set(PROJECTS) - {"boxwright-testing"}
+
+
+def test_the_extra_convert_needs_no_framework() -> None:
+    assert not {"boxwright-tf", "boxwright-kerascv", "boxwright-tfod"} & installed_with("boxwright[convert]")
 
 
 @pytest.mark.parametrize("path", ["templates/plugin/common/pyproject.toml", "docs/writing-a-plugin.md"])
