@@ -16,6 +16,7 @@ Class                Tests
 ==================== ===============================================================================================
 `FormatTests`        what a format says of itself; part of the two below
 `ReaderTests`        order, streaming, bad input, ``on_error``, safe paths, other processes, other file systems
+`RoundTripTests`     part of `WriterTests`: what comes back, for formats that share a writer
 `WriterTests`        round trips, splits, declared losses, streaming, whole or nothing, safe names
 `TransformTests`     a step of ``boxwright convert --with``
 `MetricTests`        a measure of detections
@@ -47,8 +48,7 @@ pytest.register_assert_rewrite(
                 "locations",
                 "metrics",
             ),
-            *("network", "outputs", "readers", "specs", "surroundings", "trainers", "transforms"),
-            *("writer_options", "writers"),
+            *("network", "readers", "round_trips", "specs", "surroundings", "trainers", "transforms", "writers"),
         )
     )
 )
@@ -63,6 +63,7 @@ from boxwright_testing.loaders import Loaded, LoaderTests  # noqa: E402
 from boxwright_testing.metrics import MetricTests  # noqa: E402
 from boxwright_testing.pictures import draw_picture, drawn_samples  # noqa: E402
 from boxwright_testing.readers import ReaderTests  # noqa: E402
+from boxwright_testing.round_trips import RoundTripTests  # noqa: E402
 from boxwright_testing.specs import SpecTests, registry_of  # noqa: E402
 from boxwright_testing.trainers import TrainerTests  # noqa: E402
 from boxwright_testing.transforms import TransformTests  # noqa: E402
@@ -78,6 +79,7 @@ __all__ = [
     "LoaderTests",
     "MetricTests",
     "ReaderTests",
+    "RoundTripTests",
     "SpecTests",
     "TrainerTests",
     "TransformTests",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -17,33 +16,13 @@ from boxwright.errors import UsageError
 from boxwright.prediction import SampleReader
 from boxwright.registry import Registered, Registry, convert_options
 from boxwright.specs import Detection, FormatSpec, Option
-from boxwright_testing.pictures import ANY_ATTRIBUTES, BOX_EXAMPLES, LABELS, standard_samples
+from boxwright_testing.comparison import differences, observed_losses
+from boxwright_testing.pictures import ANY_ATTRIBUTES, BOX_EXAMPLES, LABELS, many_samples, standard_samples
 from boxwright_testing.specs import SpecTests
 
 _ATTRIBUTE = re.compile(r"(box|image|dataset)\.[A-Za-z_][A-Za-z0-9_.:/-]*")
 _CARRIES = re.compile(rf"images|empty|subpixel|split|(box|image|dataset)\.\*|-?{_ATTRIBUTE.pattern}")
 _CHANGE = re.compile(rf"[+-]({_CARRIES.pattern})")
-
-
-@dataclass(frozen=True)
-class BadInput:
-    """A dataset with something wrong in it, and the answer that is expected.
-
-    Args:
-        what: What is wrong, for the failure message.
-        location: Where the dataset is.
-        says: Regular expression that the error has to match: the file's name, the line, the problem.
-        skipped: How many items are left out under ``on_error="skip"``; 0 where reading cannot go on at all.
-        good: How many samples are read all the same under ``on_error="skip"``.
-        options: The reader's options.
-    """
-
-    what: str
-    location: str | Path
-    says: str = ""
-    skipped: int = 1
-    good: int = 0
-    options: Mapping[str, str] = field(default_factory=dict)
 
 
 class FormatTests(SpecTests):
@@ -59,6 +38,7 @@ class FormatTests(SpecTests):
     - ``attribute_examples``: a value other than the default for attributes that the format declares to carry,
       ``{"box.quality": 3, "image.camera": "left", "dataset.info": {"year": 2024}}``.
     - ``memory_per_picture``: bytes that reading or writing may keep for a picture that is done (its name, say).
+    - ``box_order``: false where the boxes of an image may come back in another order.
     - ``remote``: false where the format works on this machine's files only; it must then say so for a URL.
     - ``write_options`` and ``read_options``: options to write and read with, as in a URI.
     """
@@ -71,6 +51,7 @@ class FormatTests(SpecTests):
     subfolders: ClassVar[bool] = True
     attribute_examples: ClassVar[Mapping[str, Any]] = {}
     memory_per_picture: ClassVar[int] = 700
+    box_order: ClassVar[bool] = True
     remote: ClassVar[bool] = True
     _tried = MappingProxyType[str, str]({})
     """Options that a test writes with beside those of :meth:`write_options`."""
@@ -123,16 +104,48 @@ class FormatTests(SpecTests):
                 found[short] = self.attribute_examples.get(name, default)
         return found
 
+    def adapted(self, sample: Sample) -> Sample:
+        """A sample of the suite as the format can hold it; override it for a format with narrower names or labels."""
+        return sample
+
+    def standard(self, pictures: Path, carries: frozenset[str] = frozenset(), **attributes: Any) -> list[Sample]:
+        """The standard samples, adapted; see :func:`boxwright_testing.pictures.standard_samples`."""
+        samples = standard_samples(pictures, carries, labels=self.labels, subfolders=self.subfolders, **attributes)
+        return [self.adapted(sample) for sample in samples]
+
+    def many(self, pictures: Path, count: int) -> Iterator[Sample]:
+        """Many samples, made one by one and adapted, for the tests of memory."""
+        return map(self.adapted, many_samples(pictures, count))
+
     def samples(self, spec: FormatSpec, pictures: Path) -> list[Sample]:
         """The standard samples, with everything that the format says it carries."""
-        return standard_samples(
-            pictures,
-            spec.carries,
-            labels=self.labels,
-            subfolders=self.subfolders,
-            box_attributes=self.attributes(spec, "box."),
-            image_attributes=self.attributes(spec, "image."),
-        )
+        box, image = self.attributes(spec, "box."), self.attributes(spec, "image.")
+        return self.standard(pictures, spec.carries, box_attributes=box, image_attributes=image)
+
+    def differences(
+        self,
+        before: Iterable[Sample],
+        after: Iterable[Sample],
+        *,
+        adds: frozenset[str] = frozenset(),
+        tolerance: float | None = None,
+    ) -> str:
+        """What differs between samples and what came back of them, one line each; empty where nothing does."""
+        one, two = self._comparable(before), self._comparable(after)
+        within = self.tolerance if tolerance is None else tolerance
+        return "\n".join(differences(one, two, tolerance=within, adds=adds))
+
+    def losses(self, before: Iterable[Sample], after: Iterable[Sample], tolerance: float) -> dict[str, int]:
+        """What is missing in ``after``, in the words in which a conversion counts losses."""
+        return dict(observed_losses(self._comparable(before), self._comparable(after), tolerance))
+
+    def _comparable(self, samples: Iterable[Sample]) -> list[Sample]:
+        if self.box_order:
+            return list(samples)
+        return [
+            sample.replace(boxes=sorted(sample.boxes, key=lambda box: [round(edge, 6) for edge in box.edges]))
+            for sample in samples
+        ]
 
     def make_dataset(self, registry: Registry, spec: FormatSpec, folder: Path) -> str:
         """Puts a dataset of three pictures or more into a folder and returns its location."""

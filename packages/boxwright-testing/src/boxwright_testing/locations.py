@@ -13,7 +13,6 @@ from boxwright import DataError, Sample
 from boxwright.errors import BoxwrightError, UsageError
 from boxwright.registry import Registry
 from boxwright.specs import Detection, FormatSpec
-from boxwright_testing.comparison import differences
 from boxwright_testing.formats import FormatTests
 from boxwright_testing.specs import check_answer
 
@@ -53,8 +52,8 @@ class LocationTests(FormatTests):
         url = _upload(tmp_path, location, elsewhere)
         here = list(self.open(registry, location, pictures))
         there = {sample.image.name: sample for sample in self.open(registry, url, pictures)}
-        found = differences(here, list(there.values()))
-        assert not found, "\n".join(found)
+        found = self.differences(here, there.values(), tolerance=0.0)
+        assert not found, found
         for sample in here:
             content = _picture(sample)
             if content is not None:
@@ -83,8 +82,8 @@ class LocationTests(FormatTests):
         partial = [path for path in files.find(root) if "partial" in path]
         assert not partial, f"left behind: {', '.join(partial)}"
         if spec.load:
-            found = differences(*(list(self.open(registry, location, pictures)) for location in (here, url)))
-            assert not found, "\n".join(found)
+            found = self.differences(*(self.open(registry, place, pictures) for place in (here, url)), tolerance=0.0)
+            assert not found, found
 
     def test_detection_looks_elsewhere(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path, elsewhere: str

@@ -21,7 +21,6 @@ from boxwright.specs import FormatSpec
 from boxwright_testing.faults import FaultTests
 from boxwright_testing.locations import LocationTests
 from boxwright_testing.memory import Survivors, peak_of
-from boxwright_testing.pictures import many_samples
 from boxwright_testing.surroundings import only_here
 
 _FEW, _MANY = 40, 160
@@ -164,7 +163,7 @@ class ReaderTests(FaultTests, LocationTests):
         self.need(spec, "load")
         self.need(spec, "write")
         location = self.location(spec, tmp_path)
-        self.write(registry, many_samples(tmp_path / "pictures", _FEW), location, tmp_path / "pictures")
+        self.write(registry, self.many(tmp_path / "pictures", _FEW), location, tmp_path / "pictures")
         survivors = Survivors()
         for sample in survivors.watch(self._read(registry, location)):
             del sample
@@ -183,7 +182,7 @@ class ReaderTests(FaultTests, LocationTests):
             folder = tmp_path / str(count)
             folder.mkdir()
             location = self.location(spec, folder)
-            self.write(registry, many_samples(folder / "pictures", count), location, folder / "pictures")
+            self.write(registry, self.many(folder / "pictures", count), location, folder / "pictures")
             read = _counting(self._read(registry, location))
             read()  # what is loaded once and stays must not count
             peaks.append(peak_of(read))

@@ -8,88 +8,50 @@ from __future__ import annotations
 import json
 import os
 import struct
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from boxwright import Box, Boxes, Sample
+from boxwright import Boxes, Sample
 from boxwright.registry import Registry
 from boxwright.specs import FormatSpec
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.table import BRIDGES
-from boxwright_testing import ReaderTests, SpecTests, WriterTests, pictures
-from boxwright_testing.comparison import differences, observed_losses
-from boxwright_testing.damages import damages
+from boxwright_testing import FormatTests, ReaderTests, RoundTripTests, WriterTests
 from boxwright_testing.pictures import make_sample
 
 ONE_WORD = ("apple", "red,ripe", 'the-"big"-one', "вишня", "a<b&c")
 
 
-class Suited(SpecTests):
-    """The suite, with fixtures by which a format has samples that it can hold."""
-
-    @pytest.fixture
-    def suit(self, everywhere: Callable[[str, object], None]) -> Callable[..., None]:
-        """``suit(label=..., name=...)``: the suite's own samples with labels and names that a narrow format can hold.
-
-        Each of the many pictures lies under its own name, too, for formats that have their sizes from there.
-        """
-
-        def changed(sample: Sample, label: Callable[[str], str], name: Callable[[str], str]) -> Sample:
-            boxes = Boxes([label(each) for each in sample.boxes.labels], sample.boxes.edges, sample.boxes.attributes)
-            return sample.replace(boxes=boxes, image=sample.image.model_copy(update={"name": name(sample.image.name)}))
-
-        def patch(label: Callable[[str], str] = str, name: Callable[[str], str] = str) -> None:
-            many, standard = pictures.many_samples, pictures.standard_samples
-
-            def many_samples(folder: Path, count: int) -> Iterator[Sample]:
-                for sample in many(folder, count):
-                    # Not by pathlib, which interns every name: the table of interned strings counts as memory.
-                    with open(os.path.join(folder, sample.image.name), "wb") as file:
-                        file.write(sample.image.read())
-                    yield changed(sample, label, name)
-
-            def standard_samples(*arguments: Any, **options: Any) -> list[Sample]:
-                return [changed(sample, label, name) for sample in standard(*arguments, **options)]
-
-            everywhere("many_samples", many_samples)
-            everywhere("standard_samples", standard_samples)
-
-        return patch
-
-    @pytest.fixture
-    def everywhere(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, object], None]:
-        """``everywhere(name, function)``: another function of that name in every module of the suite that uses it."""
-
-        def patch(name: str, function: object) -> None:
-            for module in [module for key, module in sys.modules.items() if key.startswith("boxwright_testing.")]:
-                if hasattr(module, name):
-                    monkeypatch.setattr(module, name, function)
-
-        return patch
-
-
-class BridgeTests(Suited, ReaderTests, WriterTests):
+class PanlabelTests(FormatTests):
     """What the formats of panlabel have in common."""
 
     tolerance: ClassVar[float] = 1e-9
-
-    @pytest.fixture(autouse=True)
-    def suited(self, suit: Callable[..., None]) -> None:
-        """Gives samples that the format can hold."""
-        bridge = self.bridge
-        suit(
-            label=lambda label: bridge.label or (label if bridge.spaces else label.replace(" ", "-")),
-            name=lambda name: name.replace(" ", "-") if bridge.names == "spaceless" else name,
-        )
 
     @property
     def bridge(self) -> Bridge:
         """What is known of the format."""
         return BRIDGES[self.format]
+
+    def adapted(self, sample: Sample) -> Sample:
+        """With the only label there is, and without spaces where the format has none."""
+        bridge, boxes = self.bridge, sample.boxes
+        if bridge.label or not bridge.spaces:
+            labels = [bridge.label or label.replace(" ", "-") for label in boxes.labels]
+            sample = sample.replace(boxes=Boxes(labels, boxes.edges, boxes.attributes))
+        if bridge.names != "spaceless":
+            return sample
+        return sample.replace(image=sample.image.model_copy(update={"name": sample.image.name.replace(" ", "-")}))
+
+    def many(self, pictures: Path, count: int) -> Iterator[Sample]:
+        """Each picture lies under its own name, for formats that have their sizes from there."""
+        for sample in super().many(pictures, count):
+            # Not by pathlib, which interns every name: the table of interned strings counts as memory.
+            with open(os.path.join(pictures, sample.image.name), "wb") as file:
+                file.write(sample.image.read())
+            yield sample
 
     def location(self, spec: FormatSpec, folder: Path) -> str:
         """Under the ending that panlabel knows the format by."""
@@ -99,131 +61,105 @@ class BridgeTests(Suited, ReaderTests, WriterTests):
         """Says where the pictures are, where they have to be measured and lie elsewhere."""
         return {} if self.bridge.sizes == "stated" or self.bridge.pictures is not None else {"images": str(pictures)}
 
+
+class FullTests(PanlabelTests, ReaderTests, WriterTests):
+    """A format that is tested in full. The others share its code, and differ in the table."""
+
+
+class TableTests(PanlabelTests, RoundTripTests):
+    """A format of which is tested what the table says: a dataset is written, read back and compared."""
+
     def option_values(self, spec: FormatSpec) -> Iterator[tuple[str, str]]:
         """Not without pictures where they are measured and the samples were renamed: no picture has the new name."""
         measured = self.bridge.sizes != "stated" and self.bridge.names == "spaceless"
         return (each for each in super().option_values(spec) if not measured or each[0] != "pictures")
 
+
+class ReadOnlyTests(ReaderTests):
+    """A format that is only read."""
+
     @pytest.mark.slow
     def test_altered_files_are_read_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """Hundreds of processes a format; :class:`AlteredTests` does it every time for some of them."""
+        """Hundreds of processes, which the formats that are tested in full take every time."""
         super().test_altered_files_are_read_or_refused(registry, spec, tmp_path)
 
 
-class AlteredTests(BridgeTests):
-    """A format of which altered files are tried every time."""
-
-    def test_altered_files_are_read_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """A format of each kind of file is tried every time."""
-        super().test_altered_files_are_read_or_refused(registry, spec, tmp_path)
-
-
-class UnorderedTests(BridgeTests):
-    """A format that gives a picture's boxes in another order: they are compared sorted."""
-
-    @pytest.fixture(autouse=True)
-    def order_is_no_matter(self, everywhere: Callable[[str, object], None]) -> None:
-        """Has samples compared by boxes that are sorted."""
-        everywhere("differences", lambda one, two, **more: differences(_sorted(one), _sorted(two), **more))
-        everywhere("observed_losses", lambda one, two, *more: observed_losses(_sorted(one), _sorted(two), *more))
-
-
-def _sorted(samples: Sequence[Sample]) -> list[Sample]:
-    def place(box: Box) -> list[float]:
-        return [round(edge, 6) for edge in box.edges]
-
-    return [sample.replace(boxes=sorted(sample.boxes, key=place)) for sample in samples]
-
-
-class EmptyTests(BridgeTests):
-    """A format in which an empty file is a picture without boxes."""
-
-    @pytest.fixture(autouse=True)
-    def empty_is_right(self, everywhere: Callable[[str, object], None]) -> None:
-        """Takes an emptied file for what it is here."""
-        everywhere("damages", without_emptied)
-
-
-def without_emptied(whole: bytes) -> Iterator[Any]:
-    """Every damage but that of a file that was emptied."""
-    return (each for each in damages(whole) if each[0] != "emptied")
-
-
-class TestIrJson(AlteredTests):
+class TestIrJson(TableTests):
     """``ir-json``."""
 
     format: ClassVar[str] = "ir-json"
 
 
-class TestAutomlVision(BridgeTests):
+class TestAutomlVision(FullTests):
     """``automl-vision``."""
 
     format: ClassVar[str] = "automl-vision"
 
 
-class TestBdd100k(BridgeTests):
+class TestBdd100k(TableTests):
     """``bdd100k``."""
 
     format: ClassVar[str] = "bdd100k"
 
 
-class TestCvat(AlteredTests):
+class TestCvat(FullTests):
     """``cvat``."""
 
     format: ClassVar[str] = "cvat"
 
 
-class TestDatumaro(BridgeTests):
+class TestDatumaro(TableTests):
     """``datumaro``."""
 
     format: ClassVar[str] = "datumaro"
 
 
-class TestEdgeImpulse(BridgeTests):
+class TestEdgeImpulse(TableTests):
     """``edge-impulse``."""
 
     format: ClassVar[str] = "edge-impulse"
 
 
-class TestHf(BridgeTests):
+class TestHf(TableTests):
     """``hf``."""
 
     format: ClassVar[str] = "hf"
 
 
-class TestIbm(BridgeTests):
+class TestIbm(TableTests):
     """``ibm-cloud-annotations``."""
 
     format: ClassVar[str] = "ibm-cloud-annotations"
 
 
-class TestKaggleWheat(BridgeTests):
+class TestKaggleWheat(FullTests):
     """``kaggle-wheat``."""
 
     format: ClassVar[str] = "kaggle-wheat"
     labels: ClassVar[Sequence[str]] = ("wheat_head",) * 5
 
 
-class TestLabelStudio(UnorderedTests):
+class TestLabelStudio(TableTests):
     """``label-studio``."""
 
     format: ClassVar[str] = "label-studio"
+    box_order: ClassVar[bool] = False
     subfolders: ClassVar[bool] = False
 
 
-class TestLabelbox(BridgeTests):
+class TestLabelbox(TableTests):
     """``labelbox``."""
 
     format: ClassVar[str] = "labelbox"
 
 
-class TestLabelme(AlteredTests):
+class TestLabelme(TableTests):
     """``labelme``."""
 
     format: ClassVar[str] = "labelme"
 
 
-class TestOidv4(EmptyTests):
+class TestOidv4(TableTests):
     """``oidv4``."""
 
     format: ClassVar[str] = "oidv4"
@@ -231,44 +167,44 @@ class TestOidv4(EmptyTests):
     subfolders: ClassVar[bool] = False
 
 
-class TestOpenLabel(BridgeTests):
+class TestOpenLabel(TableTests):
     """``openlabel``."""
 
     format: ClassVar[str] = "openlabel"
 
 
-class TestSagemaker(AlteredTests):
+class TestSagemaker(FullTests):
     """``sagemaker``."""
 
     format: ClassVar[str] = "sagemaker"
     attribute_examples: ClassVar[Mapping[str, Any]] = {"image.depth": 1}
 
 
-class TestScaleAi(BridgeTests):
+class TestScaleAi(TableTests):
     """``scale-ai``."""
 
     format: ClassVar[str] = "scale-ai"
 
 
-class TestSuperAnnotate(BridgeTests):
+class TestSuperAnnotate(TableTests):
     """``superannotate``."""
 
     format: ClassVar[str] = "superannotate"
 
 
-class TestSupervisely(AlteredTests):
+class TestSupervisely(FullTests):
     """``supervisely``."""
 
     format: ClassVar[str] = "supervisely"
 
 
-class TestTfod(BridgeTests):
+class TestTfod(TableTests):
     """``tfod``."""
 
     format: ClassVar[str] = "tfod"
 
 
-class TestUnity(BridgeTests):
+class TestUnity(TableTests):
     """``unity-perception``."""
 
     format: ClassVar[str] = "unity-perception"
@@ -280,25 +216,25 @@ class TestUnity(BridgeTests):
     }
 
 
-class TestV7(BridgeTests):
+class TestV7(TableTests):
     """``v7-darwin``."""
 
     format: ClassVar[str] = "v7-darwin"
 
 
-class TestViaJson(BridgeTests):
+class TestViaJson(TableTests):
     """``via-json``."""
 
     format: ClassVar[str] = "via-json"
 
 
-class TestVottJson(BridgeTests):
+class TestVottJson(TableTests):
     """``vott-json``."""
 
     format: ClassVar[str] = "vott-json"
 
 
-class TestWiderFace(AlteredTests):
+class TestWiderFace(TableTests):
     """``wider-face``."""
 
     format: ClassVar[str] = "wider-face"
@@ -308,25 +244,16 @@ class TestWiderFace(AlteredTests):
     }
 
 
-class TestYoloKeras(BridgeTests):
+class TestYoloKeras(TableTests):
     """``yolo-keras``."""
 
     format: ClassVar[str] = "yolo-keras"
 
 
-class TestYoloV4(BridgeTests):
+class TestYoloV4(TableTests):
     """``yolov4-pytorch``."""
 
     format: ClassVar[str] = "yolov4-pytorch"
-
-
-class ReadOnlyTests(ReaderTests):
-    """A format that is only read."""
-
-    @pytest.mark.slow
-    def test_altered_files_are_read_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """A format of each kind of file is tried every time."""
-        super().test_altered_files_are_read_or_refused(registry, spec, tmp_path)
 
 
 class TestCityscapes(ReadOnlyTests):
@@ -375,12 +302,13 @@ class TestVottCsv(ReadOnlyTests):
         return str(folder / "dataset" / "export.csv")
 
 
-class TestKitti(Suited, ReaderTests, WriterTests):
+class TestKitti(ReaderTests, WriterTests):
     """``kitti``."""
 
     format: ClassVar[str] = "kitti"
     labels: ClassVar[Sequence[str]] = ONE_WORD
     subfolders: ClassVar[bool] = False
+    empty_file: ClassVar[bool] = True
     attribute_examples: ClassVar[Mapping[str, Any]] = {
         "box.truncated": 0.5,
         "box.occluded": 2,
@@ -390,8 +318,7 @@ class TestKitti(Suited, ReaderTests, WriterTests):
         "box.rotation_y": -1.5,
     }
 
-    @pytest.fixture(autouse=True)
-    def suited(self, suit: Callable[..., None], everywhere: Callable[[str, object], None]) -> None:
-        """Gives samples that the format can hold; an empty file is a picture without boxes."""
-        everywhere("damages", without_emptied)
-        suit(label=lambda label: label.replace(" ", "-"))
+    def adapted(self, sample: Sample) -> Sample:
+        """Without spaces in labels, at which a field ends."""
+        labels = [label.replace(" ", "-") for label in sample.boxes.labels]
+        return sample.replace(boxes=Boxes(labels, sample.boxes.edges, sample.boxes.attributes))

@@ -76,6 +76,8 @@ class PanlabelWriter:
         self._shift = _HABITS["one_based" if one_based else "inclusive" if inclusive else ""]
         self._options = [f"--hf-bbox-format={bbox}"] if name == "hf" else []
         self._tags = {"ls_from_name": from_name, "ls_to_name": to_name} if name == "label-studio" else {}
+        if label_map is not None and self._bridge.names == "spaceless":  # every class is a line of a file
+            self._check_classes(label_map)
         self._classes = {label: i for i, label in enumerate(label_map.names if label_map else (), start=1)}
         self._names: set[str] = set()
         self._boxes = 0
@@ -149,6 +151,13 @@ class PanlabelWriter:
             )
         for label in dict.fromkeys(sample.boxes.labels):
             self._check_label(label)
+
+    def _check_classes(self, label_map: LabelMap) -> None:
+        for label in label_map.names:
+            try:
+                self._check_label(label)
+            except ValueError as error:
+                raise DataError(self._output.location, str(error), "rename the class: --with remap:OLD=NEW") from None
 
     def _check_label(self, label: str) -> None:
         bridge = self._bridge
