@@ -214,7 +214,7 @@ def test_new_makes_a_package_that_is_found_and_works(boxwright, install_plugin, 
     converted = boxwright("convert", f"lines:{source}", "cli_sheets:sheets.clisheets")
     assert converted.exit_code == 0, converted.stderr
     assert (tmp_path / "sheets.clisheets").read_text("utf-8") == (
-        '{"picture": "a.jpg", "width": 40, "height": 30, "boxes": [{"label": "mug", "edges": [1.0, 2.0, 3.0, 4.0]}]}\n'
+        '{"image": "a.jpg", "width": 40, "height": 30, "boxes": [{"label": "mug", "box": [1.0, 2.0, 3.0, 4.0]}]}\n'
     )
 
 

@@ -264,7 +264,7 @@ def test_a_format_in_ten_minutes(tmp_path: Path) -> None:
             assert "Everything that was checked is as it should be" in terminal.said
         if words[:2] == ["boxwright", "info"]:
             assert "myformat" in terminal.said
-    assert (terminal.cwd / "train.myformat").read_text("utf-8").startswith('{"picture": "')
+    assert (terminal.cwd / "train.myformat").read_text("utf-8").startswith('{"image": "')
 
 
 def test_the_plugin_of_two_files_is_found_and_converts(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_every_kind_is_rendered_whole(kind: str, name: str) -> None:
     assert f'name="{name}"' in spec
     assert f"def boxwright_{kind}s()" in spec
     assert files["README.md"].startswith(f"# {names.distribution}\n")
-    assert "## Working on it" in files["README.md"]
+    assert "## Development" in files["README.md"]
 
 
 def test_the_longest_name_breaks_no_line() -> None:

@@ -5,7 +5,7 @@ import pytest
 from boxwright_myplugin.conformance import TestConformance as TestConformance
 
 
-def test_all_levels_are_multiplied_by_one_number() -> None:
+def test_all_values_are_multiplied_by_one_number() -> None:
     tf = pytest.importorskip("tensorflow")
     from boxwright_myplugin.augmenter import MyPluginAugmenter
 

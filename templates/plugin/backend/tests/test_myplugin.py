@@ -11,7 +11,7 @@ from boxwright_testing import drawn_samples
 from boxwright_myplugin.conformance import TestConformance as TestConformance
 
 
-def test_it_finds_the_average(tmp_path: Path) -> None:
+def test_it_predicts_the_average(tmp_path: Path) -> None:
     samples = drawn_samples(tmp_path, 6, labels=("square",))
     data = Dataset(SampleReader(samples))
     run = boxwright.train(data, out=tmp_path / "run", backend="myplugin", settings={"rate": 1})

@@ -8,7 +8,7 @@ from boxwright_myplugin.conformance import GOOD
 from boxwright_myplugin.conformance import TestConformance as TestConformance
 
 
-def test_a_line_as_another_program_writes_it(tmp_path: Path) -> None:
+def test_a_line_of_another_program(tmp_path: Path) -> None:
     path = tmp_path / "one.myplugin"
     path.write_text(GOOD, "utf-8")
     (sample,) = boxwright.open(f"myplugin:{path}")
@@ -18,7 +18,7 @@ def test_a_line_as_another_program_writes_it(tmp_path: Path) -> None:
     assert sample.boxes.edges == ((1.0, 2.0, 30.5, 20.0),)
 
 
-def test_the_pictures_may_lie_elsewhere(tmp_path: Path) -> None:
+def test_the_images_may_be_in_another_folder(tmp_path: Path) -> None:
     path = tmp_path / "one.myplugin"
     path.write_text(GOOD, "utf-8")
     (sample,) = boxwright.open(f"myplugin:{path}?images=/photos")

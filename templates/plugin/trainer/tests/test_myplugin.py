@@ -10,16 +10,16 @@ from boxwright_myplugin.conformance import TestConformance as TestConformance
 
 
 @pytest.mark.parametrize(("before", "raised"), [(0, 10), (4, 6), (10, 0), (15, 0)])
-def test_the_nice_value_ends_at_10_or_stays(monkeypatch: pytest.MonkeyPatch, before: int, raised: int) -> None:
-    asked: list[int] = []
+def test_the_nice_value_is_at_least_10(monkeypatch: pytest.MonkeyPatch, before: int, raised: int) -> None:
+    calls: list[int] = []
 
     def nice(by: int) -> int:
-        asked.append(by)
+        calls.append(by)
         return before + by
 
     monkeypatch.setattr(trainer.os, "nice", nice, raising=False)
     done: list[Any] = []
     job = SimpleNamespace(reporter=SimpleNamespace(message=lambda text: None))
     trainer.MyPluginTrainer().train(SimpleNamespace(fit=done.append), job)  # type: ignore[arg-type]
-    assert asked == [0, raised]
+    assert calls == [0, raised]
     assert done == [job]

@@ -6,7 +6,7 @@ from boxwright_myplugin.conformance import TestConformance as TestConformance
 from boxwright_myplugin.transform import MyPluginTransform
 
 
-def test_a_box_has_to_be_wide_and_high() -> None:
+def test_a_box_must_be_wide_and_high() -> None:
     edges = [(0.0, 0.0, 8.0, 8.0), (0.0, 0.0, 7.9, 20.0), (0.0, 0.0, 20.0, 7.9)]
     boxes = Boxes(["kept", "narrow", "low"], edges, [{"difficult": 1}, {}, {}])
     sample = Sample(image=ImageRef(name="a.jpg", width=40, height=30), boxes=boxes)

@@ -2,7 +2,7 @@
 
 from boxwright import AugmenterSpec, Option, hookimpl
 
-boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this supports
 # How `boxwright plugins check` tests it.
 boxwright_conformance = "boxwright_myplugin.conformance"
 
@@ -13,10 +13,10 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
     return [
         AugmenterSpec(
             name="myplugin",
-            summary="Makes pictures brighter or darker",
-            # Imported when the augmenter is used, not when it is listed.
+            summary="Changes the brightness of images",
+            # Imported on first use, not when the augmenter is listed.
             load="boxwright_myplugin.augmenter:MyPluginAugmenter",
-            options=(Option("strength", float, 0.3, "how far from 1 the factor of the levels may be, up to 1"),),
+            options=(Option("strength", float, 0.3, "maximum difference of the brightness factor from 1, up to 1"),),
             requires=("tensorflow",),
             install="python -m pip install tensorflow",
         ),

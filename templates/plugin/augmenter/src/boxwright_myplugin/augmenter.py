@@ -9,10 +9,10 @@ from boxwright import UsageError
 
 
 class MyPluginAugmenter:
-    """Multiplies all levels of a picture by one number.
+    """Multiplies all values of an image by one number.
 
     Args:
-        strength: How far from 1 it may be.
+        strength: The maximum difference of the number from 1.
 
     Raises:
         UsageError: ``strength`` is not between 0 and 1.
@@ -20,16 +20,16 @@ class MyPluginAugmenter:
 
     def __init__(self, strength: float = 0.3) -> None:
         if not 0 < strength <= 1:
-            raise UsageError(f"strength is {strength:g}", "give a number above 0, and at most 1")
+            raise UsageError(f"strength is {strength:g}", "set a number greater than 0, at most 1")
         self._strength = strength
 
     def __call__(self, example: dict[str, Any], seed: Any) -> dict[str, Any]:
-        """Changes one example; see :class:`boxwright.protocols.Augmenter`.
+        """Returns a changed example; see :class:`boxwright.protocols.Augmenter`.
 
         Args:
             example: ``images`` (height, width, 3) float32 0..255; ``boxes`` (N, 4) float32 ``xyxy`` in pixels;
                 ``classes`` (N,).
-            seed: Shape (2,), int32: all chance has to come from it.
+            seed: Shape (2,), int32: the only source of randomness.
         """
         low, high = 1 - self._strength, 1 + self._strength
         factor = tf.random.stateless_uniform([], seed, low, high)

@@ -6,6 +6,6 @@ from boxwright_testing import AugmenterTests
 
 
 class TestConformance(AugmenterTests):
-    """What every augmenter has to keep; `boxwright_testing` says what a subclass can set."""
+    """What every augmenter must do; `boxwright_testing` documents the attributes that a subclass can set."""
 
     augmenter = "myplugin"

@@ -2,7 +2,7 @@
 
 from boxwright import BackendSpec, Option, hookimpl
 
-boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this supports
 # How `boxwright plugins check` tests it.
 boxwright_conformance = "boxwright_myplugin.conformance"
 
@@ -13,10 +13,10 @@ def boxwright_backends() -> list[BackendSpec]:
     return [
         BackendSpec(
             name="myplugin",
-            summary="The average box of each class, in every picture",
-            # Imported when the backend is used, not when it is listed.
+            summary="Predicts the average box of each class in every image",
+            # Imported on first use, not when the backend is listed.
             load="boxwright_myplugin.backend:MyPluginBackend",
-            presets={"plain": "the only one"},
-            options=(Option("rate", float, 0.5, "how much of the way to the average an epoch goes, up to 1"),),
+            presets={"plain": "the only preset"},
+            options=(Option("rate", float, 0.5, "fraction of the distance to the average per epoch, up to 1"),),
         ),
     ]

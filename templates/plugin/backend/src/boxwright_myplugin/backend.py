@@ -1,4 +1,4 @@
-"""Trains, and loads what was trained."""
+"""Trains and loads models."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _START: Edges = (0.0, 0.0, 1.0, 1.0)
 
 
 class MyPluginBackend:
-    """Goes from a box over the whole picture towards each class's average box, a part of the way an epoch."""
+    """Moves from a box around the whole image towards the average box of each class, a bit per epoch."""
 
     def fit(self, job: TrainJob) -> None:
-        """Trains and leaves the model in ``job.run``; see :class:`boxwright.protocols.Backend`."""
+        """Trains and writes the model to ``job.run``; see :class:`boxwright.protocols.Backend`."""
         rate = float(job.settings.get("rate", 0.5))
         averages = _averages(job)
         done, boxes = self._checkpoint(job.run) if job.resume else (0, dict.fromkeys(averages, _START))
@@ -32,7 +32,7 @@ class MyPluginBackend:
             file.write(json.dumps(boxes).encode())
 
     def load(self, run: Run) -> MyPluginModel:
-        """The trained model of a run."""
+        """Returns the trained model of a run."""
         boxes = json.loads(run.file("model/boxes.json").read_text("utf-8"))
         return MyPluginModel(run.label_map, {label: tuple(edges) for label, edges in boxes.items()})
 
@@ -45,7 +45,7 @@ class MyPluginBackend:
 
 
 def _averages(job: TrainJob) -> dict[str, Edges]:
-    """Each class's average ``xmin, ymin, xmax, ymax``, relative to the picture's size."""
+    """Returns the average ``xmin, ymin, xmax, ymax`` of each class, relative to the image size."""
     sums = {label: [0.0, 0.0, 0.0, 0.0] for label in job.label_map.names}
     counts = dict.fromkeys(sums, 0)
     for sample in job.data:

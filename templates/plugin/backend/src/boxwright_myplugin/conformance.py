@@ -6,6 +6,6 @@ from boxwright_testing import BackendTests
 
 
 class TestConformance(BackendTests):
-    """What every backend has to keep; `boxwright_testing` says what a subclass can set."""
+    """What every backend must do; `boxwright_testing` documents the attributes that a subclass can set."""
 
     backend = "myplugin"

@@ -9,11 +9,11 @@ from boxwright.schemas import Edges
 
 
 class MyPluginModel:
-    """Finds one box of each class in every picture.
+    """Predicts one box of each class in every image.
 
     Args:
         label_map: The classes.
-        boxes: For each class ``xmin, ymin, xmax, ymax``, relative to the picture's size.
+        boxes: ``xmin, ymin, xmax, ymax`` of each class, relative to the image size.
     """
 
     def __init__(self, label_map: LabelMap, boxes: Mapping[str, Edges]) -> None:
@@ -21,9 +21,9 @@ class MyPluginModel:
         self._boxes = boxes
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
-        """Yields one answer a picture, in order, best first; see :class:`boxwright.protocols.Model`."""
+        """Yields the detections of each image, in order, best first; see :class:`boxwright.protocols.Model`."""
         for sample in samples:
-            sample.image.read()  # a network would look at it; a picture that is not there is a DataError
+            sample.image.read()  # a network would use it; a missing image is a DataError
             yield self._found(sample).above(score)
 
     def _found(self, sample: Sample) -> Detections:

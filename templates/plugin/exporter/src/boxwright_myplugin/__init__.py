@@ -2,7 +2,7 @@
 
 from boxwright import ExporterSpec, hookimpl
 
-boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this supports
 # How `boxwright plugins check` tests it.
 boxwright_conformance = "boxwright_myplugin.conformance"
 
@@ -14,10 +14,10 @@ def boxwright_exporters() -> list[ExporterSpec]:
         ExporterSpec(
             name="myplugin",
             summary="One JSON file",
-            # Imported when the exporter is used, not when it is listed.
+            # Imported on first use, not when the exporter is listed.
             load="boxwright_myplugin.exporter:MyPluginExporter",
             precisions=("full", "short"),
-            # Whose runs it knows; boxwright refuses others.
+            # The backends whose runs it can export; boxwright rejects others.
             backends=("boxwright-testing-probe",),
         ),
     ]

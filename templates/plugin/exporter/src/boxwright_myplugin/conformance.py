@@ -6,6 +6,6 @@ from boxwright_testing import ExporterTests
 
 
 class TestConformance(ExporterTests):
-    """What every exporter has to keep; `boxwright_testing` says what a subclass can set."""
+    """What every exporter must do; `boxwright_testing` documents the attributes that a subclass can set."""
 
     exporter = "myplugin"

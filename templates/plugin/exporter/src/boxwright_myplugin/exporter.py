@@ -1,4 +1,4 @@
-"""Exports a run, and loads what was exported."""
+"""Exports runs, and loads artifacts."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _DIGITS = {"": 17, "full": 17, "short": 4}
 
 
 class MyPluginExporter:
-    """Writes classes and boxes into one file, ``model.json``."""
+    """Writes classes and boxes to one file, ``model.json``."""
 
     def export(self, run: Run, out: Path, precision: str = "") -> Path:
         """Writes the artifact into the empty folder ``out`` and returns its path.
 
         Raises:
-            UsageError: There is no such precision.
+            UsageError: The precision is unknown.
         """
         if precision not in _DIGITS:
-            raise UsageError(f"there is no precision {precision!r}", "give full or short")
+            raise UsageError(f"unknown precision {precision!r}", "use full or short")
         boxes = json.loads(run.file("model/averages.json").read_text("utf-8"))
         content = {
             "classes": run.label_map.names,
@@ -35,17 +35,17 @@ class MyPluginExporter:
         return artifact
 
     def load(self, artifact: Path) -> MyPluginModel:
-        """The artifact as a model, so that it can be checked against the run.
+        """Returns the artifact as a model, which boxwright compares with the run.
 
         Raises:
-            RunError: It is no artifact of this exporter.
+            RunError: It is not an artifact of this exporter.
         """
         try:
             content: Any = json.loads(artifact.read_text("utf-8"))
             label_map = LabelMap.from_names(content["classes"], sort=False)
             boxes = {str(label): _edges(edges) for label, edges in content["boxes"].items()}
         except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
-            problem = f"{artifact} is no myplugin model: {error}"
+            problem = f"{artifact} is not a myplugin model: {error}"
             raise RunError(problem, "export the run again") from None
         return MyPluginModel(label_map, boxes)
 

@@ -1,4 +1,4 @@
-"""Tells whether a location looks like this format."""
+"""Detects the format of a location."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _START = 4096
 
 
 def detect(location: str) -> Detection:
-    """Looks at the file's ending and at its first bytes."""
+    """Checks the suffix of the file and its first bytes."""
     if not location.lower().endswith(".myplugin"):
         return Detection(False, "its name does not end in .myplugin")
     try:
@@ -18,6 +18,6 @@ def detect(location: str) -> Detection:
             start = file.read(_START)
     except DataError as error:
         return Detection(False, error.problem)
-    if start.lstrip().startswith(b"{") and b'"picture"' in start:
-        return Detection(True, "its first line is a JSON object that names a picture")
-    return Detection(False, "its first line is no JSON object that names a picture")
+    if start.lstrip().startswith(b"{") and b'"image"' in start:
+        return Detection(True, "its first line is a JSON object that names an image")
+    return Detection(False, "its first line is not a JSON object that names an image")

@@ -1,4 +1,4 @@
-"""Files of this machine and of wherever fsspec reaches."""
+"""Local files, and files that fsspec opens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def open_bytes(location: str) -> IO[bytes]:
     """Opens a file for reading, by path or URL.
 
     Raises:
-        DataError: It is not there, or cannot be read.
+        DataError: The file does not exist, or cannot be read.
     """
     try:
         if not is_remote(location):
@@ -22,11 +22,11 @@ def open_bytes(location: str) -> IO[bytes]:
         file: Any = fsspec.open(location, "rb").open()
         return file  # type: ignore[no-any-return]
     except FileNotFoundError:
-        raise DataError(location, "there is no such file", "check the path") from None
+        raise DataError(location, "file not found", "check the path") from None
     except OSError as error:
-        raise DataError(location, f"it cannot be read: {error.strerror or error}", "check the path") from None
+        raise DataError(location, f"cannot be read: {error.strerror or error}", "check the path") from None
 
 
 def folder_of(location: str) -> str:
-    """The folder that a file lies in."""
+    """Returns the folder that contains a file."""
     return location.replace("\\", "/").rpartition("/")[0] or "."

@@ -13,22 +13,22 @@ from boxwright.uri import join
 
 from boxwright_myplugin.files import folder_of, open_bytes
 
-_LONGEST = 1 << 24  # letters of a line; what is longer is no annotation
+_LONGEST = 1 << 24  # bytes of a line; a longer one is not an annotation
 
 
 class MyPluginReader:
-    """One sample a line, in the order of the lines.
+    """Reads one sample per line, in the order of the lines.
 
     Args:
         location: A path, or a URL that fsspec opens.
-        images: The folder of the pictures, where it is not the file's own.
+        images: The folder of the images, if it is not that of the file.
 
     Raises:
-        DataError: There is no such file.
+        DataError: The file does not exist.
     """
 
     def __init__(self, location: str, images: str | None = None) -> None:
-        open_bytes(location).close()  # so that a wrong path is told before any work
+        open_bytes(location).close()  # reports a wrong path before any work
         self._location = location
         self._images = folder_of(location) if images is None else images
         self.info = DatasetInfo(format="myplugin", location=location)
@@ -42,18 +42,18 @@ class MyPluginReader:
                 try:
                     sample = self._sample(line, f"line {number}")
                 except DataError as error:
-                    on_problem(error)  # raises it, or counts it so that the next line is read
+                    on_problem(error)  # raises it, or counts it to continue with the next line
                     continue
                 yield sample
         if not number:
-            on_problem(DataError(self._location, "the file is empty", "write it again"))
+            on_problem(DataError(self._location, "the file is empty", "create it again"))
 
     def _sample(self, line: bytes, place: str) -> Sample:
         try:
             row = json.loads(line)
-            if not isinstance(row, dict) or not isinstance(row.get("picture"), str):
-                raise ValueError('it is no JSON object with a "picture"')
-            name = safe_filename(row["picture"], self._location, place)
+            if not isinstance(row, dict) or not isinstance(row.get("image"), str):
+                raise ValueError('expected a JSON object with "image"')
+            name = safe_filename(row["image"], self._location, place)
             image = ImageRef(
                 name=name,
                 width=_length(row, "width"),
@@ -62,18 +62,18 @@ class MyPluginReader:
             )
             boxes = Boxes(
                 [box["label"] for box in row["boxes"]],
-                [box["edges"] for box in row["boxes"]],
+                [box["box"] for box in row["boxes"]],
                 [_attributes(box) for box in row["boxes"]],
             )
         except KeyError as error:
             raise self._error(f"{error} is missing", place) from None
-        # Whatever a stranger's file may hold: no JSON, lists in place of objects, numbers without end.
+        # Anything that an untrusted file may contain: not JSON, lists instead of objects, huge numbers.
         except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError) as error:
             raise self._error(str(error), place) from None
         return Sample(image=image, boxes=boxes, source=f"{self._location}, {place}")
 
     def _error(self, problem: str, place: str) -> DataError:
-        return DataError(self._location, problem, "correct the line, or leave it out with --on-error skip", place)
+        return DataError(self._location, problem, "correct the line, or skip it with --on-error skip", place)
 
 
 def _attributes(box: dict[str, Any]) -> dict[str, Any]:
@@ -83,5 +83,5 @@ def _attributes(box: dict[str, Any]) -> dict[str, Any]:
 def _length(row: dict[str, Any], name: str) -> int:
     value = row[name]
     if type(value) is not int or not 0 < value < 1_000_000:
-        raise ValueError(f"{name} is {value!r}, which is no number of pixels")
+        raise ValueError(f"{name} is {value!r}, not a number of pixels")
     return value

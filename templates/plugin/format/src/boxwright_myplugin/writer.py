@@ -10,21 +10,21 @@ from boxwright.protocols import Output
 
 
 class MyPluginWriter:
-    """Writes one line a picture.
+    """Writes one line per image.
 
     Args:
-        output: Gives the file; it gets its final name when it is whole.
-        label_map: Not used: the lines hold names. A format of class numbers says ``numbered=True`` and needs it.
+        output: Opens the file, which gets its final name when it is complete.
+        label_map: Not used: lines contain class names. A format with class ids sets ``numbered=True``.
     """
 
     def __init__(self, output: Output, label_map: LabelMap | None = None) -> None:
         self._file = output.open()
 
     def write(self, sample: Sample) -> None:
-        """Adds one picture."""
+        """Adds one image."""
         boxes = sample.boxes
         row = {
-            "picture": sample.image.name,
+            "image": sample.image.name,
             "width": sample.image.width,
             "height": sample.image.height,
             "boxes": [
@@ -40,5 +40,5 @@ class MyPluginWriter:
 
 
 def _box(label: str, edges: Any, attributes: Any) -> dict[str, Any]:
-    box = {"label": label, "edges": edges}
+    box = {"label": label, "box": edges}
     return box | {"difficult": 1} if attributes.get("difficult") else box

@@ -2,7 +2,7 @@
 
 from boxwright import LoaderSpec, Option, hookimpl
 
-boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this supports
 # How `boxwright plugins check` tests it.
 boxwright_conformance = "boxwright_myplugin.conformance"
 
@@ -15,9 +15,9 @@ def boxwright_loaders() -> list[LoaderSpec]:
     return [
         LoaderSpec(
             name="myplugin",
-            summary="Dicts of numpy arrays, picture by picture",
-            # Imported when the loader is used, not when it is listed.
+            summary="Dicts of NumPy arrays, one per image",
+            # Imported on first use, not when the loader is listed.
             load="boxwright_myplugin.loader:to_myplugin",
-            options=(Option("bounding_box_format", _BOX_FORMATS, "xyxy", "how four numbers say a box"),),
+            options=(Option("bounding_box_format", _BOX_FORMATS, "xyxy", "what the four numbers of a box are"),),
         ),
     ]

@@ -6,6 +6,6 @@ from boxwright_testing import LoaderTests
 
 
 class TestConformance(LoaderTests):
-    """What every loader has to keep; `boxwright_testing` says what a subclass can set."""
+    """What every loader must do; `boxwright_testing` documents the attributes that a subclass can set."""
 
     loader = "myplugin"

@@ -1,4 +1,4 @@
-"""From a dataset to numpy arrays."""
+"""Converts a dataset to NumPy arrays."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from boxwright.images import open_picture
 
 
 class MyPluginExamples:
-    """The pictures of a dataset as arrays; can be gone through for every epoch.
+    """The images of a dataset as arrays, which can be iterated over once per epoch.
 
     Args:
-        dataset: Read anew each time.
+        dataset: The dataset, which each iteration reads again.
         bounding_box_format: One of KerasCV's eight names.
     """
 
@@ -29,7 +29,7 @@ class MyPluginExamples:
             yield self._example(sample, np.array(classes, np.int64))
 
     def _example(self, sample: Sample, classes: Any) -> dict[str, Any]:
-        picture = open_picture(sample)  # upright, with the boxes turned along
+        picture = open_picture(sample)  # image and boxes after EXIF orientation
         size = (picture.image.width, picture.image.height)
         boxes = convert_format(picture.boxes.xyxy, "xyxy", self._format, image_size=size)
         return {
@@ -43,17 +43,17 @@ def to_myplugin(
     *,
     bounding_box_format: str = "xyxy",
 ) -> MyPluginExamples:
-    """The dataset as dicts of arrays.
+    """Returns the dataset as dicts of arrays.
 
     Args:
-        dataset: Where the pictures come from.
+        dataset: The source of the images.
         bounding_box_format: One of KerasCV's eight names.
 
     Raises:
-        UsageError: There is no such format.
+        UsageError: The format is unknown.
     """
     names = [member.value for member in BoxFormat]
     if bounding_box_format not in names:
         problem = f"unknown bounding_box_format {bounding_box_format!r}"
-        raise UsageError(problem, f"give one of: {', '.join(names)}")
+        raise UsageError(problem, f"use one of: {', '.join(names)}")
     return MyPluginExamples(dataset, BoxFormat(bounding_box_format))

@@ -2,7 +2,7 @@
 
 from boxwright import MetricSpec, hookimpl
 
-boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this supports
 # How `boxwright plugins check` tests it.
 boxwright_conformance = "boxwright_myplugin.conformance"
 
@@ -13,8 +13,8 @@ def boxwright_metrics() -> list[MetricSpec]:
     return [
         MetricSpec(
             name="myplugin",
-            summary="How well the best detection overlaps an object, on average",
-            # Imported when the metric is used, not when it is listed.
+            summary="Average overlap of each object with its best detection",
+            # Imported on first use, not when the metric is listed.
             load="boxwright_myplugin.metric:MyPluginMetric",
         ),
     ]

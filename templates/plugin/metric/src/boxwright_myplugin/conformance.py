@@ -6,6 +6,6 @@ from boxwright_testing import MetricTests
 
 
 class TestConformance(MetricTests):
-    """What every metric has to keep; `boxwright_testing` says what a subclass can set."""
+    """What every metric must do; `boxwright_testing` documents the attributes that a subclass can set."""
 
     metric = "myplugin"

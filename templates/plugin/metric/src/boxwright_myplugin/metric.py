@@ -9,13 +9,13 @@ from boxwright import DataError, Detections, LabelMap, MetricResult, Sample, iou
 
 
 class MyPluginMetric:
-    """The mean of each object's greatest IoU with a detection of its class."""
+    """The mean of each object's highest IoU with a detection of its class."""
 
     def __call__(self, pairs: Iterable[tuple[Sample, Detections]], label_map: LabelMap) -> MetricResult:
-        """Measures; see :class:`boxwright.protocols.Metric`.
+        """Returns the metric; see :class:`boxwright.protocols.Metric`.
 
         Args:
-            pairs: Truths and detections, picture by picture; they come once, and are not kept.
+            pairs: Ground truth and detections of each image; iterated over once, and not kept.
             label_map: The classes.
 
         Raises:
@@ -36,7 +36,7 @@ class MyPluginMetric:
 
 
 def _mean(numbers: list[float]) -> float:
-    """The mean, the same in any order; not a number where there is nothing to measure."""
+    """Returns the mean, independent of the order; ``nan`` if there are no numbers."""
     return math.fsum(numbers) / len(numbers) if numbers else math.nan
 
 
@@ -46,5 +46,5 @@ def _check(sample: Sample, found: Detections, label_map: LabelMap) -> None:
             raise DataError(
                 sample.source or sample.image.name,
                 f"the class {label!r} is not in the label map",
-                f"it knows: {', '.join(label_map.names)}; rename or leave out the others",
+                f"rename it to one of these, or drop it: {', '.join(label_map.names)}",
             )

@@ -2,7 +2,7 @@
 
 from boxwright import TrainerSpec, hookimpl
 
-boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this supports
 # How `boxwright plugins check` tests it.
 boxwright_conformance = "boxwright_myplugin.conformance"
 
@@ -13,8 +13,8 @@ def boxwright_trainers() -> list[TrainerSpec]:
     return [
         TrainerSpec(
             name="myplugin",
-            summary="Trains in this process, behind the machine's other work",
-            # Imported when the trainer is used, not when it is listed.
+            summary="Trains in this process, with low priority",
+            # Imported on first use, not when the trainer is listed.
             load="boxwright_myplugin.trainer:MyPluginTrainer",
         ),
     ]

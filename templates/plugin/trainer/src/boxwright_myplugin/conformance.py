@@ -6,6 +6,6 @@ from boxwright_testing import TrainerTests
 
 
 class TestConformance(TrainerTests):
-    """What every trainer has to keep; `boxwright_testing` says what a subclass can set."""
+    """What every trainer must do; `boxwright_testing` documents the attributes that a subclass can set."""
 
     trainer = "myplugin"

@@ -11,11 +11,11 @@ _NICE = 10
 
 
 class MyPluginTrainer:
-    """Runs the backend here, at a ``nice`` value of at least 10."""
+    """Runs the backend in this process, with a ``nice`` value of at least 10."""
 
     def train(self, backend: Backend, job: TrainJob) -> None:
-        """Runs ``backend.fit(job)``; what it raises is for the user, and comes through as it is."""
+        """Runs ``backend.fit(job)``, and passes its errors on unchanged."""
         if hasattr(os, "nice"):
-            os.nice(max(0, _NICE - os.nice(0)))  # only a process with special rights could take it back
-            job.reporter.message("Training behind the machine's other work.")
+            os.nice(max(0, _NICE - os.nice(0)))  # only a privileged process could undo it
+            job.reporter.message("Training with low priority.")
         backend.fit(job)

@@ -2,7 +2,7 @@
 
 from boxwright import Option, TransformSpec, hookimpl
 
-boxwright_api = (1, 1)  # the oldest and the newest plugin API that this works with
+boxwright_api = (1, 1)  # the oldest and the newest plugin API that this supports
 # How `boxwright plugins check` tests it.
 boxwright_conformance = "boxwright_myplugin.conformance"
 
@@ -13,10 +13,10 @@ def boxwright_transforms() -> list[TransformSpec]:
     return [
         TransformSpec(
             name="myplugin",
-            summary="Leaves out boxes that are too small",
-            # Imported when the step is used, not when it is listed.
+            summary="Drops boxes that are too small",
+            # Imported on first use, not when the step is listed.
             load="boxwright_myplugin.transform:MyPluginTransform",
-            options=(Option("least", float, 4.0, "pixels that a box has to be wide and high"),),
+            options=(Option("least", float, 4.0, "minimum width and height of a box in pixels"),),
             positional="least",  # the option that a bare value sets: myplugin:8
         ),
     ]

@@ -6,7 +6,7 @@ from boxwright_testing import TransformTests
 
 
 class TestConformance(TransformTests):
-    """What every transform has to keep; `boxwright_testing` says what a subclass can set."""
+    """What every transform must do; `boxwright_testing` documents the attributes that a subclass can set."""
 
     transform = "myplugin:8"
     bad_steps = (

@@ -1,4 +1,4 @@
-"""Leaves out small boxes."""
+"""Drops small boxes."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from boxwright import Sample, UsageError
 
 
 class MyPluginTransform:
-    """Keeps the boxes that are wide and high enough.
+    """Keeps the boxes that are large enough.
 
     Args:
-        least: Pixels.
+        least: Minimum width and height in pixels.
 
     Raises:
         UsageError: ``least`` is not positive.
     """
 
-    per_sample = True  # each picture is handled on its own, so that threads may share the work
+    per_sample = True  # each image is processed on its own, so several threads can be used
 
     def __init__(self, least: float = 4.0) -> None:
         if least <= 0:
-            raise UsageError(f"least is {least:g}", "give a number of pixels greater than 0")
+            raise UsageError(f"least is {least:g}", "set a number of pixels greater than 0")
         self._least = least
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yields every picture with the boxes that are left; samples are never changed, but copied."""
+        """Yields every image with the remaining boxes, as a copy if any were dropped."""
         for sample in samples:
             keep = [
                 xmax - xmin >= self._least and ymax - ymin >= self._least
