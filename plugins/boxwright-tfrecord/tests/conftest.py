@@ -10,6 +10,8 @@ from PIL import Image
 
 from boxwright import Boxes, ImageRef, LabelMap, Sample
 from boxwright.output import AtomicOutput
+from boxwright_tfrecord.example import Example
+from boxwright_tfrecord.records import write_record
 from boxwright_tfrecord.writer import TFRecordWriter
 
 LABELS = LabelMap.from_names(["date, dried", "fig", "大きい 'nut'"])
@@ -73,5 +75,22 @@ def write(tmp_path: Path) -> Callable[..., str]:
                 writer.write(sample)
             writer.close()
         return location
+
+    return run
+
+
+@pytest.fixture
+def write_records() -> Callable[..., Path]:
+    """``write_records(path, features, ...)``: a file of one record per mapping of keys to lists of values."""
+
+    def run(path: Path, *records: dict[str, list[Any]]) -> Path:
+        with open(path, "wb") as file:
+            for features in records:
+                example = Example()
+                for key, values in features.items():
+                    add = {bytes: example.add_bytes, float: example.add_floats, int: example.add_ints}
+                    add[type(values[0]) if values else float](key, values)
+                write_record(file, example.encode())
+        return path
 
     return run

@@ -1,95 +1,128 @@
-"""The wire format, against hand-encoded bytes, Google's own examples and TensorFlow."""
+"""The wire format, against hand-encoded bytes and TensorFlow, and what happens to bytes that are something else."""
 
 import math
 import random
 import struct
+import subprocess
+import sys
+from collections.abc import Callable
 
 import pytest
+from google.protobuf import descriptor_pb2
 
-from boxwright_tfrecord.example import (
-    bytes_feature,
-    example_prefix,
-    float_feature,
-    int_feature,
-    parse_example,
-    picture_feature,
-    varint,
-)
+from boxwright_tfrecord import example as example_module
+from boxwright_tfrecord.example import Example, decode_example
 
 
-def example(*features: bytes) -> bytes:
-    body = b"".join(features)
-    return example_prefix(len(body)) + body
-
-
-@pytest.mark.parametrize(
-    ("number", "encoded"),
-    [
-        (0, "00"),
-        (1, "01"),
-        (127, "7f"),
-        (128, "8001"),
-        (150, "9601"),  # the example of protobuf.dev/programming-guides/encoding
-        (-2, "feffffffffffffffff01"),  # likewise
-        ((1 << 63) - 1, "ffffffffffffffff7f"),
-    ],
-)
-def test_varints_are_those_of_the_specification(number: int, encoded: str) -> None:
-    assert varint(number).hex() == encoded
+def encoded(fill: Callable[[Example], None]) -> bytes:
+    example = Example()
+    fill(example)
+    return example.encode()
 
 
 def test_features_encoded_by_hand() -> None:
-    # Features.feature (field 1) { key (1) "k", value (2) Feature { bytes_list (1) { value (1) "ab", value (1) "" } } }
-    assert bytes_feature(b"k", [b"ab", b""]).hex() == "0a0d" + "0a016b" + "1208" + "0a06" + "0a026162" + "0a00"
+    # Example.features (1) { Features.feature (1) { key (1) "k", value (2) Feature { ... } } }
+    head = "0a016b" + "12"
+    # bytes_list (1) { value (1) "ab", value (1) "" }
+    assert encoded(lambda e: e.add_bytes("k", [b"ab", b""])).hex() == (
+        "0a0f" + "0a0d" + head + "08" + "0a06" + "0a026162" + "0a00"
+    )
     # float_list (2), packed: 1.0 is 0x3f800000, little-endian
-    assert float_feature(b"k", [1.0]).hex() == "0a0d" + "0a016b" + "1208" + "1206" + "0a04" + "0000803f"
-    # int64_list (3), packed: 3 and 270 (0x8e 0x02)
-    assert int_feature(b"k", [3, 270]).hex() == "0a0c" + "0a016b" + "1207" + "1a05" + "0a03" + "038e02"
-    assert float_feature(b"k", []).hex() == "0a07" + "0a016b" + "1202" + "1200"
+    assert encoded(lambda e: e.add_floats("k", [1.0])).hex() == (
+        "0a0f" + "0a0d" + head + "08" + "1206" + "0a04" + "0000803f"
+    )
+    # int64_list (3), packed: 3 and 270 (0x8e 0x02, as in protobuf.dev/programming-guides/encoding)
+    assert encoded(lambda e: e.add_ints("k", [3, 270])).hex() == (
+        "0a0e" + "0a0c" + head + "07" + "1a05" + "0a03" + "038e02"
+    )
+    # An empty list is a list of its kind.
+    assert encoded(lambda e: e.add_floats("k", [])).hex() == "0a09" + "0a07" + head + "02" + "1200"
+    assert encoded(lambda e: e.add_bytes("k", [])).hex() == "0a09" + "0a07" + head + "02" + "0a00"
+    assert encoded(lambda e: e.add_ints("k", [])).hex() == "0a09" + "0a07" + head + "02" + "1a00"
 
 
-def test_a_picture_is_the_same_bytes_without_being_copied() -> None:
-    for size in (0, 1, 120, 127, 128, 16_383, 16_384, 2_097_152):
-        picture = bytes(size)
-        assert picture_feature(b"image/encoded", picture) + picture == bytes_feature(b"image/encoded", [picture])
+def test_the_descriptor_has_the_messages_of_tensorflow() -> None:
+    """The names, numbers and types of tensorflow/core/example/example.proto and feature.proto."""
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="example.proto", package="tensorflow", syntax="proto3")
+    for name, kind in (("Bytes", kinds.TYPE_BYTES), ("Float", kinds.TYPE_FLOAT), ("Int64", kinds.TYPE_INT64)):
+        message = file.message_type.add(name=f"{name}List")
+        message.field.add(name="value", number=1, label=kinds.LABEL_REPEATED, type=kind)
+    feature = file.message_type.add(name="Feature")
+    for number, name in enumerate(("Bytes", "Float", "Int64"), start=1):
+        feature.field.add(
+            name=f"{name.lower()}_list",
+            number=number,
+            label=kinds.LABEL_OPTIONAL,
+            type=kinds.TYPE_MESSAGE,
+            type_name=f".tensorflow.{name}List",
+            oneof_index=0,
+        )
+    feature.oneof_decl.add(name="kind")
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry", options={"map_entry": True})
+    entry.field.add(name="key", number=1, label=kinds.LABEL_OPTIONAL, type=kinds.TYPE_STRING)
+    optional = {"label": kinds.LABEL_OPTIONAL, "type": kinds.TYPE_MESSAGE}
+    entry.field.add(name="value", number=2, type_name=".tensorflow.Feature", **optional)
+    of_map = {"label": kinds.LABEL_REPEATED, "type": kinds.TYPE_MESSAGE}
+    features.field.add(name="feature", number=1, type_name=".tensorflow.Features.FeatureEntry", **of_map)
+    example = file.message_type.add(name="Example")
+    example.field.add(name="features", number=1, type_name=".tensorflow.Features", **optional)
+    assert descriptor_pb2.FileDescriptorProto.FromString(example_module._MESSAGES) == file
 
 
-def test_numbers_that_float32_cannot_hold_are_refused() -> None:
-    with pytest.raises(OverflowError):
-        float_feature(b"k", [1e300])
+def test_numbers_that_do_not_fit_are_refused() -> None:
+    for number in (1e300, -1e300, 3.403e38):
+        with pytest.raises(OverflowError):
+            Example().add_floats("k", [0.5, number])
+    Example().add_floats("k", [3.4028234663852886e38, math.inf, math.nan])  # the largest float32, and what is none
+    with pytest.raises(ValueError, match="ange"):
+        Example().add_ints("k", [1 << 63])
 
 
-def test_packed_and_unpacked_lists_are_one() -> None:
+def test_packed_and_unpacked_lists_are_the_same() -> None:
     # The specification lets a writer give each value its own tag; older ones do.
     floats = b"\x12\x0a" + b"\x0d" + struct.pack("<f", 0.5) + b"\x0d" + struct.pack("<f", -2.0)
     ints = b"\x1a\x04" + b"\x08\x03" + b"\x08\x04"
     body = b""
-    for key, feature in ((b"f", floats), (b"i", ints)):
-        entry = b"\x0a\x01" + key + b"\x12" + varint(len(feature)) + feature
-        body += b"\x0a" + varint(len(entry)) + entry
-    assert parse_example(b"\x0a" + varint(len(body)) + body) == {b"f": [0.5, -2.0], b"i": [3, 4]}
+    for key, feature in ((b"i", ints), (b"f", floats)):
+        entry = b"\x0a\x01" + key + b"\x12" + bytes([len(feature)]) + feature
+        body += b"\x0a" + bytes([len(entry)]) + entry
+    found = decode_example(b"\x0a" + bytes([len(body)]) + body)
+    assert found == {"f": [0.5, -2.0], "i": [3, 4]}
+    assert list(found) == ["f", "i"]
 
 
-def test_fields_that_are_not_known_are_stepped_over() -> None:
-    known = int_feature(b"k", [7])
+def test_unknown_fields_are_ignored() -> None:
+    known = encoded(lambda e: e.add_ints("k", [7]))[2:]
     unknown = b"\x98\x01\x05" + b"\x21" + bytes(8) + b"\x2d" + bytes(4) + b"\x32\x02ab"  # fields 19, 4, 5, 6
     body = unknown + known
-    assert parse_example(unknown + b"\x0a" + varint(len(body)) + body) == {b"k": [7]}
+    assert decode_example(unknown + b"\x0a" + bytes([len(body)]) + body) == {"k": [7]}
 
 
-def test_only_the_keys_that_are_asked_for() -> None:
-    data = example(int_feature(b"a", [1]), int_feature(b"b", [2]))
-    assert parse_example(data, b"b".__eq__) == {b"a": [], b"b": [2]}
+def test_a_feature_without_a_list_is_empty() -> None:
+    assert decode_example(bytes.fromhex("0a07" + "0a05" + "0a016b" + "1200")) == {"k": []}
 
 
-def test_bytes_that_are_no_example_are_value_errors_and_nothing_else() -> None:
-    data = example(
-        bytes_feature(b"text", [b"fig" * 50]), float_feature(b"f", [0.5, 0.25]), int_feature(b"i", [1, -1, 1 << 40])
-    )
-    whole = parse_example(data)
+def test_only_the_requested_keys_have_values() -> None:
+    def fill(example: Example) -> None:
+        example.add_ints("a", [1])
+        example.add_ints("b", [2])
+
+    assert decode_example(encoded(fill), "b".__eq__) == {"a": [], "b": [2]}
+
+
+def test_other_bytes_are_value_errors_and_nothing_else() -> None:
+    def fill(example: Example) -> None:
+        example.add_bytes("text", [b"fig" * 50])
+        example.add_floats("f", [0.5, 0.25])
+        example.add_ints("i", [1, -1, 1 << 40])
+
+    data = encoded(fill)
+    whole = decode_example(data)
     for end in range(1, len(data)):
-        with pytest.raises(ValueError, match=r"field|number|list|wire"):
-            parse_example(data[:end])
+        with pytest.raises(ValueError, match="pars"):
+            decode_example(data[:end])
     rng = random.Random(0)
     failures = 0
     for _ in range(3000):
@@ -97,11 +130,16 @@ def test_bytes_that_are_no_example_are_value_errors_and_nothing_else() -> None:
         for _ in range(rng.randint(1, 4)):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         try:
-            parse_example(bytes(damaged))
+            decode_example(bytes(damaged))
         except ValueError:
             failures += 1
     assert failures > 300
-    assert parse_example(data) == whole
+    assert decode_example(data) == whole
+
+
+def test_a_key_that_is_not_utf8_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="pars"):
+        decode_example(bytes.fromhex("0a07" + "0a05" + "0a01ff" + "1200"))
 
 
 @pytest.mark.tensorflow
@@ -120,15 +158,30 @@ def test_tensorflow_serialises_to_the_same_bytes() -> None:
             }
         )
     ).SerializeToString(deterministic=True)
-    ours = example(
-        int_feature(b"a/ints", ints),
-        float_feature(b"b/floats", floats),
-        float_feature(b"c/none", []),
-        bytes_feature(b"d/texts", texts),
+
+    def fill(example: Example) -> None:
+        example.add_bytes("d/texts", texts)
+        example.add_floats("c/none", [])
+        example.add_floats("b/floats", floats)
+        example.add_ints("a/ints", ints)
+
+    assert encoded(fill) == theirs
+    read = decode_example(theirs)
+    assert read["a/ints"] == ints
+    assert read["d/texts"] == texts
+    assert read["c/none"] == []
+    assert read["b/floats"] == [struct.unpack("<f", struct.pack("<f", number))[0] for number in floats]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("first", ["tensorflow", "boxwright_tfrecord.example"])
+def test_tensorflow_registers_its_own_messages_in_the_same_process(first: str) -> None:
+    pytest.importorskip("tensorflow")
+    code = (
+        f"import {first}, tensorflow as tf, boxwright_tfrecord.example as ours\n"
+        "example = ours.Example(); example.add_ints('k', [7])\n"
+        "theirs = tf.train.Example.FromString(example.encode())\n"
+        "assert list(theirs.features.feature['k'].int64_list.value) == [7]\n"
+        "assert ours.decode_example(theirs.SerializeToString()) == {'k': [7]}\n"
     )
-    assert ours == theirs
-    read = parse_example(theirs)
-    assert read[b"a/ints"] == ints
-    assert read[b"d/texts"] == texts
-    assert read[b"c/none"] == []
-    assert read[b"b/floats"] == [struct.unpack("<f", struct.pack("<f", number))[0] for number in floats]
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

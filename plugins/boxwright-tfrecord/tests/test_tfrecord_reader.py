@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from boxwright import Box, Boxes, DataError, LabelMap, Sample
-from boxwright_tfrecord.example import bytes_feature, example_prefix, float_feature, int_feature
 from boxwright_tfrecord.reader import TFRecordReader, detect
 from boxwright_tfrecord.records import write_record
 
@@ -23,7 +22,9 @@ def read(location: object, **options: Any) -> list[Sample]:
 
 
 @pytest.fixture
-def make_record(tmp_path: Path, encode: Callable[..., bytes]) -> Callable[..., Path]:
+def make_record(
+    tmp_path: Path, encode: Callable[..., bytes], write_records: Callable[..., Path]
+) -> Callable[..., Path]:
     """``make_record({key: values, ...}, ...)``: a file of records like one of the API's, with some keys changed.
 
     ``None`` leaves a key out; numbers with a point are floats, others integers, ``bytes`` are bytes.
@@ -42,18 +43,11 @@ def make_record(tmp_path: Path, encode: Callable[..., bytes]) -> Callable[..., P
         "image/object/class/label": [2],
     }
 
-    def feature(key: str, values: list[Any]) -> bytes:
-        kinds = {bytes: bytes_feature, float: float_feature, int: int_feature}
-        return kinds[type(values[0])](key.encode(), values) if values else float_feature(key.encode(), [])
-
     def make(*records: dict[str, list[Any] | None], name: str = "x.record") -> Path:
-        path = tmp_path / name
-        with open(path, "wb") as file:
-            for changes in records:
-                all_of_it = {key: values for key, values in (usual | changes).items() if values is not None}
-                body = b"".join(feature(key, values) for key, values in all_of_it.items())
-                write_record(file, example_prefix(len(body)), body)
-        return path
+        whole = [
+            {key: values for key, values in (usual | changes).items() if values is not None} for changes in records
+        ]
+        return write_records(tmp_path / name, *whole)
 
     return make
 

@@ -19,7 +19,7 @@ def outcome(path: Path, **options: bool) -> tuple[list[bytes], list[DataError]]:
 def test_a_record_by_hand() -> None:
     # RFC 3720, B.4: the CRC-32C of 32 zero bytes is 0x8a9136aa; masked by turning it 15 bits to the right and adding.
     buffer = io.BytesIO()
-    write_record(buffer, bytes(10), bytes(22))
+    write_record(buffer, bytes(32))
     whole = buffer.getvalue()
     assert whole[:8] == struct.pack("<Q", 32)
     assert whole[12:44] == bytes(32)
@@ -32,7 +32,7 @@ def test_our_bytes_are_tensorflows(data: Path, tmp_path: Path) -> None:
     buffer = io.BytesIO()
     for record in read_records(str(data / "tensorflow.record")):
         assert isinstance(record, Record)
-        write_record(buffer, record.data[:7], b"", record.data[7:])
+        write_record(buffer, record.data)
     assert buffer.getvalue() == (data / "tensorflow.record").read_bytes()
 
 

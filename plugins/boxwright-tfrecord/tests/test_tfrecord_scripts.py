@@ -23,8 +23,8 @@ from pycocotools import mask as coco_mask
 import boxwright
 from boxwright import DataError, Sample
 from boxwright_tfrecord.attributes import passed_over, shortest
-from boxwright_tfrecord.example import bytes_feature, example_prefix, float_feature, int_feature, parse_example
-from boxwright_tfrecord.records import Record, read_records, write_record
+from boxwright_tfrecord.example import decode_example
+from boxwright_tfrecord.records import Record, read_records
 
 
 def read(path: Path, **options: Any) -> list[Sample]:
@@ -32,19 +32,10 @@ def read(path: Path, **options: Any) -> list[Sample]:
     return list(boxwright.open(f"tfrecord:{path}" + (f"?{query}" if query else "")))
 
 
-def keys_of(path: Path) -> set[bytes]:
+def keys_of(path: Path) -> set[str]:
     first = next(read_records(str(path)))
     assert isinstance(first, Record)
-    return set(parse_example(first.data))
-
-
-def write(path: Path, *records: dict[str, list[Any]]) -> Path:
-    kinds: dict[type, Callable[..., bytes]] = {bytes: bytes_feature, float: float_feature, int: int_feature}
-    with open(path, "wb") as file:
-        for features in records:
-            body = b"".join(kinds[type(values[0])](key.encode(), values) for key, values in features.items())
-            write_record(file, example_prefix(len(body)), body)
-    return path
+    return set(decode_example(first.data))
 
 
 def boxed(**more: list[Any]) -> dict[str, list[Any]]:
@@ -62,7 +53,7 @@ def boxed(**more: list[Any]) -> dict[str, list[Any]]:
 
 def test_create_coco_tf_record(data: Path) -> None:
     (sample,) = read(data / "coco.record")
-    assert b"image/object/class/label" not in keys_of(data / "coco.record")
+    assert "image/object/class/label" not in keys_of(data / "coco.record")
     assert (sample.image.name, sample.attributes) == ("000000000139.jpg", {"source_id": "139"})
     one, two = sample.boxes
     assert (one.label, one.edges, one.attributes) == ("fig", (1, 2, 30, 20), {"area": 261.5})
@@ -112,11 +103,11 @@ def test_create_kitti_tf_record(data: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_masks_of_numbers_as_create_pet_tf_record_writes_them(tmp_path: Path) -> None:
+def test_masks_of_numbers_as_in_create_pet_tf_record(tmp_path: Path, write_records: Callable[..., Path]) -> None:
     inside = np.zeros((2, 30, 40), np.float32)
     inside[0, 5:9, 10:12] = 1
     inside[1, 0, 0] = 1
-    path = write(tmp_path / "pet.record", boxed(image__object__mask=inside.ravel().tolist()))
+    path = write_records(tmp_path / "pet.record", boxed(image__object__mask=inside.ravel().tolist()))
     (sample,) = read(path, masks="true")
     for attributes, expected in zip(sample.boxes.attributes, inside, strict=True):
         runs = coco_mask.frPyObjects(attributes["segmentation"], 30, 40)
@@ -139,19 +130,19 @@ def png(size: tuple[int, int]) -> bytes:
         ([1.0, 0.0], "mask has 2 numbers for 2 masks of 40x30"),
     ],
 )
-def test_masks_that_are_none(tmp_path: Path, masks: list[Any], says: str) -> None:
-    path = write(tmp_path / "x.record", boxed(image__object__mask=masks))
+def test_masks_that_are_none(tmp_path: Path, masks: list[Any], says: str, write_records: Callable[..., Path]) -> None:
+    path = write_records(tmp_path / "x.record", boxed(image__object__mask=masks))
     with pytest.raises(DataError, match=says):
         read(path, masks="true")
     assert len(read(path)) == 1
 
 
-def test_roboflow(tmp_path: Path) -> None:
+def test_roboflow(tmp_path: Path, write_records: Callable[..., Path]) -> None:
     """Its label map is named after the records and has commas; the classes may be there by number only."""
     record = boxed(image__object__class__label=[2, 1])
     del record["image/object/class/text"]
     record["image/filename"] = [b"fig_jpg.rf.ffa23e4b5b55b523367f332af726eae8.jpg"]
-    write(tmp_path / "fruits.tfrecord", record)
+    write_records(tmp_path / "fruits.tfrecord", record)
     items = "".join(
         f'item {{\n    name: "{name}",\n    id: {number},\n    display_name: "{name}"\n}}\n'
         for number, name in ((1, "Nut"), (2, "Fig"))
@@ -189,12 +180,12 @@ def test_panlabel(tmp_path: Path, encode: Callable[..., bytes]) -> None:
     assert sample.image.read() == (tmp_path / "photos" / "sub" / "é.jpg").read_bytes()
 
 
-def test_pictures_that_are_empty_strings(tmp_path: Path) -> None:
-    (sample,) = read(write(tmp_path / "x.record", boxed(image__encoded=[b""])))
+def test_pictures_that_are_empty_strings(tmp_path: Path, write_records: Callable[..., Path]) -> None:
+    (sample,) = read(write_records(tmp_path / "x.record", boxed(image__encoded=[b""])))
     assert (sample.image.data, sample.image.location) == (None, str(tmp_path / "a.jpg"))
 
 
-def test_what_else_a_record_says_has_its_own_name(tmp_path: Path) -> None:
+def test_what_else_a_record_says_has_its_own_name(tmp_path: Path, write_records: Callable[..., Path]) -> None:
     record = boxed(
         image__location=[b"forest 3"],
         image__seq_frame_num=[4],
@@ -210,7 +201,7 @@ def test_what_else_a_record_says_has_its_own_name(tmp_path: Path) -> None:
         image__object__odd=[1, 2, 3],
         label=[1],
     )
-    dataset = boxwright.open(f"tfrecord:{write(tmp_path / 'x.record', record)}")
+    dataset = boxwright.open(f"tfrecord:{write_records(tmp_path / 'x.record', record)}")
     (sample,) = dataset
     assert sample.attributes == {"location": "forest 3", "seq_frame_num": 4, "exposure": 0.008}
     assert [dict(each) for each in sample.boxes.attributes] == [
@@ -220,39 +211,41 @@ def test_what_else_a_record_says_has_its_own_name(tmp_path: Path) -> None:
     assert dataset.info.notes == ("keys of its records that are not read: image/object/keypoint/x, label",)
 
 
-def test_text_that_is_none_names_its_key(tmp_path: Path) -> None:
+def test_text_that_is_none_names_its_key(tmp_path: Path, write_records: Callable[..., Path]) -> None:
     with pytest.raises(DataError, match=r"record 1, byte 0: note is not UTF-8"):
-        read(write(tmp_path / "x.record", boxed(image__object__note=[b"\xe9", b""])))
+        read(write_records(tmp_path / "x.record", boxed(image__object__note=[b"\xe9", b""])))
     with pytest.raises(DataError, match="image/location is not UTF-8"):
-        read(write(tmp_path / "x.record", boxed(image__location=[b"\xe9"])))
+        read(write_records(tmp_path / "x.record", boxed(image__location=[b"\xe9"])))
     with pytest.raises(DataError, match=r"no image/filename; its keys are: height, image_raw, label"):
-        read(write(tmp_path / "mnist.record", {"label": [1], "image_raw": [b"x"], "height": [28]}))
+        read(write_records(tmp_path / "mnist.record", {"label": [1], "image_raw": [b"x"], "height": [28]}))
 
 
-def test_a_source_id_may_be_a_number(tmp_path: Path) -> None:
-    (sample,) = read(write(tmp_path / "x.record", boxed(image__source_id=[139])))
+def test_a_source_id_may_be_a_number(tmp_path: Path, write_records: Callable[..., Path]) -> None:
+    (sample,) = read(write_records(tmp_path / "x.record", boxed(image__source_id=[139])))
     assert sample.attributes == {"source_id": "139"}
 
 
 @pytest.mark.parametrize(
     "name", ["val-00001-of-00002.tfrecord", "val-00001-of-00002.tfrecord.gz", "val.record-00001-of-00002"]
 )
-def test_numbers_before_and_behind_the_ending(tmp_path: Path, name: str) -> None:
+def test_numbers_before_and_behind_the_ending(tmp_path: Path, name: str, write_records: Callable[..., Path]) -> None:
     first = name.replace("00001", "00000")
-    write(tmp_path / first, boxed())
+    write_records(tmp_path / first, boxed())
     for place in (tmp_path, tmp_path / first):
         with pytest.raises(DataError, match=r"of 2 shards 1 are missing: .*00001-of-00002"):
             read(place)
-    write(tmp_path / name, boxed(image__filename=[b"b.jpg"]))
+    write_records(tmp_path / name, boxed(image__filename=[b"b.jpg"]))
     base = name.replace("-00001-of-00002", "")
     for place in (tmp_path, tmp_path / first, tmp_path / base, tmp_path / first.replace("00000-", "*-")):
         assert [sample.image.name for sample in read(place)] == ["a.jpg", "b.jpg"]
     assert [sample.image.name for sample in read(tmp_path / name)] == ["b.jpg"]
 
 
-def test_both_ways_of_numbering_side_by_side_are_two_datasets(tmp_path: Path) -> None:
-    write(tmp_path / "val-00000-of-00001.tfrecord", boxed())
-    write(tmp_path / "val.tfrecord", boxed())
+def test_both_ways_of_numbering_in_one_folder_are_two_datasets(
+    tmp_path: Path, write_records: Callable[..., Path]
+) -> None:
+    write_records(tmp_path / "val-00000-of-00001.tfrecord", boxed())
+    write_records(tmp_path / "val.tfrecord", boxed())
     with pytest.raises(DataError, match="several datasets lie here"):
         read(tmp_path)
 
@@ -265,6 +258,6 @@ def test_floats_come_back_as_they_were_written() -> None:
 
 
 def test_keys_that_only_repeat_the_picture_are_not_named() -> None:
-    keys = [b"image/key/sha256", b"image/encoded", b"image/object/bbox/xmin", b"image/object/class/text", b"image/x"]
+    keys = ["image/key/sha256", "image/encoded", "image/object/bbox/xmin", "image/object/class/text", "image/x"]
     assert passed_over(keys) == []
-    assert passed_over([b"image/object/class/multiclass_scores"]) == ["image/object/class/multiclass_scores"]
+    assert passed_over(["image/object/class/multiclass_scores"]) == ["image/object/class/multiclass_scores"]

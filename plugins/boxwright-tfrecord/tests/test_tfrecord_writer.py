@@ -10,7 +10,7 @@ import pytest
 
 from boxwright import DataError, ImageRef, LabelMap, Sample
 from boxwright.output import AtomicOutput
-from boxwright_tfrecord.example import Values, parse_example
+from boxwright_tfrecord.example import Values, decode_example
 from boxwright_tfrecord.records import Record, read_records
 from boxwright_tfrecord.writer import TFRecordWriter
 
@@ -38,7 +38,7 @@ def features(location: str) -> list[dict[str, Values]]:
     found = []
     for record in read_records(location):
         assert isinstance(record, Record)
-        found.append({key.decode(): values for key, values in parse_example(record.data).items()})
+        found.append(decode_example(record.data))
     return found
 
 

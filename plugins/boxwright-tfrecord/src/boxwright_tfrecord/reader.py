@@ -26,20 +26,20 @@ from boxwright_tfrecord.attributes import (
     read_box_attributes,
     read_image_attributes,
 )
-from boxwright_tfrecord.example import Values, parse_example
+from boxwright_tfrecord.example import Values, decode_example
 from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
 from boxwright_tfrecord.records import HEADER_SIZE, Record, count_records, is_header, open_records, read_records
 from boxwright_tfrecord.shards import find_files, stem_of
 
-_EDGES = (b"xmin", b"ymin", b"xmax", b"ymax")
-_TEXT, _LABEL = b"image/object/class/text", b"image/object/class/label"
-_KINDS: dict[bytes, type] = {
-    b"image/encoded": bytes,
-    b"image/filename": bytes,
-    b"image/format": bytes,
-    b"image/height": int,
-    b"image/width": int,
-    **{b"image/object/bbox/" + edge: float for edge in _EDGES},
+_EDGES = ("xmin", "ymin", "xmax", "ymax")
+_TEXT, _LABEL = "image/object/class/text", "image/object/class/label"
+_KINDS: dict[str, type] = {
+    "image/encoded": bytes,
+    "image/filename": bytes,
+    "image/format": bytes,
+    "image/height": int,
+    "image/width": int,
+    **{"image/object/bbox/" + edge: float for edge in _EDGES},
     _TEXT: bytes,
     _LABEL: int,
     VIEW: bytes,
@@ -125,10 +125,10 @@ class TFRecordReader:
         """What the first record has that is not read."""
         first = next(read_records(self._files[0], check=False, may_be_empty=True), None)
         try:
-            keys = parse_example(first.data, lambda key: False) if isinstance(first, Record) else {}
+            keys = decode_example(first.data, lambda key: False) if isinstance(first, Record) else {}
         except ValueError:
             keys = {}
-        unread = [key for key in passed_over(keys) if not (self._masks and key == MASK.decode())]
+        unread = [key for key in passed_over(keys) if not (self._masks and key == MASK)]
         return (f"keys of its records that are not read: {', '.join(unread)}",) if unread else ()
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
@@ -152,19 +152,17 @@ class TFRecordReader:
 
     def _sample(self, path: str, record: Record, seen: set[str]) -> Sample:
         try:
-            features = parse_example(record.data, self._wanted if self._masks else is_read)
+            features = decode_example(record.data, self._wanted if self._masks else is_read)
         except ValueError as error:
             raise _RecordError(f"it is no tf.train.Example: {error}") from None
         for key, values in features.items():
             if values and key in _KINDS and not isinstance(values[0], _KINDS[key]):
-                raise _RecordError(
-                    f"{key.decode()} holds {_KIND_NAMES[type(values[0])]}, not {_KIND_NAMES[_KINDS[key]]}"
-                )
-        data = cast(bytes, _single(features, b"image/encoded")) or None
+                raise _RecordError(f"{key} holds {_KIND_NAMES[type(values[0])]}, not {_KIND_NAMES[_KINDS[key]]}")
+        data = cast(bytes, _single(features, "image/encoded")) or None
         header = _header_of(data) if data is not None else None
-        filename = _decoded(cast(bytes, _single(features, b"image/filename") or b""), "image/filename")
+        filename = _decoded(cast(bytes, _single(features, "image/filename") or b""), "image/filename")
         if not filename and not any(key.startswith(OBJECT) for key in features):
-            keys = ", ".join(sorted(key.decode(errors="backslashreplace") for key in features))
+            keys = ", ".join(features)
             raise _RecordError(f"it has no image/filename; its keys are: {keys[:_LONGEST]}", "is this such a dataset?")
         name = self._name(filename, path, record, header)
         if name in seen:
@@ -177,7 +175,7 @@ class TFRecordReader:
             raise _RecordError(str(error)) from None
         return Sample(image=image, boxes=boxes, attributes=attributes, source=f"{path}, record {record.number}")
 
-    def _wanted(self, key: bytes) -> bool:
+    def _wanted(self, key: str) -> bool:
         return key == MASK or is_read(key)
 
     def _name(self, filename: str, path: str, record: Record, header: PictureHeader | None) -> str:
@@ -194,7 +192,7 @@ class TFRecordReader:
         return filename
 
     def _image(
-        self, features: dict[bytes, Values], name: str, filename: str, data: bytes | None, header: PictureHeader | None
+        self, features: dict[str, Values], name: str, filename: str, data: bytes | None, header: PictureHeader | None
     ) -> ImageRef:
         location = None
         if data is None:
@@ -202,26 +200,26 @@ class TFRecordReader:
             if not outside or not is_safe_name(outside):
                 raise _RecordError(f"it holds no picture, and its file name is {filename!r}", _NAME_REMEDY)
             location = join(self._images, outside)
-        width, height = (cast("int | None", _single(features, key)) for key in (b"image/width", b"image/height"))
+        width, height = (cast("int | None", _single(features, key)) for key in ("image/width", "image/height"))
         if width is None or height is None:
             width, height = (header.width, header.height) if header else _size_by_pillow(name, location, data)
         elif width < 1 or height < 1:
             raise _RecordError(f"the picture's size is {width}x{height}")
         elif header and (width, height) not in ((header.width, header.height), header.upright_size):
             raise _RecordError(f"the record says {width}x{height} and its picture is {header.width}x{header.height}")
-        kind = header.format if header else _decoded(cast(bytes, _single(features, b"image/format") or b""), "format")
+        kind = header.format if header else _decoded(cast(bytes, _single(features, "image/format") or b""), "format")
         return ImageRef(
             name=name, width=width, height=height, location=location, data=data, format=kind.lower() or None
         )
 
-    def _boxes(self, features: dict[bytes, Values], image: ImageRef) -> Boxes:
-        columns = [cast("list[float]", features.get(b"image/object/bbox/" + edge, [])) for edge in _EDGES]
+    def _boxes(self, features: dict[str, Values], image: ImageRef) -> Boxes:
+        columns = [cast("list[float]", features.get("image/object/bbox/" + edge, [])) for edge in _EDGES]
         count = len(columns[0])
         for key in _COLUMNS:
             # Attributes may be left out as a whole, and so may one of text and label.
             values = features.get(key)
-            if values is not None and len(values) != count and (values or key.startswith(OBJECT + b"bbox/")):
-                raise _RecordError(f"{key.decode()} has {len(values)} values for {count} boxes")
+            if values is not None and len(values) != count and (values or key.startswith(OBJECT + "bbox/")):
+                raise _RecordError(f"{key} has {len(values)} values for {count} boxes")
         if not all(len(column) == count for column in columns):
             raise _RecordError("a box needs all of xmin, ymin, xmax, ymax")
         if not count:
@@ -255,7 +253,7 @@ class TFRecordReader:
             edges = [in_order(box) if check_edges(box) else box for box in cast("list[Edges]", edges)]
         return cast("list[Edges]", edges)
 
-    def _labels(self, features: dict[bytes, Values], count: int) -> list[str]:
+    def _labels(self, features: dict[str, Values], count: int) -> list[str]:
         texts = cast("list[bytes]", features.get(_TEXT) or [])
         numbers = cast("list[int]", features.get(_LABEL) or [])
         return [self._label(texts[i] if texts else b"", numbers[i] if numbers else None) for i in range(count)]
@@ -288,12 +286,12 @@ class TFRecordReader:
 _NAME_REMEDY = "name pictures by the last part of it, or by their place in the file: ?names=basename, ?names=number"
 
 
-def _single(features: dict[bytes, Values], key: bytes) -> bytes | int | None:
+def _single(features: dict[str, Values], key: str) -> bytes | int | None:
     values = features.get(key)
     if not values:
         return None
     if len(values) > 1:
-        raise _RecordError(f"{key.decode()} has {len(values)} values, where one is expected")
+        raise _RecordError(f"{key} has {len(values)} values, where one is expected")
     return cast("bytes | int", values[0])
 
 

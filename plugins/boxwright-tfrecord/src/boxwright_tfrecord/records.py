@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO, NamedTuple, cast
 
-from google_crc32c import extend, value
+from google_crc32c import value
 
 from boxwright.errors import DataError
 from boxwright.files import filesystem
@@ -51,16 +51,12 @@ def _place(number: int, offset: int) -> str:
     return f"record {number}, byte {offset}"
 
 
-def write_record(file: IO[bytes], *pieces: bytes) -> None:
-    """Appends one record made of ``pieces``, which are not joined first: one of them is a whole picture."""
-    length = _length.pack(sum(map(len, pieces)))
-    crc = 0
-    for piece in pieces:
-        crc = extend(crc, piece)
+def write_record(file: IO[bytes], data: bytes) -> None:
+    """Appends one record."""
+    length = _length.pack(len(data))
     file.write(length + _checksum.pack(_mask(value(length))))
-    for piece in pieces:
-        file.write(piece)
-    file.write(_checksum.pack(_mask(crc)))
+    file.write(data)
+    file.write(_checksum.pack(_mask(value(data))))
 
 
 def is_header(head: bytes) -> bool:

@@ -16,17 +16,8 @@ from boxwright.errors import DataError, UsageError
 from boxwright.protocols import Output
 from boxwright.schemas import LabelMap, Sample
 from boxwright.uri import is_remote
-from boxwright_tfrecord.attributes import box_features, source_id_feature
-from boxwright_tfrecord.example import (
-    bytes_feature,
-    bytes_field,
-    bytes_fields_feature,
-    example_prefix,
-    float_feature,
-    int_feature,
-    picture_feature,
-    same_ints_feature,
-)
+from boxwright_tfrecord.attributes import add_box_attributes
+from boxwright_tfrecord.example import Example
 from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
 from boxwright_tfrecord.records import write_record
 from boxwright_tfrecord.shards import Sharded, check_count, parse_sharded
@@ -57,9 +48,7 @@ class TFRecordWriter:
         # Closed by close(), or by the output itself after a failure.
         self._plain: list[IO[bytes]] = [output.open(name) for name in names]
         self._files = [_pack(file) for file in self._plain] if packed else self._plain
-        self._classes = {
-            item.name: (bytes_field(item.name.encode()), item.id) for item in (label_map.items if label_map else ())
-        }
+        self._classes = {item.name: item.id for item in (label_map.items if label_map else ())}
         self._names: set[str] = set()
         self._written = 0
 
@@ -86,49 +75,45 @@ class TFRecordWriter:
             )
         data = _picture_bytes(sample)
         header = _checked_header(sample, data)
-        before, after = self._features(sample, data, header)
-        prefix = example_prefix(len(before) + len(data) + len(after))
-        write_record(self._files[self._written % len(self._files)], prefix + before, data, after)
+        record = self._example(sample, data, header).encode()
+        write_record(self._files[self._written % len(self._files)], record)
         self._names.add(name)
         self._written += 1
 
-    def _features(self, sample: Sample, data: bytes, header: PictureHeader) -> tuple[bytes, bytes]:
-        """What stands before and after the picture's bytes: all features in the order of their keys."""
-        image, boxes, classes = sample.image, sample.boxes, self._classes
+    def _example(self, sample: Sample, data: bytes, header: PictureHeader) -> Example:
+        image, labels, edges = sample.image, sample.boxes.labels, sample.boxes.edges
         width, height = image.width, image.height
         name = image.name.encode()
         try:
-            known = [classes[label] for label in boxes.labels]
+            ids = [self._classes[label] for label in labels]
         except KeyError as error:
             raise DataError(
                 sample.source or image.name,
                 f"the class {error.args[0]!r} is not in the label map",
                 "add it there, or give another label map",
             ) from None
-        edges = boxes.edges
+        source_id = sample.attributes.get("source_id")
+        example = Example()
         try:
-            before_edges, after_classes = box_features(boxes.attributes if boxes.has_attributes else None, len(edges))
-            after = [
-                bytes_feature(b"image/filename", (name,)),
-                bytes_feature(b"image/format", (header.format.encode(),)),
-                same_ints_feature(b"image/height", height, 1),
-                bytes_feature(b"image/key/sha256", (hashlib.sha256(data).hexdigest().encode(),)),
-                before_edges,
-                float_feature(b"image/object/bbox/xmax", [edge[2] / width for edge in edges]),
-                float_feature(b"image/object/bbox/xmin", [edge[0] / width for edge in edges]),
-                float_feature(b"image/object/bbox/ymax", [edge[3] / height for edge in edges]),
-                float_feature(b"image/object/bbox/ymin", [edge[1] / height for edge in edges]),
-                int_feature(b"image/object/class/label", [number for _, number in known]),
-                bytes_fields_feature(b"image/object/class/text", [text for text, _ in known]),
-                after_classes,
-                source_id_feature(sample.attributes, name),
-                same_ints_feature(b"image/width", width, 1),
-            ]
+            example.add_bytes("image/encoded", [data])
+            example.add_bytes("image/filename", [name])
+            example.add_bytes("image/format", [header.format.encode()])
+            example.add_bytes("image/key/sha256", [hashlib.sha256(data).hexdigest().encode()])
+            example.add_bytes("image/source_id", [name if source_id is None else str(source_id).encode()])
+            example.add_ints("image/height", [height])
+            example.add_ints("image/width", [width])
+            example.add_floats("image/object/bbox/xmin", [edge[0] / width for edge in edges])
+            example.add_floats("image/object/bbox/ymin", [edge[1] / height for edge in edges])
+            example.add_floats("image/object/bbox/xmax", [edge[2] / width for edge in edges])
+            example.add_floats("image/object/bbox/ymax", [edge[3] / height for edge in edges])
+            example.add_bytes("image/object/class/text", [label.encode() for label in labels])
+            example.add_ints("image/object/class/label", ids)
+            add_box_attributes(example, sample.boxes.attributes)
         except (OverflowError, ValueError) as error:
             raise DataError(
-                sample.source or image.name, f"it does not fit a record: {error}", "correct the annotation"
+                sample.source or image.name, f"it does not fit in a record: {error}", "correct the annotation"
             ) from None
-        return picture_feature(b"image/encoded", data), b"".join(after)
+        return example
 
     def close(self) -> None:
         """Finishes all files."""
