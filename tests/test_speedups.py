@@ -27,8 +27,9 @@ from boxwright.compiled import speedups
 from boxwright_coco import annotations, boxes, texts, writer
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.values import BOX_KEYS
-from boxwright_voc.labelimg_reader import LabelImgReader
-from boxwright_voc.xml import document, patterns
+from boxwright_voc.readers import LabelImgReader
+from boxwright_voc.xml import document, parsing
+from boxwright_voc.xml.patterns import match_layout
 
 pytestmark = pytest.mark.skipif(speedups is None, reason="boxwright-speedups was built without a C compiler")
 
@@ -67,7 +68,7 @@ def some_boxes(draw: st.DrawFn) -> Boxes:
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing compiled is used in this process."""
-    for module in (patterns, plain, document, boxes, texts, annotations):
+    for module in (parsing, plain, document, boxes, texts, annotations):
         monkeypatch.setattr(module, "_compiled", None)
     monkeypatch.setattr(writer, "_fill_in", None)
     monkeypatch.setattr("boxwright.schemas._columns", None)
@@ -114,7 +115,7 @@ XML = [
 def test_usual_xml_is_read_by_the_compiled_parser(xml: str) -> None:
     answer = speedups.parse_layout(xml.encode())
     assert answer is not None
-    assert repr(patterns.Annotation._make(answer)) == repr(patterns.parse_by_expressions(xml.encode()))
+    assert repr(parsing.Annotation._make(answer)) == repr(match_layout(xml.encode()))
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the photos of shared/data are not here")
@@ -124,7 +125,7 @@ def test_xml_of_real_photos_is_read_by_the_compiled_parser() -> None:
     assert sum(answer is not None for answer in answers) >= 0.95 * len(files) > 200
     for file, answer in zip(files, answers, strict=True):
         if answer is not None:
-            assert repr(patterns.Annotation._make(answer)) == repr(patterns.parse_by_expressions(file.read_bytes()))
+            assert repr(parsing.Annotation._make(answer)) == repr(match_layout(file.read_bytes()))
 
 
 PIECES = [
@@ -178,7 +179,7 @@ def test_damaged_xml_is_read_the_same_or_left_to_the_twin() -> None:
         answer = speedups.parse_layout(data)
         if answer is not None:
             read += 1
-            assert repr(patterns.Annotation._make(answer)) == repr(patterns.parse_by_expressions(data)), data
+            assert repr(parsing.Annotation._make(answer)) == repr(match_layout(data)), data
     assert read > 3_000
 
 
@@ -607,7 +608,7 @@ def test_the_reader_uses_it(tmp_path: Path) -> None:
     (tmp_path / "1.xml").write_text(XML[0])
     calls = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(patterns, "_compiled", lambda data: calls.append(data) or speedups.parse_layout(data))
+        patch.setattr(parsing, "_compiled", lambda data: calls.append(data) or speedups.parse_layout(data))
         (sample,) = LabelImgReader(str(tmp_path)).read(pytest.fail)
     assert len(calls) == 1
     assert sample.boxes.labels == ("fig", "fig")

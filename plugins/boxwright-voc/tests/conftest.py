@@ -63,7 +63,7 @@ def draw(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def make_voc(tmp_path: Path) -> Callable[..., Path]:
-    """Makes the folder of a year: annotations by name with their labels, pictures, and the texts of lists."""
+    """Makes the folder of a year: annotations by name with their labels, images, and the texts of lists."""
 
     def make(
         annotations: Mapping[str, Iterable[str]],

@@ -19,10 +19,10 @@ class TestLabelImg(ReaderTests, WriterTests):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         """Each beside one annotation that is as it should be."""
         wrong = {
-            "truncated": (xml()[:-5], r"b\.xml, line 5: it is no well-formed XML"),
+            "truncated": (xml()[:-5], r"b\.xml, line 5: it is not well-formed XML"),
             "malformed": (xml().replace("</object>", "</objekt>"), r"b\.xml, line 4: .*mismatched tag"),
             "empty file": ("", r"b\.xml: the file is empty"),
-            "another root": ("<config><a/></config>", r"b\.xml: it is no annotation: .* <config>"),
+            "another root": ("<config><a/></config>", r"b\.xml: it is not an annotation: .* <config>"),
             "entities": (f'<!DOCTYPE a [<!ENTITY a "b">]>{xml()}', r"b\.xml: it has a document type or entities"),
             "no size": (xml(size=""), r"b\.xml: it does not say the picture's size"),
             "size 0": (xml(size=SIZE.replace("40", "0")), r"b\.xml: it does not say the picture's size"),
@@ -41,13 +41,16 @@ class TestLabelImg(ReaderTests, WriterTests):
                 xml(objects=OBJECT.replace(">2<", ">22<")),
                 r"object 1 \(fig\): ymin 22 is greater than ymax 20",
             ),
-            "two names": (xml(objects=OBJECT.replace("<name>", "<name>a</name><name>")), r"<name> stands 2 times"),
+            "two names": (
+                xml(objects=OBJECT.replace("<name>", "<name>a</name><name>")),
+                r"duplicate <name> in <object>: 2 times",
+            ),
             "an odd flag": (
                 xml(objects=OBJECT.replace("<bndbox>", "<difficult>maybe</difficult><bndbox>")),
                 r"object 1 \(fig\): <difficult> is 'maybe'",
             ),
             "outside": (xml("../../secret.jpg"), r"b\.xml: the <filename> is '\.\./\.\./secret\.jpg', which leads out"),
-            "the same picture": (xml("a.jpg"), r"b\.xml: it names the picture a\.jpg, as .*a\.xml does"),
+            "the same image": (xml("a.jpg"), r"b\.xml: it names the image a\.jpg, as .*a\.xml does"),
             "no file name": (xml(""), r"b\.xml: it has no <filename>"),
         }
         inputs = []

@@ -11,7 +11,7 @@ import pytest
 
 import boxwright
 from boxwright import DataError, Sample
-from boxwright_voc.labelimg_reader import LabelImgReader
+from boxwright_voc.readers import LabelImgReader
 
 FIG = """\t<object>
 \t\t<name>fig</name>
@@ -145,7 +145,7 @@ def test_unknown_elements_become_attributes(tmp_path: Path) -> None:
     }
 
 
-def test_elements_may_stand_in_any_order_and_edges_may_be_fractions(tmp_path: Path) -> None:
+def test_elements_may_be_in_any_order_and_coordinates_may_be_fractions(tmp_path: Path) -> None:
     content = """<?xml version="1.0"?><!-- by another tool --><annotation>
       <object><bndbox><ymax>25.25</ymax><xmax>2e1</xmax><ymin>+4.5</ymin><xmin>.5</xmin></bndbox><name>fig</name></object>
       <size><height>30</height><width>40.0</width></size><filename> 1.jpg </filename></annotation>"""
@@ -180,13 +180,13 @@ def test_class_names_are_kept_but_for_white_space_around_them(tmp_path: Path, wr
     assert read_one(tmp_path, xml(objects=FIG.replace("fig", written))).boxes.labels == (label,)
 
 
-def test_one_based_edges_are_shifted_only_when_asked(tmp_path: Path) -> None:
+def test_one_based_coordinates_are_shifted_only_when_asked(tmp_path: Path) -> None:
     assert read_one(tmp_path, xml()).boxes.edges == ((3, 4, 20, 25),)
     # 1-based with xmax included: columns 3..20 are 18 wide, so 2 to 20 in continuous coordinates.
     assert read_one(tmp_path, xml(), one_based=True).boxes.edges == ((2, 3, 20, 25),)
 
 
-def test_inverted_edges_are_exchanged_only_when_asked(tmp_path: Path) -> None:
+def test_inverted_coordinates_are_swapped_only_when_asked(tmp_path: Path) -> None:
     content = xml(objects=FIG.replace("<xmin>3", "<xmin>39"))
     with pytest.raises(DataError, match=r"1\.xml, object 1 \(fig\): xmin 39 is greater than xmax 20") as caught:
         read_one(tmp_path, content)
@@ -194,13 +194,13 @@ def test_inverted_edges_are_exchanged_only_when_asked(tmp_path: Path) -> None:
     assert read_one(tmp_path, content, inverted="swap").boxes.edges == ((20, 4, 39, 25),)
 
 
-def test_boxes_without_area_and_outside_the_picture_are_read(tmp_path: Path) -> None:
+def test_boxes_with_zero_area_and_outside_the_image_are_read(tmp_path: Path) -> None:
     content = xml(objects=FIG.replace("<xmin>3", "<xmin>20") + FIG.replace("<xmin>3", "<xmin>-7.5"))
     assert read_one(tmp_path, content).boxes.edges == ((20, 4, 20, 25), (-7.5, 4, 20, 25))
 
 
 @pytest.mark.parametrize("content", [xml(size="0x0"), xml().replace("size>", "sizes>")])
-def test_a_missing_size_is_taken_from_the_upright_picture(
+def test_a_missing_size_is_taken_from_the_upright_image(
     tmp_path: Path, draw: Callable[..., Path], content: str
 ) -> None:
     with pytest.raises(DataError, match="does not say the picture's size"):
@@ -220,7 +220,7 @@ def test_a_wrong_size_is_found_when_pixels_are_read(tmp_path: Path, draw: Callab
 
 
 @pytest.mark.parametrize(
-    ("filename", "picture"),
+    ("filename", "image"),
     [
         ("1.jpg", "1.jpg"),
         ("1.JPG", "1.jpg"),
@@ -234,45 +234,43 @@ def test_a_wrong_size_is_found_when_pixels_are_read(tmp_path: Path, draw: Callab
         ("cam\\1.jpg", "cam/1.jpg"),
     ],
 )
-def test_the_picture_is_found(tmp_path: Path, draw: Callable[..., Path], filename: str, picture: str) -> None:
-    path = draw(picture)
+def test_the_image_is_found(tmp_path: Path, draw: Callable[..., Path], filename: str, image: str) -> None:
+    path = draw(image)
     sample = read_one(tmp_path, xml(filename))
     assert sample.image.location == str(path)
-    assert sample.image.name == picture
+    assert sample.image.name == image
     assert sample.image.read() == path.read_bytes()
 
 
-def test_the_picture_named_is_preferred_to_the_one_with_the_xmls_name(
-    tmp_path: Path, draw: Callable[..., Path]
-) -> None:
+def test_the_image_named_is_preferred_to_the_one_with_the_xmls_name(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("1.jpg")
     draw("2.jpg")
     assert read_one(tmp_path, xml("2.jpg")).image.name == "2.jpg"
 
 
-def test_two_pictures_that_fit_equally_well_are_an_error(tmp_path: Path, draw: Callable[..., Path]) -> None:
+def test_two_images_that_fit_equally_well_are_an_error(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("1.jpg")
     draw("1.png")
     with pytest.raises(DataError, match=r"1\.xml: it could belong to 1\.jpg or 1\.png"):
         read_one(tmp_path, xml("1"))
 
 
-def test_pictures_in_another_folder_and_in_sub_folders(tmp_path: Path, draw: Callable[..., Path]) -> None:
-    draw("pictures/1.jpg")
-    draw("pictures/cam/2.jpg")
+def test_images_in_another_folder_and_in_sub_folders(tmp_path: Path, draw: Callable[..., Path]) -> None:
+    draw("images/1.jpg")
+    draw("images/cam/2.jpg")
     labels = tmp_path / "labels"
     (labels / "cam").mkdir(parents=True)
     (labels / "1.xml").write_text(xml())
     (labels / "cam" / "2.xml").write_text(xml("2.jpg"))
-    samples = read(labels, images=str(tmp_path / "pictures"))
+    samples = read(labels, images=str(tmp_path / "images"))
     assert [sample.image.name for sample in samples] == ["1.jpg", "cam/2.jpg"]
     assert [sample.image.location for sample in samples] == [
-        str(tmp_path / "pictures/1.jpg"),
-        str(tmp_path / "pictures/cam/2.jpg"),
+        str(tmp_path / "images/1.jpg"),
+        str(tmp_path / "images/cam/2.jpg"),
     ]
 
 
-def test_annotations_are_read_without_pictures(tmp_path: Path) -> None:
+def test_annotations_are_read_without_images(tmp_path: Path) -> None:
     sample = read_one(tmp_path, xml())
     assert sample.image.location is None
     with pytest.raises(DataError, match=r"1\.jpg") as caught:
@@ -283,7 +281,7 @@ def test_annotations_are_read_without_pictures(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "filename", ["../1.jpg", "a/../../1.jpg", "..\\1.jpg", "/etc/1.jpg", "\\1.jpg", "C:\\1.jpg", "c:1.jpg"]
 )
-def test_no_picture_outside_the_folder_is_reached(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
+def test_no_image_outside_the_folder_is_reached(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
     draw("1.jpg")
     (tmp_path / "in").mkdir()
     with pytest.raises(DataError, match=r"1\.xml: the <filename> is .* leads out of the folder"):
@@ -291,9 +289,7 @@ def test_no_picture_outside_the_folder_is_reached(tmp_path: Path, draw: Callable
 
 
 @pytest.mark.parametrize("filename", ["/home/me/1.jpg", "\\\\server\\photos\\1.jpg", "C:\\1.jpg", "c:1.jpg"])
-def test_an_absolute_path_stands_for_the_picture_beside(
-    tmp_path: Path, draw: Callable[..., Path], filename: str
-) -> None:
+def test_an_absolute_path_stands_for_the_image_beside(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
     draw("1.jpg")
     image = read_one(tmp_path, xml(filename)).image
     assert (image.name, image.location) == ("1.jpg", str(tmp_path / "1.jpg"))
@@ -306,7 +302,7 @@ def test_a_path_with_dots_or_without_a_name_does_not(tmp_path: Path, draw: Calla
         read_one(tmp_path, xml(filename))
 
 
-def test_pictures_without_xml(tmp_path: Path, draw: Callable[..., Path]) -> None:
+def test_images_without_xml(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("1.jpg")
     extra = draw("2.jpg", (40, 30), orientation=6)
     (tmp_path / "1.xml").write_text(xml())
@@ -320,9 +316,9 @@ def test_pictures_without_xml(tmp_path: Path, draw: Callable[..., Path]) -> None
     assert two.image.read() == extra.read_bytes()
 
 
-def test_pictures_and_no_xml_at_all_is_an_error(tmp_path: Path, draw: Callable[..., Path]) -> None:
+def test_images_and_no_xml_at_all_is_an_error(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("1.jpg")
-    with pytest.raises(DataError, match="1 pictures in it and no XML file") as caught:
+    with pytest.raises(DataError, match=r"it contains images \(1\) and no XML file") as caught:
         LabelImgReader(str(tmp_path))
     assert "?images=" in caught.value.remedy
     assert len(read(tmp_path, unannotated="include")) == 1
@@ -365,14 +361,14 @@ def test_remote_folders_are_read(tmp_path: Path, draw: Callable[..., Path]) -> N
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are always Unicode")
 def test_file_names_that_are_no_utf8_are_an_error(tmp_path: Path, draw: Callable[..., Path]) -> None:
-    picture = draw("1.jpg").rename(tmp_path / os.fsdecode(b"\xff.jpg"))
+    image = draw("1.jpg").rename(tmp_path / os.fsdecode(b"\xff.jpg"))
     with pytest.raises(DataError, match=r"\.jpg: its path is not UTF-8") as caught:
         read(tmp_path, unannotated="include")
     assert str(caught.value).encode()  # can be printed
     (tmp_path / os.fsdecode(b"\xff.xml")).write_text(xml(""))
     with pytest.raises(DataError, match=r"\.xml: its path is not UTF-8"):
         read(tmp_path)
-    assert picture.exists()
+    assert image.exists()
 
 
 def test_large_files_are_read_whole(tmp_path: Path) -> None:
@@ -392,7 +388,7 @@ def test_large_files_are_read_whole(tmp_path: Path) -> None:
         ("a%20b.jpg", "a%20b.jpg"),
     ],
 )
-def test_a_picture_is_found_by_another_spelling(
+def test_an_image_is_found_by_another_spelling(
     tmp_path: Path, draw: Callable[..., Path], said: str, there: str
 ) -> None:
     draw(there)
@@ -406,41 +402,50 @@ def test_an_escape_does_not_lead_out(tmp_path: Path, draw: Callable[..., Path]) 
     assert read_one(tmp_path / "in", xml("%2e%2e/secret.jpg")).image.location is None
 
 
-def test_an_address_is_no_file_name(tmp_path: Path) -> None:
+def test_an_address_is_not_a_file_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"<filename> is 'https://x\.org/1\.jpg', an address on the network"):
         read_one(tmp_path, xml("https://x.org/1.jpg"))
 
 
 def test_a_folder_of_cvats_xml_is_not_taken_for_ones_own(tmp_path: Path) -> None:
-    from boxwright_voc.labelimg_detect import detect
+    from boxwright_voc.detection import detect_labelimg
 
     (tmp_path / "annotations.xml").write_text("<?xml version='1.0'?>\n<annotations>\n  <version>1.1</version>")
-    assert detect(str(tmp_path)).reason == "1 .xml files, and no <annotation> in the first"
+    assert detect_labelimg(str(tmp_path)).reason == "1 .xml files, and no <annotation> in the first"
     (tmp_path / "annotations.xml").write_text('<annotation verified="yes">')
-    assert detect(str(tmp_path)).matches
+    assert detect_labelimg(str(tmp_path)).matches
 
 
 def test_folders_of_folders_are_recognised(tmp_path: Path) -> None:
-    """As Roboflow exports Pascal VOC: train/NAME.xml beside its picture, and valid, and test."""
+    """As Roboflow exports Pascal VOC: train/NAME.xml beside its image, and valid, and test."""
     for split in ("train", "valid"):
         (tmp_path / split).mkdir()
         (tmp_path / split / "1.xml").write_text(xml())
     assert repr(boxwright.open(str(tmp_path))).startswith("<Dataset labelimg:")
     (tmp_path / "train" / "1.xml").write_text("<config/>")
     (tmp_path / "valid" / "1.xml").write_text("<config/>")
-    from boxwright_voc.labelimg_detect import detect
+    from boxwright_voc.detection import detect_labelimg
 
-    assert detect(str(tmp_path)).reason == "2 .xml files in its sub-folders, and no <annotation> in the first"
+    assert detect_labelimg(str(tmp_path)).reason == "2 .xml files in its sub-folders, and no <annotation> in the first"
 
 
 def test_a_folder_is_recognised(tmp_path: Path) -> None:
-    from boxwright_voc.labelimg_detect import detect
+    from boxwright_voc.detection import detect_labelimg
 
     (tmp_path / "1.xml").write_text(xml(), encoding="utf-16")
-    assert detect(str(tmp_path)).matches
+    assert detect_labelimg(str(tmp_path)).matches
     assert repr(boxwright.open(str(tmp_path))).startswith("<Dataset labelimg:")
     (tmp_path / "Annotations").mkdir()
     (tmp_path / "JPEGImages").mkdir()
-    assert not detect(str(tmp_path)).matches
+    assert not detect_labelimg(str(tmp_path)).matches
     (tmp_path / "Annotations" / "1.xml").write_text("<config/>")
-    assert "no <annotation>" in detect(str(tmp_path / "Annotations")).reason
+    assert "no <annotation>" in detect_labelimg(str(tmp_path / "Annotations")).reason
+
+
+def test_an_image_of_another_xml_is_not_unannotated(tmp_path: Path, draw: Callable[..., Path]) -> None:
+    draw("2.jpg")
+    draw("3.jpg")
+    (tmp_path / "1.xml").write_text(xml("2.jpg"))
+    names = [(sample.image.name, len(sample.boxes)) for sample in read(tmp_path, unannotated="include")]
+    assert names == [("2.jpg", 1), ("3.jpg", 0)]
+    assert LabelImgReader(str(tmp_path), unannotated="include").parts == 3

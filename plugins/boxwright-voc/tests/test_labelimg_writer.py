@@ -62,19 +62,19 @@ def read(out: Path) -> list[Sample]:
 
 
 def test_the_layout_is_labelimgs(tmp_path: Path, draw: Callable[..., Path]) -> None:
-    picture = draw("in/1.jpg")
+    image = draw("in/1.jpg")
     attributes = {"folder": "photos", "path": "C:\\photos\\1.jpg", "verified": "yes"}
     write(
         tmp_path / "out",
-        sample_of(picture, labels=("a & b",), box={"truncated": 1}, attributes=attributes, edges=(1, 2.0, 30, 20.25)),
+        sample_of(image, labels=("a & b",), box={"truncated": 1}, attributes=attributes, edges=(1, 2.0, 30, 20.25)),
     )
     assert (tmp_path / "out/1.xml").read_bytes() == EXPECTED.encode()
-    assert (tmp_path / "out/1.jpg").read_bytes() == picture.read_bytes()
+    assert (tmp_path / "out/1.jpg").read_bytes() == image.read_bytes()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["1.jpg", "1.xml"]
 
 
 @pytest.mark.parametrize("part", ["fruits/train", "fruits/test", "bccd/train"])
-def test_real_files_come_back_byte_for_byte(tmp_path: Path, real_photos: Path, part: str) -> None:
+def test_real_files_are_restored_byte_for_byte(tmp_path: Path, real_photos: Path, part: str) -> None:
     report = boxwright.convert(f"labelimg:{real_photos / part}", f"labelimg:{tmp_path / 'out'}", strict=True)
     assert not report.losses
     originals = sorted(path for path in (real_photos / part).iterdir())
@@ -129,7 +129,7 @@ ODD_VALUES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("key", ODD_VALUES)
-def test_any_attribute_comes_back_with_its_type(tmp_path: Path, key: str) -> None:
+def test_any_attribute_is_restored_with_its_type(tmp_path: Path, key: str) -> None:
     attributes = {key: ODD_VALUES[key]}
     write(tmp_path / "out", sample_of(None, box=attributes, attributes=attributes), options="?pictures=false")
     (sample,) = read(tmp_path / "out")
@@ -138,7 +138,7 @@ def test_any_attribute_comes_back_with_its_type(tmp_path: Path, key: str) -> Non
     assert (sample.image.name, sample.boxes.labels) == ("1.jpg", ("fig",))
 
 
-def test_fields_of_a_wrong_type_come_back_all_the_same(tmp_path: Path) -> None:
+def test_fields_of_a_wrong_type_are_restored(tmp_path: Path) -> None:
     image = {"folder": 5, "path": " x ", "database": ["a"], "depth": [3], "verified": True, "source": "s", "size": 1}
     box = {"pose": 3, "truncated": 0.5, "difficult": "maybe", "bndbox": {"xmin": 9}}
     write(tmp_path / "out", sample_of(None, box=box, attributes=image), options="?pictures=false")
@@ -149,7 +149,7 @@ def test_fields_of_a_wrong_type_come_back_all_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("edge", [0.1, 1 / 3, 29.999999999999996, 1e-9, 12345678.9, 5e-324])
-def test_sub_pixel_edges_come_back_exactly(tmp_path: Path, edge: float) -> None:
+def test_sub_pixel_coordinates_are_restored_exactly(tmp_path: Path, edge: float) -> None:
     edges = (-edge, 0.0, edge, edge)
     write(tmp_path / "out", sample_of(None, edges=edges), options="?pictures=false")
     assert read(tmp_path / "out")[0].boxes.edges == (edges,)
@@ -157,12 +157,12 @@ def test_sub_pixel_edges_come_back_exactly(tmp_path: Path, edge: float) -> None:
 
 def test_one_based_writing(tmp_path: Path) -> None:
     write(tmp_path / "out", sample_of(None, edges=(0, 0, 40, 30)), options="?pictures=false&one_based=true")
-    # The whole of a 40x30 picture, as the PASCAL VOC development kit counts.
+    # The whole of a 40x30 image, as the PASCAL VOC development kit counts.
     assert read(tmp_path / "out")[0].boxes.edges == ((1, 1, 40, 30),)
     assert next(iter(boxwright.open(f"labelimg:{tmp_path / 'out'}?one_based=1"))).boxes.edges == ((0, 0, 40, 30),)
 
 
-def test_a_picture_without_boxes_is_written(tmp_path: Path, draw: Callable[..., Path]) -> None:
+def test_an_image_without_boxes_is_written(tmp_path: Path, draw: Callable[..., Path]) -> None:
     write(tmp_path / "out", sample_of(draw("1.jpg"), labels=()))
     (sample,) = read(tmp_path / "out")
     assert len(sample.boxes) == 0
@@ -179,19 +179,19 @@ def test_names_with_folders_and_in_other_scripts(tmp_path: Path, draw: Callable[
 @pytest.mark.parametrize(
     ("second", "says"), [("1.jpg", "1.jpg and 1.jpg"), ("1.png", "1.jpg and 1.png"), ("a.xml", "name of an annotation")]
 )
-def test_a_second_picture_for_one_xml_is_refused(
+def test_a_second_image_for_one_xml_is_refused(
     tmp_path: Path, draw: Callable[..., Path], second: str, says: str
 ) -> None:
-    picture = draw("in.jpg")
+    image = draw("in.jpg")
     with pytest.raises(DataError, match=says):
-        write(tmp_path / "out", sample_of(picture), sample_of(picture, name=second))
+        write(tmp_path / "out", sample_of(image), sample_of(image, name=second))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
     ("sample", "says"),
     [
-        (sample_of(None, labels=("a\0b",)), r"'a\\x00b' holds the character '\\x00', which XML cannot"),
+        (sample_of(None, labels=("a\0b",)), r"'a\\x00b' contains the character '\\x00', which XML cannot represent"),
         (sample_of(None, labels=("\x08",)), "which XML cannot"),
         (sample_of(None, labels=("\ud800",)), "half a character, which cannot be written"),
         (sample_of(None, labels=(" fig",)), "begins or ends with white space"),
@@ -201,7 +201,7 @@ def test_a_second_picture_for_one_xml_is_refused(
         (sample_of(None, attributes={"pair": (1, 2)}), "'pair' is a tuple"),
     ],
 )
-def test_what_xml_cannot_hold_is_an_error(tmp_path: Path, sample: Sample, says: str) -> None:
+def test_what_xml_cannot_represent_is_an_error(tmp_path: Path, sample: Sample, says: str) -> None:
     with pytest.raises(DataError, match=says) as caught:
         write(tmp_path / "out", sample, options="?pictures=false")
     assert caught.value.file == "the source"
@@ -209,7 +209,7 @@ def test_what_xml_cannot_hold_is_an_error(tmp_path: Path, sample: Sample, says: 
     assert not (tmp_path / "out").exists()
 
 
-def test_a_picture_that_is_not_there_is_an_error_before_anything_is_written(
+def test_an_image_that_is_missing_is_an_error_before_anything_is_written(
     tmp_path: Path, draw: Callable[..., Path]
 ) -> None:
     with pytest.raises(DataError, match=r"gone\.jpg: there is no such picture") as caught:
@@ -231,9 +231,9 @@ def test_names_that_lead_out_of_the_folder_are_refused(tmp_path: Path, draw: Cal
 
 
 def test_remote_folders_are_written(draw: Callable[..., Path]) -> None:
-    picture = draw("1.jpg")
+    image = draw("1.jpg")
     target = "labelimg:memory://labelimg-writer/out"
-    boxwright.convert(Dataset(SampleReader([sample_of(picture)])), target, overwrite=True)
+    boxwright.convert(Dataset(SampleReader([sample_of(image)])), target, overwrite=True)
     (sample,) = boxwright.open(target)
-    assert sample.image.read() == picture.read_bytes()
+    assert sample.image.read() == image.read_bytes()
     assert sample.boxes.labels == ("fig",)

@@ -20,14 +20,14 @@ class TestVoc(ReaderTests, WriterTests):
         """Each beside one annotation that is as it should be."""
         good, part = xml("a.jpg"), OBJECT.replace("</object>", "<part><name>stalk</name><bndbox/></part></object>")
         wrong = {
-            "truncated": (good, xml()[:-5], "a\nb\n", r"b\.xml, line 5: it is no well-formed XML"),
+            "truncated": (good, xml()[:-5], "a\nb\n", r"b\.xml, line 5: it is not well-formed XML"),
             "entities": (good, f"<!DOCTYPE a>{xml()}", "a\nb\n", r"b\.xml: it has a document type or entities"),
             "outside": (good, xml("../b.jpg"), "a\nb\n", r"b\.xml: the <filename> is '\.\./b\.jpg', which leads out"),
-            "the same picture": (good, xml("a.jpg"), "a\nb\n", r"b\.xml: it names the picture a\.jpg, as .*a\.xml"),
+            "the same image": (good, xml("a.jpg"), "a\nb\n", r"b\.xml: it names the image a\.jpg, as .*a\.xml"),
             "not a number": (good, xml(objects=part.replace(">1<", ">nan<")), "a\nb\n", r"object 1 \(fig\): <xmin>"),
             "no annotation": (
                 *(good, None, "a\nb\n"),
-                r"train\.txt, line 2: it names b, and there is no Annotations/b\.xml\n.*unannotated=include",
+                r"train\.txt, line 2: it lists b, and Annotations/b\.xml is missing\n.*unannotated=include",
             ),
         }
         inputs = []
@@ -47,7 +47,7 @@ class TestVoc(ReaderTests, WriterTests):
         (place / "Annotations" / "b.xml").write_text(xml())
         (place / "ImageSets" / "Main" / "train.txt").write_text("a\nb\n")
         (place / "ImageSets" / "Main" / "test.txt").write_text("\nb\n")
-        says = r"train\.txt, line 2: the picture b is also in line 2 of test\.txt\n.*\?split=train"
+        says = r"train\.txt, line 2: the image b is also in line 2 of test\.txt\n.*\?split=train"
         inputs.append(BadInput("two splits", place, says, skipped=1, good=1))
         return inputs
 

@@ -8,7 +8,7 @@ import pytest
 
 import boxwright
 from boxwright import DataError, Sample
-from boxwright_voc.reader import VocReader
+from boxwright_voc.readers import VocReader
 
 Make = Callable[..., Path]
 
@@ -92,11 +92,11 @@ def test_the_first_annotation_of_voc_2007(make_voc: Make) -> None:
     assert read(root, one_based=True)[0].boxes.edges == ((47, 239, 195, 371), (7, 11, 352, 498))
 
 
-def test_pixels_that_count_from_one_are_said_and_not_changed(make_voc: Make) -> None:
+def test_pixels_that_count_from_one_are_noted_and_not_changed(make_voc: Make) -> None:
     root = make_voc({"000001": ()})
     (root / "Annotations" / "000001.xml").write_text(VOC_2007)
     (note,) = VocReader(str(root)).info.notes
-    assert "'The VOC2007 Database', whose own files count pixels from 1" in note
+    assert "'The VOC2007 Database' as their source, whose own files count pixels from 1" in note
     assert "?one_based=true" in note
     assert VocReader(str(root), one_based=True).info.notes == ()
 
@@ -118,15 +118,15 @@ def test_trainval_needs_no_list_of_its_own_and_may_hold_more(make_voc: Make) -> 
     root = make_voc(annotations, {"train": "1\n", "val": "3\n"})
     assert names(root, split="trainval") == [("1.jpg", "trainval"), ("3.jpg", "trainval")]
     (root / "Annotations" / "3.xml").unlink()
-    with pytest.raises(DataError, match=r"val\.txt, line 1: it names 3"):
+    with pytest.raises(DataError, match=r"val\.txt, line 1: it lists 3"):
         read(root, split="trainval")
     root = make_voc(annotations, {"train": "1\n", "trainval": "1\n2\n", "test": "3\n"}, place="more")
     assert names(root) == [("1.jpg", "train"), ("2.jpg", "trainval"), ("3.jpg", "test")]
 
 
-def test_a_picture_in_two_splits_is_a_problem_unless_one_list_is_asked_for(make_voc: Make) -> None:
+def test_an_image_in_two_splits_is_a_problem_unless_one_list_is_asked_for(make_voc: Make) -> None:
     root = make_voc(dict.fromkeys("12", ("fig",)), {"train": "1\n2\n", "test": "2\n"})
-    with pytest.raises(DataError, match=r"train\.txt, line 2: the picture 2 is also in line 1 of test\.txt"):
+    with pytest.raises(DataError, match=r"train\.txt, line 2: the image 2 is also in line 1 of test\.txt"):
         read(root)
     problems: list[DataError] = []
     assert [sample.image.name for sample in VocReader(str(root)).read(problems.append)] == ["1.jpg"]
@@ -140,7 +140,7 @@ def test_the_lists_of_classes_are_no_splits_and_can_be_read(make_voc: Make) -> N
     root = make_voc({"1": ("fig",), "2": (), "3": ("fig",)}, lists)
     assert names(root) == [("1.jpg", "train"), ("2.jpg", "train"), ("3.jpg", "train")]
     assert VocReader(str(root)).info.notes == (
-        "lists that share pictures with others and are no splits: my_train (?split=NAME reads one)",
+        "lists that share images with others and are not splits: my_train (?split=NAME reads one)",
     )
     assert names(root, split="fig_train") == [("1.jpg", "fig_train"), ("3.jpg", "fig_train")]
     assert names(root, split="my_train") == [("1.jpg", "my_train")]
@@ -166,14 +166,12 @@ def test_annotations_in_no_list(make_voc: Make) -> None:
     assert names(make_voc({"1": ()}, {}, place="no list")) == [("1.jpg", None)]
 
 
-def test_pictures_without_annotation(make_voc: Make) -> None:
+def test_images_without_annotation(make_voc: Make) -> None:
     root = make_voc({"1": ("fig",)}, {"train": "1\n2\n"}, ["1.jpg", "2.jpg", "3.jpg"])
-    with pytest.raises(
-        DataError, match=r"train\.txt, line 2: it names 2, and there is no Annotations/2\.xml"
-    ) as caught:
+    with pytest.raises(DataError, match=r"train\.txt, line 2: it lists 2, and Annotations/2\.xml is missing") as caught:
         read(root)
     assert "?unannotated=include" in caught.value.remedy
-    assert "pictures without an XML of their name, not read: 1 " in VocReader(str(root)).info.notes[0]
+    assert "images without an XML of their name, not read: 1 " in VocReader(str(root)).info.notes[0]
     one, two = read(root, unannotated="include")
     assert (one.image.name, one.split, len(one.boxes)) == ("1.jpg", "train", 1)
     assert (two.image.name, two.split, len(two.boxes)) == ("2.jpg", "train", 0)
@@ -211,28 +209,28 @@ def test_annotations_and_lists_may_have_folders(make_voc: Make) -> None:
     assert names(root) == [("1.jpg", "test"), ("cam1/1.jpg", "train")]
 
 
-def test_pictures_may_be_elsewhere_or_nowhere(make_voc: Make, tmp_path: Path) -> None:
+def test_images_may_be_elsewhere_or_nowhere(make_voc: Make, tmp_path: Path) -> None:
     root = make_voc({"1": ("fig",)})
-    (root / "JPEGImages").rename(tmp_path / "pictures")
+    (root / "JPEGImages").rename(tmp_path / "images")
     assert read(root)[0].image.location is None
-    assert read(root, images=str(tmp_path / "pictures"))[0].image.location == str(tmp_path / "pictures" / "1.jpg")
+    assert read(root, images=str(tmp_path / "images"))[0].image.location == str(tmp_path / "images" / "1.jpg")
 
 
 def test_places_that_are_no_voc_dataset(make_voc: Make, tmp_path: Path) -> None:
     root = make_voc({"1": ()}, {"train": "1\n"})
-    with pytest.raises(DataError, match="there is no such folder"):
+    with pytest.raises(DataError, match="folder not found"):
         VocReader(str(tmp_path / "missing"))
     with pytest.raises(DataError, match="it is a file"):
         VocReader(str(root / "ImageSets" / "Main" / "train.txt"))
     with pytest.raises(DataError, match="no folder Annotations in it") as caught:
         VocReader(str(root / "Annotations"))
     assert "the folder above it" in caught.value.remedy
-    with pytest.raises(DataError, match=r"there is no list ImageSets/Main/val\.txt") as caught:
+    with pytest.raises(DataError, match=r"no list ImageSets/Main/val\.txt") as caught:
         VocReader(str(root), split="val")
-    assert caught.value.remedy == "there is: train"
-    with pytest.raises(DataError, match=r"there is no list") as caught:
+    assert caught.value.remedy == "use one of: train"
+    with pytest.raises(DataError, match="no list") as caught:
         VocReader(str(root), split="../../train")
-    with pytest.raises(DataError, match=r"there is no list") as caught:
+    with pytest.raises(DataError, match="no list") as caught:
         VocReader(str(make_voc({"1": ()}, place="bare")), split="train")
     assert "leave out ?split" in caught.value.remedy
 
@@ -266,17 +264,17 @@ def test_remote_and_packed_datasets_are_read(make_voc: Make, tmp_path: Path) -> 
         (sample,) = read(place)
         assert (sample.image.name, sample.split) == (name, "train")
         assert sample.image.read() == (root / "JPEGImages" / "1.jpg").read_bytes()
-    with pytest.raises(DataError, match="there is no such folder"):
+    with pytest.raises(DataError, match="folder not found"):
         read("memory://voc-missing")
 
 
 def test_a_folder_is_recognised_and_no_other_format_takes_it(make_voc: Make) -> None:
-    from boxwright_voc.detect import detect
+    from boxwright_voc.detection import detect_voc
 
     root = make_voc({"1": ("fig",)}, {"train": "1\n"}, place="kit/VOC2007")
     assert boxwright.open(str(root)).uri.startswith("voc:")
     assert boxwright.open(str(root.parent)).uri.startswith("voc:")
     (root / "Annotations" / "1.xml").write_text("<config/>")
-    assert "Annotations/1.xml is no <annotation>" in detect(str(root)).reason
+    assert "Annotations/1.xml is not an <annotation>" in detect_voc(str(root)).reason
     (root / "Annotations" / "1.xml").unlink()
-    assert "no .xml file" in detect(str(root)).reason
+    assert "no .xml file" in detect_voc(str(root)).reason

@@ -127,7 +127,7 @@ def read(out: Path, options: str = "") -> list[Sample]:
 
 
 @pytest.mark.parametrize("one_based", ["false", "true"])
-def test_a_dataset_laid_out_as_voc_2007_comes_back_byte_for_byte(
+def test_a_dataset_laid_out_as_voc_2007_is_restored_byte_for_byte(
     make_voc: Callable[..., Path], tmp_path: Path, one_based: str
 ) -> None:
     listed = {"train": "1\n", "val": "2\n3\n", "trainval": "1\n2\n3\n", "test": "4\n"}
@@ -188,7 +188,7 @@ def test_splits_become_lists(tmp_path: Path) -> None:
     assert lists(tmp_path / "two") == {"test.txt": "2\n", "train.txt": "1\n"}
 
 
-def test_pictures_without_a_split_have_a_list_of_their_own(tmp_path: Path) -> None:
+def test_images_without_a_split_have_a_their_own_list(tmp_path: Path) -> None:
     write(tmp_path / "out", sample_of("1.jpg"), sample_of("two words.png", "holdout"), sample_of("cam/1.jpg"))
     assert lists(tmp_path / "out") == {"default.txt": "1\ncam/1\n", "holdout.txt": "two words\n"}
     assert {sample.image.name: sample.split for sample in read(tmp_path / "out")} == {
@@ -229,8 +229,8 @@ def test_the_lists_of_classes_are_the_development_kits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("samples", "options", "says"),
     [
-        ((sample_of("1.jpg"), sample_of("1.png")), "", "the pictures 1.jpg and 1.png would share 1.xml"),
-        ((sample_of("1.jpg", "default"),), "", "the split is called 'default', which means"),
+        ((sample_of("1.jpg"), sample_of("1.png")), "", "the images 1.jpg and 1.png would share 1.xml"),
+        ((sample_of("1.jpg", "default"),), "", "the split is named 'default', which means"),
         ((sample_of("1.jpg", "a/b"),), "", "the split 'a/b' cannot be part of a file name"),
         ((sample_of("1.jpg", ""),), "", "the split '' cannot be part of a file name"),
         ((sample_of("1.jpg", "../x"),), "", "cannot be part of a file name"),
@@ -239,7 +239,7 @@ def test_the_lists_of_classes_are_the_development_kits(tmp_path: Path) -> None:
         ((sample_of(labels=("a\0b",)),), "", "which XML cannot"),
     ],
 )
-def test_what_the_layout_cannot_hold_is_an_error(
+def test_what_the_layout_cannot_represent_is_an_error(
     tmp_path: Path, samples: tuple[Sample, ...], options: str, says: str
 ) -> None:
     with pytest.raises(DataError, match=re.escape(says)) as caught:
@@ -254,7 +254,7 @@ def test_a_class_with_a_slash_is_written_where_no_list_is_called_after_it(tmp_pa
     assert read(tmp_path / "out")[0].boxes.labels == ("a/b",)
 
 
-def test_pictures_are_copied_byte_for_byte(make_voc: Callable[..., Path], tmp_path: Path) -> None:
+def test_images_are_copied_byte_for_byte(make_voc: Callable[..., Path], tmp_path: Path) -> None:
     root = make_voc({"1": ("fig",)}, {"train": "1\n"})
     boxwright.convert(f"voc:{root}", f"voc:{tmp_path / 'out'}")
     assert (tmp_path / "out/JPEGImages/1.jpg").read_bytes() == (root / "JPEGImages/1.jpg").read_bytes()

@@ -1,4 +1,4 @@
-"""Pascal VOC XML: the quick parser has to give exactly what the real one gives, or nothing; documents come back."""
+"""The fast parsers return exactly what the tree returns, or nothing; documents are restored."""
 
 from __future__ import annotations
 
@@ -6,19 +6,36 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from boxwright import Boxes, DataError, ImageRef, Sample
 from boxwright.folders import Folder
 from boxwright.pictures import Pictures
+from boxwright_voc.samples import XmlSamples
 from boxwright_voc.xml.annotation import Annotation
 from boxwright_voc.xml.document import XmlDocument
-from boxwright_voc.xml.patterns import parse_layout, quick_labels
-from boxwright_voc.xml.samples import XmlSamples
+from boxwright_voc.xml.parsing import parse_known_layout
+from boxwright_voc.xml.patterns import find_labels
 from boxwright_voc.xml.tree import parse_tree
 
 TEXTS = ("fig", "red, ripe", "вишня", "?", "'q'", "a\u00a0b", "-1", "07", "341012865", "1.50")
+LABELIMG_TEXTS = (
+    "fig",
+    "red, ripe",
+    "вишня",
+    "a b",
+    "'q'",
+    '"q"',
+    "(x) {y}",
+    "a\u00a0b",
+    "\U0001f34e",
+    "\x7f",
+    "a/b.jpg",
+    "-1",
+    "07",
+)
 ACTIONS = ("jumping", "other", "phoning", "playinginstrument", "reading", "ridingbike", "ridinghorse", "running")
 
 
@@ -62,6 +79,33 @@ def head(chance: random.Random, source: str = "", owner: bool = False) -> str:
         + (f"<owner>\n{names}\n</owner>\n" if owner else "")
         + f"<size>\n<width>{chance.randint(0, 900)}</width>\n<height>{chance.randint(0, 900)}</height>\n"
         f"<depth>{chance.choice((1, 3))}</depth>\n</size>\n{flag(chance, 'segmented')}"
+    )
+
+
+def labelimg(chance: random.Random) -> str:
+    """A random annotation in exactly labelImg's layout."""
+    objects = "".join(
+        f"\t<object>\n\t\t<name>{chance.choice(LABELIMG_TEXTS)}</name>\n"
+        f"\t\t<pose>{chance.choice(('Unspecified', 'Left', 'Unspecified2'))}</pose>\n"
+        f"\t\t<truncated>{chance.choice((0, 0, 1))}</truncated>\n"
+        f"\t\t<difficult>{chance.choice((0, 0, 1))}</difficult>\n"
+        "\t\t<bndbox>\n"
+        + "".join(
+            f"\t\t\t<{edge}>{chance.choice((chance.randint(-5, 900), chance.uniform(0, 900)))}</{edge}>\n"
+            for edge in ("xmin", "ymin", "xmax", "ymax")
+        )
+        + "\t\t</bndbox>\n\t</object>\n"
+        for _ in range(chance.randint(0, 4))
+    )
+    verified = chance.choice(("", ' verified="yes"'))
+    path = f"\t<path>{chance.choice(LABELIMG_TEXTS)}</path>\n" if chance.random() < 0.8 else ""
+    return (
+        f"<annotation{verified}>\n\t<folder>{chance.choice(LABELIMG_TEXTS)}</folder>\n"
+        f"\t<filename>{chance.choice(LABELIMG_TEXTS)}</filename>\n{path}"
+        f"\t<source>\n\t\t<database>{chance.choice(('Unknown', 'mine'))}</database>\n\t</source>\n"
+        f"\t<size>\n\t\t<width>{chance.randint(0, 900)}</width>\n\t\t<height>{chance.randint(0, 900)}</height>\n"
+        f"\t\t<depth>{chance.choice((1, 3))}</depth>\n\t</size>\n\t<segmented>{chance.choice((0, 1))}</segmented>\n"
+        f"{objects}"
     )
 
 
@@ -121,7 +165,8 @@ def roboflow(chance: random.Random) -> str:
     )
 
 
-LAYOUTS = (voc_2007, voc_2008, voc_2009, roboflow)
+END = "</annotation>\n"
+LAYOUTS = (labelimg, voc_2007, voc_2008, voc_2009, roboflow)
 
 
 def same(quick: Annotation, complete: Annotation) -> bool:
@@ -132,31 +177,32 @@ def same(quick: Annotation, complete: Annotation) -> bool:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_is_read_by_the_quick_parser_as_by_the_real_one(layout: Callable[[random.Random], str]) -> None:
+def test_every_layout_is_read_by_the_fast_parsers_as_by_the_tree(layout: Callable[[random.Random], str]) -> None:
     chance = random.Random(1)
     for _ in range(100):
-        data = (layout(chance) + "</annotation>\n").encode()
-        quick = parse_layout(data)
+        data = (layout(chance) + END).encode()
+        quick = parse_known_layout(data)
         assert quick is not None, data.decode()
         complete = parse_tree(data, "x.xml")
         assert same(quick, complete), f"{data.decode()}\n{quick}\n{complete}"
-        assert quick_labels(data) in (None, quick.labels)
+        assert find_labels(data) in (None, quick.labels)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_what_the_quick_parser_accepts_after_damage_the_real_one_reads_alike(
+def test_what_the_fast_parsers_accept_after_damage_the_tree_reads_the_same(
     layout: Callable[[random.Random], str],
 ) -> None:
     chance = random.Random(2)
     accepted = 0
-    pieces = [b"<", b">", b"&", b"&amp;", b" ", b"\n", b"\r", b"]]>", b"0", b"9", b"-", b".", b"x", b""]
-    pieces += [b"</object>", b"<object>", b"<!-- -->", b"\xff", b"<part>", b"</part>", b"<name>", b"/", b"\x1c"]
+    pieces = [b"<", b">", b"&", b"&amp;", b" ", b"\n", b"\t", b"\r", b"\0", b"]]>", b"0", b"9", b"-", b".", b"e", b"x"]
+    pieces += [b"</object>", b"<object>", b"<!-- -->", b"\xff", b"\xef\xbf\xbe", b"\xc2\xa0", b"<name>", b"/", b"\x1c"]
+    pieces += [b"<part>", b"</part>", b""]
     for _ in range(1200):
         data = bytearray((layout(chance) + "</annotation>").encode())
         for _ in range(chance.randint(1, 2)):
             position = chance.randrange(len(data))
             data[position : position + chance.choice((0, 0, 1, 5))] = chance.choice(pieces)
-        quick = parse_layout(bytes(data))
+        quick = parse_known_layout(bytes(data))
         if quick is not None:
             accepted += 1
             assert same(quick, parse_tree(bytes(data), "x.xml")), bytes(data)
@@ -176,7 +222,7 @@ def test_what_the_quick_parser_accepts_after_damage_the_real_one_reads_alike(
         ("<image>flickr</image>", "<image></image>"),
     ],
 )
-def test_anything_but_a_known_layout_is_left_to_the_real_parser(change: tuple[str, str]) -> None:
+def test_anything_but_a_known_layout_is_left_to_the_tree(change: tuple[str, str]) -> None:
     box = "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox>"
     turned = "<bndbox><xmax>2</xmax><xmin>1</xmin><ymax>2</ymax><ymin>1</ymin></bndbox>"
     size, segmented = "<size><width>4</width><height>3</height><depth>3</depth></size>", "<segmented>0</segmented>"
@@ -195,24 +241,24 @@ def test_anything_but_a_known_layout_is_left_to_the_real_parser(change: tuple[st
     )
     changed = 0
     for whole in (early, late):
-        assert parse_layout(whole.encode()) is not None
+        assert parse_known_layout(whole.encode()) is not None
         if change[0] in whole:
             changed += 1
-            assert parse_layout(whole.replace(*change).encode()) is None
+            assert parse_known_layout(whole.replace(*change).encode()) is None
     assert changed
 
 
-def test_the_labels_of_owners_and_parts_are_told_apart() -> None:
+def test_the_labels_of_owners_and_parts_are_distinguished() -> None:
     chance = random.Random(3)
     found = 0
     for _ in range(50):
         data = (voc_2007(chance) + "</annotation>").encode()
-        labels = quick_labels(data)
+        labels = find_labels(data)
         found += labels is not None
         assert labels in (None, parse_tree(data, "x.xml").labels)
     assert found > 40
     two = "<object><name>fig</name><name>date</name><bndbox/></object>"
-    assert quick_labels(f"<annotation><owner/>{two}</annotation>".encode()) is None
+    assert find_labels(f"<annotation><owner/>{two}</annotation>".encode()) is None
 
 
 ODD: dict[str, list[Any]] = {
@@ -239,7 +285,7 @@ ODD: dict[str, list[Any]] = {
 
 @pytest.mark.parametrize("one_based", [False, True])
 @pytest.mark.parametrize("key", ODD)
-def test_fields_of_the_voc_database_come_back_whatever_they_hold(tmp_path: Path, key: str, one_based: bool) -> None:
+def test_fields_of_the_voc_database_are_restored_with_any_content(tmp_path: Path, key: str, one_based: bool) -> None:
     image = ImageRef(name="1.jpg", width=40, height=30)
     for value in ODD[key]:
         attributes = {key: value}
@@ -247,7 +293,7 @@ def test_fields_of_the_voc_database_come_back_whatever_they_hold(tmp_path: Path,
         sample = Sample(image=image, boxes=boxes, attributes=attributes if key == "owner" else {})
         (tmp_path / "1.xml").write_bytes(XmlDocument(one_based).encoded(sample))
         folder = Folder.at(str(tmp_path))
-        read = XmlSamples(folder, Pictures(folder, besides=folder.names), one_based=one_based).sample("1.xml")
+        read = XmlSamples(folder, Pictures(folder, besides=folder.names), one_based=one_based).annotated("1.xml")
         assert repr(dict(read.boxes.attributes[0])) == repr(attributes)
         assert read.boxes.edges == boxes.edges
         assert repr(read.attributes) == repr(sample.attributes)
@@ -266,5 +312,90 @@ def test_parts_and_points_are_moved_as_the_box_is(tmp_path: Path) -> None:
 
 def test_an_unknown_flag_names_its_object() -> None:
     data = b"<annotation><object><name>fig</name><occluded>maybe</occluded><bndbox/></object></annotation>"
-    with pytest.raises(DataError, match=r"object 1 \(fig\): <occluded> is 'maybe', which is neither 0 nor 1"):
+    with pytest.raises(DataError, match=r"object 1 \(fig\): <occluded> is 'maybe', not 0 or 1"):
         parse_tree(data, "x.xml")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("<annotation>", "<annotation><!-- a comment -->"),
+        ("<annotation>", "<?xml version='1.0'?><annotation>"),
+        ("<annotation>", "\ufeff<annotation>"),
+        ("<name>", "<name> "),
+        ("fig</name>", "fig </name>"),
+        ("<folder>", "<folder> "),
+        ("</folder>", " </folder>"),
+        ("1.jpg<", "1.jpg <"),
+        ("Unspecified<", "Left <"),
+        ("<name>fig", "<name>a&amp;b"),
+        ("<name>fig", "<name>a]b"),
+        ("<difficult>0", "<difficult>00"),
+        ("<xmin>1<", "<xmin>1e0<"),
+        ("<xmin>1<", "<xmin>\u0661<"),
+        ("</annotation>", "<extra>1</extra></annotation>"),
+        ("</annotation>", "</annotation><!-- the end -->"),
+        ("</object>", "</object>junk"),
+        ("<bndbox>", "<bndbox><angle>3</angle>"),
+    ],
+)
+def test_anything_but_labelimgs_layout_is_left_to_the_tree(change: tuple[str, str]) -> None:
+    whole = (
+        "<annotation><folder>f</folder><filename>1.jpg</filename><source><database>Unknown</database></source>"
+        "<size><width>4</width><height>3</height><depth>3</depth></size><segmented>0</segmented>"
+        "<object><name>fig</name><pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"
+        "<bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></object></annotation>"
+    )
+    assert parse_known_layout(whole.encode()) is not None
+    changed = whole.replace(*change)
+    assert changed != whole
+    assert parse_known_layout(changed.encode()) is None
+
+
+def test_text_that_xml_forbids_is_accepted_by_neither() -> None:
+    for bad in ("\x00", "\x0b", "\ufffe", "]]>"):
+        data = (labelimg(random.Random(3)) + END).replace("</folder>", f"{bad}</folder>").encode()
+        assert parse_known_layout(data) is None
+        with pytest.raises(ElementTree.ParseError):
+            ElementTree.fromstring(data)
+        with pytest.raises(DataError, match="not well-formed XML"):
+            parse_tree(data, "x.xml")
+
+
+def test_nothing_is_fetched_and_nothing_expanded() -> None:
+    bomb = '<!DOCTYPE a [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><annotation><filename>&b;</filename></annotation>'
+    outside = '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><annotation><filename>&x;</filename></annotation>'
+    loaded = '<!DOCTYPE annotation SYSTEM "http://127.0.0.1:9/a.dtd"><annotation/>'
+    for content in (bomb, outside, loaded):
+        assert parse_known_layout(content.encode()) is None
+        with pytest.raises(DataError, match="document type or entities") as caught:
+            parse_tree(content.encode(), "x.xml")
+        assert "DOCTYPE" in caught.value.remedy
+
+
+def test_elements_nested_without_end_are_refused() -> None:
+    deep = "<a>" * 5000 + "</a>" * 5000
+    with pytest.raises(DataError, match="nested more than 30 deep"):
+        parse_tree(f"<annotation>{deep}</annotation>".encode(), "x.xml")
+
+
+def test_quick_labels_are_those_of_the_tree() -> None:
+    chance = random.Random(7)
+    for _ in range(150):
+        data = (labelimg(chance) + END).encode()
+        assert find_labels(data) == list(parse_tree(data, "a.xml").labels)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<object><name>fig</name><part><name>stalk</name></part></object>",
+        "<owner><name>me</name></owner><object><name>fig</name></object>",
+        "<!-- <object><name>old</name></object> -->",
+        "<object><name>a &amp; b</name></object>",
+        "<object><name lang='en'>fig</name></object>",
+        "<object>fig</object>",
+    ],
+)
+def test_quick_labels_leave_the_rest_to_the_tree(content: str) -> None:
+    assert find_labels(f"<annotation>{content}</annotation>".encode()) is None

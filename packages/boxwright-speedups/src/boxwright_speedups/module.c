@@ -57,7 +57,7 @@ read_small(PyObject *module, PyObject *path)
 
 PyDoc_STRVAR(parse_layout_doc,
 "parse_layout(data: bytes, /) -> tuple | None\n--\n\n"
-"What boxwright_voc.xml.patterns.parse_layout answers, of files as labelImg, Roboflow and the VOC tools of 2008 write\n"
+"What boxwright_voc.xml.patterns.match_layout answers, of files as labelImg, Roboflow and the VOC tools of 2008 write\n"
 "them: filename, width, height, the picture's attributes, labels, edges, the boxes' attributes or None.");
 
 PyDoc_STRVAR(voc_objects_doc,

@@ -25,9 +25,9 @@ def boxwright_formats() -> list[FormatSpec]:
         FormatSpec(
             name="labelimg",
             summary="labelImg's Pascal VOC XML in a folder of images",
-            load="boxwright_voc.labelimg_reader:LabelImgReader",
-            write="boxwright_voc.labelimg_writer:LabelImgWriter",
-            detect="boxwright_voc.labelimg_detect:detect",
+            load="boxwright_voc.readers:LabelImgReader",
+            write="boxwright_voc.writers:LabelImgWriter",
+            detect="boxwright_voc.detection:detect_labelimg",
             options=(
                 Option("images", str, None, "the folder of the images, where it is not the XML's own"),
                 _ONE_BASED,
@@ -42,9 +42,9 @@ def boxwright_formats() -> list[FormatSpec]:
         FormatSpec(
             name="voc",
             summary="Pascal VOC: Annotations, JPEGImages and ImageSets/Main, one year or several",
-            load="boxwright_voc.reader:VocReader",
-            write="boxwright_voc.writer:VocWriter",
-            detect="boxwright_voc.detect:detect",
+            load="boxwright_voc.readers:VocReader",
+            write="boxwright_voc.writers:VocWriter",
+            detect="boxwright_voc.detection:detect_voc",
             options=(
                 Option("split", str, None, "a list of ImageSets/Main: train, val, trainval, test or another; else all"),
                 Option("images", str, None, "the folder of the images, where it is not JPEGImages"),

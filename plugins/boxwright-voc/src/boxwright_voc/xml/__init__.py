@@ -1,1 +1,1 @@
-"""Pascal VOC XML, as the VOC development kit, labelImg and others write it: read into samples and written from them."""
+"""Pascal VOC XML, as the VOC development kit, labelImg and others write it: parsing and writing."""

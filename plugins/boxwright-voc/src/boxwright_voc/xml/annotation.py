@@ -1,4 +1,4 @@
-"""What one Pascal VOC XML says, whichever parser read it."""
+"""The content of one Pascal VOC XML file."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from typing import Any, Final, NamedTuple
 
 from boxwright.schemas import Edges
 
-SPACE: Final = " \t\r\n"
-"""What XML 1.0 calls white space; a no-break space is part of a name."""
-
 DEFAULT_POSE: Final = "Unspecified"
 DEFAULT_DATABASE: Final = "Unknown"
 DEFAULT_DEPTH: Final = 3
 
 
 class Annotation(NamedTuple):
-    """One XML: texts without surrounding white space, edges in pixels as they stand in the file.
+    """The content of one file: texts without surrounding white space, coordinates as written in the file.
 
     Attributes:
-        filename: ``<filename>``; empty where it is missing.
-        width: ``<width>`` in pixels; 0 where it is missing.
-        height: ``<height>`` in pixels; 0 where it is missing.
-        attributes: The picture's other fields, without those that have labelImg's default value.
-        labels: One ``<name>`` an object; never empty.
-        edges: ``(xmin, ymin, xmax, ymax)`` an object, finite, possibly in the wrong order.
-        box_attributes: The other fields of each object, or ``None`` where none has any.
+        filename: ``<filename>``; empty if it is missing.
+        width: ``<width>`` in pixels; 0 if it is missing.
+        height: ``<height>`` in pixels; 0 if it is missing.
+        attributes: The image's other fields, without those that have labelImg's default value.
+        labels: The ``<name>`` of each object; never empty.
+        coordinates: ``(xmin, ymin, xmax, ymax)`` of each object, finite, possibly in the wrong order.
+        box_attributes: The other fields of each object, or ``None`` if no object has any.
     """
 
     filename: str
@@ -33,5 +30,5 @@ class Annotation(NamedTuple):
     height: int
     attributes: dict[str, Any]
     labels: list[str]
-    edges: list[Edges]
+    coordinates: list[Edges]
     box_attributes: Sequence[Mapping[str, Any]] | None

@@ -1,4 +1,4 @@
-"""Writes an annotation as Pascal VOC XML, laid out as labelImg lays it out and close to the development kit's own."""
+"""Writes an annotation as Pascal VOC XML, in labelImg's layout, which is close to the development kit's."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any, cast
 from boxwright.compiled import speedups
 from boxwright.schemas import Boxes, Edges, Sample
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE
-from boxwright_voc.xml.samples import moved
-from boxwright_voc.xml.scalars import is_length
 from boxwright_voc.xml.values import (
     attribute_lines,
     child_lines,
     escaped,
     in_quotes,
+    is_length,
     is_scalar,
     is_text,
     json_line,
+    shift_attributes,
 )
 
-_KEPT = 1 << 14
+_CACHED = 1 << 14
 _IN_SOURCE = frozenset({"database"})
 _IN_SIZE = frozenset({"width", "height", "depth"})
 _IN_BNDBOX = frozenset({"xmin", "ymin", "xmax", "ymax"})
@@ -31,33 +31,33 @@ _HIDDEN = re.compile(r"(?:^|/)\.(?!\.?/)")
 
 
 class XmlDocument:
-    """Makes the XML of a picture, as labelImg's ``libs/pascal_voc_io.py`` lays it out.
+    """Writes the XML of one image after another, in the layout of labelImg's ``libs/pascal_voc_io.py``.
 
-    Whole edges are written as whole numbers, others so that reading them gives the same float. A field for which a
-    sample has no attribute gets labelImg's default; ``<folder>`` is then empty and ``<path>`` left out. Other
-    attributes are written as :mod:`boxwright_voc.xml.values` says. ``<owner>`` and ``<part>`` are where the PASCAL VOC
-    database of 2007 has them, and ``<occluded>`` where Roboflow has it.
+    Whole coordinates are written as whole numbers, others so that reading restores the same float. A field without an
+    attribute gets labelImg's default; ``<folder>`` is then empty and ``<path>`` left out. :mod:`.values` describes how
+    other attributes are written. ``<owner>`` and ``<part>`` are placed as in the PASCAL VOC database of 2007, and
+    ``<occluded>`` as in Roboflow's files.
 
     Args:
-        one_based: Writes ``(xmin + 1, ymin + 1, xmax, ymax)``, the PASCAL VOC development kit's pixels; the same for
-            parts, and 1 is added to points.
+        one_based: Whether to write ``(xmin + 1, ymin + 1, xmax, ymax)``, the PASCAL VOC development kit's pixels; the
+            same for parts, and 1 is added to points.
     """
 
     def __init__(self, one_based: bool = False) -> None:
         self._shift = 1 if one_based else 0
-        self._texts: dict[str, str] = {}  # names of classes, and poses
+        self._texts: dict[str, str] = {}  # labels and poses, each with its escaped text
         self._numbers = _Numbers()
 
     def encoded(self, sample: Sample) -> bytes:
-        """The document in UTF-8.
+        """Returns the document in UTF-8.
 
         Raises:
-            ValueError: A name holds what XML cannot, or is that of a hidden file, which reading passes over; or an
-                attribute is nothing that XML or JSON could hold.
+            ValueError: XML cannot represent a name, or it is that of a hidden file, which reading ignores; or neither
+                XML nor JSON can represent an attribute.
         """
         image, boxes = sample.image, sample.boxes
         if _HIDDEN.search(image.name):
-            raise ValueError(f"the picture's name {image.name!r} is that of a hidden file, which reading passes over")
+            raise ValueError(f"the image's name {image.name!r} is that of a hidden file, which reading ignores")
         attributes = dict(sample.attributes)
         extra: list[str] = []
         start = ""
@@ -77,12 +77,12 @@ class XmlDocument:
             reserved = key in ("filename", "object", "verified")
             extra.append(json_line(key, value, "\t") if reserved else attribute_lines(key, value, "\t"))
         filename = _plain(os.path.basename(image.name), "the file name")
-        if (objects := self._usual_objects(boxes)) is not None:
-            each = [objects]
+        if (compiled := self._compiled_objects(boxes)) is not None:
+            objects = [compiled]
         elif boxes.has_attributes:
-            each = [self._object(*box) for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)]
+            objects = [self._object(*box) for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)]
         else:
-            each = [self._object(label, edges, None) for label, edges in zip(boxes.labels, boxes.edges, strict=True)]
+            objects = [self._object(label, box, None) for label, box in zip(boxes.labels, boxes.edges, strict=True)]
         document = (
             f"<annotation{start}>\n"
             + (f"\t<folder>{folder}</folder>\n" if folder else "\t<folder/>\n")
@@ -94,26 +94,26 @@ class XmlDocument:
             + f"\t\t<depth>{depth}</depth>\n{size}\t</size>\n"
             + f"\t<segmented>{segmented}</segmented>\n"
             + "".join(extra)
-            + "".join(each)
+            + "".join(objects)
             + "</annotation>\n"
         )
         return document.encode()
 
-    def _usual_objects(self, boxes: Boxes) -> str | None:
-        """The objects of boxes as most are, whose names have been written before; ``None`` for others."""
+    def _compiled_objects(self, boxes: Boxes) -> str | None:
+        """Returns the objects, or ``None`` if an attribute is unusual or a label has not been written before."""
         if _compiled is None:
             return None
         return cast("str | None", _compiled(boxes.labels, boxes.edges, boxes.attributes, self._texts, self._shift))
 
-    def _object(self, label: str, edges: Edges, attributes: Mapping[str, Any] | None) -> str:
-        name = self._texts.get(label) or self._kept(label, _plain(label, "the class"))
+    def _object(self, label: str, coordinates: Edges, attributes: Mapping[str, Any] | None) -> str:
+        name = self._texts.get(label) or self._cached(label, _plain(label, "the class"))
         numbers, shift = self._numbers, self._shift
-        xmin, ymin, xmax, ymax = edges
+        xmin, ymin, xmax, ymax = coordinates
         if shift:
             xmin, ymin = xmin + shift, ymin + shift
-        pose, truncated, difficult, occluded, frame, rest = DEFAULT_POSE, 0, 0, "", "", ""
+        pose, truncated, difficult, occluded, bndbox, rest = DEFAULT_POSE, 0, 0, "", "", ""
         if attributes:
-            left = dict(moved(attributes, shift))
+            left = dict(shift_attributes(attributes, shift))
             extra: list[str] = []
             number = left.pop("id", None)
             if type(number) is int:
@@ -121,20 +121,20 @@ class XmlDocument:
             elif number is not None:
                 left["id"] = number
         if attributes and left:
-            if is_text(said := left.get("pose")) and said:
-                pose = self._kept(left.pop("pose"), escaped(said))
+            if is_text(text := left.get("pose")) and text:
+                pose = self._cached(left.pop("pose"), escaped(text))
             else:
                 pose = _take_text(left, "pose", DEFAULT_POSE, extra, "\t\t")
             truncated = _take_flag(left, "truncated", extra)
             difficult = _take_flag(left, "difficult", extra)
             if "occluded" in left:
                 occluded = f"\t\t<occluded>{_take_flag(left, 'occluded', extra)}</occluded>\n"
-            frame = _take_children(left, "bndbox", _IN_BNDBOX, extra, "\t\t")
-            for key, places in (("part", _places_of_parts), ("point", _places_of_points)):
+            bndbox = _take_children(left, "bndbox", _IN_BNDBOX, extra, "\t\t")
+            for key, locations in (("part", _locations_of_parts), ("point", _locations_of_points)):
                 if key in left:
                     value = left.pop(key)
-                    # A number that is a text would come back as a number.
-                    texts = any(is_length(length) for place in places(value) for length in place.values())
+                    # A text that is a number would be read as a number.
+                    texts = any(is_length(length) for location in locations(value) for length in location.values())
                     extra.append((json_line if texts else attribute_lines)(key, value, "\t\t"))
             for key, value in left.items():
                 extra.append(json_line(key, value, "\t\t") if key == "name" else attribute_lines(key, value, "\t\t"))
@@ -144,12 +144,12 @@ class XmlDocument:
             f"\t<object>\n\t\t<name>{name}</name>\n\t\t<pose>{pose}</pose>\n"
             f"\t\t<truncated>{truncated}</truncated>\n\t\t<difficult>{difficult}</difficult>\n{occluded}"
             f"\t\t<bndbox>\n\t\t\t<xmin>{numbers[xmin]}</xmin>\n\t\t\t<ymin>{numbers[ymin]}</ymin>\n"
-            f"\t\t\t<xmax>{numbers[xmax]}</xmax>\n\t\t\t<ymax>{numbers[ymax]}</ymax>\n{frame}\t\t</bndbox>\n"
+            f"\t\t\t<xmax>{numbers[xmax]}</xmax>\n\t\t\t<ymax>{numbers[ymax]}</ymax>\n{bndbox}\t\t</bndbox>\n"
             f"{rest}\t</object>\n"
         )
 
-    def _kept(self, text: str, escaped: str) -> str:
-        if len(self._texts) < _KEPT:
+    def _cached(self, text: str, escaped: str) -> str:
+        if len(self._texts) < _CACHED:
             self._texts[text] = escaped
         return escaped
 
@@ -157,7 +157,7 @@ class XmlDocument:
 def _plain(text: str, what: str) -> str:
     content = escaped(text)
     if not is_text(text):
-        raise ValueError(f"{what} {text!r} begins or ends with white space, which XML readers take away")
+        raise ValueError(f"{what} {text!r} begins or ends with white space, which XML readers remove")
     return content
 
 
@@ -200,20 +200,20 @@ def _take_children(attributes: dict[str, Any], key: str, known: frozenset[str], 
     return lines
 
 
-def _places_of_parts(value: Any) -> list[dict[Any, Any]]:
+def _locations_of_parts(value: Any) -> list[dict[Any, Any]]:
     parts = value if isinstance(value, list) else [value]
-    return _places_of_points([part.get("bndbox") for part in parts if isinstance(part, dict)])
+    return _locations_of_points([part.get("bndbox") for part in parts if isinstance(part, dict)])
 
 
-def _places_of_points(value: Any) -> list[dict[Any, Any]]:
-    return [place for place in (value if isinstance(value, list) else [value]) if isinstance(place, dict)]
+def _locations_of_points(value: Any) -> list[dict[Any, Any]]:
+    return [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, dict)]
 
 
 class _Numbers(dict[float, str]):
-    """Edges as text, kept: most are whole, and looking one up is quicker than writing it."""
+    """Coordinates as text, cached: most are whole numbers, and a lookup is faster than formatting."""
 
-    def __missing__(self, edge: float) -> str:
-        text = str(int(edge)) if edge == int(edge) else repr(float(edge))
-        if len(self) < _KEPT:
-            self[edge] = text
+    def __missing__(self, coordinate: float) -> str:
+        text = str(int(coordinate)) if coordinate == int(coordinate) else repr(float(coordinate))
+        if len(self) < _CACHED:
+            self[coordinate] = text
         return text

@@ -1,10 +1,9 @@
-"""Reads exactly the layouts that common programs write, by regular expressions; anything else is left to :mod:`.tree`.
+"""Reads exactly the layouts that common programs write, with regular expressions.
 
-A program writes its elements always in one order, so that most files need no XML parser, which would take ten times as
-long. Known are labelImg (``libs/pascal_voc_io.py``), the PASCAL VOC database as it was written until 2008 and from 2009
-on, and Roboflow. Every character of the file has to be part of the layout, and texts may hold nothing that means
-something in XML (``&``, ``<``, ``]]>``, control characters, line ends), so that an answer from here is the one that a
-parser would give.
+A program always writes its elements in the same order, so most files need no XML parser, which takes ten times as long.
+Known are the layouts of labelImg (``libs/pascal_voc_io.py``), of the PASCAL VOC database until 2008 and from 2009 on,
+and of Roboflow. Every character of the file must be part of the layout, and texts may not contain anything that has a
+meaning in XML (``&``, ``<``, ``]]>``, control characters, line ends), so the result is always that of :mod:`.tree`.
 """
 
 from __future__ import annotations
@@ -14,16 +13,17 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright.compiled import speedups
+from boxwright.schemas import Edges
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
-from boxwright_voc.xml.scalars import number, scalar
+from boxwright_voc.xml.values import number, scalar
 
+_COORDINATES = ("xmin", "ymin", "xmax", "ymax")
 _GAP = r"[ \t\r\n]*"
-_KEPT: Final = 1 << 12
-# A text that starts or ends with a space needs stripping, so it is not for here.
+_CACHED: Final = 1 << 12
+# A text that begins or ends with a space must be stripped, which is left to the tree.
 _PLAIN = r"(?! )[^<>&\]\x00-\x1f\ufffe\uffff]*(?<! )"
 _NAMED = r"(?! )[^<>&\]\x00-\x1f\ufffe\uffff]+(?<! )"
-_EDGE = r"-?[0-9]{1,12}(?:\.[0-9]{1,17})?"
+_NUMBER = r"-?[0-9]{1,12}(?:\.[0-9]{1,17})?"
 
 
 def _element(tag: str, content: str) -> str:
@@ -39,13 +39,13 @@ def _maybe(content: str) -> str:
 
 
 def _flag(tag: str) -> str:
-    # A value that is the default gives no group, so that "nothing but defaults" shows without looking at each.
+    # A default value matches without a group, so a single count shows that all values are defaults.
     return _element(tag, f"(?:0|(?P<{tag}>[1-9][0-9]{{0,8}}))")
 
 
-def _bndbox(*edges: str) -> str:
-    # What these characters say is looked at where the number is made of them, which is quicker.
-    return _group("bndbox", *(_element(edge, f"(?P<{edge}>[-.0-9]{{1,32}})") for edge in edges))
+def _bndbox(*tags: str) -> str:
+    # Checking the number when it is converted is faster than matching it here.
+    return _group("bndbox", *(_element(tag, f"(?P<{tag}>[-.0-9]{{1,32}})") for tag in tags))
 
 
 _START = f'<annotation(?: verified="(?P<verified>[a-zA-Z0-9]+)")?>{_GAP}'
@@ -70,13 +70,13 @@ _POSE = _element("pose", f"(?:{DEFAULT_POSE}|(?P<pose>{_NAMED})|)")
 _TRUNCATED = _flag("truncated")
 _DIFFICULT = _flag("difficult")
 _OCCLUDED = _flag("occluded")
-_BNDBOX = _bndbox("xmin", "ymin", "xmax", "ymax")
+_BNDBOX = _bndbox(*_COORDINATES)
 
 
 def _part(opening: str) -> str:
-    """A part of a person; ``opening`` is how its name and edges are grouped."""
-    edges = [_element(edge, f"{opening}{_EDGE})") for edge in ("xmin", "ymin", "xmax", "ymax")]
-    return _group("part", _element("name", f"{opening}{_NAMED})"), _group("bndbox", *edges))
+    """Returns the pattern of a person's part; ``opening`` begins the group of its name and of each coordinate."""
+    coordinates = [_element(tag, f"{opening}{_NUMBER})") for tag in _COORDINATES]
+    return _group("part", _element("name", f"{opening}{_NAMED})"), _group("bndbox", *coordinates))
 
 
 _PARTS = _maybe(f"(?P<part>(?:{_part('(?:')})+)")
@@ -87,14 +87,13 @@ _ACTION_NAMES = (
 )
 _ACTIONS = _maybe(f"(?P<actions>{_group('actions', *(_maybe(_element(name, '[01]')) for name in _ACTION_NAMES))})")
 _ACTION = "<([a-z]+)>([01])<"
-_POINT = _maybe(f"(?P<point>{_group('point', _element('x', _EDGE), _element('y', _EDGE))})")
-_AXIS = f"<([xy])>({_EDGE})<"
+_POINT = _maybe(f"(?P<point>{_group('point', _element('x', _NUMBER), _element('y', _NUMBER))})")
+_AXIS = f"<([xy])>({_NUMBER})<"
 
 
 def _parts(text: str) -> Any:
-    edges = ("xmin", "ymin", "xmax", "ymax")
     parts = [
-        {"name": scalar(name), "bndbox": dict(zip(edges, map(number, values), strict=True))}
+        {"name": scalar(name), "bndbox": dict(zip(_COORDINATES, map(number, values), strict=True))}
         for name, *values in re.findall(_PART, text)
     ]
     return parts if len(parts) > 1 else parts[0]
@@ -119,18 +118,18 @@ _BOX_FIELDS: dict[str, Callable[[str], Any]] = {
 }
 
 
-class _NoNumberError(Exception):
-    """A text is no number as programs write them."""
+class _NotANumberError(Exception):
+    """A text is not a number as programs write them."""
 
 
 class _Numbers(dict[str, float]):
-    """Edges by their text, kept: those of a dataset are few different ones."""
+    """Numbers by their text, cached: a dataset has few different ones."""
 
     def __missing__(self, text: str) -> float:
-        if re.fullmatch(_EDGE, text) is None:
-            raise _NoNumberError
+        if re.fullmatch(_NUMBER, text) is None:
+            raise _NotANumberError
         number = float(text)
-        if len(self) < _KEPT:
+        if len(self) < _CACHED:
             self[text] = number
         return number
 
@@ -142,9 +141,9 @@ class _Layout:
     """The order in which a program writes its elements.
 
     Args:
-        head: What stands before the objects.
-        content: What stands in an object.
-        tail: What stands behind the objects.
+        head: The pattern of everything before the objects.
+        content: The patterns of an object's elements.
+        tail: The pattern of everything after the objects.
     """
 
     def __init__(self, head: str, content: tuple[str, ...], tail: str = "") -> None:
@@ -152,27 +151,27 @@ class _Layout:
         self._step = 0
 
     def _compile(self) -> None:
-        # At the first use: most runs see one layout, and each takes milliseconds.
+        # At the first use: most runs need one layout, and each takes milliseconds to compile.
         self._head, self._object, self._tail = map(re.compile, self._patterns)
         places = self._object.groupindex
         self._name = places["name"]
-        self._edges = tuple(places[edge] for edge in ("xmin", "ymin", "xmax", "ymax"))
+        self._coordinates = tuple(places[tag] for tag in _COORDINATES)
         self._box_fields = [(name, places[name], read) for name, read in _BOX_FIELDS.items() if name in places]
-        picture = {**self._head.groupindex, **{n: p + self._head.groups for n, p in self._tail.groupindex.items()}}
-        self._required = tuple(picture.pop(name) - 1 for name in ("filename", "width", "height"))
-        self._picture_fields = [(name, place - 1) for name, place in picture.items()]
-        self._nested = [(name, *name.split("_")) for name in picture if "_" in name]
+        fields = {**self._head.groupindex, **{n: p + self._head.groups for n, p in self._tail.groupindex.items()}}
+        self._required = tuple(fields.pop(name) - 1 for name in ("filename", "width", "height"))
+        self._image_fields = [(name, place - 1) for name, place in fields.items()]
+        self._nested = [(name, *name.split("_")) for name in fields if "_" in name]
         self._step = 1 + self._object.groups
-        self._known: dict[tuple[str | None, ...], Mapping[str, Any]] = {}  # boxes share them: they are few
+        self._known: dict[tuple[str | None, ...], Mapping[str, Any]] = {}  # few, shared by many boxes
 
     def parse(self, text: str) -> Annotation | None:
-        """The annotation, or ``None`` where the text is not exactly in this layout."""
+        """Returns the content of an annotation, or ``None`` if the text is not exactly in this layout."""
         if not self._step:
             self._compile()
         head = self._head.match(text)
         if head is None:
             return None
-        # Splitting gives what stands between the objects, and the columns of their fields: all in one pass.
+        # One pass returns the text between the objects and, in columns, the objects' fields.
         fields: list[Any] = self._object.split(text[head.end() :])
         step = self._step
         tail = self._tail.fullmatch(fields[-1])
@@ -181,7 +180,7 @@ class _Layout:
         groups = head.groups()
         if tail.re.groups:
             groups += tail.groups()
-        attributes: dict[str, Any] = {name: groups[place] for name, place in self._picture_fields if groups[place]}
+        attributes: dict[str, Any] = {name: groups[place] for name, place in self._image_fields if groups[place]}
         if "depth" in attributes:
             attributes["depth"] = int(attributes["depth"])
         if "segmented" in attributes:
@@ -190,12 +189,14 @@ class _Layout:
             if name in attributes:
                 attributes.setdefault(owner, {})[inner] = scalar(attributes.pop(name))
         filename, width, height = self._required
-        a, b, c, d = self._edges
+        a, b, c, d = self._coordinates
         columns = zip(fields[a::step], fields[b::step], fields[c::step], fields[d::step], strict=True)
         numbers = _NUMBERS
         try:
-            edges = [(numbers[xmin], numbers[ymin], numbers[xmax], numbers[ymax]) for xmin, ymin, xmax, ymax in columns]
-        except _NoNumberError:
+            coordinates: list[Edges] = [
+                (numbers[xmin], numbers[ymin], numbers[xmax], numbers[ymax]) for xmin, ymin, xmax, ymax in columns
+            ]
+        except _NotANumberError:
             return None
         return Annotation(
             groups[filename],
@@ -203,7 +204,7 @@ class _Layout:
             int(groups[height]),
             attributes,
             fields[self._name :: step],
-            edges,
+            coordinates,
             self._box_attributes(fields),
         )
 
@@ -219,7 +220,7 @@ class _Layout:
                 attributes = MappingProxyType(
                     {name: read(text) for (name, _, read), text in values if text is not None}
                 )
-                if len(known) < _KEPT and all(type(value) in (str, int) for value in attributes.values()):
+                if len(known) < _CACHED and all(type(value) in (str, int) for value in attributes.values()):
                     known[texts] = attributes
             rows.append(attributes)
         return rows
@@ -254,18 +255,8 @@ _LAYOUTS = (
 )
 
 
-_compiled = speedups.parse_layout if speedups is not None else None
-
-
-def parse_layout(data: bytes) -> Annotation | None:
-    """The annotation, or ``None`` where the file is not exactly in a known layout (or not in UTF-8)."""
-    if _compiled is not None and (parsed := _compiled(data)) is not None:
-        return Annotation._make(parsed)
-    return parse_by_expressions(data)
-
-
-def parse_by_expressions(data: bytes) -> Annotation | None:
-    """As :func:`parse_layout`, without a compiled part."""
+def match_layout(data: bytes) -> Annotation | None:
+    """Returns the content of an annotation, or ``None`` if it is not UTF-8 in exactly one of the known layouts."""
     try:
         text = data.decode()
     except UnicodeDecodeError:
@@ -281,13 +272,13 @@ _NAMES = re.compile(rb"<name>([^<&]*)</name>")
 _LABELS = re.compile(rb"<object>[ \t\r\n]*<name>([^<&]*)</name>")
 
 
-def quick_labels(data: bytes) -> list[str] | None:
-    """The labels of a file's objects, or ``None`` where only reading it whole can tell."""
+def find_labels(data: bytes) -> list[str] | None:
+    """Returns the labels of a file's objects, or ``None`` if the whole file must be parsed to find them."""
     if not data.startswith(b"<annotation") or b"<!" in data:
         return None
     found, names, objects = _NAMES.findall(data), data.count(b"<name"), data.count(b"<object>")
     if len(found) == names != objects and data.count(b"<bndbox>") == objects + data.count(b"<part>"):
-        # The other names have to be those of the picture's owner, and of parts.
+        # The other names must be those of the image's owner, and of parts.
         found = _LABELS.findall(data)
         names -= data.count(b"<part>") + data.count(b"<owner>")
     if not len(found) == names == objects:

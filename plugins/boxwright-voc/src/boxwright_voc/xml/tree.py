@@ -1,8 +1,8 @@
-"""Reads any Pascal VOC XML, by a real parser that refuses entities: complete, and slower than :mod:`.patterns`.
+"""Reads any Pascal VOC XML, with a parser that rejects entities.
 
 The elements are those of the PASCAL VOC development kit (http://host.robots.ox.ac.uk/pascal/VOC/voc2012/devkit_doc.pdf,
-section "Annotation file format") and of labelImg's ``libs/pascal_voc_io.py``. Elements that neither knows are kept as
-attributes, see :mod:`.values`.
+section "Annotation file format") and of labelImg's ``libs/pascal_voc_io.py``. Other elements become attributes (see
+:mod:`.values`).
 """
 
 from __future__ import annotations
@@ -14,41 +14,35 @@ from xml.etree.ElementTree import Element, ParseError
 
 from boxwright.errors import DataError
 from boxwright.schemas import Edges
-from boxwright_voc.xml.annotation import (
-    DEFAULT_DATABASE,
-    DEFAULT_DEPTH,
-    DEFAULT_POSE,
-    SPACE,
-    Annotation,
-)
-from boxwright_voc.xml.scalars import NUMBER, each, lengths, scalar, with_lengths
-from boxwright_voc.xml.values import children
+from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE, Annotation
+from boxwright_voc.xml.values import NUMBER, SPACE, children, each, lengths, scalar, with_lengths
 
-_EDGES = ("xmin", "ymin", "xmax", "ymax")
+_COORDINATES = ("xmin", "ymin", "xmax", "ymax")
 _FLAGS = ("truncated", "difficult", "occluded")
 _FLAG_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "unspecified": 0, "": 0}
 _SKIP = "or leave it out with --on-error skip"
 
 
 def parse_tree(data: bytes, file: str) -> Annotation:
-    """The annotation in an XML file.
+    """Returns the content of an annotation.
 
     Args:
-        data: The file, in any encoding that expat knows (UTF-8, UTF-16, ISO-8859-1, single-byte code pages).
-        file: Its place, for messages.
+        data: The file's content, in any encoding that expat supports (UTF-8, UTF-16, ISO-8859-1, single-byte code
+            pages).
+        file: Its location, for messages.
 
     Raises:
-        DataError: It is no well-formed XML, has a DTD or entities, is no annotation, or lacks what a box needs.
+        DataError: It is not well-formed XML, has a document type or entities, is not an annotation, or a box is
+            incomplete.
     """
     root = _root(data, file)
     if root.tag != "annotation":
         raise DataError(
             file,
-            f"it is no annotation: its outermost element is <{root.tag}>, not <annotation>",
+            f"it is not an annotation: the root element is <{root.tag}>, not <annotation>",
             f"move it out of the folder, {_SKIP}",
         )
-    reader = _TreeReader(file)
-    return reader.annotation(root)
+    return _TreeReader(file).annotation(root)
 
 
 def _root(data: bytes, file: str) -> Element:
@@ -56,13 +50,13 @@ def _root(data: bytes, file: str) -> Element:
     from defusedxml.ElementTree import fromstring
 
     if not data.strip():
-        raise DataError(file, "the file is empty", f"annotate the picture again, {_SKIP}")
+        raise DataError(file, "the file is empty", f"annotate the image again, {_SKIP}")
     try:
         root: Element = fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except DefusedXmlException:
         raise DataError(
             file,
-            "it has a document type or entities, which an annotation does not need and which can be used for harm",
+            "it has a document type or entities, which are not allowed because they can be used for attacks",
             f"remove the <!DOCTYPE ...> part, {_SKIP}",
         ) from None
     except ParseError as error:
@@ -70,11 +64,11 @@ def _root(data: bytes, file: str) -> Element:
         remedy = "save it as UTF-8" if "encoding" in str(error) or not _is_utf8(data) else "repair the file"
         raise DataError(
             file,
-            f"it is no well-formed XML: {str(error).partition(':')[0]} at column {column + 1}",
-            f"{remedy}, annotate the picture again, {_SKIP}",
+            f"it is not well-formed XML: {str(error).partition(':')[0]} at column {column + 1}",
+            f"{remedy}, annotate the image again, {_SKIP}",
             f"line {line}",
         ) from None
-    except (ValueError, LookupError) as error:  # an encoding that expat does not know
+    except (ValueError, LookupError) as error:  # an encoding that expat does not support
         raise DataError(file, f"its encoding cannot be read: {error}", "save the file as UTF-8") from None
     return root
 
@@ -88,7 +82,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 class _TreeReader:
-    """Turns the elements of one file into an :class:`Annotation`."""
+    """Converts the elements of one file to an :class:`Annotation`."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -108,15 +102,15 @@ class _TreeReader:
         self._source(root, attributes)
         width, height = self._size(root, attributes)
         labels: list[str] = []
-        edges: list[Edges] = []
+        coordinates: list[Edges] = []
         box_attributes: list[Mapping[str, Any]] = []
         for position, element in enumerate(root.findall("object"), start=1):
             label, box = self._object(element, position, box_attributes)
             labels.append(label)
-            edges.append(box)
+            coordinates.append(box)
         filename = self._text(root, "filename")
         return Annotation(
-            filename, width, height, attributes, labels, edges, box_attributes if any(box_attributes) else None
+            filename, width, height, attributes, labels, coordinates, box_attributes if any(box_attributes) else None
         )
 
     def _source(self, root: Element, attributes: dict[str, Any]) -> None:
@@ -146,14 +140,14 @@ class _TreeReader:
             return 0
         value = float(text) if NUMBER.fullmatch(text) else -1.0
         if not 0 <= value < 1e9 or value % 1:
-            raise self.error(f"<{tag}> is {text!r}, which is no number of pixels", "correct <size>")
+            raise self.error(f"<{tag}> is {text!r}, not a number of pixels", "correct <size>")
         return int(value)
 
     def _object(self, element: Element, position: int, box_attributes: list[Mapping[str, Any]]) -> tuple[str, Edges]:
         place = f"object {position}"
         label = self._text(element, "name", place)
         if not label:
-            raise self.error("the object has no <name>", "give it the name of its class", place)
+            raise self.error("the object has no <name>", "add the name of its class", place)
         place = f"{place} ({label})"
         attributes = self._rest(element, {"name", "pose", *_FLAGS, "bndbox"}, place)
         pose = self._text(element, "pose", place)
@@ -166,22 +160,22 @@ class _TreeReader:
             attributes["part"] = each(attributes["part"], with_lengths)
         if element.find("point") is not None:
             attributes["point"] = each(attributes["point"], lengths)
-        frame = self._only(element, "bndbox", place)
-        if frame is None:
+        bndbox = self._only(element, "bndbox", place)
+        if bndbox is None:
             raise self.error("the object has no <bndbox>", "draw its box again", place)
-        xmin, ymin, xmax, ymax = (self._edge(frame, tag, place) for tag in _EDGES)
-        if rest := self._rest(frame, set(_EDGES), place):
+        xmin, ymin, xmax, ymax = (self._coordinate(bndbox, tag, place) for tag in _COORDINATES)
+        if rest := self._rest(bndbox, set(_COORDINATES), place):
             attributes["bndbox"] = rest
         box_attributes.append(attributes)
         return label, (xmin, ymin, xmax, ymax)
 
-    def _edge(self, frame: Element, tag: str, place: str) -> float:
-        text = self._text(frame, tag, place)
+    def _coordinate(self, bndbox: Element, tag: str, place: str) -> float:
+        text = self._text(bndbox, tag, place)
         if not text:
             raise self.error(f"the box has no <{tag}>", "draw the box again", place)
         value = float(text) if NUMBER.fullmatch(text) else math.nan
         if not math.isfinite(value):
-            raise self.error(f"<{tag}> is {text!r}, which is no finite number", "draw the box again", place)
+            raise self.error(f"<{tag}> is {text!r}, not a finite number", "draw the box again", place)
         return value
 
     def _flag(self, element: Element, tag: str, place: str) -> int:
@@ -190,7 +184,7 @@ class _TreeReader:
             return _FLAG_WORDS[text.lower()]
         value = float(text) if NUMBER.fullmatch(text) else math.nan
         if not math.isfinite(value) or value % 1:
-            raise self.error(f"<{tag}> is {text!r}, which is neither 0 nor 1", f"set <{tag}> to 0 or 1", place)
+            raise self.error(f"<{tag}> is {text!r}, not 0 or 1", f"set <{tag}> to 0 or 1", place)
         return int(value)
 
     def _value(self, parent: Element, tag: str, default: object) -> Any:
@@ -200,7 +194,7 @@ class _TreeReader:
     def _only(self, parent: Element, tag: str, place: str = "") -> Element | None:
         found = parent.findall(tag)
         if len(found) > 1:
-            raise self.error(f"<{tag}> stands {len(found)} times in <{parent.tag}>", "leave one of them", place)
+            raise self.error(f"duplicate <{tag}> in <{parent.tag}>: {len(found)} times", "keep one of them", place)
         return found[0] if found else None
 
     def _text(self, parent: Element, tag: str, place: str = "") -> str:
@@ -208,11 +202,11 @@ class _TreeReader:
         if element is None:
             return ""
         if len(element):
-            raise self.error(f"<{tag}> holds elements where a text should be", "correct it", place)
+            raise self.error(f"<{tag}> contains elements instead of a text", "correct it", place)
         return (element.text or "").strip(SPACE)
 
     def _rest(self, element: Element, known: set[str], place: str = "") -> dict[str, Any]:
-        """What an element holds besides its ``known`` children."""
+        """Returns the content of an element besides its ``known`` children."""
         try:
             return children(element, known=known)
         except ValueError as error:

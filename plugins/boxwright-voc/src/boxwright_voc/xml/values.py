@@ -1,43 +1,108 @@
-"""Attributes as XML elements and back, so that what was read is written and what was written is read.
+"""Attributes as XML elements and back: what was read is written, and what was written is read.
 
-A number or text is an element, a dict an element with children (XML attributes under ``@name``, text beside children
-under ``#text``), a list an element that stands several times. A value or key for which that does not give the same
-value again (a list of one, ``"7"`` as a text, ``null``, a key with a space) is kept as JSON instead:
-``<boxwright name="KEY">JSON</boxwright>``.
+A number or text is an element, a dict an element with children (XML attributes as ``@name``, text next to children as
+``#text``), a list a repeated element. A value or key that these rules would not restore (a list of one, ``"7"`` as a
+text, ``null``, a key with a space) is written as JSON instead: ``<boxwright name="KEY">JSON</boxwright>``.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
-
-from boxwright_voc.xml.annotation import SPACE
-from boxwright_voc.xml.scalars import scalar
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 JSON_TAG: Final = "boxwright"
-DEEPEST: Final = 30
+MAX_DEPTH: Final = 30
 """How deep elements may be nested; real annotations have three levels."""
 
-# https://www.w3.org/TR/xml/#charsets: what no XML 1.0 document can hold, not even escaped.
+SPACE: Final = " \t\r\n"
+"""The white space of XML 1.0; a no-break space is part of a name."""
+
+NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LENGTH = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
+_LONGEST_LENGTH = 32
+_LONGEST_SCALAR = 24
+_SHIFTED = frozenset({"xmin", "ymin", "x", "y"})
+
+# https://www.w3.org/TR/xml/#charsets: not allowed in any XML 1.0 document, not even escaped.
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-_SPECIAL = re.compile("[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")  # these, and what is escaped
+_SPECIAL = re.compile("[&<>\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")  # these, and those that are escaped
 _TAG = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
+def scalar(text: str) -> int | float | str:
+    """Returns a number if writing it restores the text, else the text (``"007"`` is not changed)."""
+    if len(text) > _LONGEST_SCALAR or not NUMBER.fullmatch(text):
+        return text
+    value = number(text)
+    return value if repr(value) == text else text
+
+
+def number(text: str) -> int | float:
+    """Returns the number of a text that :data:`NUMBER` matches."""
+    return int(text) if text.lstrip("+-").isdigit() else float(text)
+
+
+def each(value: Any, change: Callable[[Any], Any]) -> Any:
+    """Changes an element's value, or each value of a repeated element."""
+    return [change(one) for one in value] if isinstance(value, list) else change(value)
+
+
+def is_length(value: object) -> bool:
+    """Whether a value is the text of a number of pixels, such as ``"1.50"``, which :func:`scalar` does not change."""
+    return isinstance(value, str) and len(value) <= _LONGEST_LENGTH and bool(_LENGTH.fullmatch(value))
+
+
+def lengths(location: Any) -> Any:
+    """Returns the value of ``<bndbox>`` or ``<point>`` with all its texts as numbers."""
+    if not isinstance(location, dict):
+        return location
+    return {key: number(value) if is_length(value) else value for key, value in location.items()}
+
+
+def with_lengths(part: Any) -> Any:
+    """Returns the value of ``<part>`` with its location as numbers."""
+    return _change_bndbox(part, lengths)
+
+
+def shift_attributes(attributes: Mapping[str, Any], by: int) -> Mapping[str, Any]:
+    """Returns a box's attributes with its parts and points shifted like its ``xmin`` and ``ymin``."""
+    if "part" not in attributes and "point" not in attributes:
+        return attributes
+
+    def shift(location: Any) -> Any:
+        if not isinstance(location, dict):
+            return location
+        return {
+            key: value + by if key in _SHIFTED and type(value) in (int, float) else value
+            for key, value in location.items()
+        }
+
+    shifted = dict(attributes)
+    if "part" in shifted:
+        shifted["part"] = each(shifted["part"], lambda part: _change_bndbox(part, shift))
+    if "point" in shifted:
+        shifted["point"] = each(shifted["point"], shift)
+    return shifted
+
+
+def _change_bndbox(part: Any, change: Callable[[Any], Any]) -> Any:
+    return part | {"bndbox": change(part["bndbox"])} if isinstance(part, dict) and "bndbox" in part else part
+
+
 def element_value(element: Element, depth: int = 1) -> Any:
-    """What an element that the format does not know says.
+    """Returns the value of an element that is not part of the format.
 
     Raises:
-        ValueError: Elements are nested more than :data:`DEEPEST` deep.
+        ValueError: Elements are nested more than :data:`MAX_DEPTH` deep.
     """
-    if depth > DEEPEST:
-        raise ValueError(f"elements are nested more than {DEEPEST} deep")
+    if depth > MAX_DEPTH:
+        raise ValueError(f"elements are nested more than {MAX_DEPTH} deep")
     text = (element.text or "").strip(SPACE)
     if not len(element) and not element.attrib:
         return scalar(text)
@@ -48,10 +113,10 @@ def element_value(element: Element, depth: int = 1) -> Any:
 
 
 def children(element: Element, depth: int = 0, known: Set[str] = frozenset()) -> dict[str, Any]:
-    """An element's XML attributes and its children but for those of a ``known`` tag.
+    """Returns an element's XML attributes and its children, except those with a ``known`` tag.
 
     Raises:
-        ValueError: As :func:`element_value`, or an element that should hold JSON does not.
+        ValueError: As :func:`element_value`, or an element that should contain JSON does not.
     """
     content: dict[str, Any] = {f"@{name}": value for name, value in element.attrib.items()}
     found: dict[str, list[Any]] = {}
@@ -70,26 +135,26 @@ def _parsed_json(element: Element) -> Any:
     try:
         return json.loads(element.text or "")
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"<{JSON_TAG} name={element.attrib['name']!r}> holds no JSON: {error}") from None
+        raise ValueError(f"<{JSON_TAG} name={element.attrib['name']!r}> does not contain JSON: {error}") from None
 
 
 def escaped(text: str) -> str:
-    """Text for the inside of an element.
+    """Returns a text as the content of an element.
 
     Raises:
-        ValueError: It holds a character that XML cannot.
+        ValueError: XML cannot represent one of its characters.
     """
     if not _SPECIAL.search(text):
         return text
     if forbidden := _FORBIDDEN.search(text):
-        raise ValueError(f"{text!r} holds the character {forbidden.group()!r}, which XML cannot")
-    from xml.sax.saxutils import escape  # brings urllib and http along, and most texts need none of it
+        raise ValueError(f"{text!r} contains the character {forbidden.group()!r}, which XML cannot represent")
+    from xml.sax.saxutils import escape  # imports urllib and http, which most texts do not need
 
-    return escape(text, {"\r": "&#13;"})  # a parser makes a bare carriage return a line feed
+    return escape(text, {"\r": "&#13;"})  # a parser replaces a bare carriage return by a line feed
 
 
 def in_quotes(text: str) -> str:
-    """Text as the value of an XML attribute, with the quotes around it."""
+    """Returns a text as the value of an XML attribute, with quotes."""
     if _TAG.fullmatch(text):
         return f'"{text}"'
     from xml.sax.saxutils import quoteattr
@@ -98,12 +163,12 @@ def in_quotes(text: str) -> str:
 
 
 def is_text(value: object) -> bool:
-    """Whether a value is a text that an element gives back as it is, but for the numbers that :func:`scalar` sees."""
+    """Whether a value is a text that an element restores unchanged, unless :func:`scalar` reads it as a number."""
     return isinstance(value, str) and value == value.strip(SPACE) and not _FORBIDDEN.search(value)
 
 
 def is_scalar(value: object) -> bool:
-    """Whether an element's text gives the value back as it is."""
+    """Whether an element's text restores the value unchanged."""
     if isinstance(value, str):
         return is_text(value) and scalar(value) == value
     if type(value) not in (int, float):
@@ -113,20 +178,20 @@ def is_scalar(value: object) -> bool:
 
 
 def attribute_lines(key: str, value: Any, indent: str) -> str:
-    """One attribute as lines of XML.
+    """Returns one attribute as lines of XML.
 
     Raises:
-        ValueError: It is nothing that JSON could hold either.
+        ValueError: Neither XML nor JSON can represent it.
     """
     lines = element_lines(key, value, indent) if key != JSON_TAG else None
     return lines if lines is not None else json_line(key, value, indent)
 
 
 def json_line(key: str, value: Any, indent: str) -> str:
-    """One attribute as an element that holds JSON.
+    """Returns one attribute as an element that contains JSON.
 
     Raises:
-        ValueError: JSON would not give the same value again.
+        ValueError: JSON would not restore the value.
     """
     try:
         text = json.dumps(value)
@@ -134,7 +199,7 @@ def json_line(key: str, value: Any, indent: str) -> str:
     except (TypeError, ValueError, RecursionError):
         same = False
     if not same:
-        raise ValueError(f"the attribute {key!r} is a {type(value).__name__} that neither XML nor JSON can hold")
+        raise ValueError(f"the attribute {key!r} is a {type(value).__name__} that neither XML nor JSON can represent")
     return f"{indent}{_json_start(key)}{escaped(text)}</{JSON_TAG}>\n"
 
 
@@ -145,7 +210,7 @@ def _json_start(key: str) -> str:
 
 
 def child_lines(content: Any, indent: str, known: Set[str]) -> str | None:
-    """A dict as the children that stand beside the ``known`` ones; ``None`` where it would not come back the same."""
+    """Returns a dict as children next to the ``known`` ones, or ``None`` if reading would not restore it."""
     if not isinstance(content, dict) or not content:
         return None
     lines = [element_lines(key, value, indent) if key not in known else None for key, value in content.items()]
@@ -155,8 +220,8 @@ def child_lines(content: Any, indent: str, known: Set[str]) -> str | None:
 
 
 def element_lines(key: Any, value: Any, indent: str, depth: int = 1) -> str | None:
-    """A value as elements named ``key``; ``None`` where it would not come back the same."""
-    if not isinstance(key, str) or not _TAG.fullmatch(key) or depth > DEEPEST:
+    """Returns a value as elements named ``key``, or ``None`` if reading would not restore it."""
+    if not isinstance(key, str) or not _TAG.fullmatch(key) or depth > MAX_DEPTH:
         return None
     if is_scalar(value):
         return f"{indent}<{key}>{escaped(str(value))}</{key}>\n" if value != "" else f"{indent}<{key}/>\n"
