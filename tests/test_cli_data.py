@@ -59,6 +59,14 @@ def test_demo_keeps_what_is_there_and_says_what_to_type_next(boxwright, tmp_path
     assert (target / "train" / "train-0001.jpg").read_bytes() != kept
 
 
+def test_demo_without_its_plugin_says_how_to_install_it(boxwright, tmp_path, monkeypatch):
+    monkeypatch.setenv("BOXWRIGHT_PLUGINS", "labelimg")
+    result = boxwright("demo", tmp_path / "demo")
+    assert result.exit_code == 2
+    assert "no format named 'demo'" in result.stderr
+    assert "python -m pip install boxwright-demo" in result.stderr
+
+
 # info --------------------------------------------------------------------------------------------------------------
 
 

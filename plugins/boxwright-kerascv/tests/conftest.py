@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+import boxwright
 from boxwright import Dataset
-from boxwright.demo_dataset import DemoReader
 
 
 class SilentTask:
@@ -54,10 +54,10 @@ def reporter() -> Remembering:
 @pytest.fixture(scope="session")
 def drawn() -> Dataset:
     """Eight drawn scenes of 96x80, three classes."""
-    return Dataset(DemoReader({"train": 8}, seed=4, size=(96, 80)))
+    return boxwright.open("demo:train?images=8&seed=4&size=96x80")
 
 
 @pytest.fixture(scope="session")
 def held_out() -> Dataset:
     """Four others."""
-    return Dataset(DemoReader({"test": 4}, seed=4, size=(96, 80)))
+    return boxwright.open("demo:test?images=16&seed=4&size=96x80")

@@ -181,8 +181,8 @@ def test_boxes_of_a_turned_photo_are_in_the_frame_of_its_annotation(finished: Ru
 STORY = """
 import json, sys, time
 from pathlib import Path
-from boxwright import Dataset, TrainJob, train
-from boxwright.demo_dataset import DemoReader
+import boxwright
+from boxwright import TrainJob, train
 from boxwright_kerascv.entry import KerasCVBackend
 from boxwright_kerascv import network
 from boxwright_kerascv.layers import NarrowBackbone
@@ -202,7 +202,7 @@ def halting(job, path, epoch):
 
 
 TrainJob.checkpoint_written = halting
-data = Dataset(DemoReader({"train": 8}, seed=4, size=(96, 80)))
+data = boxwright.open("demo:train?images=8&seed=4&size=96x80")
 stop = 1
 try:
     train(data, out=out, **settings)

@@ -10,7 +10,6 @@ import pytest
 
 import boxwright
 from boxwright import Dataset
-from boxwright.demo_dataset import DemoReader
 from boxwright.progress import LogReporter
 
 
@@ -73,8 +72,8 @@ def narrow(quick_averages: dict[str, str]) -> dict[str, str]:
 def trained(tmp_path_factory: pytest.TempPathFactory, narrow: dict[str, str]) -> tuple[boxwright.Run, list[str]]:
     """A training of 300 steps that was interrupted in the middle and gone on with, and what was said then."""
     out = tmp_path_factory.mktemp("tfod") / "run"
-    data = Dataset(DemoReader({"train": 12}, seed=4, size=(96, 96)))
-    val = Dataset(DemoReader({"test": 4}, seed=4, size=(96, 96)))
+    data = boxwright.open("demo:train?images=12&seed=4&size=96x96")
+    val = boxwright.open("demo:test?images=16&seed=4&size=96x96")
     arguments: dict[str, Any] = {"out": out, "val": val, "backend": "tfod"}
     settings = narrow | {"steps": "300", "checkpoint_every": "100"}
     with pytest.raises(KeyboardInterrupt):
@@ -87,4 +86,4 @@ def trained(tmp_path_factory: pytest.TempPathFactory, narrow: dict[str, str]) ->
 @pytest.fixture(scope="session")
 def held_out() -> Dataset:
     """Four drawn pictures that the training does not see."""
-    return Dataset(DemoReader({"test": 4}, seed=4, size=(96, 96)))
+    return boxwright.open("demo:test?images=16&seed=4&size=96x96")

@@ -21,7 +21,6 @@ import tensorflow as tf
 
 import boxwright
 from boxwright import DataError, Dataset, LabelMap, MissingLibraryError, RunError, UsageError
-from boxwright.demo_dataset import DemoReader
 from boxwright.environments import Environment
 from boxwright.prediction import SampleReader, load_model
 from boxwright.worker import WorkerDiedError
@@ -110,7 +109,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
 
 @pytest.fixture(scope="module")
 def drawn() -> Dataset:
-    return Dataset(DemoReader({"train": 8}, seed=4, size=(96, 80)))
+    return boxwright.open("demo:train?images=8&seed=4&size=96x80")
 
 
 @pytest.fixture
@@ -233,11 +232,10 @@ class TestBadInput:
             train()
         assert caught.value.remedy == "run: python -m pip install boxwright-tfrecord"
 
-    def test_the_number_of_the_background(self, worker: FakeWorker, train: Callable[..., boxwright.Run]) -> None:
-        names = sorted(
-            {label for s in DemoReader({"train": 8}, seed=4).read(lambda e: None) for label in s.boxes.labels}
-        )
-        text = "".join(f"item {{ id: {i} name: '{name}' }}\n" for i, name in enumerate(names))
+    def test_the_number_of_the_background(
+        self, worker: FakeWorker, drawn: Dataset, train: Callable[..., boxwright.Run]
+    ) -> None:
+        text = "".join(f"item {{ id: {i} name: '{name}' }}\n" for i, name in enumerate(drawn.labels()))
         with pytest.raises(UsageError, match="has the number 0"):
             train(label_map=LabelMap.from_pbtxt(text))
 

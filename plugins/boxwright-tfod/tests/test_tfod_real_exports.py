@@ -24,7 +24,6 @@ pytest.importorskip("boxwright_cocoeval")
 import boxwright
 from boxwright import Dataset, Detections, Run, UsageError
 from boxwright.boxes import iou
-from boxwright.demo_dataset import DemoReader
 from boxwright.environments import Environment
 from boxwright_tfod import ENVIRONMENT
 
@@ -117,7 +116,7 @@ def test_other_normalisations_and_a_padded_picture(
     """The means are those of the API's feature extractors; the agreement says that pixels and boxes are right."""
     from boxwright_tfod.tflite import File
 
-    data = Dataset(DemoReader({"train": 4}, seed=4, size=(160, 96)))
+    data = boxwright.open("demo:train?images=4&seed=4&size=160x96")
     predictor = "model.ssd.box_predictor.weight_shared_convolutional_box_predictor.conv_hyperparams"
     settings = quick_averages | {f"{predictor}.initializer.random_normal_initializer.stddev": weights, "steps": "12"}
     run = boxwright.train(data, out=tmp_path / "run", backend="tfod", preset=preset, settings=settings, batch_size=1)

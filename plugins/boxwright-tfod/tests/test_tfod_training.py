@@ -23,7 +23,6 @@ import tensorflow as tf
 
 import boxwright
 from boxwright import Dataset, RunError, UsageError
-from boxwright.demo_dataset import DemoReader
 from boxwright.environments import Environment
 from boxwright.progress import LogReporter
 from boxwright.worker import Worker
@@ -205,7 +204,7 @@ class TestPipeline:
 
 def test_one_short_training(narrow: dict[str, str], held_out: Dataset, tmp_path: Path) -> None:
     """From drawn pictures to a model that finds something, in the least time: `.ci/run` runs this one."""
-    data = Dataset(DemoReader({"train": 8}, seed=4, size=(96, 96)))
+    data = boxwright.open("demo:train?images=8&seed=4&size=96x96")
     settings = narrow | {"steps": "150"}
     run = boxwright.train(data, out=tmp_path / "run", backend="tfod", settings=settings, image_size=(96, 96))
     assert run.status == "done"
@@ -368,7 +367,7 @@ class TestPretrained:
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name != "ssd_mobilenet_v2_fpnlite_320"])
 def test_the_other_presets_build_step_export_and_detect(preset: str, tmp_path: Path, held_out: Dataset) -> None:
-    data = Dataset(DemoReader({"train": 4}, seed=4, size=(96, 96)))
+    data = boxwright.open("demo:train?images=4&seed=4&size=96x96")
     run = boxwright.train(
         data, out=tmp_path / "run", backend="tfod", preset=preset, settings={"steps": "2"}, batch_size=2
     )

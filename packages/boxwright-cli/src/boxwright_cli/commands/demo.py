@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,44 +11,56 @@ import typer
 from boxwright_cli.session import Session, amount
 from boxwright_cli.values import JsonOption, OverwriteOption, parse_count, parse_size
 
+_INSTALL = "python -m pip install boxwright-demo"
+
 
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where DIR/train and DIR/test are made.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder in which train and test are created.")],
     images: Annotated[
         int,
         typer.Option(
             "--images",
             metavar="N",
             parser=parse_count,
-            help="Pictures to train on; a quarter as many come for testing.",
+            help="Images to train on; a quarter as many are drawn for testing.",
         ),
     ] = 240,
-    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another seed gives other pictures.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another seed draws other images.")] = 0,
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="WxH", help="Size of each picture.", show_default="192x160"),
+        typer.Option("--size", metavar="WxH", help="Size of each image.", show_default="192x160"),
     ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Draw an annotated dataset to start from: mugs, leaves and keys.
 
-    The pictures and their labelImg XML files go to DIR/train and DIR/test. The three classes differ by shape alone,
-    so a model has something to learn. No download.
+    Writes the images and their labelImg XML files to DIR/train and DIR/test. The three classes differ by shape alone,
+    so that a model has something to learn. No download.
 
     Example:
       boxwright demo demo
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    from boxwright.demo_dataset import DEFAULT_SIZE, write_demo
+    from boxwright import DatasetURI, OutputError, PluginNotFoundError, convert
+    from boxwright.registry import registry
 
-    report = write_demo(
-        folder,
-        images=images,
-        seed=seed,
-        size=parse_size(size, "--size") if size else DEFAULT_SIZE,
+    try:
+        registry().get("format", "demo")
+    except PluginNotFoundError as error:
+        raise PluginNotFoundError(error.message, f"run: {_INSTALL}") from None
+    for part in (folder / "train", folder / "test"):
+        # Checked here, so that nothing is drawn for a folder that cannot be written in the end.
+        if not overwrite and part.exists() and not (part.is_dir() and not os.listdir(part)):
+            raise OutputError(f"{part} exists already", "choose another folder, or pass --overwrite")
+    options = {"images": str(images), "seed": str(seed)}
+    if size:
+        options["size"] = "{}x{}".format(*parse_size(size, "--size"))
+    report = convert(
+        DatasetURI("all", "demo", options),
+        DatasetURI(f"{folder}/{{split}}".replace("//", "/"), "labelimg"),
         overwrite=overwrite,
         reporter=reporter,
     )
@@ -55,12 +68,12 @@ def demo(
         session.result(report.to_dict())
         return
     for target, count in report.samples.items():
-        session.say(f"{target}: {amount(count, 'picture')}")
+        session.say(f"{target}: {amount(count, 'image')}")
     boxes = ", ".join(f"{label} {count:,}" for label, count in report.classes.items())
     session.say(f"{amount(report.boxes, 'box')}: {boxes}")
     train, test = list(report.targets)
     session.next_steps(
-        "Look at them, train a detector, and see what it finds:",
+        "Look at them, train a detector, and see its detections:",
         [
             f"boxwright view {train} --out {folder}/sheet.png",
             f"boxwright train --data {train} --val {test} --out runs/demo",

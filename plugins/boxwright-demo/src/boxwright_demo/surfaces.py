@@ -1,6 +1,6 @@
-"""The demo's surfaces: colours and patterns of objects, their shadows, and the grounds that they lie on.
+"""Surfaces: colors and patterns of objects, their shadows, and backgrounds.
 
-Colours are float32 arrays, RGB, 0 to 255.
+Colors are float32 arrays, RGB, 0 to 255.
 """
 
 from __future__ import annotations
@@ -13,9 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-from boxwright.demo_shapes import Cutout
-
-__all__ = ["background", "cast_shadow", "object_surface"]
+from boxwright_demo.shapes import Cutout
 
 _Floats: TypeAlias = npt.NDArray[np.float32]
 _Range: TypeAlias = tuple[float, float]
@@ -25,8 +23,8 @@ _PAINTS: Final[dict[str, tuple[_Range, _Range, _Range]]] = {
     "key": ((0.0, 0.6), (0.5, 0.95), (15.0, 60.0)),
     "leaf": ((0.45, 0.9), (0.32, 0.85), (18.0, 140.0)),
 }
-"""Saturation, value and hue of a class: keys are of steel, brass or copper, leaves green to red as in autumn. Mugs and
-the shapes that are of no class come in every colour, so that colour is a hint and never the answer."""
+"""Ranges of saturation, value and hue of a class: keys are of steel, brass or copper, leaves green to red as in autumn.
+Mugs and distractors have any color, so that color is a hint and never sufficient."""
 
 
 def object_surface(
@@ -39,58 +37,58 @@ def object_surface(
     contrast: float,
     pattern: float,
 ) -> _Floats:
-    """The colours of an object, (rows, columns, 3), that stand out from those of the pixels ``below``, (n, 3).
+    """Returns the colors of an object, (rows, columns, 3), in contrast to those of the pixels ``below``, (n, 3).
 
     Args:
-        rng: Where colour and pattern come from.
-        name: The class, which decides the range of colours, or a shape that is of none.
+        rng: Source of color and pattern.
+        name: The class, which decides the range of colors, or the name of a distractor.
         cutout: The object.
-        below: Colours that it will cover.
+        below: Colors that the object covers.
         light: Direction of the light, in radians.
-        contrast: Least distance from at least three quarters of ``below``, Euclidean in RGB.
-        pattern: Probability of a pattern instead of one plain colour.
+        contrast: Minimum distance from at least three quarters of ``below``, Euclidean in RGB.
+        pattern: Probability of a pattern instead of a plain color.
     """
-    for colour in _colours(rng, name, tries=16):
-        near = ((below - colour) ** 2).sum(axis=1) < contrast**2
+    for color in _colors(rng, name, tries=16):
+        near = ((below - color) ** 2).sum(axis=1) < contrast**2
         if 4 * np.count_nonzero(near) <= len(below):
             break
-    else:  # White or black, whichever is farther away.
-        colour = np.full(3, 245.0 if float(below.sum()) < 128.0 * below.size else 25.0, np.float32)
-    surface = np.broadcast_to(colour, (*cutout.mask.shape, 3))
+    else:  # nearly white or nearly black, the more distant of the two
+        color = np.full(3, 245.0 if float(below.sum()) < 128.0 * below.size else 25.0, np.float32)
+    surface = np.broadcast_to(color, (*cutout.mask.shape, 3))
     if rng.random() < pattern:
         weight = _pattern(rng, cutout)[..., None]
-        second = np.clip(colour * rng.uniform(0.45, 1.5) + rng.uniform(-35.0, 35.0, 3), 10, 250).astype(np.float32)
+        second = np.clip(color * rng.uniform(0.45, 1.5) + rng.uniform(-35.0, 35.0, 3), 10, 250).astype(np.float32)
         surface = surface + weight * (second - surface)
-    # Light from one side over a surface that is a little higher in the middle, its edge bevelled.
+    # Light from one side, on a surface that is slightly higher in the middle and beveled at its edge.
     soft = _blurred(cutout.mask, 0.6 + 0.025 * cutout.length)
     slope_y, slope_x = np.gradient(soft)
-    away_x, away_y = math.cos(light), math.sin(light)
-    bevel = (slope_x * away_x + slope_y * away_y) * (0.5 + 0.03 * cutout.length)
+    light_x, light_y = math.cos(light), math.sin(light)
+    bevel = (slope_x * light_x + slope_y * light_y) * (0.5 + 0.03 * cutout.length)
     shade = 0.86 + 0.18 * soft + np.clip(bevel, -0.28, 0.28) + 0.5 * cutout.tone
     lit: _Floats = np.clip(surface * shade[..., None], 0.0, 255.0).astype(np.float32)
     return lit
 
 
-def _colours(rng: np.random.Generator, name: str, tries: int) -> Iterator[_Floats]:
+def _colors(rng: np.random.Generator, name: str, tries: int) -> Iterator[_Floats]:
     for _ in range(tries):
-        yield _colour(rng, *_PAINTS.get(name, _ANY_PAINT))
+        yield _color(rng, *_PAINTS.get(name, _ANY_PAINT))
 
 
-def _colour(
+def _color(
     rng: np.random.Generator,
     saturation: tuple[float, float],
     value: tuple[float, float],
     hue: tuple[float, float] = (0.0, 360.0),
 ) -> _Floats:
-    """A colour, (3,) float32, 0 to 255; ``hue`` in degrees from red over green to blue."""
+    """Returns a color, (3,) float32, 0 to 255; ``hue`` is in degrees from red over green to blue."""
     phase = (rng.uniform(*hue) / 60.0 + np.array([5.0, 3.0, 1.0])) % 6.0
     part = np.clip(np.minimum(phase, 4.0 - phase), 0.0, 1.0)
-    colour: _Floats = (255.0 * rng.uniform(*value) * (1.0 - rng.uniform(*saturation) * part)).astype(np.float32)
-    return colour
+    color: _Floats = (255.0 * rng.uniform(*value) * (1.0 - rng.uniform(*saturation) * part)).astype(np.float32)
+    return color
 
 
 def _pattern(rng: np.random.Generator, cutout: Cutout) -> _Floats:
-    """How much of the second colour each pixel has, 0 to 1."""
+    """Returns the fraction of the second color in each pixel, 0 to 1."""
     kind = rng.choice(["gradient", "stripes", "dots", "speckle"])
     angle = rng.uniform(0.0, math.pi)
     along = cutout.u * np.float32(math.cos(angle)) + cutout.v * np.float32(math.sin(angle))
@@ -100,7 +98,7 @@ def _pattern(rng: np.random.Generator, cutout: Cutout) -> _Floats:
         rows, columns = cutout.mask.shape
         blotches = _noise(rng, rows // 3 + 2, columns // 3 + 2, rows, columns)
         return np.asarray(np.clip((blotches - 0.58) * 6.0, 0.0, 1.0), np.float32)
-    # Stripes and dots narrower than some three pixels would only be grey.
+    # Stripes and dots narrower than about three pixels would be plain gray.
     waves = np.float32(2.0 * math.pi * min(rng.uniform(2.5, 6.0), cutout.length / 6.0))
     wave = np.sin(along * waves)
     if kind == "dots":
@@ -111,7 +109,7 @@ def _pattern(rng: np.random.Generator, cutout: Cutout) -> _Floats:
 
 
 def cast_shadow(mask: _Floats, dx: float, dy: float, padding: int) -> _Floats:
-    """``mask`` moved by (dx, dy) pixels and softened; it stays within the patch's padding."""
+    """Returns ``mask`` moved by (dx, dy) pixels and blurred; it stays within the patch's padding."""
     step_x, step_y = round(dx), round(dy)
     moved = np.zeros_like(mask)
     inner = mask[padding:-padding, padding:-padding]
@@ -126,14 +124,14 @@ def _blurred(values: _Floats, radius: float) -> _Floats:
 
 
 def _noise(rng: np.random.Generator, cells_y: int, cells_x: int, rows: int, columns: int) -> _Floats:
-    """Smooth noise, (rows, columns), about 0 to 1, with one random value for each cell."""
+    """Returns smooth noise, (rows, columns), about 0 to 1, with one random value per cell."""
     cells = Image.fromarray(rng.random((cells_y, cells_x), dtype=np.float32))
     return np.asarray(cells.resize((columns, rows), Image.Resampling.BICUBIC), np.float32)
 
 
 def background(rng: np.random.Generator, rows: int, columns: int) -> _Floats:
-    """A ground for the objects, (rows, columns, 3) float32, 0 to 255."""
-    first = _colour(rng, (0.05, 0.4), (0.3, 0.95))
+    """Returns a background, (rows, columns, 3) float32, 0 to 255."""
+    first = _color(rng, (0.05, 0.4), (0.3, 0.95))
     second = np.clip(first * rng.uniform(0.6, 1.35) + rng.uniform(-25.0, 25.0, 3), 5, 250).astype(np.float32)
     angle = rng.uniform(0.0, 2.0 * math.pi)
     y, x = np.ogrid[-1.0 : 1.0 : rows * 1j, -1.0 : 1.0 : columns * 1j]
@@ -160,7 +158,7 @@ def background(rng: np.random.Generator, rows: int, columns: int) -> _Floats:
         down = x * columns / rows * math.cos(angle) + y * math.sin(angle)
         weight = np.clip(np.sin(across * waves) * np.sin(down * waves) * 9.0 + 0.5, 0.0, 1.0)
     elif kind == "paper":
-        first = _colour(rng, (0.02, 0.14), (0.82, 0.98))
+        first = _color(rng, (0.02, 0.14), (0.82, 0.98))
         second = first * np.float32(0.86)
         lines = np.abs((y * 0.5 + 0.5) * rows / rng.uniform(9.0, 16.0) % 1.0 - 0.5) > 0.46
         weight = 0.7 * grain + 0.9 * (lines if rng.random() < 0.5 else 0.0) + 0.0 * x
@@ -175,5 +173,5 @@ def background(rng: np.random.Generator, rows: int, columns: int) -> _Floats:
 
 def _wood(rng: np.random.Generator) -> _Floats:
     stain = np.array([(196, 148, 98), (222, 184, 135), (138, 94, 62), (170, 122, 84), (210, 200, 186)], np.float32)
-    colour: _Floats = stain[rng.integers(len(stain))] * np.float32(rng.uniform(0.88, 1.1))
-    return colour
+    color: _Floats = stain[rng.integers(len(stain))] * np.float32(rng.uniform(0.88, 1.1))
+    return color

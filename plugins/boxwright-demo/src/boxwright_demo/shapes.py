@@ -1,7 +1,7 @@
-"""The demo's shapes: outlines of mugs, leaves, keys and of what is none of them, and their cutouts in pixels.
+"""Shapes: outlines of mugs, leaves, keys and distractors, and their cutouts in pixels.
 
-Outlines are polygons in units of their own, about 1 long, x to the right and y down. Each kind of shape is a function
-that takes random numbers and gives one of its many forms; :func:`cut_out` turns it into a patch of pixels.
+Outlines are polygons of length about 1, x to the right and y down. Each kind of shape is a function that takes a random
+number generator and returns one of its many forms; :func:`cut_out` turns it into a patch of pixels.
 """
 
 from __future__ import annotations
@@ -15,20 +15,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-__all__ = ["DISTRACTORS", "OBJECTS", "Cutout", "Shape", "ShapeMaker", "cut_out"]
-
 _Floats: TypeAlias = npt.NDArray[np.float32]
 _Points: TypeAlias = npt.NDArray[np.float64]
 
 _SUPERSAMPLE: Final = 3
-"""Silhouettes are drawn this many times larger along each axis and averaged down: antialiasing by area."""
+"""Silhouettes are drawn this many times larger along each axis and averaged: antialiasing by area."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """An outline and what is drawn on it.
+    """An outline with markings.
 
-    ``fills`` are polygons, (n, 2) each, in order: True adds to the silhouette, False cuts a hole. ``marks`` are
+    ``fills`` are polygons, (n, 2) each, drawn in order: True adds to the silhouette, False cuts a hole. ``marks`` are
     polygons with a tone from -1 (much darker than the surface) to 1 (much lighter).
     """
 
@@ -37,7 +35,7 @@ class Shape:
 
 
 ShapeMaker: TypeAlias = Callable[[np.random.Generator], Shape]
-"""Makes one form of a kind of shape."""
+"""Creates one form of a kind of shape."""
 
 
 def _ellipse(x: float, y: float, rx: float, ry: float, steps: int = 40) -> _Points:
@@ -50,7 +48,7 @@ def _box(xmin: float, ymin: float, xmax: float, ymax: float) -> _Points:
 
 
 def _ribbon(spine: _Points, half_widths: npt.ArrayLike) -> _Points:
-    """A band along ``spine``, (n, 2), whose half width is given for each of its points."""
+    """Returns a band along ``spine``, (n, 2), with a half width for each of its points."""
     along = np.gradient(spine, axis=0)
     normal = np.column_stack([-along[:, 1], along[:, 0]]) / np.hypot(along[:, 0], along[:, 1])[:, None]
     offset = normal * np.broadcast_to(np.asarray(half_widths, float), (len(spine),))[:, None]
@@ -81,7 +79,7 @@ def _mug(rng: np.random.Generator) -> Shape:
 def _leaf(rng: np.random.Generator) -> Shape:
     wide, bend = rng.uniform(0.17, 0.27), rng.uniform(-0.12, 0.12)
     along = np.linspace(0.0, 1.0, 41)
-    # The belly sits nearer to the stem than to the tip, and the tip is pointed.
+    # The widest part is nearer to the stem than to the tip, and the tip is pointed.
     belly = np.sin(math.pi * along**0.75) ** 0.9 * wide
     if rng.random() < 0.5:
         belly = belly * (1.0 - 0.13 * (np.arange(41) % 5) / 4.0)
@@ -162,7 +160,7 @@ def _pebble(rng: np.random.Generator) -> Shape:
 
 
 OBJECTS: Final[dict[str, ShapeMaker]] = {"key": _key, "leaf": _leaf, "mug": _mug}
-"""The shapes of the demo's classes, by class name."""
+"""The shapes of the classes, by class name."""
 
 DISTRACTORS: Final[dict[str, ShapeMaker]] = {
     "star": _star,
@@ -173,7 +171,7 @@ DISTRACTORS: Final[dict[str, ShapeMaker]] = {
     "bar": _bar,
     "pebble": _pebble,
 }
-"""Shapes that are of no class."""
+"""Shapes without a class."""
 
 
 # From a shape to pixels ------------------------------------------------------------------------------------------
@@ -181,10 +179,10 @@ DISTRACTORS: Final[dict[str, ShapeMaker]] = {
 
 @dataclass(frozen=True)
 class Cutout:
-    """A shape at its size and rotation, in a patch with ``padding`` empty pixels on each side.
+    """A shape at its final size and rotation, in a patch with ``padding`` empty pixels on each side.
 
-    ``mask`` is (rows, columns) float32, the covered share of each pixel; ``tone`` of the same shape is -1 to 1, what is
-    drawn on the surface; ``u`` and ``v`` are each pixel's place along the shape's own axes in units of its length.
+    ``mask`` is (rows, columns) float32, the covered fraction of each pixel; ``tone``, of the same shape, contains the
+    markings, -1 to 1; ``u`` and ``v`` are each pixel's coordinates along the shape's axes, in units of its length.
     """
 
     mask: _Floats
@@ -197,15 +195,18 @@ class Cutout:
 
 
 def cut_out(shape: Shape, length: float, angle: float, *, mirrored: bool) -> Cutout:
-    """Bring a shape to ``length`` pixels along its longer axis, turned by ``angle`` radians, maybe mirrored before."""
+    """Scales a shape to ``length`` pixels along its longer axis, mirrored first if requested, rotated by ``angle``.
+
+    Angles are in radians.
+    """
     outline = np.concatenate([points for points, added in shape.fills if added])
     low, high = outline.min(axis=0), outline.max(axis=0)
     scale = length / float((high - low).max())
     cosine, sine = math.cos(angle), math.sin(angle)
-    turn = np.array([(cosine, sine), (-sine, cosine)]) * scale
+    matrix = np.array([(cosine, sine), (-sine, cosine)]) * scale
     if mirrored:
-        turn[0] *= -1.0
-    turned = outline @ turn
+        matrix[0] *= -1.0
+    turned = outline @ matrix
     start, extent = turned.min(axis=0), np.ptp(turned, axis=0)
     padding = 4 + round(0.12 * length)
     columns, rows = (math.ceil(side) + 2 * padding for side in extent)
@@ -213,9 +214,9 @@ def cut_out(shape: Shape, length: float, angle: float, *, mirrored: bool) -> Cut
     solid, marks = Image.new("L", size, 0), Image.new("L", size, 128)
     draw_solid, draw_marks = ImageDraw.Draw(solid), ImageDraw.Draw(marks)
     for points, added in shape.fills:
-        draw_solid.polygon(_pixels(points @ turn - start, padding), fill=255 if added else 0)
+        draw_solid.polygon(_pixels(points @ matrix - start, padding), fill=255 if added else 0)
     for points, tone in shape.marks:
-        draw_marks.polygon(_pixels(points @ turn - start, padding), fill=128 + round(tone * 127))
+        draw_marks.polygon(_pixels(points @ matrix - start, padding), fill=128 + round(tone * 127))
     x = np.arange(columns, dtype=np.float32) + np.float32(0.5 - padding + start[0])
     y = np.arange(rows, dtype=np.float32)[:, None] + np.float32(0.5 - padding + start[1])
     return Cutout(
@@ -230,6 +231,6 @@ def cut_out(shape: Shape, length: float, angle: float, *, mirrored: bool) -> Cut
 
 
 def _pixels(points: _Points, padding: int) -> list[float]:
-    # Pillow's polygon has its corners at pixel centres, ours at pixel edges: half a small pixel apart.
+    # Pillow places polygon corners at pixel centers, this module at pixel edges: half a small pixel apart.
     flat: list[float] = ((points + padding) * _SUPERSAMPLE - 0.5).ravel().tolist()
     return flat

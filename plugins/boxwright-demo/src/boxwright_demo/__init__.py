@@ -1,0 +1,26 @@
+"""Drawn images with bounding boxes for boxwright: a dataset to start from, without a download."""
+
+from __future__ import annotations
+
+from boxwright import FormatSpec, Option, hookimpl
+
+boxwright_api = (1, 1)
+boxwright_conformance = "boxwright_demo.conformance"
+
+
+@hookimpl
+def boxwright_formats() -> list[FormatSpec]:
+    """The format ``demo``."""
+    return [
+        FormatSpec(
+            name="demo",
+            summary="Drawn mugs, leaves and keys to start from: train, test or all",
+            load="boxwright_demo.reader:DemoReader",
+            options=(
+                Option("images", int, 240, "number of images in train; test has a quarter of it"),
+                Option("seed", int, 0, "another seed draws other images"),
+                Option("size", str, "192x160", "width and height of each image in pixels, at least 48x48"),
+            ),
+            docs="https://pillow.readthedocs.io/en/stable/reference/ImageDraw.html",
+        )
+    ]

@@ -1,0 +1,78 @@
+"""The format ``demo``: samples that are drawn while they are read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from boxwright.errors import DataError, UsageError
+from boxwright.images import encode_jpeg
+from boxwright.protocols import OnProblem
+from boxwright.schemas import Boxes, DatasetInfo, ImageRef, LabelMap, Sample
+from boxwright.uri import is_remote
+from boxwright_demo.scenes import CLASSES, MIN_SIDE, draw_scene, scene_rng
+
+_SIZE = re.compile(r"(\d+)x(\d+)")
+_PARTS = {"train": ("train",), "test": ("test",), "all": ("train", "test")}
+
+
+class DemoReader:
+    """Draws its samples while it is read; the images are JPEG bytes in ``ImageRef.data``.
+
+    An image depends on the seed, the name of its split and its number within the split, nothing else.
+
+    Args:
+        location: The part of the dataset: ``train``, ``test`` or ``all``.
+        images: Number of images in ``train``, at least 1; ``test`` has a quarter of it, at least 1.
+        seed: Seed of everything random, 0 or larger.
+        size: Width and height of each image in pixels, ``WIDTHxHEIGHT``, each at least 48.
+
+    Raises:
+        DataError: The dataset has no such part.
+        UsageError: The location is a URL, or an option is out of range.
+    """
+
+    def __init__(self, location: str, images: int = 240, seed: int = 0, size: str = "192x160") -> None:
+        remedy = f"give one of: {', '.join(f'demo:{part}' for part in _PARTS)}"
+        if is_remote(location):
+            raise UsageError(f"demo draws its images and does not read a URL: {location}", remedy)
+        if location not in _PARTS:
+            raise DataError(location, "demo has no such part", remedy)
+        if images < 1:
+            raise UsageError(f"images is {images}", "give at least 1")
+        if seed < 0:
+            raise UsageError(f"the seed is {seed}", "give 0 or a larger whole number")
+        match = _SIZE.fullmatch(size)
+        if match is None:
+            raise UsageError(f"the size is {size!r}", "give WIDTHxHEIGHT in pixels, such as 640x480")
+        self._width, self._height = int(match[1]), int(match[2])
+        if min(self._width, self._height) < MIN_SIDE:
+            raise UsageError(
+                f"images of {size} pixels are too small for the drawn objects", f"give at least {MIN_SIDE}x{MIN_SIDE}"
+            )
+        counts = {"train": images, "test": max(1, images // 4)}
+        self._counts = {split: counts[split] for split in _PARTS[location]}
+        self._seed = seed
+        self.info = DatasetInfo(
+            format="demo",
+            location=location,
+            label_map=LabelMap.from_names(CLASSES),
+            num_samples=sum(self._counts.values()),
+            splits=tuple(self._counts),
+        )
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Draws the images, split by split."""
+        return (self._sample(split, index) for split, count in self._counts.items() for index in range(count))
+
+    def _sample(self, split: str, index: int) -> Sample:
+        width, height = self._width, self._height
+        image, objects = draw_scene(scene_rng(self._seed, split, index), width, height)
+        # The split is part of the name, so that the images of both splits can go to one folder.
+        name = f"{split}-{index + 1:04d}.jpg"
+        return Sample(
+            image=ImageRef(name=name, width=width, height=height, data=encode_jpeg(image), format="jpeg"),
+            boxes=Boxes([o.label for o in objects], [(o.xmin, o.ymin, o.xmax, o.ymax) for o in objects]),
+            split=split,
+            source=f"demo image {name}",
+        )
