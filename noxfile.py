@@ -1,4 +1,4 @@
-"""Everything that is done to this repository: ``python -m nox -l`` lists it."""
+"""The sessions of this repository: ``python -m nox -l`` lists them."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ DEVELOPMENT_EXTRAS = ("cpu", "litert")
 PYTHON, *OTHER_PYTHONS = nox.project.python_versions(nox.project.load_toml("packages/boxwright/pyproject.toml"))
 """What the classifiers name: the sessions run on the first, and `tests-3.12` on another."""
 
-WITH_TWINS = (
+WITH_FALLBACKS = (
     *(f"packages/boxwright/tests/test_{name}.py" for name in ("plain", "schemas")),
     *(f"plugins/boxwright-{name}" for name in ("coco", "voc")),
 )
-"""The tests of what has a compiled twin."""
+"""The tests of what is compiled and has a fallback in Python."""
 
 KINDS = sorted(path.name for path in (ROOT / "templates" / "plugin").iterdir() if (path / "tests").is_dir())
 """What `boxwright plugins new` can make."""
@@ -71,7 +71,7 @@ def quickstart(session: nox.Session) -> None:
     install(session)
     out = Path(session.posargs[0] if session.posargs else "quickstart")
     started = time.monotonic()
-    photos, run, pictures = out / "photos", out / "run", out / "pictures"
+    photos, run, found = out / "photos", out / "run", out / "found"
     session.run("boxwright", "demo", str(photos), "--overwrite")
     session.run("boxwright", "view", f"labelimg:{photos}/train", "--out", str(out / "dataset.png"), "--overwrite")
     for part in ("train", "test"):
@@ -80,15 +80,15 @@ def quickstart(session: nox.Session) -> None:
     test = f"tfrecord:{out}/test.record"
     session.run("boxwright", "train", "--data", f"tfrecord:{out}/train.record", "--out", str(run), "--overwrite")
     session.run("boxwright", "evaluate", str(run), "--data", test)
-    session.run("boxwright", "predict", str(run), f"{photos}/test", "--out", str(pictures), "--overwrite")
+    session.run("boxwright", "predict", str(run), f"{photos}/test", "--out", str(found), "--overwrite")
     minutes = (time.monotonic() - started) / 60
     results = sorted((run / "evaluation").glob("*.json"), key=os.path.getmtime)
     values = json.loads(results[-1].read_text("utf-8"))["values"]
     session.log(
-        f"Done in {minutes:.1f} minutes: AP50 {values['AP50']:.3f}, mAP {values['AP']:.3f} on pictures not seen."
+        f"Done in {minutes:.1f} minutes: AP50 {values['AP50']:.3f}, mAP {values['AP']:.3f} on images it has not seen."
     )
     session.log(f"  the dataset       {out / 'dataset.png'}")
-    session.log(f"  what it finds     {pictures}")
+    session.log(f"  what it finds     {found}")
     session.log(f"  the metrics       {results[-1]}")
     session.log(f"  the model         {run}")
     session.log("With photos of your own, annotated in labelImg, type next:")
@@ -104,8 +104,8 @@ def run_tests(session: nox.Session) -> None:
     """Runs every test but the slow ones."""
     install(session, "tests")
     session.run(*PYTEST, *session.posargs)
-    if not session.posargs:  # the twins in Python of what is compiled
-        session.run(*PYTEST, *WITH_TWINS, env={"BOXWRIGHT_SPEEDUPS": "0"})
+    if not session.posargs:  # the fallbacks in Python
+        session.run(*PYTEST, *WITH_FALLBACKS, env={"BOXWRIGHT_SPEEDUPS": "0"})
 
 
 nox.session(run_tests, name="tests", python=PYTHON)
@@ -115,7 +115,7 @@ for python in OTHER_PYTHONS:
 
 @nox.session(python=PYTHON)
 def slow(session: nox.Session) -> None:
-    """Runs the tests that take longer than a minute, trainings on real photos among them; those of tfod are its own."""
+    """Runs the tests that take longer than a minute, such as trainings on real photos, but not those of tfod."""
     install(session, "tests")
     session.run("pytest", "-m", "slow and not tfod", *session.posargs)
 
@@ -130,14 +130,12 @@ def tfod(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def template(session: nox.Session) -> None:
-    """Makes a plugin of each kind from the template, installs it, and holds it to lint, types and all tests."""
+    """Creates a plugin of each kind from the template, installs it, and runs its lint, types and tests."""
     kinds = session.posargs or KINDS
     needed = ["packages/boxwright", "packages/boxwright-cli", "packages/boxwright-testing"]
     tools = [*GROUPS["lint"], *GROUPS["types"]]
-    anew = [
-        word for name in ("boxwright", "boxwright-cli", "boxwright-testing") for word in ("--refresh-package", name)
-    ]
-    session.install(*anew, "-c", "constraints.txt", *needed, *tools)
+    refresh = [word for path in needed for word in ("--refresh-package", Path(path).name)]
+    session.install(*refresh, "-c", "constraints.txt", *needed, *tools)
     if "augmenter" in kinds:
         session.install("-c", "constraints.txt", "tensorflow-cpu")
     folder = Path(session.create_tmp())
@@ -165,7 +163,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
-    """Measures speed and memory beside the peers."""
+    """Measures speed and memory next to the peers."""
     install(session, "bench")
     session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
 
@@ -219,8 +217,8 @@ def release(session: nox.Session) -> None:
     fresh, photos = folder / "fresh", folder / "photos"
     python, boxwright = (str(fresh / Path(session.bin).name / program) for program in ("python", "boxwright"))
     session.run("uv", "venv", "--clear", "--python", PYTHON, str(fresh), external=True)
-    anew = [word for each in DISTRIBUTIONS for word in ("--refresh-package", each.name)]
-    options = ["--python", python, *anew, "-c", "constraints.txt", "--find-links", str(WHEELS)]
+    refresh = [word for each in DISTRIBUTIONS for word in ("--refresh-package", each.name)]
+    options = ["--python", python, *refresh, "-c", "constraints.txt", "--find-links", str(WHEELS)]
     session.run("uv", "pip", "install", *options, "boxwright[train]", external=True)
     for words in (
         ("demo", photos, "--overwrite"),
@@ -253,13 +251,13 @@ def series(version: str) -> str:
 
 @nox.session(python=PYTHON)
 def constraints(session: nox.Session) -> None:
-    """Writes constraints.txt anew: the newest versions that fit together."""
+    """Resolves constraints.txt: the newest versions that work together."""
     projects = [str(distribution / "pyproject.toml") for distribution in DISTRIBUTIONS]
     groups = [argument for group in GROUPS for argument in ("--group", f"pyproject.toml:{group}")]
     extras = [argument for extra in DEVELOPMENT_EXTRAS for argument in ("--extra", extra)]
     options = ["--universal", "--python-version", PYTHON, *extras, "--no-header", "--no-annotate"]
     private = ["--no-emit-index-url", "--no-emit-find-links"]
     session.run("uv", "pip", "compile", *options, *private, *groups, *projects, "-o", "constraints.txt", external=True)
-    # The workspace's own packages are installed from here, not pinned.
+    # The workspace's own packages are installed from their folders, not pinned.
     lines = Path("constraints.txt").read_text("utf-8").splitlines(keepends=True)
     Path("constraints.txt").write_text("".join(line for line in lines if not line.startswith("-e ")), "utf-8")
