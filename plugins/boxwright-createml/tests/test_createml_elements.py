@@ -72,7 +72,7 @@ def test_elements_longer_than_what_is_read_at_once(tmp_path: Path) -> None:
 
 def test_an_element_without_an_end_is_not_read_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LARGEST", 100_000)
-    with pytest.raises(DataError, match="line 1: it is no JSON: Unterminated string"):
+    with pytest.raises(DataError, match="line 1: it is not valid JSON: Unterminated string"):
         read(tmp_path, '["' + "x" * 10_000_000)
 
 
@@ -80,7 +80,7 @@ def test_a_fault_is_noticed_where_it_is(tmp_path: Path) -> None:
     read_on = elements(str(tmp_path / "a.json"))
     (tmp_path / "a.json").write_text('[\n{"a": 1},\n{"b": [1 2]},\n' + "x" * 10_000_000)
     assert next(read_on) == (2, {"a": 1})
-    with pytest.raises(DataError, match="line 3: it is no JSON: Expecting ',' delimiter"):
+    with pytest.raises(DataError, match="line 3: it is not valid JSON: Expecting ',' delimiter"):
         next(read_on)
 
 
@@ -90,7 +90,7 @@ def test_files_elsewhere(tmp_path: Path) -> None:
     fsspec.filesystem("memory").pipe("/createml-elements/a.json", b"[1, 2]")
     assert list(elements("memory://createml-elements/a.json")) == [(1, 1), (1, 2)]
     for location in ("memory://createml-elements/b.json", str(tmp_path / "b.json")):
-        with pytest.raises(DataError, match=r"b\.json: there is no such file"):
+        with pytest.raises(DataError, match=r"b\.json: file not found"):
             list(elements(location))
     with pytest.raises(DataError, match="it cannot be read"):
         list(elements(str(tmp_path)))

@@ -23,7 +23,7 @@ EDGES = ((15, 11, 25, 19),)
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    """Puts files into the test's folder: text, a value as JSON, or a picture of the size ``(width, height)``."""
+    """Puts files into the test's folder: text, a value as JSON, or a image of the size ``(width, height)``."""
 
     def make(files: Mapping[str, Any]) -> Path:
         for name, content in files.items():
@@ -65,7 +65,7 @@ def test_apples_example(place: Place) -> None:
     assert sample.boxes.labels == ("cat", "dog")
     assert sample.boxes.edges == ((-6.1, -18.05, 13.9, 22.05), (3.9, -10.05, 73.9, 90.05))
     assert sample.image.location == str(folder / "cat and dog.png")
-    assert sample.source == f"{folder}/annotations.json, picture 1 (line 2)"
+    assert sample.source == f"{folder}/annotations.json, image 1 (line 2)"
 
 
 def test_labelimgs_file(place: Place) -> None:
@@ -82,7 +82,7 @@ def test_labelimgs_file(place: Place) -> None:
     assert (len(two.boxes), two.attributes) == (0, {})
 
 
-def test_a_file_for_each_picture(place: Place) -> None:
+def test_a_file_for_each_image(place: Place) -> None:
     files: dict[str, Any] = {f"{n}.jpg": (40, 30) for n in (2, 10, 1)}
     files |= {f"{n}.json": [entry(f"{n}.jpg", BOX)] for n in (2, 10, 1)}
     folder = place(files | {"cam/1.jpg": (40, 30), "cam/1.json": [entry("1.jpg")]})
@@ -125,7 +125,7 @@ def test_other_keys_become_attributes(place: Place) -> None:
 @pytest.mark.parametrize(
     ("options", "coordinates"),
     [
-        # The same box, 15..25 and 11..19 of a picture of 40x30, in the ways of Apple's MLBoundingBox... options.
+        # The same box, 15..25 and 11..19 of a image of 40x30, in the ways of Apple's MLBoundingBox... options.
         ({}, (20, 15, 10, 8)),
         ({"anchor": "topLeft"}, (15, 11, 10, 8)),
         ({"anchor": "bottomLeft"}, (15, 19, 10, 8)),
@@ -143,12 +143,12 @@ def test_other_coordinates(place: Place, options: dict[str, str], coordinates: t
     assert sample.boxes.edges == EDGES
 
 
-def test_boxes_without_area_and_outside_the_picture_are_read(place: Place) -> None:
+def test_boxes_with_zero_area_and_outside_the_image_are_read(place: Place) -> None:
     box = {"label": "fig", "coordinates": {"x": -5, "y": 300, "width": 0, "height": 0}}
     assert read(place({"a.json": [entry("1.jpg", box)], "1.jpg": (40, 30)}))[0].boxes.edges == ((-5, 300, -5, 300),)
 
 
-def test_a_turned_picture_has_its_upright_size(place: Place) -> None:
+def test_a_turned_image_has_its_upright_size(place: Place) -> None:
     folder = place({"a.json": [entry("1.jpg")]})
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -157,9 +157,9 @@ def test_a_turned_picture_has_its_upright_size(place: Place) -> None:
     assert (sample.image.width, sample.image.height) == (30, 40)
 
 
-def test_pictures_elsewhere_and_nowhere(place: Place) -> None:
+def test_images_elsewhere_and_nowhere(place: Place) -> None:
     folder = place({"json/a.json": [entry("1.JPG", BOX)], "photos/1.jpg": (40, 30)})
-    with pytest.raises(DataError, match=r"a\.json, picture 1 \(line 1\): .* 1\.JPG is not there") as caught:
+    with pytest.raises(DataError, match=r"a\.json, image 1 \(line 1\): .* 1\.JPG is not there") as caught:
         read(folder / "json")
     assert "images=FOLDER" in caught.value.remedy
     assert "size=WxH" in caught.value.remedy
@@ -172,20 +172,20 @@ def test_pictures_elsewhere_and_nowhere(place: Place) -> None:
             read(folder / "json", size=size)
 
 
-def test_a_missing_picture_is_not_the_one_with_the_jsons_name(place: Place) -> None:
+def test_a_missing_image_is_not_the_one_with_the_jsons_name(place: Place) -> None:
     folder = place({"1.json": [entry("gone.jpg"), entry("1.jpg")], "1.jpg": (40, 30)})
     with pytest.raises(DataError, match=r"gone\.jpg is not there"):
         read(folder)
 
 
-def test_the_labels_are_known_without_the_pictures(place: Place) -> None:
+def test_the_labels_are_known_without_the_images(place: Place) -> None:
     folder = place({"a.json": [entry("gone.jpg", BOX, {**BOX, "label": "date"}), entry("2.jpg")]})
     reader: Any = boxwright.open(f"createml:{folder}").reader
     assert [list(labels) for labels in reader.labels()] == [["fig", "date"], []]
 
 
-def test_pictures_that_no_json_names(place: Place) -> None:
-    folder = place({"a.json": [entry("2.jpg", BOX)], "1.jpg": (40, 30), "2.jpg": (40, 30), "3.jpg": "no picture"})
+def test_images_that_no_json_names(place: Place) -> None:
+    folder = place({"a.json": [entry("2.jpg", BOX)], "1.jpg": (40, 30), "2.jpg": (40, 30), "3.jpg": "no image"})
     assert [s.image.name for s in read(folder)] == ["2.jpg"]
     dataset = boxwright.open(f"createml:{folder}?unannotated=include", on_error="skip")
     assert [(s.image.name, len(s.boxes)) for s in dataset] == [("2.jpg", 1), ("1.jpg", 0)]
@@ -193,9 +193,9 @@ def test_pictures_that_no_json_names(place: Place) -> None:
     assert "3.jpg: it is no picture" in skipped.message
 
 
-def test_an_empty_list_has_no_pictures(place: Place) -> None:
+def test_an_empty_list_has_no_images(place: Place) -> None:
     assert read(place({"a.json": " [ ] "})) == []
-    with pytest.raises(DataError, match=r"b\.json: there is no such file"):
+    with pytest.raises(DataError, match=r"b\.json: file not found"):
         read(place({}) / "b.json")
 
 
@@ -225,7 +225,7 @@ def test_remote_folders_and_zip_files(place: Place) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are always Unicode")
-def test_file_names_that_are_no_utf8_are_an_error(place: Place) -> None:
+def test_file_names_that_are_not_utf8_are_an_error(place: Place) -> None:
     folder = place({"a.json": [], "1.jpg": (40, 30)})
     (folder / "1.jpg").rename(folder / os.fsdecode(b"\xff.jpg"))
     dataset = boxwright.open(f"createml:{folder}?unannotated=include")
@@ -237,9 +237,9 @@ def test_file_names_that_are_no_utf8_are_an_error(place: Place) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ('{"images": [], "annotations": []}', "it is no list"),
+        ('{"images": [], "annotations": []}', "it is not a list"),
         ("[]", "a.json is an empty list"),
-        ("[1]", "a list of other things than objects"),
+        ("[1]", "is not a list of objects"),
         ("[" * 100_000, "nested too deeply"),
         ("", "it is empty"),
         ([{"data": {"image": "1.jpg"}, "annotations": []}], "objects without image"),
@@ -256,7 +256,7 @@ def test_other_files_are_refused(place: Place, content: Any, reason: str) -> Non
         assert reason.replace("a.json", "it" if location != folder else "a.json") in answer.reason
 
 
-def test_own_files_are_recognised(place: Place) -> None:
+def test_own_files_are_recognized(place: Place) -> None:
     folder = place({"a.json": [entry("1.jpg", BOX)], "1.jpg": (40, 30), "b/x.json": "{}"})
     assert detect(str(folder)).reason == "a.json is a list of objects with image and annotations"
     assert detect(str(folder / "a.json")).matches

@@ -18,7 +18,7 @@ from boxwright_testing.pictures import make_sample
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "in.jpg"
     Image.new("RGB", (40, 30)).save(path)
     return path
@@ -49,20 +49,20 @@ EXPECTED = """[
 """
 
 
-def test_the_text(tmp_path: Path, picture: Path) -> None:
+def test_the_text(tmp_path: Path, image: Path) -> None:
     samples = [
-        sample_of(picture, labels=('вишня "x"',), edges=(15, 11, 25, 19.5)),
-        sample_of(picture, "cam/2.jpg", (), attributes={"verified": "yes"}),
+        sample_of(image, labels=('вишня "x"',), edges=(15, 11, 25, 19.5)),
+        sample_of(image, "cam/2.jpg", (), attributes={"verified": "yes"}),
     ]
     write(tmp_path / "out", *samples)
     assert (tmp_path / "out/annotations.json").read_text("utf-8") == EXPECTED
-    assert (tmp_path / "out/cam/2.jpg").read_bytes() == picture.read_bytes()
+    assert (tmp_path / "out/cam/2.jpg").read_bytes() == image.read_bytes()
     found = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*.*"))
     assert found == ["1.jpg", "annotations.json", "cam/2.jpg"]
 
 
-def test_the_keys_of_apples_reference(tmp_path: Path, picture: Path) -> None:
-    write(tmp_path / "out", sample_of(picture), options="?keys=imagefilename")
+def test_the_keys_of_apples_reference(tmp_path: Path, image: Path) -> None:
+    write(tmp_path / "out", sample_of(image), options="?keys=imagefilename")
     content = json.loads((tmp_path / "out/annotations.json").read_bytes())
     coordinates = {"x": 20, "y": 15, "width": 10, "height": 8}
     assert content == [{"imagefilename": "1.jpg", "annotation": [{"label": "fig", "coordinates": coordinates}]}]
@@ -70,7 +70,7 @@ def test_the_keys_of_apples_reference(tmp_path: Path, picture: Path) -> None:
     assert sample.boxes.edges == ((15, 11, 25, 19),)
 
 
-def test_without_pictures(tmp_path: Path, picture: Path) -> None:
+def test_without_images(tmp_path: Path, image: Path) -> None:
     write(tmp_path / "out", sample_of(None), options="?pictures=false")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["annotations.json"]
     (sample,) = boxwright.open(f"createml:{tmp_path / 'out'}?size=40x30")
@@ -78,7 +78,7 @@ def test_without_pictures(tmp_path: Path, picture: Path) -> None:
 
 
 @pytest.mark.parametrize("edge", [0.1, 1 / 3, 29.999999999, 63.9, 1234.56789])
-def test_fractions_come_back_to_a_thousand_millionth_of_a_pixel(tmp_path: Path, edge: float) -> None:
+def test_fractions_are_restored_to_a_billionth_of_a_pixel(tmp_path: Path, edge: float) -> None:
     edges = (-edge, 0.0, edge, 2 * edge)
     write(tmp_path / "out", sample_of(None, edges=edges), options="?pictures=false")
     (sample,) = boxwright.open(f"createml:{tmp_path / 'out'}?size=40x30")
@@ -88,16 +88,16 @@ def test_fractions_come_back_to_a_thousand_millionth_of_a_pixel(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("sample", "says"),
     [
-        (sample_of(None, "a.json"), r"the picture's name is 'a\.json', by which it would not be found"),
-        (sample_of(None, ".a.jpg"), "by which it would not be found"),
-        (sample_of(None, "a//b.jpg"), "by which it would not be found"),
-        (sample_of(None, "plain.jpg"), r"there are two pictures plain\.jpg"),
+        (sample_of(None, "a.json"), r"an image with the name 'a\.json' would not be found"),
+        (sample_of(None, ".a.jpg"), "would not be found"),
+        (sample_of(None, "a//b.jpg"), "would not be found"),
+        (sample_of(None, "plain.jpg"), r"duplicate image plain\.jpg"),
         (sample_of(None, labels=("\ud800",)), "half a character, which cannot be written"),
         (sample_of(None, attributes={"verified": float("nan")}), "it cannot be written as JSON"),
         (sample_of(None, attributes={"verified": {1}}), "it cannot be written as JSON"),
     ],
 )
-def test_what_could_not_be_read_back_is_refused(tmp_path: Path, sample: Sample, says: str) -> None:
+def test_names_and_values_that_could_not_be_read_back_are_refused(tmp_path: Path, sample: Sample, says: str) -> None:
     samples = [sample_of(None, "plain.jpg"), sample]
     with pytest.raises(DataError, match=says) as caught:
         write(tmp_path / "out", *samples, options="?pictures=false")
@@ -110,8 +110,8 @@ def test_what_could_not_be_read_back_is_refused(tmp_path: Path, sample: Sample, 
     assert back.image.name == "plain.jpg"
 
 
-def test_a_picture_that_is_not_there_is_an_error_before_anything_is_written(tmp_path: Path, picture: Path) -> None:
-    samples = [sample_of(tmp_path / "gone.jpg"), sample_of(picture, "2.jpg")]
+def test_an_image_that_is_missing_is_an_error_before_anything_is_written(tmp_path: Path, image: Path) -> None:
+    samples = [sample_of(tmp_path / "gone.jpg"), sample_of(image, "2.jpg")]
     with pytest.raises(DataError, match=r"gone\.jpg: there is no such picture"):
         write(tmp_path / "out", *samples)
     boxwright.convert(Dataset(SampleReader(samples), problems=Problems("skip")), f"createml:{tmp_path / 'out'}")
@@ -119,17 +119,17 @@ def test_a_picture_that_is_not_there_is_an_error_before_anything_is_written(tmp_
 
 
 @pytest.mark.parametrize("name", ["../1.jpg", "/1.jpg", "a\\1.jpg"])
-@pytest.mark.parametrize("pictures", ["true", "false"])
-def test_names_that_lead_out_of_the_folder_are_refused(tmp_path: Path, picture: Path, name: str, pictures: str) -> None:
+@pytest.mark.parametrize("images", ["true", "false"])
+def test_names_that_lead_out_of_the_folder_are_refused(tmp_path: Path, image: Path, name: str, images: str) -> None:
     with pytest.raises(OutputError, match="leads outside"):
-        write(tmp_path / "out", sample_of(picture, name=name), options=f"?pictures={pictures}")
+        write(tmp_path / "out", sample_of(image, name=name), options=f"?pictures={images}")
 
 
-def test_remote_folders_are_written(picture: Path) -> None:
+def test_remote_folders_are_written(image: Path) -> None:
     target = "createml:memory://createml-writer/out"
-    boxwright.convert(Dataset(SampleReader([sample_of(picture)])), target, overwrite=True)
+    boxwright.convert(Dataset(SampleReader([sample_of(image)])), target, overwrite=True)
     (sample,) = boxwright.open(target)
-    assert sample.image.read() == picture.read_bytes()
+    assert sample.image.read() == image.read_bytes()
     assert sample.boxes.labels == ("fig",)
 
 

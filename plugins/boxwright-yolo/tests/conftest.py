@@ -9,7 +9,7 @@ from PIL import Image
 
 @pytest.fixture
 def place(tmp_path: Path) -> Callable[[Mapping[str, str]], Path]:
-    """Puts files into the test's folder: a text, or for a picture its size as ``WIDTHxHEIGHT``."""
+    """Puts files into the test's folder: a text, or for a image its size as ``WIDTHxHEIGHT``."""
 
     def make(files: Mapping[str, str]) -> Path:
         for name, content in files.items():

@@ -13,11 +13,11 @@ YAML = "train: images/train\nnames: {0: fig, 1: date}\n"
 GOOD = "0 0.5 0.5 0.5 0.5\n"
 
 
-def dataset(place: Path, label: str | bytes = GOOD, yaml: str | bytes = YAML, picture: str = "b.jpg") -> Path:
-    """One picture that is as it should be, and one whose label file is given."""
+def dataset(place: Path, label: str | bytes = GOOD, yaml: str | bytes = YAML, image: str = "b.jpg") -> Path:
+    """One image that is as it should be, and one whose label file is given."""
     for folder in ("images/train", "labels/train"):
         (place / folder).mkdir(parents=True, exist_ok=True)
-    for name in ("a.jpg", picture):
+    for name in ("a.jpg", image):
         Image.new("RGB", (40, 30)).save(place / "images/train" / name)
     (place / "data.yaml").write_bytes(yaml.encode() if isinstance(yaml, str) else yaml)
     (place / "labels/train/a.txt").write_text(GOOD)
@@ -27,80 +27,83 @@ def dataset(place: Path, label: str | bytes = GOOD, yaml: str | bytes = YAML, pi
 
 class TestYolo(conformance.TestYolo):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
-        """Each beside one picture that is as it should be; the wrong line is line 2."""
+        """Each beside one image that is as it should be; the wrong line is line 2."""
         lines: dict[str, tuple[str | bytes, str]] = {
-            "too few columns": ("0 0.5 0.5 0.5", r"line 2: it has 4 columns and not 5"),
-            "only a class": ("1", r"line 2: it has 1 columns and not 5"),
+            "too few columns": ("0 0.5 0.5 0.5", r"line 2: it has 4 columns instead of 5"),
+            "only a class": ("1", r"line 2: it has 1 columns instead of 5"),
             "a class without a name": ("2 .5 .5 .5 .5", r"line 2: the class 2 has no name in .*data\.yaml.* fig, date"),
-            "a negative class": ("-1 .5 .5 .5 .5", r"line 2: the class is '-1', which is no class number"),
+            "a negative class": ("-1 .5 .5 .5 .5", r"line 2: the class is '-1', not a class number"),
             "a fraction as class": ("0.5 .5 .5 .5 .5", r"line 2: the class is '0\.5'"),
             "a huge class": ("1e9 .5 .5 .5 .5", r"line 2: the class is '1e9'"),
-            "a name as class": ("fig .5 .5 .5 .5", r"line 2: the class is 'fig', which is no number"),
-            "not a number": ("0 nan .5 .5 .5", r"line 2: it holds 'nan', which is no number"),
-            "infinity": ("0 .5 .5 inf .5", r"line 2: it holds 'inf'"),
-            "too large a number": ("0 .5 .5 1e999 .5", r"line 2: it holds a number that is not finite"),
-            "comma as decimal mark": ("0 0,5 0,5 0,5 0,5", r"line 2: it holds '0,5'.*\n.*point as decimal mark"),
-            "commas between columns": ("0,0.5,0.5,0.5,0.5", r"line 2: the class is '0,0\.5,.*\n.*spaces between"),
-            "digits with underscores": ("0 0.5_1 .5 .5 .5", r"line 2: it holds '0\.5_1'"),
-            "other digits": ("0 ٠.٥ .5 .5 .5", r"line 2: it holds '٠\.٥'"),
-            "half a number": ("0 .5 1e .5 .5", r"line 2: it holds '1e'"),
-            "pixels": ("0 20 15 10 10", r"line 2: it holds 20, .* these seem to be pixels\n.*divide"),
-            "a polygon in pixels": ("0 2 3 20 3 20 15", r"line 2: it holds 3, .* these seem to be pixels"),
-            "less than nothing": ("0 .5 .5 -.5 .5", r"line 2: the box is -0\.5 wide and 0\.5 high"),
-            "a score above 1": ("0 .5 .5 .5 .5 7", r"line 2: the column after the box is 7, which is no score"),
+            "a name as class": ("fig .5 .5 .5 .5", r"line 2: the class is 'fig', not a number"),
+            "not a number": ("0 nan .5 .5 .5", r"line 2: a value is 'nan', not a number"),
+            "infinity": ("0 .5 .5 inf .5", r"line 2: a value is 'inf'"),
+            "too large a number": ("0 .5 .5 1e999 .5", r"line 2: a value is not finite"),
+            "comma as decimal mark": ("0 0,5 0,5 0,5 0,5", r"line 2: a value is '0,5'.*\n.*point as decimal mark"),
+            "commas between columns": ("0,0.5,0.5,0.5,0.5", r"line 2: the class is '0,0\.5,.*\n.*separated by spaces"),
+            "digits with underscores": ("0 0.5_1 .5 .5 .5", r"line 2: a value is '0\.5_1'"),
+            "other digits": ("0 ٠.٥ .5 .5 .5", r"line 2: a value is '٠\.٥'"),
+            "half a number": ("0 .5 1e .5 .5", r"line 2: a value is '1e'"),
+            "pixels": ("0 20 15 10 10", r"line 2: a value is 20, .* these seem to be pixels\n.*divide"),
+            "a polygon in pixels": ("0 2 3 20 3 20 15", r"line 2: a value is 3, .* these seem to be pixels"),
+            "less than nothing": ("0 .5 .5 -.5 .5", r"line 2: the width or height of the box is negative: -0\.5, 0\.5"),
+            "a score above 1": ("0 .5 .5 .5 .5 7", r"line 2: the column after the box is 7, not a score"),
             "not UTF-8": (b"0 .5 .5 .5 \xff", "it is not UTF-8 text"),
-            "NUL characters": ("0 .5 .5 .5 .5\0", "it is no text"),
+            "NUL characters": ("0 .5 .5 .5 .5\0", "it is not text"),
         }
         inputs = []
         for what, (line, says) in lines.items():
             content = GOOD.encode() + (line.encode() if isinstance(line, str) else line)
             inputs.append(BadInput(what, dataset(folder / what, content), rf"b\.txt.*{says}", skipped=1, good=1))
-        place = dataset(folder / "no picture", picture="c.jpg")
-        says = r"labels/train/b\.txt: there is no picture images/train/b for it.*\n.*images=FOLDER.*size=WIDTHxHEIGHT"
-        inputs.append(BadInput("no picture", place, says, skipped=1, good=2))
+        place = dataset(folder / "no image", image="c.jpg")
+        says = r"labels/train/b\.txt: its image images/train/b is missing.*\n.*images=FOLDER.*size=WIDTHxHEIGHT"
+        inputs.append(BadInput("no image", place, says, skipped=1, good=2))
         place = dataset(folder / "two pictures")
         Image.new("RGB", (40, 30)).save(place / "images/train/b.png")
         says = r"b\.txt: it could belong to images/train/b\.jpg or images/train/b\.png\n.*rename"
         inputs.append(BadInput("two pictures", place, says, skipped=1, good=1))
-        place = dataset(folder / "no real picture")
+        place = dataset(folder / "no real image")
         (place / "images/train/b.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is none")
-        inputs.append(BadInput("no real picture", place, r"b\.jpg: it is no picture", skipped=1, good=1))
+        inputs.append(BadInput("no real image", place, r"b\.jpg: it is no picture", skipped=1, good=1))
         place = dataset(folder / "listed twice", yaml=YAML.replace("images/train", "train.txt"))
         (place / "train.txt").write_text("images/train/a.jpg\n\n./images/train/b.jpg\nimages/train/a.jpg\n")
-        says = r"train\.txt, line 4: it names the picture images/train/a\.jpg, as line 1 does"
+        says = r"train\.txt, line 4: duplicate image images/train/a\.jpg: line 1"
         inputs.append(BadInput("listed twice", place, says, skipped=1, good=2))
         return inputs + self._bad_yaml(folder)
 
     def _bad_yaml(self, folder: Path) -> list[BadInput]:
         wrong: dict[str, tuple[str | bytes, str]] = {
-            "no YAML": ("train: [images/train\nnames: [a]", r"data\.yaml, line 2: it is no YAML"),
-            "a tab in YAML": ("train: images/train\n\tnames: [a]", r"data\.yaml, line 2: it is no YAML"),
-            "YAML that is not UTF-8": (b"names: [\xff]", r"data\.yaml.*: it is no YAML"),
-            "control characters": ("names: [a\x01]", r"data\.yaml.*: it is no YAML"),
+            "no YAML": ("train: [images/train\nnames: [a]", r"data\.yaml, line 2: it is not valid YAML"),
+            "a tab in YAML": ("train: images/train\n\tnames: [a]", r"data\.yaml, line 2: it is not valid YAML"),
+            "YAML that is not UTF-8": (b"names: [\xff]", r"data\.yaml.*: it is not valid YAML"),
+            "control characters": ("names: [a\x01]", r"data\.yaml.*: it is not valid YAML"),
             "an empty YAML": ("", r"data\.yaml: it is empty"),
             "a YAML list": ("- a\n- b", r"data\.yaml: it has no keys"),
             "a text in YAML": ("hello", r"data\.yaml: it has no keys"),
             "no names": ("train: images/train\nnc: 2", r"data\.yaml: it has no names.*\n.*names:"),
             "names as text": ("train: images/train\nnames: fig", r"data\.yaml: it has no names"),
-            "names of lists": ("train: images/train\nnames: [[a], b]", r"data\.yaml: names holds class 0 with"),
-            "a name as number": ("train: images/train\nnames: {fig: 0}", r"data\.yaml: names holds no class number"),
+            "names of lists": ("train: images/train\nnames: [[a], b]", r"data\.yaml: class 0 has no name"),
+            "a name as number": (
+                "train: images/train\nnames: {fig: 0}",
+                r"data\.yaml: 'fig' in names is not a class number",
+            ),
             "another nc": (
                 "train: images/train\nnc: 3\nnames: [a, b]",
-                r"nc does not say the number of names, which is 2",
+                r"nc is not the number of names, which is 2",
             ),
             "an alias bomb": (
                 "a: &a [x, x]\nb: &b [*a, *a]\nnames: [*b, *b]",
-                r"data\.yaml, line 2: it has an alias .* can be used for harm",
+                r"data\.yaml, line 2: it has an alias .* can be used for attacks",
             ),
             "deep nesting": ("names: " + "[" * 5000, r"data\.yaml, line 1: it is nested more than 20 deep"),
-            "train is a number of folders": ("train: {a: b}\nnames: [a]", r"data\.yaml: train is no folder"),
+            "train is a number of folders": ("train: {a: b}\nnames: [a]", r"data\.yaml: train is not a folder"),
             "train is not there": (
                 YAML.replace("train", "tarin").replace("tarin:", "train:"),
                 r"train is 'images/tarin'",
             ),
             "train is elsewhere": (
                 YAML.replace("images/train", "../../etc"),
-                r"train is '\.\./\.\./etc', and there is no",
+                r"train is '\.\./\.\./etc', not a folder",
             ),
             "a pose of words": (YAML + "kpt_shape: many\n", r"kpt_shape is not \[points, 2\]"),
         }
@@ -109,7 +112,7 @@ class TestYolo(conformance.TestYolo):
             inputs.append(BadInput(what, dataset(folder / what, yaml=yaml), says, skipped=0))
         (folder / "bare").mkdir()
         Image.new("RGB", (40, 30)).save(folder / "bare/a.jpg")
-        says = r"bare: there is no data\.yaml, obj\.data or classes\.txt in it.*\n.*classes=FILE"
+        says = r"bare: no data\.yaml, obj\.data or classes\.txt in it.*\n.*classes=FILE"
         inputs.append(BadInput("no names at all", folder / "bare", says, skipped=0))
         place = dataset(folder / "two yaml")
         (place / "data.yaml").rename(place / "one.yaml")
@@ -123,7 +126,7 @@ def test_yaml_with_code_is_text(tmp_path: Path) -> None:
     import boxwright
 
     place = dataset(tmp_path, yaml="train: images/train\nnames: [!!python/object/apply:os.getcwd [], date]\n")
-    with pytest.raises(boxwright.DataError, match="names holds class 0"):
+    with pytest.raises(boxwright.DataError, match="class 0 has no name"):
         boxwright.open(f"yolo:{place}")
     dataset(tmp_path, yaml="train: images/train\nnames: [!!python/name:os.system '', !!int '7']\n")
     (label_map,) = {boxwright.open(f"yolo:{place}").info.label_map}

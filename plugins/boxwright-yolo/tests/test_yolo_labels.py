@@ -20,7 +20,7 @@ def read(text: str | bytes, size: tuple[int, int] = (400, 200), **options: Any) 
 
 
 def test_the_example_worked_out_by_hand() -> None:
-    # A box of 100x50 px whose centre is at (300, 50) of a 400x200 picture: 250..350 and 25..75.
+    # A box of 100x50 px whose centre is at (300, 50) of a 400x200 image: 250..350 and 25..75.
     boxes = read("1 0.75 0.25 0.25 0.25\n")
     assert boxes.labels == ("date",)
     assert boxes.edges == ((250, 25, 350, 75),)
@@ -28,7 +28,7 @@ def test_the_example_worked_out_by_hand() -> None:
 
 
 def test_labelimgs_own_text_is_read_within_its_six_decimals() -> None:
-    # What labelImg writes ("%d %.6f %.6f %.6f %.6f\n") for 33, 7, 251, 166 in a picture of 640x427.
+    # What labelImg writes ("%d %.6f %.6f %.6f %.6f\n") for 33, 7, 251, 166 in a image of 640x427.
     text = "12 0.221875 0.202576 0.340625 0.372365\n"
     ((xmin, ymin, xmax, ymax),) = read(text, (640, 427)).edges
     assert (xmin, ymin, xmax, ymax) == pytest.approx((33, 7, 251, 166), abs=4e-4)
@@ -58,7 +58,7 @@ def test_an_empty_file_has_no_boxes() -> None:
     assert len(read(" \n\n")) == 0
 
 
-def test_boxes_outside_and_without_area_are_kept() -> None:
+def test_boxes_outside_and_with_zero_area_are_kept() -> None:
     assert read("0 1 0 1 0\n0 -0.5 0.5 0 1\n").edges == ((200, 0, 600, 0), (-200, 0, -200, 200))
 
 
@@ -72,7 +72,7 @@ def test_a_sixth_column_is_the_score() -> None:
 
 
 def test_a_polygon_is_kept_and_gives_its_box() -> None:
-    # The triangle (40, 20), (200, 20), (40, 180) of a 400x200 picture.
+    # The triangle (40, 20), (200, 20), (40, 180) of a 400x200 image.
     boxes = read("1 0.1 0.1 0.5 0.1 0.1 0.9\n0 .5 .5 .5 .5\n")
     assert boxes.edges == ((40, 20, 200, 180), (100, 50, 300, 150))
     assert [dict(each) for each in boxes.attributes] == [{"segmentation": [[40, 20, 200, 20, 40, 180]]}, {}]
@@ -85,7 +85,7 @@ def test_a_polygon_with_a_score() -> None:
 
 
 def test_eight_numbers_are_a_polygon_or_an_oriented_box() -> None:
-    # Ultralytics' own example of an oriented box, on a picture of 100x100.
+    # Ultralytics' own example of an oriented box, on a image of 100x100.
     text = "0 0.780811 0.743961 0.782371 0.74686 0.777691 0.752174 0.776131 0.749758\n"
     corners = [78.0811, 74.3961, 78.2371, 74.686, 77.7691, 75.2174, 77.6131, 74.9758]
     for options, attributes in (({}, {"segmentation": [corners]}), ({"oriented": True}, {"obb": corners})):
@@ -94,7 +94,7 @@ def test_eight_numbers_are_a_polygon_or_an_oriented_box() -> None:
         assert dict(boxes.attributes[0]) == attributes
 
 
-def test_points_of_a_pose_are_no_polygon() -> None:
+def test_points_of_a_pose_are_not_a_polygon() -> None:
     # Two points of three numbers, as kpt_shape: [2, 3] says: 4 + 6 numbers after the class.
     text = "0 .5 .5 .5 .5 0.25 0.5 2 0.75 0.5 1\n"
     boxes = read(text, keypoints=(2, 3))
@@ -142,13 +142,13 @@ def test_a_score_is_the_sixth_column() -> None:
 def test_boxes_whose_numbers_would_be_taken_for_pixels_are_not_written() -> None:
     assert LineFormat().line(0, (-15, 0, 25, 20), 20, 20) == "0 0.25 0.5 2 1"
     for edges in ((-15, 0, 25.1, 20), (0, 41, 1, 42), (-62, 0, -21, 20)):
-        with pytest.raises(ValueError, match="reaches so far out"):
+        with pytest.raises(ValueError, match="extends so far beyond"):
             LineFormat().line(0, edges, 20, 20)
 
 
 @settings(deadline=None)
 @given(st.data(), st.integers(1, 30_000), st.integers(1, 30_000))
-def test_every_edge_comes_back_to_a_millionth_of_a_pixel(data: st.DataObject, width: int, height: int) -> None:
+def test_every_coordinate_is_restored_to_a_millionth_of_a_pixel(data: st.DataObject, width: int, height: int) -> None:
     whole = data.draw(st.booleans())
 
     def pair(side: int) -> list[float]:
@@ -173,12 +173,12 @@ def test_any_text_is_read_or_refused(text: str | bytes) -> None:
     assert all(-1e4 < edge < 1e4 for edges in boxes.edges for edge in edges)
 
 
-def test_key_points_that_nothing_declares_are_no_polygon() -> None:
-    """A box, then x, y and COCO's visibility of each point; as a polygon it would reach twice as far as the picture."""
+def test_key_points_that_nothing_declares_are_not_a_polygon() -> None:
+    """A box, then x, y and COCO's visibility of each point; as a polygon it would reach twice as far as the image."""
     row = "0 .5 .5 .5 .5 .1 .1 2 .3 .3 1 0 0 0"
-    with pytest.raises(DataError, match=r"line 1: it seems to hold 3 key points.*\n.*kpt_shape: \[3, 3\]"):
+    with pytest.raises(DataError, match=r"line 1: it seems to have 3 key points.*\n.*kpt_shape: \[3, 3\]"):
         read(row)
     assert read(row, keypoints=(3, 3)).edges == ((100, 50, 300, 150),)
-    # A polygon with corners of the picture in those places is one.
+    # A polygon with corners of the image in those places is one.
     corners = read("0 0 0 1 0 1 1 0 1 .5 .5").attributes[0]
     assert corners["segmentation"] == [[0, 0, 400, 0, 400, 200, 0, 200, 200, 100]]

@@ -53,7 +53,7 @@ def test_ultralytics_layout(place: Place) -> None:
     assert dataset.info.label_map.names == ("person", "traffic light")
     assert (dataset.info.num_samples, dataset.info.splits) == (4, ("train", "val"))
     assert dataset.info.notes == (
-        "pictures without a label file, read as pictures without boxes: 1 (?unannotated=ignore leaves them out)",
+        "images without a label file, read as images without boxes: 1 (?unannotated=ignore leaves them out)",
     )
     one, two, three, four = dataset
     assert (one.image.name, one.split, one.boxes.labels, one.boxes.edges) == (
@@ -76,7 +76,7 @@ def test_ultralytics_layout(place: Place) -> None:
 
 def test_an_unknown_split_is_a_usage_error(place: Place) -> None:
     folder = place({"data.yaml": "train: images\nnames: [a]\n", "images/1.jpg": "40x30"})
-    with pytest.raises(UsageError, match=r"no split 'valid' in .*data\.yaml\n.*it has: train"):
+    with pytest.raises(UsageError, match=r"no split 'valid' in .*data\.yaml\n.*use one of: train"):
         read(folder, split="valid")
 
 
@@ -94,7 +94,7 @@ def test_roboflows_export(place: Place) -> None:
         }
     )
     assert found(folder) == [("1_jpg.rf.aa.jpg", "train", 1), ("2_jpg.rf.bb.jpg", "val", 0)]
-    assert "test: ../test/images is not there" in notes(folder)
+    assert "test: ../test/images is missing" in notes(folder)
     (sample,) = read(folder, split="train")
     assert sample.boxes.labels == ("helmet",)
     # 0.617 -+ 0.114/2 of 416 px: 232.96 and 280.384.
@@ -111,9 +111,9 @@ def test_nothing_outside_the_folder_is_read(place: Place) -> None:
         }
     )
     assert found(folder / "ds", split="train") == [("2.jpg", "train", 0)]
-    with pytest.raises(DataError, match=r"val is '\.\./secret/images', and there is no such folder"):
+    with pytest.raises(DataError, match=r"val is '\.\./secret/images', not a folder"):
         read(folder / "ds", split="val")
-    with pytest.raises(DataError, match=r"list\.txt, line 1: there is no picture secret/images/1\.jpg"):
+    with pytest.raises(DataError, match=r"list\.txt, line 1: the image secret/images/1\.jpg is missing"):
         read(folder / "ds", split="test")
     (folder / "ds/images/link").symlink_to(folder / "secret/images")  # the user's own link is followed, as elsewhere
     assert found(folder / "ds", split="train") == [("2.jpg", "train", 0), ("link/1.jpg", "train", 0)]
@@ -136,7 +136,7 @@ def test_nothing_outside_the_folder_is_read(place: Place) -> None:
         ("", "[images/train]"),
     ],
 )
-def test_where_the_pictures_are(place: Place, path: str, train: str) -> None:
+def test_where_the_images_are(place: Place, path: str, train: str) -> None:
     folder = place(
         {
             "ds/data.yaml": f"path: {path}\ntrain: {train}\nnames: [a]\n",
@@ -168,7 +168,7 @@ def test_several_folders_and_lists_for_a_split(place: Place) -> None:
         read(folder)
 
 
-def test_pictures_of_one_name_in_two_splits_keep_apart(place: Place) -> None:
+def test_images_of_one_name_in_two_splits_are_distinguished(place: Place) -> None:
     folder = place(
         {
             "data.yaml": "train: images/train\nval: images/val\nnames: [a]\n",
@@ -184,7 +184,7 @@ def test_pictures_of_one_name_in_two_splits_keep_apart(place: Place) -> None:
     ]
 
 
-def test_pictures_of_two_splits_belong_to_none(place: Place) -> None:
+def test_images_of_two_splits_belong_to_none(place: Place) -> None:
     # coco128.yaml names the same folder as train and val.
     folder = place(
         {
@@ -198,7 +198,7 @@ def test_pictures_of_two_splits_belong_to_none(place: Place) -> None:
     assert found(folder, split="val") == [("1.jpg", "val", 1)]
 
 
-def test_other_splits_than_ultralytics_are_read_where_they_are_there(place: Place) -> None:
+def test_other_splits_than_ultralytics_are_read_if_they_exist(place: Place) -> None:
     folder = place(
         {
             "data.yaml": "minival: images/mini\ntrain: images/train\nauthor: somebody\nflip_idx: [0, 1]\nnames: [a]\n",
@@ -208,10 +208,10 @@ def test_other_splits_than_ultralytics_are_read_where_they_are_there(place: Plac
         }
     )
     assert found(folder) == [("2.jpg", "train", 0), ("1.jpg", "minival", 0)]
-    assert "no part of the dataset, not read: 1, such as images/3.jpg" in notes(folder)
+    assert "not part of the dataset, not read: 1, such as images/3.jpg" in notes(folder)
 
 
-def test_class_names_are_taken_as_they_stand(place: Place) -> None:
+def test_class_names_are_taken_unchanged(place: Place) -> None:
     folder = place({"images/1.jpg": "40x30", "labels/1.txt": "".join(f"{i} .5 .5 .5 .5\n" for i in range(6))})
     (folder / "data.yaml").write_text("train: images\nnames: [no, 1.0, null, 0x1F, ~, 'вишня ''n'' чай']\n", "utf-8")
     (sample,) = read(folder)
@@ -230,7 +230,7 @@ def test_classes_with_gaps_and_names_that_stand_twice(place: Place) -> None:
     assert [sample.boxes.labels for sample in dataset] == [("fig", "fig", "date")]
     assert dataset.info.label_map is not None
     assert [(item.id, item.name) for item in dataset.info.label_map.items] == [(1, "date"), (4, "fig")]
-    assert dataset.info.notes == ("classes that stand more than once and are read as one: fig",)
+    assert dataset.info.notes == ("duplicate classes, read as one: fig",)
     (folder / "labels/1.txt").write_text("9 .5 .5 .5 .5\n")
     with pytest.raises(DataError, match="the class 9 has no name"):
         read(folder)
@@ -251,11 +251,11 @@ def test_labelimgs_folder(place: Place) -> None:
     )
     assert found(folder) == [("1.jpg", None, 1), ("10.png", None, 0), ("cam/1.jpg", None, 1)]
     assert read(folder)[0].boxes.labels == ("red, ripe",)
-    assert "no label files, not read: LICENSE.txt, notes.txt" in notes(folder)
-    assert "without a label file, read as pictures without boxes: 1" in notes(folder)
+    assert "not label files, not read: LICENSE.txt, notes.txt" in notes(folder)
+    assert "without a label file, read as images without boxes: 1" in notes(folder)
 
 
-def test_labelimgs_labels_in_a_folder_of_their_own(place: Place) -> None:
+def test_labelimgs_labels_in_a_separate_folder(place: Place) -> None:
     folder = place(
         {
             "labels/classes.txt": "fig\n",
@@ -266,7 +266,7 @@ def test_labelimgs_labels_in_a_folder_of_their_own(place: Place) -> None:
         }
     )
     photos = str(folder / "photos")
-    with pytest.raises(DataError, match=r"gone\.txt: there is no picture gone for it"):
+    with pytest.raises(DataError, match=r"gone\.txt: its image gone is missing"):
         read(folder / "labels", images=photos)
     (folder / "labels/gone.txt").unlink()
     assert found(folder / "labels", images=photos) == [("1.jpg", None, 1), ("2.jpg", None, 0)]
@@ -288,7 +288,7 @@ def test_class_names_from_elsewhere(place: Place) -> None:
     folder = place({"ds/1.jpg": "40x30", "ds/1.txt": BOX, "my names": "\ufefffig\r\n", "other.yaml": "names: [date]\n"})
     assert read(folder / "ds", classes=str(folder / "my names"))[0].boxes.labels == ("fig",)
     assert read(folder / "ds", classes=str(folder / "other.yaml"))[0].boxes.labels == ("date",)
-    with pytest.raises(DataError, match=r"gone\.txt: there is no such file"):
+    with pytest.raises(DataError, match=r"gone\.txt: file not found"):
         read(folder / "ds", classes=str(folder / "gone.txt"))
     (folder / "my names").write_text("\n \n")
     with pytest.raises(DataError, match="the class 0 has no name in .*my names, which names none"):
@@ -311,7 +311,7 @@ def test_darknets_files_as_cvat_exports_them(place: Place) -> None:
             "obj_valid_data/c.txt": BOX,
         }
     )
-    with pytest.raises(DataError, match=r"train\.txt, line 1: there is no picture obj_train_data/b\.jpg"):
+    with pytest.raises(DataError, match=r"train\.txt, line 1: the image obj_train_data/b\.jpg is missing"):
         read(folder)
     assert found(folder, size="40x30") == [
         ("obj_train_data/b.jpg", "train", 1),
@@ -352,7 +352,7 @@ def test_sizes_are_given_instead_of_measured(place: Place) -> None:
         read(folder, decimals="13")
 
 
-def test_a_turned_picture_has_its_upright_size(tmp_path: Path, place: Place) -> None:
+def test_a_turned_image_has_its_upright_size(tmp_path: Path, place: Place) -> None:
     folder = place({"classes.txt": "fig\n", "1.txt": "0 0.5 0.5 1 1\n"})
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -361,7 +361,7 @@ def test_a_turned_picture_has_its_upright_size(tmp_path: Path, place: Place) -> 
     assert (sample.image.width, sample.image.height, sample.boxes.edges) == (30, 40, ((0, 0, 30, 40),))
 
 
-def test_the_pictures_of_a_dataset_may_be_elsewhere(place: Place) -> None:
+def test_the_images_of_a_dataset_may_be_elsewhere(place: Place) -> None:
     folder = place(
         {
             "ds/data.yaml": "train: images/train\nval: images/val\nnames: [a]\n",
@@ -383,7 +383,7 @@ def test_the_pictures_of_a_dataset_may_be_elsewhere(place: Place) -> None:
         read(folder / "ds", images=str(folder / "twice"))
 
 
-def test_one_picture_for_two_label_files_is_an_error(place: Place) -> None:
+def test_one_image_for_two_label_files_is_an_error(place: Place) -> None:
     folder = place(
         {
             "ds/data.yaml": "train: images/train\nval: images/val\nnames: [a]\n",
@@ -392,9 +392,7 @@ def test_one_picture_for_two_label_files_is_an_error(place: Place) -> None:
             "flat/1.jpg": "40x30",
         }
     )
-    with pytest.raises(
-        DataError, match=r"labels/val/1\.txt: its picture 1\.jpg has a label file already, labels/train"
-    ):
+    with pytest.raises(DataError, match=r"labels/val/1\.txt: its image 1\.jpg already has the label file labels/train"):
         read(folder / "ds", images=str(folder / "flat"))
 
 
@@ -404,12 +402,12 @@ def test_the_last_folder_images_decides(place: Place, label: str) -> None:
     assert found(folder) == [("a/images/b/1.jpg", "train", 1)]
 
 
-def test_two_pictures_without_a_label_file_share_none(place: Place) -> None:
+def test_two_images_without_a_label_file_share_none(place: Place) -> None:
     folder = place({"classes.txt": "fig\n", "1.jpg": "40x30", "1.png": "40x30"})
     assert found(folder) == [("1.jpg", None, 0), ("1.png", None, 0)]
 
 
-def test_hidden_files_are_no_part_of_the_dataset(place: Place) -> None:
+def test_hidden_files_are_not_part_of_the_dataset(place: Place) -> None:
     folder = place({"classes.txt": "fig\n", "1.jpg": "40x30", "._1.txt": "\0", ".cache/2.jpg": "40x30"})
     assert found(folder) == [("1.jpg", None, 0)]
 
@@ -437,12 +435,12 @@ def test_remote_folders_and_zip_files(place: Place) -> None:
         assert detect(location).matches, location
     for location in ("memory://yolo-missing", "memory://yolo-reader/gone.yaml"):
         assert not detect(location).matches
-        with pytest.raises(DataError, match="there is no such"):
+        with pytest.raises(DataError, match="there is no such folder|file not found"):
             read(location)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' file names are always Unicode")
-def test_file_names_that_are_no_utf8_are_an_error(place: Place) -> None:
+def test_file_names_that_are_not_utf8_are_an_error(place: Place) -> None:
     folder = place({"classes.txt": "fig\n", "1.jpg": "40x30"})
     (folder / "1.jpg").rename(folder / os.fsdecode(b"\xff.jpg"))
     with pytest.raises(DataError, match=r"\.jpg: its path is not UTF-8") as caught:
@@ -499,10 +497,10 @@ def test_globox_gives_the_same_boxes(place: Place) -> None:
         ({"annotations/instances.json": "{}", "images/1.jpg": "4x3"}, "no data.yaml"),
         ({"_annotations.coco.json": "{}", "1.jpg": "4x3"}, "no data.yaml"),
         ({"config.yaml": "lr: 0.1\n"}, "config.yaml: it has no names"),
-        ({"data.yaml": "names: [a"}, "data.yaml: it is no YAML"),
-        ({"hyp.yaml": "names: [a]\nlr: 0.1\n"}, "hyp.yaml names neither train nor val nor test"),
-        ({"classes.txt": "fig\n", "1.xml": "<annotation/>", "1.jpg": "4x3"}, "classes.txt, and no label file"),
-        ({"classes.txt": "fig\n", "notes.txt": "5 figs and 3 dates\n"}, "classes.txt, and no label file"),
+        ({"data.yaml": "names: [a"}, "data.yaml: it is not valid YAML"),
+        ({"hyp.yaml": "names: [a]\nlr: 0.1\n"}, "hyp.yaml does not name train, val or test"),
+        ({"classes.txt": "fig\n", "1.xml": "<annotation/>", "1.jpg": "4x3"}, "classes.txt, but no label file"),
+        ({"classes.txt": "fig\n", "notes.txt": "5 figs and 3 dates\n"}, "classes.txt, but no label file"),
         ({"obj.data": "classes = 2\n"}, "obj.data"),
     ],
 )
@@ -520,11 +518,11 @@ def test_other_folders_are_refused(place: Place, files: Mapping[str, str], reaso
         ({"coco8.yaml": "val: a\nnames: [x, y]\n"}, "coco8.yaml", "coco8.yaml names 2 classes; val"),
         ({"obj.data": "names = a\n"}, "", "obj.data names the classes"),
         ({"obj.data": "names = a\n"}, "obj.data", "obj.data names the classes"),
-        ({"classes.txt": "x", "1.jpg": "4x3", "1.txt": ""}, "", "1 .txt files beside pictures of the same name"),
-        ({"classes.txt": "x", "1.txt": BOX}, "", "1 .txt files with a class and four numbers a line"),
+        ({"classes.txt": "x", "1.jpg": "4x3", "1.txt": ""}, "", "1 .txt files next to images of the same name"),
+        ({"classes.txt": "x", "1.txt": BOX}, "", "1 .txt files with a class and four numbers per line"),
     ],
 )
-def test_own_folders_are_recognised(place: Place, files: Mapping[str, str], name: str, reason: str) -> None:
+def test_own_folders_are_recognized(place: Place, files: Mapping[str, str], name: str, reason: str) -> None:
     answer = detect(str(place(files) / name))
     assert answer.matches
     assert reason in answer.reason

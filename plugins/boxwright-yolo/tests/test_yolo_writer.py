@@ -21,7 +21,7 @@ from boxwright_testing.pictures import make_sample
 
 
 @pytest.fixture
-def picture(tmp_path: Path) -> Path:
+def image(tmp_path: Path) -> Path:
     path = tmp_path / "in.jpg"
     Image.new("RGB", (40, 30)).save(path)
     return path
@@ -56,11 +56,11 @@ def files(folder: Path) -> dict[str, str]:
     }
 
 
-def test_ultralytics_layout(tmp_path: Path, picture: Path) -> None:
+def test_ultralytics_layout(tmp_path: Path, image: Path) -> None:
     samples = [
-        sample_of(picture, labels=("fig", "date"), split="train"),
-        sample_of(picture, "cam/2.jpg", labels=(), split="val"),
-        sample_of(picture, "3.jpg", labels=("apple",), split="extra"),
+        sample_of(image, labels=("fig", "date"), split="train"),
+        sample_of(image, "cam/2.jpg", labels=(), split="val"),
+        sample_of(image, "3.jpg", labels=("apple",), split="extra"),
     ]
     write(tmp_path / "out", *samples)
     assert files(tmp_path / "out") == {
@@ -73,7 +73,7 @@ def test_ultralytics_layout(tmp_path: Path, picture: Path) -> None:
         "labels/train/1.txt": "2 0.5 0.5 0.5 0.5\n1 0.5 0.5 0.5 0.5\n",
         "labels/val/cam/2.txt": "",
     }
-    assert (tmp_path / "out/images/train/1.jpg").read_bytes() == picture.read_bytes()
+    assert (tmp_path / "out/images/train/1.jpg").read_bytes() == image.read_bytes()
     assert read(tmp_path / "out") == [
         ("1.jpg", "train", ("fig", "date")),
         ("cam/2.jpg", "val", ()),
@@ -81,20 +81,20 @@ def test_ultralytics_layout(tmp_path: Path, picture: Path) -> None:
     ]
 
 
-def test_no_splits_are_no_splits_when_read_and_enough_for_ultralytics(tmp_path: Path, picture: Path) -> None:
-    write(tmp_path / "out", sample_of(picture))
+def test_no_splits_are_no_splits_when_read_and_enough_for_ultralytics(tmp_path: Path, image: Path) -> None:
+    write(tmp_path / "out", sample_of(image))
     assert files(tmp_path / "out")["data.yaml"].startswith('train: "images/unsplit"\nval: "images/unsplit"\nnc: 1\n')
     assert read(tmp_path / "out") == [("1.jpg", None, ("fig",))]
 
 
-def test_pictures_with_and_without_a_split(tmp_path: Path, picture: Path) -> None:
-    write(tmp_path / "out", sample_of(picture, split="train"), sample_of(picture, "train/1.jpg"))
+def test_images_with_and_without_a_split(tmp_path: Path, image: Path) -> None:
+    write(tmp_path / "out", sample_of(image, split="train"), sample_of(image, "train/1.jpg"))
     assert '"unsplit": "images/unsplit"\n' in files(tmp_path / "out")["data.yaml"]
     assert read(tmp_path / "out") == [("1.jpg", "train", ("fig",)), ("train/1.jpg", None, ("fig",))]
 
 
-def test_labelimgs_layout(tmp_path: Path, picture: Path) -> None:
-    write(tmp_path / "out", sample_of(picture), sample_of(picture, "cam/1.jpg", ()), options="?layout=labelimg")
+def test_labelimgs_layout(tmp_path: Path, image: Path) -> None:
+    write(tmp_path / "out", sample_of(image), sample_of(image, "cam/1.jpg", ()), options="?layout=labelimg")
     assert files(tmp_path / "out") == {
         "1.jpg": "",
         "1.txt": "0 0.5 0.5 0.5 0.5\n",
@@ -105,19 +105,19 @@ def test_labelimgs_layout(tmp_path: Path, picture: Path) -> None:
     assert read(tmp_path / "out") == [("1.jpg", None, ("fig",)), ("cam/1.jpg", None, ())]
 
 
-def test_labelimgs_layout_keeps_a_split_by_the_folders_name(tmp_path: Path, picture: Path) -> None:
-    samples = sample_of(picture, split="train"), sample_of(picture, "2.jpg", split="test")
-    with pytest.raises(DataError, match=r"the split 'train', and labelImg's layout has none\n.*\{split\}"):
+def test_labelimgs_layout_keeps_a_split_by_the_folders_name(tmp_path: Path, image: Path) -> None:
+    samples = sample_of(image, split="train"), sample_of(image, "2.jpg", split="test")
+    with pytest.raises(DataError, match=r"the split 'train', and labelImg's layout has no splits\n.*\{split\}"):
         write(tmp_path / "out", *samples, options="?layout=labelimg")
     with pytest.raises(DataError, match="the split 'rain'"):
-        write(tmp_path / "train", sample_of(picture, split="rain"), options="?layout=labelimg")
+        write(tmp_path / "train", sample_of(image, split="rain"), options="?layout=labelimg")
     write(tmp_path / "my_train", samples[0], options="?layout=labelimg")
     write(tmp_path / "{split}", *samples, options="?layout=labelimg")
     assert read(tmp_path / "train") == [("1.jpg", None, ("fig",))]
     assert read(tmp_path / "test") == [("2.jpg", None, ("fig",))]
 
 
-def test_without_pictures_their_names_are_listed(tmp_path: Path) -> None:
+def test_without_images_their_names_are_listed(tmp_path: Path) -> None:
     samples = sample_of(None, split="train"), sample_of(None, "a b/2.png", split="val"), sample_of(None, "3.jpg")
     write(tmp_path / "out", *samples, options="?pictures=false")
     written = files(tmp_path / "out")
@@ -131,16 +131,16 @@ def test_without_pictures_their_names_are_listed(tmp_path: Path) -> None:
     ]
 
 
-def test_scores_are_written_when_asked(tmp_path: Path, picture: Path) -> None:
-    sample = sample_of(picture, box={"score": 0.1 + 0.2})
+def test_scores_are_written_when_asked(tmp_path: Path, image: Path) -> None:
+    sample = sample_of(image, box={"score": 0.1 + 0.2})
     write(tmp_path / "plain", sample)
-    write(tmp_path / "scored", sample, sample_of(picture, "2.jpg", box={"score": "high"}), options="?scores=true")
+    write(tmp_path / "scored", sample, sample_of(image, "2.jpg", box={"score": "high"}), options="?scores=true")
     assert files(tmp_path / "plain")["labels/unsplit/1.txt"] == "0 0.5 0.5 0.5 0.5\n"
     assert files(tmp_path / "scored")["labels/unsplit/1.txt"] == "0 0.5 0.5 0.5 0.5 0.30000000000000004\n"
     assert files(tmp_path / "scored")["labels/unsplit/2.txt"] == "0 0.5 0.5 0.5 0.5\n"
     for wrong in (87.5, float("nan"), -1):
-        with pytest.raises(DataError, match="a box has the score .*, which is not between 0 and 1"):
-            write(tmp_path / "wrong", sample_of(picture, box={"score": wrong}), options="?scores=true")
+        with pytest.raises(DataError, match="a box has the score .*, not between 0 and 1"):
+            write(tmp_path / "wrong", sample_of(image, box={"score": wrong}), options="?scores=true")
     (one, _) = boxwright.open(f"yolo:{tmp_path / 'scored'}")
     assert dict(one.boxes.attributes[0]) == {"score": 0.1 + 0.2}
 
@@ -172,9 +172,9 @@ NAMES = (
 )
 
 
-def test_any_class_name_is_kept_as_yaml_libraries_read_it(tmp_path: Path, picture: Path) -> None:
+def test_any_class_name_is_kept_as_yaml_libraries_read_it(tmp_path: Path, image: Path) -> None:
     yaml = pytest.importorskip("yaml")
-    write(tmp_path / "out", sample_of(picture, labels=NAMES))
+    write(tmp_path / "out", sample_of(image, labels=NAMES))
     content = yaml.safe_load((tmp_path / "out/data.yaml").read_bytes())
     assert content == {
         "train": "images/unsplit",
@@ -186,15 +186,15 @@ def test_any_class_name_is_kept_as_yaml_libraries_read_it(tmp_path: Path, pictur
 
 
 @pytest.mark.parametrize("name", [" fig", "fig\n", "a\rb", "a\u2028b"])
-def test_names_that_are_no_line_are_refused_by_labelimgs_layout(tmp_path: Path, picture: Path, name: str) -> None:
+def test_names_that_are_not_a_line_are_refused_by_labelimgs_layout(tmp_path: Path, image: Path, name: str) -> None:
     with pytest.raises(OutputError, match=r"cannot be a line of classes\.txt\n.*layout=ultralytics"):
-        write(tmp_path / "out", sample_of(picture, labels=(name,)), options="?layout=labelimg")
+        write(tmp_path / "out", sample_of(image, labels=(name,)), options="?layout=labelimg")
     assert not (tmp_path / "out").exists()
 
 
-def test_the_order_of_the_label_map_is_kept(tmp_path: Path, picture: Path) -> None:
+def test_the_order_of_the_label_map_is_kept(tmp_path: Path, image: Path) -> None:
     classes = boxwright.LabelMap.from_names(["fig", "apple", "date"], sort=False)
-    write(tmp_path / "out", sample_of(picture, labels=("date", "fig")), label_map=classes)
+    write(tmp_path / "out", sample_of(image, labels=("date", "fig")), label_map=classes)
     assert files(tmp_path / "out")["labels/unsplit/1.txt"] == "2 0.5 0.5 0.5 0.5\n0 0.5 0.5 0.5 0.5\n"
     again = boxwright.open(f"yolo:{tmp_path / 'out'}")
     assert again.info.label_map is not None
@@ -204,16 +204,16 @@ def test_the_order_of_the_label_map_is_kept(tmp_path: Path, picture: Path) -> No
 
 
 @pytest.mark.parametrize("split", ["", ".hidden", "a/b", "..", "a:b", "names", "unsplit", "path", " train", "a\nb"])
-def test_splits_that_could_not_be_read_back_are_refused(tmp_path: Path, picture: Path, split: str) -> None:
+def test_splits_that_could_not_be_read_back_are_refused(tmp_path: Path, image: Path, split: str) -> None:
     with pytest.raises(DataError, match="cannot be the name of a folder") as caught:
-        write(tmp_path / "out", sample_of(picture, split=split))
+        write(tmp_path / "out", sample_of(image, split=split))
     assert caught.value.file == "the source of 1.jpg"
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("split", ["images", "labels", "my split", "валидация", "0", "yes", "train2017", "it's #1"])
-def test_odd_splits_come_back(tmp_path: Path, picture: Path, split: str) -> None:
-    samples = sample_of(picture, split=split), sample_of(picture, "images/2.jpg", split=split)
+def test_odd_splits_are_restored(tmp_path: Path, image: Path, split: str) -> None:
+    samples = sample_of(image, split=split), sample_of(image, "images/2.jpg", split=split)
     write(tmp_path / "out", *samples)
     assert sorted(read(tmp_path / "out")) == [("1.jpg", split, ("fig",)), ("images/2.jpg", split, ("fig",))]
 
@@ -223,16 +223,16 @@ def test_odd_splits_come_back(tmp_path: Path, picture: Path, split: str) -> None
     [
         ("1.png", r"1\.jpg and 1\.png would share the label file labels/unsplit/1\.txt"),
         ("1.jpg", r"1\.jpg and 1\.jpg would share"),
-        ("2", r"the picture's name is '2', by which YOLO does not find it"),
-        ("2.txt", "by which YOLO does not find it"),
-        (".2.jpg", "by which YOLO does not find it"),
-        ("a//2.jpg", "by which YOLO does not find it"),
-        ("a/.b/2.jpg", "by which YOLO does not find it"),
-        ("a\nb.jpg", "by which YOLO does not find it"),
+        ("2", r"YOLO would not find an image with the name '2'"),
+        ("2.txt", "YOLO would not find an image"),
+        (".2.jpg", "YOLO would not find an image"),
+        ("a//2.jpg", "YOLO would not find an image"),
+        ("a/.b/2.jpg", "YOLO would not find an image"),
+        ("a\nb.jpg", "YOLO would not find an image"),
     ],
 )
-def test_names_that_could_not_be_read_back_are_refused(tmp_path: Path, picture: Path, name: str, says: str) -> None:
-    samples = [sample_of(picture), sample_of(picture, name)]
+def test_names_that_could_not_be_read_back_are_refused(tmp_path: Path, image: Path, name: str, says: str) -> None:
+    samples = [sample_of(image), sample_of(image, name)]
     with pytest.raises(DataError, match=says) as caught:
         write(tmp_path / "out", *samples)
     assert caught.value.remedy
@@ -242,29 +242,29 @@ def test_names_that_could_not_be_read_back_are_refused(tmp_path: Path, picture: 
     assert read(tmp_path / "out") == [("1.jpg", None, ("fig",))]
 
 
-def test_the_class_names_are_not_overwritten_by_a_label_file(tmp_path: Path, picture: Path) -> None:
+def test_the_class_names_are_not_overwritten_by_a_label_file(tmp_path: Path, image: Path) -> None:
     with pytest.raises(DataError, match=r"the file of the class names and classes\.jpg would share"):
-        write(tmp_path / "out", sample_of(picture, "classes.jpg"), options="?layout=labelimg")
-    write(tmp_path / "out", sample_of(picture, "classes.jpg"))
+        write(tmp_path / "out", sample_of(image, "classes.jpg"), options="?layout=labelimg")
+    write(tmp_path / "out", sample_of(image, "classes.jpg"))
     assert read(tmp_path / "out") == [("classes.jpg", None, ("fig",))]
-    write(tmp_path / "flat", sample_of(picture, "a/classes.jpg"), options="?layout=labelimg")
+    write(tmp_path / "flat", sample_of(image, "a/classes.jpg"), options="?layout=labelimg")
     assert read(tmp_path / "flat") == [("a/classes.jpg", None, ("fig",))]
 
 
-def test_a_box_far_outside_is_refused_before_anything_is_written(tmp_path: Path, picture: Path) -> None:
-    samples = [sample_of(picture, edges=(0, 0, 100, 30)), sample_of(picture, "2.jpg")]
+def test_a_box_far_outside_is_refused_before_anything_is_written(tmp_path: Path, image: Path) -> None:
+    samples = [sample_of(image, edges=(0, 0, 100, 30)), sample_of(image, "2.jpg")]
     with pytest.raises(
-        DataError, match=r"source of 1\.jpg: a box reaches so far out .* taken for pixels: clip it first"
+        DataError, match=r"source of 1\.jpg: a box extends so far beyond .* taken for pixels: clip it first"
     ):
         write(tmp_path / "out", *samples)
     boxwright.convert(Dataset(SampleReader(samples), problems=Problems("skip")), f"yolo:{tmp_path / 'out'}")
     assert sorted(files(tmp_path / "out")) == ["data.yaml", "images/unsplit/2.jpg", "labels/unsplit/2.txt"]
 
 
-def test_a_picture_that_is_not_there_is_an_error_before_anything_is_written(tmp_path: Path, picture: Path) -> None:
+def test_an_image_that_is_missing_is_an_error_before_anything_is_written(tmp_path: Path, image: Path) -> None:
     for number, missing in enumerate((tmp_path / "gone.jpg", tmp_path, None)):
         out = tmp_path / f"out{number}"
-        samples = [sample_of(missing), sample_of(picture, "2.jpg")]
+        samples = [sample_of(missing), sample_of(image, "2.jpg")]
         with pytest.raises(DataError) as caught:
             write(out, *samples)
         assert caught.value.remedy
@@ -274,22 +274,22 @@ def test_a_picture_that_is_not_there_is_an_error_before_anything_is_written(tmp_
 
 @pytest.mark.parametrize("name", ["../1.jpg", "/1.jpg", "a\\1.jpg", "a/../../1.jpg", "C:1.jpg", "a\0.jpg"])
 @pytest.mark.parametrize("layout", ["ultralytics", "labelimg"])
-def test_names_that_lead_out_of_the_folder_are_refused(tmp_path: Path, picture: Path, name: str, layout: str) -> None:
+def test_names_that_lead_out_of_the_folder_are_refused(tmp_path: Path, image: Path, name: str, layout: str) -> None:
     with pytest.raises(OutputError, match="leads outside"):
-        write(tmp_path / "out", sample_of(picture, name=name), options=f"?layout={layout}")
+        write(tmp_path / "out", sample_of(image, name=name), options=f"?layout={layout}")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jpg"]
 
 
-def test_a_name_that_the_system_cannot_take_is_an_error(tmp_path: Path, picture: Path) -> None:
+def test_a_name_that_the_system_cannot_take_is_an_error(tmp_path: Path, image: Path) -> None:
     with pytest.raises(OutputError, match="cannot be written: File name too long"):
-        write(tmp_path / "out", sample_of(picture, name="x" * 300 + ".jpg"))
+        write(tmp_path / "out", sample_of(image, name="x" * 300 + ".jpg"))
     assert not (tmp_path / "out").exists()
 
 
-def test_pictures_in_memory_and_elsewhere_are_written(tmp_path: Path, picture: Path) -> None:
+def test_images_in_memory_and_elsewhere_are_written(tmp_path: Path, image: Path) -> None:
     import fsspec
 
-    content = picture.read_bytes()
+    content = image.read_bytes()
     fsspec.filesystem("memory").pipe("/yolo-writer-in/2.jpg", content)
     samples = [
         sample_of(None).replace(image=ImageRef(name="1.jpg", width=40, height=30, data=content)),
@@ -302,34 +302,34 @@ def test_pictures_in_memory_and_elsewhere_are_written(tmp_path: Path, picture: P
         assert (tmp_path / f"out/images/unsplit/{number}.jpg").read_bytes() == content
 
 
-def test_remote_folders_are_written(picture: Path) -> None:
+def test_remote_folders_are_written(image: Path) -> None:
     for options in ("", "?layout=labelimg", "?pictures=false"):
         target = f"memory://yolo-writer/{len(options)}"
-        boxwright.convert(Dataset(SampleReader([sample_of(picture)])), f"yolo:{target}{options}", overwrite=True)
+        boxwright.convert(Dataset(SampleReader([sample_of(image)])), f"yolo:{target}{options}", overwrite=True)
         (sample,) = boxwright.open(f"yolo:{target}?size=40x30")
         assert (sample.image.name, sample.boxes.labels) == ("1.jpg", ("fig",))
         if "false" not in options:
-            assert sample.image.read() == picture.read_bytes()
+            assert sample.image.read() == image.read_bytes()
 
 
-def test_pictures_are_copied_where_the_system_cannot_do_it_itself(
-    tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch
+def test_images_are_copied_where_the_system_cannot_do_it_itself(
+    tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = os.urandom(3 << 20)
-    picture.write_bytes(content)
+    image.write_bytes(content)
 
     def refuse(*arguments: object) -> int:
         raise OSError(errno.EINVAL, "no")
 
     monkeypatch.setattr(os, "sendfile", refuse)
-    write(tmp_path / "a", sample_of(picture))
+    write(tmp_path / "a", sample_of(image))
     monkeypatch.delattr(os, "sendfile")
-    write(tmp_path / "b", sample_of(picture))
+    write(tmp_path / "b", sample_of(image))
     for folder in ("a", "b"):
         assert (tmp_path / folder / "images/unsplit/1.jpg").read_bytes() == content
 
 
-def test_a_full_disk_leaves_nothing(tmp_path: Path, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_leaves_nothing(tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sendfile, calls = os.sendfile, 0
 
     def full(target: int, source: int, offset: None, count: int) -> int:
@@ -341,7 +341,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, picture: Path, monkeypatch: 
 
     monkeypatch.setattr(os, "sendfile", full)
     with pytest.raises(OutputError, match="No space left"):
-        write(tmp_path / "out", sample_of(picture))
+        write(tmp_path / "out", sample_of(image))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in.jpg"]
 
 
@@ -410,16 +410,16 @@ def test_panlabel_reads_the_same_boxes(tmp_path: Path) -> None:
         assert annotation["bbox"] == pytest.approx((x1, y1, x2 - x1, y2 - y1), abs=1e-6)
 
 
-def test_a_dataset_moved_elsewhere_is_the_same(tmp_path: Path, picture: Path) -> None:
-    write(tmp_path / "out", sample_of(picture, split="train"), sample_of(picture, "2.jpg", split="val"))
+def test_a_dataset_moved_elsewhere_is_the_same(tmp_path: Path, image: Path) -> None:
+    write(tmp_path / "out", sample_of(image, split="train"), sample_of(image, "2.jpg", split="val"))
     before = read(tmp_path / "out")
     shutil.move(tmp_path / "out", tmp_path / "moved")
     assert read(tmp_path / "moved") == before
 
 
-def test_a_sidecar_knows_what_the_labels_were_written_with(tmp_path: Path, picture: Path) -> None:
+def test_a_sidecar_knows_what_the_labels_were_written_with(tmp_path: Path, image: Path) -> None:
     """Whoever takes a score out of a label file that held scores means it; where none were held, it comes back."""
-    sample = sample_of(picture, box={"score": 0.25})
+    sample = sample_of(image, box={"score": 0.25})
     found = {}
     for options in ("?scores=true", ""):
         out = tmp_path / f"out{len(options)}"

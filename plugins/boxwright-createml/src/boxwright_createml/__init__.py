@@ -8,40 +8,45 @@ boxwright_conformance = "boxwright_createml.conformance"
 
 @hookimpl
 def boxwright_formats() -> list[FormatSpec]:
-    """The format ``createml``."""
+    """Returns the format ``createml``."""
     return [
         FormatSpec(
             name="createml",
-            summary="Apple's CreateML JSON, as labelImg and Roboflow write it too, with its pictures",
+            summary="Apple's CreateML JSON, which labelImg and Roboflow also write, with its images",
             load="boxwright_createml.reader:CreateMLReader",
             write="boxwright_createml.writer:CreateMLWriter",
             detect="boxwright_createml.detect:detect",
             options=(
-                Option("images", str, None, "the folder of the pictures, where it is not the JSON's own"),
-                Option("size", str, None, "the size of all pictures, WIDTHxHEIGHT, instead of measuring each"),
+                Option("images", str, None, "the folder of the images, if it is not that of the JSON file"),
+                Option("size", str, None, "the size of all images, WIDTHxHEIGHT, instead of measuring each"),
                 Option(
                     "unannotated",
                     ("ignore", "include"),
                     "ignore",
-                    "pictures that no JSON names, as pictures without boxes",
+                    "images that no JSON file names, as images without boxes",
                 ),
-                Option("units", ("pixel", "normalized"), "pixel", "what coordinates are: pixels or shares"),
-                Option("anchor", ("center", "topLeft", "bottomLeft"), "center", "the point of a box that x and y are"),
-                Option("origin", ("topLeft", "bottomLeft"), "topLeft", "the corner of the picture where x and y are 0"),
+                Option(
+                    "units",
+                    ("pixel", "normalized"),
+                    "pixel",
+                    "the unit of coordinates: pixels or image sizes",
+                ),
+                Option("anchor", ("center", "topLeft", "bottomLeft"), "center", "the point of a box at x and y"),
+                Option("origin", ("topLeft", "bottomLeft"), "topLeft", "the corner of the image where x and y are 0"),
             ),
             write_options=(
                 Option(
                     "pictures",
                     bool,
                     True,
-                    "whether the pictures are copied beside the JSON",
+                    "whether to copy the images next to the JSON file",
                     carries={"false": "-images"},
                 ),
                 Option(
                     "keys",
                     ("image", "imagefilename"),
                     "image",
-                    "image and annotations, as tools write it; or imagefilename and annotation, of Apple's reference",
+                    "image and annotations, as most tools write; or those of Apple's reference",
                 ),
             ),
             carries=frozenset({"images", "empty", "subpixel", "image.verified"}),

@@ -1,4 +1,4 @@
-"""One picture's entry in a CreateML file.
+"""The entry of one image in a CreateML file.
 
 The keys are those of Apple's reference (``imagefilename``, ``annotation``:
 https://developer.apple.com/documentation/createml/mlobjectdetector/datasource) and of what labelImg
@@ -19,20 +19,22 @@ VERIFIED: Final = "verified"
 _COORDINATES = ("x", "y", "width", "height")
 _LARGEST = 1e12
 _DECIMALS = 9
-"""To so many decimals of a pixel edges are rounded, to take away what halving and adding leaves behind."""
+"""Coordinates are rounded to this many decimals of a pixel, to remove the rounding errors of halving and adding."""
 
 
 class Coordinates(NamedTuple):
-    """How ``x``, ``y``, ``width`` and ``height`` say a box, in the words of Apple's ``MLBoundingBoxUnits``,
-    ``MLBoundingBoxAnchor`` and ``MLBoundingBoxCoordinatesOrigin``; by default the centre, in pixels from the top left.
+    """The meaning of ``x``, ``y``, ``width`` and ``height``; by default the center, in pixels from the top left.
+
+    The values are those of Apple's ``MLBoundingBoxUnits``, ``MLBoundingBoxAnchor`` and
+    ``MLBoundingBoxCoordinatesOrigin``.
     """
 
     units: str = "pixel"
     anchor: str = "center"
     origin: str = "topLeft"
 
-    def edges(self, values: tuple[float, float, float, float], width: int, height: int) -> Edges:
-        """The edges in pixels of a box in a picture of that size."""
+    def xyxy(self, values: tuple[float, float, float, float], width: int, height: int) -> Edges:
+        """Returns ``(xmin, ymin, xmax, ymax)`` in pixels of a box in an image of that size."""
         x, y, w, h = values
         if self.units == "normalized":
             x, y, w, h = x * width, y * height, w * width, h * height
@@ -43,18 +45,18 @@ class Coordinates(NamedTuple):
         xmax, ymax = xmin + w, ymin + h
         if self.anchor == "center":
             xmax, ymax = x + w / 2, y + h / 2
-        # Adding 0.0 takes the minus from -0.0.
-        xmin, ymin, xmax, ymax = (round(edge, _DECIMALS) + 0.0 for edge in (xmin, ymin, xmax, ymax))
+        # Adding 0.0 turns -0.0 into 0.0.
+        xmin, ymin, xmax, ymax = (round(value, _DECIMALS) + 0.0 for value in (xmin, ymin, xmax, ymax))
         return xmin, ymin, xmax, ymax
 
 
 class EntryError(Exception):
-    """What is wrong with an entry, before it is known in which file it stands.
+    """An error in an entry, raised where its file is not known.
 
     Args:
-        problem: What is wrong.
-        remedy: What to do.
-        place: Where in the entry: ``annotation 2 (fig)``.
+        problem: The problem.
+        remedy: The remedy.
+        place: The place in the entry: ``annotation 2 (fig)``.
     """
 
     def __init__(self, problem: str, remedy: str, place: str = "") -> None:
@@ -65,33 +67,33 @@ class EntryError(Exception):
 
 
 class Entry:
-    """An entry whose form has been checked.
+    """A checked entry.
 
     Args:
         content: The element of the list.
 
     Attributes:
-        image: The picture's file name, as it stands there.
-        labels: One a box.
-        attributes: The picture's other keys.
+        image: The image's file name, as written.
+        labels: One per box.
+        attributes: The image's other keys.
 
     Raises:
-        EntryError: It has no picture, or a box has no label or no coordinates.
+        EntryError: The image is missing, or a box has no label or no coordinates.
     """
 
     def __init__(self, content: Any) -> None:
         if not isinstance(content, dict):
-            raise EntryError("it is no object", 'write {"image": "1.jpg", "annotations": []}')
+            raise EntryError("it is not an object", 'write {"image": "1.jpg", "annotations": []}')
         rest = dict(content)
         self.image = _taken(rest, IMAGE_KEYS)
         if not isinstance(self.image, str) or not self.image:
-            raise EntryError("it names no picture", 'write "image": "1.jpg"')
+            raise EntryError("it names no image", 'write "image": "1.jpg"')
         annotations = _taken(rest, ANNOTATION_KEYS)
         if not isinstance(annotations, list):
             raise EntryError(f"{self.image} has no list of annotations", 'write "annotations": [] if it has no boxes')
         verified = rest.pop(VERIFIED, False)
         if verified is not False:
-            rest[VERIFIED] = "yes" if verified is True else verified  # as labelImg's XML has it
+            rest[VERIFIED] = "yes" if verified is True else verified  # as in labelImg's XML
         self.attributes: dict[str, Any] = rest
         self.labels: list[str] = []
         self._values: list[tuple[float, float, float, float]] = []
@@ -101,7 +103,7 @@ class Entry:
 
     def _add(self, annotation: Any, place: str) -> None:
         if not isinstance(annotation, dict):
-            raise EntryError("it is no object", 'write {"label": "fig", "coordinates": {...}}', place)
+            raise EntryError("it is not an object", 'write {"label": "fig", "coordinates": {...}}', place)
         rest = dict(annotation)
         label, coordinates = rest.pop("label", None), rest.pop("coordinates", None)
         if not isinstance(label, str) or not label:
@@ -114,15 +116,15 @@ class Entry:
         x, y, width, height = (_number(more, name, place) for name in _COORDINATES)
         for name, value in (("width", width), ("height", height)):
             if value < 0:
-                raise EntryError(f"{name} is {value:g}, less than nothing", "draw the box again", place)
+                raise EntryError(f"{name} is negative: {value:g}", "draw the box again", place)
         self.labels.append(label)
         self._values.append((x, y, width, height))
         self._attributes.append(rest | {"coordinates": more} if more else rest)
 
     def boxes(self, coordinates: Coordinates, width: int, height: int) -> Boxes:
-        """The boxes in a picture of that size."""
-        edges = [coordinates.edges(values, width, height) for values in self._values]
-        return Boxes(self.labels, edges, self._attributes)
+        """Returns the boxes in an image of that size."""
+        xyxy = [coordinates.xyxy(values, width, height) for values in self._values]
+        return Boxes(self.labels, xyxy, self._attributes)
 
 
 def _taken(content: dict[str, Any], keys: tuple[str, ...]) -> Any:
@@ -133,8 +135,8 @@ def _taken(content: dict[str, Any], keys: tuple[str, ...]) -> Any:
 def _number(coordinates: dict[str, Any], name: str, place: str) -> float:
     value = coordinates.pop(name, None)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        problem = f"it has no {name}" if value is None else f"{name} is {value!r:.40}, which is no number"
+        problem = f"it has no {name}" if value is None else f"{name} is {value!r:.40}, not a number"
         raise EntryError(problem, f'write "{name}" as a number', place)
     if not abs(value) <= _LARGEST:
-        raise EntryError(f"{name} is no finite number of pixels", "correct it", place)
+        raise EntryError(f"{name} is not a finite number of pixels", "correct it", place)
     return float(value)

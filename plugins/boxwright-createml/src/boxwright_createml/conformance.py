@@ -1,4 +1,4 @@
-"""How the format is put to boxwright's conformance tests; imported by ``boxwright plugins check createml`` only."""
+"""The format's conformance tests; imported only by ``boxwright plugins check createml``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from boxwright_testing import ReaderTests, WriterTests
 
 
 class TestCreateML(ReaderTests, WriterTests):
-    """``createml``."""
+    """Tests ``createml``."""
 
     format: ClassVar[str] = "createml"
-    tolerance: ClassVar[float] = 1e-9  # the middle and half the width, added again
+    tolerance: ClassVar[float] = 1e-9  # the center and half the width are added again
     attribute_examples: ClassVar[Mapping[str, Any]] = {"image.verified": "yes"}

@@ -1,4 +1,4 @@
-"""Tells whether a location looks like CreateML JSON."""
+"""Recognizes CreateML JSON."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from boxwright_createml.annotation import ANNOTATION_KEYS, IMAGE_KEYS
 from boxwright_createml.elements import elements
 from boxwright_createml.reader import ROBOFLOW
 
-_LOOKED_AT = 3
-_ROBOFLOWS_SPLITS = ("train", "valid", "test")
+_EXAMINED = 3
+_ROBOFLOW_SPLITS = ("train", "valid", "test")
 
 
 def detect(location: str) -> Detection:
-    """Looks at the first entry of a JSON file, or of the first few in a folder."""
+    """Examines the first entry of a JSON file, or of the first few in a folder."""
     try:
         names = _names(location)
     except FileNotFoundError:
-        return Detection(False, "there is nothing at that place")
+        return Detection(False, "no such file or folder")
     except NotADirectoryError:
         if not location.lower().endswith(".json"):
             return Detection(False, "its name does not end in .json")
-        return _look(location, "it")
-    found = sorted(name for name in names if name.lower().endswith(".json"))[:_LOOKED_AT]
-    found += [f"{split}/{ROBOFLOW}" for split in _ROBOFLOWS_SPLITS if f"{split}/" in names]
+        return _examine(location, "it")
+    found = sorted(name for name in names if name.lower().endswith(".json"))[:_EXAMINED]
+    found += [f"{split}/{ROBOFLOW}" for split in _ROBOFLOW_SPLITS if f"{split}/" in names]
     answer = Detection(False, "no .json file directly in it")
     for name in found:
-        answer = _look(join(location, name), name)
+        answer = _examine(join(location, name), name)
         if answer.matches:
             break
     return answer
 
 
-def _look(location: str, name: str) -> Detection:
+def _examine(location: str, name: str) -> Detection:
     try:
         first = next((content for _, content in islice(elements(location), 1)), None)
     except DataError as error:
@@ -45,7 +45,7 @@ def _look(location: str, name: str) -> Detection:
     if first is None:
         return Detection(False, f"{name} is an empty list")
     if not isinstance(first, dict):
-        return Detection(False, f"{name} is a list of other things than objects")
+        return Detection(False, f"{name} is not a list of objects")
     image = next((key for key in IMAGE_KEYS if isinstance(first.get(key), str)), None)
     annotations = next((key for key in ANNOTATION_KEYS if isinstance(first.get(key), list)), None)
     if image is None or annotations is None:
@@ -58,7 +58,7 @@ def _look(location: str, name: str) -> Detection:
 
 
 def _names(location: str) -> list[str]:
-    """The names directly in a folder; folders end in ``/``."""
+    """Returns the names directly in a folder; those of folders end in ``/``."""
     if not is_remote(location):
         with os.scandir(location) as entries:
             return [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]

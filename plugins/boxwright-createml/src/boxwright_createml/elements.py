@@ -1,4 +1,4 @@
-"""The elements of a JSON list, one after another: the list itself, which grows with the dataset, is never in memory."""
+"""Reads the elements of a JSON list one at a time, so memory does not grow with the dataset."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from boxwright.uri import is_remote
 
 _CHUNK = 1 << 14
 _LARGEST = 1 << 25
-"""Characters of one element; an entry of a picture with ten thousand boxes has a tenth of it."""
+"""Characters of one element; the entry of an image with ten thousand boxes has a tenth of it."""
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NEAR_THE_END = 16
-"""How near to the end of what has been read an error may come from breaking off there: no escape or word is longer."""
+"""An error this close to the end of the buffer may come from an incomplete escape or word; none is longer."""
 
-_REMEDY = "repair the file, or write it again with the tool that it comes from"
+_REMEDY = "repair the file, or export it again"
 
 
 def elements(location: str) -> Iterator[tuple[int, Any]]:
-    """Yields each element of the list in a file, with the line that it begins in, from 1.
+    """Yields each element of the list in a file, with the line where it begins, from 1.
 
     Args:
-        location: A path, or a URL that fsspec opens; UTF-8 with or without byte-order mark, or UTF-16 with one.
+        location: A path, or a URL that fsspec opens; UTF-8 with or without byte order mark, or UTF-16 with one.
 
     Raises:
-        DataError: There is no such file, it is no JSON, or it is no list; with the line.
+        DataError: The file is missing, or is not a JSON list; with the line.
     """
     with _open(location) as binary:
         start = binary.read(2)
@@ -45,21 +45,21 @@ def elements(location: str) -> Iterator[tuple[int, Any]]:
 def _open(location: str) -> Iterator[IO[bytes]]:
     try:
         if is_remote(location):
-            files, path = filesystem(location)  # which closes an archive's file when it is let go
+            files, path = filesystem(location)  # closes an archive's file when it is released
             file: Any = files.open(path, "rb")
             file = file if file.seekable() else io.BytesIO(file.read())
         else:
             file = open(location, "rb")  # noqa: SIM115 (closed below)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        problem = "there is no such file" if missing else f"it cannot be read: {error.strerror or error}"
+        problem = "file not found" if missing else f"it cannot be read: {error.strerror or error}"
         raise DataError(location, problem, "check the path") from None
     with file:
         yield file
 
 
 class _Elements:
-    """What has been read of the text and not yet been given."""
+    """A text that is read in parts, and the position in it."""
 
     def __init__(self, text: IO[str], location: str, encoding: str) -> None:
         self._text = text
@@ -73,8 +73,8 @@ class _Elements:
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
         if self._next() != "[":
-            what = "it is empty" if not self._next() else f"it is no list: it begins with {self._next()!r}"
-            raise self._error(what, "name a JSON file of CreateML, a list with an object for each picture")
+            what = "it is empty" if not self._next() else f"it is not a list: it begins with {self._next()!r}"
+            raise self._error(what, "name a CreateML JSON file, a list with an object for each image")
         self._position += 1
         if self._next() == "]":
             self._position += 1
@@ -85,8 +85,8 @@ class _Elements:
             yield self._line, self._element()
             mark = self._next()
             if mark not in (",", "]"):
-                what = "the list breaks off" if not mark else f"there is {mark!r} after an element, not a comma"
-                raise self._error(f"it is no JSON: {what}", _REMEDY)
+                what = "the list is incomplete" if not mark else f"there is {mark!r} after an element, not a comma"
+                raise self._error(f"it is not valid JSON: {what}", _REMEDY)
             self._position += 1
             if mark == "]":
                 self._end()
@@ -94,12 +94,12 @@ class _Elements:
 
     def _end(self) -> None:
         if self._next():
-            raise self._error(f"it is no JSON: there is {self._next()!r} after the list", _REMEDY)
+            raise self._error(f"it is not valid JSON: there is {self._next()!r} after the list", _REMEDY)
 
     def _next(self) -> str:
-        """Goes to the next character that is no white space, and returns it; empty at the end."""
+        """Moves to the next character that is not white space, and returns it; empty at the end."""
         while True:
-            end = _SPACE.match(self._buffer, self._position).end()  # type: ignore[union-attr]  # it matches nothing, too
+            end = _SPACE.match(self._buffer, self._position).end()  # type: ignore[union-attr]  # it also matches the empty text
             self._line += self._buffer.count("\n", self._position, end)
             self._position = end
             if end < len(self._buffer):
@@ -108,7 +108,7 @@ class _Elements:
                 return ""
 
     def _more(self) -> bool:
-        """Reads on; twice as much each time, so that a long element is not looked at too often."""
+        """Reads more; twice as much each time, so a long element is not parsed too often."""
         if self._ended:
             return False
         left = self._buffer[self._position :]
@@ -133,13 +133,13 @@ class _Elements:
                     continue
                 lines = self._buffer.count("\n", self._position, error.pos)
                 raise self._error(
-                    f"it is no JSON: {error.msg.removesuffix(' at')}", _REMEDY, self._line + lines
+                    f"it is not valid JSON: {error.msg.removesuffix(' at')}", _REMEDY, self._line + lines
                 ) from None
             except RecursionError:
                 raise self._error("it is nested too deeply", _REMEDY) from None
             except ValueError as error:  # NaN, or a number with more digits than Python converts
-                raise self._error(f"it is no JSON: {error}", _REMEDY) from None
-            # A number at the end of what has been read may go on, as 1 in 1.5 or in 1e-5.
+                raise self._error(f"it is not valid JSON: {error}", _REMEDY) from None
+            # A number at the end of the buffer may continue, like 1 in 1.5 or 1e-5.
             if end >= len(self._buffer) - 2 and isinstance(value, int | float) and self._more():
                 continue
             self._line += self._buffer.count("\n", self._position, end)
@@ -151,4 +151,4 @@ class _Elements:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")

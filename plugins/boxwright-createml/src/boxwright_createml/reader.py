@@ -18,29 +18,30 @@ from boxwright_createml.elements import elements
 
 ROBOFLOW: str = "_annotations.createml.json"
 _SIZE = re.compile(r"([0-9]{1,9})[xX]([0-9]{1,9})", re.ASCII)
-_SKIP = "or leave the picture out with --on-error skip"
+_SKIP = "or leave the image out with --on-error skip"
 
 
 class CreateMLReader:
-    """One sample an entry, in the order of the file; of several files, in the plain string order of their paths.
+    """Yields one sample per entry, in the order of the file; several files in the plain string order of their paths.
 
-    A picture's name is that of the picture that was found (see :class:`boxwright.pictures.Pictures`), beside the JSON.
-    Sizes are not in the format: they are measured, as EXIF orientation turns the pictures. In Roboflow's exports each
-    split is a folder with an ``_annotations.createml.json``, whose name becomes the samples' split.
+    An image's name is that of the image that was found next to the JSON file (see
+    :class:`boxwright.images.Pictures`). The format contains no sizes: they are read from the images, after EXIF
+    orientation is applied. In Roboflow's exports each split is a folder with an ``_annotations.createml.json``, whose
+    name becomes the samples' split.
 
     Args:
         location: A JSON file, or a folder with JSON files in it or in its sub-folders; a path, or a URL.
-        images: The folder of the pictures, where it is not the JSON's own.
-        size: ``WIDTHxHEIGHT`` of all pictures in pixels, so that they need not be there.
-        unannotated: ``"ignore"``, or ``"include"`` to give pictures that no JSON names as samples without boxes, after
-            the others.
-        units: ``"pixel"``, or ``"normalized"`` for shares of the picture.
-        anchor: The point of a box that ``x`` and ``y`` are: ``"center"``, ``"topLeft"`` or ``"bottomLeft"``.
-        origin: Where they are counted from: the picture's ``"topLeft"`` or ``"bottomLeft"``.
+        images: The folder of the images, if it is not that of the JSON file.
+        size: ``WIDTHxHEIGHT`` of all images in pixels, which then need not exist.
+        unannotated: ``"ignore"``, or ``"include"`` to yield images that no JSON file names as samples without boxes,
+            after the others.
+        units: ``"pixel"``, or ``"normalized"`` for coordinates relative to the image size.
+        anchor: The point of a box that ``x`` and ``y`` describe: ``"center"``, ``"topLeft"`` or ``"bottomLeft"``.
+        origin: The corner of the image that they are measured from: ``"topLeft"`` or ``"bottomLeft"``.
 
     Raises:
-        DataError: There is no such file or folder, or it has pictures and not one JSON file.
-        UsageError: ``size`` is none.
+        DataError: There is no such file or folder, or it contains images and no JSON file.
+        UsageError: ``size`` is not a size.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class CreateMLReader:
         anchor: str = "center",
         origin: str = "topLeft",
     ) -> None:
-        self._size = _parsed_size(size)
+        self._size = _parse_size(size)
         self._folder, self._files = _found(location)
         pictures = self._folder if images is None else Folder.at(images)
         self._pictures = Pictures(pictures, '"image"', besides=self._folder.ending(".json"))
@@ -61,8 +62,8 @@ class CreateMLReader:
         if not self._files and not self._include and (left := self._pictures.without(())):
             raise DataError(
                 location,
-                f"there are {len(left)} pictures in it and no JSON file",
-                "annotate them, or name the JSON: createml:FILE.json?images=PICTURE_FOLDER",
+                f"it contains images ({len(left)}) and no JSON file",
+                "annotate them, or name the JSON: createml:FILE.json?images=IMAGE_FOLDER",
             )
         self._coordinates = Coordinates(units, anchor, origin)
         splits = tuple(dict.fromkeys(split for file in self._files if (split := self._split(file))))
@@ -82,16 +83,16 @@ class CreateMLReader:
                         continue
                     first_of[sample.image.name] = (file, number, line)
                     yield sample
-            except DataError as error:  # the file cannot be read on
+            except DataError as error:  # the rest of the file cannot be read
                 on_problem(error)
         if self._include:
-            yield from self._others(first_of, on_problem)
+            yield from self._unannotated(first_of, on_problem)
 
     def labels(self) -> Iterator[Sequence[str]]:
-        """The labels of each entry, without looking at the pictures.
+        """Yields the labels of each entry, without reading the images.
 
         Raises:
-            DataError: A file cannot be read, or an entry is none.
+            DataError: A file cannot be read, or an entry is incomplete.
         """
         for file in self._files:
             for number, (line, content) in enumerate(elements(self._folder.place(file)), start=1):
@@ -107,9 +108,9 @@ class CreateMLReader:
         entry = self._entry(file, number, line, content)
         place = self._folder.place(file)
         where = _place(number, line)
-        # Without a name of the annotation's own: a JSON of many pictures has the name of none of them.
+        # Without the annotation's own name, which is not that of any of its images.
         name, location = self._pictures.find(entry.image, file[: file.rfind("/") + 1], f"{place}, {where}")
-        width, height = self._size or measured_size(name, location, place, where, remedy="give the size: ?size=WxH")
+        width, height = self._size or measured_size(name, location, place, where, remedy="set the size: ?size=WxH")
         try:
             image = ImageRef(name=name, width=width, height=height, location=location)
             boxes = entry.boxes(self._coordinates, width, height)
@@ -128,14 +129,14 @@ class CreateMLReader:
     ) -> None:
         if name in first_of:
             other, *where = first_of[name]
-            problem = f"it names the picture {name}, as {self._folder.place(other)}, {_place(*where)} does"
-            raise self._error(file, problem, "remove one of the two", number, line)
+            problem = f"it names the image {name}, as {self._folder.place(other)}, {_place(*where)} does"
+            raise self._error(file, problem, "remove one of them", number, line)
 
     def _split(self, file: str) -> str | None:
         folder, _, name = file.rpartition("/")
         return folder if name == ROBOFLOW and folder and "/" not in folder else None
 
-    def _others(self, named: Container[str], on_problem: OnProblem) -> Iterator[Sample]:
+    def _unannotated(self, named: Container[str], on_problem: OnProblem) -> Iterator[Sample]:
         for name in self._pictures.without(()):
             if name in named:
                 continue
@@ -154,7 +155,7 @@ class CreateMLReader:
 
 
 def _found(location: str) -> tuple[Folder, list[str]]:
-    """The folder that a location is or lies in, and the JSON files in it that are meant."""
+    """Returns a folder and the JSON files to read: the location itself, or the folder that contains it."""
     name = base_name(location)
     if not name.lower().endswith(".json") or os.path.isdir(location):
         folder = Folder.at(location)
@@ -162,10 +163,10 @@ def _found(location: str) -> tuple[Folder, list[str]]:
     folder = Folder.at(parent(location))
     if name in folder.names:
         return folder, [name]
-    if any(other.startswith(f"{name}/") for other in folder.names):  # a folder elsewhere, called like a file
+    if any(other.startswith(f"{name}/") for other in folder.names):  # a remote folder with the name of a file
         folder = Folder.at(location)
         return folder, folder.ending(".json")
-    raise DataError(location, "there is no such file", "check the path")
+    raise DataError(location, "file not found", "check the path")
 
 
 def _check_unicode(path: str) -> None:
@@ -179,13 +180,13 @@ def _check_unicode(path: str) -> None:
 
 
 def _place(number: int, line: int) -> str:
-    return f"picture {number} (line {line})"
+    return f"image {number} (line {line})"
 
 
-def _parsed_size(text: str | None) -> tuple[int, int] | None:
+def _parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     match = _SIZE.fullmatch(text)
     if match is None or not (int(match[1]) and int(match[2])):
-        raise UsageError(f"size is {text!r}", "give width and height in pixels: size=640x480")
+        raise UsageError(f"size is {text!r}", "set width and height in pixels: size=640x480")
     return int(match[1]), int(match[2])

@@ -1,4 +1,4 @@
-"""Writes CreateML JSON with its pictures."""
+"""Writes CreateML JSON with its images."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _SKIP = "or leave it out with --on-error skip"
 
 
 class CreateMLWriter:
-    """Writes the pictures, byte for byte, and one ``annotations.json`` beside them: what the CreateML app takes.
+    """Writes the images, byte for byte, and one ``annotations.json`` next to them, for the CreateML app.
 
-    Apple's ``directoryWithImagesAndJsonAnnotation`` wants a folder with the pictures and exactly one JSON file
-    (https://developer.apple.com/documentation/createml/mlobjectdetector/datasource). The JSON does not hold the
-    pictures' sizes, so that most other formats could not be made of it alone.
+    Apple's ``directoryWithImagesAndJsonAnnotation`` requires a folder with the images and exactly one JSON file
+    (https://developer.apple.com/documentation/createml/mlobjectdetector/datasource). The JSON file does not contain the
+    images' sizes, so without the images most other formats could not be written from it.
 
-    Whole numbers are written as whole numbers, others by the shortest text that reads back the same. Each entry is
-    written as it comes, on a line of its own.
+    Whole numbers are written as whole numbers, others as the shortest text that reads back as the same number. Each
+    entry is one line, and is written at once.
 
     Args:
         output: The folder.
-        label_map: Not used; the JSON holds names.
-        pictures: Whether the pictures are copied; without them the samples need none.
+        label_map: Not used; the JSON file contains names.
+        pictures: Whether to copy the images; without them the samples need none.
         keys: ``"image"`` for ``image`` and ``annotations``; ``"imagefilename"`` for ``imagefilename`` and
             ``annotation``.
     """
@@ -49,20 +49,20 @@ class CreateMLWriter:
         self._file.write(b"[")
 
     def write(self, sample: Sample) -> None:
-        """Adds one picture and its entry.
+        """Adds one image and its entry.
 
         Raises:
-            DataError: Its picture cannot be read, or its name is none by which it would be found.
-            OutputError: Its name leads out of the folder.
+            DataError: The image cannot be read, or could not be found by its name.
+            OutputError: The image's name leads out of the folder.
         """
         name = sample.image.name
         place = sample.source or name
         safe_name(name, place)
         if _HIDDEN.search(name) or name.lower().endswith(".json"):
-            problem = f"the picture's name is {name!r}, by which it would not be found"
-            raise DataError(place, problem, f"give it another ending than .json, and no dot in front; {_SKIP}")
+            problem = f"an image with the name {name!r} would not be found"
+            raise DataError(place, problem, f"use another suffix than .json and no leading dot, {_SKIP}")
         if name in self._names:
-            raise DataError(place, f"there are two pictures {name}", f"rename one of them, {_SKIP}")
+            raise DataError(place, f"duplicate image {name}", f"rename one of them, {_SKIP}")
         try:
             entry = json.dumps(self._entry(sample), ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
@@ -84,14 +84,14 @@ class CreateMLWriter:
             verified = sample.attributes[VERIFIED]
             entry[VERIFIED] = True if verified == "yes" else verified
         entry[self._annotations] = [
-            {"label": label, "coordinates": _coordinates(edges)}
-            for label, edges in zip(boxes.labels, boxes.edges, strict=True)
+            {"label": label, "coordinates": _coordinates(box)}
+            for label, box in zip(boxes.labels, boxes.edges, strict=True)
         ]
         return entry
 
 
-def _coordinates(edges: Edges) -> dict[str, int | float]:
-    """The centre and the extent of a box, in pixels from the top left."""
-    xmin, ymin, xmax, ymax = edges
+def _coordinates(box: Edges) -> dict[str, int | float]:
+    """Returns the center and the size of a box, in pixels from the top left."""
+    xmin, ymin, xmax, ymax = box
     values = {"x": (xmin + xmax) / 2, "y": (ymin + ymax) / 2, "width": xmax - xmin, "height": ymax - ymin}
     return {name: int(value) if value == int(value) else value for name, value in values.items()}

@@ -8,7 +8,7 @@ boxwright_conformance = "boxwright_yolo.conformance"
 
 @hookimpl
 def boxwright_formats() -> list[FormatSpec]:
-    """The format ``yolo``."""
+    """Returns the format ``yolo``."""
     return [
         FormatSpec(
             name="yolo",
@@ -17,33 +17,33 @@ def boxwright_formats() -> list[FormatSpec]:
             write="boxwright_yolo.writer:YoloWriter",
             detect="boxwright_yolo.detect:detect",
             options=(
-                Option("split", str, None, "read this part only: train, val, test, or another that data.yaml names"),
-                Option("images", str, None, "the folder of the pictures, where they are not with the label files"),
-                Option("classes", str, None, "the file of the class names, where it is not with the label files"),
-                Option("size", str, None, "the size of all pictures, WIDTHxHEIGHT, instead of measuring each"),
+                Option("split", str, None, "the only split to read: train, val, test, or another of data.yaml"),
+                Option("images", str, None, "the folder of the images, if they are not with the label files"),
+                Option("classes", str, None, "the file of the class names, if it is not with the label files"),
+                Option("size", str, None, "the size of all images, WIDTHxHEIGHT, instead of measuring each"),
                 Option(
                     "unannotated",
                     ("include", "ignore"),
                     "include",
-                    "pictures without a label file: as pictures without boxes, or not at all",
+                    "whether to read images without a label file, as images without boxes",
                 ),
-                Option("eight", ("polygon", "obb"), "polygon", "what eight numbers after the class are"),
-                Option("decimals", int, 6, "edges are rounded to so many decimals of a pixel; 0 for whole pixels"),
+                Option("eight", ("polygon", "obb"), "polygon", "the meaning of eight numbers after the class"),
+                Option("decimals", int, 6, "coordinates are rounded to that many decimals of a pixel; 0: whole pixels"),
             ),
             write_options=(
                 Option(
                     "layout",
                     ("ultralytics", "labelimg"),
                     "ultralytics",
-                    "data.yaml, images/ and labels/; or label files beside the pictures and classes.txt",
+                    "data.yaml, images/ and labels/; or label files next to the images, and classes.txt",
                     carries={"labelimg": "-split"},
                 ),
-                Option("pictures", bool, True, "whether the pictures are copied", carries={"false": "-images"}),
+                Option("pictures", bool, True, "whether to copy the images", carries={"false": "-images"}),
                 Option(
                     "scores",
                     bool,
                     False,
-                    "whether a box's score is written as a sixth column",
+                    "whether to write a box's score as a sixth column",
                     carries={"true": "+box.score"},
                 ),
             ),

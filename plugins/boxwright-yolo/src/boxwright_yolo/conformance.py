@@ -1,4 +1,4 @@
-"""How the format is put to boxwright's conformance tests; imported by ``boxwright plugins check yolo`` only."""
+"""The format's conformance tests; imported only by ``boxwright plugins check yolo``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from boxwright_testing import ReaderTests, WriterTests
 
 
 class TestYolo(ReaderTests, WriterTests):
-    """``yolo``."""
+    """Tests ``yolo``."""
 
     format: ClassVar[str] = "yolo"
-    tolerance: ClassVar[float] = 1e-6  # edges are rounded to six decimals of a pixel when they are read
+    tolerance: ClassVar[float] = 1e-6  # the reader rounds coordinates to six decimals of a pixel

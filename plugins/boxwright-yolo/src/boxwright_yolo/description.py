@@ -1,4 +1,4 @@
-"""What a dataset says of itself: its classes by number, and which pictures belong to which split.
+"""The description of a dataset: its classes by number, and the images of each split.
 
 Ultralytics' ``data.yaml``: https://docs.ultralytics.com/datasets/detect/. darknet's ``obj.data``:
 https://github.com/AlexeyAB/darknet#how-to-train-to-detect-your-custom-objects. labelImg's ``classes.txt``:
@@ -15,36 +15,36 @@ from typing import Any, Final
 from boxwright.errors import DataError
 from boxwright.files import read_file
 from boxwright.folders import Folder
-from boxwright_yolo.paths import YAML_ENDINGS, Tree
+from boxwright_yolo.paths import YAML_SUFFIXES, Tree
 
 UNSPLIT: Final = "unsplit"
-"""The key under which boxwright's data.yaml names the pictures of no split; Ultralytics passes over it."""
+"""The key in boxwright's data.yaml for the images without a split; Ultralytics ignores it."""
 
 NOT_SPLITS: Final = frozenset({"path", "nc", "names", "download", "yaml_file", "kpt_shape", "flip_idx", "channels"})
-"""Keys of data.yaml that name no split."""
+"""Keys of data.yaml that are not splits."""
 
 ORDER: Final = ("train", "val", "test")
 CLASS_FILES: Final[tuple[str, ...]] = ("classes.txt", "obj.names", "_darknet.labels", "labels/classes.txt")
 _DARKNET_SPLITS = {"train": "train", "valid": "val", "test": "test"}
-_LARGEST = 4 << 20
-_DEEPEST = 20
-_MOST = 1_000_000
-"""Classes; a larger number is a slip of the pen, and every class would take memory."""
+_MAX_BYTES = 4 << 20
+_MAX_DEPTH = 20
+_MAX_CLASS = 1_000_000
+"""A larger class number is a mistake, and every class takes memory."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """What one of the three kinds of file says.
+    """The content of one of the three kinds of file.
 
     Attributes:
         place: The file, for messages.
-        file: Its path inside the dataset's folder; empty where it lies elsewhere.
-        names: Classes by number, from 0.
-        splits: The written folders, lists and pictures by split, Ultralytics' order first; empty where the file knows
-            no splits. The pictures of no split stand under :data:`UNSPLIT`.
-        optional: Splits whose absence is no fault: any that the file need not have meant as one.
-        base: What data.yaml says under ``path``.
-        keypoints: How many points a pose has and how many numbers a point; ``(0, 0)`` for none.
+        file: Its path inside the dataset's folder; empty if it is elsewhere.
+        names: Class names by number, from 0.
+        splits: The written folders, lists and images by split, Ultralytics' order first; empty if the file has no
+            splits. The key of the images without a split is :data:`UNSPLIT`.
+        optional: Splits that may be missing: those that may not be meant as one.
+        base: The value of ``path`` in data.yaml.
+        keypoints: The number of key points of a pose, and of numbers per point; ``(0, 0)`` for none.
     """
 
     place: str
@@ -57,23 +57,23 @@ class Description:
 
 
 def find_description(tree: Tree, classes: str | None = None, file: str = "") -> Description:
-    """The description of a dataset.
+    """Returns the description of a dataset.
 
     Args:
         tree: The dataset's folder.
         classes: A path or URL of the class names, instead of the dataset's own.
-        file: The path inside the folder of the file that describes it; empty to look for one.
+        file: The path inside the folder of the file that describes it; empty to find it.
 
     Raises:
-        DataError: There is none, or more than one, or it is wrong.
+        DataError: There is none, or more than one, or it is invalid.
     """
     found = _read(tree, file or _find(tree, classes is not None))
     if classes is None:
         return found
     content = read_file(classes)
     if content is None:
-        raise DataError(classes, "there is no such file", "check the path that is given as ?classes=")
-    if classes.lower().endswith(YAML_ENDINGS):
+        raise DataError(classes, "file not found", "check the path in ?classes=")
+    if classes.lower().endswith(YAML_SUFFIXES):
         names = read_yaml(content, classes).names
     else:
         names = _class_names(content, classes)
@@ -85,7 +85,7 @@ def _find(tree: Tree, named: bool) -> str:
     for name in ("data.yaml", "data.yml", "dataset.yaml", "dataset.yml", "obj.data"):
         if name in tree.names:
             return name
-    yamls = [name for name in top if name.lower().endswith(YAML_ENDINGS) and _is_dataset(tree.folder, name)]
+    yamls = [name for name in top if name.lower().endswith(YAML_SUFFIXES) and _is_dataset(tree.folder, name)]
     found = yamls or [name for name in top if name.lower().endswith(".data")]
     if len(found) > 1:
         raise DataError(
@@ -100,8 +100,8 @@ def _find(tree: Tree, named: bool) -> str:
         return ""
     raise DataError(
         tree.folder.location,
-        "there is no data.yaml, obj.data or classes.txt in it, so that the classes have no names",
-        "name the folder that it lies in, or the file of the class names: ?classes=FILE",
+        "no data.yaml, obj.data or classes.txt in it, so the class names are unknown",
+        "name the folder that contains it, or the file of the class names: ?classes=FILE",
     )
 
 
@@ -117,7 +117,7 @@ def _read(tree: Tree, file: str) -> Description:
         return Description("", "", {})
     place = tree.folder.place(file)
     content = tree.folder.read(file)
-    if file.lower().endswith(YAML_ENDINGS):
+    if file.lower().endswith(YAML_SUFFIXES):
         return read_yaml(content, place, file)
     if file.lower().endswith(".data"):
         return _read_darknet(tree, content, place, file)
@@ -125,12 +125,12 @@ def _read(tree: Tree, file: str) -> Description:
 
 
 def read_yaml(content: bytes, place: str, file: str = "") -> Description:
-    """What a data.yaml says.
+    """Returns the content of a data.yaml.
 
-    Every value is read as the text that stands there, so that a class ``no`` or ``1.0`` keeps its name.
+    Every value is read as text, so a class ``no`` or ``1.0`` keeps its name.
 
     Raises:
-        DataError: It is no YAML, has aliases, or says no classes.
+        DataError: It is not valid YAML, has aliases, or has no class names.
     """
     content_of = _mapping(content, place)
     names = _yaml_names(content_of, place)
@@ -143,7 +143,7 @@ def read_yaml(content: bytes, place: str, file: str = "") -> Description:
         if all(isinstance(path, str) and path for path in paths):
             splits[key] = tuple(paths)
         elif key in ORDER:
-            problem = f"{key} is no folder, list of folders or list of pictures"
+            problem = f"{key} is not a folder, a list of folders or a list of images"
             raise DataError(place, problem, f"write {key}: images/{key}")
     base = content_of.get("path", "")
     return Description(
@@ -160,24 +160,24 @@ def read_yaml(content: bytes, place: str, file: str = "") -> Description:
 def _mapping(content: bytes, place: str) -> dict[str, Any]:
     import yaml
 
-    if len(content) > _LARGEST:
-        raise DataError(place, f"it is larger than {_LARGEST >> 20} MiB", "is this a data.yaml?")
+    if len(content) > _MAX_BYTES:
+        raise DataError(place, f"it is larger than {_MAX_BYTES >> 20} MiB", "is this a data.yaml?")
     try:
-        _refuse_harm(yaml, content, place)
-        loaded = yaml.load(content, Loader=_loader(yaml))  # noqa: S506 (BaseLoader makes texts, lists and dicts only)
+        _check_events(yaml, content, place)
+        loaded = yaml.load(content, Loader=_loader(yaml))  # noqa: S506 (BaseLoader makes only texts, lists and dicts)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
         raise DataError(
             place,
-            f"it is no YAML: {problem}",
+            f"it is not valid YAML: {problem}",
             "repair it, and save it as UTF-8",
             f"line {mark.line + 1}" if mark else "",
         ) from None
     except (ValueError, RecursionError) as error:
-        raise DataError(place, f"it is no YAML: {error}", "repair it, and save it as UTF-8") from None
+        raise DataError(place, f"it is not valid YAML: {error}", "repair it, and save it as UTF-8") from None
     if not isinstance(loaded, dict):
-        raise DataError(place, "it is empty" if not loaded else "it has no keys", "write names: and train: into it")
+        raise DataError(place, "it is empty" if not loaded else "it has no keys", "add names: and train:")
     return {str(key): value for key, value in loaded.items()}
 
 
@@ -185,18 +185,18 @@ def _loader(yaml: Any) -> Any:
     return getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
-def _refuse_harm(yaml: Any, content: bytes, place: str) -> None:
+def _check_events(yaml: Any, content: bytes, place: str) -> None:
     depth = 0
     for event in yaml.parse(content, Loader=_loader(yaml)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         alias = isinstance(event, yaml.AliasEvent)
-        if alias or depth > _DEEPEST:
+        if alias or depth > _MAX_DEPTH:
             raise DataError(
                 place,
-                "it has an alias (*name), which a data.yaml does not need and which can be used for harm"
+                "it has an alias (*name), which is not allowed because it can be used for attacks"
                 if alias
-                else f"it is nested more than {_DEEPEST} deep",
-                "write what it stands for in its place" if alias else "repair it",
+                else f"it is nested more than {_MAX_DEPTH} deep",
+                "replace the alias by its value" if alias else "repair it",
                 f"line {event.start_mark.line + 1}",
             )
 
@@ -207,27 +207,25 @@ def _yaml_names(content: Mapping[str, Any], place: str) -> dict[int, str]:
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict):
-        raise DataError(place, "it has no names, so that the classes are not known", remedy)
+        raise DataError(place, "it has no names, so the class names are unknown", remedy)
     found: dict[int, str] = {}
     for key, name in names.items():
         number = _number(key)
         if number is None or not isinstance(name, str):
-            what = "no class number" if number is None else f"class {number}"
-            raise DataError(place, f"names holds {what} with a name", remedy)
+            problem = f"{key!r:.40} in names is not a class number" if number is None else f"class {number} has no name"
+            raise DataError(place, problem, remedy)
         if name:
             found[number] = name
     count = _number(content.get("nc", len(names)))
     if count not in (len(names), max(found, default=-1) + 1):
-        raise DataError(
-            place, f"nc does not say the number of names, which is {len(names)}", "correct nc, or leave it out"
-        )
+        raise DataError(place, f"nc is not the number of names, which is {len(names)}", "correct nc, or leave it out")
     return found
 
 
 def _number(key: object) -> int | None:
-    """A class number; ``None`` where it is none."""
+    """Returns a class number, or ``None`` if the key is not one."""
     text = str(key) if isinstance(key, str | int) else ""
-    return int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) and int(text) <= _MOST else None
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) and int(text) <= _MAX_CLASS else None
 
 
 def _keypoints(value: object, place: str) -> tuple[int, int]:
@@ -251,7 +249,7 @@ def _read_darknet(tree: Tree, content: bytes, place: str, file: str) -> Descript
         raise DataError(
             place,
             f"the file of the class names, {values.get('names')!r}, is not in the folder",
-            "put it there, or give the file of the class names: ?classes=FILE",
+            "add it, or name the file of the class names: ?classes=FILE",
         )
     splits = {split: (values[key],) for key, split in _DARKNET_SPLITS.items() if values.get(key)}
     names = _class_names(tree.folder.read(found), tree.folder.place(found))
@@ -259,16 +257,16 @@ def _read_darknet(tree: Tree, content: bytes, place: str, file: str) -> Descript
 
 
 def _class_names(content: bytes, place: str) -> dict[int, str]:
-    """One name a line; the number of a class is that of its line, from 0."""
+    """Returns one name per line; the number of a class is that of its line, from 0."""
     lines = decoded(content, place).replace("\r\n", "\n").split("\n")
     return {number: line.strip() for number, line in enumerate(lines) if line.strip()}
 
 
 def decoded(content: bytes, place: str) -> str:
-    """The text of a file: UTF-8 with or without byte-order mark, or UTF-16 with one.
+    """Returns the text of a file: UTF-8 with or without byte order mark, or UTF-16 with one.
 
     Raises:
-        DataError: It is no such text.
+        DataError: It is not such a text.
     """
     encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
@@ -276,5 +274,5 @@ def decoded(content: bytes, place: str) -> str:
     except UnicodeDecodeError:
         raise DataError(place, f"it is not {encoding.removesuffix('-sig').upper()} text", "save it as UTF-8") from None
     if "\0" in text:
-        raise DataError(place, "it is no text: it has NUL characters", "save it as UTF-8")
+        raise DataError(place, "it is not text: it has NUL characters", "save it as UTF-8")
     return text

@@ -1,4 +1,4 @@
-"""Tells whether a location looks like a YOLO dataset."""
+"""Recognizes YOLO datasets."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from boxwright.specs import Detection
 from boxwright.uri import PICTURE_SUFFIXES, is_remote, join
 from boxwright_yolo.description import CLASS_FILES, ORDER, UNSPLIT, read_yaml
 from boxwright_yolo.layout import is_label
-from boxwright_yolo.paths import YAML_ENDINGS, folder_and_file
+from boxwright_yolo.paths import YAML_SUFFIXES, folder_and_file
 
-_LOOKED_AT = 3
+_EXAMINED = 3
 
 
 class _Place(NamedTuple):
@@ -25,19 +25,19 @@ class _Place(NamedTuple):
 
 
 def detect(location: str) -> Detection:
-    """Looks for a data.yaml with classes and pictures, an obj.data, or class names with label files."""
+    """Looks for a data.yaml with classes and images, an obj.data, or class names with label files."""
     try:
         folder, file = folder_and_file(location)
         place = _look(folder)
     except FileNotFoundError:
-        return Detection(False, "there is nothing at that place")
+        return Detection(False, "no such file or folder")
     except NotADirectoryError:
-        return Detection(False, "it is a file, and neither a data.yaml nor an obj.data")
+        return Detection(False, "it is a file, but not a data.yaml or obj.data")
     if file:
         return _by_description(place, [file])
     if {"Annotations/", "JPEGImages/"} <= set(place.names):
-        return Detection(False, "it has the folders Annotations and JPEGImages of a Pascal VOC dataset")
-    found = _by_description(place, [name for name in sorted(place.names) if name.lower().endswith(YAML_ENDINGS)])
+        return Detection(False, "it contains the folders Annotations and JPEGImages of a Pascal VOC dataset")
+    found = _by_description(place, [name for name in sorted(place.names) if name.lower().endswith(YAML_SUFFIXES)])
     if not found.matches and "obj.data" in place.names:
         found = _by_description(place, ["obj.data"])
     return found if found.matches else _by_labels(place, found.reason)
@@ -47,11 +47,11 @@ def _by_description(place: _Place, names: list[str]) -> Detection:
     reason = "no data.yaml, obj.data or classes.txt in it"
     for name in names:
         if name not in place.names:
-            return Detection(False, "there is no such file")
+            return Detection(False, "file not found")
         if name.lower().endswith(".data"):
             if b"names" in place.read(name):
-                return Detection(True, f"{name} names the classes, as darknet has it")
-            reason = f"{name} names no classes"
+                return Detection(True, f"{name} names the classes, as in darknet")
+            reason = f"{name} does not name the classes"
             continue
         try:
             description = read_yaml(place.read(name), name)
@@ -62,7 +62,7 @@ def _by_description(place: _Place, names: list[str]) -> Detection:
         parts = splits if set(ORDER).intersection(splits) else ["images", "labels"]
         if parts is splits or {"images/", "labels/"} <= set(place.names):
             return Detection(True, f"{name} names {len(description.names)} classes; {', '.join(parts)}")
-        reason = f"{name} names neither train nor val nor test"
+        reason = f"{name} does not name train, val or test"
     return Detection(False, reason)
 
 
@@ -75,12 +75,12 @@ def _by_labels(place: _Place, reason: str) -> Detection:
         return Detection(True, f"{named[0]}, images and labels")
     stems = {os.path.splitext(n)[0] for n in place.names if os.path.splitext(n)[1].lower() in PICTURE_SUFFIXES}
     texts = sorted(name for name in place.names if name.lower().endswith(".txt") and name not in named)
-    beside = [name for name in texts if os.path.splitext(name)[0] in stems]
-    if beside:
-        return Detection(True, f"{named[0]}, and {len(beside)} .txt files beside pictures of the same name")
-    if any(is_label(place.read(name)) for name in islice(texts, _LOOKED_AT)):
-        return Detection(True, f"{named[0]}, and {len(texts)} .txt files with a class and four numbers a line")
-    return Detection(False, f"{named[0]}, and no label file beside it")
+    adjacent = [name for name in texts if os.path.splitext(name)[0] in stems]
+    if adjacent:
+        return Detection(True, f"{named[0]}, and {len(adjacent)} .txt files next to images of the same name")
+    if any(is_label(place.read(name)) for name in islice(texts, _EXAMINED)):
+        return Detection(True, f"{named[0]}, and {len(texts)} .txt files with a class and four numbers per line")
+    return Detection(False, f"{named[0]}, but no label file next to it")
 
 
 def _look(location: str) -> _Place:

@@ -1,9 +1,9 @@
-"""The lines of a label file as boxes, and boxes as lines.
+"""Parses the lines of a label file as boxes, and writes boxes as lines.
 
-``class cx cy w h``, each relative to the picture's width or height, centre and extent
-(https://docs.ultralytics.com/datasets/detect/); with a sixth column, the confidence of a detection; with six numbers
-or more after the class, a polygon (https://docs.ultralytics.com/datasets/segment/); with eight, possibly the corners of
-an oriented box (https://docs.ultralytics.com/datasets/obb/); with points of a pose, if data.yaml says so
+``class cx cy w h``: the center and the size, relative to the image's width and height
+(https://docs.ultralytics.com/datasets/detect/); with a sixth column, the confidence of a detection; with six or more
+numbers after the class, a polygon (https://docs.ultralytics.com/datasets/segment/); with eight, possibly the corners of
+an oriented box (https://docs.ultralytics.com/datasets/obb/); with key points of a pose, if data.yaml declares them
 (https://docs.ultralytics.com/datasets/pose/).
 """
 
@@ -19,21 +19,21 @@ from boxwright.schemas import Boxes, Edges
 from boxwright_yolo.description import Description, decoded
 
 LARGEST: Final = 2.0
-"""Beyond it a number is taken for pixels, since no box reaches so far out of its picture."""
+"""A larger number is taken for pixels, because no box extends so far beyond its image."""
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _ODD = re.compile(r"[^0-9eE+.\s-]", re.ASCII)
 _CLASS = re.compile(r"\+?([0-9]{1,9})(?:\.0*)?(?:[eE][+-]?0+)?", re.ASCII)
-_SKIP = "or leave the picture out with --on-error skip"
+_SKIP = "or leave the image out with --on-error skip"
 
 
 class LabelReader:
     """Reads label files.
 
     Args:
-        description: The classes, and the number of points of a pose.
-        decimals: To how many decimals of a pixel edges are rounded.
-        oriented: Whether eight numbers are the corners of an oriented box and no polygon.
+        description: The classes, and the number of key points of a pose.
+        decimals: The decimals of a pixel to which coordinates are rounded.
+        oriented: Whether eight numbers are the corners of an oriented box instead of a polygon.
     """
 
     def __init__(self, description: Description, decimals: int = 6, oriented: bool = False) -> None:
@@ -45,23 +45,23 @@ class LabelReader:
         self._pose = 4 + points * numbers if points else 0
 
     def read(self, content: bytes, file: str, width: int, height: int) -> Boxes:
-        """The boxes of a picture.
+        """Returns the boxes of an image.
 
         Args:
             content: The label file.
-            file: Its place, for messages.
-            width: Of the picture, pixels.
-            height: Of the picture, pixels.
+            file: Its location, for messages.
+            width: The image's width in pixels.
+            height: The image's height in pixels.
 
         Raises:
-            DataError: A line is no box; names the line.
+            DataError: A line is not a box; names the line.
         """
         text = decoded(content, file)
         lines = text.split("\n")
         if _ODD.search(text):
-            self._refuse_odd(lines, file)
+            self._check_numbers(lines, file)
         labels: list[str] = []
-        edges: list[Edges] = []
+        coordinates: list[Edges] = []
         attributes: list[Mapping[str, Any]] = []
         known, decimals = self._labels, self._decimals
         for number, line in enumerate(lines, start=1):
@@ -77,15 +77,15 @@ class LabelReader:
                     attributes.append(extra)
                 cx, cy, w, h = values
                 if not (abs(cx) <= LARGEST and abs(cy) <= LARGEST and 0 <= w <= LARGEST and 0 <= h <= LARGEST):
-                    raise _wrong(values)
+                    raise _out_of_range(values)
             except _LineError as error:
                 raise DataError(file, error.problem, f"{error.remedy}, {_SKIP}", f"line {number}") from None
             except ValueError:
-                raise self._no_number(fields, file, number) from None
+                raise self._not_a_number(fields, file, number) from None
             labels.append(label)
-            edges.append(
+            coordinates.append(
                 (
-                    round((cx - w / 2) * width, decimals) + 0.0,  # without the minus of -0.0
+                    round((cx - w / 2) * width, decimals) + 0.0,  # turns -0.0 into 0.0
                     round((cy - h / 2) * height, decimals) + 0.0,
                     round((cx + w / 2) * width, decimals) + 0.0,
                     round((cy + h / 2) * height, decimals) + 0.0,
@@ -93,24 +93,24 @@ class LabelReader:
             )
         if attributes:
             attributes += [{}] * (len(labels) - len(attributes))
-        return Boxes(labels, edges, attributes or None)
+        return Boxes(labels, coordinates, attributes or None)
 
     def _label(self, text: str) -> str:
         match = _CLASS.fullmatch(text)
         if match is None:
-            raise _LineError(f"the class is {text!r}, which is no class number", "write its number, from 0")
+            raise _LineError(f"the class is {text!r}, not a class number", "write its number, from 0")
         label = self._labels.get(str(int(match[1])))
         if label is None:
             place, names = self._description.place, list(self._description.names.values())
-            problem = f"the class {match[1]} has no name in {place}, which names {_some(names)}"
+            problem = f"the class {match[1]} has no name in {place}, which names {_summary(names)}"
             raise _LineError(problem, "add it there, or correct it")
         return label
 
     def _more(self, values: list[float], width: int, height: int) -> tuple[list[float], dict[str, Any]]:
-        """Centre and extent of a line that does not have four numbers, and what else it says."""
+        """Returns the center and size of a line that does not have four numbers, and its attributes."""
         count = len(values)
         if count < 4:
-            raise _LineError(f"it has {1 + count} columns and not 5", "write class, x, y, width, height")
+            raise _LineError(f"it has {1 + count} columns instead of 5", "write class, x, y, width, height")
         if count in (self._pose, self._pose + 1) and self._pose:
             extra: dict[str, Any] = {"keypoints": self._keypoints(values[4 : self._pose], width, height)}
             return values[:4], extra | _score(values[self._pose :])
@@ -118,10 +118,12 @@ class LabelReader:
             return values[:4], _score(values[4:])
         points = values[: count - count % 2]
         if _visible_points(values) and not self._pose:
-            problem = f"it seems to hold {(count - 4) // 3} key points, and {self._description.place} does not say so"
-            raise _LineError(problem, f"write kpt_shape: [{(count - 4) // 3}, 3] into a data.yaml")
+            problem = (
+                f"it seems to have {(count - 4) // 3} key points, which {self._description.place} does not declare"
+            )
+            raise _LineError(problem, f"add kpt_shape: [{(count - 4) // 3}, 3] to a data.yaml")
         if not all(abs(value) <= LARGEST for value in points):
-            raise _wrong(points)
+            raise _out_of_range(points)
         xs, ys = points[::2], points[1::2]
         box = [(min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2, max(xs) - min(xs), max(ys) - min(ys)]
         outline = self._pixels(points, width, height)
@@ -132,27 +134,27 @@ class LabelReader:
         each = self._description.keypoints[1]
         scales = (width, height, 1)[:each]
         if not all(map(math.isfinite, values)):
-            raise _wrong(values)
+            raise _out_of_range(values)
         return [round(value * scales[i % each], self._decimals) + 0.0 for i, value in enumerate(values)]
 
     def _pixels(self, points: Sequence[float], width: int, height: int) -> list[float]:
         return [round(v * (height if i % 2 else width), self._decimals) + 0.0 for i, v in enumerate(points)]
 
-    def _refuse_odd(self, lines: Sequence[str], file: str) -> None:
+    def _check_numbers(self, lines: Sequence[str], file: str) -> None:
         for number, line in enumerate(lines, start=1):
             fields = line.split()
             if fields and any(_NUMBER.fullmatch(field) is None for field in fields):
-                raise self._no_number(fields, file, number)
+                raise self._not_a_number(fields, file, number)
 
-    def _no_number(self, fields: Sequence[str], file: str, number: int) -> DataError:
+    def _not_a_number(self, fields: Sequence[str], file: str, number: int) -> DataError:
         field = next(field for field in fields if _NUMBER.fullmatch(field) is None)
-        remedy = "write class, x, y, width, height with spaces between them, and a point as decimal mark"
-        what = "the class is" if field is fields[0] else "it holds"
-        return DataError(file, f"{what} {field!r}, which is no number", f"{remedy}, {_SKIP}", f"line {number}")
+        remedy = "write class, x, y, width, height, separated by spaces, with a point as decimal mark"
+        what = "the class is" if field is fields[0] else "a value is"
+        return DataError(file, f"{what} {field!r}, not a number", f"{remedy}, {_SKIP}", f"line {number}")
 
 
 class _LineError(Exception):
-    """What is wrong with a line, before it is known which one it is."""
+    """An error in a line, raised where its number is not known."""
 
     def __init__(self, problem: str, remedy: str) -> None:
         super().__init__(problem, remedy)
@@ -161,22 +163,22 @@ class _LineError(Exception):
 
 
 def _visible_points(values: Sequence[float]) -> bool:
-    """Whether behind a box come points of x, y and COCO's visibility 0, 1 or 2, and one is visible: no share is 2."""
+    """Whether points of x, y and COCO's visibility 0, 1 or 2 follow a box; no relative coordinate is 2."""
     visible = values[6::3]
     return (len(values) - 4) % 3 == 0 and 2 in visible and {0, 1, 2}.issuperset(visible)
 
 
-def _wrong(values: Sequence[float]) -> _LineError:
-    """The error for numbers that are no share of a picture."""
+def _out_of_range(values: Sequence[float]) -> _LineError:
+    """Returns the error for numbers that are not relative to the image size."""
     if not all(map(math.isfinite, values)):
-        return _LineError("it holds a number that is not finite", "correct it")
+        return _LineError("a value is not finite", "correct it")
     large = next((value for value in values if abs(value) > LARGEST), None)
     if large is not None:
         return _LineError(
-            f"it holds {large:g}, which is more than any share of a picture: these seem to be pixels",
-            "divide x and width by the picture's width, y and height by its height",
+            f"a value is {large:g}, too large for a relative coordinate: these seem to be pixels",
+            "divide x and width by the image's width, y and height by its height",
         )
-    return _LineError(f"the box is {values[2]:g} wide and {values[3]:g} high, less than nothing", "draw it again")
+    return _LineError(f"the width or height of the box is negative: {values[2]:g}, {values[3]:g}", "draw it again")
 
 
 def _score(values: Sequence[float]) -> dict[str, float]:
@@ -184,34 +186,34 @@ def _score(values: Sequence[float]) -> dict[str, float]:
         return {}
     if not 0 <= values[0] <= 1:
         raise _LineError(
-            f"the column after the box is {values[0]:g}, which is no score between 0 and 1", "correct or remove it"
+            f"the column after the box is {values[0]:g}, not a score between 0 and 1", "correct or remove it"
         )
     return {"score": values[0]}
 
 
-def _some(names: Sequence[str]) -> str:
+def _summary(names: Sequence[str]) -> str:
     return ", ".join(names) or "none" if len(names) <= 10 else f"{len(names)} classes, from {names[0]} to {names[-1]}"
 
 
 class LineFormat:
-    """Boxes as lines, by numbers with as many digits as give every edge back to a millionth of a pixel, and no more.
+    """Writes boxes as lines, with just enough digits to restore every coordinate to a millionth of a pixel.
 
-    An edge is half an extent from a centre, both rounded to ``d`` decimals, so that it is off by at most 0.75 * 10**-d
-    of the picture's side: ``d`` is chosen so that this is less than half a millionth of a pixel, and rounding to
-    millionths (:class:`LabelReader`) gives whole edges back whole. ``d`` is counted from the first digit that is not
-    0, which is as fast to write as the numbers themselves and makes small ones a digit or two longer.
+    A coordinate is half a size from a center, both rounded to ``d`` decimals, so its error is at most 0.75 * 10**-d of
+    the image's side. ``d`` is chosen so that this is less than half a millionth of a pixel; rounding to millionths
+    (:class:`LabelReader`) then restores whole coordinates exactly. ``d`` is counted from the first digit that is not 0,
+    which formats as fast as the numbers themselves and makes small numbers one or two digits longer.
     """
 
     def __init__(self) -> None:
         self._formats: dict[int, tuple[int, str]] = {}
 
-    def line(self, number: int, edges: Edges, width: int, height: int, score: float | None = None) -> str:
-        """One box of a picture of that size.
+    def line(self, number: int, box: Edges, width: int, height: int, score: float | None = None) -> str:
+        """Returns the line of one box in an image of that size.
 
         Raises:
-            ValueError: It reaches so far out of the picture that its numbers would be taken for pixels.
+            ValueError: The box extends so far beyond the image that its numbers would be taken for pixels.
         """
-        xmin, ymin, xmax, ymax = edges
+        xmin, ymin, xmax, ymax = box
         cx, cy = (xmin + xmax) / 2 / width, (ymin + ymax) / 2 / height
         w, h = (xmax - xmin) / width, (ymax - ymin) / height
         side = width if width > height else height
@@ -222,7 +224,7 @@ class LineFormat:
         if not (1e-4 <= cx <= 1 and 1e-4 <= cy <= 1 and 1e-4 <= w <= 1 and 1e-4 <= h <= 1):
             if max(abs(cx), abs(cy), w, h) > LARGEST:
                 raise ValueError(
-                    "reaches so far out of its picture that its numbers would be taken for pixels: clip it first"
+                    "extends so far beyond its image that its numbers would be taken for pixels: clip it first"
                 )
             row = " ".join([str(number), *(_fixed(value, decimals) for value in (cx, cy, w, h))])
         else:
@@ -232,8 +234,8 @@ class LineFormat:
 
 def _format_for(side: int) -> tuple[int, str]:
     decimals = max(1, math.ceil(math.log10(1.5e6 * side)))
-    share = f"%.{decimals}g"  # of numbers below 1, at least as precise as so many decimals, and without final zeros
-    return decimals, f"%d {share} {share} {share} {share}"
+    value = f"%.{decimals}g"  # below 1 at least as precise as that many decimals, and without trailing zeros
+    return decimals, f"%d {value} {value} {value} {value}"
 
 
 def _fixed(value: float, decimals: int) -> str:

@@ -1,4 +1,4 @@
-"""Where the files lie that data.yaml, obj.data and lists of pictures name: in the dataset's folder, never outside."""
+"""Finds the files that data.yaml, obj.data and lists of images name, inside the dataset's folder only."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Final
 from boxwright.folders import Folder
 from boxwright.uri import PICTURE_SUFFIXES, base_name, parent
 
-PICTURE_ENDINGS: Final = tuple(sorted(PICTURE_SUFFIXES))
-YAML_ENDINGS: Final = (".yaml", ".yml")
-_DESCRIPTIONS = (*YAML_ENDINGS, ".data")
+IMAGE_SUFFIXES: Final = tuple(sorted(PICTURE_SUFFIXES))
+YAML_SUFFIXES: Final = (".yaml", ".yml")
+_DESCRIPTIONS = (*YAML_SUFFIXES, ".data")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")
-_PICTURE_FOLDERS = ("images", "JPEGImages")
+_IMAGE_FOLDERS = ("images", "JPEGImages")
 
 
-def label_file_of(picture: str) -> str:
-    """The path of a picture's label file: the last folder ``images`` becomes ``labels``, the ending ``.txt``.
+def label_file_of(image: str) -> str:
+    """Returns the path of an image's label file: the last folder ``images`` becomes ``labels``, the suffix ``.txt``.
 
-    This is Ultralytics' rule (https://docs.ultralytics.com/datasets/detect/), and darknet's, which also knows Pascal
-    VOC's ``JPEGImages``. A picture in no such folder has its label file beside it.
+    This is Ultralytics' rule (https://docs.ultralytics.com/datasets/detect/), and that of darknet, which also accepts
+    Pascal VOC's ``JPEGImages``. Without such a folder, the label file is next to the image.
     """
-    return f"{stem_of(labels_folder_of(picture))}.txt"
+    return f"{stem_of(labels_folder_of(image))}.txt"
 
 
 def stem_of(path: str) -> str:
-    """A path without its ending."""
+    """Returns a path without its suffix."""
     return os.path.splitext(path)[0]
 
 
 def labels_folder_of(path: str) -> str:
-    """A path with its last folder ``images`` exchanged for ``labels``; the same path where it has none."""
-    for name in _PICTURE_FOLDERS:
+    """Returns a path with its last folder ``images`` replaced by ``labels``, if it has one."""
+    for name in _IMAGE_FOLDERS:
         before, found, after = f"/{path}".rpartition(f"/{name}/")
         if found:
             return f"{before}/labels/{after}".removeprefix("/")
@@ -42,7 +42,7 @@ def labels_folder_of(path: str) -> str:
 
 
 def clean(written: str) -> list[str]:
-    """The parts of a written path, without ``.``, without ``..`` and what it takes back, and without leading ``..``."""
+    """Returns the parts of a written path, with ``.`` and ``..`` resolved and any leading ``..`` removed."""
     parts: list[str] = []
     for part in written.strip().replace("\\", "/").split("/"):
         if part == "..":
@@ -58,7 +58,7 @@ def is_absolute(written: str) -> bool:
 
 
 def folder_and_file(location: str) -> tuple[str, str]:
-    """The dataset's folder, and the name in it of the file that describes it, where that is what is named."""
+    """Returns the dataset's folder, and the name of the file that describes it if the location is that file."""
     name = base_name(location)
     if not name.lower().endswith(_DESCRIPTIONS) or os.path.isdir(location):
         return location, ""
@@ -66,7 +66,7 @@ def folder_and_file(location: str) -> tuple[str, str]:
 
 
 class Tree:
-    """The files and folders of a dataset, among which written paths are looked for.
+    """The files and folders of a dataset, in which written paths are found.
 
     Args:
         folder: The dataset's folder.
@@ -80,7 +80,7 @@ class Tree:
 
     @cached_property
     def folders(self) -> frozenset[str]:
-        """Every folder that holds a file, by its path inside; the top is the empty text."""
+        """The path of every folder that contains a file; the top is ``""``."""
         found = {""}
         for name in self.names:
             folder = name.rpartition("/")[0]
@@ -90,21 +90,21 @@ class Tree:
         return frozenset(found)
 
     @cached_property
-    def pictures(self) -> list[str]:
-        """The files with a picture's ending, in plain string order."""
-        return self.folder.ending(*PICTURE_ENDINGS)
+    def images(self) -> list[str]:
+        """The files with an image's suffix, in plain string order."""
+        return self.folder.ending(*IMAGE_SUFFIXES)
 
     def find(self, written: str, base: str = "") -> str | None:
-        """The path inside the folder that is meant by a written one; ``None`` where there is nothing like it.
+        """Returns the path inside the folder that a written path means, or ``None`` if there is none.
 
-        Tried in turn: the path below ``base``, then below the folder's top. A path that leads out of the folder is
-        taken without its leading ``..``, as Roboflow's exports need it and Ultralytics does it. Then what follows the
-        folder's own name, or ``data/``, with which CVAT's exports begin. An absolute path, which is that of the machine
-        where it was written, is shortened from its beginning until something is there.
+        Tried in order: the path below ``base``, then below the folder's top. A path that leads out of the folder is
+        used without its leading ``..``, as Roboflow's exports require and Ultralytics does. Then the part after the
+        folder's own name, or after ``data/``, with which CVAT's exports begin. An absolute path, from the machine that
+        wrote it, is shortened from its beginning until it exists.
 
         Args:
             written: A file or folder, with ``/`` or a backslash.
-            base: What data.yaml says under ``path``, or the folder of the list that names a picture.
+            base: The value of ``path`` in data.yaml, or the folder of the list that names an image.
         """
         if written in self.names:
             return written
@@ -114,8 +114,8 @@ class Tree:
                 return path
         return None
 
-    def find_picture(self, written: str, base: str = "") -> str | None:
-        """As :meth:`find`, of a picture: it, or at least its label file, is in the folder."""
+    def find_image(self, written: str, base: str = "") -> str | None:
+        """Returns what :meth:`find` does, for an image: it or at least its label file exists in the folder."""
         if written in self.names:
             return written
         for parts in self._candidates(written, base):

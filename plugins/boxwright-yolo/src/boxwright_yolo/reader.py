@@ -19,29 +19,29 @@ _SIZE = re.compile(r"([0-9]{1,9})[xX]([0-9]{1,9})", re.ASCII)
 
 
 class YoloReader:
-    """One sample a picture, by split (train, val, test, others), in each in the plain string order of the paths.
+    """Yields one sample per image, by split (train, val, test, others), then in the plain string order of the paths.
 
-    A picture's name is its path inside the folder of its split; where two splits have pictures of the same name, it is
-    the path inside the dataset. A picture that stands in several splits is read once and belongs to none.
+    An image's name is its path inside the folder of its split; if two splits have an image of the same name, it is the
+    path inside the dataset. An image in several splits is read once and belongs to none.
 
     Args:
         location: The dataset's folder, or its data.yaml or obj.data; a path, or a URL that fsspec opens.
         split: The one split to read.
-        images: The folder of the pictures, where they are not with the label files.
-        classes: The file of the class names, one a line, or a data.yaml, where it is not with the label files.
-        size: ``WIDTHxHEIGHT`` of all pictures in pixels; without it each is measured, as EXIF orientation turns it.
-        unannotated: ``"include"`` gives pictures without a label file as pictures without boxes, as Ultralytics takes
+        images: The folder of the images, if they are not with the label files.
+        classes: The file of the class names, one per line, or a data.yaml, if it is not with the label files.
+        size: ``WIDTHxHEIGHT`` of all images in pixels; without it each is measured, after EXIF orientation.
+        unannotated: ``"include"`` yields images without a label file as images without boxes, as Ultralytics treats
             them; ``"ignore"`` leaves them out.
-        eight: What a line with eight numbers after the class is: ``"polygon"``, or ``"obb"``, an oriented box. They
-            cannot be told apart.
-        decimals: To how many decimals of a pixel edges are rounded, 0..12.
+        eight: The meaning of eight numbers after the class: ``"polygon"``, or ``"obb"``, an oriented box. The file does
+            not distinguish the two.
+        decimals: The decimals of a pixel to which coordinates are rounded, 0..12.
 
     Attributes:
-        parts: How many pictures there are, for processes that share the work.
+        parts: The number of images, which processes may share.
 
     Raises:
-        DataError: There is no such folder, or nothing in it names the classes, or what does is wrong.
-        UsageError: ``size`` or ``decimals`` is none, or there is no such split.
+        DataError: There is no such folder, or its class names are missing or invalid.
+        UsageError: ``size`` or ``decimals`` is invalid, or there is no such split.
     """
 
     def __init__(
@@ -56,26 +56,26 @@ class YoloReader:
         decimals: int = 6,
     ) -> None:
         if not 0 <= decimals <= 12:
-            raise UsageError(f"decimals is {decimals}", "give a number from 0 to 12")
-        self._size = _parsed_size(size)
+            raise UsageError(f"decimals is {decimals}", "set a number from 0 to 12")
+        self._size = _parse_size(size)
         folder, file = folder_and_file(location)
         tree = Tree(Folder.at(folder))
         if file and file not in tree.names:
-            raise DataError(location, "there is no such file", "check the path")
+            raise DataError(location, "file not found", "check the path")
         description = find_description(tree, classes, file)
-        pictures = tree if images is None else Tree(Folder.at(images))
-        layout = Layout(tree, description, pictures, split, unannotated == "ignore", self._size is not None)
-        self._folder, self._pictures, self._items = tree.folder, pictures.folder, layout.items
+        image_tree = tree if images is None else Tree(Folder.at(images))
+        layout = Layout(tree, description, image_tree, split, unannotated == "ignore", self._size is not None)
+        self._folder, self._images, self._items = tree.folder, image_tree.folder, layout.items
         self.parts = len(layout.items)
         self._labels = LabelReader(description, decimals, eight == "obb")
-        label_map, twice = _label_map(description)
+        label_map, duplicates = _label_map(description)
         self.info = DatasetInfo(
             format="yolo",
             location=location,
             label_map=label_map,
             num_samples=sum(isinstance(item, Item) for item in layout.items),
             splits=layout.splits,
-            notes=(*twice, *layout.notes),
+            notes=(*duplicates, *layout.notes),
         )
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
@@ -83,7 +83,7 @@ class YoloReader:
         return self.read_part(0, self.parts, on_problem)
 
     def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
-        """Some of the samples, for processes that share the work; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples of the images from ``start`` to ``stop``."""
         for item in self._items[start:stop]:
             if isinstance(item, DataError):
                 on_problem(item)
@@ -96,7 +96,7 @@ class YoloReader:
             yield sample
 
     def _sample(self, item: Item) -> Sample:
-        location = self._pictures.place(item.picture) if item.picture else None
+        location = self._images.place(item.image) if item.image else None
         file = self._folder.place(item.label) if item.label else location or item.name
         _check_unicode(file)
         _check_unicode(location or "")
@@ -117,23 +117,23 @@ def _check_unicode(path: str) -> None:
         raise DataError(shown, problem, "rename the file") from None
 
 
-def _parsed_size(text: str | None) -> tuple[int, int] | None:
+def _parse_size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
     match = _SIZE.fullmatch(text)
     if match is None or not (int(match[1]) and int(match[2])):
-        raise UsageError(f"size is {text!r}", "give width and height in pixels: size=640x480")
+        raise UsageError(f"size is {text!r}", "set width and height in pixels: size=640x480")
     return int(match[1]), int(match[2])
 
 
 def _label_map(description: Description) -> tuple[LabelMap, Sequence[str]]:
-    """The classes, each with the number after its own; a name that stands twice is one class."""
+    """Returns the classes, each with the id after its number, and notes; a duplicate name is one class."""
     items: dict[str, LabelMapItem] = {}
-    twice: dict[str, None] = {}
+    duplicates: dict[str, None] = {}
     for number, name in sorted(description.names.items()):
         if name in items:
-            twice[name] = None
+            duplicates[name] = None
         else:
             items[name] = LabelMapItem(id=number + 1, name=name)
-    notes = [f"classes that stand more than once and are read as one: {', '.join(twice)}"] if twice else []
+    notes = [f"duplicate classes, read as one: {', '.join(duplicates)}"] if duplicates else []
     return LabelMap(items=tuple(items.values())), notes

@@ -21,19 +21,19 @@ _SKIP = "or leave it out with --on-error skip"
 _ODD = re.compile(r"(?:^|/)\.|^/|[\0\r\n:\\]")
 _HIDDEN = re.compile(r"(?:^|/)\.|//|[\r\n]")
 _SPLIT = re.compile(r"[^./\\:\0-\x1f\s\ud800-\udfff][^/\\:\0-\x1f\ud800-\udfff]*(?<!\s)")
-# What a double-quoted text of YAML 1.1 cannot hold as it is: https://yaml.org/spec/1.1/#id892089.
+# Characters that must be escaped in a double-quoted text of YAML 1.1: https://yaml.org/spec/1.1/#id892089.
 _ESCAPED = re.compile('[\\\\"\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]')
 
 
 class YoloWriter:
-    """Writes each picture and its label file, and at the end the file that names the classes.
+    """Writes each image and its label file, and at the end the file with the class names.
 
-    Ultralytics' layout has ``images/SPLIT/NAME``, ``labels/SPLIT/NAME.txt`` and ``data.yaml``. Pictures of no split
-    stand under ``unsplit``; where no picture has a split, data.yaml names them as both ``train`` and ``val``, without
-    which Ultralytics does not start, and reading makes of that no split again. Without the pictures, data.yaml names
-    lists of them, so that their names are kept.
+    Ultralytics' layout has ``images/SPLIT/NAME``, ``labels/SPLIT/NAME.txt`` and ``data.yaml``. Images without a split
+    are in ``unsplit``. If no image has a split, data.yaml names that folder as both ``train`` and ``val``, which
+    Ultralytics requires, and reading restores the images without a split. Without the images, data.yaml names lists of
+    them, which keep their names.
 
-    labelImg's layout has the label files beside the pictures, and ``classes.txt``.
+    labelImg's layout has the label files next to the images, and ``classes.txt``.
 
     Classes are numbered from 0 in the order of the label map.
 
@@ -41,8 +41,8 @@ class YoloWriter:
         output: The folder.
         label_map: The classes.
         layout: ``"ultralytics"`` or ``"labelimg"``.
-        pictures: Whether the pictures are copied; without them the samples need none.
-        scores: Whether a box's ``score`` is written as a sixth column, which Ultralytics writes and does not train on.
+        pictures: Whether to copy the images; without them the samples need none.
+        scores: Whether to write a box's ``score`` as a sixth column, which Ultralytics writes but cannot train on.
     """
 
     def __init__(
@@ -59,36 +59,36 @@ class YoloWriter:
         self._classes = {name: number for number, name in enumerate(label_map.names)}
         self._flat = layout == "labelimg"
         if self._flat:
-            _refuse_lines(self._names, output.location)
+            _check_lines(self._names, output.location)
         self._pictures = pictures
         self._scores = scores
         self._lines = LineFormat()
-        self._pictures_of: dict[str, str] = {"classes.txt": "the file of the class names"} if self._flat else {}
+        self._image_of: dict[str, str] = {"classes.txt": "the file of the class names"} if self._flat else {}
         self._splits: dict[str, IO[bytes] | None] = {}
 
     def write(self, sample: Sample) -> None:
-        """Adds one picture and its label file.
+        """Adds one image and its label file.
 
         Raises:
-            DataError: Its picture cannot be read, its label file would replace another's, its name or split is none
-                that could be read back, or a box reaches too far out of it.
-            OutputError: The picture's name leads out of the folder.
+            DataError: The image cannot be read, its label file would replace another's, its name or split could not be
+                read back, or a box extends too far beyond it.
+            OutputError: The image's name leads out of the folder.
         """
         split = self._split(sample)
         name = sample.image.name
-        picture = name if self._flat else f"images/{split}/{name}"
-        label = f"{stem_of(picture)}.txt" if self._flat else label_file_of(picture)
+        image = name if self._flat else f"images/{split}/{name}"
+        label = f"{stem_of(image)}.txt" if self._flat else label_file_of(image)
         self._check_names(sample, label)
         content = self._content(sample).encode()
         if self._pictures:
-            self._files.copy(picture, sample.image)
-        self._pictures_of[label] = name
+            self._files.copy(image, sample.image)
+        self._image_of[label] = name
         self._files.put(label, content)
         if not self._flat:
-            self._list(split, picture)
+            self._list(split, image)
 
     def close(self) -> None:
-        """Writes the file that names the classes."""
+        """Writes the file with the class names."""
         for file in self._splits.values():
             if file is not None:
                 file.close()
@@ -100,12 +100,12 @@ class YoloWriter:
     def _split(self, sample: Sample) -> str:
         split = sample.split
         if self._flat:
-            if split is not None and not _names(split, base_name(self._output.location.rstrip("/"))):
+            if split is not None and not _is_in_name(split, base_name(self._output.location.rstrip("/"))):
                 raise DataError(
                     sample.source or sample.image.name,
-                    f"it belongs to the split {split!r}, and labelImg's layout has none",
-                    "write each split to a folder of its own, yolo:FOLDER/{split}?layout=labelimg,"
-                    " or take layout=ultralytics",
+                    f"it belongs to the split {split!r}, and labelImg's layout has no splits",
+                    "write each split to a separate folder, yolo:FOLDER/{split}?layout=labelimg,"
+                    " or use layout=ultralytics",
                 )
             return ""
         if split is None:
@@ -124,12 +124,12 @@ class YoloWriter:
         if _ODD.search(name):
             safe_name(name, place)
         if os.path.splitext(name)[1].lower() not in PICTURE_SUFFIXES or _HIDDEN.search(name):
-            problem = f"the picture's name is {name!r}, by which YOLO does not find it"
-            endings = ", ".join(sorted(PICTURE_SUFFIXES))
-            raise DataError(place, problem, f"give it one of the endings {endings}, and no dot in front; {_SKIP}")
-        other = self._pictures_of.get(label)
+            problem = f"YOLO would not find an image with the name {name!r}"
+            suffixes = ", ".join(sorted(PICTURE_SUFFIXES))
+            raise DataError(place, problem, f"use one of the suffixes {suffixes} and no leading dot, {_SKIP}")
+        other = self._image_of.get(label)
         if other is not None:
-            remedy = f"rename one of them: YOLO keeps one label file for each name before the ending; {_SKIP}"
+            remedy = f"rename one of them: YOLO has one label file for each name without suffix; {_SKIP}"
             raise DataError(place, f"{other} and {name} would share the label file {label}", remedy)
 
     def _content(self, sample: Sample) -> str:
@@ -138,39 +138,39 @@ class YoloWriter:
         try:
             if not self._scores:
                 rows = [
-                    line(classes[label], edges, width, height)
-                    for label, edges in zip(boxes.labels, boxes.edges, strict=True)
+                    line(classes[label], box, width, height)
+                    for label, box in zip(boxes.labels, boxes.edges, strict=True)
                 ]
             else:
                 rows = [
-                    line(classes[label], edges, width, height, _score(attributes))
-                    for label, edges, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
+                    line(classes[label], box, width, height, _score(attributes))
+                    for label, box, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
                 ]
         except ValueError as error:
             raise DataError(sample.source or image.name, f"a box {error}", f"correct it, {_SKIP}") from None
         return "\n".join([*rows, ""]) if rows else ""
 
-    def _list(self, split: str, picture: str) -> None:
+    def _list(self, split: str, image: str) -> None:
         if split not in self._splits:
             self._splits[split] = None if self._pictures else self._output.open(f"{split}.txt")
         file = self._splits[split]
         if file is not None:
-            file.write(f"./{picture}\n".encode())
+            file.write(f"./{image}\n".encode())
 
     def _yaml(self) -> str:
-        place = "images/{}" if self._pictures else "{}.txt"
-        places = {split: place.format(split) for split in self._splits}
-        if list(places) == [UNSPLIT]:
-            places = dict.fromkeys(("train", "val"), places[UNSPLIT])
-        keys = sorted(places, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
-        lines = [f"{key if key in ORDER else _quoted(key)}: {_quoted(places[key])}" for key in keys]
+        pattern = "images/{}" if self._pictures else "{}.txt"
+        paths = {split: pattern.format(split) for split in self._splits}
+        if list(paths) == [UNSPLIT]:
+            paths = dict.fromkeys(("train", "val"), paths[UNSPLIT])
+        keys = sorted(paths, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
+        lines = [f"{key if key in ORDER else _quoted(key)}: {_quoted(paths[key])}" for key in keys]
         lines += [f"nc: {len(self._names)}", "names:" if self._names else "names: {}"]
         lines += [f"  {number}: {_quoted(name)}" for number, name in enumerate(self._names)]
         return "\n".join([*lines, ""])
 
 
-def _names(split: str, folder: str) -> bool:
-    """Whether a folder's name says the split, as with FOLDER/{split} or data_{split}, so that it is not lost."""
+def _is_in_name(split: str, folder: str) -> bool:
+    """Whether a folder's name contains the split, as in FOLDER/{split} or data_{split}, so it is not lost."""
     return re.search(rf"(?<![^\W_]){re.escape(split)}(?![^\W_])", folder) is not None
 
 
@@ -179,12 +179,12 @@ def _score(attributes: Mapping[str, Any]) -> float | None:
     if not isinstance(score, int | float):
         return None
     if not 0 <= score <= 1:
-        raise ValueError(f"has the score {score!r}, which is not between 0 and 1")
+        raise ValueError(f"has the score {score!r}, not between 0 and 1")
     return float(score)
 
 
 def _quoted(text: str) -> str:
-    """A text in double quotes, which YAML never takes for a number, a truth value or nothing."""
+    """Returns a text in double quotes, which YAML never reads as a number, a boolean or null."""
     return '"' + _ESCAPED.sub(_escape, text) + '"'
 
 
@@ -193,10 +193,10 @@ def _escape(match: re.Match[str]) -> str:
     return f"\\{match[0]}" if match[0] in '"\\' else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-def _refuse_lines(names: Sequence[str], place: str) -> None:
+def _check_lines(names: Sequence[str], place: str) -> None:
     for name in names:
         if name.strip() != name or len(name.splitlines()) != 1:
             raise OutputError(
                 f"{place}: the class {name!r} cannot be a line of classes.txt",
-                "rename it (--with remap), or take layout=ultralytics",
+                "rename it (--with remap), or use layout=ultralytics",
             )
