@@ -72,7 +72,7 @@ WORDS = {
     r"half-written": "incomplete",
     r"wished": "requested, expected",
     r"knows (no|nothing)": "does not support, has no",
-    r"of this machine|of this kind": "local; use a noun",
+    r"of this machine": "local",
     r"for people": "for readers",
     r"(one|row|line|file|entry|once) an? (image|box|class|line|sample|file|row|split|command|epoch|run)": "per",
     r"(none`*|nothing|empty|error|false|true) where": "if",
