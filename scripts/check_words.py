@@ -65,7 +65,7 @@ WORDS = {
     r"hal(f a|ves of) characters?": "unpaired surrogate",
     r"nothing_left": "empty_dataset_error",
     r"in_order": "sorted_coordinates",
-    r"registry_": "registry",
+    r"registry": "registry",
     r"in silence": "silently",
     r"at hand": "available",
     r"(whole or (nothing|not at all))": "completely or not at all",

@@ -112,10 +112,10 @@ class AverageModel:
         self.label_map, self.edges = label_map, edges
 
     def predict(self, samples, *, batch_size=8, score=0.0):
-        from boxwright.images import read_bytes, read_header
+        from boxwright.images import read_header
 
         for sample in samples:
-            read_header(read_bytes(sample.image), sample.image.name)
+            read_header(sample.image.read(), sample.image.name)
             width, height = sample.image.width, sample.image.height
             edges = tuple(e * s for e, s in zip(self.edges, (width, height, width, height)))
             boxes = Boxes([self.label_map.names[0]], [edges], [{"score": 0.5}])
@@ -246,11 +246,10 @@ def site(tmp_path: Path) -> Path:
 def boxwright(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
     """The program, with the plugin ``cli_probe`` installed beside whatever this environment has."""
     install(site, "cli_probe", PROBE)
-    from boxwright.plugins import load_plugins
-    from boxwright.registry import registry
+    from boxwright.plugins import default_registry, load_plugins
 
     def forget() -> None:
-        registry.cache_clear()
+        default_registry.cache_clear()
         load_plugins.cache_clear()
         for name in [name for name in sys.modules if name.startswith("cli_")]:
             del sys.modules[name]
@@ -268,12 +267,11 @@ def install_plugin(boxwright: Program) -> Callable[..., None]:
     """Installs one more plugin package, given its module's name and text."""
 
     def add(module: str, source: str, **options: str) -> None:
-        from boxwright.plugins import load_plugins
-        from boxwright.registry import registry
+        from boxwright.plugins import default_registry, load_plugins
 
         install(boxwright.site, module, source, **options)
         importlib.invalidate_caches()
-        registry.cache_clear()
+        default_registry.cache_clear()
         load_plugins.cache_clear()
 
     return add

@@ -14,7 +14,7 @@ import pytest
 
 PLUGIN = f'''
 from boxwright import BackendSpec, hookimpl
-from boxwright.specs import EnvironmentSpec
+from boxwright.environments import EnvironmentSpec
 
 boxwright_api = (1, 1)
 ENVIRONMENT = EnvironmentSpec(
@@ -113,10 +113,9 @@ def test_a_name_that_no_plugin_has(program):
 def test_without_any_environment(boxwright, monkeypatch, tmp_path):
     monkeypatch.setenv("BOXWRIGHT_PLUGINS", "cli_probe")
     monkeypatch.setenv("BOXWRIGHT_HOME", str(tmp_path))
-    from boxwright.plugins import load_plugins
-    from boxwright.registry import registry
+    from boxwright.plugins import default_registry, load_plugins
 
-    registry.cache_clear()
+    default_registry.cache_clear()
     load_plugins.cache_clear()
     assert boxwright("env", "list").stdout == "No installed plugin needs an environment of its own.\n"
     assert boxwright("env", "check").stdout == "No environment is installed.\n"

@@ -172,7 +172,7 @@ def test_what_is_suggested_next_works(boxwright):
 def test_show_tells_of_environments_backends_and_precisions(boxwright, install_plugin):
     code = """
 from boxwright import ExporterSpec, hookimpl
-from boxwright.specs import EnvironmentSpec
+from boxwright.environments import EnvironmentSpec
 
 boxwright_api = (1, 1)
 

@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 
 import boxwright_testing
-from boxwright import hookspecs, protocols, specs
-from boxwright.registry import KINDS
+from boxwright.datasets import protocols
+from boxwright.models import protocols as model_protocols
+from boxwright.plugins import KINDS, hookspecs, specs
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", ROOT.parent / "shared" / "data"))
@@ -337,7 +338,11 @@ PAGE_OF = {"Writer": "format", "Output": "format", "Reader": "format", "Model": 
 
 
 def test_every_protocol_is_documented() -> None:
-    found = {name: value for name, value in vars(protocols).items() if getattr(value, "_is_protocol", False)}
+    found = {
+        name: value
+        for name, value in (vars(protocols) | vars(model_protocols)).items()
+        if getattr(value, "_is_protocol", False)
+    }
     found.pop("Protocol")
     assert len(found) >= len(KINDS)
     for name, protocol in found.items():

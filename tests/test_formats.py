@@ -12,13 +12,12 @@ from typing import Any
 
 import fsspec
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import boxwright
 from boxwright import Boxes, Dataset, DatasetURI, ImageRef, Sample
-from boxwright.prediction import SampleReader
-from boxwright.registry import registry
+from boxwright.datasets import SampleReader
+from boxwright.plugins import default_registry
 from boxwright_testing import draw_picture
 
 
@@ -57,16 +56,18 @@ CASES = {
     "yolo": Case("dataset", tolerance=1e-6),
 }
 
-BOTH_WAYS = [name for name in CASES if name in registry().names("format")]
+BOTH_WAYS = [name for name in CASES if name in default_registry().names("format")]
 
 SIZES = {"a.jpg": (64, 48), "b two.png": (40, 40), "c.jpg": (33, 21), "ü.jpg": (50, 70)}
 LABELS = ("fig", "date palm", "вишня")
 
 
 def test_every_format_of_this_repository_is_here() -> None:
-    others = {entry.spec.name for entry in registry().all("format") if entry.distribution == "boxwright-panlabel"}
+    others = {
+        entry.spec.name for entry in default_registry().all("format") if entry.distribution == "boxwright-panlabel"
+    }
     others.add("pictures")  # which holds no boxes
-    both = {entry.spec.name for entry in registry().all("format") if entry.spec.load and entry.spec.write}
+    both = {entry.spec.name for entry in default_registry().all("format") if entry.spec.load and entry.spec.write}
     assert both - others == set(CASES)
 
 

@@ -77,7 +77,7 @@ def test_the_first_tutorials_data(project: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.tfod
 def test_the_first_tutorials_training(project: Path) -> None:
-    environments = pytest.importorskip("boxwright.environments").environments()
+    environments = pytest.importorskip("boxwright.environments.environment").environments()
     if "tfod" not in environments or environments["tfod"].status != "installed":
         pytest.skip("the environment is not installed: boxwright env install tfod")
     (project / "data/images").mkdir()

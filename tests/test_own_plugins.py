@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boxwright.registry import registry
+from boxwright.plugins import default_registry
 from boxwright_testing.conformance import suite_of
 from boxwright_testing.packaging import package_findings
 
@@ -35,7 +35,7 @@ def check(distribution: str) -> dict[str, list[str]]:
 @pytest.mark.parametrize("distribution", OURS)
 def test_every_plugin_names_how_it_is_tested(distribution: str) -> None:
     """With no more than the defaults, a format that rounds or a step that needs an amount would fail."""
-    plugins = registry()
+    plugins = default_registry()
     records = [record for record in plugins.plugins.records if record.distribution == distribution]
     if not records:
         pytest.skip(f"{distribution} is not installed")

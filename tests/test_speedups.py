@@ -18,12 +18,11 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import boxwright
-from boxwright import Boxes, DataError, ImageRef, Sample, plain
-from boxwright.compiled import speedups
+from boxwright import Boxes, DataError, ImageRef, Sample, speedups
+from boxwright.datasets import plain
 from boxwright_coco import annotations, boxes, texts, writer
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.values import BOX_KEYS

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 
 import boxwright
-from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample
-from boxwright.dataset import Problems
-from boxwright.prediction import SampleReader
-from boxwright.texts import is_text
+from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample, is_text
+from boxwright.datasets import Problems, SampleReader
 from boxwright_testing.pictures import draw_picture, encode
 
 PICTURE = encode(draw_picture(40, 30), "a.png")

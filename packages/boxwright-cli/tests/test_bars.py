@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from boxwright.statistics.histograms import counts
+from boxwright.analysis import counts
 from boxwright_cli.bars import bar, draws_blocks, show_histogram
 from boxwright_cli.session import Session
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import boxwright.prediction  # imported here once: the runs inside forget what they import, and numpy bears one import
+import boxwright.models.prediction  # imported once: the runs inside forget their imports, and numpy bears one import
 import boxwright_testing
 
-assert boxwright.prediction
+assert boxwright.models.prediction
 assert boxwright_testing
 
 TOY = Path(__file__).with_name("toy.py")

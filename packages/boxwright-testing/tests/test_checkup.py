@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from boxwright.errors import PluginNotFoundError
-from boxwright.plugins import load_plugins
-from boxwright.progress import LogReporter
-from boxwright.registry import Registry, registry
+from boxwright import LogReporter, PluginNotFoundError
+from boxwright.plugins import Registry, default_registry, load_plugins
 from boxwright_testing.checkup import examine, find
 from boxwright_testing.conformance import suite_of
 from boxwright_testing.findings import Examination, Finding
@@ -72,14 +70,14 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
             (info / "entry_points.txt").write_text(f"[boxwright]\n{name} = {name}\n", "utf-8")
         monkeypatch.syspath_prepend(str(tmp_path))
         _forget()
-        return registry()
+        return default_registry()
 
     yield make
     _forget()
 
 
 def _forget() -> None:
-    registry.cache_clear()
+    default_registry.cache_clear()
     load_plugins.cache_clear()
     for name in [name for name in sys.modules if name.startswith("check_")]:
         del sys.modules[name]
@@ -188,9 +186,9 @@ def test_the_message_of_an_assertion_is_shown_without_the_machinery(
             "connected to",
         ),
         (
-            "import boxwright.registry as r\nr.convert_options = lambda *a, **k: {}\n",
+            "import boxwright.plugins.registry as r\nr.convert_options = lambda *a, **k: {}\n",
             "importing it leaves everything around it alone",
-            "changes boxwright.registry.convert_options",
+            "changes boxwright.plugins.options.convert_options",
         ),
     ],
 )
@@ -262,7 +260,9 @@ def test_imports_that_nothing_declares(install: Install, monkeypatch: pytest.Mon
         Path(sys.modules["check_probe"].__file__ or "").write_text(
             TRANSFORM.replace("    per_sample", f"{allowed}    per_sample"), "utf-8"
         )
-        assert "it imports only what is installed along with it" not in failures(examined(registry(), monkeypatch))
+        assert "it imports only what is installed along with it" not in failures(
+            examined(default_registry(), monkeypatch)
+        )
 
 
 def test_a_declared_import_is_no_fault(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +331,7 @@ def _again(install: Install, conformance: str) -> Registry:
     (folder / "check_probe.py").write_text(TRANSFORM, "utf-8")
     (folder / "check_probe_conformance.py").write_text(conformance, "utf-8")
     _forget()
-    return registry()
+    return default_registry()
 
 
 def test_what_cannot_be_tested_with_the_defaults_is_told(install: Install) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import boxwright_testing
-from boxwright.errors import UsageError
-from boxwright.registry import KINDS
+from boxwright import UsageError
+from boxwright.plugins import KINDS
 from boxwright_testing.template import Names, render, template_folder
 
 

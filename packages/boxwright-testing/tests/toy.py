@@ -28,8 +28,7 @@ from boxwright import (
     UsageError,
     hookimpl,
 )
-from boxwright.output import safe_name
-from boxwright.uri import join
+from boxwright.storage import join, safe_name
 
 boxwright_api = (1, 1)
 

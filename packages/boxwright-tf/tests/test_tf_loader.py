@@ -17,8 +17,7 @@ tf = pytest.importorskip("tensorflow")
 
 import boxwright  # noqa: E402
 from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, MissingLibraryError, Sample, UsageError  # noqa: E402
-from boxwright.dataset import Problems  # noqa: E402
-from boxwright.prediction import SampleReader  # noqa: E402
+from boxwright.datasets import Problems, SampleReader  # noqa: E402
 from boxwright_tf.loader import to_tf  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow

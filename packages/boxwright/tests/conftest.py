@@ -30,15 +30,15 @@ from boxwright import (
     Sample,
     TrainerSpec,
     TransformSpec,
-    builtin,
-    hookspecs,
-    protocols,
 )
-from boxwright.hookspecs import hookimpl
-from boxwright.plugins import LoadedPlugins, PluginRecord
-from boxwright.prediction import SampleReader
-from boxwright.registry import KINDS, Registry
-from boxwright.specs import Spec
+from boxwright.datasets import protocols as dataset_protocols
+from boxwright.datasets.dataset import SampleReader
+from boxwright.models import protocols as model_protocols
+from boxwright.plugins import builtin, hookspecs
+from boxwright.plugins.hookspecs import hookimpl
+from boxwright.plugins.manager import LoadedPlugins, PluginRecord
+from boxwright.plugins.registry import KINDS, Registry
+from boxwright.plugins.specs import Spec
 
 # The same examples every time, no folder of them left behind, and no clock.
 settings.register_profile("boxwright", database=None, deadline=None, derandomize=True)
@@ -68,7 +68,14 @@ def examples() -> Iterator[dict[str, types.ModuleType]]:
     for name in EXAMPLES:
         module = types.ModuleType(f"my_plugin.{name.lower()}")
         sys.modules[module.__name__] = made[name] = module
-        exec(compile(code_of(getattr(protocols, name)), module.__name__, "exec"), module.__dict__)
+        exec(
+            compile(
+                code_of(getattr(dataset_protocols, name, None) or getattr(model_protocols, name)),
+                module.__name__,
+                "exec",
+            ),
+            module.__dict__,
+        )
     yield made
     for module in made.values():
         del sys.modules[module.__name__]
@@ -111,7 +118,7 @@ def registry_of(specs: Iterable[Spec], **events: Callable[..., None]) -> Registr
     manager.register(builtin, name="boxwright")
     manager.register(plugin, name="toys (toys)")
     records = [
-        PluginRecord("boxwright", "boxwright", "0", "boxwright.builtin"),
+        PluginRecord("boxwright", "boxwright", "0", "boxwright.plugins.builtin"),
         PluginRecord("toys", "toys", "1.0", "toys"),
     ]
     return Registry(LoadedPlugins(manager, records))

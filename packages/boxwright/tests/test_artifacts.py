@@ -25,8 +25,8 @@ from boxwright import (
     Sample,
     UsageError,
 )
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registry
+from boxwright.datasets.dataset import SampleReader
+from boxwright.plugins.registry import Registry
 
 
 @pytest.fixture
@@ -44,13 +44,13 @@ def data(pictures: Path) -> Dataset:
 
 @pytest.fixture
 def run(data: Dataset, plugins: Registry, tmp_path: Path) -> Any:
-    return boxwright.train(data, out=tmp_path / "run", backend="average", registry_=plugins)
+    return boxwright.train(data, out=tmp_path / "run", backend="average", registry=plugins)
 
 
 def test_an_export_is_checked_and_can_be_used_like_its_run(
     run: Any, data: Dataset, plugins: Registry, tmp_path: Path, pictures: Path
 ) -> None:
-    made = boxwright.export(run, "json", tmp_path / "out", data=data, registry_=plugins)
+    made = boxwright.export(run, "json", tmp_path / "out", data=data, registry=plugins)
     assert made.artifact == tmp_path / "out" / "model.json"
     assert made.artifact.is_file()
     assert (made.pictures, made.compared, made.found, made.largest_difference) == (2, 2, 2, 0.0)
@@ -58,10 +58,10 @@ def test_an_export_is_checked_and_can_be_used_like_its_run(
     assert LabelMap.from_pbtxt((tmp_path / "out" / "label_map.pbtxt").read_text()) == run.label_map
     assert json.loads(json.dumps(made.to_dict()))["check"]["found_again"] == 2
     for place in (tmp_path / "out", made.artifact):
-        found = boxwright.predict(place, pictures / "a.jpg", registry_=plugins)
+        found = boxwright.predict(place, pictures / "a.jpg", registry=plugins)
         assert found.detections[0].boxes.edges[0] == pytest.approx((10, 8, 30, 24))
     ours, theirs = (
-        boxwright.evaluate(each, data, metric="found", registry_=plugins) for each in (tmp_path / "out", run.path)
+        boxwright.evaluate(each, data, metric="found", registry=plugins) for each in (tmp_path / "out", run.path)
     )
     assert ours.values == theirs.values
     assert ours.label_map == theirs.label_map == run.label_map
@@ -88,7 +88,7 @@ def test_an_export_that_finds_something_else_is_refused(
     toys.Liar = Liar  # type: ignore[attr-defined]
     plugins = make_registry(ExporterSpec(name="liar", load="toys:Liar"))
     with pytest.raises(ExportError, match="finds 0 of the 2 objects"):
-        boxwright.export(run, "liar", tmp_path / "out", data=data, registry_=plugins)
+        boxwright.export(run, "liar", tmp_path / "out", data=data, registry=plugins)
     assert not (tmp_path / "out").exists()
 
 
@@ -101,18 +101,18 @@ def test_what_is_asked_wrongly_is_said_before_any_work(
         ExporterSpec(name="other", load="toys:Liar", backends=("kerascv",)),
     )
     with pytest.raises(UsageError, match=r"no precision 'int8'[\s\S]*fp32, fp16"):
-        boxwright.export(run, "liar:int8", tmp_path / "out", registry_=plugins)
+        boxwright.export(run, "liar:int8", tmp_path / "out", registry=plugins)
     with pytest.raises(UsageError, match=r"models of kerascv, and .* was trained with average"):
-        boxwright.export(run, "other", tmp_path / "out", registry_=plugins)
+        boxwright.export(run, "other", tmp_path / "out", registry=plugins)
     with pytest.raises(PluginNotFoundError):
-        boxwright.export(run, "onnx", tmp_path / "out", registry_=plugins)
+        boxwright.export(run, "onnx", tmp_path / "out", registry=plugins)
     (tmp_path / "there").write_text("x")
     with pytest.raises(OutputError):
-        boxwright.export(run, "json", tmp_path / "there", registry_=plugins)
+        boxwright.export(run, "json", tmp_path / "there", registry=plugins)
 
 
 def test_without_its_data_an_export_says_that_it_was_not_checked(run: Any, plugins: Registry, tmp_path: Path) -> None:
-    made = boxwright.export(run, "json", tmp_path / "out", registry_=plugins)
+    made = boxwright.export(run, "json", tmp_path / "out", registry=plugins)
     assert made.pictures == 0
     assert "--data" in made.notes[0]
 
@@ -142,26 +142,26 @@ def test_models_of_others_are_recognised(
     other.write_bytes(b"x")
     classes = tmp_path / "label_map.pbtxt"
     classes.write_text(LabelMap.from_names(["fig"]).to_pbtxt())
-    found = boxwright.predict(model, pictures / "a.jpg", label_map=classes, registry_=plugins)
+    found = boxwright.predict(model, pictures / "a.jpg", label_map=classes, registry=plugins)
     assert found.detections[0].boxes.labels == ("fig",)
-    assert boxwright.load_model(model, registry_=plugins).label_map.names == ("guessed",)
+    assert boxwright.load_model(model, registry=plugins).label_map.names == ("guessed",)
     with pytest.raises(RunError, match=r"is no run, and no model[\s\S]*foreign: no \.pb[\s\S]*give a run folder"):
-        boxwright.load_model(other, registry_=plugins)
+        boxwright.load_model(other, registry=plugins)
     with pytest.raises(RunError, match="does not exist"):
-        boxwright.load_model(tmp_path / "nothing", registry_=plugins)
+        boxwright.load_model(tmp_path / "nothing", registry=plugins)
     with pytest.raises(boxwright.DataError, match="no such label map"):
-        boxwright.load_model(model, label_map=tmp_path / "none.pbtxt", registry_=plugins)
+        boxwright.load_model(model, label_map=tmp_path / "none.pbtxt", registry=plugins)
 
 
 def test_a_record_that_leads_outside_is_refused(plugins: Registry, tmp_path: Path) -> None:
     (tmp_path / "artifact.json").write_text('{"exporter": "json", "artifact": "../secret.json"}')
     with pytest.raises(boxwright.DataError, match="outside"):
-        boxwright.load_model(tmp_path, registry_=plugins)
+        boxwright.load_model(tmp_path, registry=plugins)
     (tmp_path / "artifact.json").write_text("{")
     with pytest.raises(boxwright.DataError, match="damaged"):
-        boxwright.load_model(tmp_path, registry_=plugins)
+        boxwright.load_model(tmp_path, registry=plugins)
 
 
 def test_a_run_has_its_own_label_map(run: Any, plugins: Registry) -> None:
     with pytest.raises(UsageError, match="has its own label map"):
-        boxwright.load_model(run, label_map=run.label_map, registry_=plugins)
+        boxwright.load_model(run, label_map=run.label_map, registry=plugins)

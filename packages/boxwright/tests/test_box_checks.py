@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from boxwright import Sample, boxes
-from boxwright.validation.boxes import SAME, box_problems, same_places
+from boxwright.analysis.validation.boxes import SAME, box_problems, same_places
 
 
 @pytest.mark.parametrize(

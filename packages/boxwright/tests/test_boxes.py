@@ -6,8 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from boxwright import BoxFormat, UsageError, clip, convert_format, iou
 from boxwright.boxes import area, scale

@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 
 from boxwright import LabelMap
-from boxwright.schemas import LabelMapItem
-from boxwright.validation.classes import Part, class_problems
+from boxwright.analysis.validation.classes import Part, class_problems
+from boxwright.label_map import LabelMapItem
 
 
 def part(name: str, split: str | None = None, **boxes: int) -> Part:

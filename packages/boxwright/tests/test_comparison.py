@@ -8,15 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, FormatSpec, ImageRef, LabelMap, Option, Sample, UsageError
-from boxwright.comparison import Comparison, Kind, compare
-from boxwright.comparison.pairing import paired
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registry
+from boxwright.analysis.comparison import Comparison, Kind, compare
+from boxwright.analysis.comparison.pairing import paired
+from boxwright.datasets.dataset import SampleReader
+from boxwright.plugins.registry import Registry
 
 FIG = ("fig", 10, 10, 50, 50)
 DATE = ("date", 60, 10, 90, 40)
@@ -293,7 +292,7 @@ def test_the_remedy_names_the_option_of_the_odd_one(
     make_registry: Callable[..., Registry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shifting = FormatSpec(name="shifting", load="x:y", options=(Option("one_based", bool, False),))
-    monkeypatch.setattr("boxwright.registry.registry", lambda: make_registry(shifting))
+    monkeypatch.setattr("boxwright.plugins.registry.default_registry", lambda: make_registry(shifting))
     plain, shifted = data(*boxes(NOTHING), uri="lines:a"), data(*boxes((1, 1, 0, 0)), uri="shifting:b")
     second, first = compare(plain, shifted).offset, compare(shifted, plain).offset
     assert second is not None
@@ -348,13 +347,13 @@ def test_to_dict(sample: MakeSample) -> None:
 
 
 def test_by_uri_and_with_items_that_cannot_be_read(truths: str, plugins: Registry) -> None:
-    assert boxwright.compare(truths, truths, registry_=plugins).same
+    assert boxwright.compare(truths, truths, registry=plugins).same
     place = truths.partition(":")[2]
     with open(place, "a", encoding="utf-8") as file:
         file.write("no JSON\n")
     with pytest.raises(DataError, match="line 3"):
-        compare(truths, truths, registry_=plugins)
-    found = compare(truths, truths, on_error="skip", registry_=plugins)
+        compare(truths, truths, registry=plugins)
+    found = compare(truths, truths, on_error="skip", registry=plugins)
     assert found.same
     assert len(found.skipped) == 2  # once in either dataset
 

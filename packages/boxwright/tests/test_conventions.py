@@ -12,9 +12,9 @@ import pytest
 
 import boxwright
 from boxwright import Boxes, Dataset, FormatSpec, ImageRef, Option, Sample
-from boxwright.conventions import BorderCounts, Convention, one_based_option
-from boxwright.registry import Registry
-from boxwright.statistics import Statistics
+from boxwright.analysis.conventions import BorderCounts, Convention, one_based_option
+from boxwright.analysis.statistics import Statistics
+from boxwright.plugins.registry import Registry
 
 SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 WIDTH, HEIGHT = 500, 375
@@ -169,7 +169,7 @@ def test_the_option_as_it_goes_into_the_uri(
     dataset: Callable[..., Dataset],
 ) -> None:
     shifting = FormatSpec(name="shifting", load="x:y", options=(Option("one_based", bool, False), Option("images")))
-    monkeypatch.setattr("boxwright.registry.registry", lambda: make_registry(shifting))
+    monkeypatch.setattr("boxwright.plugins.registry.default_registry", lambda: make_registry(shifting))
     assert one_based_option(dataset(uri=f"shifting:{tmp_path}{options}")) == expected
     assert one_based_option(dataset(uri=f"lines:{tmp_path}")) == ""  # a format without it
     assert one_based_option(dataset(uri=f"unknown:{tmp_path}")) == ""

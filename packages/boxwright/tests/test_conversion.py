@@ -30,8 +30,8 @@ from boxwright import (
     TransformSpec,
     UsageError,
 )
-from boxwright.losses import LossCounter, unit
-from boxwright.registry import Registry
+from boxwright.datasets.losses import LossCounter, unit
+from boxwright.plugins.registry import Registry
 
 ITEM = "item {{\n    id: {}\n    name: '{}'\n}}"
 
@@ -112,7 +112,7 @@ def registry(make_registry: Callable[..., Registry], toys: types.ModuleType) -> 
 @pytest.fixture
 def convert(registry: Registry) -> Callable[..., ConversionReport]:
     def run(source: Any, target: str, **options: Any) -> ConversionReport:
-        return boxwright.convert(source, target, registry_=registry, **options)
+        return boxwright.convert(source, target, registry=registry, **options)
 
     return run
 
@@ -232,7 +232,7 @@ def test_strict_writes_nothing_at_all(
 ) -> None:
     data = dataset(sample("a.jpg", ("fig", 0, 0, 10.5, 10, {"difficult": 1})))
     with monkeypatch.context() as patched:
-        patched.setattr("boxwright.targets.AtomicOutput", None)  # not even a temporary file
+        patched.setattr("boxwright.datasets.destination.AtomicOutput", None)  # not even a temporary file
         with pytest.raises(LossError, match="difficult: 1 box, sub-pixel edges: 1 box"):
             convert(data, f"numbers:{tmp_path}/new/a.num", strict=True)
     assert names_in(tmp_path) == []
@@ -273,7 +273,7 @@ def test_a_step_that_fails(convert: Callable[..., ConversionReport], fruits: Dat
     with pytest.raises(DataError, match=r"source of b\.jpg: the picture is damaged"):
         convert(fruits, f"numbers:{tmp_path}/a.num", steps=["stamp:fail=b.jpg"])
     assert names_in(tmp_path) == []
-    skipping = Dataset(fruits.reader, problems=boxwright.dataset.Problems("skip"))
+    skipping = Dataset(fruits.reader, problems=boxwright.datasets.problems.Problems("skip"))
     report = convert(skipping, f"numbers:{tmp_path}/a.num", steps=["stamp:fail=b.jpg"], workers=3)
     assert [str(error.file) for error in report.skipped] == ["source of b.jpg"]
     assert (tmp_path / "a.num").read_text() == "a.jpg [2, 1]\nc.jpg [2]\n"
@@ -536,9 +536,9 @@ def test_from_memory_to_memory(registry: Registry, toys: types.ModuleType) -> No
     files.pseudo_dirs[:] = [""]
     files.pipe("/in/a.jsonl", b'{"name": "a.jpg", "size": [1, 1], "boxes": [["fig", 0, 0, 1, 1]]}\n')
     try:
-        report = boxwright.convert("lines:memory://in/a.jsonl", "numbers:memory://out/b.num", registry_=registry)
+        report = boxwright.convert("lines:memory://in/a.jsonl", "numbers:memory://out/b.num", registry=registry)
         assert report.label_map == "memory://out/label_map.pbtxt"
-        folder = boxwright.convert("lines:memory://in/a.jsonl", "folder:memory://dir", registry_=registry)
+        folder = boxwright.convert("lines:memory://in/a.jsonl", "folder:memory://dir", registry=registry)
         assert folder.label_map == "memory://dir/classes.pbtxt"
         assert sorted(files.find("/")) == [
             "/dir/a.jpg.txt",
@@ -580,7 +580,7 @@ def test_threads_keep_the_order(
                 yield each
 
     samples = [sample(f"{number}.jpg", ("fig", 0, 0, number, number)) for number in range(50)]
-    data = dataset(*samples, problems=boxwright.dataset.Problems("skip"))
+    data = dataset(*samples, problems=boxwright.datasets.problems.Problems("skip"))
     many, one = Stamp(fail="30.jpg"), Stamp(fail="30.jpg")
     report = convert(data, f"lines:{tmp_path}/many.jsonl", steps=[Meeting(), many], workers=4)
     convert(data, f"lines:{tmp_path}/one.jsonl", steps=[one], workers=1)

@@ -27,10 +27,12 @@ from boxwright import (
     TransformSpec,
     UsageError,
 )
-from boxwright.dataset import Problems, Scan, detect_format, detection_reasons, open_dataset
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registry
-from boxwright.steps import make_transform
+from boxwright.datasets.dataset import SampleReader, open_dataset
+from boxwright.datasets.detect import detect_format, detection_reasons
+from boxwright.datasets.problems import Problems
+from boxwright.datasets.scan import Scan
+from boxwright.datasets.steps import make_transform
+from boxwright.plugins.registry import Registry
 
 
 def names(samples: Iterable[Sample]) -> list[str]:
@@ -127,14 +129,14 @@ class TestScan:
 
 class TestOpen:
     def test_by_uri(self, truths: str, plugins: Registry) -> None:
-        data = open_dataset(truths, registry_=plugins)
+        data = open_dataset(truths, registry=plugins)
         assert names(data) == names(data) == ["a.jpg", "b.jpg"]
         assert data.uri == truths
         assert data.info.format == "lines"
         assert repr(data) == f"<Dataset {truths}>"
 
     def test_by_parsed_uri(self, truths: str, plugins: Registry) -> None:
-        assert names(open_dataset(DatasetURI.parse(truths), registry_=plugins)) == ["a.jpg", "b.jpg"]
+        assert names(open_dataset(DatasetURI.parse(truths), registry=plugins)) == ["a.jpg", "b.jpg"]
 
     def test_options_reach_the_reader_converted_and_stay_in_the_uri(
         self, truths: str, make_registry: Callable[..., Registry], toys: types.ModuleType
@@ -148,7 +150,7 @@ class TestOpen:
         toys.reader = reader  # type: ignore[attr-defined]
         options = (Option("depth", int, 1, "a number"), Option("deep", bool, False, "or not"))
         plugins = make_registry(FormatSpec(name="deep", load="toys:reader", options=options))
-        assert open_dataset("deep:x?depth=3", registry_=plugins).uri == "deep:x?depth=3"
+        assert open_dataset("deep:x?depth=3", registry=plugins).uri == "deep:x?depth=3"
         assert given == [{"depth": 3}]
 
     def test_a_dataset_is_itself(self, abc: Dataset) -> None:
@@ -176,11 +178,11 @@ class TestOpen:
             FormatSpec(name="heavy", load="toys:Heavy", requires=("no_such_library",)),
         )
         with pytest.raises(error, match=text):
-            open_dataset(uri, registry_=plugins)
+            open_dataset(uri, registry=plugins)
 
     def test_on_error_is_checked(self, truths: str, plugins: Registry) -> None:
         with pytest.raises(UsageError, match="on_error is 'ignore'"):
-            open_dataset(truths, on_error="ignore", registry_=plugins)
+            open_dataset(truths, on_error="ignore", registry=plugins)
 
 
 class TestDetection:
@@ -210,7 +212,7 @@ class TestDetection:
     def test_the_only_one(self, answering: Callable[..., Registry], truths: str) -> None:
         plugins, location = answering(one=self.YES, two=self.NO), truths.removeprefix("lines:")
         assert detect_format(location, plugins) == "one"
-        data = open_dataset(location, registry_=plugins)
+        data = open_dataset(location, registry=plugins)
         assert data.uri == f"one:{location}"
         assert names(data) == ["a.jpg", "b.jpg"]
 
@@ -259,17 +261,17 @@ class TestProblems:
 
     def test_fail(self, bad: str, plugins: Registry) -> None:
         with pytest.raises(DataError, match="line 2"):
-            list(open_dataset(bad, registry_=plugins))
+            list(open_dataset(bad, registry=plugins))
 
     def test_skipped_items_are_kept_once_over_several_readings(self, bad: str, plugins: Registry) -> None:
-        data = open_dataset(bad, on_error="skip", registry_=plugins)
+        data = open_dataset(bad, on_error="skip", registry=plugins)
         assert data.problems.skipped == []
         for _ in range(3):
             assert names(data) == ["a.jpg", "b.jpg"]
         assert [error.place for error in data.problems.skipped] == ["line 2", "line 3"]
 
     def test_they_are_shared_with_what_is_made_of_it(self, bad: str, plugins: Registry) -> None:
-        data = open_dataset(bad, on_error="skip", registry_=plugins)
+        data = open_dataset(bad, on_error="skip", registry=plugins)
         list(data.through(Rename()).with_label_map(LabelMap()))
         assert len(data.problems.skipped) == 2
 
@@ -389,13 +391,13 @@ class TestLabelMap:
 
 class TestLoaders:
     def test_to_name(self, truths: str, plugins: Registry) -> None:
-        data = open_dataset(truths, registry_=plugins)
+        data = open_dataset(truths, registry=plugins)
         expected = [("a.jpg", ["fig", "date"]), ("b.jpg", ["fig"])]
         assert data.to_lists() == data.to_lists(bounding_box_format="xywh") == expected
         assert data.through(Rename()).to_lists()[0] == ("a.jpg!", ["fig", "date"])
 
     def test_an_unknown_one(self, truths: str, plugins: Registry) -> None:
-        data = open_dataset(truths, registry_=plugins)
+        data = open_dataset(truths, registry=plugins)
         with pytest.raises(PluginNotFoundError, match="no loader named 'list'") as caught:
             data.to_list()
         assert "did you mean 'lists'" in caught.value.remedy

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from boxwright import DataError, Dataset, OutputError, Sample, UsageError
-from boxwright.comparison.gallery import _COLORS, compare_with_pictures
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registry
+from boxwright.analysis.comparison.gallery import _COLORS, compare_with_pictures
+from boxwright.datasets.dataset import SampleReader
+from boxwright.plugins.registry import Registry
 
 FIG = ("fig", 10, 10, 40, 40)
 DATE = ("date", 60, 10, 90, 40)
@@ -149,5 +149,5 @@ def test_wrong_outputs(shot: MakeSample, plugins: Registry, tmp_path: Path) -> N
     with pytest.raises(OutputError, match="exists already"):
         compare_with_pictures(one, one, out=tmp_path / "mine.html")
     with pytest.raises(DataError, match="no such file"):
-        compare_with_pictures(one, "lines:nowhere.jsonl", out=tmp_path / "new.html", registry_=plugins)
+        compare_with_pictures(one, "lines:nowhere.jsonl", out=tmp_path / "new.html", registry=plugins)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.html"]

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from boxwright import drawing, letters
-from boxwright.drawing import contrast_ratio, draw_boxes, palette, text_color
-from boxwright.images import to_rgb
-from boxwright.sheets import contact_sheet, html_page, side_by_side
+from boxwright.images.decode import to_rgb
+from boxwright.render import boxes as drawing, text as letters
+from boxwright.render.boxes import contrast_ratio, draw_boxes, palette, text_color
+from boxwright.render.sheets import contact_sheet, html_page, side_by_side
 
 GREY = (128, 128, 128)
 RED = (200, 30, 30)

@@ -29,12 +29,13 @@ from boxwright import (
     PluginError,
     PluginNotFoundError,
     UsageError,
-    installation,
 )
-from boxwright.environments import MARKER, Environment, describe_size, environments, find, home
-from boxwright.installation import install, remove
-from boxwright.registry import Registry, convert_options, require
-from boxwright.specs import EnvironmentSpec
+from boxwright.environments import installation
+from boxwright.environments.environment import MARKER, Environment, describe_size, home
+from boxwright.environments.installation import install, remove
+from boxwright.environments.spec import EnvironmentSpec
+from boxwright.plugins.options import convert_options
+from boxwright.plugins.registry import Registry, environments, find_environment, require
 
 needs_uv = pytest.mark.skipif(
     shutil.which("uv") is None and importlib.util.find_spec("uv") is None,
@@ -138,9 +139,9 @@ class TestDeclared:
             BackendSpec(name="no"),
         )
         assert list(environments(registry)) == ["another", "toy"]
-        assert find("toy", registry).spec == SPEC
+        assert find_environment("toy", registry).spec == SPEC
         with pytest.raises(PluginNotFoundError, match="'tyo'") as caught:
-            find("tyo", registry)
+            find_environment("tyo", registry)
         assert caught.value.remedy == "there is: another, toy"
 
     def test_two_of_one_name_are_an_error_unless_they_are_the_same(

@@ -27,11 +27,12 @@ from boxwright import (
     evaluate,
     train,
 )
-from boxwright.dataset import Problems
-from boxwright.evaluation import MetricResult, predicted_pairs
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registry
-from boxwright.run import Run
+from boxwright.datasets.dataset import SampleReader
+from boxwright.datasets.problems import Problems
+from boxwright.models.inference import predicted_pairs
+from boxwright.models.protocols import MetricResult
+from boxwright.models.run import Run
+from boxwright.plugins.registry import Registry
 
 CLASSES = LabelMap.from_names(["date", "fig"])
 
@@ -107,7 +108,7 @@ class TestCounts:
         self, batch_size: int, three: list[Sample], measured: Registry, keepers: list[Keeper]
     ) -> None:
         data = Dataset(SampleReader(three))
-        found = evaluate(TwoInEach(), data, metric="keep", batch_size=batch_size, registry_=measured)
+        found = evaluate(TwoInEach(), data, metric="keep", batch_size=batch_size, registry=measured)
         assert (found.samples, found.truths, found.detections) == (3, 3, 6)
         assert found.metric == "keep"
         assert found.values["AP"] == 0.5
@@ -120,15 +121,13 @@ class TestCounts:
     @pytest.mark.parametrize(("batch_size", "sizes"), [(1, [1, 1, 1]), (2, [2, 1]), (3, [3]), (8, [3])])
     def test_batches(self, batch_size: int, sizes: list[int], three: list[Sample], measured: Registry) -> None:
         model = TwoInEach()
-        evaluate(model, Dataset(SampleReader(three)), metric="keep", batch_size=batch_size, registry_=measured)
+        evaluate(model, Dataset(SampleReader(three)), metric="keep", batch_size=batch_size, registry=measured)
         assert [len(batch) for batch in model.batches] == sizes
 
     @pytest.mark.parametrize("batch_size", [0, -1])
     def test_a_batch_of_nothing(self, batch_size: int, three: list[Sample], measured: Registry) -> None:
         with pytest.raises(UsageError, match=f"the batch size is {batch_size}"):
-            evaluate(
-                TwoInEach(), Dataset(SampleReader(three)), metric="keep", batch_size=batch_size, registry_=measured
-            )
+            evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", batch_size=batch_size, registry=measured)
 
     def test_observe_sees_each_pair_in_order_before_the_metric(
         self, three: list[Sample], measured: Registry, keepers: list[Keeper]
@@ -140,7 +139,7 @@ class TestCounts:
             seen.append((truth, found))
 
         evaluate(
-            TwoInEach(), Dataset(SampleReader(three)), metric="keep", observe=observe, batch_size=2, registry_=measured
+            TwoInEach(), Dataset(SampleReader(three)), metric="keep", observe=observe, batch_size=2, registry=measured
         )
         assert len(seen) == 3
         assert seen == keepers[0].pairs
@@ -148,14 +147,14 @@ class TestCounts:
 
     def test_no_pictures(self, measured: Registry) -> None:
         with pytest.raises(DataError, match="memory: there are no pictures in it"):
-            evaluate(TwoInEach(), Dataset(SampleReader([])), metric="keep", registry_=measured)
+            evaluate(TwoInEach(), Dataset(SampleReader([])), metric="keep", registry=measured)
 
 
 class TestMetricOptions:
     def test_they_reach_the_metric_converted(self, three: list[Sample], measured: Registry) -> None:
         data = Dataset(SampleReader(three))
         found = evaluate(
-            TwoInEach(), data, metric="keep", metric_options={"share": "0.75"}, registry_=measured
+            TwoInEach(), data, metric="keep", metric_options={"share": "0.75"}, registry=measured
         )  # fmt: skip
         assert found.values["AP"] == 0.75
 
@@ -163,17 +162,17 @@ class TestMetricOptions:
         with pytest.raises(UsageError, match="the metric keep has no option 'shar'"):
             evaluate(
                 TwoInEach(), Dataset(SampleReader(three)), metric="keep", metric_options={"shar": 1},
-                registry_=measured,
+                registry=measured,
             )  # fmt: skip
 
     def test_an_unknown_metric(self, three: list[Sample], measured: Registry) -> None:
         with pytest.raises(PluginNotFoundError, match="no metric named 'kept'"):
-            evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="kept", registry_=measured)
+            evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="kept", registry=measured)
 
 
 class TestPlainValues:
     def test_what_could_not_be_measured_is_none(self, three: list[Sample], measured: Registry) -> None:
-        plain = evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", registry_=measured).to_dict()
+        plain = evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", registry=measured).to_dict()
         del plain["seconds"]
         assert json.loads(json.dumps(plain, allow_nan=False)) == {
             "data": "",
@@ -191,9 +190,9 @@ class TestPlainValues:
 
 class TestRuns:
     def test_the_result_stands_in_the_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        run = train(truths, out=tmp_path / "run", registry_=plugins)
+        run = train(truths, out=tmp_path / "run", registry=plugins)
         for model in (run, run.path, str(run.path)):
-            found = evaluate(model, truths, metric="found", registry_=plugins)
+            found = evaluate(model, truths, metric="found", registry=plugins)
             assert found.values == {"found": 1.0}
             (path,) = run.file("evaluation").iterdir()
             assert re.search(r"truths\.jsonl-[0-9a-f]{8}-found\.json$", path.name)
@@ -201,31 +200,31 @@ class TestRuns:
             path.unlink()
 
     def test_two_datasets_have_two_files(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        run = train(truths, out=tmp_path / "run", registry_=plugins)
+        run = train(truths, out=tmp_path / "run", registry=plugins)
         other = tmp_path / "other.jsonl"
         other.write_bytes(Path(truths.removeprefix("lines:")).read_bytes())
         for data in (truths, f"lines:{other}"):
-            evaluate(run, data, metric="found", registry_=plugins)
+            evaluate(run, data, metric="found", registry=plugins)
         assert len(list(run.file("evaluation").iterdir())) == 2
 
     def test_a_very_long_place_and_one_without_a_name(
         self, tmp_path: Path, plugins: Registry, truths: str, sample: Callable[..., Sample]
     ) -> None:
-        run = train(truths, out=tmp_path / "run", registry_=plugins)
+        run = train(truths, out=tmp_path / "run", registry=plugins)
         data = [sample("a.jpg", ("fig", 1, 2, 3, 4))]
         for uri in ("", "x:" + "ä/" * 300, "x:../../..", "x:a/b", "x:a-b"):
-            evaluate(run, Dataset(SampleReader(data), uri=uri), metric="found", registry_=plugins)
+            evaluate(run, Dataset(SampleReader(data), uri=uri), metric="found", registry=plugins)
         assert len(list(run.file("evaluation").iterdir())) == 5
         assert len(list(run.file("evaluation").glob("data-*-found.json"))) == 1
 
     def test_a_loaded_model_leaves_no_file(self, three: list[Sample], tmp_path: Path, measured: Registry) -> None:
-        evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", registry_=measured)
+        evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", registry=measured)
         assert list(tmp_path.iterdir()) == []
 
     def test_no_model(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
         run = Run.create(tmp_path / "run", backend="average", config={}, label_map=CLASSES, inputs={})
         with pytest.raises(RunError, match="has no model: it is created"):
-            evaluate(run, truths, metric="found", registry_=plugins)
+            evaluate(run, truths, metric="found", registry=plugins)
         assert not run.file("evaluation").exists()
 
 
@@ -239,19 +238,19 @@ class TestUnknownClasses:
 
     def test_fail(self, strangers: list[Sample], measured: Registry) -> None:
         with pytest.raises(DataError, match="does not know the class 'apple', 'kiwi'") as caught:
-            evaluate(TwoInEach(), Dataset(SampleReader(strangers)), metric="keep", registry_=measured)
+            evaluate(TwoInEach(), Dataset(SampleReader(strangers)), metric="keep", registry=measured)
         assert caught.value.file == "b.xml"
         assert "date, fig" in caught.value.remedy
 
     def test_skip(self, strangers: list[Sample], measured: Registry) -> None:
-        found = evaluate(TwoInEach(), skipping(strangers), metric="keep", registry_=measured)
+        found = evaluate(TwoInEach(), skipping(strangers), metric="keep", registry=measured)
         assert (found.samples, found.truths, found.detections) == (1, 1, 2)
         assert [error.file for error in found.skipped] == ["b.xml"]
         assert "'kiwi'" in found.to_dict()["skipped"][0]
 
     def test_nothing_but_strangers(self, strangers: list[Sample], measured: Registry) -> None:
         with pytest.raises(DataError, match="every one of its 1 items was skipped; the first: b.xml"):
-            evaluate(TwoInEach(), skipping(strangers[1:]), metric="keep", registry_=measured)
+            evaluate(TwoInEach(), skipping(strangers[1:]), metric="keep", registry=measured)
 
 
 class TestBadPictures:
@@ -264,7 +263,7 @@ class TestBadPictures:
         self, batch_size: int, with_bad: list[Sample], measured: Registry, keepers: list[Keeper]
     ) -> None:
         found = evaluate(
-            TwoInEach(), skipping(with_bad), metric="keep", batch_size=batch_size, registry_=measured
+            TwoInEach(), skipping(with_bad), metric="keep", batch_size=batch_size, registry=measured
         )  # fmt: skip
         assert [truth.image.name for truth, _ in keepers[0].pairs] == ["a.jpg", "b.jpg", "c.jpg"]
         assert [detections.image.name for _, detections in keepers[0].pairs] == ["a.jpg", "b.jpg", "c.jpg"]
@@ -273,14 +272,14 @@ class TestBadPictures:
 
     def test_fail(self, with_bad: list[Sample], measured: Registry) -> None:
         with pytest.raises(DataError, match=r"bad1\.jpg: the picture is damaged"):
-            evaluate(TwoInEach(), Dataset(SampleReader(with_bad)), metric="keep", registry_=measured)
+            evaluate(TwoInEach(), Dataset(SampleReader(with_bad)), metric="keep", registry=measured)
 
     def test_by_uri(self, tmp_path: Path, measured: Registry, keepers: list[Keeper]) -> None:
         path = tmp_path / "data.jsonl"
         path.write_text('{"name": "a.jpg", "size": [9, 9], "boxes": []}\n{"name": "b.jpg"}\n', "utf-8")
         with pytest.raises(DataError, match="line 2"):
-            evaluate(TwoInEach(), f"lines:{path}", metric="keep", registry_=measured)
-        found = evaluate(TwoInEach(), f"lines:{path}", metric="keep", on_error="skip", registry_=measured)
+            evaluate(TwoInEach(), f"lines:{path}", metric="keep", registry=measured)
+        found = evaluate(TwoInEach(), f"lines:{path}", metric="keep", on_error="skip", registry=measured)
         assert found.data == f"lines:{path}"
         assert [error.place for error in found.skipped] == ["line 2"]
         assert len(keepers[-1].pairs) == 1

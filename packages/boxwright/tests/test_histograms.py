@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from boxwright.statistics.histograms import (
+from boxwright.analysis.statistics.histograms import (
     Histogram,
     LogGrid,
     aspect_ratios,

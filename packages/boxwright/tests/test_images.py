@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from boxwright import Boxes, DataError, ImageRef, Sample, UsageError, images
+from boxwright import Boxes, DataError, ImageRef, Sample, UsageError
+from boxwright.images import decode as images
 
 STORED = (96, 64)
 MARK = (16, 8, 40, 56)  # in the stored pixels; on multiples of 8, so that JPEG keeps its edges
@@ -66,7 +67,7 @@ class TestOrientation:
     def test_pixels_are_those_of_pillow(self, orientation: int, format: str) -> None:
         data = marked(orientation, format)
         judge = turned_by_pillow(data)
-        decoded = images.decode(data, "a")
+        decoded = images.decode_image(data, "a")
         assert decoded.mode == "RGB"
         assert decoded.size == judge.size
         assert np.array_equal(np.asarray(decoded), np.asarray(judge))
@@ -120,7 +121,7 @@ class TestOrientation:
     def test_an_orientation_that_exif_does_not_know_turns_nothing(self, orientation: int) -> None:
         data = marked(orientation)
         assert images.read_header(data, "a").orientation == 1
-        assert mark_of(images.decode(data, "a")) == MARK
+        assert mark_of(images.decode_image(data, "a")) == MARK
 
     def test_damaged_exif_turns_nothing(self) -> None:
         image = Image.new("RGB", STORED)
@@ -129,7 +130,7 @@ class TestOrientation:
         with pytest.warns(UserWarning, match="Corrupt EXIF"):
             assert images.read_header(data, "a").orientation == 1
         with pytest.warns(UserWarning, match="Corrupt EXIF"):
-            assert images.decode(data, "a").size == STORED
+            assert images.decode_image(data, "a").size == STORED
 
     @pytest.mark.parametrize("orientation", EVERY_TURN)
     def test_a_reference_has_the_upright_size(self, orientation: int, tmp_path: Path) -> None:
@@ -161,13 +162,13 @@ class TestReducedDecoding:
 
     @pytest.mark.parametrize("wanted", [(384, 256), (200, 100), (193, 1), (96, 64), (500, 500)])
     def test_it_never_comes_smaller_than_wanted(self, wanted: tuple[int, int]) -> None:
-        size = images.decode(marked(1, "JPEG", (384, 256)), "a", at_least=wanted).size
+        size = images.decode_image(marked(1, "JPEG", (384, 256)), "a", at_least=wanted).size
         assert size[0] >= min(wanted[0], 384)
         assert size[1] >= min(wanted[1], 256)
         assert 384 % size[0] == 0
 
     def test_a_png_comes_whole(self) -> None:
-        assert images.decode(marked(1), "a", at_least=(10, 10)).size == STORED
+        assert images.decode_image(marked(1), "a", at_least=(10, 10)).size == STORED
 
     @pytest.mark.parametrize("orientation", EVERY_TURN)
     @pytest.mark.parametrize("format", ["PNG", "JPEG"])
@@ -188,14 +189,14 @@ class TestReducedDecoding:
 class TestModes:
     def test_cmyk_jpeg(self) -> None:
         red = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
-        pixel = images.decode(encoded(red, "JPEG", quality=100), "a").getpixel((8, 8))
+        pixel = images.decode_image(encoded(red, "JPEG", quality=100), "a").getpixel((8, 8))
         assert pixel == (255, 0, 0)
 
     def test_grey(self) -> None:
-        assert images.decode(encoded(Image.new("L", (4, 4), 77)), "a").getpixel((1, 1)) == (77, 77, 77)
+        assert images.decode_image(encoded(Image.new("L", (4, 4), 77)), "a").getpixel((1, 1)) == (77, 77, 77)
 
     def test_black_and_white(self) -> None:
-        assert images.decode(encoded(Image.new("1", (4, 4), 1)), "a").getpixel((1, 1)) == (255, 255, 255)
+        assert images.decode_image(encoded(Image.new("1", (4, 4), 1)), "a").getpixel((1, 1)) == (255, 255, 255)
 
     @pytest.mark.parametrize(
         ("values", "expected"),
@@ -208,7 +209,7 @@ class TestModes:
     )
     def test_sixteen_bit_png(self, values: list[int], expected: list[int]) -> None:
         data = encoded(Image.fromarray(np.array([values], dtype=np.uint16)))
-        assert np.asarray(images.decode(data, "a"))[0].tolist() == [[value] * 3 for value in expected]
+        assert np.asarray(images.decode_image(data, "a"))[0].tolist() == [[value] * 3 for value in expected]
 
     @pytest.mark.parametrize(
         ("values", "expected"),
@@ -216,7 +217,7 @@ class TestModes:
     )
     def test_floating_point_tiff(self, values: list[float], expected: list[int]) -> None:
         data = encoded(Image.fromarray(np.array([values], dtype=np.float32)), "TIFF")
-        assert np.asarray(images.decode(data, "a"))[0].tolist() == [[value] * 3 for value in expected]
+        assert np.asarray(images.decode_image(data, "a"))[0].tolist() == [[value] * 3 for value in expected]
 
     @pytest.mark.parametrize(
         ("mode", "clear", "solid", "expected"),
@@ -230,11 +231,11 @@ class TestModes:
     ) -> None:
         image = Image.new(mode, (2, 1), clear)
         image.putpixel((1, 0), solid)
-        decoded = images.decode(encoded(image), "a")
+        decoded = images.decode_image(encoded(image), "a")
         assert [decoded.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), expected]
 
     def test_half_transparent_is_half_white(self) -> None:
-        decoded = images.decode(encoded(Image.new("RGBA", (1, 1), (0, 0, 0, 128))), "a")
+        decoded = images.decode_image(encoded(Image.new("RGBA", (1, 1), (0, 0, 0, 128))), "a")
         assert decoded.getpixel((0, 0)) == (127, 127, 127)
 
     @pytest.mark.parametrize("format", ["PNG", "GIF"])
@@ -242,33 +243,33 @@ class TestModes:
         image = Image.new("P", (2, 1), 0)
         image.putpalette([200, 0, 0, 0, 0, 200])
         image.putpixel((1, 0), 1)
-        decoded = images.decode(encoded(image, format, transparency=0), "a")
+        decoded = images.decode_image(encoded(image, format, transparency=0), "a")
         assert [decoded.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (0, 0, 200)]
 
     def test_a_colour_that_png_calls_transparent(self) -> None:
         image = Image.new("RGB", (2, 1), (1, 2, 3))
         image.putpixel((1, 0), (9, 9, 9))
-        decoded = images.decode(encoded(image, transparency=(1, 2, 3)), "a")
+        decoded = images.decode_image(encoded(image, transparency=(1, 2, 3)), "a")
         assert [decoded.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (9, 9, 9)]
 
     def test_an_animation_gives_its_first_frame(self) -> None:
         first, second = (Image.new("RGB", (4, 4), color) for color in ((255, 0, 0), (0, 0, 255)))
         data = encoded(first, "GIF", save_all=True, append_images=[second])
-        assert images.decode(data, "a").getpixel((0, 0)) == (255, 0, 0)
+        assert images.decode_image(data, "a").getpixel((0, 0)) == (255, 0, 0)
 
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM"])
     def test_every_format(self, format: str) -> None:
         data = encoded(Image.new("RGB", (9, 5), (255, 255, 255)), format)
         header = images.read_header(data, "a")
         assert (header.width, header.height, header.format) == (9, 5, format.lower())
-        assert images.decode(data, "a").getpixel((4, 2)) == (255, 255, 255)
+        assert images.decode_image(data, "a").getpixel((4, 2)) == (255, 255, 255)
 
     @pytest.mark.parametrize("at_least", [None, (24, 16)])
     def test_several_pictures_in_a_jpeg(self, at_least: tuple[int, int] | None) -> None:
         first, second = (Image.new("RGB", STORED, color) for color in ((255, 255, 255), (0, 0, 0)))
         data = encoded(first, "MPO", save_all=True, append_images=[second])
         assert images.read_header(data, "a").format == "mpo"
-        decoded = images.decode(data, "a", at_least=at_least)
+        decoded = images.decode_image(data, "a", at_least=at_least)
         assert decoded.size == (at_least or STORED)
         assert decoded.getpixel((4, 2)) == (255, 255, 255)
 
@@ -283,7 +284,7 @@ class TestBadPictures:
         rng = np.random.default_rng(0)
         whole = encoded(Image.fromarray(rng.integers(0, 255, (64, 96, 3), dtype=np.uint8)), format)
         with pytest.raises(DataError, match=r"photo\.x: .*damaged") as caught:
-            images.decode(whole[: len(whole) // 2], "photo.x")
+            images.decode_image(whole[: len(whole) // 2], "photo.x")
         assert caught.value.remedy
 
     def test_empty(self, tmp_path: Path) -> None:
@@ -314,7 +315,7 @@ class TestBadPictures:
         monkeypatch.setattr(images, "MAX_PIXELS", 96 * 64)
         assert images.read_header(data, "a").width == 96
         monkeypatch.setattr(images, "MAX_PIXELS", 96 * 64 - 1)
-        for read in (images.read_header, images.decode):
+        for read in (images.read_header, images.decode_image):
             with pytest.raises(DataError, match="a: 96x64 is more than 6,143 pixels") as caught:
                 read(data, "a")
             assert "BOXWRIGHT_MAX_PIXELS" in caught.value.remedy
@@ -383,7 +384,7 @@ class TestRemotePictures:
 
 
 def test_encode_jpeg_leaves_no_exif() -> None:
-    data = images.encode_jpeg(images.decode(marked(6), "a"))
+    data = images.encode_jpeg(images.decode_image(marked(6), "a"))
     header = images.read_header(data, "a")
     assert (header.width, header.height, header.format, header.orientation) == (64, 96, "jpeg", 1)
 
@@ -399,6 +400,6 @@ def test_a_png_with_damaged_pixels_is_refused_and_its_header_is_read_all_the_sam
         damaged[place] ^= 0xFF
         assert images.read_header(bytes(damaged), "a.png").upright_size == (80, 60)
         with pytest.raises(DataError, match="damaged"):
-            images.decode(bytes(damaged), "a.png")
+            images.decode_image(bytes(damaged), "a.png")
     with pytest.raises(DataError, match="damaged"):
-        images.decode(whole[: len(whole) // 2], "a.png")
+        images.decode_image(whole[: len(whole) // 2], "a.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boxwright.installed import InstalledPoint, installed_points
+from boxwright.plugins.installed import InstalledPoint, installed_points
 
 
 def judged(group: str) -> set[tuple[str, str, str, str]]:

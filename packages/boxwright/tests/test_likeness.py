@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image, ImageEnhance
 
-from boxwright.likeness import MOST_DIFFERENT_BITS, difference_hash, near_groups
+from boxwright.images.similarity import MOST_DIFFERENT_BITS, difference_hash, near_groups
 
 SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 

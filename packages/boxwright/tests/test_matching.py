@@ -5,12 +5,10 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from boxwright import boxes
-from boxwright.comparison import matching
-from boxwright.comparison.matching import Matching, match_boxes
+from boxwright import boxes, matching
+from boxwright.matching import Matching, match_boxes
 
 A = (10.0, 10.0, 50.0, 50.0)
 NEAR_A = (12.0, 10.0, 52.0, 50.0)  # IoU 38 / 42

@@ -11,8 +11,9 @@ import pytest
 
 import boxwright
 from boxwright import Dataset, Detection, FormatSpec, LoaderSpec, MissingLibraryError, Option, Sample, UsageError
-from boxwright.dataset import Scan, detect_format
-from boxwright.registry import Registry
+from boxwright.datasets.detect import detect_format
+from boxwright.datasets.scan import Scan
+from boxwright.plugins.registry import Registry
 
 
 def test_options_reach_the_reader_and_stay_in_the_uri(
@@ -32,14 +33,14 @@ def test_options_reach_the_reader_and_stay_in_the_uri(
     toys.Reader = Reader  # type: ignore[attr-defined]
     options = (Option("one_based", bool), Option("images"))
     plugins = make_registry(FormatSpec(name="xx", load="toys:Reader", options=options))
-    data = boxwright.open("xx:place?one_based=yes&images=my%20photos", registry_=plugins)
+    data = boxwright.open("xx:place?one_based=yes&images=my%20photos", registry=plugins)
     expected = {"location": "place", "one_based": True, "images": "my photos"}
     assert got == expected
     got.clear()
-    assert boxwright.open(data.uri, registry_=plugins).uri == data.uri
+    assert boxwright.open(data.uri, registry=plugins).uri == data.uri
     assert got == expected
     with pytest.raises(UsageError, match="xx:place has no option 'image'"):
-        boxwright.open("xx:place?image=1", registry_=plugins)
+        boxwright.open("xx:place?image=1", registry=plugins)
 
 
 def test_a_detector_that_gives_no_detection(toys: types.ModuleType, make_registry: Callable[..., Registry]) -> None:
@@ -61,7 +62,7 @@ def test_the_digest_is_the_same_for_every_kind_of_number(sample: Callable[..., S
 
 def test_a_loader_of_a_registry_of_ones_own(make_registry: Callable[..., Registry], truths: str) -> None:
     plugins = make_registry(LoaderSpec(name="gone", load="a:b", requires=("no_such_library",), install="pip it"))
-    data = boxwright.open(truths, registry_=plugins)
+    data = boxwright.open(truths, registry=plugins)
     assert data.with_label_map(data.label_map).to_lists()[0][0] == "a.jpg"
     with pytest.raises(MissingLibraryError, match="run: pip it"):
         data.to_gone()

@@ -14,7 +14,8 @@ import fsspec
 import pytest
 
 from boxwright import OutputError
-from boxwright.output import AtomicOutput, alive, safe_name, write_atomically
+from boxwright.storage.filesystem import alive
+from boxwright.storage.output import AtomicOutput, safe_name, write_atomically
 
 BIG = 1 << 20
 
@@ -209,7 +210,7 @@ def test_a_target_made_meanwhile_is_kept(tmp_path: Path) -> None:
 
 def test_two_processes_with_one_target(tmp_path: Path) -> None:
     code = (
-        "import sys; from boxwright.output import AtomicOutput; from boxwright import OutputError\n"
+        "import sys; from boxwright.storage.output import AtomicOutput; from boxwright import OutputError\n"
         "with AtomicOutput(sys.argv[1], 'folder') as output:\n"
         "    output.open('a.txt').write(sys.argv[2].encode() * 100000)\n"
         "    print('ready', flush=True); sys.stdin.read()\n"
@@ -236,7 +237,7 @@ def test_two_processes_with_one_target(tmp_path: Path) -> None:
 
 STOPPED = """
 import os, signal, sys
-from boxwright.output import AtomicOutput
+from boxwright.storage import AtomicOutput
 location, target, name = sys.argv[1:]
 output = AtomicOutput(location, target, overwrite=True)
 file = output.open(name)
@@ -285,7 +286,7 @@ def test_what_a_living_process_or_another_machine_writes_is_left_alone(tmp_path:
 
 def test_a_kill_between_the_two_renames_of_a_folder_is_mended(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from boxwright.output import AtomicOutput\n"
+        "import os, signal, sys; from boxwright.storage.output import AtomicOutput\n"
         "rename = os.rename\n"
         "def stopping(*names):\n"
         "    rename(*names); os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -305,7 +306,7 @@ def test_a_kill_between_the_two_renames_of_a_folder_is_mended(tmp_path: Path) ->
 FULL = """
 import resource, signal, sys
 from boxwright import OutputError
-from boxwright.output import AtomicOutput
+from boxwright.storage import AtomicOutput
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 location, target, name = sys.argv[1:]

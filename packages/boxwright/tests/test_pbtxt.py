@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from boxwright import DataError, LabelMap
-from boxwright.pbtxt import read_label_map
-from boxwright.schemas import LabelMapItem
+from boxwright.label_map import LabelMapItem, read_label_map
 
 descriptor_pb2 = pytest.importorskip("google.protobuf.descriptor_pb2")
 descriptor_pool = pytest.importorskip("google.protobuf.descriptor_pool")

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boxwright import ImageRef, Sample, images
-from boxwright.likeness import difference_hash
-from boxwright.validation.pictures import Look, look
+from boxwright import ImageRef, Sample
+from boxwright.analysis.validation.pictures import Look, look
+from boxwright.images import decode as images
+from boxwright.images.similarity import difference_hash
 
 ORIENTATION = 0x0112
 
@@ -154,7 +155,7 @@ def test_a_picture_looks_like_its_turned_copy(orientation: int) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     data = encoded(stored, exif=exif, quality=95)
-    upright = images.decode(data, "a.jpg")
+    upright = images.decode_image(data, "a.jpg")
     found = look(sample_of(data, upright.size)).likeness
     again = look(sample_of(encoded(upright, quality=95), upright.size)).likeness
     assert (found ^ again).bit_count() <= 2

@@ -10,13 +10,13 @@ from PIL import Image
 
 import boxwright
 from boxwright import DataError, Dataset, Sample
-from boxwright.picture_folder import detect
-from boxwright.registry import Registry
+from boxwright.datasets.image_folder import detect
+from boxwright.plugins.registry import Registry
 
 
 def test_photos_are_copied_as_they_are(pictures: Path, plugins: Registry, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    report = boxwright.convert(f"pictures:{pictures}", f"pictures:{out}", strict=True, registry_=plugins)
+    report = boxwright.convert(f"pictures:{pictures}", f"pictures:{out}", strict=True, registry=plugins)
     assert report.samples == {f"pictures:{out}": 3}
     assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*g")} == {
         path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.*g")
@@ -28,7 +28,7 @@ def test_sizes_are_those_of_the_upright_picture(plugins: Registry, tmp_path: Pat
     exif[0x0112] = 6
     (tmp_path / "in").mkdir()
     Image.new("RGB", (40, 30)).save(tmp_path / "in" / "a.jpg", exif=exif)
-    (sample,) = boxwright.open(f"pictures:{tmp_path / 'in'}", registry_=plugins)
+    (sample,) = boxwright.open(f"pictures:{tmp_path / 'in'}", registry=plugins)
     assert (sample.image.width, sample.image.height, len(sample.boxes)) == (30, 40, 0)
 
 
@@ -36,7 +36,7 @@ def test_boxes_are_refused_and_not_dropped(
     dataset: Callable[..., Dataset], sample: Callable[..., Sample], plugins: Registry, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match="no place in a folder of pictures"):
-        boxwright.convert(dataset(sample("a.jpg", ("fig", 1, 2, 3, 4))), f"pictures:{tmp_path}/out", registry_=plugins)
+        boxwright.convert(dataset(sample("a.jpg", ("fig", 1, 2, 3, 4))), f"pictures:{tmp_path}/out", registry=plugins)
     assert not (tmp_path / "out").exists()
 
 
@@ -52,6 +52,6 @@ def test_a_folder_is_recognised_by_holding_nothing_else(pictures: Path, tmp_path
 
 def test_a_folder_elsewhere_or_nowhere_is_an_error(plugins: Registry, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="folders of this machine"):
-        boxwright.open("pictures:memory://x", registry_=plugins)
+        boxwright.open("pictures:memory://x", registry=plugins)
     with pytest.raises(DataError, match="no such picture or folder"):
-        boxwright.open(f"pictures:{tmp_path}/none", registry_=plugins)
+        boxwright.open(f"pictures:{tmp_path}/none", registry=plugins)

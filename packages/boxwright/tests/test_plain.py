@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from boxwright import Boxes, ImageRef, Sample
-from boxwright.plain import plain_sample
+from boxwright.datasets.plain import plain_sample
 
 USUAL: dict[str, Any] = {
     "name": "a/1.jpg",

@@ -24,8 +24,9 @@ from boxwright import (
     PluginNotFoundError,
     UsageError,
 )
-from boxwright.hookspecs import hookimpl
-from boxwright.registry import Registry, convert_options
+from boxwright.plugins.hookspecs import hookimpl
+from boxwright.plugins.options import convert_options
+from boxwright.plugins.registry import Registry
 
 GOOD = """
     from boxwright import FormatSpec, hookimpl
@@ -99,7 +100,7 @@ class Site:
         only_these = textwrap.dedent(
             """
             import json, sys
-            from boxwright import installed
+            from boxwright.plugins import installed
             find, others = installed.installed_points, set(installed.installed_points("boxwright"))
             installed.installed_points = lambda group: [point for point in find(group) if point not in others]
             sys.path.insert(0, SITE)
@@ -121,11 +122,11 @@ class Site:
 
 
 LISTING = """
-    from boxwright.registry import registry
+    from boxwright.plugins.registry import default_registry
     print(json.dumps({
-        "records": {r.name: [r.distribution, r.version, r.status, r.cause] for r in registry().plugins.records},
-        "formats": [name for name in registry().names("format") if name != "pictures"],
-        "metrics": registry().names("metric"),
+        "records": {r.name: [r.distribution, r.version, r.status, r.cause] for r in default_registry().plugins.records},
+        "formats": [name for name in default_registry().names("format") if name != "pictures"],
+        "metrics": default_registry().names("metric"),
         "modules": sorted(sys.modules),
     }))
 """
@@ -174,7 +175,10 @@ def test_only_the_named_plugins_are_loaded(site: Site) -> None:
     assert found["records"]["exits"][2] == "disabled"
     assert "boxwright_one" not in found["modules"]
     assert site.json(LISTING, BOXWRIGHT_PLUGINS="")["formats"] == []
-    told = site.run("from boxwright.registry import registry\nregistry().get('format', 'one')", BOXWRIGHT_PLUGINS="two")
+    told = site.run(
+        "from boxwright.plugins.registry import default_registry\ndefault_registry().get('format', 'one')",
+        BOXWRIGHT_PLUGINS="two",
+    )
     assert "BOXWRIGHT_PLUGINS leaves 2 plugin(s) out" in told.stderr
 
 
@@ -184,14 +188,14 @@ def test_two_that_claim_one_name(site: Site) -> None:
     site.install("boxwright-good", GOOD.replace("NAME", "good"), name="good")
     code = """
         from boxwright import PluginError
-        from boxwright.registry import registry
+        from boxwright.plugins.registry import default_registry
         try:
-            registry().get("format", "voc")
+            default_registry().get("format", "voc")
         except PluginError as error:
             said = str(error)
-        entries = [(entry.spec.name, entry.distribution) for entry in registry().all("format")
+        entries = [(entry.spec.name, entry.distribution) for entry in default_registry().all("format")
                    if entry.distribution != "boxwright"]
-        print(json.dumps([said, entries, registry().get("format", "good").distribution]))
+        print(json.dumps([said, entries, default_registry().get("format", "good").distribution]))
     """
     said, entries, good = site.json(code)
     assert "format 'voc' is claimed by boxwright-voc 1.2 and voc-of-others 0.3" in said
@@ -211,7 +215,7 @@ def test_damaged_metadata_is_survived(site: Site) -> None:
 def test_listing_imports_nothing_heavy() -> None:
     """All that is installed here, TensorFlow with it."""
     code = (
-        "import sys; from boxwright.registry import registry; r = registry()\n"
+        "import sys; from boxwright.plugins.registry import default_registry; r = default_registry()\n"
         "[entry.missing for kind in ('format', 'backend', 'loader', 'metric', 'transform') for entry in r.all(kind)]\n"
         "print(*sys.modules)"
     )

@@ -25,13 +25,15 @@ from boxwright import (
     RunError,
     Sample,
     UsageError,
-    images,
     predict,
     train,
 )
-from boxwright.prediction import Prediction, SampleReader, gather, load_model
-from boxwright.registry import Registry
-from boxwright.run import Run
+from boxwright.datasets.dataset import SampleReader
+from boxwright.images import decode as images
+from boxwright.models.inference import load_model
+from boxwright.models.prediction import Prediction, gather
+from boxwright.models.run import Run
+from boxwright.plugins.registry import Registry
 
 CLASSES = LabelMap.from_names(["date", "fig"])
 
@@ -101,7 +103,7 @@ class TestInputs:
         (pictures / ".cache").mkdir()
         for name in (".cache/x.jpg", ".hidden.jpg", "notes.txt"):
             (pictures / name).write_bytes(b"no picture")
-        found = predict(TwoEverywhere(), pictures, registry_=plugins)
+        found = predict(TwoEverywhere(), pictures, registry=plugins)
         assert names(found) == ["a.jpg", "b.png", "sub/c.jpg"]
         assert found.detections[2].image.location == os.path.join(str(pictures), "sub", "c.jpg")
         assert (found.pictures, found.files, found.skipped) == ([], [], [])
@@ -112,20 +114,20 @@ class TestInputs:
 
     def test_pictures_one_by_one_in_the_order_given(self, pictures: Path, plugins: Registry) -> None:
         given = [pictures / "sub" / "c.jpg", str(pictures / "a.jpg")]
-        assert names(predict(TwoEverywhere(), given, registry_=plugins)) == ["c.jpg", "a.jpg"]
-        assert names(predict(TwoEverywhere(), pictures / "b.png", registry_=plugins)) == ["b.png"]
+        assert names(predict(TwoEverywhere(), given, registry=plugins)) == ["c.jpg", "a.jpg"]
+        assert names(predict(TwoEverywhere(), pictures / "b.png", registry=plugins)) == ["b.png"]
 
     def test_a_named_picture_needs_no_ending(self, tmp_path: Path, picture_bytes: Callable[..., bytes]) -> None:
         (tmp_path / "photo").write_bytes(picture_bytes())
         assert names(predict(TwoEverywhere(), tmp_path / "photo")) == ["photo"]
 
     def test_pictures_and_folders_together(self, pictures: Path, plugins: Registry) -> None:
-        found = predict(TwoEverywhere(), [pictures / "b.png", pictures / "sub"], registry_=plugins)
+        found = predict(TwoEverywhere(), [pictures / "b.png", pictures / "sub"], registry=plugins)
         assert names(found) == ["b.png", "c.jpg"]
 
     def test_one_uri(self, truths: str, plugins: Registry) -> None:
         for inputs in (truths, [truths]):
-            assert names(predict(TwoEverywhere(), inputs, registry_=plugins)) == ["a.jpg", "b.jpg"]
+            assert names(predict(TwoEverywhere(), inputs, registry=plugins)) == ["a.jpg", "b.jpg"]
 
     def test_a_dataset_whose_boxes_do_not_come_back(
         self, dataset: Callable[..., Dataset], sample: Callable[..., Sample]
@@ -147,7 +149,7 @@ class TestInputs:
     def test_mixtures_are_refused(self, pictures: Path, truths: str, plugins: Registry) -> None:
         for mixture in ([pictures / "a.jpg", truths], [truths, truths]):
             with pytest.raises(UsageError, match="one dataset URI, or pictures and folders, not both") as caught:
-                gather(mixture, registry_=plugins)
+                gather(mixture, registry=plugins)
             assert truths in caught.value.message
 
     def test_nothing_given(self) -> None:
@@ -158,7 +160,7 @@ class TestInputs:
         gone = str(pictures / "gone.jpg")
         for inputs in (gone, [pictures / "a.jpg", gone]):
             with pytest.raises(DataError, match="no such picture or folder") as caught:
-                predict(TwoEverywhere(), inputs, registry_=plugins)
+                predict(TwoEverywhere(), inputs, registry=plugins)
             assert caught.value.file == gone
 
     def test_a_folder_without_pictures(self, tmp_path: Path) -> None:
@@ -184,9 +186,9 @@ class TestAnswers:
         assert model.batches == batches
 
     def test_a_run_by_folder_by_object_and_its_model(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        run = train(truths, out=tmp_path / "run", registry_=plugins)
-        for model in (str(run.path), run.path, run, load_model(run, registry_=plugins)):
-            found = predict(model, truths, registry_=plugins)
+        run = train(truths, out=tmp_path / "run", registry=plugins)
+        for model in (str(run.path), run.path, run, load_model(run, registry=plugins)):
+            found = predict(model, truths, registry=plugins)
             assert found.detections[0].boxes.xyxy[0] == pytest.approx([30, 24, 50, 40])
             assert found.detections[0].scores == (0.5,)
 
@@ -266,7 +268,7 @@ class TestOut:
             drawn.append((mark_of(image), boxes.tolist()))
             return image
 
-        monkeypatch.setattr("boxwright.drawing.draw_boxes", draw)
+        monkeypatch.setattr("boxwright.render.boxes.draw_boxes", draw)
         path = tmp_path / "turned.png"
         path.write_bytes(turned_picture(orientation))
         stored = Sample(image=ImageRef(name="stored.png", width=96, height=64, location=str(path)))
@@ -301,7 +303,7 @@ class TestOut:
 class TestAsADataset:
     def test_the_file_and_what_it_says(self, pictures: Path, tmp_path: Path, plugins: Registry) -> None:
         out = tmp_path / "out"
-        found = predict(TwoEverywhere(), pictures, out=out, to="lines", score=0.5, registry_=plugins)
+        found = predict(TwoEverywhere(), pictures, out=out, to="lines", score=0.5, registry=plugins)
         assert found.files == [out / "detections.json", out / "detections.jsonl"]
         rows = [json.loads(line) for line in (out / "detections.jsonl").read_text("utf-8").splitlines()]
         box = ["fig", 10.0, 20.0, 30.0, 40.126]
@@ -311,7 +313,7 @@ class TestAsADataset:
     def test_what_it_cannot_hold_is_said(
         self, pictures: Path, tmp_path: Path, plugins: Registry, caplog: pytest.LogCaptureFixture
     ) -> None:
-        predict(TwoEverywhere(), pictures, out=tmp_path / "out", to="lines", registry_=plugins)
+        predict(TwoEverywhere(), pictures, out=tmp_path / "out", to="lines", registry=plugins)
         assert "lines cannot hold everything that was found; left out: score: 6 boxes" in caplog.text
 
     @pytest.mark.parametrize(
@@ -324,7 +326,7 @@ class TestAsADataset:
         if "out" in arguments:
             arguments = arguments | {"out": pictures.parent / "out"}
         with pytest.raises(error):
-            predict(TwoEverywhere(), pictures, registry_=plugins, **arguments)
+            predict(TwoEverywhere(), pictures, registry=plugins, **arguments)
         assert not (pictures.parent / "out").exists()
 
 
@@ -344,7 +346,7 @@ class TestBadPictures:
         self, model: Callable[[], Any], to: str | None, damaged: Path, pictures: Path, tmp_path: Path, plugins: Registry
     ) -> None:
         with pytest.raises(DataError) as caught:
-            predict(model(), pictures, out=tmp_path / "out", to=to, registry_=plugins)
+            predict(model(), pictures, out=tmp_path / "out", to=to, registry=plugins)
         assert caught.value.file == str(damaged)
         assert caught.value.remedy
         assert os.listdir(tmp_path) == ["pictures"]
@@ -355,7 +357,7 @@ class TestBadPictures:
         self, model: Callable[[], Any], to: str | None, damaged: Path, pictures: Path, tmp_path: Path, plugins: Registry
     ) -> None:
         out = tmp_path / "out"
-        found = predict(model(), pictures, out=out, to=to, on_error="skip", registry_=plugins)
+        found = predict(model(), pictures, out=out, to=to, on_error="skip", registry=plugins)
         assert names(found) == ["a.jpg", "sub/c.jpg"]
         assert [error.file for error in found.skipped] == [str(damaged)]
         assert str(damaged) in found.to_dict()["skipped"][0]
@@ -391,16 +393,16 @@ def test_wrong_arguments(arguments: dict[str, Any], text: str, pictures: Path) -
 class TestLoadModel:
     def test_no_run(self, tmp_path: Path, plugins: Registry) -> None:
         with pytest.raises(RunError, match="does not exist"):
-            load_model(tmp_path / "gone", registry_=plugins)
+            load_model(tmp_path / "gone", registry=plugins)
 
     def test_a_run_without_a_model(self, tmp_path: Path, plugins: Registry) -> None:
         run = Run.create(tmp_path / "run", backend="average", config={}, label_map=CLASSES, inputs={})
         run.update(status="interrupted")
         with pytest.raises(RunError, match=r"has no model: it is interrupted, and .*average\.json") as caught:
-            load_model(run, registry_=plugins)
+            load_model(run, registry=plugins)
         assert "--resume" in caught.value.remedy
 
     def test_a_backend_that_is_not_installed(self, tmp_path: Path, plugins: Registry) -> None:
         run = Run.create(tmp_path / "run", backend="detectron", config={}, label_map=CLASSES, inputs={})
         with pytest.raises(PluginNotFoundError, match="detectron"):
-            load_model(run, registry_=plugins)
+            load_model(run, registry=plugins)

@@ -27,10 +27,10 @@ from boxwright import (
     Sample,
     UsageError,
 )
-from boxwright.dataset import Problems
-from boxwright.prediction import gather
+from boxwright.datasets.problems import Problems
+from boxwright.models.prediction import gather
+from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter
-from boxwright.registry import Registry
 
 
 class Finder:
@@ -61,7 +61,7 @@ class Told(LogReporter):
 @pytest.fixture
 def predict(plugins: Registry) -> Callable[..., Prediction]:
     def run(inputs: Any, model: Any = None, **options: Any) -> Prediction:
-        return boxwright.predict(model or Finder(), inputs, registry_=plugins, **options)
+        return boxwright.predict(model or Finder(), inputs, registry=plugins, **options)
 
     return run
 
@@ -137,7 +137,7 @@ def test_detections_as_a_dataset(
     found = predict(pictures, out=tmp_path / "found", to="lines", reporter=told)
     assert found.files == [tmp_path / "found/detections.json", tmp_path / "found/detections.jsonl"]
     assert len(found.pictures) == 3
-    samples = list(boxwright.open(f"lines:{tmp_path}/found/detections.jsonl", registry_=plugins))
+    samples = list(boxwright.open(f"lines:{tmp_path}/found/detections.jsonl", registry=plugins))
     assert [(s.image.name, s.boxes.labels) for s in samples] == [(n, ("fig",)) for n in ("a.jpg", "b.png", "sub/c.jpg")]
     assert samples[0].boxes.edges[0] == pytest.approx((10, 16, 40, 48))
     assert told.warnings == ["lines cannot hold everything that was found; left out: score: 3 boxes"]
@@ -166,10 +166,10 @@ def test_a_dataset_that_cannot_be_written_takes_the_drawings_back(
     )
     plugins = make_registry(spec)
     with pytest.raises(DataError, match=r"b\.png: no such format"):
-        boxwright.predict(Finder(), pictures, out=tmp_path / "found", to="txt", registry_=plugins)
+        boxwright.predict(Finder(), pictures, out=tmp_path / "found", to="txt", registry=plugins)
     assert not (tmp_path / "found").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
-    found = boxwright.predict(Finder(), pictures, out=tmp_path / "found", to="txt", on_error="skip", registry_=plugins)
+    found = boxwright.predict(Finder(), pictures, out=tmp_path / "found", to="txt", on_error="skip", registry=plugins)
     assert [error.file for error in found.skipped] == ["b.png"]
     assert names_in(tmp_path / "found/txt") == ["a.jpg.txt", "sub/c.jpg.txt"]
     assert (tmp_path / "found/txt/a.jpg.txt").read_text() == "[2]"
@@ -312,7 +312,7 @@ def test_a_turned_photo_is_drawn_upright_with_its_boxes(
 
 def test_what_is_a_dataset_and_what_are_pictures(pictures: Path, plugins: Registry, truths: str) -> None:
     assert [s.image.name for s in gather(pictures)] == ["a.jpg", "b.png", "sub/c.jpg"]
-    assert [s.image.name for s in gather(truths, registry_=plugins)] == ["a.jpg", "b.jpg"]
+    assert [s.image.name for s in gather(truths, registry=plugins)] == ["a.jpg", "b.jpg"]
     data = Dataset(gather(pictures).reader, problems=Problems("skip"))
     assert gather(data) is data
     (pictures / ".hidden").mkdir()
@@ -325,9 +325,9 @@ def test_what_is_a_dataset_and_what_are_pictures(pictures: Path, plugins: Regist
 
 
 def test_the_model_of_a_run(plugins: Registry, truths: str, tmp_path: Path, pictures: Path) -> None:
-    run = boxwright.train(truths, out=tmp_path / "run", backend="average", registry_=plugins)
-    for model in (run, str(run.path), run.path, boxwright.load_model(run.path, registry_=plugins)):
-        found = boxwright.predict(model, pictures / "a.jpg", registry_=plugins)
+    run = boxwright.train(truths, out=tmp_path / "run", backend="average", registry=plugins)
+    for model in (run, str(run.path), run.path, boxwright.load_model(run.path, registry=plugins)):
+        found = boxwright.predict(model, pictures / "a.jpg", registry=plugins)
         assert found.detections[0].boxes.edges[0] == pytest.approx((30, 24, 50, 40))
 
 
@@ -336,7 +336,7 @@ def test_a_run_without_a_model(plugins: Registry, tmp_path: Path, pictures: Path
         tmp_path / "run", backend="average", config={}, label_map=LabelMap.from_names("ab"), inputs={"data": {}}
     )
     with pytest.raises(RunError, match=r"has no model: it is created, and .*average\.json is not there") as caught:
-        boxwright.predict(run, pictures, registry_=plugins)
+        boxwright.predict(run, pictures, registry=plugins)
     assert "--resume" in caught.value.remedy
     with pytest.raises(RunError, match="does not exist"):
-        boxwright.predict(tmp_path / "none", pictures, registry_=plugins)
+        boxwright.predict(tmp_path / "none", pictures, registry=plugins)

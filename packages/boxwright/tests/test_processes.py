@@ -16,8 +16,8 @@ import pytest
 
 import boxwright
 from boxwright import BoxwrightError, DataError, DatasetInfo, FormatSpec, ImageRef, LabelMap, Sample
-from boxwright.processes import STRETCH, WORTH_IT, WorkerDiedError, shared
-from boxwright.registry import Registry
+from boxwright.datasets.processes import STRETCH, WORTH_IT, WorkerDiedError, shared
+from boxwright.plugins.registry import Registry
 from boxwright.schemas import Boxes
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="work is shared on Linux only")
@@ -100,7 +100,7 @@ def test_stopping_early_leaves_nobody() -> None:
 def test_a_killed_parent_takes_its_processes_along(tmp_path: Path) -> None:
     script = (
         "import os, time\n"
-        "from boxwright.processes import STRETCH, shared\n"
+        "from boxwright.datasets.processes import STRETCH, shared\n"
         "answers = shared(lambda start, stop: (os.getpid(), b'x' * 3_000_000), 400 * STRETCH, 2)\n"
         "print(next(answers)[0], next(answers)[0], flush=True)\n"
         "time.sleep(60)\n"
@@ -127,7 +127,7 @@ def test_other_threads_forbid_it() -> None:
     """In a process of its own, for other tests leave threads behind."""
     script = (
         "import threading\n"
-        "from boxwright.processes import can_fork\n"
+        "from boxwright.datasets.processes import can_fork\n"
         "done = threading.Event()\n"
         "answers = [can_fork()]\n"
         "thread = threading.Thread(target=done.wait)\n"
@@ -204,7 +204,7 @@ class PidWriter:
 @pytest.fixture
 def many(make_registry: Callable[..., Registry], toys: types.ModuleType, monkeypatch: pytest.MonkeyPatch) -> Registry:
     # Threads that other tests have left behind hold no lock that these forks want.
-    monkeypatch.setattr("boxwright.conversion.can_fork", lambda: True)
+    monkeypatch.setattr("boxwright.datasets.conversion.can_fork", lambda: True)
     toys.ManyReader, toys.PidWriter = ManyReader, PidWriter  # type: ignore[attr-defined]
     return make_registry(
         FormatSpec(name="many", load="toys:ManyReader"), FormatSpec(name="pids", write="toys:PidWriter", numbered=True)
@@ -212,7 +212,7 @@ def many(make_registry: Callable[..., Registry], toys: types.ModuleType, monkeyp
 
 
 def converted(plugins: Registry, source: str, path: Path, **options: Any) -> tuple[Any, list[str], set[int]]:
-    report = boxwright.convert(f"many:{source}", f"pids:{path}", registry_=plugins, **options)
+    report = boxwright.convert(f"many:{source}", f"pids:{path}", registry=plugins, **options)
     rows = [line.rsplit(" ", 1) for line in path.read_text().splitlines()]
     return report, [row[0] for row in rows], {int(row[1]) for row in rows}
 

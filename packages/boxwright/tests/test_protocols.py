@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 import boxwright
-from boxwright import DataError, Dataset, ImageRef, Sample, hookspecs, protocols, specs
-from boxwright.registry import KINDS, Registry
+from boxwright import DataError, Dataset, ImageRef, Sample
+from boxwright.datasets import protocols
+from boxwright.models import protocols as model_protocols
+from boxwright.plugins import hookspecs, specs
+from boxwright.plugins.registry import KINDS, Registry
 
 PROTOCOL_OF = {
     "format": "Reader",
@@ -30,7 +33,7 @@ PROTOCOL_OF = {
 def test_every_kind_of_plugin_has_a_hook_and_a_protocol_with_an_example(
     kind: str, docstring_code: Callable[[object], str]
 ) -> None:
-    protocol = getattr(protocols, PROTOCOL_OF[kind])
+    protocol = getattr(protocols, PROTOCOL_OF[kind], None) or getattr(model_protocols, PROTOCOL_OF[kind])
     code = docstring_code(protocol)
     compile(code, protocol.__name__, "exec")
     methods = [
@@ -56,7 +59,7 @@ def test_every_hook_says_when_it_is_called() -> None:
 
 
 def test_everything_public_has_a_docstring() -> None:
-    for module in (hookspecs, protocols, specs):
+    for module in (hookspecs, protocols, model_protocols, specs):
         assert module.__doc__
         for name, value in vars(module).items():
             mine = inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
@@ -75,7 +78,7 @@ def test_the_example_of_the_hooks(docstring_code: Callable[[object], str]) -> No
 
 
 def test_the_example_reader(truths: str, plugins: Registry) -> None:
-    data = boxwright.open(truths, registry_=plugins)
+    data = boxwright.open(truths, registry=plugins)
     samples = list(data)
     assert isinstance(data.reader, protocols.Reader)
     assert [(s.image.name, s.image.width, s.image.height, s.boxes.labels) for s in samples] == [
@@ -108,23 +111,23 @@ def test_the_example_reader_with_a_bad_line(tmp_path: Path, line: str, plugins: 
     good = '{"name": "a.jpg", "size": [1, 1], "boxes": []}'
     path.write_text(f"{good}\n{line}\n{good}\n", "utf-8")
     with pytest.raises(DataError) as caught:
-        list(boxwright.open(f"lines:{path}", registry_=plugins))
+        list(boxwright.open(f"lines:{path}", registry=plugins))
     assert (caught.value.file, caught.value.place) == (str(path), "line 2")
     assert caught.value.remedy
-    data = boxwright.open(f"lines:{path}", registry_=plugins, on_error="skip")
+    data = boxwright.open(f"lines:{path}", registry=plugins, on_error="skip")
     assert len(list(data)) == 2
     assert [error.place for error in data.problems.skipped] == ["line 2"]
     with pytest.raises(DataError, match="there is no such file"):
-        boxwright.open(f"lines:{tmp_path}/none.jsonl", registry_=plugins)
+        boxwright.open(f"lines:{tmp_path}/none.jsonl", registry=plugins)
 
 
 def test_the_example_writer_writes_what_the_example_reader_reads(
     truths: str, plugins: Registry, tmp_path: Path
 ) -> None:
-    report = boxwright.convert(truths, f"lines:{tmp_path}/copy.jsonl", registry_=plugins)
+    report = boxwright.convert(truths, f"lines:{tmp_path}/copy.jsonl", registry=plugins)
     assert (report.boxes, report.classes) == (3, {"date": 1, "fig": 2})
-    copied = boxwright.open(f"lines:{tmp_path}/copy.jsonl", registry_=plugins)
-    original = boxwright.open(truths, registry_=plugins)
+    copied = boxwright.open(f"lines:{tmp_path}/copy.jsonl", registry=plugins)
+    original = boxwright.open(truths, registry=plugins)
     assert [(s.image, s.boxes) for s in copied] == [(s.image, s.boxes) for s in original]
 
 
@@ -138,23 +141,23 @@ def test_the_example_transform(
 
 
 def test_the_example_loader(truths: str, plugins: Registry) -> None:
-    data = boxwright.open(truths, registry_=plugins)
+    data = boxwright.open(truths, registry=plugins)
     assert data.to_lists(bounding_box_format="xyxy") == [("a.jpg", ["fig", "date"]), ("b.jpg", ["fig"])]
     assert data.with_label_map(data.label_map).to_lists() == data.to_lists()
 
 
 def test_the_example_backend_metric_trainer_and_exporter(truths: str, plugins: Registry, tmp_path: Path) -> None:
-    run = boxwright.train(truths, out=tmp_path / "run", trainer="here", registry_=plugins)
+    run = boxwright.train(truths, out=tmp_path / "run", trainer="here", registry=plugins)
     assert run.status == "done"
-    model = boxwright.load_model(run, registry_=plugins)
-    assert isinstance(model, protocols.Model)
+    model = boxwright.load_model(run, registry=plugins)
+    assert isinstance(model, model_protocols.Model)
     # Of figs and dates alike: left edges 10, 50 and 30 of 100 pixels, top edges 8, 40 and 24 of 80, and so on.
     expected = {"xmin": 30, "ymin": 24, "xmax": 50, "ymax": 40}
     picture = Sample(image=ImageRef(name="x.jpg", width=200, height=160))
     [found] = list(model.predict([picture]))
     assert found.boxes[0].label == "date"
     assert found.boxes[0].edges == pytest.approx([2 * edge for edge in expected.values()])
-    evaluation = boxwright.evaluate(run, truths, metric="found", registry_=plugins)
+    evaluation = boxwright.evaluate(run, truths, metric="found", registry=plugins)
     assert evaluation.values == {"found": 1.0}
     (tmp_path / "exported").mkdir()
     exporter = plugins.resolve("exporter", "json")()
@@ -164,10 +167,10 @@ def test_the_example_backend_metric_trainer_and_exporter(truths: str, plugins: R
 
 
 def test_the_examples_keep_their_protocols(examples: dict[str, types.ModuleType]) -> None:
-    assert isinstance(examples["Backend"].AverageBackend(), protocols.Backend)
-    assert isinstance(examples["Metric"].AnythingFound(), protocols.Metric)
-    assert isinstance(examples["Trainer"].HereAndNow(), protocols.Trainer)
-    assert isinstance(examples["Exporter"].JsonExporter(), protocols.Exporter)
+    assert isinstance(examples["Backend"].AverageBackend(), model_protocols.Backend)
+    assert isinstance(examples["Metric"].AnythingFound(), model_protocols.Metric)
+    assert isinstance(examples["Trainer"].HereAndNow(), model_protocols.Trainer)
+    assert isinstance(examples["Exporter"].JsonExporter(), model_protocols.Exporter)
 
 
 @pytest.mark.tensorflow
@@ -176,9 +179,9 @@ def test_the_example_augmenter(docstring_code: Callable[[object], str]) -> None:
     import numpy as np
 
     namespace: dict[str, Any] = {}
-    exec(docstring_code(protocols.Augmenter), namespace)
+    exec(docstring_code(model_protocols.Augmenter), namespace)
     mirror = namespace["Mirror"]()
-    assert isinstance(mirror, protocols.Augmenter)
+    assert isinstance(mirror, model_protocols.Augmenter)
     image = np.arange(2 * 5 * 3, dtype=np.float32).reshape(2, 5, 3)
     example = {"images": tf.constant(image), "boxes": tf.constant([[0.0, 0, 2, 1]]), "classes": tf.constant([3])}
     flipped = 0

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from boxwright.plugins.options import Option
+from boxwright.plugins.specs import FormatSpec
 from boxwright.records import record
-from boxwright.specs import FormatSpec, Option
 
 
 def point(decorate: Callable[[Any], Any]) -> Any:

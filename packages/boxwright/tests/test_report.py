@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from boxwright import Boxes, Detections, ImageRef, Sample
-from boxwright.report import Worst, mistakes, number
+from boxwright.analysis.evaluation_report import Worst, mistakes, number
 
 A = (0.0, 0.0, 10.0, 10.0)
 NEAR_A = (0.0, 0.0, 10.0, 9.0)  # IoU with A: 0.9

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from boxwright import LabelMap, OutputError, RunError
-from boxwright.run import Run, versions
+from boxwright.models.run import Run, versions
 
 CLASSES = LabelMap.from_names(["fig", "date"])
 

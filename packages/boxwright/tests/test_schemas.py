@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
 from boxwright import Box, Boxes, DatasetInfo, Detections, ImageRef, LabelMap, Sample
-from boxwright.schemas import LabelMapItem
+from boxwright.label_map import LabelMapItem
 
 INFINITY, NAN = float("inf"), float("nan")
 NOT_EDGES = [

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 import boxwright
 from boxwright import (
@@ -25,9 +24,9 @@ from boxwright import (
     Sample,
     UsageError,
 )
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registry
-from boxwright.sidecar import sidecar_path
+from boxwright.datasets.dataset import SampleReader
+from boxwright.datasets.sidecar import sidecar_path
+from boxwright.plugins.registry import Registry
 
 EVERYTHING = (
     ("a.jpg", ("fig", 10.25, 8, 30, 24.5, {"difficult": 1, "note": ["x", 1.5, None]}), ("date", 50, 40, 70, 56)),
@@ -87,12 +86,12 @@ def there(poor: Registry, sample: Callable[..., Sample], tmp_path: Path) -> Path
     )
     reader = SampleReader(samples)
     reader.info = info
-    boxwright.convert(Dataset(reader), f"poor:{tmp_path}/x.poor", sidecar=True, registry_=poor)
+    boxwright.convert(Dataset(reader), f"poor:{tmp_path}/x.poor", sidecar=True, registry=poor)
     return tmp_path / "x.poor"
 
 
 def read(path: Path, poor: Registry) -> list[Sample]:
-    return list(boxwright.open(f"poor:{path}", registry_=poor))
+    return list(boxwright.open(f"poor:{path}", registry=poor))
 
 
 def facts(sample: Sample) -> tuple[Any, ...]:
@@ -109,7 +108,7 @@ def test_everything_comes_back(there: Path, poor: Registry, sample: Callable[...
     back = sorted(read(there, poor), key=lambda each: each.image.name)
     asked = [sample(*each, split="train", attributes={"camera": "left"}) for each in EVERYTHING]
     assert [facts(each) for each in back] == [facts(each) for each in asked]
-    info = boxwright.open(f"poor:{there}", registry_=poor).info
+    info = boxwright.open(f"poor:{there}", registry=poor).info
     assert info.attributes == {"info": {"year": 2026}}
     assert info.label_map is not None
     assert info.label_map.names == ("z", "fig", "date")
@@ -142,9 +141,9 @@ def test_a_format_that_holds_a_value_has_the_last_word(
     )
     path = tmp_path / "x.jsonl"
     data = Dataset(SampleReader([sample("a.jpg", ("fig", 10, 8, 30, 24, {"difficult": 1}))]))
-    boxwright.convert(data, f"lines:{path}", sidecar=True, registry_=plugins)
+    boxwright.convert(data, f"lines:{path}", sidecar=True, registry=plugins)
     path.write_text(path.read_text().replace("30", "30.75"), "utf-8")
-    (back,) = boxwright.open(f"lines:{path}", registry_=plugins)
+    (back,) = boxwright.open(f"lines:{path}", registry=plugins)
     assert back.boxes.edges == ((10, 8, 30.75, 24),)
     assert dict(back.boxes.attributes[0]) == {"difficult": 1}
 
@@ -175,13 +174,13 @@ def test_any_sample_survives(
         attributes=attributes,
     )
     path = tmp_path / "x.poor"
-    boxwright.convert(Dataset(SampleReader([one])), f"poor:{path}", sidecar=True, overwrite=True, registry_=poor)
+    boxwright.convert(Dataset(SampleReader([one])), f"poor:{path}", sidecar=True, overwrite=True, registry=poor)
     assert [facts(each) for each in read(path, poor)] == [facts(one)]
 
 
 def test_strict_is_content_with_a_sidecar(poor: Registry, sample: Callable[..., Sample], tmp_path: Path) -> None:
     data = Dataset(SampleReader([sample(*EVERYTHING[0])]))
-    report = boxwright.convert(data, f"poor:{tmp_path}/x.poor", sidecar=True, strict=True, registry_=poor)
+    report = boxwright.convert(data, f"poor:{tmp_path}/x.poor", sidecar=True, strict=True, registry=poor)
     assert report.sidecars == [f"{tmp_path}/x.poor.sidecar.jsonl"]
     assert report.losses.dropped == {"difficult": 1, "note": 1}
 
@@ -189,12 +188,12 @@ def test_strict_is_content_with_a_sidecar(poor: Registry, sample: Callable[..., 
 def test_a_sidecar_does_not_outlive_its_dataset(there: Path, poor: Registry, sample: Callable[..., Sample]) -> None:
     beside = Path(f"{there}.sidecar.jsonl")
     data = Dataset(SampleReader([sample("a.jpg", ("fig", 10, 8, 30, 24))]))
-    boxwright.convert(data, f"poor:{there}", overwrite=True, registry_=poor)
+    boxwright.convert(data, f"poor:{there}", overwrite=True, registry=poor)
     assert not beside.exists()
     there.unlink()
     beside.write_text("{}")
     with pytest.raises(OutputError, match=r"sidecar\.jsonl exists already"):
-        boxwright.convert(data, f"poor:{there}", registry_=poor)
+        boxwright.convert(data, f"poor:{there}", registry=poor)
     assert not there.exists()
 
 
@@ -229,7 +228,7 @@ def test_an_attribute_that_json_cannot_hold_is_refused(
 ) -> None:
     data = Dataset(SampleReader([sample("a.jpg", ("fig", 1, 2, 3, 4, {"mask": b"raw"}))]))
     with pytest.raises(DataError, match="a sidecar file could hold"):
-        boxwright.convert(data, f"poor:{tmp_path}/x.poor", sidecar=True, registry_=poor)
+        boxwright.convert(data, f"poor:{tmp_path}/x.poor", sidecar=True, registry=poor)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -240,7 +239,7 @@ def test_a_format_that_cannot_be_read_gets_none(
     plugins = make_registry(FormatSpec(name="poor", write="toys:PoorWriter"))
     with pytest.raises(UsageError, match="cannot be read"):
         boxwright.convert(
-            Dataset(SampleReader([sample("a.jpg")])), f"poor:{tmp_path}/x", sidecar=True, registry_=plugins
+            Dataset(SampleReader([sample("a.jpg")])), f"poor:{tmp_path}/x", sidecar=True, registry=plugins
         )
 
 

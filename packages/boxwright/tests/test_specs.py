@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from boxwright import FormatSpec, ImageRef, Option, Sample
-from boxwright.losses import LossCounter
+from boxwright.datasets.losses import LossCounter
+from boxwright.plugins.specs import carried
 from boxwright.schemas import Boxes
-from boxwright.specs import carried
 
 SPEC = FormatSpec(
     name="albums",

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from boxwright import Boxes, ImageRef, Sample, boxes, statistics
-from boxwright.statistics import Statistics
+from boxwright import Boxes, ImageRef, Sample, boxes
+from boxwright.analysis import statistics
+from boxwright.analysis.statistics import Statistics
 
 
 def samples(number: int, seed: int = 0) -> list[Sample]:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from boxwright import DataError, OutputError, Sample, UsageError
-from boxwright.dataset import Scan
-from boxwright.statistics import Statistics
-from boxwright.statistics.charts import Row, bars, density
-from boxwright.statistics.html import document, escaped, section, tiles
-from boxwright.statistics.page import page_output, render
+from boxwright.analysis.statistics import Statistics
+from boxwright.analysis.statistics.charts import Row, bars, density
+from boxwright.analysis.statistics.html import document, escaped, section, tiles
+from boxwright.analysis.statistics.page import page_output, render
+from boxwright.datasets.scan import Scan
 
 _VOID = {"meta"}
 _EVIL = '<script>alert("&")</script>'

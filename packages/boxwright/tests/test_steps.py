@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from boxwright import Dataset, Option, PluginNotFoundError, Sample, TransformSpec, UsageError
-from boxwright.dataset import Problems
-from boxwright.registry import Registry
-from boxwright.steps import _split_at_commas, make_transform
-from boxwright.threads import map_samples
+from boxwright.datasets.problems import Problems
+from boxwright.datasets.steps import _split_at_commas, make_transform
+from boxwright.datasets.threads import map_samples
+from boxwright.plugins.registry import Registry
 
 
 @pytest.fixture

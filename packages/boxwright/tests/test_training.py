@@ -26,15 +26,14 @@ from boxwright import (
     Sample,
     TrainerSpec,
     UsageError,
-    hookspecs,
     train,
 )
-from boxwright.evaluation import MetricResult
-from boxwright.plugins import LoadedPlugins
+from boxwright.models.job import TrainJob
+from boxwright.models.protocols import MetricResult
+from boxwright.models.run import Run
+from boxwright.plugins.manager import LoadedPlugins, hookspecs
+from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter
-from boxwright.registry import Registry
-from boxwright.run import Run
-from boxwright.training import TrainJob
 
 # The mean of the three boxes of `truths`, by hand: (0.1, 0.1, 0.3, 0.3), (0.5, 0.5, 0.7, 0.7), (0.3, 0.3, 0.5, 0.5).
 AVERAGE = [0.3, 0.3, 0.5, 0.5]
@@ -128,13 +127,13 @@ def other_truths(tmp_path: Path) -> str:
 
 class TestDone:
     def test_the_model_is_the_hand_computed_one(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        run = train(truths, out=tmp_path / "run", registry_=plugins)
+        run = train(truths, out=tmp_path / "run", registry=plugins)
         assert json.loads(run.file("model/average.json").read_bytes()) == pytest.approx(AVERAGE)
 
     def test_what_stands_in_the_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
         train(
             truths, out=tmp_path / "run", epochs=4, batch_size=2, image_size=(64, 32), seed=7,
-            augment=["flip"], settings={"rate": "0.25"}, registry_=plugins,
+            augment=["flip"], settings={"rate": "0.25"}, registry=plugins,
         )  # fmt: skip
         run = Run(tmp_path / "run")
         assert run.status == "done"
@@ -157,7 +156,7 @@ class TestDone:
     ) -> None:
         train(
             truths, out=tmp_path / "run", val=truths, backend="stoppable", epochs=4, batch_size=2,
-            image_size=(64, 32), seed=7, augment=[], settings={"rate": 2}, registry_=make_registry(STOPPABLE),
+            image_size=(64, 32), seed=7, augment=[], settings={"rate": 2}, registry=make_registry(STOPPABLE),
         )  # fmt: skip
         (job,) = stoppable.jobs
         assert (job.preset, job.epochs, job.batch_size, job.image_size, job.seed) == ("", 4, 2, (64, 32), 7)
@@ -171,7 +170,7 @@ class TestDone:
     def test_what_is_not_said_is_left_to_the_backend(
         self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
     ) -> None:
-        train(truths, out=tmp_path / "run", backend="stoppable", registry_=make_registry(STOPPABLE))
+        train(truths, out=tmp_path / "run", backend="stoppable", registry=make_registry(STOPPABLE))
         (job,) = stoppable.jobs
         assert (job.val, job.epochs, job.batch_size, job.image_size, job.augment) == (None,) * 5
         assert (job.seed, dict(job.settings)) == (0, {})
@@ -180,7 +179,7 @@ class TestDone:
         self, sample: Callable[..., Sample], dataset: Callable[..., Dataset], tmp_path: Path, plugins: Registry
     ) -> None:
         data = dataset(sample("a.jpg", ("fig", 0, 0, 50, 40)))
-        run = train(data, out=tmp_path / "run", registry_=plugins)
+        run = train(data, out=tmp_path / "run", registry=plugins)
         assert json.loads(run.file("model/average.json").read_bytes()) == [0, 0, 0.5, 0.5]
 
     def test_another_trainer_runs_it(
@@ -195,17 +194,17 @@ class TestDone:
 
         toys.Elsewhere = Elsewhere  # type: ignore[attr-defined]
         plugins = make_registry(TrainerSpec(name="elsewhere", load="toys:Elsewhere"))
-        run = train(truths, out=tmp_path / "run", trainer="elsewhere", registry_=plugins)
+        run = train(truths, out=tmp_path / "run", trainer="elsewhere", registry=plugins)
         assert len(seen) == 1
         assert run.config["trainer"] == "elsewhere"
         assert run.file("model/average.json").exists()
 
     def test_overwrite_replaces_a_run(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        train(truths, out=tmp_path / "run", seed=1, registry_=plugins)
+        train(truths, out=tmp_path / "run", seed=1, registry=plugins)
         with pytest.raises(RunError, match="holds a run already"):
-            train(truths, out=tmp_path / "run", seed=2, registry_=plugins)
+            train(truths, out=tmp_path / "run", seed=2, registry=plugins)
         assert Run(tmp_path / "run").config["seed"] == 1
-        train(truths, out=tmp_path / "run", seed=2, overwrite=True, registry_=plugins)
+        train(truths, out=tmp_path / "run", seed=2, overwrite=True, registry=plugins)
         assert Run(tmp_path / "run").config["seed"] == 2
 
 
@@ -232,7 +231,7 @@ class TestEnds:
         events = Events()
         plugins = make_registry(STOPPABLE, **events.hooks())
         with pytest.raises(type(error)) as caught:
-            train(truths, out=tmp_path / "run", backend="stoppable", registry_=plugins)
+            train(truths, out=tmp_path / "run", backend="stoppable", registry=plugins)
         assert caught.value is error
         run = Run(tmp_path / "run")
         assert (run.status, run.state["error"]) == (status, repr(error))
@@ -244,7 +243,7 @@ class TestEnds:
     ) -> None:
         events = Events()
         plugins = make_registry(STOPPABLE, **events.hooks())
-        train(truths, out=tmp_path / "run", backend="stoppable", seed=5, registry_=plugins)
+        train(truths, out=tmp_path / "run", backend="stoppable", seed=5, registry=plugins)
         expected: list[tuple[Any, ...]] = [("started", "running", "stoppable", 5)]
         for epoch in (1, 2, 3):
             expected.append(("epoch", epoch, {"loss": 1 / epoch}, epoch))
@@ -272,7 +271,7 @@ class TestEnds:
             STOPPABLE, **(events.hooks() | {"boxwright_epoch_ended": boxwright_epoch_ended})
         )  # fmt: skip
         with caplog.at_level(logging.WARNING, logger="boxwright"):
-            run = train(truths, out=tmp_path / "run", backend="stoppable", registry_=plugins)
+            run = train(truths, out=tmp_path / "run", backend="stoppable", registry=plugins)
         assert run.status == "done"
         assert len(run.metrics()) == 3
         warned = [record for record in caplog.records if "boxwright_epoch_ended" in record.getMessage()]
@@ -292,7 +291,7 @@ class TestResume:
         with pytest.raises(KeyboardInterrupt):
             train(
                 truths, out=tmp_path / "run", backend="stoppable", epochs=9, seed=3, val=truths,
-                settings={"rate": 0.125}, registry_=plugins,
+                settings={"rate": 0.125}, registry=plugins,
             )  # fmt: skip
         stoppable.stop = None
         return plugins
@@ -301,7 +300,7 @@ class TestResume:
         self, truths: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
     ) -> None:
         before = Run(tmp_path / "run").state["seconds"]
-        run = train(truths, out=tmp_path / "run", resume=True, epochs=1, seed=4, registry_=interrupted)
+        run = train(truths, out=tmp_path / "run", resume=True, epochs=1, seed=4, registry=interrupted)
         assert stoppable.trained == [1, 2, 3]
         job = stoppable.jobs[-1]
         assert (job.resume, job.epochs, job.seed, dict(job.settings)) == (True, 9, 3, {"rate": 0.125})
@@ -314,7 +313,7 @@ class TestResume:
         self, other_truths: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
     ) -> None:
         with pytest.raises(RunError, match="is not the data that .*run was trained on") as caught:
-            train(other_truths, out=tmp_path / "run", resume=True, registry_=interrupted)
+            train(other_truths, out=tmp_path / "run", resume=True, registry=interrupted)
         assert "--data" in caught.value.remedy
         assert Run(tmp_path / "run").status == "interrupted"
         assert stoppable.trained == [1]
@@ -322,19 +321,19 @@ class TestResume:
     def test_the_same_data_from_elsewhere_will_do(self, truths: str, tmp_path: Path, interrupted: Registry) -> None:
         copy = tmp_path / "copy.jsonl"
         copy.write_bytes(Path(truths.removeprefix("lines:")).read_bytes())
-        assert train(f"lines:{copy}", out=tmp_path / "run", resume=True, registry_=interrupted).status == "done"
+        assert train(f"lines:{copy}", out=tmp_path / "run", resume=True, registry=interrupted).status == "done"
 
     def test_a_done_run_is_left_alone(self, truths: str, tmp_path: Path, plugins: Registry, reports: Reports) -> None:
-        train(truths, out=tmp_path / "run", registry_=plugins)
+        train(truths, out=tmp_path / "run", registry=plugins)
         before = (tmp_path / "run" / "run.json").read_bytes()
-        run = train("lines:nowhere", out=tmp_path / "run", resume=True, reporter=reports, registry_=plugins)
+        run = train("lines:nowhere", out=tmp_path / "run", resume=True, reporter=reports, registry=plugins)
         assert run.status == "done"
         assert (tmp_path / "run" / "run.json").read_bytes() == before
         assert "done already" in reports.messages[0]
 
     def test_nothing_to_resume(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
         with pytest.raises(RunError, match="does not exist"):
-            train(truths, out=tmp_path / "run", resume=True, registry_=plugins)
+            train(truths, out=tmp_path / "run", resume=True, registry=plugins)
 
     def test_held_out_samples_of_memory_are_asked_for_again(
         self,
@@ -348,11 +347,11 @@ class TestResume:
         plugins, held_out = make_registry(STOPPABLE), dataset(sample("v.jpg", ("fig", 1, 2, 3, 4)))
         stoppable.stop, stoppable.stop_after = KeyboardInterrupt(), 1
         with pytest.raises(KeyboardInterrupt):
-            train(truths, out=tmp_path / "run", val=held_out, backend="stoppable", registry_=plugins)
+            train(truths, out=tmp_path / "run", val=held_out, backend="stoppable", registry=plugins)
         stoppable.stop = None
         with pytest.raises(UsageError, match="held-out samples"):
-            train(truths, out=tmp_path / "run", resume=True, registry_=plugins)
-        run = train(truths, out=tmp_path / "run", val=held_out, resume=True, registry_=plugins)
+            train(truths, out=tmp_path / "run", resume=True, registry=plugins)
+        run = train(truths, out=tmp_path / "run", val=held_out, resume=True, registry=plugins)
         assert run.status == "done"
 
 
@@ -387,7 +386,7 @@ class TestRefused:
         plugins: Registry,
     ) -> None:
         with pytest.raises(error, match=text):
-            train(truths, out=tmp_path / "run", registry_=plugins, **arguments)
+            train(truths, out=tmp_path / "run", registry=plugins, **arguments)
         assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize(
@@ -404,7 +403,7 @@ class TestRefused:
         path = tmp_path / "data.jsonl"
         path.write_text(content, "utf-8")
         with pytest.raises(DataError, match=text) as caught:
-            train(f"lines:{path}", out=tmp_path / "run", registry_=plugins)
+            train(f"lines:{path}", out=tmp_path / "run", registry=plugins)
         assert str(path) in caught.value.message
         assert not (tmp_path / "run").exists()
 
@@ -412,13 +411,13 @@ class TestRefused:
         path = tmp_path / "data.jsonl"
         path.write_text("{}\n{}\n", "utf-8")
         with pytest.raises(DataError, match="every one of its 2 items was skipped.*line 1"):
-            train(f"lines:{path}", out=tmp_path / "run", on_error="skip", registry_=plugins)
+            train(f"lines:{path}", out=tmp_path / "run", on_error="skip", registry=plugins)
 
     def test_no_backend_at_all(self, truths: str, tmp_path: Path) -> None:
         manager = pluggy.PluginManager("boxwright")
         manager.add_hookspecs(hookspecs)
         with pytest.raises(UsageError, match="no backend is installed") as caught:
-            train(truths, out=tmp_path / "run", registry_=Registry(LoadedPlugins(manager, [])))
+            train(truths, out=tmp_path / "run", registry=Registry(LoadedPlugins(manager, [])))
         assert "pip install" in caught.value.remedy
 
     def test_a_backend_without_its_library(
@@ -426,13 +425,13 @@ class TestRefused:
     ) -> None:
         spec = BackendSpec(name="heavy", load="toys:Heavy", requires=("no_such_library",), install="pip install it")
         with pytest.raises(MissingLibraryError, match="no_such_library") as caught:
-            train(truths, out=tmp_path / "run", backend="heavy", registry_=make_registry(spec))
+            train(truths, out=tmp_path / "run", backend="heavy", registry=make_registry(spec))
         assert caught.value.remedy == "run: pip install it"
         assert not (tmp_path / "run").exists()
 
     def test_a_foreign_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
         with pytest.raises(RunError, match="is no run"):
-            train(truths, out=tmp_path, registry_=plugins)
+            train(truths, out=tmp_path, registry=plugins)
 
 
 class TestLabelMap:
@@ -440,8 +439,8 @@ class TestLabelMap:
         path = tmp_path / "classes.pbtxt"
         given = LabelMap.from_names(["fig", "kiwi", "date"], sort=False)
         path.write_text(given.to_pbtxt(), "utf-8")
-        assert train(truths, out=tmp_path / "a", label_map=path, registry_=plugins).label_map == given
-        assert train(truths, out=tmp_path / "b", label_map=given, registry_=plugins).label_map == given
+        assert train(truths, out=tmp_path / "a", label_map=path, registry=plugins).label_map == given
+        assert train(truths, out=tmp_path / "b", label_map=given, registry=plugins).label_map == given
 
     def test_held_out_pictures_of_another_class(
         self, truths: str, tmp_path: Path, plugins: Registry, reports: Reports
@@ -449,16 +448,16 @@ class TestLabelMap:
         val = tmp_path / "val.jsonl"
         val.write_text('{"name": "v.jpg", "size": [10, 8], "boxes": [["kiwi", 1, 2, 3, 4]]}\n', "utf-8")
         with pytest.raises(DataError, match="not in the label map: 'kiwi'") as caught:
-            train(truths, out=tmp_path / "run", val=f"lines:{val}", registry_=plugins)
+            train(truths, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
         assert str(val) in caught.value.message
-        run = train(truths, out=tmp_path / "run", val=f"lines:{val}", on_error="skip", registry_=plugins)
+        run = train(truths, out=tmp_path / "run", val=f"lines:{val}", on_error="skip", registry=plugins)
         assert run.status == "done"
 
     def test_held_out_data_without_pictures(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
         val = tmp_path / "val.jsonl"
         val.write_text("", "utf-8")
         with pytest.raises(DataError, match="no pictures to hold out"):
-            train(truths, out=tmp_path / "run", val=f"lines:{val}", registry_=plugins)
+            train(truths, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
 
 
 class TestMeasuredAtTheEnd:
@@ -481,7 +480,7 @@ class TestMeasuredAtTheEnd:
         reports: Reports,
     ) -> None:
         plugins = make_registry(coco)
-        run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry_=plugins)
+        run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry=plugins)
         (path,) = run.file("evaluation").iterdir()
         assert json.loads(path.read_text("utf-8"))["values"] == {"AP": 0.5, "AP50": 0.25}
         assert reports.messages[-1] == "On 2 held-out pictures: AP50 0.250, AP 0.500."
@@ -490,7 +489,7 @@ class TestMeasuredAtTheEnd:
     def test_not_without_held_out_data(
         self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], coco: MetricSpec
     ) -> None:
-        run = train(truths, out=tmp_path / "run", registry_=make_registry(coco))
+        run = train(truths, out=tmp_path / "run", registry=make_registry(coco))
         assert not run.file("evaluation").exists()
 
     def test_a_training_is_done_all_the_same_where_it_cannot_be(
@@ -501,7 +500,7 @@ class TestMeasuredAtTheEnd:
         reports: Reports,
     ) -> None:
         plugins = make_registry(MetricSpec(name="coco", load="toys:Share", requires=("no_such_library",)))
-        run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry_=plugins)
+        run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry=plugins)
         assert Run(run.path).status == "done"
         assert "could not be measured" in reports.warnings[0]
         assert "no_such_library" in reports.warnings[0]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from boxwright import DatasetURI, UsageError
-from boxwright.uri import base_name, beside, is_remote, join, parent
+from boxwright.storage.uri import base_name, beside, is_remote, join, parent
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ import pytest
 from PIL import Image
 
 import boxwright
-from boxwright import DataError, Dataset, DatasetInfo, Sample, UsageError, validation
-from boxwright.registry import Registry
-from boxwright.validation import ValidationReport, validate
-from boxwright.validation.checks import CHECKS, Severity
+from boxwright import DataError, Dataset, DatasetInfo, Sample, UsageError
+from boxwright.analysis import validation
+from boxwright.analysis.validation import ValidationReport, validate
+from boxwright.analysis.validation.checks import CHECKS, Severity
+from boxwright.plugins.registry import Registry
 
 SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 
@@ -235,11 +236,11 @@ def test_to_dict_has_it_all(sample: MakeSample, dataset: MakeDataset) -> None:
 
 
 def test_by_uri(truths: str, plugins: Registry) -> None:
-    report = boxwright.validate(truths, registry_=plugins)
+    report = boxwright.validate(truths, registry=plugins)
     # The example's dataset names pictures that are nowhere.
     assert report.counts["missing_picture"] == 2
     with pytest.raises(DataError, match="there is no such file"):
-        boxwright.validate([truths, "lines:nowhere.jsonl"], registry_=plugins)
+        boxwright.validate([truths, "lines:nowhere.jsonl"], registry=plugins)
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from boxwright import BoxwrightError, RunError, UsageError, worker
-from boxwright.output import alive
-from boxwright.worker import Worker, WorkerDiedError, WorkerError
+from boxwright import BoxwrightError, RunError, UsageError
+from boxwright.environments import worker
+from boxwright.environments.worker import Worker, WorkerDiedError, WorkerError
+from boxwright.storage.filesystem import alive
 
 FUNCTIONS = """
 import os, sys, time
@@ -186,7 +187,7 @@ class TestDeath:
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
     def test_no_orphan_however_the_parent_ends(self, package: Path, number: signal.Signals) -> None:
         code = (
-            "import sys; from pathlib import Path; from boxwright.worker import Worker\n"
+            "import sys; from pathlib import Path; from boxwright.environments.worker import Worker\n"
             f"w = Worker(Path(sys.executable), Path({str(package)!r}), name='toy')\n"
             "w.call('work:sleep', {}, lambda name, v: print(v['pid'], v['child'], flush=True))"
         )

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 from boxwright_coco.masks import outline_box, unpacked
 from boxwright_coco.reader import CocoReader
 

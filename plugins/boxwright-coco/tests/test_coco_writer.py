@@ -7,14 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 
 import boxwright
-from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, OutputError, Sample, UsageError
-from boxwright.output import AtomicOutput
-from boxwright.prediction import SampleReader
-from boxwright.schemas import Edges, LabelMapItem
+from boxwright import (
+    Boxes,
+    DataError,
+    Dataset,
+    Edges,
+    ImageRef,
+    LabelMap,
+    LabelMapItem,
+    OutputError,
+    Sample,
+    UsageError,
+)
+from boxwright.datasets import SampleReader
+from boxwright.storage import AtomicOutput
 from boxwright_coco.numbers import Numbering, far_edge, span_between
 from boxwright_coco.reader import CocoReader
 from boxwright_coco.writer import CocoWriter
@@ -453,7 +462,7 @@ def test_detections_come_back_the_same(tmp_path: Path, truth: str) -> None:
 
 
 def test_several_processes_write_what_one_does(tmp_path: Path) -> None:
-    from boxwright.processes import WORTH_IT
+    from boxwright.datasets import WORTH_IT
 
     samples = [
         sample_of(f"{i:05d}.jpg", [f"c{i % 7}"] * (i % 4), [(i % 30, 2.5, 30, 4)] * (i % 4), source_id=str(3 * i))

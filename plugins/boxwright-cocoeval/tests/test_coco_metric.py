@@ -12,8 +12,7 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from boxwright import Boxes, Detections, ImageRef, LabelMap, MetricResult, Sample
-from boxwright.schemas import LabelMapItem
+from boxwright import Boxes, Detections, ImageRef, LabelMap, LabelMapItem, MetricResult, Sample
 from boxwright_cocoeval.metric import CocoMetric
 
 Pair = tuple[Sample, Detections]

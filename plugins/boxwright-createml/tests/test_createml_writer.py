@@ -12,8 +12,7 @@ from PIL import Image
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, OutputError, Sample
-from boxwright.dataset import Problems
-from boxwright.prediction import SampleReader
+from boxwright.datasets import Problems, SampleReader
 from boxwright_testing.pictures import make_sample
 
 

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample, UsageError
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 from boxwright_csv.shapes import box_around, rectangle
 
 OPENIMAGES = (

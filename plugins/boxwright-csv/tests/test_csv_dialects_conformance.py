@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from boxwright.specs import FormatSpec
+from boxwright.plugins import FormatSpec
 from boxwright_csv import conformance
 from boxwright_testing import BadInput
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 import boxwright
 from boxwright import Boxes, Dataset, ImageRef, Sample
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 
 THIRDS = (1 / 3, 0.1, 63.9, 47.123456)
 

@@ -11,7 +11,7 @@ import pytest
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 
 COLUMNS = ["filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax"]
 NAMES = ("fig", "red, ripe", 'the "big" one', "two\nlines", "re\rturn", "вишня", " around ", "=1+1", "'q'", "a;b", "")

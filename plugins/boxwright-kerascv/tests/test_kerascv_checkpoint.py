@@ -14,7 +14,7 @@ tf = pytest.importorskip("tensorflow")
 import keras  # noqa: E402
 
 from boxwright import LabelMap, RunError  # noqa: E402
-from boxwright.run import Run  # noqa: E402
+from boxwright.models import Run  # noqa: E402
 from boxwright_kerascv.anchors import AnchorSettings  # noqa: E402
 from boxwright_kerascv.backend import _make_variables  # noqa: E402
 from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint  # noqa: E402

@@ -15,8 +15,8 @@ pytest.importorskip("tensorflow")
 
 import boxwright_kerascv
 from boxwright import MissingLibraryError, train
-from boxwright.dataset import Dataset
-from boxwright.registry import registry
+from boxwright.datasets import Dataset
+from boxwright.plugins import default_registry
 from boxwright_kerascv.augment import AUGMENTERS
 from boxwright_kerascv.decode import DecoderSettings
 from boxwright_kerascv.recipe import Recipe
@@ -44,7 +44,7 @@ def test_the_listed_augmenters_are_those_there_are() -> None:
     listed = {spec.name: spec for spec in boxwright_kerascv.boxwright_augmenters()}
     assert set(listed) == set(AUGMENTERS)
     for name, make in AUGMENTERS.items():
-        assert registry().resolve("augmenter", name) is make
+        assert default_registry().resolve("augmenter", name) is make
 
 
 @pytest.mark.parametrize("library", ["tensorflow", "keras_cv"])

@@ -14,8 +14,7 @@ from PIL import Image
 tf = pytest.importorskip("tensorflow")
 
 from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample  # noqa: E402
-from boxwright.dataset import Problems  # noqa: E402
-from boxwright.prediction import SampleReader  # noqa: E402
+from boxwright.datasets import Problems, SampleReader  # noqa: E402
 from boxwright_kerascv.augment import Augmentation  # noqa: E402
 from boxwright_kerascv.inputs import PictureCache, training_batches  # noqa: E402
 from boxwright_kerascv.pictures import TrainingPictures, load_pictures, prepare  # noqa: E402

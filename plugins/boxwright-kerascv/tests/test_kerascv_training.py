@@ -37,14 +37,10 @@ from boxwright import (  # noqa: E402
     load_model,
     train,
 )
-from boxwright import protocols as core_protocols  # noqa: E402
-from boxwright.dataset import Problems  # noqa: E402
-from boxwright.prediction import SampleReader  # noqa: E402
-from boxwright.registry import registry  # noqa: E402
-from boxwright.run import Run  # noqa: E402
-from boxwright_kerascv import backend as backend_module  # noqa: E402
-from boxwright_kerascv import network  # noqa: E402
-from boxwright_kerascv import rounds as rounds_module  # noqa: E402
+from boxwright.datasets import Problems, SampleReader  # noqa: E402
+from boxwright.models import Augmenter, Run  # noqa: E402
+from boxwright.plugins import default_registry  # noqa: E402
+from boxwright_kerascv import backend as backend_module, network, rounds as rounds_module  # noqa: E402
 from boxwright_kerascv.layers import NarrowBackbone  # noqa: E402
 from boxwright_kerascv.recipe import Recipe  # noqa: E402
 from boxwright_kerascv.rounds import Rounds  # noqa: E402
@@ -184,7 +180,7 @@ from pathlib import Path
 import boxwright
 from boxwright import TrainJob, train
 from boxwright_kerascv.entry import KerasCVBackend
-from boxwright_kerascv import network
+from boxwright_kerascv import network  # noqa: E402
 from boxwright_kerascv.layers import NarrowBackbone
 
 network._backbone = lambda preset, shape, weights: NarrowBackbone(
@@ -303,7 +299,7 @@ def test_a_run_whose_model_is_damaged_is_refused(finished: Run, tmp_path: Path, 
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """A third party's augmenter: the complete example of the core's protocol, word for word. Counts its calls."""
-    text = core_protocols.Augmenter.__doc__ or ""
+    text = Augmenter.__doc__ or ""
     example = text[text.index("import tensorflow") : text.index("The factory named by")]
     lines = [line.removeprefix("        ") for line in example.splitlines()]
     module = ModuleType("mirror_plugin")
@@ -319,7 +315,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     module.Mirror.__call__ = counting
     monkeypatch.setitem(sys.modules, "mirror_plugin", module)
-    installed = registry()
+    installed = default_registry()
     spec = AugmenterSpec(name="mirror", summary="Mirrors half of the pictures", load="mirror_plugin:Mirror")
 
     class WithMirror:

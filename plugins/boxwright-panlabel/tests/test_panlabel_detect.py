@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from boxwright import UsageError
-from boxwright.dataset import detect_format
+from boxwright.datasets import detect_format
 from boxwright_panlabel import detect
 
 pytest.importorskip("panlabel")

@@ -9,8 +9,8 @@ import pytest
 
 import boxwright
 from boxwright import Boxes, DataError, ImageRef, Sample
-from boxwright.dataset import open_dataset
-from boxwright.output import AtomicOutput
+from boxwright.datasets import open_dataset
+from boxwright.storage import AtomicOutput
 from boxwright_panlabel.kitti import KittiWriter, detect
 from boxwright_testing.pictures import make_sample
 

@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 import boxwright_panlabel
-from boxwright import DataError
-from boxwright.errors import MissingLibraryError
-from boxwright.registry import registry
+from boxwright import DataError, MissingLibraryError
+from boxwright.plugins import default_registry
 from boxwright_panlabel import program
 from boxwright_panlabel.table import BRIDGES, ELSEWHERE
 
@@ -40,7 +39,7 @@ def test_no_name_belongs_to_another_plugin() -> None:
 def test_listing_starts_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
     assert len(boxwright_panlabel.boxwright_formats()) == len(BRIDGES) + 1
-    assert registry().get("format", "cvat").missing == ()
+    assert default_registry().get("format", "cvat").missing == ()
 
 
 @pytest.fixture

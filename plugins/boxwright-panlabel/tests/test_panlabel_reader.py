@@ -15,7 +15,7 @@ from PIL import Image
 
 import boxwright
 from boxwright import DataError, Sample
-from boxwright.dataset import open_dataset
+from boxwright.datasets import open_dataset
 
 pytest.importorskip("panlabel")
 

@@ -12,7 +12,7 @@ import pytest
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, Sample
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 from boxwright_panlabel.program import find_program
 from boxwright_testing.pictures import make_sample
 

@@ -11,7 +11,7 @@ import pytest
 
 import boxwright
 from boxwright import DataError, Sample, UsageError
-from boxwright.dataset import open_dataset
+from boxwright.datasets import open_dataset
 from boxwright_tfds.prepared import detect
 
 pytestmark = pytest.mark.tensorflow

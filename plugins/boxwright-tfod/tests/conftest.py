@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 import boxwright
-from boxwright import Dataset
-from boxwright.progress import LogReporter
+from boxwright import Dataset, LogReporter
 
 
 class Interrupting(LogReporter):

@@ -21,9 +21,9 @@ import tensorflow as tf
 
 import boxwright
 from boxwright import DataError, Dataset, LabelMap, MissingLibraryError, RunError, UsageError
-from boxwright.environments import Environment
-from boxwright.prediction import SampleReader, load_model
-from boxwright.worker import WorkerDiedError
+from boxwright.datasets import SampleReader
+from boxwright.environments import Environment, WorkerDiedError
+from boxwright.models import load_model
 from boxwright_tfod import OPTIONS, PRESETS, backend
 from boxwright_tfod.detector import SavedModelDetector
 
@@ -224,7 +224,7 @@ class TestBadInput:
     def test_no_plugin_for_records(
         self, worker: FakeWorker, train: Callable[..., boxwright.Run], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from boxwright.registry import Registry
+        from boxwright.plugins import Registry
 
         names = Registry.names
         monkeypatch.setattr(Registry, "names", lambda self, kind: [n for n in names(self, kind) if n != "tfrecord"])

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from boxwright import DataError, UsageError
-from boxwright.progress import LogReporter
+from boxwright import DataError, LogReporter, UsageError
 from boxwright_tfod import checkpoints
 from boxwright_tfod.checkpoints import newest, obtain
 

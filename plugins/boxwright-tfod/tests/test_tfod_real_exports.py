@@ -22,8 +22,7 @@ pytest.importorskip("boxwright_tfrecord")
 pytest.importorskip("boxwright_cocoeval")
 
 import boxwright
-from boxwright import Dataset, Detections, Run, UsageError
-from boxwright.boxes import iou
+from boxwright import Dataset, Detections, Run, UsageError, iou
 from boxwright.environments import Environment
 from boxwright_tfod import ENVIRONMENT
 

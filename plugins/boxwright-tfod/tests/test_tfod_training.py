@@ -22,10 +22,8 @@ pytest.importorskip("boxwright_cocoeval")
 import tensorflow as tf
 
 import boxwright
-from boxwright import Dataset, RunError, UsageError
-from boxwright.environments import Environment
-from boxwright.progress import LogReporter
-from boxwright.worker import Worker
+from boxwright import Dataset, LogReporter, RunError, UsageError
+from boxwright.environments import Environment, Worker
 from boxwright_tfod import ENVIRONMENT, PRESETS, backend
 from boxwright_tfod.checkpoints import obtain
 

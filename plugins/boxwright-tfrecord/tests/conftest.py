@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from boxwright import Boxes, ImageRef, LabelMap, Sample
-from boxwright.output import AtomicOutput
+from boxwright.storage import AtomicOutput
 from boxwright_tfrecord.example import Example
 from boxwright_tfrecord.records import write_record
 from boxwright_tfrecord.writer import TFRecordWriter

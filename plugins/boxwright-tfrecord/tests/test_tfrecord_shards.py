@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from boxwright import DataError, Sample, UsageError
-from boxwright.output import AtomicOutput
+from boxwright.storage import AtomicOutput
 from boxwright_tfrecord.reader import TFRecordReader, detect
 from boxwright_tfrecord.shards import find_files, parse_sharded
 from boxwright_tfrecord.writer import TFRecordWriter

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from boxwright import DataError, ImageRef, LabelMap, Sample
-from boxwright.output import AtomicOutput
+from boxwright.storage import AtomicOutput
 from boxwright_tfrecord.example import Values, decode_example
 from boxwright_tfrecord.records import Record, read_records
 from boxwright_tfrecord.writer import TFRecordWriter

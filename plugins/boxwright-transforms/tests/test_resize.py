@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageOps
 
 import boxwright_transforms.resize
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample, UsageError
+from boxwright.datasets import SampleReader
 from boxwright.images import Picture, open_picture
-from boxwright.prediction import SampleReader
 from boxwright_transforms.resize import Resize
 
 RED, BLUE = (230, 20, 20), (20, 20, 230)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageEnhance
 
 from boxwright import Boxes, DataError, ImageRef, Sample, UsageError
-from boxwright.steps import make_transform
+from boxwright.datasets import make_transform
 from boxwright_transforms.duplicates import MOST_DIFFERENT_BITS, difference_hash, near_groups
 from boxwright_transforms.split import Split
 from boxwright_transforms.stratify import Unit, share_out, shares_to_sizes

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import boxwright_transforms
 from boxwright import Boxes, ImageRef, Sample, UsageError
-from boxwright.steps import make_transform
+from boxwright.datasets import make_transform
 from boxwright_transforms.conditions import OPTIONS
 from boxwright_transforms.filter import Filter
 

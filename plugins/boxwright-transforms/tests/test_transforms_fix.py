@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from PIL import Image
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 from boxwright_transforms.fix import Fix
 
 
@@ -278,7 +277,7 @@ def test_through_threads_and_skipping(tmp_path: Path) -> None:
     good = with_picture((60, 80), [(1, 1, 9, 9)], (80, 60))
     missing = Sample(image=ImageRef(name="gone.jpg", width=5, height=5, location=str(tmp_path / "gone.jpg")))
     samples = [good.replace(image=good.image.model_copy(update={"name": f"{n}.jpg"})) for n in range(12)]
-    problems = boxwright.dataset.Problems("skip")
+    problems = boxwright.datasets.problems.Problems("skip")
     step = Fix(size="picture")
     dataset = Dataset(SampleReader([*samples, missing]), problems=problems).through(step, workers=4)
     assert [size_of(sample) for sample in dataset] == [(80, 60)] * 12

@@ -9,8 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from boxwright import Boxes, DataError, ImageRef, Sample, UsageError
 from boxwright_transforms.kfold import KFold

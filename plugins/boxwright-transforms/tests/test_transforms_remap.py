@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 import boxwright
 from boxwright import Boxes, DataError, ImageRef, Sample, UsageError
-from boxwright.steps import make_transform
+from boxwright.datasets import make_transform
 from boxwright_transforms.remap import Remap
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from boxwright import Boxes, DataError, ImageRef, Sample
 from boxwright_transforms.sample import Draw

@@ -9,9 +9,7 @@ import pytest
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
-from boxwright.dataset import Problems
-from boxwright.prediction import SampleReader
-from boxwright.steps import make_transform
+from boxwright.datasets import Problems, SampleReader, make_transform
 from boxwright_testing.pictures import draw_picture, encode
 
 

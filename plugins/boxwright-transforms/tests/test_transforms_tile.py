@@ -10,15 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from PIL import Image, ImageOps
 
 import boxwright
 import boxwright_transforms.tile
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
+from boxwright.datasets import SampleReader
 from boxwright.images import open_picture
-from boxwright.prediction import SampleReader
 from boxwright_transforms.tile import Tile
 
 ORIENTATION = 0x0112

@@ -8,7 +8,7 @@ import pytest
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, OutputError, Sample
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 
 # The layout of the files that labelImg wrote for the real photos, typed by hand with other names and numbers.
 EXPECTED = """<annotation verified="yes">
@@ -217,7 +217,7 @@ def test_an_image_that_is_missing_is_an_error_before_anything_is_written(
     assert caught.value.remedy
     good = sample_of(draw("2.jpg"), name="2.jpg")
     report = boxwright.convert(
-        Dataset(SampleReader([sample_of(None), good]), problems=boxwright.dataset.Problems("skip")),
+        Dataset(SampleReader([sample_of(None), good]), problems=boxwright.datasets.problems.Problems("skip")),
         f"labelimg:{tmp_path / 'out'}",
     )
     assert len(report.skipped) == 1

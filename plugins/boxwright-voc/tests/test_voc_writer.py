@@ -10,7 +10,7 @@ import pytest
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 
 # As the VOC 2007 database has it, with other names and numbers; the parts are those of the person layout task.
 VOC_2007 = """<annotation>

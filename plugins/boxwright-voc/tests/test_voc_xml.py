@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 import pytest
 
 from boxwright import Boxes, DataError, ImageRef, Sample
-from boxwright.folders import Folder
-from boxwright.pictures import Pictures
+from boxwright.images import Pictures
+from boxwright.storage import Folder
 from boxwright_voc.samples import XmlSamples
 from boxwright_voc.xml.annotation import Annotation
 from boxwright_voc.xml.document import XmlDocument

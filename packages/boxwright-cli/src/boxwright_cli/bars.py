@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from boxwright.statistics.histograms import Bin
+    from boxwright.analysis import Bin
     from boxwright_cli.session import Session
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -36,7 +36,7 @@ def show_histogram(session: Session, heading: str, unit: str, bins: Sequence[Bin
         unit: What was counted.
         bins: In order.
     """
-    from boxwright.statistics.histograms import bars
+    from boxwright.analysis.statistics.histograms import bars
 
     blocks = draws_blocks(session)
     width = max(len(unit), *(len(f"{each.count:,}") for each in bins)) if bins else 0

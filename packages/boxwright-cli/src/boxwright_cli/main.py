@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from boxwright.errors import BoxwrightError
+from boxwright import BoxwrightError
 from boxwright_cli.pages import WIDTH, Commands, Group
 from boxwright_cli.session import Session, printable
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from boxwright.progress import Task
+    from boxwright import Task
 
 _SECONDS_BETWEEN_LINES = 30.0
 
 
 class TerminalReporter:
-    """The :class:`boxwright.progress.Reporter` of the command line.
+    """The :class:`boxwright.Reporter` of the command line.
 
     Args:
         console: Of stderr. Bars are drawn only where it is a terminal; they disappear when the work is done.
@@ -124,9 +124,15 @@ class _LineTask:
 
 
 def _bars(console: Console) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import ProgressColumn as Column
-    from rich.progress import Task as RichTask
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn as Column,
+        Task as RichTask,
+        TextColumn,
+        TimeElapsedColumn,
+    )
     from rich.text import Text
 
     class Rate(Column):

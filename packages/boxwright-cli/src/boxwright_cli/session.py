@@ -19,7 +19,7 @@ from boxwright_cli.plain import PlainConsole, table_lines
 if TYPE_CHECKING:
     import typer
 
-    from boxwright.progress import Reporter
+    from boxwright import Reporter
 
 _PLAIN_WIDTH = 10_000
 """Columns where colour is forced upon a file or a pipe: its lines are neither wrapped nor cut."""

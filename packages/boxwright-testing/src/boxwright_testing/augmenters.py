@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from boxwright.protocols import Augmenter
-from boxwright.registry import Registered, Registry, convert_options
+from boxwright.models import Augmenter
+from boxwright.plugins import Registered, Registry, convert_options
 from boxwright_testing.pictures import draw_picture
 from boxwright_testing.specs import SpecTests
 

@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 import pytest
 
 from boxwright import DataError, Dataset, Detections, ImageRef, LabelMap, Run, Sample, TrainJob, load_model, train
-from boxwright.prediction import SampleReader
-from boxwright.protocols import Model
-from boxwright.registry import Registered, Registry
+from boxwright.datasets import SampleReader
+from boxwright.models import Model
+from boxwright.plugins import Registered, Registry
 from boxwright_testing.network import check_network, no_network
 from boxwright_testing.pictures import drawn_samples
 from boxwright_testing.specs import SpecTests, check_answer
@@ -71,7 +71,7 @@ class BackendTests(SpecTests):
             "batch_size": self.batch_size,
             "epochs": 2,
             "seed": 3,
-            "registry_": registry,
+            "registry": registry,
         }
         return train(Dataset(SampleReader(samples, str(folder))), **(arguments | changes))
 
@@ -88,7 +88,7 @@ class BackendTests(SpecTests):
     @pytest.fixture
     def model(self, registry: Registry, trained: Run) -> Model:
         """The model of the finished run, loaded."""
-        return load_model(trained, registry_=registry)
+        return load_model(trained, registry=registry)
 
     @pytest.fixture
     def pictures(self, tmp_path: Path) -> list[Sample]:
@@ -154,7 +154,7 @@ class BackendTests(SpecTests):
         """Prediction is not random, and a model that is loaded again is the same model."""
         first = list(model.predict(pictures, batch_size=4))
         assert list(model.predict(pictures, batch_size=4)) == first, "the second prediction differs from the first"
-        assert list(load_model(trained, registry_=registry).predict(pictures, batch_size=4)) == first, (
+        assert list(load_model(trained, registry=registry).predict(pictures, batch_size=4)) == first, (
             "loaded again, the model predicts something else"
         )
 
@@ -211,7 +211,7 @@ class BackendTests(SpecTests):
         again = self.train(registry, tmp_path / "data", tmp_path / "run")
         for one, two in zip(trained.metrics(), again.metrics(), strict=True):
             assert _losses(one) == _losses(two), f"the losses were {_losses(one)} and then {_losses(two)}"
-        assert list(load_model(again, registry_=registry).predict(pictures)) == list(model.predict(pictures)), (
+        assert list(load_model(again, registry=registry).predict(pictures)) == list(model.predict(pictures)), (
             "trained again with the same seed, it finds something else"
         )
 
@@ -243,7 +243,7 @@ class BackendTests(SpecTests):
         assert ended[:2] == [1, 2], f"the epochs before the stop were {ended[:2]}"
         assert ended[2:] in ([2, 3], [3]), f"the resumed training did the epochs {ended[2:]}"
         assert [line["epoch"] for line in run.metrics()] == [1, 2, 3], f"metrics.jsonl has {run.metrics()}"
-        assert list(load_model(run, registry_=registry).predict([])) == [], "the resumed model does not load"
+        assert list(load_model(run, registry=registry).predict([])) == [], "the resumed model does not load"
 
 
 def _losses(line: Mapping[str, Any]) -> dict[str, Any]:

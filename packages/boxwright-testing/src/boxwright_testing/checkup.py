@@ -5,10 +5,8 @@ from __future__ import annotations
 import difflib
 from importlib.metadata import PackageNotFoundError, distribution
 
-from boxwright.errors import PluginNotFoundError
-from boxwright.plugins import PluginRecord
-from boxwright.progress import Task
-from boxwright.registry import Registry
+from boxwright import PluginNotFoundError, Task
+from boxwright.plugins import PluginRecord, Registry
 from boxwright_testing.conformance import run, suite_of
 from boxwright_testing.findings import FAILED, PASSED, Examination, Finding
 from boxwright_testing.observation import import_findings, isolation_findings, observe, roles_of
@@ -27,7 +25,7 @@ def find(registry: Registry, name: str) -> list[PluginRecord]:
     Raises:
         PluginNotFoundError: There is none; the message says what is installed, and what is called like it.
     """
-    records = [record for record in registry.plugins.records if record.module != "boxwright.builtin"]
+    records = [record for record in registry.plugins.records if record.module != "boxwright.plugins.builtin"]
     for fits in (
         lambda record: normal(record.distribution) == normal(name),
         lambda record: record.name == name,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from boxwright import Sample
-from boxwright.losses import BOOKKEEPING, BOX_BOOKKEEPING, SUBPIXEL
+from boxwright.datasets import BOOKKEEPING, BOX_BOOKKEEPING, SUBPIXEL
 
 
 def differences(
@@ -50,7 +50,7 @@ def differences(
 
 
 def observed_losses(before: Sequence[Sample], after: Sequence[Sample], tolerance: float) -> Counter[str]:
-    """What is missing in ``after``, in the words of :class:`boxwright.losses.LossCounter`."""
+    """What is missing in ``after``, in the words of :class:`boxwright.datasets.losses.LossCounter`."""
     found: Counter[str] = Counter()
     for sample, other in _pairs(before, after):
         if other is None:

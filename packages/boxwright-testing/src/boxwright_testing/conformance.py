@@ -31,12 +31,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boxwright.errors import BoxwrightError
-from boxwright.plugins import PluginRecord
-from boxwright.progress import Task
-from boxwright.registry import Registered, Registry
-from boxwright.specs import FormatSpec, Spec
-from boxwright.steps import make_transform
+from boxwright import BoxwrightError, Task
+from boxwright.datasets import make_transform
+from boxwright.plugins import FormatSpec, PluginRecord, Registered, Registry, Spec
 from boxwright_testing.findings import ADVICE, FAILED, PASSED, SKIPPED, Finding
 from boxwright_testing.specs import SpecTests, lacks
 

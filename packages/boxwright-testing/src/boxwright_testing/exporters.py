@@ -8,12 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from boxwright import Dataset, Detections, Run, Sample, load_model, train
-from boxwright.errors import BoxwrightError
-from boxwright.prediction import SampleReader
-from boxwright.protocols import Model
-from boxwright.registry import Registered, Registry
-from boxwright.specs import Detection, Option
+from boxwright import BoxwrightError, Dataset, Detections, Run, Sample, load_model, train
+from boxwright.datasets import SampleReader
+from boxwright.models import Model
+from boxwright.plugins import Detection, Option, Registered, Registry
 from boxwright_testing.pictures import drawn_samples
 from boxwright_testing.probe import PROBE, with_probe
 from boxwright_testing.specs import SpecTests, check_answer
@@ -76,7 +74,7 @@ class ExporterTests(SpecTests):
                 image_size=self.image_size,
                 epochs=self.epochs,
                 seed=3,
-                registry_=plugins,
+                registry=plugins,
             ).path
         return Run(_trained[cls])
 
@@ -132,7 +130,7 @@ class ExporterTests(SpecTests):
         self, plugins: Registry, run: Run, pictures: list[Sample], tmp_path: Path
     ) -> None:
         """For every precision: the same classes, scores and boxes as the run's own model, within the tolerances."""
-        expected = list(load_model(run, registry_=plugins).predict(pictures))
+        expected = list(load_model(run, registry=plugins).predict(pictures))
         assert any(detections.boxes for detections in expected), "the run finds nothing: train it longer"
         for precision, artifact in self.exported(plugins, run, tmp_path / "out"):
             model = self.load(plugins, artifact)

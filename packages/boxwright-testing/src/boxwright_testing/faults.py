@@ -10,14 +10,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from boxwright import DataError, DatasetURI, Sample
-from boxwright.dataset import open_dataset
-from boxwright.errors import BoxwrightError
-from boxwright.output import AtomicOutput
-from boxwright.registry import Registry, convert_options
-from boxwright.schemas import LabelMap
-from boxwright.specs import FormatSpec
-from boxwright.uri import PICTURE_SUFFIXES
+from boxwright import BoxwrightError, DataError, DatasetURI, LabelMap, Sample
+from boxwright.datasets import open_dataset
+from boxwright.plugins import FormatSpec, Registry, convert_options
+from boxwright.storage import PICTURE_SUFFIXES, AtomicOutput
 from boxwright_testing.damages import alterations, damages
 from boxwright_testing.formats import FormatTests
 from boxwright_testing.pictures import make_sample
@@ -130,7 +126,7 @@ class FaultTests(FormatTests):
     ) -> None:
         """A picture named ``../secret.jpg`` is refused, by writer or reader; it is never read from there.
 
-        On failure: check names by ``boxwright.pictures.safe_filename`` before they become paths.
+        On failure: check names by ``boxwright.images.safe_filename`` before they become paths.
         """
         self.need(spec, "load")
         self.need(spec, "write")
@@ -168,7 +164,7 @@ class FaultTests(FormatTests):
     def _check_bad(self, registry: Registry, bad: BadInput) -> None:
         uri = DatasetURI(str(bad.location), self.format, dict(bad.options))
         try:
-            read = list(open_dataset(uri, registry_=registry))
+            read = list(open_dataset(uri, registry=registry))
         except DataError as error:
             check_answer(error)
             matched = re.search(bad.says, str(error))
@@ -180,7 +176,7 @@ class FaultTests(FormatTests):
             raise AssertionError(f"no error; {len(read)} samples were read")
         if not bad.skipped:
             return
-        dataset = open_dataset(uri, on_error="skip", registry_=registry)
+        dataset = open_dataset(uri, on_error="skip", registry=registry)
         for reading in ("first", "second"):
             samples = list(dataset)
             counts = (len(samples), len(dataset.problems.skipped))

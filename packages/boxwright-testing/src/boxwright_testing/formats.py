@@ -10,12 +10,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from boxwright import ConversionReport, Dataset, DatasetURI, Sample, convert
-from boxwright.dataset import open_dataset
-from boxwright.errors import UsageError
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registered, Registry, convert_options
-from boxwright.specs import Detection, FormatSpec, Option
+from boxwright import ConversionReport, Dataset, DatasetURI, Sample, UsageError, convert
+from boxwright.datasets import SampleReader, open_dataset
+from boxwright.plugins import Detection, FormatSpec, Option, Registered, Registry, convert_options
 from boxwright_testing.comparison import differences, observed_losses
 from boxwright_testing.pictures import ANY_ATTRIBUTES, BOX_EXAMPLES, LABELS, many_samples, standard_samples
 from boxwright_testing.specs import SpecTests
@@ -184,7 +181,7 @@ class FormatTests(SpecTests):
             source = Dataset(reader)
         chosen = {**self.write_options(pictures or Path(location).parent), **self._tried}
         target = DatasetURI(location, self.format, chosen)
-        return convert(source, target, registry_=registry, **options)
+        return convert(source, target, registry=registry, **options)
 
     def open(self, registry: Registry, location: str, pictures: Path | None = None, on_error: str = "fail") -> Dataset:
         """Opens a dataset of this format as ``boxwright`` does."""
@@ -195,7 +192,7 @@ class FormatTests(SpecTests):
         chosen |= {name: value for name, value in self._tried.items() if name in known}
         if self._tried and "images" in known and "images" not in self.written_with(spec, self._tried).carries:
             chosen.setdefault("images", str(folder))
-        return open_dataset(DatasetURI(location, self.format, chosen), on_error=on_error, registry_=registry)
+        return open_dataset(DatasetURI(location, self.format, chosen), on_error=on_error, registry=registry)
 
     def need(self, spec: FormatSpec, *fields: str) -> None:
         """Skips a test where the format lacks a reader (``load``), a writer (``write``) or ``detect``."""
@@ -236,10 +233,10 @@ class FormatTests(SpecTests):
         uri = DatasetURI(location, self.format, {"no_such_option": "1"})
         if spec.load:
             with pytest.raises(UsageError, match="no_such_option"):
-                open_dataset(uri, registry_=registry)
+                open_dataset(uri, registry=registry)
         if spec.write:
             with pytest.raises(UsageError, match="no_such_option"):
-                convert(Dataset(SampleReader([])), uri, registry_=registry)
+                convert(Dataset(SampleReader([])), uri, registry=registry)
             assert list(tmp_path.iterdir()) == [], "something was written"
 
     def test_detection_gives_a_reason_for_what_is_not_its_own(

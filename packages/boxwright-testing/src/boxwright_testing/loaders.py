@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 import pytest
 
 from boxwright import BoxFormat, Dataset, DatasetInfo, ImageRef, LabelMap, Sample, UsageError
-from boxwright.protocols import OnProblem
-from boxwright.registry import Registered, Registry, convert_options
+from boxwright.datasets import OnProblem
+from boxwright.plugins import Registered, Registry, convert_options
 from boxwright_testing.memory import Survivors
 from boxwright_testing.pictures import make_sample, many_samples
 from boxwright_testing.specs import SpecTests, check_answer

@@ -9,10 +9,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from boxwright import DataError, Sample
-from boxwright.errors import BoxwrightError, UsageError
-from boxwright.registry import Registry
-from boxwright.specs import Detection, FormatSpec
+from boxwright import BoxwrightError, DataError, Sample, UsageError
+from boxwright.plugins import Detection, FormatSpec, Registry
 from boxwright_testing.formats import FormatTests
 from boxwright_testing.specs import check_answer
 
@@ -21,7 +19,7 @@ class LocationTests(FormatTests):
     """What every format has to keep wherever its dataset lies; part of :class:`ReaderTests` and ``WriterTests``.
 
     A format that works on this machine's files only, such as one whose library wants a path, sets ``remote = False``
-    and refuses a URL with a :class:`~boxwright.errors.UsageError`.
+    and refuses a URL with a :class:`~boxwright.UsageError`.
     """
 
     @pytest.fixture
@@ -38,8 +36,8 @@ class LocationTests(FormatTests):
     ) -> None:
         """A dataset at ``memory://`` gives the same samples as on this machine's disk, and its pictures.
 
-        On failure: open files by fsspec where ``boxwright.uri.is_remote(location)`` says so, and join paths by
-        ``boxwright.uri.join``; ``boxwright.folders.Folder.at`` does both for a folder.
+        On failure: open files by fsspec where ``boxwright.storage.is_remote(location)`` says so, and join paths by
+        ``boxwright.storage.join``; ``boxwright.storage.folder.Folder.at`` does both for a folder.
         """
         self.need(spec, "load")
         location = self.make_dataset(registry, spec, tmp_path)
@@ -90,8 +88,7 @@ class LocationTests(FormatTests):
     ) -> None:
         """``detect`` knows its own dataset at ``memory://`` as it does on the disk, and says no to an empty place.
 
-        On failure: ``detect`` opens paths only; see how ``boxwright.folders`` and ``boxwright.files`` open
-        URLs.
+        On failure: ``detect`` opens paths only; see how ``boxwright.storage`` opens URLs.
         """
         self.need(spec, "detect")
         self.need(spec, "load")

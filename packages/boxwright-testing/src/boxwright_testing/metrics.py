@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from boxwright import Boxes, Detections, ImageRef, LabelMap, MetricResult, Sample
-from boxwright.errors import DataError
-from boxwright.protocols import Metric
-from boxwright.registry import Registry, convert_options
+from boxwright import Boxes, DataError, Detections, ImageRef, LabelMap, MetricResult, Sample
+from boxwright.models import Metric
+from boxwright.plugins import Registry, convert_options
 from boxwright_testing.memory import Survivors
 from boxwright_testing.specs import SpecTests, check_answer
 from boxwright_testing.surroundings import only_here

@@ -11,8 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from boxwright.plugins import PluginRecord
-from boxwright.registry import Registered, Registry
+from boxwright.plugins import PluginRecord, Registered, Registry
 from boxwright_testing.findings import ADVICE, FAILED, PASSED, SKIPPED, Finding
 from boxwright_testing.packaging import normal
 from boxwright_testing.specs import HEAVY

@@ -23,7 +23,9 @@ from typing import Any
 import pluggy
 
 import boxwright
-from boxwright import hookspecs, plugins, registry, specs  # what every start of the program has imported already
+
+# Whatever every start of the program has imported already.
+from boxwright.plugins import hookspecs, manager as plugins, registry, specs
 
 _WRITING = ("w", "a", "x", "+")
 _MEDDLING = {

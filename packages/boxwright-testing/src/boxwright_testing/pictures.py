@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from boxwright import Boxes, ImageRef, Sample
-from boxwright.schemas import Edges
+from boxwright import Boxes, Edges, ImageRef, Sample
 
 LABELS = ("apple", "red, ripe", 'the "big" one', "вишня", "a<b & c")
 """Class names with a comma, quotes, spaces, another script and markup: all of them occur in real datasets."""

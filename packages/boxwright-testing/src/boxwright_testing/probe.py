@@ -9,10 +9,8 @@ from typing import Any
 
 import pluggy
 
-from boxwright import BackendSpec, Boxes, Detections, LabelMap, Option, Sample, TrainJob, hookspecs
-from boxwright.plugins import LoadedPlugins, PluginRecord
-from boxwright.registry import Registry
-from boxwright.schemas import Edges
+from boxwright import BackendSpec, Boxes, Detections, Edges, LabelMap, Option, Sample, TrainJob
+from boxwright.plugins import LoadedPlugins, PluginRecord, Registry, hookspecs
 
 PROBE = "boxwright-testing-probe"
 """The name of the backend in the registries of :func:`with_probe`."""

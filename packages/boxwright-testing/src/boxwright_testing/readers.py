@@ -15,9 +15,8 @@ from typing import Any
 import pytest
 
 from boxwright import Dataset, DatasetInfo
-from boxwright.dataset import Problems
-from boxwright.registry import Registry
-from boxwright.specs import FormatSpec
+from boxwright.datasets import Problems
+from boxwright.plugins import FormatSpec, Registry
 from boxwright_testing.faults import FaultTests
 from boxwright_testing.locations import LocationTests
 from boxwright_testing.memory import Survivors, peak_of

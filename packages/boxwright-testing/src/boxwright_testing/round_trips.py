@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from boxwright import Boxes, Dataset, Sample
-from boxwright.errors import BoxwrightError, LossError
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registered, Registry
-from boxwright.specs import FormatSpec
+from boxwright import Boxes, BoxwrightError, Dataset, LossError, Sample
+from boxwright.datasets import SampleReader
+from boxwright.plugins import FormatSpec, Registered, Registry
 from boxwright_testing.comparison import observed_additions
 from boxwright_testing.formats import FormatTests
 from boxwright_testing.pictures import AWKWARD_LABELS, AWKWARD_NAMES, BOX_EXAMPLES, make_sample

@@ -18,13 +18,18 @@ from typing import Any, ClassVar, cast
 import pluggy
 import pytest
 
-from boxwright import hookspecs
+from boxwright import BoxwrightError, UsageError
 from boxwright.environments import Environment
-from boxwright.errors import BoxwrightError, UsageError
-from boxwright.plugins import LoadedPlugins, PluginRecord
-from boxwright.registry import Registered, Registry, convert_options
-from boxwright.registry import registry as installed_registry
-from boxwright.specs import Option
+from boxwright.plugins import (
+    LoadedPlugins,
+    Option,
+    PluginRecord,
+    Registered,
+    Registry,
+    convert_options,
+    default_registry as installed_registry,
+    hookspecs,
+)
 from boxwright_testing.network import check_network, no_network
 
 HEAVY = ("PIL", "cv2", "keras", "keras_cv", "matplotlib", "numpy", "pandas", "scipy", "tensorflow", "torch")
@@ -49,7 +54,8 @@ def registry_of(module: ModuleType, name: str = "", distribution: str = "") -> R
         name: Of its entry point; the module's name by default.
         distribution: The distribution to name in messages.
     """
-    from boxwright import __version__, builtin
+    from boxwright import __version__
+    from boxwright.plugins import builtin
 
     name = name or module.__name__
     manager = pluggy.PluginManager("boxwright")
@@ -57,7 +63,7 @@ def registry_of(module: ModuleType, name: str = "", distribution: str = "") -> R
     manager.register(builtin, name="boxwright")
     record = PluginRecord(name, distribution or name, "0", module.__name__)
     manager.register(module, name=f"{record.name} ({record.distribution})")
-    own = PluginRecord("boxwright", "boxwright", __version__, "boxwright.builtin")
+    own = PluginRecord("boxwright", "boxwright", __version__, "boxwright.plugins.builtin")
     return Registry(LoadedPlugins(manager, [own, record]))
 
 
@@ -108,7 +114,7 @@ class SpecTests:
     """
 
     kind: ClassVar[str] = ""
-    """The kind of plugin, as in :data:`boxwright.registry.KINDS`."""
+    """The kind of plugin, as in :data:`boxwright.plugins.KINDS`."""
 
     needs_network: ClassVar[bool] = False
 

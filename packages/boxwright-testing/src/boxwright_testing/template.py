@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxwright.errors import UsageError
-from boxwright.registry import KINDS
+from boxwright import UsageError
+from boxwright.plugins import KINDS
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _LONGEST = 24

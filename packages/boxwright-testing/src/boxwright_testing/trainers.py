@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import pytest
 
 from boxwright import DataError, Dataset, Run, Sample, load_model, train
-from boxwright.prediction import SampleReader
-from boxwright.registry import Registered, Registry
+from boxwright.datasets import SampleReader
+from boxwright.plugins import Registered, Registry
 from boxwright_testing.pictures import drawn_samples
 from boxwright_testing.probe import PROBE, with_probe
 from boxwright_testing.specs import SpecTests
@@ -59,7 +59,7 @@ class TrainerTests(SpecTests):
             "settings": self.settings,
             "epochs": 2,
             "seed": 3,
-            "registry_": plugins,
+            "registry": plugins,
         }
         data = Dataset(SampleReader(self.samples(folder / "pictures")))
         return train(data, **(arguments | changes))
@@ -78,7 +78,7 @@ class TrainerTests(SpecTests):
         assert run.status == "done", f"the run is {run.status}"
         assert [line["epoch"] for line in run.metrics()] == [1, 2], f"metrics.jsonl has {run.metrics()}"
         pictures = self.samples(tmp_path / "others")
-        found = list(load_model(run, registry_=plugins).predict(pictures))
+        found = list(load_model(run, registry=plugins).predict(pictures))
         assert [detections.image.name for detections in found] == [sample.image.name for sample in pictures], (
             "not one answer a picture, in order"
         )
@@ -96,7 +96,7 @@ class TrainerTests(SpecTests):
         local = self.train(plugins, tmp_path / "local", trainer="local")
         assert _losses(mine) == _losses(local), "the losses differ from those of the trainer local"
         pictures = self.samples(tmp_path / "others")
-        one, two = (list(load_model(run, registry_=plugins).predict(pictures)) for run in (mine, local))
+        one, two = (list(load_model(run, registry=plugins).predict(pictures)) for run in (mine, local))
         assert one == two, "the detections differ from those of the trainer local"
 
     def test_what_was_asked_for_is_what_is_trained(self, plugins: Registry, tmp_path: Path) -> None:

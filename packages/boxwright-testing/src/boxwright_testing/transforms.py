@@ -8,14 +8,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
-from boxwright.dataset import Problems
-from boxwright.errors import BoxwrightError, UsageError
+from boxwright import Boxes, BoxwrightError, DataError, Dataset, ImageRef, Sample, UsageError
+from boxwright.datasets import Problems, SampleReader, Transform, make_transform
 from boxwright.images import read_header
-from boxwright.prediction import SampleReader
-from boxwright.protocols import Transform
-from boxwright.registry import Registry
-from boxwright.steps import make_transform
+from boxwright.plugins import Registry
 from boxwright_testing.memory import Survivors
 from boxwright_testing.pictures import LABELS, standard_samples, unlike_samples
 from boxwright_testing.specs import SpecTests, check_answer

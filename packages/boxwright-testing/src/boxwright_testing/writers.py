@@ -10,12 +10,10 @@ from typing import Any
 
 import pytest
 
-from boxwright import Dataset, DatasetInfo, LabelMap, Sample
-from boxwright.errors import BoxwrightError, OutputError
-from boxwright.output import AtomicOutput
-from boxwright.protocols import OnProblem
-from boxwright.registry import Registry, convert_options
-from boxwright.specs import FormatSpec
+from boxwright import BoxwrightError, Dataset, DatasetInfo, LabelMap, OutputError, Sample
+from boxwright.datasets import OnProblem
+from boxwright.plugins import FormatSpec, Registry, convert_options
+from boxwright.storage import AtomicOutput
 from boxwright_testing.locations import LocationTests
 from boxwright_testing.memory import Survivors, peak_of
 from boxwright_testing.pictures import make_sample

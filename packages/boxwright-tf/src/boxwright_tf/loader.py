@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from boxwright import Dataset, UsageError, convert_format
-from boxwright.schemas import BoxFormat
+from boxwright import BoxFormat, Dataset, UsageError, convert_format
 from boxwright_tf.pictures import Loaded, load_all
 from boxwright_tf.quiet import quiet_import
 

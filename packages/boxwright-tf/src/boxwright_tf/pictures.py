@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxwright import DataError, Dataset, LabelMap, Sample
+from boxwright.datasets import map_samples
 from boxwright.images import load_pixels
-from boxwright.threads import map_samples
 
 
 @dataclass(frozen=True)

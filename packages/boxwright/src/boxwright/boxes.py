@@ -7,13 +7,40 @@ nothing added.
 
 from __future__ import annotations
 
-from typing import Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from boxwright.errors import UsageError
-from boxwright.schemas import BoxFormat
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class BoxFormat(StrEnum):
+    """How four numbers say a box, by the names of KerasCV, and for ``rel_center_xywh``, which it lacks, of Keras 3.
+
+    ``x`` and ``y`` are the left and top edge (or the centre in ``center_*``), ``w`` and ``h`` width and height; the
+    ``rel_`` formats are divided by the picture's width and height.
+    """
+
+    XYXY = "xyxy"
+    YXYX = "yxyx"
+    XYWH = "xywh"
+    CENTER_XYWH = "center_xywh"
+    REL_XYXY = "rel_xyxy"
+    REL_YXYX = "rel_yxyx"
+    REL_XYWH = "rel_xywh"
+    REL_CENTER_XYWH = "rel_center_xywh"
+
+    @property
+    def relative(self) -> bool:
+        """Whether the numbers are divided by the picture's size."""
+        return self.value.startswith("rel_")
+
 
 Array = NDArray[Any]
 

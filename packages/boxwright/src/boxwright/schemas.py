@@ -11,8 +11,6 @@ costs more than reading them; it checks every value all the same and hands out :
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import StrEnum
-from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -20,10 +18,14 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_v
 from pydantic_core import CoreSchema, core_schema
 
 from boxwright.compiled import speedups
+from boxwright.errors import DataError
+from boxwright.label_map import LabelMap
+from boxwright.storage.filesystem import read_file
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
 
 Edges = tuple[float, float, float, float]
 """``(xmin, ymin, xmax, ymax)`` in pixels."""
@@ -33,28 +35,6 @@ NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 _TEXT = {str}
 
 _columns = speedups.columns if speedups is not None else None
-
-
-class BoxFormat(StrEnum):
-    """How four numbers say a box, by the names of KerasCV, and for ``rel_center_xywh``, which it lacks, of Keras 3.
-
-    ``x`` and ``y`` are the left and top edge (or the centre in ``center_*``), ``w`` and ``h`` width and height; the
-    ``rel_`` formats are divided by the picture's width and height.
-    """
-
-    XYXY = "xyxy"
-    YXYX = "yxyx"
-    XYWH = "xywh"
-    CENTER_XYWH = "center_xywh"
-    REL_XYXY = "rel_xyxy"
-    REL_YXYX = "rel_yxyx"
-    REL_XYWH = "rel_xywh"
-    REL_CENTER_XYWH = "rel_center_xywh"
-
-    @property
-    def relative(self) -> bool:
-        """Whether the numbers are divided by the picture's size."""
-        return self.value.startswith("rel_")
 
 
 def check_edges(edges: Edges) -> str | None:
@@ -281,6 +261,9 @@ class Boxes(Sequence[Box]):
         )
 
 
+_FOLDER_REMEDY = "put the picture there, or say where the pictures are: FORMAT:PLACE?images=FOLDER"
+
+
 class ImageRef(BaseModel):
     """A picture by reference: where its bytes are, and how large it is.
 
@@ -308,9 +291,12 @@ class ImageRef(BaseModel):
         """
         if self.data is not None:
             return self.data
-        from boxwright.images import read_bytes
-
-        return read_bytes(self)
+        if not self.location:
+            raise DataError(self.name, "the dataset names this picture and does not say where it is", _FOLDER_REMEDY)
+        content = read_file(self.location, _FOLDER_REMEDY)
+        if content is None:
+            raise DataError(self.location, "there is no such picture", _FOLDER_REMEDY)
+        return content
 
 
 class Sample(BaseModel):
@@ -335,117 +321,6 @@ class Sample(BaseModel):
 
     def __hash__(self) -> int:
         return hash((self.image, self.boxes, self.split, self.source))  # the attributes are a dict
-
-
-class LabelMapItem(BaseModel):
-    """One class of a label map: its number in files (1-based; 0 is the background) and its name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    id: int = Field(ge=0)
-    name: str = Field(min_length=1)
-    display_name: str | None = None
-
-
-class LabelMap(BaseModel):
-    """The classes of a dataset, in a stable order.
-
-    ``ids`` are what files use (1..N unless a label map file says otherwise), ``indices`` 0..N-1 are what tensors use.
-
-    Raises:
-        ValueError: Two classes share a name or an id.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
-
-    items: tuple[LabelMapItem, ...] = ()
-
-    @model_validator(mode="after")
-    def _unique(self) -> LabelMap:
-        for what in ("id", "name"):
-            values = [getattr(item, what) for item in self.items]
-            if len(set(values)) != len(values):
-                twice = next(value for value in values if values.count(value) > 1)
-                raise ValueError(f"{what} {twice!r} stands twice in the label map")
-        return self
-
-    @classmethod
-    def from_names(cls, names: Iterable[str], *, sort: bool = True) -> LabelMap:
-        """Ids 1..N in the order of the names, sorted by default so that the order never depends on the data's.
-
-        Raises:
-            DataError: A name cannot be written as UTF-8.
-        """
-        from boxwright.texts import check_classes
-
-        unique = dict.fromkeys(names)
-        check_classes(unique)
-        ordered = sorted(unique) if sort else list(unique)
-        return cls(items=tuple(LabelMapItem(id=i, name=name) for i, name in enumerate(ordered, start=1)))
-
-    @classmethod
-    def from_pbtxt(cls, text: str, source: str = "label_map.pbtxt") -> LabelMap:
-        """Reads the TF Object Detection API's ``StringIntLabelMap`` text.
-
-        Raises:
-            DataError: The text is no label map; the error names ``source`` and the line.
-        """
-        from boxwright.pbtxt import parse_label_map
-
-        return parse_label_map(text, source)
-
-    def to_pbtxt(self) -> str:
-        """The map as ``label_map.pbtxt`` text, as the first tutorial's ``xml_to_csv.py`` writes it."""
-        from boxwright.pbtxt import format_label_map
-
-        return format_label_map(self)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names in order; ``names[index]`` undoes :meth:`index`."""
-        return tuple(item.name for item in self.items)
-
-    def id(self, name: str) -> int:
-        """The number of a class in files.
-
-        Raises:
-            KeyError: There is no such class.
-        """
-        return self._by_name[name].id
-
-    def index(self, name: str) -> int:
-        """The number of a class in tensors, 0..N-1.
-
-        Raises:
-            KeyError: There is no such class.
-        """
-        return self._indices[name]
-
-    def name(self, id: int) -> str:
-        """The name of a class by its number in files.
-
-        Raises:
-            KeyError: There is no such class.
-        """
-        return self._by_id[id].name
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._indices
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    @cached_property
-    def _by_name(self) -> dict[str, LabelMapItem]:
-        return {item.name: item for item in self.items}
-
-    @cached_property
-    def _by_id(self) -> dict[int, LabelMapItem]:
-        return {item.id: item for item in self.items}
-
-    @cached_property
-    def _indices(self) -> dict[str, int]:
-        return {item.name: i for i, item in enumerate(self.items)}
 
 
 class DatasetInfo(BaseModel):

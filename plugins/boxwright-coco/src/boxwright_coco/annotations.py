@@ -12,8 +12,7 @@ from operator import add, gt, mul, ne
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright.compiled import speedups
-from boxwright.schemas import NO_ATTRIBUTES
+from boxwright import NO_ATTRIBUTES, speedups
 from boxwright_coco.document import Quick, mended
 from boxwright_coco.numbers import as_number, far_edge
 from boxwright_coco.texts import OWN

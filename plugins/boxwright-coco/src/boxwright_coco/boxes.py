@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright.compiled import speedups
-from boxwright.schemas import Boxes, Edges
+from boxwright import Boxes, Edges, speedups
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.numbers import NumberTexts, far_edge, is_number, span_between
 from boxwright_coco.texts import OWN, members, named_text

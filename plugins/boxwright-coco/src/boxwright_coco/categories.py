@@ -6,9 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from boxwright.errors import DataError
-from boxwright.schemas import LabelMap, LabelMapItem
-from boxwright.texts import is_text
+from boxwright import DataError, LabelMap, LabelMapItem, is_text
 from boxwright_coco.numbers import Numbering, as_number
 from boxwright_coco.texts import encoded, quoted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import ClassVar
 
-from boxwright.specs import FormatSpec
+from boxwright.plugins import FormatSpec
 from boxwright_testing import ReaderTests, WriterTests
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from boxwright.errors import DataError, UsageError
+from boxwright import DataError, UsageError
 from boxwright_coco.annotations import Annotations
 from boxwright_coco.categories import Categories, says_more
 from boxwright_coco.document import Document, Scanner

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from boxwright.errors import BoxwrightError, DataError
-from boxwright.files import filesystem
-from boxwright.specs import Detection
-from boxwright.uri import base_name, is_remote
+from boxwright import BoxwrightError, DataError
+from boxwright.plugins import Detection
+from boxwright.storage import base_name, filesystem, is_remote
 from boxwright_coco.document import Document, Scanner
 
 _LOOKED_AT: Final = 1 << 16

@@ -17,9 +17,8 @@ from json.scanner import make_scanner
 from types import TracebackType
 from typing import IO, Any, Final
 
-from boxwright.errors import DataError
-from boxwright.files import read_file
-from boxwright.uri import is_remote
+from boxwright import DataError
+from boxwright.storage import is_remote, read_file
 
 _WINDOW: Final = 1 << 16
 _BLOCK: Final = 1 << 20

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any, Final
 
-from boxwright.errors import DataError
-from boxwright.files import filesystem
-from boxwright.pictures import spellings
-from boxwright.uri import base_name, is_remote, join, parent
+from boxwright import DataError
+from boxwright.images import spellings
+from boxwright.storage import base_name, filesystem, is_remote, join, parent
 from boxwright_coco.document import mended
 from boxwright_coco.numbers import as_number, is_number
 from boxwright_coco.values import LARGEST_SIDE

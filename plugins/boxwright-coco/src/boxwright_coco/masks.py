@@ -12,7 +12,7 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from boxwright.schemas import Edges
+from boxwright import Edges
 
 
 def outline_box(segmentation: Any) -> Edges:

@@ -7,12 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from boxwright.errors import DataError
-from boxwright.pictures import last_if_absolute, measured_size, safe_filename, spellings
-from boxwright.plain import plain_sample
-from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, Sample
-from boxwright.uri import is_remote, join
+from boxwright import Boxes, DataError, DatasetInfo, Edges, Sample
+from boxwright.datasets import OnProblem, plain_sample
+from boxwright.images import last_if_absolute, measured_size, safe_filename, spellings
+from boxwright.storage import is_remote, join
 from boxwright_coco.annotations import NO_ID
 from boxwright_coco.contents import Contents, open_contents
 from boxwright_coco.document import Elements, OpenDocument
@@ -67,11 +65,11 @@ class CocoReader:
         )
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
         return self.read_part(0, self.parts, on_problem)
 
     def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples of some of the images; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples of some of the images; see :class:`boxwright.datasets.Reader`."""
         contents = self._contents
         with contents.truth.open() as truth, contents.document.open() as document:
             reading = _Reading(contents, truth, document, self._folder, swap=self._swap, ids=self._ids)

@@ -7,7 +7,7 @@ from collections.abc import Container, Mapping
 from json.encoder import encode_basestring
 from typing import Any, Final, cast
 
-from boxwright.compiled import speedups
+from boxwright import speedups
 
 OWN: Final = "boxwright"
 """The key under which boxwright's writer keeps what COCO has no place for: ``{"edges": [...], "attributes": {...}}``.

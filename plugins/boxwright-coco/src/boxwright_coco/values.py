@@ -9,9 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from boxwright.exchanged import in_order
-from boxwright.schemas import Edges
-from boxwright.texts import is_text
+from boxwright import Edges, in_order, is_text
 from boxwright_coco.masks import outline_box
 from boxwright_coco.numbers import as_number, far_edge
 from boxwright_coco.texts import OWN

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from itertools import chain, repeat
 from typing import IO, Any, Final
 
-from boxwright.compiled import speedups
-from boxwright.errors import DataError, UsageError
-from boxwright.output import safe_name
-from boxwright.protocols import Output
-from boxwright.schemas import LabelMap, Sample
+from boxwright import DataError, LabelMap, Sample, UsageError, speedups
+from boxwright.datasets import Output
+from boxwright.storage import safe_name
 from boxwright_coco.boxes import BoxTexts
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.contents import EMPTY, LISTS, open_contents
@@ -144,7 +142,7 @@ class _Instances:
         self._file = output.open()
         self._file.write(encoded(head + '"images":['))
         self._first = True
-        self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed when this object goes, at the latest
+        self._spool: IO[bytes] = tempfile.TemporaryFile()  # closed when this object goes, at the latest  # noqa: SIM115  # closed when this object goes, at the latest
         self._close_spool = weakref.finalize(self, self._spool.close)
 
     def prepare(self, sample: Sample) -> _Prepared:

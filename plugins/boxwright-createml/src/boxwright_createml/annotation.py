@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from boxwright.schemas import Boxes, Edges
+from boxwright import Boxes, Edges
 
 IMAGE_KEYS: Final = ("image", "imagefilename")
 ANNOTATION_KEYS: Final = ("annotations", "annotation")

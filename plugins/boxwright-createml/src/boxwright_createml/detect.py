@@ -6,9 +6,9 @@ import os
 from itertools import islice
 from typing import Any
 
-from boxwright.errors import DataError
-from boxwright.specs import Detection
-from boxwright.uri import is_remote, join
+from boxwright import DataError
+from boxwright.plugins import Detection
+from boxwright.storage import is_remote, join
 from boxwright_createml.annotation import ANNOTATION_KEYS, IMAGE_KEYS
 from boxwright_createml.elements import elements
 from boxwright_createml.reader import ROBOFLOW

@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import IO, Any, NoReturn
 
-from boxwright.errors import DataError
-from boxwright.files import filesystem
-from boxwright.uri import is_remote
+from boxwright import DataError
+from boxwright.storage import filesystem, is_remote
 
 _CHUNK = 1 << 14
 _LARGEST = 1 << 25

@@ -7,12 +7,10 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from boxwright.errors import DataError, UsageError
-from boxwright.folders import Folder
-from boxwright.pictures import Pictures, measured_size
-from boxwright.protocols import OnProblem
-from boxwright.schemas import DatasetInfo, ImageRef, Sample
-from boxwright.uri import base_name, parent
+from boxwright import DataError, DatasetInfo, ImageRef, Sample, UsageError
+from boxwright.datasets import OnProblem
+from boxwright.images import Pictures, measured_size
+from boxwright.storage import Folder, base_name, parent
 from boxwright_createml.annotation import Coordinates, Entry, EntryError
 from boxwright_createml.elements import elements
 
@@ -25,7 +23,8 @@ class CreateMLReader:
     """Yields one sample per entry, in the order of the file; several files in the plain string order of their paths.
 
     An image's name is that of the image that was found next to the JSON file (see
-    :class:`boxwright.images.Pictures`). The format contains no sizes: they are read from the images, after EXIF
+    :class:`boxwright.images.decode.decode.decode.decode.Pictures`). The format contains no sizes: they are read from
+    the images, after EXIF
     orientation is applied. In Roboflow's exports each split is a folder with an ``_annotations.createml.json``, whose
     name becomes the samples' split.
 
@@ -70,7 +69,7 @@ class CreateMLReader:
         self.info = DatasetInfo(format="createml", location=location, splits=splits)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
         first_of: dict[str, tuple[str, int, int]] = {}
         for file in self._files:
             try:

@@ -6,11 +6,9 @@ import json
 import re
 from typing import Any
 
-from boxwright.errors import DataError
-from boxwright.folder_files import FolderFiles
-from boxwright.output import safe_name
-from boxwright.protocols import Output
-from boxwright.schemas import Edges, LabelMap, Sample
+from boxwright import DataError, Edges, LabelMap, Sample
+from boxwright.datasets import FolderFiles, Output
+from boxwright.storage import safe_name
 from boxwright_createml.annotation import ANNOTATION_KEYS, IMAGE_KEYS, VERIFIED
 
 FILE = "annotations.json"

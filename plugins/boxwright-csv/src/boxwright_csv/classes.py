@@ -6,9 +6,8 @@ import csv
 import io
 import os
 
-from boxwright.errors import DataError
-from boxwright.files import read_file
-from boxwright.schemas import LabelMap, LabelMapItem
+from boxwright import DataError, LabelMap, LabelMapItem
+from boxwright.storage import read_file
 
 _DESCRIPTIONS_HEADER = ["LabelName", "DisplayName"]
 

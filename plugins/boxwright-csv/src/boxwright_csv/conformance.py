@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from boxwright import ConversionReport, Dataset, Sample
-from boxwright.registry import Registry
+from boxwright.plugins import Registry
 from boxwright_testing import ReaderTests, WriterTests
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from boxwright.errors import DataError
-from boxwright.specs import Detection
+from boxwright import DataError
+from boxwright.plugins import Detection
 from boxwright_csv.dialects import OPENIMAGES, RETINANET, TUTORIAL, VIA, Dialect
 from boxwright_csv.table import Table
 

@@ -12,9 +12,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from boxwright.protocols import Output
-from boxwright.schemas import Edges, LabelMap, Sample
-from boxwright.uri import PICTURE_SUFFIXES, join
+from boxwright import Edges, LabelMap, Sample
+from boxwright.datasets import Output
+from boxwright.storage import PICTURE_SUFFIXES, join
 from boxwright_csv.classes import read_descriptions
 from boxwright_csv.dialects import OPENIMAGES
 from boxwright_csv.rows import NUMBER, SKIP, Picture, Rows, value_of

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from boxwright.errors import DataError, UsageError
-from boxwright.pbtxt import find_label_map
-from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, ImageRef, LabelMap, Sample
-from boxwright.uri import parent
+from boxwright import Boxes, DataError, DatasetInfo, ImageRef, LabelMap, Sample, UsageError, find_label_map
+from boxwright.datasets import OnProblem
+from boxwright.storage import parent
 from boxwright_csv.classes import class_numbers, read_descriptions
 from boxwright_csv.dialects import DIALECTS, OPENIMAGES, RETINANET, TUTORIAL, VIA, Dialect
 from boxwright_csv.rows import Picture, Rows
@@ -90,7 +88,7 @@ class CsvReader:
         self.info = DatasetInfo(format=self.format, location=location, label_map=numbers)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
         for picture in self._in_order(on_problem) if self._grouped else self._collected(on_problem):
             if not picture.broken:
                 try:

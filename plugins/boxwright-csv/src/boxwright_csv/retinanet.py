@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import os
 
-from boxwright.protocols import Output
-from boxwright.schemas import Edges, LabelMap, Sample
-from boxwright.uri import is_remote, join
+from boxwright import Edges, LabelMap, Sample
+from boxwright.datasets import Output
+from boxwright.storage import is_remote, join
 from boxwright_csv.classes import classes_beside
 from boxwright_csv.rows import SKIP, Picture, Rows
 from boxwright_csv.table import Table

@@ -9,12 +9,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from boxwright.errors import DataError
-from boxwright.exchanged import in_order
-from boxwright.files import filesystem
-from boxwright.pictures import measured_size, safe_filename, spellings
-from boxwright.schemas import Edges, check_edges
-from boxwright.uri import is_remote, join
+from boxwright import DataError, Edges, check_edges, in_order
+from boxwright.images import measured_size, safe_filename, spellings
+from boxwright.storage import filesystem, is_remote, join
 from boxwright_csv.table import Table
 
 NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")

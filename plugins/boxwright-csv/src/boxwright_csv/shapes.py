@@ -12,7 +12,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from boxwright.schemas import Edges
+from boxwright import Edges
 
 OUTLINES: Final = frozenset({"circle", "ellipse", "polyline"})
 """Shapes that a box keeps as its attribute ``shape``; a polygon is its ``segmentation``."""

@@ -7,9 +7,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
-from boxwright.errors import DataError
-from boxwright.files import filesystem
-from boxwright.uri import is_remote
+from boxwright import DataError
+from boxwright.storage import filesystem, is_remote
 from boxwright_csv.dialects import DIALECTS, Dialect
 
 _DELIMITERS = (",", ";", "\t")

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from boxwright.errors import DataError
-from boxwright.protocols import Output
-from boxwright.schemas import Sample
+from boxwright import DataError, Sample
+from boxwright.datasets import Output
 
 _SPECIAL = re.compile(r'[,"\r\n]')
 _KEPT = 1 << 14

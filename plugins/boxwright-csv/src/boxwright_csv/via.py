@@ -11,9 +11,9 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from boxwright.protocols import Output
-from boxwright.schemas import Edges, LabelMap, Sample
-from boxwright.uri import is_remote
+from boxwright import Edges, LabelMap, Sample
+from boxwright.datasets import Output
+from boxwright.storage import is_remote
 from boxwright_csv.dialects import VIA
 from boxwright_csv.rows import NUMBER, SKIP, Picture, Rows
 from boxwright_csv.shapes import OUTLINES, POINT, box_around, polygon, rectangle, segmentation

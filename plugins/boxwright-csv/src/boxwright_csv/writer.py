@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from boxwright.protocols import Output
-from boxwright.schemas import LabelMap, Sample
+from boxwright import LabelMap, Sample
+from boxwright.datasets import Output
 from boxwright_csv.texts import BATCH, Fields, Lines, Numbers, quoted, unfit
 
 HEADER: Final = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")

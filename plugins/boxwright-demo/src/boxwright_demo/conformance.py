@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from boxwright.registry import Registry
-from boxwright.specs import FormatSpec
+from boxwright.plugins import FormatSpec, Registry
 from boxwright_testing import ReaderTests
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from boxwright.errors import DataError, UsageError
+from boxwright import Boxes, DataError, DatasetInfo, ImageRef, LabelMap, Sample, UsageError
+from boxwright.datasets import OnProblem
 from boxwright.images import encode_jpeg
-from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, ImageRef, LabelMap, Sample
-from boxwright.uri import is_remote
+from boxwright.storage import is_remote
 from boxwright_demo.scenes import CLASSES, MIN_SIDE, draw_scene, scene_rng
 
 _SIZE = re.compile(r"(\d+)x(\d+)")

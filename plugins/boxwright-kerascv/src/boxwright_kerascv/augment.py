@@ -96,7 +96,7 @@ class Augmenter:
         """Change one picture, which keeps its size; boxes mostly outside of it are dropped, as in a training.
 
         Args:
-            example: as `boxwright.protocols.Augmenter` says.
+            example: as `boxwright.models.Augmenter` says.
             seed: two integers.
         """
         labelled: Labelled = {name: example[name] for name in ("images", "boxes", "classes")}  # type: ignore[assignment]

@@ -11,9 +11,8 @@ import keras
 import tensorflow as tf
 
 from boxwright import DataError, RunError, TrainJob, UsageError
-from boxwright.registry import convert_options, registry
-from boxwright.run import Run
-from boxwright.specs import AugmenterSpec
+from boxwright.models import Run
+from boxwright.plugins import AugmenterSpec, convert_options, default_registry
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
 from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
 from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled
@@ -267,7 +266,7 @@ class _Foreign:
 
 def _augmenters(steps: tuple[str, ...]) -> list[Any]:
     """The augmenters that steps such as ``crop`` or ``crop:smallest=0.4,probability=1`` name."""
-    plugins = registry()
+    plugins = default_registry()
     found: list[Any] = []
     for step in steps:
         name, _, text = step.partition(":")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from boxwright import RunError
-from boxwright.run import Run
+from boxwright.models import Run
 
 CHECKPOINT = "checkpoints/last.npz"
 

@@ -14,11 +14,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
-from boxwright import Dataset, LabelMap, Sample
-from boxwright.boxes import clip, scale
+from boxwright import Dataset, LabelMap, Reporter, Sample, clip, scale
+from boxwright.datasets import map_samples
 from boxwright.images import encode_jpeg, open_picture
-from boxwright.progress import Reporter
-from boxwright.threads import map_samples
 from boxwright_kerascv.augment import Labelled
 from boxwright_kerascv.inputs import PictureCache
 from boxwright_tf.pictures import class_numbers

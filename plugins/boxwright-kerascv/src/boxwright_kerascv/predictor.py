@@ -10,10 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from boxwright import DataError, Detections, LabelMap, Sample
-from boxwright.boxes import scale
+from boxwright import DataError, Detections, LabelMap, Sample, scale
+from boxwright.datasets import map_samples
 from boxwright.images import Picture, open_picture
-from boxwright.threads import map_samples
 from boxwright_kerascv.augment import resize
 from boxwright_kerascv.decode import DecoderSettings, make_detector
 from boxwright_kerascv.layers import Detector

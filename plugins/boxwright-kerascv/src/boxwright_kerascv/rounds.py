@@ -17,12 +17,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from boxwright import Dataset, RunError, Sample, TrainJob
-from boxwright.drawing import draw_boxes, palette
+from boxwright import Dataset, RunError, Sample, Task, TrainJob
+from boxwright.datasets import map_samples
 from boxwright.images import encode_jpeg, open_picture
-from boxwright.progress import Task
-from boxwright.sheets import side_by_side
-from boxwright.threads import map_samples
+from boxwright.render import draw_boxes, palette, side_by_side
 from boxwright_kerascv.checkpoint import save_checkpoint
 from boxwright_kerascv.decode import DecoderSettings
 from boxwright_kerascv.inputs import PAD

@@ -15,8 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from boxwright import Boxes, Sample
-from boxwright.registry import Registry
-from boxwright.specs import FormatSpec
+from boxwright.plugins import FormatSpec, Registry
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.table import BRIDGES
 from boxwright_testing import FormatTests, ReaderTests, RoundTripTests, WriterTests

@@ -11,10 +11,9 @@ import tempfile
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
-from boxwright.errors import BoxwrightError, DataError
-from boxwright.files import filesystem
-from boxwright.specs import Detection
-from boxwright.uri import PICTURE_SUFFIXES, is_remote
+from boxwright import BoxwrightError, DataError
+from boxwright.plugins import Detection
+from boxwright.storage import PICTURE_SUFFIXES, filesystem, is_remote
 from boxwright_panlabel.program import convert
 from boxwright_panlabel.stage import fetch
 from boxwright_panlabel.table import BRIDGES, ELSEWHERE

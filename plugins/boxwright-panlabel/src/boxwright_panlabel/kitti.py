@@ -17,15 +17,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from boxwright.errors import DataError
-from boxwright.exchanged import in_order
-from boxwright.folders import Folder
-from boxwright.output import safe_name
-from boxwright.pictures import measured_size
-from boxwright.protocols import OnProblem, Output
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges
-from boxwright.specs import Detection
-from boxwright.uri import PICTURE_SUFFIXES, is_remote, join
+from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges, in_order
+from boxwright.datasets import OnProblem, Output
+from boxwright.images import measured_size
+from boxwright.plugins import Detection
+from boxwright.storage import PICTURE_SUFFIXES, Folder, is_remote, join, safe_name
 
 _LABELS, _PICTURES = "label_2", "image_2"
 _FIELDS = (15, 16)
@@ -72,7 +68,7 @@ class KittiReader:
         self.info = DatasetInfo(format="kitti", location=location, num_samples=len(self._files))
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
         for file in self._files:
             try:
                 yield self._sample(file)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from boxwright.errors import DataError
+from boxwright import DataError
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.document import parts
 

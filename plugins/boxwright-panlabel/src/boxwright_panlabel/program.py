@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from boxwright.errors import DataError, MissingLibraryError
+from boxwright import DataError, MissingLibraryError
 from boxwright_panlabel import INSTALL
 
 TIMEOUT = 3600

@@ -13,13 +13,10 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from boxwright.errors import DataError
-from boxwright.exchanged import in_order
-from boxwright.files import filesystem
-from boxwright.pictures import measured_size, safe_filename
-from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges
-from boxwright.uri import is_remote, join
+from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges, in_order
+from boxwright.datasets import OnProblem
+from boxwright.images import measured_size, safe_filename
+from boxwright.storage import filesystem, is_remote, join
 from boxwright_panlabel.bridges import ANY, Bridge
 from boxwright_panlabel.document import Document
 from boxwright_panlabel.program import Done, convert, first_few
@@ -97,7 +94,7 @@ class PanlabelReader:
         self.info = self._info(done)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
         for problem in self._problems:
             on_problem(problem)
         seen: set[str] = set()

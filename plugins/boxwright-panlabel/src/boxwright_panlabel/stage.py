@@ -11,10 +11,9 @@ import json
 import os
 from collections.abc import Iterable
 
-from boxwright.errors import BoxwrightError, DataError, UsageError
-from boxwright.files import filesystem
-from boxwright.pictures import safe_filename
-from boxwright.uri import PICTURE_SUFFIXES, is_remote
+from boxwright import BoxwrightError, DataError, UsageError
+from boxwright.images import safe_filename
+from boxwright.storage import PICTURE_SUFFIXES, filesystem, is_remote
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.mending import is_mended, mend
 

@@ -15,10 +15,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO, Any
 
-from boxwright.errors import DataError
-from boxwright.output import safe_name
-from boxwright.protocols import Output
-from boxwright.schemas import Edges, LabelMap, Sample
+from boxwright import DataError, Edges, LabelMap, Sample
+from boxwright.datasets import Output
+from boxwright.storage import safe_name
 from boxwright_panlabel.mending import mended
 from boxwright_panlabel.program import convert
 from boxwright_panlabel.table import BRIDGES

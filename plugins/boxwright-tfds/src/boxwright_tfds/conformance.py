@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from boxwright.registry import Registry
-from boxwright.specs import FormatSpec
+from boxwright.plugins import FormatSpec, Registry
 from boxwright_testing import ReaderTests
 from boxwright_testing.pictures import draw_picture, encode
 

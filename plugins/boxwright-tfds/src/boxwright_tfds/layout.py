@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from boxwright.errors import DataError
-from boxwright.schemas import BoxFormat
+from boxwright import BoxFormat, DataError
 
 _FORMATS = {
     "REL_YXYX": BoxFormat.REL_YXYX,

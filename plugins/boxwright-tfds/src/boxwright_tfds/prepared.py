@@ -11,9 +11,9 @@ import os
 import re
 from typing import Any
 
-from boxwright.errors import DataError, UsageError
-from boxwright.specs import Detection
-from boxwright.uri import is_remote
+from boxwright import DataError, UsageError
+from boxwright.plugins import Detection
+from boxwright.storage import is_remote
 
 INFO, FEATURES = "dataset_info.json", "features.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*(:[0-9.]+)?")

@@ -12,12 +12,19 @@ import numpy as np
 from absl import logging
 from numpy.typing import NDArray
 
-from boxwright import boxes as box_math
-from boxwright.errors import DataError
-from boxwright.images import Header, read_header
-from boxwright.pictures import safe_filename
-from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, BoxFormat, DatasetInfo, ImageRef, LabelMap, LabelMapItem, Sample
+from boxwright import (
+    Boxes,
+    BoxFormat,
+    DataError,
+    DatasetInfo,
+    ImageRef,
+    LabelMap,
+    LabelMapItem,
+    Sample,
+    boxes as box_math,
+)
+from boxwright.datasets import OnProblem
+from boxwright.images import Header, read_header, safe_filename
 from boxwright_tf.quiet import quiet_import
 from boxwright_tfds.layout import Column, find_layout
 from boxwright_tfds.prepared import FEATURES, INFO, check_files, data_folder, find_prepared, is_name
@@ -100,7 +107,7 @@ class TfdsReader:
         )
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
         seen: set[str] = set()
         for split, part in self._splits:
             for number, example in enumerate(self._examples(part)):

@@ -6,7 +6,7 @@ The API lives in an environment of its own, ``boxwright env install tfod``; noth
 from __future__ import annotations
 
 from boxwright import BackendSpec, ExporterSpec, Option, hookimpl
-from boxwright.specs import EnvironmentSpec
+from boxwright.environments import EnvironmentSpec
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_tfod.conformance"

@@ -10,12 +10,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boxwright import DataError, RunError, TrainJob
-from boxwright.environments import Environment
-from boxwright.files import read_file
-from boxwright.progress import Task
-from boxwright.run import Run
-from boxwright.worker import Worker, WorkerDiedError
+from boxwright import DataError, RunError, Task, TrainJob
+from boxwright.environments import Environment, Worker, WorkerDiedError
+from boxwright.models import Run
+from boxwright.storage import read_file
 from boxwright_tf.quiet import quiet_import
 from boxwright_tfod import ENVIRONMENT
 from boxwright_tfod.checkpoints import obtain

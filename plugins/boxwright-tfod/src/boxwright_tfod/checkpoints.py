@@ -18,10 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from boxwright import DataError, UsageError
+from boxwright import DataError, Reporter, UsageError
 from boxwright.environments import describe_size, home
-from boxwright.output import AtomicOutput
-from boxwright.progress import Reporter
+from boxwright.storage import AtomicOutput
 
 CONFIG = "pipeline.config"
 _PART = re.compile(r"(?P<prefix>[A-Za-z0-9][\w.-]*?)\.(index|data-\d{5}-of-\d{5})")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxwright import Boxes, Detections, LabelMap, PluginError, Sample
-from boxwright.images import Picture, open_picture, read_bytes
-from boxwright.threads import map_samples
+from boxwright.datasets import map_samples
+from boxwright.images import Picture, open_picture
 
 Prepared = tuple[Sample, Picture, NDArray[np.uint8]]
 """A sample with its picture, and that picture's pixels, uint8 ``(height, width, 3)``."""
@@ -85,7 +85,7 @@ def decoded(sample: Sample) -> tuple[Picture, bytes]:
     Raises:
         DataError: It cannot be read.
     """
-    data = read_bytes(sample.image)
+    data = sample.image.read()
     return open_picture(sample.replace(image=sample.image.model_copy(update={"data": data}), boxes=Boxes())), data
 
 

@@ -6,12 +6,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boxwright import LabelMap, RunError
+from boxwright import DataError, LabelMap, RunError, read_label_map
 from boxwright.environments import Environment
-from boxwright.errors import DataError
-from boxwright.files import read_file
-from boxwright.pbtxt import read_label_map
-from boxwright.run import Run
+from boxwright.models import Run
+from boxwright.storage import read_file
 from boxwright_tf.quiet import quiet_import
 from boxwright_tfod import ENVIRONMENT
 from boxwright_tfod.backend import SAVED_MODEL

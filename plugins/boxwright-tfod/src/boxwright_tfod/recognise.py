@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 
-from boxwright.specs import Detection
+from boxwright.plugins import Detection
 
 POSTPROCESS = b"TFLite_Detection_PostProcess"
 """The custom operation that ends an SSD for TensorFlow Lite."""

@@ -8,10 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright import Boxes, Dataset, DatasetURI, LabelMap, MissingLibraryError, Sample, UsageError, convert
-from boxwright.boxes import clip
-from boxwright.progress import Reporter
-from boxwright.registry import registry
+from boxwright import (
+    Boxes,
+    Dataset,
+    DatasetURI,
+    LabelMap,
+    MissingLibraryError,
+    Reporter,
+    Sample,
+    UsageError,
+    clip,
+    convert,
+)
+from boxwright.plugins import default_registry
 
 LABEL_MAP = "label_map.pbtxt"
 
@@ -33,7 +42,7 @@ def write_records(data: Dataset, target: Path, label_map: LabelMap, reporter: Re
         DataError: A picture cannot be used.
         OutputError: The file cannot be written.
     """
-    if "tfrecord" not in registry().names("format"):
+    if "tfrecord" not in default_registry().names("format"):
         raise MissingLibraryError(
             "the backend tfod writes TFRecord files, and the plugin for them is not installed",
             "run: python -m pip install boxwright-tfrecord",

@@ -20,9 +20,7 @@ from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 from numpy.typing import NDArray
 
-from boxwright import DataError, LabelMap, RunError, Sample
-from boxwright.progress import LogReporter
-from boxwright.schemas import LabelMapItem
+from boxwright import DataError, LabelMap, LabelMapItem, LogReporter, RunError, Sample
 from boxwright_tf.quiet import quiet_import, quiet_stderr
 from boxwright_tfod import tflite_metadata
 from boxwright_tfod.detections import ExportedModel, Prepared, decoded

@@ -8,14 +8,23 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import cast
 
-from boxwright.errors import BoxwrightError, DataError
-from boxwright.exchanged import in_order
-from boxwright.files import read_file
-from boxwright.pbtxt import find_label_map, read_label_map
-from boxwright.protocols import OnProblem
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges
-from boxwright.specs import Detection
-from boxwright.uri import join, parent
+from boxwright import (
+    Boxes,
+    BoxwrightError,
+    DataError,
+    DatasetInfo,
+    Edges,
+    ImageRef,
+    LabelMap,
+    Sample,
+    check_edges,
+    find_label_map,
+    in_order,
+    read_label_map,
+)
+from boxwright.datasets import OnProblem
+from boxwright.plugins import Detection
+from boxwright.storage import join, parent, read_file
 from boxwright_tfrecord.attributes import (
     FLAGS,
     MASK,
@@ -132,7 +141,7 @@ class TFRecordReader:
         return (f"keys of its records that are not read: {', '.join(unread)}",) if unread else ()
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields every sample, file by file; see :meth:`boxwright.protocols.Reader.read`."""
+        """Yields every sample, file by file; see :meth:`boxwright.datasets.protocols.Reader.read`."""
         seen: set[str] = set()
         for path in self._files:
             for record in read_records(path, check=self._crc, may_be_empty=len(self._files) > 1):
@@ -311,10 +320,10 @@ def _header_of(data: bytes) -> PictureHeader | None:
 
 def _size_by_pillow(name: str, location: str | None, data: bytes | None) -> tuple[int, int]:
     """The stored size of a picture that lies outside, or is neither JPEG nor PNG; TensorFlow knows no other."""
-    from boxwright.images import read_bytes, read_header
+    from boxwright.images import read_header
 
     if data is None:
-        data = read_bytes(ImageRef(name=name, width=1, height=1, location=location))
+        data = ImageRef(name=name, width=1, height=1, location=location).read()
     header = read_header(data, location or name)
     return header.width, header.height
 

@@ -17,9 +17,8 @@ from typing import IO, NamedTuple, cast
 
 from google_crc32c import value
 
-from boxwright.errors import DataError
-from boxwright.files import filesystem
-from boxwright.uri import is_remote
+from boxwright import DataError
+from boxwright.storage import filesystem, is_remote
 
 HEADER_SIZE = 12
 _FOOTER_SIZE = 4

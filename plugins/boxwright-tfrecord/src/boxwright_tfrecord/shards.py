@@ -10,8 +10,8 @@ import os
 import re
 from typing import Any, NamedTuple, cast
 
-from boxwright.errors import DataError, UsageError
-from boxwright.uri import base_name, is_remote, join, parent
+from boxwright import DataError, UsageError
+from boxwright.storage import base_name, is_remote, join, parent
 
 SUFFIXES = (".record", ".tfrecord", ".tfrecords")
 MAX_SHARDS = 1000

@@ -12,10 +12,9 @@ import hashlib
 import os
 from typing import IO, cast
 
-from boxwright.errors import DataError, UsageError
-from boxwright.protocols import Output
-from boxwright.schemas import LabelMap, Sample
-from boxwright.uri import is_remote
+from boxwright import DataError, LabelMap, Sample, UsageError
+from boxwright.datasets import Output
+from boxwright.storage import is_remote
 from boxwright_tfrecord.attributes import add_box_attributes
 from boxwright_tfrecord.example import Example
 from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header

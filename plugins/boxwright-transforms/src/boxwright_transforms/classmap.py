@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from boxwright import DataError
-from boxwright.files import read_file
+from boxwright.storage import read_file
 
 _LARGEST: Final = 1 << 20
 """Bytes beyond which a file is no map of classes."""

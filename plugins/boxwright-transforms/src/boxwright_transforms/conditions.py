@@ -6,8 +6,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from boxwright import ImageRef, Sample, UsageError
-from boxwright.schemas import Edges
+from boxwright import Edges, ImageRef, Sample, UsageError
 from boxwright_transforms.values import Patterns, Range, attribute_test
 
 PictureTest = Callable[[Sample], bool]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from boxwright import DataError, Sample, UsageError
-from boxwright.protocols import OnProblem
+from boxwright.datasets import OnProblem
 from boxwright_transforms.duplicates import MOST_DIFFERENT_BITS, NearIndex, PictureHashes
 from boxwright_transforms.notes import amount, examples
 from boxwright_transforms.readings import again, raised

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from boxwright import Boxes, Sample, UsageError
-from boxwright.schemas import Edges
+from boxwright import Boxes, Edges, Sample, UsageError
 from boxwright_transforms.notes import Ledger, amount, examples
 from boxwright_transforms.values import check_choice
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from boxwright import Sample, UsageError
-from boxwright.protocols import OnProblem
+from boxwright.datasets import OnProblem
 from boxwright_transforms.notes import amount
 from boxwright_transforms.readings import Gatherer, again, raised
 from boxwright_transforms.split import describe_parts, missing_sizes

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from boxwright import DataError, Sample, UsageError
-from boxwright.protocols import OnProblem
+from boxwright.datasets import OnProblem
 from boxwright_transforms.groups import group_key, together
 from boxwright_transforms.notes import amount
 from boxwright_transforms.stratify import Unit, share_out

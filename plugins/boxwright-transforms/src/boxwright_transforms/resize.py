@@ -125,7 +125,7 @@ class Resize:
 
 
 def _in_stored_frame(sample: Sample, header: Header) -> bool:
-    """Whether the boxes are those of the stored pixels, by the rule of :mod:`boxwright.images`.
+    """Whether the boxes are those of the stored pixels, by the rule of :mod:`boxwright.images.decode`.
 
     Raises:
         DataError: The annotation's size is none of the picture's.

@@ -15,8 +15,8 @@ Size = tuple[int, int]
 def with_real_size(sample: Sample, *, scale: bool) -> tuple[Sample, list[tuple[str, str]]]:
     """The sample with the size of its picture's file.
 
-    Of a picture that EXIF turns there are two sizes, by the rule of :mod:`boxwright.images`: the upright one is taken,
-    unless only that of the stored pixels fits.
+    Of a picture that EXIF turns there are two sizes, by the rule of :mod:`boxwright.images`: the upright one is
+    taken, unless only that of the stored pixels fits.
 
     Args:
         sample: The sample.

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from boxwright import DataError, Sample, UsageError
-from boxwright.protocols import OnProblem
+from boxwright.datasets import OnProblem
 from boxwright_transforms.groups import IMAGE
 from boxwright_transforms.notes import amount
 from boxwright_transforms.readings import Gathered, Gatherer, again, raised

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
-from boxwright import Boxes, DataError, ImageRef, Sample, UsageError
+from boxwright import Boxes, DataError, Edges, ImageRef, Sample, UsageError
 from boxwright.images import open_picture
-from boxwright.schemas import Edges
 from boxwright_transforms.encoding import check_quality, encode_picture, name_for, parse_size, written_format
 from boxwright_transforms.notes import Ledger, amount
 from boxwright_transforms.outlines import cut, move, shift, turn_points

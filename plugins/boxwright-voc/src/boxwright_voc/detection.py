@@ -6,11 +6,9 @@ import posixpath
 import re
 from typing import Any
 
-from boxwright.errors import DataError
-from boxwright.files import filesystem
-from boxwright.folders import Folder
-from boxwright.specs import Detection
-from boxwright.uri import is_remote, join
+from boxwright import DataError
+from boxwright.plugins import Detection
+from boxwright.storage import Folder, filesystem, is_remote, join
 from boxwright_voc.devkit import ANNOTATIONS, IMAGES, years
 
 _EXAMINED = 3

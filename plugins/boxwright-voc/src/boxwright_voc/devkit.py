@@ -7,11 +7,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Final
 
-from boxwright.errors import DataError
-from boxwright.files import filesystem
-from boxwright.folders import Folder
-from boxwright.pictures import Pictures
-from boxwright.uri import is_remote, join
+from boxwright import DataError
+from boxwright.images import Pictures
+from boxwright.storage import Folder, filesystem, is_remote, join
 from boxwright_voc.image_sets import NO_SPLIT, ImageSets
 from boxwright_voc.samples import Item, XmlSamples
 

@@ -12,9 +12,8 @@ import re
 from collections.abc import Container
 from typing import Final
 
-from boxwright.errors import DataError
-from boxwright.folders import Folder
-from boxwright.uri import PICTURE_SUFFIXES
+from boxwright import DataError
+from boxwright.storage import PICTURE_SUFFIXES, Folder
 
 OFFICIAL: Final = ("train", "val", "test")
 UNION: Final = "trainval"

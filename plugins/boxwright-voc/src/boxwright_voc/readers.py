@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from boxwright.errors import DataError
-from boxwright.folders import Folder
-from boxwright.pictures import Pictures
-from boxwright.protocols import OnProblem
-from boxwright.schemas import DatasetInfo, Sample
+from boxwright import DataError, DatasetInfo, Sample
+from boxwright.datasets import OnProblem
+from boxwright.images import Pictures
+from boxwright.storage import Folder
 from boxwright_voc.devkit import Year, years
 from boxwright_voc.samples import Item, XmlSamples
 
 
 class _XmlReader:
-    """Reads items; processes may share them (:class:`boxwright.protocols.Reader`)."""
+    """Reads items; processes may share them (:class:`boxwright.datasets.Reader`)."""
 
     def __init__(self, info: DatasetInfo, items: Sequence[Item]) -> None:
         self.info = info

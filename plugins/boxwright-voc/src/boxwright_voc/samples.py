@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from boxwright.errors import DataError
-from boxwright.exchanged import in_order
-from boxwright.folders import Folder
-from boxwright.pictures import Pictures, measured_size
-from boxwright.plain import plain_sample
-from boxwright.schemas import Boxes, Edges, ImageRef, Sample, check_edges
+from boxwright import Boxes, DataError, Edges, ImageRef, Sample, check_edges, in_order
+from boxwright.datasets import plain_sample
+from boxwright.images import Pictures, measured_size
+from boxwright.storage import Folder
 from boxwright_voc.xml.annotation import Annotation
 from boxwright_voc.xml.parsing import parse
 from boxwright_voc.xml.patterns import find_labels
@@ -21,7 +19,7 @@ class XmlSamples:
     """Makes a sample of each XML file of a folder.
 
     The image's name is ``<filename>``, or the name of the image that was found if it differs (see
-    :class:`boxwright.pictures.Pictures`). An annotation whose image is missing can still be read: its sample has no
+    :class:`boxwright.images.Pictures`). An annotation whose image is missing can still be read: its sample has no
     ``location``. A ``<size>`` that is missing or 0 is read from the image, after EXIF orientation is applied.
 
     Args:

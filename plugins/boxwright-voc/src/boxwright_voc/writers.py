@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from boxwright.errors import DataError
-from boxwright.folder_files import FolderFiles
-from boxwright.protocols import Output
-from boxwright.schemas import LabelMap, Sample
+from boxwright import DataError, LabelMap, Sample
+from boxwright.datasets import FolderFiles, Output
 from boxwright_voc.devkit import ANNOTATIONS, IMAGE_SETS, IMAGES
 from boxwright_voc.image_sets import NO_SPLIT, UNION
 from boxwright_voc.xml.document import XmlDocument

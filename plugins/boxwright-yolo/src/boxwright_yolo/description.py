@@ -12,9 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from boxwright.errors import DataError
-from boxwright.files import read_file
-from boxwright.folders import Folder
+from boxwright import DataError
+from boxwright.storage import Folder, read_file
 from boxwright_yolo.paths import YAML_SUFFIXES, Tree
 
 UNSPLIT: Final = "unsplit"

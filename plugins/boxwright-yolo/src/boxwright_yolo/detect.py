@@ -7,9 +7,9 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Any, NamedTuple
 
-from boxwright.errors import DataError
-from boxwright.specs import Detection
-from boxwright.uri import PICTURE_SUFFIXES, is_remote, join
+from boxwright import DataError
+from boxwright.plugins import Detection
+from boxwright.storage import PICTURE_SUFFIXES, is_remote, join
 from boxwright_yolo.description import CLASS_FILES, ORDER, UNSPLIT, read_yaml
 from boxwright_yolo.layout import is_label
 from boxwright_yolo.paths import YAML_SUFFIXES, folder_and_file

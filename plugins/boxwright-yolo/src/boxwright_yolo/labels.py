@@ -14,8 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from boxwright.errors import DataError
-from boxwright.schemas import Boxes, Edges
+from boxwright import Boxes, DataError, Edges
 from boxwright_yolo.description import Description, decoded
 
 LARGEST: Final = 2.0

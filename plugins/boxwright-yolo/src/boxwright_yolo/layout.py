@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from boxwright.errors import DataError, UsageError
-from boxwright.uri import base_name
+from boxwright import DataError, UsageError
+from boxwright.storage import base_name
 from boxwright_yolo.description import ORDER, UNSPLIT, Description, decoded
 from boxwright_yolo.paths import Tree, clean, is_absolute, label_file_of, labels_folder_of, stem_of
 

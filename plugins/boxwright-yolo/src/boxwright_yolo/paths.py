@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
-from boxwright.folders import Folder
-from boxwright.uri import PICTURE_SUFFIXES, base_name, parent
+from boxwright.storage import PICTURE_SUFFIXES, Folder, base_name, parent
 
 IMAGE_SUFFIXES: Final = tuple(sorted(PICTURE_SUFFIXES))
 YAML_SUFFIXES: Final = (".yaml", ".yml")

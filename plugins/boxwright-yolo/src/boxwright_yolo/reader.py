@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from boxwright.errors import DataError, UsageError
-from boxwright.folders import Folder
-from boxwright.protocols import OnProblem
-from boxwright.schemas import DatasetInfo, ImageRef, LabelMap, LabelMapItem, Sample
+from boxwright import DataError, DatasetInfo, ImageRef, LabelMap, LabelMapItem, Sample, UsageError
+from boxwright.datasets import OnProblem
+from boxwright.storage import Folder
 from boxwright_yolo.description import Description, find_description
 from boxwright_yolo.labels import LabelReader
 from boxwright_yolo.layout import Item, Layout
@@ -79,7 +78,7 @@ class YoloReader:
         )
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
         return self.read_part(0, self.parts, on_problem)
 
     def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:

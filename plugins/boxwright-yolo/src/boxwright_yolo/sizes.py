@@ -13,9 +13,8 @@ import os
 import struct
 from collections.abc import Callable
 
-from boxwright.files import filesystem
-from boxwright.pictures import measured_size
-from boxwright.uri import is_remote
+from boxwright.images import measured_size
+from boxwright.storage import filesystem, is_remote
 
 _FIRST = 4096
 _ORIENTATION = 0x0112

@@ -7,12 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
-from boxwright.errors import DataError, OutputError
-from boxwright.folder_files import FolderFiles
-from boxwright.output import safe_name
-from boxwright.protocols import Output
-from boxwright.schemas import LabelMap, Sample
-from boxwright.uri import PICTURE_SUFFIXES, base_name
+from boxwright import DataError, LabelMap, OutputError, Sample
+from boxwright.datasets import FolderFiles, Output
+from boxwright.storage import PICTURE_SUFFIXES, base_name, safe_name
 from boxwright_yolo.description import NOT_SPLITS, ORDER, UNSPLIT
 from boxwright_yolo.labels import LineFormat
 from boxwright_yolo.paths import label_file_of, stem_of

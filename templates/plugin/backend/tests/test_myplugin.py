@@ -5,7 +5,7 @@ from pathlib import Path
 import boxwright
 import pytest
 from boxwright import Dataset
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 from boxwright_testing import drawn_samples
 
 from boxwright_myplugin.conformance import TestConformance as TestConformance

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from boxwright import Dataset
-from boxwright.prediction import SampleReader
+from boxwright.datasets import SampleReader
 from boxwright_testing import drawn_samples
 
 from boxwright_myplugin.conformance import TestConformance as TestConformance

@@ -11,7 +11,7 @@ from boxwright_cli.session import Session, amount, duration, show_skipped
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
 
 if TYPE_CHECKING:
-    from boxwright.conversion import ConversionReport
+    from boxwright.datasets import ConversionReport
 
 
 def convert(

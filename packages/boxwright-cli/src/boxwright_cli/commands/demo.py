@@ -45,10 +45,10 @@ def demo(
     session = Session.of(context)
     reporter = session.start(json=as_json)
     from boxwright import DatasetURI, OutputError, PluginNotFoundError, convert
-    from boxwright.registry import registry
+    from boxwright.plugins import default_registry
 
     try:
-        registry().get("format", "demo")
+        default_registry().get("format", "demo")
     except PluginNotFoundError as error:
         raise PluginNotFoundError(error.message, f"run: {_INSTALL}") from None
     for part in (folder / "train", folder / "test"):

@@ -13,7 +13,7 @@ from boxwright_cli.session import Session, amount, show_skipped
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
 
 if TYPE_CHECKING:
-    from boxwright.comparison import Comparison, Difference
+    from boxwright.analysis import Comparison, Difference
 
 _LINES = 10
 """Of one picture."""
@@ -125,7 +125,7 @@ def diff(
 
         comparison = boxwright.compare(first, second, **options)
     else:
-        from boxwright.comparison.gallery import compare_with_pictures
+        from boxwright.analysis import compare_with_pictures
 
         comparison, drawn = compare_with_pictures(first, second, out=out, images=images, overwrite=overwrite, **options)
     if as_json:
@@ -177,7 +177,7 @@ def _show_counts(session: Session, comparison: Comparison, by: By) -> None:
 
 
 def _kinds() -> list[tuple[Any, str]]:
-    from boxwright.comparison import Kind
+    from boxwright.analysis import Kind
 
     return [(kind, _WORDS[kind.value]) for kind in Kind]
 

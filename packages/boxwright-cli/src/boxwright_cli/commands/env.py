@@ -32,7 +32,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
     """
     session = Session.of(context)
     session.start(json=as_json)
-    from boxwright.environments import environments
+    from boxwright.plugins import environments
 
     described = [_describe(environment) for environment in environments().values()]
     if as_json:
@@ -72,11 +72,12 @@ def install(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    from boxwright import environments, installation
+    from boxwright.environments import install
+    from boxwright.plugins import find_environment
 
-    environment = environments.find(name)
+    environment = find_environment(name)
     session.if_interrupted = "nothing was installed."
-    done = installation.install(environment, again=again, reporter=reporter)
+    done = install(environment, again=again, reporter=reporter)
     content = _describe(environment) | {"changed": done}
     if as_json:
         session.result(content)
@@ -108,10 +109,10 @@ def check(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    from boxwright import environments
+    from boxwright.plugins import environments, find_environment
 
-    declared = environments.environments()
-    chosen = [environments.find(name)] if name else [e for e in declared.values() if e.status != "missing"]
+    declared = environments()
+    chosen = [find_environment(name)] if name else [e for e in declared.values() if e.status != "missing"]
     results = []
     for environment in chosen:
         with reporter.task(f"Checking {environment.name}"):
@@ -136,10 +137,11 @@ def remove(context: typer.Context, name: _Name, as_json: JsonOption = False) -> 
     """
     session = Session.of(context)
     session.start(json=as_json)
-    from boxwright import environments, installation
+    from boxwright.environments import remove
+    from boxwright.plugins import find_environment
 
-    environment = environments.find(name)
-    freed = installation.remove(environment)
+    environment = find_environment(name)
+    freed = remove(environment)
     if as_json:
         session.result({"name": name, "path": str(environment.path), "freed": freed})
     elif freed:

@@ -19,7 +19,7 @@ from boxwright_cli.values import (
 )
 
 if TYPE_CHECKING:
-    from boxwright.evaluation import Evaluation
+    from boxwright.models import Evaluation
 
 _MEANING = {
     "AP": "mean over IoU 0.50 to 0.95: the COCO score, mAP",
@@ -83,7 +83,7 @@ def evaluate(
             reporter=reporter,
         )
     else:
-        from boxwright.report import evaluate_with_report
+        from boxwright.analysis import evaluate_with_report
 
         evaluation = evaluate_with_report(
             model,
@@ -103,7 +103,7 @@ def evaluate(
 
 
 def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | None) -> None:
-    from boxwright.report import number
+    from boxwright.analysis import number
 
     session.say(f"{model} on {evaluation.data}", style="bold")
     session.say(

@@ -11,7 +11,7 @@ from boxwright_cli.session import Session, amount
 from boxwright_cli.values import JsonOption, OverwriteOption
 
 if TYPE_CHECKING:
-    from boxwright.artifacts import Export
+    from boxwright.models import Export
 
 
 def export(

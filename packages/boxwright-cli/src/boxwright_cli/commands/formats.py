@@ -12,7 +12,7 @@ from boxwright_cli.values import JsonOption
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from boxwright.specs import Option
+    from boxwright.plugins import Option
 
 _WORDS = {
     "images": "the pictures",
@@ -44,9 +44,9 @@ def formats(
     """
     session = Session.of(context)
     session.start(json=as_json)
-    from boxwright.registry import registry
+    from boxwright.plugins import default_registry
 
-    entries = [registry().get("format", name) for name in names] if names else registry().all("format")
+    entries = [default_registry().get("format", name) for name in names] if names else default_registry().all("format")
     found = [describe(entry) for entry in entries]
     if as_json:
         session.result({"formats": found})

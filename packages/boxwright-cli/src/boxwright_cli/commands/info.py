@@ -13,9 +13,9 @@ from boxwright_cli.session import Session, amount, show_skipped
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption
 
 if TYPE_CHECKING:
-    from boxwright.dataset import Dataset, Scan
-    from boxwright.progress import Reporter
-    from boxwright.statistics import Statistics
+    from boxwright import Reporter
+    from boxwright.analysis import Statistics
+    from boxwright.datasets import Dataset, Scan
 
 _SIZES_SHOWN = 10
 _CLASS_BAR = 24
@@ -47,13 +47,13 @@ def info(
     reporter = session.start(json=as_json)
     session.if_interrupted = f"nothing half-written is left, and {out} is as it was." if out else "nothing was written."
     import boxwright
-    from boxwright.conventions import one_based_option
+    from boxwright.analysis import one_based_option
 
     recognised = _recognise(uri)
     with ExitStack() as stack:
         page = None
         if out is not None:
-            from boxwright.statistics.page import page_output, render
+            from boxwright.analysis.statistics.page import page_output, render
 
             page = stack.enter_context(page_output(out, overwrite=overwrite))
         dataset = boxwright.open(uri, on_error=on_error.value)
@@ -76,8 +76,8 @@ def info(
 
 def count(dataset: Dataset, reporter: Reporter) -> tuple[Scan, Statistics]:
     """Reads a dataset through, with progress, and keeps its counts and histograms."""
-    from boxwright.dataset import Scan
-    from boxwright.statistics import Statistics
+    from boxwright.analysis import Statistics
+    from boxwright.datasets import Scan
 
     statistics = Statistics()
     with reporter.task("Reading the annotations", dataset.info.num_samples) as task:
@@ -92,14 +92,14 @@ def count(dataset: Dataset, reporter: Reporter) -> tuple[Scan, Statistics]:
 
 def _recognise(uri: str) -> dict[str, Any]:
     """Every format's reason for or against, where the URI does not say its format."""
-    from boxwright.dataset import detection_reasons
-    from boxwright.registry import registry
-    from boxwright.uri import DatasetURI
+    from boxwright.datasets import detection_reasons
+    from boxwright.plugins import default_registry
+    from boxwright.storage import DatasetURI
 
     parsed = DatasetURI.parse(uri)
     if parsed.format is not None:
         return {}
-    answers = detection_reasons(parsed.location, registry())
+    answers = detection_reasons(parsed.location, default_registry())
     return {name: {"matches": answer.matches, "reason": answer.reason} for name, answer in answers.items()}
 
 
@@ -153,7 +153,7 @@ def _show(session: Session, content: dict[str, Any], statistics: Statistics, opt
         session.say()
         session.say("flawed: " + ", ".join(f"{amount(n, 'box')} {what}" for what, n in flawed.items()), style="yellow")
         session.say("  -> boxwright validate lists each one")
-    from boxwright.errors import DataError
+    from boxwright import DataError
 
     show_skipped(session, [DataError(s["file"], s["problem"], s["remedy"], s["place"]) for s in content["skipped"]])
     if content["page"]:
@@ -231,7 +231,7 @@ def _show_boxes(session: Session, content: dict[str, Any], statistics: Statistic
 
 
 def _show_anchors(session: Session, statistics: Statistics) -> None:
-    from boxwright.statistics import USUAL_ANCHORS
+    from boxwright.analysis import USUAL_ANCHORS
 
     best, fitted = statistics.best_anchors
     other = f"; from {best} px on: {fitted:.1%}" if best != USUAL_ANCHORS else ""

@@ -41,12 +41,12 @@ def list_(
     session = Session.of(context)
     session.start(json=as_json)
     from boxwright.compiled import state
-    from boxwright.registry import registry
+    from boxwright.plugins import default_registry
 
     if kind is not None:
         _list_kind(session, _kind(kind))
         return
-    records = [_describe(record) for record in registry().plugins.records]
+    records = [_describe(record) for record in default_registry().plugins.records]
     clashes = _clashes()
     if as_json:
         session.result({"plugins": records, "clashes": clashes, "speedups": state})
@@ -74,7 +74,7 @@ def list_(
 
 
 def _list_kind(session: Session, kind: str) -> None:
-    from boxwright.registry import registry
+    from boxwright.plugins import default_registry
 
     found = [
         {
@@ -85,7 +85,7 @@ def _list_kind(session: Session, kind: str) -> None:
             "missing": list(entry.missing),
             "install": _install(entry.spec, entry.missing) if entry.missing else entry.spec.install,
         }
-        for entry in registry().all(kind)
+        for entry in default_registry().all(kind)
     ]
     if session.json:
         session.result({"kind": kind, "plugins": found})
@@ -163,7 +163,7 @@ app.command("new", cls=Command)(plugins_new.new)
 
 
 def _describe(record: Any) -> dict[str, Any]:
-    from boxwright.registry import Registered
+    from boxwright.plugins import Registered
 
     unavailable = []
     for kind, spec in record.specs:
@@ -195,19 +195,19 @@ def _install(spec: Any, missing: tuple[str, ...]) -> str:
 
 
 def _clashes() -> list[dict[str, Any]]:
-    from boxwright.registry import KINDS, registry
+    from boxwright.plugins import KINDS, default_registry
 
     claims: dict[tuple[str, str], list[str]] = {}
     for kind in KINDS:
-        for entry in registry().all(kind):
+        for entry in default_registry().all(kind):
             claims.setdefault((kind, entry.spec.name), []).append(f"{entry.distribution} {entry.version}")
     return [{"kind": kind, "name": name, "distributions": d} for (kind, name), d in claims.items() if len(d) > 1]
 
 
 def _kind(word: str) -> str:
     """A kind as it was typed: also in the plural, and in capitals."""
-    from boxwright.errors import UsageError
-    from boxwright.registry import KINDS
+    from boxwright import UsageError
+    from boxwright.plugins import KINDS
 
     kind = word.lower() if word.lower() in KINDS else word.lower().removesuffix("s")
     if kind not in KINDS:
@@ -217,10 +217,10 @@ def _kind(word: str) -> str:
 
 def _find(words: list[str]) -> tuple[str, str]:
     """Kind and name of ``KIND NAME`` or of a ``NAME`` that only one kind has."""
-    from boxwright.errors import PluginNotFoundError, UsageError
-    from boxwright.registry import KINDS, registry
+    from boxwright import PluginNotFoundError, UsageError
+    from boxwright.plugins import KINDS, default_registry
 
-    plugins = registry()
+    plugins = default_registry()
     if len(words) > 2:
         raise UsageError(
             f"{' '.join(words)!r} is more than a kind and a name", "write: boxwright plugins show KIND NAME"
@@ -244,9 +244,9 @@ def _find(words: list[str]) -> tuple[str, str]:
 
 
 def _details(kind: str, name: str) -> dict[str, Any]:
-    from boxwright.registry import registry
+    from boxwright.plugins import default_registry
 
-    entry = registry().get(kind, name)
+    entry = default_registry().get(kind, name)
     spec, missing = entry.spec, entry.missing
     return {
         "kind": kind,

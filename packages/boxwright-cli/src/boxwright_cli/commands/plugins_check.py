@@ -44,14 +44,14 @@ def check(
 
 
 def _examine(name: str, reporter: Any) -> list[Any]:
-    from boxwright.errors import MissingLibraryError
-    from boxwright.registry import registry
+    from boxwright import MissingLibraryError
+    from boxwright.plugins import default_registry
 
     try:
         from boxwright_testing.checkup import examine, find
     except ImportError as error:
         raise MissingLibraryError(f"the conformance tests are not installed ({error})", f"run: {INSTALL}") from None
-    plugins = registry()
+    plugins = default_registry()
     examinations = []
     for record in find(plugins, name):
         with reporter.task(f"Examining {record.name}") as task:

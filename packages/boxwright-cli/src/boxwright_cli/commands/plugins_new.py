@@ -75,7 +75,7 @@ def new(
 
 def _rendered(name: str, kind: str) -> tuple[Any, dict[str, str]]:
     """The names of the new plugin, and the text of each of its files."""
-    from boxwright.errors import MissingLibraryError
+    from boxwright import MissingLibraryError
 
     try:
         from boxwright_testing.template import Names, render
@@ -88,14 +88,14 @@ def _rendered(name: str, kind: str) -> tuple[Any, dict[str, str]]:
 def _refuse_taken(names: Any, kind: str) -> None:
     from importlib.metadata import PackageNotFoundError, version
 
-    from boxwright.errors import UsageError
-    from boxwright.registry import registry
+    from boxwright import UsageError
+    from boxwright.plugins import default_registry
 
     remedy = "choose another name: two plugins of one name cannot be used side by side"
-    for entry in registry().all(kind):
+    for entry in default_registry().all(kind):
         if entry.spec.name == names.plugin:
             raise UsageError(f"there is a {kind} {names.plugin} already, of {entry.distribution}", remedy)
-    for record in registry().plugins.records:
+    for record in default_registry().plugins.records:
         if record.name == names.plugin:
             raise UsageError(f"there is a plugin {names.plugin} already, of {record.distribution}", remedy)
     try:
@@ -106,8 +106,8 @@ def _refuse_taken(names: Any, kind: str) -> None:
 
 
 def _write(folder: str, files: dict[str, str]) -> None:
-    from boxwright.errors import OutputError
-    from boxwright.output import AtomicOutput
+    from boxwright import OutputError
+    from boxwright.storage import AtomicOutput
 
     place = Path(folder)
     # Never replaced: what stands there may be somebody's work.

@@ -20,8 +20,8 @@ from boxwright_cli.values import (
 )
 
 if TYPE_CHECKING:
-    from boxwright.prediction import Prediction
-    from boxwright.schemas import Detections
+    from boxwright import Detections
+    from boxwright.models import Prediction
 
 _SHOWN = 20
 

@@ -20,8 +20,8 @@ from boxwright_cli.values import (
 )
 
 if TYPE_CHECKING:
-    from boxwright.dataset import Dataset
-    from boxwright.run import Run
+    from boxwright.datasets import Dataset
+    from boxwright.models import Run
 
 _PARTS = {
     "model": "the model",
@@ -137,7 +137,7 @@ def train(
         chosen["config"] = str(config)
     size = parse_size(image_size, "--image-size") if image_size else None
     import boxwright
-    from boxwright.errors import UsageError
+    from boxwright import UsageError
 
     if data is None:
         if not resume:

@@ -11,8 +11,7 @@ from boxwright_cli.session import Session, amount, duration
 from boxwright_cli.values import JsonOption, parse_count
 
 if TYPE_CHECKING:
-    from boxwright.validation import ValidationReport
-    from boxwright.validation.checks import Check, Problem
+    from boxwright.analysis import Check, Problem, ValidationReport
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 

@@ -43,7 +43,7 @@ def view(
     session = Session.of(context)
     reporter = session.start(json=as_json)
     session.if_interrupted = f"nothing half-written is left, and {out} is as it was."
-    from boxwright.gallery import view as draw
+    from boxwright.analysis import view as draw
 
     shown = draw(
         uri,

@@ -1,4 +1,4 @@
-"""What runs in the API's own environment, called by :mod:`boxwright_tfod` through :mod:`boxwright.worker`.
+"""What runs in the API's own environment, called by :mod:`boxwright_tfod` through :mod:`boxwright.environments.worker`.
 
 Nothing here imports boxwright, or is imported by it; within the package imports are relative, for it is loaded under
 another name there.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from boxwright.schemas import Edges
+from boxwright import Edges
 
 DEFAULT_POSE: Final = "Unspecified"
 DEFAULT_DATABASE: Final = "Unknown"

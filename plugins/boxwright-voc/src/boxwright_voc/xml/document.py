@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, cast
 
-from boxwright.compiled import speedups
-from boxwright.schemas import Boxes, Edges, Sample
+from boxwright import Boxes, Edges, Sample, speedups
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE
 from boxwright_voc.xml.values import (
     attribute_lines,

@@ -11,7 +11,7 @@ return the same for the same file. Measured on labelImg files with one to five b
 
 from __future__ import annotations
 
-from boxwright.compiled import speedups
+from boxwright import speedups
 from boxwright_voc.xml.annotation import Annotation
 from boxwright_voc.xml.patterns import match_layout
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright.schemas import Edges
+from boxwright import Edges
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
 from boxwright_voc.xml.values import number, scalar
 

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from boxwright.errors import DataError
-from boxwright.schemas import Edges
+from boxwright import DataError, Edges
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE, Annotation
 from boxwright_voc.xml.values import NUMBER, SPACE, children, each, lengths, scalar, with_lengths
 

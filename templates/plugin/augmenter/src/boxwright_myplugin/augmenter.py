@@ -24,7 +24,7 @@ class MyPluginAugmenter:
         self._strength = strength
 
     def __call__(self, example: dict[str, Any], seed: Any) -> dict[str, Any]:
-        """Returns a changed example; see :class:`boxwright.protocols.Augmenter`.
+        """Returns a changed example; see :class:`boxwright.models.Augmenter`.
 
         Args:
             example: ``images`` (height, width, 3) float32 0..255; ``boxes`` (N, 4) float32 ``xyxy`` in pixels;

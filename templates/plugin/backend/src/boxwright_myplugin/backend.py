@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from boxwright import Run, TrainJob
-from boxwright.schemas import Edges
+from boxwright import Edges
 
 from boxwright_myplugin.model import MyPluginModel
 
@@ -17,7 +17,7 @@ class MyPluginBackend:
     """Moves from a box around the whole image towards the average box of each class, a bit per epoch."""
 
     def fit(self, job: TrainJob) -> None:
-        """Trains and writes the model to ``job.run``; see :class:`boxwright.protocols.Backend`."""
+        """Trains and writes the model to ``job.run``; see :class:`boxwright.models.Backend`."""
         rate = float(job.settings.get("rate", 0.5))
         averages = _averages(job)
         done, boxes = self._checkpoint(job.run) if job.resume else (0, dict.fromkeys(averages, _START))

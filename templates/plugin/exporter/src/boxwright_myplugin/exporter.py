@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwright import LabelMap, Run, RunError, UsageError
-from boxwright.schemas import Edges
+from boxwright import Edges
 
 from boxwright_myplugin.model import MyPluginModel
 

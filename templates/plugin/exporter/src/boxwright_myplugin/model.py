@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from boxwright import Boxes, Detections, LabelMap, Sample
-from boxwright.schemas import Edges
+from boxwright import Edges
 
 
 class MyPluginModel:
@@ -21,7 +21,7 @@ class MyPluginModel:
         self._boxes = boxes
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
-        """Yields the detections of each image, in order, best first; see :class:`boxwright.protocols.Model`."""
+        """Yields the detections of each image, in order, best first; see :class:`boxwright.models.Model`."""
         for sample in samples:
             sample.image.read()  # an engine would use it; a missing image is a DataError
             yield self._found(sample).above(score)

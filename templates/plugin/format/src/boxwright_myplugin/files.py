@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import IO, Any
 
 from boxwright import DataError
-from boxwright.uri import is_remote
+from boxwright.storage import is_remote
 
 
 def open_bytes(location: str) -> IO[bytes]:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from boxwright import Boxes, DataError, DatasetInfo, ImageRef, Sample
-from boxwright.pictures import safe_filename
-from boxwright.protocols import OnProblem
-from boxwright.uri import join
+from boxwright.images import safe_filename
+from boxwright.datasets import OnProblem
+from boxwright.storage import join
 
 from boxwright_myplugin.files import folder_of, open_bytes
 
@@ -34,7 +34,7 @@ class MyPluginReader:
         self.info = DatasetInfo(format="myplugin", location=location)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; see :class:`boxwright.protocols.Reader`."""
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
         number = 0
         with open_bytes(self._location) as file:
             while line := file.readline(_LONGEST):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from boxwright import LabelMap, Sample
-from boxwright.protocols import Output
+from boxwright.datasets import Output
 
 
 class MyPluginWriter:

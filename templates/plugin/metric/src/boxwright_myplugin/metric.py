@@ -12,7 +12,7 @@ class MyPluginMetric:
     """The mean of each object's highest IoU with a detection of its class."""
 
     def __call__(self, pairs: Iterable[tuple[Sample, Detections]], label_map: LabelMap) -> MetricResult:
-        """Returns the metric; see :class:`boxwright.protocols.Metric`.
+        """Returns the metric; see :class:`boxwright.models.Metric`.
 
         Args:
             pairs: Ground truth and detections of each image; iterated over once, and not kept.

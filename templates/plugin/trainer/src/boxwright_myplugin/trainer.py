@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from boxwright import TrainJob
-from boxwright.protocols import Backend
+from boxwright.models import Backend
 
 _NICE = 10
 

@@ -1,0 +1,63 @@
+__version__: str
+
+from .analysis.comparison import Comparison as Comparison, compare as compare
+from .analysis.validation import ValidationReport as ValidationReport, validate as validate
+from .analysis.view import view as view
+from .boxes import BoxFormat as BoxFormat, clip as clip, convert_format as convert_format, iou as iou, scale as scale
+from .compiled import speedups as speedups
+from .datasets.conversion import ConversionReport as ConversionReport, convert as convert
+from .datasets.dataset import Dataset as Dataset, open as open
+from .errors import (
+    BoxwrightError as BoxwrightError,
+    DataError as DataError,
+    ExportError as ExportError,
+    LossError as LossError,
+    MissingLibraryError as MissingLibraryError,
+    OutputError as OutputError,
+    PluginError as PluginError,
+    PluginNotFoundError as PluginNotFoundError,
+    RunError as RunError,
+    UsageError as UsageError,
+)
+from .exchanged import in_order as in_order
+from .label_map import (
+    LabelMap as LabelMap,
+    LabelMapItem as LabelMapItem,
+    find_label_map as find_label_map,
+    read_label_map as read_label_map,
+)
+from .models.evaluation import Evaluation as Evaluation, evaluate as evaluate
+from .models.export import Export as Export, export as export
+from .models.inference import load_model as load_model
+from .models.job import TrainJob as TrainJob
+from .models.prediction import Prediction as Prediction, predict as predict
+from .models.protocols import MetricResult as MetricResult
+from .models.run import Run as Run
+from .models.training import train as train
+from .plugins.hookspecs import hookimpl as hookimpl
+from .plugins.options import Option as Option
+from .plugins.specs import (
+    AugmenterSpec as AugmenterSpec,
+    BackendSpec as BackendSpec,
+    Detection as Detection,
+    ExporterSpec as ExporterSpec,
+    FormatSpec as FormatSpec,
+    LoaderSpec as LoaderSpec,
+    MetricSpec as MetricSpec,
+    TrainerSpec as TrainerSpec,
+    TransformSpec as TransformSpec,
+)
+from .progress import LogReporter as LogReporter, Reporter as Reporter, Task as Task
+from .schemas import (
+    NO_ATTRIBUTES as NO_ATTRIBUTES,
+    Box as Box,
+    Boxes as Boxes,
+    DatasetInfo as DatasetInfo,
+    Detections as Detections,
+    Edges as Edges,
+    ImageRef as ImageRef,
+    Sample as Sample,
+    check_edges as check_edges,
+)
+from .storage.uri import DatasetURI as DatasetURI
+from .text import is_text as is_text

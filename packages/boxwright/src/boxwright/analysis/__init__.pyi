@@ -1,0 +1,10 @@
+from .comparison import Comparison as Comparison, Difference as Difference, Kind as Kind, compare as compare
+from .comparison.gallery import compare_with_pictures as compare_with_pictures
+from .conventions import one_based_option as one_based_option
+from .evaluation_report import evaluate_with_report as evaluate_with_report, number as number
+from .statistics import USUAL_ANCHORS as USUAL_ANCHORS, Statistics as Statistics
+from .statistics.histograms import Bin as Bin, counts as counts
+from .statistics.page import page_output as page_output
+from .validation import ValidationReport as ValidationReport, validate as validate
+from .validation.checks import Check as Check, Problem as Problem
+from .view import view as view

@@ -1,0 +1,154 @@
+"""How large, how long, how many and where: histograms of a dataset's boxes, from one reading, in little memory."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boxwright.analysis.conventions import BorderCounts
+from boxwright.analysis.statistics import histograms
+from boxwright.schemas import Sample
+
+_BATCH = 1 << 16
+GRID: Final = 16
+"""Cells of the map of positions, in each direction."""
+_SMALL, _LARGE = 32.0**2, 96.0**2
+
+_OCTAVES, _SCALES = 5, 3
+USUAL_ANCHORS: Final = 32
+"""The smallest anchor of RetinaNet: 32 to 512 pixels in five octaves (Lin et al., "Focal Loss for Dense Object
+Detection", 2017, section 4)."""
+_RATIOS = (0.5, 1.0, 2.0)
+_SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class Statistics:
+    """Histograms of one reading.
+
+    Attributes:
+        sizes: Square roots of the boxes' areas, pixels.
+        relative_sizes: The same over the square root of the picture's area.
+        ratios: Width over height of the boxes that have an area.
+        boxes_per_picture: Boxes of each picture.
+        borders: How many edges lie where at the pictures' borders.
+        by_coco: Boxes that COCO calls small (below 32x32 pixels), medium and large (from 96x96 on), by the area of the
+            box (COCO itself takes the area of the outline).
+        positions: Shape (16, 16), rows from the top: how many boxes have their centre in which part of their picture.
+    """
+
+    def __init__(self) -> None:
+        self.sizes = histograms.sizes_in_pixels()
+        self.relative_sizes = histograms.relative_sizes()
+        self.ratios = histograms.aspect_ratios()
+        self.boxes_per_picture = histograms.counts()
+        self.borders = BorderCounts()
+        self.by_coco = {"small": 0, "medium": 0, "large": 0}
+        self.positions: NDArray[np.int64] = np.zeros((GRID, GRID), dtype=np.int64)
+        self._shapes = histograms.LogGrid()
+        self._edges = array("d")
+        self._pictures = array("d")  # width, height and number of boxes of each
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample]) -> Statistics:
+        """Reads samples through."""
+        statistics = cls()
+        for _ in statistics.watch(samples):
+            pass
+        return statistics
+
+    def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Hands samples on and counts them; what is counted is complete at the end."""
+        for sample in samples:
+            boxes = sample.boxes
+            for edges in boxes.edges:
+                self._edges.extend(edges)
+            self._pictures.extend((sample.image.width, sample.image.height, len(boxes.edges)))
+            if "database" in sample.attributes:
+                self.borders.note_source(sample)
+            if len(self._edges) >= _BATCH or len(self._pictures) >= _BATCH:
+                self._count()
+            yield sample
+        self._count()
+
+    def _count(self) -> None:
+        if not self._pictures:
+            return
+        pictures = np.array(self._pictures).reshape(-1, 3)
+        xyxy = np.array(self._edges).reshape(-1, 4)
+        self._edges, self._pictures = array("d"), array("d")
+        number = pictures[:, 2].astype(np.int64)
+        self.boxes_per_picture.add(number)
+        if len(xyxy):
+            self._count_boxes(xyxy, np.repeat(pictures[:, :2], number, axis=0))
+
+    def _count_boxes(self, xyxy: NDArray[np.float64], pictures: NDArray[np.float64]) -> None:
+        sides = xyxy[:, 2:] - xyxy[:, :2]
+        areas = sides.prod(axis=1)
+        lengths = np.sqrt(areas)
+        self.sizes.add(lengths)
+        self.relative_sizes.add(lengths / np.sqrt(pictures.prod(axis=1)))
+        self.borders.add(xyxy, pictures)
+        small, large = int(np.count_nonzero(areas < _SMALL)), int(np.count_nonzero(areas >= _LARGE))
+        for name, number in (("small", small), ("medium", len(areas) - small - large), ("large", large)):
+            self.by_coco[name] += number
+        centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2 / pictures
+        column, row = np.clip(np.floor(centres * GRID), 0, GRID - 1).astype(np.int64).T
+        self.positions += np.bincount(row * GRID + column, minlength=GRID**2).reshape(GRID, GRID)
+        solid = areas > 0
+        ratios = sides[solid, 0] / sides[solid, 1]
+        self.ratios.add(ratios)
+        self._shapes.add(lengths[solid], ratios)
+
+    @property
+    def typical_sizes(self) -> dict[str, float]:
+        """Lengths in pixels (square roots of areas) below which 5, 25, 50, 75 and 95 % of the boxes lie; within 3 %."""
+        return {f"{share:.0%}": value for share, value in zip(_SHARES, self._shapes.quantiles(_SHARES), strict=True)}
+
+    def fitted_by(self, smallest: float, ratios: Sequence[float] = _RATIOS) -> float:
+        """The share of boxes, 0..1, that an anchor of the same centre overlaps by an IoU of at least 0.5.
+
+        Anchors have five octaves of sizes (square roots of areas), three sizes an octave, as RetinaNet's.
+
+        Args:
+            smallest: The smallest anchor's size, pixels.
+            ratios: Width over height of the anchors.
+        """
+        lengths, shapes, counts = self._shapes.cells()
+        if not len(counts):
+            return 0.0
+        sizes = smallest * 2.0 ** (np.arange(_OCTAVES * _SCALES) / _SCALES)
+        size, ratio = (each.ravel() for each in np.meshgrid(sizes, np.array(ratios)))
+        root, anchor_root = np.sqrt(shapes), np.sqrt(ratio)
+        widths = np.minimum.outer(lengths * root, size * anchor_root)
+        heights = np.minimum.outer(lengths / root, size / anchor_root)
+        shared = widths * heights
+        overlap = shared / (np.add.outer(lengths**2, size**2) - shared)
+        return float(counts[overlap.max(axis=1) >= 0.5].sum() / counts.sum())
+
+    @property
+    def best_anchors(self) -> tuple[int, float]:
+        """The smallest anchor (a power of two, 4 to 64 pixels) that fits most boxes, and the share of those."""
+        fitted = {smallest: self.fitted_by(smallest) for smallest in (USUAL_ANCHORS, 16, 64, 8, 4)}
+        best = max(fitted, key=lambda smallest: round(fitted[smallest], 3))  # of equals, the usual one
+        return best, fitted[best]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        best, share = self.best_anchors
+        return {
+            "box_sizes": self.sizes.to_list(),
+            "relative_box_sizes": self.relative_sizes.to_list(),
+            "aspect_ratios": self.ratios.to_list(),
+            "boxes_per_picture": self.boxes_per_picture.to_list(),
+            "coco_sizes": dict(self.by_coco),
+            "typical_sizes": {name: round(value, 2) for name, value in self.typical_sizes.items()},
+            "centres": self.positions.tolist(),
+            "anchors": {
+                "usual": {"smallest": USUAL_ANCHORS, "fitted": round(self.fitted_by(USUAL_ANCHORS), 4)},
+                "best": {"smallest": best, "fitted": round(share, 4)},
+            },
+        }

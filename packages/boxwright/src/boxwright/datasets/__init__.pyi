@@ -1,0 +1,23 @@
+from .conversion import ConversionReport as ConversionReport, convert as convert
+from .dataset import Dataset as Dataset, SampleReader as SampleReader, open_dataset as open_dataset
+from .detect import detect_format as detect_format, detection_reasons as detection_reasons
+from .folder_output import FolderFiles as FolderFiles
+from .losses import (
+    BOOKKEEPING as BOOKKEEPING,
+    BOX_BOOKKEEPING as BOX_BOOKKEEPING,
+    SUBPIXEL as SUBPIXEL,
+    Losses as Losses,
+)
+from .plain import plain_sample as plain_sample
+from .problems import Problems as Problems
+from .processes import WORTH_IT as WORTH_IT
+from .protocols import (
+    OnProblem as OnProblem,
+    Output as Output,
+    Reader as Reader,
+    Transform as Transform,
+    Writer as Writer,
+)
+from .scan import Scan as Scan
+from .steps import make_transform as make_transform
+from .threads import map_samples as map_samples

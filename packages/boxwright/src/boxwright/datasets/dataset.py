@@ -1,0 +1,247 @@
+"""A dataset opened by its URI: an iterable of samples that can be read again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from boxwright.datasets.detect import detect_format
+from boxwright.datasets.problems import Problems
+from boxwright.datasets.processes import shared
+from boxwright.datasets.protocols import OnProblem, Reader, Transform
+from boxwright.datasets.scan import Scan
+from boxwright.datasets.sidecar import with_sidecar
+from boxwright.datasets.threads import map_samples
+from boxwright.errors import DataError, UsageError
+from boxwright.label_map import LabelMap
+from boxwright.plugins.options import convert_options
+from boxwright.plugins.registry import Registry, default_registry
+from boxwright.plugins.specs import FormatSpec
+from boxwright.schemas import DatasetInfo, Sample
+from boxwright.storage.uri import DatasetURI
+
+
+class Dataset(Iterable[Sample]):
+    """Samples from a reader, possibly through transforms.
+
+    Made by :func:`open_dataset` (``boxwright.open``). Iterating reads from the start each time and holds one sample
+    at a time.
+
+    ``dataset.to_NAME(...)`` hands it to a framework by the loader plugin of that name: ``dataset.to_tf(...)``.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        uri: str = "",
+        problems: Problems | None = None,
+        transforms: Iterable[Transform] = (),
+        label_map: LabelMap | None = None,
+        workers: int = 1,
+        plugins: Registry | None = None,
+    ) -> None:
+        self.reader = reader
+        self.uri = uri
+        self.problems = problems or Problems()
+        self.transforms = tuple(transforms)
+        self.workers = workers
+        self._label_map = label_map
+        self._plugins = plugins
+
+    def __iter__(self) -> Iterator[Sample]:
+        samples: Iterable[Sample] = _Restartable(lambda: self.reader.read(self.problems))
+        for transform in self.transforms:
+            samples = _Restartable(self._applied(transform, samples))
+        return iter(samples)
+
+    def _applied(self, transform: Transform, samples: Iterable[Sample]) -> Callable[[], Iterator[Sample]]:
+        if transform.per_sample:
+            return lambda: chain.from_iterable(
+                map_samples(lambda sample: list(transform([sample])), samples, self.problems, self.workers)
+            )
+        apply: Callable[[Iterable[Sample], Problems], Iterator[Sample]] | None = getattr(transform, "apply", None)
+        return (lambda: transform(samples)) if apply is None else (lambda: apply(samples, self.problems))
+
+    def through(self, *transforms: Transform, workers: int = 1) -> Dataset:
+        """The same dataset with more transforms at the end.
+
+        Args:
+            transforms: Applied in order.
+            workers: Threads that share the work of transforms that handle each sample on its own.
+        """
+        return self._copy(transforms=(*self.transforms, *transforms), workers=workers)
+
+    def with_label_map(self, label_map: LabelMap) -> Dataset:
+        """The same dataset with the classes, and their numbers, of another."""
+        return self._copy(label_map=label_map)
+
+    def with_problems(self, problems: Problems) -> Dataset:
+        """The same dataset with items that cannot be read going elsewhere."""
+        return self._copy(problems=problems)
+
+    def _copy(self, **changes: Any) -> Dataset:
+        same: dict[str, Any] = {
+            "uri": self.uri,
+            "problems": self.problems,
+            "transforms": self.transforms,
+            "label_map": self._label_map,
+            "workers": self.workers,
+            "plugins": self._plugins,
+        }
+        return Dataset(self.reader, **(same | changes))
+
+    @property
+    def info(self) -> DatasetInfo:
+        """What the reader knows before reading."""
+        return self.reader.info
+
+    @property
+    def known_label_map(self) -> LabelMap | None:
+        """The classes as far as they are known without reading: as given, else from the format's own label map.
+
+        A transform may change labels, so the format's holds only behind those that say that they do not.
+        """
+        return self._label_map if self._label_map is not None or self._changing else self.info.label_map
+
+    @property
+    def _changing(self) -> tuple[Transform, ...]:
+        return tuple(step for step in self.transforms if not getattr(step, "keeps_labels", False))
+
+    def labels(self, advance: Callable[[int], None] = lambda items: None, processes: int = 1) -> list[str]:
+        """The labels of all boxes, sorted, from one reading without the transforms that leave labels as they are.
+
+        Args:
+            advance: Called with the number of items that are done since the last time.
+            processes: How many may share the work, where the reader lets them.
+        """
+        found: set[str] = set()
+        reader: Any = self.reader
+        if processes > 1 and hasattr(reader, "labels_part") and not self._changing and self.problems.on_error == "fail":
+            answers = shared(
+                lambda start, stop: (list(set(chain.from_iterable(reader.labels_part(start, stop)))), stop - start),
+                reader.parts,
+                processes,
+            )
+            with closing(answers):
+                for labels, items in answers:
+                    found.update(labels)
+                    advance(items)
+            return sorted(found)
+        quick = getattr(self.reader, "labels", None)
+        if quick is not None and not self._changing and self.problems.on_error == "fail":
+            each: Iterable[Sequence[str]] = quick()
+        else:
+            each = (sample.boxes.labels for sample in self._copy(transforms=self._changing))
+        for labels in each:
+            found.update(labels)
+            advance(1)
+        return sorted(found)
+
+    @cached_property
+    def label_map(self) -> LabelMap:
+        """The classes: as given, else from the format's own label map, else the sorted names of one reading."""
+        known = self.known_label_map
+        return known if known is not None else LabelMap.from_names(self.labels())
+
+    def scan(self) -> Scan:
+        """Reads the dataset through once and keeps counts, classes and a digest, no pictures."""
+        return Scan.of(self, given=self.known_label_map)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("to_"):
+            return object.__getattribute__(self, name)  # says that there is none, or why a property failed
+        load = (self._plugins or default_registry()).resolve("loader", name.removeprefix("to_"))
+        return lambda **options: load(self, **options)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.uri or self.info.location}>"
+
+
+def nothing_left(dataset: Dataset, problem: str) -> DataError:
+    """The error for a dataset that gave no sample: ``problem``, unless all were skipped or the steps left none."""
+    location, skipped = dataset.info.location, dataset.problems.skipped
+    if skipped:
+        return DataError(location, f"every one of its {len(skipped)} items was skipped; the first: {skipped[0]}")
+    notes = [note for step in dataset.transforms for note in getattr(step, "notes", list)()]
+    if notes:
+        return DataError(location, f"the steps left no picture: {'; '.join(notes)}", "change the steps")
+    return DataError(location, problem, "check the location and the format")
+
+
+class _Restartable(Iterable[Sample]):
+    def __init__(self, make: Callable[[], Iterator[Sample]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[Sample]:
+        return self._make()
+
+
+def open_dataset(
+    uri: str | DatasetURI | Dataset,
+    *,
+    on_error: str = "fail",
+    label_map: LabelMap | None = None,
+    registry: Registry | None = None,
+) -> Dataset:
+    """Opens a dataset by its URI.
+
+    Args:
+        uri: ``FORMAT:LOCATION[?option=value]``; without ``FORMAT`` it is detected. A :class:`Dataset` is returned as
+            it is, with its own ``on_error``.
+        on_error: ``"fail"`` raises at the first item that cannot be read, ``"skip"`` leaves it out and keeps it in
+            ``dataset.problems.skipped``.
+        label_map: The classes and their numbers, instead of the dataset's own.
+        registry: The plugins to use, instead of the installed ones.
+
+    Raises:
+        UsageError: A malformed URI, an unknown option, or a format that cannot be detected.
+        PluginError: The format's plugin is not installed, clashes, or lacks a library.
+        DataError: There is nothing at that location.
+    """
+    if isinstance(uri, Dataset):
+        return uri if label_map is None else uri.with_label_map(label_map)
+    problems = Problems(on_error)
+    plugins = registry or default_registry()
+    parsed = DatasetURI.parse(uri) if isinstance(uri, str) else uri
+    if parsed.has_split:
+        raise UsageError(f"{parsed}: {{split}} stands for a part that is written", "name the part to read")
+    name = parsed.format or detect_format(parsed.location, plugins)
+    spec: FormatSpec = plugins.get("format", name).spec
+    if not spec.load:
+        raise UsageError(f"the format {name!r} can be written and not read", "see `boxwright formats`")
+    options = convert_options(parsed.options, spec.options, f"{name}:{parsed.location}")
+    reader: Reader = plugins.resolve("format", name)(parsed.location, **options)
+    reader = with_sidecar(reader, spec, parsed.location)
+    return Dataset(
+        reader,
+        uri=str(replace(parsed, format=name)),
+        problems=problems,
+        label_map=label_map,
+        plugins=plugins,
+    )
+
+
+class SampleReader:
+    """A reader over samples that are in memory already.
+
+    Args:
+        samples: They are given as they are, each time.
+        location: For messages.
+    """
+
+    def __init__(self, samples: Sequence[Sample], location: str = "memory") -> None:
+        self.samples = samples
+        self.info = DatasetInfo(format="samples", location=location, num_samples=len(samples))
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Gives them all."""
+        return iter(self.samples)
+
+
+open = open_dataset
+"""``boxwright.open``."""

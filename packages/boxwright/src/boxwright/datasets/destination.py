@@ -1,0 +1,307 @@
+"""What a conversion writes to: targets in the making, their label map file and their sidecars."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from boxwright.datasets.dataset import Dataset
+from boxwright.datasets.losses import LossCounter
+from boxwright.datasets.problems import Problems
+from boxwright.datasets.protocols import Reader, Writer
+from boxwright.datasets.sidecar import SidecarWriter, sidecar_path
+from boxwright.errors import DataError, OutputError, UsageError
+from boxwright.label_map import LabelMap, read_label_map
+from boxwright.plugins.options import convert_options
+from boxwright.plugins.registry import Registry, require
+from boxwright.plugins.specs import FormatSpec
+from boxwright.progress import Reporter, Task
+from boxwright.schemas import Sample
+from boxwright.storage.filesystem import read_file, remove_file
+from boxwright.storage.output import AtomicOutput
+from boxwright.storage.uri import DatasetURI, is_remote, join
+from boxwright.text import is_text
+
+if TYPE_CHECKING:
+    from boxwright.schemas import Sample
+
+
+class Destination:
+    """The parsed target with its format."""
+
+    def __init__(self, target: str | DatasetURI, plugins: Registry, *, overwrite: bool) -> None:
+        self.uri = DatasetURI.parse(target) if isinstance(target, str) else target
+        self.overwrite = overwrite
+        name = self.uri.format or _format_of_suffix(self.uri.location, plugins)
+        entry = plugins.get("format", name)
+        spec: FormatSpec = entry.spec
+        if not spec.write:
+            raise UsageError(f"the format {name!r} can be read and not written", "see `boxwright formats`")
+        require("format", entry)
+        self.options = convert_options(self.uri.options, spec.write_options, f"{name}:{self.uri.location}")
+        self.spec = spec.written_with(self.options)
+        self._make = plugins.resolve("format", name, "write")
+
+    def writer(self, output: AtomicOutput, label_map: LabelMap | None) -> Writer:
+        """The format's writer for one target."""
+        writer: Writer = self._make(output, label_map if self.spec.numbered else None, **self.options)
+        return writer
+
+    @property
+    def needs_label_map(self) -> bool:
+        """Whether the writer cannot begin without knowing all classes."""
+        if self.spec.numbered == "late":
+            return bool(hasattr(self._make, "needs_label_map") and self._make.needs_label_map(**self.options))
+        return self.spec.numbered
+
+    @property
+    def can_share(self) -> bool:
+        """Whether the writer lets several processes encode samples."""
+        return all(hasattr(self._make, name) for name in ("prepare", "put"))
+
+    def loss_counter(self, dataset: Dataset) -> LossCounter:
+        """What counts that which this format does not carry."""
+        return LossCounter(self.spec, split_in_name=self.uri.has_split, dataset_attributes=dataset.info.attributes)
+
+    def read_back(self, uri: DatasetURI, plugins: Registry) -> Iterator[Sample]:
+        """What the format's own reader gives for a target, with the options that it shares with the writer."""
+        shared = {name: value for name, value in self.options.items() if name in {o.name for o in self.spec.options}}
+        reader: Reader = plugins.resolve("format", self.spec.name)(uri.location, **shared)
+        return reader.read(Problems())
+
+    @property
+    def label_map_path(self) -> str:
+        """Where the format's own label map file stands, or ``""``."""
+        if not self.spec.label_map_file:
+            return ""
+        if self.label_map_inside:
+            return join(self.uri.location, self.spec.label_map_file)
+        beside, slash, _ = self.uri.location.partition("{split}")[0].replace("\\", "/").rpartition("/")
+        return beside + slash + self.spec.label_map_file
+
+    @property
+    def label_map_inside(self) -> bool:
+        """Whether the label map file is a part of the folder that is written."""
+        return self.spec.target == "folder" and not self.uri.has_split
+
+
+def _format_of_suffix(location: str, plugins: Registry) -> str:
+    fitting = [
+        entry.spec.name
+        for entry in plugins.all("format")
+        if entry.spec.write and any(location.lower().endswith(suffix) for suffix in entry.spec.suffixes)
+    ]
+    if len(fitting) == 1:
+        return str(fitting[0])
+    writable = [entry.spec.name for entry in plugins.all("format") if entry.spec.write]
+    raise UsageError(
+        f"{location!r} does not say which format to write",
+        f"write FORMAT:{location} with one of: {', '.join(writable)}",
+    )
+
+
+@dataclass
+class LabelMapFile:
+    """The label map file of an output: where it is, and what it says if it is there already."""
+
+    path: str
+    label_map: LabelMap | None
+    source: str
+    reused: bool
+    inside: bool = False
+
+    @classmethod
+    def choose(cls, given: str | Path | LabelMap | None, destination: Destination) -> LabelMapFile:
+        """The given one, else the one that stands beside the target already, else one that is to be made."""
+        beside, inside = destination.label_map_path, destination.label_map_inside
+        if isinstance(given, LabelMap):
+            there = read_label_map(beside) if beside else None
+            if there not in (None, given) and not destination.overwrite:
+                raise OutputError(
+                    f"{beside} has other classes than the given label map",
+                    "write to another folder, give that file as the label map, or say --overwrite (overwrite=True)",
+                )
+            return cls(beside, given, "the given label map", there == given, inside)
+        path = str(given) if given is not None else beside
+        found = read_label_map(path) if path else None
+        return cls(path, found, path, found is not None, inside and given is None)
+
+    def open(self, stack: ExitStack) -> AtomicOutput | None:
+        """An output for the file, where it has to be made; as the first on the stack it is put in place as the last."""
+        if not self.path or self.reused or self.inside:
+            return None
+        return stack.enter_context(AtomicOutput(self.path, overwrite=True))
+
+    def write(self, label_map: LabelMap, output: AtomicOutput | None, parts: Parts) -> None:
+        """Writes the file, unless it is there already and stays."""
+        if self.inside:  # a folder that is replaced takes its old label map with it
+            parts.add_file(os.path.basename(self.path), label_map.to_pbtxt().encode())
+        elif output is not None:
+            with output.open() as file:
+                file.write(label_map.to_pbtxt().encode())
+
+
+@dataclass
+class _Part:
+    """One target in the making."""
+
+    uri: DatasetURI
+    output: AtomicOutput
+    writer: Writer
+    sidecar: SidecarWriter | None
+    samples: int = 0
+
+
+class Parts:
+    """One target a split, opened when its first sample comes, all put in place together."""
+
+    def __init__(
+        self,
+        destination: Destination,
+        label_map: LabelMap | None,
+        stack: ExitStack,
+        source: Dataset,
+        sidecars: ExitStack | None,
+    ) -> None:
+        self._destination = destination
+        self._label_map = label_map
+        self._stack = stack
+        self._source = source
+        self._sidecars = sidecars
+        self._parts: dict[str, _Part] = {}
+        if not destination.uri.has_split:
+            self._open(destination.uri)  # at once, so that an existing target is refused before any work
+
+    @property
+    def samples(self) -> dict[str, int]:
+        """Pictures by target."""
+        return {
+            f"{self._destination.spec.name}:{part.uri.location}": part.samples
+            for part in self._parts.values()
+            if part.samples
+        }
+
+    def _open(self, uri: DatasetURI) -> _Part:
+        destination, info = self._destination, self._source.info
+        if destination.spec.target == "folder":
+            _refuse_to_swallow(info.location, uri.location)
+        beside = sidecar_path(destination.spec, uri.location)
+        if destination.spec.target == "file" and not destination.overwrite and read_file(beside) is not None:
+            raise OutputError(f"{beside} exists already", "choose another name, or say --overwrite (overwrite=True)")
+        output = AtomicOutput(
+            uri.location,
+            destination.spec.target,
+            overwrite=destination.overwrite,
+            dataset_attributes=info.attributes,
+        )
+        self._stack.enter_context(output)
+        sidecar = None
+        if self._sidecars is not None:
+            classes = self._label_map if self._label_map is not None else self._source.known_label_map
+            sidecar = SidecarWriter(beside, info, classes, destination.spec.carries)
+            self._sidecars.callback(sidecar.close)
+        writer = destination.writer(output, self._label_map)
+        part = self._parts[uri.location] = _Part(uri, output, writer, sidecar)
+        return part
+
+    def add_file(self, name: str, content: bytes) -> None:
+        """Adds a file to every part."""
+        for part in self._parts.values():
+            with part.output.open(name) as file:
+                file.write(content)
+
+    def write(self, sample: Sample) -> None:
+        """Brings a sample to the part of its split.
+
+        Raises:
+            DataError: The format cannot take it, or its split cannot be part of a file name.
+            UsageError: The target has ``{split}`` in it and the sample belongs to none.
+        """
+        uri = self._destination.uri
+        if uri.has_split:
+            if sample.split is None:
+                raise UsageError(
+                    f"{uri} has {{split}} in it, and {sample.image.name} belongs to no split",
+                    "add a step that makes them: --with split:train=0.8,test=0.2",
+                )
+            uri = uri.for_split(_safe_split(sample))
+        part = self._parts.get(uri.location) or self._open(uri)
+        record = part.sidecar.record(sample) if part.sidecar is not None else None
+        part.writer.write(sample)
+        if part.sidecar is not None and record is not None:
+            part.sidecar.add(sample, record)
+        part.samples += 1
+
+    @property
+    def single(self) -> _Part:
+        """The part of a target without ``{split}``."""
+        (part,) = self._parts.values()
+        return part
+
+    def put(self, prepared: Any) -> None:
+        """Adds to the single part what its writer's ``prepare`` has made of a sample."""
+        part = self.single
+        part.writer.put(prepared)  # type: ignore[attr-defined]
+        part.samples += 1
+
+    def put_pack(self, packed: Any, samples: int) -> None:
+        """Adds to the single part what its writer's ``pack`` has made of so many prepared samples."""
+        part = self.single
+        part.writer.put_pack(packed)  # type: ignore[attr-defined]
+        part.samples += samples
+
+    def close(self) -> None:
+        """Finishes all writers."""
+        for part in self._parts.values():
+            part.writer.close()
+
+    def write_sidecars(self, plugins: Registry, reporter: Reporter) -> list[str]:
+        """Once the targets are in place: reads them back and writes what they lack beside them."""
+        written = []
+        for part in self._parts.values():
+            if part.sidecar is None:
+                remove_file(sidecar_path(self._destination.spec, part.uri.location))
+                continue
+            with reporter.task("Reading back what was written", part.samples) as task:
+                part.sidecar.write(_advancing(self._destination.read_back(part.uri, plugins), task))
+            written.append(part.sidecar.path)
+        return written
+
+
+def _advancing(samples: Iterable[Sample], task: Task) -> Iterator[Sample]:
+    for sample in samples:
+        yield sample
+        task.advance()
+
+
+def _safe_split(sample: Sample) -> str:
+    split = sample.split or ""
+    if not split or split.startswith(".") or any(mark in split for mark in "/\\\0:") or not is_text(split):
+        raise DataError(sample.source, f"the split {split!r} cannot be part of a file name", "rename the split")
+    return split
+
+
+def _refuse_to_swallow(source: str, target: str) -> None:
+    if is_remote(source) or is_remote(target):
+        return
+    if Path(target).resolve() in Path(source).resolve().parents:
+        raise UsageError(f"{target} holds the source {source}, which would be replaced", "choose another target")
+
+
+_REMEDY = "correct it in the source, or leave the picture out with --on-error skip"
+
+
+def named(error: DataError | UnicodeEncodeError, sample: Sample) -> DataError:
+    """What is wrong with a sample that could not be written, by the box where a class is the cause."""
+    place = sample.source or sample.image.name
+    for position, label in enumerate(sample.boxes.labels, start=1):
+        if not is_text(label):
+            problem = f"the class {label!r} holds half a character, which cannot be written as UTF-8"
+            return DataError(place, problem, _REMEDY, f"box {position}")
+    if isinstance(error, DataError):
+        return error
+    return DataError(place, f"{error.object!r:.200} holds half a character, which cannot be written as UTF-8", _REMEDY)

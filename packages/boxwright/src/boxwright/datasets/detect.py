@@ -1,0 +1,82 @@
+"""Detects the format of a location."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+from boxwright.errors import UsageError
+from boxwright.plugins.registry import Registry, default_registry
+from boxwright.plugins.specs import Detection, FormatSpec
+from boxwright.storage.uri import is_remote
+
+_FEW, _MANY = 4, 200
+
+
+def detect_format(location: str, plugins: Registry | None = None) -> str:
+    """The name of the one format that a location looks like.
+
+    Raises:
+        UsageError: None does, or more than one; the message gives every format's reason.
+    """
+    found = detection_reasons(location, plugins or default_registry())
+    matches = [name for name, detection in found.items() if detection.matches]
+    if len(matches) == 1:
+        return matches[0]
+    reasons = "".join(
+        f"\n  {'yes' if answer.matches else 'no ':3} {name}: {answer.reason}" for name, answer in found.items()
+    )
+    if matches:
+        raise UsageError(f"{location} could be {' or '.join(matches)}:{reasons}", f"say which: {matches[0]}:{location}")
+    inside = " or ".join(recognised_inside(location, plugins or default_registry()))
+    remedy = f"it is a folder; name what is in it: {inside}" if inside else f"say which it is: FORMAT:{location}"
+    if not is_remote(location) and not os.path.lexists(location):
+        remedy = f"there is no such file or folder: check the path, or {remedy}"
+    raise UsageError(f"no format was recognised at {location}:{reasons}", remedy)
+
+
+def recognised_inside(location: str, plugins: Registry) -> list[str]:
+    """The first few files of a local folder and its sub-folders that a format knows by ending and content.
+
+    Such as ``coco:export/train/_annotations.coco.json``: for somebody who names the folder that was unpacked.
+    """
+    if is_remote(location) or not os.path.isdir(location):
+        return []
+    found: list[str] = []
+    inside = [os.path.join(location, name) for name in _listed(location)]
+    for folder in (location, *[path for path in inside if os.path.isdir(path)][:_FEW]):
+        for name in _listed(folder)[:_MANY]:
+            for entry in plugins.all("format"):
+                spec: FormatSpec = entry.spec
+                fits = spec.detect and spec.target == "file" and name.lower().endswith(spec.suffixes or ("/",))
+                with suppress(Exception):  # it is no more than a hint
+                    place = os.path.join(folder, name)
+                    if fits and plugins.resolve("format", spec.name, "detect")(place).matches:
+                        found.append(f"{spec.name}:{place}")
+        if len(found) >= _FEW:
+            break
+    return found[:_FEW]
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+    except OSError:  # it may not be looked into
+        return []
+
+
+def detection_reasons(location: str, plugins: Registry) -> dict[str, Detection]:
+    """Every readable format's answer to whether a location is its own, with the reason."""
+    answers: dict[str, Detection] = {}
+    for entry in plugins.all("format"):
+        if not entry.spec.detect:
+            continue
+        if entry.missing:
+            answers[entry.spec.name] = Detection(False, f"{', '.join(entry.missing)} is not installed")
+            continue
+        try:
+            answer = plugins.resolve("format", entry.spec.name, "detect")(location)
+            answers[entry.spec.name] = answer if isinstance(answer, Detection) else Detection(False, f"said {answer!r}")
+        except Exception as error:
+            answers[entry.spec.name] = Detection(False, f"could not look: {type(error).__name__}: {error}")
+    return answers

@@ -1,0 +1,168 @@
+"""What a conversion drops, changes or adds, counted against what the target format says it carries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from boxwright.compiled import speedups
+from boxwright.plugins.specs import FormatSpec, carried
+from boxwright.schemas import Sample
+
+BOOKKEEPING = frozenset({"folder", "path", "source_id"})
+"""Attributes of a picture that say where an annotation tool found it, or by which number a file knew it. They mean
+nothing elsewhere: dropping them is counted and shown, and ``strict`` does not mind."""
+
+BOX_BOOKKEEPING = frozenset({"id"})
+"""Likewise of a box."""
+
+SUBPIXEL = "sub-pixel edges"
+
+_COUNTERS = ("dropped", "changed", "added", "bookkeeping")
+
+
+@dataclass
+class Losses:
+    """How often each thing was dropped, changed or added: ``{"difficult": 12, "image source": 40}``.
+
+    A name alone is an attribute of boxes, ``image NAME`` one of pictures, ``dataset NAME`` one of the dataset.
+
+    Attributes:
+        dropped: What the format has no place for.
+        changed: What it holds in another form: ``sub-pixel edges`` were rounded.
+        added: What every dataset of the format has and the source had not.
+        bookkeeping: What was dropped and means nothing elsewhere.
+    """
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
+    added: Counter[str] = field(default_factory=Counter)
+    bookkeeping: Counter[str] = field(default_factory=Counter)
+
+    def __bool__(self) -> bool:
+        """Whether anything was dropped or changed that means something."""
+        return bool(self.dropped or self.changed)
+
+    def describe(self) -> str:
+        """``difficult: 12 boxes, sub-pixel edges: 40 boxes``; empty where nothing was lost."""
+        lost = sorted((self.dropped + self.changed).items())
+        return ", ".join(f"{what}: {count:,} {unit(what, count)}" for what, count in lost)
+
+    def take(self) -> dict[str, dict[str, int]]:
+        """The counts as plain values; from here on it counts from zero."""
+        taken = {name: dict(getattr(self, name)) for name in _COUNTERS}
+        for name in _COUNTERS:
+            getattr(self, name).clear()
+        return taken
+
+    def add(self, taken: Mapping[str, Mapping[str, int]]) -> None:
+        """Adds what :meth:`take` gave, here or in another process."""
+        for name, counts in taken.items():
+            getattr(self, name).update(counts)
+
+    def rows(self) -> list[tuple[str, str, int, str]]:
+        """``(what happened, to what, how often, counted in)``, for a table."""
+        happened = {"dropped": self.dropped, "changed": self.changed, "added": self.added}
+        happened["left behind"] = self.bookkeeping
+        return [
+            (how, what, count, unit(what, count))
+            for how, counter in happened.items()
+            for what, count in sorted(counter.items())
+        ]
+
+
+_PICTURES = frozenset({"embedded pictures", "pictures without boxes", "split"})
+
+
+def unit(what: str, count: int) -> str:
+    """``boxes`` or ``pictures``: what a loss is counted in."""
+    if what.startswith("dataset "):
+        return "dataset" if count == 1 else "datasets"
+    if what in _PICTURES or what.startswith("image "):
+        return "picture" if count == 1 else "pictures"
+    return "box" if count == 1 else "boxes"
+
+
+class LossCounter:
+    """Counts, sample by sample, what a format does not carry.
+
+    Args:
+        spec: The target format; its ``carries`` says what a written dataset holds.
+        split_in_name: Whether each split goes to a target of its own, which says it by its name.
+        dataset_attributes: What the source says of the dataset as a whole.
+    """
+
+    def __init__(
+        self, spec: FormatSpec, *, split_in_name: bool = False, dataset_attributes: Mapping[str, Any] | None = None
+    ) -> None:
+        self.losses = Losses()
+        carries = spec.carries
+        self._images = "images" in carries
+        self._empty = "empty" in carries
+        self._subpixel = "subpixel" in carries
+        self._split = "split" in carries or split_in_name
+        self._box = carried("box.", carries)
+        self._image = carried("image.", carries)
+        self._every_box = "box.*" in carries and not self._box
+        self._every_image = "image.*" in carries and not self._image
+        self._added_to_boxes = _named("box.", spec.adds)
+        self._added_to_images = _named("image.", spec.adds)
+        held = carried("dataset.", carries)
+        for name in dataset_attributes or ():
+            if name not in held:
+                self.losses.dropped[f"dataset {name}"] = 1
+
+    def count(self, sample: Sample) -> None:
+        """Adds what one sample would lose."""
+        dropped = self.losses.dropped
+        boxes = sample.boxes
+        if sample.split is not None and not self._split:
+            dropped["split"] += 1
+        if sample.image.data is not None and not self._images:
+            dropped["embedded pictures"] += 1
+        if not boxes.labels:
+            if not self._empty:
+                dropped["pictures without boxes"] += 1
+        elif not self._subpixel:
+            for xmin, ymin, xmax, ymax in boxes.edges:
+                if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1:
+                    self.losses.changed[SUBPIXEL] += 1
+        if boxes.has_attributes and not self._every_box:
+            for attributes in boxes.attributes:
+                for name in attributes:
+                    if name not in self._box:
+                        (self.losses.bookkeeping if name in BOX_BOOKKEEPING else dropped)[name] += 1
+        if sample.attributes and not self._every_image:
+            for name in sample.attributes:
+                if name not in self._image:
+                    (self.losses.bookkeeping if name in BOOKKEEPING else dropped)[f"image {name}"] += 1
+        if self._added_to_images or self._added_to_boxes:
+            self._count_added(sample)
+
+    def _count_added(self, sample: Sample) -> None:
+        added = self.losses.added
+        for name in self._added_to_images:
+            if name not in sample.attributes:
+                added[f"image {name}"] += 1
+        for name in self._added_to_boxes:
+            boxes = sample.boxes
+            without = len(boxes)
+            if boxes.has_attributes:
+                without = _lacking(name, boxes.attributes)
+            if without:
+                added[name] += without
+
+
+def _lacking_by_hand(key: str, mappings: Sequence[Mapping[str, Any]]) -> int:
+    """How many of some mappings do not have a key."""
+    return len(mappings) - sum([key in mapping for mapping in mappings if mapping])
+
+
+_lacking: Callable[[str, Sequence[Mapping[str, Any]]], int]
+_lacking = speedups.lacking if speedups is not None else _lacking_by_hand
+
+
+def _named(prefix: str, names: frozenset[str]) -> frozenset[str]:
+    return frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))

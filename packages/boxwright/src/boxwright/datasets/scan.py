@@ -1,0 +1,85 @@
+"""The counts of one reading of a dataset."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable
+from itertools import chain
+
+from boxwright.label_map import LabelMap
+from boxwright.schemas import Sample
+
+
+class Scan:
+    """The counts of one reading.
+
+    Attributes:
+        samples: How many pictures.
+        boxes: How many boxes.
+        empty: Pictures without boxes.
+        classes: Boxes by label, sorted by label.
+        pictures_with: Pictures that hold a label.
+        splits: Pictures by split.
+        sizes: Pictures by ``(width, height)``.
+        most_boxes: Boxes of the fullest picture.
+        relative_size: ``(smallest, mean, largest)`` of the square root of a box's area over its picture's.
+        flawed: Boxes without area, and boxes that reach outside their picture.
+        digest: SHA-256 over names, sizes, labels and edges in order, the same for whatever format holds them; the
+            pictures' bytes are not in it.
+    """
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.boxes = 0
+        self.empty = 0
+        self.classes: dict[str, int] = {}
+        self.pictures_with: dict[str, int] = {}
+        self.splits: dict[str, int] = {}
+        self.sizes: dict[tuple[int, int], int] = {}
+        self.flawed: dict[str, int] = {"without area": 0, "outside the picture": 0}
+        self.relative_size = (0.0, 0.0, 0.0)
+        self.most_boxes = 0
+        self.digest = ""
+        self._given: LabelMap | None = None
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample], given: LabelMap | None = None) -> Scan:
+        """Reads ``samples`` through; ``given`` is the label map where one is known."""
+        scan = cls()
+        scan._given = given
+        import hashlib  # only counting needs it, and it brings OpenSSL
+
+        digest = hashlib.sha256()
+        smallest, largest, total = float("inf"), 0.0, 0.0
+        for sample in samples:
+            image, boxes = sample.image, sample.boxes
+            digest.update(repr((image.name, image.width, image.height, boxes.labels)).encode())
+            digest.update(array("d", chain.from_iterable(boxes.edges)).tobytes())
+            scan.samples += 1
+            scan.boxes += len(boxes)
+            scan.empty += not boxes.labels
+            scan.most_boxes = max(scan.most_boxes, len(boxes))
+            for label in boxes.labels:
+                scan.classes[label] = scan.classes.get(label, 0) + 1
+            for label in set(boxes.labels):
+                scan.pictures_with[label] = scan.pictures_with.get(label, 0) + 1
+            if sample.split is not None:
+                scan.splits[sample.split] = scan.splits.get(sample.split, 0) + 1
+            size = (image.width, image.height)
+            scan.sizes[size] = scan.sizes.get(size, 0) + 1
+            for xmin, ymin, xmax, ymax in boxes.edges:
+                scan.flawed["without area"] += xmin == xmax or ymin == ymax
+                scan.flawed["outside the picture"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
+                relative = ((xmax - xmin) * (ymax - ymin) / (image.width * image.height)) ** 0.5
+                smallest, largest, total = min(smallest, relative), max(largest, relative), total + relative
+        if scan.boxes:
+            scan.relative_size = (smallest, total / scan.boxes, largest)
+        scan.classes = dict(sorted(scan.classes.items()))
+        scan.pictures_with = dict(sorted(scan.pictures_with.items()))
+        scan.digest = digest.hexdigest()
+        return scan
+
+    @property
+    def label_map(self) -> LabelMap:
+        """The given label map, else the labels seen, sorted."""
+        return self._given if self._given is not None else LabelMap.from_names(self.classes)

@@ -1,0 +1,306 @@
+"""The file beside a dataset that keeps what its format cannot hold.
+
+``boxwright convert --sidecar`` writes it and every reading looks for it, so that a dataset which went through a format
+that holds less comes back as it was. It is JSON, one object a line: first the dataset as a whole, then each picture
+whole, with a digest of what the format itself gives back for it. Where a picture's annotation was changed since, the
+digest tells: then what the format holds is taken from the annotation, and only the rest from here, for the boxes that
+are still in their place.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any
+
+from boxwright.datasets.protocols import OnProblem, Reader
+from boxwright.errors import DataError
+from boxwright.label_map import LabelMap, LabelMapItem
+from boxwright.plugins.specs import FormatSpec, carried
+from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample
+from boxwright.storage.filesystem import read_file
+from boxwright.storage.output import SIDECAR_SUFFIX, AtomicOutput
+from boxwright.storage.uri import beside, is_remote, join, parent
+
+VERSION = 1
+_SHARDS = re.compile(r"@[0-9]+$|-\?+-of-[0-9]+$")
+_NEAR = 1.0
+"""Pixels by which a format may have moved an edge of a box that nobody has touched."""
+
+
+def sidecar_path(spec: FormatSpec, location: str) -> str:
+    """Where the sidecar of a dataset lies: beside a file, inside a folder."""
+    if spec.target == "file":
+        return beside(_SHARDS.sub("", location), SIDECAR_SUFFIX)
+    if os.path.splitext(location)[1] and not is_remote(location) and os.path.isfile(location):
+        location = parent(location)  # a folder format that is named by a file in it
+    return join(location, f"boxwright{SIDECAR_SUFFIX}")
+
+
+def fingerprint(sample: Sample) -> str:
+    """A digest of everything that a format gives for a picture, but for where its bytes are."""
+    import hashlib  # brings OpenSSL, and most datasets have no sidecar
+
+    image, boxes = sample.image, sample.boxes
+    content = (image.name, image.width, image.height, sample.split, sorted(sample.attributes.items()))
+    rows = [sorted(attributes.items()) for attributes in boxes.attributes] if boxes.has_attributes else None
+    return hashlib.blake2b(repr((content, boxes.labels, boxes.edges, rows)).encode(), digest_size=12).hexdigest()
+
+
+class SidecarWriter:
+    """Collects the samples of one target, and writes them beside it once the target is in place.
+
+    Args:
+        path: The sidecar's place; see :func:`sidecar_path`.
+        info: What the source says of the dataset as a whole.
+        label_map: The classes, where they are known.
+        carries: What the format holds itself, as it is written.
+    """
+
+    def __init__(
+        self, path: str, info: DatasetInfo, label_map: LabelMap | None, carries: frozenset[str] = frozenset()
+    ) -> None:
+        import tempfile
+
+        self.path = path
+        self._head = {
+            "boxwright_sidecar": VERSION,
+            "carries": sorted(carries),
+            "dataset": info.attributes,
+            "label_map": None if label_map is None else [item.model_dump() for item in label_map.items],
+        }
+        self._records: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
+        self._places: dict[str, int] = {}
+
+    def record(self, sample: Sample) -> bytes:
+        """One sample as a line, to be added once the format has taken it.
+
+        Raises:
+            DataError: An attribute is nothing that JSON could hold.
+        """
+        boxes = sample.boxes
+        content = {
+            "name": sample.image.name,
+            "size": (sample.image.width, sample.image.height),
+            "split": sample.split,
+            "attributes": sample.attributes,
+            "labels": boxes.labels,
+            "edges": boxes.edges,
+            "box_attributes": [dict(each) for each in boxes.attributes] if boxes.has_attributes else None,
+        }
+        return _dumped(content, sample)
+
+    def add(self, sample: Sample, record: bytes) -> None:
+        """Keeps one sample's line."""
+        self._places[sample.image.name] = self._records.seek(0, os.SEEK_END)
+        self._records.write(record)
+
+    def write(self, read_back: Iterable[Sample]) -> None:
+        """Writes the file, replacing what was there.
+
+        Args:
+            read_back: What the format gives for the target; where it fails, the pictures from there on are matched by
+                their boxes when they are read.
+        """
+        with AtomicOutput(self.path, overwrite=True) as output, output.open() as file:
+            file.write(json.dumps(self._head).encode() + b"\n")
+            left = dict.fromkeys(self._places)
+            whole = True
+            try:
+                for sample in read_back:
+                    if sample.image.name in left:
+                        file.write(self._line(sample.image.name, fingerprint(sample)))
+                        del left[sample.image.name]
+            except DataError:
+                whole = False
+            for name in left:
+                file.write(self._line(name, None if whole else ""))
+
+    def _line(self, name: str, read: str | None) -> bytes:
+        self._records.seek(self._places[name])
+        return b'{"read": ' + json.dumps(read).encode() + b", " + self._records.readline()[1:]
+
+    def close(self) -> None:
+        """Gives up what was collected."""
+        self._records.close()
+
+
+def _dumped(record: Mapping[str, Any], sample: Sample) -> bytes:
+    try:
+        text = json.dumps(record)
+    except (TypeError, ValueError) as error:
+        problem = f"an attribute is nothing that a sidecar file could hold: {error}"
+        raise DataError(sample.source or sample.image.name, problem, "leave out --sidecar") from None
+    return text.encode() + b"\n"
+
+
+def with_sidecar(reader: Reader, spec: FormatSpec, location: str) -> Reader:
+    """The reader, or one that adds what a sidecar beside the dataset holds, where there is one.
+
+    Raises:
+        DataError: There is one, and it is damaged.
+    """
+    path = sidecar_path(spec, location)
+    if not is_remote(path) and not os.path.isfile(path):
+        return reader
+    content = read_file(path, "remove it, if the dataset is to be read without it") if is_remote(path) else None
+    if is_remote(path) and content is None:
+        return reader
+    return SidecarReader(reader, spec, path, content)
+
+
+class SidecarReader:
+    """A reader that gives each picture as it was before a format took something from it.
+
+    Pictures that the format gives and the sidecar does not know come as they are. Pictures without boxes that the
+    format could not hold come last.
+
+    Args:
+        reader: The format's own.
+        spec: The format, for what it carries itself where the sidecar does not say with which options it was written.
+        path: The sidecar.
+        content: Its bytes, where it is not a local file.
+    """
+
+    def __init__(self, reader: Reader, spec: FormatSpec, path: str, content: bytes | None = None) -> None:
+        self._reader = reader
+        self._path = path
+        self._content = content
+        with self._open() as file:
+            head = self._parsed(file.readline(), 1)
+        if head.get("boxwright_sidecar") != VERSION:
+            raise self._damaged("its first line is not that of a sidecar of this version", 1)
+        carries = head.get("carries")
+        self._carries = frozenset(map(str, carries)) if isinstance(carries, list) else spec.carries
+        info = reader.info
+        self.info = DatasetInfo(
+            format=info.format,
+            location=info.location,
+            label_map=info.label_map if info.label_map is not None else _label_map(head),
+            num_samples=info.num_samples,
+            splits=info.splits,
+            notes=(*info.notes, f"what the format itself cannot hold comes from {path}"),
+            attributes=head.get("dataset") or {},
+        )
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
+        with self._open() as file:
+            places = self._index(file)
+            folder: str | None = None
+            for sample in self._reader.read(on_problem):
+                name, location = sample.image.name, sample.image.location
+                place = places.pop(name, None)
+                if folder is None and location is not None and location.replace("\\", "/").endswith(f"/{name}"):
+                    folder = location[: -len(name)]
+                yield sample if place is None else self._restored(sample, self._record(file, *place))
+            for name, place in places.items():
+                record = self._record(file, *place)
+                if not record["labels"] and not record["read"] and "empty" not in self._carries:
+                    yield self._empty(name, record, folder)
+
+    def _open(self) -> IO[bytes]:
+        return open(self._path, "rb") if self._content is None else io.BytesIO(self._content)
+
+    def _index(self, file: IO[bytes]) -> dict[str, tuple[int, int]]:
+        """Where each picture's line begins, and its number."""
+        places: dict[str, tuple[int, int]] = {}
+        offset = len(file.readline())
+        for number, line in enumerate(file, start=2):
+            places[str(self._parsed(line, number).get("name"))] = (offset, number)
+            offset += len(line)
+        return places
+
+    def _record(self, file: IO[bytes], offset: int, number: int) -> dict[str, Any]:
+        file.seek(offset)
+        record = self._parsed(file.readline(), number)
+        try:
+            record["boxes"] = Boxes(record["labels"], record["edges"], record["box_attributes"])
+            (record["width"], record["height"]) = map(int, record["size"])
+            dict(record["attributes"])
+            record["read"], record["split"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged(f"{type(error).__name__}: {error}", number) from None
+        return record
+
+    def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            content = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise self._damaged(str(error), number) from None
+        if not isinstance(content, dict):
+            raise self._damaged("the line is no JSON object", number)
+        return content
+
+    def _damaged(self, problem: str, number: int) -> DataError:
+        return DataError(
+            self._path,
+            f"the sidecar is damaged: {problem}",
+            "convert again with --sidecar, or remove it to read the dataset without it",
+            f"line {number}",
+        )
+
+    def _restored(self, sample: Sample, record: dict[str, Any]) -> Sample:
+        if record["read"] and record["read"] == fingerprint(sample):
+            return self._as_it_was(sample, record)
+        if not record["read"] and _same_boxes(sample.boxes, record["boxes"]):
+            return self._as_it_was(sample, record)
+        return self._merged(sample, record)
+
+    def _as_it_was(self, sample: Sample, record: dict[str, Any]) -> Sample:
+        image = sample.image.model_copy(update={"width": record["width"], "height": record["height"]})
+        return sample.replace(
+            image=image, boxes=record["boxes"], split=record["split"], attributes=dict(record["attributes"])
+        )
+
+    def _merged(self, sample: Sample, record: dict[str, Any]) -> Sample:
+        """The annotation as it is now, with what its format cannot say of the boxes that are still there."""
+        old: Boxes = record["boxes"]
+        free = list(range(len(old)))
+        edges: list[Edges] = []
+        attributes: list[dict[str, Any]] = []
+        for label, now, own in zip(sample.boxes.labels, sample.boxes.edges, sample.boxes.attributes, strict=True):
+            match = next((i for i in free if old.labels[i] == label and _near(old.edges[i], now)), None)
+            if match is None:
+                edges.append(now)
+                attributes.append(dict(own))
+                continue
+            free.remove(match)
+            edges.append(now if "subpixel" in self._carries else old.edges[match])
+            attributes.append(self._not_carried("box.", old.attributes[match]) | dict(own))
+        return sample.replace(
+            boxes=Boxes(sample.boxes.labels, edges, attributes),
+            split=sample.split if "split" in self._carries or sample.split is not None else record["split"],
+            attributes=self._not_carried("image.", record["attributes"]) | sample.attributes,
+        )
+
+    def _not_carried(self, prefix: str, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        held = carried(prefix, self._carries)
+        return {name: value for name, value in attributes.items() if name not in held}
+
+    def _empty(self, name: str, record: dict[str, Any], folder: str | None) -> Sample:
+        location = None if folder is None else folder + name
+        if location is not None and not is_remote(location) and not os.path.isfile(location):
+            location = None
+        return Sample(
+            image=ImageRef(name=name, width=record["width"], height=record["height"], location=location),
+            split=record["split"],
+            attributes=dict(record["attributes"]),
+            source=self._path,
+        )
+
+
+def _label_map(head: Mapping[str, Any]) -> LabelMap | None:
+    items = head.get("label_map")
+    return None if items is None else LabelMap(items=tuple(LabelMapItem(**item) for item in items))
+
+
+def _near(one: Edges, other: Edges) -> bool:
+    return all(abs(a - b) <= _NEAR for a, b in zip(one, other, strict=True))
+
+
+def _same_boxes(one: Boxes, other: Boxes) -> bool:
+    return one.labels == other.labels and all(map(_near, one.edges, other.edges))

@@ -1,0 +1,33 @@
+"""What a plugin declares of an environment of its own."""
+
+from __future__ import annotations
+
+from boxwright.records import record
+
+
+@record
+class EnvironmentSpec:
+    """A Python environment of its own, for a library that cannot be installed beside the others.
+
+    ``boxwright env install NAME`` makes it; nothing else does. See :mod:`boxwright.environments.environment`, and
+    :mod:`boxwright.environments.worker` for how a plugin talks to what runs in it.
+
+    Args:
+        name: What the user types, lower case.
+        summary: One line for lists.
+        lock: ``"package:file"`` of the requirements file that names every package of it by version and digest.
+        worker: ``"package:folder"`` of the package of functions that run in it; they cannot import boxwright.
+        python: The version of Python.
+        imports: Modules whose import shows that it works.
+        size: Bytes on disk.
+        download: Bytes to fetch, where uv has none of it in its cache.
+    """
+
+    name: str
+    summary: str = ""
+    lock: str = ""
+    worker: str = ""
+    python: str = "3.11"
+    imports: tuple[str, ...] = ()
+    size: int = 0
+    download: int = 0

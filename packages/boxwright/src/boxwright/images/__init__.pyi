@@ -1,0 +1,23 @@
+from .decode import (
+    MAX_PIXELS as MAX_PIXELS,
+    Header as Header,
+    Picture as Picture,
+    decode_image as decode_image,
+    encode_jpeg as encode_jpeg,
+    load_pixels as load_pixels,
+    open_image as open_image,
+    open_picture as open_picture,
+    picture_ref as picture_ref,
+    read_header as read_header,
+    size_mismatch as size_mismatch,
+    to_rgb as to_rgb,
+    turn_boxes as turn_boxes,
+)
+from .lookup import (
+    Pictures as Pictures,
+    last_if_absolute as last_if_absolute,
+    measured_size as measured_size,
+    safe_filename as safe_filename,
+    spellings as spellings,
+)
+from .similarity import AT_LEAST as AT_LEAST, difference_hash as difference_hash, near_groups as near_groups

@@ -1,0 +1,17 @@
+from .evaluation import Evaluation as Evaluation, evaluate as evaluate
+from .export import Export as Export, export as export
+from .inference import load_model as load_model
+from .job import TrainJob as TrainJob
+from .prediction import Prediction as Prediction, predict as predict
+from .protocols import (
+    Augmenter as Augmenter,
+    Backend as Backend,
+    Exporter as Exporter,
+    Loader as Loader,
+    Metric as Metric,
+    MetricResult as MetricResult,
+    Model as Model,
+    Trainer as Trainer,
+)
+from .run import Run as Run
+from .training import train as train

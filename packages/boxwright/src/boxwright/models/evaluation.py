@@ -1,0 +1,153 @@
+"""Evaluation: a model's detections on annotated pictures, measured."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boxwright.datasets.dataset import Dataset, nothing_left, open_dataset
+from boxwright.errors import DataError
+from boxwright.label_map import LabelMap
+from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
+from boxwright.models.protocols import Metric, MetricResult, Model
+from boxwright.models.run import STATE, Run
+from boxwright.plugins.options import convert_options
+from boxwright.plugins.registry import Registry, default_registry
+from boxwright.progress import LogReporter, Reporter
+from boxwright.schemas import Detections, Sample
+
+
+@dataclass
+class Evaluation:
+    """One model on one dataset.
+
+    Attributes:
+        metric: The metric's name.
+        result: Its numbers.
+        data: The dataset's URI.
+        samples: How many pictures.
+        truths: How many boxes were there to find.
+        detections: How many boxes were found.
+        seconds: Wall time of the predictions and the metric.
+        skipped: Items left out under ``on_error="skip"``.
+        label_map: The classes that the model knows.
+    """
+
+    metric: str
+    result: MetricResult
+    data: str
+    samples: int
+    truths: int
+    detections: int
+    seconds: float
+    skipped: list[DataError] = field(default_factory=list)
+    label_map: LabelMap = field(default_factory=LabelMap)
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The numbers over all classes."""
+        return self.result.values
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; what could not be measured is ``None``."""
+        return {
+            "data": self.data,
+            "metric": self.metric,
+            "main": self.result.main,
+            "values": _without_nan(self.result.values),
+            "per_class": {name: _without_nan(values) for name, values in self.result.per_class.items()},
+            "samples": self.samples,
+            "truths": self.truths,
+            "detections": self.detections,
+            "seconds": round(self.seconds, 2),
+            "notes": self.result.notes,
+            "skipped": [str(error) for error in self.skipped],
+        }
+
+
+def evaluate(
+    model: str | Path | Run | Model,
+    data: str | Dataset,
+    *,
+    metric: str = "coco",
+    metric_options: Mapping[str, object] | None = None,
+    batch_size: int = 8,
+    on_error: str = "fail",
+    observe: Callable[[Sample, Detections], None] | None = None,
+    label_map: str | Path | LabelMap | None = None,
+    reporter: Reporter | None = None,
+    registry: Registry | None = None,
+) -> Evaluation:
+    """Measures a model on a dataset.
+
+    A result of a run is also kept in the run's folder, under ``evaluation/``.
+
+    Args:
+        model: A run, its folder, an exported model, or a loaded one.
+        data: The dataset with the truths.
+        metric: The metric's name.
+        metric_options: The metric's own options.
+        batch_size: Pictures predicted at once.
+        on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
+        observe: Called with each picture and everything that was found in it, in order, before the metric sees them.
+        label_map: The classes of an exported model that does not say them itself.
+        reporter: Where progress goes.
+        registry: The plugins to use, instead of the installed ones.
+
+    Raises:
+        UsageError: A wrong option, or a batch size below 1.
+        DataError: A picture cannot be read, the dataset is empty, or holds classes that the model does not know.
+        PluginError: The metric or the model's backend is not installed.
+    """
+    plugins, reporter = registry or default_registry(), reporter or LogReporter()
+    check_batch_size(batch_size)
+    options = convert_options(metric_options or {}, plugins.get("metric", metric).spec.options, f"the metric {metric}")
+    measure: Metric = plugins.resolve("metric", metric)(**options)
+    dataset = open_dataset(data, on_error=on_error, registry=plugins)
+    loaded = ready_model(model, label_map, plugins)
+    counts = {"samples": 0, "truths": 0, "detections": 0}
+    started = time.perf_counter()
+    with reporter.task("Evaluating", dataset.info.num_samples) as task:
+
+        def pairs() -> Iterator[tuple[Sample, Detections]]:
+            for sample, found in predicted_pairs(loaded, dataset, batch_size=batch_size):
+                counts["samples"] += 1
+                counts["truths"] += len(sample.boxes)
+                counts["detections"] += len(found.boxes)
+                task.advance()
+                if observe is not None:
+                    observe(sample, found)
+                yield sample, found
+
+        result = measure(pairs(), loaded.label_map)
+    if not counts["samples"]:
+        raise nothing_left(dataset, "there are no pictures in it")
+    evaluation = Evaluation(
+        metric=metric,
+        result=result,
+        data=dataset.uri,
+        seconds=time.perf_counter() - started,
+        skipped=dataset.problems.skipped,
+        label_map=loaded.label_map,
+        **counts,
+    )
+    run = Run(model) if isinstance(model, str | Path) and os.path.isfile(os.path.join(model, STATE)) else model
+    if isinstance(run, Run):
+        run.write_json(f"evaluation/{_file_name(dataset.uri)}-{metric}.json", evaluation.to_dict())
+    return evaluation
+
+
+def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: float(value) if math.isfinite(value) else None for name, value in values.items()}
+
+
+def _file_name(uri: str) -> str:
+    """A file name that a person recognises; with a digest where the URI had to be changed for it."""
+    plain = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in uri).strip("-.")[-80:]
+    return plain if plain and plain == uri else f"{plain or 'data'}-{hashlib.sha256(uri.encode()).hexdigest()[:8]}"

@@ -1,0 +1,180 @@
+"""Loads models, runs and exported ones alike, and runs them over datasets."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from boxwright.datasets.dataset import Dataset
+from boxwright.errors import DataError, PluginError, RunError, UsageError
+from boxwright.label_map import LabelMap, read_label_map
+from boxwright.models.protocols import Backend, Model
+from boxwright.models.run import STATE, Run
+from boxwright.plugins.registry import Registry, default_registry
+from boxwright.plugins.specs import Detection
+from boxwright.schemas import Detections, Sample
+
+RECORD = "artifact.json"
+"""The file of an export that names its exporter."""
+
+
+def predicted_pairs(model: Model, data: Dataset, *, batch_size: int = 8) -> Iterator[tuple[Sample, Detections]]:
+    """Each sample with what the model finds in it, in order, a batch at a time in memory.
+
+    Raises:
+        DataError: A sample has a class that the model does not know.
+    """
+    batch: list[Sample] = []
+    for sample in data:
+        unknown = sorted({label for label in sample.boxes.labels if label not in model.label_map})
+        if unknown:
+            data.problems(
+                DataError(
+                    sample.source or sample.image.name,
+                    f"the model does not know the class {', '.join(map(repr, unknown))}",
+                    f"it knows: {', '.join(model.label_map.names)}; rename or leave out the others",
+                )
+            )
+            continue
+        batch.append(sample)
+        if len(batch) == batch_size:
+            yield from _predict_batch(model, batch, data)
+            batch = []
+    if batch:
+        yield from _predict_batch(model, batch, data)
+
+
+def _predict_batch(model: Model, batch: list[Sample], data: Dataset) -> Iterator[tuple[Sample, Detections]]:
+    try:
+        yield from zip(batch, list(model.predict(batch, batch_size=len(batch))), strict=True)
+    except DataError:
+        # One bad picture must not take its batch with it: try them one by one.
+        for sample in batch:
+            try:
+                found = list(model.predict([sample], batch_size=1))
+            except DataError as error:
+                data.problems(error)
+                continue
+            if len(found) != 1:
+                raise PluginError(f"the model gave {len(found)} answers for one picture") from None
+            yield sample, found[0]
+
+
+def load_model(
+    run: str | Path | Run, *, label_map: str | Path | LabelMap | None = None, registry: Registry | None = None
+) -> Model:
+    """Loads the model of a run, or an exported one.
+
+    Args:
+        run: A run or its folder, the folder of an export, or a model file or folder that an exporter recognises.
+        label_map: The classes of an exported model that does not say them itself; a file or a label map.
+        registry: The plugins to use, instead of the installed ones.
+
+    Raises:
+        UsageError: A label map was given for a run, which has its own.
+        RunError: There is no run and no such model, or the run has no model yet.
+        PluginError: Its backend or exporter is not installed, or lacks a library.
+        DataError: The label map cannot be read.
+    """
+    plugins = registry or default_registry()
+    if not isinstance(run, Run) and os.path.exists(run) and not os.path.isfile(os.path.join(run, STATE)):
+        from boxwright.models.inference import load_artifact
+
+        return load_artifact(Path(run), label_map, plugins)
+    found = run if isinstance(run, Run) else Run(run)
+    if label_map is not None:
+        raise UsageError(f"{found.path} is a run and has its own label map", "leave out the label map")
+    backend: Backend = plugins.resolve("backend", found.backend)()
+    try:
+        return backend.load(found)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{found.path} has no model: it is {found.status}, and {error.filename} is not there",
+            "train to the end: --resume goes on with a training that was interrupted",
+        ) from error
+
+
+def ready_model(model: str | Path | Run | Model, label_map: str | Path | LabelMap | None, plugins: Registry) -> Model:
+    """A model that is loaded already, or the one that :func:`load_model` gives."""
+    if isinstance(model, str | Path | Run):
+        return load_model(model, label_map=label_map, registry=plugins)
+    return model
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raises a UsageError if a batch would hold no picture."""
+    if batch_size < 1:
+        raise UsageError(f"the batch size is {batch_size}", "give a whole number of at least 1")
+
+
+def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: Registry) -> Model:
+    """Loads an exported model; see :func:`boxwright.load_model`.
+
+    Args:
+        path: A folder that :func:`export` made, or a model file or folder that an exporter recognises.
+        label_map: The classes of a model that does not say them itself.
+        plugins: The plugins to use.
+
+    Raises:
+        RunError: No installed exporter knows it; all their reasons are given.
+        PluginError: The plugin that made it is not installed, or lacks a library.
+        DataError: The label map cannot be read, or the model is damaged.
+    """
+    given = _given_label_map(label_map)
+    record = path / RECORD if path.is_dir() else path.with_name(RECORD)
+    if record.is_file():
+        name, artifact = _recorded(record)
+        if path.is_dir() or path.name == artifact.name:
+            return _load(plugins, name, artifact, given)
+    answers = _asked(path, plugins)
+    yes = [name for name, answer in answers.items() if answer.matches]
+    if len(yes) == 1:
+        return _load(plugins, yes[0], path, given)
+    reasons = "".join(f"\n  {name}: {answer.reason}" for name, answer in answers.items())
+    if yes:
+        raise RunError(f"{path} could be of {' or '.join(yes)}:{reasons}", "leave one of them out by BOXWRIGHT_PLUGINS")
+    what = "is no run, and no model that an installed exporter knows" if path.exists() else "does not exist"
+    raise RunError(f"{path} {what}{reasons if path.exists() else ''}", "give a run folder or an exported model")
+
+
+def _given_label_map(label_map: str | Path | LabelMap | None) -> LabelMap | None:
+    if label_map is None or isinstance(label_map, LabelMap):
+        return label_map
+    found = read_label_map(str(label_map))
+    if found is None:
+        raise DataError(label_map, "there is no such label map", "check --label-map")
+    return found
+
+
+def _recorded(record: Path) -> tuple[str, Path]:
+    try:
+        content = json.loads(record.read_text("utf-8"))
+        name, artifact = str(content["exporter"]), record.parent / str(content["artifact"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(record, f"it is damaged: {error!r}", "export the model again") from None
+    if not artifact.resolve().is_relative_to(record.parent.resolve()):
+        raise DataError(record, f"the artifact {artifact} lies outside the folder", "export the model again")
+    return name, artifact
+
+
+def _load(plugins: Registry, name: str, artifact: Path, label_map: LabelMap | None) -> Model:
+    exporter: Any = plugins.resolve("exporter", name)()
+    model: Model = exporter.load(artifact) if label_map is None else exporter.load(artifact, label_map=label_map)
+    return model
+
+
+def _asked(path: Path, plugins: Registry) -> dict[str, Detection]:
+    answers = {}
+    for entry in plugins.all("exporter"):
+        name = entry.spec.name
+        if not entry.spec.detect:
+            continue
+        try:
+            answer = plugins.resolve("exporter", name, "detect")(str(path))
+        except Exception as error:  # one that cannot look does not stop the others
+            answer = Detection(False, f"could not look: {type(error).__name__}: {error}")
+        answers[name] = answer
+    return answers

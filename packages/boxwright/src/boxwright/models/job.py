@@ -1,0 +1,66 @@
+"""What a backend is asked to train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from boxwright.datasets.dataset import Dataset
+from boxwright.datasets.scan import Scan
+from boxwright.label_map import LabelMap
+from boxwright.models.run import Run
+from boxwright.plugins.manager import LoadedPlugins, load_plugins
+from boxwright.progress import LogReporter, Reporter
+
+
+@dataclass
+class TrainJob:
+    """What a backend trains.
+
+    Attributes:
+        data: The training samples, with the label map of the run.
+        val: Held-out samples to watch while training; never trained on.
+        run: The run folder.
+        preset: The backend's ready-made configuration.
+        epochs: How often every picture is seen; ``None`` lets the backend choose.
+        batch_size: Pictures a step; ``None`` lets the backend choose.
+        image_size: ``(width, height)`` that pictures are brought to; ``None`` lets the backend choose.
+        seed: Of everything random.
+        augment: Augmenter steps in order; ``None`` for the backend's default, an empty tuple for none.
+        resume: Whether to go on from the newest checkpoint.
+        settings: The backend's own options, converted to their types.
+        scan: Counts and classes of ``data``.
+        reporter: Where progress goes.
+        plugins: Whose event hooks are called.
+    """
+
+    data: Dataset
+    val: Dataset | None
+    run: Run
+    preset: str
+    epochs: int | None
+    batch_size: int | None
+    image_size: tuple[int, int] | None
+    seed: int
+    augment: tuple[str, ...] | None
+    resume: bool
+    settings: Mapping[str, Any]
+    scan: Scan
+    reporter: Reporter = field(default_factory=LogReporter)
+    plugins: LoadedPlugins = field(default_factory=load_plugins)
+
+    @property
+    def label_map(self) -> LabelMap:
+        """The classes, in the order of the model's outputs."""
+        return self.run.label_map
+
+    def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """To be called by the backend after each epoch, counted from 1: records the metrics and tells the plugins."""
+        self.run.add_metrics(epoch, metrics)
+        self.plugins.call_event("boxwright_epoch_ended", run=self.run, epoch=epoch, metrics=metrics)
+
+    def checkpoint_written(self, path: Path, epoch: int) -> None:
+        """To be called by the backend when a checkpoint is whole on disk."""
+        self.plugins.call_event("boxwright_checkpoint_written", run=self.run, path=path, epoch=epoch)

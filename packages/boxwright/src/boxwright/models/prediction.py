@@ -1,0 +1,248 @@
+"""Prediction: pictures in, detections and drawn pictures out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.image_folder import PictureReader, _unique
+from boxwright.datasets.problems import Problems
+from boxwright.datasets.protocols import OnProblem
+from boxwright.errors import DataError, UsageError
+from boxwright.label_map import LabelMap
+from boxwright.models.inference import check_batch_size, ready_model
+from boxwright.models.protocols import Model
+from boxwright.models.run import Run
+from boxwright.plugins.registry import Registry, default_registry
+from boxwright.plugins.specs import FormatSpec
+from boxwright.progress import LogReporter, Reporter
+from boxwright.schemas import DatasetInfo, Detections, Sample
+from boxwright.storage.output import AtomicOutput
+from boxwright.storage.uri import DatasetURI, is_remote
+
+
+@dataclass
+class Prediction:
+    """What was found.
+
+    Attributes:
+        detections: One entry a picture, in order. Pictures that came as bytes, out of a record file, are named in them
+            and not held: memory would grow with the dataset.
+        pictures: The drawn pictures, where ``out`` was given.
+        files: Other files written: ``detections.json``, or a dataset.
+        skipped: Pictures that could not be read.
+    """
+
+    detections: list[Detections]
+    pictures: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
+    skipped: list[DataError] = field(default_factory=list)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: boxes as ``xmin ymin xmax ymax`` in pixels."""
+        return {
+            "pictures": [_plain(found) for found in self.detections],
+            "drawn": [str(path) for path in self.pictures],
+            "files": [str(path) for path in self.files],
+            "skipped": [str(error) for error in self.skipped],
+        }
+
+
+def predict(
+    model: str | Path | Run | Model,
+    inputs: str | Path | Dataset | Sequence[str | Path],
+    *,
+    out: str | Path | None = None,
+    to: str | None = None,
+    score: float = 0.3,
+    batch_size: int = 8,
+    on_error: str = "fail",
+    overwrite: bool = False,
+    label_map: str | Path | LabelMap | None = None,
+    reporter: Reporter | None = None,
+    registry: Registry | None = None,
+) -> Prediction:
+    """Finds objects in pictures.
+
+    Args:
+        model: A run, its folder, an exported model, or a loaded one.
+        inputs: Pictures, folders of pictures, or dataset URIs; one or several.
+        out: A folder for the pictures with boxes drawn and for ``detections.json``.
+        to: Also write the detections as a dataset of this format (``labelimg``), inside ``out``.
+        score: Leave out detections below it, 0..1.
+        batch_size: Pictures predicted at once.
+        on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
+        overwrite: Whether an existing ``out`` may be replaced.
+        label_map: The classes of an exported model that does not say them itself.
+        reporter: Where progress goes.
+        registry: The plugins to use, instead of the installed ones.
+
+    Raises:
+        UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL, or ``to`` without ``out``.
+        DataError: A picture cannot be read, or there is none.
+        RunError: There is no run, or it has no model.
+        OutputError: ``out`` exists already.
+        PluginNotFoundError: There is no format ``to``.
+    """
+    plugins, reporter = registry or default_registry(), reporter or LogReporter()
+    if not 0 <= score <= 1:
+        raise UsageError(f"the score is {score:g}", "give a number from 0 to 1")
+    check_batch_size(batch_size)
+    if to is not None and out is None:
+        raise UsageError(f"writing {to} needs a place", "give --out DIR")
+    if out is not None and is_remote(str(out)):
+        raise UsageError(f"{out} is no folder of this machine", "predict into a folder, and copy it there")
+    if to is not None:
+        plugins.get("format", to)
+    data = gather(inputs, on_error=on_error, registry=plugins)
+    loaded = ready_model(model, label_map, plugins)
+    with ExitStack() as stack:
+        output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
+        drawings = _Drawings(output, loaded.label_map) if output is not None else None
+        prediction = Prediction([])
+
+        def found_in_order() -> Iterator[Detections]:
+            with reporter.task("Predicting", data.info.num_samples) as task:
+                for sample, found in _detect(loaded, data, score, batch_size):
+                    try:
+                        name = drawings.add(sample, found) if drawings is not None else ""
+                    except DataError as error:
+                        data.problems(error)
+                        continue
+                    if name:
+                        prediction.pictures.append(Path(str(out), name))
+                    prediction.detections.append(_without_bytes(found))
+                    task.advance()
+                    yield found
+
+        if to is None or output is None:
+            deque(found_in_order(), maxlen=0)
+        else:
+            written = _write_dataset(
+                found_in_order, data, to, Path(output.workplace), loaded.label_map, plugins, reporter
+            )
+            prediction.files.append(Path(str(out), written))
+        if not prediction.detections:
+            raise DataError(
+                data.info.location, "there is no picture that can be read", "give pictures or a folder of them"
+            )
+        if output is not None:
+            with output.open("detections.json") as file:
+                content = {"pictures": [_plain(found) for found in prediction.detections], "score": score}
+                file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+            prediction.files.insert(0, Path(str(out), "detections.json"))
+    prediction.skipped = data.problems.skipped
+    return prediction
+
+
+def _detect(model: Model, data: Dataset, score: float, batch_size: int) -> Iterator[tuple[Sample, Detections]]:
+    from boxwright.models.inference import predicted_pairs
+
+    for sample, found in predicted_pairs(model, data, batch_size=batch_size):
+        yield sample, found.above(score)
+
+
+class _Drawings:
+    """Pictures with what was found in them, drawn into an output, each under a name of its own."""
+
+    def __init__(self, output: AtomicOutput, label_map: LabelMap) -> None:
+        from boxwright.render.boxes import palette
+
+        self._output = output
+        self._colors = palette(label_map.names)
+        self._names: set[str] = set()
+
+    def add(self, sample: Sample, found: Detections) -> str:
+        """Draws one picture and returns the name of the drawing."""
+        from boxwright.images.decode import encode_jpeg, open_picture
+        from boxwright.render.boxes import draw_boxes
+
+        picture = open_picture(sample.replace(boxes=found.boxes))
+        boxes = picture.boxes
+        drawn = draw_boxes(picture.image, boxes.xyxy, boxes.labels, found.scores, colors=self._colors)
+        name = str(PurePosixPath(_unique(sample.image.name, self._names)).with_suffix(".jpg"))
+        with self._output.open(name) as file:
+            file.write(encode_jpeg(drawn))
+        return name
+
+
+def _without_bytes(found: Detections) -> Detections:
+    if found.image.data is None:
+        return found
+    return Detections(image=found.image.model_copy(update={"data": None}), boxes=found.boxes)
+
+
+def _plain(found: Detections) -> dict[str, Any]:
+    return {
+        "picture": found.image.location or found.image.name,
+        "width": found.image.width,
+        "height": found.image.height,
+        "detections": [
+            {"label": label, "score": round(score, 4), "box": [round(edge, 2) for edge in edges]}
+            for label, score, edges in zip(found.boxes.labels, found.scores, found.boxes.edges, strict=True)
+        ],
+    }
+
+
+def _write_dataset(
+    found: Callable[[], Iterator[Detections]],
+    data: Dataset,
+    to: str,
+    folder: Path,
+    label_map: LabelMap,
+    plugins: Registry,
+    reporter: Reporter,
+) -> str:
+    """Writes detections as a dataset while they are made, and returns its name inside the folder."""
+    from boxwright.datasets.conversion import convert
+
+    spec: FormatSpec = plugins.get("format", to).spec
+    name = to if spec.target == "folder" else f"detections{(spec.suffixes or ('',))[0]}"
+    source = Dataset(_DetectionReader(found, data.info), problems=data.problems, label_map=label_map)
+    target = DatasetURI(str(folder / name), to)
+    report = convert(source, target, label_map=label_map, registry=plugins)
+    if report.losses:
+        reporter.warning(f"{to} cannot hold everything that was found; left out: {report.losses.describe()}")
+    return name
+
+
+class _DetectionReader:
+    """Gives detections as samples, once."""
+
+    def __init__(self, found: Callable[[], Iterator[Detections]], info: DatasetInfo) -> None:
+        self._found = found
+        self.info = DatasetInfo(format="detections", location=info.location, num_samples=info.num_samples)
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        return (found.to_sample() for found in self._found())
+
+
+def gather(
+    inputs: str | Path | Dataset | Sequence[str | Path], *, on_error: str = "fail", registry: Registry | None = None
+) -> Dataset:
+    """Pictures, folders or one dataset URI as a dataset.
+
+    Raises:
+        UsageError: URIs and pictures are mixed.
+        DataError: Something is not there.
+    """
+    if isinstance(inputs, Dataset):
+        return inputs
+    items = [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    if not items:
+        raise UsageError("there is nothing to predict on", "give pictures, a folder, or a dataset URI")
+    if all(os.path.exists(item) for item in items):
+        return Dataset(PictureReader(items), problems=Problems(on_error))
+    if len(items) == 1 and (":" in items[0] or is_remote(items[0])):
+        return open_dataset(items[0], on_error=on_error, registry=registry)
+    missing = next(item for item in items if not os.path.exists(item))
+    if ":" in missing:
+        raise UsageError(f"{missing}: one dataset URI, or pictures and folders, not both", "run it once for each")
+    raise DataError(missing, "there is no such picture or folder", "check the path")

@@ -1,0 +1,223 @@
+"""What each kind of model plugin must do, with a complete example of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from boxwright.label_map import LabelMap
+from boxwright.models.job import TrainJob
+from boxwright.schemas import Detections, Sample
+
+
+@runtime_checkable
+class Augmenter(Protocol):
+    """Changes a training picture and its boxes at random, inside ``tf.data``.
+
+    A complete augmenter, which mirrors half of the pictures::
+
+        import tensorflow as tf
+
+
+        class Mirror:
+            def __call__(self, example, seed):
+                image, boxes = example["images"], example["boxes"]
+                width = tf.cast(tf.shape(image)[1], boxes.dtype)
+                xmin, ymin, xmax, ymax = tf.unstack(boxes, axis=-1)
+                mirrored = tf.stack([width - xmax, ymin, width - xmin, ymax], axis=-1)
+                flip = tf.random.stateless_uniform([], seed) < 0.5
+                return example | {
+                    "images": tf.where(flip, image[:, ::-1], image),
+                    "boxes": tf.where(flip, mirrored, boxes),
+                }
+
+    The factory named by ``AugmenterSpec.load`` is called with the step's options.
+    """
+
+    def __call__(self, example: dict[str, Any], seed: Any) -> dict[str, Any]:
+        """Changes one example.
+
+        Args:
+            example: ``images`` (height, width, 3) float32 0..255; ``boxes`` (N, 4) float32 ``xyxy`` in pixels;
+                ``classes`` (N,) 0-based.
+            seed: A tensor of shape (2,), int32, different for every example and epoch; all chance comes from it, so
+                that the same run gives the same pictures.
+        """
+        ...
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A trained detector that is loaded and ready: what a backend or an exported artifact gives."""
+
+    label_map: LabelMap
+
+    def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        """Yields one :class:`Detections` a sample, in order, with boxes in the picture's own pixels.
+
+        Args:
+            samples: Pictures; their boxes are not looked at.
+            batch_size: How many pictures go through the model at once.
+            score: Detections below it are left out.
+        """
+        ...
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """A kind of model and the way to train it.
+
+    A complete backend, which finds the average box everywhere::
+
+        import json
+
+        from boxwright import Boxes, Detections
+
+
+        class AverageModel:
+            def __init__(self, label_map, edges):
+                self.label_map, self.edges = label_map, edges
+
+            def predict(self, samples, *, batch_size=8, score=0.0):
+                for sample in samples:
+                    width, height = sample.image.width, sample.image.height
+                    edges = tuple(e * s for e, s in zip(self.edges, (width, height, width, height)))
+                    boxes = Boxes([self.label_map.names[0]], [edges], [{"score": 0.5}])
+                    yield Detections(image=sample.image, boxes=boxes)
+
+
+        class AverageBackend:
+            def fit(self, job):
+                rows = [
+                    [x1 / s.image.width, y1 / s.image.height, x2 / s.image.width, y2 / s.image.height]
+                    for s in job.data
+                    for x1, y1, x2, y2 in s.boxes.edges
+                ]
+                average = [sum(column) / len(rows) for column in zip(*rows)]
+                with job.run.open_write("model/average.json") as file:
+                    file.write(json.dumps(average).encode())
+                job.epoch_ended(1, {"loss": 0.0})
+
+            def load(self, run):
+                return AverageModel(run.label_map, json.loads(run.file("model/average.json").read_bytes()))
+    """
+
+    def fit(self, job: TrainJob) -> None:
+        """Trains and leaves the model in ``job.run``.
+
+        It reports each epoch by ``job.epoch_ended(...)`` and each checkpoint by ``job.checkpoint_written(...)``, and
+        when ``job.resume`` is true goes on from the newest checkpoint.
+        """
+        ...
+
+    def load(self, run: Any) -> Model:
+        """The trained model of a :class:`boxwright.Run` that this backend made."""
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Measures detections against truths.
+
+    A complete metric, the share of pictures in which something was found::
+
+        from boxwright import MetricResult
+
+
+        class AnythingFound:
+            def __call__(self, pairs, label_map):
+                found = [bool(detections.boxes) for _, detections in pairs]
+                return MetricResult(values={"found": sum(found) / max(len(found), 1)}, main="found")
+    """
+
+    def __call__(self, pairs: Iterable[tuple[Sample, Detections]], label_map: LabelMap) -> Any:
+        """Computes a :class:`boxwright.MetricResult` from truths and detections, picture by picture."""
+        ...
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    """Decides where and how a backend's training runs.
+
+    A complete trainer, which trains in this process::
+
+        class HereAndNow:
+            def train(self, backend, job):
+                backend.fit(job)
+    """
+
+    def train(self, backend: Backend, job: TrainJob) -> None:
+        """Runs ``backend.fit(job)``, here or elsewhere, and returns when the run folder holds the model."""
+        ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Turns a run into a deployable artifact.
+
+    A complete exporter, of the models that :class:`Backend` has for its example::
+
+        import json
+
+        from boxwright import LabelMap
+        from my_plugin.backend import AverageModel
+
+
+        class JsonExporter:
+            def export(self, run, out, precision=""):
+                edges = json.loads(run.file("model/average.json").read_bytes())
+                artifact = out / "model.json"
+                artifact.write_text(json.dumps({"classes": run.label_map.names, "edges": edges}), "utf-8")
+                return artifact
+
+            def load(self, artifact):
+                content = json.loads(artifact.read_text("utf-8"))
+                return AverageModel(LabelMap.from_names(content["classes"], sort=False), content["edges"])
+    """
+
+    def export(self, run: Any, out: Path, precision: str = "") -> Path:
+        """Writes the artifact into the empty folder ``out`` and returns its path."""
+        ...
+
+    def load(self, artifact: Path) -> Model:
+        """The artifact as a model, so that it can be checked against the run and used in its place.
+
+        ``export`` of boxwright puts ``label_map.pbtxt`` beside it. An exporter with ``ExporterSpec.detect``, which also
+        loads what others exported, takes ``label_map=`` as well, a :class:`~boxwright.LabelMap` for a model
+        that does not say its classes.
+        """
+        ...
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """Hands a dataset to a framework: ``LoaderSpec(name="lists", ...)`` gives ``dataset.to_lists()``.
+
+    A complete loader::
+
+        def to_lists(dataset, *, bounding_box_format="xyxy"):
+            return [(sample.image.name, list(sample.boxes.labels)) for sample in dataset]
+    """
+
+    def __call__(self, dataset: Any, **options: Any) -> Any:
+        """Returns the framework's own object for a :class:`boxwright.Dataset`."""
+        ...
+
+
+@dataclass
+class MetricResult:
+    """Numbers by name.
+
+    Attributes:
+        values: Over all classes, such as ``{"AP": 0.52, "AP50": 0.88}``; ``nan`` where there is nothing to measure.
+        per_class: The same by class name, where the metric has them.
+        main: The name in ``values`` that is the one number to compare models by.
+        notes: What a reader of the numbers should know.
+    """
+
+    values: dict[str, float]
+    per_class: dict[str, dict[str, float]] = field(default_factory=dict)
+    main: str = ""
+    notes: list[str] = field(default_factory=list)

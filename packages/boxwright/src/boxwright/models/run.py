@@ -1,0 +1,277 @@
+"""The run folder: everything one training was asked, did and left.
+
+::
+
+    RUN/
+        run.json          status, backend, preset, seed, versions, input digests, times
+        config.json       every setting of the training, resolved
+        label_map.pbtxt   the classes
+        metrics.jsonl     one line an epoch
+        checkpoints/      what a resumed training goes on from
+        model/            the trained model, in the backend's own form
+        evaluation/       one JSON file a dataset it was evaluated on
+        pictures/         predictions drawn
+        tensorboard/      event files
+
+Every file is written whole or not at all, so that a run folder can be read at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import IO, Any
+
+from boxwright.errors import RunError
+from boxwright.label_map import LabelMap, read_label_map
+from boxwright.storage.filesystem import alive
+from boxwright.storage.output import AtomicOutput, write_atomically
+
+STATE = "run.json"
+_LAYOUT = 1
+_LOCK = ".in-use"
+_ANEW = "train again into another folder"
+_RECORDED = ("boxwright", "numpy", "pillow", "pydantic", "tensorflow", "keras", "hotcoco", "protobuf")
+
+
+class Run:
+    """A run folder that exists.
+
+    Args:
+        path: The folder.
+
+    Raises:
+        RunError: There is no run in that folder, or its state cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if not (self.path / STATE).is_file():
+            what = "has no run in it" if self.path.is_dir() else "does not exist"
+            raise RunError(f"{self.path} {what}", "give the folder that `boxwright train --out` named")
+        self.state: dict[str, Any] = self._read(STATE)
+        if missing := [key for key in ("status", "backend", "inputs") if key not in self.state]:
+            raise RunError(f"{self.path / STATE} is damaged: it has no {missing[0]!r}", _ANEW)
+        if self.state.get("boxwright_run", _LAYOUT) > _LAYOUT:
+            raise RunError(f"{self.path} was made by a newer boxwright", "update boxwright")
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        backend: str,
+        config: Mapping[str, Any],
+        label_map: LabelMap,
+        inputs: Mapping[str, Any],
+        overwrite: bool = False,
+    ) -> Run:
+        """Makes a new run folder.
+
+        Args:
+            path: The folder; may exist if it is empty.
+            backend: The name of the backend, by which the model is loaded again.
+            config: Every setting of the training.
+            label_map: The classes.
+            inputs: What is known of the data: URIs, counts, digests.
+            overwrite: Replace a run that stands there already.
+
+        Raises:
+            RunError: Something stands there already, cannot be removed, or a training is at work in it.
+            OutputError: The folder cannot be written.
+        """
+        folder = Path(path)
+        if (folder / STATE).is_file():
+            previous = cls(folder)
+            previous.check_unused()
+            if not overwrite and not previous.is_barren():
+                raise RunError(
+                    f"{folder} holds a run already ({previous.state['status']})",
+                    "go on with it by --resume, replace it by --overwrite, or choose another --out",
+                )
+            cls._remove(folder)
+        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise RunError(f"{folder} exists already and is no run", "choose another --out")
+        write_atomically(folder / "label_map.pbtxt", label_map.to_pbtxt().encode())
+        write_atomically(folder / "config.json", _json(config))
+        state = {
+            "boxwright_run": _LAYOUT,
+            "status": "created",
+            "backend": backend,
+            "inputs": dict(inputs),
+            "versions": versions(),
+            "created": _now(),
+            "epochs_done": 0,
+        }
+        write_atomically(folder / STATE, _json(state))
+        return cls(folder)
+
+    @staticmethod
+    def _remove(folder: Path) -> None:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            raise RunError(f"{folder} cannot be removed: {error}", "choose another --out") from None
+
+    @property
+    def backend(self) -> str:
+        """The name of the backend that made it."""
+        return str(self.state["backend"])
+
+    @property
+    def status(self) -> str:
+        """``created``, ``running``, ``done``, ``failed`` or ``interrupted``."""
+        return str(self.state["status"])
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Every setting of the training."""
+        return self._read("config.json")
+
+    @property
+    def label_map(self) -> LabelMap:
+        """The classes.
+
+        Raises:
+            RunError: The label map file is gone.
+            DataError: It was changed into something else.
+        """
+        path = self.path / "label_map.pbtxt"
+        found = read_label_map(str(path))
+        if found is None:
+            raise RunError(f"{path} is not there", _ANEW)
+        return found
+
+    def file(self, name: str) -> Path:
+        """A path inside the folder; it need not exist."""
+        return self.path / name
+
+    @contextmanager
+    def open_write(self, name: str) -> Iterator[IO[bytes]]:
+        """Opens a file of the folder for writing; it appears when it is whole, replacing an older one."""
+        path = self.path / name
+        with AtomicOutput(str(path), overwrite=True) as output, output.open() as file:
+            yield file
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Writes a JSON file of the folder whole, and returns its path."""
+        write_atomically(self.path / name, _json(content))
+        return self.path / name
+
+    def update_config(self, changes: Mapping[str, Any]) -> None:
+        """Adds settings that the backend resolved."""
+        write_atomically(self.path / "config.json", _json(self.config | dict(changes)))
+
+    def update(self, **changes: Any) -> None:
+        """Changes the state, on disk as well."""
+        self.state = self._read(STATE) | changes
+        write_atomically(self.path / STATE, _json(self.state))
+
+    def add_metrics(self, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Appends an epoch's metrics; an epoch that is done again after a resume replaces its older line."""
+        lines = [line for line in self.metrics() if line["epoch"] < epoch]
+        lines.append({"epoch": epoch, **{name: float(value) for name, value in metrics.items()}})
+        content = "".join(json.dumps(line) + "\n" for line in lines)
+        write_atomically(self.path / "metrics.jsonl", content.encode())
+        self.update(epochs_done=epoch)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The metrics of each epoch, oldest first.
+
+        Raises:
+            RunError: The file is damaged.
+        """
+        path = self.path / "metrics.jsonl"
+        if not path.is_file():
+            return []
+        try:
+            return [json.loads(line) for line in self._text(path).splitlines()]
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}", "remove that file, or train again") from None
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Marks the run as being worked on by this process.
+
+        Raises:
+            RunError: Another process of this machine is at work in it.
+        """
+        self.check_unused()
+        lock = self.path / _LOCK
+        owner = {"pid": os.getpid(), "host": platform.node(), "since": time.time()}
+        try:
+            lock.unlink(missing_ok=True)  # of a process that lives no more
+            with lock.open("x", encoding="utf-8") as file:  # of two that come here at once, one fails
+                json.dump(owner, file)
+        except FileExistsError:
+            raise RunError(f"another process is training in {self.path}", "wait for it") from None
+        except OSError as error:
+            raise RunError(f"{lock} cannot be written: {error.strerror}", "check the folder's permissions") from None
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                lock.unlink()
+
+    def is_barren(self) -> bool:
+        """Whether it failed before anything was trained, as over a mistyped setting: nothing in it is worth keeping."""
+        return self.status in ("created", "failed") and not self.metrics() and not self.file("checkpoints").exists()
+
+    def check_unused(self) -> None:
+        """Raises a RunError if another living process of this machine is at work in the folder."""
+        lock = self.path / _LOCK
+        try:
+            owner = json.loads(lock.read_text("utf-8"))
+            host, pid = owner["host"], int(owner["pid"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+        if host == platform.node() and pid != os.getpid() and alive(pid):
+            raise RunError(
+                f"process {pid} is training in {self.path}",
+                f"wait for it, or choose another --out; if that process is something else, remove {lock}",
+            )
+
+    def _read(self, name: str) -> dict[str, Any]:
+        path = self.path / name
+        try:
+            content = json.loads(self._text(path))
+        except ValueError as error:
+            raise RunError(f"{path} is damaged: {error}", _ANEW) from None
+        if not isinstance(content, dict):
+            raise RunError(f"{path} is damaged: it holds no object", _ANEW)
+        return content
+
+    def _text(self, path: Path) -> str:
+        try:
+            return path.read_text("utf-8")
+        except OSError as error:
+            raise RunError(f"{path}: {error.strerror}", _ANEW) from None
+
+    def __repr__(self) -> str:
+        return f"<Run {self.path} ({self.status})>"
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, boxwright's packages and the libraries that decide a result."""
+    found = {"python": platform.python_version()}
+    for distribution in distributions():
+        name = (distribution.name or "").lower()
+        if name.startswith(_RECORDED):
+            found[name] = distribution.version
+    return dict(sorted(found.items()))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, default=str, ensure_ascii=False) + "\n").encode()

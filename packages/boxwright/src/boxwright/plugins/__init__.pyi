@@ -1,0 +1,25 @@
+from .hookspecs import hookimpl as hookimpl
+from .manager import LoadedPlugins as LoadedPlugins, PluginRecord as PluginRecord, load_plugins as load_plugins
+from .options import Option as Option, convert_options as convert_options
+from .registry import (
+    KINDS as KINDS,
+    Registered as Registered,
+    Registry as Registry,
+    default_registry as default_registry,
+    environments as environments,
+    find_environment as find_environment,
+    require as require,
+)
+from .specs import (
+    API_VERSION as API_VERSION,
+    AugmenterSpec as AugmenterSpec,
+    BackendSpec as BackendSpec,
+    Detection as Detection,
+    ExporterSpec as ExporterSpec,
+    FormatSpec as FormatSpec,
+    LoaderSpec as LoaderSpec,
+    MetricSpec as MetricSpec,
+    Spec as Spec,
+    TrainerSpec as TrainerSpec,
+    TransformSpec as TransformSpec,
+)

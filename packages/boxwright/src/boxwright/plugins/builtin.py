@@ -1,0 +1,37 @@
+"""What boxwright brings itself, through the same hooks as everybody else's plugins."""
+
+from __future__ import annotations
+
+from boxwright.plugins.hookspecs import hookimpl
+from boxwright.plugins.specs import FormatSpec, TrainerSpec
+
+boxwright_api = (1, 1)
+
+
+@hookimpl
+def boxwright_formats() -> list[FormatSpec]:
+    """The format ``pictures``."""
+    return [
+        FormatSpec(
+            name="pictures",
+            summary="A folder of pictures without annotations",
+            load="boxwright.datasets.image_folder:FolderReader",
+            write="boxwright.datasets.image_folder:FolderWriter",
+            detect="boxwright.datasets.image_folder:detect",
+            carries=frozenset({"images", "empty"}),
+            target="folder",
+            docs="https://pillow.readthedocs.io/en/stable/handbook/image-file-formats.html",
+        )
+    ]
+
+
+@hookimpl
+def boxwright_trainers() -> list[TrainerSpec]:
+    """The trainer that runs in this process."""
+    return [
+        TrainerSpec(
+            name="local",
+            summary="Trains in this process, on this machine",
+            load="boxwright.models.training:LocalTrainer",
+        )
+    ]

@@ -1,0 +1,107 @@
+"""Every hook that a plugin may implement.
+
+A plugin is a module named by an entry point of the group ``boxwright``. It says which API it was written for and
+implements the hooks it wants::
+
+    from boxwright import FormatSpec, hookimpl
+
+    boxwright_api = (1, 1)  # the oldest and the newest plugin API that it works with
+
+
+    @hookimpl
+    def boxwright_formats():
+        return [FormatSpec(name="myformat", summary="My own files", load="my_plugin.reader:MyReader")]
+
+with, in its ``pyproject.toml``::
+
+    [project.entry-points.boxwright]
+    myformat = "my_plugin"
+
+The hooks that return specs are called once, when the first plugin is asked for; the event hooks are called while a
+training runs. An event hook that fails is reported once and never ends a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from boxwright.plugins.specs import (
+    AugmenterSpec,
+    BackendSpec,
+    ExporterSpec,
+    FormatSpec,
+    LoaderSpec,
+    MetricSpec,
+    TrainerSpec,
+    TransformSpec,
+)
+
+if TYPE_CHECKING:
+    from boxwright.models.run import Run
+
+hookspec = pluggy.HookspecMarker("boxwright")
+hookimpl = pluggy.HookimplMarker("boxwright")
+
+
+@hookspec
+def boxwright_formats() -> list[FormatSpec]:  # type: ignore[empty-body]
+    """Called once. Return the dataset formats that this plugin reads or writes."""
+
+
+@hookspec
+def boxwright_transforms() -> list[TransformSpec]:  # type: ignore[empty-body]
+    """Called once. Return the steps that ``boxwright convert --with`` may name."""
+
+
+@hookspec
+def boxwright_augmenters() -> list[AugmenterSpec]:  # type: ignore[empty-body]
+    """Called once. Return the augmenters that ``boxwright train --augment`` may name."""
+
+
+@hookspec
+def boxwright_backends() -> list[BackendSpec]:  # type: ignore[empty-body]
+    """Called once. Return the model backends that ``boxwright train --backend`` may name."""
+
+
+@hookspec
+def boxwright_metrics() -> list[MetricSpec]:  # type: ignore[empty-body]
+    """Called once. Return the metrics that ``boxwright evaluate --metric`` may name."""
+
+
+@hookspec
+def boxwright_trainers() -> list[TrainerSpec]:  # type: ignore[empty-body]
+    """Called once. Return the trainers that ``boxwright train --trainer`` may name."""
+
+
+@hookspec
+def boxwright_exporters() -> list[ExporterSpec]:  # type: ignore[empty-body]
+    """Called once. Return the targets that ``boxwright export --to`` may name."""
+
+
+@hookspec
+def boxwright_loaders() -> list[LoaderSpec]:  # type: ignore[empty-body]
+    """Called once. Return the frameworks to which a dataset can be handed: ``dataset.to_NAME()``."""
+
+
+@hookspec
+def boxwright_run_started(run: Run, config: Mapping[str, object]) -> None:
+    """Called when a training starts or is resumed, before the first step; ``config`` is all it was asked for."""
+
+
+@hookspec
+def boxwright_epoch_ended(run: Run, epoch: int, metrics: Mapping[str, float]) -> None:
+    """Called after each epoch, counted from 1, with its losses, learning rate and metrics."""
+
+
+@hookspec
+def boxwright_checkpoint_written(run: Run, path: Path, epoch: int) -> None:
+    """Called when a checkpoint is whole on disk; ``path`` is the file or folder."""
+
+
+@hookspec
+def boxwright_run_ended(run: Run, status: str, error: BaseException | None) -> None:
+    """Called when a training ends: ``status`` is ``"done"``, ``"failed"`` or ``"interrupted"``."""

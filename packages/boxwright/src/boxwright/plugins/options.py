@@ -1,0 +1,98 @@
+"""Options that plugins declare, and the values that users give them."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
+
+from boxwright.errors import UsageError
+from boxwright.records import record
+
+
+@record
+class Option:
+    """One setting that a plugin takes: in a URI ``?name=value``, in a step ``step:name=value``, or by ``--set``.
+
+    Args:
+        name: As the user writes it, lower case with underscores. ``"model.*"`` stands for every name that begins with
+            ``model.``, which is then kept as it was written.
+        type: ``str``, ``int``, ``float``, ``bool``, or a tuple of the strings that are allowed.
+        default: What holds when it is not given; ``None`` for no value.
+        help: One line for ``boxwright formats`` and ``boxwright plugins show``.
+        required: Whether it has to be given.
+        carries: Of a writer's option: what a written dataset holds more (``+``) or less (``-``) than
+            :attr:`FormatSpec.carries` says, by the option's value as it is written in a URI:
+            ``{"false": "-images"}``, ``{"detections": "-empty -image.* +box.score"}``.
+    """
+
+    name: str
+    type: type[str] | type[int] | type[float] | type[bool] | tuple[str, ...] = str
+    default: object = None
+    help: str = ""
+    required: bool = False
+    carries: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+def convert_options(
+    given: Mapping[str, object], options: tuple[Option, ...], where: str, *, extra: Mapping[str, object] | None = None
+) -> dict[str, Any]:
+    """Checks options as the user wrote them against what a plugin declares, and converts their types.
+
+    Args:
+        given: Names and values; strings are converted, other types are checked, ``None`` counts as not given.
+        options: The declared options.
+        where: What they belong to, for messages: ``"labelimg:photos"``.
+        extra: Values that are not the user's and need no declaration.
+
+    Returns:
+        Only the options that were given, so that a plugin's own defaults hold for the others.
+
+    Raises:
+        UsageError: An unknown option (with the known ones), a value of the wrong type, or a required one missing.
+    """
+    known = {option.name: option for option in options}
+    converted: dict[str, Any] = dict(extra or {})
+    for name, value in given.items():
+        head, dot, _ = name.partition(".")
+        option = known.get(name.replace("-", "_"), known.get(f"{head}.*") if dot else None)
+        if option is None:
+            near = difflib.get_close_matches(name, known, n=1)
+            guess = f"did you mean {near[0]!r}? " if near else ""
+            offer = f"it takes: {', '.join(known)}" if known else "it takes no options"
+            raise UsageError(f"{where} has no option {name!r}", guess + offer)
+        if value is None:
+            continue
+        converted[name if option.name.endswith(".*") else option.name] = _convert(value, option, where)
+    for option in options:
+        if option.required and option.name not in converted:
+            raise UsageError(f"{where} needs the option {option.name!r}", option.help)
+    return converted
+
+
+def _convert(value: object, option: Option, where: str) -> object:
+    text = str(value).strip()
+    wanted = option.type
+    if isinstance(wanted, tuple):
+        if text not in wanted:
+            raise UsageError(f"{where}: {option.name}={text!r}", f"give one of: {', '.join(wanted)}")
+        return text
+    if wanted is bool:
+        lowered = text.lower()
+        if lowered in ("1", "true", "yes", "on"):
+            return True
+        if lowered in ("0", "false", "no", "off"):
+            return False
+        raise UsageError(f"{where}: {option.name}={text!r} is neither true nor false", "write true or false")
+    if wanted is str:
+        return str(value)
+    try:
+        number = int(text) if wanted is int else float(text)
+        if math.isfinite(number):
+            return number
+        raise ValueError
+    except ValueError:
+        kind = "a whole number" if wanted is int else "a number"
+        raise UsageError(f"{where}: {option.name}={text!r} is not {kind}", option.help) from None

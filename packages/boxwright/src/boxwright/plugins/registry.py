@@ -1,0 +1,242 @@
+"""The registry: specs by kind and name, resolved to objects only when used."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from boxwright.environments.environment import Environment
+from boxwright.environments.spec import EnvironmentSpec
+from boxwright.errors import MissingLibraryError, PluginError, PluginNotFoundError
+from boxwright.plugins.manager import LoadedPlugins, PluginRecord, describe, load_plugins, strict
+from boxwright.plugins.specs import (
+    AugmenterSpec,
+    BackendSpec,
+    ExporterSpec,
+    FormatSpec,
+    LoaderSpec,
+    MetricSpec,
+    Spec,
+    TrainerSpec,
+    TransformSpec,
+)
+
+if TYPE_CHECKING:
+    pass
+
+S = TypeVar("S", bound=Spec)
+_NAME = re.compile(r"[a-z][a-z0-9._-]+")  # one letter before a colon is a Windows drive
+
+KINDS: dict[str, type[Spec]] = {
+    "format": FormatSpec,
+    "transform": TransformSpec,
+    "augmenter": AugmenterSpec,
+    "backend": BackendSpec,
+    "metric": MetricSpec,
+    "trainer": TrainerSpec,
+    "exporter": ExporterSpec,
+    "loader": LoaderSpec,
+}
+
+
+@dataclass(frozen=True)
+class Registered(Generic[S]):
+    """A spec and where it came from."""
+
+    spec: S
+    distribution: str
+    version: str
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The libraries that it requires and that are not installed; found without importing them."""
+        return tuple(name for name in self.spec.requires if not _importable(name))
+
+
+class Registry:
+    """All specs of all loaded plugins.
+
+    A plugin whose hook raises, or returns something that is no spec of the hook's kind, is recorded as failed and
+    contributes nothing. Two specs of one kind and name make that name unusable until one plugin is removed or left
+    out by ``BOXWRIGHT_PLUGINS``; the other names go on working.
+    """
+
+    def __init__(self, plugins: LoadedPlugins) -> None:
+        self.plugins = plugins
+        self._found: dict[str, dict[str, list[Registered[Any]]]] = {kind: {} for kind in KINDS}
+        records = {_manager_name(record): record for record in plugins.records}
+        for kind, spec_type in KINDS.items():
+            hook = getattr(plugins.manager.hook, f"boxwright_{kind}s")
+            for implementation in hook.get_hookimpls():
+                record = records[implementation.plugin_name]
+                self._collect(kind, spec_type, implementation.function, record)
+        self._drop_failed()
+
+    def _collect(self, kind: str, spec_type: type[Spec], function: Any, record: PluginRecord) -> None:
+        try:
+            specs = list(function())
+            for spec in specs:
+                if not isinstance(spec, spec_type):
+                    raise TypeError(f"boxwright_{kind}s returned {spec!r}, which is no {spec_type.__name__}")
+                if not _NAME.fullmatch(spec.name):
+                    raise ValueError(f"{kind} {spec.name!r}: a name is two or more of a-z, 0-9, '.', '_', '-'")
+        except (Exception, SystemExit) as error:
+            if strict():
+                raise PluginError(f"plugin {record.name} ({record.distribution}): {error!r}") from error
+            record.status = "failed"
+            record.cause = describe(error)
+            return
+        for spec in specs:
+            record.specs.append((kind, spec))
+            entry = Registered(spec, record.distribution, record.version)
+            self._found[kind].setdefault(spec.name, []).append(entry)
+
+    def _drop_failed(self) -> None:
+        for record in self.plugins.records:
+            if record.status == "failed":
+                for kind, spec in record.specs:
+                    entries = self._found[kind][spec.name]
+                    entries[:] = [entry for entry in entries if entry.spec is not spec]
+                    if not entries:
+                        del self._found[kind][spec.name]
+                record.specs.clear()
+
+    def all(self, kind: str) -> Iterator[Registered[Any]]:
+        """Every spec of a kind, by name; a clashing name comes once for each plugin that claims it."""
+        for name in sorted(self._found[kind]):
+            yield from self._found[kind][name]
+
+    def names(self, kind: str) -> list[str]:
+        """The usable and unusable names of a kind, sorted."""
+        return sorted(self._found[kind])
+
+    def get(self, kind: str, name: str) -> Registered[Any]:
+        """The one spec of a kind and name.
+
+        Raises:
+            PluginNotFoundError: None has it; the message offers what is there and names close by.
+            PluginError: Two distributions claim it; both are named.
+        """
+        entries = self._found[kind].get(name, [])
+        if len(entries) == 1:
+            return entries[0]
+        if entries:
+            claims = " and ".join(f"{entry.distribution} {entry.version}" for entry in entries)
+            raise PluginError(
+                f"{kind} {name!r} is claimed by {claims}",
+                "uninstall one of them, or name the plugins to use in BOXWRIGHT_PLUGINS",
+            )
+        names = self.names(kind)
+        near = difflib.get_close_matches(name, names, n=1)
+        guess = f"did you mean {near[0]!r}? " if near else ""
+        statuses = [record.status for record in self.plugins.records]
+        if failed := len(statuses) - statuses.count("ok") - statuses.count("disabled"):
+            guess += f"{failed} plugin(s) could not be used: see `boxwright plugins list`. "
+        if disabled := statuses.count("disabled"):
+            guess += f"BOXWRIGHT_PLUGINS leaves {disabled} plugin(s) out. "
+        there = f"there is: {', '.join(names)}" if names else f"no {kind} is installed"
+        raise PluginNotFoundError(f"no {kind} named {name!r}", guess + there)
+
+    def resolve(self, kind: str, name: str, attribute: str = "load") -> Any:
+        """Imports and returns the object that a spec names.
+
+        Args:
+            kind: One of :data:`KINDS`.
+            name: The spec's name.
+            attribute: The spec's field that holds ``"module:attribute"``: ``"load"``, or a format's ``"write"``.
+
+        Raises:
+            MissingLibraryError: A library that it requires is not installed; the remedy is the install command.
+            PluginError: The import failed, or there is nothing of that name in the module.
+        """
+        entry = self.get(kind, name)
+        _require_libraries(kind, entry)
+        target = cast(str, getattr(entry.spec, attribute))
+        module_name, _, object_name = target.partition(":")
+        try:
+            return getattr(importlib.import_module(module_name), object_name)
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{kind} {name!r} of {entry.distribution} {entry.version} could not be imported"
+                f" from {target}: {type(error).__name__}: {error}",
+                "reinstall the plugin, or report this to its author",
+            ) from error
+
+
+def require(kind: str, entry: Registered[Any]) -> None:
+    """Checks that a spec's libraries are installed, and the environment of its own that it works in.
+
+    Raises:
+        MissingLibraryError: One is not; the remedy is the install command.
+        PluginError: The environment is not the one that the plugin needs.
+    """
+    _require_libraries(kind, entry)
+    if entry.spec.environment is not None:
+        from boxwright.environments.environment import Environment
+
+        Environment(entry.spec.environment).require()
+
+
+def _require_libraries(kind: str, entry: Registered[Any]) -> None:
+    if missing := entry.missing:
+        install = entry.spec.install or f"python -m pip install {' '.join(missing)}"
+        raise MissingLibraryError(
+            f"{kind} {entry.spec.name!r} needs {', '.join(missing)}, which is not installed", f"run: {install}"
+        )
+
+
+@cache
+def default_registry() -> Registry:
+    """The registry of this process; plugins are loaded at the first call."""
+    return Registry(load_plugins())
+
+
+def _manager_name(record: PluginRecord) -> str:
+    return "boxwright" if record.module == "boxwright.plugins.builtin" else f"{record.name} ({record.distribution})"
+
+
+def _importable(name: str) -> bool:
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def environments(registry: Registry | None = None) -> dict[str, Environment]:
+    """Every environment that a plugin declares, by name, sorted.
+
+    Raises:
+        PluginError: Two plugins declare different ones of one name.
+    """
+    found: dict[str, Environment] = {}
+    plugins = registry or default_registry()
+    for entry in (entry for kind in KINDS for entry in plugins.all(kind)):
+        spec: EnvironmentSpec | None = entry.spec.environment
+        if spec is None:
+            continue
+        other = found.setdefault(spec.name, Environment(spec, entry.distribution))
+        if other.spec != spec:
+            raise PluginError(
+                f"the environment {spec.name!r} is claimed by {other.distribution} and {entry.distribution}",
+                "uninstall one of them, or name the plugins to use in BOXWRIGHT_PLUGINS",
+            )
+    return dict(sorted(found.items()))
+
+
+def find_environment(name: str, registry: Registry | None = None) -> Environment:
+    """The environment of a name.
+
+    Raises:
+        PluginNotFoundError: No plugin declares it.
+    """
+    declared = environments(registry)
+    if name not in declared:
+        there = f"there is: {', '.join(declared)}" if declared else "no installed plugin needs one"
+        raise PluginNotFoundError(f"no plugin has an environment named {name!r}", there)
+    return declared[name]

@@ -1,0 +1,208 @@
+"""Specs: what a plugin says of itself, so that nothing heavy is imported until it is used.
+
+A hook returns a list of specs. A spec names its object as ``"package.module:attribute"``; the registry imports it when
+somebody asks for it. Specs are frozen dataclasses: making one imports nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+from typing import Any, Literal
+
+from boxwright.environments.spec import EnvironmentSpec
+from boxwright.plugins.options import Option
+from boxwright.records import record
+
+API_VERSION = 1
+"""The plugin API that this version of boxwright speaks."""
+
+
+@record
+class Spec:
+    """What every kind of plugin says.
+
+    Args:
+        name: What the user types, lower case.
+        summary: One line for lists.
+        load: ``"package.module:attribute"`` of the object that does the work.
+        options: The settings it takes.
+        requires: Import names that must be there before it can be used, such as ``("tensorflow",)``.
+        install: The command that brings what it requires, word for word.
+        environment: The environment of its own in which it works, or a part of it.
+    """
+
+    name: str
+    summary: str = ""
+    load: str = ""
+    options: tuple[Option, ...] = ()
+    requires: tuple[str, ...] = ()
+    install: str = ""
+    environment: EnvironmentSpec | None = None
+
+
+@record
+class FormatSpec(Spec):
+    """A dataset format: a reader, a writer, or both. See :class:`boxwright.datasets.Reader`.
+
+    Args:
+        load: The reader, a callable ``(location, **options) -> Reader``; empty where the format is only written.
+        write: The writer, a callable ``(output, label_map, **options) -> Writer``; empty where it is only read.
+        write_options: The settings of the writer; ``options`` are the reader's.
+        detect: A callable ``(location) -> Detection`` that tells whether a location looks like this format.
+        carries: What a written dataset holds beyond file name, size, labels and whole-pixel edges:
+            ``"images"`` (the pictures themselves), ``"empty"`` (pictures without boxes), ``"subpixel"`` (fractional
+            edges), ``"split"``, and attributes as ``"box.NAME"``, ``"image.NAME"``, ``"dataset.NAME"``, ``"box.*"``,
+            ``"image.*"``, ``"dataset.*"``; ``"-box.NAME"`` and the like for one that ``"*"`` does not take in. That is
+            for a dataset that is written without options; what an option changes is said by :attr:`Option.carries`.
+        adds: Attributes that every written dataset has and reading brings back, whether the source had them or not:
+            ``"image.sha256"``, ``"box.area"``.
+        target: ``"file"`` or ``"folder"``: what a written dataset is.
+        numbered: Whether its files hold class numbers, so that the writer needs the label map before the first sample.
+            ``"late"`` for a writer that takes one where it is known and else numbers the classes itself when all have
+            come, in the order of their names: it saves a reading. Where that depends on its options, the writer has a
+            static method ``needs_label_map(**options)``.
+        label_map_file: The name of the label map file that stands beside a written dataset; empty for none.
+        suffixes: File endings that belong to it, for messages and detection: ``(".csv",)``.
+        docs: Where the format is defined.
+    """
+
+    write: str = ""
+    write_options: tuple[Option, ...] = ()
+    detect: str = ""
+    carries: frozenset[str] = frozenset()
+    adds: frozenset[str] = frozenset()
+    target: str = "file"
+    numbered: bool | Literal["late"] = False
+    label_map_file: str = ""
+    suffixes: tuple[str, ...] = ()
+    docs: str = ""
+
+    def written_with(self, options: Mapping[str, Any]) -> FormatSpec:
+        """This spec with ``carries`` as it is for a dataset that is written with these options.
+
+        Args:
+            options: The writer's options that are not left to their defaults, converted to their types.
+        """
+        carries = self.carries
+        for option in self.write_options:
+            if option.carries and option.name in options:
+                value = options[option.name]
+                text = str(value).lower() if isinstance(value, bool) else str(value)
+                carries = _changed(carries, option.carries.get(text, ""))
+        return self if carries is self.carries else replace(self, carries=carries)
+
+
+class _AllBut(frozenset[str]):
+    """Every name but these; it is empty where there is none that it does not hold."""
+
+    def __contains__(self, name: object) -> bool:
+        return not super().__contains__(name)
+
+
+def carried(prefix: str, carries: frozenset[str]) -> frozenset[str]:
+    """What ``in`` says of an attribute of boxes (``"box."``), pictures (``"image."``) or the dataset, by its name."""
+    if f"{prefix}*" in carries:
+        return _AllBut(name.removeprefix(f"-{prefix}") for name in carries if name.startswith(f"-{prefix}"))
+    return frozenset(name.removeprefix(prefix) for name in carries if name.startswith(prefix))
+
+
+def _changed(carries: frozenset[str], changes: str) -> frozenset[str]:
+    for change in changes.split():
+        sign, name = change[0], change[1:]
+        if sign == "+":
+            carries = carries - {f"-{name}"} | {name}
+        else:
+            carries = carries - {name}
+            if f"{name.partition('.')[0]}.*" in carries:
+                carries |= {f"-{name}"}
+    return carries
+
+
+@record
+class TransformSpec(Spec):
+    """A step of ``boxwright convert --with``. See :class:`boxwright.datasets.Transform`.
+
+    Args:
+        positional: The option that a bare value sets: ``resize:800x600`` is ``resize:size=800x600``; with
+            ``keyed=True`` the option takes all ``key=value`` pairs that are no options (``split:train=0.8,test=0.2``).
+        keyed: Whether unknown ``key=value`` pairs are collected, in order, into ``positional`` as a dict of strings.
+        reading: Options with which the source is read for this step, where its format has them and the user says
+            nothing else: ``{"inverted": "swap"}``.
+    """
+
+    positional: str = ""
+    keyed: bool = False
+    reading: Mapping[str, str] = field(default_factory=dict)
+
+
+@record
+class AugmenterSpec(Spec):
+    """A random change of training pictures and their boxes. See :class:`boxwright.models.Augmenter`.
+
+    Args:
+        backends: The backends that can use it; empty for all that speak ``tf.data``.
+    """
+
+    backends: tuple[str, ...] = ()
+
+
+@record
+class BackendSpec(Spec):
+    """A kind of model and the way to train it. See :class:`boxwright.models.Backend`.
+
+    A backend with an ``environment`` needs it to train; whether :meth:`~boxwright.models.Backend.load` does is its own
+    affair.
+
+    Args:
+        presets: Name and one line on each ready-made configuration; the first is the default.
+    """
+
+    presets: Mapping[str, str] = field(default_factory=dict)
+
+
+@record
+class MetricSpec(Spec):
+    """A measure of detections against truths. See :class:`boxwright.models.Metric`."""
+
+
+@record
+class TrainerSpec(Spec):
+    """Where and how a backend's training runs. See :class:`boxwright.models.Trainer`."""
+
+
+@record
+class ExporterSpec(Spec):
+    """A deployable form of a trained model. See :class:`boxwright.models.Exporter`.
+
+    Args:
+        precisions: What may follow the target's name: ``openvino:fp16``; the first is the default.
+        backends: The backends whose runs it exports; empty for all.
+        detect: A callable ``(path) -> Detection`` that tells whether a file or folder is a model of this kind, made by
+            whomever; empty where only what boxwright has exported can be loaded.
+    """
+
+    precisions: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    detect: str = ""
+
+
+@record
+class LoaderSpec(Spec):
+    """A way from a dataset to a framework's own: ``name="tf"`` gives ``dataset.to_tf(...)``.
+
+    ``load`` is a callable ``(dataset, **options)``. See :class:`boxwright.models.Loader`.
+    """
+
+
+@record
+class Detection:
+    """A format's answer to "is this yours?".
+
+    Args:
+        matches: Whether the location looks like this format.
+        reason: Why, in a few words: ``"12 .xml files with <annotation>"`` or ``"no .xml file"``.
+    """
+
+    matches: bool
+    reason: str

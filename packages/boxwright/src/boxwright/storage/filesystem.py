@@ -1,0 +1,82 @@
+"""Reading and removing files, of this machine or wherever fsspec reaches, with errors that a user understands."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, cast
+
+from boxwright.errors import BoxwrightError, DataError, MissingLibraryError, UsageError
+from boxwright.storage.uri import is_remote
+
+
+def filesystem(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path inside it.
+
+    Raises:
+        UsageError: fsspec knows no such scheme.
+        MissingLibraryError: The library for the scheme is not installed.
+    """
+    import fsspec
+
+    scheme = url.partition("://")[0]
+    try:
+        return cast(tuple[Any, str], fsspec.core.url_to_fs(url))
+    except ImportError as error:
+        remedy = f"run: python -m pip install fsspec[{scheme}]"
+        raise MissingLibraryError(f"{url} cannot be opened: {error}", remedy) from None
+    except ValueError as error:
+        raise UsageError(f"{url} cannot be opened: {error}", "write a path, or a URL that fsspec opens") from None
+
+
+def read_file(location: str, remedy: str = "") -> bytes | None:
+    """The content of a file, by path or URL; ``None`` where there is no such file.
+
+    Raises:
+        DataError: It is there and cannot be read; ``remedy`` is the error's.
+        UsageError, MissingLibraryError: As :func:`filesystem`.
+    """
+    try:
+        if is_remote(location):
+            files, path = filesystem(location)
+            return cast(bytes, files.cat_file(path))
+        with open(location, "rb") as file:
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except BoxwrightError:
+        raise
+    except Exception as error:  # each of fsspec's file systems raises the errors of its own library
+        raise DataError(location, getattr(error, "strerror", None) or str(error) or repr(error), remedy) from None
+
+
+def remove_file(location: str) -> None:
+    """Removes a file, by path or URL, if it is there.
+
+    Raises:
+        DataError: It is there and cannot be removed.
+        UsageError, MissingLibraryError: As :func:`filesystem`.
+    """
+    try:
+        if is_remote(location):
+            files, path = filesystem(location)
+            if files.exists(path):
+                files.rm_file(path)
+        elif os.path.lexists(location):
+            os.remove(location)
+    except BoxwrightError:
+        raise
+    except Exception as error:
+        raise DataError(location, f"it cannot be removed: {error}", "remove it by hand") from None
+
+
+def alive(pid: int) -> bool:
+    """Whether a process of this machine runs; true where that cannot be told."""
+    if os.name == "nt":  # there, signal 0 is Ctrl-C and not a question
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,27 @@
+r"""Texts that no file can hold: halves of characters, as JSON's ``"\ud800"`` and undecodable file names say them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from boxwright.errors import DataError
+
+
+def is_text(text: str) -> bool:
+    """Whether a text can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def check_classes(names: Iterable[str]) -> None:
+    """Checks the classes of a dataset.
+
+    Raises:
+        DataError: One cannot be written as UTF-8.
+    """
+    for name in names:
+        if not is_text(name):
+            raise DataError("the classes", f"{name!r} holds half a character", "rename it in the source")
