@@ -23,7 +23,7 @@ class CreateMLReader:
     """Yields one sample per entry, in the order of the file; several files in the plain string order of their paths.
 
     An image's name is that of the image that was found next to the JSON file (see
-    :class:`boxwright.images.decode.decode.decode.decode.Pictures`). The format contains no sizes: they are read from
+    :class:`boxwright.images.Pictures`). The format contains no sizes: they are read from
     the images, after EXIF
     orientation is applied. In Roboflow's exports each split is a folder with an ``_annotations.createml.json``, whose
     name becomes the samples' split.
