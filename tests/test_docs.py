@@ -73,7 +73,7 @@ def test_the_readmes_steps_run_on_the_fruits(tmp_path: Path) -> None:
         short = ["--set", "steps=2"] if words[1] == "train" else []
         boxwright(*words[1:], *short, cwd=project)
     assert (project / "out" / "label_map.pbtxt").read_text().count("item {") == 3
-    assert sorted(path.name for path in (project / "out" / "pictures").glob("*.jpg")) == ["10.jpg", "15.jpg"]
+    assert sorted(path.name for path in (project / "out" / "found").glob("*.jpg")) == ["10.jpg", "15.jpg"]
 
 
 def test_the_first_steps_of_the_site_run(tmp_path: Path) -> None:
