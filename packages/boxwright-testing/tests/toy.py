@@ -405,9 +405,9 @@ class Toys:
     def pixels(self, sample):
         import numpy as np
 
-        from boxwright.images import open_picture
+        from boxwright.images import decode_sample
 
-        return np.asarray(open_picture(sample).image)
+        return np.asarray(decode_sample(sample).image)
 
 
 def to_toys(dataset, *, bounding_box_format="xyxy"):

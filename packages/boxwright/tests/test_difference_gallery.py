@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from boxwright import DataError, Dataset, OutputError, Sample, UsageError
-from boxwright.analysis.comparison.gallery import _COLORS, compare_with_pictures
+from boxwright.analysis.comparison.gallery import _COLORS, compare_with_images
 from boxwright.datasets.dataset import SampleReader
 from boxwright.plugins.registry import Registry
 
@@ -77,7 +77,7 @@ def test_each_kind_has_its_colour(
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "sheet.png"
-    found, drawn = compare_with_pictures(data(shot("a", *first)), data(shot("a", *second)), out=out)
+    found, drawn = compare_with_images(data(shot("a", *first)), data(shot("a", *second)), out=out)
     assert drawn == 1
     assert not found.same
     assert drawn_kinds(out) == kinds
@@ -86,13 +86,11 @@ def test_each_kind_has_its_colour(
 def test_pictures_of_only_one_dataset_and_of_two_sizes(shot: MakeSample, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
     half = ("fig", 30, 5, 45, 20)
-    _, drawn = compare_with_pictures(data(), data(shot("b", FIG)), out=out)
+    _, drawn = compare_with_images(data(), data(shot("b", FIG)), out=out)
     assert drawn == 1
     assert drawn_kinds(out) == {"only in the second"}
     # The second's box, in a picture of half the size, lies where DATE would in the first.
-    _, drawn = compare_with_pictures(
-        data(shot("a", FIG)), data(shot("a", half, size=(50, 40))), out=out, overwrite=True
-    )
+    _, drawn = compare_with_images(data(shot("a", FIG)), data(shot("a", half, size=(50, 40))), out=out, overwrite=True)
     right = only_picture(out).crop((220, 0, 400, 320))
     assert has(right, _COLORS["only in the second"])
     assert not has(right, _COLORS["only in the first"])
@@ -102,7 +100,7 @@ def test_a_page_of_the_pictures_that_differ_most(shot: MakeSample, tmp_path: Pat
     out = tmp_path / "page.html"
     first = data(*[shot(f"{i}.jpg", *[FIG] * (i % 4)) for i in range(8)])
     second = data(*[shot(f"{i}.jpg") for i in range(8)])
-    found, drawn = compare_with_pictures(first, second, out=out, images=3, keep=1)
+    found, drawn = compare_with_images(first, second, out=out, images=3, keep=1)
     text = out.read_text("utf-8")
     assert drawn == text.count("<img ") == 3
     assert found.counts == {"removed": 12}
@@ -118,14 +116,14 @@ def test_the_second_dataset_gives_the_picture_where_the_first_has_none(
     sample: MakeSample, shot: MakeSample, tmp_path: Path
 ) -> None:
     out = tmp_path / "sheet.png"
-    _, drawn = compare_with_pictures(data(sample("a", FIG)), data(shot("a", DATE)), out=out)
+    _, drawn = compare_with_images(data(sample("a", FIG)), data(shot("a", DATE)), out=out)
     assert drawn == 1
     assert drawn_kinds(out) == {"only in the first", "only in the second"}
 
 
 def test_pictures_that_cannot_be_had_are_left_out(sample: MakeSample, tmp_path: Path) -> None:
     broken = sample("b", FIG, image={"data": b"no picture"})
-    found, drawn = compare_with_pictures(
+    found, drawn = compare_with_images(
         data(sample("a", FIG), broken), data(sample("a"), broken.replace(boxes=())), out=tmp_path / "page.html"
     )
     assert drawn == 0
@@ -134,7 +132,7 @@ def test_pictures_that_cannot_be_had_are_left_out(sample: MakeSample, tmp_path: 
 
 
 def test_where_nothing_differs_nothing_is_drawn(shot: MakeSample, tmp_path: Path) -> None:
-    found, drawn = compare_with_pictures(data(shot("a", FIG)), data(shot("a", FIG)), out=tmp_path / "page.html")
+    found, drawn = compare_with_images(data(shot("a", FIG)), data(shot("a", FIG)), out=tmp_path / "page.html")
     assert (found.same, drawn) == (True, 0)
     assert (tmp_path / "page.html").exists()
 
@@ -142,12 +140,12 @@ def test_where_nothing_differs_nothing_is_drawn(shot: MakeSample, tmp_path: Path
 def test_wrong_outputs(shot: MakeSample, plugins: Registry, tmp_path: Path) -> None:
     one = data(shot("a", FIG))
     with pytest.raises(UsageError, match=r"\.png, \.jpg or \.html"):
-        compare_with_pictures(one, one, out=tmp_path / "page.pdf")
+        compare_with_images(one, one, out=tmp_path / "page.pdf")
     with pytest.raises(UsageError, match="too many for one sheet"):
-        compare_with_pictures(one, one, out=tmp_path / "sheet.png", images=101)
+        compare_with_images(one, one, out=tmp_path / "sheet.png", images=101)
     (tmp_path / "mine.html").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
-        compare_with_pictures(one, one, out=tmp_path / "mine.html")
+        compare_with_images(one, one, out=tmp_path / "mine.html")
     with pytest.raises(DataError, match="no such file"):
-        compare_with_pictures(one, "lines:nowhere.jsonl", out=tmp_path / "new.html", registry=plugins)
+        compare_with_images(one, "lines:nowhere.jsonl", out=tmp_path / "new.html", registry=plugins)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.html"]

@@ -85,7 +85,7 @@ class TestOrientation:
     def test_boxes_in_the_upright_frame_stay(self, orientation: int) -> None:
         data = marked(orientation)
         judge = turned_by_pillow(data)
-        picture = images.open_picture(sample_of(data, judge.size, mark_of(judge)))
+        picture = images.decode_sample(sample_of(data, judge.size, mark_of(judge)))
         assert picture.boxes.edges == (mark_of(judge),)
         assert mark_of(picture.image) == mark_of(judge)
         assert not picture.turned_boxes
@@ -94,7 +94,7 @@ class TestOrientation:
     @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF"])
     @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
     def test_boxes_in_the_stored_frame_turn_with_the_pixels(self, orientation: int, format: str) -> None:
-        picture = images.open_picture(sample_of(marked(orientation, format), STORED))
+        picture = images.decode_sample(sample_of(marked(orientation, format), STORED))
         assert picture.image.size == STORED[::-1]
         assert picture.boxes.edges == (mark_of(picture.image),)
         assert picture.boxes.labels == ("mark",)
@@ -114,7 +114,7 @@ class TestOrientation:
 
     def test_a_square_picture_has_its_boxes_upright(self) -> None:
         data = marked(6, size=(96, 96))
-        picture = images.open_picture(sample_of(data, (96, 96), (1, 2, 3, 4)))
+        picture = images.decode_sample(sample_of(data, (96, 96), (1, 2, 3, 4)))
         assert picture.boxes.edges == ((1, 2, 3, 4),)
 
     @pytest.mark.parametrize("orientation", [0, 9, 77])
@@ -136,7 +136,7 @@ class TestOrientation:
     def test_a_reference_has_the_upright_size(self, orientation: int, tmp_path: Path) -> None:
         path = tmp_path / "a.tif"
         path.write_bytes(marked(orientation, "TIFF"))
-        reference = images.picture_ref(str(path))
+        reference = images.image_ref(str(path))
         assert (reference.width, reference.height) == turned_by_pillow(path.read_bytes()).size
         assert (reference.name, reference.location, reference.format) == ("a.tif", str(path), "tiff")
 
@@ -147,7 +147,7 @@ class TestReducedDecoding:
         data = marked(orientation, "JPEG", (384, 256))
         upright = turned_by_pillow(data)
         wanted = (upright.width // 4, upright.height // 4)
-        picture = images.open_picture(sample_of(data, upright.size, mark_of(upright)), at_least=wanted)
+        picture = images.decode_sample(sample_of(data, upright.size, mark_of(upright)), at_least=wanted)
         assert picture.image.size == wanted
         assert picture.boxes.edges == (mark_of(picture.image),)
         assert picture.to_annotation(picture.boxes.xyxy).tolist() == [list(mark_of(upright))]
@@ -155,7 +155,7 @@ class TestReducedDecoding:
     @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
     def test_boxes_of_the_stored_frame_are_turned_and_scaled(self, orientation: int) -> None:
         sample = sample_of(marked(orientation, "JPEG", (384, 256)), (384, 256), tuple(4 * edge for edge in MARK))
-        picture = images.open_picture(sample, at_least=(64, 96))
+        picture = images.decode_sample(sample, at_least=(64, 96))
         assert picture.image.size == (64, 96)
         assert picture.boxes.edges == (mark_of(picture.image),)
         assert picture.to_annotation(picture.boxes.xyxy).tolist() == [[4.0 * edge for edge in MARK]]
@@ -293,7 +293,7 @@ class TestBadPictures:
         path = tmp_path / "photo.jpg"
         path.touch()
         with pytest.raises(DataError, match=r"photo\.jpg: the file is empty"):
-            images.picture_ref(str(path))
+            images.image_ref(str(path))
 
     @pytest.mark.parametrize("data", [b"<annotation/>", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM" + b"\0" * 60])
     def test_no_picture(self, data: bytes, tmp_path: Path) -> None:
@@ -302,13 +302,13 @@ class TestBadPictures:
         path = tmp_path / "photo.jpg"
         path.write_bytes(data)
         with pytest.raises(DataError, match=r"photo\.jpg: it is no picture that can be read\n"):
-            images.picture_ref(str(path))
+            images.image_ref(str(path))
 
     def test_a_reference_to_nothing(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"gone\.jpg: No such file"):
-            images.picture_ref(str(tmp_path / "gone.jpg"))
+            images.image_ref(str(tmp_path / "gone.jpg"))
         with pytest.raises(DataError, match="directory"):
-            images.picture_ref(str(tmp_path))
+            images.image_ref(str(tmp_path))
 
     def test_the_pixel_limit(self, monkeypatch: pytest.MonkeyPatch) -> None:
         data = marked(1)
@@ -334,7 +334,7 @@ class TestBadPictures:
     @pytest.mark.parametrize("size", [(96, 65), (64, 96), (1, 1)])
     def test_another_size_than_annotated(self, size: tuple[int, int]) -> None:
         with pytest.raises(DataError) as caught:
-            images.open_picture(sample_of(marked(1), size, (0, 0, 1, 1)))
+            images.decode_sample(sample_of(marked(1), size, (0, 0, 1, 1)))
         assert caught.value.file == "a.xml"
         assert f"{size[0]}x{size[1]}" in caught.value.problem
         assert "96x64" in caught.value.problem
@@ -345,7 +345,7 @@ class TestBadPictures:
         place = str(tmp_path / "gone.jpg")
         sample = Sample(image=ImageRef(name="gone.jpg", width=4, height=4, location=place))
         with pytest.raises(DataError, match="there is no such picture") as caught:
-            images.open_picture(sample)
+            images.decode_sample(sample)
         assert caught.value.file == place
         assert "images=" in caught.value.remedy
 
@@ -369,7 +369,7 @@ class TestRemotePictures:
     def test_its_boxes_are_turned_too(self, remote: Callable[[str, bytes], str]) -> None:
         url = remote("a.jpg", marked(6, "JPEG"))
         image = ImageRef(name="a.jpg", width=96, height=64, location=url)
-        picture = images.open_picture(Sample(image=image, boxes=Boxes(["mark"], [MARK])))
+        picture = images.decode_sample(Sample(image=image, boxes=Boxes(["mark"], [MARK])))
         assert picture.boxes.edges == (mark_of(picture.image),)
 
     def test_one_that_is_gone(self) -> None:
@@ -380,7 +380,7 @@ class TestRemotePictures:
     def test_a_damaged_one_is_named_by_its_url(self, remote: Callable[[str, bytes], str]) -> None:
         url = remote("bad.jpg", b"nothing")
         with pytest.raises(DataError, match=r"memory://boxwright-images/bad\.jpg: it is no picture"):
-            images.open_picture(Sample(image=ImageRef(name="bad.jpg", width=96, height=64, location=url)))
+            images.decode_sample(Sample(image=ImageRef(name="bad.jpg", width=96, height=64, location=url)))
 
 
 def test_encode_jpeg_leaves_no_exif() -> None:

@@ -143,10 +143,10 @@ def test_exif_orientation(
     for decode in (True, False):
         found = look(sample_of(data, annotated), decode=decode)
         assert checks(found) == ([check] if check else [])
-    # The rule is that of images.open_picture, which refuses what fits neither frame, and turns stored ones.
+    # The rule is that of images.decode_sample, which refuses what fits neither frame, and turns stored ones.
     if check == "size_mismatch":
         return
-    assert images.open_picture(sample_of(data, annotated)).turned_boxes == (check == "stored_frame")
+    assert images.decode_sample(sample_of(data, annotated)).turned_boxes == (check == "stored_frame")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

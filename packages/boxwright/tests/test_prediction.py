@@ -61,7 +61,7 @@ class FindsTheMark:
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
         for sample in samples:
-            picture = images.open_picture(sample)
+            picture = images.decode_sample(sample)
             edges = picture.to_annotation(np.array([mark_of(picture.image)]))
             yield Detections.from_arrays(sample.image, ["fig"], edges, [1.0])
 

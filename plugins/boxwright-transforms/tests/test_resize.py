@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageOps
 import boxwright_transforms.resize
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample, UsageError
 from boxwright.datasets import SampleReader
-from boxwright.images import Picture, open_picture
+from boxwright.images import DecodedImage, decode_sample
 from boxwright_transforms.resize import Resize
 
 RED, BLUE = (230, 20, 20), (20, 20, 230)
@@ -170,12 +170,12 @@ def test_a_large_photo_is_decoded_at_a_fraction(monkeypatch: pytest.MonkeyPatch)
     """1600x1200 to 180x130: an eighth (200x150) is enough, and no larger picture is ever made."""
     decoded: list[tuple[int, int]] = []
 
-    def spying(sample: Sample, **options: Any) -> Picture:
-        picture = open_picture(sample, **options)
+    def spying(sample: Sample, **options: Any) -> DecodedImage:
+        picture = decode_sample(sample, **options)
         decoded.append(picture.image.size)
         return picture
 
-    monkeypatch.setattr(boxwright_transforms.resize, "open_picture", spying)
+    monkeypatch.setattr(boxwright_transforms.resize, "decode_sample", spying)
     image = marked((1600, 1200), (400, 300, 1200, 900))
     result = resized(sample_of(encoded(image), image.size, [(400, 300, 1200, 900)]), "180x130")
     assert decoded == [(200, 150)]

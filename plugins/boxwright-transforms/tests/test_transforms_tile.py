@@ -17,7 +17,7 @@ import boxwright
 import boxwright_transforms.tile
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
 from boxwright.datasets import SampleReader
-from boxwright.images import open_picture
+from boxwright.images import decode_sample
 from boxwright_transforms.tile import Tile
 
 ORIENTATION = 0x0112
@@ -224,7 +224,7 @@ def test_a_picture_within_the_size_is_handed_on() -> None:
 def test_a_picture_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     monkeypatch.setattr(
-        boxwright_transforms.tile, "open_picture", lambda sample: opened.append(sample) or open_picture(sample)
+        boxwright_transforms.tile, "decode_sample", lambda sample: opened.append(sample) or decode_sample(sample)
     )
     assert len(list(Tile("10", overlap=0)([plain((100, 100))]))) == 100
     assert len(opened) == 1

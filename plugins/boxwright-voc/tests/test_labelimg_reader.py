@@ -211,12 +211,12 @@ def test_a_missing_size_is_taken_from_the_upright_image(
 
 
 def test_a_wrong_size_is_found_when_pixels_are_read(tmp_path: Path, draw: Callable[..., Path]) -> None:
-    from boxwright.images import open_picture
+    from boxwright.images import decode_sample
 
     draw("1.jpg", (40, 30))
     sample = read_one(tmp_path, xml(size="400x300"))
     with pytest.raises(DataError, match=r"1\.xml: the annotation says 400x300 .* is 40x30"):
-        open_picture(sample)
+        decode_sample(sample)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from boxwright import Boxes, DataError, ImageRef, Sample
-from boxwright.images import Pictures
+from boxwright.images import ImageLookup
 from boxwright.storage import Folder
 from boxwright_voc.samples import XmlSamples
 from boxwright_voc.xml.annotation import Annotation
@@ -293,7 +293,7 @@ def test_fields_of_the_voc_database_are_restored_with_any_content(tmp_path: Path
         sample = Sample(image=image, boxes=boxes, attributes=attributes if key == "owner" else {})
         (tmp_path / "1.xml").write_bytes(XmlDocument(one_based).encoded(sample))
         folder = Folder.at(str(tmp_path))
-        read = XmlSamples(folder, Pictures(folder, besides=folder.names), one_based=one_based).annotated("1.xml")
+        read = XmlSamples(folder, ImageLookup(folder, besides=folder.names), one_based=one_based).annotated("1.xml")
         assert repr(dict(read.boxes.attributes[0])) == repr(attributes)
         assert read.boxes.edges == boxes.edges
         assert repr(read.attributes) == repr(sample.attributes)

@@ -13,7 +13,7 @@ import pytest
 from boxwright import BoxwrightError, DataError, DatasetURI, LabelMap, Sample
 from boxwright.datasets import open_dataset
 from boxwright.plugins import FormatSpec, Registry, convert_options
-from boxwright.storage import PICTURE_SUFFIXES, AtomicOutput
+from boxwright.storage import IMAGE_SUFFIXES, AtomicOutput
 from boxwright_testing.damages import alterations, damages
 from boxwright_testing.formats import FormatTests
 from boxwright_testing.pictures import make_sample
@@ -98,7 +98,7 @@ class FaultTests(FormatTests):
         if not root.exists():
             pytest.skip(f"{self.format}:{location} is not made of files")
         files = [root] if root.is_file() else [p for p in sorted(root.rglob("*")) if p.is_file()]
-        found = [p for p in files if p.suffix.lower() not in PICTURE_SUFFIXES and p.name != spec.label_map_file]
+        found = [p for p in files if p.suffix.lower() not in IMAGE_SUFFIXES and p.name != spec.label_map_file]
         assert found, "the dataset has no file of its own"
         return found
 

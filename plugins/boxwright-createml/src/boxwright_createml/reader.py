@@ -9,7 +9,7 @@ from typing import Any
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample, UsageError
 from boxwright.datasets import OnProblem
-from boxwright.images import Pictures, measured_size
+from boxwright.images import ImageLookup, measured_size
 from boxwright.storage import Folder, base_name, parent
 from boxwright_createml.annotation import Coordinates, Entry, EntryError
 from boxwright_createml.elements import elements
@@ -23,7 +23,7 @@ class CreateMLReader:
     """Yields one sample per entry, in the order of the file; several files in the plain string order of their paths.
 
     An image's name is that of the image that was found next to the JSON file (see
-    :class:`boxwright.images.Pictures`). The format contains no sizes: they are read from
+    :class:`boxwright.images.ImageLookup`). The format contains no sizes: they are read from
     the images, after EXIF
     orientation is applied. In Roboflow's exports each split is a folder with an ``_annotations.createml.json``, whose
     name becomes the samples' split.
@@ -56,7 +56,7 @@ class CreateMLReader:
         self._size = _parse_size(size)
         self._folder, self._files = _found(location)
         pictures = self._folder if images is None else Folder.at(images)
-        self._pictures = Pictures(pictures, '"image"', besides=self._folder.ending(".json"))
+        self._pictures = ImageLookup(pictures, '"image"', besides=self._folder.ending(".json"))
         self._include = unannotated == "include"
         if not self._files and not self._include and (left := self._pictures.without(())):
             raise DataError(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from boxwright import Edges, LabelMap, Sample
 from boxwright.datasets import Output
-from boxwright.storage import PICTURE_SUFFIXES, join
+from boxwright.storage import IMAGE_SUFFIXES, join
 from boxwright_csv.classes import read_descriptions
 from boxwright_csv.dialects import OPENIMAGES
 from boxwright_csv.rows import NUMBER, SKIP, Picture, Rows, value_of
@@ -109,11 +109,11 @@ class OpenImagesRows(Rows):
             DataError: The identifier is empty, leads out of the folder, or could be one of two pictures.
         """
         name = self.safe_name(picture.name, picture.line)
-        whole = os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES
+        whole = os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
         for candidate in (name, f"{name}.jpg") if whole else (f"{name}.jpg", name):
             if self.is_there(candidate):
                 return candidate, join(self.folder, candidate)
-        suffixes = [case for suffix in sorted(PICTURE_SUFFIXES) for case in (suffix, suffix.upper())]
+        suffixes = [case for suffix in sorted(IMAGE_SUFFIXES) for case in (suffix, suffix.upper())]
         found = [name + suffix for suffix in suffixes if self.is_there(name + suffix)]
         if len(found) > 1:
             problem = f"the picture {name} could be {' or '.join(found)}"
@@ -186,10 +186,10 @@ class OpenImagesWriter:
 
     def _identifier(self, name: str) -> str:
         stem, suffix = os.path.splitext(name)
-        if suffix.lower() not in PICTURE_SUFFIXES:
+        if suffix.lower() not in IMAGE_SUFFIXES:
             raise ValueError(f"the picture's name {name!r} has no ending by which it would be found again")
         # The name without .jpg must not look like another picture's whole name.
-        short = suffix == ".jpg" and os.path.splitext(stem)[1].lower() not in PICTURE_SUFFIXES
+        short = suffix == ".jpg" and os.path.splitext(stem)[1].lower() not in IMAGE_SUFFIXES
         identifier = stem if short and not self._endings else name
         if self._written.get(identifier, name) != name:
             raise ValueError(f"the pictures {self._written[identifier]} and {name} would share an ImageID")

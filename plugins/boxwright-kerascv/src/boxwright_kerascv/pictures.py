@@ -16,7 +16,7 @@ from PIL import Image
 
 from boxwright import Dataset, LabelMap, Reporter, Sample, clip, scale
 from boxwright.datasets import map_samples
-from boxwright.images import encode_jpeg, open_picture
+from boxwright.images import decode_sample, encode_jpeg
 from boxwright_kerascv.augment import Labelled
 from boxwright_kerascv.inputs import PictureCache
 from boxwright_tf.pictures import class_numbers
@@ -81,7 +81,7 @@ def small_picture(
     """
     height, width = image_size
     wanted = (round(width * oversample), round(height * oversample))
-    picture = open_picture(sample, at_least=wanted)
+    picture = decode_sample(sample, at_least=wanted)
     image = shrink(picture.image, wanted)
     factors = (image.width / picture.image.width, image.height / picture.image.height)
     return np.asarray(image), scale(picture.boxes.xyxy, *factors)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from boxwright import DataError, Detections, LabelMap, Sample, scale
 from boxwright.datasets import map_samples
-from boxwright.images import Picture, open_picture
+from boxwright.images import DecodedImage, decode_sample
 from boxwright_kerascv.augment import resize
 from boxwright_kerascv.decode import DecoderSettings, make_detector
 from boxwright_kerascv.layers import Detector
@@ -58,7 +58,7 @@ class KerasCVModel:
         Raises:
             DataError: A picture cannot be read.
         """
-        batch: list[tuple[Sample, Picture, Any]] = []
+        batch: list[tuple[Sample, DecodedImage, Any]] = []
         for item in map_samples(self._prepare, samples, _raise, workers=min(8, os.cpu_count() or 1)):
             batch.append(item)
             if len(batch) == batch_size:
@@ -67,13 +67,13 @@ class KerasCVModel:
         if batch:
             yield from self._predict(batch, score)
 
-    def _prepare(self, sample: Sample) -> tuple[Sample, Picture, Any]:
+    def _prepare(self, sample: Sample) -> tuple[Sample, DecodedImage, Any]:
         height, width = self.image_size
         wanted = (round(width * self.oversample), round(height * self.oversample))
-        picture = open_picture(sample.replace(boxes=()), at_least=wanted)
+        picture = decode_sample(sample.replace(boxes=()), at_least=wanted)
         return sample, picture, network_input(shrink(picture.image, wanted), self.image_size)
 
-    def _predict(self, batch: list[tuple[Sample, Picture, Any]], score: float) -> Iterator[Detections]:
+    def _predict(self, batch: list[tuple[Sample, DecodedImage, Any]], score: float) -> Iterator[Detections]:
         found = {name: value.numpy() for name, value in self._detect(tf.stack([row[2] for row in batch])).items()}
         height, width = self.image_size
         for position, (sample, picture, _) in enumerate(batch):

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from boxwright import Dataset, RunError, Sample, Task, TrainJob
 from boxwright.datasets import map_samples
-from boxwright.images import encode_jpeg, open_picture
+from boxwright.images import decode_sample, encode_jpeg
 from boxwright.render import draw_boxes, palette, side_by_side
 from boxwright_kerascv.checkpoint import save_checkpoint
 from boxwright_kerascv.decode import DecoderSettings
@@ -109,8 +109,8 @@ class Watch:
         colors = palette(self._job.label_map.names)
         detections = self._view.predict(self._shown, batch_size=len(self._shown), score=SHOWN_SCORE)
         for sample, found in zip(self._shown, detections, strict=True):
-            truth = open_picture(sample)
-            guess = open_picture(sample.replace(boxes=found.boxes))
+            truth = decode_sample(sample)
+            guess = decode_sample(sample.replace(boxes=found.boxes))
             yield side_by_side(
                 draw_boxes(truth.image, truth.boxes.xyxy, truth.boxes.labels, colors=colors),
                 draw_boxes(guess.image, guess.boxes.xyxy, guess.boxes.labels, found.scores, colors=colors),
@@ -187,7 +187,7 @@ def _readable(data: Dataset, count: int) -> list[Sample]:
     """The first few samples whose pictures can be read; the others go to the dataset's problems."""
 
     def readable(sample: Sample) -> Sample:
-        open_picture(sample)
+        decode_sample(sample)
         return sample
 
     return list(islice(map_samples(readable, data, data.problems), count))

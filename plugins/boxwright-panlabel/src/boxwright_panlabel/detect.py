@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from boxwright import BoxwrightError, DataError
 from boxwright.plugins import Detection
-from boxwright.storage import PICTURE_SUFFIXES, filesystem, is_remote
+from boxwright.storage import IMAGE_SUFFIXES, filesystem, is_remote
 from boxwright_panlabel.program import convert
 from boxwright_panlabel.stage import fetch
 from boxwright_panlabel.table import BRIDGES, ELSEWHERE
@@ -72,7 +72,7 @@ def _state(location: str) -> _State:
         return _State(False, what["size"] or 0, frozenset(), str(files.checksum(root)))
     inside = files.find(root, detail=True)
     below = len(root.rstrip("/")) + 1
-    notes = (path for path in inside if not path.lower().endswith(tuple(PICTURE_SUFFIXES)))
+    notes = (path for path in inside if not path.lower().endswith(tuple(IMAGE_SUFFIXES)))
     names = frozenset(path[below:].partition("/")[0] for path in inside)
     return _State(True, sum(inside[path]["size"] or 0 for path in notes), names, str(sorted(inside.items())))
 

@@ -21,7 +21,7 @@ from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, 
 from boxwright.datasets import OnProblem, Output
 from boxwright.images import measured_size
 from boxwright.plugins import Detection
-from boxwright.storage import PICTURE_SUFFIXES, Folder, is_remote, join, safe_name
+from boxwright.storage import IMAGE_SUFFIXES, Folder, is_remote, join, safe_name
 
 _LABELS, _PICTURES = "label_2", "image_2"
 _FIELDS = (15, 16)
@@ -122,7 +122,7 @@ class KittiReader:
 
 def _is_of(name: str, stem: str) -> bool:
     base, ending = os.path.splitext(name)
-    return base == stem and ending.lower() in PICTURE_SUFFIXES
+    return base == stem and ending.lower() in IMAGE_SUFFIXES
 
 
 def _root(location: str) -> str | None:
@@ -232,7 +232,7 @@ class KittiWriter:
 
     def _stem(self, name: str) -> str:
         stem, ending = os.path.splitext(name)
-        if "/" in name or name.startswith(".") or ending.lower() not in PICTURE_SUFFIXES:
+        if "/" in name or name.startswith(".") or ending.lower() not in IMAGE_SUFFIXES:
             problem = "KITTI has no sub-folders and no hidden files, and needs a picture's ending"
             raise ValueError(f"the picture's name is {name!r}: {problem}")
         if stem in self._stems:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from boxwright import BoxwrightError, DataError, UsageError
 from boxwright.images import safe_filename
-from boxwright.storage import PICTURE_SUFFIXES, filesystem, is_remote
+from boxwright.storage import IMAGE_SUFFIXES, filesystem, is_remote
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.mending import is_mended, mend
 
@@ -65,7 +65,7 @@ def fetch(location: str, folder: str, *, pictures: bool) -> str:
         wanted = files.find(base) if whole or pictures else [root, *(f"{base}/{other}" for other in _CLASSES)]
         for path in wanted:
             inside = path[len(base) :].lstrip("/")
-            is_picture = os.path.splitext(path)[1].lower() in PICTURE_SUFFIXES
+            is_picture = os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
             if path != root and not (pictures if is_picture else whole or (inside in _CLASSES and files.isfile(path))):
                 continue
             place = os.path.join(target, *safe_filename(inside, location).split("/"))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from boxwright import Boxes, Detections, LabelMap, PluginError, Sample
 from boxwright.datasets import map_samples
-from boxwright.images import Picture, open_picture
+from boxwright.images import DecodedImage, decode_sample
 
-Prepared = tuple[Sample, Picture, NDArray[np.uint8]]
+Prepared = tuple[Sample, DecodedImage, NDArray[np.uint8]]
 """A sample with its picture, and that picture's pixels, uint8 ``(height, width, 3)``."""
 
 
@@ -59,7 +59,7 @@ class ExportedModel(ABC):
         for sample, picture, pixels in map_samples(self.prepared, samples, _raise, workers=2):
             yield self._detections(sample, picture, self.found(pixels), score)
 
-    def _detections(self, sample: Sample, picture: Picture, found: dict[str, Any], score: float) -> Detections:
+    def _detections(self, sample: Sample, picture: DecodedImage, found: dict[str, Any], score: float) -> Detections:
         width, height = picture.image.size
         ymin, xmin, ymax, xmax = np.clip(found["detection_boxes"].astype(np.float64), 0.0, 1.0).T
         edges = np.stack([xmin * width, ymin * height, xmax * width, ymax * height], axis=1)
@@ -79,14 +79,14 @@ class ExportedModel(ABC):
             ) from None
 
 
-def decoded(sample: Sample) -> tuple[Picture, bytes]:
+def decoded(sample: Sample) -> tuple[DecodedImage, bytes]:
     """A sample's picture as Pillow decodes it, upright, and the bytes of its file.
 
     Raises:
         DataError: It cannot be read.
     """
     data = sample.image.read()
-    return open_picture(sample.replace(image=sample.image.model_copy(update={"data": data}), boxes=Boxes())), data
+    return decode_sample(sample.replace(image=sample.image.model_copy(update={"data": data}), boxes=Boxes())), data
 
 
 def _raise(error: Exception) -> None:

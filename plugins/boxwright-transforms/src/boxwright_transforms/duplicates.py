@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from boxwright import Sample
-from boxwright.images import open_picture
+from boxwright.images import decode_sample
 from boxwright_transforms.groups import Joined
 
 MOST_DIFFERENT_BITS: Final = 4
@@ -28,7 +28,7 @@ def difference_hash(sample: Sample) -> int:
         DataError: The picture is missing or damaged.
     """
     bare = sample.replace(boxes=())
-    image = open_picture(bare, at_least=(72, 64)).image.convert("L")
+    image = decode_sample(bare, at_least=(72, 64)).image.convert("L")
     small = image.resize((9, 8), Image.Resampling.BOX, reducing_gap=4.0)
     levels = np.asarray(small, dtype=np.int16)
     bits = (levels[:, :-1] < levels[:, 1:]).ravel()

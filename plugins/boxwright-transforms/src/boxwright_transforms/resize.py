@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from PIL import Image
 
 from boxwright import ImageRef, Sample
-from boxwright.images import Header, open_picture, read_header, size_mismatch, turn_boxes
+from boxwright.images import Header, decode_sample, read_header, size_mismatch, turn_boxes
 from boxwright_transforms.encoding import check_quality, encode_picture, name_for, parse_size, written_format
 from boxwright_transforms.notes import Ledger, amount
 from boxwright_transforms.outlines import Points, move, turn_points
@@ -83,7 +83,7 @@ class Resize:
             self._done.enter(sample.image.name, ("kept",))
             return sample
         held = sample.replace(image=sample.image.model_copy(update={"data": data}))
-        image = open_picture(held, at_least=inner).image
+        image = decode_sample(held, at_least=inner).image
         if image.size != inner:
             image = image.resize(inner, Image.Resampling.LANCZOS, reducing_gap=3.0)
         left, top = (outer[0] - inner[0]) // 2, (outer[1] - inner[1]) // 2

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
 from boxwright import Boxes, DataError, Edges, ImageRef, Sample, UsageError
-from boxwright.images import open_picture
+from boxwright.images import decode_sample
 from boxwright_transforms.encoding import check_quality, encode_picture, name_for, parse_size, written_format
 from boxwright_transforms.notes import Ledger, amount
 from boxwright_transforms.outlines import cut, move, shift, turn_points
@@ -110,7 +110,7 @@ class Tile:
             self._done.enter(sample.image.name, Counter(kept=1))
             yield sample
             return
-        picture = open_picture(sample)
+        picture = decode_sample(sample)
         header, image, boxes = picture.header, picture.image, picture.boxes
         done = Counter(cut=1, turned=int(header.orientation != 1))
         if picture.turned_boxes:

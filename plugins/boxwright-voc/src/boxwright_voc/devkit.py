@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from boxwright import DataError
-from boxwright.images import Pictures
+from boxwright.images import ImageLookup
 from boxwright.storage import Folder, filesystem, is_remote, join
 from boxwright_voc.image_sets import NO_SPLIT, ImageSets
 from boxwright_voc.samples import Item, XmlSamples
@@ -155,11 +155,11 @@ class Year:
         )
 
 
-def _pictures(location: str, images: str | None, annotations: Folder) -> Pictures:
+def _pictures(location: str, images: str | None, annotations: Folder) -> ImageLookup:
     folder = join(location, IMAGES) if images is None else images
     if images is None and not _is_folder(folder):  # annotations can be read without images
-        return Pictures(annotations, "<filename>", besides=annotations.names)
-    return Pictures(Folder.at(folder), "<filename>")
+        return ImageLookup(annotations, "<filename>", besides=annotations.names)
+    return ImageLookup(Folder.at(folder), "<filename>")
 
 
 def _subfolders(location: str) -> list[str]:

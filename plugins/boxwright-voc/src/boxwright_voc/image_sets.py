@@ -13,7 +13,7 @@ from collections.abc import Container
 from typing import Final
 
 from boxwright import DataError
-from boxwright.storage import PICTURE_SUFFIXES, Folder
+from boxwright.storage import IMAGE_SUFFIXES, Folder
 
 OFFICIAL: Final = ("train", "val", "test")
 UNION: Final = "trainval"
@@ -115,7 +115,7 @@ class ImageSets:
         if flagged := _FLAGGED.fullmatch(name):
             name = flagged[1] if flagged[2] != "-1" else ""
         stem, suffix = os.path.splitext(name)
-        return stem if suffix.lower() in PICTURE_SUFFIXES and name not in self._known else name
+        return stem if suffix.lower() in IMAGE_SUFFIXES and name not in self._known else name
 
     def _read(self, name: str) -> list[str]:
         assert self._folder is not None

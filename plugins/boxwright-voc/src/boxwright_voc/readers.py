@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from boxwright import DataError, DatasetInfo, Sample
 from boxwright.datasets import OnProblem
-from boxwright.images import Pictures
+from boxwright.images import ImageLookup
 from boxwright.storage import Folder
 from boxwright_voc.devkit import Year, years
 from boxwright_voc.samples import Item, XmlSamples
@@ -97,7 +97,7 @@ class LabelImgReader(_XmlReader):
     ) -> None:
         folder = Folder.at(location)
         xmls = folder.ending(".xml")
-        pictures = Pictures(folder if images is None else Folder.at(images), "<filename>", besides=xmls)
+        pictures = ImageLookup(folder if images is None else Folder.at(images), "<filename>", besides=xmls)
         samples = XmlSamples(folder, pictures, one_based=one_based, inverted=inverted)
         include = unannotated == "include"
         # Matching names takes time, and matters only if there are more files than XML files.

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from boxwright import Boxes, DataError, Edges, ImageRef, Sample, check_edges, in_order
 from boxwright.datasets import plain_sample
-from boxwright.images import Pictures, measured_size
+from boxwright.images import ImageLookup, measured_size
 from boxwright.storage import Folder
 from boxwright_voc.xml.annotation import Annotation
 from boxwright_voc.xml.parsing import parse
@@ -19,7 +19,7 @@ class XmlSamples:
     """Makes a sample of each XML file of a folder.
 
     The image's name is ``<filename>``, or the name of the image that was found if it differs (see
-    :class:`boxwright.images.Pictures`). An annotation whose image is missing can still be read: its sample has no
+    :class:`boxwright.images.ImageLookup`). An annotation whose image is missing can still be read: its sample has no
     ``location``. A ``<size>`` that is missing or 0 is read from the image, after EXIF orientation is applied.
 
     Args:
@@ -32,7 +32,13 @@ class XmlSamples:
     """
 
     def __init__(
-        self, folder: Folder, pictures: Pictures, *, one_based: bool = False, inverted: str = "error", prefix: str = ""
+        self,
+        folder: Folder,
+        pictures: ImageLookup,
+        *,
+        one_based: bool = False,
+        inverted: str = "error",
+        prefix: str = "",
     ) -> None:
         self._folder = folder
         self._pictures = pictures

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from boxwright import DataError
 from boxwright.plugins import Detection
-from boxwright.storage import PICTURE_SUFFIXES, is_remote, join
+from boxwright.storage import IMAGE_SUFFIXES, is_remote, join
 from boxwright_yolo.description import CLASS_FILES, ORDER, UNSPLIT, read_yaml
 from boxwright_yolo.layout import is_label
 from boxwright_yolo.paths import YAML_SUFFIXES, folder_and_file
@@ -73,7 +73,7 @@ def _by_labels(place: _Place, reason: str) -> Detection:
         return Detection(False, reason)
     if {"images/", "labels/"} <= set(place.names):
         return Detection(True, f"{named[0]}, images and labels")
-    stems = {os.path.splitext(n)[0] for n in place.names if os.path.splitext(n)[1].lower() in PICTURE_SUFFIXES}
+    stems = {os.path.splitext(n)[0] for n in place.names if os.path.splitext(n)[1].lower() in IMAGE_SUFFIXES}
     texts = sorted(name for name in place.names if name.lower().endswith(".txt") and name not in named)
     adjacent = [name for name in texts if os.path.splitext(name)[0] in stems]
     if adjacent:

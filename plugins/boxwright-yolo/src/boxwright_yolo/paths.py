@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
-from boxwright.storage import PICTURE_SUFFIXES, Folder, base_name, parent
+from boxwright.storage import IMAGE_SUFFIXES, Folder, base_name, parent
 
-IMAGE_SUFFIXES: Final = tuple(sorted(PICTURE_SUFFIXES))
+IMAGE_SUFFIXES: Final = tuple(sorted(IMAGE_SUFFIXES))
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 _DESCRIPTIONS = (*YAML_SUFFIXES, ".data")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")

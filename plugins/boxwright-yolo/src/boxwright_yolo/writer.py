@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from boxwright import DataError, LabelMap, OutputError, Sample
 from boxwright.datasets import FolderFiles, Output
-from boxwright.storage import PICTURE_SUFFIXES, base_name, safe_name
+from boxwright.storage import IMAGE_SUFFIXES, base_name, safe_name
 from boxwright_yolo.description import NOT_SPLITS, ORDER, UNSPLIT
 from boxwright_yolo.labels import LineFormat
 from boxwright_yolo.paths import label_file_of, stem_of
@@ -120,9 +120,9 @@ class YoloWriter:
         place = sample.source or name
         if _ODD.search(name):
             safe_name(name, place)
-        if os.path.splitext(name)[1].lower() not in PICTURE_SUFFIXES or _HIDDEN.search(name):
+        if os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES or _HIDDEN.search(name):
             problem = f"YOLO would not find an image with the name {name!r}"
-            suffixes = ", ".join(sorted(PICTURE_SUFFIXES))
+            suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
             raise DataError(place, problem, f"use one of the suffixes {suffixes} and no leading dot, {_SKIP}")
         other = self._image_of.get(label)
         if other is not None:

@@ -125,9 +125,9 @@ def diff(
 
         comparison = boxwright.compare(first, second, **options)
     else:
-        from boxwright.analysis import compare_with_pictures
+        from boxwright.analysis import compare_with_images
 
-        comparison, drawn = compare_with_pictures(first, second, out=out, images=images, overwrite=overwrite, **options)
+        comparison, drawn = compare_with_images(first, second, out=out, images=images, overwrite=overwrite, **options)
     if as_json:
         session.result(comparison.to_dict() | {"out": str(out) if out is not None else None, "drawn": drawn})
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from boxwright.boxes import iou
 from boxwright.errors import UsageError
-from boxwright.images.decode import encode_jpeg, open_picture
+from boxwright.images.decode import decode_sample, encode_jpeg
 from boxwright.label_map import LabelMap
 from boxwright.models.evaluation import Evaluation, evaluate
 from boxwright.progress import Reporter
@@ -140,7 +140,7 @@ def _side_by_side(sample: Sample, found: Detections, colors: Mapping[str, tuple[
     from boxwright.render.boxes import ON_A_PAGE, draw_boxes
     from boxwright.render.sheets import side_by_side
 
-    picture = open_picture(sample)
+    picture = decode_sample(sample)
 
     def drawn(boxes: Boxes, scores: Sequence[float] | None) -> Image:
         return draw_boxes(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, UsageError
-from boxwright.images.decode import encode_jpeg, open_picture
+from boxwright.images.decode import decode_sample, encode_jpeg
 from boxwright.progress import LogReporter, Reporter
 from boxwright.render.pages import PAGE_SIDE, PAGES, SHEETS, file_ending
 from boxwright.schemas import Sample
@@ -160,7 +160,7 @@ def _draw(dataset: Dataset, scan: Scan, sample: Sample, side: int) -> Image | No
     from boxwright.render.boxes import ON_A_PAGE, draw_boxes, palette
 
     try:
-        picture = open_picture(sample, at_least=(side, side))
+        picture = decode_sample(sample, at_least=(side, side))
     except DataError as error:
         dataset.problems(error)
         return None

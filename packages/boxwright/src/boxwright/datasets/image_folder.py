@@ -11,7 +11,7 @@ from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.plugins.specs import Detection
 from boxwright.schemas import DatasetInfo, Sample
-from boxwright.storage.uri import PICTURE_SUFFIXES, is_remote
+from boxwright.storage.uri import IMAGE_SUFFIXES, is_remote
 
 
 class PictureReader:
@@ -38,12 +38,12 @@ class PictureReader:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Gives every picture with its upright size and no boxes."""
-        from boxwright.images.decode import picture_ref
+        from boxwright.images.decode import image_ref
 
         taken: set[str] = set()
         for path, name in self._files:
             try:
-                reference = picture_ref(path, _unique(name.replace(os.sep, "/"), taken))
+                reference = image_ref(path, _unique(name.replace(os.sep, "/"), taken))
             except DataError as error:
                 on_problem(error)
                 continue
@@ -103,7 +103,7 @@ def detect(location: str) -> Detection:
     if is_remote(location) or not os.path.isdir(location):
         return Detection(False, "it is no folder of this machine")
     files = [name for _, _, names in os.walk(location) for name in names if not name.startswith(".")]
-    others = sorted(name for name in files if os.path.splitext(name)[1].lower() not in PICTURE_SUFFIXES)
+    others = sorted(name for name in files if os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES)
     if others:
         return Detection(False, f"it holds other files than pictures, such as {others[0]}")
     if not files:
@@ -115,7 +115,7 @@ def _pictures_below(folder: str) -> Iterator[str]:
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES and not name.startswith("."):
+            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not name.startswith("."):
                 yield os.path.join(base, name)
 
 

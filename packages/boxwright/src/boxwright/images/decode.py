@@ -70,7 +70,7 @@ class Header:
 
 
 @dataclass(frozen=True)
-class Picture:
+class DecodedImage:
     """A decoded picture, upright, with its boxes in its own pixels.
 
     Attributes:
@@ -216,7 +216,7 @@ def _white(values: NDArray[np.float64], mode: str) -> float:
     return next((top for top in (255.0, 1023.0, 4095.0, 16383.0, 65535.0) if lightest <= top), lightest)
 
 
-def open_picture(sample: Sample, *, at_least: tuple[int, int] | None = None) -> Picture:
+def decode_sample(sample: Sample, *, at_least: tuple[int, int] | None = None) -> DecodedImage:
     """Decodes a sample's picture, upright, and brings its boxes into the decoded picture's pixels.
 
     Args:
@@ -242,7 +242,7 @@ def open_picture(sample: Sample, *, at_least: tuple[int, int] | None = None) -> 
     if image.size != upright:
         edges = box_math.scale(edges, image.width / upright[0], image.height / upright[1])
     boxes = sample.boxes if edges is sample.boxes.xyxy else sample.boxes.with_xyxy(edges)
-    return Picture(image, boxes, header, turn)
+    return DecodedImage(image, boxes, header, turn)
 
 
 def size_mismatch(sample: Sample, header: Header) -> DataError:
@@ -289,9 +289,9 @@ def load_pixels(sample: Sample, size: tuple[int, int] | None = None) -> tuple[ND
         size: ``(width, height)`` to resize to (aspect ratio is not kept); ``None`` for the picture's own size.
 
     Raises:
-        DataError: As :func:`open_picture`.
+        DataError: As :func:`decode_sample`.
     """
-    picture = open_picture(sample, at_least=size)
+    picture = decode_sample(sample, at_least=size)
     image, boxes = picture.image, picture.boxes
     if size is not None and image.size != size:
         factors = (size[0] / image.width, size[1] / image.height)
@@ -307,7 +307,7 @@ def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
     return buffer.getvalue()
 
 
-def picture_ref(path: str, name: str = "") -> ImageRef:
+def image_ref(path: str, name: str = "") -> ImageRef:
     """One local picture by reference, with its upright size.
 
     Raises:

@@ -11,14 +11,14 @@ from typing import Literal
 from boxwright.errors import DataError
 from boxwright.schemas import ImageRef
 from boxwright.storage.folder import Folder
-from boxwright.storage.uri import PICTURE_SUFFIXES
+from boxwright.storage.uri import IMAGE_SUFFIXES
 
 _PLAIN = re.compile(r"[^./\\:\0][^/\\:\0]*")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-class Pictures:
+class ImageLookup:
     """The pictures of a dataset, found by what an annotation file says and by what it is called.
 
     Args:
@@ -129,7 +129,7 @@ class Pictures:
     def _by_folded_stem(self) -> dict[str, list[str]]:
         table: dict[str, list[str]] = {}
         for name in self.names:
-            if os.path.splitext(name)[1].lower() in PICTURE_SUFFIXES:
+            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
                 table.setdefault(_folded(_without_suffix(name)), []).append(name)
         return table
 

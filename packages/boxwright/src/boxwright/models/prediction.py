@@ -161,10 +161,10 @@ class _Drawings:
 
     def add(self, sample: Sample, found: Detections) -> str:
         """Draws one picture and returns the name of the drawing."""
-        from boxwright.images.decode import encode_jpeg, open_picture
+        from boxwright.images.decode import decode_sample, encode_jpeg
         from boxwright.render.boxes import draw_boxes
 
-        picture = open_picture(sample.replace(boxes=found.boxes))
+        picture = decode_sample(sample.replace(boxes=found.boxes))
         boxes = picture.boxes
         drawn = draw_boxes(picture.image, boxes.xyxy, boxes.labels, found.scores, colors=self._colors)
         name = str(PurePosixPath(_unique(sample.image.name, self._names)).with_suffix(".jpg"))

@@ -2,7 +2,7 @@ from .filesystem import filesystem as filesystem, read_file as read_file
 from .folder import Folder as Folder
 from .output import AtomicOutput as AtomicOutput, safe_name as safe_name, write_atomically as write_atomically
 from .uri import (
-    PICTURE_SUFFIXES as PICTURE_SUFFIXES,
+    IMAGE_SUFFIXES as IMAGE_SUFFIXES,
     DatasetURI as DatasetURI,
     base_name as base_name,
     is_remote as is_remote,

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from boxwright.errors import OutputError
 from boxwright.storage.filesystem import alive, filesystem
-from boxwright.storage.uri import PICTURE_SUFFIXES, is_remote, join
+from boxwright.storage.uri import IMAGE_SUFFIXES, is_remote, join
 
 _MARK = ".boxwright-partial-"
 _OLD = "-old"
@@ -234,7 +234,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 def _refuse_foreign(folder: str, old: Iterable[str], new: Iterable[str]) -> None:
     # --overwrite means "replace the dataset that is there", never "delete my folder of other things".
-    suffixes = PICTURE_SUFFIXES | {os.path.splitext(name)[1].lower() for name in new}
+    suffixes = IMAGE_SUFFIXES | {os.path.splitext(name)[1].lower() for name in new}
     for name in old:
         if os.path.splitext(name)[1].lower() not in suffixes and not name.endswith(SIDECAR_SUFFIX):
             raise OutputError(

@@ -77,7 +77,7 @@ class DatasetURI:
         return (f"{self.format}:" if self.format else "") + self.location + (f"?{query}" if query else "")
 
 
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 """File endings taken for pictures."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from boxwright import BoxFormat, Dataset, Sample, UsageError, convert_format
-from boxwright.images import open_picture
+from boxwright.images import decode_sample
 
 
 class MyPluginExamples:
@@ -29,7 +29,7 @@ class MyPluginExamples:
             yield self._example(sample, np.array(classes, np.int64))
 
     def _example(self, sample: Sample, classes: Any) -> dict[str, Any]:
-        picture = open_picture(sample)  # image and boxes after EXIF orientation
+        picture = decode_sample(sample)  # image and boxes after EXIF orientation
         size = (picture.image.width, picture.image.height)
         boxes = convert_format(picture.boxes.xyxy, "xyxy", self._format, image_size=size)
         return {

@@ -13,7 +13,7 @@ from boxwright.analysis.comparison import Comparison, Difference, Kind, compare
 from boxwright.analysis.comparison.pairing import Picture
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.errors import DataError
-from boxwright.images.decode import encode_jpeg, open_picture
+from boxwright.images.decode import decode_sample, encode_jpeg
 from boxwright.progress import LogReporter, Reporter, Task
 from boxwright.render.pages import PAGE_SIDE, PAGES, SHEETS, file_ending
 from boxwright.schemas import Boxes, Edges, Sample
@@ -51,7 +51,7 @@ class _Differing(NamedTuple):
         return picture.name if picture is not None else ""
 
 
-def compare_with_pictures(
+def compare_with_images(
     first: str | DatasetURI | Dataset,
     second: str | DatasetURI | Dataset,
     *,
@@ -177,7 +177,7 @@ def _drawn(sample: Sample, differing: _Differing, side: int) -> Image:
 
     marks = _marks(differing, (sample.image.width, sample.image.height))
     boxes = Boxes((mark.kind for mark in marks), (mark.edges for mark in marks))
-    picture = open_picture(sample.replace(boxes=boxes), at_least=(side, side))
+    picture = decode_sample(sample.replace(boxes=boxes), at_least=(side, side))
     # Colours go by text, and one text may stand on boxes of several colours: spaces that are not drawn part them.
     texts = [mark.text + " " * list(_COLORS).index(mark.kind) for mark in marks]
     colors = {text: _COLORS[mark.kind] for text, mark in zip(texts, marks, strict=True)}
