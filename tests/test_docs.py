@@ -290,6 +290,22 @@ def test_the_plugin_of_two_files_is_found_and_converts(tmp_path: Path) -> None:
     assert blocks(GUIDE, "python")[-1] == 'boxwright_conformance = "boxwright_lines.conformance"\n'
 
 
+def pages_of(entry: Any) -> Iterator[str]:
+    """The pages of a part of the navigation."""
+    if isinstance(entry, str):
+        yield entry
+    else:
+        for each in entry.values() if isinstance(entry, dict) else entry:
+            yield from pages_of(each)
+
+
+def test_the_navigation_of_the_site_has_every_page_once() -> None:
+    """Strict mode reports neither a page that it leaves out nor one that does not exist."""
+    navigation = tomllib.loads(read("zensical.toml"))["project"]["nav"]
+    pages = sorted(page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md"))
+    assert sorted(pages_of(navigation)) == pages
+
+
 def described(page: str, name: str) -> bool:
     """Whether a page has the name as code, alone or with what follows it: ```read(on_problem)```."""
     return re.search(rf"`(output\.|job\.)?{re.escape(name)}[`(]", read(page)) is not None
