@@ -306,6 +306,13 @@ def test_the_navigation_of_the_site_has_every_page_once() -> None:
     assert sorted(pages_of(navigation)) == pages
 
 
+def test_the_reference_has_a_page_for_each_public_package() -> None:
+    core = ROOT / "packages" / "boxwright" / "src"
+    packages = {".".join(stub.parent.relative_to(core).parts) for stub in core.glob("**/__init__.pyi")}
+    pages = {page.stem: page.read_text("utf-8") for page in ROOT.glob("docs/reference/*.md")}
+    assert pages == {name: f"# {name}\n\n::: {name}\n" for name in (*packages, "boxwright_testing")}
+
+
 def described(page: str, name: str) -> bool:
     """Whether a page has the name as code, alone or with what follows it: ```read(on_problem)```."""
     return re.search(rf"`(output\.|job\.)?{re.escape(name)}[`(]", read(page)) is not None

@@ -31,6 +31,7 @@ Edges = tuple[float, float, float, float]
 """``(xmin, ymin, xmax, ymax)`` in pixels."""
 
 NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
+"""The attributes of a box without attributes."""
 
 _TEXT = {str}
 

@@ -19,6 +19,7 @@ BOX_BOOKKEEPING = frozenset({"id"})
 """Likewise of a box."""
 
 SUBPIXEL = "sub-pixel edges"
+"""What a report of losses calls coordinates that a format rounds to whole pixels."""
 
 _COUNTERS = ("dropped", "changed", "added", "bookkeeping")
 

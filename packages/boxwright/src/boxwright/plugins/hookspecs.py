@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 hookspec = pluggy.HookspecMarker("boxwright")
 hookimpl = pluggy.HookimplMarker("boxwright")
+"""Marks the functions of a plugin that implement a hook."""
 
 
 @hookspec

@@ -43,6 +43,7 @@ KINDS: dict[str, type[Spec]] = {
     "exporter": ExporterSpec,
     "loader": LoaderSpec,
 }
+"""The class of specs of each kind of plugin."""
 
 
 @dataclass(frozen=True)
