@@ -1,7 +1,6 @@
 from .decode import (
     MAX_PIXELS as MAX_PIXELS,
     DecodedImage as DecodedImage,
-    Header as Header,
     decode_image as decode_image,
     decode_sample as decode_sample,
     encode_jpeg as encode_jpeg,
@@ -13,6 +12,7 @@ from .decode import (
     to_rgb as to_rgb,
     turn_boxes as turn_boxes,
 )
+from .header import Header as Header, is_complete as is_complete, parse_header as parse_header
 from .lookup import (
     ImageLookup as ImageLookup,
     last_if_absolute as last_if_absolute,

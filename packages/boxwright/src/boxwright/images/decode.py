@@ -20,6 +20,7 @@ from PIL import Image, TiffImagePlugin
 
 from boxwright import boxes as box_math
 from boxwright.errors import DataError, UsageError
+from boxwright.images.header import Header
 from boxwright.schemas import Boxes, ImageRef, Sample
 
 
@@ -39,7 +40,6 @@ if "BOXWRIGHT_MAX_PIXELS" in os.environ:
 
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow opens MPO as JPEG
 _ORIENTATION = 0x0112
-_SWAPPING = frozenset({5, 6, 7, 8})
 _TIFF_SIZE = (256, 257)  # ImageWidth, ImageLength
 TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,21 +52,6 @@ TURN = {
 }
 """What turns the stored pixels of an EXIF orientation upright; 1 needs nothing."""
 _UNDO = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a picture's header says, before EXIF orientation is applied."""
-
-    width: int
-    height: int
-    format: str
-    orientation: int = 1
-
-    @property
-    def upright_size(self) -> tuple[int, int]:
-        """Width and height after EXIF orientation is applied."""
-        return (self.height, self.width) if self.orientation in _SWAPPING else (self.width, self.height)
 
 
 @dataclass(frozen=True)
@@ -177,7 +162,7 @@ def decode_image(data: bytes, name: str, *, at_least: tuple[int, int] | None = N
     with image:
         orientation = header_of(image).orientation
         if at_least and image.format in ("JPEG", "MPO"):
-            image.draft("RGB", at_least[::-1] if orientation in _SWAPPING else at_least)
+            image.draft("RGB", at_least[::-1] if orientation >= 5 else at_least)
         try:
             image.load()
         except Exception as error:

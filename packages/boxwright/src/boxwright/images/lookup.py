@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Literal
 
 from boxwright.errors import DataError
+from boxwright.images.header import parse_header
 from boxwright.schemas import ImageRef
 from boxwright.storage.folder import Folder
 from boxwright.storage.uri import IMAGE_SUFFIXES
@@ -224,10 +225,12 @@ def measured_size(name: str, location: str | None, file: str, place: str = "", *
             "put the picture there, name its folder by ?images=FOLDER" + (f", or {remedy}" if remedy else ""),
             place,
         )
-    from boxwright.images.decode import read_header
+    header = parse_header(location)
+    if header is None:
+        from boxwright.images.decode import read_header  # Pillow, which most images do not need
 
-    reference = ImageRef(name=name, width=1, height=1, location=location)
-    return read_header(reference.read(), location).upright_size
+        header = read_header(ImageRef(name=name, width=1, height=1, location=location).read(), location)
+    return header.upright_size
 
 
 def _folded(name: str) -> str:
