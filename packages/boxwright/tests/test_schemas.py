@@ -252,8 +252,8 @@ def test_numbers_of_files_and_of_tensors_differ() -> None:
 @pytest.mark.parametrize(
     ("items", "problem"),
     [
-        ([(1, "a"), (1, "b")], "id 1 stands twice"),
-        ([(1, "a"), (2, "a")], "name 'a' stands twice"),
+        ([(1, "a"), (1, "b")], "duplicate id 1"),
+        ([(1, "a"), (2, "a")], "duplicate name 'a'"),
         ([(-1, "a")], "greater than or equal to 0"),
         ([(1, "")], "at least 1 character"),
     ],

@@ -1,16 +1,17 @@
-"""``label_map.pbtxt``: the TF Object Detection API's ``StringIntLabelMap`` in protobuf text format.
+"""The classes of a dataset, and ``label_map.pbtxt``, the file that lists them.
 
-The grammar is protobuf's text format (https://protobuf.dev/reference/protobuf/textformat-spec/); the fields are those
-of ``object_detection/protos/string_int_label_map.proto``. Only ``id``, ``name`` and ``display_name`` are used; other
-fields (``keypoints``, ``ancestor_ids``, ...) are read over.
+A label map file is the TF Object Detection API's ``StringIntLabelMap``
+(``object_detection/protos/string_int_label_map.proto``) in protobuf's text format
+(https://protobuf.dev/reference/protobuf/textformat-spec/). ``id``, ``name`` and ``display_name`` are used; other fields
+(``keypoints``, ``ancestor_ids``, ...) are ignored.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from functools import cache, cached_property
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,7 +22,7 @@ from boxwright.text import check_classes
 
 
 class LabelMapItem(BaseModel):
-    """One class of a label map: its number in files (1-based; 0 is the background) and its name."""
+    """A class of a label map: its id in files (from 1; 0 is the background) and its name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -33,10 +34,10 @@ class LabelMapItem(BaseModel):
 class LabelMap(BaseModel):
     """The classes of a dataset, in a stable order.
 
-    ``ids`` are what files use (1..N unless a label map file says otherwise), ``indices`` 0..N-1 are what tensors use.
+    Files contain a class's id (1 to N unless a label map file assigns others), tensors its index (0 to N-1).
 
     Raises:
-        ValueError: Two classes share a name or an id.
+        ValueError: Two classes have the same name or id.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -45,16 +46,20 @@ class LabelMap(BaseModel):
 
     @model_validator(mode="after")
     def _unique(self) -> LabelMap:
-        for what in ("id", "name"):
-            values = [getattr(item, what) for item in self.items]
-            if len(set(values)) != len(values):
-                twice = next(value for value in values if values.count(value) > 1)
-                raise ValueError(f"{what} {twice!r} stands twice in the label map")
+        ids: set[int] = set()
+        names: set[str] = set()
+        for item in self.items:
+            if item.id in ids:
+                raise ValueError(f"duplicate id {item.id} in the label map")
+            if item.name in names:
+                raise ValueError(f"duplicate name {item.name!r} in the label map")
+            ids.add(item.id)
+            names.add(item.name)
         return self
 
     @classmethod
     def from_names(cls, names: Iterable[str], *, sort: bool = True) -> LabelMap:
-        """Ids 1..N in the order of the names, sorted by default so that the order never depends on the data's.
+        """Returns a label map with the ids 1 to N, sorted by name unless ``sort`` is false.
 
         Raises:
             DataError: A name cannot be written as UTF-8.
@@ -66,43 +71,43 @@ class LabelMap(BaseModel):
 
     @classmethod
     def from_pbtxt(cls, text: str, source: str = "label_map.pbtxt") -> LabelMap:
-        """Reads the TF Object Detection API's ``StringIntLabelMap`` text.
+        """Parses the text of a ``label_map.pbtxt``.
 
         Raises:
-            DataError: The text is no label map; the error names ``source`` and the line.
+            DataError: The text is not a label map; the error names ``source`` and the line.
         """
         return parse_label_map(text, source)
 
     def to_pbtxt(self) -> str:
-        """The map as ``label_map.pbtxt`` text, as the first tutorial's ``xml_to_csv.py`` writes it."""
+        """Returns the text of a ``label_map.pbtxt``."""
         return format_label_map(self)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names in order; ``names[index]`` undoes :meth:`index`."""
+        """The names in order; ``names[index]`` is the inverse of :meth:`index`."""
         return tuple(item.name for item in self.items)
 
     def id(self, name: str) -> int:
-        """The number of a class in files.
+        """Returns a class's id in files.
 
         Raises:
-            KeyError: There is no such class.
+            KeyError: The class is not in the label map.
         """
         return self._by_name[name].id
 
     def index(self, name: str) -> int:
-        """The number of a class in tensors, 0..N-1.
+        """Returns a class's index in tensors, 0 to N-1.
 
         Raises:
-            KeyError: There is no such class.
+            KeyError: The class is not in the label map.
         """
         return self._indices[name]
 
     def name(self, id: int) -> str:
-        """The name of a class by its number in files.
+        """Returns the name of a class by its id in files.
 
         Raises:
-            KeyError: There is no such class.
+            KeyError: The id is not in the label map.
         """
         return self._by_id[id].name
 
@@ -125,23 +130,27 @@ class LabelMap(BaseModel):
         return {item.name: i for i, item in enumerate(self.items)}
 
 
-_TOKEN = re.compile(
-    r"""(?P<space>\s+|\#[^\n]*)
-      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-      | (?P<word>[A-Za-z0-9_.+-]+)
-      | (?P<mark>[{}<>:;,\[\]])""",
-    re.VERBOSE,
-)
-_ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
-_SIMPLE_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
-_SIMPLE_ESCAPES |= {quoted: quoted for quoted in (b"\\", b"'", b'"', b"?")}
-_NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
-_CLOSING = {"{": "}", "<": ">"}
 _REMEDY = "write: item { id: 1 name: 'fig' }"
+_LONGEST = 200
+
+# A FileDescriptorProto, as in the modules that protoc generates; test_label_map.py builds it from names and compares.
+# An item inside an item is not in the API's file: it is there to be reported, as the braces do not match.
+_MESSAGES = (
+    b"\n\x0flabel_map.proto"
+    b'"K\n\x04Item\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\x03'
+    b"\x12\x14\n\x0cdisplay_name\x18\x03 \x01(\t\x12\x13\n\x04item\x18\x04 \x03(\x0b2\x05.Item"
+    b'"\x1f\n\x08LabelMap\x12\x13\n\x04item\x18\x01 \x03(\x0b2\x05.Item'
+)
+_TOKENS = re.compile(
+    r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\#[^\n]*)|(?P<word>\w+)|(?P<open>[{<])|(?P<close>[}>])"""
+)
 
 
 def format_label_map(label_map: LabelMap) -> str:
-    """Writes the map as the first tutorial's ``xml_to_csv.py`` does: four spaces, single quotes, no last newline."""
+    """Returns the text of a label map, in the layout of the first tutorial's ``xml_to_csv.py``.
+
+    Four spaces, single quotes, and no newline at the end.
+    """
     return "\n\n".join(
         "item {\n"
         + f"    id: {item.id}\n    name: {_quote(item.name)}\n"
@@ -151,38 +160,96 @@ def format_label_map(label_map: LabelMap) -> str:
     )
 
 
-def parse_label_map(text: str, source: str) -> LabelMap:
-    """Reads a ``StringIntLabelMap``.
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    return f"'{escaped}'"
 
-    A class without a ``name`` takes its ``display_name``, as the API's own ``label_map_util`` does for files of that
-    kind. An item with id 0 that is named ``background`` is no class, and is read over as there; any other class may
-    have id 0 here, although the API keeps that number for the background.
+
+def parse_label_map(text: str, source: str) -> LabelMap:
+    """Parses a ``StringIntLabelMap``.
+
+    A class without a ``name`` takes its ``display_name``, as in the API's own ``label_map_util``. An item with id 0 and
+    the name ``background`` is not a class, and is ignored as there; any other class may have id 0 here, although the
+    API reserves it for the background.
 
     Raises:
-        DataError: Not the text format, no items, an item without id or name, or two items with one id or name.
+        DataError: The text is not in the text format, it has no items, an item has no id or name, or an id or a name is
+            duplicate.
     """
+    items: list[LabelMapItem] = []
+    ids: set[int] = set()
+    names: set[str] = set()
+    text = text.removeprefix("\ufeff")
+    message = _parse(text, source)
+    for index, item in enumerate(message.item):
+        name = item.name or item.display_name
+        if item.item:
+            line = _line(text, index, nested=True)
+            raise DataError(source, "an item inside an item", "close the item before it with }", line)
+        if not item.HasField("id") or item.id < 0 or not name:
+            raise DataError(source, "an item needs an id (0 or more) and a name", _REMEDY, _line(text, index))
+        if (item.id, name) == (0, "background"):
+            continue
+        if item.id in ids:
+            raise DataError(source, f"duplicate id {item.id}", "give each item its own id", _line(text, index))
+        if name in names:
+            raise DataError(source, f"duplicate name {name!r}", "give each item its own name", _line(text, index))
+        ids.add(item.id)
+        names.add(name)
+        display_name = item.display_name if item.name and item.HasField("display_name") else None
+        items.append(LabelMapItem(id=item.id, name=name, display_name=display_name))
+    if not message.item and text.strip():  # a dataset without boxes has an empty label map
+        raise DataError(source, "no item { id: ... name: ... } in it", "is this a label map?")
+    return LabelMap(items=tuple(items))
+
+
+def _parse(text: str, source: str) -> Any:
+    from google.protobuf import text_format  # it takes as long to import as all of boxwright
+
     try:
-        fields = list(_Tokens(text.removeprefix("\ufeff"), source).message(None))
+        return text_format.Parse(text, _message_class()(), allow_unknown_field=True)
+    except text_format.ParseError as error:
+        line = error.GetLine()  # the message is "LINE:COLUMN : 'THE WHOLE LINE': Expected ..."
+        problem = str(error).partition(" : ")[2].removeprefix(f"'{text.split(chr(10))[line - 1]}': ").rstrip(".")
+        raise DataError(source, problem[:1].lower() + problem[1:_LONGEST], _REMEDY, f"line {line}") from None
     except RecursionError:
         raise DataError(source, "it is nested too deeply", "is this a label map?") from None
-    items = [_item(value, source, place) for field, value, place in fields if field == "item"]
-    if not items:
-        if not text.strip():
-            return LabelMap()  # that of a dataset in which no box is
-        raise DataError(source, "no item { id: ... name: ... } in it", "is this a label map?")
-    try:
-        return LabelMap(items=tuple(item for item in items if (item.id, item.name) != (0, "background")))
-    except ValueError as error:
-        reason = re.search(r"(?:id|name) .* stands twice in the label map", str(error))
-        problem = reason.group() if reason else str(error)
-        raise DataError(source, problem, "give every class an id and a name of its own") from None
+
+
+@cache
+def _message_class() -> Any:
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message_factory import GetMessageClass
+
+    pool = DescriptorPool()
+    pool.AddSerializedFile(_MESSAGES)
+    return GetMessageClass(pool.FindMessageTypeByName("LabelMap"))
+
+
+def _line(text: str, index: int, *, nested: bool = False) -> str:
+    """Returns the line of an item, or of the first item nested in it."""
+    depth, found, field = 0, -1, ""
+    for token in _TOKENS.finditer(text):
+        if token["open"]:
+            found += depth == 0 and field == "item"
+            depth += 1
+        elif token["close"]:
+            depth -= 1
+        elif token["word"] and (depth == 0 or nested):
+            field = token["word"]
+        if found == index and (not nested or (token["word"] == "item" and depth)):
+            return f"line {text.count(chr(10), 0, token.start()) + 1}"
+    return ""
 
 
 def read_label_map(path: str) -> LabelMap | None:
-    """Reads a label map file, by path or URL; ``None`` where there is no such file.
+    """Reads a label map file; ``None`` if it does not exist.
+
+    Args:
+        path: A path or URL.
 
     Raises:
-        DataError: It cannot be read, is not UTF-8, or is no label map.
+        DataError: The file cannot be read, is not UTF-8, or is not a label map.
     """
     content = read_file(path, "give another label map")
     if content is None:
@@ -194,147 +261,20 @@ def read_label_map(path: str) -> LabelMap | None:
 
 
 def find_label_map(given: str | None, folder: str) -> tuple[LabelMap | None, str]:
-    """The label map of a dataset and its file: the one that was named, else ``label_map.pbtxt`` in a folder.
+    """Returns the label map of a dataset and its file: the one that was passed, else ``label_map.pbtxt`` in a folder.
 
     Args:
         given: The reader's option ``label_map``.
         folder: Where else to look.
 
     Returns:
-        ``(None, "")`` where none was named and none is there.
+        ``(None, "")`` if none was passed and none exists.
 
     Raises:
-        DataError: The one that was named is not there; or as :func:`read_label_map`.
+        DataError: The file that was passed does not exist; or as :func:`read_label_map`.
     """
     path = given if given is not None else join(folder, "label_map.pbtxt")
     found = read_label_map(path)
     if found is None and given is not None:
-        raise DataError(path, "there is no such label map", "check ?label_map=FILE")
+        raise DataError(path, "file not found", "check ?label_map=FILE")
     return found, path if found is not None else ""
-
-
-def _item(value: object, source: str, place: str) -> LabelMapItem:
-    found: dict[str, object] = {}
-    for field, content, where in value if isinstance(value, list) else ():
-        if field in ("id", "name", "display_name") and found.setdefault(field, content) is not content:
-            raise DataError(source, f"an item has two fields {field!r}", "leave one of them out", where)
-    name, display = (_text(found.get(field)) for field in ("name", "display_name"))
-    number = _number(found.get("id"))
-    if number is None or not (name or display):
-        raise DataError(source, "an item needs an id (a whole number) and a name", _REMEDY, place)
-    return LabelMapItem(id=number, name=name or display or "", display_name=display if name else None)
-
-
-def _text(value: object) -> str | None:
-    return value.text if isinstance(value, _Scalar) and value.kind == "string" else None
-
-
-def _number(value: object) -> int | None:
-    # Numbers are decimal, 0x... hexadecimal or 0... octal, as in C.
-    if not isinstance(value, _Scalar) or value.kind != "word" or not _NUMBER.fullmatch(value.text):
-        return None
-    text = value.text.lower()
-    return int(text, 16 if text.startswith("0x") else 8 if text.startswith("0") else 10)
-
-
-def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
-    return f"'{escaped}'"
-
-
-def _unquote(token: str) -> str:
-    def plain(match: re.Match[bytes]) -> bytes:
-        octal, hexadecimal, short, long, simple = match.groups()
-        if octal:
-            return bytes([int(octal, 8) & 0xFF])
-        if hexadecimal:
-            return bytes([int(hexadecimal, 16)])
-        if short or long:
-            return chr(int(short or long, 16)).encode()
-        return _SIMPLE_ESCAPES.get(simple, b"\\" + simple)  # protobuf keeps the backslash of what it does not know
-
-    return _ESCAPE.sub(plain, token[1:-1].encode()).decode()
-
-
-class _Scalar(NamedTuple):
-    """A value that is no message: ``kind`` is ``"string"`` or ``"word"``."""
-
-    kind: str
-    text: str
-
-
-class _Tokens:
-    """A cursor over the tokens of one text, which knows the line for messages."""
-
-    def __init__(self, text: str, source: str) -> None:
-        self.source = source
-        self.tokens: list[tuple[str, str, int]] = []
-        position, line = 0, 1
-        while position < len(text):
-            match = _TOKEN.match(text, position)
-            if match is None:
-                raise DataError(source, f"unexpected {text[position]!r}", "is this a label map?", f"line {line}")
-            kind = match.lastgroup or ""
-            if kind != "space":
-                self.tokens.append((kind, match.group(), line))
-            line += match.group().count("\n")
-            position = match.end()
-        self.position = 0
-        self.last_line = line
-
-    def message(self, closing: str | None) -> Iterator[tuple[str, Any, str]]:
-        """Yields ``(field, value, place)`` until the closing mark.
-
-        A value is a :class:`_Scalar`, or for a message the list of its own triples; ``field: [a, b]`` yields twice.
-        """
-        while True:
-            kind, token, line = self._next(may_end=closing is None)
-            if kind == "end" or token == closing:
-                return
-            if token in (";", ","):
-                continue
-            if kind != "word":
-                raise DataError(self.source, f"expected a field name, found {token!r}", _REMEDY, f"line {line}")
-            for value in self._values(token, line):
-                yield token, value, f"line {line}"
-
-    def _values(self, field: str, line: int) -> Iterator[_Scalar | list[Any]]:
-        kind, mark, _ = self._next()
-        if mark == ":":
-            kind, mark, _ = self._next()
-        elif mark not in ("{", "<"):
-            raise DataError(self.source, f"expected ':' after {field}, found {mark!r}", _REMEDY, f"line {line}")
-        if mark != "[":
-            yield self._value(kind, mark, line)
-            return
-        while (entry := self._next())[1] != "]":
-            if entry[1] != ",":
-                yield self._value(*entry)
-
-    def _value(self, kind: str, content: str, line: int) -> _Scalar | list[Any]:
-        if content in _CLOSING:
-            return list(self.message(_CLOSING[content]))
-        if kind == "mark":
-            raise DataError(self.source, f"expected a value, found {content!r}", _REMEDY, f"line {line}")
-        if kind != "string":
-            return _Scalar(kind, content)
-        text = self._string(content, line)
-        while self.position < len(self.tokens) and self.tokens[self.position][0] == "string":
-            text += self._string(*self._next()[1:])  # adjacent strings are one, as in C
-        return _Scalar(kind, text)
-
-    def _string(self, token: str, line: int) -> str:
-        try:
-            return _unquote(token)
-        except (ValueError, OverflowError):  # bytes that are no UTF-8, or code points that are no characters
-            raise DataError(self.source, f"{token} is no text", "save the label map as UTF-8", f"line {line}") from None
-
-    def _next(self, may_end: bool = False) -> tuple[str, str, int]:
-        if self.position == len(self.tokens):
-            if may_end:
-                return "end", "", self.last_line
-            raise DataError(
-                self.source, "ends in the middle of an item", "is the file whole?", f"line {self.last_line}"
-            )
-        self.position += 1
-        return self.tokens[self.position - 1]
