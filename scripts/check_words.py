@@ -52,7 +52,7 @@ WORDS = {
     r"holds": "contains, checks",
     r"has to": "must",
     r"have to(?<!not have to)": "must, need to",
-    r"of (its|their|his) own(?=\W*$|\W*[.,;:)\"]| (is|in|for|by|to|and|or|that|which|of|with|at|on|as|so|where))": "separate",
+    r"of (its|their) own(?!\s+(?!is|in|for|by|to|and|or|that|which|of|with|at|on|as|so|where)[a-z])": "separate",
     r"(?<!followed )(?<!divided )by (itself|themselves)": "on its own, automatically",
     r"anew": "again, from the start",
     r"who(m)?ever": "any user, any program, or the passive voice",
