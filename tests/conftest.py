@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -260,6 +261,24 @@ def boxwright(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
     forget()
     yield Program(site)
     forget()
+
+
+@pytest.fixture
+def here() -> Callable[..., str]:
+    """``here(*words, cwd=...)``: runs the program in this process, and gives what it prints.
+
+    TensorFlow is imported once by all commands, which takes as long as most of them.
+    """
+
+    def run(*words: str, cwd: Path) -> str:
+        from boxwright_cli.main import app
+
+        with contextlib.chdir(cwd):
+            result = CliRunner().invoke(app, list(words), prog_name="boxwright")
+        assert result.exit_code == 0, f"{words}: {result.output}"
+        return result.stdout
+
+    return run
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the README and the docs show is run here, word for word but for the length of the training."""
+"""What the README and the docs show is run here, word for word but for the size of the training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", ROOT.parent / "shared" / "
 GUIDE = "docs/writing-a-plugin.md"
 PAGES = {kind: f"docs/plugins/{kind}.md" for kind in KINDS}
 EVENTS = "docs/plugins/events.md"
+
+Here = Callable[..., str]
+"""The fixture that runs the program in this process."""
 
 needs_photos = pytest.mark.skipif(not (SHARED / "fruits").is_dir(), reason="the photos of shared/data are not here")
 
@@ -61,7 +64,7 @@ def python(*arguments: str, cwd: Path, **environment: str) -> str:
 
 @needs_photos
 @pytest.mark.tensorflow
-def test_the_readmes_steps_run_on_the_fruits(tmp_path: Path) -> None:
+def test_the_readmes_steps_run_on_the_fruits(tmp_path: Path, here: Here) -> None:
     pytest.importorskip("keras_cv")
     project = tmp_path / "project"
     project.mkdir()
@@ -70,18 +73,18 @@ def test_the_readmes_steps_run_on_the_fruits(tmp_path: Path) -> None:
     steps = commands(blocks("README.md", "console")[0])
     assert [words[1] for words in steps] == ["convert", "convert", "train", "evaluate", "predict"]
     for words in steps:
-        short = ["--set", "steps=2"] if words[1] == "train" else []
-        boxwright(*words[1:], *short, cwd=project)
+        short = ["--set", "steps=2", "--image-size", "96x96"] if words[1] == "train" else []
+        here(*words[1:], *short, cwd=project)
     assert (project / "out" / "label_map.pbtxt").read_text().count("item {") == 3
     assert sorted(path.name for path in (project / "out" / "found").glob("*.jpg")) == ["10.jpg", "15.jpg"]
 
 
-def test_the_first_steps_of_the_site_run(tmp_path: Path) -> None:
+def test_the_first_steps_of_the_site_run(tmp_path: Path, here: Here) -> None:
     (block,) = blocks("docs/index.md", "console")
     steps = commands(block)
     assert [words[1] for words in steps] == ["demo", "view", "info", "convert"]
     for words in steps:
-        boxwright(*words[1:], cwd=tmp_path)
+        here(*words[1:], cwd=tmp_path)
     assert (tmp_path / "dataset.png").is_file()
     assert (tmp_path / "label_map.pbtxt").is_file()
 
@@ -91,26 +94,26 @@ def test_the_site_and_the_readme_train_with_the_same_commands() -> None:
     assert f"```\n{shown}```" in read("README.md")
 
 
-def test_the_readmes_conversions_run(tmp_path: Path) -> None:
-    boxwright("demo", "photos", "--images", "12", "--size", "96x64", cwd=tmp_path)
+def test_the_readmes_conversions_run(tmp_path: Path, here: Here) -> None:
+    here("demo", "photos", "--images", "12", "--size", "96x64", cwd=tmp_path)
     steps = commands(blocks("README.md", "console")[1])
     assert [words[1] for words in steps] == ["validate", *["convert"] * 3, "info", "convert", "diff"]
     for words in steps:
-        boxwright(*words[1:], cwd=tmp_path)
+        here(*words[1:], cwd=tmp_path)
     assert (tmp_path / "info.html").read_text("utf-8").startswith("<!DOCTYPE html>")
     assert (tmp_path / "devkit" / "boxwright.sidecar.jsonl").is_file()
 
 
 @pytest.mark.tensorflow
-def test_the_readmes_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_readmes_python_runs(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("keras_cv")
-    boxwright("demo", "photos", "--images", "8", "--size", "96x64", cwd=tmp_path)
+    here("demo", "photos", "--images", "8", "--size", "96x64", cwd=tmp_path)
     (code,) = blocks("README.md", "python")
     monkeypatch.chdir(tmp_path)
     import boxwright as library
 
     train = library.train
-    monkeypatch.setattr(library, "train", lambda *a, **k: train(*a, **k, settings={"steps": 2}))
+    monkeypatch.setattr(library, "train", lambda *a, **k: train(*a, **k, settings={"steps": 2}, image_size=(96, 96)))
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)  # the README's own code
     batch = next(iter(names["batches"]))  # type: ignore[call-overload]

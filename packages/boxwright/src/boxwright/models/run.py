@@ -26,6 +26,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import IO, Any
@@ -261,6 +262,12 @@ class Run:
 
 def versions() -> dict[str, str]:
     """Versions of Python, boxwright's packages and the libraries that decide a result."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
+    # Reading the metadata of every distribution takes most of a second.
     found = {"python": platform.python_version()}
     for distribution in distributions():
         name = (distribution.name or "").lower()
