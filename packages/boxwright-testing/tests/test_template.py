@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -103,32 +104,40 @@ def test_endings_and_names_are_told_apart() -> None:
     assert text == '".myformat" a.myformat {x}.myformat r"\\.myformat" my-format:a test_my_format to_my_format'
 
 
-@pytest.mark.parametrize("name", ["lines", "x_y"])
-@pytest.mark.parametrize("kind", ["format", "exporter", "metric", "trainer", "transform"])
-def test_what_is_rendered_passes_its_own_tests(kind: str, name: str, tmp_path: Path) -> None:
-    """The quick kinds; `nox -s template` does it for all, installed and with ruff and mypy."""
+def _rendered(folder: Path, kind: str, name: str) -> Names:
     names = Names.of(name)
     for path, text in render(names, kind):
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text, "utf-8")
-    info = tmp_path / "src" / f"{names.package}-0.1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {names.distribution}\nVersion: 0.1.0\n", "utf-8")
-    (info / "entry_points.txt").write_text(f"[boxwright]\n{names.plugin} = {names.package}\n", "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, env=_with_path(tmp_path / "src"), capture_output=True, text=True)
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, "utf-8")
+    return names
+
+
+def test_what_is_rendered_passes_its_own_tests(tmp_path: Path) -> None:
+    """The quick kinds, all in one process; `nox -s template` does it for all, installed and with ruff and mypy."""
+    quick = {"format": "lines", "exporter": "x_y", "metric": "two-words", "trainer": "a2b", "transform": "grow"}
+    for kind, name in quick.items():
+        names = _rendered(tmp_path / kind, kind, name)
+        info = tmp_path / kind / "src" / f"{names.package}-0.1.0.dist-info"
+        info.mkdir()
+        metadata = f"Metadata-Version: 2.1\nName: {names.distribution}\nVersion: 0.1.0\n"
+        (info / "METADATA").write_text(metadata, "utf-8")
+        (info / "entry_points.txt").write_text(f"[boxwright]\n{names.plugin} = {names.package}\n", "utf-8")
+    path = [*(str(tmp_path / kind / "src") for kind in quick), *filter(None, sys.path)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error", *quick]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
     assert "passed" in done.stdout
-    if ruff := shutil.which("ruff"):
-        for words in (["check"], ["format", "--check"]):
-            done = subprocess.run([ruff, *words, "--no-cache", "."], cwd=tmp_path, capture_output=True, text=True)
-            assert done.returncode == 0, done.stdout
 
 
-def _with_path(folder: Path) -> dict[str, str]:
-    import os
-
-    return os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *(path for path in sys.path if path)])}
+@pytest.mark.skipif(shutil.which("ruff") is None, reason="ruff is not installed")
+def test_what_is_rendered_is_formatted(tmp_path: Path) -> None:
+    for kind in KINDS:
+        for name in ("lines", "x_y"):
+            _rendered(tmp_path / kind / name, kind, name)
+    for words in (["check"], ["format", "--check"]):
+        done = subprocess.run(["ruff", *words, "--no-cache", "."], cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
 
 
 def test_the_skeletons_are_found_where_a_wheel_puts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
