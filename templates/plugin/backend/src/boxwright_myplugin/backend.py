@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 
-from boxwright import Run, TrainJob
-from boxwright import Edges
+from boxwright import Edges, Run, TrainJob
 
 from boxwright_myplugin.model import MyPluginModel
 

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from boxwright import LabelMap, Run, RunError, UsageError
-from boxwright import Edges
+from boxwright import Edges, LabelMap, Run, RunError, UsageError
 
 from boxwright_myplugin.model import MyPluginModel
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from boxwright import Boxes, Detections, LabelMap, Sample
-from boxwright import Edges
+from boxwright import Boxes, Detections, Edges, LabelMap, Sample
 
 
 class MyPluginModel:

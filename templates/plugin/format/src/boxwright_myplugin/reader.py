@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from boxwright import Boxes, DataError, DatasetInfo, ImageRef, Sample
-from boxwright.images import safe_filename
 from boxwright.datasets import OnProblem
+from boxwright.images import safe_filename
 from boxwright.storage import join
 
 from boxwright_myplugin.files import folder_of, open_bytes
