@@ -19,6 +19,7 @@ from boxwright import DataError
 from boxwright.images import Header, is_complete, parse_header, read_header
 from boxwright.images.lookup import measured_size
 
+SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 XMP = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
 
 
@@ -304,3 +305,13 @@ def test_bytes_may_follow_the_end() -> None:
     for format in ("JPEG", "PNG"):
         assert is_complete(encoded(format) + b"camera data \xff\xda" * 100)
         assert not is_complete(encoded(format)[:-13] + b"camera data" * 100)
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no folder shared/data next to the repository")
+def test_photos() -> None:
+    paths = sorted(path for path in SHARED.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))[:60]
+    assert paths
+    for path in paths:
+        data = path.read_bytes()
+        assert parse_header(str(path)) == parse_header(data) == read_header(data, str(path))
+        assert is_complete(data)

@@ -131,7 +131,7 @@ def test_fields_that_protobuf_does_not_know_are_read_over() -> None:
     assert by_us(text) == [(1, "a", None)]
 
 
-def test_a_display_name_stands_in_for_a_name() -> None:
+def test_a_display_name_replaces_a_missing_name() -> None:
     assert by_us("item { id: 1 display_name: 'person' }") == [(1, "person", None)]
     assert by_us("item { id: 1 name: '' display_name: 'person' }") == [(1, "person", None)]
 

@@ -15,7 +15,7 @@ import pytest
 
 from boxwright import OutputError
 from boxwright.storage.filesystem import alive
-from boxwright.storage.output import AtomicOutput, safe_name, write_atomically
+from boxwright.storage.output import AtomicOutput, is_safe_name, safe_name, write_atomically
 
 BIG = 1 << 20
 
@@ -160,6 +160,7 @@ NAMES_THAT_LEAD_AWAY = ["../a", "a/../../b", "/etc/passwd", "..", r"..\a", r"a\b
 @pytest.mark.parametrize("name", NAMES_THAT_LEAD_AWAY)
 @pytest.mark.parametrize("target", ["file", "folder"])
 def test_names_that_lead_away(tmp_path: Path, name: str, target: str) -> None:
+    assert not is_safe_name(name)
     with pytest.raises(OutputError, match="leads outside the folder or is not portable"):
         write(tmp_path / "in/out", {name: b"x"}, target)
     assert [path for path in everything(tmp_path) if path != "in"] == []
@@ -168,6 +169,7 @@ def test_names_that_lead_away(tmp_path: Path, name: str, target: str) -> None:
 def test_names_that_are_fine() -> None:
     for name in ("a", "a/b.jpg", "..a", "a..b", "ä ö.jpg", "...", "a/.../b"):
         assert safe_name(name, "x") == name
+        assert is_safe_name(name)
     with pytest.raises(OutputError):
         safe_name("", "x")
 

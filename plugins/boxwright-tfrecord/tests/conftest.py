@@ -25,7 +25,7 @@ def data() -> Path:
 
 @pytest.fixture
 def encode() -> Callable[..., bytes]:
-    """``encode(width, height, format="JPEG", orientation=None, ...)``: a picture's bytes, by Pillow."""
+    """``encode(width, height, format="JPEG", orientation=None, ...)``: an image's bytes, by Pillow."""
 
     def make(
         width: int, height: int, format: str = "JPEG", orientation: int | None = None, mode: str = "RGB", **more: Any
@@ -43,7 +43,7 @@ def encode() -> Callable[..., bytes]:
 
 @pytest.fixture
 def make_sample(tmp_path: Path, encode: Callable[..., bytes]) -> Callable[..., Sample]:
-    """``make_sample(name, size, labels, edges, attributes, picture=bytes)``: a sample with its picture in a file."""
+    """``make_sample(name, size, labels, edges, attributes, content=bytes)``: a sample with its image in a file."""
 
     def make(
         name: str = "a.jpg",
@@ -51,12 +51,12 @@ def make_sample(tmp_path: Path, encode: Callable[..., bytes]) -> Callable[..., S
         labels: Sequence[str] = ("fig",),
         edges: Sequence[tuple[float, float, float, float]] = ((1, 2, 30, 20),),
         attributes: Sequence[dict[str, Any]] | None = None,
-        picture: bytes | None = None,
+        content: bytes | None = None,
         **more: Any,
     ) -> Sample:
-        path = tmp_path / "pictures" / name
+        path = tmp_path / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(*size) if picture is None else picture)
+        path.write_bytes(encode(*size) if content is None else content)
         image = ImageRef(name=name, width=size[0], height=size[1], location=str(path))
         return Sample(image=image, boxes=Boxes(labels, edges, attributes), source=f"{name}.xml", **more)
 

@@ -106,7 +106,7 @@ def test_whole_pixels_come_back_exactly(make_record: Callable[..., Path]) -> Non
 
 
 @pytest.mark.parametrize("size", [33, 500, 4032])
-def test_fractions_come_back_within_what_float32_holds(make_record: Callable[..., Path], size: int) -> None:
+def test_fractions_come_back_within_the_precision_of_float32(make_record: Callable[..., Path], size: int) -> None:
     fractions = [size * k / 997 for k in range(990)]
     decimals = [12.5, 0.1, 17.25, size - 0.5, 20.05]
     path = make_record(
@@ -128,7 +128,7 @@ def test_fractions_come_back_within_what_float32_holds(make_record: Callable[...
 
 def test_classes_by_number(make_record: Callable[..., Path], tmp_path: Path) -> None:
     path = make_record({"image/object/class/text": None})
-    with pytest.raises(DataError, match=r"class number 2 and no name\n.*\?label_map=") as caught:
+    with pytest.raises(DataError, match=r"class id 2 and no name\n.*\?label_map=") as caught:
         read(path)
     assert caught.value.place == "record 1, byte 0"
     (tmp_path / "label_map.pbtxt").write_text(PBTXT)
@@ -137,11 +137,11 @@ def test_classes_by_number(make_record: Callable[..., Path], tmp_path: Path) -> 
     other.write_text(PBTXT.replace("'fig'", "'nut'"))
     assert read(path, label_map=str(other))[0].boxes.labels == ("nut",)
     assert TFRecordReader(str(path)).info.label_map == LabelMap.from_pbtxt(PBTXT)
-    with pytest.raises(DataError, match="class number 3 is not in"):
+    with pytest.raises(DataError, match="class id 3 is not in"):
         read(make_record({"image/object/class/text": [b""], "image/object/class/label": [3]}))
 
 
-def test_the_text_holds_where_text_and_number_disagree(make_record: Callable[..., Path], tmp_path: Path) -> None:
+def test_the_text_has_priority_over_the_number(make_record: Callable[..., Path], tmp_path: Path) -> None:
     (tmp_path / "label_map.pbtxt").write_text(PBTXT)
     path = make_record({"image/object/class/text": [b"date"], "image/object/class/label": [2]})
     assert read(path)[0].boxes.labels == ("date",)
@@ -161,7 +161,7 @@ def test_label_maps_that_cannot_be_used(
         read(path, label_map=str(label_map))
 
 
-def test_the_size_comes_from_the_picture_where_the_record_has_none(
+def test_the_size_comes_from_the_image_if_the_record_has_none(
     make_record: Callable[..., Path], encode: Callable[..., bytes], tmp_path: Path
 ) -> None:
     without: dict[str, None] = {"image/width": None, "image/height": None}
@@ -174,15 +174,15 @@ def test_the_size_comes_from_the_picture_where_the_record_has_none(
     assert (sample.image.width, sample.image.height) == (60, 50)
 
 
-def test_pictures_outside_the_record(
+def test_images_outside_the_record(
     make_record: Callable[..., Path], tmp_path: Path, encode: Callable[..., bytes]
 ) -> None:
     path = make_record({"image/encoded": None})
     assert read(path)[0].image.location == str(tmp_path / "a.jpg")
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures" / "a.jpg").write_bytes(encode(40, 30))
-    (sample,) = read(path, images=str(tmp_path / "pictures"))
-    assert sample.image.read() == (tmp_path / "pictures" / "a.jpg").read_bytes()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.jpg").write_bytes(encode(40, 30))
+    (sample,) = read(path, images=str(tmp_path / "images"))
+    assert sample.image.read() == (tmp_path / "images" / "a.jpg").read_bytes()
 
 
 def test_source_ids_that_say_more_than_the_name(make_record: Callable[..., Path]) -> None:
@@ -190,7 +190,7 @@ def test_source_ids_that_say_more_than_the_name(make_record: Callable[..., Path]
     assert [sample.attributes for sample in read(path)] == [{"source_id": "391895"}, {}]
 
 
-def test_pictures_named_by_number(make_record: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+def test_images_named_by_number(make_record: Callable[..., Path], encode: Callable[..., bytes]) -> None:
     path = make_record(
         {"image/filename": None},
         {"image/filename": [b"../../etc/x.jpg"]},
@@ -222,7 +222,7 @@ def test_edges_in_pixels_and_in_the_wrong_order(make_record: Callable[..., Path]
 
 
 BAD: dict[str, tuple[dict[str, list[Any] | None], str]] = {
-    "no name": ({"image/filename": None}, r"no image/filename\n.*names=number"),
+    "no name": ({"image/filename": None}, r"image/filename is missing\n.*names=number"),
     "a name that leads outside": ({"image/filename": [b"../a.jpg"]}, r"outside the dataset's folder\n.*names=number"),
     "a path that leads outside": ({"image/filename": [b"../a.jpg"], "image/encoded": None}, "outside"),
     "a name in another encoding": ({"image/filename": [b"caf\xe9.jpg"]}, "image/filename is not UTF-8"),
@@ -237,12 +237,16 @@ BAD: dict[str, tuple[dict[str, list[Any] | None], str]] = {
     "fewer flags than boxes": ({"image/object/difficult": [0, 0]}, "difficult has 2 values"),
     "neither text nor label": ({"image/object/class/text": None, "image/object/class/label": None}, "neither"),
     "size 0": ({"image/width": [0]}, "size is 0x30"),
-    "a size that is not the picture's": ({"image/width": [41]}, "says 41x30 and its picture is 40x30"),
-    "a text for a size": ({"image/width": [b"40"]}, "image/width holds bytes, not integers"),
-    "integers for edges": ({"image/object/bbox/xmin": [0]}, "xmin holds integers, not floats"),
-    "half a picture header": ({"image/encoded": [b"\xff\xd8\xff\xe0\0\x10JF"]}, "breaks off"),
-    "no picture, and no size": ({"image/encoded": [b"hello"], "image/width": None}, "no picture"),
-    "the same name again": ({"image/filename": [b"a.jpg"]}, r"named 'a.jpg' came before\n.*names=number"),
+    "a size that is not the image's": ({"image/width": [41]}, "41x30 in the record and 40x30 in its image"),
+    "a text for a size": ({"image/width": [b"40"]}, "image/width contains bytes, not integers"),
+    "integers for edges": ({"image/object/bbox/xmin": [0]}, "xmin contains integers, not floats"),
+    "half an image header": ({"image/encoded": [b"\xff\xd8\xff\xe0\0\x10JF"]}, "cut off"),
+    "a damaged image header": ({"image/encoded": [b"\xff\xd8\xff\xff\xd9"]}, "image|read"),
+    "not an image, and no size": (
+        {"image/encoded": [b"hello"], "image/width": None},
+        "image|read",
+    ),
+    "the same name again": ({"image/filename": [b"a.jpg"]}, r"duplicate image 'a.jpg'\n.*names=number"),
 }
 
 
@@ -258,7 +262,7 @@ def test_bad_records_name_their_place_and_the_others_are_read(make_record: Calla
     with pytest.raises(DataError, match=says):
         raise error
     assert error.remedy
-    if case != "no picture, and no size":  # the core's own message, which names the picture
+    if case != "not an image, and no size":  # the core's own message, which names the image
         assert (error.file, error.place) == (str(path), f"record 2, byte {second}")
 
 
@@ -266,7 +270,7 @@ def test_a_record_that_is_no_example(tmp_path: Path) -> None:
     path = tmp_path / "x.record"
     with open(path, "wb") as file:
         write_record(file, b"hello, world")
-    with pytest.raises(DataError, match=r"record 1, byte 0: it is no tf.train.Example"):
+    with pytest.raises(DataError, match=r"record 1, byte 0: it is not a tf.train.Example"):
         read(path)
 
 
@@ -278,7 +282,7 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
     assert not detect(str(path)).matches
 
 
-def test_boxes_outside_the_picture_are_kept(make_record: Callable[..., Path]) -> None:
+def test_boxes_outside_the_image_are_kept(make_record: Callable[..., Path]) -> None:
     path = make_record({"image/object/bbox/xmin": [-0.25], "image/object/bbox/xmax": [1.25]})
     assert read(path)[0].boxes.edges == ((-10, 15, 50, 30),)
 
@@ -297,11 +301,11 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path, encode: Callable[..., by
     names = [f"{number}.png" for number in range(3)]
     for name, compression in (("x.tfrecord", None), ("x.tfrecord.gz", "GZIP")):
         with tf.io.TFRecordWriter(str(tmp_path / name), compression) as writer:
-            for number, picture in enumerate(names):
+            for number, name in enumerate(names):
                 edges = {"xmin": number / 640, "ymin": 3 / 427, "xmax": 639 / 640, "ymax": 400.5 / 427}
                 features = {
                     "image/encoded": feature(encode(640, 427, "PNG", mode="L")),
-                    "image/filename": feature(picture.encode()),
+                    "image/filename": feature(name.encode()),
                     "image/width": feature(640),
                     "image/height": feature(427),
                     "image/object/class/text": feature("大きい".encode()),

@@ -112,7 +112,7 @@ def _masked_checksum(content: bytes) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 a picture, not records", b"short", bytes(100), b"\x1f\x8b\x08"])
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 an image, not records", b"short", bytes(100), b"\x1f\x8b\x08"])
 def test_what_is_no_record_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.record"
     path.write_bytes(content)

@@ -2,7 +2,7 @@
 
 ``coco.record``, ``oid.record`` and ``kitti.record`` were made by the functions of ``object_detection.dataset_tools``
 2.8 (``create_coco_tf_record.create_tf_example`` with masks, ``oid_tfrecord_creation``, ``create_kitti_tf_record``)
-under TensorFlow 2.21, each of one small picture.
+under TensorFlow 2.21, each of one small image.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def keys_of(path: Path) -> set[str]:
 
 
 def boxed(**more: list[Any]) -> dict[str, list[Any]]:
-    """A record without a picture, of 40x30 pixels, with two boxes."""
+    """A record without an image, of 40x30 pixels, with two boxes."""
     edges = {"xmin": [0.25, 0.0], "ymin": [0.5, 0.0], "xmax": [0.75, 1.0], "ymax": [1.0, 1.0]}
     return {
         "image/filename": [b"a.jpg"],
@@ -125,8 +125,8 @@ def png(size: tuple[int, int]) -> bytes:
     ("masks", "says"),
     [
         ([png((40, 30))], "mask has 1 masks for 2 boxes"),
-        ([png((40, 30)), png((20, 30))], "a mask is 20x30, and the picture 40x30"),
-        ([b"hello", b"hello"], "a mask is no PNG picture that can be read"),
+        ([png((40, 30)), png((20, 30))], "a mask is 20x30, and the image 40x30"),
+        ([b"hello", b"hello"], "a mask is not a PNG image"),
         ([1.0, 0.0], "mask has 2 numbers for 2 masks of 40x30"),
     ],
 )
@@ -147,7 +147,7 @@ def test_roboflow(tmp_path: Path, write_records: Callable[..., Path]) -> None:
         f'item {{\n    name: "{name}",\n    id: {number},\n    display_name: "{name}"\n}}\n'
         for number, name in ((1, "Nut"), (2, "Fig"))
     )
-    with pytest.raises(DataError, match=r"class number 2 and no name"):
+    with pytest.raises(DataError, match=r"class id 2 and no name"):
         read(tmp_path / "fruits.tfrecord")
     (tmp_path / "fruits_label_map.pbtxt").write_text(items)
     dataset = boxwright.open(f"tfrecord:{tmp_path / 'fruits.tfrecord'}")
@@ -160,7 +160,7 @@ def test_roboflow(tmp_path: Path, write_records: Callable[..., Path]) -> None:
 
 
 def test_panlabel(tmp_path: Path, encode: Callable[..., bytes]) -> None:
-    """It embeds no pictures, and writes no source_id."""
+    """It embeds no images, and writes no source_id."""
     program = shutil.which("panlabel")
     if program is None:
         pytest.skip("panlabel is not installed")
@@ -180,7 +180,7 @@ def test_panlabel(tmp_path: Path, encode: Callable[..., bytes]) -> None:
     assert sample.image.read() == (tmp_path / "photos" / "sub" / "é.jpg").read_bytes()
 
 
-def test_pictures_that_are_empty_strings(tmp_path: Path, write_records: Callable[..., Path]) -> None:
+def test_images_that_are_empty_strings(tmp_path: Path, write_records: Callable[..., Path]) -> None:
     (sample,) = read(write_records(tmp_path / "x.record", boxed(image__encoded=[b""])))
     assert (sample.image.data, sample.image.location) == (None, str(tmp_path / "a.jpg"))
 
@@ -216,7 +216,7 @@ def test_text_that_is_none_names_its_key(tmp_path: Path, write_records: Callable
         read(write_records(tmp_path / "x.record", boxed(image__object__note=[b"\xe9", b""])))
     with pytest.raises(DataError, match="image/location is not UTF-8"):
         read(write_records(tmp_path / "x.record", boxed(image__location=[b"\xe9"])))
-    with pytest.raises(DataError, match=r"no image/filename; its keys are: height, image_raw, label"):
+    with pytest.raises(DataError, match=r"image/filename is missing; the keys are: height, image_raw, label"):
         read(write_records(tmp_path / "mnist.record", {"label": [1], "image_raw": [b"x"], "height": [28]}))
 
 
@@ -232,7 +232,7 @@ def test_numbers_before_and_behind_the_ending(tmp_path: Path, name: str, write_r
     first = name.replace("00001", "00000")
     write_records(tmp_path / first, boxed())
     for place in (tmp_path, tmp_path / first):
-        with pytest.raises(DataError, match=r"of 2 shards 1 are missing: .*00001-of-00002"):
+        with pytest.raises(DataError, match=r"1 of 2 shards missing: .*00001-of-00002"):
             read(place)
     write_records(tmp_path / name, boxed(image__filename=[b"b.jpg"]))
     base = name.replace("-00001-of-00002", "")
@@ -246,7 +246,7 @@ def test_both_ways_of_numbering_in_one_folder_are_two_datasets(
 ) -> None:
     write_records(tmp_path / "val-00000-of-00001.tfrecord", boxed())
     write_records(tmp_path / "val.tfrecord", boxed())
-    with pytest.raises(DataError, match="several datasets lie here"):
+    with pytest.raises(DataError, match="several datasets with this name"):
         read(tmp_path)
 
 
@@ -257,7 +257,7 @@ def test_floats_come_back_as_they_were_written() -> None:
     assert np.float32(shortest(third)) == np.float32(third)
 
 
-def test_keys_that_only_repeat_the_picture_are_not_named() -> None:
+def test_keys_that_only_repeat_the_image_are_not_named() -> None:
     keys = ["image/key/sha256", "image/encoded", "image/object/bbox/xmin", "image/object/class/text", "image/x"]
     assert passed_over(keys) == []
     assert passed_over(["image/object/class/multiclass_scores"]) == ["image/object/class/multiclass_scores"]

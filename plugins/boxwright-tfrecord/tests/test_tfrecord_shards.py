@@ -33,7 +33,7 @@ def test_ten_shards_are_named_as_tensorflow_names_them(
     write: Callable[..., str], five: list[Sample], tmp_path: Path, target: str
 ) -> None:
     location = write(five, target)
-    assert sorted(os.listdir(tmp_path)) == ["pictures", *TEN]
+    assert sorted(os.listdir(tmp_path)) == ["images", *TEN]
     assert sorted(read(location)) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg"]
     assert [read(str(tmp_path / name)) for name in TEN[1:5]] == [["1.jpg"], ["2.jpg"], ["3.jpg"], ["4.jpg"]]
     assert read(str(tmp_path / "x.record")) == read(location)
@@ -133,7 +133,7 @@ def test_remote_locations(write: Callable[..., str], five: list[Sample]) -> None
             assert detect(other).matches
         packed = write(five, "memory://tfr/one.record.gz")
         assert read(packed) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg", "4.jpg"]
-        with pytest.raises(DataError, match="no such file"):
+        with pytest.raises(DataError, match="file not found"):
             find_files("memory://tfr/other.record")
     finally:
         fs.rm("/tfr", recursive=True)

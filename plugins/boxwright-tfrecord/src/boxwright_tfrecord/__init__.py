@@ -8,28 +8,35 @@ boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_tfrecord.conformance"
 
 READ_OPTIONS = (
-    Option("label_map", str, None, "the label map file; default: label_map.pbtxt beside the records, if there is one"),
-    Option("images", str, None, "folder of the pictures that the records do not hold; default: the records' own"),
+    Option(
+        "label_map", str, None, "label map file; default: label_map.pbtxt in the folder of the records, if it exists"
+    ),
+    Option("images", str, None, "folder of the images that are not in the records; default: the folder of the records"),
     Option(
         "names",
         ("filename", "basename", "number"),
         "filename",
-        "name pictures by image/filename, by the last part of it, or by file and record number",
+        "name images by image/filename, by the last part of it, or by file and record number",
     ),
-    Option("coordinates", ("relative", "pixels"), "relative", "what the box edges are; relative is the standard"),
+    Option("coordinates", ("relative", "pixels"), "relative", "unit of the coordinates; relative is the standard"),
     Option("inverted", ("error", "swap"), "error", "what to do with a box whose xmin is greater than its xmax"),
-    Option("crc", bool, True, "check every record's checksum; false saves a little time"),
-    Option("masks", bool, False, "read image/object/mask as each box's segmentation"),
+    Option("crc", bool, True, "whether to check every record's checksum; false saves a little time"),
+    Option("masks", bool, False, "whether to read image/object/mask as each box's segmentation"),
 )
 WRITE_OPTIONS = (
-    Option("shards", int, None, "how many files to spread the records over; OUT@10 says the same"),
-    Option("compression", ("none", "gzip"), "none", "gzip is also chosen by a target that ends in .gz"),
+    Option("shards", int, None, "number of files; OUT@10 means the same"),
+    Option(
+        "compression",
+        ("none", "gzip"),
+        "none",
+        "compression of the files; a target that ends in .gz is always compressed",
+    ),
 )
 
 
 @hookimpl
 def boxwright_formats() -> list[FormatSpec]:
-    """The one format of this plugin."""
+    """Returns the format of this plugin."""
     return [
         FormatSpec(
             name="tfrecord",

@@ -32,9 +32,9 @@ VIEW = "image/object/view"
 _NUMBERS = {"image/object/area": ("area", 0.0), "image/object/weight": ("weight", 1.0)}
 _NO_POSE = b"Unspecified"  # Pascal VOC and labelImg write it for a box without a pose
 _NO_POSES = (b"", _NO_POSE)
-_LARGEST_INT = 1 << 63  # a range would be counted through for a float
+_LARGEST_INT = 1 << 63  # not a range, which counts to find a float
 _FLOAT = struct.Struct("<f")
-_WHOLE = 1 << 24  # up to which float32 holds every whole number
+_WHOLE = 1 << 24  # float32 represents every integer up to this
 
 # Not of a box, or many numbers for each.
 _UNREAD = ("mask", "keypoint/", "densepose/", "bbox/", "class/")

@@ -1,4 +1,4 @@
-"""How the format is put to boxwright's conformance tests; imported by ``boxwright plugins check tfrecord`` only."""
+"""The format in boxwright's conformance tests; imported by ``boxwright plugins check tfrecord`` only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class TestTFRecord(ReaderTests, WriterTests):
 
     format: ClassVar[str] = "tfrecord"
     tolerance: ClassVar[float] = 64 * 2**-24
-    """Half of float32's spacing at the far edge of the pictures, 64 pixels."""
+    """Half of float32's spacing at the far edge of the images, 64 pixels."""
     attribute_examples: ClassVar[Mapping[str, Any]] = {"box.area": 425.5, "box.is_depiction": 1, "box.weight": 0.5}
 
 

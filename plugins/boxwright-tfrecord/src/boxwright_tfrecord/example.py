@@ -79,7 +79,7 @@ class Example:
 
 def _fill(feature_list: Any, values: Iterable[object]) -> None:
     feature_list.value.extend(values)
-    feature_list.SetInParent()  # otherwise an empty list would be no list at all
+    feature_list.SetInParent()  # otherwise an empty list is not written
 
 
 def decode_example(data: bytes, wanted: Callable[[str], bool] | None = None) -> dict[str, Values]:

@@ -1,8 +1,7 @@
 """Masks of objects as COCO's run-length encoding.
 
-``create_coco_tf_record.py`` and ``create_pet_tf_record.py`` keep a mask of the whole picture for each object: PNG
-pictures (0 outside the object), or numbers one after another, row by row. COCO counts pixels column by column, first
-those outside: https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.h.
+``create_coco_tf_record.py`` and ``create_pet_tf_record.py`` write a mask of the whole image for each object: PNG images
+(0 outside the object), or numbers, row by row. COCO counts pixels column by column, beginning with those outside: https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.h.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from boxwright_tfrecord.example import Values
 
 
 def read_masks(values: Values, count: int, size: tuple[int, int]) -> list[dict[str, Any]]:
-    """The ``segmentation`` of each box: ``{"counts": [...], "size": [height, width]}``.
+    """Returns the ``segmentation`` of each box: ``{"counts": [...], "size": [height, width]}``.
 
     Args:
-        values: Of the feature ``image/object/mask``.
-        count: How many boxes.
-        size: The picture's width and height, pixels.
+        values: The values of the feature ``image/object/mask``.
+        count: The number of boxes.
+        size: The image's width and height in pixels.
 
     Raises:
-        ValueError: They are no masks of this picture.
+        ValueError: The values are not masks of this image.
     """
     width, height = size
     if values and isinstance(values[0], bytes):
@@ -48,17 +47,17 @@ def _decoded(data: bytes, size: tuple[int, int]) -> NDArray[np.bool_]:
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
             if image.size != size or image.width * image.height > MAX_PIXELS:
-                raise ValueError(f"a mask is {image.width}x{image.height}, and the picture {size[0]}x{size[1]}")
+                raise ValueError(f"a mask is {image.width}x{image.height}, and the image {size[0]}x{size[1]}")
             pixels: NDArray[Any] = np.asarray(image)
     except ValueError:
         raise
-    except Exception as error:  # Pillow raises errors of many kinds for damaged pictures
-        raise ValueError(f"a mask is no PNG picture that can be read: {error}") from None
+    except Exception as error:  # Pillow raises many kinds of errors for damaged images
+        raise ValueError(f"a mask is not a PNG image: {error}") from None
     return np.asarray(pixels != 0 if pixels.ndim == 2 else (pixels != 0).any(axis=-1))
 
 
 def _runs(mask: NDArray[np.bool_]) -> Sequence[int]:
-    """How long the runs of pixels are, outside and inside in turn, column by column."""
+    """Returns the lengths of the runs of pixels, outside and inside in turn, column by column."""
     flat = mask.flatten(order="F")
     ends = np.flatnonzero(np.diff(flat.astype(np.int8))) + 1
     counts: list[int] = np.diff(np.concatenate(([0], ends, [flat.size]))).tolist()

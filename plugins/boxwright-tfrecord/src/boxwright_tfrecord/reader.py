@@ -23,8 +23,9 @@ from boxwright import (
     read_label_map,
 )
 from boxwright.datasets import OnProblem
+from boxwright.images import Header, parse_header
 from boxwright.plugins import Detection
-from boxwright.storage import join, parent, read_file
+from boxwright.storage import is_safe_name, join, parent, read_file
 from boxwright_tfrecord.attributes import (
     FLAGS,
     MASK,
@@ -36,7 +37,7 @@ from boxwright_tfrecord.attributes import (
     read_image_attributes,
 )
 from boxwright_tfrecord.example import Values, decode_example
-from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
+from boxwright_tfrecord.header import jpeg_or_png_header
 from boxwright_tfrecord.records import HEADER_SIZE, Record, count_records, is_header, open_records, read_records
 from boxwright_tfrecord.shards import find_files, stem_of
 
@@ -62,7 +63,7 @@ _LONGEST = 300
 
 
 class _RecordError(Exception):
-    """What is wrong with a record, and what to do about it."""
+    """The problem with a record, and the remedy."""
 
     def __init__(self, problem: str, remedy: str = _LEAVE_OUT) -> None:
         super().__init__(problem, remedy)
@@ -75,17 +76,17 @@ class TFRecordReader:
 
     Args:
         location: A file, a sharded set (``X@10``, ``X-?????-of-00010``), a pattern, or a folder.
-        label_map: The label map file; ``None`` takes ``label_map.pbtxt`` beside the records if it is there.
-        images: Folder of the pictures that the records do not hold; ``None`` for the folder of the records.
-        names: ``"filename"`` names pictures by ``image/filename``, ``"basename"`` by the last part of that,
-            ``"number"`` by file and record number.
-        coordinates: ``"relative"`` (0..1, the standard) or ``"pixels"``.
-        inverted: ``"error"`` or ``"swap"`` for boxes whose edges are in the wrong order.
+        label_map: The label map file; ``None`` for ``label_map.pbtxt`` in the folder of the records, if it exists.
+        images: Folder of the images that are not in the records; ``None`` for the folder of the records.
+        names: ``"filename"`` names images by ``image/filename``, ``"basename"`` by the last part of it, ``"number"`` by
+            file and record number.
+        coordinates: ``"relative"`` (0 to 1, the standard) or ``"pixels"``.
+        inverted: ``"error"`` or ``"swap"`` for boxes whose coordinates are in the wrong order.
         crc: Whether to check the records' checksums.
-        masks: Whether ``image/object/mask`` becomes each box's ``segmentation``, run lengths as COCO has them.
+        masks: Whether ``image/object/mask`` becomes each box's ``segmentation``, in COCO's run-length encoding.
 
     Raises:
-        DataError: There are no record files at the location, a shard is missing, or the label map cannot be read.
+        DataError: No record files were found, a shard is missing, or the label map cannot be read.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class TFRecordReader:
         )
 
     def _classes(self, given: str | None) -> tuple[LabelMap | None, str]:
-        """The label map and its file; Roboflow puts ``NAME_label_map.pbtxt`` beside ``NAME.tfrecord``."""
+        """Returns the label map and its file; Roboflow writes ``NAME_label_map.pbtxt`` for ``NAME.tfrecord``."""
         # A dataset without boxes has no classes: its label map is an empty file.
         if given is not None or read_file(join(self._folder, "label_map.pbtxt")) != b"":
             found = find_label_map(given, self._folder)
@@ -131,7 +132,7 @@ class TFRecordReader:
         return classes, path if classes is not None else ""
 
     def _notes(self) -> tuple[str, ...]:
-        """What the first record has that is not read."""
+        """Returns a note about the keys of the first record that are not read."""
         first = next(read_records(self._files[0], check=False, may_be_empty=True), None)
         try:
             keys = decode_example(first.data, lambda key: False) if isinstance(first, Record) else {}
@@ -163,19 +164,21 @@ class TFRecordReader:
         try:
             features = decode_example(record.data, self._wanted if self._masks else is_read)
         except ValueError as error:
-            raise _RecordError(f"it is no tf.train.Example: {error}") from None
+            raise _RecordError(f"it is not a tf.train.Example: {error}") from None
         for key, values in features.items():
             if values and key in _KINDS and not isinstance(values[0], _KINDS[key]):
-                raise _RecordError(f"{key} holds {_KIND_NAMES[type(values[0])]}, not {_KIND_NAMES[_KINDS[key]]}")
+                raise _RecordError(f"{key} contains {_KIND_NAMES[type(values[0])]}, not {_KIND_NAMES[_KINDS[key]]}")
         data = cast(bytes, _single(features, "image/encoded")) or None
-        header = _header_of(data) if data is not None else None
         filename = _decoded(cast(bytes, _single(features, "image/filename") or b""), "image/filename")
         if not filename and not any(key.startswith(OBJECT) for key in features):
             keys = ", ".join(features)
-            raise _RecordError(f"it has no image/filename; its keys are: {keys[:_LONGEST]}", "is this such a dataset?")
+            raise _RecordError(
+                f"image/filename is missing; the keys are: {keys[:_LONGEST]}", "check that this is such a dataset"
+            )
+        header = _header(data, filename) if data is not None else None
         name = self._name(filename, path, record, header)
         if name in seen:
-            raise _RecordError(f"a picture named {name!r} came before", _NAME_REMEDY)
+            raise _RecordError(f"duplicate image {name!r}", _NAME_REMEDY)
         image = self._image(features, name, filename, data, header)
         boxes = self._boxes(features, image)
         try:
@@ -187,35 +190,38 @@ class TFRecordReader:
     def _wanted(self, key: str) -> bool:
         return key == MASK or is_read(key)
 
-    def _name(self, filename: str, path: str, record: Record, header: PictureHeader | None) -> str:
+    def _name(self, filename: str, path: str, record: Record, header: Header | None) -> str:
         if self._names == "number":
             stem = path.replace("\\", "/").rpartition("/")[2]
             ending = {"jpeg": ".jpg", "png": ".png"}.get(header.format if header else "") or _suffix(filename)
             return f"{stem}-{record.number:06d}{ending}"
         if not filename:
-            raise _RecordError("it has no image/filename", _NAME_REMEDY)
+            raise _RecordError("image/filename is missing", _NAME_REMEDY)
         if self._names == "basename":
-            return filename.replace("\\", "/").rpartition("/")[2] or "picture"
+            return filename.replace("\\", "/").rpartition("/")[2] or "image"
         if not is_safe_name(filename):
             raise _RecordError(f"the file name {filename!r} leads outside the dataset's folder", _NAME_REMEDY)
         return filename
 
     def _image(
-        self, features: dict[str, Values], name: str, filename: str, data: bytes | None, header: PictureHeader | None
+        self, features: dict[str, Values], name: str, filename: str, data: bytes | None, header: Header | None
     ) -> ImageRef:
         location = None
         if data is None:
             outside = name if self._names == "basename" else filename
             if not outside or not is_safe_name(outside):
-                raise _RecordError(f"it holds no picture, and its file name is {filename!r}", _NAME_REMEDY)
+                raise _RecordError(f"the image is not in the record, and its file name is {filename!r}", _NAME_REMEDY)
             location = join(self._images, outside)
         width, height = (cast("int | None", _single(features, key)) for key in ("image/width", "image/height"))
         if width is None or height is None:
-            width, height = (header.width, header.height) if header else _size_by_pillow(name, location, data)
+            header = header or _any_header(name, location, data)
+            width, height = header.width, header.height
         elif width < 1 or height < 1:
-            raise _RecordError(f"the picture's size is {width}x{height}")
+            raise _RecordError(f"the image size is {width}x{height}")
         elif header and (width, height) not in ((header.width, header.height), header.upright_size):
-            raise _RecordError(f"the record says {width}x{height} and its picture is {header.width}x{header.height}")
+            raise _RecordError(
+                f"the size is {width}x{height} in the record and {header.width}x{header.height} in its image"
+            )
         kind = header.format if header else _decoded(cast(bytes, _single(features, "image/format") or b""), "format")
         return ImageRef(
             name=name, width=width, height=height, location=location, data=data, format=kind.lower() or None
@@ -225,7 +231,7 @@ class TFRecordReader:
         columns = [cast("list[float]", features.get("image/object/bbox/" + edge, [])) for edge in _EDGES]
         count = len(columns[0])
         for key in _COLUMNS:
-            # Attributes may be left out as a whole, and so may one of text and label.
+            # An attribute may be missing for all boxes, and so may one of text and label.
             values = features.get(key)
             if values is not None and len(values) != count and (values or key.startswith(OBJECT + "bbox/")):
                 raise _RecordError(f"{key} has {len(values)} values for {count} boxes")
@@ -244,7 +250,9 @@ class TFRecordReader:
                 attributes = [each | {"segmentation": mask} for each, mask in zip(of_boxes, masks, strict=True)]
             return Boxes(labels, edges, attributes)
         except ValueError as error:
-            raise _RecordError(str(error), "correct the boxes; for edges in the wrong order: ?inverted=swap") from None
+            raise _RecordError(
+                str(error), "correct the boxes; to swap coordinates in the wrong order: ?inverted=swap"
+            ) from None
 
     def _edges(self, columns: list[list[float]], image: ImageRef) -> list[Edges]:
         if self._pixels:
@@ -252,8 +260,8 @@ class TFRecordReader:
         else:
             if _MAX_RELATIVE < max(map(max, columns)) < math.inf:
                 raise _RecordError(
-                    f"an edge is {max(map(max, columns)):g}, where 0 to 1 is expected: these look like pixels",
-                    "if they are pixels, read with ?coordinates=pixels",
+                    f"a coordinate is {max(map(max, columns)):g}, not in 0 to 1: these look like pixels",
+                    "if they are pixels, set ?coordinates=pixels",
                 )
             sizes = (image.width, image.height, image.width, image.height)
             scaled = [[_unrounded(edge * size) for edge in column] for column, size in zip(columns, sizes, strict=True)]
@@ -268,7 +276,7 @@ class TFRecordReader:
         return [self._label(texts[i] if texts else b"", numbers[i] if numbers else None) for i in range(count)]
 
     def _label(self, text: bytes, number: int | None) -> str:
-        """A box's class: by its text, which holds whatever the numbers say, else by its number."""
+        """Returns a box's class: by its text, which has priority, else by its id."""
         if text:
             label = _decoded(text, "image/object/class/text")
             if not self._by_id:
@@ -276,7 +284,7 @@ class TFRecordReader:
             if label in self._by_name:
                 return self._by_name[label]
             raise _RecordError(
-                f"the class {label!r} is not in {self._label_map_path}", "add it there, or read with ?label_map=FILE"
+                f"the class {label!r} is not in {self._label_map_path}", "add it there, or set ?label_map=FILE"
             )
         if number is None:
             raise _RecordError("a box has neither image/object/class/text nor image/object/class/label")
@@ -284,15 +292,14 @@ class TFRecordReader:
             return self._by_id[number]
         if self._by_id:
             raise _RecordError(
-                f"the class number {number} is not in {self._label_map_path}",
-                "add it there, or read with ?label_map=FILE",
+                f"the class id {number} is not in {self._label_map_path}", "add it there, or set ?label_map=FILE"
             )
         raise _RecordError(
-            f"the box has class number {number} and no name", "say what the numbers mean: ?label_map=label_map.pbtxt"
+            f"a box has the class id {number} and no name", "set the label map: ?label_map=label_map.pbtxt"
         )
 
 
-_NAME_REMEDY = "name pictures by the last part of it, or by their place in the file: ?names=basename, ?names=number"
+_NAME_REMEDY = "name images by the last part of it, or by their number in the file: ?names=basename, ?names=number"
 
 
 def _single(features: dict[str, Values], key: str) -> bytes | int | None:
@@ -300,7 +307,7 @@ def _single(features: dict[str, Values], key: str) -> bytes | int | None:
     if not values:
         return None
     if len(values) > 1:
-        raise _RecordError(f"{key} has {len(values)} values, where one is expected")
+        raise _RecordError(f"{key} has {len(values)} values instead of one")
     return cast("bytes | int", values[0])
 
 
@@ -311,37 +318,40 @@ def _decoded(text: bytes, what: str) -> str:
         raise _RecordError(f"{what} is not UTF-8: {text!r}") from None
 
 
-def _header_of(data: bytes) -> PictureHeader | None:
+def _header(data: bytes, name: str) -> Header | None:
     try:
-        return read_picture_header(data)
+        return jpeg_or_png_header(data, name)
+    except DataError as error:
+        raise _RecordError(error.problem) from None
     except ValueError as error:
         raise _RecordError(str(error)) from None
 
 
-def _size_by_pillow(name: str, location: str | None, data: bytes | None) -> tuple[int, int]:
-    """The stored size of a picture that lies outside, or is neither JPEG nor PNG; TensorFlow knows no other."""
-    from boxwright.images import read_header
+def _any_header(name: str, location: str | None, data: bytes | None) -> Header:
+    """Returns the header of an image that is not in the record, or is neither JPEG nor PNG."""
+    header = parse_header(location) if location else None
+    if header is None:
+        from boxwright.images import read_header  # Pillow, which most records do not need
 
-    if data is None:
-        data = ImageRef(name=name, width=1, height=1, location=location).read()
-    header = read_header(data, location or name)
-    return header.width, header.height
+        image = ImageRef(name=name, width=1, height=1, location=location, data=data)
+        header = read_header(image.read(), location or name)
+    return header
 
 
-def _unrounded(edge: float) -> float:
-    """The number of fewest decimals (up to 3) that float32 cannot tell from ``edge``, else ``edge`` itself.
+def _unrounded(coordinate: float) -> float:
+    """Returns the number of fewest decimals (up to 3) that is the same float32, else the coordinate unchanged.
 
-    A relative coordinate loses up to 2**-24 of itself when it is stored. This gives whole pixels back exactly for
-    pictures up to a million pixels wide, and moves no edge by more than 2**-22 of itself: 0.001 in 4,000 pixels.
+    A relative coordinate loses up to 2**-24 of itself when it is stored. This restores whole pixels exactly in images
+    up to a million pixels wide, and changes no coordinate by more than 2**-22 of itself: 0.001 in 4,000 pixels.
     """
-    allowed = abs(edge) * _FLOAT32_STEP
-    if edge - edge != 0:  # NaN or infinite: the boxes' own check says so
-        return edge
+    allowed = abs(coordinate) * _FLOAT32_STEP
+    if coordinate - coordinate != 0:  # NaN or infinite: Boxes reports it
+        return coordinate
     for decimals in (0, 1, 2, 3):
-        nearest = round(edge, decimals)
-        if abs(edge - nearest) <= allowed:
+        nearest = round(coordinate, decimals)
+        if abs(coordinate - nearest) <= allowed:
             return nearest
-    return edge
+    return coordinate
 
 
 def _suffix(name: str) -> str:
@@ -349,7 +359,7 @@ def _suffix(name: str) -> str:
 
 
 def detect(location: str) -> Detection:
-    """Whether a location holds TFRecord files, by the checksum of the first record's length."""
+    """Returns whether a location contains TFRecord files, by the checksum of the first record's length."""
     try:
         files = find_files(location)
         with open_records(files[0]) as file:

@@ -1,9 +1,9 @@
-"""TFRecord framing: a file of byte strings, each between checksums.
+"""TFRecord framing: a file of byte strings with checksums.
 
 A record is ``uint64 length``, ``uint32 masked CRC-32C of the length``, the bytes, ``uint32 masked CRC-32C of the
 bytes``, all little-endian; the mask is ``((crc >> 15) | (crc << 17)) + 0xa282ead8``
-(https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details). A compressed file is one GZIP
-stream of all that.
+(https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details). A compressed file is one
+GZIP stream.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from boxwright.storage import filesystem, is_remote
 
 HEADER_SIZE = 12
 _FOOTER_SIZE = 4
-_MAX_LENGTH = (1 << 31) - 1  # protobuf's own limit for one message
+_MAX_LENGTH = (1 << 31) - 1  # protobuf's limit for one message
 _PIECE = 1 << 24
 _GZIP_MAGIC = b"\x1f\x8b"
 _length = struct.Struct("<Q")
@@ -34,7 +34,7 @@ def _mask(crc: int) -> int:
 
 
 class Record(NamedTuple):
-    """One record and where it begins: its number in the file, from 1, and its byte offset (uncompressed)."""
+    """One record: its bytes, its number in the file, from 1, and its byte offset (uncompressed)."""
 
     data: bytes
     number: int
@@ -59,7 +59,7 @@ def write_record(file: IO[bytes], data: bytes) -> None:
 
 
 def is_header(head: bytes) -> bool:
-    """Whether 12 bytes are a record's length with its right checksum."""
+    """Returns whether 12 bytes are a record's length with its checksum."""
     if len(head) < HEADER_SIZE:
         return False
     (checksum,) = _checksum.unpack_from(head, 8)
@@ -67,19 +67,19 @@ def is_header(head: bytes) -> bool:
 
 
 def open_records(path: str) -> IO[bytes]:
-    """Opens a local file or URL, unpacking GZIP where the file is packed.
+    """Opens a local file or URL, and decompresses it if it is compressed with GZIP.
 
     Raises:
-        DataError: It cannot be opened.
+        DataError: The file cannot be opened.
     """
     try:
         file = _open(path)
         head = file.read(HEADER_SIZE)
         file.seek(0)
     except OSError as error:
-        reason = "there is no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
+        reason = "file not found" if isinstance(error, FileNotFoundError) else (error.strerror or str(error))
         raise DataError(path, reason, "check the path and its permissions") from None
-    # A plain file may begin with GZIP's two bytes, as a length of 35,615; its checksum tells.
+    # An uncompressed file may begin with GZIP's two bytes, as a length of 35,615, followed by its checksum.
     if head.startswith(_GZIP_MAGIC) and not is_header(head):
         return cast(IO[bytes], _OwningGzip(file))
     return file
@@ -90,12 +90,12 @@ def _open(path: str) -> IO[bytes]:
         return open(path, "rb", buffering=1 << 16)
     files, inside = filesystem(path)
     file = files.open(inside, "rb")
-    file.boxwright_filesystem = files  # an archive is closed with the last that holds its file system
+    file.boxwright_filesystem = files  # an archive is closed with the last reference to its file system
     return cast(IO[bytes], file)
 
 
 class _OwningGzip(gzip.GzipFile):
-    """Closes the file below with itself."""
+    """Closes the compressed file together with itself."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(fileobj=file, mode="rb")
@@ -109,13 +109,13 @@ class _OwningGzip(gzip.GzipFile):
 def read_records(path: str, *, check: bool = True, may_be_empty: bool = False) -> Iterator[Record | DataError]:
     """Yields the records of one file, one in memory at a time.
 
-    A record whose bytes do not fit their checksum is yielded as the error, and reading goes on after it; damage that
-    hides where the next record begins is yielded as the last item.
+    For a record whose bytes do not match their checksum, the error is yielded, and reading continues after it. Damage
+    that hides where the next record begins is yielded as the last item.
 
     Args:
         path: A local path or a URL.
-        check: Whether to check the bytes' checksums; those of the lengths always are.
-        may_be_empty: Whether a file without records is right, as it is for one of more shards than there are samples.
+        check: Whether to check the checksums of the bytes; those of the lengths are always checked.
+        may_be_empty: Whether a file without records is valid, as one of several shards.
 
     Raises:
         DataError: The file cannot be opened.
@@ -135,13 +135,13 @@ def read_records(path: str, *, check: bool = True, may_be_empty: bool = False) -
                 length = _length.unpack_from(head)[0]
                 if length > _MAX_LENGTH:
                     yield DataError(
-                        path, f"it claims to be {length:,} bytes long", "write the file again", _place(number, offset)
+                        path, f"the record's length is {length:,} bytes", "write the file again", _place(number, offset)
                     )
                     return
                 data = _read(file, length)
                 footer = file.read(_FOOTER_SIZE)
             except (EOFError, OSError, zlib.error) as error:
-                # GzipFile says EOFError for a stream that breaks off and the others for one that is damaged.
+                # GzipFile raises EOFError for a stream that is cut off and the others for one that is damaged.
                 yield DataError(
                     path, f"the file cannot be read further: {error}", "write or copy it again", _place(number, offset)
                 )
@@ -152,8 +152,8 @@ def read_records(path: str, *, check: bool = True, may_be_empty: bool = False) -
             if check and _checksum.unpack(footer)[0] != _mask(value(data)):
                 yield DataError(
                     path,
-                    "its bytes do not fit their checksum: the file is damaged",
-                    "write or copy the file again, or leave the record out with --on-error skip",
+                    "its bytes do not match their checksum: the file is damaged",
+                    "write or copy the file again, or skip the record: --on-error skip",
                     _place(number, offset),
                 )
             else:
@@ -165,7 +165,7 @@ def read_records(path: str, *, check: bool = True, may_be_empty: bool = False) -
 def _read(file: IO[bytes], length: int) -> bytes:
     if length <= _PIECE:
         return file.read(length)
-    # In pieces, so that a false length costs no more memory than the file has bytes.
+    # In pieces, so that a wrong length takes no more memory than the file has bytes.
     pieces = []
     while length:
         piece = file.read(min(length, _PIECE))
@@ -178,11 +178,11 @@ def _read(file: IO[bytes], length: int) -> bytes:
 
 def _bad_header(path: str, head: bytes, number: int, offset: int) -> DataError:
     if number == 1:
-        what = "it is no TFRecord file: the first 12 bytes are no record length with its checksum"
+        what = "it is not a TFRecord file: the first 12 bytes are not a record length with its checksum"
         return DataError(path, what, "check the location and the format", _place(number, offset))
     if len(head) < HEADER_SIZE:
         return _truncated(path, number, offset)
-    what = "the record's length does not fit its checksum: the file is damaged from here on"
+    what = "the record's length does not match its checksum: the rest of the file is damaged"
     return DataError(path, what, "write or copy the file again", _place(number, offset))
 
 
@@ -193,7 +193,7 @@ def _truncated(path: str, number: int, offset: int) -> DataError:
 
 
 def count_records(paths: list[str]) -> int | None:
-    """How many records local, uncompressed files hold, by hopping from length to length; else ``None``."""
+    """Returns the number of records in local, uncompressed files, read from their lengths; else ``None``."""
     count = 0
     for path in paths:
         if is_remote(path):

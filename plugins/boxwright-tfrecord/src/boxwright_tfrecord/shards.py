@@ -1,6 +1,6 @@
 """Names of sharded files: ``train.record@10`` is ``train.record-00000-of-00010`` to ``train.record-00009-of-00010``.
 
-Other tools put the numbers before the ending, ``train-00000-of-00010.tfrecord``; such sets are read as well.
+Other tools write the numbers before the ending, ``train-00000-of-00010.tfrecord``; these are read as well.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WILD = re.compile(r"[*?\[]")
 
 
 class Sharded(NamedTuple):
-    """A set of shards: what stands before their numbers, how many there are, and what stands behind."""
+    """A set of shards: the text before their numbers, how many there are, and the text after them."""
 
     base: str
     number: int
@@ -36,9 +36,9 @@ class Sharded(NamedTuple):
 
 
 def parse_sharded(location: str) -> Sharded | None:
-    """The shards that a location asks for, or ``None`` where it names one file.
+    """Returns the shards of a location, or ``None`` if it is one file.
 
-    ``X@10``, ``X-?????-of-00010``, ``X-*-of-00010`` and the first one's name ``X-00000-of-00010`` all mean the ten.
+    ``X@10``, ``X-?????-of-00010``, ``X-*-of-00010`` and the first shard ``X-00000-of-00010`` all mean the ten.
 
     Raises:
         UsageError: The number is 0 or more than 1,000 (all are open at once).
@@ -50,10 +50,10 @@ def parse_sharded(location: str) -> Sharded | None:
 
 
 def check_count(count: int, where: str) -> int:
-    """Returns a number of shards that can be written.
+    """Returns a number of shards unchanged.
 
     Raises:
-        UsageError: It cannot.
+        UsageError: It is not from 1 to 1,000.
     """
     if not 1 <= count <= MAX_SHARDS:
         raise UsageError(f"{where}: {count} shards", f"give a number from 1 to {MAX_SHARDS:,}")
@@ -61,7 +61,7 @@ def check_count(count: int, where: str) -> int:
 
 
 def stem_of(path: str) -> str:
-    """A record file's name without its ending and its number: ``train`` of ``data/train.record-00000-of-00010``."""
+    """Returns a record file's name without its ending and number: ``train`` of ``data/train.record-00000-of-00010``."""
     name = path.replace("\\", "/").rpartition("/")[2]
     match = _SHARD.fullmatch(name)
     name = match["base"] if match else name.removesuffix(".gz")
@@ -69,40 +69,40 @@ def stem_of(path: str) -> str:
 
 
 def find_files(location: str) -> list[str]:
-    """The record files that a location means, in the order in which they are read.
+    """Returns the record files of a location, in the order in which they are read.
 
-    One file, a sharded set, a pattern with ``*``, ``?`` or ``[...]``, a folder (all its record files), or the name that
-    a sharded set was written under.
+    A location is one file, a sharded set, a pattern with ``*``, ``?`` or ``[...]``, a folder (all its record files), or
+    the name that a sharded set was written with.
 
     Raises:
-        DataError: There is none, a shard of a set is missing, or two sets lie side by side under one name.
+        DataError: There is no file, a shard of a set is missing, or two sets have the same name.
     """
-    place = _Place(location)
+    files = _FileSystem(location)
     sharded = parse_sharded(location)
-    if sharded and not (_AT.fullmatch(location) and place.exists(location)):
+    if sharded and not (_AT.fullmatch(location) and files.exists(location)):
         names = sharded.names
-        if missing := [name for name in names if not place.exists(name)]:
+        if missing := [name for name in names if not files.exists(name)]:
             raise _missing(location, missing, len(names))
         return names
-    if place.is_folder(location):
-        names = [join(location, name) for name in place.names(location) if _is_record_name(name)]
+    if files.is_folder(location):
+        names = [join(location, name) for name in files.names(location) if _is_record_name(name)]
         remedy = f"record files end in {', '.join(SUFFIXES)} (and .gz), or in -00000-of-00010"
-        return _whole_sets(names, location, "there are no record files in this folder", remedy)
-    if place.exists(location):
+        return _whole_sets(names, location, "no record files in this folder", remedy)
+    if files.exists(location):
         return [location]
     if _WILD.search(location):
-        return _whole_sets(place.glob(location), location, "no file fits this pattern", "check the path")
+        return _whole_sets(files.glob(location), location, "no file matches this pattern", "check the path")
     folder, base = parent(location), base_name(location)
     shards = [
         join(folder, name)
-        for name in place.names(folder)
+        for name in files.names(folder)
         if (match := _SHARD.fullmatch(name)) and match["base"] + match["ending"] == base
     ]
-    return _whole_sets(shards, location, "there is no such file", "check the path")
+    return _whole_sets(shards, location, "file not found", "check the path")
 
 
 def _is_record_name(name: str) -> bool:
-    if name.startswith("."):  # hidden, or an output that was not finished
+    if name.startswith("."):  # hidden, or an incomplete output
         return False
     match = _SHARD.fullmatch(name)
     return match is not None or name.lower().removesuffix(".gz").endswith(SUFFIXES)
@@ -119,8 +119,8 @@ def _whole_sets(names: list[str], location: str, problem: str, remedy: str) -> l
     for (base, ending), of in sets.items():
         if len(of) > 1 or base + ending in there:
             kinds = [f"{base}@{count}{ending}" for count in sorted(of)] + [base + ending] * (base + ending in there)
-            raise DataError(location, f"several datasets lie here: {', '.join(kinds)}", "name the one to read")
-    # A pattern may ask for some of the shards on purpose; a folder or a name means all of them.
+            raise DataError(location, f"several datasets with this name: {', '.join(kinds)}", "name the one to read")
+    # A pattern may select some of the shards on purpose; a folder or a name means all of them.
     if not _WILD.search(location):
         for (base, ending), of in sets.items():
             wanted = Sharded(base, next(iter(of)), ending).names
@@ -133,13 +133,13 @@ def _missing(location: str, missing: list[str], count: int) -> DataError:
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return DataError(
         location,
-        f"of {count} shards {len(missing)} are missing: {os.path.basename(missing[0])}{more}",
-        "bring them there, or name the ones to read by a pattern such as train.record-0000[0-3]-of-00010",
+        f"{len(missing)} of {count} shards missing: {os.path.basename(missing[0])}{more}",
+        "copy them there, or name the ones to read by a pattern such as train.record-0000[0-3]-of-00010",
     )
 
 
-class _Place:
-    """The few questions to a file system, local or remote."""
+class _FileSystem:
+    """A file system, local or remote."""
 
     def __init__(self, location: str) -> None:
         self._fs: Any = None
@@ -170,7 +170,7 @@ class _Place:
 
     @staticmethod
     def _inside(location: str) -> str:
-        """The path inside the file system, also of a place in an archive: ``zip://a.record::x.zip``."""
+        """Returns the path inside the file system, also of a file in an archive: ``zip://a.record::x.zip``."""
         import fsspec
 
         return cast(str, fsspec.core.url_to_fs(location)[1])

@@ -1,8 +1,8 @@
 """Writes TFRecord files for the TF Object Detection API.
 
 Keys and values are those of the API's ``dataset_tools/create_pascal_tf_record.py``:
-https://github.com/tensorflow/models/tree/master/research/object_detection/dataset_tools. What VOC does not know has the
-keys of :mod:`boxwright_tfrecord.attributes`.
+https://github.com/tensorflow/models/tree/master/research/object_detection/dataset_tools. For attributes that Pascal VOC
+does not have, see :mod:`boxwright_tfrecord.attributes`.
 """
 
 from __future__ import annotations
@@ -14,27 +14,28 @@ from typing import IO, cast
 
 from boxwright import DataError, LabelMap, Sample, UsageError
 from boxwright.datasets import Output
-from boxwright.storage import is_remote
+from boxwright.images import Header, is_complete
+from boxwright.storage import is_remote, is_safe_name
 from boxwright_tfrecord.attributes import add_box_attributes
 from boxwright_tfrecord.example import Example
-from boxwright_tfrecord.pictures import PictureHeader, is_safe_name, read_picture_header
+from boxwright_tfrecord.header import jpeg_or_png_header
 from boxwright_tfrecord.records import write_record
 from boxwright_tfrecord.shards import Sharded, check_count, parse_sharded
 
 
 class TFRecordWriter:
-    """Writes samples, with their pictures, as ``tf.train.Example`` records.
+    """Writes samples, with their images, as ``tf.train.Example`` records.
 
-    Pictures are copied byte for byte. Records go to the shards in turn.
+    Images are copied byte for byte. The shards take turns.
 
     Args:
-        output: Where the files go.
-        label_map: Every class that will come, with its number.
-        shards: How many files; ``None`` for one, or what the target's own name says (``OUT@10``).
+        output: Where the files are written.
+        label_map: All classes, with their ids.
+        shards: Number of files; ``None`` for one, or the number in the target's name (``OUT@10``).
         compression: ``"gzip"`` or ``"none"``; a target that ends in ``.gz`` is always compressed.
 
     Raises:
-        UsageError: ``shards`` is out of range, or says something else than the target's name.
+        UsageError: ``shards`` is out of range, or differs from the number in the target's name.
     """
 
     def __init__(
@@ -52,34 +53,34 @@ class TFRecordWriter:
         self._written = 0
 
     def write(self, sample: Sample) -> None:
-        """Adds one picture with its boxes.
+        """Writes one image with its boxes.
 
         Raises:
-            DataError: The picture is missing, damaged, neither JPEG nor PNG, of another size than the annotation says,
-                or turned by EXIF; a name is unsafe or stands twice; a class is not in the label map; a value does not
-                fit the record.
+            DataError: The image is missing, damaged, neither JPEG nor PNG, of another size than in the annotation, or
+                rotated by EXIF; a name is unsafe or duplicate; a class is not in the label map; a value does not fit in
+                the record.
         """
         name = sample.image.name
         if not is_safe_name(name):
             raise DataError(
                 sample.source or name,
                 f"the file name {name!r} leads outside the dataset's folder",
-                "rename the picture in its annotation to a plain file name",
+                "rename the image in its annotation to a plain file name",
             )
         if name in self._names:
             raise DataError(
                 sample.source or name,
-                f"a picture named {name!r} was written before",
-                "rename one of the two pictures: everything that reads the records tells pictures apart by name",
+                f"duplicate image {name!r}",
+                "rename one of the two images: programs that read the records tell images apart by name",
             )
-        data = _picture_bytes(sample)
+        data = _image_bytes(sample)
         header = _checked_header(sample, data)
         record = self._example(sample, data, header).encode()
         write_record(self._files[self._written % len(self._files)], record)
         self._names.add(name)
         self._written += 1
 
-    def _example(self, sample: Sample, data: bytes, header: PictureHeader) -> Example:
+    def _example(self, sample: Sample, data: bytes, header: Header) -> Example:
         image, labels, edges = sample.image, sample.boxes.labels, sample.boxes.edges
         width, height = image.width, image.height
         name = image.name.encode()
@@ -89,7 +90,7 @@ class TFRecordWriter:
             raise DataError(
                 sample.source or image.name,
                 f"the class {error.args[0]!r} is not in the label map",
-                "add it there, or give another label map",
+                "add it there, or set another label map",
             ) from None
         source_id = sample.attributes.get("source_id")
         example = Example()
@@ -115,7 +116,7 @@ class TFRecordWriter:
         return example
 
     def close(self) -> None:
-        """Finishes all files."""
+        """Closes all files."""
         for file in self._files:
             file.close()
         for file in self._plain:
@@ -123,55 +124,55 @@ class TFRecordWriter:
 
 
 def _target(location: str, shards: int | None) -> Sharded:
-    """The files' names; a count of 0 for one file without a number."""
+    """Returns the names of the files; a count of 0 for one file without a number."""
     if shards is not None:
         check_count(shards, location)
     sharded = parse_sharded(location)
     if sharded is None:
         if shards is not None and not is_remote(location):
-            _refuse_beside(location)
+            _refuse_existing(location)
         return Sharded(location, shards or 0)
     if shards is not None and shards != sharded.number:
-        raise UsageError(f"{location} says {sharded.number} shards and shards={shards}", "leave one of the two out")
+        raise UsageError(f"{location} means {sharded.number} shards, and shards={shards}", "leave one of the two out")
     return sharded
 
 
-def _refuse_beside(location: str) -> None:
+def _refuse_existing(location: str) -> None:
     if os.path.exists(location):
         raise UsageError(
-            f"{location} is there as one file, and would be read instead of its new shards", "remove it first"
+            f"{location} exists as one file, and would be read instead of its new shards", "remove it first"
         )
 
 
 def _pack(file: IO[bytes]) -> IO[bytes]:
-    # Level 1, because JPEG and PNG hardly shrink; no name and time, so that the same data gives the same bytes.
+    # Level 1, because JPEG and PNG hardly shrink; no name and time, so that equal data has equal bytes.
     return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=file, mtime=0))
 
 
-def _picture_bytes(sample: Sample) -> bytes:
+def _image_bytes(sample: Sample) -> bytes:
     image = sample.image
     if image.data is not None:
         return image.data
     if not image.location:
         raise DataError(
             sample.source or image.name,
-            f"its picture {image.name} was not found",
-            "put the picture beside its annotation, or say where the pictures are: FORMAT:PLACE?images=FOLDER",
+            f"the image {image.name} was not found",
+            "put the image next to its annotation, or set the images' folder: FORMAT:LOCATION?images=FOLDER",
         )
     if not is_remote(image.location):
         try:
             with open(image.location, "rb", buffering=0) as file:
                 return file.read()
         except OSError:
-            pass  # the core says what is wrong with it
+            pass  # the core reports the error
     return image.read()
 
 
-def _checked_header(sample: Sample, data: bytes) -> PictureHeader:
+def _checked_header(sample: Sample, data: bytes) -> Header:
     image = sample.image
     place = image.location or sample.source or image.name
     try:
-        header = read_picture_header(data)
+        header = jpeg_or_png_header(data, place)
     except ValueError as error:
         raise DataError(place, str(error), _REPLACE) from None
     if header is None:
@@ -179,24 +180,24 @@ def _checked_header(sample: Sample, data: bytes) -> PictureHeader:
             raise DataError(place, "the file is empty", _REPLACE)
         raise DataError(
             place,
-            "a record holds JPEG or PNG pictures, and this is neither",
-            f"write the pictures as JPEG: --with resize:{image.width}x{image.height}",
+            "the image is neither JPEG nor PNG, and a record can contain no other format",
+            f"write the images as JPEG: --with resize:{image.width}x{image.height}",
         )
-    if not header.complete:
-        raise DataError(place, f"the {header.format.upper()} picture breaks off before its end", _REPLACE)
-    stored, annotated = (header.width, header.height), (image.width, image.height)
+    if not is_complete(data):
+        raise DataError(place, "the image is cut off", _REPLACE)
+    annotated = (image.width, image.height)
     if header.orientation != 1 and annotated == header.upright_size:
-        # TensorFlow's decoders do not turn pictures, so the boxes would lie across the objects.
+        # TensorFlow's decoders do not rotate images, so the boxes would not be on the objects.
         raise DataError(
             place,
-            f"the camera marked this picture as turned (EXIF orientation {header.orientation}), which TensorFlow does"
-            " not look at: its boxes would be in the wrong places",
-            f"turn the pixels while converting: --with resize:{image.width}x{image.height}",
+            f"the image has EXIF orientation {header.orientation}, which TensorFlow ignores: its boxes would be in the"
+            " wrong places",
+            f"rotate the pixels while converting: --with resize:{image.width}x{image.height}",
         )
-    if annotated != stored:
-        from boxwright.images import Header, size_mismatch
+    if annotated != (header.width, header.height):
+        from boxwright.images import size_mismatch  # with Pillow and NumPy, which most conversions do not need
 
-        raise size_mismatch(sample, Header(header.width, header.height, header.format, header.orientation))
+        raise size_mismatch(sample, header)
     return header
 
 

@@ -338,10 +338,17 @@ def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
         if label not in label_map:
             raise DataError(
                 sample.source or sample.image.name,
-                f"the class {label!r} is not in {source} ({', '.join(label_map.names)})",
+                f"the class {label!r} is not in {source} ({_listed(label_map)})",
                 "add it there, or give another --label-map",
                 f"box {position}",
             )
+
+
+def _listed(label_map: LabelMap) -> str:
+    return ", ".join(
+        item.name if item.display_name in (None, item.name) else f"{item.name}, displayed as {item.display_name!r}"
+        for item in label_map.items
+    )
 
 
 def _processes(dataset: Dataset, workers: int) -> int:

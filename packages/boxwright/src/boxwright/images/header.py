@@ -104,7 +104,7 @@ def _parse_remote(url: str) -> Header | None:
     for amount in _AMOUNTS:
         try:
             data = files.cat_file(path, start=0, end=amount)
-        except Exception as error:  # each of fsspec's file systems raises the errors of its own library
+        except Exception as error:  # fsspec's file systems raise many kinds of errors
             raise OSError(str(error)) from None
         try:
             return _parse(data)

@@ -1,6 +1,11 @@
 from .filesystem import filesystem as filesystem, read_file as read_file
 from .folder import Folder as Folder
-from .output import AtomicOutput as AtomicOutput, safe_name as safe_name, write_atomically as write_atomically
+from .output import (
+    AtomicOutput as AtomicOutput,
+    is_safe_name as is_safe_name,
+    safe_name as safe_name,
+    write_atomically as write_atomically,
+)
 from .uri import (
     IMAGE_SUFFIXES as IMAGE_SUFFIXES,
     DatasetURI as DatasetURI,

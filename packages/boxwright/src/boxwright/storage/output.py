@@ -205,19 +205,28 @@ class AtomicOutput:
 _RENAME = "rename the picture in its annotation to a plain file name"
 
 
+def is_safe_name(name: str) -> bool:
+    """Returns whether a file name stays inside its folder on every system.
+
+    It does not if it is empty or absolute, or has a ``..`` part, a drive letter, a NUL or a backslash.
+    """
+    if not name or name.startswith("/") or re.search(r"\0|\\|^[A-Za-z]:", name):
+        return False
+    return ".." not in name or ".." not in PurePosixPath(name).parts
+
+
 def safe_name(name: str, where: str, remedy: str = _RENAME) -> str:
-    """Checks that a name stays inside its folder on every system, and returns it.
+    """Returns a file name unchanged if :func:`is_safe_name`.
 
     Args:
         name: The name, with ``/`` between folders.
-        where: What says it, for the message.
-        remedy: What to do about one that does not.
+        where: The file that contains it, for the message.
+        remedy: For the message.
 
     Raises:
-        OutputError: It is absolute, has a ``..`` part, a drive letter, a NUL or a backslash, or is empty.
+        OutputError: The name leads outside the folder.
     """
-    unsafe = name.startswith("/") or ".." in PurePosixPath(name).parts or re.search(r"\0|\\|^[A-Za-z]:", name)
-    if not name or unsafe:
+    if not is_safe_name(name):
         raise OutputError(f"{where}: the file name {name!r} leads outside the folder or is not portable", remedy)
     return name
 
