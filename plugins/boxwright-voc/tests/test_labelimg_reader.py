@@ -408,7 +408,7 @@ def test_an_address_is_not_a_file_name(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_cvats_xml_is_not_taken_for_ones_own(tmp_path: Path) -> None:
-    from boxwright_voc.detection import detect_labelimg
+    from boxwright_voc.detect import detect_labelimg
 
     (tmp_path / "annotations.xml").write_text("<?xml version='1.0'?>\n<annotations>\n  <version>1.1</version>")
     assert detect_labelimg(str(tmp_path)).reason == "1 .xml files, and no <annotation> in the first"
@@ -424,13 +424,13 @@ def test_folders_of_folders_are_recognised(tmp_path: Path) -> None:
     assert repr(boxwright.open(str(tmp_path))).startswith("<Dataset labelimg:")
     (tmp_path / "train" / "1.xml").write_text("<config/>")
     (tmp_path / "valid" / "1.xml").write_text("<config/>")
-    from boxwright_voc.detection import detect_labelimg
+    from boxwright_voc.detect import detect_labelimg
 
     assert detect_labelimg(str(tmp_path)).reason == "2 .xml files in its sub-folders, and no <annotation> in the first"
 
 
 def test_a_folder_is_recognised(tmp_path: Path) -> None:
-    from boxwright_voc.detection import detect_labelimg
+    from boxwright_voc.detect import detect_labelimg
 
     (tmp_path / "1.xml").write_text(xml(), encoding="utf-16")
     assert detect_labelimg(str(tmp_path)).matches

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from itertools import islice
-from typing import Any
 
 from boxwright import DataError
 from boxwright.plugins import Detection
-from boxwright.storage import is_remote, join
+from boxwright.storage import join, list_folder
 from boxwright_createml.annotation import ANNOTATION_KEYS, IMAGE_KEYS
 from boxwright_createml.elements import elements
 from boxwright_createml.reader import ROBOFLOW
@@ -20,7 +18,7 @@ _ROBOFLOW_SPLITS = ("train", "valid", "test")
 def detect(location: str) -> Detection:
     """Examines the first entry of a JSON file, or of the first few in a folder."""
     try:
-        names = _names(location)
+        names = list_folder(location)
     except FileNotFoundError:
         return Detection(False, "no such file or folder")
     except NotADirectoryError:
@@ -55,19 +53,3 @@ def _examine(location: str, name: str) -> Detection:
     if boxes and not (isinstance(boxes[0], dict) and isinstance(boxes[0].get("coordinates"), dict)):
         return Detection(False, f"the {annotations} of {name} have no coordinates")
     return Detection(True, f"{name} is a list of objects with {image} and {annotations}")
-
-
-def _names(location: str) -> list[str]:
-    """Returns the names directly in a folder; those of folders end in ``/``."""
-    if not is_remote(location):
-        with os.scandir(location) as entries:
-            return [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
-    import fsspec
-
-    files, root = fsspec.core.url_to_fs(location)
-    if files.isfile(root):
-        raise NotADirectoryError(location)
-    listed: list[dict[str, Any]] = files.ls(root, detail=True)
-    return [
-        entry["name"].rstrip("/").rpartition("/")[2] + ("/" if entry["type"] == "directory" else "") for entry in listed
-    ]

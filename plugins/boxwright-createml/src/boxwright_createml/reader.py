@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
-from boxwright import DataError, DatasetInfo, ImageRef, Sample, UsageError
+from boxwright import DataError, DatasetInfo, ImageRef, Sample
 from boxwright.datasets import OnProblem
 from boxwright.images import ImageLookup, measured_size
-from boxwright.storage import Folder, base_name, parent
+from boxwright.plugins import parse_size
+from boxwright.storage import Folder, base_name, check_unicode, parent
 from boxwright_createml.annotation import Coordinates, Entry, EntryError
 from boxwright_createml.elements import elements
 
 ROBOFLOW: str = "_annotations.createml.json"
-_SIZE = re.compile(r"([0-9]{1,9})[xX]([0-9]{1,9})", re.ASCII)
 _SKIP = "or leave the image out with --on-error skip"
 
 
@@ -53,7 +52,7 @@ class CreateMLReader:
         anchor: str = "center",
         origin: str = "topLeft",
     ) -> None:
-        self._size = _parse_size(size)
+        self._size = parse_size(size) if size is not None else None
         self._folder, self._files = _found(location)
         pictures = self._folder if images is None else Folder.at(images)
         self._pictures = ImageLookup(pictures, '"image"', besides=self._folder.ending(".json"))
@@ -141,7 +140,7 @@ class CreateMLReader:
                 continue
             location = self._pictures.folder.place(name)
             try:
-                _check_unicode(location)
+                check_unicode(location)
                 width, height = self._size or measured_size(name, location, location)
                 image = ImageRef(name=name, width=width, height=height, location=location)
                 yield Sample(image=image, source=location)
@@ -168,24 +167,5 @@ def _found(location: str) -> tuple[Folder, list[str]]:
     raise DataError(location, "file not found", "check the path")
 
 
-def _check_unicode(path: str) -> None:
-    """Refuses a path whose bytes are no UTF-8, which Python shows as lone surrogates."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        shown = path.encode(errors="backslashreplace").decode()
-        problem = "its path is not UTF-8, so that no other format could name it"
-        raise DataError(shown, problem, "rename the file") from None
-
-
 def _place(number: int, line: int) -> str:
     return f"image {number} (line {line})"
-
-
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = _SIZE.fullmatch(text)
-    if match is None or not (int(match[1]) and int(match[2])):
-        raise UsageError(f"size is {text!r}", "set width and height in pixels: size=640x480")
-    return int(match[1]), int(match[2])

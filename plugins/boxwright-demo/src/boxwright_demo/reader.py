@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from boxwright import Boxes, DataError, DatasetInfo, ImageRef, LabelMap, Sample, UsageError
 from boxwright.datasets import OnProblem
 from boxwright.images import encode_jpeg
+from boxwright.plugins import parse_size
 from boxwright.storage import is_remote
 from boxwright_demo.scenes import CLASSES, MIN_SIDE, draw_scene, scene_rng
 
-_SIZE = re.compile(r"(\d+)x(\d+)")
 _PARTS = {"train": ("train",), "test": ("test",), "all": ("train", "test")}
 
 
@@ -41,10 +40,7 @@ class DemoReader:
             raise UsageError(f"images is {images}", "give at least 1")
         if seed < 0:
             raise UsageError(f"the seed is {seed}", "give 0 or a larger whole number")
-        match = _SIZE.fullmatch(size)
-        if match is None:
-            raise UsageError(f"the size is {size!r}", "give WIDTHxHEIGHT in pixels, such as 640x480")
-        self._width, self._height = int(match[1]), int(match[2])
+        self._width, self._height = parse_size(size)
         if min(self._width, self._height) < MIN_SIDE:
             raise UsageError(
                 f"images of {size} pixels are too small for the drawn objects", f"give at least {MIN_SIDE}x{MIN_SIDE}"

@@ -27,7 +27,7 @@ def boxwright_formats() -> list[FormatSpec]:
             summary="labelImg's Pascal VOC XML in a folder of images",
             load="boxwright_voc.readers:LabelImgReader",
             write="boxwright_voc.writers:LabelImgWriter",
-            detect="boxwright_voc.detection:detect_labelimg",
+            detect="boxwright_voc.detect:detect_labelimg",
             options=(
                 Option("images", str, None, "the folder of the images, where it is not the XML's own"),
                 _ONE_BASED,
@@ -44,7 +44,7 @@ def boxwright_formats() -> list[FormatSpec]:
             summary="Pascal VOC: Annotations, JPEGImages and ImageSets/Main, one year or several",
             load="boxwright_voc.readers:VocReader",
             write="boxwright_voc.writers:VocWriter",
-            detect="boxwright_voc.detection:detect_voc",
+            detect="boxwright_voc.detect:detect_voc",
             options=(
                 Option("split", str, None, "a list of ImageSets/Main: train, val, trainval, test or another; else all"),
                 Option("images", str, None, "the folder of the images, where it is not JPEGImages"),

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from boxwright import DataError
 from boxwright.images import ImageLookup
-from boxwright.storage import Folder, filesystem, is_remote, join
+from boxwright.storage import Folder, is_folder, join, list_folder
 from boxwright_voc.image_sets import NO_SPLIT, ImageSets
 from boxwright_voc.samples import Item, XmlSamples
 
@@ -33,7 +33,7 @@ def years(location: str) -> list[tuple[str, str]]:
     if ANNOTATIONS in found:
         return [("", location)]
     several = [
-        (f"{name}/", join(location, name)) for name in found if _is_folder(join(join(location, name), ANNOTATIONS))
+        (f"{name}/", join(location, name)) for name in found if is_folder(join(join(location, name), ANNOTATIONS))
     ]
     if several:
         return several
@@ -82,7 +82,7 @@ class Year:
         self._include_unannotated = unannotated
         lists = join(location, IMAGE_SETS)
         self.image_sets = ImageSets(
-            Folder.at(lists) if _is_folder(lists) else None, self._xmls.keys() | self._unannotated.keys()
+            Folder.at(lists) if is_folder(lists) else None, self._xmls.keys() | self._unannotated.keys()
         )
 
     def items_of(self, image_set: str) -> Iterator[Item]:
@@ -157,28 +157,17 @@ class Year:
 
 def _pictures(location: str, images: str | None, annotations: Folder) -> ImageLookup:
     folder = join(location, IMAGES) if images is None else images
-    if images is None and not _is_folder(folder):  # annotations can be read without images
+    if images is None and not is_folder(folder):  # annotations can be read without images
         return ImageLookup(annotations, "<filename>", besides=annotations.names)
     return ImageLookup(Folder.at(folder), "<filename>")
 
 
 def _subfolders(location: str) -> list[str]:
     """Returns the sorted names of a folder's sub-folders, without hidden ones."""
-    if not _is_folder(location):
-        exists = not is_remote(location) and os.path.exists(location)
-        raise DataError(location, "it is a file, not a folder" if exists else "folder not found", "check the path")
-    if is_remote(location):
-        files, root = filesystem(location)
-        entries: list[dict[str, Any]] = files.ls(root, detail=True)
-        names = [entry["name"].rstrip("/").rpartition("/")[2] for entry in entries if entry["type"] == "directory"]
-    else:
-        with os.scandir(location) as listed:
-            names = [entry.name for entry in listed if entry.is_dir()]
-    return sorted(name for name in names if not name.startswith("."))
-
-
-def _is_folder(location: str) -> bool:
-    if is_remote(location):
-        files, root = filesystem(location)
-        return bool(files.isdir(root))
-    return os.path.isdir(location)
+    try:
+        names = list_folder(location)
+    except FileNotFoundError:
+        raise DataError(location, "folder not found", "check the path") from None
+    except NotADirectoryError:
+        raise DataError(location, "it is a file, not a folder", "check the path") from None
+    return sorted(name[:-1] for name in names if name.endswith("/") and not name.startswith("."))

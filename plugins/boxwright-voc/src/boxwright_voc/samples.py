@@ -8,7 +8,7 @@ from typing import NamedTuple
 from boxwright import Boxes, DataError, Edges, ImageRef, Sample, check_edges, in_order
 from boxwright.datasets import plain_sample
 from boxwright.images import ImageLookup, measured_size
-from boxwright.storage import Folder
+from boxwright.storage import Folder, check_unicode
 from boxwright_voc.xml.annotation import Annotation
 from boxwright_voc.xml.parsing import parse
 from boxwright_voc.xml.patterns import find_labels
@@ -75,7 +75,9 @@ class XmlSamples:
         try:
             return plain_sample(self._prefix + name, width, height, location, boxes, split, attributes, file)
         except ValueError:
-            raise _not_unicode(file) from None
+            for text in (file, location or "", split or ""):
+                check_unicode(text)
+            raise
 
     def unannotated(self, name: str, split: str | None = None) -> Sample:
         """Returns an image without XML as a sample without boxes.
@@ -84,8 +86,7 @@ class XmlSamples:
             DataError: It is not an image, or its path is not UTF-8.
         """
         location = self._pictures.folder.place(name)
-        if any("\ud800" <= character <= "\udfff" for character in location):
-            raise _not_unicode(location)
+        check_unicode(location)
         width, height = measured_size(name, location, location)
         image = ImageRef(name=self._prefix + name, width=width, height=height, location=location)
         return Sample(image=image, split=split, source=location)
@@ -161,9 +162,3 @@ class Item(NamedTuple):
         if self.problem is not None:
             raise self.problem.with_traceback(None)
         return self.samples.labels(self.xml) if self.xml else ()
-
-
-def _not_unicode(file: str) -> DataError:
-    """Returns the error for a path that is not UTF-8, which Python represents with unpaired surrogates."""
-    shown = file.encode(errors="backslashreplace").decode()
-    return DataError(shown, "its path is not UTF-8, which no other format can represent", "rename the file")

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from boxwright import DataError, DatasetInfo, ImageRef, LabelMap, LabelMapItem, Sample, UsageError
 from boxwright.datasets import OnProblem
-from boxwright.storage import Folder
+from boxwright.plugins import parse_size
+from boxwright.storage import Folder, check_unicode
 from boxwright_yolo.description import Description, find_description
 from boxwright_yolo.labels import LabelReader
 from boxwright_yolo.layout import Item, Layout
 from boxwright_yolo.paths import Tree, folder_and_file
 from boxwright_yolo.sizes import picture_size
-
-_SIZE = re.compile(r"([0-9]{1,9})[xX]([0-9]{1,9})", re.ASCII)
 
 
 class YoloReader:
@@ -56,7 +54,7 @@ class YoloReader:
     ) -> None:
         if not 0 <= decimals <= 12:
             raise UsageError(f"decimals is {decimals}", "set a number from 0 to 12")
-        self._size = _parse_size(size)
+        self._size = parse_size(size) if size is not None else None
         folder, file = folder_and_file(location)
         tree = Tree(Folder.at(folder))
         if file and file not in tree.names:
@@ -97,32 +95,13 @@ class YoloReader:
     def _sample(self, item: Item) -> Sample:
         location = self._images.place(item.image) if item.image else None
         file = self._folder.place(item.label) if item.label else location or item.name
-        _check_unicode(file)
-        _check_unicode(location or "")
+        check_unicode(file)
+        check_unicode(location or "")
         width, height = self._size or picture_size(item.name, location or "", file)
         content = self._folder.read(item.label) if item.label else b""
         boxes = self._labels.read(content, file, width, height)
         image = ImageRef(name=item.name, width=width, height=height, location=location)
         return Sample(image=image, boxes=boxes, split=item.split, source=file)
-
-
-def _check_unicode(path: str) -> None:
-    """Refuses a path whose bytes are no UTF-8, which Python shows as lone surrogates."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        shown = path.encode(errors="backslashreplace").decode()
-        problem = "its path is not UTF-8, so that no other format could name it"
-        raise DataError(shown, problem, "rename the file") from None
-
-
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    match = _SIZE.fullmatch(text)
-    if match is None or not (int(match[1]) and int(match[2])):
-        raise UsageError(f"size is {text!r}", "set width and height in pixels: size=640x480")
-    return int(match[1]), int(match[2])
 
 
 def _label_map(description: Description) -> tuple[LabelMap, Sequence[str]]:

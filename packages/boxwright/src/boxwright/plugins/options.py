@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
 from boxwright.errors import UsageError
 from boxwright.records import record
+
+_SIZE = re.compile(r"(0*[1-9][0-9]{0,8})[xX](0*[1-9][0-9]{0,8})", re.ASCII)
 
 
 @record
@@ -96,3 +99,15 @@ def _convert(value: object, option: Option, where: str) -> object:
     except ValueError:
         kind = "a whole number" if wanted is int else "a number"
         raise UsageError(f"{where}: {option.name}={text!r} is not {kind}", option.help) from None
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Returns the width and height, in pixels, of an option ``size`` such as ``"640x480"``.
+
+    Raises:
+        UsageError: It is not two whole numbers of at least 1.
+    """
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"size is {text!r}", "set width and height in pixels: size=640x480")
+    return int(match[1]), int(match[2])

@@ -1,4 +1,10 @@
-from .filesystem import filesystem as filesystem, read_file as read_file
+from .filesystem import (
+    check_unicode as check_unicode,
+    filesystem as filesystem,
+    is_folder as is_folder,
+    list_folder as list_folder,
+    read_file as read_file,
+)
 from .folder import Folder as Folder
 from .output import (
     AtomicOutput as AtomicOutput,

@@ -28,6 +28,50 @@ def filesystem(url: str) -> tuple[Any, str]:
         raise UsageError(f"{url} cannot be opened: {error}", "write a path, or a URL that fsspec opens") from None
 
 
+def is_folder(location: str) -> bool:
+    """Returns whether there is a folder at a path or URL.
+
+    Raises:
+        UsageError, MissingLibraryError: As :func:`filesystem`.
+    """
+    if not is_remote(location):
+        return os.path.isdir(location)
+    files, path = filesystem(location)
+    return bool(files.isdir(path))
+
+
+def list_folder(location: str) -> list[str]:
+    """Returns the names of the files and folders in a folder, by path or URL; those of folders end in ``/``.
+
+    Raises:
+        FileNotFoundError: There is no such folder.
+        NotADirectoryError: It is a file.
+        UsageError, MissingLibraryError: As :func:`filesystem`.
+    """
+    if not is_remote(location):
+        with os.scandir(location) as entries:
+            return [f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries]
+    files, path = filesystem(location)
+    if not files.isdir(path):
+        raise NotADirectoryError(location) if files.isfile(path) else FileNotFoundError(location)
+    listed: list[dict[str, Any]] = files.ls(path, detail=True)
+    names = [(entry["name"].rstrip("/").rpartition("/")[2], entry["type"]) for entry in listed]
+    return [f"{name}/" if kind == "directory" else name for name, kind in names]
+
+
+def check_unicode(path: str) -> None:
+    """Checks that a path is UTF-8, because formats cannot represent other paths.
+
+    Raises:
+        DataError: It is not: Python represents its other bytes as unpaired surrogates.
+    """
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        shown = path.encode(errors="backslashreplace").decode()
+        raise DataError(shown, "its path is not UTF-8, which no format can represent", "rename the file") from None
+
+
 def read_file(location: str, remedy: str = "") -> bytes | None:
     """The content of a file, by path or URL; ``None`` where there is no such file.
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
-from typing import Any
 
 from boxwright import DataError
 from boxwright.plugins import Detection
-from boxwright.storage import Folder, filesystem, is_remote, join
+from boxwright.storage import Folder, filesystem, is_remote, join, list_folder
 from boxwright_voc.devkit import ANNOTATIONS, IMAGES, years
 
 _EXAMINED = 3
@@ -19,26 +17,25 @@ _ROOT = re.compile(rb"<annotation[\s/>]")  # CVAT's root element is <annotations
 
 def detect_labelimg(location: str) -> Detection:
     """Looks for XML files in the folder, or else in its sub-folders, and for ``<annotation`` in the first few."""
-    files, root = filesystem(location)
-    if files.isfile(root):
-        return Detection(False, "it is a file, not a folder")
     try:
-        paths = _visible(files, root)
+        names = list_folder(location)
     except FileNotFoundError:
         return Detection(False, "no such file or folder")
-    if {ANNOTATIONS, IMAGES} <= paths.keys():
+    except NotADirectoryError:
+        return Detection(False, "it is a file, not a folder")
+    if {f"{ANNOTATIONS}/", f"{IMAGES}/"} <= set(names):
         return Detection(False, f"it contains the folders {ANNOTATIONS} and {IMAGES} of a Pascal VOC dataset")
-    xmls, where = _xmls(paths), ""
-    if not xmls and not is_remote(location) and ANNOTATIONS not in paths:
-        where = " in its sub-folders"
-        for folder in sorted(paths)[:_MOST_FOLDERS]:  # one level: exports with a folder for each split, train/a.xml
-            if files.isdir(paths[folder]):
-                inside = _visible(files, paths[folder])
-                xmls |= {f"{folder}/{name}": path for name, path in _xmls(inside).items()}
+    xmls, where = _xmls(names), ""
+    if not xmls and not is_remote(location) and f"{ANNOTATIONS}/" not in names:
+        where = " in its sub-folders"  # one level: exports with a folder for each split, train/a.xml
+        folders = [name for name in sorted(names) if name.endswith("/") and not name.startswith(".")]
+        for folder in folders[:_MOST_FOLDERS]:
+            xmls += [folder + name for name in _xmls(list_folder(join(location, folder)))]
     if not xmls:
         return Detection(False, "no .xml file in it")
-    for name in sorted(xmls)[:_EXAMINED]:
-        if _is_annotation(files.cat_file(xmls[name], start=0, end=_BEGINNING)):
+    for name in xmls[:_EXAMINED]:
+        files, path = filesystem(join(location, name))
+        if _is_annotation(files.cat_file(path, start=0, end=_BEGINNING)):
             return Detection(True, f"{len(xmls)} .xml files{where}; {name} begins with <annotation>")
     return Detection(False, f"{len(xmls)} .xml files{where}, and no <annotation> in the first")
 
@@ -63,11 +60,5 @@ def _is_annotation(data: bytes) -> bool:
     return bool(_ROOT.search(data.replace(b"\0", b"")))
 
 
-def _visible(files: Any, folder: str) -> dict[str, str]:
-    """Returns the entries of a folder that are not hidden: each name with its path."""
-    paths = {posixpath.basename(path.rstrip("/")): path for path in files.ls(folder, detail=False)}
-    return {name: path for name, path in paths.items() if not name.startswith(".")}
-
-
-def _xmls(paths: dict[str, str]) -> dict[str, str]:
-    return {name: path for name, path in paths.items() if name.lower().endswith(".xml")}
+def _xmls(names: list[str]) -> list[str]:
+    return sorted(name for name in names if name.lower().endswith(".xml") and not name.startswith("."))
