@@ -1,4 +1,4 @@
-"""The step ``filter``: every option by hand, what is counted, what was mistyped."""
+"""The step ``filter``: every option, counts, mistyped names."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def sample_of(*boxes: tuple[Any, ...], name: str = "a.jpg", size: tuple[int, int
 
 
 def kept_boxes(step: str, sample: Sample) -> list[int]:
-    """The places of the boxes that stay."""
+    """Returns the positions of the boxes that are kept."""
     (result,) = make_transform(step)([sample])
     everything = list(sample.boxes)
     return [everything.index(box) for box in result.boxes]
 
 
-def kept_pictures(step: str, samples: Sequence[Sample]) -> list[str]:
+def kept_images(step: str, samples: Sequence[Sample]) -> list[str]:
     return [sample.image.name for sample in make_transform(step)(samples)]
 
 
@@ -72,14 +72,14 @@ def test_boxes(step: str, left: list[int]) -> None:
     assert kept_boxes(step, BOXES) == left
 
 
-def test_the_width_by_the_height_of_lines_and_points() -> None:
+def test_the_aspect_ratio_of_lines_and_points() -> None:
     lines = sample_of(("a", 0, 5, 9, 5), ("b", 5, 0, 5, 9), ("c", 5, 5, 5, 5))
     assert kept_boxes("filter:aspect=100..", lines) == [0]
     assert kept_boxes("filter:aspect=..0.01", lines) == [1]
     assert kept_boxes("filter:aspect=1", lines) == [2]
 
 
-PICTURES = [
+IMAGES = [
     sample_of(("apple", 0, 0, 9, 9), name="cam1/a.jpg", split="train", attributes={"camera": "left"}),
     sample_of(("fig", 0, 0, 9, 9), ("apple", 0, 0, 30, 30), name="cam1/b.jpg", size=(200, 100), split="val"),
     sample_of(name="cam2/empty.jpg", size=(50, 50), split="train", attributes={"camera": "right", "rating": 4}),
@@ -114,41 +114,41 @@ PICTURES = [
         ("filter:side=20..,boxes=1..", "bd"),
     ],
 )
-def test_pictures(step: str, left: str) -> None:
-    names = dict(zip("abcd", [sample.image.name for sample in PICTURES], strict=True))
-    assert kept_pictures(step, PICTURES) == [names[letter] for letter in left]
+def test_images(step: str, left: str) -> None:
+    names = dict(zip("abcd", [sample.image.name for sample in IMAGES], strict=True))
+    assert kept_images(step, IMAGES) == [names[letter] for letter in left]
 
 
-def test_choosing_pictures_by_a_class_leaves_all_their_boxes() -> None:
-    (result,) = make_transform("filter:pictures_with=fig,pictures_without=pear")(PICTURES[1:2])
-    assert result is PICTURES[1]
+def test_images_selected_by_a_class_keep_all_their_boxes() -> None:
+    (result,) = make_transform("filter:pictures_with=fig,pictures_without=pear")(IMAGES[1:2])
+    assert result is IMAGES[1]
 
 
-def test_what_goes_is_counted_by_the_first_option_that_it_fails() -> None:
+def test_counts_are_by_the_first_condition_not_met() -> None:
     step = make_transform("filter:side=10..,classes=fig,splits=train+val,boxes=..1")
     assert step.notes() == []
     for _ in range(2):
-        list(step([*PICTURES[:3], PICTURES[3].replace(split="test"), BOXES.replace(split="val")]))
-        # Of the 7 boxes of the pictures that are looked at: 2+1 are narrower than 10, then 1+2 are no fig, 1 is left.
+        list(step([*IMAGES[:3], IMAGES[3].replace(split="test"), BOXES.replace(split="val")]))
+        # Of the 7 boxes of the remaining images, 2+1 are narrower than 10, then 1+2 are not figs, 1 remains.
         assert step.notes() == [
             "6 boxes of 8 left out: 3 by side=10.., 3 by classes=fig",
-            "1 picture of 5 left out, with 1 box: 1 by splits=train+val",
-            "2 pictures lost all boxes and stayed; emptied=drop leaves them out",
+            "1 image of 5 left out, with 1 box: 1 by splits=train+val",
+            "2 images kept without boxes; emptied=drop drops them",
         ]
 
 
-def test_boxes_that_go_with_their_picture_are_counted() -> None:
+def test_boxes_of_images_left_out_are_counted() -> None:
     step = Filter(boxes="2..", emptied="drop", not_classes="apple")
-    assert [sample.image.name for sample in step([*PICTURES, BOXES])] == ["a.jpg"]
+    assert [sample.image.name for sample in step([*IMAGES, BOXES])] == ["a.jpg"]
     assert step.notes() == [
         "3 boxes of 8 left out: 3 by not_classes=apple",
-        "4 pictures of 5 left out, with 2 boxes: 3 by boxes=2.., 1 by emptied=drop",
+        "4 images of 5 left out, with 2 boxes: 3 by boxes=2.., 1 by emptied=drop",
     ]
 
 
-def test_nothing_left_out_is_said() -> None:
+def test_a_note_reports_that_nothing_was_left_out() -> None:
     step = Filter(side="1..")
-    samples = PICTURES[:2]
+    samples = IMAGES[:2]
     assert list(step(samples)) == samples
     assert step.notes() == ["nothing was left out"]
 
@@ -160,37 +160,37 @@ def test_nothing_left_out_is_said() -> None:
         ("filter:not_classes=xyz", "not_classes: no box has the class 'xyz'; there are apple, fig"),
         ("filter:classes=apple+q*", "classes: no box has the class 'q*'; there are apple, fig"),
         ("filter:pictures_without=Fig", "pictures_without: no box has the class 'Fig'; did you mean 'fig'?"),
-        ("filter:splits=trian", "splits: no picture is of the split 'trian'; did you mean 'train'?"),
-        ("filter:box.colour=0", "box.colour: no box has the attribute 'colour', so that it counted as 0"),
-        ("filter:difficult=0", "difficult: no box has the attribute 'difficult', so that it counted as 0"),
-        ("filter:image.kamera=0", "image.kamera: no picture has the attribute 'kamera', so that it counted as 0"),
+        ("filter:splits=trian", "splits: no image is in the split 'trian'; did you mean 'train'?"),
+        ("filter:box.colour=0", "box.colour: no box has the attribute 'colour', which counted as 0"),
+        ("filter:difficult=0", "difficult: no box has the attribute 'difficult', which counted as 0"),
+        ("filter:image.kamera=0", "image.kamera: no image has the attribute 'kamera', which counted as 0"),
     ],
 )
-def test_what_nothing_has_was_mistyped_most_likely(step: str, note: str) -> None:
+def test_names_that_do_not_occur_are_reported(step: str, note: str) -> None:
     transform = make_transform(step)
-    list(transform(PICTURES))
+    list(transform(IMAGES))
     assert transform.notes()[-1] == note
 
 
-def test_an_attribute_that_one_box_has_is_not_mistyped() -> None:
+def test_an_attribute_of_one_box_is_not_reported() -> None:
     step = Filter({"difficult": "0", "image.camera": "left"})
-    list(step([*PICTURES, BOXES]))
+    list(step([*IMAGES, BOXES]))
     assert not any("counted as 0" in note for note in step.notes())
 
 
-def test_many_classes_are_not_all_listed() -> None:
+def test_only_the_first_of_many_classes_are_listed() -> None:
     step = Filter(classes="!")
     list(step([sample_of(*((f"class {n:02d}", 0, 0, 1, 1) for n in range(80)))]))
     assert step.notes()[-1].endswith("class 08, class 09 and 70 more")
 
 
-def test_numbers_are_taken_as_they_would_be_written() -> None:
+def test_numbers_are_equivalent_to_their_texts() -> None:
     assert (
         list(Filter({"difficult": 1}, boxes=1)([BOXES])) == list(Filter({"difficult": "1"}, boxes="1")([BOXES])) != []
     )
 
 
-def test_labels_keep_their_numbers_unless_classes_are_chosen() -> None:
+def test_classes_keep_their_ids_unless_classes_are_selected() -> None:
     assert Filter(side="8..").keeps_labels
     assert Filter(pictures_with="fig").keeps_labels
     assert not Filter(classes="fig").keeps_labels
@@ -200,20 +200,20 @@ def test_labels_keep_their_numbers_unless_classes_are_chosen() -> None:
 @pytest.mark.parametrize(
     "name", ["clases", "classes ", "Classes", "difficlt", "image", "box.", "sides", "no_such_option"]
 )
-def test_names_that_are_none(name: str) -> None:
+def test_unknown_names_are_errors(name: str) -> None:
     for options in ({"conditions": {name: "1"}}, {name: "1"}):
         with pytest.raises(UsageError, match="filter has no option") as caught:
             Filter(**options)  # type: ignore[arg-type]
         assert "box.NAME" in caught.value.remedy
 
 
-def test_a_near_name_is_offered() -> None:
+def test_a_similar_name_is_suggested() -> None:
     with pytest.raises(UsageError) as caught:
         make_transform("filter:clases=apple")
     assert "did you mean 'classes'?" in caught.value.remedy
 
 
-def test_the_spec_names_the_options_that_there_are() -> None:
+def test_the_spec_lists_all_options() -> None:
     (spec,) = (spec for spec in boxwright_transforms.boxwright_transforms() if spec.name == "filter")
     assert {option.name for option in spec.options} == {*OPTIONS, "emptied", "conditions"}
 
@@ -240,9 +240,7 @@ OPTION: st.SearchStrategy[Mapping[str, str]] = st.fixed_dictionaries(
 
 
 @given(st.lists(samples(), max_size=5), OPTION)
-def test_filtering_twice_is_filtering_once_and_options_may_come_one_by_one(
-    found: list[Sample], options: Mapping[str, str]
-) -> None:
+def test_filtering_is_idempotent_and_options_combine(found: list[Sample], options: Mapping[str, str]) -> None:
     together = list(Filter(**options)(found))
     assert list(Filter(**options)(together)) == together
     one_by_one = found
@@ -251,4 +249,4 @@ def test_filtering_twice_is_filtering_once_and_options_may_come_one_by_one(
     assert one_by_one == together
     for before, after in zip(found, together, strict=True):
         left = iter(before.boxes)
-        assert all(box in left for box in after.boxes), "some of the boxes, in their order"
+        assert all(box in left for box in after.boxes), "the remaining boxes are not in order"

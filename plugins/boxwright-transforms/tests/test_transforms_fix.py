@@ -1,4 +1,4 @@
-"""The step ``fix``: each kind of mending by hand, what is said of it, sizes, and that nothing else changes."""
+"""The step ``fix``: each correction, its notes, sizes, and that nothing else changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from boxwright_transforms.fix import Fix
 def sample_of(
     edges: Sequence[Any], labels: Sequence[str] = (), attributes: Any = None, name: str = "a.jpg", **fields: Any
 ) -> Sample:
-    """A picture of 100x80 that nobody may open."""
+    """Returns a sample of 100x80 without an image file."""
     image = ImageRef(name=name, width=100, height=80)
     return Sample(image=image, boxes=Boxes(labels or ["fig"] * len(edges), edges, attributes), **fields)
 
@@ -38,33 +38,33 @@ def fixed(sample: Sample, **options: Any) -> Sample:
         ((-1, -1, 101, 81), (0, 0, 100, 80)),
         ((-5, 10, 105, 20), (0, 10, 100, 20)),
         ((0, 0, 100, 80), (0, 0, 100, 80)),
-        ((-20, 10, 0, 20), None),  # it only touches the picture
+        ((-20, 10, 0, 20), None),  # it only touches the image
         ((100, 10, 120, 20), None),
         ((10, -20, 20, -5), None),
         ((300, 300, 400, 400), None),
     ],
 )
-def test_boxes_are_cut_at_the_picture_s_edges(before: Any, after: Any) -> None:
+def test_boxes_are_clipped_to_the_image(before: Any, after: Any) -> None:
     result = fixed(sample_of([before]))
     assert result.boxes.edges == ((after,) if after else ())
-    assert fixed(sample_of([before]), flat="keep") == result, "what is left of it outside is no line of its own"
+    assert fixed(sample_of([before]), flat="keep") == result, "a box outside the image became a line"
 
 
-def test_a_box_without_area_goes_unless_it_shall_stay() -> None:
+def test_boxes_with_zero_area_are_dropped_or_kept() -> None:
     sample = sample_of([(10, 10, 10, 20), (10, 10, 20, 10), (5, 5, 5, 5), (1, 1, 2, 2)])
     assert fixed(sample).boxes.edges == ((1, 1, 2, 2),)
     assert fixed(sample, flat="keep").boxes == sample.boxes
     reaching_out = sample_of([(-5, 10, 20, 10), (-9, 3, -9, 5)])
-    assert fixed(reaching_out, flat="keep").boxes.edges == ((0, 10, 20, 10),), "a line is cut like a box"
+    assert fixed(reaching_out, flat="keep").boxes.edges == ((0, 10, 20, 10),), "a line was not clipped like a box"
 
 
-def test_tiny_is_measured_after_the_cut_on_the_narrower_side() -> None:
+def test_tiny_is_the_shorter_side_after_clipping() -> None:
     sample = sample_of([(-8, 0, 3, 40), (0, 0, 4, 40), (0, 0, 40, 3.99), (0, 0, 4, 4)])
     assert fixed(sample, tiny=4).boxes.edges == ((0, 0, 4, 40), (0, 0, 4, 4))
     assert fixed(sample, tiny=4, clip=False).boxes.edges == ((-8, 0, 3, 40), (0, 0, 4, 40), (0, 0, 4, 4))
 
 
-def test_a_box_that_stands_twice_goes_once() -> None:
+def test_duplicate_boxes_are_dropped() -> None:
     one, two = (1, 1, 20, 20), (1, 1, 20, 21)
     sample = sample_of(
         [one, one, one, two, one, (-4, 1, 20, 20), (0, 1, 20, 20)],
@@ -72,15 +72,15 @@ def test_a_box_that_stands_twice_goes_once() -> None:
         [{"id": 1}, {"id": 2}, {"id": 3}, {}, {"difficult": 1}, {}, {}],
     )
     result = fixed(sample)
-    # The second is the first with another number; another class, edges or attribute make another box. The last two are
-    # the same once the first of them is cut.
+    # The second is the first with another id; another class, coordinate or attribute makes another box. The last two
+    # are identical after the first of them is clipped.
     assert [dict(box.attributes) for box in result.boxes] == [{"id": 1}, {"id": 3}, {}, {"difficult": 1}, {}]
     assert result.boxes.labels == ("fig", "plum", "fig", "fig", "fig")
     assert len(fixed(sample, duplicates="keep").boxes) == 7
-    assert fixed(sample_of([one, one])).boxes.edges == (one,), "also where nothing else is to be mended"
+    assert fixed(sample_of([one, one])).boxes.edges == (one,), "the duplicate was kept, with nothing else to fix"
 
 
-def test_everything_is_counted_and_the_first_few_are_named() -> None:
+def test_notes_report_counts_and_the_first_few_places() -> None:
     step = Fix(tiny=2)
     assert step.notes() == []
     samples = [
@@ -92,26 +92,24 @@ def test_everything_is_counted_and_the_first_few_are_named() -> None:
         sample_of([(0, 0, 1, 1)], name="6.jpg"),
         sample_of([(0, 0, 10, 10)], name="7.jpg"),
     ]
-    for _ in range(2):  # however often the dataset is read
+    for _ in range(2):  # independent of the number of iterations
         list(step(samples))
         assert step.notes() == [
-            "4 boxes cut at the edges of the picture: 1.xml, box 1 (fig); 3.xml, box 1 (fig); 4.xml, box 1 (fig);"
-            " and 1 more",
-            "1 box wholly outside of the picture left out (are the sizes right? size=picture looks): 1.xml,"
-            " box 2 (plum)",
-            "1 box without area left out: 1.xml, box 3 (fig)",
-            "2 boxes smaller than 2 pixels left out: 2.xml, box 3 (fig); 6.jpg, box 1 (fig)",
-            "1 box that stood twice left out: 2.xml, box 2 (fig)",
-            "1 picture left without a box: 6.jpg",
+            "4 boxes clipped to the image: 1.xml, box 1 (fig); 3.xml, box 1 (fig); 4.xml, box 1 (fig); and 1 more",
+            "1 box completely outside the image dropped (size=picture checks the sizes): 1.xml, box 2 (plum)",
+            "1 box with zero area dropped: 1.xml, box 3 (fig)",
+            "2 boxes smaller than 2 pixels dropped: 2.xml, box 3 (fig); 6.jpg, box 1 (fig)",
+            "1 duplicate box dropped: 2.xml, box 2 (fig)",
+            "1 image without remaining boxes: 6.jpg",
         ]
 
 
-def test_what_is_whole_is_handed_on_as_it_is() -> None:
+def test_correct_samples_are_the_same_objects() -> None:
     step = Fix()
     sample = sample_of([(0, 0, 100, 80), (1 / 3, 0.5, 99.5, 79.25)], attributes=[{"difficult": 1}, {}])
     (result,) = step([sample])
     assert result is sample
-    assert step.notes() == ["nothing had to be mended"]
+    assert step.notes() == ["nothing to fix"]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +120,7 @@ def test_what_is_whole_is_handed_on_as_it_is() -> None:
         ({"duplicates": "keep"}, [(1, 1, 9, 9), (0, 0, 9, 9), (1, 1, 9, 9)]),
     ],
 )
-def test_each_kind_can_be_switched_off(off: dict[str, Any], after: list[Any]) -> None:
+def test_each_correction_can_be_turned_off(off: dict[str, Any], after: list[Any]) -> None:
     sample = sample_of([(1, 1, 9, 9), (-5, 0, 9, 9), (5, 5, 5, 9), (1, 1, 9, 9)])
     assert list(fixed(sample, **off).boxes.edges) == after
 
@@ -140,7 +138,7 @@ def boxes(draw: Any) -> Boxes:
 
 
 @given(boxes(), st.sampled_from([0.0, 1.0, 7.5]))
-def test_what_was_mended_once_is_whole(found: Boxes, tiny: float) -> None:
+def test_fixing_is_idempotent(found: Boxes, tiny: float) -> None:
     before = sample_of([]).replace(boxes=found)
     after = fixed(before, tiny=tiny)
     assert fixed(after, tiny=tiny) is after
@@ -166,7 +164,7 @@ def photo(size: tuple[int, int], orientation: int = 1) -> bytes:
     return buffer.getvalue()
 
 
-def with_picture(
+def with_image(
     annotated: tuple[int, int], edges: Sequence[Any], real: tuple[int, int], orientation: int = 1, **fields: Any
 ) -> Sample:
     image = ImageRef(name="a.jpg", width=annotated[0], height=annotated[1], data=photo(real, orientation))
@@ -178,103 +176,99 @@ def size_of(sample: Sample) -> tuple[int, int]:
     return (sample.image.width, sample.image.height)
 
 
-def test_a_wrong_size_is_not_looked_for_unless_asked() -> None:
-    sample = with_picture((60, 80), [(1, 1, 9, 9)], (80, 60))
+def test_sizes_are_not_checked_by_default() -> None:
+    sample = with_image((60, 80), [(1, 1, 9, 9)], (80, 60))
     assert fixed(sample) is sample
     assert Fix().per_sample is False
-    assert Fix(size="picture").per_sample is True, "threads read the headers"
+    assert Fix(size="picture").per_sample is True, "threads do not share the headers"
 
 
-def test_a_mistaken_size_becomes_the_file_s_and_boxes_stay() -> None:
+def test_a_wrong_size_becomes_that_of_the_file_with_boxes_unchanged() -> None:
     step = Fix(size="picture")
-    (result,) = step([with_picture((60, 80), [(50, 10, 79, 59)], (80, 60))])
+    (result,) = step([with_image((60, 80), [(50, 10, 79, 59)], (80, 60))])
     assert size_of(result) == (80, 60)
     assert result.boxes.edges == ((50, 10, 79, 59),)
-    assert step.notes() == ["1 picture given the size of the file; the boxes are as they were: a.xml, 60x80 is 80x60"]
+    assert step.notes() == ["1 image changed to the size of the file, boxes unchanged: a.xml, 60x80 is 80x60"]
 
 
-def test_boxes_are_cut_at_the_corrected_size() -> None:
-    """(50, 10, 90, 59) leaves the annotated 60 columns as well, so that it tells nothing of the size."""
-    result = fixed(with_picture((60, 80), [(50, 10, 90, 59)], (80, 60)), size="picture")
+def test_boxes_are_clipped_to_the_corrected_size() -> None:
+    """(50, 10, 90, 59) extends beyond the annotated 60 columns as well, so it says nothing about the size."""
+    result = fixed(with_image((60, 80), [(50, 10, 90, 59)], (80, 60)), size="picture")
     assert result.boxes.edges == ((50, 10, 80, 59),)
 
 
-def test_boxes_that_the_file_s_size_does_not_hold_are_a_question() -> None:
-    """Annotated at 800x600 and made smaller since: taking 400x300 would cut off what is right of column 400."""
-    sample = with_picture((800, 600), [(500, 100, 700, 500)], (400, 300))
-    with pytest.raises(
-        DataError, match=r"a\.xml: the annotation says 800x600 .* is 400x300, in which the boxes"
-    ) as caught:
+def test_boxes_outside_the_size_of_the_file_are_an_error() -> None:
+    """Annotated at 800x600 and resized since: 400x300 would clip everything to the right of column 400."""
+    sample = with_image((800, 600), [(500, 100, 700, 500)], (400, 300))
+    with pytest.raises(DataError, match=r"a\.xml: .*800x600.*400x300.*boxes are outside") as caught:
         fixed(sample, size="picture")
     assert "size=scale" in caught.value.remedy
     assert fixed(sample, size="scale").boxes.edges == ((250, 50, 350, 250),)
 
 
-def test_scaling_by_hand() -> None:
-    """1000x500 to 400x200: times 0.4; an outline and its area along."""
+def test_boxes_outlines_and_areas_are_scaled() -> None:
+    """1000x500 to 400x200: a factor of 0.4 for the box, its outline and its area."""
     attributes = [{"segmentation": [[10.0, 10.0, 20.0, 10.0, 20.0, 30.0]], "area": 100.0}]
     step = Fix(size="scale")
-    (result,) = step([with_picture((1000, 500), [(100, 50, 1000, 500)], (400, 200), attributes=attributes)])
+    (result,) = step([with_image((1000, 500), [(100, 50, 1000, 500)], (400, 200), attributes=attributes)])
     assert size_of(result) == (400, 200)
     assert result.boxes.edges == ((40, 20, 400, 200),)
     assert result.boxes.attributes[0]["segmentation"] == [[4.0, 4.0, 8.0, 4.0, 8.0, 12.0]]
     assert result.boxes.attributes[0]["area"] == pytest.approx(16.0)
-    assert step.notes() == [
-        "1 picture given the size of the file; the boxes were scaled with it: a.xml, 1000x500 is 400x200"
-    ]
+    assert step.notes() == ["1 image changed to the size of the file, boxes scaled: a.xml, 1000x500 is 400x200"]
 
 
 @pytest.mark.parametrize(
     ("small", "large"), [((100, 67), (6000, 4000)), ((100, 66), (6000, 4000)), ((7, 5), (700, 467))]
 )
 def test_a_scaled_size_may_be_rounded(small: tuple[int, int], large: tuple[int, int]) -> None:
-    assert size_of(fixed(with_picture(small, [], large), size="scale")) == large
-    assert size_of(fixed(with_picture(large, [], small), size="scale")) == small
+    assert size_of(fixed(with_image(small, [], large), size="scale")) == large
+    assert size_of(fixed(with_image(large, [], small), size="scale")) == small
 
 
 @pytest.mark.parametrize("annotated", [(100, 65), (67, 100), (100, 100)])
-def test_another_shape_is_not_scaled(annotated: tuple[int, int]) -> None:
-    with pytest.raises(DataError, match="another shape") as caught:
-        fixed(with_picture(annotated, [], (6000, 4000)), size="scale")
+def test_another_aspect_ratio_is_an_error(annotated: tuple[int, int]) -> None:
+    with pytest.raises(DataError, match="another aspect ratio") as caught:
+        fixed(with_image(annotated, [], (6000, 4000)), size="scale")
     assert "size=picture" in caught.value.remedy
 
 
-def test_a_size_of_the_same_shape_may_have_been_scaled_and_that_is_said() -> None:
+def test_a_note_reports_an_equal_aspect_ratio() -> None:
     step = Fix(size="picture")
-    list(step([with_picture((40, 30), [(1, 1, 9, 9)], (80, 60))]))
-    assert step.notes()[1].startswith("1 picture of these may have been scaled, as the shape is the same")
+    list(step([with_image((40, 30), [(1, 1, 9, 9)], (80, 60))]))
+    assert step.notes()[1].startswith("1 image of these may have been resized, because the aspect ratio is the same")
 
 
 @pytest.mark.parametrize("size", ["picture", "scale"])
-def test_the_size_of_the_stored_pixels_is_right_too(size: str) -> None:
-    """A photo that EXIF turns: the size says whether the boxes are in the turned picture or in the stored pixels."""
+def test_the_size_of_the_stored_pixels_is_correct_too(size: str) -> None:
+    """With an EXIF orientation, the size decides whether boxes refer to the rotated image or the stored pixels."""
     step = Fix(size=size)
-    upright = with_picture((60, 80), [(1, 1, 9, 9)], (80, 60), orientation=6)
+    upright = with_image((60, 80), [(1, 1, 9, 9)], (80, 60), orientation=6)
     assert list(step([upright])) == [upright]
-    assert step.notes() == ["nothing had to be mended"]
-    stored = with_picture((80, 60), [(1, 1, 9, 9)], (80, 60), orientation=6)
+    assert step.notes() == ["nothing to fix"]
+    stored = with_image((80, 60), [(1, 1, 9, 9)], (80, 60), orientation=6)
     assert list(step([stored])) == [stored]
     assert step.notes() == [
-        "1 picture with the size of the stored pixels, which EXIF turns; size and boxes are as they were: a.xml"
+        "1 image with the size of the stored pixels, which EXIF rotates; size and boxes unchanged: a.xml"
     ]
 
 
-def test_a_turned_photo_gets_the_size_that_holds_its_boxes() -> None:
-    """Stored 80x60, upright 60x80, annotated 999x999: upright where boxes fit into that, else as stored."""
-    upright = fixed(with_picture((999, 999), [(1, 1, 9, 79)], (80, 60), orientation=6), size="picture")
+def test_a_rotated_photo_gets_the_size_that_contains_its_boxes() -> None:
+    """Stored 80x60, upright 60x80, annotated 999x999: upright if the boxes are inside, else as stored."""
+    upright = fixed(with_image((999, 999), [(1, 1, 9, 79)], (80, 60), orientation=6), size="picture")
     assert size_of(upright) == (60, 80)
-    both = fixed(with_picture((999, 999), [(1, 1, 9, 9)], (80, 60), orientation=6), size="picture")
+    both = fixed(with_image((999, 999), [(1, 1, 9, 9)], (80, 60), orientation=6), size="picture")
     assert size_of(both) == (60, 80)
-    stored = fixed(with_picture((999, 999), [(1, 1, 79, 9)], (80, 60), orientation=6), size="picture")
+    stored = fixed(with_image((999, 999), [(1, 1, 79, 9)], (80, 60), orientation=6), size="picture")
     assert size_of(stored) == (80, 60)
-    with pytest.raises(DataError, match="the boxes do not lie"):
-        fixed(with_picture((999, 999), [(1, 1, 79, 79)], (80, 60), orientation=6), size="picture")
-    scaled = fixed(with_picture((160, 120), [(2, 2, 20, 20)], (80, 60), orientation=6), size="scale")
+    with pytest.raises(DataError, match="boxes are outside"):
+        fixed(with_image((999, 999), [(1, 1, 79, 79)], (80, 60), orientation=6), size="picture")
+    scaled = fixed(with_image((160, 120), [(2, 2, 20, 20)], (80, 60), orientation=6), size="scale")
     assert (size_of(scaled), scaled.boxes.edges) == ((80, 60), ((1, 1, 10, 10),))
 
 
-def test_through_threads_and_skipping(tmp_path: Path) -> None:
-    good = with_picture((60, 80), [(1, 1, 9, 9)], (80, 60))
+def test_threads_and_skipped_images(tmp_path: Path) -> None:
+    good = with_image((60, 80), [(1, 1, 9, 9)], (80, 60))
     missing = Sample(image=ImageRef(name="gone.jpg", width=5, height=5, location=str(tmp_path / "gone.jpg")))
     samples = [good.replace(image=good.image.model_copy(update={"name": f"{n}.jpg"})) for n in range(12)]
     problems = boxwright.datasets.problems.Problems("skip")
@@ -282,10 +276,10 @@ def test_through_threads_and_skipping(tmp_path: Path) -> None:
     dataset = Dataset(SampleReader([*samples, missing]), problems=problems).through(step, workers=4)
     assert [size_of(sample) for sample in dataset] == [(80, 60)] * 12
     assert [error.file for error in problems.skipped] == [str(tmp_path / "gone.jpg")]
-    assert step.notes()[0].startswith("12 pictures given the size of the file")
+    assert step.notes()[0].startswith("12 images changed to the size of the file")
 
 
-def test_no_file_of_the_source_is_touched(tmp_path: Path) -> None:
+def test_no_file_of_the_source_is_changed(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "a.jpg").write_bytes(photo((80, 60)))
@@ -296,7 +290,7 @@ def test_no_file_of_the_source_is_touched(tmp_path: Path) -> None:
     )
     (folder / "a.xml").write_text(xml)
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
-    # The edges stand in the wrong order: exchanging them is the reader's work, which this step asks it for.
+    # The coordinates are in the wrong order: the reader swaps them, at the request of this step.
     with pytest.raises(DataError, match=r"\n.*inverted=swap"):
         boxwright.convert(f"labelimg:{folder}", f"csv:{tmp_path}/out.csv")
     with pytest.raises(DataError, match="xmin"):
@@ -305,7 +299,7 @@ def test_no_file_of_the_source_is_touched(tmp_path: Path) -> None:
     assert report.exchanged == 1
     assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["a.jpg,80,60,fig,40,0,80,20"]
     assert [note.partition(":")[0] for note in report.notes] == [
-        "1 box cut at the edges of the picture",
-        "1 picture given the size of the file; the boxes are as they were",
+        "1 box clipped to the image",
+        "1 image changed to the size of the file, boxes unchanged",
     ]
     assert {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()} == before

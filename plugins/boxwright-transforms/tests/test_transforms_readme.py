@@ -1,4 +1,4 @@
-"""The README's commands, word for word, on drawn photos; and that it names every option there is."""
+"""The commands of the README on drawn images, and that it documents every option."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SPECS = boxwright_transforms.boxwright_transforms()
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen photos in three shapes, most of them in folders of three cameras."""
+    """Sixteen images of three sizes, most of them in folders of three cameras."""
     folder = tmp_path_factory.mktemp("readme")
     rows = ["filename,width,height,class,xmin,ymin,xmax,ymax"]
     for number, sample in enumerate(unlike_samples(16)):
@@ -38,7 +38,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def photos(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The photos in this test's folder, and a map of their classes."""
+    """The images in the folder of the test, and a class map."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").symlink_to(source)
     (tmp_path / "map.csv").write_text("apple,fruit\nfig,fruit\n")
@@ -60,12 +60,12 @@ def test_the_commands_run(command: str) -> None:
 def test_the_code_runs() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, object] = {}
-    exec(compile(code, "README.md", "exec"), names)  # the README's own code
-    assert names["report"].notes[0] == "nothing had to be mended"  # type: ignore[attr-defined]
+    exec(compile(code, "README.md", "exec"), names)  # code of the README
+    assert names["report"].notes[0] == "nothing to fix"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
-def test_every_option_is_in_its_step_s_table(spec: boxwright.TransformSpec) -> None:
+def test_every_option_is_in_the_table_of_its_step(spec: boxwright.TransformSpec) -> None:
     (section,) = re.findall(rf"\n## {spec.name}\n(.*?)(?=\n## |\Z)", README, re.DOTALL)
     table = [line for line in section.splitlines() if line.startswith("| `")]
     for option in spec.options:

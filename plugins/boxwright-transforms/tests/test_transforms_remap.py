@@ -1,4 +1,4 @@
-"""The step ``remap``: maps by hand, from files, mistyped ones, and one after the other."""
+"""The step ``remap``: maps in the step and in files, mistyped classes, two maps in sequence."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def labels_after(step: Remap, *labels: str) -> list[str]:
         ("remap:others=keep,apple=a=b", ["a=b", "pear", "leaf", "fig"]),
     ],
 )
-def test_maps_by_hand(step: str, after: list[str]) -> None:
+def test_maps(step: str, after: list[str]) -> None:
     sample = sample_of("apple", "pear", "leaf", "fig")
     (result,) = make_transform(step)([sample])
     assert list(result.boxes.labels) == after
@@ -46,13 +46,13 @@ def test_maps_by_hand(step: str, after: list[str]) -> None:
         assert [*result.boxes.attributes] == [*sample.boxes.attributes]
 
 
-def test_a_dropped_box_takes_its_edges_and_attributes_along() -> None:
+def test_coordinates_and_attributes_are_dropped_with_their_box() -> None:
     (result,) = Remap({"pear": ""})([sample_of("apple", "pear", "fig")])
     assert result.boxes.edges == ((0.0, 0.0, 5.0, 9.0), (2.0, 0.0, 7.0, 9.0))
     assert [dict(row) for row in result.boxes.attributes] == [{}, {"difficult": 2}]
 
 
-def test_every_change_is_said_and_so_is_a_class_that_never_occurs() -> None:
+def test_notes_report_every_change_and_classes_that_do_not_occur() -> None:
     step = Remap({"apple": "fruit", "leaf": "", "per": "fruit", "fig": "fig"})
     assert step.notes() == []
     samples = [sample_of("apple", "pear", "apple"), sample_of("leaf", name="b.jpg"), sample_of(name="c.jpg")]
@@ -60,19 +60,19 @@ def test_every_change_is_said_and_so_is_a_class_that_never_occurs() -> None:
         assert len(list(step(samples))) == 3
         assert step.notes() == [
             "apple -> fruit: 2 boxes",
-            "leaf left out: 1 box",
-            "1 picture lost all boxes and stayed",
-            "no box has the class 'per', which the map names; did you mean 'pear'?",
-            "no box has the class 'fig', which the map names; there are apple, leaf, pear",
+            "leaf dropped: 1 box",
+            "1 image kept without boxes",
+            "no box has the class 'per' of the map; did you mean 'pear'?",
+            "no box has the class 'fig' of the map; there are apple, leaf, pear",
         ]
 
 
-def test_nothing_changed_is_said_and_samples_are_handed_on() -> None:
+def test_unchanged_samples_are_the_same_objects() -> None:
     step = Remap({"apple": "apple"})
     sample = sample_of("apple", "pear")
     (result,) = step([sample])
     assert result is sample
-    assert step.notes() == ["no class was changed"]
+    assert step.notes() == ["no class changed"]
 
 
 CSV = (
@@ -107,49 +107,49 @@ def test_maps_in_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("map.csv", b"", r"map\.csv: it holds no class"),
-        ("map.csv", b"from,to\n", "no class"),
-        ("map.csv", b"apple\n", r"line 1: it has 1 column and not two"),
-        ("map.csv", b"a,b\n\napple,red,fruit\n", r"line 3: it has 3 columns"),
-        ("map.csv", b"a,b\na,c\n", r"line 2: 'a' stands there a second time"),
+        ("map.csv", b"", r"map\.csv: the file contains no classes"),
+        ("map.csv", b"from,to\n", "no classes"),
+        ("map.csv", b"apple\n", r"line 1: expected 2 columns, found 1"),
+        ("map.csv", b"a,b\n\napple,red,fruit\n", r"line 3: expected 2 columns, found 3"),
+        ("map.csv", b"a,b\na,c\n", r"line 2: duplicate class 'a' with another new class"),
         ("map.csv", b",fruit\n", r"line 1: the old class is empty"),
-        ("map.csv", b'"a,b\n', r"line 1: it is no CSV"),
+        ("map.csv", b'"a,b\n', r"line 1: invalid CSV"),
         ("map.csv", "вишня,b\n".encode("utf-16"), "not UTF-8"),
         ("map.csv", b"a\0,b\n,x", "line"),
         ("map.csv", b"x" * (1 << 20) + b",y\n", "larger than 1 MiB"),
-        ("map.json", b"", "it is no JSON"),
-        ("map.json", b"[1]", "it is no JSON object"),
-        ("map.json", b'"apple"', "it is no JSON object"),
-        ("map.json", b"{}", "no class"),
-        ("map.json", b'{"a": 1}', r"'a': the new class is 1, which is no name"),
-        ("map.json", b'{"a": {"b": "c"}}', "which is no name"),
-        ("map.json", b'{"a": "b", "a": "c"}', "a second time"),
+        ("map.json", b"", "invalid JSON"),
+        ("map.json", b"[1]", "not contain a JSON object"),
+        ("map.json", b'"apple"', "not contain a JSON object"),
+        ("map.json", b"{}", "no classes"),
+        ("map.json", b'{"a": 1}', r"'a': the new class is 1, not a name"),
+        ("map.json", b'{"a": {"b": "c"}}', "not a name"),
+        ("map.json", b'{"a": "b", "a": "c"}', "duplicate class 'a'"),
         ("map.json", b'{"": "c"}', "old class is empty"),
-        ("map.json", b"[" * 100_000, "it is no JSON"),
+        ("map.json", b"[" * 100_000, "invalid JSON"),
     ],
 )
-def test_files_that_are_no_maps(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+def test_files_that_are_not_class_maps(tmp_path: Path, name: str, content: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=message) as caught:
         Remap(file=str(tmp_path / name))
     assert caught.value.remedy
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such file"):
+def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="file not found"):
         make_transform(f"remap:file={tmp_path}/map.csv")
     with pytest.raises(DataError):
         Remap(file=str(tmp_path))
 
 
-def test_a_class_in_the_file_and_beside_it(tmp_path: Path) -> None:
+def test_a_class_in_the_file_and_in_the_step(tmp_path: Path) -> None:
     (tmp_path / "map.csv").write_text("apple,fruit\n")
-    with pytest.raises(UsageError, match="stands in .* and beside it"):
+    with pytest.raises(UsageError, match=r"is in .*map\.csv and in the step"):
         Remap({"apple": "red"}, file=str(tmp_path / "map.csv"))
     assert Remap({"apple": "fruit"}, file=str(tmp_path / "map.csv")).map == {"apple": "fruit"}
 
 
-def test_the_label_map_is_made_from_the_new_classes(tmp_path: Path) -> None:
+def test_the_label_map_contains_the_new_classes(tmp_path: Path) -> None:
     head = "filename,width,height,class,xmin,ymin,xmax,ymax\n"
     (tmp_path / "in.csv").write_text(
         head + "a.jpg,40,30,key,1,2,9,9\na.jpg,40,30,leaf,1,2,9,9\nb.jpg,40,30,mug,1,2,9,9\n"
@@ -166,7 +166,7 @@ MAP = st.dictionaries(CLASS, st.sampled_from(["a", "b", "c", "d", "e", "f", ""])
 
 
 @given(st.lists(CLASS, max_size=8), MAP, MAP)
-def test_two_maps_one_after_the_other_are_their_composition(
+def test_two_maps_in_sequence_are_their_composition(
     labels: Sequence[str], one: dict[str, str], two: dict[str, str]
 ) -> None:
     after_both = list(Remap(two)(Remap(one)([sample_of(*labels)])))

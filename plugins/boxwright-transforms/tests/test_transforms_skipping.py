@@ -1,4 +1,4 @@
-"""Steps that see the stream as a whole go on without a picture that cannot be used, where that is asked for."""
+"""Transforms of a whole dataset skip images that cannot be used, if requested."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from boxwright_testing.pictures import draw_picture, encode
 
 @pytest.fixture
 def samples(tmp_path: Path) -> Sequence[Sample]:
-    """Six pictures, each with a date; of the third the file is empty, and has no date."""
+    """Six images with dates; the file of the third is empty, and it has no date."""
     made = []
     for number in range(6):
         path = tmp_path / f"{number}.png"
@@ -39,27 +39,25 @@ WHOLE = ["0.png", "1.png", "3.png", "4.png", "5.png"]
         ("dedupe:near", "empty"),
     ],
 )
-def test_a_bad_picture_is_left_out_and_listed(
-    step: str, problem: str, samples: Sequence[Sample], tmp_path: Path
-) -> None:
+def test_a_bad_image_is_skipped_and_listed(step: str, problem: str, samples: Sequence[Sample], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=rf"2\.png.*{problem}"):
         boxwright.convert(Dataset(SampleReader(samples)), f"voc:{tmp_path}/voc", steps=[step])
     source = Dataset(SampleReader(samples), problems=Problems("skip"))
     report = boxwright.convert(source, f"voc:{tmp_path}/voc", steps=[step])
     assert [sample.image.name for sample in boxwright.open(f"voc:{tmp_path}/voc")] == WHOLE
-    assert len(report.skipped) == 1, "each once, however often the pictures were read"
+    assert len(report.skipped) == 1, "an image is listed more than once"
     assert problem in report.skipped[0].problem
 
 
-def test_parts_are_those_of_the_pictures_that_are_left(samples: Sequence[Sample]) -> None:
-    """Of five pictures in the order of their names, three and two."""
+def test_splits_contain_the_remaining_images(samples: Sequence[Sample]) -> None:
+    """Of five images in the order of their names, three and two."""
     source = Dataset(SampleReader(samples), problems=Problems("skip"))
     step = make_transform("split:train=0.6,test=0.4,order=image.date")
-    parts = {sample.image.name: sample.split for sample in source.through(step)}
-    assert parts == dict(zip(WHOLE, ["train", "train", "train", "test", "test"], strict=True))
+    splits = {sample.image.name: sample.split for sample in source.through(step)}
+    assert splits == dict(zip(WHOLE, ["train", "train", "train", "test", "test"], strict=True))
 
 
-def test_pictures_that_may_pass_unread_are_not_left_out(samples: Sequence[Sample]) -> None:
+def test_unreadable_images_that_are_kept_are_not_skipped(samples: Sequence[Sample]) -> None:
     source = Dataset(SampleReader([*samples, samples[2]]), problems=Problems("skip"))
     kept = source.through(make_transform("dedupe:near,unreadable=keep"))
     assert [sample.image.name for sample in kept].count("2.png") == 2

@@ -1,4 +1,4 @@
-"""The step ``tile``: tiles and boxes by hand, pixels by Pillow's own crop, and that nothing falls between tiles."""
+"""The step ``tile``: tiles, boxes, pixels as in Pillow's crop, and that tiles cover the image."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def plain(size: tuple[int, int], edges: Sequence[Any] = (), rows: Any = None, **
 
 
 def tiles(sample: Sample, *arguments: Any, **options: Any) -> dict[str, Sample]:
-    """The tiles by what stands behind the picture's name: ``"x640_y0"``."""
+    """Returns the tiles by their position: ``"x640_y0"``."""
     found = list(Tile(*arguments, **options)([sample]))
     return {tile.image.name.rpartition("photo_")[2].partition(".")[0]: tile for tile in found}
 
@@ -76,23 +76,23 @@ def pixels(sample: Sample) -> Image.Image:
         ((60, 70), {"size": "50x40", "overlap": 0.5}, ["x0_y0", "x10_y0", "x0_y20", "x10_y20", "x0_y30", "x10_y30"]),
     ],
 )
-def test_where_tiles_lie_by_hand(size: tuple[int, int], step: dict[str, Any], expected: list[str]) -> None:
+def test_positions_of_tiles(size: tuple[int, int], step: dict[str, Any], expected: list[str]) -> None:
     found = tiles(plain(size), **step)
     assert list(found) == expected
     width, height = Tile(**step).size
     assert {(tile.image.width, tile.image.height) for tile in found.values()} == {(width, height)}
 
 
-def test_a_picture_narrower_than_a_tile_gives_narrow_tiles() -> None:
+def test_an_image_narrower_than_a_tile_has_narrow_tiles() -> None:
     found = tiles(plain((30, 100)), "50", overlap=0)
-    assert {place: (tile.image.width, tile.image.height) for place, tile in found.items()} == {
+    assert {position: (tile.image.width, tile.image.height) for position, tile in found.items()} == {
         "x0_y0": (30, 50),
         "x0_y50": (30, 50),
     }
 
 
-def test_boxes_by_hand() -> None:
-    """100x40 in tiles of 50x40 that do not overlap; a tile must show 30% of a box."""
+def test_boxes_of_tiles() -> None:
+    """100x40 in tiles of 50x40 that do not overlap; a tile must contain 30% of a box."""
     edges = [
         (10, 10, 30, 30),  # in the left one
         (40, 10, 60, 30),  # half in each
@@ -108,23 +108,23 @@ def test_boxes_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("visible", "left"), [(0, 3), (0.1, 3), (0.11, 2), (0.5, 2), (0.51, 1), (1, 1)])
-def test_how_much_of_a_box_a_tile_must_show(visible: float, left: int) -> None:
-    """The left tile has all of the first box, half of the second, a tenth of the third, and only touches the fourth."""
+def test_the_minimum_fraction_of_a_box(visible: float, left: int) -> None:
+    """The left tile contains the first box, half of the second, a tenth of the third, and only touches the fourth."""
     edges = [(10, 0, 20, 10), (45, 0, 55, 10), (49, 0, 59, 10), (50, 0, 60, 10)]
     found = tiles(plain((100, 40), edges), "50x40", overlap=0, visible=visible)
     assert len(found["x0_y0"].boxes) == left
 
 
-def test_a_box_that_leaves_the_picture_is_measured_by_what_is_inside() -> None:
-    """Of (-100, 0, 20, 10) the picture has 20x10, all of it in the left tile; of the other it has nothing."""
+def test_only_the_part_of_a_box_inside_the_image_counts() -> None:
+    """The image contains 20x10 of (-100, 0, 20, 10), all of it in the left tile, and nothing of the other."""
     step = Tile("50x40", overlap=0, visible=0.9)
     left, right = step([plain((100, 40), [(-100, 0, 20, 10), (200, 0, 210, 10)])])
     assert left.boxes.edges == ((0, 0, 20, 10),)
     assert not right.boxes
-    assert "1 box in no tile, as none shows enough (visible=0.9)" in step.notes()
+    assert "1 box in no tile, because none contains enough (visible=0.9)" in step.notes()
 
 
-def test_lines_and_points_are_where_their_middle_is() -> None:
+def test_lines_and_points_are_in_the_tile_of_their_center() -> None:
     edges = [(50, 10, 50, 20), (40, 5, 58, 5), (100, 40, 100, 40), (0, 0, 0, 0)]
     found = tiles(plain((100, 40), edges), "50x40", overlap=0)
     assert found["x0_y0"].boxes.labels == ("box 2", "box 4")
@@ -133,7 +133,7 @@ def test_lines_and_points_are_where_their_middle_is() -> None:
     assert found["x50_y0"].boxes.edges == ((0, 10, 0, 20), (50, 40, 50, 40))
 
 
-def test_attributes_go_along() -> None:
+def test_attributes_are_kept_or_clipped() -> None:
     square = [[10.0, 10.0, 60.0, 10.0, 60.0, 30.0, 10.0, 30.0]]
     rows = [
         {"id": 7, "difficult": 1, "segmentation": square, "area": 1000.0},
@@ -154,26 +154,26 @@ def test_attributes_go_along() -> None:
         ("train", "photo.xml", ("camera", "left"))
     }
     assert step.notes()[-2:] == [
-        "2 boxes left without the mask (segmentation), as only polygons can be cut",
-        "2 boxes left without the area, which nobody can tell after the cut",
+        "2 boxes without the mask (segmentation), because only polygons can be clipped",
+        "2 boxes without the area, which is unknown after clipping",
     ]
 
 
 @pytest.mark.parametrize("orientation", [None, *range(1, 9)])
-def test_tiles_are_the_pixels_that_pillow_cuts_out(orientation: int | None) -> None:
+def test_tiles_have_the_pixels_of_pillow_s_crop(orientation: int | None) -> None:
     image = noise((90, 70))
     data = encoded(image, "PNG", orientation)
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    for place, tile in tiles(sample_of(data, upright.size), "40x30").items():
-        left, top = (int(part[1:]) for part in place.split("_"))
+    for position, tile in tiles(sample_of(data, upright.size), "40x30").items():
+        left, top = (int(part[1:]) for part in position.split("_"))
         found = pixels(tile)
         assert (found.format, found.mode, found.size) == ("PNG", "RGB", (40, 30))
         assert found.getexif().get(ORIENTATION) is None
         assert np.array_equal(np.asarray(found), np.asarray(upright.crop((left, top, left + 40, top + 30))))
 
 
-def test_boxes_of_the_stored_pixels_are_turned_with_them() -> None:
-    """Stored 60x40 with a red box at (30, 10)-(40, 20), shown turned by 90 degrees to the right."""
+def test_boxes_of_the_stored_pixels_are_rotated() -> None:
+    """Stored 60x40 with a red box at (30, 10)-(40, 20), displayed rotated by 90 degrees clockwise."""
     image = Image.new("RGB", (60, 40))
     image.paste((255, 0, 0), (30, 10, 40, 20))
     data = encoded(image, "PNG", 6)
@@ -187,7 +187,7 @@ def test_boxes_of_the_stored_pixels_are_turned_with_them() -> None:
     (polygon,) = tile.boxes.attributes[0]["segmentation"]
     xmin, ymin, xmax, ymax = tile.boxes.edges[0]
     assert set(zip(polygon[::2], polygon[1::2], strict=True)) == {(x, y) for x in (xmin, xmax) for y in (ymin, ymax)}
-    assert "1 picture turned upright, pixels and boxes, as their EXIF orientation says" in step.notes()
+    assert "1 image rotated by their EXIF orientation, pixels and boxes" in step.notes()
 
 
 @pytest.mark.parametrize(
@@ -208,20 +208,20 @@ def test_names_and_formats(form: str, name: str, expected: str) -> None:
     assert first.image.format == ("png" if form == "PNG" else "jpeg")
 
 
-def test_quality_is_that_of_jpeg() -> None:
+def test_lower_quality_produces_smaller_files() -> None:
     sample = sample_of(encoded(noise((200, 100)), "JPEG", quality=95), (200, 100), name="photo.jpg")
     sizes = [len(next(iter(Tile("100", quality=quality)([sample]))).image.read()) for quality in (20, 90)]
     assert sizes[0] < sizes[1] / 2
 
 
-def test_a_picture_within_the_size_is_handed_on() -> None:
+def test_an_image_not_larger_than_a_tile_is_unchanged() -> None:
     sample = plain((40, 30), [(1, 1, 9, 9)])
     step = Tile("40")
     assert list(step([sample])) == [sample]
-    assert step.notes() == ["1 picture left as they were, within the size"]
+    assert step.notes() == ["1 image unchanged, not larger than a tile"]
 
 
-def test_a_picture_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
     monkeypatch.setattr(
         boxwright_transforms.tile, "decode_sample", lambda sample: opened.append(sample) or decode_sample(sample)
@@ -230,15 +230,15 @@ def test_a_picture_is_decoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(opened) == 1
 
 
-def test_empty_tiles_go_if_asked() -> None:
+def test_empty_tiles_are_dropped_if_requested() -> None:
     sample = plain((100, 40), [(0, 0, 10, 10)])
     assert list(tiles(sample, "50x40", overlap=0)) == ["x0_y0", "x50_y0"]
     step = Tile("50x40", overlap=0, empty="drop")
     assert [tile.image.name for tile in step([sample])] == ["photo_x0_y0.png"]
-    assert step.notes() == ["1 picture cut into 2 tiles of 50x40", "1 tile without boxes left out"]
+    assert step.notes() == ["1 image cut into 2 tiles of 50x40", "1 tile without boxes dropped"]
 
 
-def test_what_is_said_counts_each_picture_once_however_often_it_is_read() -> None:
+def test_notes_count_each_image_once() -> None:
     samples = [
         plain((100, 40), [(0, 0, 60, 40), (10, 10, 20, 20), (48, 0, 53, 9)], name=f"{n}/photo.png") for n in range(8)
     ]
@@ -247,21 +247,21 @@ def test_what_is_said_counts_each_picture_once_however_often_it_is_read() -> Non
     for _ in range(2):
         assert len(list(dataset)) == 16
         assert step.notes() == [
-            "8 pictures cut into 16 tiles of 50x40",
-            "8 boxes cut at an edge of a tile, counted in each",
-            "8 boxes in no tile, as none shows enough (visible=0.7)",
+            "8 images cut into 16 tiles of 50x40",
+            "8 boxes clipped to a tile, counted once per tile",
+            "8 boxes in no tile, because none contains enough (visible=0.7)",
         ]
 
 
 def test_too_many_tiles_are_a_data_error() -> None:
-    with pytest.raises(DataError, match=r"photo\.xml: the picture of 300x300 would give 22,500 tiles") as caught:
+    with pytest.raises(DataError, match=r"photo\.xml: the image of 300x300 would become 22,500 tiles") as caught:
         list(Tile("2", overlap=0)([plain((300, 300), source="photo.xml")]))
     assert caught.value.remedy
 
 
-def test_a_wrong_size_and_a_damaged_picture_are_data_errors() -> None:
+def test_a_wrong_size_and_a_damaged_image_are_data_errors() -> None:
     data = encoded(noise((60, 40)))
-    with pytest.raises(DataError, match=r"says 61x40 and the picture photo\.png is 60x40"):
+    with pytest.raises(DataError, match="61x40.*60x40"):
         tiles(sample_of(data, (61, 40)), "40")
     with pytest.raises(DataError, match="damaged"):
         tiles(sample_of(data[: len(data) // 2], (60, 40)), "40")
@@ -277,7 +277,7 @@ edge = st.floats(-5, 45, allow_nan=False, width=32)
     st.sampled_from([0, 0.2, 0.5]),
     st.lists(st.tuples(edge, edge, edge, edge), max_size=4),
 )
-def test_tiles_cover_the_picture_and_their_boxes_cover_each_box(
+def test_tiles_cover_the_image_and_their_boxes_cover_each_box(
     size: tuple[int, int], tile_size: tuple[int, int], overlap: float, rows: list[tuple[float, float, float, float]]
 ) -> None:
     edges = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in rows]
@@ -304,7 +304,7 @@ def test_tiles_cover_the_picture_and_their_boxes_cover_each_box(
         pieces = np.array(parts[f"box {number}"])
         hull = (*pieces[:, :2].min(axis=0), *pieces[:, 2:].max(axis=0))
         assert hull == pytest.approx(inside, abs=1e-4)
-        # Every point of a grid in the box lies in a piece.
+        # Every point of a grid in the box is in a piece.
         for x in np.linspace(inside[0], inside[2], 7):
             for y in np.linspace(inside[1], inside[3], 7):
                 near = (pieces[:, 0] <= x + 1e-4) & (x <= pieces[:, 2] + 1e-4)
@@ -322,4 +322,4 @@ def test_from_a_folder_to_a_folder(tmp_path: Path) -> None:
     )
     found = {sample.image.name: sample.boxes.edges for sample in boxwright.open(f"labelimg:{tmp_path}/out")}
     assert found == {"photos/photo_x0_y0.png": ((40, 10, 50, 30),), "photos/photo_x50_y0.png": ((0, 10, 10, 30),)}
-    assert report.notes[0] == "1 picture cut into 2 tiles of 50x40"
+    assert report.notes[0] == "1 image cut into 2 tiles of 50x40"

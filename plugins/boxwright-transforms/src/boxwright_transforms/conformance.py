@@ -1,4 +1,4 @@
-"""How the steps are put to boxwright's conformance tests; imported by ``boxwright plugins check transforms`` only."""
+"""The conformance tests of the transforms; imported by ``boxwright plugins check transforms`` only."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class TestFix(TransformTests):
         "fix:clip=maybe",
         "fix:tiny=-1",
         "fix:tiny=nan",
-        "fix:flat=mend",
+        "fix:flat=repair",
         "fix:duplicates=merge",
         "fix:size=guess",
         "fix:everything",
@@ -260,7 +260,7 @@ class TestDedupeNear(TransformTests):
     keeps_pictures: ClassVar[bool] = False
 
     def samples(self, folder: Path) -> list[Sample]:
-        """Each picture twice, under another name."""
+        """Each image and a copy with another name."""
         samples = super().samples(folder)
         copies = [sample.image.model_copy(update={"name": f"copy/{sample.image.name}"}) for sample in samples]
         return samples + [sample.replace(image=image) for sample, image in zip(samples, copies, strict=True)]

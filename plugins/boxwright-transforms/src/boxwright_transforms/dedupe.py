@@ -1,4 +1,4 @@
-"""The step ``dedupe``: pictures that are there more than once."""
+"""The step ``dedupe``: duplicate images."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from boxwright import DataError, Sample, UsageError
-from boxwright.datasets import OnProblem
-from boxwright_transforms.duplicates import MOST_DIFFERENT_BITS, NearIndex, PictureHashes
+from boxwright.datasets import OnProblem, Problems
+from boxwright.images import MAX_DISTANCE, SimilarityIndex
+from boxwright_transforms.hashes import ImageHashes
 from boxwright_transforms.notes import amount, examples
-from boxwright_transforms.readings import again, raised
-from boxwright_transforms.values import check_choice
+from boxwright_transforms.passes import second_pass
 
-_MOST_BITS: Final = 8
+_MAX_BITS: Final = 8
 
 
 @dataclass
-class _Found:
-    """What the first reading found, one entry a picture."""
+class _Images:
+    """What the first pass found, one entry per image."""
 
     names: list[str] = field(default_factory=list)
     splits: list[str | None] = field(default_factory=list)
-    marks: list[int | None] = field(default_factory=list)
+    hashes: list[int | None] = field(default_factory=list)
     boxes: array[int] = field(default_factory=lambda: array("Q"))
     annotations: array[int] = field(default_factory=lambda: array("q"))
     unreadable: list[str] = field(default_factory=list)
-    left_out: set[int] = field(default_factory=set)
+    skipped: set[int] = field(default_factory=set)
 
 
 class Dedupe:
     """The step ``dedupe`` or ``dedupe:near``.
 
-    Every picture that goes is the same as, or looks like, one that stays: a chain of pictures, each of which is a
-    little unlike the one before, does not shrink to its first. The stream keeps its order; it is read twice, and names
-    and hashes are kept, no pictures.
+    Every image that is dropped is identical or similar to an image that is kept. In a chain, in which each image
+    resembles only its neighbors, more than the first image therefore remains. The images keep their order. The dataset
+    is read twice; names and hashes are kept in memory, not images.
 
     Args:
-        how: ``"exact"`` for files with the same bytes, by their SHA-256; ``"near"`` for pictures that look alike, by
-            :func:`boxwright_transforms.duplicates.difference_hash`, which decodes every picture.
-        keep: Which of them stays: ``"first"``, or the first of those with ``"most_boxes"``.
-        scope: ``"dataset"`` to look through all of it, ``"split"`` to look through each split by itself.
-        bits: In how many of 64 bits the hashes of pictures that look alike may differ, 0 to 8. The more, the more
-            pictures have to be compared; see :class:`boxwright_transforms.duplicates.Bands`.
-        unreadable: ``"error"``, or ``"keep"`` pictures that cannot be read, compared with none.
+        how: ``"exact"`` for files with the same bytes, by their SHA-256; ``"near"`` for images that look alike, by
+            :func:`boxwright.images.difference_hash`, which requires decoding every image.
+        keep: Which duplicate is kept: ``"first"``, or the first of those with ``"most_boxes"``.
+        scope: ``"dataset"`` to compare all images, ``"split"`` to compare only images of the same split.
+        bits: In how many of 64 bits the hashes of images that look alike may differ, 0 to 8. The larger the number, the
+            more images must be compared; see :class:`boxwright.images.SimilarityIndex`.
+        unreadable: ``"error"``, or ``"keep"`` for images that cannot be read, which are not compared.
 
     Raises:
-        UsageError: An option is out of range.
+        UsageError: ``bits`` is out of range.
     """
 
     per_sample = False
@@ -58,118 +58,118 @@ class Dedupe:
         how: str = "exact",
         keep: str = "first",
         scope: str = "dataset",
-        bits: int = MOST_DIFFERENT_BITS,
+        bits: int = MAX_DISTANCE,
         unreadable: str = "error",
     ) -> None:
-        self.near = check_choice(how, ("exact", "near"), "dedupe: how") == "near"
-        self.most_boxes = check_choice(keep, ("first", "most_boxes"), "dedupe: keep") == "most_boxes"
-        self.by_split = check_choice(scope, ("dataset", "split"), "dedupe: scope") == "split"
-        self.keep_unreadable = check_choice(unreadable, ("error", "keep"), "dedupe: unreadable") == "keep"
-        if not 0 <= bits <= _MOST_BITS:
-            raise UsageError(f"dedupe: bits={bits}", f"give 0 to {_MOST_BITS}")
+        if not 0 <= bits <= _MAX_BITS:
+            raise UsageError(f"dedupe: bits={bits}", f"use 0 to {_MAX_BITS}")
+        self.near = how == "near"
+        self.most_boxes = keep == "most_boxes"
+        self.by_split = scope == "split"
+        self.keep_unreadable = unreadable == "keep"
         self.bits = bits
-        self._hashes = PictureHashes()
+        self._hashes = ImageHashes()
         self._notes: list[str] = []
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yields the samples that stay; see :meth:`apply`."""
-        return self.apply(samples, raised)
+        """Yields the samples that are kept; see :meth:`apply`."""
+        return self.apply(samples, Problems())
 
     def apply(self, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples that stay.
+        """Yields the samples that are kept.
 
         Args:
             samples: The samples.
-            on_problem: Gets the error of a picture that cannot be read.
+            on_problem: Called with the error of an image that cannot be read.
 
         Raises:
-            DataError: The dataset changed between the two readings.
+            DataError: The dataset changed between the two passes.
         """
-        found = self._gather(samples, on_problem)
-        order: Iterable[int] = range(len(found.names))
+        images = self._first_pass(samples, on_problem)
+        order: Iterable[int] = range(len(images.names))
         if self.most_boxes:
-            order = sorted(order, key=lambda position: -found.boxes[position])
-        original = self._originals(found, order, by_split=self.by_split)
-        self._notes = self._describe(found, original) if found.names else []
-        for position, sample in again(samples, found.names, found.left_out):
+            order = sorted(order, key=lambda position: -images.boxes[position])
+        original = self._originals(images, order, by_split=self.by_split)
+        self._notes = self._describe(images, original) if images.names else []
+        for position, sample in second_pass(samples, images.names, images.skipped):
             if original[position] == position:
                 yield sample
 
     def notes(self) -> list[str]:
-        """What went, as the copy of what, and what a person may want to know of it."""
+        """Returns which images were dropped as duplicates of which, and what deserves attention."""
         return list(self._notes)
 
-    def _gather(self, samples: Iterable[Sample], on_problem: OnProblem) -> _Found:
-        found = _Found()
-        for number, sample in enumerate(samples):
+    def _first_pass(self, samples: Iterable[Sample], on_problem: OnProblem) -> _Images:
+        images = _Images()
+        hashed = self._hashes.difference_hash if self.near else self._hashes.digest
+        for index, sample in enumerate(samples):
             try:
-                mark = self._mark(sample)
+                value = hashed(sample)
             except DataError as error:
                 if not self.keep_unreadable:
-                    remedy = f"{error.remedy}; dedupe:unreadable=keep lets it pass without comparing it"
+                    remedy = f"{error.remedy}; dedupe:unreadable=keep keeps the image without comparing it"
                     on_problem(DataError(error.file, error.problem, remedy, error.place))
-                    found.left_out.add(number)
+                    images.skipped.add(index)
                     continue
-                found.unreadable.append(sample.image.name)
-                mark = None
+                images.unreadable.append(sample.image.name)
+                images.hashes.append(None)
+            else:
+                images.hashes.append(value)
             boxes = sample.boxes
-            found.names.append(sample.image.name)
-            found.splits.append(sample.split)
-            found.boxes.append(len(boxes))
-            found.annotations.append(hash(tuple(sorted(zip(boxes.labels, boxes.edges, strict=True)))))
-            found.marks.append(mark)
-        return found
+            images.names.append(sample.image.name)
+            images.splits.append(sample.split)
+            images.boxes.append(len(boxes))
+            images.annotations.append(hash(tuple(sorted(zip(boxes.labels, boxes.edges, strict=True)))))
+        return images
 
-    def _mark(self, sample: Sample) -> int:
-        if self.near:
-            return self._hashes.difference_hash(sample)
-        return int.from_bytes(self._hashes.digest(sample), "big")
-
-    def _originals(self, found: _Found, order: Iterable[int], *, by_split: bool) -> list[int]:
-        """For each picture the one that stays for it: itself, or the one that it is a copy of."""
-        original = list(range(len(found.names)))
-        indices: dict[str | None, NearIndex] = {}
+    def _originals(self, images: _Images, order: Iterable[int], *, by_split: bool) -> list[int]:
+        """Returns for each image the one that is kept for it: itself, or the one that it duplicates."""
+        original = list(range(len(images.names)))
+        indices: dict[str | None, SimilarityIndex] = {}
         for position in order:
-            mark = found.marks[position]
-            if mark is None:
+            value = images.hashes[position]
+            if value is None:
                 continue
-            scope = found.splits[position] if by_split else None
-            index = indices.setdefault(scope, NearIndex(self.bits if self.near else 0))
-            near = index.find(mark)
+            split = images.splits[position] if by_split else None
+            index = indices.setdefault(split, SimilarityIndex(self.bits if self.near else 0))
+            near = index.find(value)
             if near is None:
-                index.add(mark, position)
+                index.add(value, position)
             else:
                 original[position] = near
         return original
 
-    def _describe(self, found: _Found, original: Sequence[int]) -> list[str]:
-        names, splits = found.names, found.splits
-        copies = [(position, of) for position, of in enumerate(original) if of != position]
-        alike = "looks like" if self.near else "is the same as"
-        said = []
-        if copies:
-            kept = amount(len({of for _, of in copies}), "picture")
-            places = [f"{names[position]} {alike} {names[of]}" for position, of in copies]
-            said.append(f"{amount(len(copies), 'picture')} of {len(names):,} left out for {kept}: {examples(places)}")
+    def _describe(self, images: _Images, original: Sequence[int]) -> list[str]:
+        names, splits = images.names, images.splits
+        duplicates = [(position, of) for position, of in enumerate(original) if of != position]
+        resembles = "looks like" if self.near else "is identical to"
+        notes = []
+        if duplicates:
+            kept = amount(len({of for _, of in duplicates}), "image")
+            pairs = [f"{names[position]} {resembles} {names[of]}" for position, of in duplicates]
+            dropped = amount(len(duplicates), "image")
+            notes.append(f"{dropped} of {len(names):,} dropped in favor of {kept}: {examples(pairs)}")
         else:
-            said.append("no two pictures look alike" if self.near else "no two pictures are the same")
+            notes.append("no near-duplicate images" if self.near else "no duplicate images")
         across = [
-            f"{names[i]} ({splits[i]}), {names[of]} ({splits[of]})" for i, of in copies if splits[i] != splits[of]
+            f"{names[i]} ({splits[i]}), {names[of]} ({splits[of]})" for i, of in duplicates if splits[i] != splits[of]
         ]
         if across:
-            said.append(f"{len(across):,} of them stood in another split: {examples(across)}")
-        other = [names[i] for i, of in copies if found.annotations[i] != found.annotations[of]]
+            notes.append(f"{len(across):,} of them in another split: {examples(across)}")
+        other = [names[i] for i, of in duplicates if images.annotations[i] != images.annotations[of]]
         if other and not self.near:
-            said.append(f"{len(other):,} of them had other boxes than the one that stayed: {examples(other)}")
+            notes.append(f"{len(other):,} of them with other boxes than the image that was kept: {examples(other)}")
         if self.by_split:
-            said += self._describe_across(found, original)
-        if found.unreadable:
-            said.append(f"{amount(len(found.unreadable), 'picture')} could not be read: {examples(found.unreadable)}")
-        return said
+            notes += self._describe_across(images, original)
+        if images.unreadable:
+            notes.append(f"{amount(len(images.unreadable), 'image')} could not be read: {examples(images.unreadable)}")
+        return notes
 
-    def _describe_across(self, found: _Found, original: Sequence[int]) -> list[str]:
-        """Those that stay and have a copy in another split."""
-        staying = [position for position, of in enumerate(original) if of == position]
-        everywhere = self._originals(found, staying, by_split=False)
-        pairs = [f"{found.names[i]}, {found.names[everywhere[i]]}" for i in staying if everywhere[i] != i]
-        return [f"{amount(len(pairs), 'picture')} also in another split stayed: {examples(pairs)}"] if pairs else []
+    def _describe_across(self, images: _Images, original: Sequence[int]) -> list[str]:
+        """Describes the images that are kept although another split contains a duplicate."""
+        kept = [position for position, of in enumerate(original) if of == position]
+        of = self._originals(images, kept, by_split=False)
+        pairs = [f"{images.names[i]}, {images.names[of[i]]}" for i in kept if of[i] != i]
+        return [f"{amount(len(pairs), 'image')} with a duplicate in another split kept: {examples(pairs)}"] * bool(
+            pairs
+        )

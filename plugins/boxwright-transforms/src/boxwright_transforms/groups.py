@@ -1,71 +1,172 @@
-"""Pictures that belong together: by a part of their names, their folder, an attribute, or because they look alike."""
+"""Groups of images that must stay in one split, and their distribution over splits."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-from boxwright import Sample, UsageError
+from boxwright import DataError, Sample, UsageError
+from boxwright.datasets import OnProblem
+from boxwright_transforms.notes import amount
+from boxwright_transforms.stratification import Unit, stratify
 
 IMAGE: Final = "image."
-"""How an option names an attribute of pictures: ``image.camera``."""
+"""Prefix of an attribute of images in options: ``image.camera``."""
 
 
-class Joined:
-    """Positions 0..N-1 in groups, which grow by joining two at a time."""
+@dataclass
+class GroupedImages:
+    """What the first pass found, without the images themselves.
 
-    def __init__(self, count: int) -> None:
-        self._leader = list(range(count))
+    Attributes:
+        names: Names of the images.
+        labels: Set of labels of each image.
+        previously_split: Number of images that already had a split.
+        groups: Positions that must stay together, each position once.
+        skipped: Indices of the samples that could not be read; they have no position.
+        notes: Description of the groups.
+    """
 
-    def join(self, one: int, two: int) -> None:
-        """Makes the groups of two positions one."""
-        first, second = sorted((self._find(one), self._find(two)))
-        self._leader[second] = first
+    names: list[str] = field(default_factory=list)
+    labels: list[frozenset[str]] = field(default_factory=list)
+    previously_split: int = 0
+    groups: list[list[int]] = field(default_factory=list)
+    skipped: set[int] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
 
-    def groups(self) -> list[list[int]]:
-        """Every position once; groups in the order of their first, each in order."""
-        found: dict[int, list[int]] = {}
-        for position in range(len(self._leader)):
-            found.setdefault(self._find(position), []).append(position)
-        return list(found.values())
+    @property
+    def grouped(self) -> bool:
+        """Whether any group has more than one image."""
+        return len(self.groups) < len(self.names)
 
-    def _find(self, position: int) -> int:
-        leader = self._leader
-        while leader[position] != position:
-            leader[position] = leader[leader[position]]
-            position = leader[position]
-        return position
+    def distribute(self, sizes: Sequence[int], seed: int) -> list[int]:
+        """Returns the split of each image, with every class in every split if possible.
+
+        Args:
+            sizes: Number of images in each split.
+            seed: Another seed returns another distribution.
+        """
+        # In an order that does not depend on that of the images.
+        groups = sorted(self.groups, key=lambda group: min((self.names[i], i) for i in group))
+        units = [Unit(len(group), frozenset().union(*(self.labels[i] for i in group))) for group in groups]
+        return self.splits_of_images(groups, stratify(units, sizes, seed))
+
+    def splits_of_images(self, groups: Sequence[Sequence[int]], split_of_group: Sequence[int]) -> list[int]:
+        """Returns the split of each image from that of each group."""
+        split_of = [0] * len(self.names)
+        for group, split in zip(groups, split_of_group, strict=True):
+            for position in group:
+                split_of[position] = split
+        return split_of
 
 
-def together(count: int, groupings: Sequence[Sequence[Sequence[int]]]) -> list[list[int]]:
-    """Groups of positions in which all that share a group in any grouping stand together.
+class Grouper:
+    """Makes the first pass, and finds the images that must stay together.
 
     Args:
-        count: How many positions there are.
-        groupings: Each a list of groups of positions.
+        step: The step, for messages.
+        group: What the images of a group have in common, as for :func:`group_key`; empty for nothing.
+        near_duplicates: Whether near-duplicates must stay together; reads every image.
+
+    Raises:
+        UsageError: ``group`` is not a regular expression.
     """
-    joined = Joined(count)
-    for grouping in groupings:
-        for first, *others in grouping:
-            for other in others:
-                joined.join(first, other)
-    return joined.groups()
+
+    def __init__(self, step: str, group: str = "", near_duplicates: bool = False) -> None:
+        self._step = step
+        self.group = group
+        self._key = group_key(group, step) if group else None
+        self._hashes = None
+        if near_duplicates:
+            from boxwright_transforms.hashes import ImageHashes  # imports NumPy and Pillow
+
+            self._hashes = ImageHashes()
+
+    def first_pass(
+        self,
+        samples: Iterable[Sample],
+        on_problem: OnProblem,
+        visit: Callable[[Sample], None] = lambda sample: None,
+    ) -> GroupedImages:
+        """Iterates over the samples once.
+
+        Args:
+            samples: The samples.
+            on_problem: Called with the error of an image that cannot be read, for near-duplicates, and with that of
+                ``visit``; if it returns, the image is skipped.
+            visit: Called with each sample.
+
+        Raises:
+            UsageError: No image is in a group.
+        """
+        found = GroupedImages()
+        # Equal sets of labels are kept once: most datasets have few combinations.
+        known: dict[frozenset[str], frozenset[str]] = {}
+        by_key: dict[str, list[int]] = {}
+        hashes: list[int] = []
+        for index, sample in enumerate(samples):
+            try:
+                if self._hashes is not None:
+                    hashes.append(self._hashes.difference_hash(sample))
+                visit(sample)
+            except DataError as error:
+                on_problem(error)
+                found.skipped.add(index)
+                del hashes[len(found.names) :]
+                continue
+            position = len(found.names)
+            found.names.append(sample.image.name)
+            labels = frozenset(sample.boxes.labels)
+            found.labels.append(known.setdefault(labels, labels))
+            found.previously_split += sample.split is not None
+            if self._key is not None and (key := self._key(sample)) is not None:
+                by_key.setdefault(key, []).append(position)
+        found.groups = [[position] for position in range(len(found.names))]
+        if found.names and self._key is not None:
+            found.notes += self._describe(len(found.names), by_key)
+        if found.names and (self._key is not None or self._hashes is not None):
+            from boxwright.images import merge_groups, near_groups  # imports NumPy and Pillow
+
+            alike = near_groups(hashes)
+            if self._hashes is not None:
+                found.notes.append(_describe_alike(alike))
+            found.groups = merge_groups(len(found.names), [*by_key.values(), *alike])
+        return found
+
+    def _describe(self, count: int, by_key: dict[str, list[int]]) -> list[str]:
+        keyed = sum(map(len, by_key.values()))
+        if not keyed:
+            raise UsageError(
+                f"{self._step}: group={self.group} matches none of {amount(count, 'image')}",
+                "write folder, image.NAME of an attribute of the images, or an expression that matches their names",
+            )
+        notes = [f"{amount(keyed, 'image')} in {amount(len(by_key), 'group')} by {self.group}, each kept together"]
+        if keyed < count:
+            notes.append(f"{amount(count - keyed, 'image')} without {self.group}, in no group")
+        return notes
+
+
+def _describe_alike(groups: Sequence[Sequence[int]]) -> str:
+    alike = [group for group in groups if len(group) > 1]
+    if not alike:
+        return "no near-duplicate images"
+    count = sum(map(len, alike))
+    return f"{amount(count, 'image')} in {amount(len(alike), 'group')} look alike; each group was kept in one split"
 
 
 def group_key(group: str, step: str) -> Callable[[Sample], str | None]:
-    r"""What tells a picture's group, from the option ``group=``.
+    r"""Returns a function that returns the group of a sample, or ``None`` for an image in no group.
 
     Args:
-        group: ``"folder"``; ``"image.NAME"`` for an attribute; else a regular expression that is looked for in the
-            picture's name, whose groups in parentheses (or all of it, where it has none) tell: ``^(cam\d+)_``.
-        step: For messages.
-
-    Returns:
-        A function of a sample; its answer is ``None`` for a picture that stands alone.
+        group: The option: ``"folder"``; ``"image.NAME"`` for an attribute; otherwise a regular expression that is
+            searched for in the image's name. Its groups in parentheses, or else the whole match, are the key:
+            ``^(cam\d+)_``.
+        step: The step, for messages.
 
     Raises:
-        UsageError: The regular expression is none.
+        UsageError: The regular expression is invalid.
     """
     if group == "folder":
         return lambda sample: sample.image.name.rpartition("/")[0]
@@ -75,9 +176,9 @@ def group_key(group: str, step: str) -> Callable[[Sample], str | None]:
         pattern = re.compile(group)
     except re.error as error:
         raise UsageError(
-            f"{step}: group={group} is no regular expression: {error}",
-            "write folder, image.NAME or an expression such as ^(cam[0-9]+)_; a comma outside brackets would start the"
-            " next option",
+            f"{step}: group={group} is not a regular expression: {error}",
+            "write folder, image.NAME or an expression such as ^(cam[0-9]+)_; a comma outside brackets starts the next"
+            " option",
         ) from None
 
     def key(sample: Sample) -> str | None:

@@ -1,35 +1,37 @@
-"""The step ``kfold``: as many parts of one size, each of which is held out once."""
+"""The step ``kfold``: folds of equal size for cross-validation."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from boxwright import Sample, UsageError
-from boxwright.datasets import OnProblem
+from boxwright.datasets import OnProblem, Problems
+from boxwright_transforms.groups import Grouper
 from boxwright_transforms.notes import amount
-from boxwright_transforms.readings import Gatherer, again, raised
-from boxwright_transforms.split import describe_parts, missing_sizes
-from boxwright_transforms.stratify import shares_to_sizes
+from boxwright_transforms.passes import second_pass
+from boxwright_transforms.split import describe_sizes, describe_splits
+from boxwright_transforms.stratification import fractions_to_sizes
 
 
 class KFold:
     r"""The step ``kfold:5`` or ``kfold:5,fold=0``.
 
-    Every picture is in exactly one of the folds, whose sizes differ by one at most, and every class is spread evenly
-    over them. Which picture is in which fold depends on the pictures' names, their classes and the seed alone, so that
-    the folds 0 to 4 of five conversions belong together. The stream keeps its order; it is read twice.
+    Every image is in one fold, the sizes of the folds differ by at most one, and every class is distributed evenly.
+    The fold of an image depends on the names of the images, their classes and the seed alone, so the folds 0 to 4 of
+    five conversions belong together. The images keep their order. The dataset is read twice.
 
     Args:
-        folds: How many, at least 2.
-        fold: The number of the one that becomes the split ``val``, from 0; the others become ``train``. Without it,
-            the splits are ``fold0``, ``fold1``, ...
-        seed: Another seed gives other folds.
-        near_duplicates: Whether pictures that look alike are kept in one fold. Reads and decodes every picture.
-        group: What pictures must have in common to be kept in one fold: ``"folder"``, ``"image.NAME"`` for an
-            attribute, or a regular expression that is looked for in their names, ``^(cam\d+)_``.
+        folds: Number of folds, at least 2.
+        fold: The fold that becomes the split ``val``, from 0; the others become ``train``. Without it, the splits are
+            ``fold0``, ``fold1``, ...
+        seed: Another seed produces other folds.
+        near_duplicates: Whether to keep images that look alike in one fold. Reads and decodes every image.
+        group: What images in one fold have in common: ``"folder"``, ``"image.NAME"`` for an attribute, or a regular
+            expression that is searched for in their names, ``^(cam\d+)_``.
 
     Raises:
-        UsageError: Fewer than two folds, a fold that is not among them, a ``group`` that is no regular expression.
+        UsageError: There are fewer than two folds, ``fold`` is not one of them, or ``group`` is not a regular
+            expression.
     """
 
     per_sample = False
@@ -39,54 +41,56 @@ class KFold:
         self, folds: int, fold: int | None = None, seed: int = 0, near_duplicates: bool = False, group: str = ""
     ) -> None:
         if folds < 2:
-            raise UsageError(f"kfold: {amount(folds, 'fold')}", "give at least 2, such as kfold:5")
+            raise UsageError(f"kfold: {amount(folds, 'fold')}", "use at least 2, such as kfold:5")
         if fold is not None and not 0 <= fold < folds:
-            raise UsageError(f"kfold: fold={fold}", f"give one of 0 to {folds - 1}, or leave it out for all")
+            raise UsageError(f"kfold: fold={fold}", f"use 0 to {folds - 1}, or omit it for all folds")
         self.folds = folds
         self.fold = fold
         self.seed = seed
-        self._gatherer = Gatherer("kfold", group, near_duplicates)
+        self._grouper = Grouper("kfold", group, near_duplicates)
         self._notes: list[str] = []
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields each sample with its ``split`` set; see :meth:`apply`."""
-        return self.apply(samples, raised)
+        return self.apply(samples, Problems())
 
     def apply(self, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
         """Yields each sample with its ``split`` set.
 
         Args:
             samples: The samples.
-            on_problem: Gets the error of a picture that cannot be read, for near-duplicates.
+            on_problem: Called with the error of an image that cannot be read, for near-duplicates.
 
         Raises:
-            UsageError: There are fewer pictures, or groups of them, than folds; or none has what tells its group.
-            DataError: The dataset changed between the two readings.
+            UsageError: There are fewer images, or groups of them, than folds; or no image is in a group.
+            DataError: The dataset changed between the two passes.
         """
-        found = self._gatherer.gather(samples, on_problem)
+        images = self._grouper.first_pass(samples, on_problem)
         self._notes = []
-        if not found.names:
+        if not images.names:
             return
-        if len(found.groups) < self.folds:
-            of = (
-                amount(len(found.groups), "group") + " of pictures"
-                if found.grouped
-                else amount(len(found.names), "picture")
+        if len(images.groups) < self.folds:
+            count = (
+                f"{amount(len(images.groups), 'group')} of images"
+                if images.grouped
+                else amount(len(images.names), "image")
             )
-            raise UsageError(f"kfold: {of} cannot be in {self.folds} folds", "ask for fewer folds, or add pictures")
-        sizes = shares_to_sizes(len(found.names), [1 / self.folds] * self.folds)
-        fold_of = found.share_out(sizes, self.seed)
-        names = [f"fold{number}" for number in range(self.folds)]
-        self._notes = missing_sizes(names, sizes, fold_of)
+            raise UsageError(
+                f"kfold: {count} cannot be divided into {self.folds} folds", "use fewer folds, or add images"
+            )
+        sizes = fractions_to_sizes(len(images.names), [1 / self.folds] * self.folds)
+        fold_of = images.distribute(sizes, self.seed)
+        names = [f"fold{index}" for index in range(self.folds)]
+        size_notes = describe_sizes(names, sizes, fold_of)
         if self.fold is not None:
             fold_of = [int(fold == self.fold) for fold in fold_of]
             names = ["train", "val"]
-        self._notes = [*describe_parts(names, found.labels, fold_of), *self._notes, *found.notes]
-        if found.before:
-            self._notes.append(f"{amount(found.before, 'picture')} belonged to a split before, which was replaced")
-        for position, sample in again(samples, found.names, found.left_out):
+        self._notes = [*describe_splits(names, images.labels, fold_of), *size_notes, *images.notes]
+        if images.previously_split:
+            self._notes.append(f"{amount(images.previously_split, 'image')} already had a split, which was replaced")
+        for position, sample in second_pass(samples, images.names, images.skipped):
             yield sample.replace(split=names[fold_of[position]])
 
     def notes(self) -> list[str]:
-        """The folds with their pictures and classes, and what could not be had."""
+        """Returns the folds with their images and classes, and what was not possible."""
         return list(self._notes)

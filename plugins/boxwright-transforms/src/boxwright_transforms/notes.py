@@ -1,4 +1,4 @@
-"""What a step says of its work: amounts, examples, and what was done with each picture."""
+"""Notes: what a transform reports about its work."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-_EXAMPLES: Final = 3
-"""How many places are named where something was found in many."""
+_MAX_EXAMPLES: Final = 3
+"""How many of many places are listed."""
 
-_OFFERED: Final = 10
-"""How many names are listed where a mistyped one is like none of them."""
+_MAX_NAMES: Final = 10
+"""How many names are listed if none resembles a mistyped one."""
 
 
 def amount(count: int, word: str) -> str:
-    """``1 picture``, ``1,200 pictures``, ``2 boxes``, ``3 classes``."""
+    """Returns a count with its noun: ``1 image``, ``1,200 images``, ``2 boxes``, ``3 classes``."""
     if count != 1:
         word += "es" if word.endswith(("x", "s")) else "s"
     return f"{count:,} {word}"
 
 
 def examples(places: Sequence[str]) -> str:
-    """The first few places, and how many more there are."""
-    named = "; ".join(places[:_EXAMPLES])
-    more = len(places) - _EXAMPLES
-    return f"{named}; and {more:,} more" if more > 0 else named
+    """Returns the first few places and the number of the others."""
+    listed = "; ".join(places[:_MAX_EXAMPLES])
+    more = len(places) - _MAX_EXAMPLES
+    return f"{listed}; and {more:,} more" if more > 0 else listed
 
 
-def offer(name: str, there: Iterable[str]) -> str:
-    """What a mistyped name may have meant, or else what there is."""
-    names = sorted(there)
+def suggestion(name: str, existing: Iterable[str]) -> str:
+    """Returns the name that a mistyped one resembles, or else a list of the existing names."""
+    names = sorted(existing)
     if near := difflib.get_close_matches(name, names, n=1):
         return f"did you mean {near[0]!r}?"
     if not names:
-        return "there is none at all"
-    more = len(names) - _OFFERED
-    return f"there are {', '.join(names[:_OFFERED])}" + (f" and {more:,} more" if more > 0 else "")
+        return "there are none"
+    more = len(names) - _MAX_NAMES
+    return f"there are {', '.join(names[:_MAX_NAMES])}" + (f" and {more:,} more" if more > 0 else "")
 
 
 class Ledger(Generic[T]):
-    """What was done with each picture, by its name.
+    """What was done with each image, by its name.
 
-    A conversion may read its source more than once, and threads may share the work; by name, each picture counts once.
-    What is entered stays in memory: a few words a picture.
+    A conversion may read its source more than once, and threads may share the work; by name, each image counts once.
+    The entries are kept in memory: a few words per image.
     """
 
     def __init__(self) -> None:
@@ -53,11 +53,11 @@ class Ledger(Generic[T]):
         self._entries: dict[str, T] = {}
 
     def enter(self, name: str, entry: T) -> None:
-        """Keeps what was done with a picture, instead of what was kept before."""
+        """Sets the entry of an image, replacing an earlier one."""
         with self._lock:
             self._entries[name] = entry
 
     def entries(self) -> list[T]:
-        """What was kept, sorted by the pictures' names, whichever thread was the first."""
+        """Returns the entries, sorted by the names of the images, independent of the threads."""
         with self._lock:
             return [self._entries[name] for name in sorted(self._entries)]

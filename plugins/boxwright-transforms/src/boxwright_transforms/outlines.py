@@ -1,8 +1,8 @@
-"""Attributes of boxes that are in pixels, taken along when boxes move: outlines (``segmentation``) and ``area``.
+"""Outlines (``segmentation``) and ``area`` of boxes, attributes in pixels that change with their boxes.
 
-Both are COCO's (https://cocodataset.org/#format-data): a segmentation is a list of polygons ``[x1, y1, x2, y2, ...]``,
-or a mask of the whole picture in run lengths. Polygons are moved and cut exactly; masks would have to be drawn again,
-and are left out, which the steps say.
+Both are those of COCO (https://cocodataset.org/#format-data): a segmentation is a list of polygons
+``[x1, y1, x2, y2, ...]``, or a run-length encoded mask of the whole image. Polygons are transformed and clipped
+exactly. Masks would need to be drawn again, so they are dropped, which the steps report.
 """
 
 from __future__ import annotations
@@ -20,78 +20,80 @@ Points = NDArray[np.float64]
 """Shape (N, 2), x and y in pixels."""
 
 
-def move(boxes: Boxes, edges: NDArray[Any], points: Callable[[Points], Points], factor: float) -> tuple[Boxes, int]:
-    """Boxes with other edges, their outlines and areas taken along.
+def transform_boxes(
+    boxes: Boxes, xyxy: NDArray[Any], points: Callable[[Points], Points], area_factor: float
+) -> tuple[Boxes, int]:
+    """Returns boxes with other coordinates, their outlines and areas transformed with them.
 
     Args:
         boxes: The boxes before.
-        edges: Their new edges, shape (N, 4), pixels.
-        points: Does to points what was done to the edges.
-        factor: By how much areas grow.
+        xyxy: Their new coordinates, shape (N, 4), pixels.
+        points: Transforms points in the same way.
+        area_factor: The factor for areas.
 
     Returns:
-        The boxes, and how many masks were left out.
+        The boxes, and the number of masks that were dropped.
     """
     if not any("segmentation" in each or "area" in each for each in boxes.attributes):
-        return boxes.with_xyxy(edges), 0
+        return boxes.with_xyxy(xyxy), 0
     rows, masks = [], 0
     for attributes in boxes.attributes:
         row = dict(attributes)
         if "segmentation" in row:
-            masks += not _replace_outline(row, points)
+            masks += not _transform_outline(row, points)
         if _is_number(row.get("area")):
-            row["area"] *= factor
+            row["area"] *= area_factor
         rows.append(row)
-    return Boxes.from_array(boxes.labels, edges, rows), masks
+    return Boxes.from_array(boxes.labels, xyxy, rows), masks
 
 
-def cut(
-    attributes: Mapping[str, Any], window: tuple[int, int, int, int], whole: float, rest: float
+def clip_attributes(
+    attributes: Mapping[str, Any], window: tuple[int, int, int, int], box_area: float, clipped_area: float
 ) -> tuple[dict[str, Any], list[str]]:
-    """The attributes of a box of which only a part lies in a window.
+    """Returns the attributes of a box that is partly inside a window.
 
     Args:
-        attributes: Of the whole box.
-        window: ``(left, top, right, bottom)`` in the picture's pixels; outlines are given from its upper left.
-        whole: The area of the whole box, in square pixels.
-        rest: The area of its part.
+        attributes: Attributes of the whole box.
+        window: ``(left, top, right, bottom)`` in pixels of the image; the new outlines are relative to its top left.
+        box_area: Area of the whole box, in square pixels.
+        clipped_area: Area of the part inside the window.
 
     Returns:
-        The attributes, and the names of those that were left out. ``area`` becomes that of the cut outline, or of the
-        part where it was that of the box; else nobody can tell it.
+        The attributes, and the names of those that were dropped. ``area`` becomes that of the clipped outline, or of
+        the part if it was that of the box; otherwise it is dropped.
     """
-    row, lost = dict(attributes), []
+    row, dropped = dict(attributes), []
     polygons = None
     if "segmentation" in row:
-        polygons = polygons_of(row["segmentation"])
+        polygons = parse_polygons(row["segmentation"])
         if polygons is None:
             del row["segmentation"]
-            lost.append("segmentation")
+            dropped.append("segmentation")
         else:
             polygons = [part for polygon in polygons if len(part := clip_polygon(polygon, window)) >= 3]
             row["segmentation"] = [(part - window[:2]).ravel().tolist() for part in polygons]
     if "area" in row:
         if polygons is not None:
             row["area"] = sum(map(polygon_area, polygons))
-        elif _is_number(row["area"]) and abs(row["area"] - whole) <= 1e-6 * whole:
-            row["area"] = rest
+        elif _is_number(row["area"]) and abs(row["area"] - box_area) <= 1e-6 * box_area:
+            row["area"] = clipped_area
         else:
             del row["area"]
-            lost.append("area")
-    return row, lost
+            dropped.append("area")
+    return row, dropped
 
 
-def shift(attributes: Mapping[str, Any], left: int, top: int) -> tuple[dict[str, Any], list[str]]:
-    """The attributes of a box that is whole in a window with this upper left corner, and those that were left out."""
+def shift_attributes(attributes: Mapping[str, Any], left: int, top: int) -> tuple[dict[str, Any], list[str]]:
+    """Returns the attributes of a box completely inside a window with this top left, and those that were dropped."""
     row = dict(attributes)
-    if "segmentation" in row and not _replace_outline(row, lambda points: points - (left, top)):
+    if "segmentation" in row and not _transform_outline(row, lambda points: points - (left, top)):
         return row, ["segmentation"]
     return row, []
 
 
-def _replace_outline(row: dict[str, Any], points: Callable[[Points], Points]) -> bool:
-    """Moves the polygons of a row; a mask is left out, and the answer is false."""
-    polygons = polygons_of(row["segmentation"])
+def _transform_outline(row: dict[str, Any], points: Callable[[Points], Points]) -> bool:
+    """Transforms the polygons of a row; drops a mask and returns false."""
+    polygons = parse_polygons(row["segmentation"])
     if polygons is None:
         del row["segmentation"]
         return False
@@ -99,8 +101,8 @@ def _replace_outline(row: dict[str, Any], points: Callable[[Points], Points]) ->
     return True
 
 
-def polygons_of(segmentation: object) -> list[Points] | None:
-    """The polygons of a segmentation, or ``None`` where it is a mask or nothing that can be understood."""
+def parse_polygons(segmentation: object) -> list[Points] | None:
+    """Returns the polygons of a segmentation, or ``None`` if it is a mask or invalid."""
     if not isinstance(segmentation, list | tuple):
         return None
     polygons = []
@@ -115,21 +117,21 @@ def polygons_of(segmentation: object) -> list[Points] | None:
     return polygons
 
 
-def turn_points(points: Points, orientation: int, stored: tuple[int, int]) -> Points:
-    """Points of the stored pixels, in the picture as EXIF orientation turns it; as ``boxwright.images.turn_boxes``."""
+def rotate_points(points: Points, orientation: int, stored: tuple[int, int]) -> Points:
+    """Returns points of the stored pixels in the rotated image, as :func:`boxwright.images.turn_boxes` does boxes."""
     return turn_boxes(np.hstack([points, points]), orientation, stored)[:, :2]
 
 
 def polygon_area(polygon: Points) -> float:
-    """The area of a polygon that does not cross itself, by the shoelace formula, in square pixels."""
+    """Returns the area of a polygon that does not intersect itself, by the shoelace formula, in square pixels."""
     x, y = polygon[:, 0], polygon[:, 1]
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
 def clip_polygon(polygon: Points, window: tuple[float, float, float, float]) -> Points:
-    """What lies in a window, by cutting at one side after the other.
+    """Returns the part of a polygon inside a window, clipped at one side after the other.
 
-    Where that falls apart, the pieces stay one polygon, joined along the window's border; its area is theirs.
+    Separate pieces remain one polygon, joined along the edge of the window; its area is the sum of theirs.
 
     Source: Ivan Sutherland, Gary Hodgman: "Reentrant Polygon Clipping", Communications of the ACM 17(1), 1974.
     """

@@ -1,4 +1,4 @@
-"""The step ``split``: which picture belongs to which part of the dataset."""
+"""The step ``split``: the split of each image."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from boxwright import DataError, Sample, UsageError
-from boxwright.datasets import OnProblem
-from boxwright_transforms.groups import IMAGE
+from boxwright.datasets import OnProblem, Problems
+from boxwright_transforms.groups import IMAGE, GroupedImages, Grouper
 from boxwright_transforms.notes import amount
-from boxwright_transforms.readings import Gathered, Gatherer, again, raised
-from boxwright_transforms.stratify import shares_to_sizes
+from boxwright_transforms.passes import second_pass
+from boxwright_transforms.stratification import fractions_to_sizes
 
 _DIGITS = re.compile(r"(\d+)")
 
@@ -20,26 +20,26 @@ _DIGITS = re.compile(r"(\d+)")
 class Split:
     r"""The step ``split:train=0.8,test=0.2``.
 
-    Which picture goes where depends on the pictures' names, their classes and the seed alone, not on their order. Part
-    sizes are exact, by largest remainder. Every class is brought into every part where that can be had, and stands
-    in each in proportion otherwise. The stream keeps its order.
+    The split of an image depends on the names of the images, their classes and the seed alone, not on their order. The
+    sizes are exact, by the largest remainder method. Every class occurs in every split if possible, and is distributed
+    in proportion otherwise. The images keep their order.
 
-    The stream is read twice: first names and labels are gathered, then samples are handed on.
+    The dataset is read twice: first names and labels, then the samples.
 
     Args:
-        parts: Share of each part by its name; the shares sum to 1.
-        seed: Another seed gives another split.
-        near_duplicates: Whether pictures that look alike are kept in one part, so that nothing is tested that was
-            learnt. Part sizes are then as near as groups allow. Reads and decodes every picture.
-        group: What pictures must have in common to be kept in one part: ``"folder"``, ``"image.NAME"`` for an
-            attribute, or a regular expression that is looked for in their names, ``^(cam\d+)_``. Part sizes are then as
-            near as groups allow.
-        order: ``"name"`` or ``"image.NAME"`` for parts that follow each other in the order of names or of an attribute,
-            such as a time: the first part has the first pictures. Classes and seed play no role then.
+        parts: Fraction of each split by its name; the fractions add up to 1.
+        seed: Another seed produces another split.
+        near_duplicates: Whether to keep images that look alike in one split, so that no test image resembles a training
+            image. The sizes are then as close as the groups allow. Reads and decodes every image.
+        group: What images in one split have in common: ``"folder"``, ``"image.NAME"`` for an attribute, or a regular
+            expression that is searched for in their names, ``^(cam\d+)_``. The sizes are then as close as the groups
+            allow.
+        order: ``"name"`` or ``"image.NAME"`` for splits in the order of the names or of an attribute, for example a
+            time: the first split gets the first images. Classes and seed are not used then.
 
     Raises:
-        UsageError: No parts, a share that is no number or not above 0, shares that do not sum to 1, a name that cannot
-            be part of a file name, a ``group`` that is no regular expression, an unknown ``order``.
+        UsageError: There are no splits, a fraction is not a number above 0, the fractions do not add up to 1, a name
+            cannot be part of a file name, ``group`` is not a regular expression, or ``order`` is unknown.
     """
 
     per_sample = False
@@ -53,153 +53,155 @@ class Split:
         group: str = "",
         order: str = "",
     ) -> None:
-        self._gatherer = Gatherer("split", group, near_duplicates)
-        self.shares = _parse(parts)
+        self._grouper = Grouper("split", group, near_duplicates)
+        self.fractions = _parse(parts)
         self.seed = seed
         if order not in ("", "name") and not (order.startswith(IMAGE) and order != IMAGE):
-            raise UsageError(f"split: order={order!r}", "give name, or image.NAME for an attribute such as image.date")
+            raise UsageError(f"split: order={order!r}", "use name, or image.NAME for an attribute such as image.date")
         self.order = order
         self._notes: list[str] = []
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields each sample with its ``split`` set; see :meth:`apply`."""
-        return self.apply(samples, raised)
+        return self.apply(samples, Problems())
 
     def apply(self, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
         """Yields each sample with its ``split`` set.
 
         Args:
             samples: The samples.
-            on_problem: Gets the error of a picture that has not the attribute which tells its order, or, for
-                near-duplicates, that cannot be read.
+            on_problem: Called with the error of an image without the attribute that defines its order, or, for
+                near-duplicates, of an image that cannot be read.
 
         Raises:
-            UsageError: There are too few pictures for all parts; or none has what tells its group.
-            DataError: The dataset changed between the two readings.
+            UsageError: There are too few images for all splits, or no image is in a group.
+            DataError: The dataset changed between the two passes.
         """
-        places: list[str] = []
-        found = self._gatherer.gather(samples, on_problem, lambda sample: places.append(self._place(sample)))
+        keys: list[str] = []
+        images = self._grouper.first_pass(samples, on_problem, lambda sample: keys.append(self._order_key(sample)))
         self._notes = []
-        if not found.names:
+        if not images.names:
             return
-        part_of = self._assign(found, places)
-        names = list(self.shares)
-        sizes = shares_to_sizes(len(found.names), list(self.shares.values()))
-        self._notes = [*describe_parts(names, found.labels, part_of), *missing_sizes(names, sizes, part_of)]
-        self._notes += found.notes
-        if found.before:
-            self._notes.append(f"{amount(found.before, 'picture')} belonged to a split before, which was replaced")
-        for position, sample in again(samples, found.names, found.left_out):
-            yield sample.replace(split=names[part_of[position]])
+        sizes = fractions_to_sizes(len(images.names), list(self.fractions.values()))
+        split_of = self._distribute(images, keys, sizes)
+        names = list(self.fractions)
+        self._notes = [*describe_splits(names, images.labels, split_of), *describe_sizes(names, sizes, split_of)]
+        self._notes += images.notes
+        if images.previously_split:
+            self._notes.append(f"{amount(images.previously_split, 'image')} already had a split, which was replaced")
+        for position, sample in second_pass(samples, images.names, images.skipped):
+            yield sample.replace(split=names[split_of[position]])
 
     def notes(self) -> list[str]:
-        """The parts with their pictures and classes, and what could not be had."""
+        """Returns the splits with their images and classes, and what was not possible."""
         return list(self._notes)
 
-    def _place(self, sample: Sample) -> str:
-        """What tells a picture's place where the parts follow each other."""
+    def _order_key(self, sample: Sample) -> str:
+        """Returns the text by which an image is ordered."""
         if self.order in ("", "name"):
             return sample.image.name
-        value = sample.attributes.get(self.order.removeprefix(IMAGE))
+        attribute = self.order.removeprefix(IMAGE)
+        value = sample.attributes.get(attribute)
         if value is None:
             raise DataError(
                 sample.source or sample.image.name,
-                f"the picture has no attribute {self.order.removeprefix(IMAGE)!r}, by which the parts are ordered",
-                "give it one, leave it out with --with filter, or split by another order",
+                f"the image has no attribute {attribute!r}, which defines the order of the splits",
+                "add it, remove the image with --with filter, or split in another order",
             )
         return str(value)
 
-    def _assign(self, found: Gathered, places: Sequence[str]) -> list[int]:
-        sizes = shares_to_sizes(len(found.names), list(self.shares.values()))
-        self._refuse_empty(sizes, len(found.names), "", "give it a larger share, or add pictures")
-        part_of = _one_after_the_other(found, places, sizes) if self.order else found.share_out(sizes, self.seed)
-        filled = Counter(part_of)
-        why, remedy = "look alike", "leave near_duplicates out, or look for copies"
-        if self._gatherer.group:
-            why, remedy = f"belong together by {self._gatherer.group}", "choose smaller groups, or fewer parts"
-        self._refuse_empty(
-            [filled[part] for part in range(len(sizes))], len(found.names), f", as too many {why}", remedy
-        )
-        return part_of
+    def _distribute(self, images: GroupedImages, keys: Sequence[str], sizes: Sequence[int]) -> list[int]:
+        self._check_not_empty(sizes, len(images.names), "", "use a larger fraction, or add images")
+        split_of = _consecutive(images, keys, sizes) if self.order else images.distribute(sizes, self.seed)
+        filled = Counter(split_of)
+        cause, remedy = "look alike", "remove near_duplicates, or look for duplicates"
+        if self._grouper.group:
+            cause, remedy = f"belong together by {self._grouper.group}", "use smaller groups, or fewer splits"
+        counts = [filled[split] for split in range(len(sizes))]
+        self._check_not_empty(counts, len(images.names), f", because too many {cause}", remedy)
+        return split_of
 
-    def _refuse_empty(self, sizes: Sequence[int], count: int, why: str, remedy: str) -> None:
-        for (name, share), size in zip(self.shares.items(), sizes, strict=True):
+    def _check_not_empty(self, sizes: Sequence[int], count: int, cause: str, remedy: str) -> None:
+        for (name, fraction), size in zip(self.fractions.items(), sizes, strict=True):
             if not size:
                 raise UsageError(
-                    f"split: of {amount(count, 'picture')}, the part {name!r} ({share:g}) would get none{why}", remedy
+                    f"split: of {amount(count, 'image')}, the split {name!r} ({fraction:g}) would get none{cause}",
+                    remedy,
                 )
 
 
-def describe_parts(names: Sequence[str], labels: Sequence[frozenset[str]], part_of: Sequence[int]) -> list[str]:
-    """The parts with their pictures and classes, and which class is missing where."""
-    everywhere = Counter(label for found in labels for label in found)
-    said = []
+def describe_splits(names: Sequence[str], labels: Sequence[frozenset[str]], split_of: Sequence[int]) -> list[str]:
+    """Returns a note for each split with its images and classes, and for each class that is missing in one."""
+    total = Counter(label for found in labels for label in found)
+    notes = []
     missing = []
-    for part, name in enumerate(names):
-        inside = [found for found, where in zip(labels, part_of, strict=True) if where == part]
+    for split, name in enumerate(names):
+        inside = [found for found, where in zip(labels, split_of, strict=True) if where == split]
         counts = Counter(label for found in inside for label in found)
-        listed = ", ".join(f"{label} in {counts[label]}" for label in sorted(everywhere))
-        said.append(f"{name}: {amount(len(inside), 'picture')}" + (f" ({listed})" if listed else ""))
+        listed = ", ".join(f"{label} in {counts[label]}" for label in sorted(total))
+        notes.append(f"{name}: {amount(len(inside), 'image')}" + (f" ({listed})" if listed else ""))
         missing += [
-            f"no picture of {name} has the class {label!r}: {amount(count, 'picture')} in all"
-            for label, count in sorted(everywhere.items())
+            f"no image of {name} has the class {label!r}: {amount(count, 'image')} in all"
+            for label, count in sorted(total.items())
             if not counts[label]
         ]
-    return said + missing
+    return notes + missing
 
 
-def missing_sizes(names: Sequence[str], sizes: Sequence[int], part_of: Sequence[int]) -> list[str]:
-    """Says where groups kept parts from their sizes."""
-    filled = Counter(part_of)
-    if [filled[part] for part in range(len(sizes))] == list(sizes):
+def describe_sizes(names: Sequence[str], sizes: Sequence[int], split_of: Sequence[int]) -> list[str]:
+    """Returns a note if groups prevented the requested sizes."""
+    filled = Counter(split_of)
+    if [filled[split] for split in range(len(sizes))] == list(sizes):
         return []
-    wanted = ", ".join(f"{name} {size:,}" for name, size in zip(names, sizes, strict=True))
-    return [f"whole groups allow no nearer to {wanted}"]
+    requested = ", ".join(f"{name} {size:,}" for name, size in zip(names, sizes, strict=True))
+    return [f"groups allow no sizes closer to {requested}"]
 
 
-def _one_after_the_other(found: Gathered, places: Sequence[str], sizes: Sequence[int]) -> list[int]:
-    """Parts in the order of the places; a group stands where its first picture does, in the part of its middle."""
-    numbers = _as_numbers(places)
-    keys = numbers if numbers is not None else [_natural(place) for place in places]
-    groups = sorted(found.groups, key=lambda group: min((keys[i], found.names[i]) for i in group))
-    ends = [sum(sizes[: part + 1]) for part in range(len(sizes))]
+def _consecutive(images: GroupedImages, keys: Sequence[str], sizes: Sequence[int]) -> list[int]:
+    """Returns splits in the order of the keys; a group is at its first image, in the split of its middle."""
+    numbers = _as_numbers(keys)
+    sortable = numbers if numbers is not None else [_natural(key) for key in keys]
+    groups = sorted(images.groups, key=lambda group: min((sortable[i], images.names[i]) for i in group))
+    ends = [sum(sizes[: split + 1]) for split in range(len(sizes))]
     chosen, before = [], 0
     for group in groups:
         middle = before + len(group) / 2
-        chosen.append(next(part for part, end in enumerate(ends) if middle <= end))
+        chosen.append(next(split for split, end in enumerate(ends) if middle <= end))
         before += len(group)
-    return found.spread(groups, chosen)
+    return images.splits_of_images(groups, chosen)
 
 
-def _as_numbers(places: Sequence[str]) -> list[tuple[object, ...]] | None:
+def _as_numbers(keys: Sequence[str]) -> list[tuple[object, ...]] | None:
     try:
-        numbers = [float(place) for place in places]
+        numbers = [float(key) for key in keys]
     except ValueError:
         return None
     return [(number,) for number in numbers] if all(map(math.isfinite, numbers)) else None
 
 
-def _natural(place: str) -> tuple[object, ...]:
-    """A key that puts ``frame_2`` before ``frame_10``: text and numbers in turn."""
-    return tuple(int(part) if i % 2 else part for i, part in enumerate(_DIGITS.split(place)))
+def _natural(key: str) -> tuple[object, ...]:
+    """Returns a sort key with ``frame_2`` before ``frame_10``: text and numbers in turn."""
+    return tuple(int(part) if i % 2 else part for i, part in enumerate(_DIGITS.split(key)))
 
 
 def _parse(parts: Mapping[str, object] | str | None) -> dict[str, float]:
-    example = "write the parts with shares that sum to 1: split:train=0.8,test=0.2"
+    example = "write the splits with fractions that add up to 1: split:train=0.8,test=0.2"
     if not isinstance(parts, Mapping) or not parts:
-        raise UsageError("split: no parts are given" if not parts else f"split: {parts!r} names no part", example)
-    shares: dict[str, float] = {}
-    for name, given in parts.items():
+        raise UsageError(
+            "split: there are no splits" if not parts else f"split: {parts!r} is not NAME=FRACTION", example
+        )
+    fractions: dict[str, float] = {}
+    for name, value in parts.items():
         if not name or name.startswith(".") or any(mark in name for mark in '/\\\0:*?"<>|'):
-            raise UsageError(f"split: the name {name!r} cannot be part of a file name", "give plain names")
+            raise UsageError(f"split: the name {name!r} cannot be part of a file name", "use letters and digits")
         try:
-            share = float(str(given))
+            fraction = float(str(value))
         except ValueError:
-            raise UsageError(f"split: {name}={given} is not a number", example) from None
-        if not (math.isfinite(share) and share > 0):
-            raise UsageError(f"split: {name}={given} is not a share above 0", example)
-        shares[name] = share
-    total = math.fsum(shares.values())
+            raise UsageError(f"split: {name}={value} is not a number", example) from None
+        if not (math.isfinite(fraction) and fraction > 0):
+            raise UsageError(f"split: {name}={value} is not a fraction above 0", example)
+        fractions[name] = fraction
+    total = math.fsum(fractions.values())
     if abs(total - 1) > 1e-6:
-        raise UsageError(f"split: the shares sum to {total:g}", example)
-    return shares
+        raise UsageError(f"split: the fractions add up to {total:g}", example)
+    return fractions

@@ -1,4 +1,4 @@
-"""The step ``tile``: large pictures cut into smaller ones that overlap."""
+"""The step ``tile``: large images cut into smaller ones that overlap."""
 
 from __future__ import annotations
 
@@ -9,17 +9,16 @@ from typing import Any, Final, NamedTuple
 
 from boxwright import Boxes, DataError, Edges, ImageRef, Sample, UsageError
 from boxwright.images import decode_sample
-from boxwright_transforms.encoding import check_quality, encode_picture, name_for, parse_size, written_format
+from boxwright_transforms.encoding import check_quality, encode_image, name_for, parse_size, target_format
 from boxwright_transforms.notes import Ledger, amount
-from boxwright_transforms.outlines import cut, move, shift, turn_points
-from boxwright_transforms.values import check_choice
+from boxwright_transforms.outlines import clip_attributes, rotate_points, shift_attributes, transform_boxes
 
-_MOST_TILES: Final = 10_000
-"""Tiles of one picture beyond which the size is taken for a mistake: all of them are in memory at the same time."""
+_MAX_TILES: Final = 10_000
+"""Maximum number of tiles per image, because all of them are in memory at the same time."""
 
 
 class Window(NamedTuple):
-    """A tile's place in its picture, in pixels; right and bottom are exclusive."""
+    """The position of a tile in its image, in pixels; right and bottom are exclusive."""
 
     left: int
     top: int
@@ -30,21 +29,24 @@ class Window(NamedTuple):
 class Tile:
     """The step ``tile:640x640``.
 
-    Tiles are laid out row by row, each over the one before by ``overlap``; the last of a row and of a column ends at
-    the picture's border, so that all tiles have their size, but for pictures that are narrower or lower. Each is named
-    after its upper left corner: ``photo_x640_y0.jpg``. A picture that is within the size is handed on byte for byte.
+    Tiles follow each other row by row, each with the previous one overlapping by ``overlap``. The last tile of a row
+    and of a column ends at the edge of the image, so all tiles have the same size, except those of images that are
+    narrower or lower. Each is named after its top left corner: ``photo_x640_y0.jpg``. An image that is not larger than
+    a tile is copied byte for byte.
 
-    A picture is decoded once, upright. PNG stays PNG, all else becomes JPEG; both in 8-bit RGB, without EXIF.
+    Each image is decoded once, after EXIF orientation. PNG remains PNG, and all other images become JPEG; both in 8-bit
+    RGB, without EXIF.
 
-    A box is cut at the tile's edges and moved; it stands in every tile that shows enough of it. Its polygons are cut
-    with it, masks are left out; its ``id`` and the picture's ``source_id`` are left out, as they named the whole.
+    A box is clipped to the tile and moved; it is in every tile that contains enough of it. Its polygons are clipped
+    with it and masks are dropped. Its ``id`` and the image's ``source_id`` are dropped, because they identified the
+    original.
 
     Args:
         size: ``"WIDTHxHEIGHT"`` in pixels, or one number for squares.
-        overlap: In pixels, or below 1 as a share of the size, in each direction.
-        visible: Which share of a box's area a tile must show to have it, 0 to 1; 0 for any part that has an area.
-        empty: ``"keep"`` or ``"drop"`` tiles without boxes, of pictures that are cut.
-        quality: Of JPEG, 1 to 95, as Pillow counts it.
+        overlap: Overlap in pixels in each direction; below 1, a fraction of the size.
+        visible: Minimum fraction of a box's area in a tile for the tile to contain the box, 0 to 1; 0 for any.
+        empty: ``"keep"`` or ``"drop"`` tiles without boxes, of images that are cut.
+        quality: JPEG quality, 1 to 95, as in Pillow.
 
     Raises:
         UsageError: An option is out of range.
@@ -62,137 +64,139 @@ class Tile:
         if not (overlap >= 0 and self.overlap[0] < width and self.overlap[1] < height):
             raise UsageError(
                 f"tile: overlap={overlap:g}, with tiles of {width}x{height}",
-                "give pixels, fewer than the tiles have, or a share such as 0.2",
+                "use fewer pixels than a tile has, or a fraction such as 0.2",
             )
         if not 0 <= visible <= 1:
-            raise UsageError(f"tile: visible={visible:g}", "give a share of a box's area, 0 to 1")
+            raise UsageError(f"tile: visible={visible:g}", "use a fraction of a box's area, 0 to 1")
         self.visible = visible
-        self.drop_empty = check_choice(empty, ("keep", "drop"), "tile: empty") == "drop"
+        self.drop_empty = empty == "drop"
         self.quality = check_quality(quality, "tile")
-        self._done: Ledger[Counter[str]] = Ledger()
+        self._ledger: Ledger[Counter[str]] = Ledger()
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yields the tiles of each picture, row by row, each in memory.
+        """Yields the tiles of each image, row by row, each in memory.
 
         Raises:
-            DataError: A picture is missing, damaged, not of the size that its annotation says, or would give more than
+            DataError: An image is missing, damaged, its size differs from the annotation, or it would become more than
                 ten thousand tiles.
         """
         for sample in samples:
             yield from self._tiles(sample)
 
     def notes(self) -> list[str]:
-        """How many tiles there are, and what became of the boxes."""
+        """Returns the number of tiles, and the changes of the boxes."""
         counts: Counter[str] = Counter()
-        for done in self._done.entries():
-            counts.update(done)
-        said = []
+        for entry in self._ledger.entries():
+            counts.update(entry)
+        notes = []
         if counts["cut"]:
             size = f"{self.size[0]}x{self.size[1]}"
-            said.append(f"{amount(counts['cut'], 'picture')} cut into {amount(counts['tiles'], 'tile')} of {size}")
-        for what, word, text in (
-            ("kept", "picture", "left as they were, within the size"),
-            ("turned", "picture", "turned upright, pixels and boxes, as their EXIF orientation says"),
-            ("empty", "tile", "without boxes left out"),
+            notes.append(f"{amount(counts['cut'], 'image')} cut into {amount(counts['tiles'], 'tile')} of {size}")
+        for key, word, text in (
+            ("kept", "image", "unchanged, not larger than a tile"),
+            ("rotated", "image", "rotated by their EXIF orientation, pixels and boxes"),
+            ("empty", "tile", "without boxes dropped"),
             ("several", "box", "in more than one tile"),
-            ("partial", "box", "cut at an edge of a tile, counted in each"),
-            ("lost", "box", f"in no tile, as none shows enough (visible={self.visible:g})"),
-            ("segmentation", "box", "left without the mask (segmentation), as only polygons can be cut"),
-            ("area", "box", "left without the area, which nobody can tell after the cut"),
+            ("partial", "box", "clipped to a tile, counted once per tile"),
+            ("outside", "box", f"in no tile, because none contains enough (visible={self.visible:g})"),
+            ("segmentation", "box", "without the mask (segmentation), because only polygons can be clipped"),
+            ("area", "box", "without the area, which is unknown after clipping"),
         ):
-            if counts[what]:
-                said.append(f"{amount(counts[what], word)} {text}")
-        return said
+            if counts[key]:
+                notes.append(f"{amount(counts[key], word)} {text}")
+        return notes
 
     def _tiles(self, sample: Sample) -> Iterator[Sample]:
         width, height = self.size
         if sample.image.width <= width and sample.image.height <= height:
-            self._done.enter(sample.image.name, Counter(kept=1))
+            self._ledger.enter(sample.image.name, Counter(kept=1))
             yield sample
             return
-        picture = decode_sample(sample)
-        header, image, boxes = picture.header, picture.image, picture.boxes
-        done = Counter(cut=1, turned=int(header.orientation != 1))
-        if picture.turned_boxes:
+        opened = decode_sample(sample)
+        header, image, boxes = opened.header, opened.image, opened.boxes
+        counts = Counter(cut=1, rotated=int(header.orientation != 1))
+        if opened.turned_boxes:
             stored = (header.width, header.height)
-            boxes, masks = move(boxes, boxes.xyxy, lambda points: turn_points(points, header.orientation, stored), 1.0)
-            done["segmentation"] += masks
-        form = written_format(header)
+            boxes, masks = transform_boxes(
+                boxes, boxes.xyxy, lambda points: rotate_points(points, header.orientation, stored), 1.0
+            )
+            counts["segmentation"] += masks
+        form = target_format(header)
         path = PurePosixPath(name_for(sample.image.name, form))
         attributes = {name: value for name, value in sample.attributes.items() if name != "source_id"}
         tiles_of: Counter[int] = Counter()
         for window in self._windows(sample, image.size):
-            shown = self._shown(boxes, image.size, window, tiles_of, done)
-            done["tiles"] += 1
-            if self.drop_empty and not shown:
-                done["empty"] += 1
+            inside = self._clipped(boxes, image.size, window, tiles_of, counts)
+            counts["tiles"] += 1
+            if self.drop_empty and not inside:
+                counts["empty"] += 1
                 continue
             reference = ImageRef(
                 name=str(path.with_name(f"{path.stem}_x{window.left}_y{window.top}{path.suffix}")),
                 width=window.right - window.left,
                 height=window.bottom - window.top,
-                data=encode_picture(image.crop(window), form, self.quality),
+                data=encode_image(image.crop(window), form, self.quality),
                 format=form,
             )
-            yield sample.replace(image=reference, boxes=shown, attributes=attributes)
-        done["lost"] += len(boxes) - len(tiles_of)
-        done["several"] += sum(count > 1 for count in tiles_of.values())
-        self._done.enter(sample.image.name, done)
+            yield sample.replace(image=reference, boxes=inside, attributes=attributes)
+        counts["outside"] += len(boxes) - len(tiles_of)
+        counts["several"] += sum(count > 1 for count in tiles_of.values())
+        self._ledger.enter(sample.image.name, counts)
 
     def _windows(self, sample: Sample, size: tuple[int, int]) -> list[Window]:
-        across, down = (_starts(*each) for each in zip(size, self.size, self.overlap, strict=True))
-        if len(across) * len(down) > _MOST_TILES:
+        lefts, tops = (_starts(*each) for each in zip(size, self.size, self.overlap, strict=True))
+        if len(lefts) * len(tops) > _MAX_TILES:
             raise DataError(
                 sample.source or sample.image.name,
-                f"the picture of {size[0]}x{size[1]} would give {len(across) * len(down):,} tiles",
-                f"choose larger tiles or less overlap; {_MOST_TILES:,} of one picture are the most",
+                f"the image of {size[0]}x{size[1]} would become {len(lefts) * len(tops):,} tiles",
+                f"use larger tiles or less overlap; the maximum is {_MAX_TILES:,} tiles per image",
             )
         width, height = (min(each) for each in zip(size, self.size, strict=True))
-        return [Window(left, top, left + width, top + height) for top in down for left in across]
+        return [Window(left, top, left + width, top + height) for top in tops for left in lefts]
 
-    def _shown(
-        self, boxes: Boxes, size: tuple[int, int], window: Window, tiles_of: Counter[int], done: Counter[str]
+    def _clipped(
+        self, boxes: Boxes, size: tuple[int, int], window: Window, tiles_of: Counter[int], counts: Counter[str]
     ) -> Boxes:
-        """The boxes that a tile shows, in its own pixels."""
+        """Returns the boxes of a tile, in its pixels."""
         labels: list[str] = []
-        edges: list[Edges] = []
+        coordinates: list[Edges] = []
         rows: list[dict[str, Any]] = []
         for position, (box, attributes) in enumerate(zip(boxes.edges, boxes.attributes, strict=True)):
-            part = _common(box, window)
-            if part is None or not self._shows_enough(box, part, window, size):
+            part = _intersection(box, window)
+            if part is None or not self._contains_enough(box, part, window, size):
                 continue
             tiles_of[position] += 1
             if part == box:
-                row, lost = shift(attributes, window.left, window.top)
+                row, dropped = shift_attributes(attributes, window.left, window.top)
             else:
-                row, lost = cut(attributes, window, _area(box), _area(part))
-                done["partial"] += 1
-            done.update(lost)
+                row, dropped = clip_attributes(attributes, window, _area(box), _area(part))
+                counts["partial"] += 1
+            counts.update(dropped)
             row.pop("id", None)
             labels.append(boxes.labels[position])
             xmin, ymin, xmax, ymax = part
-            edges.append((xmin - window.left, ymin - window.top, xmax - window.left, ymax - window.top))
+            coordinates.append((xmin - window.left, ymin - window.top, xmax - window.left, ymax - window.top))
             rows.append(row)
-        return Boxes(labels, edges, rows)
+        return Boxes(labels, coordinates, rows)
 
-    def _shows_enough(self, box: Edges, part: Edges, window: Window, size: tuple[int, int]) -> bool:
-        if not _area(box):  # a line or a point is where its middle is
+    def _contains_enough(self, box: Edges, part: Edges, window: Window, size: tuple[int, int]) -> bool:
+        if not _area(box):  # a line or a point is in the tile that contains its center
             x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
             return (window.left <= x < window.right or x == window.right == size[0]) and (
                 window.top <= y < window.bottom or y == window.bottom == size[1]
             )
-        inside = _common(box, Window(0, 0, *size))
+        inside = _intersection(box, Window(0, 0, *size))
         return inside is not None and 0 < _area(part) >= self.visible * _area(inside)
 
 
 def _starts(length: int, size: int, overlap: int) -> list[int]:
-    """Where tiles of a size begin along a side of a picture; the last one ends at its end."""
+    """Returns where tiles start along a side of an image; the last one ends at its end."""
     last = max(length - size, 0)
     return [*range(0, last, size - overlap), last]
 
 
-def _common(box: Edges, window: Window) -> Edges | None:
-    """What lies in both; ``None`` where they do not touch."""
+def _intersection(box: Edges, window: Window) -> Edges | None:
+    """Returns the part of a box inside a window; ``None`` if they do not touch."""
     xmin, ymin = max(box[0], float(window.left)), max(box[1], float(window.top))
     xmax, ymax = min(box[2], float(window.right)), min(box[3], float(window.bottom))
     return (xmin, ymin, xmax, ymax) if xmin <= xmax and ymin <= ymax else None

@@ -20,4 +20,11 @@ from .lookup import (
     safe_filename as safe_filename,
     spellings as spellings,
 )
-from .similarity import AT_LEAST as AT_LEAST, difference_hash as difference_hash, near_groups as near_groups
+from .similarity import (
+    MAX_DISTANCE as MAX_DISTANCE,
+    MIN_SIZE as MIN_SIZE,
+    SimilarityIndex as SimilarityIndex,
+    difference_hash as difference_hash,
+    merge_groups as merge_groups,
+    near_groups as near_groups,
+)

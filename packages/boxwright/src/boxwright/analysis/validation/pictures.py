@@ -11,7 +11,7 @@ from PIL import Image
 from boxwright.analysis.validation.checks import Problem
 from boxwright.errors import DataError
 from boxwright.images.decode import TURN, Header, header_of, open_image, size_mismatch
-from boxwright.images.similarity import AT_LEAST, difference_hash
+from boxwright.images.similarity import MIN_SIZE, difference_hash
 from boxwright.schemas import ImageRef, Sample
 from boxwright.storage.filesystem import read_file
 from boxwright.storage.uri import is_remote
@@ -92,7 +92,7 @@ def _likeness(image: Image.Image, header: Header, place: str) -> int:
     """
     if image.format in ("JPEG", "MPO"):
         upright = header.upright_size == (header.width, header.height)
-        image.draft("L", AT_LEAST if upright else AT_LEAST[::-1])
+        image.draft("L", MIN_SIZE if upright else MIN_SIZE[::-1])
     _load(image, place)
     turned = header.orientation != 1 and image.format != "TIFF"  # Pillow has turned these already
     return difference_hash(image.transpose(TURN[header.orientation]) if turned else image)

@@ -1,4 +1,4 @@
-"""How the values of options are read: lists with +, patterns, ranges, attributes."""
+"""The values of options of ``filter``: lists with +, patterns, ranges, attributes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from boxwright import UsageError
-from boxwright_transforms.values import Patterns, Range, attribute_test, parse_list
+from boxwright_transforms.conditions import Patterns, Range, attribute_test, parse_list
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ def test_lists(text: str, items: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "+", "apple+", "+apple", "apple+ +fig"])
-def test_lists_with_an_empty_item(text: str) -> None:
+def test_lists_with_an_empty_item_are_errors(text: str) -> None:
     with pytest.raises(UsageError, match=r"filter: classes=.* empty item") as caught:
         parse_list(text, "filter: classes")
     assert caught.value.remedy
 
 
-def test_patterns_match_whole_names_letter_by_letter() -> None:
+def test_patterns_match_whole_names_and_case() -> None:
     patterns = Patterns.parse("apple+f*+box[1]", "filter: classes")
     assert [
         name for name in ("apple", "Apple", "apples", "fig", "f", "box[1]", "box1", "box2") if patterns.match(name)
@@ -56,7 +56,7 @@ def test_patterns_match_whole_names_letter_by_letter() -> None:
         (" 8 .. 20 ", 8, 20),
     ],
 )
-def test_ranges_hold_both_ends(text: str, low: float, high: float) -> None:
+def test_ranges_include_both_ends(text: str, low: float, high: float) -> None:
     found = Range.parse(text, "filter: side")
     assert (found.low, found.high) == (low, high)
     assert found.match(low)
@@ -66,7 +66,7 @@ def test_ranges_hold_both_ends(text: str, low: float, high: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "..", "wide", "8-20", "8..x", "nan", "nan..", "..nan", "inf", "20..8", "1..2..3"])
-def test_ranges_that_are_none(text: str) -> None:
+def test_invalid_ranges(text: str) -> None:
     with pytest.raises(UsageError, match="filter: side") as caught:
         Range.parse(text, "filter: side")
     assert caught.value.remedy
