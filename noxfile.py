@@ -35,11 +35,8 @@ DEVELOPMENT_EXTRAS = ("cpu", "litert")
 PYTHON, *OTHER_PYTHONS = nox.project.python_versions(nox.project.load_toml("packages/boxwright/pyproject.toml"))
 """What the classifiers name: the sessions run on the first, and `tests-3.12` on another."""
 
-WITH_FALLBACKS = (
-    *(f"packages/boxwright/tests/test_{name}.py" for name in ("plain", "schemas")),
-    *(f"plugins/boxwright-{name}" for name in ("coco", "voc")),
-)
-"""The tests of what is compiled and has a fallback in Python."""
+WITH_FALLBACKS = ("plugins/boxwright-coco", "plugins/boxwright-voc")
+"""The tests of the plugins that use compiled functions and have a fallback in Python."""
 
 KINDS = sorted(path.name for path in (ROOT / "templates" / "plugin").iterdir() if (path / "tests").is_dir())
 """What `boxwright plugins new` can make."""
@@ -159,6 +156,34 @@ def coverage(session: nox.Session) -> None:
     """Runs every test but the slow ones, and reports which share of the code they execute."""
     install(session, "tests", "coverage")
     session.run(*PYTEST, "--cov", "--cov-report=term:skip-covered", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def sanitize(session: nox.Session) -> None:
+    """Runs the tests of the compiled functions under AddressSanitizer and UndefinedBehaviorSanitizer; needs gcc."""
+    install(session, "tests")
+    found = session.run("gcc", "-print-file-name=libasan.so", external=True, silent=True)
+    runtime = Path(str(found).strip())
+    if not runtime.is_absolute():
+        session.error("gcc has no libasan: install it, for example with `apt-get install libasan8`")
+    # Compiled apart from the editable build, which every other environment of this checkout shares.
+    source = ROOT / "packages" / "boxwright-speedups" / "src" / "boxwright_speedups"
+    folder = Path(session.create_tmp()) / "sanitized"
+    shutil.copytree(source, folder / source.name, ignore=shutil.ignore_patterns("*.so"), dirs_exist_ok=True)
+    include = session.run("python", "-c", "import sysconfig; print(sysconfig.get_path('include'))", silent=True)
+    checks = ("-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    macros = ("-DPy_LIMITED_API=0x030B0000", f"-I{str(include).strip()}")
+    target = folder / source.name / "_compiled.abi3.so"
+    sources = sorted(map(str, source.glob("*.c")))
+    session.run("gcc", "-shared", "-fPIC", *checks, *macros, *sources, "-o", str(target), external=True)
+    environment = {
+        "PYTHONPATH": str(folder),
+        "LD_PRELOAD": str(runtime),
+        "PYTHONMALLOC": "malloc",  # each object has its own allocation, whose bounds are checked
+        "ASAN_OPTIONS": "detect_leaks=0",  # Python releases some objects only at exit; a test measures ours
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+    }
+    session.run("pytest", "tests/test_speedups.py", "--capture=no", *session.posargs, env=environment)  # shows reports
 
 
 @nox.session(python=PYTHON)

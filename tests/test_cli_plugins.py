@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boxwright import compiled
+from boxwright_speedups import state
 
 TWIN = """
 from boxwright import FormatSpec, hookimpl
@@ -56,8 +56,8 @@ def test_list_says_what_each_brings(boxwright):
 
 
 def test_list_says_whether_the_compiled_parts_are_in_use(boxwright):
-    assert f"The compiled parts (boxwright-speedups) are {compiled.state}." in boxwright("plugins", "list").stdout
-    assert boxwright.json("plugins", "list")["speedups"] == compiled.state
+    assert f"The compiled parts (boxwright-speedups) are {state}." in boxwright("plugins", "list").stdout
+    assert boxwright.json("plugins", "list")["speedups"] == state
     off = subprocess.run(
         [sys.executable, "-m", "boxwright_cli", "plugins", "list"],
         env=os.environ | {"BOXWRIGHT_SPEEDUPS": "0"},

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -144,3 +145,21 @@ def test_a_long_file_is_never_whole_in_memory(tmp_path: Path, monkeypatch: pytes
         tracemalloc.stop()
     assert count == 5_000
     assert peak < path.stat().st_size / 4
+
+
+def test_a_file_is_read_whatever_a_read_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network or user-space file system may return fewer bytes than requested."""
+
+    class ShortReads(io.FileIO):
+        def read(self, size: int = -1, /) -> bytes:
+            return super().read(min(size, 7)) if size >= 0 else super().read()
+
+    rows = [{"id": number, "name": "größe"} for number in range(300)]
+    (tmp_path / "x.json").write_text(json.dumps(rows, ensure_ascii=False), "utf-8")
+    monkeypatch.setattr(Document, "_opened", lambda self: ShortReads(self.location))
+    with Document(str(tmp_path / "x.json")).open() as opened:
+        scanner = Scanner(opened)
+        starts = [start for _, starts in scanner.elements() for start in starts]
+        scanner.finish()
+        ends = [*starts[1:], scanner.offset]
+        assert [opened.decode(*place) for place in zip(starts, ends, strict=True)] == rows

@@ -1,11 +1,77 @@
-/* The annotations of a COCO file, from JSON (RFC 8259) to columns. */
+/* The annotations of a COCO file, from JSON (RFC 8259) to columns.
+ *
+ * The Python implementation is boxwright_coco.annotations.Annotations.extend.
+ */
 
 #include "speedups.h"
 
-#define DEEPEST 64          /* values nested more deeply are for the twin */
-#define MOST_DIGITS 17      /* of a whole number that surely fits */
+#define DEEPEST 64     /* values that are nested more deeply are left to Python */
+#define MOST_DIGITS 17 /* of an integer that surely fits */
 #define SCALE 1e6
 #define SHORT (9007199254740992.0 / SCALE) /* 2**53: below it, six decimals are exact */
+#define EXACT 4503599627370496.0           /* 2**52: below it, sums and differences of integers are exact */
+
+typedef struct {
+    char *start;
+    Py_ssize_t size, room;
+} Buffer;
+
+static int
+put(Buffer *buffer, const char *text, Py_ssize_t size)
+{
+    if (size > buffer->room - buffer->size) {
+        Py_ssize_t room = 0;
+        char *moved = NULL;
+        if (size < PY_SSIZE_T_MAX / 4 && buffer->size < PY_SSIZE_T_MAX / 4) {
+            room = 2 * (buffer->size + size) + 64;
+            moved = PyMem_Realloc(buffer->start, (size_t)room);
+        }
+        if (moved == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        buffer->start = moved;
+        buffer->room = room;
+    }
+    if (size > 0) {
+        memcpy(buffer->start + buffer->size, text, (size_t)size);
+        buffer->size += size;
+    }
+    return 0;
+}
+
+/* Written here because linkers do not agree on the name of the mathematics library. */
+
+static inline double
+magnitude(double number)
+{
+    return number < 0 ? -number : number;
+}
+
+static inline double
+rounded_down(double number)
+{
+    double cut;
+    if (!(magnitude(number) < EXACT)) {
+        return number; /* it has no fraction, or is NaN */
+    }
+    cut = (double)(int64_t)number;
+    return cut > number ? cut - 1 : cut;
+}
+
+static inline int
+is_whole(double number)
+{
+    return number == rounded_down(number);
+}
+
+/* Rounds half to even, as Python's round does. */
+static inline double
+rounded(double number)
+{
+    double low = rounded_down(number), rest = number - low;
+    return low + (rest > 0.5 || (rest == 0.5 && (int64_t)low % 2 != 0));
+}
 
 typedef struct {
     const char *at;
@@ -38,7 +104,7 @@ is_digit(const Json *json)
     return json->at < json->end && *json->at >= '0' && *json->at <= '9';
 }
 
-/* A string, as it stands there; escapes are checked and left. */
+/* A string, with its escapes checked and kept. */
 static int
 take_string(Json *json, const char **start, Py_ssize_t *size)
 {
@@ -74,7 +140,7 @@ take_string(Json *json, const char **start, Py_ssize_t *size)
     return 0;
 }
 
-/* A number; whole says whether it has neither fraction nor exponent, and few digits. */
+/* A number; whole is set if it is an integer of few digits, without fraction and exponent. */
 static int
 take_number(Json *json, double *value, long long *integer, int *whole)
 {
@@ -93,7 +159,7 @@ take_number(Json *json, double *value, long long *integer, int *whole)
         json->at++;
     }
     if (json->at == digits || (*digits == '0' && json->at - digits > 1) || json->at == json->end) {
-        return 0; /* at the end of the window a number may go on */
+        return 0; /* at the end of the window a number may continue */
     }
     *whole = json->at - digits <= MOST_DIGITS;
     if (*json->at == '.') {
@@ -153,7 +219,7 @@ take_word(Json *json, const char *word)
     return 1;
 }
 
-/* Any value; 0 where it is none, or does not end here. */
+/* Any value; 0 if it is not JSON, or does not end in this text. */
 static int
 skip_value(Json *json, int depth)
 {
@@ -220,7 +286,7 @@ typedef struct {
     long long image, category, id;
     double box[4], area;
     int has_image, has_category, has_id, has_box, has_area;
-    int again; /* it says more than the columns can */
+    int again; /* it has more than the columns can contain */
 } Row;
 
 static int
@@ -249,8 +315,8 @@ take_whole(Json *json, long long *value)
 
 #define IS(word) (size == (Py_ssize_t)sizeof(word) - 1 && memcmp(key, word, sizeof(word) - 1) == 0)
 
-/* An annotation with the usual keys; its other members are put into others as they stand there, each behind a comma.
-   0 where it is for the twin, -1: an error. */
+/* An annotation with the usual keys; the text of its other members is added to others, each after a comma.
+   0 if it is left to Python, -1 after an error. */
 static int
 take_row(Json *json, Row *row, Buffer *others)
 {
@@ -263,7 +329,7 @@ take_row(Json *json, Row *row, Buffer *others)
         const char *key, *start;
         Py_ssize_t size;
         if (!take_string(json, &key, &size) || !take_char(json, ':') || memchr(key, '\\', (size_t)size) != NULL) {
-            return 0; /* a key with an escape may be any of those below */
+            return 0; /* a key with an escape may be any of the keys below */
         }
         skip_space(json);
         start = json->at;
@@ -321,25 +387,25 @@ take_row(Json *json, Row *row, Buffer *others)
     return take_char(json, '}') && row->has_image && row->has_category && row->has_box;
 }
 
-enum { IMAGES, CATEGORIES, IDS, EDGES, STARTS, AGAIN, KINDS, COLUMNS };
+enum { IMAGES, CATEGORIES, IDS, COORDINATES, STARTS, AGAIN, KINDS, COLUMNS };
 
-/* The kind of what an annotation says under other keys, -1 for one that is not kept, -2: an error. */
+/* The kind of an annotation's other members; -1 if it is not kept, -2 after an error. */
 static long
 kind_of(PyObject *kinds, PyObject *new_kind, const Buffer *others)
 {
-    PyObject *said = PyBytes_FromStringAndSize(others->start, others->size), *kind;
+    PyObject *members = PyBytes_FromStringAndSize(others->start, others->size), *kind;
     long number = -2;
-    if (said == NULL) {
+    if (members == NULL) {
         return -2;
     }
-    kind = PyDict_GetItemWithError(kinds, said);
+    kind = PyDict_GetItemWithError(kinds, members);
     if (kind != NULL) {
         Py_INCREF(kind);
     }
     else if (!PyErr_Occurred()) {
-        kind = PyObject_CallFunctionObjArgs(new_kind, said, NULL);
+        kind = PyObject_CallFunctionObjArgs(new_kind, members, NULL);
     }
-    Py_DECREF(said);
+    Py_DECREF(members);
     if (kind != NULL) {
         number = PyLong_AsLong(kind);
         Py_DECREF(kind);
@@ -354,27 +420,26 @@ static int
 put_row(Buffer *columns, const Row *row, int64_t start, long kind)
 {
     double width = row->box[2], height = row->box[3];
-    double edges[4] = {row->box[0], row->box[1], far_edge(row->box[0], width), far_edge(row->box[1], height)};
+    double coordinates[4] = {row->box[0], row->box[1], far_edge(row->box[0], width), far_edge(row->box[1], height)};
     double area = width * height;
     int64_t image = row->image, category = row->category, id = row->has_id ? row->id : INT64_MIN;
     uint16_t number = kind < 0 ? 0 : (uint16_t)kind;
     char again = (char)(row->again || kind < 0);
     if (!(magnitude(row->box[0]) < EXACT) || !(magnitude(row->box[1]) < EXACT) || !(width < EXACT)
         || !(height < EXACT) || width < 0 || height < 0 || !(area < EXACT)) {
-        memset(edges, 0, sizeof(edges)); /* the twin says what is wrong when its turn comes */
+        memset(coordinates, 0, sizeof(coordinates)); /* Python reports the problem when it reads the row again */
         again = 1;
     }
     again |= row->has_area && row->area != area;
     return put(&columns[IMAGES], (const char *)&image, sizeof(image))
         || put(&columns[CATEGORIES], (const char *)&category, sizeof(category))
         || put(&columns[IDS], (const char *)&id, sizeof(id))
-        || put(&columns[EDGES], (const char *)edges, sizeof(edges))
+        || put(&columns[COORDINATES], (const char *)coordinates, sizeof(coordinates))
         || put(&columns[STARTS], (const char *)&start, sizeof(start))
         || put(&columns[AGAIN], &again, 1)
         || put(&columns[KINDS], (const char *)&number, sizeof(number));
 }
 
-/* Twin: boxwright_coco.annotations.Annotations.extend. */
 PyObject *
 coco_rows(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
 {
@@ -396,7 +461,7 @@ coco_rows(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
         return NULL;
     }
     if (at < 0 || at > size) {
-        PyErr_SetString(PyExc_ValueError, "the place is not in the text");
+        PyErr_SetString(PyExc_ValueError, "the position is not in the text");
         return NULL;
     }
     content = start;

@@ -1,6 +1,12 @@
-/* Pascal VOC XML, read and written as boxwright_voc.xml does. */
+/* Pascal VOC XML, from text to Python objects.
+ *
+ * The Python implementation is boxwright_voc.xml.
+ */
 
 #include "speedups.h"
+
+#define KEPT 4096        /* entries of a table that is kept from call to call */
+#define LONGEST_KEPT 128 /* bytes of a text that is kept in such a table */
 
 typedef struct {
     const char *at;
@@ -9,7 +15,7 @@ typedef struct {
 
 typedef struct {
     const char *start;
-    Py_ssize_t size; /* -1: there is none */
+    Py_ssize_t size; /* -1: missing */
 } Span;
 
 static const Span NONE = {NULL, -1};
@@ -44,7 +50,7 @@ take(Text *text, const char *word, size_t size)
 #define CLOSE(text, tag) (TAKE(text, "</" tag ">") && (skip_gap(text), 1))
 #define ELEMENT(text, tag, span) (TAKE(text, "<" tag ">") && take_plain(text, span) && CLOSE(text, tag))
 
-/* What stands up to the next tag, where nothing in it means something in XML and nothing would be stripped off. */
+/* The text up to the next tag, if it contains no markup and has no white space at either end. */
 static int
 take_plain(Text *text, Span *span)
 {
@@ -69,7 +75,7 @@ take_plain(Text *text, Span *span)
     return 1;
 }
 
-/* Letters and digits, at least one. */
+/* One or more letters and digits. */
 static int
 take_word(Text *text, Span *span)
 {
@@ -89,7 +95,7 @@ is_text(const Span *span, const char *word)
     return span->size == (Py_ssize_t)strlen(word) && memcmp(span->start, word, (size_t)span->size) == 0;
 }
 
-/* 0, or up to nine digits that do not begin with 0; -1 where the text is neither. */
+/* The value of 0, or of up to nine digits that do not begin with 0; -1 for any other text. */
 static long
 small_number(const Span *span, int zeros)
 {
@@ -106,9 +112,9 @@ small_number(const Span *span, int zeros)
     return value;
 }
 
-/* An edge: -?[0-9]{1,12}(\.[0-9]{1,17})? */
+/* A coordinate: -?[0-9]{1,12}(\.[0-9]{1,17})? */
 static int
-edge_number(const Span *span, double *edge)
+coordinate_number(const Span *span, double *coordinate)
 {
     const char *at = span->start, *end = span->start + span->size;
     int negative = at < end && *at == '-';
@@ -116,7 +122,7 @@ edge_number(const Span *span, double *edge)
     const char *digits;
     at += negative;
     for (digits = at; at < end && *at >= '0' && *at <= '9'; at++) {
-        value = value * 10.0 + (*at - '0'); /* exact: twelve digits at most */
+        value = value * 10.0 + (*at - '0'); /* exact: at most twelve digits */
         if (at - digits >= 12) {
             return 0;
         }
@@ -125,7 +131,7 @@ edge_number(const Span *span, double *edge)
         return 0;
     }
     if (at < end) {
-        char copy[32]; /* 1 + 12 + 1 + 17 and the end */
+        char copy[32]; /* 1 + 12 + 1 + 17 and the final zero */
         if (*at++ != '.') {
             return 0;
         }
@@ -144,10 +150,10 @@ edge_number(const Span *span, double *edge)
             PyErr_Clear();
             return 0;
         }
-        *edge = value;
+        *coordinate = value;
         return 1;
     }
-    *edge = negative ? -value : value;
+    *coordinate = negative ? -value : value;
     return 1;
 }
 
@@ -157,22 +163,22 @@ typedef struct {
     Span name, pose;
     int has_occluded;
     long truncated, difficult, occluded;
-    double edges[4]; /* xmin, ymin, xmax, ymax */
+    double coordinates[4]; /* xmin, ymin, xmax, ymax */
     int layout;
 } Object;
 
 static int
-take_edge(Text *text, const char *opening, const char *closing, double *edge)
+take_coordinate(Text *text, const char *opening, const char *closing, double *coordinate)
 {
     Span span;
     if (!take(text, opening, strlen(opening)) || !take_plain(text, &span) || !take(text, closing, strlen(closing))) {
         return 0;
     }
     skip_gap(text);
-    return edge_number(&span, edge);
+    return coordinate_number(&span, coordinate);
 }
 
-#define EDGE(text, tag, edge) take_edge(text, "<" tag ">", "</" tag ">", edge)
+#define COORDINATE(text, tag, coordinate) take_coordinate(text, "<" tag ">", "</" tag ">", coordinate)
 
 static int
 take_flag(Text *text, const char *opening, const char *closing, long *flag)
@@ -191,7 +197,7 @@ take_flag(Text *text, const char *opening, const char *closing, long *flag)
 static int
 take_object(Text *text, Object *object)
 {
-    double *edges = object->edges;
+    double *coordinates = object->coordinates;
     object->occluded = 0;
     object->has_occluded = 0;
     object->layout = USUAL;
@@ -214,17 +220,19 @@ take_object(Text *text, Object *object)
             return 0;
         }
     }
-    if (!OPEN(text, "bndbox") || !EDGE(text, "xmin", &edges[0])) {
+    if (!OPEN(text, "bndbox") || !COORDINATE(text, "xmin", &coordinates[0])) {
         return 0;
     }
     if (NEXT(text, "<ymin>")) {
-        if (!EDGE(text, "ymin", &edges[1]) || !EDGE(text, "xmax", &edges[2]) || !EDGE(text, "ymax", &edges[3])) {
+        if (!COORDINATE(text, "ymin", &coordinates[1]) || !COORDINATE(text, "xmax", &coordinates[2])
+            || !COORDINATE(text, "ymax", &coordinates[3])) {
             return 0;
         }
     }
     else {
         object->layout = object->has_occluded ? ROBOFLOW : UNKNOWN_LAYOUT;
-        if (!EDGE(text, "xmax", &edges[2]) || !EDGE(text, "ymin", &edges[1]) || !EDGE(text, "ymax", &edges[3])) {
+        if (!COORDINATE(text, "xmax", &coordinates[2]) || !COORDINATE(text, "ymin", &coordinates[1])
+            || !COORDINATE(text, "ymax", &coordinates[3])) {
             return 0;
         }
     }
@@ -247,7 +255,7 @@ as_text(const Span *span)
     return text;
 }
 
-/* The one object that stands for a class's name. */
+/* The string object that all boxes of a class share. */
 static PyObject *
 shared_label(State *state, const Span *span)
 {
@@ -281,7 +289,7 @@ put_number(PyObject *attributes, PyObject *name, long value)
     return failed;
 }
 
-/* A text that is there and not empty, nor the default. */
+/* Sets a text, unless it is missing, empty or the default. */
 static int
 put_text(PyObject *attributes, PyObject *name, const Span *span, const char *usual)
 {
@@ -318,7 +326,7 @@ new_attributes(State *state, const Object *object)
     return proxy;
 }
 
-/* A box's attributes as a read-only mapping, which boxes of the same ones share. */
+/* A box's attributes as a read-only mapping, shared by boxes with the same values. */
 static PyObject *
 shared_attributes(State *state, const Object *object)
 {
@@ -360,19 +368,19 @@ shared_attributes(State *state, const Object *object)
 }
 
 static PyObject *
-edges_tuple(const double *edges)
+coordinate_tuple(const double *coordinates)
 {
     PyObject *box = PyTuple_New(4);
     if (box == NULL) {
         return NULL;
     }
     for (int i = 0; i < 4; i++) {
-        PyObject *edge = PyFloat_FromDouble(edges[i]);
-        if (edge == NULL) {
+        PyObject *coordinate = PyFloat_FromDouble(coordinates[i]);
+        if (coordinate == NULL) {
             Py_DECREF(box);
             return NULL;
         }
-        PyTuple_SetItem(box, i, edge);
+        PyTuple_SetItem(box, i, coordinate);
     }
     return box;
 }
@@ -380,15 +388,15 @@ edges_tuple(const double *edges)
 typedef struct {
     Span verified, folder, filename, path, database;
     long width, height, depth, segmented;
-} Picture;
+} Image;
 
 static int
-take_picture(Text *text, Picture *picture)
+take_image(Text *text, Image *image)
 {
     Span width, height, depth, segmented;
-    picture->verified = picture->folder = picture->path = NONE;
+    image->verified = image->folder = image->path = NONE;
     if (TAKE(text, "<annotation verified=\"")) {
-        if (!take_word(text, &picture->verified) || !TAKE(text, "\">")) {
+        if (!take_word(text, &image->verified) || !TAKE(text, "\">")) {
             return 0;
         }
         skip_gap(text);
@@ -399,40 +407,40 @@ take_picture(Text *text, Picture *picture)
     if (TAKE(text, "<folder/>")) {
         skip_gap(text);
     }
-    else if (!ELEMENT(text, "folder", &picture->folder)) {
+    else if (!ELEMENT(text, "folder", &image->folder)) {
         return 0;
     }
-    if (!ELEMENT(text, "filename", &picture->filename) || picture->filename.size == 0) {
+    if (!ELEMENT(text, "filename", &image->filename) || image->filename.size == 0) {
         return 0;
     }
-    if (NEXT(text, "<path>") && !ELEMENT(text, "path", &picture->path)) {
+    if (NEXT(text, "<path>") && !ELEMENT(text, "path", &image->path)) {
         return 0;
     }
-    if (!OPEN(text, "source") || !ELEMENT(text, "database", &picture->database) || !CLOSE(text, "source")
+    if (!OPEN(text, "source") || !ELEMENT(text, "database", &image->database) || !CLOSE(text, "source")
         || !OPEN(text, "size") || !ELEMENT(text, "width", &width) || !ELEMENT(text, "height", &height)
         || !ELEMENT(text, "depth", &depth) || !CLOSE(text, "size") || !ELEMENT(text, "segmented", &segmented)) {
         return 0;
     }
-    picture->width = small_number(&width, 1);
-    picture->height = small_number(&height, 1);
-    picture->depth = small_number(&depth, 0);
-    picture->segmented = small_number(&segmented, 0);
-    return picture->width >= 0 && picture->height >= 0 && picture->depth >= 0 && picture->segmented >= 0;
+    image->width = small_number(&width, 1);
+    image->height = small_number(&height, 1);
+    image->depth = small_number(&depth, 0);
+    image->segmented = small_number(&segmented, 0);
+    return image->width >= 0 && image->height >= 0 && image->depth >= 0 && image->segmented >= 0;
 }
 
 static PyObject *
-picture_attributes(State *state, const Picture *picture)
+image_attributes(State *state, const Image *image)
 {
     PyObject *attributes = PyDict_New();
     if (attributes == NULL) {
         return NULL;
     }
-    if (put_text(attributes, state->names[VERIFIED], &picture->verified, "") < 0
-        || put_text(attributes, state->names[FOLDER], &picture->folder, "") < 0
-        || put_text(attributes, state->names[PATH], &picture->path, "") < 0
-        || put_text(attributes, state->names[DATABASE], &picture->database, "Unknown") < 0
-        || (picture->depth != 3 && put_number(attributes, state->names[DEPTH], picture->depth) < 0)
-        || (picture->segmented && put_number(attributes, state->names[SEGMENTED], picture->segmented) < 0)) {
+    if (put_text(attributes, state->names[VERIFIED], &image->verified, "") < 0
+        || put_text(attributes, state->names[FOLDER], &image->folder, "") < 0
+        || put_text(attributes, state->names[PATH], &image->path, "") < 0
+        || put_text(attributes, state->names[DATABASE], &image->database, "Unknown") < 0
+        || (image->depth != 3 && put_number(attributes, state->names[DEPTH], image->depth) < 0)
+        || (image->segmented && put_number(attributes, state->names[SEGMENTED], image->segmented) < 0)) {
         Py_DECREF(attributes);
         return NULL;
     }
@@ -455,9 +463,9 @@ PyObject *
 parse_layout(PyObject *module, PyObject *data)
 {
     State *state = PyModule_GetState(module);
-    PyObject *labels = NULL, *edges = NULL, *rows = NULL, *attributes = NULL, *filename = NULL, *answer = NULL;
+    PyObject *labels = NULL, *coordinates = NULL, *rows = NULL, *attributes = NULL, *filename = NULL, *answer = NULL;
     int layout = UNKNOWN_LAYOUT, any = 0;
-    Picture picture;
+    Image image;
     Text text;
     char *start;
     Py_ssize_t size;
@@ -469,13 +477,13 @@ parse_layout(PyObject *module, PyObject *data)
     }
     text.at = start;
     text.end = start + size;
-    if (!take_picture(&text, &picture)) {
+    if (!take_image(&text, &image)) {
         Py_RETURN_NONE;
     }
     labels = PyList_New(0);
-    edges = PyList_New(0);
+    coordinates = PyList_New(0);
     rows = PyList_New(0);
-    if (labels == NULL || edges == NULL || rows == NULL) {
+    if (labels == NULL || coordinates == NULL || rows == NULL) {
         goto done;
     }
     while (NEXT(&text, "<object>")) {
@@ -486,7 +494,7 @@ parse_layout(PyObject *module, PyObject *data)
         }
         layout = object.layout;
         if (append_new(labels, shared_label(state, &object.name)) < 0
-            || append_new(edges, edges_tuple(object.edges)) < 0) {
+            || append_new(coordinates, coordinate_tuple(object.coordinates)) < 0) {
             goto done;
         }
         row = shared_attributes(state, &object);
@@ -498,16 +506,16 @@ parse_layout(PyObject *module, PyObject *data)
     if (!CLOSE(&text, "annotation") || text.at != text.end) {
         goto done;
     }
-    filename = as_text(&picture.filename);
-    attributes = filename == NULL ? NULL : picture_attributes(state, &picture);
+    filename = as_text(&image.filename);
+    attributes = filename == NULL ? NULL : image_attributes(state, &image);
     if (attributes == NULL) {
         goto done;
     }
-    answer = Py_BuildValue("(OllOOOO)", filename, picture.width, picture.height, attributes, labels, edges,
+    answer = Py_BuildValue("(OllOOOO)", filename, image.width, image.height, attributes, labels, coordinates,
                            any ? rows : Py_None);
 done:
     Py_XDECREF(labels);
-    Py_XDECREF(edges);
+    Py_XDECREF(coordinates);
     Py_XDECREF(rows);
     Py_XDECREF(attributes);
     Py_XDECREF(filename);
@@ -515,177 +523,4 @@ done:
         Py_RETURN_NONE;
     }
     return answer;
-}
-
-/* A number as Python's repr writes it, whole ones without a fraction. */
-static int
-put_number_text(Buffer *buffer, double number)
-{
-    char *text;
-    int failed;
-    if (is_whole(number)) {
-        return magnitude(number) <= EXACT ? put_whole(buffer, (int64_t)number) : 1; /* many digits: for the twin */
-    }
-    text = PyOS_double_to_string(number, 'r', 0, Py_DTSF_ADD_DOT_0, NULL);
-    if (text == NULL) {
-        return -1;
-    }
-    failed = put(buffer, text, (Py_ssize_t)strlen(text));
-    PyMem_Free(text);
-    return failed;
-}
-
-typedef struct {
-    PyObject *pose; /* owned; NULL where there is none */
-    long long id, truncated, difficult, occluded;
-    int has_id, has_occluded;
-} Said;
-
-static int
-whole_value(PyObject *value, long long *number)
-{
-    int over;
-    if (!PyLong_CheckExact(value)) {
-        return 0;
-    }
-    *number = PyLong_AsLongLongAndOverflow(value, &over);
-    return !over && *number <= (1LL << 52) && *number >= -(1LL << 52);
-}
-
-/* The value of a key, as a new reference; NULL where there is none, or where an error is set. */
-static PyObject *
-value_of(PyObject *mapping, PyObject *key)
-{
-    return PySequence_Contains(mapping, key) > 0 ? PyObject_GetItem(mapping, key) : NULL;
-}
-
-/* What a box's attributes say; 0 where they say more than is usual, -1: an error. The pose is a new reference. */
-static int
-read_attributes(State *state, PyObject *attributes, Said *said)
-{
-    static const int keys[] = {TRUNCATED, DIFFICULT, OCCLUDED, ID, POSE};
-    long long numbers[4] = {0, 0, 0, 0};
-    Py_ssize_t left = PyMapping_Size(attributes);
-    int usual = 1;
-    memset(said, 0, sizeof(*said));
-    for (int i = 0; left > 0 && i < 5; i++) {
-        PyObject *value = value_of(attributes, state->names[keys[i]]);
-        if (value == NULL) {
-            if (PyErr_Occurred()) {
-                return -1;
-            }
-            continue;
-        }
-        left--;
-        if (keys[i] == POSE) {
-            said->pose = value;
-            continue;
-        }
-        usual &= whole_value(value, &numbers[i]);
-        said->has_occluded |= keys[i] == OCCLUDED;
-        said->has_id |= keys[i] == ID;
-        Py_DECREF(value);
-    }
-    if (left < 0) {
-        return -1;
-    }
-    said->truncated = numbers[0];
-    said->difficult = numbers[1];
-    said->occluded = numbers[2];
-    said->id = numbers[3];
-    return left == 0 && usual;
-}
-
-static PyObject *
-known_text(PyObject *known, PyObject *text)
-{
-    PyObject *escaped = PyUnicode_CheckExact(text) ? PyDict_GetItemWithError(known, text) : NULL;
-    return escaped != NULL && PyUnicode_CheckExact(escaped) ? escaped : NULL;
-}
-
-PyObject *
-voc_objects(PyObject *module, PyObject *const *arguments, Py_ssize_t given)
-{
-    static const char *const openings[] = {
-        "\t\t<bndbox>\n\t\t\t<xmin>", "</xmin>\n\t\t\t<ymin>", "</ymin>\n\t\t\t<xmax>", "</xmax>\n\t\t\t<ymax>",
-    };
-    State *state = PyModule_GetState(module);
-    Buffer buffer = {NULL, 0, 0};
-    Said said = {0};
-    PyObject *labels, *edges, *attributes, *texts, *written = NULL;
-    Py_ssize_t count;
-    double shift;
-    if (given != 5) {
-        PyErr_SetString(PyExc_TypeError, "voc_objects takes five arguments");
-        return NULL;
-    }
-    labels = arguments[0];
-    edges = arguments[1];
-    attributes = arguments[2];
-    texts = arguments[3];
-    shift = PyFloat_AsDouble(arguments[4]);
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    if (!PyTuple_CheckExact(labels) || !PyTuple_CheckExact(edges) || !PyTuple_CheckExact(attributes)
-        || !PyDict_CheckExact(texts)) {
-        Py_RETURN_NONE;
-    }
-    count = PyTuple_Size(labels);
-    if (PyTuple_Size(edges) != count || PyTuple_Size(attributes) != count) {
-        Py_RETURN_NONE;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *box = PyTuple_GetItem(edges, i), *name, *pose = NULL;
-        int usual;
-        Py_CLEAR(said.pose);
-        usual = read_attributes(state, PyTuple_GetItem(attributes, i), &said);
-        if (usual <= 0 || !is_usual_box(box)) {
-            goto done;
-        }
-        /* From here to the end of the pass no Python code runs that could take these texts away. */
-        name = known_text(texts, PyTuple_GetItem(labels, i));
-        if (name == NULL || (said.pose != NULL && (pose = known_text(texts, said.pose)) == NULL)) {
-            goto done;
-        }
-        if (PUT(&buffer, "\t<object>\n\t\t<name>") || put_str(&buffer, name) || PUT(&buffer, "</name>\n\t\t<pose>")
-            || (pose == NULL ? PUT(&buffer, "Unspecified") : put_str(&buffer, pose))
-            || PUT(&buffer, "</pose>\n\t\t<truncated>") || put_whole(&buffer, said.truncated)
-            || PUT(&buffer, "</truncated>\n\t\t<difficult>") || put_whole(&buffer, said.difficult)
-            || PUT(&buffer, "</difficult>\n")) {
-            goto done;
-        }
-        if (said.has_occluded
-            && (PUT(&buffer, "\t\t<occluded>") || put_whole(&buffer, said.occluded)
-                || PUT(&buffer, "</occluded>\n"))) {
-            goto done;
-        }
-        for (int j = 0; j < 4; j++) {
-            double edge = PyFloat_AsDouble(PyTuple_GetItem(box, j)) + (j < 2 ? shift : 0.0);
-            if (put(&buffer, openings[j], (Py_ssize_t)strlen(openings[j])) || put_number_text(&buffer, edge)) {
-                goto done;
-            }
-        }
-        if (PUT(&buffer, "</ymax>\n\t\t</bndbox>\n")) {
-            goto done;
-        }
-        if (said.has_id && (PUT(&buffer, "\t\t<id>") || put_whole(&buffer, said.id) || PUT(&buffer, "</id>\n"))) {
-            goto done;
-        }
-        if (PUT(&buffer, "\t</object>\n")) {
-            goto done;
-        }
-    }
-    written = PyUnicode_DecodeUTF8(buffer.size ? buffer.start : "", buffer.size, NULL);
-done:
-    Py_CLEAR(said.pose);
-    PyMem_Free(buffer.start);
-    if (written == NULL) {
-        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_UnicodeError)) {
-            return NULL;
-        }
-        PyErr_Clear();
-        Py_RETURN_NONE;
-    }
-    return written;
 }

@@ -4,7 +4,6 @@ from .analysis.comparison import Comparison as Comparison, compare as compare
 from .analysis.validation import ValidationReport as ValidationReport, validate as validate
 from .analysis.view import view as view
 from .boxes import BoxFormat as BoxFormat, clip as clip, convert_format as convert_format, iou as iou, scale as scale
-from .compiled import speedups as speedups
 from .datasets.conversion import ConversionReport as ConversionReport, convert as convert
 from .datasets.dataset import Dataset as Dataset, open as open
 from .errors import (

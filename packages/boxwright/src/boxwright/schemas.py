@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, overload
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, model_validator
 from pydantic_core import CoreSchema, core_schema
 
-from boxwright.compiled import speedups
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.storage.filesystem import read_file
@@ -34,8 +33,6 @@ NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 """The attributes of a box without attributes."""
 
 _TEXT = {str}
-
-_columns = speedups.columns if speedups is not None else None
 
 
 def check_edges(edges: Edges) -> str | None:
@@ -134,9 +131,6 @@ class Boxes(Sequence[Box]):
         attributes: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         self._array: NDArray[np.float64] | None = None
-        if _columns is not None and (checked := _columns(labels, edges, attributes)) is not None:
-            self.labels, self.edges, self._attributes = checked
-            return
         self.labels = tuple(labels)
         self.edges = tuple([box if type(box) is tuple else _as_edges(box) for box in edges])
         self._attributes = None

@@ -12,12 +12,15 @@ from operator import add, gt, mul, ne
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright import NO_ATTRIBUTES, speedups
+from boxwright import NO_ATTRIBUTES
 from boxwright_coco.document import Quick, mended
 from boxwright_coco.numbers import as_number, far_edge
 from boxwright_coco.texts import OWN
 
-_compiled = speedups.coco_rows if speedups is not None else None
+try:
+    from boxwright_speedups import coco_rows as _compiled
+except ImportError:  # not installed
+    _compiled = None
 
 NO_ID: Final = -(2**63)
 """Stands in the column of the annotations' own numbers where there is none."""

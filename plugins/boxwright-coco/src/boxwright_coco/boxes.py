@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright import Boxes, Edges, speedups
+from boxwright import Boxes, Edges
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.numbers import NumberTexts, far_edge, is_number, span_between
 from boxwright_coco.texts import OWN, members, named_text
@@ -16,7 +16,6 @@ from boxwright_coco.values import BOX_KEYS
 _EXACT: Final = 2.0**52
 _KEPT: Final = 1 << 10
 _NOTHING_MORE: Final = '"iscrowd":0,"segmentation":[]}'
-_compiled = speedups.coco_annotations if speedups is not None else None
 _DETECTION_KEYS: Final = frozenset({"image_id", "category_id", "bbox", OWN})
 
 
@@ -40,10 +39,6 @@ class BoxTexts:
         Raises:
             ValueError: A class has no number, or JSON cannot hold a value.
         """
-        if _compiled is not None:
-            answer = _compiled(boxes.labels, boxes.edges, boxes.attributes, self._classes, self._tails, self._tail)
-            if answer is not None:
-                return answer, None
         classes, numbers, texts = self._classes, self._texts, []
         wishes: list[int | None] = []
         label = ""

@@ -154,7 +154,10 @@ class OpenDocument:
         """
         try:
             self._file.seek(offset)
-            return self._file.read(size)
+            content = self._file.read(size)
+            while len(content) < size and (more := self._file.read(size - len(content))):
+                content += more  # a read may return less than was requested
+            return content
         except OSError as error:
             raise DataError(self.document.location, f"it cannot be read: {error.strerror}", "check the disk") from None
 

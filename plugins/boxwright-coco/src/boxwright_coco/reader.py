@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from boxwright import Boxes, DataError, DatasetInfo, Edges, Sample
-from boxwright.datasets import OnProblem, plain_sample
+from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, Sample
+from boxwright.datasets import OnProblem
 from boxwright.images import last_if_absolute, measured_size, safe_filename, spellings
 from boxwright.storage import is_remote, join
 from boxwright_coco.annotations import NO_ID
@@ -145,7 +145,8 @@ class _Reading:
         if self._ids:
             attributes.setdefault("source_id", str(number))
         boxes = self._boxes(self._annotations.of(position))
-        return plain_sample(name, width, height, location, boxes, None, attributes, self._contents.source(position))
+        image = ImageRef(name=name, width=width, height=height, location=location)
+        return Sample(image=image, boxes=boxes, attributes=attributes, source=self._contents.source(position))
 
     def stray(self, number: int) -> DataError:
         """What is wrong with an annotation that belongs to no picture."""

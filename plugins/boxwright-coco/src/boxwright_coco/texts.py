@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Mapping
 from json.encoder import encode_basestring
-from typing import Any, Final, cast
-
-from boxwright import speedups
+from typing import Any, Final
 
 OWN: Final = "boxwright"
 """The key under which boxwright's writer keeps what COCO has no place for: ``{"edges": [...], "attributes": {...}}``.
@@ -15,8 +13,6 @@ Edges are there where ``bbox`` cannot give them back to the last bit, attributes
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
-
-_compiled = speedups.json_members if speedups is not None else None
 
 quoted = encode_basestring
 """A text in double quotes, as JSON wants it, with other than ASCII characters as they are."""
@@ -54,8 +50,6 @@ def members(attributes: Mapping[str, Any], reserved: Container[str], edges: list
     Raises:
         ValueError: JSON cannot hold one.
     """
-    if _compiled is not None and edges is None and (compiled := _compiled(attributes, reserved)) is not None:
-        return cast(str, compiled)
     text = left = ""
     for key, value in attributes.items():
         member = f",{json_text(key)}:{named_text(key, value)}"

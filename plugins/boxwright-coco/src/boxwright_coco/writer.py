@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from itertools import chain, repeat
 from typing import IO, Any, Final
 
-from boxwright import DataError, LabelMap, Sample, UsageError, speedups
+from boxwright import DataError, LabelMap, Sample, UsageError
 from boxwright.datasets import Output
 from boxwright.storage import safe_name
 from boxwright_coco.boxes import BoxTexts
@@ -33,8 +33,6 @@ they want, and their classes. Plain values, as another process may have made the
 _Pack = tuple[bytes, list[int], bytes, list[str]]
 """The objects of many pictures, each with a NUL for its number; how many boxes each has; the boxes, each with a NUL for
 its number and one for its picture's; their classes."""
-
-_fill_in = speedups.fill_in if speedups is not None else None
 
 
 class CocoWriter:
@@ -175,13 +173,9 @@ class _Instances:
         self._flush()
         numbers = self._image_numbers.take_all([None] * len(counts))
         of_boxes = self._box_numbers.take_all([None] * sum(counts))
-        if _fill_in is not None and isinstance(numbers, range) and isinstance(of_boxes, range):
-            self._write_images(_fill_in(images, numbers.start, None, 0))
-            self._spool.write(_fill_in(rows, of_boxes.start, counts, numbers.start))
-        else:
-            of_pictures = chain.from_iterable(map(repeat, numbers, counts))
-            self._write_images(_template(images) % tuple(numbers))
-            self._spool.write(_template(rows) % tuple(chain.from_iterable(zip(of_boxes, of_pictures, strict=True))))
+        of_pictures = chain.from_iterable(map(repeat, numbers, counts))
+        self._write_images(_template(images) % tuple(numbers))
+        self._spool.write(_template(rows) % tuple(chain.from_iterable(zip(of_boxes, of_pictures, strict=True))))
         self._classes.seen.update(labels)
 
     def close(self) -> None:

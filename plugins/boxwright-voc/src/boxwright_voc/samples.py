@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from boxwright import Boxes, DataError, Edges, ImageRef, Sample, check_edges, in_order
-from boxwright.datasets import plain_sample
 from boxwright.images import ImageLookup, measured_size
 from boxwright.storage import Folder, check_unicode
 from boxwright_voc.xml.annotation import Annotation
@@ -73,7 +72,8 @@ class XmlSamples:
         except ValueError:
             boxes = Boxes(labels, self._sorted(labels, coordinates, file), box_attributes)
         try:
-            return plain_sample(self._prefix + name, width, height, location, boxes, split, attributes, file)
+            image = ImageRef(name=self._prefix + name, width=width, height=height, location=location)
+            return Sample(image=image, boxes=boxes, split=split, attributes=attributes, source=file)
         except ValueError:
             for text in (file, location or "", split or ""):
                 check_unicode(text)

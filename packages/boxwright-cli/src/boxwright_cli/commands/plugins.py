@@ -40,7 +40,6 @@ def list_(
     """
     session = Session.of(context)
     session.start(json=as_json)
-    from boxwright.compiled import state
     from boxwright.plugins import default_registry
 
     if kind is not None:
@@ -49,7 +48,7 @@ def list_(
     records = [_describe(record) for record in default_registry().plugins.records]
     clashes = _clashes()
     if as_json:
-        session.result({"plugins": records, "clashes": clashes, "speedups": state})
+        session.result({"plugins": records, "clashes": clashes, "speedups": _speedups()})
         return
     session.table(
         ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "BRINGS"),
@@ -68,9 +67,17 @@ def list_(
         session.say(f"{clash['kind']} {clash['name']} is claimed by {' and '.join(clash['distributions'])};")
         session.say("  uninstall one of them, or name the plugins to use in BOXWRIGHT_PLUGINS")
     session.say()
-    session.say(f"The compiled parts (boxwright-speedups) are {state}.")
+    session.say(f"The compiled parts (boxwright-speedups) are {_speedups()}.")
     first = next(f"{k} {names[0]}" for r in reversed(records) for k, names in r["brings"].items())
     session.next_steps("Look at one closely:", [f"boxwright plugins show {first}"])
+
+
+def _speedups() -> str:
+    try:
+        from boxwright_speedups import state
+    except ImportError:
+        return "not installed; run: python -m pip install boxwright-speedups"
+    return state
 
 
 def _list_kind(session: Session, kind: str) -> None:

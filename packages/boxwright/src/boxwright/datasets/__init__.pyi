@@ -8,7 +8,6 @@ from .losses import (
     SUBPIXEL as SUBPIXEL,
     Losses as Losses,
 )
-from .plain import plain_sample as plain_sample
 from .problems import Problems as Problems
 from .processes import WORTH_IT as WORTH_IT
 from .protocols import (

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from boxwright.compiled import speedups
 from boxwright.plugins.specs import FormatSpec, carried
 from boxwright.schemas import Sample
 
@@ -151,18 +150,9 @@ class LossCounter:
             boxes = sample.boxes
             without = len(boxes)
             if boxes.has_attributes:
-                without = _lacking(name, boxes.attributes)
+                without -= sum([name in attributes for attributes in boxes.attributes if attributes])
             if without:
                 added[name] += without
-
-
-def _lacking_by_hand(key: str, mappings: Sequence[Mapping[str, Any]]) -> int:
-    """How many of some mappings do not have a key."""
-    return len(mappings) - sum([key in mapping for mapping in mappings if mapping])
-
-
-_lacking: Callable[[str, Sequence[Mapping[str, Any]]], int]
-_lacking = speedups.lacking if speedups is not None else _lacking_by_hand
 
 
 def _named(prefix: str, names: frozenset[str]) -> frozenset[str]:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any, cast
+from typing import Any
 
-from boxwright.compiled import speedups
 from boxwright.errors import DataError
 from boxwright.storage.uri import is_remote, join
 
 _CHUNK = 1 << 16
 _LARGEST = 64 << 20
-_read_small = speedups.read_small if speedups is not None else None
 _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 
@@ -51,19 +49,17 @@ class Folder:
         Raises:
             DataError: It cannot be read, or is larger than any annotation.
         """
-        if _read_small is not None and (content := _read_small(self.place(name))) is not None:
-            return cast(bytes, content)
         try:
-            # os.open and one os.read cost a third of open(): it counts with thousands of small files.
+            # os.open and os.read cost half of open(), which matters with thousands of small files.
             handle = os.open(self.place(name), _FLAGS)
             try:
-                data = os.read(handle, _CHUNK)
-                if len(data) < _CHUNK:
-                    return data
-                with open(handle, "rb", closefd=False) as file:
-                    return _limited(data + file.read(_LARGEST), self.place(name))
+                content = data = os.read(handle, _CHUNK)
+                while data and len(content) <= _LARGEST:  # a read may return less than the rest of the file
+                    data = os.read(handle, max(_CHUNK, len(content)))
+                    content += data
             finally:
                 os.close(handle)
+            return _limited(content, self.place(name))
         except OSError as error:
             raise _unreadable(self.place(name), error) from None
 

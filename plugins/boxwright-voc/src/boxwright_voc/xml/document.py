@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
-from boxwright import Boxes, Edges, Sample, speedups
+from boxwright import Edges, Sample
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE
 from boxwright_voc.xml.values import (
     attribute_lines,
@@ -25,7 +25,6 @@ _CACHED = 1 << 14
 _IN_SOURCE = frozenset({"database"})
 _IN_SIZE = frozenset({"width", "height", "depth"})
 _IN_BNDBOX = frozenset({"xmin", "ymin", "xmax", "ymax"})
-_compiled = speedups.voc_objects if speedups is not None else None
 _HIDDEN = re.compile(r"(?:^|/)\.(?!\.?/)")
 
 
@@ -76,9 +75,7 @@ class XmlDocument:
             reserved = key in ("filename", "object", "verified")
             extra.append(json_line(key, value, "\t") if reserved else attribute_lines(key, value, "\t"))
         filename = _plain(os.path.basename(image.name), "the file name")
-        if (compiled := self._compiled_objects(boxes)) is not None:
-            objects = [compiled]
-        elif boxes.has_attributes:
+        if boxes.has_attributes:
             objects = [self._object(*box) for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)]
         else:
             objects = [self._object(label, box, None) for label, box in zip(boxes.labels, boxes.edges, strict=True)]
@@ -97,12 +94,6 @@ class XmlDocument:
             + "</annotation>\n"
         )
         return document.encode()
-
-    def _compiled_objects(self, boxes: Boxes) -> str | None:
-        """Returns the objects, or ``None`` if an attribute is unusual or a label has not been written before."""
-        if _compiled is None:
-            return None
-        return cast("str | None", _compiled(boxes.labels, boxes.edges, boxes.attributes, self._texts, self._shift))
 
     def _object(self, label: str, coordinates: Edges, attributes: Mapping[str, Any] | None) -> str:
         name = self._texts.get(label) or self._cached(label, _plain(label, "the class"))

@@ -11,11 +11,13 @@ return the same for the same file. Measured on labelImg files with one to five b
 
 from __future__ import annotations
 
-from boxwright import speedups
 from boxwright_voc.xml.annotation import Annotation
 from boxwright_voc.xml.patterns import match_layout
 
-_compiled = speedups.parse_layout if speedups is not None else None
+try:
+    from boxwright_speedups import parse_layout as _compiled
+except ImportError:  # not installed
+    _compiled = None
 
 
 def parse(data: bytes, file: str) -> Annotation:
