@@ -1,4 +1,4 @@
-"""The metric ``coco`` against pycocotools, which is the definition, and against numbers worked out by hand."""
+"""The metric ``coco`` against pycocotools, which defines it, and against numbers calculated manually."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from boxwright_cocoeval.metric import CocoMetric
 
 Pair = tuple[Sample, Detections]
 
-CLASSES = ("apple", "banana", "cherry", "never there", "found and never there")
+CLASSES = ("apple", "banana", "cherry", "absent", "detected only")
 
 NAMES = (
     *("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge"),
@@ -25,16 +25,16 @@ NAMES = (
 )
 
 
-def random_pairs(seed: int, pictures: int = 60) -> list[Pair]:
-    """Truths of all sizes with crowds, shifted and doubled detections, false ones, and scores that are often equal."""
+def random_pairs(seed: int, images: int = 60) -> list[Pair]:
+    """Boxes of all sizes with crowds, shifted, duplicate and false detections, and scores that are often equal."""
     chance = np.random.default_rng(seed)
     pairs = []
-    for number in range(pictures):
+    for number in range(images):
         width, height = 640, 480
         image = ImageRef(name=f"{number}.jpg", width=width, height=height)
-        truths = 0 if number % 7 == 0 else int(chance.poisson(4))
+        count = 0 if number % 7 == 0 else int(chance.poisson(4))
         edges, labels, more = [], [], []
-        for _ in range(truths):
+        for _ in range(count):
             w, h = np.minimum(np.exp(chance.normal(4.0, 1.0, 2)), (width - 2, height - 2))
             x, y = chance.uniform(0, width - w), chance.uniform(0, height - h)
             edges.append(tuple(float(round(v, 2)) for v in (x, y, x + w, y + h)))
@@ -59,9 +59,9 @@ def random_pairs(seed: int, pictures: int = 60) -> list[Pair]:
     return pairs
 
 
-def judged(pairs: list[Pair], label_map: LabelMap) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """pycocotools' answer, with -1 as nan."""
-    truths: dict[str, Any] = {
+def by_pycocotools(pairs: list[Pair], label_map: LabelMap) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Returns the numbers of pycocotools, with -1 as nan."""
+    ground_truth: dict[str, Any] = {
         "info": {},
         "images": [{"id": i, "width": 640, "height": 480} for i in range(1, len(pairs) + 1)],
         "annotations": [],
@@ -70,9 +70,9 @@ def judged(pairs: list[Pair], label_map: LabelMap) -> tuple[dict[str, float], di
     results = []
     for number, (sample, detections) in enumerate(pairs, start=1):
         for box in sample.boxes:
-            truths["annotations"].append(
+            ground_truth["annotations"].append(
                 {
-                    "id": len(truths["annotations"]) + 1,
+                    "id": len(ground_truth["annotations"]) + 1,
                     "image_id": number,
                     "category_id": label_map.id(box.label),
                     "bbox": [box.xmin, box.ymin, box.xmax - box.xmin, box.ymax - box.ymin],
@@ -91,7 +91,7 @@ def judged(pairs: list[Pair], label_map: LabelMap) -> tuple[dict[str, float], di
             )
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO()
-        coco.dataset = truths
+        coco.dataset = ground_truth
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
         evaluation.evaluate()
@@ -130,13 +130,13 @@ def assert_same(result: MetricResult, overall: dict[str, float], of_class: dict[
 def test_every_number_is_exactly_that_of_pycocotools(seed: int) -> None:
     pairs, label_map = random_pairs(seed), LabelMap.from_names(CLASSES)
     result = CocoMetric()(iter(pairs), label_map)
-    assert_same(result, *judged(pairs, label_map))
+    assert_same(result, *by_pycocotools(pairs, label_map))
     assert 0.05 < result.values["AP"] < 0.8, "the data must be neither hopeless nor perfect to tell anything"
 
 
-def test_more_pictures_than_are_matched_at_once() -> None:
-    pairs, label_map = random_pairs(100, pictures=300), LabelMap.from_names(CLASSES)
-    assert_same(CocoMetric()(pairs, label_map), *judged(pairs, label_map))
+def test_more_images_than_are_matched_at_once() -> None:
+    pairs, label_map = random_pairs(100, images=300), LabelMap.from_names(CLASSES)
+    assert_same(CocoMetric()(pairs, label_map), *by_pycocotools(pairs, label_map))
 
 
 def test_classes_whose_numbers_are_in_another_order_than_their_names() -> None:
@@ -144,23 +144,23 @@ def test_classes_whose_numbers_are_in_another_order_than_their_names() -> None:
     items = tuple(LabelMapItem(id=i, name=name) for i, name in zip(numbers, CLASSES, strict=True))
     pairs, label_map = random_pairs(3), LabelMap(items=items)
     result = CocoMetric()(pairs, label_map)
-    assert_same(result, *judged(pairs, label_map))
+    assert_same(result, *by_pycocotools(pairs, label_map))
     assert len({result.per_class[name]["AP"] for name in CLASSES[:3]}) == 3, "the classes must differ to tell anything"
 
 
-def pair(truths: Boxes, found: Boxes) -> Pair:
+def pair(ground_truth: Boxes, found: Boxes) -> Pair:
     image = ImageRef(name="one.jpg", width=640, height=480)
-    return Sample(image=image, boxes=truths), Detections(image=image, boxes=found)
+    return Sample(image=image, boxes=ground_truth), Detections(image=image, boxes=found)
 
 
 BOX = (0.0, 0.0, 100.0, 100.0)
 ONE = LabelMap.from_names(["apple", "banana"])
 
 
-def test_half_of_the_truths_found_by_hand() -> None:
-    """Two truths, one found exactly: precision is 1 up to recall 0.5, which are 51 of the 101 recalls, then 0."""
-    truths = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 300.0, 300.0)])
-    result = CocoMetric()([pair(truths, Boxes(["apple"], [BOX], [{"score": 0.9}]))], ONE)
+def test_half_of_the_boxes_found_calculated_manually() -> None:
+    """Two boxes, one found exactly: precision is 1 up to recall 0.5, at 51 of the 101 recall values, then 0."""
+    boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 300.0, 300.0)])
+    result = CocoMetric()([pair(boxes, Boxes(["apple"], [BOX], [{"score": 0.9}]))], ONE)
     assert result.values["AP"] == pytest.approx(51 / 101, abs=1e-12)
     assert result.values["AR100"] == 0.5
     assert result.values["APlarge"] == pytest.approx(51 / 101, abs=1e-12)
@@ -171,7 +171,7 @@ def test_half_of_the_truths_found_by_hand() -> None:
     assert result.main == "AP"
 
 
-def test_iou_decides_at_each_threshold_by_hand() -> None:
+def test_iou_decides_at_each_threshold_calculated_manually() -> None:
     """A box of IoU 0.72 counts at 0.50, 0.55, 0.60, 0.65 and 0.70: five of ten thresholds."""
     found = Boxes(["apple"], [(0.0, 0.0, 100.0, 72.0)], [{"score": 0.9}])
     values = CocoMetric()([pair(Boxes(["apple"], [BOX]), found)], ONE).values
@@ -181,36 +181,36 @@ def test_iou_decides_at_each_threshold_by_hand() -> None:
 
 
 def test_a_crowd_is_neither_missed_nor_makes_detections_wrong() -> None:
-    truths = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": 1}])
+    boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": 1}])
     in_the_crowd = [BOX, (200.0, 200.0, 300.0, 300.0), (300.0, 300.0, 400.0, 400.0)]
     found = Boxes(["apple"] * 3, in_the_crowd, [{"score": 0.5}, {"score": 0.4}, {"score": 0.3}])
-    result = CocoMetric()([pair(truths, found)], ONE)
+    result = CocoMetric()([pair(boxes, found)], ONE)
     assert result.values["AP"] == pytest.approx(1.0, abs=1e-12)
     assert result.per_class["apple"]["truths"] == 1
 
 
 @pytest.mark.parametrize("flag", [1, True, "1", "true", 1.0])
-def test_a_crowd_is_known_however_its_format_writes_it(flag: object) -> None:
-    truths = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": flag}])
+def test_a_crowd_in_the_notation_of_any_format(flag: object) -> None:
+    boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": flag}])
     found = Boxes(["apple"], [BOX], [{"score": 0.5}])
-    assert CocoMetric()([pair(truths, found)], ONE).values["AR100"] == 1.0
+    assert CocoMetric()([pair(boxes, found)], ONE).values["AR100"] == 1.0
 
 
 @pytest.mark.parametrize("flag", [0, False, "0", "false", None])
-def test_what_is_no_crowd_is_no_crowd(flag: object) -> None:
-    truths = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": flag}])
+def test_other_values_are_not_a_crowd(flag: object) -> None:
+    boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": flag}])
     found = Boxes(["apple"], [BOX], [{"score": 0.5}])
-    assert CocoMetric()([pair(truths, found)], ONE).values["AR100"] == 0.5
+    assert CocoMetric()([pair(boxes, found)], ONE).values["AR100"] == 0.5
 
 
-def test_difficult_boxes_count_and_it_is_said() -> None:
-    truths = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"difficult": 1}])
-    result = CocoMetric()([pair(truths, Boxes(["apple"], [BOX], [{"score": 0.5}]))], ONE)
+def test_difficult_boxes_count_with_a_note() -> None:
+    boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"difficult": 1}])
+    result = CocoMetric()([pair(boxes, Boxes(["apple"], [BOX], [{"score": 0.5}]))], ONE)
     assert result.values["AR100"] == 0.5
-    assert result.notes == ["boxes marked difficult count like all others, as COCO knows no such mark: 1"]
+    assert result.notes == ["difficult boxes, which count like all others because COCO has no such flag: 1"]
 
 
-def test_a_truth_without_area_counts_as_missed_and_it_is_said() -> None:
+def test_a_box_with_zero_area_counts_as_missed_with_a_note() -> None:
     flat = (50.0, 50.0, 50.0, 80.0)
     pairs = [
         pair(
@@ -219,18 +219,18 @@ def test_a_truth_without_area_counts_as_missed_and_it_is_said() -> None:
         )
     ]
     result = CocoMetric()(pairs, ONE)
-    assert_same(result, *judged(pairs, ONE))
+    assert_same(result, *by_pycocotools(pairs, ONE))
     assert result.values["AR100"] == 0.5
-    assert result.notes == ["boxes without area cannot be found and count as missed: 1"]
+    assert result.notes == ["boxes with zero area, which cannot be detected and count as missed: 1"]
 
 
 @pytest.mark.parametrize("found", [(50.0, 50.0, 50.0, 80.0), (50.0, 50.0, 50.0, 50.0), (50.0, 60.0, 50.0, 70.0)])
-def test_a_detection_without_area_finds_nothing(found: tuple[float, float, float, float]) -> None:
-    """Not even the same line, where IoU is 0/0."""
-    truths = Boxes(["apple"], [(50.0, 50.0, 50.0, 80.0)])
-    pairs = [pair(truths, Boxes(["apple"], [found], [{"score": 0.9}]))]
+def test_a_detection_with_zero_area_matches_nothing(found: tuple[float, float, float, float]) -> None:
+    """Not even the same line, whose IoU is 0/0."""
+    boxes = Boxes(["apple"], [(50.0, 50.0, 50.0, 80.0)])
+    pairs = [pair(boxes, Boxes(["apple"], [found], [{"score": 0.9}]))]
     result = CocoMetric()(pairs, ONE)
-    assert_same(result, *judged(pairs, ONE))
+    assert_same(result, *by_pycocotools(pairs, ONE))
     assert result.values["AP"] == 0.0
 
 
@@ -241,5 +241,5 @@ def test_an_empty_label_map_measures_nothing() -> None:
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    CocoMetric()(random_pairs(1, pictures=5), LabelMap.from_names(CLASSES))
+    CocoMetric()(random_pairs(1, images=5), LabelMap.from_names(CLASSES))
     assert capfd.readouterr() == ("", "")

@@ -9,7 +9,7 @@ boxwright_api = (1, 1)
 
 @hookimpl
 def boxwright_metrics() -> list[MetricSpec]:
-    """The metric ``coco``."""
+    """Returns the metric ``coco``."""
     return [
         MetricSpec(
             name="coco",

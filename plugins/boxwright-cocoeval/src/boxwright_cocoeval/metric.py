@@ -1,7 +1,7 @@
 """Average precision and recall as the COCO detection challenge defines them.
 
-The definition is https://cocodataset.org/#detection-eval, the judge is pycocotools: every number equals its answer
-exactly. The matching is done by hotcoco; the means over it are taken as ``COCOeval.summarize`` takes them.
+The definition is https://cocodataset.org/#detection-eval. Every number equals that of pycocotools exactly: hotcoco
+matches the boxes, and the means are computed as in ``COCOeval.summarize``.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from boxwright import DataError, Detections, LabelMap, MetricResult, Sample
 
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)
-"""Places on the area axis: all; under 32x32, 32x32 to 96x96, and over 96x96 square pixels."""
+"""Indices of the area axis: all; under 32x32, 32x32 to 96x96, and over 96x96 square pixels."""
 
 _BEST_1, _BEST_10, _BEST_100 = range(3)
-"""Places on the axis of how many detections a picture and class may count."""
+"""Indices of the axis of the largest number of detections per image and class."""
 
 _IOU_50, _IOU_75 = 0, 5
-"""Places on the axis of IoU thresholds, 0.50 to 0.95 in steps of 0.05."""
+"""Indices of the axis of IoU thresholds, 0.50 to 0.95 in steps of 0.05."""
 
 _BATCH: Final = 256
-"""Pictures matched at once."""
+"""Number of images matched at once."""
 
 _NAMES: Final = (
     *("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge"),
@@ -37,27 +37,26 @@ _NAMES: Final = (
 class CocoMetric:
     """The metric ``coco``.
 
-    Boxes are matched by IoU at ten thresholds from 0.50 to 0.95, class by class, at most 100 detections a picture and
-    class, best scores first; precision is averaged at 101 recalls. A truth's area is that of its box. A truth with the
-    attribute ``iscrowd`` neither has to be found nor makes a detection in it wrong.
+    Boxes are matched by IoU at ten thresholds from 0.50 to 0.95, class by class, at most 100 detections per image and
+    class, best scores first; precision is averaged at 101 recall values. The area of a ground-truth box is that of the
+    box. A ground-truth box with the attribute ``iscrowd`` need not be detected, and a detection in it is not wrong.
     """
 
     def __call__(self, pairs: Iterable[tuple[Sample, Detections]], label_map: LabelMap) -> MetricResult:
-        """Measures detections against truths, picture by picture; only the matches are kept.
+        """Measures detections against the ground truth, image by image; only the matches are kept.
 
-        Where scores are equal, the earlier picture's detection comes first, as in pycocotools with pictures numbered
-        in their order.
+        Detections with equal scores are ordered by image, as in pycocotools with images numbered in their order.
 
         Args:
-            pairs: Each picture's truths and detections; read once.
-            label_map: Every class that occurs.
+            pairs: The ground truth and the detections of each image; read once.
+            label_map: All classes.
 
         Returns:
-            The twelve numbers, ``nan`` where COCO says -1 (there is no truth of that kind), and for each class ``AP``,
-            ``AP50``, ``AR100`` and ``truths``, the number of boxes to find (without crowds).
+            The twelve numbers, ``nan`` where COCO returns -1 (without ground truth of that kind), and for each class
+            ``AP``, ``AP50``, ``AR100`` and ``"truths"``, the number of ground-truth boxes without crowds.
 
         Raises:
-            DataError: A truth or a detection has a class that is not in the label map.
+            DataError: A ground-truth box or a detection has a class that is not in the label map.
         """
         categories = [{"id": item.id, "name": item.name} for item in label_map.items]
         matching = hotcoco.StreamingEval(categories, "bbox")
@@ -65,20 +64,21 @@ class CocoMetric:
         for sample, detections in pairs:
             batch.add(sample, detections)
             if len(batch.images) == _BATCH:
-                batch.hand_to(matching)
-        batch.hand_to(matching)
+                batch.match(matching)
+        batch.match(matching)
         if not categories:
             return MetricResult(values=dict.fromkeys(_NAMES, float("nan")), main="AP")
         evaluation: Any = matching.finalize()
         evaluation.accumulate()
         precision = np.asarray(evaluation.eval["precision"])
         recall = np.asarray(evaluation.eval["recall"])
-        # hotcoco orders classes by number, as pycocotools does; a label map may list them in another order.
-        place = {number: position for position, number in enumerate(sorted(item.id for item in label_map.items))}
+        # hotcoco orders classes by id, as pycocotools does; a label map may list them in another order.
+        index = {class_id: position for position, class_id in enumerate(sorted(item.id for item in label_map.items))}
         return MetricResult(
             values=_summary(precision, recall),
             per_class={
-                item.name: _of_class(precision, recall, place[item.id]) | {"truths": float(batch.truths[item.name])}
+                item.name: _of_class(precision, recall, index[item.id])
+                | {"truths": float(batch.ground_truth[item.name])}
                 for item in label_map.items
             },
             main="AP",
@@ -88,84 +88,86 @@ class CocoMetric:
 
 @dataclass
 class _Batch:
-    """Pictures that wait to be matched, as columns, and counts of all that went by."""
+    """Images to be matched, as columns, and counts of all images so far."""
 
     label_map: LabelMap
     images: list[dict[str, Any]] = field(default_factory=list)
     annotations: list[dict[str, Any]] = field(default_factory=list)
-    found: list[tuple[float, ...]] = field(default_factory=list)
-    pictures: int = 0
+    detections: list[tuple[float, ...]] = field(default_factory=list)
+    image: int = 0
     boxes: int = 0
     difficult: int = 0
-    without_area: int = 0
-    truths: dict[str, int] = field(default_factory=dict)
+    zero_area: int = 0
+    ground_truth: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.truths = dict.fromkeys(self.label_map.names, 0)
+        self.ground_truth = dict.fromkeys(self.label_map.names, 0)
 
     def add(self, sample: Sample, detections: Detections) -> None:
-        """Takes up one picture."""
-        for what, boxes in (("truth", sample.boxes), ("detection", detections.boxes)):
+        """Adds one image."""
+        for what, boxes in (("ground-truth box", sample.boxes), ("detection", detections.boxes)):
             for position, label in enumerate(boxes.labels, start=1):
                 if label not in self.label_map:
                     raise DataError(
                         sample.source or sample.image.name,
                         f"the class {label!r} is not in the label map ({', '.join(self.label_map.names)})",
-                        "measure with the label map that the data was made with",
+                        "evaluate with the label map of the data",
                         f"{what} {position}",
                     )
-        self.pictures += 1
-        image = self.pictures
-        self.images.append({"id": image, "width": sample.image.width, "height": sample.image.height})
-        truths = sample.boxes
-        for label, (xmin, ymin, xmax, ymax), more in zip(truths.labels, truths.edges, truths.attributes, strict=True):
+        self.image += 1
+        self.images.append({"id": self.image, "width": sample.image.width, "height": sample.image.height})
+        boxes = sample.boxes
+        for label, (xmin, ymin, xmax, ymax), more in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True):
             crowd = _is_set(more.get("iscrowd"))
             self.boxes += 1
-            self.truths[label] += not crowd
+            self.ground_truth[label] += not crowd
             self.difficult += _is_set(more.get("difficult"))
             width, height = xmax - xmin, ymax - ymin
-            self.without_area += width * height == 0
+            self.zero_area += width * height == 0
             self.annotations.append(
                 {
                     "id": self.boxes,
-                    "image_id": image,
+                    "image_id": self.image,
                     "category_id": self.label_map.id(label),
                     "bbox": [xmin, ymin, width, height],
                     "area": width * height,
                     "iscrowd": int(crowd),
                 }
             )
-        seen = detections.boxes
-        for label, (xmin, ymin, xmax, ymax), score in zip(seen.labels, seen.edges, detections.scores, strict=True):
-            self.found.append((image, xmin, ymin, xmax - xmin, ymax - ymin, score, self.label_map.id(label)))
+        boxes = detections.boxes
+        for label, (xmin, ymin, xmax, ymax), score in zip(boxes.labels, boxes.edges, detections.scores, strict=True):
+            row = (self.image, xmin, ymin, xmax - xmin, ymax - ymin, score, self.label_map.id(label))
+            self.detections.append(row)
 
-    def hand_to(self, matching: Any) -> None:
-        """Matches what waits, and forgets it."""
+    def match(self, matching: Any) -> None:
+        """Matches the images, and empties the columns."""
         if self.images:
-            found = np.array(self.found, dtype=np.float64).reshape(-1, 7)
-            matching.update(self.images, self.annotations, found)
-            self.images, self.annotations, self.found = [], [], []
+            detections = np.array(self.detections, dtype=np.float64).reshape(-1, 7)
+            matching.update(self.images, self.annotations, detections)
+            self.images, self.annotations, self.detections = [], [], []
 
     def notes(self) -> list[str]:
-        """What a reader of the numbers should know."""
-        said = []
+        """Returns notes on the numbers."""
+        notes = []
         if self.difficult:
-            said.append(f"boxes marked difficult count like all others, as COCO knows no such mark: {self.difficult}")
-        if self.without_area:
-            said.append(f"boxes without area cannot be found and count as missed: {self.without_area}")
-        return said
+            notes.append(
+                f"difficult boxes, which count like all others because COCO has no such flag: {self.difficult}"
+            )
+        if self.zero_area:
+            notes.append(f"boxes with zero area, which cannot be detected and count as missed: {self.zero_area}")
+        return notes
 
 
 def _is_set(value: object) -> bool:
-    """Whether a flag of an annotation says yes, however its format wrote it."""
+    """Returns whether a flag of an annotation is set, in the notation of any format."""
     return str(value).strip().lower() in ("1", "1.0", "true", "yes")
 
 
 def _summary(precision: NDArray[Any], recall: NDArray[Any]) -> dict[str, float]:
-    """The twelve numbers.
+    """Returns the twelve numbers.
 
     Args:
-        precision: (IoU thresholds, recalls, classes, areas, detections a picture), -1 where there is no truth.
+        precision: Shape (IoU thresholds, recall values, classes, areas, detections per image), -1 without ground truth.
         recall: The same without the second axis.
     """
     return dict(
@@ -184,15 +186,15 @@ def _summary(precision: NDArray[Any], recall: NDArray[Any]) -> dict[str, float]:
     )
 
 
-def _of_class(precision: NDArray[Any], recall: NDArray[Any], place: int) -> dict[str, float]:
+def _of_class(precision: NDArray[Any], recall: NDArray[Any], index: int) -> dict[str, float]:
     return {
-        "AP": _mean(precision[:, :, place, _ALL, _BEST_100]),
-        "AP50": _mean(precision[_IOU_50, :, place, _ALL, _BEST_100]),
-        "AR100": _mean(recall[:, place, _ALL, _BEST_100]),
+        "AP": _mean(precision[:, :, index, _ALL, _BEST_100]),
+        "AP50": _mean(precision[_IOU_50, :, index, _ALL, _BEST_100]),
+        "AR100": _mean(recall[:, index, _ALL, _BEST_100]),
     }
 
 
 def _mean(values: NDArray[Any]) -> float:
-    """The mean over what could be measured, ``nan`` where nothing could."""
+    """Returns the mean of the values that were measured, ``nan`` if none was."""
     measured = values[values > -1]
     return float(np.mean(measured)) if measured.size else float("nan")
