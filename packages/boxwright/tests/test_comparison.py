@@ -118,7 +118,7 @@ def test_boxes_of_a_resized_picture_are_compared_as_parts_of_it(sample: MakeSamp
 
 def test_pictures_of_only_one(sample: MakeSample) -> None:
     found = compare(data(sample("a"), sample("b", FIG)), data(sample("c", FIG), sample("a")))
-    assert [(d.kind, d.picture) for d in found.differences] == [(Kind.ONLY_FIRST, "b"), (Kind.ONLY_SECOND, "c")]
+    assert [(d.kind, d.image) for d in found.differences] == [(Kind.ONLY_FIRST, "b"), (Kind.ONLY_SECOND, "c")]
     assert (found.both, found.alike, found.boxes) == (1, 1, 0)
 
 
@@ -204,7 +204,7 @@ def test_names_that_stand_twice_are_paired_in_order(sample: MakeSample) -> None:
     first = data(sample("a", FIG), sample("b"), sample("a", DATE))
     assert compare(first, data(sample("a", FIG), sample("a", DATE), sample("b"))).same
     found = compare(first, data(sample("b"), sample("a", FIG)))
-    assert [(d.kind, d.picture) for d in found.differences] == [(Kind.ONLY_FIRST, "a")]
+    assert [(d.kind, d.image) for d in found.differences] == [(Kind.ONLY_FIRST, "a")]
 
 
 def test_what_waits_holds_no_pictures(sample: MakeSample) -> None:
@@ -218,9 +218,9 @@ def test_by_stem(sample: MakeSample) -> None:
     assert compare(one, two).both == 0
     found = compare(one, two, by="stem")
     assert (found.same, found.both) == (True, 1)
-    twice = data(sample("train/a.jpg"), sample("test/a.jpg"))
-    with pytest.raises(DataError, match=r"both train/a.jpg and test/a.jpg are 'a'"):
-        compare(twice, two, by="stem")
+    repeated = data(sample("train/a.jpg"), sample("test/a.jpg"))
+    with pytest.raises(DataError, match=r"train/a.jpg and test/a.jpg have the same stem .a."):
+        compare(repeated, two, by="stem")
 
 
 # Offsets -----------------------------------------------------------------------------------------------------------
@@ -248,8 +248,8 @@ NOTHING = (0.0, 0.0, 0.0, 0.0)
         ((-1, -1, 0, 0), "the first counts from 1 with the last pixel included"),
         ((1, 1, 1, 1), "the second counts from 1"),
         ((-1, -1, -1, -1), "the first counts from 1"),
-        ((0, 0, -1, -1), "the second takes the last pixel in"),
-        ((0, 0, 1, 1), "the first takes the last pixel in"),
+        ((0, 0, -1, -1), "the second includes the last pixel"),
+        ((0, 0, 1, 1), "the first includes the last pixel"),
         ((0.5, 0.5, 0.5, 0.5), ""),
     ],
 )
@@ -258,7 +258,7 @@ def test_one_offset_in_all_boxes(shift: tuple[float, ...], said: str) -> None:
     assert found.counts == {Kind.MOVED: 20}  # not even the 3x3 ones are taken for others
     offset = found.offset
     assert offset is not None
-    assert offset.edges == shift
+    assert offset.coordinates == shift
     assert (offset.boxes, offset.of) == (20, 20)
     assert offset.meaning.startswith(said)
     assert bool(offset.meaning) == bool(said)
@@ -311,7 +311,7 @@ def test_details_of_some_pictures_and_counts_of_all(sample: MakeSample) -> None:
     first = data(*[sample(f"{i}", FIG, DATE) for i in range(5)])
     second = data(*[sample(f"{i}") for i in range(5)])
     found = compare(first, second, keep=2)
-    assert [d.picture for d in found.differences] == ["0", "0", "1", "1"]
+    assert [d.image for d in found.differences] == ["0", "0", "1", "1"]
     assert found.counts == {Kind.REMOVED: 10}
     assert found.alike == 0
 

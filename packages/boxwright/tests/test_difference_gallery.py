@@ -141,7 +141,7 @@ def test_wrong_outputs(shot: MakeSample, plugins: Registry, tmp_path: Path) -> N
     one = data(shot("a", FIG))
     with pytest.raises(UsageError, match=r"\.png, \.jpg or \.html"):
         compare_with_images(one, one, out=tmp_path / "page.pdf")
-    with pytest.raises(UsageError, match="too many for one sheet"):
+    with pytest.raises(UsageError, match="too many for a contact sheet"):
         compare_with_images(one, one, out=tmp_path / "sheet.png", images=101)
     (tmp_path / "mine.html").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):

@@ -15,7 +15,8 @@ from PIL import Image
 from boxwright.images.decode import to_rgb
 from boxwright.render import boxes as drawing, text as letters
 from boxwright.render.boxes import contrast_ratio, draw_boxes, palette, text_color
-from boxwright.render.sheets import contact_sheet, html_page, side_by_side
+from boxwright.render.pages import html_page
+from boxwright.render.sheets import contact_sheet, side_by_side
 
 GREY = (128, 128, 128)
 RED = (200, 30, 30)

@@ -9,8 +9,8 @@ from boxwright.analysis.statistics.histograms import (
     Histogram,
     LogGrid,
     aspect_ratios,
-    bars,
     counts,
+    histogram_rows,
     relative_sizes,
     sizes_in_pixels,
 )
@@ -110,7 +110,7 @@ def test_the_open_bin_has_no_end_in_json() -> None:
 def test_three_empty_bins_in_a_row_are_one_line() -> None:
     histogram = counts()
     histogram.add([0] * 6 + [4] * 3 + [6])
-    found = [(line.label, line.count, line.length, line.share) for line in bars(histogram.bins)]
+    found = [(line.label, line.count, line.length, line.share) for line in histogram_rows(histogram.bins)]
     assert found == [
         ("0", 6, 1.0, 0.6),
         ("…", 0, 0.0, 0.0),

@@ -49,7 +49,7 @@ def test_sizes_ratios_and_numbers(sample: Callable[..., Sample]) -> None:
         "4:5–5:4": 1,
         "5:4–3:2": 1,
     }
-    assert {each.label: each.count for each in found.boxes_per_picture.bins if each.count} == {"0": 1, "1": 1, "3": 1}
+    assert {each.label: each.count for each in found.boxes_per_image.bins if each.count} == {"0": 1, "1": 1, "3": 1}
     assert {each.label: each.count for each in found.relative_sizes.bins if each.count} == {
         "0–1 %": 1,
         "15–20 %": 1,  # the root of 256 / 8000: 0.179

@@ -12,9 +12,9 @@ import pytest
 from boxwright import DataError, OutputError, Sample, UsageError
 from boxwright.analysis.statistics import Statistics
 from boxwright.analysis.statistics.charts import Row, bars, density
-from boxwright.analysis.statistics.html import document, escaped, section, tiles
-from boxwright.analysis.statistics.page import page_output, render
+from boxwright.analysis.statistics.page import statistics_page
 from boxwright.datasets.scan import Scan
+from boxwright.render import page_output
 
 _VOID = {"meta"}
 _EVIL = '<script>alert("&")</script>'
@@ -53,7 +53,7 @@ class Checker(HTMLParser):
 def page_of(*samples: Sample, **options: object) -> tuple[str, Checker]:
     statistics = Statistics()
     scan = Scan.of(statistics.watch(samples))
-    text = render("labelimg:photos", scan, statistics, **options)  # type: ignore[arg-type]
+    text = statistics_page("labelimg:photos", scan, statistics, **options)  # type: ignore[arg-type]
     return text, Checker(text)
 
 
@@ -74,11 +74,11 @@ def test_it_holds_the_numbers(three: list[Sample]) -> None:
     assert page.tags.count("svg") == 8
     numbers = re.findall(r"<b>([^<]*)</b>([^<]*)", page_of(*three)[0])
     assert numbers == [
-        ("3", "pictures"),
+        ("3", "images"),
         ("3", "boxes"),
         ("2", "classes"),
-        ("1.0", "boxes a picture, on average"),
-        ("1", "without any box"),
+        ("1.0", "boxes per image on average"),
+        ("1", "images without boxes"),
     ]
 
 
@@ -157,17 +157,16 @@ def test_long_labels_are_cut_and_said_whole_in_the_title() -> None:
 
 
 def test_the_map_of_densities_shows_the_root_and_keeps_the_shape() -> None:
-    svg = density([[4, 0], [1, 0]], aspect=1.0, what="places")
+    svg = density([[4, 0], [1, 0]], aspect=1.0, description="places")
     Checker(svg)
     assert re.findall(r'opacity="([\d.]+)"', svg.replace("fill-opacity", "")) == ["1.00", "0.50"]
     assert lengths(svg) == [160.0, 160.0]
     assert svg.count("<title>4</title>") == 1
 
 
-def test_pieces_of_a_page() -> None:
-    text = document("A & B", [tiles([("1", "<b>")]), section("T", "<svg></svg>", ["r"], ["a"])], notes=["<n>"])
-    Checker(text)
-    assert "<title>A &amp; B</title>" in text
-    assert "<b>1</b>&lt;b&gt;" in text
-    assert '<p>r</p><p class="alarm">a</p><svg></svg>' in text
-    assert escaped("a\x00\n\u2028b\ud800") == "a   b?"
+def test_labels_of_a_chart_are_escaped_and_cleaned() -> None:
+    svg = bars([Row("<b>\x00\n\u2028b\ud800", 1, "&", '"')], "<a>")
+    Checker(svg)
+    assert "<title>&lt;b&gt; b?: &amp;</title>" in svg
+    assert 'aria-label="&lt;a&gt;"' in svg
+    assert 'style="fill: &#34;"' in svg

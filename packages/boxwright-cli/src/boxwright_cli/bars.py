@@ -36,7 +36,7 @@ def show_histogram(session: Session, heading: str, unit: str, bins: Sequence[Bin
         unit: What was counted.
         bins: In order.
     """
-    from boxwright.analysis.statistics.histograms import bars
+    from boxwright.analysis import histogram_rows
 
     blocks = draws_blocks(session)
     width = max(len(unit), *(len(f"{each.count:,}") for each in bins)) if bins else 0
@@ -49,7 +49,7 @@ def show_histogram(session: Session, heading: str, unit: str, bins: Sequence[Bin
         )
         if line.label != "…"
         else ("...", "", "", "")
-        for line in bars(bins)
+        for line in histogram_rows(bins)
     ]
     if rows:
         session.say()

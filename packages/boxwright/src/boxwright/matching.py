@@ -1,34 +1,43 @@
-"""Which box of one annotation is which box of another, of the same picture."""
+"""Matching: which box of one annotation or prediction is which box of another, of the same image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from boxwright.boxes import iou
-from boxwright.schemas import Edges
+from boxwright.schemas import Boxes, Edges
 
 _NEAR = 2.0
-"""Boxes none of whose edges differ by more pixels are one box, however little such small ones overlap."""
 _PAIRS = 1 << 20
-"""So many pairs of boxes are looked at together."""
+"""The number of pairs of boxes that are compared at once."""
 
 
 @dataclass
 class Matching:
-    """The pairs, and what is left over; all as positions.
+    """The pairs, and the boxes without a partner; all as positions.
 
     Attributes:
-        pairs: Positions in the first and in the second annotation.
-        removed: Positions in the first that the second has nothing for.
-        added: Positions in the second that the first has nothing for.
+        pairs: Positions in the first and in the second sequence, sorted.
+        removed: Positions in the first without a partner.
+        added: Positions in the second without a partner.
     """
 
     pairs: list[tuple[int, int]] = field(default_factory=list)
     removed: list[int] = field(default_factory=list)
     added: list[int] = field(default_factory=list)
+
+
+class _Candidate(NamedTuple):
+    """A pair that could match; of two, the smaller is the better one."""
+
+    negative_iou: float
+    distance: float
+    first: int
+    second: int
 
 
 def match_boxes(
@@ -40,15 +49,18 @@ def match_boxes(
     least_iou: float = 0.5,
     near: float = _NEAR,
 ) -> Matching:
-    """Pairs boxes: equal ones, then those of one class, then those of two classes, each time the best pair first.
+    """Matches the boxes of two annotations: equal boxes, then boxes of one class, then boxes of two classes.
+
+    Each step takes the best pair first.
 
     Args:
-        first_labels: The classes of the first annotation's boxes.
-        first: Its boxes, pixels.
-        second_labels: The classes of the second's.
-        second: Its boxes, pixels of the same frame.
-        least_iou: Boxes that overlap less are not the same one,
-        near: unless none of their edges differ by more pixels than this.
+        first_labels: The labels of the first annotation's boxes.
+        first: Its boxes, in pixels.
+        second_labels: The labels of the second's.
+        second: Its boxes, in pixels of the same image.
+        least_iou: Boxes with a smaller IoU do not match,
+        near: unless none of their coordinates differ by more than this number of pixels: small boxes may not overlap
+            at all.
     """
     result = Matching()
     waiting: dict[tuple[str, Edges], list[int]] = {}
@@ -63,9 +75,29 @@ def match_boxes(
     right = sorted(position for same in waiting.values() for position in same)
     candidates = sorted(_candidates(left, right, first, second, least_iou, near))
     for same_class in (True, False):
-        left, right = _take_best(candidates, left, right, first_labels, second_labels, result, same_class=same_class)
+        suitable = (c for c in candidates if (first_labels[c.first] == second_labels[c.second]) == same_class)
+        left, right = _take(suitable, left, right, result)
     result.pairs.sort()
     result.removed, result.added = left, right
+    return result
+
+
+def match_detections(detected: Boxes, reference: Boxes, least_iou: float) -> Matching:
+    """Matches detections with reference boxes as PASCAL VOC does (VOC 2007 development kit, section 4.4).
+
+    The detections take their turn in their order, the best score first. Each takes the box of its class that it
+    overlaps most, of those that are still free.
+
+    Args:
+        detected: The detections, sorted by score.
+        reference: The boxes that they are measured against.
+        least_iou: Boxes with a smaller IoU do not match.
+    """
+    left, right = list(range(len(detected))), list(range(len(reference)))
+    candidates = _candidates(left, right, detected.edges, reference.edges, least_iou)
+    same_class = (c for c in candidates if detected.labels[c.first] == reference.labels[c.second])
+    result = Matching()
+    result.removed, result.added = _take(sorted(same_class, key=lambda c: (c.first, c)), left, right, result)
     return result
 
 
@@ -75,9 +107,8 @@ def _candidates(
     first: Sequence[Edges],
     second: Sequence[Edges],
     least_iou: float,
-    near: float,
-) -> Iterator[tuple[float, float, int, int]]:
-    """Less than nothing of overlap, distance, and the two positions: the smallest is the best pair."""
+    near: float = -1.0,
+) -> Iterator[_Candidate]:
     if not left or not right:
         return
     others = np.array([second[i] for i in right], dtype=np.float64)
@@ -88,22 +119,16 @@ def _candidates(
         overlap = iou(boxes, others)
         distance = np.abs(boxes[:, None] - others[None]).max(axis=2)
         for row, column in zip(*np.nonzero((overlap >= least_iou) | (distance <= near)), strict=True):
-            yield -float(overlap[row, column]), float(distance[row, column]), part[row], right[column]
+            yield _Candidate(-float(overlap[row, column]), float(distance[row, column]), part[row], right[column])
 
 
-def _take_best(
-    candidates: Sequence[tuple[float, float, int, int]],
-    left: Sequence[int],
-    right: Sequence[int],
-    first_labels: Sequence[str],
-    second_labels: Sequence[str],
-    result: Matching,
-    *,
-    same_class: bool,
+def _take(
+    candidates: Iterable[_Candidate], left: Sequence[int], right: Sequence[int], result: Matching
 ) -> tuple[list[int], list[int]]:
+    """Adds the candidates to the pairs, in their order, and returns the positions that remain free."""
     free, others = dict.fromkeys(left), dict.fromkeys(right)
-    for _, _, one, two in candidates:
-        if one in free and two in others and (first_labels[one] == second_labels[two]) == same_class:
-            result.pairs.append((one, two))
-            del free[one], others[two]
+    for candidate in candidates:
+        if candidate.first in free and candidate.second in others:
+            result.pairs.append((candidate.first, candidate.second))
+            del free[candidate.first], others[candidate.second]
     return list(free), list(others)

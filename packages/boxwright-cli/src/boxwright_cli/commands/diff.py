@@ -188,7 +188,7 @@ def _show_details(session: Session, comparison: Comparison) -> None:
     if offset is not None and list(counts) == ["moved"] and offset.boxes >= counts["moved"]:
         return  # all has been said
     shown = 0
-    for name, group in groupby(comparison.differences, key=lambda difference: difference.picture):
+    for name, group in groupby(comparison.differences, key=lambda difference: difference.image):
         found = [difference for difference in group if not _explained(comparison, difference)]
         shown += bool(name)
         if not found:
@@ -216,7 +216,7 @@ def _explained(comparison: Comparison, difference: Difference) -> bool:
 def _line(difference: Difference) -> tuple[str, str]:
     """A sign as diff has them, and what differs."""
     before, after = difference.first, difference.second
-    box = f"{difference.label} {_numbers(difference.edges)}" if difference.edges else difference.label
+    box = f"{difference.label} {_numbers(difference.coordinates)}" if difference.coordinates else difference.label
     match difference.kind.value:
         case "only_in_first":
             return "-", "only in the first"

@@ -47,14 +47,13 @@ def info(
     reporter = session.start(json=as_json)
     session.if_interrupted = f"nothing half-written is left, and {out} is as it was." if out else "nothing was written."
     import boxwright
-    from boxwright.analysis import one_based_option
+    from boxwright.analysis import one_based_option, statistics_page
+    from boxwright.render import page_output
 
     recognised = _recognise(uri)
     with ExitStack() as stack:
         page = None
         if out is not None:
-            from boxwright.analysis.statistics.page import page_output, render
-
             page = stack.enter_context(page_output(out, overwrite=overwrite))
         dataset = boxwright.open(uri, on_error=on_error.value)
         scan, statistics = count(dataset, reporter)
@@ -62,7 +61,8 @@ def info(
         if page is not None:
             skipped = dataset.problems.skipped
             with page.open() as file:
-                file.write(render(dataset.uri, scan, statistics, one_based_option=option, skipped=skipped).encode())
+                text = statistics_page(dataset.uri, scan, statistics, one_based_option=option, skipped=skipped)
+                file.write(text.encode())
     content = _content(dataset, scan, recognised) | {
         "histograms": statistics.to_dict(),
         "pixel_convention": statistics.borders.to_dict(option),
@@ -226,7 +226,7 @@ def _show_boxes(session: Session, content: dict[str, Any], statistics: Statistic
     session.say(f"as COCO sorts them: {coco['small']:,} small, {coco['medium']:,} medium, {coco['large']:,} large")
     _show_anchors(session, statistics)
     show_histogram(session, "WIDTH:HEIGHT", "BOXES", statistics.ratios.bins)
-    show_histogram(session, "BOXES IN A PICTURE", "PICTURES", statistics.boxes_per_picture.bins)
+    show_histogram(session, "BOXES IN A PICTURE", "PICTURES", statistics.boxes_per_image.bins)
     session.say(f"at most {amount(content['most_boxes_in_a_picture'], 'box')} in a picture")
 
 

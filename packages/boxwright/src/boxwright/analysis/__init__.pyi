@@ -3,8 +3,13 @@ from .comparison.gallery import compare_with_images as compare_with_images
 from .conventions import one_based_option as one_based_option
 from .evaluation_report import evaluate_with_report as evaluate_with_report, number as number
 from .statistics import USUAL_ANCHORS as USUAL_ANCHORS, Statistics as Statistics
-from .statistics.histograms import Bin as Bin, counts as counts
-from .statistics.page import page_output as page_output
+from .statistics.histograms import (
+    Bin as Bin,
+    HistogramRow as HistogramRow,
+    counts as counts,
+    histogram_rows as histogram_rows,
+)
+from .statistics.page import statistics_page as statistics_page
 from .validation import ValidationReport as ValidationReport, validate as validate
 from .validation.checks import Check as Check, Problem as Problem
 from .view import view as view

@@ -1,30 +1,64 @@
-"""An evaluation as a page: the numbers, and truth beside prediction for the pictures that went worst."""
+"""An evaluation as a page: the numbers, and ground truth next to prediction for the images with the most mistakes."""
 
 from __future__ import annotations
 
-import heapq
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from boxwright.boxes import iou
-from boxwright.errors import UsageError
+from boxwright.analysis.top import Top
 from boxwright.images.decode import decode_sample, encode_jpeg
-from boxwright.label_map import LabelMap
+from boxwright.matching import match_detections
 from boxwright.models.evaluation import Evaluation, evaluate
 from boxwright.progress import Reporter
+from boxwright.render.boxes import ON_A_PAGE, Color, draw_boxes, palette
+from boxwright.render.pages import html_page, page_output
+from boxwright.render.sheets import side_by_side
 from boxwright.schemas import Boxes, Detections, Sample
-from boxwright.storage.output import AtomicOutput
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_PICTURES = 24
+_IMAGES = 24
 _SIDE = 640
 _SCORE = 0.3
-"""Detections below it are not drawn, as in ``boxwright predict``."""
+"""The lowest score of the detections that are drawn, as in ``boxwright predict``."""
 _IOU = 0.5
+
+
+@dataclass(frozen=True)
+class Result:
+    """The detections in one image, next to its ground truth.
+
+    Attributes:
+        sample: The image and its ground truth.
+        detections: The detections with a score of 0.3 or more.
+        missed: The number of ground-truth boxes without a detection.
+        wrong: The number of detections without a ground-truth box.
+    """
+
+    sample: Sample
+    detections: Detections
+    missed: int
+    wrong: int
+
+    @classmethod
+    def of(cls, sample: Sample, detections: Detections) -> Result:
+        """Matches detections with the ground truth by class and an IoU of at least 0.5."""
+        shown = detections.above(_SCORE)
+        matching = match_detections(shown.boxes, sample.boxes, _IOU)
+        return cls(sample, shown, len(matching.added), len(matching.removed))
+
+    @property
+    def mistakes(self) -> int:
+        """The number of missed boxes and wrong detections."""
+        return self.missed + self.wrong
+
+    @property
+    def caption(self) -> str:
+        """The image's name and the numbers."""
+        return f"{self.sample.image.name} · {len(self.sample.boxes)} to find, {self.missed} missed, {self.wrong} wrong"
 
 
 def evaluate_with_report(
@@ -36,115 +70,67 @@ def evaluate_with_report(
     reporter: Reporter | None = None,
     **options: Any,
 ) -> Evaluation:
-    """:func:`boxwright.evaluate` that also writes a page, after one and the same pass over the pictures.
+    """Evaluates a model as :func:`boxwright.evaluate` does, and writes a page in the same pass over the images.
 
     Args:
         model: A run folder, or an exported model.
-        data: The dataset with the truths.
+        data: The dataset with the ground truth.
         report: The page, ``.html``.
-        overwrite: Whether the page may be replaced.
-        reporter: Where progress goes.
+        overwrite: Whether to replace an existing page.
+        reporter: Receives the progress.
         options: Further arguments of :func:`boxwright.evaluate`.
 
     Raises:
         UsageError: ``report`` does not end in ``.html``.
-        OutputError: ``report`` exists already or cannot be written.
+        OutputError: ``report`` exists and ``overwrite`` is false, or it cannot be written.
     """
-    if Path(report).suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{os.fspath(report)}: a report is a page", "give a name that ends in .html")
-    with AtomicOutput(os.fspath(report), overwrite=overwrite) as output:
-        worst = Worst(_PICTURES)
-        evaluation = evaluate(os.fspath(model), data, reporter=reporter, observe=worst.add, **options)
-        page = render(evaluation, worst, evaluation.label_map, os.fspath(model))
+    with page_output(report, overwrite=overwrite) as output:
+        worst: Top[Result] = Top(_IMAGES)
+
+        def observe(sample: Sample, detections: Detections) -> None:
+            result = Result.of(sample, detections)
+            worst.add(result.mistakes, result)
+
+        evaluation = evaluate(os.fspath(model), data, reporter=reporter, observe=observe, **options)
+        page = report_page(evaluation, worst, os.fspath(model))
         with output.open() as file:
             file.write(page.encode())
     return evaluation
 
 
-class Worst:
-    """Keeps the pictures with the most mistakes, no more than ``number`` in memory at once."""
-
-    def __init__(self, number: int) -> None:
-        self._number = number
-        self._seen = 0
-        self._heap: list[tuple[int, int, Sample, Detections, str]] = []
-
-    def add(self, sample: Sample, found: Detections) -> None:
-        """Looks at one picture."""
-        shown = found.above(_SCORE)
-        missed, wrong = mistakes(sample, shown)
-        caption = f"{sample.image.name} · {len(sample.boxes)} to find, {missed} missed, {wrong} wrong"
-        # Of two pictures with as many mistakes the earlier one stays; positions differ, so samples are never compared.
-        entry = (missed + wrong, -self._seen, sample, shown, caption)
-        self._seen += 1
-        if len(self._heap) < self._number:
-            heapq.heappush(self._heap, entry)
-        else:
-            heapq.heappushpop(self._heap, entry)
-
-    def __iter__(self) -> Iterator[tuple[Sample, Detections, str]]:
-        """Sample, what was found with a score of 0.3 or more, and a caption; most mistakes first."""
-        return (entry[2:] for entry in sorted(self._heap, key=lambda entry: entry[:2], reverse=True))
-
-
-def mistakes(sample: Sample, found: Detections) -> tuple[int, int]:
-    """How many boxes were missed, and how many detections are wrong.
-
-    Detections are taken best first; each is right if it overlaps a box of its own class, not yet taken, by an IoU of
-    at least 0.5, and takes the one that it overlaps most (the matching of PASCAL VOC 2007, section 4.4).
-    """
-    overlaps = iou(found.boxes.xyxy, sample.boxes.xyxy)
-    free = set(range(len(sample.boxes)))
-    wrong = 0
-    for detection, label in enumerate(found.boxes.labels):
-        own = [truth for truth in free if sample.boxes.labels[truth] == label]
-        best = max(own, key=lambda truth: float(overlaps[detection, truth]), default=None)
-        if best is None or overlaps[detection, best] < _IOU:
-            wrong += 1
-        else:
-            free.discard(best)
-    return len(free), wrong
-
-
-def render(evaluation: Evaluation, worst: Worst, label_map: LabelMap, title: str) -> str:
-    """The page as HTML text."""
-    from boxwright.render.boxes import palette
-    from boxwright.render.sheets import html_page
-
-    colors = palette(label_map.names)
+def report_page(evaluation: Evaluation, worst: Top[Result], title: str) -> str:
+    """Returns the page as HTML text."""
+    names = evaluation.label_map.names
+    colors = palette(names)
     notes = [
-        f"{evaluation.samples:,} pictures, {evaluation.truths:,} boxes to find",
-        f"left the truth, right what was found with a score of {_SCORE:g} or more; most mistakes first",
+        f"{evaluation.samples:,} images, {evaluation.truths:,} boxes to find",
+        f"left the ground truth, right the detections with a score of {_SCORE:g} or more; most mistakes first",
         numbers(evaluation.values),
         *(f"{name}: {numbers(values)}" for name, values in evaluation.result.per_class.items()),
         *evaluation.result.notes,
     ]
-    legend = {name: colors[name] for name in label_map.names}
-    items = ((caption, _side_by_side(sample, found, colors)) for sample, found, caption in worst)
-    return html_page(items, f"{title} on {evaluation.data}", legend, notes)
+    images = ((result.caption, _drawn(result, colors)) for result in worst)
+    return html_page(images, f"{title} on {evaluation.data}", {name: colors[name] for name in names}, notes)
 
 
 def numbers(values: Mapping[str, float]) -> str:
-    """``AP 0.523, AP50 0.880``; a dash where there was nothing to measure."""
+    """Returns ``AP 0.523, AP50 0.880``, with a dash for a value that could not be measured."""
     return ", ".join(f"{name} {number(value)}" for name, value in values.items())
 
 
 def number(value: float) -> str:
-    """Three decimals, none for a count above 1, a dash for what could not be measured."""
+    """Returns a value with three decimals, a count above 1 with none, or a dash if it could not be measured."""
     if value != value:
         return "-"
     return f"{value:,.0f}" if value > 1 and value.is_integer() else f"{value:.3f}"
 
 
-def _side_by_side(sample: Sample, found: Detections, colors: Mapping[str, tuple[int, int, int]]) -> bytes:
-    from boxwright.render.boxes import ON_A_PAGE, draw_boxes
-    from boxwright.render.sheets import side_by_side
-
-    picture = decode_sample(sample)
+def _drawn(result: Result, colors: Mapping[str, Color]) -> bytes:
+    decoded = decode_sample(result.sample)
 
     def drawn(boxes: Boxes, scores: Sequence[float] | None) -> Image:
         return draw_boxes(
-            picture.image,
+            decoded.image,
             boxes.xyxy,
             boxes.labels,
             scores,
@@ -154,4 +140,5 @@ def _side_by_side(sample: Sample, found: Detections, colors: Mapping[str, tuple[
             emphasis=ON_A_PAGE,
         )
 
-    return encode_jpeg(side_by_side(drawn(picture.boxes, None), drawn(found.boxes, found.scores)))
+    found = result.detections
+    return encode_jpeg(side_by_side(drawn(decoded.boxes, None), drawn(found.boxes, found.scores)))

@@ -1,21 +1,21 @@
-"""Pictures of a dataset with their boxes, as a contact sheet or a page."""
+"""Images of a dataset with their boxes, as a contact sheet or a page."""
 
 from __future__ import annotations
 
 import difflib
-import io
 import os
 import random
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, UsageError
-from boxwright.images.decode import decode_sample, encode_jpeg
+from boxwright.images.decode import decode_sample
 from boxwright.progress import LogReporter, Reporter
-from boxwright.render.pages import PAGE_SIDE, PAGES, SHEETS, file_ending
+from boxwright.render.boxes import ON_A_PAGE, Color, draw_boxes, palette
+from boxwright.render.pages import PAGE_SIDE, SHEETS, checked_suffix, sheet_or_page
 from boxwright.schemas import Sample
 from boxwright.storage.output import AtomicOutput
 
@@ -28,14 +28,14 @@ _MOST_ON_A_SHEET = 200
 
 @dataclass
 class View:
-    """What was drawn.
+    """The result of :func:`view`.
 
     Attributes:
         out: The file.
-        shown: Pictures in it.
-        candidates: Pictures that it could have held.
-        classes: Boxes by label in the whole dataset.
-        skipped: Items left out under ``on_error="skip"``.
+        shown: The number of images in it.
+        candidates: The number of images to choose from.
+        classes: The number of boxes by label in the whole dataset.
+        skipped: Items skipped under ``on_error="skip"``.
     """
 
     out: str
@@ -45,7 +45,7 @@ class View:
     skipped: list[DataError] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Returns plain values for JSON."""
         return {
             "out": self.out,
             "shown": self.shown,
@@ -66,44 +66,48 @@ def view(
     overwrite: bool = False,
     reporter: Reporter | None = None,
 ) -> View:
-    """Draws pictures of a dataset with their boxes into one file.
+    """Draws images of a dataset with their boxes into one file.
 
     Args:
         data: The dataset.
-        out: ``.png`` or ``.jpg`` for a contact sheet, ``.html`` for a page with larger pictures.
-        images: At most so many, spread evenly over the dataset.
-        seed: Choose them at random instead; the same seed gives the same choice.
-        classes: Only pictures that hold one of these; empty for all.
-        on_error: ``"fail"`` or ``"skip"`` pictures and annotations that cannot be read.
-        overwrite: Whether ``out`` may be replaced.
-        reporter: Where progress goes.
+        out: ``.png`` or ``.jpg`` for a contact sheet, ``.html`` for a page with larger images.
+        images: The largest number of images, spread evenly over the dataset.
+        seed: Choose them at random instead; the same seed results in the same choice.
+        classes: Only images with a box of one of these classes; empty for all.
+        on_error: ``"fail"``, or ``"skip"`` images and annotations that cannot be read.
+        overwrite: Whether to replace an existing file.
+        reporter: Receives the progress.
 
     Raises:
-        UsageError: Another file ending, more pictures than a sheet holds, or a class that the dataset does not have.
-        DataError: An item cannot be read, or there are no pictures.
-        OutputError: ``out`` exists already or cannot be written.
+        UsageError: Another suffix, more images than fit on a contact sheet, or a class that the dataset does not have.
+        DataError: An item cannot be read, or there are no images.
+        OutputError: ``out`` exists and ``overwrite`` is false, or it cannot be written.
     """
     reporter = reporter or LogReporter()
-    suffix = file_ending(out, images, _MOST_ON_A_SHEET)
+    suffix = checked_suffix(out, images, _MOST_ON_A_SHEET)
     with AtomicOutput(os.fspath(out), overwrite=overwrite) as output:
         dataset = open_dataset(data, on_error=on_error)
         scan, candidates = _count(dataset, classes, reporter)
         chosen = _choose(candidates, images, seed)
         result = View(os.fspath(out), candidates=candidates, classes=scan.classes)
+        colors = palette([*scan.label_map.names, *scan.classes])
         side = _TILE if suffix in SHEETS else PAGE_SIDE
         with reporter.task("Drawing", len(chosen)) as task:
 
             def drawn() -> Iterator[tuple[Image, str]]:
                 for sample in _at(dataset, classes, chosen):
                     task.advance()
-                    if (picture := _draw(dataset, scan, sample, side)) is not None:
+                    if (image := _draw(dataset, sample, colors, side)) is not None:
                         result.shown += 1
-                        yield picture, _caption(sample)
+                        yield image, _caption(sample)
 
-            content = _render(drawn(), dataset, scan, suffix)
+            legend = {f"{name} ({number:,})": colors[name] for name, number in scan.classes.items()}
+            notes = [f"{scan.samples:,} images, {scan.boxes:,} boxes"]
+            title = dataset.uri or dataset.info.location
+            content = sheet_or_page(drawn(), suffix, title, legend, notes, tile=_TILE)
         if not result.shown:
             first = dataset.problems.skipped[0]
-            raise DataError(dataset.info.location, f"none of the chosen pictures can be drawn; the first: {first}")
+            raise DataError(dataset.info.location, f"none of the chosen images can be drawn; the first: {first}")
         with output.open() as file:
             file.write(content)
     result.skipped = dataset.problems.skipped
@@ -117,7 +121,7 @@ def _count(dataset: Dataset, classes: Collection[str], reporter: Reporter) -> tu
         def counted() -> Iterator[Sample]:
             nonlocal candidates
             for sample in dataset:
-                candidates += _wanted(sample, classes)
+                candidates += _is_candidate(sample, classes)
                 yield sample
                 task.advance()
 
@@ -127,24 +131,22 @@ def _count(dataset: Dataset, classes: Collection[str], reporter: Reporter) -> tu
             near = difflib.get_close_matches(name, scan.classes, n=1)
             guess = f"did you mean {near[0]!r}? " if near else ""
             raise UsageError(
-                f"no box in {dataset.uri} is a {name!r}",
-                f"{guess}there is: {', '.join(scan.classes) or 'no box at all'}",
+                f"no box in {dataset.uri} has the class {name!r}",
+                f"{guess}the classes are: {', '.join(scan.classes)}" if scan.classes else "it has no boxes at all",
             )
     if not candidates:
         skipped = dataset.problems.skipped
-        why = f"each of its {len(skipped)} items was left out; the first: {skipped[0]}" if skipped else "it is empty"
-        raise DataError(
-            dataset.info.location, f"there is no picture to draw: {why}", "check the location and the format"
-        )
+        why = f"all {len(skipped)} items were skipped; the first: {skipped[0]}" if skipped else "it is empty"
+        raise DataError(dataset.info.location, f"no images to draw: {why}", "check the location and the format")
     return scan, candidates
 
 
-def _wanted(sample: Sample, classes: Collection[str]) -> bool:
+def _is_candidate(sample: Sample, classes: Collection[str]) -> bool:
     return not classes or any(label in classes for label in sample.boxes.labels)
 
 
 def _choose(candidates: int, images: int, seed: int | None) -> set[int]:
-    """Positions among the candidates: the middle of each of ``images`` equal parts, or a random sample."""
+    """Returns positions among the candidates: the middle of each of ``images`` equal parts, or a random sample."""
     number = min(images, candidates)
     if seed is not None:
         return set(random.Random(seed).sample(range(candidates), number))
@@ -152,43 +154,23 @@ def _choose(candidates: int, images: int, seed: int | None) -> set[int]:
 
 
 def _at(dataset: Dataset, classes: Collection[str], chosen: set[int]) -> Iterator[Sample]:
-    candidates = (sample for sample in dataset if _wanted(sample, classes))
+    candidates = (sample for sample in dataset if _is_candidate(sample, classes))
     return (sample for position, sample in enumerate(candidates) if position in chosen)
 
 
-def _draw(dataset: Dataset, scan: Scan, sample: Sample, side: int) -> Image | None:
-    from boxwright.render.boxes import ON_A_PAGE, draw_boxes, palette
-
+def _draw(dataset: Dataset, sample: Sample, colors: dict[str, Color], side: int) -> Image | None:
     try:
-        picture = decode_sample(sample, at_least=(side, side))
+        decoded = decode_sample(sample, at_least=(side, side))
     except DataError as error:
         dataset.problems(error)
         return None
-    colors = palette([*scan.label_map.names, *scan.classes])
-    boxes = picture.boxes
+    boxes = decoded.boxes
     emphasis = ON_A_PAGE if side == PAGE_SIDE else 1.0
     return draw_boxes(
-        picture.image, boxes.xyxy, boxes.labels, colors=colors, min_side=side, max_side=side, emphasis=emphasis
+        decoded.image, boxes.xyxy, boxes.labels, colors=colors, min_side=side, max_side=side, emphasis=emphasis
     )
 
 
 def _caption(sample: Sample) -> str:
     boxes = len(sample.boxes)
     return f"{sample.image.name} · {boxes} {'box' if boxes == 1 else 'boxes'}"
-
-
-def _render(items: Iterator[tuple[Image, str]], dataset: Dataset, scan: Scan, suffix: str) -> bytes:
-    from boxwright.render.boxes import palette
-    from boxwright.render.sheets import contact_sheet, html_page
-
-    colors = palette([*scan.label_map.names, *scan.classes])
-    legend = {f"{name} ({number:,})": colors[name] for name, number in scan.classes.items()}
-    title = dataset.uri or dataset.info.location
-    if suffix in PAGES:
-        notes: Sequence[str] = [f"{scan.samples:,} pictures, {scan.boxes:,} boxes"]
-        pictures = ((caption, encode_jpeg(image)) for image, caption in items)
-        return html_page(pictures, title, legend, notes).encode()
-    buffer = io.BytesIO()
-    sheet = contact_sheet(items, tile=_TILE, title=title, legend=legend)
-    sheet.save(buffer, SHEETS[suffix], quality=90)
-    return buffer.getvalue()

@@ -13,11 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from boxwright.boxes import iou
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.errors import BoxwrightError, ExportError, UsageError
+from boxwright.matching import match_detections
 from boxwright.models.inference import RECORD, load_model
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run
@@ -166,17 +164,10 @@ def _samples(run: Run, data: str | Dataset | None, plugins: Registry) -> Sequenc
         return ()  # the data has been moved since the training
 
 
-def _count(result: Export, truth: Detections, other: Detections) -> None:
-    """Matches what the run found, best first, with what the artifact found."""
-    result.compared += len(truth.boxes)
-    if not len(truth.boxes) or not len(other.boxes):
-        return
-    overlaps = iou(truth.boxes.xyxy, other.boxes.xyxy)
-    free = np.ones(len(other.boxes), dtype=bool)
-    for row, label, score in zip(overlaps, truth.boxes.labels, truth.scores, strict=True):
-        same = free & (row >= _SAME_BOX) & np.array([each == label for each in other.boxes.labels])
-        if same.any():
-            match = int(np.argmax(np.where(same, row, -1.0)))
-            free[match] = False
-            result.found += 1
-            result.largest_difference = max(result.largest_difference, abs(score - other.scores[match]))
+def _count(result: Export, expected: Detections, other: Detections) -> None:
+    """Matches the run's detections, best first, with those of the artifact."""
+    matching = match_detections(expected.boxes, other.boxes, _SAME_BOX)
+    result.compared += len(expected.boxes)
+    result.found += len(matching.pairs)
+    differences = (abs(expected.scores[one] - other.scores[two]) for one, two in matching.pairs)
+    result.largest_difference = max((result.largest_difference, *differences))

@@ -1,2 +1,3 @@
 from .boxes import draw_boxes as draw_boxes, palette as palette
-from .sheets import contact_sheet as contact_sheet, html_page as html_page, side_by_side as side_by_side
+from .pages import html_page as html_page, page_output as page_output
+from .sheets import contact_sheet as contact_sheet, side_by_side as side_by_side

@@ -1,61 +1,156 @@
-"""Files to look at, sheets and pages: what their names end in, and how every page begins."""
+"""HTML pages made from the templates in ``templates/``, and the choice between a page and a contact sheet.
+
+A page is one file that loads nothing and runs nothing: images are data URIs, and a content security policy forbids the
+rest. Jinja2 escapes every value, and :func:`boxwright.render.text.clean` removes control characters from it.
+"""
 
 from __future__ import annotations
 
+import base64
+import io
 import os
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
 
 from boxwright.errors import UsageError
+from boxwright.images.decode import encode_jpeg
+from boxwright.render.boxes import Color
+from boxwright.render.sheets import contact_sheet
+from boxwright.render.text import clean
+from boxwright.storage.output import AtomicOutput
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+    from PIL.Image import Image
 
 PAGES: Final = (".html", ".htm")
 SHEETS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
-"""File endings of sheets, and Pillow's name of each format."""
+"""File suffixes of contact sheets, each with Pillow's name of the format."""
 
 PAGE_SIDE: Final = 1024
-"""The longer side of a picture on a page, in pixels."""
+"""The longer side of an image on a page, in pixels."""
 
 
-def file_ending(out: str | os.PathLike[str], images: int, most: int) -> str:
-    """The ending, in lower case, of a file that pictures are drawn into: one of :data:`PAGES` or :data:`SHEETS`.
+def checked_suffix(out: str | os.PathLike[str], images: int, most: int) -> str:
+    """Returns the suffix, in lower case, of a file to draw images into: one of :data:`PAGES` or :data:`SHEETS`.
 
     Args:
         out: The file.
-        images: How many pictures are wanted.
-        most: How many a sheet holds.
+        images: The requested number of images.
+        most: The largest number of images on a contact sheet.
 
     Raises:
-        UsageError: It has another ending, or there are too many pictures for a sheet.
+        UsageError: It has another suffix, or there are too many images for a contact sheet.
     """
     suffix = os.path.splitext(out)[1].lower()
     if suffix not in (*PAGES, *SHEETS):
         raise UsageError(
-            f"{os.fspath(out)}: neither a sheet nor a page", "give a name that ends in .png, .jpg or .html"
+            f"{os.fspath(out)} is neither a contact sheet nor a page", "use a name that ends in .png, .jpg or .html"
         )
     if suffix in SHEETS and images > most:
         raise UsageError(
-            f"{images} pictures are too many for one sheet", f"ask for at most {most}, or write a .html page"
+            f"{images} images are too many for a contact sheet", f"request at most {most}, or write a .html page"
         )
     return suffix
 
 
-def page_start(title: str, style: str, notes: Sequence[str] = ()) -> str:
-    """How a page begins, up to its headline and the notes below it.
+def page_output(out: str | os.PathLike[str], *, overwrite: bool = False) -> AtomicOutput:
+    """Returns the output for a page; call it before the work for the page starts.
 
-    A content security policy forbids whatever is not in the page itself.
+    Raises:
+        UsageError: The name does not end in ``.html``.
+        OutputError: The file exists and ``overwrite`` is false, or it cannot be written.
+    """
+    if os.path.splitext(out)[1].lower() not in PAGES:
+        raise UsageError(f"{os.fspath(out)} is not an HTML page", "use a name that ends in .html")
+    return AtomicOutput(os.fspath(out), overwrite=overwrite)
+
+
+def html_page(
+    images: Iterable[tuple[str, bytes]],
+    title: str,
+    legend: Mapping[str, Color] | None = None,
+    notes: Sequence[str] = (),
+) -> str:
+    """Returns a self-contained HTML page with images, for a browser, an email or a CI artifact.
+
+    A click enlarges an image with CSS alone. Light or dark follows the reader's system.
 
     Args:
-        title: Headline and window title, escaped.
-        style: The style sheet.
-        notes: Lines of text, escaped.
+        images: The caption and the encoded image, JPEG or PNG, of each.
+        title: Headline and window title.
+        legend: The text and color of each entry.
+        notes: Lines of plain text below the headline.
     """
-    lines = [
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-        """<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:;"""
-        """ style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">""",
-        '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{title}</title>\n<style>{style}</style>\n</head>\n<body>\n<h1>{title}</h1>",
-    ]
-    if notes:
-        lines.append('<ul class="notes">' + "".join(f"<li>{note}</li>" for note in notes) + "</ul>")
-    return "\n".join(lines)
+    return rendered("gallery.html.jinja", title=title, images=images, legend=legend, notes=notes)
+
+
+def sheet_or_page(
+    drawn: Iterable[tuple[Image, str]],
+    suffix: str,
+    title: str,
+    legend: Mapping[str, Color],
+    notes: Sequence[str] = (),
+    *,
+    tile: int,
+) -> bytes:
+    """Returns the content of a contact sheet or a page.
+
+    Args:
+        drawn: Images, each with its caption.
+        suffix: One of :data:`PAGES` or :data:`SHEETS`.
+        title: The headline.
+        legend: The text and color of each entry.
+        notes: Lines of plain text, for a page only.
+        tile: The longer side of an image on a contact sheet, in pixels.
+    """
+    if suffix in PAGES:
+        encoded = ((caption, encode_jpeg(image)) for image, caption in drawn)
+        return html_page(encoded, title, legend, notes).encode()
+    buffer = io.BytesIO()
+    contact_sheet(drawn, tile=tile, title=title, legend=legend).save(buffer, SHEETS[suffix], quality=90)
+    return buffer.getvalue()
+
+
+def rendered(template: str, **values: Any) -> Markup:
+    """Returns the text of a template from ``templates/``, all values escaped.
+
+    Args:
+        template: The file name.
+        values: The variables of the template.
+    """
+    from markupsafe import Markup  # only needed to write a page
+
+    return Markup(_environment().get_template(template).render(values))  # noqa: S704 (the template escapes)
+
+
+def css_color(color: Color) -> str:
+    """Returns a color in the notation of CSS."""
+    return "rgb({} {} {})".format(*map(int, color))
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # only needed to write a page
+    from markupsafe import Markup
+
+    def finalized(value: Any) -> Any:
+        return clean(value) if type(value) is str else value
+
+    def data_uri(data: bytes) -> Markup:
+        kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+        content = base64.b64encode(data).decode("ascii")
+        return Markup(f"data:image/{kind};base64,{content}")  # noqa: S704 (Base64 has no special characters)
+
+    environment = Environment(
+        loader=PackageLoader("boxwright.render"),
+        autoescape=True,
+        finalize=finalized,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"css": css_color, "data_uri": data_uri}
+    return environment

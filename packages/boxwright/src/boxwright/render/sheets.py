@@ -1,4 +1,4 @@
-"""Pictures side by side: pairs, contact sheets and self-contained HTML pages.
+"""Images next to each other: pairs and contact sheets.
 
 from boxwright.render import contact_sheet
 
@@ -7,22 +7,16 @@ sheet = contact_sheet([(first, "first.jpg"), (second, "second.jpg")], title="pho
 
 from __future__ import annotations
 
-import base64
-import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping
 
 from PIL import Image, ImageDraw
 
 from boxwright.images.decode import to_rgb
 from boxwright.render.boxes import Color, resized, rounded_mask, text_color
-from boxwright.render.pages import page_start
 from boxwright.render.text import clean, shortened, text_width, write_line
 
-__all__ = ["contact_sheet", "html_page", "side_by_side"]
-
-# Several pictures --------------------------------------------------------------------------------------------------
+__all__ = ["contact_sheet", "side_by_side"]
 
 
 def side_by_side(
@@ -138,83 +132,3 @@ def _flow_legend(legend: Mapping[str, Color], size: int, gap: int, width: int) -
 
 def _scaled_to(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
-
-
-# A page ------------------------------------------------------------------------------------------------------------
-
-_STYLE: Final = """
-:root { color-scheme: light dark; --paper: #fafafa; --card: #fff; --ink: #1b1b1f; --faint: #66666e; --line: #e2e2e6; }
-@media (prefers-color-scheme: dark) {
-  :root { --paper: #16161a; --card: #1f1f25; --ink: #ececf1; --faint: #a0a0ab; --line: #33333b; }
-}
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 100rem; padding: 1.5rem clamp(.75rem, 3vw, 2.5rem) 4rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif; }
-h1 { font-size: 1.5rem; line-height: 1.2; margin: 0 0 .5rem; overflow-wrap: anywhere; }
-.notes { color: var(--faint); margin: 0 0 .75rem; padding: 0; list-style: none; }
-.legend { display: flex; flex-wrap: wrap; gap: .4rem .6rem; margin: 0 0 1.25rem; padding: 0; list-style: none; }
-.legend li { display: flex; align-items: center; gap: .45rem; padding: .15rem .7rem .15rem .5rem; font-size: .9rem;
-  border: 1px solid var(--line); border-radius: 2rem; background: var(--card); overflow-wrap: anywhere; }
-.legend i { width: .85rem; height: .85rem; border-radius: .25rem; box-shadow: 0 0 0 1px rgb(128 128 128 / .35); }
-.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem; margin: 0;
-  padding: 0; list-style: none; }
-figure { margin: 0; overflow: hidden; border: 1px solid var(--line); border-radius: .6rem; background: var(--card); }
-.frame { aspect-ratio: 4 / 3; background: rgb(128 128 128 / .12); }
-.open, .open img { display: block; width: 100%; height: 100%; }
-.open { cursor: zoom-in; }
-.open img { object-fit: contain; }
-.close { display: none; }
-figcaption { padding: .5rem .75rem; font-size: .85rem; color: var(--faint); overflow-wrap: anywhere; }
-figure:target .open { position: fixed; inset: 0; z-index: 1; padding: 1rem; background: rgb(0 0 0 / .92); }
-figure:target .close { display: block; position: fixed; inset: 0; z-index: 2; cursor: zoom-out; }
-figure:target figcaption { position: fixed; inset: auto 0 0; z-index: 3; text-align: center; color: #fff;
-  background: rgb(0 0 0 / .6); pointer-events: none; }
-@media print { .grid { display: block; } figure { break-inside: avoid; margin-bottom: 1rem; } }
-"""
-
-
-def html_page(
-    items: Iterable[tuple[str, bytes]],
-    title: str,
-    legend: Mapping[str, Color] | None = None,
-    notes: Sequence[str] = (),
-) -> str:
-    """One self-contained HTML page with pictures, for a browser, a mail or a CI artifact.
-
-    The page loads nothing and runs nothing: pictures are data URIs, a click enlarges one by CSS alone, everything that
-    comes from file or class names is escaped, and a content security policy forbids the rest. Light or dark follows the
-    reader's system.
-
-    Args:
-        items: Caption and encoded picture, JPEG or PNG, of each.
-        title: Headline and window title.
-        legend: Text and colour of each entry, if any.
-        notes: Lines of plain text below the headline.
-
-    Returns:
-        The page as text, to be written as UTF-8.
-    """
-    parts = [page_start(_escaped(title), _STYLE, list(map(_escaped, notes)))]
-    if legend:
-        parts.append('<ul class="legend">')
-        for name, color in legend.items():
-            red, green, blue = (int(channel) for channel in color)
-            parts.append(f'<li><i style="background: rgb({red} {green} {blue})"></i>{_escaped(name)}</li>')
-        parts.append("</ul>")
-    parts.append('<ul class="grid">')
-    for number, (caption, data) in enumerate(items, start=1):
-        kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
-        source = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-        text = _escaped(caption)
-        # The closing link leads to a name that no element has: the picture shrinks and the page stays where it is.
-        parts.append(
-            f'<li><figure id="picture-{number}"><div class="frame">'
-            f'<a class="open" href="#picture-{number}"><img src="{source}" alt="{text}" loading="lazy"></a>'
-            f'<a class="close" href="#close" aria-label="Close"></a></div><figcaption>{text}</figcaption></figure></li>'
-        )
-    parts.append("</ul>\n</body>\n</html>\n")
-    return "\n".join(parts)
-
-
-def _escaped(text: str) -> str:
-    return html.escape(clean(text), quote=True)

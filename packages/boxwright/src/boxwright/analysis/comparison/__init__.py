@@ -1,4 +1,4 @@
-"""Comparison: what differs between two datasets, picture by picture and box by box."""
+"""Comparison: the differences between two datasets, image by image and box by box."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from boxwright.analysis.comparison.offsets import Offset, Offsets
-from boxwright.analysis.comparison.pairing import Picture, in_frame_of, paired
+from boxwright.analysis.comparison.pairing import ComparedImage, paired, scaled_coordinates
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.losses import BOOKKEEPING, BOX_BOOKKEEPING
 from boxwright.errors import DataError, UsageError
@@ -49,20 +49,20 @@ class Difference:
 
     Attributes:
         kind: What differs.
-        picture: The picture's name in the first dataset, or in the second if only that has it; empty where the
-            datasets differ as a whole.
-        label: The box's class in the first dataset, or in the second if only that has it; the class whose number
+        image: The image's name in the first dataset, or in the second if only that contains it; empty if the datasets
+            differ as a whole.
+        label: The box's label in the first dataset, or in the second if only that contains it; the class whose id
             differs.
-        edges: The box in the first dataset, or in the second if only that has it, pixels of its own frame.
+        coordinates: The box in the first dataset, or in the second if only that contains it, in pixels of its dataset.
         name: The attribute that differs.
-        first: What the first dataset has; ``None`` for nothing. Edges for a box that moved.
-        second: What the second has, likewise.
+        first: The value in the first dataset; ``None`` if it has none. Coordinates for a box that moved.
+        second: The value in the second.
     """
 
     kind: Kind
-    picture: str = ""
+    image: str = ""
     label: str = ""
-    edges: Edges | None = None
+    coordinates: Edges | None = None
     name: str = ""
     first: Any = None
     second: Any = None
@@ -70,41 +70,41 @@ class Difference:
     @property
     def attribute(self) -> str:
         """The attribute that differs, as ``box.NAME``; empty for other differences."""
-        owner, _, what = self.kind.value.rpartition("_")
-        return f"{owner}.{self.name}" if what == "attribute" else ""
+        owner, _, noun = self.kind.value.rpartition("_")
+        return f"{owner}.{self.name}" if noun == "attribute" else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, without what is empty."""
+        """Returns plain values for JSON, without empty ones."""
         fields = {
             "kind": self.kind.value,
-            "picture": self.picture,
+            "picture": self.image,
             "label": self.label,
-            "edges": self.edges,
+            "edges": self.coordinates,
             "name": self.name,
         }
-        said = {name: value for name, value in fields.items() if value}
+        values = {name: value for name, value in fields.items() if value}
         if self.first is not None or self.second is not None:
-            said |= {"first": self.first, "second": self.second}
-        return said
+            values |= {"first": self.first, "second": self.second}
+        return values
 
 
 @dataclass
 class Comparison:
-    """What differs.
+    """The differences between two datasets.
 
     Attributes:
         first: The URI of the first dataset.
         second: The URI of the second.
-        both: Pictures that both have.
-        alike: Those of them in which nothing differs.
-        boxes: Boxes that both have, moved and relabelled ones among them.
-        counts: How many differences there are of each kind.
-        attributes: How many there are of each attribute: ``box.NAME``, ``image.NAME``, ``dataset.NAME``.
-        differences: The differences, picture by picture; of no more pictures than were asked to be kept.
-        farthest: By how many pixels the edge moved that moved most.
-        unlisted: Boxes that moved by no more than the tolerance.
-        offset: The one offset by which nearly all boxes differ, if there is one.
-        skipped: Items of either dataset left out under ``on_error="skip"``.
+        both: The number of images in both.
+        alike: The number of those without differences.
+        boxes: The number of boxes in both, including moved and relabelled ones.
+        counts: The number of differences of each kind.
+        attributes: The number of differences of each attribute: ``box.NAME``, ``image.NAME``, ``dataset.NAME``.
+        differences: The differences, image by image, of at most ``keep`` images.
+        farthest: The largest change of a coordinate, in pixels.
+        unlisted: The number of boxes that moved by no more than the tolerance.
+        offset: The offset by which nearly all boxes differ, if there is one.
+        skipped: Items of either dataset skipped under ``on_error="skip"``.
     """
 
     first: str
@@ -122,18 +122,18 @@ class Comparison:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs."""
+        """Whether there are no differences."""
         return not self.counts
 
     def add(self, found: list[Difference], *, keep: bool = True) -> None:
-        """Counts differences, and keeps them if wanted."""
+        """Counts differences, and keeps them if ``keep`` is true."""
         self.counts.update(difference.kind for difference in found)
         self.attributes.update(difference.attribute for difference in found if difference.attribute)
         if keep:
             self.differences += found
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Returns plain values for JSON."""
         return {
             "first": self.first,
             "second": self.second,
@@ -153,8 +153,8 @@ class Comparison:
         }
 
 
-Observer = Callable[[Picture | None, Picture | None, list[Difference]], None]
-"""Called with a picture as either dataset has it and what differs."""
+Observer = Callable[[ComparedImage | None, ComparedImage | None, list[Difference]], None]
+"""Receives an image as it is in the first and in the second dataset, and its differences."""
 
 
 def compare(
@@ -174,33 +174,34 @@ def compare(
 ) -> Comparison:
     """Compares two datasets.
 
-    Both are read in step, once. Pictures in the same order take no memory; one that the other dataset has elsewhere is
-    kept, without its bytes, until it comes. The order of pictures and of boxes is no difference, the pictures' pixels
-    are not looked at. Where the two say different sizes of a picture, boxes are compared as parts of the picture,
-    unless they are equal as they are.
+    Both are read once, in parallel. Images in the same order need no memory; an image in another position is kept in
+    memory, without its bytes, until the other dataset yields it. The order of images and of boxes is not a difference,
+    and pixels are not compared. If the datasets record different sizes of an image, its boxes are compared relative to
+    the size, unless their coordinates are equal.
 
     Args:
         first: A dataset.
-        second: Another.
-        tolerance: Pixels by which an edge may differ; formats that round leave less than the default.
-        iou: Boxes are the same one if they overlap by at least this, or if no edge is farther than 2 pixels or the
-            tolerance.
-        ignore: What is not compared: ``"attributes"``, ``"splits"``, ``"sizes"``, ``"class-numbers"``, or one
+        second: Another dataset.
+        tolerance: The largest difference of coordinates to ignore, in pixels; formats that round stay below the
+            default.
+        iou: Two boxes are the same if their IoU is at least this, or if no coordinate differs by more than 2 pixels
+            or the tolerance.
+        ignore: The differences to ignore: ``"attributes"``, ``"splits"``, ``"sizes"``, ``"class-numbers"``, or one
             attribute: ``"box.NAME"``, ``"image.NAME"``, ``"dataset.NAME"``.
-        by: What says that two pictures are the same: ``"name"``, or ``"stem"``, the name without folders and ending.
-        bookkeeping: Whether to compare attributes that mean nothing elsewhere, too
+        by: How to recognize the same image: by ``"name"``, or by ``"stem"``, the name without folders and suffix.
+        bookkeeping: Whether to compare the attributes that only have a meaning within their dataset
             (:data:`boxwright.datasets.BOOKKEEPING`).
-        keep: Of how many pictures the differences are kept; all are counted.
-        on_error: ``"fail"`` or ``"skip"`` items that cannot be read.
-        observe: Gets every picture that differs.
-        reporter: Where progress goes.
-        registry: The plugins to use, instead of the installed ones.
+        keep: The number of images whose differences are kept; all are counted.
+        on_error: ``"fail"``, or ``"skip"`` items that cannot be read.
+        observe: Receives every image with differences.
+        reporter: Receives the progress.
+        registry: The plugins to use instead of the installed ones.
 
     Raises:
-        UsageError: A wrong URI or option.
-        DataError: An item cannot be read (under ``"fail"``), there is nothing at a location, or two pictures have one
+        UsageError: A URI or option is invalid.
+        DataError: An item cannot be read (under ``"fail"``), a location does not exist, or two images have the same
             stem.
-        PluginError: A format's plugin is not installed, clashes, or lacks a library.
+        PluginError: A format's plugin is not installed, clashes with another, or misses a library.
     """
     _check_options(tolerance, iou, ignore, by)
     one, two = (open_dataset(each, on_error=on_error, registry=registry) for each in (first, second))
@@ -212,7 +213,7 @@ def compare(
     total = None if None in sizes else max(filter(None, sizes), default=0)
     with (reporter or LogReporter()).task("Comparing", total) as task:
         for before, after in paired(one, two, by, task):
-            found = comparer.pictures(before, after)
+            found = comparer.images(before, after)
             result.both += before is not None and after is not None
             result.alike += not found
             if found:
@@ -226,7 +227,7 @@ def compare(
 
 
 class _Comparer:
-    """Finds the differences of two datasets, one picture at a time."""
+    """Finds the differences of two datasets, one image at a time."""
 
     def __init__(
         self, result: Comparison, tolerance: float, iou: float, ignore: frozenset[str], *, bookkeeping: bool
@@ -239,7 +240,7 @@ class _Comparer:
         self._bookkeeping = bookkeeping
 
     def datasets(self, one: Dataset, two: Dataset) -> list[Difference]:
-        """What differs between the datasets as a whole."""
+        """Returns the differences between the datasets as a whole."""
         found = self._attributes(Kind.DATASET_ATTRIBUTE, one.info.attributes, two.info.attributes, "dataset.")
         first, second = one.known_label_map, two.known_label_map
         if first is not None and second is not None and "class-numbers" not in self._ignore:
@@ -249,8 +250,8 @@ class _Comparer:
                     found.append(Difference(Kind.CLASS_NUMBER, label=name, first=numbers[0], second=numbers[1]))
         return found
 
-    def pictures(self, one: Picture | None, two: Picture | None) -> list[Difference]:
-        """What differs in a picture that at least one of the datasets has."""
+    def images(self, one: ComparedImage | None, two: ComparedImage | None) -> list[Difference]:
+        """Returns the differences in an image that at least one of the datasets contains."""
         if one is None or two is None:
             name = one.name if one is not None else two.name if two is not None else ""
             return [Difference(Kind.ONLY_FIRST if two is None else Kind.ONLY_SECOND, name)]
@@ -262,34 +263,34 @@ class _Comparer:
         if one.attributes or two.attributes:
             left_out = frozenset() if self._bookkeeping else BOOKKEEPING
             found += self._attributes(
-                Kind.IMAGE_ATTRIBUTE, one.attributes, two.attributes, "image.", left_out, picture=one.name
+                Kind.IMAGE_ATTRIBUTE, one.attributes, two.attributes, "image.", left_out, image=one.name
             )
         return found + self._boxes(one, two)
 
-    def _boxes(self, one: Picture, two: Picture) -> list[Difference]:
+    def _boxes(self, one: ComparedImage, two: ComparedImage) -> list[Difference]:
         before, after = one.boxes, two.boxes
         if before.labels == after.labels and before.edges == after.edges:
             pairs, removed, added = [(i, i) for i in range(len(before))], [], []
-            edges: tuple[Edges, ...] = after.edges
+            moved: tuple[Edges, ...] = after.edges
         else:
-            edges = in_frame_of(one, two)
+            moved = scaled_coordinates(one, two)
             near = max(_NEAR, self._tolerance)
-            matching = match_boxes(before.labels, before.edges, after.labels, edges, least_iou=self._iou, near=near)
+            matching = match_boxes(before.labels, before.edges, after.labels, moved, least_iou=self._iou, near=near)
             pairs, removed, added = matching.pairs, matching.removed, matching.added
         self._result.boxes += len(pairs)
         found = []
         for i, j in pairs:
-            found += self._pair(one, i, two, j, edges[j])
+            found += self._pair(one, i, two, j, moved[j])
         found += [Difference(Kind.REMOVED, one.name, before.labels[i], before.edges[i]) for i in removed]
         found += [Difference(Kind.ADDED, one.name, after.labels[j], after.edges[j]) for j in added]
         return found
 
-    def _pair(self, one: Picture, i: int, two: Picture, j: int, edges: Edges) -> list[Difference]:
-        """What differs in one box; ``edges`` are those of the second in the first's frame."""
+    def _pair(self, one: ComparedImage, i: int, two: ComparedImage, j: int, moved: Edges) -> list[Difference]:
+        """Returns the differences in one box; ``moved`` are the second's coordinates, at the first's image size."""
         found = []
         old, new = one.boxes.edges[i], two.boxes.edges[j]
         label, other = one.boxes.labels[i], two.boxes.labels[j]
-        moves = [after - before for before, after in zip(old, edges, strict=True)]
+        moves = [after - before for before, after in zip(old, moved, strict=True)]
         distance = max(map(abs, moves))
         if one.size == two.size:
             self.offsets.add(moves)
@@ -307,9 +308,9 @@ class _Comparer:
                 two.boxes.attributes[j],
                 "box.",
                 frozenset() if self._bookkeeping else BOX_BOOKKEEPING,
-                picture=one.name,
+                image=one.name,
                 label=label,
-                edges=old,
+                coordinates=old,
             )
         return found
 
@@ -335,19 +336,19 @@ def _equal(first: Mapping[str, Any], second: Mapping[str, Any], name: str) -> bo
     if name not in first or name not in second:
         return False
     one, two = first[name], second[name]
-    return bool(one == two) or repr(one) == repr(two)  # NaN is what it was
+    return bool(one == two) or repr(one) == repr(two)  # NaN equals NaN here
 
 
 def _check_options(tolerance: float, iou: float, ignore: Collection[str], by: str) -> None:
     if not 0 <= tolerance < float("inf"):
-        raise UsageError(f"the tolerance is {tolerance!r}", "give pixels, 0 or more")
+        raise UsageError(f"the tolerance is {tolerance!r}", "pass a number of pixels, 0 or more")
     if not 0 < iou <= 1:
-        raise UsageError(f"the least IoU is {iou!r}", "give a number above 0, at most 1")
+        raise UsageError(f"the least IoU is {iou!r}", "pass a number above 0, at most 1")
     if by not in ("name", "stem"):
-        raise UsageError(f"pictures cannot be matched by {by!r}", "give name or stem")
-    for what in ignore:
-        if what not in _IGNORABLE and not what.startswith(_NAMED):
+        raise UsageError(f"images cannot be matched by {by!r}", "use name or stem")
+    for name in ignore:
+        if name not in _IGNORABLE and not name.startswith(_NAMED):
             raise UsageError(
-                f"{what!r} is nothing that can be ignored",
-                f"give one of: {', '.join(_IGNORABLE)}, box.NAME, image.NAME, dataset.NAME",
+                f"{name!r} cannot be ignored",
+                f"use one of: {', '.join(_IGNORABLE)}, box.NAME, image.NAME, dataset.NAME",
             )

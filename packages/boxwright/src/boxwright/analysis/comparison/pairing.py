@@ -1,4 +1,4 @@
-"""Two datasets read in step: each picture of one with the same picture of the other."""
+"""Reading two datasets in parallel: each image of one with the same image of the other."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from boxwright.progress import Task
 from boxwright.schemas import Boxes, Edges, Sample
 
 
-class Picture(NamedTuple):
-    """What is compared of a sample; the bytes of a picture are not."""
+class ComparedImage(NamedTuple):
+    """The parts of a sample that are compared, which the image's bytes are not."""
 
     name: str
     size: tuple[int, int]
@@ -23,45 +23,45 @@ class Picture(NamedTuple):
     boxes: Boxes
 
     @classmethod
-    def of(cls, sample: Sample) -> Picture:
-        """A sample without its picture."""
+    def of(cls, sample: Sample) -> ComparedImage:
+        """Returns a sample without the bytes of its image."""
         image = sample.image
         return cls(image.name, (image.width, image.height), sample.split, sample.attributes, sample.boxes)
 
 
 def paired(
     first: Iterable[Sample], second: Iterable[Sample], by: str = "name", task: Task | None = None
-) -> Iterator[tuple[Picture | None, Picture | None]]:
-    """The pictures of two datasets, matched; those that only one of them has come at the end, first those of the first.
+) -> Iterator[tuple[ComparedImage | None, ComparedImage | None]]:
+    """Yields the images of two datasets in pairs; at the end those that only the first, then only the second contains.
 
     Raises:
-        DataError: By stem, a dataset has two pictures of one.
+        DataError: ``by`` is ``"stem"``, and a dataset contains two images with the same stem.
     """
-    waiting: tuple[dict[str, deque[Picture]], ...] = ({}, {})
+    waiting: tuple[dict[str, deque[ComparedImage]], ...] = ({}, {})
     key = _stems() if by == "stem" else _names
     for samples in zip_longest(first, second):
         if task is not None:
             task.advance()
         keys = [key(side, sample) if sample is not None else None for side, sample in enumerate(samples)]
         one, two = samples
-        in_step = keys[0] == keys[1] and not any(keys[0] in pictures for pictures in waiting)
-        if in_step and one is not None and two is not None:
-            yield Picture.of(one), Picture.of(two)
+        same = keys[0] == keys[1] and not any(keys[0] in images for images in waiting)
+        if same and one is not None and two is not None:
+            yield ComparedImage.of(one), ComparedImage.of(two)
             continue
         for side, sample in enumerate(samples):
             if sample is None:
                 continue
             name, other = keys[side] or "", waiting[1 - side]
-            picture = Picture.of(sample)
+            image = ComparedImage.of(sample)
             if name in other:
                 match = other[name].popleft()
                 if not other[name]:
                     del other[name]
-                yield (picture, match) if side == 0 else (match, picture)
+                yield (image, match) if side == 0 else (match, image)
             else:
-                waiting[side].setdefault(name, deque()).append(picture)
-    yield from ((picture, None) for pictures in waiting[0].values() for picture in pictures)
-    yield from ((None, picture) for pictures in waiting[1].values() for picture in pictures)
+                waiting[side].setdefault(name, deque()).append(image)
+    yield from ((image, None) for images in waiting[0].values() for image in images)
+    yield from ((None, image) for images in waiting[1].values() for image in images)
 
 
 def _names(side: int, sample: Sample) -> str:
@@ -77,7 +77,7 @@ def _stems() -> Callable[[int, Sample], str]:
         if (side, found) in seen:
             raise DataError(
                 sample.source or name,
-                f"both {seen[side, found]} and {name} are {found!r} without folder and ending",
+                f"{seen[side, found]} and {name} have the same stem {found!r}",
                 "compare by whole names",
             )
         seen[side, found] = name
@@ -86,8 +86,8 @@ def _stems() -> Callable[[int, Sample], str]:
     return stem
 
 
-def in_frame_of(one: Picture, two: Picture) -> tuple[Edges, ...]:
-    """The second's boxes in the first's frame, where the two say different sizes of the picture."""
+def scaled_coordinates(one: ComparedImage, two: ComparedImage) -> tuple[Edges, ...]:
+    """Returns the second's coordinates, scaled to the first's size of the image."""
     if one.size == two.size or one.boxes.edges == two.boxes.edges:
         return two.boxes.edges
     across, down = one.size[0] / two.size[0], one.size[1] / two.size[1]

@@ -33,7 +33,7 @@ class Statistics:
         sizes: Square roots of the boxes' areas, pixels.
         relative_sizes: The same over the square root of the picture's area.
         ratios: Width over height of the boxes that have an area.
-        boxes_per_picture: Boxes of each picture.
+        boxes_per_image: Boxes of each picture.
         borders: How many edges lie where at the pictures' borders.
         by_coco: Boxes that COCO calls small (below 32x32 pixels), medium and large (from 96x96 on), by the area of the
             box (COCO itself takes the area of the outline).
@@ -44,7 +44,7 @@ class Statistics:
         self.sizes = histograms.sizes_in_pixels()
         self.relative_sizes = histograms.relative_sizes()
         self.ratios = histograms.aspect_ratios()
-        self.boxes_per_picture = histograms.counts()
+        self.boxes_per_image = histograms.counts()
         self.borders = BorderCounts()
         self.by_coco = {"small": 0, "medium": 0, "large": 0}
         self.positions: NDArray[np.int64] = np.zeros((GRID, GRID), dtype=np.int64)
@@ -81,7 +81,7 @@ class Statistics:
         xyxy = np.array(self._edges).reshape(-1, 4)
         self._edges, self._pictures = array("d"), array("d")
         number = pictures[:, 2].astype(np.int64)
-        self.boxes_per_picture.add(number)
+        self.boxes_per_image.add(number)
         if len(xyxy):
             self._count_boxes(xyxy, np.repeat(pictures[:, :2], number, axis=0))
 
@@ -143,7 +143,7 @@ class Statistics:
             "box_sizes": self.sizes.to_list(),
             "relative_box_sizes": self.relative_sizes.to_list(),
             "aspect_ratios": self.ratios.to_list(),
-            "boxes_per_picture": self.boxes_per_picture.to_list(),
+            "boxes_per_picture": self.boxes_per_image.to_list(),
             "coco_sizes": dict(self.by_coco),
             "typical_sizes": {name: round(value, 2) for name, value in self.typical_sizes.items()},
             "centres": self.positions.tolist(),

@@ -160,14 +160,14 @@ def _ratio(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class Bar:
-    """One line of a histogram that is shown to a person.
+class HistogramRow:
+    """One row of a histogram for readers.
 
     Attributes:
         label: The range in words; ``"…"`` for a run of empty bins.
-        count: How many values.
-        length: The count beside that of the fullest bin, 0..1.
-        share: The count beside all values, 0..1.
+        count: The number of values.
+        length: The count divided by that of the fullest bin, 0..1.
+        share: The count divided by the number of all values, 0..1.
     """
 
     label: str
@@ -176,16 +176,17 @@ class Bar:
     share: float
 
 
-def bars(bins: Sequence[Bin]) -> list[Bar]:
-    """The bins as lines; three and more empty ones in a row become one, labelled ``"…"``."""
+def histogram_rows(bins: Sequence[Bin]) -> list[HistogramRow]:
+    """Returns the bins as rows; three or more empty ones in a row become one, labeled ``"…"``."""
     longest, total = max((each.count for each in bins), default=0), sum(each.count for each in bins)
-    lines: list[Bar] = []
+    rows: list[HistogramRow] = []
     for filled, run in groupby(bins, key=lambda each: each.count > 0):
         part = list(run)
         if not filled and len(part) >= _GAP:
-            lines.append(Bar("…", 0, 0.0, 0.0))
+            rows.append(HistogramRow("…", 0, 0.0, 0.0))
         else:
-            lines += [
-                Bar(each.label, each.count, each.count / (longest or 1), each.count / (total or 1)) for each in part
+            rows += [
+                HistogramRow(each.label, each.count, each.count / (longest or 1), each.count / (total or 1))
+                for each in part
             ]
-    return lines
+    return rows

@@ -1,147 +1,163 @@
-"""What is in a dataset, as an HTML page with charts."""
+"""The statistics of a dataset as an HTML page with charts."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from boxwright.analysis.statistics import USUAL_ANCHORS, Statistics
 from boxwright.analysis.statistics.charts import Row, bars, density
-from boxwright.analysis.statistics.histograms import Histogram, bars as lines_of
-from boxwright.analysis.statistics.html import document, section, tiles
+from boxwright.analysis.statistics.histograms import Histogram, histogram_rows
 from boxwright.datasets.scan import Scan
-from boxwright.errors import DataError, UsageError
+from boxwright.errors import DataError
 from boxwright.render.boxes import palette
-from boxwright.storage.output import AtomicOutput
+from boxwright.render.pages import css_color, rendered
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 _CLASSES, _SIZES, _SKIPPED = 40, 10, 10
 
+_SIZE = "The square root of a box's area, in pixels."
+_SHARE = (
+    "The square root of a box's area divided by its image's: 10 % is a box with a tenth of the width and the height."
+)
 
-def page_output(out: str | os.PathLike[str], *, overwrite: bool = False) -> AtomicOutput:
-    """The file for a page, before the work for it begins.
 
-    Raises:
-        UsageError: The name does not end in ``.html``.
-        OutputError: It exists already or cannot be written.
+@dataclass(frozen=True)
+class Card:
+    """One section of the page.
+
+    Attributes:
+        title: The headline.
+        chart: SVG.
+        remarks: Lines of plain text.
+        alarms: Lines of plain text about problems.
     """
-    if Path(out).suffix.lower() not in (".html", ".htm"):
-        raise UsageError(f"{os.fspath(out)}: this is written as a page", "give a name that ends in .html")
-    return AtomicOutput(os.fspath(out), overwrite=overwrite)
+
+    title: str
+    chart: Markup | str = ""
+    remarks: Sequence[str] = ()
+    alarms: Sequence[str] = ()
 
 
-def render(
+def statistics_page(
     title: str, scan: Scan, statistics: Statistics, *, one_based_option: str = "", skipped: Sequence[DataError] = ()
 ) -> str:
-    """The page as HTML text.
+    """Returns the page as HTML text.
 
     Args:
         title: The dataset's URI.
         scan: Its counts.
-        statistics: Its histograms, of the same reading.
+        statistics: Its histograms, from the same reading.
         one_based_option: As for :meth:`boxwright.analysis.conventions.BorderCounts.advice`.
-        skipped: What was left out.
+        skipped: The items that were skipped.
     """
     numbers = [
-        (f"{scan.samples:,}", "pictures"),
+        (f"{scan.samples:,}", "images"),
         (f"{scan.boxes:,}", "boxes"),
         (f"{len(scan.classes):,}", "classes"),
-        (f"{scan.boxes / max(scan.samples, 1):.1f}", "boxes a picture, on average"),
-        (f"{scan.empty:,}", "without any box"),
+        (f"{scan.boxes / max(scan.samples, 1):.1f}", "boxes per image on average"),
+        (f"{scan.empty:,}", "images without boxes"),
     ]
-    splits = ", ".join(f"{name} {number:,}" for name, number in sorted(scan.splits.items()))
     cards = [
         _classes(scan),
-        _chart("Box sizes", statistics.sizes, "box", _SIZE, *_sizes_said(statistics)),
-        _chart("Box sizes in their pictures", statistics.relative_sizes, "box", _SHARE),
-        _chart("Aspect ratios", statistics.ratios, "box", "Width to height of a box."),
-        _chart("Boxes in a picture", statistics.boxes_per_picture, "picture"),
+        _chart("Box sizes", statistics.sizes, "boxes", _SIZE, *_size_remarks(statistics)),
+        _chart("Box sizes relative to the image", statistics.relative_sizes, "boxes", _SHARE),
+        _chart("Aspect ratios", statistics.ratios, "boxes", "Width to height of a box."),
+        _chart("Boxes per image", statistics.boxes_per_image, "images"),
         _positions(scan, statistics),
-        _pictures(scan),
+        _image_sizes(scan),
         _convention(statistics, one_based_option),
+        _problems(scan, skipped),
     ]
-    flaws = [f"{number:,} {'box' if number == 1 else 'boxes'} {what}" for what, number in scan.flawed.items() if number]
-    if flaws or skipped:
-        left = [f"{error.message}" for error in skipped[:_SKIPPED]]
-        more = [f"... and {len(skipped) - _SKIPPED:,} more"] if len(skipped) > _SKIPPED else []
-        said = [f"{len(skipped):,} items could not be read and are left out:", *left, *more] if skipped else []
-        cards.append(section("Flaws", remarks=["`boxwright validate` lists each one."], alarms=[*flaws, *said]))
-    notes = [f"splits: {splits}"] if splits else []
-    return document(title, [tiles(numbers), '<div class="cards">', *filter(None, cards), "</div>"], notes)
+    splits = ", ".join(f"{name} {number:,}" for name, number in sorted(scan.splits.items()))
+    return rendered(
+        "statistics.html.jinja",
+        title=title,
+        notes=[f"splits: {splits}"] if splits else [],
+        numbers=numbers,
+        cards=[card for card in cards if card is not None],
+    )
 
 
-_SIZE = "The square root of a box's area, in pixels."
-_SHARE = "The square root of a box's area over its picture's: 10 % is a box of a tenth of the width and of the height."
-
-
-def _classes(scan: Scan) -> str:
+def _classes(scan: Scan) -> Card | None:
     colors = palette([*scan.label_map.names, *scan.classes])
     frequent = sorted(scan.classes.items(), key=lambda item: (-item[1], item[0]))
-    rows = [
-        Row(name, number, f"{number:,}", "rgb({} {} {})".format(*colors[name])) for name, number in frequent[:_CLASSES]
-    ]
+    rows = [Row(name, number, f"{number:,}", css_color(colors[name])) for name, number in frequent[:_CLASSES]]
     rest = frequent[_CLASSES:]
     if rest:
         rows.append(Row(f"{len(rest):,} others", 0, f"{sum(number for _, number in rest):,} together"))
-    return section("Classes", bars(rows, "boxes by class"), ["Boxes of each class."]) if rows else ""
+    return Card("Classes", bars(rows, "boxes per class"), ["Boxes of each class."]) if rows else None
 
 
-def _chart(title: str, histogram: Histogram, what: str, *remarks: str) -> str:
+def _chart(title: str, histogram: Histogram, counted: str, *remarks: str) -> Card | None:
     rows = [
         Row(each.label, each.count, f"{each.count:,} · {each.share:.1%}" if each.label != "…" else "")
-        for each in lines_of(histogram.bins)
+        for each in histogram_rows(histogram.bins)
     ]
-    plural = f"{what}es" if what.endswith("x") else f"{what}s"
-    return section(title, bars(rows, f"{plural}: {title}"), remarks) if rows else ""
+    return Card(title, bars(rows, f"{counted}: {title}"), remarks) if rows else None
 
 
-def _sizes_said(statistics: Statistics) -> list[str]:
+def _size_remarks(statistics: Statistics) -> list[str]:
     typical, coco = statistics.typical_sizes, statistics.by_coco
     low, first, last, high = (f"{typical[share]:.0f}" for share in ("5%", "25%", "75%", "95%"))
     best, fitted = statistics.best_anchors
     other = f"; from {best} px on they would fit {fitted:.1%}" if best != USUAL_ANCHORS else ""
     return [
-        f"Half of the boxes are {first} to {last} px large, nine in ten {low} to {high} px.",
-        f"As COCO sorts them: {coco['small']:,} small, {coco['medium']:,} medium, {coco['large']:,} large.",
+        f"Half of the boxes are {first} to {last} px large, nine in ten are {low} to {high} px.",
+        f"COCO's size classes: {coco['small']:,} small, {coco['medium']:,} medium, {coco['large']:,} large.",
         f"RetinaNet's usual anchors, from {USUAL_ANCHORS} px on, fit {statistics.fitted_by(USUAL_ANCHORS):.1%} of them"
-        f" at the pictures' own size{other}.",
+        f" at the images' own size{other}.",
     ]
 
 
-def _positions(scan: Scan, statistics: Statistics) -> str:
+def _positions(scan: Scan, statistics: Statistics) -> Card | None:
     if not scan.boxes:
-        return ""
+        return None
     width, height = max(scan.sizes, key=lambda size: scan.sizes[size])
-    chart = density(statistics.positions.tolist(), width / height, "where the boxes' centres lie")
-    return section("Positions", chart, ["Where the middles of the boxes lie in their pictures."])
+    chart = density(statistics.positions.tolist(), width / height, "positions of the centers of the boxes")
+    return Card("Positions", chart, ["Where the centers of the boxes are in their images."])
 
 
-def _pictures(scan: Scan) -> str:
+def _image_sizes(scan: Scan) -> Card | None:
     sizes = sorted(scan.sizes.items(), key=lambda item: (-item[1], item[0]))
     rows = [Row(f"{width}×{height}", number, f"{number:,}") for (width, height), number in sizes[:_SIZES]]
     if len(sizes) > _SIZES:
         rows.append(Row(f"{len(sizes) - _SIZES:,} others", 0, f"{sum(n for _, n in sizes[_SIZES:]):,} together"))
-    return section("Picture sizes", bars(rows, "pictures by size"), ["Width and height in pixels."]) if rows else ""
+    return Card("Image sizes", bars(rows, "images by size"), ["Width and height in pixels."]) if rows else None
 
 
-def _convention(statistics: Statistics, option: str) -> str:
+def _convention(statistics: Statistics, option: str) -> Card | None:
     borders = statistics.borders
     if not borders.edges:
-        return ""
+        return None
     rows = [
-        *(Row(f"xmin, ymin {_where(name)}", number, f"{number:,}") for name, number in borders.low.items()),
-        *(Row(f"xmax, ymax {_where(name)}", number, f"{number:,}") for name, number in borders.high.items()),
+        *(Row(f"xmin, ymin {_position(name)}", number, f"{number:,}") for name, number in borders.low.items()),
+        *(Row(f"xmax, ymax {_position(name)}", number, f"{number:,}") for name, number in borders.high.items()),
     ]
     remarks = [
         f"{text[0].upper()}{text[1:]}."
         for text in (
             borders.conclusion,
             *borders.advice(option),
-            f"{borders.fractional:,} of {borders.edges:,} edges are no whole numbers",
+            f"{borders.fractional:,} of {borders.edges:,} coordinates are not whole numbers",
         )
     ]
-    return section("Pixel convention", bars(rows, "edges at the borders of the pictures"), remarks)
+    return Card("Pixel convention", bars(rows, "coordinates at the edges of the images"), remarks)
 
 
-def _where(name: str) -> str:
+def _position(name: str) -> str:
     return name if name[0] == "b" else f"at {name}"
+
+
+def _problems(scan: Scan, skipped: Sequence[DataError]) -> Card | None:
+    flawed = {flaw: number for flaw, number in scan.flawed.items() if number}
+    alarms = [f"{number:,} {'box' if number == 1 else 'boxes'} {flaw}" for flaw, number in flawed.items()]
+    if skipped:
+        alarms.append(f"{len(skipped):,} items could not be read and were skipped:")
+        alarms += [error.message for error in skipped[:_SKIPPED]]
+    if len(skipped) > _SKIPPED:
+        alarms.append(f"... and {len(skipped) - _SKIPPED:,} more")
+    return Card("Problems", remarks=["`boxwright validate` lists each one."], alarms=alarms) if alarms else None
