@@ -149,7 +149,7 @@ def test_models_of_others_are_recognised(
         boxwright.load_model(other, registry=plugins)
     with pytest.raises(RunError, match="does not exist"):
         boxwright.load_model(tmp_path / "nothing", registry=plugins)
-    with pytest.raises(boxwright.DataError, match="no such label map"):
+    with pytest.raises(boxwright.DataError, match="file not found"):
         boxwright.load_model(model, label_map=tmp_path / "none.pbtxt", registry=plugins)
 
 

@@ -16,7 +16,8 @@ import pytest
 
 import boxwright
 from boxwright import BoxwrightError, DataError, DatasetInfo, FormatSpec, ImageRef, LabelMap, Sample
-from boxwright.datasets.processes import STRETCH, WORTH_IT, WorkerDiedError, shared
+from boxwright.datasets.processes import STRETCH, WORTH_IT, shared
+from boxwright.errors import WorkerDiedError
 from boxwright.plugins.registry import Registry
 from boxwright.schemas import Boxes
 

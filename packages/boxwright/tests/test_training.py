@@ -369,7 +369,7 @@ class TestRefused:
             ({"batch_size": -1}, UsageError, "batch size is -1"),
             ({"image_size": (64, 31)}, UsageError, "64x31"),
             ({"image_size": (0, 0)}, UsageError, "0x0"),
-            ({"label_map": "nowhere.pbtxt"}, DataError, r"nowhere\.pbtxt: there is no such label map"),
+            ({"label_map": "nowhere.pbtxt"}, DataError, r"nowhere\.pbtxt: file not found"),
             ({"label_map": LabelMap.from_names(["fig"])}, DataError, "not in the label map: 'date'"),
             ({"val": "lines:nowhere.jsonl"}, DataError, "nowhere"),
             ({"val": "nothing:x"}, PluginNotFoundError, "nothing"),

@@ -15,7 +15,8 @@ import pytest
 
 from boxwright import BoxwrightError, RunError, UsageError
 from boxwright.environments import worker
-from boxwright.environments.worker import Worker, WorkerDiedError, WorkerError
+from boxwright.environments.worker import Worker, WorkerError
+from boxwright.errors import WorkerDiedError
 from boxwright.storage.filesystem import alive
 
 FUNCTIONS = """

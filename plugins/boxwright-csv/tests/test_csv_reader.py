@@ -130,7 +130,7 @@ def test_the_label_map_beside_it_gives_the_classes_their_numbers(tmp_path: Path)
     assert boxwright.open(f"csv:{tmp_path}/labels.csv").label_map.names == ("fig", "date")
     given = boxwright.open(f"csv:{tmp_path}/labels.csv?label_map={tmp_path}/other.pbtxt")
     assert given.label_map.id("fig") == 7
-    with pytest.raises(DataError, match="no such label map"):
+    with pytest.raises(DataError, match="file not found"):
         CsvReader(str(tmp_path / "labels.csv"), label_map="missing.pbtxt")
 
 

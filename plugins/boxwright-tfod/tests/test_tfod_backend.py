@@ -20,9 +20,9 @@ pytest.importorskip("boxwright_tfrecord")
 import tensorflow as tf
 
 import boxwright
-from boxwright import DataError, Dataset, LabelMap, MissingLibraryError, RunError, UsageError
+from boxwright import DataError, Dataset, LabelMap, MissingLibraryError, RunError, UsageError, WorkerDiedError
 from boxwright.datasets import SampleReader
-from boxwright.environments import Environment, WorkerDiedError
+from boxwright.environments import Environment
 from boxwright.models import load_model
 from boxwright_tfod import OPTIONS, PRESETS, backend
 from boxwright_tfod.detector import SavedModelDetector

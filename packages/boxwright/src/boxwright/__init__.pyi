@@ -17,6 +17,7 @@ from .errors import (
     PluginNotFoundError as PluginNotFoundError,
     RunError as RunError,
     UsageError as UsageError,
+    WorkerDiedError as WorkerDiedError,
 )
 from .exchanged import in_order as in_order
 from .label_map import (

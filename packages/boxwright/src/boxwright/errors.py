@@ -11,6 +11,7 @@
     │   ├── PluginNotFoundError no plugin of that kind and name
     │   └── MissingLibraryError the plugin is there and its library is not
     ├── RunError                a run folder is missing, broken, in use, or of another backend
+    ├── WorkerDiedError         a process that does part of the work crashed, or was killed
     └── ExportError             an exported model does not do what its run does
 
 Each carries a ``message`` (what is wrong) and a ``remedy`` (what to do), and prints as both.
@@ -93,3 +94,7 @@ class RunError(BoxwrightError):
 
 class ExportError(BoxwrightError):
     """An exported model does not do what its run does."""
+
+
+class WorkerDiedError(BoxwrightError):
+    """A process that does part of the work ended before it was done: it crashed, or was killed."""

@@ -8,6 +8,7 @@ A label map file is the TF Object Detection API's ``StringIntLabelMap``
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from functools import cache, cached_property
@@ -260,6 +261,20 @@ def read_label_map(path: str) -> LabelMap | None:
         raise DataError(path, "it is not UTF-8 text", "save the label map as UTF-8") from None
 
 
+def resolve_label_map(given: LabelMap | str | os.PathLike[str] | None) -> LabelMap | None:
+    """Returns a label map; one that is passed as a path or URL is read.
+
+    Raises:
+        DataError: The file does not exist; or as :func:`read_label_map`.
+    """
+    if given is None or isinstance(given, LabelMap):
+        return given
+    found = read_label_map(str(given))
+    if found is None:
+        raise DataError(given, "file not found", "check the path of the label map")
+    return found
+
+
 def find_label_map(given: str | None, folder: str) -> tuple[LabelMap | None, str]:
     """Returns the label map of a dataset and its file: the one that was passed, else ``label_map.pbtxt`` in a folder.
 
@@ -273,8 +288,8 @@ def find_label_map(given: str | None, folder: str) -> tuple[LabelMap | None, str
     Raises:
         DataError: The file that was passed does not exist; or as :func:`read_label_map`.
     """
-    path = given if given is not None else join(folder, "label_map.pbtxt")
+    if given is not None:
+        return resolve_label_map(given), given
+    path = join(folder, "label_map.pbtxt")
     found = read_label_map(path)
-    if found is None and given is not None:
-        raise DataError(path, "file not found", "check ?label_map=FILE")
     return found, path if found is not None else ""

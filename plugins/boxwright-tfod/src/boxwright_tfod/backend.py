@@ -10,8 +10,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boxwright import DataError, RunError, Task, TrainJob
-from boxwright.environments import Environment, Worker, WorkerDiedError
+from boxwright import DataError, RunError, Task, TrainJob, WorkerDiedError
+from boxwright.environments import Environment, Worker
 from boxwright.models import Run
 from boxwright.storage import read_file
 from boxwright_tf.quiet import quiet_import

@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Generator
 from typing import IO, Any, NoReturn
 
-from boxwright.errors import BoxwrightError
+from boxwright.errors import BoxwrightError, WorkerDiedError
 
 STRETCH = 256
 """Items that a process works on before it answers."""
@@ -42,10 +42,6 @@ def available() -> int:
 def can_fork() -> bool:
     """Whether a fork is safe here: on Linux, with no other thread that might hold a lock."""
     return sys.platform == "linux" and threading.active_count() == 1
-
-
-class WorkerDiedError(BoxwrightError):
-    """A process ended before it had done its share; it was killed, most likely for want of memory."""
 
 
 def shared(work: Callable[[int, int], Any], count: int, processes: int) -> Generator[Any, None, None]:

@@ -1,4 +1,4 @@
 from .environment import Environment as Environment, describe_size as describe_size, home as home
 from .installation import install as install, remove as remove
 from .spec import EnvironmentSpec as EnvironmentSpec
-from .worker import Worker as Worker, WorkerDiedError as WorkerDiedError, WorkerError as WorkerError
+from .worker import Worker as Worker, WorkerError as WorkerError

@@ -30,7 +30,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-from boxwright.errors import BoxwrightError, RunError, UsageError
+from boxwright.errors import BoxwrightError, RunError, UsageError, WorkerDiedError
 from boxwright.progress import LogReporter, Reporter
 
 PROGRAM = Path(__file__).with_name("worker_program.py")
@@ -53,10 +53,6 @@ OnEvent = Callable[[str, Mapping[str, Any]], None]
 
 class WorkerError(BoxwrightError):
     """A function of the worker failed in a way that its author had not thought of."""
-
-
-class WorkerDiedError(BoxwrightError):
-    """The worker ended in the middle of its work: it crashed, or was killed."""
 
 
 class Worker:

@@ -10,7 +10,7 @@ from typing import Any
 
 from boxwright.datasets.dataset import Dataset
 from boxwright.errors import DataError, PluginError, RunError, UsageError
-from boxwright.label_map import LabelMap, read_label_map
+from boxwright.label_map import LabelMap, resolve_label_map
 from boxwright.models.protocols import Backend, Model
 from boxwright.models.run import STATE, Run
 from boxwright.plugins.registry import Registry, default_registry
@@ -123,7 +123,7 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
         PluginError: The plugin that made it is not installed, or lacks a library.
         DataError: The label map cannot be read, or the model is damaged.
     """
-    given = _given_label_map(label_map)
+    given = resolve_label_map(label_map)
     record = path / RECORD if path.is_dir() else path.with_name(RECORD)
     if record.is_file():
         name, artifact = _recorded(record)
@@ -138,15 +138,6 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
         raise RunError(f"{path} could be of {' or '.join(yes)}:{reasons}", "leave one of them out by BOXWRIGHT_PLUGINS")
     what = "is no run, and no model that an installed exporter knows" if path.exists() else "does not exist"
     raise RunError(f"{path} {what}{reasons if path.exists() else ''}", "give a run folder or an exported model")
-
-
-def _given_label_map(label_map: str | Path | LabelMap | None) -> LabelMap | None:
-    if label_map is None or isinstance(label_map, LabelMap):
-        return label_map
-    found = read_label_map(str(label_map))
-    if found is None:
-        raise DataError(label_map, "there is no such label map", "check --label-map")
-    return found
 
 
 def _recorded(record: Path) -> tuple[str, Path]:

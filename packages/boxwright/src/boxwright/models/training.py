@@ -10,7 +10,7 @@ from typing import Any
 from boxwright.datasets.dataset import Dataset, nothing_left, open_dataset
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, RunError, UsageError
-from boxwright.label_map import LabelMap, read_label_map
+from boxwright.label_map import LabelMap, resolve_label_map
 from boxwright.models.job import TrainJob
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
@@ -216,7 +216,7 @@ def _examine(
     reporter: Reporter,
 ) -> tuple[Dataset, Scan, LabelMap]:
     """Opens the training data, reads its annotations once, and settles the classes."""
-    given = _given_label_map(label_map)
+    given = resolve_label_map(label_map)
     dataset = open_dataset(data, on_error=on_error, label_map=given, registry=plugins)
     with reporter.task("Reading the annotations", dataset.info.num_samples):
         scan = dataset.scan()
@@ -227,15 +227,6 @@ def _examine(
     classes = scan.label_map
     _check_classes(dataset, scan, classes, "add them to the label map, or give another")
     return dataset.with_label_map(classes), scan, classes
-
-
-def _given_label_map(label_map: LabelMap | str | Path | None) -> LabelMap | None:
-    if label_map is None or isinstance(label_map, LabelMap):
-        return label_map
-    found = read_label_map(str(label_map))
-    if found is None:
-        raise DataError(label_map, "there is no such label map", "check the path")
-    return found
 
 
 def _check_classes(dataset: Dataset, scan: Scan, classes: LabelMap, remedy: str) -> None:
