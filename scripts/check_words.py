@@ -19,7 +19,7 @@ DATA = re.compile(r"/tests/(.*/)?data/")
 
 STABLE = re.compile(
     r"""size=picture|pictures_with(out)?|picture_(width|height|aspect)"""  # options of the steps fix and filter
-    r"""|(?P<quote>["'`])[\w./*-]*(?P=quote)"""  # a quoted name
+    r"""|(?P<quote>``|["'`])[\w./*-]*(?P=quote)"""  # a quoted name
     r"""|(?<=["'`])[\w.*-]*(?==)"""  # the name of a quoted setting
     r"""|--[\w-]+"""  # a flag
     r"""|pictures:(?=[\w/])"""  # the name of a format

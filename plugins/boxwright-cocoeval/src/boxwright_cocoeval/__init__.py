@@ -13,7 +13,7 @@ def boxwright_metrics() -> list[MetricSpec]:
     return [
         MetricSpec(
             name="coco",
-            summary="The twelve numbers of the COCO detection challenge, overall and by class",
+            summary="The twelve metrics of the COCO detection challenge, overall and per class",
             load="boxwright_cocoeval.metric:CocoMetric",
             requires=("hotcoco",),
             install="python -m pip install boxwright-cocoeval",

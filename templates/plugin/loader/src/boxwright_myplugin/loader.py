@@ -29,11 +29,11 @@ class MyPluginExamples:
             yield self._example(sample, np.array(classes, np.int64))
 
     def _example(self, sample: Sample, classes: Any) -> dict[str, Any]:
-        picture = decode_sample(sample)  # image and boxes after EXIF orientation
-        size = (picture.image.width, picture.image.height)
-        boxes = convert_format(picture.boxes.xyxy, "xyxy", self._format, image_size=size)
+        decoded = decode_sample(sample)  # image and boxes after EXIF orientation
+        size = (decoded.image.width, decoded.image.height)
+        boxes = convert_format(decoded.boxes.xyxy, "xyxy", self._format, image_size=size)
         return {
-            "images": np.asarray(picture.image),
+            "images": np.asarray(decoded.image),
             "bounding_boxes": {"boxes": boxes.astype(np.float32), "classes": classes},
         }
 
