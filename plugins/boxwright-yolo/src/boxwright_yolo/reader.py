@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from boxwright import DataError, DatasetInfo, ImageRef, LabelMap, LabelMapItem, Sample, UsageError
 from boxwright.datasets import OnProblem
+from boxwright.images import measured_size
 from boxwright.plugins import parse_size
 from boxwright.storage import Folder, check_unicode
 from boxwright_yolo.description import Description, find_description
 from boxwright_yolo.labels import LabelReader
 from boxwright_yolo.layout import Item, Layout
 from boxwright_yolo.paths import Tree, folder_and_file
-from boxwright_yolo.sizes import picture_size
 
 
 class YoloReader:
@@ -97,7 +97,7 @@ class YoloReader:
         file = self._folder.place(item.label) if item.label else location or item.name
         check_unicode(file)
         check_unicode(location or "")
-        width, height = self._size or picture_size(item.name, location or "", file)
+        width, height = self._size or measured_size(item.name, location, file)
         content = self._folder.read(item.label) if item.label else b""
         boxes = self._labels.read(content, file, width, height)
         image = ImageRef(name=item.name, width=width, height=height, location=location)
