@@ -1,4 +1,4 @@
-"""Open Images', keras-retinanet's and VGG Image Annotator's files: what they say, and what is made of it."""
+"""Reading and writing files of Open Images, keras-retinanet and VGG Image Annotator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from PIL import Image
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample, UsageError
 from boxwright.datasets import SampleReader
-from boxwright_csv.shapes import box_around, rectangle
+from boxwright_csv.shapes import bounding_box, rectangle
 
 OPENIMAGES = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
@@ -26,7 +26,7 @@ VIA = "filename,file_size,file_attributes,region_count,region_id,region_shape_at
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with four pictures of 40x20 pixels."""
+    """A folder with four images of 40x20 pixels."""
     for name in ("a.jpg", "b.png", "c.jpg", "cam/c.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("RGB", (40, 20)).save(tmp_path / name)
@@ -64,7 +64,7 @@ def boxes_of(sample: Sample) -> list[tuple[Any, ...]]:
 
 
 def test_open_images_rows(folder: Path) -> None:
-    # The first lines of the format's definition, with pictures of 40x20 pixels and rounder numbers.
+    # The first lines of the format's definition, with images of 40x20 pixels and rounder numbers.
     a, b = read(
         folder,
         OPENIMAGES
@@ -109,35 +109,35 @@ def test_identifiers_become_names_and_names_identifiers(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("/m/01,Fig\n/m/01,Date\n", r"line 2: '/m/01' stands already in line 1"),
-        ("/m/01,Fig\n/m/02,Fig\n", r"line 2: 'Fig' stands already in line 1"),
+        ("/m/01,Fig\n/m/01,Date\n", r"line 2: '/m/01' is a duplicate of line 1"),
+        ("/m/01,Fig\n/m/02,Fig\n", r"line 2: 'Fig' is a duplicate of line 1"),
         ("/m/01,Fig,ripe\n", r"line 1: it has 3 fields"),
         ('/m/01,"Fig\n', r"line 1: it cannot be read as CSV"),
-        ("\n\n", r"there are no classes in it"),
+        ("\n\n", r"it contains no classes"),
     ],
 )
-def test_files_of_classes_that_are_wrong(folder: Path, content: str, says: str) -> None:
+def test_invalid_files_of_classes(folder: Path, content: str, says: str) -> None:
     (folder / "classes.csv").write_text(content)
     (folder / "labels.csv").write_text(OPENIMAGES)
     with pytest.raises(DataError, match=rf"classes\.csv.*{says}") as caught:
         boxwright.open(f"openimages:{folder}/labels.csv?classes={folder}/classes.csv")
     assert caught.value.remedy
-    with pytest.raises(DataError, match="there is no such file of classes"):
+    with pytest.raises(DataError, match="file of classes not found"):
         boxwright.open(f"openimages:{folder}/labels.csv?classes={folder}/missing.csv")
 
 
-def test_pictures_are_found_by_their_identifier(folder: Path) -> None:
+def test_images_are_found_by_their_identifier(folder: Path) -> None:
     row = ",,fig,1,0,1,0,1,,,,,\n"
     names = [sample.image.name for sample in read(folder, OPENIMAGES + f"a{row}a.jpg{row}b{row}cam/c{row}")]
     assert names == ["a.jpg", "a.jpg", "b.png", "cam/c.jpg"]
     (folder / "b.bmp").write_bytes((folder / "b.png").read_bytes())
-    with pytest.raises(DataError, match=r"line 2: the picture b could be b\.bmp or b\.png"):
+    with pytest.raises(DataError, match=r"line 2: image b could be b\.bmp or b\.png"):
         read(folder, OPENIMAGES + f"b{row}")
     (folder / "b.jpg").write_bytes((folder / "a.jpg").read_bytes())
     assert read(folder, OPENIMAGES + f"b{row}")[0].image.name == "b.jpg"
 
 
-def test_whole_edges_come_back_whole(folder: Path) -> None:
+def test_whole_coordinates_remain_whole(folder: Path) -> None:
     Image.new("RGB", (1023, 769)).save(folder / "a.jpg")
     edges = [(float(x), float(y), float(x + 1), float(y + 1)) for x, y in zip(range(1022), range(1022), strict=True)]
     image = ImageRef(name="a.jpg", width=1023, height=769, location=str(folder / "a.jpg"))
@@ -166,16 +166,16 @@ def test_open_images_writing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "box", "says"),
     [
-        (["a"], {}, "the picture's name 'a' has no ending"),
-        (["a.jpg"], {"score": "high"}, "score is 'high', which is no number"),
+        (["a"], {}, "the name of the image 'a' has no known suffix"),
+        (["a.jpg"], {"score": "high"}, "score is 'high', not a number"),
         (["a.jpg"], {"score": math.nan}, "score is nan"),
-        (["a.jpg"], {"truncated": 2}, "truncated is 2, and Open Images knows 1, 0 and -1"),
+        (["a.jpg"], {"truncated": 2}, "truncated is 2, not 1, 0 or -1"),
         (["a.jpg"], {"occluded": "yes"}, "occluded is 'yes'"),
-        (["a.jpg"], {"source": 3}, "source is 3, which is no text"),
+        (["a.jpg"], {"source": 3}, "source is 3, not text"),
         (["a.jpg"], {"source": " x"}, "' x' begins or ends with white space"),
     ],
 )
-def test_what_open_images_cannot_hold(folder: Path, names: list[str], box: dict[str, Any], says: str) -> None:
+def test_what_open_images_cannot_represent(folder: Path, names: list[str], box: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError, match=re.escape(says)) as caught:
         write(folder, "openimages", *(sample_of(folder, name, boxes=[box]) for name in names))
     assert caught.value.file == "the source"
@@ -208,7 +208,7 @@ def test_the_example_of_keras_retinanets_readme(folder: Path) -> None:
     assert f"?images={images}" in caught.value.remedy
 
 
-def test_paths_that_lead_from_the_csv_to_the_pictures(folder: Path) -> None:
+def test_paths_from_the_csv_to_the_images(folder: Path) -> None:
     (folder / "lists").mkdir()
     (folder / "lists" / "train.csv").write_text("../cam/c.jpg,1,2,30,20,fig\n")
     (sample,) = boxwright.open(f"retinanet:{folder}/lists/train.csv?images={folder}/cam")
@@ -220,7 +220,7 @@ def test_paths_that_lead_from_the_csv_to_the_pictures(folder: Path) -> None:
     assert caught.value.remedy.endswith(f"?images={folder}/cam")
 
 
-def test_the_class_mapping_gives_the_numbers(folder: Path) -> None:
+def test_the_class_mapping_defines_the_numbers(folder: Path) -> None:
     (folder / "labels_classes.csv").write_text("cow,0\ncat,2\nbird,1\n")
     read(folder, "a.jpg,1,2,3,4,cow\n")
     label_map = boxwright.open(f"retinanet:{folder}/labels.csv").label_map
@@ -234,8 +234,8 @@ def test_the_class_mapping_gives_the_numbers(folder: Path) -> None:
     (folder / "label_map.pbtxt").write_text("item { id: 7 name: 'cow' }")
     assert boxwright.open(f"retinanet:{folder}/labels.csv").label_map.id("cow") == 7
     for content, says in (
-        ("cow,0\ncow,1\n", "the class 'cow' stands twice"),
-        ("cow,0\ncat,0\n", "the number 0 stands twice"),
+        ("cow,0\ncow,1\n", "duplicate class 'cow'"),
+        ("cow,0\ncat,0\n", "duplicate number 0"),
         ("cow,zero\n", "line 1: 'cow' has the number 'zero'"),
         ("cow,-1\n", "line 1: 'cow' has the number '-1'"),
     ):
@@ -248,13 +248,13 @@ def test_keras_retinanet_writing(folder: Path) -> None:
     edges = ((0.4, 0.6, 39.5, 20), (3.1, 2, 3.4, 5), (-1, 0, 40, 20))
     samples = [sample_of(folder, "a.jpg", ("red, ripe", "fig", "fig"), edges), sample_of(folder, "b.png", (), ())]
     content = write(folder, "retinanet", *samples)
-    # Whole pixels; what would have no width gets the pixel that it lies in.
+    # Whole pixels; a box that would have zero width covers its pixel.
     assert content == 'a.jpg,0,1,40,20,"red, ripe"\na.jpg,3,2,4,5,fig\na.jpg,-1,0,40,20,fig\nb.png,,,,,\n'
     assert (folder / "out_classes.csv").read_text() == 'fig,0\n"red, ripe",1\n'
     options = "?folder=photos/train&one_based=true"
     content = write(folder, "retinanet", sample_of(folder, edges=[(0, 0, 40, 20)]), options=options)
     assert content == "photos/train/a.jpg,1,1,40,20,fig\n"
-    with pytest.raises(DataError, match=r"the box \(3, 2, 3, 5\) has no area, and keras-retinanet takes none"):
+    with pytest.raises(DataError, match=r"the box \(3, 2, 3, 5\) has zero area, which keras-retinanet rejects"):
         write(folder, "retinanet", sample_of(folder, edges=[(3, 2, 3, 5)]))
 
 
@@ -297,16 +297,16 @@ def test_via_shapes(folder: Path) -> None:
     assert sample.attributes == {"caption": "figs"}
     assert boxes_of(sample) == [("fig", edges, attributes) for edges, attributes in shapes.values()]
     written = write(folder, "via", sample)
-    # All of it comes back as it was, but for the size of the file.
+    # Everything is restored, except the size of the file.
     assert written.replace(f",{(folder / 'a.jpg').stat().st_size},", ",1234,") == VIA + rows
 
 
-def test_a_turned_ellipse(folder: Path) -> None:
+def test_a_rotated_ellipse(folder: Path) -> None:
     shape = '{""name"":""ellipse"",""cx"":20,""cy"":10,""rx"":5,""ry"":3,""theta"":%s}'
     row = f'a.jpg,-1,"{{}}",1,0,"{shape}","{{""class"":""fig""}}"\n'
     quarter = read(folder, VIA + row % (math.pi / 2))[0].boxes.edges[0]
     assert quarter == pytest.approx((17, 5, 23, 15))
-    # Turned by an eighth, both half extents are the root of the mean of the squares: sqrt((25 + 9) / 2).
+    # Rotated by 45 degrees, both half extents are the root of the mean of the squares: sqrt((25 + 9) / 2).
     half = math.sqrt(17)
     eighth = read(folder, VIA + row % (math.pi / 4))[0].boxes.edges[0]
     assert eighth == pytest.approx((20 - half, 10 - half, 20 + half, 10 + half))
@@ -347,14 +347,14 @@ def test_the_first_region_decides_which_attribute_is_the_class(folder: Path) -> 
     assert sample.boxes.attributes[1] == {"class": "tree"}
     with pytest.raises(DataError, match=r"line 3: the attribute 'name' of the region is None"):
         read(folder, VIA + region('{""name"":""fig""}') + region('{""class"":""fig""}'))
-    with pytest.raises(DataError, match=r"line 2: none of the region's attributes is called class") as caught:
+    with pytest.raises(DataError, match=r"line 2: the region has no attribute called class") as caught:
         read(folder, VIA + region('{""a"":""1"",""b"":""2""}'))
-    assert "?label=NAME (there are: a, b)" in caught.value.remedy
+    assert "?label=NAME (one of a, b)" in caught.value.remedy
     with pytest.raises(DataError, match=r"line 2: the region has no attributes"):
         read(folder, VIA + region("{}"))
 
 
-def test_points_are_passed_over_when_asked(folder: Path) -> None:
+def test_points_are_ignored_on_request(folder: Path) -> None:
     rows = region("{}", '{""name"":""point"",""cx"":1,""cy"":2}') + region('{""class"":""fig""}')
     (sample,) = read(folder, VIA + rows, options="?points=ignore")
     assert sample.boxes.labels == ("fig",)
@@ -394,15 +394,15 @@ def test_via_writing(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("box", "says"),
     [
-        ({"class": "x"}, "there is an attribute 'class': write the class to another by ?label=NAME"),
+        ({"class": "x"}, "the box has an attribute 'class': write the class to another with ?label=NAME"),
         ({"a": math.nan}, "not JSON compliant"),
-        ({"a": (1, 2)}, "not all of these are what JSON could hold"),
-        ({"a": {1: 2}}, "not all of these are what JSON could hold"),
+        ({"a": (1, 2)}, "JSON cannot represent all of these values"),
+        ({"a": {1: 2}}, "JSON cannot represent all of these values"),
         ({"a": b"x"}, "not JSON serializable"),
         ({"a": "\udcff"}, "cannot be written as UTF-8"),
     ],
 )
-def test_what_via_cannot_hold(folder: Path, box: dict[str, Any], says: str) -> None:
+def test_what_via_cannot_represent(folder: Path, box: dict[str, Any], says: str) -> None:
     with pytest.raises(DataError, match=re.escape(says)) as caught:
         write(folder, "via", sample_of(folder, boxes=[box]))
     assert caught.value.file == "the source"
@@ -415,12 +415,12 @@ edge = st.floats(-1e4, 1e4)
 @given(edge, edge, edge, edge)
 def test_a_box_written_as_a_rectangle_is_the_same_box(x1: float, y1: float, x2: float, y2: float) -> None:
     edges = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    assert box_around(rectangle(edges)) == pytest.approx(edges, rel=1e-15, abs=1e-11)
+    assert bounding_box(rectangle(edges)) == pytest.approx(edges, rel=1e-15, abs=1e-11)
     whole = tuple(float(math.floor(each)) for each in edges)
-    assert box_around(rectangle(whole)) == whole
+    assert bounding_box(rectangle(whole)) == whole
 
 
-def test_widths_are_written_as_they_were_meant() -> None:
+def test_widths_are_written_as_intended() -> None:
     assert rectangle((0.2, 0.1, 0.7, 0.3)) == {
         "name": "rect",
         "x": 0.2,
@@ -429,14 +429,14 @@ def test_widths_are_written_as_they_were_meant() -> None:
         "height": 0.19999999999999998,
     }
     assert 0.1 + 0.2 != 0.3
-    assert box_around(rectangle((0.2, 0.1, 0.7, 0.3))) == (0.2, 0.1, 0.7, 0.3)
+    assert bounding_box(rectangle((0.2, 0.1, 0.7, 0.3))) == (0.2, 0.1, 0.7, 0.3)
 
 
 # All of them
 
 
 @pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])
-def test_a_file_is_recognised_by_its_first_line(folder: Path, format: str) -> None:
+def test_a_file_is_recognized_by_its_first_line(folder: Path, format: str) -> None:
     write(folder, format, sample_of(folder))
     assert boxwright.open(str(folder / "out.csv")).uri.startswith(f"{format}:")
     by_csv = list(boxwright.open(f"csv:{folder}/out.csv"))
@@ -446,11 +446,13 @@ def test_a_file_is_recognised_by_its_first_line(folder: Path, format: str) -> No
         boxwright.open(f"csv:{folder}/out.csv?dialect=tutorial")
     others = {"openimages", "retinanet", "via"} - {format}
     for other in others:
-        with pytest.raises(DataError, match=r"out\.csv, line 1: (the header has no column|its first line has not)"):
+        with pytest.raises(
+            DataError, match=r"out\.csv, line 1: (the header has no column|its first line does not have)"
+        ):
             boxwright.open(f"{other}:{folder}/out.csv")
 
 
-def test_a_header_is_never_taken_for_a_row(folder: Path) -> None:
+def test_a_header_is_never_read_as_a_row(folder: Path) -> None:
     (folder / "labels.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\n")
     assert boxwright.open(str(folder / "labels.csv")).uri.startswith("csv:")
     (folder / "labels.csv").write_text("a,b,c,d,e,f\n")
@@ -458,17 +460,17 @@ def test_a_header_is_never_taken_for_a_row(folder: Path) -> None:
         boxwright.open(str(folder / "labels.csv"))
 
 
-def test_options_of_another_dialect_are_refused(folder: Path) -> None:
+def test_options_of_another_dialect_are_reject_constant(folder: Path) -> None:
     write(folder, "via", sample_of(folder))
-    with pytest.raises(UsageError, match="has VGG Image Annotator's columns, for which there is no option 'one_based'"):
+    with pytest.raises(UsageError, match="has VGG Image Annotator's columns, which have no option 'one_based'"):
         boxwright.open(f"csv:{folder}/out.csv?one_based=true")
     write(folder, "csv", sample_of(folder))
-    with pytest.raises(UsageError, match="has the TensorFlow tutorials' columns, for which there is no option 'label'"):
+    with pytest.raises(UsageError, match="has the TensorFlow tutorials' columns, which have no option 'label'"):
         boxwright.open(f"csv:{folder}/out.csv?label=class")
 
 
 @pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])
-def test_edges_in_the_wrong_order_are_exchanged_when_asked(folder: Path, format: str) -> None:
+def test_coordinates_in_the_wrong_order_are_swapped_on_request(folder: Path, format: str) -> None:
     content = {
         "openimages": OPENIMAGES + "a,,fig,1,0.75,0.025,0.1,1,,,,,\n",
         "retinanet": "a.jpg,30,2,1,20,fig\n",
@@ -478,20 +480,20 @@ def test_edges_in_the_wrong_order_are_exchanged_when_asked(folder: Path, format:
 
 
 @pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])
-def test_pictures_whose_rows_do_not_stand_together(folder: Path, format: str) -> None:
+def test_images_whose_rows_are_not_consecutive(folder: Path, format: str) -> None:
     content = write(folder, format, sample_of(folder), sample_of(folder, "c.jpg"))
     if format == "retinanet":
         content += content.splitlines()[0] + "\n"
     else:
         content += content.splitlines()[1] + "\n"
-    with pytest.raises(DataError, match=r"do not stand together") as caught:
+    with pytest.raises(DataError, match=r"are not consecutive") as caught:
         read(folder, content)
     assert "?grouped=false" in caught.value.remedy
     assert [len(sample.boxes) for sample in read(folder, content, options="?grouped=false")] == [2, 1]
 
 
 @pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])
-def test_remote_files_and_pictures(folder: Path, format: str) -> None:
+def test_remote_files_and_images(folder: Path, format: str) -> None:
     import fsspec
 
     write(folder, format, sample_of(folder))

@@ -11,57 +11,63 @@ from boxwright_csv import conformance
 from boxwright_testing import BadInput
 
 
-class WrongRows:
-    """Rows that are wrong, each after one picture that is as it should be."""
+class InvalidRows:
+    """Invalid rows, each after one valid image."""
 
     good = ""
-    wrong: Mapping[str, tuple[str, str]] = {}
+    invalid: Mapping[str, tuple[str, str]] = {}
 
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
-        pictures = folder / "pictures"
-        pictures.mkdir()
+        images = folder / "images"
+        images.mkdir()
         for name in ("a.jpg", "b.jpg", "c.jpg", "c.png", "d.png", "d.bmp"):
-            Image.new("RGB", (40, 30)).save(pictures / name)
+            Image.new("RGB", (40, 30)).save(images / name)
         inputs = []
-        for number, (what, (rows, says)) in enumerate(self.wrong.items()):
+        for number, (what, (rows, says)) in enumerate(self.invalid.items()):
             place = folder / f"{number}.csv"
             place.write_text(self.good + rows)
-            options = {"images": str(pictures)}
+            options = {"images": str(images)}
             inputs.append(BadInput(what, place, rf"{number}\.csv, {says}", skipped=1, good=1, options=options))
         return inputs
 
 
-class TestOpenImages(WrongRows, conformance.TestOpenImages):
+class TestOpenImages(InvalidRows, conformance.TestOpenImages):
     good = (
         "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
         "a,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n"
     )
-    wrong = {
-        "too few fields": ("b,,/m/01,1,0.1,0.5,0.2,0.6\n", r"line 3: it has 8 fields and the header 13"),
-        "no number": ("b,,/m/01,1,left,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): XMin is 'left'"),
+    invalid = {
+        "too few fields": ("b,,/m/01,1,0.1,0.5,0.2,0.6\n", r"line 3: it has 8 fields, but the header has 13"),
+        "not a number": ("b,,/m/01,1,left,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): XMin is 'left'"),
         "infinite": ("b,,/m/01,1,0,1e999,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): XMax is '1e999'"),
-        "no edge": ("b,,/m/01,1,0.1,0.5,,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): YMin is empty"),
+        "a missing coordinate": ("b,,/m/01,1,0.1,0.5,,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): YMin is empty"),
         "inverted": ("b,,/m/01,1,0.6,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): xmin 0.6 is greater .*\n.*swap"),
         "no class": ("b,,,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the LabelName is empty"),
         "an odd flag": ("b,,/m/01,1,0.1,0.5,0.2,0.6,2,0,0,0,0\n", r"line 3 \(/m/01\): IsOccluded is '2'"),
         "an odd confidence": ("b,,/m/01,sure,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): Confidence is 'sure'"),
-        "no picture": ("z,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: it does not say .* z\.jpg is not there"),
-        "two pictures": ("d,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the picture d could be d\.bmp or d\.png"),
+        "a missing image": (
+            "z,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n",
+            r"line 3: it does not say .* z\.jpg is not there",
+        ),
+        "two images": ("d,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: image d could be d\.bmp or d\.png"),
         "outside": ("../b,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the file name is '\.\./b', which leads out"),
         "no name": (",,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the file name is empty"),
     }
 
 
-class TestRetinaNet(WrongRows, conformance.TestRetinaNet):
+class TestRetinaNet(InvalidRows, conformance.TestRetinaNet):
     good = "a.jpg,1,2,30,20,fig\n"
-    wrong = {
-        "too few fields": ("b.jpg,1,2,30,20\n", r"line 2: it has 5 fields and there should be 6"),
-        "no number": ("b.jpg,left,2,30,20,fig\n", r"line 2 \(fig\): x1 is 'left'"),
+    invalid = {
+        "too few fields": ("b.jpg,1,2,30,20\n", r"line 2: it has 5 fields, not 6"),
+        "not a number": ("b.jpg,left,2,30,20,fig\n", r"line 2 \(fig\): x1 is 'left'"),
         "not finite": ("b.jpg,1,2,30,nan,fig\n", r"line 2 \(fig\): y2 is 'nan'"),
-        "no edge": ("b.jpg,1,,30,20,fig\n", r"line 2 \(fig\): y1 is empty"),
+        "a missing coordinate": ("b.jpg,1,,30,20,fig\n", r"line 2 \(fig\): y1 is empty"),
         "no class": ("b.jpg,1,2,30,20,\n", r"line 2: the class is empty"),
         "inverted": ("b.jpg,31,2,30,20,fig\n", r"line 2 \(fig\): xmin 31 is greater than xmax 30\n.*swap"),
-        "no picture": ("z.jpg,1,2,30,20,fig\n", r"line 2: it does not say the picture's size, and .* z\.jpg is not"),
+        "a missing image": (
+            "z.jpg,1,2,30,20,fig\n",
+            r"line 2: it does not say the picture's size, and .* z\.jpg is not",
+        ),
         "outside": ("../b.jpg,1,2,30,20,fig\n", r"line 2: the path \.\./b\.jpg leads out .*\n.*\?images="),
         "elsewhere": ("/else/b.jpg,1,2,30,20,fig\n", r"line 2: the path /else/b\.jpg leads out .*\n.*\?images=/else"),
         "no name": (",1,2,30,20,fig\n", r"line 2: the file name is empty"),
@@ -72,24 +78,24 @@ def region(shape: str, attributes: str = '{""class"":""fig""}') -> str:
     return f'b.jpg,-1,"{{}}",1,0,"{shape}","{attributes}"\n'
 
 
-class TestVia(WrongRows, conformance.TestVia):
+class TestVia(InvalidRows, conformance.TestVia):
     good = (
         "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes\n"
         'a.jpg,-1,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}","{""class"":""fig""}"\n'
     )
-    wrong = {
+    invalid = {
         "a point": (
             region('{""name"":""point"",""cx"":5,""cy"":6}'),
-            r"line 3: the shape is 'point', which has no box around it\n.*\?points=ignore",
+            r"line 3: the shape is 'point', which has no bounding box\n.*\?points=ignore",
         ),
         "no shape": (region('{""x"":5}'), r"line 3: the shape is None"),
         "a number missing": (
             region('{""name"":""circle"",""cx"":5,""cy"":6}'),
-            r"line 3: r of the circle is 'None', which is no finite number",
+            r"line 3: r of the circle is 'None', not a finite number",
         ),
         "not finite": (
             region('{""name"":""rect"",""x"":NaN,""y"":2,""width"":20,""height"":10}'),
-            r"line 3: region_shape_attributes is no JSON: NaN is no number",
+            r"line 3: region_shape_attributes is not JSON: NaN is not valid",
         ),
         "huge": (
             region(f'{{""name"":""rect"",""x"":1{"0" * 400},""y"":2,""width"":20,""height"":10}}'),
@@ -101,11 +107,11 @@ class TestVia(WrongRows, conformance.TestVia):
         ),
         "points that do not match": (
             region('{""name"":""polygon"",""all_points_x"":[1,2,3],""all_points_y"":[1,2]}'),
-            r"line 3: the polygon lacks points",
+            r"line 3: the polygon has no points",
         ),
-        "no JSON": (region("{rect}"), r"line 3: region_shape_attributes is no JSON: .*"),
-        "a list": (region("[1]"), r"line 3: region_shape_attributes is no JSON object: \[1\]"),
-        "nested without end": (region("[" * 100_000), r"line 3: region_shape_attributes is no JSON"),
+        "not JSON": (region("{rect}"), r"line 3: region_shape_attributes is not JSON: .*"),
+        "a list": (region("[1]"), r"line 3: region_shape_attributes is not a JSON object: \[1\]"),
+        "nested without end": (region("[" * 100_000), r"line 3: region_shape_attributes is not JSON"),
         "no class": (
             region('{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}', "{}"),
             r"line 3: the attribute 'class' of the region is None",
@@ -115,14 +121,14 @@ class TestVia(WrongRows, conformance.TestVia):
                 '{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}',
                 '{""class"":{""fig"":true,""date"":true}}',
             ),
-            r"line 3: the attribute 'class' of the region is \{'fig': True, 'date': True\}, which is no class",
+            r"line 3: the attribute 'class' of the region is \{'fig': True, 'date': True\}, not a class",
         ),
-        "two opinions of a picture": (
+        "two values for an image": (
             region('{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}')
             + 'b.jpg,-1,"{""a"":1}",1,0,"{}","{}"\n',
-            r"line 4: the file_attributes of b\.jpg are not those of line 3",
+            r"line 4: the file_attributes of b\.jpg differ from line 3",
         ),
-        "no picture": ('z.jpg,-1,"{}",0,0,"{}","{}"\n', r"line 3: it does not say the picture's size"),
+        "a missing image": ('z.jpg,-1,"{}",0,0,"{}","{}"\n', r"line 3: it does not say the picture's size"),
         "outside": ('../b.jpg,-1,"{}",0,0,"{}","{}"\n', r"line 3: the file name is '\.\./b\.jpg', which leads out"),
     }
 

@@ -1,7 +1,7 @@
-"""What other programs wrote and read, run once and kept here.
+"""Files that other programs wrote, and what they read from ours.
 
 globox 2.9.0 (``save_openimage``, ``from_openimage``), panlabel 0.7.0 (``convert``) and keras-retinanet 1.0.0's
-``_read_annotations``, all on two pictures of 64x48 pixels, ``a.jpg`` and ``b.png``.
+``_read_annotations``, all with two images of 64x48 pixels, ``a.jpg`` and ``b.png``.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ a.jpg,,{},2,0,"{""height"":25.0,""name"":""rect"",""width"":17.0,""x"":3.0,""y""
 a.jpg,,{},2,1,"{""height"":47.5,""name"":""rect"",""width"":63.6,""x"":0.3,""y"":0.1}","{""label"":""red, ripe""}"
 b.png,,{},0,,,
 """
-# What these read of panlabel's files is what panlabel was given.
+# The boxes that panlabel was given.
 PANLABELS_BOXES = [("a.jpg", "fig", (3, 5, 20, 30)), ("a.jpg", "red, ripe", (0.3, 0.1, 63.9, 47.6))]
 
 
@@ -57,18 +57,18 @@ def boxes(folder: Path, content: str) -> list[tuple[str, str, Sequence[float]]]:
     return [(sample.image.name, box.label, box.edges) for sample in samples for box in sample.boxes]
 
 
-def test_globoxs_file_is_read(folder: Path) -> None:
-    # Given to globox as these edges, which it gave back from its own file, too.
+def test_a_file_of_globox_is_read(folder: Path) -> None:
+    # globox was given these coordinates, and also returned them from its own file.
     expected = [("a.jpg", "fig", (3, 5, 20, 30)), ("a.jpg", "date", THIRDS), ("b.png", "fig", (0, 0, 64, 48))]
     assert boxes(folder, GLOBOX) == expected
 
 
 @pytest.mark.parametrize("content", [PANLABEL_OPENIMAGES, PANLABEL_RETINANET, PANLABEL_VIA])
-def test_panlabels_files_are_read(folder: Path, content: str) -> None:
+def test_files_of_panlabel_are_read(folder: Path, content: str) -> None:
     assert boxes(folder, content) == PANLABELS_BOXES
 
 
-def test_what_the_others_read_of_ours_is_what_is_written_today(folder: Path) -> None:
+def test_the_files_that_others_have_read_are_still_written(folder: Path) -> None:
     image = ImageRef(name="a.jpg", width=64, height=48, location=str(folder / "a.jpg"))
     samples = [
         Sample(image=image, boxes=Boxes(["fig", "red, ripe"], [(3, 5, 20, 30), (0.3, 0.1, 63.9, 47.6)])),
@@ -81,7 +81,7 @@ def test_what_the_others_read_of_ours_is_what_is_written_today(folder: Path) -> 
         return out.read_text()
 
     header = GLOBOX.splitlines()[0]
-    # panlabel: [3, 5, 20, 30] and [0.3, 0.1, 63.9, 47.6]; globox the same, with its names' endings.
+    # panlabel: [3, 5, 20, 30] and [0.3, 0.1, 63.9, 47.6]; globox the same, with the suffixes of the names.
     rows = [
         "fig,1,0.046875,0.3125,0.10416666666666667,0.625",
         '"red, ripe",1,0.0046875,0.9984375,0.0020833333333333333',

@@ -28,7 +28,7 @@ def read_text(folder: Path, content: str | bytes, **options: Any) -> list[Sample
 
 
 @pytest.mark.parametrize("said", ["/home/me/a.jpg", "D:\\photos\\a.jpg"])
-def test_an_absolute_path_stands_for_the_picture_of_its_last_part(tmp_path: Path, said: str) -> None:
+def test_an_absolute_path_means_the_image_with_its_last_part(tmp_path: Path, said: str) -> None:
     row = f"{HEADER}{said},40,30,fig,1,2,30,20\n"
     with pytest.raises(DataError, match="leads out of the folder"):
         read_text(tmp_path, row)
@@ -86,12 +86,12 @@ def test_names_over_several_lines_keep_the_line_numbers_right(tmp_path: Path) ->
     assert content.splitlines()[4].startswith("b.jpg")
 
 
-def test_a_name_without_class_and_edges_is_a_picture_without_boxes(tmp_path: Path) -> None:
+def test_a_name_without_class_and_coordinates_is_an_image_without_boxes(tmp_path: Path) -> None:
     (sample,) = read_text(tmp_path, HEADER + "a.jpg,40,30,,,,,\n")
     assert (sample.image.name, len(sample.boxes)) == ("a.jpg", 0)
 
 
-def test_rows_apart_are_put_together_when_asked(tmp_path: Path) -> None:
+def test_rows_of_an_image_are_combined_on_request(tmp_path: Path) -> None:
     content = HEADER + "a.jpg,40,30,fig,1,2,30,20\nb.jpg,40,30,fig,1,2,30,20\na.jpg,40,30,date,1,2,30,20\n"
     a, b = read_text(tmp_path, content, grouped=False)
     assert (a.image.name, a.boxes.labels) == ("a.jpg", ("fig", "date"))
@@ -107,23 +107,23 @@ def test_one_based_and_inverted(tmp_path: Path) -> None:
     assert read_text(tmp_path, content)[0].boxes.edges == ((1, 1, 40, 30),)
 
 
-def test_pictures_are_found_beside_the_file_or_where_they_are_said_to_be(tmp_path: Path) -> None:
+def test_images_are_found_next_to_the_file_or_in_a_folder(tmp_path: Path) -> None:
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter: 30 wide, 40 high
-    for place in ("a.jpg", "pictures/cam/b.jpg"):
+    exif[0x0112] = 6  # rotated by 90 degrees: 30 wide, 40 high
+    for place in ("a.jpg", "images/cam/b.jpg"):
         (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (40, 30)).save(tmp_path / place, exif=exif)
     no_size = "filename,class,xmin,ymin,xmax,ymax\n"
-    (beside,) = read_text(tmp_path, no_size + "a.jpg,fig,1,2,30,20\n")
-    assert beside.image.location == str(tmp_path / "a.jpg")
-    assert (beside.image.width, beside.image.height) == (30, 40)
-    (elsewhere,) = read_text(tmp_path, no_size + "cam\\b.jpg,fig,1,2,30,20\n", images=str(tmp_path / "pictures"))
+    (here,) = read_text(tmp_path, no_size + "a.jpg,fig,1,2,30,20\n")
+    assert here.image.location == str(tmp_path / "a.jpg")
+    assert (here.image.width, here.image.height) == (30, 40)
+    (elsewhere,) = read_text(tmp_path, no_size + "cam\\b.jpg,fig,1,2,30,20\n", images=str(tmp_path / "images"))
     assert elsewhere.image.name == "cam/b.jpg"
-    assert elsewhere.image.location == f"{tmp_path}/pictures/cam/b.jpg"
+    assert elsewhere.image.location == f"{tmp_path}/images/cam/b.jpg"
     assert (elsewhere.image.width, elsewhere.image.height) == (30, 40)
 
 
-def test_the_label_map_beside_it_gives_the_classes_their_numbers(tmp_path: Path) -> None:
+def test_the_label_map_next_to_it_defines_the_class_ids(tmp_path: Path) -> None:
     (tmp_path / "label_map.pbtxt").write_text("item { id: 1 name: 'fig' }\nitem { id: 2 name: 'date' }")
     (tmp_path / "other.pbtxt").write_text("item { id: 7 name: 'fig' }")
     (tmp_path / "labels.csv").write_text(HEADER + "a.jpg,40,30,fig,1,2,30,20\n")
@@ -141,19 +141,19 @@ def test_the_label_map_beside_it_gives_the_classes_their_numbers(tmp_path: Path)
         (b"\nfilename", r"labels\.csv: its first line is blank"),
         (b"filename,class,xmin,ymin\n", r"line 1: the header has no column xmax, ymax; it has: filename, class"),
         (b"a.jpg,40,30,fig,1,2,30,20\n", r"line 1: the header has no column filename, class, xmin"),
-        (HEADER.replace("width", "class").encode(), r"line 1: the column 'class' stands twice"),
-        (HEADER.encode() + b"a.jpg,40,30,fig,1,2,30,20\n\xff.jpg,1,1,fig,0,0,1,1\n", r"line 3: it is not UTF-8 text"),
-        (b"PK\3\4\x14\0\x08\0\xff\xfe", r"line 1: it is not UTF-8 text"),
+        (HEADER.replace("width", "class").encode(), r"line 1: duplicate column 'class'"),
+        (HEADER.encode() + b"a.jpg,40,30,fig,1,2,30,20\n\xff.jpg,1,1,fig,0,0,1,1\n", r"line 3: it is not UTF-8"),
+        (b"PK\3\4\x14\0\x08\0\xff\xfe", r"line 1: it is not UTF-8"),
     ],
 )
-def test_files_that_are_no_table_of_boxes(tmp_path: Path, content: bytes, says: str) -> None:
+def test_files_that_are_not_a_table_of_boxes(tmp_path: Path, content: bytes, says: str) -> None:
     with pytest.raises(DataError, match=says) as caught:
         read_text(tmp_path, content)
     assert caught.value.remedy
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"missing\.csv: there is no such file"):
+    with pytest.raises(DataError, match=r"missing\.csv: file not found"):
         CsvReader(str(tmp_path / "missing.csv"))
 
 
@@ -171,7 +171,7 @@ def test_remote_files_are_read() -> None:
     assert dataset.label_map.id("fig") == 3
 
 
-def test_a_file_is_recognised_by_its_header(tmp_path: Path) -> None:
+def test_a_file_is_recognized_by_its_header(tmp_path: Path) -> None:
     from boxwright_csv.detect import detect
 
     (tmp_path / "labels.csv").write_text(HEADER)
@@ -181,7 +181,7 @@ def test_a_file_is_recognised_by_its_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("said", "there"), [("caf\u00e9.jpg", "cafe\u0301.jpg"), ("a%20b.jpg", "a b.jpg")])
-def test_a_picture_is_found_by_another_spelling(tmp_path: Path, said: str, there: str) -> None:
+def test_an_image_is_found_by_another_spelling(tmp_path: Path, said: str, there: str) -> None:
     (tmp_path / there).write_bytes(b"")
     (sample,) = read_text(tmp_path, f"{HEADER}{said},40,30,fig,1,2,30,20\n")
     assert (sample.image.name, sample.image.location) == (said, str(tmp_path / there))

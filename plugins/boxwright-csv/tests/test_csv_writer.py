@@ -27,15 +27,15 @@ def write(path: Path, *samples: Sample, options: str = "") -> bytes:
 
 
 def data_folder() -> Path:
-    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
-    return Path(os.environ.get("BOXWRIGHT_SHARED_DATA", beside))
+    default = Path(__file__).resolve().parents[4] / "shared" / "data"
+    return Path(os.environ.get("BOXWRIGHT_SHARED_DATA", default))
 
 
 def as_the_tutorial(folder: Path) -> tuple[str, str]:
-    """The rows and the label map that the first tutorial's ``xml_to_csv.py`` makes, files in the order of their names.
+    """The rows and the label map of the first tutorial's ``xml_to_csv.py``, files sorted by name.
 
-    It takes eight values of each object by ElementTree, hands them to pandas' ``to_csv(index=None)``, and numbers the
-    sorted class names from 1.
+    It reads eight values of each object with ElementTree, writes them with pandas' ``to_csv(index=None)``, and numbers
+    the sorted class names from 1.
     """
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
@@ -53,7 +53,7 @@ def as_the_tutorial(folder: Path) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("part", ["fruits/train", "fruits/test", "bccd/train"])
-def test_real_photos_give_the_tutorials_rows_and_label_map(tmp_path: Path, part: str) -> None:
+def test_real_photos_have_the_tutorials_rows_and_label_map(tmp_path: Path, part: str) -> None:
     folder = data_folder() / part
     if not folder.is_dir():
         pytest.skip("the real photos are not here (BOXWRIGHT_SHARED_DATA)")
@@ -83,7 +83,7 @@ def test_bytes_are_as_expected(tmp_path: Path) -> None:
     )
 
 
-def test_quotes_are_as_the_csv_module_sets_them(tmp_path: Path) -> None:
+def test_quotes_are_those_of_the_csv_module(tmp_path: Path) -> None:
     names = [name for name in NAMES if name and "\r" not in name and name == name.strip()]
     written = write(tmp_path / "labels.csv", sample_of("a.jpg", names, [(1, 2, 30, 20)] * len(names)))
     text = io.StringIO()
@@ -93,7 +93,7 @@ def test_quotes_are_as_the_csv_module_sets_them(tmp_path: Path) -> None:
     assert written.decode() == text.getvalue()
 
 
-def test_rows_are_as_pandas_writes_them(tmp_path: Path) -> None:
+def test_rows_are_those_of_pandas(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     names = [name for name in NAMES if name and "\r" not in name and name == name.strip()]
     written = write(tmp_path / "labels.csv", sample_of("a.jpg", names, [(1, 2, 30, 20)] * len(names)))
@@ -102,14 +102,14 @@ def test_rows_are_as_pandas_writes_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.strip() == name and name])
-def test_names_come_back(tmp_path: Path, name: str) -> None:
+def test_names_are_restored(tmp_path: Path, name: str) -> None:
     write(tmp_path / "labels.csv", sample_of(f"{name}.jpg", [name], [(1, 2, 30, 20)]))
     (sample,) = boxwright.open(f"csv:{tmp_path / 'labels.csv'}")
     assert (sample.image.name, sample.boxes.labels) == (f"{name}.jpg", (name,))
 
 
 @pytest.mark.parametrize("edge", [0.1, 1 / 3, 29.999999999999996, 1e-9, 5e-324, 1e22])
-def test_sub_pixel_edges_come_back_exactly(tmp_path: Path, edge: float) -> None:
+def test_fractional_coordinates_are_restored_exactly(tmp_path: Path, edge: float) -> None:
     edges = (-edge, 0.0, edge, edge)
     write(tmp_path / "labels.csv", sample_of("a.jpg", ["fig"], [edges]))
     assert next(iter(boxwright.open(f"csv:{tmp_path / 'labels.csv'}"))).boxes.edges == (edges,)
@@ -120,7 +120,7 @@ def test_one_based_writing(tmp_path: Path) -> None:
     assert written.splitlines()[1] == b"a.jpg,40,30,fig,1,1,40,30"
 
 
-def test_pictures_without_boxes_and_attributes_are_counted_as_lost(tmp_path: Path) -> None:
+def test_images_without_boxes_and_attributes_are_counted_as_lost(tmp_path: Path) -> None:
     boxes = Boxes(["fig"], [(1, 2, 30, 20)], [{"difficult": 1}])
     samples = [Sample(image=ImageRef(name="a.jpg", width=40, height=30), boxes=boxes), sample_of("b.jpg", [], [])]
     report = boxwright.convert(Dataset(SampleReader(samples)), f"csv:{tmp_path / 'labels.csv'}")
@@ -128,14 +128,14 @@ def test_pictures_without_boxes_and_attributes_are_counted_as_lost(tmp_path: Pat
     assert (tmp_path / "labels.csv").read_text().count("\n") == 2
 
 
-def test_a_class_with_white_space_around_it_is_an_error(tmp_path: Path) -> None:
+def test_a_class_with_leading_white_space_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the source: ' around ' begins or ends with white space") as caught:
         write(tmp_path / "labels.csv", sample_of("a.jpg", [" around "], [(1, 2, 30, 20)]))
     assert caught.value.remedy
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_name_that_is_no_unicode_is_an_error(tmp_path: Path) -> None:
+def test_an_unpaired_surrogate_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"the source, box 1: .* cannot be written as UTF-8"):
         write(tmp_path / "labels.csv", sample_of("a.jpg", ["\udcff"], [(1, 2, 30, 20)]))
     assert list(tmp_path.iterdir()) == []

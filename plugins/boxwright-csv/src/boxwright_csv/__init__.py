@@ -1,30 +1,34 @@
-"""CSV annotations for boxwright: read and write."""
+"""CSV annotations for boxwright: reader and writer."""
 
 from boxwright import FormatSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_csv.conformance"
 
-_IMAGES = Option("images", str, None, "the folder of the pictures, where it is not the CSV's own")
-_LABEL_MAP = Option("label_map", str, None, "the label map, where it is not label_map.pbtxt beside the CSV")
+_IMAGES = Option("images", str, None, "the folder of the images, if it is not that of the CSV file")
+_LABEL_MAP = Option("label_map", str, None, "the label map, if it is not label_map.pbtxt next to the CSV file")
 _ONE_BASED = Option(
-    "one_based", bool, False, "whether the rows count pixels from 1 and take xmax, ymax in (Pascal VOC)"
+    "one_based", bool, False, "whether pixels are counted from 1 and xmax, ymax are inclusive (Pascal VOC)"
 )
-_INVERTED = Option("inverted", ("error", "swap"), "error", "what to do with a box whose xmin is above its xmax")
-_GROUPED = Option("grouped", bool, True, "whether each picture's rows stand together; false reads it all at once")
+_INVERTED = Option("inverted", ("error", "swap"), "error", "what to do with a box whose xmin is greater than its xmax")
+_GROUPED = Option(
+    "grouped", bool, True, "whether the rows of each image are consecutive; false reads the whole file first"
+)
 _COMMON = (_IMAGES, _LABEL_MAP, _INVERTED, _GROUPED)
-_CLASSES = Option("classes", str, None, "the file of the classes: class-descriptions-boxable.csv, or NAME,NUMBER rows")
-_LABEL = Option("label", str, None, "VIA: the attribute that is the class; default: class, label, name or the only one")
-_POINTS = Option("points", ("error", "ignore"), "error", "VIA: what to do with points, which have no box around them")
+_CLASSES = Option("classes", str, None, "the file of the classes: class-descriptions-boxable.csv, or rows NAME,NUMBER")
+_LABEL = Option(
+    "label", str, None, "VIA: the attribute that contains the class; default: class, label, name or the only one"
+)
+_POINTS = Option("points", ("error", "ignore"), "error", "VIA: what to do with points, which have no bounding box")
 
 
 @hookimpl
 def boxwright_formats() -> list[FormatSpec]:
-    """The format ``csv``, and the dialects that hold other things, each as a format of its own."""
+    """The format ``csv``, and the dialects with other contents, each as a separate format."""
     return [
         FormatSpec(
             name="csv",
-            summary="One row a box: filename,width,height,class,xmin,ymin,xmax,ymax; reads the other CSV formats, too",
+            summary="One row per box: filename,width,height,class,xmin,ymin,xmax,ymax; reads all CSV formats",
             load="boxwright_csv.reader:CsvReader",
             write="boxwright_csv.writer:CsvWriter",
             detect="boxwright_csv.detect:detect",
@@ -38,7 +42,7 @@ def boxwright_formats() -> list[FormatSpec]:
                     "dialect",
                     ("auto", "tutorial", "openimages", "retinanet", "via"),
                     "auto",
-                    "whose columns they are; auto goes by the first line",
+                    "the dialect of the columns; auto detects it by the first line",
                 ),
                 _CLASSES,
                 _LABEL,
@@ -59,8 +63,10 @@ def boxwright_formats() -> list[FormatSpec]:
             detect="boxwright_csv.detect:detect_openimages",
             options=(*_COMMON, _CLASSES),
             write_options=(
-                Option("classes", str, None, "class-descriptions-boxable.csv, to write identifiers for the classes"),
-                Option("endings", bool, False, "whether ImageID keeps the ending .jpg, which globox wants"),
+                Option(
+                    "classes", str, None, "class-descriptions-boxable.csv, to write identifiers instead of class names"
+                ),
+                Option("endings", bool, False, "whether ImageID keeps the suffix .jpg, which globox requires"),
             ),
             carries=frozenset(
                 {
@@ -85,7 +91,7 @@ def boxwright_formats() -> list[FormatSpec]:
             detect="boxwright_csv.detect:detect_retinanet",
             options=(*_COMMON, _ONE_BASED, _CLASSES),
             write_options=(
-                Option("folder", str, "", "what stands before the pictures' names, from the CSV's folder on"),
+                Option("folder", str, "", "the prefix of the image names, relative to the folder of the CSV file"),
                 _ONE_BASED,
             ),
             carries=frozenset({"empty"}),
@@ -96,12 +102,12 @@ def boxwright_formats() -> list[FormatSpec]:
         ),
         FormatSpec(
             name="via",
-            summary="VGG Image Annotator's CSV: a row a region, its shape and attributes as JSON",
+            summary="VGG Image Annotator's CSV: one row per region, with its shape and attributes as JSON",
             load="boxwright_csv.reader:ViaReader",
             write="boxwright_csv.via:ViaWriter",
             detect="boxwright_csv.detect:detect_via",
             options=(*_COMMON, _LABEL, _POINTS),
-            write_options=(Option("label", str, "class", "the attribute that the class is written to"),),
+            write_options=(Option("label", str, "class", "the attribute that contains the class"),),
             carries=frozenset({"empty", "subpixel", "box.*", "image.*"}),
             target="file",
             docs="https://www.robots.ox.ac.uk/~vgg/software/via/",

@@ -1,4 +1,4 @@
-"""The files beside a CSV that say which classes there are."""
+"""The files next to a CSV file that define the classes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _DESCRIPTIONS_HEADER = ["LabelName", "DisplayName"]
 
 
 def read_descriptions(path: str) -> dict[str, str]:
-    """Open Images' ``class-descriptions-boxable.csv``: the classes' names by their identifiers, in the file's order.
+    """Returns the class names of Open Images' ``class-descriptions-boxable.csv`` by identifier, in file order.
 
     Raises:
-        DataError: It is not there, has no two fields in a line, or a name or an identifier stands twice.
+        DataError: The file is missing, a line does not have two fields, or a name or identifier is a duplicate.
     """
     names: dict[str, str] = {}
     lines: dict[str, int] = {}
@@ -25,59 +25,59 @@ def read_descriptions(path: str) -> dict[str, str]:
             continue
         for what in (identifier, f"={name}"):
             if lines.setdefault(what, line) != line:
-                problem = f"{what.removeprefix('=')!r} stands already in line {lines[what]}"
-                raise DataError(path, problem, "give every class one identifier and one name", f"line {line}")
+                problem = f"{what.removeprefix('=')!r} is a duplicate of line {lines[what]}"
+                raise DataError(path, problem, "give each class one identifier and one name", f"line {line}")
         names[identifier] = name
     return names
 
 
-def classes_beside(location: str) -> str:
-    """keras-retinanet's class mapping as it is written beside a CSV: ``train_classes.csv`` beside ``train.csv``."""
+def class_mapping_path(location: str) -> str:
+    """Returns the location of keras-retinanet's class mapping: ``train_classes.csv`` for ``train.csv``."""
     head, chain, rest = location.partition("::")
     return f"{os.path.splitext(head)[0]}_classes.csv{chain}{rest}"
 
 
 def class_numbers(classes: str | None, location: str) -> LabelMap | None:
-    """The class mapping that was named, else the one that is beside a CSV.
+    """Returns the class mapping that was passed, or the one next to the CSV file.
 
     Raises:
         DataError: As :func:`read_class_numbers`.
     """
-    if classes is None and read_file(classes_beside(location)) is None:
+    if classes is None and read_file(class_mapping_path(location)) is None:
         return None
-    return read_class_numbers(classes if classes is not None else classes_beside(location))
+    return read_class_numbers(classes if classes is not None else class_mapping_path(location))
 
 
 def read_class_numbers(path: str) -> LabelMap:
-    """keras-retinanet's class mapping, ``name,number`` with numbers from 0, as a label map whose numbers begin with 1.
+    """Returns keras-retinanet's class mapping, ``name,number`` from 0, as a label map with ids from 1.
 
     Raises:
-        DataError: It is not there, has no two fields in a line, or a name or number stands twice or is none.
+        DataError: The file is missing, a line does not have two fields, or a name or number is a duplicate or invalid.
     """
     items = []
     for line, (name, number) in _pairs(path, "cow,0"):
         if not number.isdecimal() or len(number) > 9 or not name:
             problem = f"{name!r} has the number {number!r}"
-            raise DataError(path, problem, "write the class and its number, from 0 on: cow,0", f"line {line}")
+            raise DataError(path, problem, "write the class and its number, counted from 0: cow,0", f"line {line}")
         items.append(LabelMapItem(id=int(number) + 1, name=name))
     try:
         return LabelMap(items=tuple(sorted(items, key=lambda item: item.id)))
     except ValueError:
         names, ids = [item.name for item in items], [item.id for item in items]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        what = f"the class {twice!r}" if twice is not None else f"the number {max(ids, key=ids.count) - 1}"
-        raise DataError(path, f"{what} stands twice", "give every class a name and a number of its own") from None
+        duplicate = next((name for name in names if names.count(name) > 1), None)
+        what = f"class {duplicate!r}" if duplicate is not None else f"number {max(ids, key=ids.count) - 1}"
+        raise DataError(path, f"duplicate {what}", "give each class its own name and number") from None
 
 
 def _pairs(path: str, example: str) -> list[tuple[int, tuple[str, str]]]:
-    """The rows of a file with two columns, each with its line."""
+    """Returns the rows of a file with two columns, each with its line."""
     content = read_file(path, "check ?classes=FILE")
     if content is None:
-        raise DataError(path, "there is no such file of classes", "check ?classes=FILE")
+        raise DataError(path, "file of classes not found", "check ?classes=FILE")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise DataError(path, "it is not UTF-8 text", "save it as UTF-8") from None
+        raise DataError(path, "it is not UTF-8", "save it as UTF-8") from None
     rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     pairs: list[tuple[int, tuple[str, str]]] = []
     while True:
@@ -94,5 +94,5 @@ def _pairs(path: str, example: str) -> list[tuple[int, tuple[str, str]]]:
             raise DataError(path, f"it has {len(row)} fields", f"write two: {example}", f"line {line}")
         pairs.append((line, (row[0], row[1])))
     if not pairs:
-        raise DataError(path, "there are no classes in it", f"write one a line: {example}")
+        raise DataError(path, "it contains no classes", f"write one per line: {example}")
     return pairs

@@ -1,4 +1,4 @@
-"""How the formats are put to boxwright's conformance tests; imported by ``boxwright plugins check csv`` only."""
+"""The conformance tests of the formats; imported only by ``boxwright plugins check csv``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from boxwright_testing import ReaderTests, WriterTests
 
 
 class DialectTests(ReaderTests, WriterTests):
-    """What the dialects without sizes have in common: the pictures are measured, so that they have to be there."""
+    """The common part of the dialects without sizes, whose images must exist to be measured."""
 
     file_name: ClassVar[str] = "labels.csv"
 
     def read_options(self, pictures: Path) -> Mapping[str, str]:
-        """Says where the pictures are."""
+        """Returns the option that names the folder of the images."""
         return {"images": str(pictures)}
 
     def write(
@@ -28,7 +28,7 @@ class DialectTests(ReaderTests, WriterTests):
         pictures: Path | None = None,
         **options: Any,
     ) -> ConversionReport:
-        """Puts pictures that are only in memory where they will be measured."""
+        """Writes images that are only in memory to the folder where they are measured."""
         if not isinstance(samples, Dataset):
             samples = list(samples)
             for image in [sample.image for sample in samples if sample.image.data is not None]:
@@ -60,4 +60,4 @@ class TestVia(DialectTests):
     """``via``."""
 
     format: ClassVar[str] = "via"
-    tolerance: ClassVar[float] = 64 * 2**-52  # the width that gives xmax again may lie between two floats
+    tolerance: ClassVar[float] = 64 * 2**-52  # the width that restores xmax may be between two floats

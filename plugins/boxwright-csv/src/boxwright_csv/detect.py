@@ -1,4 +1,4 @@
-"""Tells whether a location looks like a CSV of boxes, and of which dialect."""
+"""Detects CSV files with boxes, and their dialect."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from boxwright_csv.table import Table
 
 
 def detect(location: str) -> Detection:
-    """Looks for the tutorials' header."""
+    """Detects the header of the tutorials."""
     return _detected(location, TUTORIAL)
 
 
 def detect_openimages(location: str) -> Detection:
-    """Looks for Open Images' header."""
+    """Detects the header of Open Images."""
     return _detected(location, OPENIMAGES)
 
 
 def detect_retinanet(location: str) -> Detection:
-    """Looks for a first row of keras-retinanet's."""
+    """Detects the first row of keras-retinanet."""
     return _detected(location, RETINANET)
 
 
 def detect_via(location: str) -> Detection:
-    """Looks for VGG Image Annotator's header."""
+    """Detects the header of VGG Image Annotator."""
     return _detected(location, VIA)
 
 

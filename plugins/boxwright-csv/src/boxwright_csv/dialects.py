@@ -1,4 +1,4 @@
-"""The kinds of CSV that hold boxes, told apart by their first line."""
+"""The kinds of CSV files with boxes, distinguished by their first line."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Dialect:
 
     Args:
         name: The format's name.
-        title: What to call it in messages.
-        header: The columns that are written, in their order.
-        required: Those of them without which nothing can be read.
-        needs_header: Whether the first line has to be the header.
+        title: Its name in messages.
+        header: The columns that are written, in order.
+        required: The columns that are required for reading.
+        needs_header: Whether the first line must be the header.
     """
 
     name: str
@@ -31,21 +31,21 @@ class Dialect:
     needs_header: bool = True
 
     def known(self, name: str) -> str:
-        """The column that a header's name means; empty where it is none of the dialect's."""
+        """Returns the column of a name in the header, or an empty string if the dialect has no such column."""
         plain = name.removeprefix("#").casefold()
         return next((column for column in self.header if column.casefold() == plain), "")
 
     def missing(self, fields: Sequence[str]) -> list[str]:
-        """The required columns that a header lacks."""
+        """Returns the required columns that are missing in a header."""
         there = {self.known(name) for name in fields}
         return [name for name in self.required if name not in there]
 
     def is_header(self, fields: Sequence[str]) -> bool:
-        """Whether a first line is this dialect's header."""
+        """Returns whether a first line is the header of this dialect."""
         return not self.missing(fields)
 
     def is_row(self, fields: Sequence[str]) -> bool:
-        """Whether a first line is a row of this dialect, without a header: a name, four numbers or none, a class."""
+        """Returns whether a first line is a row of this dialect: a name, four numbers or none, a class."""
         if self.needs_header or len(fields) != len(self.required) or not fields[0]:
             return False
         edges = fields[1:5]
@@ -80,4 +80,4 @@ _RETINANET_COLUMNS = ("path", "x1", "y1", "x2", "y2", "class_name")
 RETINANET: Final = Dialect("retinanet", "keras-retinanet's", _RETINANET_COLUMNS, _RETINANET_COLUMNS, needs_header=False)
 
 DIALECTS: Final = (TUTORIAL, OPENIMAGES, VIA, RETINANET)
-"""Those with a header first: a header is never taken for a row."""
+"""Dialects with a header come first, so that a header is never read as a row."""

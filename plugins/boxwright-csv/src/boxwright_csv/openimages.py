@@ -1,8 +1,8 @@
-"""Open Images' boxes: ``ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,...``, edges from 0 to 1.
+"""Open Images' boxes: ``ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,...``, coordinates from 0 to 1.
 
 The format is defined at https://storage.googleapis.com/openimages/web/download_v7.html#data-formats. ``LabelName`` is a
-machine identifier (``/m/011k07``), which the file ``class-descriptions-boxable.csv`` translates; ``ImageID`` is the
-picture's name without ``.jpg``. The five flags are 1, 0, or -1 where it is not known.
+machine identifier (``/m/011k07``), for which ``class-descriptions-boxable.csv`` has names; ``ImageID`` is the
+name of the image without ``.jpg``. The five flags are 1, 0, or -1 if unknown.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from boxwright.datasets import Output
 from boxwright.storage import IMAGE_SUFFIXES, join
 from boxwright_csv.classes import read_descriptions
 from boxwright_csv.dialects import OPENIMAGES
-from boxwright_csv.rows import NUMBER, SKIP, Picture, Rows, value_of
+from boxwright_csv.rows import NUMBER, SKIP, ImageRows, Rows, value_of
 from boxwright_csv.table import Table
-from boxwright_csv.texts import Fields, Lines, quoted, unfit
+from boxwright_csv.texts import Fields, Lines, quoted, unsupported
 
 FLAGS: Final = {
     "IsOccluded": "occluded",
@@ -28,19 +28,19 @@ FLAGS: Final = {
     "IsDepiction": "is_depiction",
     "IsInside": "is_inside",
 }
-"""Each flag's column, and the attribute that it is."""
+"""The attribute of each flag's column."""
 
 _CERTAIN = "1"
-"""The confidence of boxes that people drew or checked; anything else is a score."""
+"""The confidence of boxes that people drew or verified; anything else is a score."""
 _NOISE = 1e-9
-"""Pixels that an edge may be off a whole number by dividing it by the picture's size and multiplying again."""
+"""The maximum rounding error of a whole coordinate, in pixels, from division by the image size and multiplication."""
 
 
 class OpenImagesRows(Rows):
-    """Reads Open Images' rows. Columns that it does not have become attributes of the box.
+    """Reads the rows of Open Images. Additional columns become box attributes.
 
     Args:
-        names: The classes' names by their identifiers; empty to keep the identifiers.
+        names: The class names by identifier; ``None`` to keep the identifiers.
     """
 
     edge_names = ("XMin", "YMin", "XMax", "YMax")
@@ -58,11 +58,11 @@ class OpenImagesRows(Rows):
         self._score = columns.get("Confidence")
         self._names = names
 
-    def add(self, picture: Picture, row: list[str], line: int) -> None:
-        """Adds a row to its picture.
+    def add(self, group: ImageRows, row: list[str], line: int) -> None:
+        """Adds a row to its image.
 
         Raises:
-            DataError: The row is wrong, or its class is not in the file of the classes.
+            DataError: The row is invalid, or its class is not in the file of the classes.
         """
         label = row[self._label].strip()
         if not label:
@@ -73,9 +73,9 @@ class OpenImagesRows(Rows):
                     f"the class {label!r} is not in the file of the classes", f"add it there, {SKIP}", line
                 )
             label = self._names[label]
-        picture.edges.append(self.edges_of([row[column].strip() for column in self._edges], label, line))
-        picture.labels.append(label)
-        picture.box_attributes.append(self._attributes(row, label, line))
+        group.edges.append(self.edges_of([row[column].strip() for column in self._edges], label, line))
+        group.labels.append(label)
+        group.box_attributes.append(self._attributes(row, label, line))
 
     def _attributes(self, row: list[str], label: str, line: int) -> dict[str, Any]:
         attributes: dict[str, Any] = {
@@ -90,41 +90,39 @@ class OpenImagesRows(Rows):
         if self._score is not None and (text := row[self._score].strip()) not in ("", _CERTAIN):
             score = float(text) if NUMBER.fullmatch(text) else math.nan
             if not math.isfinite(score):
-                raise self.error(
-                    f"Confidence is {text!r}, which is no finite number", f"correct it, {SKIP}", line, label
-                )
+                raise self.error(f"Confidence is {text!r}, not a finite number", f"correct it, {SKIP}", line, label)
             attributes["score"] = score
         return attributes
 
     def _flag(self, text: str, name: str, label: str, line: int) -> int:
         if text not in ("1", "-1"):
-            problem = f"{name} is {text!r}, which is neither 1, 0 nor -1"
+            problem = f"{name} is {text!r}, not 1, 0 or -1"
             raise self.error(problem, f"correct it, {SKIP}", line, label)
         return int(text)
 
-    def located(self, picture: Picture) -> tuple[str, str | None]:
-        """A picture's name with its ending, and where it is; ``None`` where it is not there.
+    def located(self, group: ImageRows) -> tuple[str, str | None]:
+        """Returns the name of an image with its suffix and its location, ``None`` if it does not exist.
 
         Raises:
-            DataError: The identifier is empty, leads out of the folder, or could be one of two pictures.
+            DataError: The identifier is empty, leads out of the folder, or matches two images.
         """
-        name = self.safe_name(picture.name, picture.line)
+        name = self.safe_name(group.name, group.line)
         whole = os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
         for candidate in (name, f"{name}.jpg") if whole else (f"{name}.jpg", name):
-            if self.is_there(candidate):
+            if self.exists(candidate):
                 return candidate, join(self.folder, candidate)
         suffixes = [case for suffix in sorted(IMAGE_SUFFIXES) for case in (suffix, suffix.upper())]
-        found = [name + suffix for suffix in suffixes if self.is_there(name + suffix)]
+        found = [name + suffix for suffix in suffixes if self.exists(name + suffix)]
         if len(found) > 1:
-            problem = f"the picture {name} could be {' or '.join(found)}"
-            raise self.error(problem, f"write its ending, or remove one of them, {SKIP}", picture.line)
+            problem = f"image {name} could be {' or '.join(found)}"
+            raise self.error(problem, f"write its suffix, or remove one of them, {SKIP}", group.line)
         return (found[0], join(self.folder, found[0])) if found else (name if whole else f"{name}.jpg", None)
 
-    def edges(self, picture: Picture, width: int, height: int) -> list[Edges]:
-        """A picture's boxes in pixels."""
+    def edges(self, group: ImageRows, width: int, height: int) -> list[Edges]:
+        """Returns the boxes of an image in pixels."""
         return [
             (_pixels(xmin, width), _pixels(ymin, height), _pixels(xmax, width), _pixels(ymax, height))
-            for xmin, ymin, xmax, ymax in picture.edges
+            for xmin, ymin, xmax, ymax in group.edges
         ]
 
 
@@ -135,16 +133,16 @@ def _pixels(part: float, whole: int) -> float:
 
 
 class OpenImagesWriter:
-    """Writes one row a box, edges divided by the picture's size, with all digits that they have.
+    """Writes one row per box, with coordinates relative to the image size, with all digits.
 
     Args:
         output: The file.
-        label_map: Not used; the rows hold names.
-        classes: A file like ``class-descriptions-boxable.csv``: the classes are then written by their identifiers.
-        endings: Whether ``ImageID`` keeps the ending ``.jpg``, as globox wants it.
+        label_map: Not used; the rows contain names.
+        classes: A file like ``class-descriptions-boxable.csv``, to write identifiers instead of class names.
+        endings: Whether ``ImageID`` keeps the suffix ``.jpg``, as globox requires.
 
     Raises:
-        DataError: ``classes`` is not there, or wrong.
+        DataError: ``classes`` does not exist, or is invalid.
     """
 
     def __init__(
@@ -160,14 +158,14 @@ class OpenImagesWriter:
         self._lines = Lines(output, OPENIMAGES.header)
         self._endings = endings
         self._fields = Fields()
-        self._written: dict[str, str] = {}  # ImageID -> picture
+        self._written: dict[str, str] = {}  # ImageID -> image
 
     def write(self, sample: Sample) -> None:
-        """Adds the rows of one picture; none where it has no boxes.
+        """Adds the rows of one image; none if it has no boxes.
 
         Raises:
-            DataError: The picture has no file ending or shares its identifier with another, or a class or attribute is
-                nothing that the format holds.
+            DataError: The image has no suffix or shares its identifier with another, or the format cannot represent a
+                class or attribute.
         """
         image, boxes = sample.image, sample.boxes
         if not boxes.labels:
@@ -180,19 +178,19 @@ class OpenImagesWriter:
                 for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
             ]
         except ValueError as error:
-            raise unfit(sample, error) from None
+            raise unsupported(sample, error) from None
         self._written[identifier] = image.name
         self._lines.add(rows)
 
     def _identifier(self, name: str) -> str:
         stem, suffix = os.path.splitext(name)
         if suffix.lower() not in IMAGE_SUFFIXES:
-            raise ValueError(f"the picture's name {name!r} has no ending by which it would be found again")
-        # The name without .jpg must not look like another picture's whole name.
+            raise ValueError(f"the name of the image {name!r} has no known suffix")
+        # The name without .jpg must not look like the full name of another image.
         short = suffix == ".jpg" and os.path.splitext(stem)[1].lower() not in IMAGE_SUFFIXES
         identifier = stem if short and not self._endings else name
         if self._written.get(identifier, name) != name:
-            raise ValueError(f"the pictures {self._written[identifier]} and {name} would share an ImageID")
+            raise ValueError(f"the images {self._written[identifier]} and {name} would share an ImageID")
         return identifier
 
     def _row(self, label: str, edges: Edges, attributes: Mapping[str, Any], width: int, height: int) -> str:
@@ -226,17 +224,17 @@ def _relative(edge: float, whole: int) -> str:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"source is {value!r}, which is no text")
+        raise ValueError(f"source is {value!r}, not text")
     return value
 
 
 def _score(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"score is {value!r}, which is no number")
+        raise ValueError(f"score is {value!r}, not a number")
     return repr(float(value))
 
 
 def _flag(value: object, attribute: str) -> str:
     if not isinstance(value, int) or value not in (-1, 0, 1):
-        raise ValueError(f"{attribute} is {value!r}, and Open Images knows 1, 0 and -1")
+        raise ValueError(f"{attribute} is {value!r}, not 1, 0 or -1")
     return str(int(value))

@@ -1,4 +1,4 @@
-"""Reads a CSV with one row a box, of any dialect."""
+"""Reads CSV files with one row per box, of any dialect."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from boxwright.datasets import OnProblem
 from boxwright.storage import parent
 from boxwright_csv.classes import class_numbers, read_descriptions
 from boxwright_csv.dialects import DIALECTS, OPENIMAGES, RETINANET, TUTORIAL, VIA, Dialect
-from boxwright_csv.rows import Picture, Rows
+from boxwright_csv.rows import ImageRows, Rows
 from boxwright_csv.table import Table
 from boxwright_csv.tutorial import TutorialRows
 
 
 class CsvReader:
-    """One sample a picture, in the order of the rows.
+    """Reads one sample per image, in the order of the rows.
 
-    A picture is left out whole when one of its rows is wrong, so that none comes with only some of its boxes.
+    An image is skipped as a whole if one of its rows is invalid, so that no image has only some of its boxes.
 
     Args:
         location: A path, or a URL that fsspec opens.
-        images: The folder of the pictures, where it is not the CSV's own; a path or a URL.
-        label_map: A label map file; without it, ``label_map.pbtxt`` beside the CSV if that is there.
-        one_based: Whether the edges count pixels from 1 with xmax, ymax included, as in the PASCAL VOC development
-            kit; they become ``(xmin - 1, ymin - 1, xmax, ymax)``.
-        inverted: ``"error"``, or ``"swap"`` to exchange edges that stand in the wrong order.
-        grouped: Whether each picture's rows stand together, so that memory does not grow with the file; with false,
-            all rows are read before the first sample comes.
-        dialect: ``"tutorial"``, ``"openimages"``, ``"retinanet"`` or ``"via"``; ``"auto"`` goes by the first line.
-        classes: The file of the classes: Open Images' ``class-descriptions-boxable.csv``, which gives them their names,
-            or keras-retinanet's class mapping, which gives them their numbers.
-        label: The attribute of a region that is its class, in VGG Image Annotator's files.
-        points: ``"error"``, or ``"ignore"`` to pass over points in them.
+        images: The folder of the images, if it is not that of the CSV file; a path or a URL.
+        label_map: A label map file; the default is ``label_map.pbtxt`` next to the CSV file, if it exists.
+        one_based: Whether pixels are counted from 1 with xmax, ymax inclusive, as in the PASCAL VOC development
+            kit; the coordinates become ``(xmin - 1, ymin - 1, xmax, ymax)``.
+        inverted: ``"error"``, or ``"swap"`` to swap coordinates that are in the wrong order.
+        grouped: Whether the rows of each image are consecutive, so that memory does not grow with the file; if false,
+            all rows are read before the first sample.
+        dialect: ``"tutorial"``, ``"openimages"``, ``"retinanet"`` or ``"via"``; ``"auto"`` detects it.
+        classes: The file of the classes: Open Images' ``class-descriptions-boxable.csv``, which defines their names,
+            or keras-retinanet's class mapping, which defines their numbers.
+        label: The attribute of a region that contains its class, in files of VGG Image Annotator.
+        points: ``"error"``, or ``"ignore"`` to ignore points in them.
 
     Raises:
-        DataError: There is no such file, its first line is that of no dialect, or the label map or the file of the
-            classes is wrong.
+        DataError: The file does not exist, its first line does not match a dialect, or the label map or the file of
+            the classes is invalid.
         UsageError: An option that the dialect does not have.
     """
 
@@ -59,13 +59,13 @@ class CsvReader:
         wanted = [each for each in self.dialects if dialect in ("auto", _short(each))]
         table = Table(location, wanted)
         given = {"one_based": one_based, "classes": classes, "label": label, "points": points != "error"}
-        _refuse_foreign(table.dialect, [name for name, value in given.items() if value], location)
+        _check_options(table.dialect, [name for name, value in given.items() if value], location)
         self._location = location
         self._grouped = grouped
         folder = images if images is not None else parent(location)
         numbers, _ = find_label_map(label_map, parent(location))
         swap = inverted == "swap"
-        match table.dialect.name:  # one dialect a file: the others' modules are not loaded
+        match table.dialect.name:  # imports only the module of the dialect
             case OPENIMAGES.name:
                 from boxwright_csv.openimages import OpenImagesRows
 
@@ -89,17 +89,17 @@ class CsvReader:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""
-        for picture in self._in_order(on_problem) if self._grouped else self._collected(on_problem):
-            if not picture.broken:
+        for group in self._consecutive(on_problem) if self._grouped else self._collected(on_problem):
+            if not group.broken:
                 try:
-                    sample = self._sample(picture)
+                    sample = self._sample(group)
                 except DataError as error:
                     on_problem(error)
                     continue
                 yield sample
 
-    def _in_order(self, on_problem: OnProblem) -> Iterator[Picture]:
-        current: Picture | None = None
+    def _consecutive(self, on_problem: OnProblem) -> Iterator[ImageRows]:
+        current: ImageRows | None = None
         finished: set[str] = set()
         column, add = self._rows.name_column, self._rows.add
         for line, row in self._lines(on_problem):
@@ -108,13 +108,13 @@ class CsvReader:
                 if current is not None:
                     finished.add(current.name)
                     yield current
-                current = Picture(name, line)
+                current = ImageRows(name, line)
                 if name in finished:
                     current.broken = True
                     on_problem(
                         self._rows.error(
-                            f"the rows of {name} do not stand together: it came before",
-                            f"sort the file by {self._rows.table.dialect.header[0]}, or read it all at once:"
+                            f"the rows of {name} are not consecutive",
+                            f"sort the file by {self._rows.table.dialect.header[0]}, or read the whole file first:"
                             " ?grouped=false",
                             line,
                         )
@@ -128,18 +128,18 @@ class CsvReader:
         if current is not None:
             yield current
 
-    def _collected(self, on_problem: OnProblem) -> Iterable[Picture]:
-        pictures: dict[str, Picture] = {}
+    def _collected(self, on_problem: OnProblem) -> Iterable[ImageRows]:
+        groups: dict[str, ImageRows] = {}
         for line, row in self._lines(on_problem):
             name = row[self._rows.name_column]
-            picture = pictures.setdefault(name, Picture(name, line))
-            if not picture.broken:
+            group = groups.setdefault(name, ImageRows(name, line))
+            if not group.broken:
                 try:
-                    self._rows.add(picture, row, line)
+                    self._rows.add(group, row, line)
                 except DataError as error:
-                    picture.broken = True
+                    group.broken = True
                     on_problem(error)
-        return pictures.values()
+        return groups.values()
 
     def _lines(self, on_problem: OnProblem) -> Iterator[tuple[int, list[str]]]:
         for line, row in self._rows.table.rows():
@@ -148,15 +148,15 @@ class CsvReader:
             else:
                 yield line, row
 
-    def _sample(self, picture: Picture) -> Sample:
+    def _sample(self, group: ImageRows) -> Sample:
         rows = self._rows
-        name, location = rows.located(picture)
-        width, height = rows.size(picture, name, location)
+        name, location = rows.located(group)
+        width, height = rows.size(group, name, location)
         image = ImageRef(name=name, width=width, height=height, location=location)
-        edges = rows.edges(picture, width, height)
-        boxes = Boxes(picture.labels, edges, picture.box_attributes or None)
-        source = f"{self._location}, line {picture.line}"
-        return Sample(image=image, boxes=boxes, attributes=picture.attributes, source=source)
+        edges = rows.edges(group, width, height)
+        boxes = Boxes(group.labels, edges, group.box_attributes or None)
+        source = f"{self._location}, line {group.line}"
+        return Sample(image=image, boxes=boxes, attributes=group.attributes, source=source)
 
 
 class OpenImagesReader(CsvReader):
@@ -186,15 +186,15 @@ _OPTIONS = {
     RETINANET.name: ("one_based", "classes"),
     VIA.name: ("label", "points"),
 }
-"""The options that not every dialect has."""
+"""The options that only some dialects have."""
 
 
-def _refuse_foreign(dialect: Dialect, given: Sequence[str], location: str) -> None:
+def _check_options(dialect: Dialect, given: Sequence[str], location: str) -> None:
     for name in given:
         if name not in _OPTIONS[dialect.name]:
             raise UsageError(
-                f"{location} has {dialect.title} columns, for which there is no option {name!r}",
-                f"leave it out; of such options it takes {', '.join(_OPTIONS[dialect.name])}",
+                f"{location} has {dialect.title} columns, which have no option {name!r}",
+                f"remove it; their options are {', '.join(_OPTIONS[dialect.name])}",
             )
 
 

@@ -1,7 +1,7 @@
-"""keras-retinanet's CSV: ``path,x1,y1,x2,y2,class_name`` without a header, and beside it ``class_name,id``.
+"""keras-retinanet's CSV: ``path,x1,y1,x2,y2,class_name`` without a header, and a file ``class_name,id``.
 
 The format is defined in the README of https://github.com/fizyr/keras-retinanet, section "CSV datasets". Its reader
-(``preprocessing/csv_generator.py``) takes whole pixels only, counted from 0, and no box without area.
+(``preprocessing/csv_generator.py``) accepts only whole pixels, counted from 0, and rejects boxes with zero area.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import os
 from boxwright import Edges, LabelMap, Sample
 from boxwright.datasets import Output
 from boxwright.storage import is_remote, join
-from boxwright_csv.classes import classes_beside
-from boxwright_csv.rows import SKIP, Picture, Rows
+from boxwright_csv.classes import class_mapping_path
+from boxwright_csv.rows import SKIP, ImageRows, Rows
 from boxwright_csv.table import Table
-from boxwright_csv.texts import Fields, Lines, quoted, unfit
+from boxwright_csv.texts import Fields, Lines, quoted, unsupported
 
 
 class RetinaNetRows(Rows):
-    """Reads keras-retinanet's rows."""
+    """Reads the rows of keras-retinanet."""
 
     edge_names = ("x1", "y1", "x2", "y2")
 
@@ -30,11 +30,11 @@ class RetinaNetRows(Rows):
         self._label = columns["class_name"]
         self._edges = tuple(columns[name] for name in self.edge_names)
 
-    def add(self, picture: Picture, row: list[str], line: int) -> None:
-        """Adds a row to its picture; one with nothing but the path says that there is a picture without boxes.
+    def add(self, group: ImageRows, row: list[str], line: int) -> None:
+        """Adds a row to its image; a row with only the path is an image without boxes.
 
         Raises:
-            DataError: The row is wrong.
+            DataError: The row is invalid.
         """
         label = row[self._label].strip()
         texts = [row[column].strip() for column in self._edges]
@@ -42,14 +42,14 @@ class RetinaNetRows(Rows):
             if not any(texts):
                 return
             raise self.error("the class is empty", f"name it, {SKIP}", line)
-        picture.edges.append(self.edges_of(texts, label, line))
-        picture.labels.append(label)
+        group.edges.append(self.edges_of(texts, label, line))
+        group.labels.append(label)
 
     def safe_name(self, name: str, line: int) -> str:
-        """A picture's name; a path that leads from the CSV into the pictures' folder is taken from there on.
+        """Returns the name of an image; a path from the CSV file into the folder of the images is used from there on.
 
         Raises:
-            DataError: It is empty, or leads out of the folder.
+            DataError: The name is empty, or leads out of the folder.
         """
         if name and not is_remote(self.folder):
             path = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(self.table.location)), name))
@@ -58,22 +58,22 @@ class RetinaNetRows(Rows):
                 name = path.removeprefix(inside)
             elif os.path.isabs(name) or ".." in name.split("/"):
                 raise self.error(
-                    f"the path {name} leads out of the folder of the pictures, {self.folder}",
-                    f"name the folder that it leads into: ?images={os.path.dirname(path)}",
+                    f"the path {name} leads out of the folder of the images, {self.folder}",
+                    f"pass the folder that it leads into: ?images={os.path.dirname(path)}",
                     line,
                 )
         return super().safe_name(name, line)
 
 
 class RetinaNetWriter:
-    """Writes one row a box in whole pixels, one without edges for a picture without boxes, and the classes beside it.
+    """Writes one row per box in whole pixels, one without coordinates for an image without boxes, and the classes.
 
-    Edges are rounded to the nearest pixel; a box that would have no area then gets the pixels that it touches.
+    Coordinates are rounded to the nearest pixel; a box that would have zero area covers the pixels that it touches.
 
     Args:
-        output: The file; ``NAME_classes.csv`` is written beside ``NAME.csv``, with the numbers of ``label_map`` from 0.
+        output: The file; ``NAME_classes.csv`` is written next to ``NAME.csv``, with the classes numbered from 0.
         label_map: The classes.
-        folder: What stands before the pictures' names: keras-retinanet looks for them from the CSV's own folder.
+        folder: The prefix of the image names, which keras-retinanet resolves relative to the CSV file.
         one_based: Writes ``(x1 + 1, y1 + 1, x2, y2)``.
     """
 
@@ -88,10 +88,10 @@ class RetinaNetWriter:
         self._output = output
 
     def write(self, sample: Sample) -> None:
-        """Adds the rows of one picture.
+        """Adds the rows of one image.
 
         Raises:
-            DataError: A box has no area, or a name cannot be written.
+            DataError: A box has zero area, or a name cannot be written.
         """
         image, boxes = sample.image, sample.boxes
         try:
@@ -101,20 +101,20 @@ class RetinaNetWriter:
                 for label, edges in zip(boxes.labels, boxes.edges, strict=True)
             ]
         except ValueError as error:
-            raise unfit(sample, error) from None
+            raise unsupported(sample, error) from None
         self._lines.add(rows or [f"{start},,,,,\n"])
 
     def _whole(self, edges: Edges) -> tuple[int, int, int, int]:
         xmin, ymin, xmax, ymax = edges
         (x1, x2), (y1, y2) = _whole(xmin, xmax), _whole(ymin, ymax)
         if x1 == x2 or y1 == y2:
-            raise ValueError(f"the box {edges} has no area, and keras-retinanet takes none without")
+            raise ValueError(f"the box {edges} has zero area, which keras-retinanet rejects")
         return x1 + self._shift, y1 + self._shift, x2, y2
 
     def close(self) -> None:
         """Finishes both files."""
         self._lines.close()
-        with self._output.open(classes_beside(os.path.basename(self._output.location))) as file:
+        with self._output.open(class_mapping_path(os.path.basename(self._output.location))) as file:
             lines = [f"{quoted(name)},{number}\n" for number, name in enumerate(self._classes)]
             file.write("".join(lines).encode())
 

@@ -1,4 +1,4 @@
-"""The rows of a CSV file as pictures with boxes: what the dialects share."""
+"""The rows of a CSV file as images with boxes: the common part of the dialects."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from boxwright_csv.table import Table
 
 NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _is_number = NUMBER.fullmatch
-SKIP: Final = "or leave the picture out with --on-error skip"
+SKIP: Final = "or skip the image with --on-error skip"
 
 
 @dataclass
-class Picture:
-    """The rows of one picture as far as they have been read; once ``broken``, the others are not looked at."""
+class ImageRows:
+    """The rows of one image that have been read so far; if it is ``broken``, the others are ignored."""
 
     name: str
     line: int
@@ -33,7 +33,7 @@ class Picture:
     attributes: dict[str, Any] = field(default_factory=dict)
     broken: bool = False
     first: Any = None
-    """What has to be the same in all of its rows."""
+    """The value that must be the same in all of its rows."""
 
 
 class Rows(ABC):
@@ -41,13 +41,13 @@ class Rows(ABC):
 
     Args:
         table: The file.
-        folder: Where the pictures are, a path or a URL.
-        one_based: Whether the edges count pixels from 1 with xmax, ymax included; they become
+        folder: The folder of the images, a path or a URL.
+        one_based: Whether pixels are counted from 1 with xmax, ymax inclusive; the coordinates become
             ``(xmin - 1, ymin - 1, xmax, ymax)``.
-        swap: Whether edges that stand in the wrong order are exchanged.
+        swap: Whether coordinates that are in the wrong order are swapped.
 
     Attributes:
-        name_column: Where the picture's name stands.
+        name_column: The index of the column with the name of the image.
     """
 
     name_column: int
@@ -61,45 +61,45 @@ class Rows(ABC):
         self._remote: tuple[Any, str] | None = None
 
     @abstractmethod
-    def add(self, picture: Picture, row: list[str], line: int) -> None:
-        """Adds a row to its picture.
+    def add(self, group: ImageRows, row: list[str], line: int) -> None:
+        """Adds a row to its image.
 
         Raises:
-            DataError: The row is wrong.
+            DataError: The row is invalid.
         """
 
-    def located(self, picture: Picture) -> tuple[str, str | None]:
-        """A picture's name in the dataset, and where it is; ``None`` where it is not there.
+    def located(self, group: ImageRows) -> tuple[str, str | None]:
+        """Returns the name of an image in the dataset and its location, ``None`` if it does not exist.
 
         Raises:
             DataError: The name is empty, or leads out of the folder.
         """
-        name = self.safe_name(picture.name, picture.line)
-        if self.is_there(name):
+        name = self.safe_name(group.name, group.line)
+        if self.exists(name):
             return name, join(self.folder, name)
-        other = next(filter(self.is_there, spellings(name)), None)
+        other = next(filter(self.exists, spellings(name)), None)
         return name, join(self.folder, other) if other is not None else None
 
-    def size(self, picture: Picture, name: str, location: str | None) -> tuple[int, int]:
-        """A picture's width and height in pixels.
+    def size(self, group: ImageRows, name: str, location: str | None) -> tuple[int, int]:
+        """Returns the width and height of an image in pixels.
 
         Raises:
-            DataError: The rows do not say it, and the picture is not there to be measured.
+            DataError: The rows do not contain the size, and the image does not exist.
         """
-        if picture.width and picture.height:
-            return picture.width, picture.height
+        if group.width and group.height:
+            return group.width, group.height
         remedy = "write width and height" if "width" in self.table.dialect.header else ""
-        return measured_size(name, location, self.table.location, f"line {picture.line}", remedy=remedy)
+        return measured_size(name, location, self.table.location, f"line {group.line}", remedy=remedy)
 
-    def edges(self, picture: Picture, width: int, height: int) -> list[Edges]:
-        """A picture's boxes in pixels."""
-        return picture.edges
+    def edges(self, group: ImageRows, width: int, height: int) -> list[Edges]:
+        """Returns the boxes of an image in pixels."""
+        return group.edges
 
     def edges_of(self, texts: list[str], label: str, line: int) -> Edges:
-        """Four fields as edges.
+        """Returns four fields as coordinates.
 
         Raises:
-            DataError: One is no finite number, or they stand in the wrong order.
+            DataError: One is not a finite number, or they are in the wrong order.
         """
         if all(map(_is_number, texts)):
             xmin, ymin, xmax, ymax = map(float, texts)
@@ -108,37 +108,37 @@ class Rows(ABC):
                 return edges
         for name, text in zip(self.edge_names, texts, strict=True):
             if not NUMBER.fullmatch(text) or not math.isfinite(float(text)):
-                problem = f"{name} is {text!r}, which is no finite number" if text else f"{name} is empty"
+                problem = f"{name} is {text!r}, not a finite number" if text else f"{name} is empty"
                 raise self.error(problem, f"correct it, {SKIP}", line, label)
         return self.ordered(edges, label, line)
 
     def ordered(self, edges: Edges, label: str, line: int) -> Edges:
-        """Edges in their order.
+        """Returns sorted coordinates.
 
         Raises:
-            DataError: They are not, or not finite.
+            DataError: They are in the wrong order, or not finite.
         """
-        disorder = check_edges(edges)
-        if not disorder:
+        problem = check_edges(edges)
+        if not problem:
             return edges
         if not self.swap or not all(map(math.isfinite, edges)):
-            remedy = f"correct it, let edges in the wrong order be exchanged (?inverted=swap), {SKIP}"
-            raise self.error(disorder, remedy, line, label)
+            remedy = f"correct it, swap the coordinates (?inverted=swap), {SKIP}"
+            raise self.error(problem, remedy, line, label)
         return in_order(edges)
 
     def safe_name(self, name: str, line: int) -> str:
-        """A picture's name with ``/`` between folders.
+        """Returns the name of an image with ``/`` between folders.
 
         Raises:
-            DataError: It is empty, or leads out of the folder.
+            DataError: The name is empty, or leads out of the folder.
         """
-        safe = safe_filename(name, self.table.location, f"line {line}", is_there=self.is_there)
+        safe = safe_filename(name, self.table.location, f"line {line}", is_there=self.exists)
         if not safe:
-            raise self.error("the file name is empty", f"write the picture's plain file name, {SKIP}", line)
+            raise self.error("the file name is empty", f"write the file name of the image, {SKIP}", line)
         return safe
 
-    def is_there(self, name: str) -> bool:
-        """Whether there is such a file in the folder of the pictures."""
+    def exists(self, name: str) -> bool:
+        """Returns whether a file exists in the folder of the images."""
         if not is_remote(self.folder):
             return os.path.isfile(join(self.folder, name))
         if self._remote is None:
@@ -147,12 +147,12 @@ class Rows(ABC):
         return bool(files.isfile(join(root, name)))
 
     def error(self, problem: str, remedy: str, line: int, label: str = "") -> DataError:
-        """An error in a line of the file."""
+        """Returns an error for a line of the file."""
         return DataError(self.table.location, problem, remedy, f"line {line}" + (f" ({label})" if label else ""))
 
 
 def value_of(text: str) -> int | float | str:
-    """A field that a plugin knows nothing of: a number where it looks like one."""
+    """Returns the value of a field of unknown type: a number if it looks like one."""
     text = text.strip()
     if not NUMBER.fullmatch(text):
         return text

@@ -1,6 +1,6 @@
-"""VGG Image Annotator's shapes, and the boxes around them.
+"""The shapes of VGG Image Annotator, and their bounding boxes.
 
-``region_shape_attributes`` holds a shape as JSON: ``{"name":"rect","x":82,"y":105,"width":356,"height":207}``; circles
+``region_shape_attributes`` is a shape as JSON: ``{"name":"rect","x":82,"y":105,"width":356,"height":207}``; circles
 (``cx``, ``cy``, ``r``), ellipses (``cx``, ``cy``, ``rx``, ``ry`` and, from version 2.0.8 on, ``theta`` in radians),
 polygons and polylines (``all_points_x``, ``all_points_y``), points (``cx``, ``cy``). See ``via.js`` of version 2 at
 https://gitlab.com/vgg/via.
@@ -15,15 +15,15 @@ from typing import Any, Final
 from boxwright import Edges
 
 OUTLINES: Final = frozenset({"circle", "ellipse", "polyline"})
-"""Shapes that a box keeps as its attribute ``shape``; a polygon is its ``segmentation``."""
+"""Shapes that a box has as its attribute ``shape``; a polygon is its ``segmentation``."""
 POINT: Final = "point"
 
 
-def box_around(shape: Mapping[str, Any]) -> Edges:
-    """The box around a shape, in pixels.
+def bounding_box(shape: Mapping[str, Any]) -> Edges:
+    """Returns the bounding box of a shape, in pixels.
 
     Raises:
-        ValueError: It is no shape that has one, or lacks a number.
+        ValueError: The shape has no bounding box, or a number is missing.
     """
     match shape.get("name"):
         case "rect":
@@ -43,18 +43,18 @@ def box_around(shape: Mapping[str, Any]) -> Edges:
             xs, ys = _points(shape)
             return (min(xs), min(ys), max(xs), max(ys))
         case name:
-            raise ValueError(f"the shape is {name!r}, which has no box around it")
+            raise ValueError(f"the shape is {name!r}, which has no bounding box")
 
 
 def rectangle(edges: Edges) -> dict[str, Any]:
-    """A box as a shape of which :func:`box_around` gives the same edges, if there is such a width to the last bit."""
+    """Returns a box as a shape with exactly this :func:`bounding_box`, if floating-point widths allow it."""
     xmin, ymin, xmax, ymax = edges
     shape = {"x": xmin, "y": ymin, "width": _length(xmin, xmax), "height": _length(ymin, ymax)}
     return {"name": "rect", **{name: _plain(value) for name, value in shape.items()}}
 
 
 def polygon(segmentation: object) -> dict[str, Any] | None:
-    """COCO's polygons as a shape, where they are a single one; else ``None``."""
+    """Returns COCO's polygons as a shape if there is exactly one, otherwise ``None``."""
     if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
         return None
     points: Sequence[Any] = segmentation[0]
@@ -64,7 +64,7 @@ def polygon(segmentation: object) -> dict[str, Any] | None:
 
 
 def segmentation(shape: Mapping[str, Any]) -> list[list[int | float]]:
-    """A polygon as COCO has it: one list of x and y in turn."""
+    """Returns a polygon in COCO's form: one list of alternating x and y."""
     return [[value for point in zip(shape["all_points_x"], shape["all_points_y"], strict=True) for value in point]]
 
 
@@ -75,7 +75,7 @@ def _numbers(shape: Mapping[str, Any], *names: str) -> list[float]:
 def _points(shape: Mapping[str, Any]) -> tuple[list[float], list[float]]:
     xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
     if not isinstance(xs, list) or not isinstance(ys, list) or not xs or len(xs) != len(ys):
-        raise ValueError(f"the {shape['name']} lacks points, or has more of one coordinate than of the other")
+        raise ValueError(f"the {shape['name']} has no points, or different numbers of x and y")
     what = f"a point of the {shape['name']}"
     return [_number(x, what) for x in xs], [_number(y, what) for y in ys]
 
@@ -84,14 +84,14 @@ def _number(value: object, what: str) -> float:
     try:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
-    except OverflowError:  # a whole number beyond what a float holds
+    except OverflowError:  # an integer that is too large for a float
         pass
-    raise ValueError(f"{what} is {str(value)[:40]!r}, which is no finite number")
+    raise ValueError(f"{what} is {str(value)[:40]!r}, not a finite number")
 
 
 def _length(low: float, high: float) -> float:
     length = high - low
-    # The first that gives the same edge; the rounded one, 0.5 for 0.49999999999999994, is the one that was meant.
+    # The first that restores the same coordinate; the rounded one, 0.5 for 0.49999999999999994, is the intended one.
     near = (round(length, 9), length, math.nextafter(length, math.inf), math.nextafter(length, -math.inf))
     return next((each for each in near if low + each == high), length)
 

@@ -1,4 +1,4 @@
-"""The lines of a CSV file as rows of fields, with the column names sorted out."""
+"""The lines of a CSV file as rows of fields, with the columns found by name."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _LARGEST_HEADER = 1 << 16
 class Table:
     """A CSV file whose first line has been read.
 
-    The header's names may stand in any order, with upper or lower case, separated by comma, semicolon or tab. The
-    encoding is UTF-8, with or without a byte-order mark, or UTF-16 with one.
+    The columns may be in any order, in upper or lower case, separated by commas, semicolons or tabs. The encoding is
+    UTF-8, with or without a byte order mark, or UTF-16 with one.
 
     Args:
         location: A path, or a URL that fsspec opens.
-        dialects: The dialects that it may have.
+        dialects: The dialects to try.
 
     Attributes:
-        dialect: The one that it has.
-        columns: Where each required and optional column stands.
-        extra: The other columns' names and where they stand.
+        dialect: The dialect of the file.
+        columns: The index of each required and optional column.
+        extra: The index of each additional column.
 
     Raises:
-        DataError: There is no such file, it is empty, or it has none of the dialects: a required column is missing or
-            stands twice.
+        DataError: The file does not exist, is empty, or does not match a dialect: a required column is missing or a
+            duplicate.
     """
 
     def __init__(self, location: str, dialects: Sequence[Dialect] = DIALECTS) -> None:
@@ -42,7 +42,7 @@ class Table:
             file.seek(0)
             self._encoding = "utf-16" if start[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
             first = self._first_line(file, dialects)
-        self.dialect, self._delimiter, names = self._recognised(first, dialects)
+        self.dialect, self._delimiter, names = self._recognized(first, dialects)
         self._has_header = self.dialect.is_header(names)
         if not self._has_header:
             names = list(self.dialect.required)
@@ -54,17 +54,17 @@ class Table:
             columns = self.columns if known else self.extra
             key = known or name
             if key in columns:
-                raise DataError(location, f"the column {name!r} stands twice", "remove or rename one", "line 1")
+                raise DataError(location, f"duplicate column {name!r}", "remove or rename one", "line 1")
             if key:
                 columns[key] = position
 
     def rows(self) -> Iterator[tuple[int, list[str] | DataError]]:
-        """Yields each row with its physical line, counted from 1; blank ones are left out.
+        """Yields each row with its physical line, counted from 1; blank rows are skipped.
 
-        A row that is no good comes as the error that says why.
+        An invalid row is yielded as an error.
 
         Raises:
-            DataError: The file is not in its encoding.
+            DataError: The file does not match its encoding.
         """
         with self._open_bytes() as binary, io.TextIOWrapper(binary, self._encoding, newline="") as text:
             reader = csv.reader(text, delimiter=self._delimiter, strict=True)
@@ -82,16 +82,16 @@ class Table:
                 except csv.Error as error:
                     yield line, self._error(f"it cannot be read as CSV: {error}", "check the quotes in it", line)
                     continue
-                if not any(row):  # a blank line, or a row of a spreadsheet with nothing in it
+                if not any(row):  # a blank line, or an empty row of a spreadsheet
                     continue
                 if len(row) == width:
                     yield line, row
                 else:
-                    than = f"the header {width}" if self._has_header else f"there should be {width}"
+                    expected = f"but the header has {width}" if self._has_header else f"not {width}"
                     yield (
                         line,
                         self._error(
-                            f"it has {len(row)} fields and {than}",
+                            f"it has {len(row)} fields, {expected}",
                             "put names with commas in double quotes, and write every column",
                             line,
                         ),
@@ -109,7 +109,7 @@ class Table:
             return open(self.location, "rb")
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
-            problem = "there is no such file" if missing else f"it cannot be read: {error.strerror or error}"
+            problem = "file not found" if missing else f"it cannot be read: {error.strerror or error}"
             raise DataError(self.location, problem, "check the path") from None
 
     def _first_line(self, file: IO[bytes], dialects: Sequence[Dialect]) -> str:
@@ -126,13 +126,13 @@ class Table:
             )
         return line
 
-    def _recognised(self, line: str, dialects: Sequence[Dialect]) -> tuple[Dialect, str, list[str]]:
-        """The dialect, the delimiter, and the first line's fields."""
+    def _recognized(self, line: str, dialects: Sequence[Dialect]) -> tuple[Dialect, str, list[str]]:
+        """Returns the dialect, the delimiter, and the fields of the first line."""
         best: tuple[int, Dialect, list[str]] = (-1, dialects[0], [])
         for delimiter in _DELIMITERS:
             try:
                 fields = [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
-            except csv.Error:  # a field beyond what the csv module takes
+            except csv.Error:  # a field that is too long for the csv module
                 continue
             for dialect in dialects:
                 if dialect.is_header(fields) or dialect.is_row(fields):
@@ -144,8 +144,8 @@ class Table:
         header = ",".join(dialect.header)
         if dialect.needs_header:
             problem = f"the header has no column {', '.join(dialect.missing(fields))}; it has: {', '.join(fields)}"
-            raise DataError(self.location, problem, f"name the columns {header}", "line 1")
-        problem = f"its first line has not the fields {header}: {line.strip()[:80]}"
+            raise DataError(self.location, problem, f"use the columns {header}", "line 1")
+        problem = f"its first line does not have the fields {header}: {line.strip()[:80]}"
         raise DataError(self.location, problem, "write them in this order, or read it as another format", "line 1")
 
     def _not_text(self) -> DataError:
@@ -159,4 +159,4 @@ class Table:
                         place = f"line {number}"
                         break
         name = self._encoding.removesuffix("-sig").upper()
-        return DataError(self.location, f"it is not {name} text", "save it as UTF-8", place)
+        return DataError(self.location, f"it is not {name}", "save it as UTF-8", place)

@@ -1,4 +1,4 @@
-"""Fields and lines of a CSV file that is written."""
+"""The fields and lines of a CSV file to write."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from boxwright.datasets import Output
 _SPECIAL = re.compile(r'[,"\r\n]')
 _KEPT = 1 << 14
 BATCH = 64
-"""Lines that are gathered; more are no faster, and would be kept in memory."""
+"""Lines per batch; more are not faster, and would use memory."""
 
 
 class Lines:
-    r"""The lines of a file in UTF-8 with ``\n``, gathered and written in batches.
+    r"""The lines of a UTF-8 file with ``\n``, written in batches.
 
     Args:
         output: The file.
-        header: The columns' names; none for a file without a header.
+        header: The column names; empty for a file without a header.
 
     Attributes:
-        pending: Lines, with their ends, that are not written yet.
+        pending: Lines, with their line ends, that are not written yet.
     """
 
     def __init__(self, output: Output, header: Sequence[str] = ()) -> None:
@@ -35,7 +35,7 @@ class Lines:
         self.pending.clear()
 
     def add(self, lines: Sequence[str]) -> None:
-        """Adds the lines of a picture, and writes what is pending if it is enough for a batch."""
+        """Adds the lines of an image, and writes the pending lines if they are enough for a batch."""
         self.pending.extend(lines)
         if len(self.pending) > BATCH:
             self.flush()
@@ -47,11 +47,11 @@ class Lines:
 
 
 class Fields(dict[str, str]):
-    """Texts as fields, kept; see :func:`quoted`. They come back as they are, so that white space around is refused."""
+    """A cache of texts as fields; see :func:`quoted`. Leading and trailing white space is an error."""
 
     def __missing__(self, text: str) -> str:
         if text != text.strip():
-            raise ValueError(f"{text!r} begins or ends with white space, which reading takes away")
+            raise ValueError(f"{text!r} begins or ends with white space, which readers strip")
         field = quoted(text)
         if len(self) < _KEPT:
             self[text] = field
@@ -59,7 +59,7 @@ class Fields(dict[str, str]):
 
 
 class Numbers(dict[float, str]):
-    """Numbers as text, kept: looking one up takes a fifth of the time of formatting it, and most are whole."""
+    """A cache of numbers as text: a lookup takes a fifth of the time of formatting, and most numbers are integers."""
 
     def __missing__(self, number: float) -> str:
         text = str(int(number)) if number == int(number) else repr(float(number))
@@ -69,21 +69,21 @@ class Numbers(dict[float, str]):
 
 
 def quoted(text: str) -> str:
-    """A field as RFC 4180 wants it: in quotes where it holds a comma, a quote or a line end.
+    """Returns a field as in RFC 4180: in quotes if it contains a comma, a quote or a line end.
 
     Raises:
-        ValueError: It cannot be written as UTF-8.
+        ValueError: The text cannot be written as UTF-8.
     """
     if not text.isascii():
         text.encode()
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
-def unfit(sample: Sample, error: Exception) -> DataError:
-    """The error for a sample with a text or value that the format cannot hold."""
+def unsupported(sample: Sample, error: Exception) -> DataError:
+    """Returns the error for a sample with a text or value that the format cannot represent."""
     problem = str(error)
     if isinstance(error, UnicodeEncodeError):
         problem = f"{error.object[:80]!r} cannot be written as UTF-8"
     return DataError(
-        sample.source or sample.image.name, problem, "change it in the source, or skip the picture with --on-error skip"
+        sample.source or sample.image.name, problem, "change it in the source, or skip the image with --on-error skip"
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from boxwright_csv.rows import NUMBER, SKIP, Picture, Rows, value_of
+from boxwright_csv.rows import NUMBER, SKIP, ImageRows, Rows, value_of
 from boxwright_csv.table import Table
 
 _SIZE = ("width", "height")
 
 
 class TutorialRows(Rows):
-    """Reads the tutorials' rows. Columns that they do not have become attributes of the box."""
+    """Reads the rows of the tutorials. Additional columns become box attributes."""
 
     def __init__(self, table: Table, folder: str, *, one_based: bool = False, swap: bool = False) -> None:
         super().__init__(table, folder, one_based=one_based, swap=swap)
@@ -20,20 +20,20 @@ class TutorialRows(Rows):
         self._size = tuple(columns.get(name) for name in _SIZE)
         self._extra = tuple(table.extra.items())
 
-    def add(self, picture: Picture, row: list[str], line: int) -> None:
-        """Adds a row to its picture; one with neither class nor edges says that there is a picture without boxes.
+    def add(self, group: ImageRows, row: list[str], line: int) -> None:
+        """Adds a row to its image; a row with neither class nor coordinates is an image without boxes.
 
         Raises:
-            DataError: The row is wrong.
+            DataError: The row is invalid.
         """
         size = [row[column].strip() if column is not None else "" for column in self._size]
-        if picture.first is None:
-            picture.first = size
-            picture.width, picture.height = (self._length(*pair, line) for pair in zip(size, _SIZE, strict=True))
-        elif size != picture.first:
+        if group.first is None:
+            group.first = size
+            group.width, group.height = (self._length(*pair, line) for pair in zip(size, _SIZE, strict=True))
+        elif size != group.first:
             raise self.error(
-                f"{picture.name} is {' x '.join(size)} here and {' x '.join(picture.first)} in line {picture.line}",
-                f"give all rows of a picture the same size, {SKIP}",
+                f"{group.name} is {' x '.join(size)} here and {' x '.join(group.first)} in line {group.line}",
+                f"write the same size in all rows of an image, {SKIP}",
                 line,
             )
         label = row[self._label].strip()
@@ -42,9 +42,9 @@ class TutorialRows(Rows):
             if not any(texts):
                 return
             raise self.error("the class is empty", f"name it, {SKIP}", line)
-        picture.edges.append(self.edges_of(texts, label, line))
-        picture.labels.append(label)
-        picture.box_attributes.append(
+        group.edges.append(self.edges_of(texts, label, line))
+        group.labels.append(label)
+        group.box_attributes.append(
             {name: value_of(row[column]) for name, column in self._extra if row[column].strip()}
         )
 
@@ -53,5 +53,5 @@ class TutorialRows(Rows):
             return 0
         value = float(text) if NUMBER.fullmatch(text) else -1.0
         if not 0 <= value < 1e9 or value % 1:
-            raise self.error(f"{name} is {text!r}, which is no number of pixels", f"correct it, {SKIP}", line)
+            raise self.error(f"{name} is {text!r}, not a number of pixels", f"correct it, {SKIP}", line)
         return int(value)

@@ -1,7 +1,7 @@
-"""VGG Image Annotator's CSV: a row a region, its shape and attributes as JSON, as version 2 exports and imports it.
+"""VGG Image Annotator's CSV: one row per region, with shape and attributes as JSON, in the format of version 2.
 
 ``filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes``; see
-:mod:`.shapes` for the shapes. Which attribute of a region is its class is for whoever defined the attributes to know.
+:mod:`.shapes` for the shapes. The user who defined the attributes decides which one is the class.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from boxwright import Edges, LabelMap, Sample
 from boxwright.datasets import Output
 from boxwright.storage import is_remote
 from boxwright_csv.dialects import VIA
-from boxwright_csv.rows import NUMBER, SKIP, Picture, Rows
-from boxwright_csv.shapes import OUTLINES, POINT, box_around, polygon, rectangle, segmentation
+from boxwright_csv.rows import NUMBER, SKIP, ImageRows, Rows
+from boxwright_csv.shapes import OUTLINES, POINT, bounding_box, polygon, rectangle, segmentation
 from boxwright_csv.table import Table
-from boxwright_csv.texts import Lines, quoted, unfit
+from boxwright_csv.texts import Lines, quoted, unsupported
 
 USUAL: Final = ("class", "label", "name", "type", "category", "object")
-"""Attributes that are taken for the class, in this order, where none is named."""
+"""Attributes that may contain the class, in this order, if none is named."""
 
 _NUMBERS: Final = {"difficult": int, "truncated": int, "occluded": int, "iscrowd": int, "score": float, "area": float}
 
 
 class ViaRows(Rows):
-    """Reads VGG Image Annotator's rows.
+    """Reads the rows of VGG Image Annotator.
 
     Args:
-        label: The region's attribute that is its class; without it, the first region with attributes decides: one of
-            :data:`USUAL`, or the only one that it has.
-        points: Whether regions that are points are passed over, and no error.
+        label: The attribute of a region that contains its class; by default, the first region with attributes decides:
+            one of :data:`USUAL`, or its only attribute.
+        points: Whether regions that are points are ignored instead of an error.
     """
 
     def __init__(
@@ -45,56 +45,58 @@ class ViaRows(Rows):
         self._shape = columns["region_shape_attributes"]
         self._region = columns["region_attributes"]
         self._label = label
-        self._pass_points = points
+        self._ignore_points = points
 
-    def add(self, picture: Picture, row: list[str], line: int) -> None:
-        """Adds a row to its picture; one without a shape says that there is a picture without regions.
+    def add(self, group: ImageRows, row: list[str], line: int) -> None:
+        """Adds a row to its image; a row without a shape is an image without regions.
 
         Raises:
-            DataError: The row is wrong, its shape has no box around it, or it does not say the class.
+            DataError: The row is invalid, its shape has no bounding box, or it has no class.
         """
         text = row[self._file].strip() if self._file is not None else ""
-        if picture.first is None:
-            picture.first = text
-            picture.attributes = self._parsed(text, "file_attributes", line)
-        elif text != picture.first:
-            problem = f"the file_attributes of {picture.name} are not those of line {picture.line}"
-            raise self.error(problem, f"give all rows of a picture the same, {SKIP}", line)
+        if group.first is None:
+            group.first = text
+            group.attributes = self._parsed(text, "file_attributes", line)
+        elif text != group.first:
+            problem = f"the file_attributes of {group.name} differ from line {group.line}"
+            raise self.error(problem, f"write the same in all rows of an image, {SKIP}", line)
         shape = self._parsed(row[self._shape], "region_shape_attributes", line)
-        if not shape or (self._pass_points and shape.get("name") == POINT):
+        if not shape or (self._ignore_points and shape.get("name") == POINT):
             return
         attributes = self._parsed(row[self._region], "region_attributes", line)
         try:
-            edges = box_around(shape)
+            edges = bounding_box(shape)
         except ValueError as error:
-            remedy = "pass over points: ?points=ignore, " if shape.get("name") == POINT else "draw it again, "
+            remedy = "ignore points: ?points=ignore, " if shape.get("name") == POINT else "draw it again, "
             raise self.error(str(error), f"{remedy}{SKIP}", line) from None
         label = self._class_of(attributes, line)
         if shape["name"] in OUTLINES:
             attributes["shape"] = shape
         elif shape["name"] == "polygon":
             attributes["segmentation"] = segmentation(shape)
-        picture.edges.append(self.ordered(edges, label, line))
-        picture.labels.append(label)
-        picture.box_attributes.append(attributes)
+        group.edges.append(self.ordered(edges, label, line))
+        group.labels.append(label)
+        group.box_attributes.append(attributes)
 
     def _class_of(self, attributes: dict[str, Any], line: int) -> str:
-        """Takes the class out of a region's attributes."""
+        """Removes the class from the attributes of a region and returns it."""
         if self._label is None:
             self._label = next((name for name in USUAL if name in attributes), None)
         if self._label is None:
             if len(attributes) != 1:
-                there = f" (there are: {', '.join(attributes)})" if attributes else ""
-                problem = "none of the region's attributes is called class" if there else "the region has no attributes"
-                raise self.error(problem, f"name the one that is the class: ?label=NAME{there}, {SKIP}", line)
+                existing = f" (one of {', '.join(attributes)})" if attributes else ""
+                problem = "the region has no attribute called class" if existing else "the region has no attributes"
+                raise self.error(
+                    problem, f"pass the name of the attribute with the class: ?label=NAME{existing}, {SKIP}", line
+                )
             (self._label,) = attributes
         value = attributes.pop(self._label, None)
         if isinstance(value, dict):  # a checkbox: {"fig": true}
             chosen = [name for name, ticked in value.items() if ticked]
             value = chosen[0] if len(chosen) == 1 else value
         if not isinstance(value, str) or not value:
-            problem = f"the attribute {self._label!r} of the region is {value!r}, which is no class"
-            raise self.error(problem, f"give it one, name another attribute: ?label=NAME, {SKIP}", line)
+            problem = f"the attribute {self._label!r} of the region is {value!r}, not a class"
+            raise self.error(problem, f"write a class, pass another attribute: ?label=NAME, {SKIP}", line)
         for name, number in _NUMBERS.items():
             text = attributes.get(name)
             if isinstance(text, str) and NUMBER.fullmatch(text) and float(text) == number(float(text)):
@@ -103,29 +105,29 @@ class ViaRows(Rows):
 
     def _parsed(self, text: str, column: str, line: int) -> dict[str, Any]:
         try:
-            content = json.loads(text or "{}", parse_constant=_refused)
+            content = json.loads(text or "{}", parse_constant=_reject_constant)
         except (ValueError, RecursionError) as error:
-            raise self.error(f"{column} is no JSON: {error}", f"export it again, {SKIP}", line) from None
+            raise self.error(f"{column} is not JSON: {error}", f"export it again, {SKIP}", line) from None
         if not isinstance(content, dict):
-            raise self.error(f"{column} is no JSON object: {text[:40]}", f"export it again, {SKIP}", line)
+            raise self.error(f"{column} is not a JSON object: {text[:40]}", f"export it again, {SKIP}", line)
         return content
 
 
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not valid in JSON")
 
 
 class ViaWriter:
-    """Writes one row a box as VGG Image Annotator does, and one for a picture without boxes.
+    """Writes one row per box as VGG Image Annotator does, and one for an image without boxes.
 
-    A box whose ``segmentation`` is one polygon, or that has a ``shape``, is written as such where that has the box's
-    edges, else as a rectangle; its other attributes are those of the region. ``file_size`` is that of the picture, by
-    which the program knows it, and -1 where there is none.
+    A box whose ``segmentation`` is one polygon, or that has a ``shape``, is written as that if its bounding box is the
+    box, and as a rectangle otherwise; other attributes are those of the region. ``file_size``, by which the program
+    identifies an image, is -1 if the image does not exist.
 
     Args:
         output: The file.
-        label_map: Not used; the rows hold names.
-        label: The region's attribute that the class is written to.
+        label_map: Not used; the rows contain names.
+        label: The attribute of the region that contains the class.
     """
 
     def __init__(self, output: Output, label_map: LabelMap | None = None, label: str = "class") -> None:
@@ -133,10 +135,10 @@ class ViaWriter:
         self._label = label
 
     def write(self, sample: Sample) -> None:
-        """Adds the rows of one picture.
+        """Adds the rows of one image.
 
         Raises:
-            DataError: An attribute is nothing that JSON could hold, or has the name of the class's.
+            DataError: JSON cannot represent an attribute, or it has the name of the class attribute.
         """
         boxes = sample.boxes
         try:
@@ -146,16 +148,16 @@ class ViaWriter:
                 for number, box in enumerate(zip(boxes.labels, boxes.edges, boxes.attributes, strict=True))
             ]
         except (ValueError, TypeError, RecursionError) as error:
-            raise unfit(sample, error) from None
+            raise unsupported(sample, error) from None
         self._lines.add(rows or [f'{start},0,0,"{{}}","{{}}"\n'])
 
     def _region(self, label: str, edges: Edges, attributes: Mapping[str, Any]) -> str:
         if self._label in attributes:
-            raise ValueError(f"there is an attribute {self._label!r}: write the class to another by ?label=NAME")
+            raise ValueError(f"the box has an attribute {self._label!r}: write the class to another with ?label=NAME")
         left = dict(attributes)
         shape = rectangle(edges)
         for name, drawn in (("segmentation", polygon(left.get("segmentation"))), ("shape", left.get("shape"))):
-            if isinstance(drawn, dict) and _fits(drawn, edges):
+            if isinstance(drawn, dict) and _matches(drawn, edges):
                 shape = drawn
                 del left[name]
                 break
@@ -166,18 +168,18 @@ class ViaWriter:
         self._lines.close()
 
 
-def _fits(shape: dict[str, Any], edges: Edges) -> bool:
+def _matches(shape: dict[str, Any], edges: Edges) -> bool:
     try:
-        return shape.get("name") in (*OUTLINES, "polygon") and box_around(shape) == edges
+        return shape.get("name") in (*OUTLINES, "polygon") and bounding_box(shape) == edges
     except ValueError:
         return False
 
 
 def _json(content: Mapping[str, Any]) -> str:
-    """An object as JSON without spaces, as a field in quotes."""
+    """Returns an object as JSON without spaces, as a field in quotes."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     if repr(json.loads(text)) != repr(dict(content)):
-        raise ValueError(f"{', '.join(content)}: not all of these are what JSON could hold")
+        raise ValueError(f"{', '.join(content)}: JSON cannot represent all of these values")
     text.encode()
     return '"' + text.replace('"', '""') + '"'
 

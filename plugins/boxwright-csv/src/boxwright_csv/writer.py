@@ -1,4 +1,4 @@
-"""Writes the TensorFlow tutorials' CSV rows."""
+"""Writes the CSV rows of the TensorFlow tutorials."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Final
 
 from boxwright import LabelMap, Sample
 from boxwright.datasets import Output
-from boxwright_csv.texts import BATCH, Fields, Lines, Numbers, quoted, unfit
+from boxwright_csv.texts import BATCH, Fields, Lines, Numbers, quoted, unsupported
 
 HEADER: Final = ("filename", "width", "height", "class", "xmin", "ymin", "xmax", "ymax")
 
 
 class CsvWriter:
-    r"""Writes one row a box, as pandas' ``to_csv(index=None)`` does: UTF-8, ``\n``, quotes only where needed.
+    r"""Writes one row per box, as pandas' ``to_csv(index=None)`` does: UTF-8, ``\n``, quotes only where needed.
 
-    Whole edges are written as whole numbers, others by the shortest text that reads back as the same float. A name
-    that a spreadsheet would take for a formula is written as it is.
+    Whole coordinates are written as integers, others as the shortest text that reads back as the same float. A name
+    that a spreadsheet would evaluate as a formula is written unchanged.
 
     Args:
         output: The file.
-        label_map: Not used; the rows hold names.
+        label_map: Not used; the rows contain names.
         one_based: Writes ``(xmin + 1, ymin + 1, xmax, ymax)``, the PASCAL VOC development kit's pixels.
     """
 
@@ -30,10 +30,10 @@ class CsvWriter:
         self._numbers = Numbers()
 
     def write(self, sample: Sample) -> None:
-        """Adds the rows of one picture; none where it has no boxes.
+        """Adds the rows of one image; none if it has no boxes.
 
         Raises:
-            DataError: A name cannot be written as UTF-8, or a class has white space around it.
+            DataError: A name cannot be written as UTF-8, or a class has leading or trailing white space.
         """
         image, boxes, shift = sample.image, sample.boxes, self._shift
         lines, fields, text = self._lines.pending, self._fields, self._numbers
@@ -46,7 +46,7 @@ class CsvWriter:
                 lines.append(f"{start}{fields[label]},{text[xmin]},{text[ymin]},{text[xmax]},{text[ymax]}\n")
         except ValueError as error:
             del lines[before:]
-            raise unfit(sample, error) from None
+            raise unsupported(sample, error) from None
         if len(lines) > BATCH:
             self._lines.flush()
 
