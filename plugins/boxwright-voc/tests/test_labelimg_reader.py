@@ -416,7 +416,7 @@ def test_a_folder_of_cvats_xml_is_not_taken_for_ones_own(tmp_path: Path) -> None
     assert detect_labelimg(str(tmp_path)).matches
 
 
-def test_folders_of_folders_are_recognised(tmp_path: Path) -> None:
+def test_folders_of_folders_are_recognized(tmp_path: Path) -> None:
     """As Roboflow exports Pascal VOC: train/NAME.xml beside its image, and valid, and test."""
     for split in ("train", "valid"):
         (tmp_path / split).mkdir()
@@ -429,7 +429,7 @@ def test_folders_of_folders_are_recognised(tmp_path: Path) -> None:
     assert detect_labelimg(str(tmp_path)).reason == "2 .xml files in its sub-folders, and no <annotation> in the first"
 
 
-def test_a_folder_is_recognised(tmp_path: Path) -> None:
+def test_a_folder_is_recognized(tmp_path: Path) -> None:
     from boxwright_voc.detect import detect_labelimg
 
     (tmp_path / "1.xml").write_text(xml(), encoding="utf-16")

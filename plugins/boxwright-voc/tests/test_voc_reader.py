@@ -268,7 +268,7 @@ def test_remote_and_packed_datasets_are_read(make_voc: Make, tmp_path: Path) -> 
         read("memory://voc-missing")
 
 
-def test_a_folder_is_recognised_and_no_other_format_takes_it(make_voc: Make) -> None:
+def test_a_folder_is_recognized_and_no_other_format_takes_it(make_voc: Make) -> None:
     from boxwright_voc.detect import detect_voc
 
     root = make_voc({"1": ("fig",)}, {"train": "1\n"}, place="kit/VOC2007")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Container, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample
 from boxwright.datasets import OnProblem
@@ -14,16 +14,32 @@ from boxwright.storage import Folder, base_name, check_unicode, parent
 from boxwright_createml.annotation import Coordinates, Entry, EntryError
 from boxwright_createml.elements import elements
 
-ROBOFLOW: str = "_annotations.createml.json"
+ROBOFLOW: Final = "_annotations.createml.json"
 _SKIP = "or leave the image out with --on-error skip"
+
+
+class _Place(NamedTuple):
+    """The place of an entry.
+
+    Attributes:
+        file: Its file's path inside the folder.
+        number: Its number in the file, from 1.
+        line: The line where it begins.
+    """
+
+    file: str
+    number: int
+    line: int
+
+    def __str__(self) -> str:
+        return f"image {self.number} (line {self.line})"
 
 
 class CreateMLReader:
     """Yields one sample per entry, in the order of the file; several files in the plain string order of their paths.
 
     An image's name is that of the image that was found next to the JSON file (see
-    :class:`boxwright.images.ImageLookup`). The format contains no sizes: they are read from
-    the images, after EXIF
+    :class:`boxwright.images.ImageLookup`). The format contains no sizes: they are read from the images, after EXIF
     orientation is applied. In Roboflow's exports each split is a folder with an ``_annotations.createml.json``, whose
     name becomes the samples' split.
 
@@ -54,13 +70,13 @@ class CreateMLReader:
     ) -> None:
         self._size = parse_size(size) if size is not None else None
         self._folder, self._files = _found(location)
-        pictures = self._folder if images is None else Folder.at(images)
-        self._pictures = ImageLookup(pictures, '"image"', besides=self._folder.ending(".json"))
+        image_folder = self._folder if images is None else Folder.at(images)
+        self._images = ImageLookup(image_folder, '"image"', besides=self._folder.ending(".json"))
         self._include = unannotated == "include"
-        if not self._files and not self._include and (left := self._pictures.without(())):
+        if not self._files and not self._include and (found := self._images.without(())):
             raise DataError(
                 location,
-                f"it contains images ({len(left)}) and no JSON file",
+                f"it contains images ({len(found)}) and no JSON file",
                 "annotate them, or name the JSON: createml:FILE.json?images=IMAGE_FOLDER",
             )
         self._coordinates = Coordinates(units, anchor, origin)
@@ -69,22 +85,24 @@ class CreateMLReader:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""
-        first_of: dict[str, tuple[str, int, int]] = {}
+        place_of: dict[str, _Place] = {}
         for file in self._files:
             try:
-                for number, (line, content) in enumerate(elements(self._folder.place(file)), start=1):
+                for place, content in self._entries(file):
                     try:
-                        sample = self._sample(file, number, line, content)
-                        self._check_new(sample.image.name, first_of, file, number, line)
+                        sample = self._sample(place, content)
+                        if other := place_of.get(sample.image.name):
+                            problem = f"it names the image {sample.image.name}, as {self._location(other)} does"
+                            raise self._error(place, problem, "remove one of them")
                     except DataError as error:
                         on_problem(error)
                         continue
-                    first_of[sample.image.name] = (file, number, line)
+                    place_of[sample.image.name] = place
                     yield sample
             except DataError as error:  # the rest of the file cannot be read
                 on_problem(error)
         if self._include:
-            yield from self._unannotated(first_of, on_problem)
+            yield from self._unannotated(place_of, on_problem)
 
     def labels(self) -> Iterator[Sequence[str]]:
         """Yields the labels of each entry, without reading the images.
@@ -93,52 +111,42 @@ class CreateMLReader:
             DataError: A file cannot be read, or an entry is incomplete.
         """
         for file in self._files:
-            for number, (line, content) in enumerate(elements(self._folder.place(file)), start=1):
-                yield self._entry(file, number, line, content).labels
+            for place, content in self._entries(file):
+                yield self._entry(place, content).labels
 
-    def _entry(self, file: str, number: int, line: int, content: Any) -> Entry:
+    def _entries(self, file: str) -> Iterator[tuple[_Place, Any]]:
+        for number, (line, content) in enumerate(elements(self._folder.place(file)), start=1):
+            yield _Place(file, number, line), content
+
+    def _entry(self, place: _Place, content: Any) -> Entry:
         try:
             return Entry(content)
         except EntryError as error:
-            raise self._error(file, error.problem, error.remedy, number, line, error.place) from None
+            raise self._error(place, error.problem, error.remedy, error.place) from None
 
-    def _sample(self, file: str, number: int, line: int, content: Any) -> Sample:
-        entry = self._entry(file, number, line, content)
-        place = self._folder.place(file)
-        where = _place(number, line)
+    def _sample(self, place: _Place, content: Any) -> Sample:
+        entry = self._entry(place, content)
+        file, source = self._folder.place(place.file), self._location(place)
         # Without the annotation's own name, which is not that of any of its images.
-        name, location = self._pictures.find(entry.image, file[: file.rfind("/") + 1], f"{place}, {where}")
-        width, height = self._size or measured_size(name, location, place, where, remedy="set the size: ?size=WxH")
+        name, location = self._images.find(entry.image, place.file[: place.file.rfind("/") + 1], source)
+        width, height = self._size or measured_size(name, location, file, str(place), remedy="set the size: ?size=WxH")
         try:
             image = ImageRef(name=name, width=width, height=height, location=location)
             boxes = entry.boxes(self._coordinates, width, height)
-            return Sample(
-                image=image,
-                boxes=boxes,
-                split=self._split(file),
-                attributes=entry.attributes,
-                source=f"{place}, {where}",
-            )
+            split = self._split(place.file)
+            return Sample(image=image, boxes=boxes, split=split, attributes=entry.attributes, source=source)
         except ValueError as error:
-            raise self._error(file, str(error).partition("\n")[0], "correct it", number, line) from None
-
-    def _check_new(
-        self, name: str, first_of: Mapping[str, tuple[str, int, int]], file: str, number: int, line: int
-    ) -> None:
-        if name in first_of:
-            other, *where = first_of[name]
-            problem = f"it names the image {name}, as {self._folder.place(other)}, {_place(*where)} does"
-            raise self._error(file, problem, "remove one of them", number, line)
+            raise self._error(place, str(error).partition("\n")[0], "correct it") from None
 
     def _split(self, file: str) -> str | None:
         folder, _, name = file.rpartition("/")
         return folder if name == ROBOFLOW and folder and "/" not in folder else None
 
     def _unannotated(self, named: Container[str], on_problem: OnProblem) -> Iterator[Sample]:
-        for name in self._pictures.without(()):
+        for name in self._images.without(()):
             if name in named:
                 continue
-            location = self._pictures.folder.place(name)
+            location = self._images.folder.place(name)
             try:
                 check_unicode(location)
                 width, height = self._size or measured_size(name, location, location)
@@ -147,9 +155,12 @@ class CreateMLReader:
             except DataError as error:
                 on_problem(error)
 
-    def _error(self, file: str, problem: str, remedy: str, number: int, line: int, place: str = "") -> DataError:
-        where = ", ".join(part for part in (_place(number, line), place) if part)
-        return DataError(self._folder.place(file), problem, f"{remedy}, {_SKIP}", where)
+    def _location(self, place: _Place) -> str:
+        return f"{self._folder.place(place.file)}, {place}"
+
+    def _error(self, place: _Place, problem: str, remedy: str, inside: str = "") -> DataError:
+        where = f"{place}, {inside}" if inside else str(place)
+        return DataError(self._folder.place(place.file), problem, f"{remedy}, {_SKIP}", where)
 
 
 def _found(location: str) -> tuple[Folder, list[str]]:
@@ -165,7 +176,3 @@ def _found(location: str) -> tuple[Folder, list[str]]:
         folder = Folder.at(location)
         return folder, folder.ending(".json")
     raise DataError(location, "file not found", "check the path")
-
-
-def _place(number: int, line: int) -> str:
-    return f"image {number} (line {line})"

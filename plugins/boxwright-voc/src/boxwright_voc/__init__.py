@@ -14,8 +14,8 @@ _INVERTED = Option("inverted", ("error", "swap"), "error", "what to do with a bo
 _UNANNOTATED = Option("unannotated", ("ignore", "include"), "ignore", "images without XML, as images without boxes")
 
 
-def _pictures(where: str) -> Option:
-    return Option("pictures", bool, True, f"whether the images are copied {where}", carries={"false": "-images"})
+def _pictures(target: str) -> Option:
+    return Option("pictures", bool, True, f"whether to copy the images {target}", carries={"false": "-images"})
 
 
 @hookimpl
@@ -29,12 +29,12 @@ def boxwright_formats() -> list[FormatSpec]:
             write="boxwright_voc.writers:LabelImgWriter",
             detect="boxwright_voc.detect:detect_labelimg",
             options=(
-                Option("images", str, None, "the folder of the images, where it is not the XML's own"),
+                Option("images", str, None, "the folder of the images, if it is not that of the XML"),
                 _ONE_BASED,
                 _INVERTED,
                 _UNANNOTATED,
             ),
-            write_options=(_pictures("beside the XML"), _ONE_BASED),
+            write_options=(_pictures("next to the XML"), _ONE_BASED),
             carries=frozenset({"images", "empty", "subpixel", "box.*", "image.*"}),
             target="folder",
             docs="https://github.com/HumanSignal/labelImg",
@@ -46,8 +46,13 @@ def boxwright_formats() -> list[FormatSpec]:
             write="boxwright_voc.writers:VocWriter",
             detect="boxwright_voc.detect:detect_voc",
             options=(
-                Option("split", str, None, "a list of ImageSets/Main: train, val, trainval, test or another; else all"),
-                Option("images", str, None, "the folder of the images, where it is not JPEGImages"),
+                Option(
+                    "split",
+                    str,
+                    None,
+                    "a list of ImageSets/Main: train, val, trainval, test or another; else all",
+                ),
+                Option("images", str, None, "the folder of the images, if it is not JPEGImages"),
                 _ONE_BASED,
                 _INVERTED,
                 Option("unlisted", ("ignore", "include"), "ignore", "annotations that are in no list"),
@@ -56,7 +61,7 @@ def boxwright_formats() -> list[FormatSpec]:
             write_options=(
                 _pictures("to JPEGImages"),
                 _ONE_BASED,
-                Option("class_lists", bool, False, "whether each class gets lists of its own: aeroplane_train.txt"),
+                Option("class_lists", bool, False, "whether each class gets its own lists: aeroplane_train.txt"),
             ),
             carries=frozenset({"images", "empty", "subpixel", "split", "box.*", "image.*"}),
             target="folder",

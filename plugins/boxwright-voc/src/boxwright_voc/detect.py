@@ -25,9 +25,9 @@ def detect_labelimg(location: str) -> Detection:
         return Detection(False, "it is a file, not a folder")
     if {f"{ANNOTATIONS}/", f"{IMAGES}/"} <= set(names):
         return Detection(False, f"it contains the folders {ANNOTATIONS} and {IMAGES} of a Pascal VOC dataset")
-    xmls, where = _xmls(names), ""
+    xmls, place = _xmls(names), ""
     if not xmls and not is_remote(location) and f"{ANNOTATIONS}/" not in names:
-        where = " in its sub-folders"  # one level: exports with a folder for each split, train/a.xml
+        place = " in its sub-folders"  # one level: exports with a folder for each split, train/a.xml
         folders = [name for name in sorted(names) if name.endswith("/") and not name.startswith(".")]
         for folder in folders[:_MOST_FOLDERS]:
             xmls += [folder + name for name in _xmls(list_folder(join(location, folder)))]
@@ -36,8 +36,8 @@ def detect_labelimg(location: str) -> Detection:
     for name in xmls[:_EXAMINED]:
         files, path = filesystem(join(location, name))
         if _is_annotation(files.cat_file(path, start=0, end=_BEGINNING)):
-            return Detection(True, f"{len(xmls)} .xml files{where}; {name} begins with <annotation>")
-    return Detection(False, f"{len(xmls)} .xml files{where}, and no <annotation> in the first")
+            return Detection(True, f"{len(xmls)} .xml files{place}; {name} begins with <annotation>")
+    return Detection(False, f"{len(xmls)} .xml files{place}, and no <annotation> in the first")
 
 
 def detect_voc(location: str) -> Detection:

@@ -71,14 +71,12 @@ class Year:
     ) -> None:
         folder = Folder.at(join(location, ANNOTATIONS))
         xmls = folder.ending(".xml")
-        pictures = _pictures(location, images, folder)
-        self._samples = XmlSamples(folder, pictures, one_based=one_based, inverted=inverted, prefix=prefix)
+        lookup = _image_lookup(location, images, folder)
+        self._samples = XmlSamples(folder, lookup, one_based=one_based, inverted=inverted, prefix=prefix)
         self._xmls = {os.path.splitext(xml)[0]: xml for xml in xmls}
         # Matching names takes time, and matters only if there are more images than XML files.
-        more_images = unannotated or len(pictures.names) > len(xmls)
-        self._unannotated = {
-            os.path.splitext(name)[0]: name for name in (pictures.without(xmls) if more_images else ())
-        }
+        more_images = unannotated or len(lookup.names) > len(xmls)
+        self._unannotated = {os.path.splitext(name)[0]: name for name in (lookup.without(xmls) if more_images else ())}
         self._include_unannotated = unannotated
         lists = join(location, IMAGE_SETS)
         self.image_sets = ImageSets(
@@ -155,7 +153,7 @@ class Year:
         )
 
 
-def _pictures(location: str, images: str | None, annotations: Folder) -> ImageLookup:
+def _image_lookup(location: str, images: str | None, annotations: Folder) -> ImageLookup:
     folder = join(location, IMAGES) if images is None else images
     if images is None and not is_folder(folder):  # annotations can be read without images
         return ImageLookup(annotations, "<filename>", besides=annotations.names)

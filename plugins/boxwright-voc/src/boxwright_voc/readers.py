@@ -97,22 +97,22 @@ class LabelImgReader(_XmlReader):
     ) -> None:
         folder = Folder.at(location)
         xmls = folder.ending(".xml")
-        pictures = ImageLookup(folder if images is None else Folder.at(images), "<filename>", besides=xmls)
-        samples = XmlSamples(folder, pictures, one_based=one_based, inverted=inverted)
+        lookup = ImageLookup(folder if images is None else Folder.at(images), "<filename>", besides=xmls)
+        samples = XmlSamples(folder, lookup, one_based=one_based, inverted=inverted)
         include = unannotated == "include"
         # Matching names takes time, and matters only if there are more files than XML files.
-        bare = pictures.without(xmls) if include or len(pictures.names) > len(xmls) else []
-        if bare and not xmls and not include:
+        unannotated_images = lookup.without(xmls) if include or len(lookup.names) > len(xmls) else []
+        if unannotated_images and not xmls and not include:
             raise DataError(
                 location,
-                f"it contains images ({len(bare)}) and no XML file",
+                f"it contains images ({len(unannotated_images)}) and no XML file",
                 "annotate them with labelImg (format PascalVOC), or name the folder of the XML:"
                 " labelimg:XML_FOLDER?images=IMAGE_FOLDER",
             )
         items = [Item(samples, xml) for xml in xmls]
         if include:
-            items += [Item(samples, image=name) for name in bare]
-        notes = [_unannotated_note(len(bare))] if bare and not include else []
+            items += [Item(samples, image=name) for name in unannotated_images]
+        notes = [_unannotated_note(len(unannotated_images))] if unannotated_images and not include else []
         super().__init__(
             DatasetInfo(format="labelimg", location=location, num_samples=len(items), notes=tuple(notes)), items
         )

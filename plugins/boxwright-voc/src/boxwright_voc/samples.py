@@ -23,7 +23,7 @@ class XmlSamples:
 
     Args:
         folder: The folder of the XML files.
-        pictures: The images that they describe.
+        images: The images that they describe.
         one_based: Whether coordinates count pixels from 1 and include xmax, ymax, as in the PASCAL VOC development kit;
             they become ``(xmin - 1, ymin - 1, xmax, ymax)``, also those of parts, and 1 is subtracted from points.
         inverted: ``"error"``, or ``"swap"`` to swap coordinates in the wrong order.
@@ -33,14 +33,14 @@ class XmlSamples:
     def __init__(
         self,
         folder: Folder,
-        pictures: ImageLookup,
+        images: ImageLookup,
         *,
         one_based: bool = False,
         inverted: str = "error",
         prefix: str = "",
     ) -> None:
         self._folder = folder
-        self._pictures = pictures
+        self._images = images
         self._one_based = one_based
         self._swap = inverted == "swap"
         self._prefix = prefix
@@ -60,7 +60,7 @@ class XmlSamples:
         file = folder.place(xml)
         annotation = parse(folder.read(xml), file)
         filename, width, height, attributes, labels, coordinates, box_attributes = annotation
-        name, location = self._pictures.find(filename, xml, file)
+        name, location = self._images.find(filename, xml, file)
         if not width or not height:
             width, height = measured_size(name, location, file, remedy="correct <size>")
         if self._one_based:
@@ -85,7 +85,7 @@ class XmlSamples:
         Raises:
             DataError: It is not an image, or its path is not UTF-8.
         """
-        location = self._pictures.folder.place(name)
+        location = self._images.folder.place(name)
         check_unicode(location)
         width, height = measured_size(name, location, location)
         image = ImageRef(name=self._prefix + name, width=width, height=height, location=location)
