@@ -1,4 +1,4 @@
-"""What ``dataset.to_tf(...)`` gives, held against KerasCV, Pillow and numbers worked out by hand."""
+"""The results of ``dataset.to_tf(...)``, compared with KerasCV, Keras, Pillow and known numbers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
 
 
 def sample(number: int, data: bytes | None = None) -> Sample:
-    """Picture ``number``: grey of level ``10 * number``, so that a picture tells its number."""
+    """Returns a sample whose image has the gray level ``10 * number``, which identifies it."""
     size = SIZES[number]
     return Sample(
         image=ImageRef(
@@ -65,7 +65,7 @@ def five() -> Dataset:
 
 
 def numbers(examples: Any) -> list[int]:
-    """Which pictures come, in order."""
+    """Returns the numbers of the images, in order."""
     return [int(example["images"][0, 0, 0]) // 10 for example in examples]
 
 
@@ -73,34 +73,34 @@ FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx", "rel_x
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_box_format_is_what_keras_makes_of_the_same_boxes(five: Dataset, name: str) -> None:
+def test_every_box_format_is_that_of_keras(five: Dataset, name: str) -> None:
     keras = pytest.importorskip("keras")
     for number, example in enumerate(to_tf(five, bounding_box_format=name)):
         width, height = SIZES[number]
-        truth = np.array(BOXES[number], np.float32).reshape(-1, 4)
-        wanted = keras.utils.bounding_boxes.convert_format(truth, "xyxy", name, height=height, width=width)
+        boxes_xyxy = np.array(BOXES[number], np.float32).reshape(-1, 4)
+        expected = keras.utils.bounding_boxes.convert_format(boxes_xyxy, "xyxy", name, height=height, width=width)
         boxes = example["bounding_boxes"]["boxes"]
         assert boxes.dtype == tf.float32
-        np.testing.assert_allclose(boxes, np.asarray(wanted), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(boxes, np.asarray(expected), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "rel_center_xywh"])
-def test_every_box_format_that_kerascv_has_is_what_it_makes_of_the_same_boxes(five: Dataset, name: str) -> None:
+def test_every_box_format_of_kerascv_is_the_same(five: Dataset, name: str) -> None:
     keras_cv = pytest.importorskip("keras_cv")
     for number, example in enumerate(to_tf(five, bounding_box_format=name)):
-        truth = np.array(BOXES[number], np.float32).reshape(-1, 4)
+        boxes_xyxy = np.array(BOXES[number], np.float32).reshape(-1, 4)
         image = tf.zeros((SIZES[number][1], SIZES[number][0], 3))
-        wanted = keras_cv.bounding_box.convert_format(truth, source="xyxy", target=name, images=image)
-        np.testing.assert_allclose(example["bounding_boxes"]["boxes"], np.asarray(wanted), rtol=0, atol=1e-5)
+        expected = keras_cv.bounding_box.convert_format(boxes_xyxy, source="xyxy", target=name, images=image)
+        np.testing.assert_allclose(example["bounding_boxes"]["boxes"], np.asarray(expected), rtol=0, atol=1e-5)
 
 
-def test_boxes_by_hand(five: Dataset) -> None:
-    """(5, 10)-(25, 30) in a picture of 60x40: the centre is (15, 20), the sides are 20, a third and a half of it."""
+def test_relative_centers_and_sides(five: Dataset) -> None:
+    """(5, 10)-(25, 30) in an image of 60x40: the center is (15, 20), the sides are 20, a third and a half of it."""
     first = next(iter(to_tf(five, bounding_box_format="rel_center_xywh")))["bounding_boxes"]["boxes"][0]
     np.testing.assert_allclose(first, [15 / 60, 20 / 40, 20 / 60, 20 / 40], rtol=1e-6)
 
 
-def test_elements_are_those_of_the_second_tutorial(five: Dataset) -> None:
+def test_elements_have_the_form_of_kerascv(five: Dataset) -> None:
     examples = to_tf(five)
     assert isinstance(examples, tf.data.Dataset)
     for number, example in enumerate(examples):
@@ -111,32 +111,32 @@ def test_elements_are_those_of_the_second_tutorial(five: Dataset) -> None:
         assert float(tf.reduce_max(example["images"])) == 10 * number
         assert example["bounding_boxes"]["classes"].dtype == tf.float32
         # 0-based, in the order of the label map: fig before plum.
-        wanted = [{"fig": 0.0, "plum": 1.0}[label] for label in LABELS[number]]
-        assert example["bounding_boxes"]["classes"].numpy().tolist() == wanted
+        expected = [{"fig": 0.0, "plum": 1.0}[label] for label in LABELS[number]]
+        assert example["bounding_boxes"]["classes"].numpy().tolist() == expected
 
 
-def test_classes_follow_the_given_label_map() -> None:
+def test_classes_follow_the_label_map() -> None:
     label_map = LabelMap.from_names(["plum", "kiwi", "fig"], sort=False)
     example = next(iter(to_tf(dataset([sample(0)], label_map=label_map))))
     assert example["bounding_boxes"]["classes"].numpy().tolist() == [0.0, 2.0]
 
 
-def test_a_ragged_batch_keeps_every_picture_its_size_and_every_box(five: Dataset) -> None:
+def test_a_ragged_batch_keeps_every_image_size_and_every_box(five: Dataset) -> None:
     batches = list(to_tf(five, batch_size=2))
-    assert [int(batch["images"].shape[0]) for batch in batches] == [2, 2, 1], "the last, partial batch is kept"
+    assert [int(batch["images"].shape[0]) for batch in batches] == [2, 2, 1], "the last, partial batch is missing"
     for start, batch in zip((0, 2, 4), batches, strict=True):
         assert isinstance(batch["images"], tf.RaggedTensor)
         for offset in range(int(batch["images"].shape[0])):
             number = start + offset
-            picture = batch["images"][offset].to_tensor()
-            assert picture.shape == (SIZES[number][1], SIZES[number][0], 3)
+            image = batch["images"][offset].to_tensor()
+            assert image.shape == (SIZES[number][1], SIZES[number][0], 3)
             boxes = batch["bounding_boxes"]["boxes"][offset]
             boxes = boxes.to_tensor() if isinstance(boxes, tf.RaggedTensor) else boxes
             np.testing.assert_allclose(np.reshape(boxes, (-1, 4)), np.reshape(BOXES[number], (-1, 4)))
             assert len(batch["bounding_boxes"]["classes"][offset]) == len(LABELS[number])
 
 
-def test_dense_boxes_are_the_ragged_ones_filled_up_and_cut(five: Dataset) -> None:
+def test_dense_boxes_are_the_ragged_ones_padded_and_truncated(five: Dataset) -> None:
     ragged = list(to_tf(five, image_size=(32, 32)))
     (batch,) = to_tf(five, image_size=(32, 32), max_boxes=2, batch_size=5)
     boxes, classes = batch["bounding_boxes"]["boxes"].numpy(), batch["bounding_boxes"]["classes"].numpy()
@@ -150,26 +150,26 @@ def test_dense_boxes_are_the_ragged_ones_filled_up_and_cut(five: Dataset) -> Non
         assert (classes[number, kept:] == -1).all()
 
 
-def test_pictures_of_one_size_are_a_dense_batch_beside_ragged_boxes(five: Dataset) -> None:
+def test_images_of_one_size_are_a_dense_batch_with_ragged_boxes(five: Dataset) -> None:
     (batch,) = to_tf(five, image_size=(32, 24), batch_size=5)
     assert not isinstance(batch["images"], tf.RaggedTensor)
     assert batch["images"].shape == (5, 24, 32, 3)
     assert batch["bounding_boxes"]["classes"].row_lengths().numpy().tolist() == [2, 0, 1, 3, 1]
 
 
-def test_static_shapes_let_a_network_be_built(five: Dataset) -> None:
+def test_static_shapes(five: Dataset) -> None:
     spec = to_tf(five, image_size=(32, 24), batch_size=2, max_boxes=7).element_spec
     assert spec["images"].shape.as_list() == [None, 24, 32, 3]
     assert spec["bounding_boxes"]["boxes"].shape.as_list() == [None, 7, 4]
     assert spec["bounding_boxes"]["classes"].shape.as_list() == [None, 7]
 
 
-def test_boxes_are_resized_with_their_picture() -> None:
+def test_boxes_are_resized_with_their_image() -> None:
     """A red rectangle (20, 10)-(60, 50) in 100x80, at 50x160: half as wide and twice as high."""
-    picture = Image.new("RGB", (100, 80), "white")
-    ImageDraw.Draw(picture).rectangle((20, 10, 59, 49), fill=RED)
+    image = Image.new("RGB", (100, 80), "white")
+    ImageDraw.Draw(image).rectangle((20, 10, 59, 49), fill=RED)
     one = Sample(
-        image=ImageRef(name="a.png", width=100, height=80, data=encoded(picture)),
+        image=ImageRef(name="a.png", width=100, height=80, data=encoded(image)),
         boxes=Boxes(["red"], [(20, 10, 60, 50)]),
     )
     example = next(iter(to_tf(dataset([one]), image_size=(50, 160))))
@@ -181,10 +181,10 @@ def test_boxes_are_resized_with_their_picture() -> None:
 
 
 @pytest.mark.parametrize("frame", ["upright", "stored"])
-def test_a_photo_that_is_turned_by_its_exif_orientation(frame: str) -> None:
-    """Orientation 6: the stored 64x32 pixels are shown as 32x64, turned a quarter clockwise (EXIF 2.32, 0x0112).
+def test_the_exif_orientation_is_applied(frame: str) -> None:
+    """Orientation 6: the stored 64x32 pixels are displayed as 32x64, rotated clockwise (EXIF 2.32, 0x0112).
 
-    The red rectangle stored at (8, 4)-(40, 12) is shown at (32-12, 8)-(32-4, 40).
+    The red rectangle stored at (8, 4)-(40, 12) is displayed at (32-12, 8)-(32-4, 40).
     """
     stored = Image.new("RGB", (64, 32), "white")
     ImageDraw.Draw(stored).rectangle((8, 4, 39, 11), fill=RED)
@@ -197,8 +197,8 @@ def test_a_photo_that_is_turned_by_its_exif_orientation(frame: str) -> None:
     assert example["images"].shape == (64, 32, 3)
     np.testing.assert_allclose(example["bounding_boxes"]["boxes"], [[20, 8, 28, 40]])
     inside = example["images"].numpy()[8:40, 20:28]
-    assert inside[..., 1].max() < 64, "inside the box all is red"
-    assert (example["images"].numpy()[..., 1] < 128).sum() == 32 * 8, "and nothing else is"
+    assert inside[..., 1].max() < 64, "a pixel inside the box is not red"
+    assert (example["images"].numpy()[..., 1] < 128).sum() == 32 * 8, "a pixel outside the box is red"
 
 
 def test_two_passes_are_equal(five: Dataset) -> None:
@@ -222,30 +222,30 @@ def test_threads_keep_the_order(five: Dataset, workers: int) -> None:
     assert numbers(to_tf(five, workers=workers)) == [0, 1, 2, 3, 4]
 
 
-def test_a_damaged_picture_ends_the_iteration_and_is_named() -> None:
+def test_a_damaged_image_ends_the_iteration_with_its_name() -> None:
     data = dataset([sample(0), sample(1, data=encoded(Image.new("RGB", SIZES[1]))[:40]), sample(2)])
     with pytest.raises(tf.errors.OpError, match=re.escape("1.xml")) as caught:
         list(to_tf(data))
     assert "DataError" in str(caught.value)
-    assert "--on-error skip" in str(caught.value), "the remedy is in it"
+    assert "--on-error skip" in str(caught.value), "the remedy is missing"
 
 
-def test_a_damaged_picture_is_left_out_and_kept_in_the_report() -> None:
-    data = dataset([sample(0), sample(1, data=b"no picture"), sample(2)], on_error="skip")
+def test_a_damaged_image_is_skipped_and_reported() -> None:
+    data = dataset([sample(0), sample(1, data=b"not an image"), sample(2)], on_error="skip")
     examples = to_tf(data)
     assert numbers(examples) == [0, 2]
     assert numbers(examples) == [0, 2]
-    assert [error.file for error in data.problems.skipped] == ["1.xml"], "once, however often it is read"
+    assert [error.file for error in data.problems.skipped] == ["1.xml"], "reported more than once"
 
 
-def test_a_class_that_is_not_in_the_label_map_is_named() -> None:
+def test_an_unknown_class_is_named() -> None:
     data = dataset([sample(0)], label_map=LabelMap.from_names(["fig"]))
     with pytest.raises(tf.errors.OpError, match="'plum' is not in the label map"):
         list(to_tf(data))
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
+    ("options", "name"),
     [
         ({"bounding_box_format": "xyxz"}, "xyxz"),
         ({"batch_size": 0}, "batch_size"),
@@ -253,13 +253,13 @@ def test_a_class_that_is_not_in_the_label_map_is_named() -> None:
         ({"shuffle": -1}, "shuffle"),
     ],
 )
-def test_wrong_arguments_are_usage_errors(five: Dataset, options: dict[str, Any], named: str) -> None:
-    with pytest.raises(UsageError, match=named):
+def test_invalid_arguments_are_usage_errors(five: Dataset, options: dict[str, Any], name: str) -> None:
+    with pytest.raises(UsageError, match=name):
         to_tf(five, **options)
 
 
-def test_kerascv_takes_a_batch(five: Dataset) -> None:
-    """Its RandomFlip at rate 1 turns (8, 8)-(40, 24) in a picture of 64 pixels into (24, 8)-(56, 24)."""
+def test_kerascv_accepts_a_batch(five: Dataset) -> None:
+    """RandomFlip at rate 1 changes (8, 8)-(40, 24) in an image of 64 pixels to (24, 8)-(56, 24)."""
     keras_cv = pytest.importorskip("keras_cv")
     flip = keras_cv.layers.RandomFlip(mode="horizontal", rate=1.0, bounding_box_format="xyxy")
     data = dataset([sample(4), sample(4)])
@@ -269,7 +269,7 @@ def test_kerascv_takes_a_batch(five: Dataset) -> None:
         np.testing.assert_allclose(boxes[:, 0], [[24, 8, 56, 24]] * 2, atol=1e-3)
 
 
-def test_an_opened_dataset_has_it_as_a_method(tmp_path: Path) -> None:
+def test_to_tf_is_a_method_of_an_opened_dataset(tmp_path: Path) -> None:
     pytest.importorskip("boxwright_voc")
     Image.new("RGB", (60, 40), "teal").save(tmp_path / "a.png")
     (tmp_path / "a.xml").write_text(
@@ -282,7 +282,9 @@ def test_an_opened_dataset_has_it_as_a_method(tmp_path: Path) -> None:
     assert np.asarray(batch["bounding_boxes"]["boxes"].to_tensor())[0].tolist() == [[5, 10, 20, 20]]
 
 
-def test_without_tensorflow_the_install_command_is_the_answer(five: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorflow_the_error_contains_the_install_command(
+    five: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
     find_spec = importlib.util.find_spec
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name, *rest: None if name == "tensorflow" else find_spec(name, *rest)
@@ -293,20 +295,20 @@ def test_without_tensorflow_the_install_command_is_the_answer(five: Dataset, mon
     assert "boxwright-tf[cuda]" in caught.value.remedy
 
 
-def test_an_unread_dataset_is_only_read_when_it_is_iterated(tmp_path: Path) -> None:
-    """The picture is not there while the tf.data.Dataset is made; its error comes with the first element."""
+def test_a_dataset_is_read_only_during_iteration(tmp_path: Path) -> None:
+    """The image is missing when the tf.data.Dataset is created; the error is raised for the first element."""
     gone = Sample(image=ImageRef(name="gone.png", width=8, height=8, location=str(tmp_path / "gone.png")))
     examples = to_tf(dataset([gone], label_map=LabelMap.from_names(["fig"])))
-    with pytest.raises(tf.errors.OpError, match="there is no such picture"):
+    with pytest.raises(tf.errors.OpError, match="gone\\.png"):
         next(iter(examples))
 
 
-def test_loading_in_python_raises_the_data_error_itself() -> None:
-    from boxwright_tf.pictures import class_numbers, load_all
+def test_decoding_in_python_raises_the_data_error() -> None:
+    from boxwright_tf.decoding import class_numbers, decode_samples
 
     label_map = LabelMap.from_names(["fig"])
     with pytest.raises(DataError, match="'plum' is not in the label map") as caught:
         class_numbers(sample(0), label_map)
     assert caught.value.file == "0.xml"
     with pytest.raises(DataError, match=re.escape("1.xml")):
-        list(load_all(dataset([sample(1, data=b"no picture")]), label_map))
+        list(decode_samples(dataset([sample(1, data=b"not an image")]), label_map))

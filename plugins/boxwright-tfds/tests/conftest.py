@@ -13,7 +13,7 @@ from boxwright_tfds import conformance
 
 @pytest.fixture
 def encode() -> Callable[..., bytes]:
-    """``encode(width, height, format)``: a picture's bytes."""
+    """Returns ``encode(width, height, format)``, which returns the bytes of an image."""
 
     def make(width: int, height: int, format: str = "PNG") -> bytes:
         buffer = io.BytesIO()
@@ -25,11 +25,11 @@ def encode() -> Callable[..., bytes]:
 
 @pytest.fixture
 def prepare(tmp_path: Path) -> Callable[..., Path]:
-    """``prepare(folder, features, {split: examples}, shards=1, called="tiny")``: a dataset in TFDS's own layout."""
+    """Returns ``prepare(folder, features, {split: examples}, shards=1, name="tiny")``, which writes a dataset."""
     pytest.importorskip("tensorflow_datasets")
     pytest.importorskip("tensorflow")
 
-    def make(name: str, *arguments: Any, **options: Any) -> Path:
-        return conformance.prepare(tmp_path / name, *arguments, **options)
+    def make(folder: str, *arguments: Any, **options: Any) -> Path:
+        return conformance.prepare(tmp_path / folder, *arguments, **options)
 
     return make

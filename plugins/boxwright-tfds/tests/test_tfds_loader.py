@@ -1,4 +1,4 @@
-"""As ``tf.data``, in the form of the KerasCV tutorial; and how a dataset is prepared."""
+"""Datasets as ``tf.data``, compared with KerasCV, and their preparation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ BOXES = {
 
 @pytest.fixture
 def devkit(tmp_path: Path, encode: Callable[..., bytes]) -> Path:
-    """The folder of a tiny VOCdevkit."""
+    """Returns the folder of a tiny VOCdevkit."""
     root = tmp_path / "kit"
     year = root / "VOCdevkit" / "VOC2007"
     for name in ("Annotations", "JPEGImages", "ImageSets/Main"):
@@ -46,7 +46,7 @@ def devkit(tmp_path: Path, encode: Callable[..., bytes]) -> Path:
 
 @pytest.fixture
 def builder(devkit: Path, tmp_path: Path) -> Iterator[Any]:
-    """TFDS's own builder of voc/2007, prepared from the tiny kit."""
+    """Returns the voc/2007 builder of TFDS, prepared from the tiny VOCdevkit."""
     from tensorflow_datasets.object_detection import voc
 
     with tfds.core.registered.skip_registration():
@@ -64,7 +64,7 @@ def builder(devkit: Path, tmp_path: Path) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("bounding_box_format", ["xywh", "rel_yxyx"])
-def test_the_same_as_kerascvs_own_conversion(
+def test_batches_equal_those_of_kerascv(
     builder: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bounding_box_format: str
 ) -> None:
     pascal_voc = pytest.importorskip("keras_cv").datasets.pascal_voc
@@ -86,12 +86,12 @@ def test_the_same_as_kerascvs_own_conversion(
 
 
 def dense(batch: Any) -> Any:
-    """The numbers of a batch; what is ragged is filled up with zeros."""
+    """Returns the numbers of a batch, padded with zeros if it is ragged."""
     return (batch.to_tensor() if isinstance(batch, tf.RaggedTensor) else batch).numpy()
 
 
-def test_the_numbers_of_voc_as_they_stand(builder: Any, tmp_path: Path) -> None:
-    """TFDS divides the XML's numbers by the size and shifts nothing; classes and poses are in lower case."""
+def test_coordinates_of_voc_are_unchanged(builder: Any, tmp_path: Path) -> None:
+    """TFDS divides the numbers of the XML by the size without a shift; classes and poses are in lower case."""
     found = {
         sample.image.name: sample for sample in boxwright.open(f"tfds:voc?data_dir={tmp_path / 'data'}&split=train")
     }
@@ -104,8 +104,10 @@ def test_the_numbers_of_voc_as_they_stand(builder: Any, tmp_path: Path) -> None:
     assert {name: sample.image.read() for name, sample in found.items()} == bytes_of
 
 
-def test_prepared_from_archives_in_a_folder(devkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the README says, but for the checksums: with the archives in ``downloads/manual`` nothing is fetched."""
+def test_a_dataset_is_prepared_from_local_archives(
+    devkit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the README, except for the checksums: with archives in ``downloads/manual``, nothing is downloaded."""
     from tensorflow_datasets.object_detection import voc
 
     manual = tmp_path / "data" / "downloads" / "manual"
@@ -125,7 +127,7 @@ def test_prepared_from_archives_in_a_folder(devkit: Path, tmp_path: Path, monkey
     with pytest.raises(boxwright.DataError, match=r"TFDS cannot prepare it: .*\n.*downloads/manual"):
         boxwright.open(f"{uri}&download=true")
     monkeypatch.setattr(voc.Voc, "url_infos", infos)
-    for _ in ("the first time", "once it is there"):
+    for _ in ("missing", "prepared"):
         samples = list(boxwright.open(f"{uri}&download=true"))
         assert sorted(sample.image.name for sample in samples) == ["000005.jpg", "000007.jpg", "000009.jpg"]
     assert len(list(boxwright.open(uri))) == 3

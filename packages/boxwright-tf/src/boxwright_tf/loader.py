@@ -1,4 +1,4 @@
-"""From a dataset to ``tf.data``, in the form of KerasCV: ``{"images", "bounding_boxes": {"boxes", "classes"}}``."""
+"""The loader ``tf``, in the form of KerasCV: ``{"images", "bounding_boxes": {"boxes", "classes"}}``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from boxwright import BoxFormat, Dataset, UsageError, convert_format
-from boxwright_tf.pictures import Loaded, load_all
+from boxwright_tf.decoding import DecodedSample, decode_samples
 from boxwright_tf.quiet import quiet_import
 
 with quiet_import():
     import tensorflow as tf
 
 PADDING = -1.0
-"""What fills dense boxes and classes up, as in KerasCV."""
+"""The padding of dense boxes and classes, as in KerasCV."""
 
 
 def to_tf(
@@ -29,19 +29,18 @@ def to_tf(
     seed: int = 0,
     workers: int = 2,
 ) -> Any:
-    """A ``tf.data.Dataset`` that reads the dataset again for every epoch.
+    """Returns a ``tf.data.Dataset`` that reads the dataset again in every epoch.
 
     Args:
-        dataset: Where the pictures come from.
-        bounding_box_format: One of KerasCV's eight names.
-        batch_size: Pictures a batch; ``None`` for one picture an element, without a batch axis.
-        image_size: ``(width, height)`` that all pictures are resized to, boxes along with them; ``None`` leaves each at
-            its own size, and the pictures of a batch are then ragged unless all have one size.
-        max_boxes: Give boxes densely, this many a picture, filled up with -1 and cut off beyond; ``None`` gives them
-            ragged.
-        shuffle: Size of the buffer that elements are drawn from at random; ``None`` keeps the order.
-        seed: Of the shuffling; each epoch has another order, the same in every process.
-        workers: Threads that decode pictures.
+        dataset: The dataset.
+        bounding_box_format: Format of the coordinates, one of the eight names of KerasCV.
+        batch_size: Number of images per batch; ``None`` for one image per element, without a batch axis.
+        image_size: ``(width, height)`` to which images and boxes are resized; with ``None``, images keep their size,
+            and those of a batch are ragged unless all have the same size.
+        max_boxes: Number of boxes per image, padded with -1 and truncated; ``None`` for ragged boxes.
+        shuffle: Size of the shuffle buffer; ``None`` keeps the order.
+        seed: Seed of the shuffling; each epoch has a different order, which is the same in every process.
+        workers: Number of threads that decode images.
 
     Returns:
         Elements ``{"images": ..., "bounding_boxes": {"boxes": ..., "classes": ...}}``. ``images``: float32, 0..255,
@@ -49,21 +48,21 @@ def to_tf(
         the order of ``dataset.label_map``.
 
     Raises:
-        UsageError: An unknown format, or a number below 1.
-        tensorflow.errors.OpError: While iterating: a picture cannot be read, or a class is not in the label map (under
-            ``on_error="fail"``). TensorFlow raises it in the place of the ``DataError``, whose text is in its message.
+        UsageError: The format is unknown, or a number is less than 1.
+        tensorflow.errors.OpError: During iteration: an image cannot be read, or a class is not in the label map (with
+            ``on_error="fail"``). TensorFlow raises it instead of the ``DataError``, whose text is in its message.
     """
     if bounding_box_format not in {member.value for member in BoxFormat}:
         names = ", ".join(member.value for member in BoxFormat)
-        raise UsageError(f"unknown bounding_box_format {bounding_box_format!r}", f"give one of: {names}")
+        raise UsageError(f"unknown bounding_box_format {bounding_box_format!r}", f"use one of: {names}")
     for name, number in (("batch_size", batch_size), ("max_boxes", max_boxes), ("shuffle", shuffle)):
         if number is not None and number < 1:
-            raise UsageError(f"{name} is {number}", "give a whole number of at least 1")
+            raise UsageError(f"{name} is {number}", "use a whole number of at least 1")
     label_map = dataset.label_map
 
     def elements() -> Iterator[tuple[Any, Any, Any]]:
-        for loaded in load_all(dataset, label_map, image_size=image_size, workers=workers):
-            yield loaded.image, _boxes(loaded, bounding_box_format), loaded.classes
+        for decoded in decode_samples(dataset, label_map, image_size=image_size, workers=workers):
+            yield decoded.image, _boxes(decoded, bounding_box_format), decoded.classes
 
     height, width = (image_size[1], image_size[0]) if image_size else (None, None)
     signature = (
@@ -86,9 +85,9 @@ def to_tf(
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _boxes(loaded: Loaded, bounding_box_format: str) -> Any:
-    height, width = loaded.image.shape[:2]
-    converted = convert_format(loaded.boxes, "xyxy", bounding_box_format, image_size=(width, height))
+def _boxes(decoded: DecodedSample, bounding_box_format: str) -> Any:
+    height, width = decoded.image.shape[:2]
+    converted = convert_format(decoded.boxes, "xyxy", bounding_box_format, image_size=(width, height))
     return converted.astype(np.float32)
 
 
@@ -106,6 +105,6 @@ def _dense(example: dict[str, Any], max_boxes: int) -> dict[str, Any]:
 
 
 def _dense_images(batch: dict[str, Any]) -> dict[str, Any]:
-    # ragged_batch makes ragged only what has an unknown axis, so pictures of one size are dense already.
+    # ragged_batch returns ragged tensors only for unknown axes, so images of one size are dense already.
     images = batch["images"]
     return batch | {"images": images.to_tensor() if isinstance(images, tf.RaggedTensor) else images}

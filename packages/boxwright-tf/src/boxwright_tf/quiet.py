@@ -1,7 +1,7 @@
-"""Importing TensorFlow without its start-up lines.
+"""Imports of TensorFlow without its start-up messages.
 
-TensorFlow's C++ code writes about itself to file descriptor 2 while it loads, whatever the log level is, and warns of
-Keras' own calls later on. None of it is news to somebody who trains a detector. Set ``BOXWRIGHT_TF_LOG=1`` to see it.
+TensorFlow's C++ code writes to file descriptor 2 while it loads, at any log level, and later warns about calls of
+Keras. None of this matters to a user who trains a detector. ``BOXWRIGHT_TF_LOG=1`` shows it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_import() -> Iterator[None]:
-    """Holds back what is written to stderr, below Python, while TensorFlow is imported; an error shows it all."""
+    """Suppresses output to file descriptor 2 while TensorFlow is imported; if an error is raised, shows it."""
     if "tensorflow" in sys.modules or os.environ.get("BOXWRIGHT_TF_LOG"):
         yield
         return
@@ -27,25 +27,25 @@ def quiet_import() -> Iterator[None]:
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Holds back what is written to stderr, below Python, and warnings; an error shows it all."""
+    """Suppresses output to file descriptor 2, and warnings; if an error is raised, shows the output."""
     try:
         saved = None if os.environ.get("BOXWRIGHT_TF_LOG") else os.dup(2)
-    except OSError:  # there is no stderr at all
+    except OSError:  # stderr is closed
         saved = None
     if saved is None:
         yield
         return
-    with tempfile.TemporaryFile() as held:
+    with tempfile.TemporaryFile() as output:
         sys.stderr.flush()
-        os.dup2(held.fileno(), 2)
+        os.dup2(output.fileno(), 2)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 yield
         except BaseException:
             os.dup2(saved, 2)
-            held.seek(0)
-            os.write(2, held.read())
+            output.seek(0)
+            os.write(2, output.read())
             raise
         finally:
             os.dup2(saved, 2)

@@ -19,7 +19,7 @@ from boxwright.datasets import map_samples
 from boxwright.images import decode_sample, encode_jpeg
 from boxwright_kerascv.augment import Labelled
 from boxwright_kerascv.inputs import PictureCache
-from boxwright_tf.pictures import class_numbers
+from boxwright_tf.decoding import class_numbers
 
 MEMORY_BYTES = 2_000_000_000
 """Decoded pictures beyond this go to disk where the cache is chosen automatically."""

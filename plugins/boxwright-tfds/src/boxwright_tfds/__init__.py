@@ -1,4 +1,4 @@
-"""TensorFlow Datasets for boxwright: read."""
+"""Reader of TensorFlow Datasets for boxwright."""
 
 from __future__ import annotations
 
@@ -16,18 +16,30 @@ def boxwright_formats() -> list[FormatSpec]:
     return [
         FormatSpec(
             name="tfds",
-            summary="A prepared TensorFlow dataset with boxes, by its name (voc/2007) or folder",
+            summary="Prepared TensorFlow dataset with boxes, by its name (voc/2007) or folder",
             load="boxwright_tfds.reader:TfdsReader",
             detect="boxwright_tfds.prepared:detect",
             options=(
-                Option("split", str, None, "train, or any split of TFDS: train[:10%], train+validation; default: all"),
-                Option("data_dir", str, None, "where prepared datasets lie; default: TFDS_DATA_DIR"),
-                Option("download", bool, False, "prepare the dataset first where it is not there, from the internet"),
-                Option("objects", str, None, "the feature with the boxes, where there are several"),
-                Option("label", str, None, "the feature with a box's class, where it is neither label nor type"),
-                Option("names", ("filename", "number"), "filename", "name pictures by their file, or by their number"),
-                Option("y_axis", ("auto", "down", "up"), "auto", "where y counts from; auto: up for kitti, else down"),
-                Option("one_based", bool, False, "whether the boxes count pixels from 1 and take xmax, ymax in (voc)"),
+                Option(
+                    "split",
+                    str,
+                    None,
+                    "Split in the syntax of TFDS: train, train[:10%], train+validation; default: all",
+                ),
+                Option("data_dir", str, None, "Folder of the prepared datasets; default: TFDS_DATA_DIR"),
+                Option("download", bool, False, "Whether to prepare a missing dataset first, from the internet"),
+                Option("objects", str, None, "Feature with the boxes, if there are several"),
+                Option("label", str, None, "Feature with the class of a box, if it is neither label nor type"),
+                Option(
+                    "names",
+                    ("filename", "number"),
+                    "filename",
+                    "Names of images: their file names, or split and number",
+                ),
+                Option("y_axis", ("auto", "down", "up"), "auto", "Direction of y; auto: up for kitti, else down"),
+                Option(
+                    "one_based", bool, False, "Whether boxes count pixels from 1, with xmax and ymax inclusive (voc)"
+                ),
             ),
             requires=("tensorflow", "tensorflow_datasets"),
             install=INSTALL,

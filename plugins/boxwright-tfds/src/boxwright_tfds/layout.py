@@ -1,4 +1,4 @@
-"""Which of a TensorFlow dataset's features are the picture, the boxes, their classes, and what is said of them."""
+"""Layout of a TensorFlow dataset: which features are the image, the boxes, their classes and attributes."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _NUMBERS = frozenset({"difficult", "truncated", "occluded", "iscrowd"})
 
 @dataclass(frozen=True)
 class Column:
-    """One feature of a box or a picture.
+    """One feature of a box or an image.
 
     Attributes:
-        key: What TFDS calls it.
-        name: The attribute that it becomes.
-        classes: The names of its values, where it is a ``ClassLabel`` that is read as text.
+        key: Name of the feature in TFDS.
+        name: Name of the attribute.
+        classes: Names of the values, if the feature is a ``ClassLabel`` that is read as text.
     """
 
     key: str
@@ -45,21 +45,21 @@ class Column:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are in an example.
+    """The features of an example by their meaning.
 
     Attributes:
-        image: The picture.
-        objects: The sequence of boxes; empty where a picture has one box.
-        bbox: The four numbers of a box.
-        label: The box's class; empty where there is only one class.
-        shared: Whether the class is the picture's, and all its boxes have it.
-        classes: The names of the classes, in TFDS's order.
-        box_format: What the four numbers are.
-        filename: The picture's file name; empty where there is none.
-        source_id: The picture's number; empty where there is none.
-        box: The other features of a box.
-        picture: The other features of a picture.
-        unread: What is left: sequences, other pictures.
+        image: The image.
+        objects: The sequence of boxes; empty if an image has a single box.
+        bbox: The coordinates of a box.
+        label: The class of a box; empty if there is only one class.
+        shared: Whether the class is that of the image, and all its boxes have it.
+        classes: The class names, in the order of TFDS.
+        box_format: The format of the coordinates.
+        filename: The file name of the image; empty if there is none.
+        source_id: The id of the image; empty if there is none.
+        box_columns: The other features of a box.
+        image_columns: The other features of an image.
+        unread: The features that are not read: sequences, other images.
     """
 
     image: str
@@ -71,75 +71,75 @@ class Layout:
     box_format: BoxFormat
     filename: str
     source_id: str
-    box: tuple[Column, ...]
-    picture: tuple[Column, ...]
+    box_columns: tuple[Column, ...]
+    image_columns: tuple[Column, ...]
     unread: tuple[str, ...]
 
-    def wanted(self) -> dict[str, Any]:
-        """What to decode, as ``tfds.decode.PartialDecoding`` takes it."""
-        keys = [self.image, self.filename, self.source_id, *(column.key for column in self.picture)]
+    def features(self) -> dict[str, Any]:
+        """Returns the features to decode, for ``tfds.decode.PartialDecoding``."""
+        keys = [self.image, self.filename, self.source_id, *(column.key for column in self.image_columns)]
         keys += [self.label] if self.shared else []
-        of_box = [self.bbox, *(column.key for column in self.box)]
-        of_box += [] if self.shared else [self.label]
-        wanted: dict[str, Any] = {key: True for key in keys if key}
-        boxes = {key: True for key in of_box if key}
-        return wanted | ({self.objects: boxes} if self.objects else boxes)
+        box_keys = [self.bbox, *(column.key for column in self.box_columns)]
+        box_keys += [] if self.shared else [self.label]
+        features: dict[str, Any] = {key: True for key in keys if key}
+        boxes = {key: True for key in box_keys if key}
+        return features | ({self.objects: boxes} if self.objects else boxes)
 
 
-def find_layout(features: Any, place: str, objects: str | None, label: str | None) -> Layout:
-    """Reads a dataset's features.
+def find_layout(features: Any, dataset: str, objects: str | None, label: str | None) -> Layout:
+    """Returns the layout of a dataset.
 
     Args:
         features: ``builder.info.features``.
-        place: The dataset, for messages.
-        objects: The name of the feature with the boxes, where the user gave it.
-        label: Likewise of a box's class.
+        dataset: Name of the dataset, for messages.
+        objects: Name of the feature with the boxes, if the user set it.
+        label: Name of the feature with the class of a box, if the user set it.
 
     Raises:
-        DataError: There is no picture, no box, or more than one feature could be meant.
+        DataError: There is no image or no box, or more than one feature matches.
     """
     features = _sorted(features)
     kinds = {key: type(feature).__name__ for key, feature in features.items()}
     images = [key for key, kind in kinds.items() if kind == "Image"]
-    image = "image" if "image" in images else _only(images, place, "pictures", "")
+    image = "image" if "image" in images else _only(images, dataset, "images", "")
     found = {key: inside for key, feature in features.items() if (inside := _boxes_in(feature))}
-    sequence = _chosen(list(found), objects, place, "objects", "boxes")
-    alone = kinds[sequence] == "BBoxFeature"
-    of_box = features if alone else _sorted(features[sequence].feature)
-    bbox = sequence if alone else found[sequence][0]
-    shared = alone or (bool(_labels(features)) and not _labels(of_box))
-    named, classes = _class_of(features if shared else of_box, label, place, sequence)
+    sequence = _selected(list(found), objects, dataset, "objects", "boxes")
+    single = kinds[sequence] == "BBoxFeature"
+    box_features = features if single else _sorted(features[sequence].feature)
+    bbox = sequence if single else found[sequence][0]
+    shared = single or (bool(_labels(features)) and not _labels(box_features))
+    label_key, classes = _find_classes(features if shared else box_features, label, dataset, sequence)
     filename, source_id = (next((key for key in keys if key in kinds), "") for keys in (_FILE_NAMES, _SOURCE_IDS))
-    taken = {image, sequence, named if shared else "", filename, source_id}
-    box = () if alone else _columns(of_box, {bbox, named})
-    picture = _columns(features, taken)
-    unread = [key for key in kinds if key not in taken | {column.key for column in picture}]
-    if not alone:
-        read = {bbox, named, *(column.key for column in box)}
-        unread += [f"{sequence}/{key}" for key in of_box if key not in read]
+    used = {image, sequence, label_key if shared else "", filename, source_id}
+    box_columns = () if single else _columns(box_features, {bbox, label_key})
+    image_columns = _columns(features, used)
+    unread = [key for key in kinds if key not in used | {column.key for column in image_columns}]
+    if not single:
+        read = {bbox, label_key, *(column.key for column in box_columns)}
+        unread += [f"{sequence}/{key}" for key in box_features if key not in read]
     return Layout(
         image=image,
-        objects="" if alone else sequence,
+        objects="" if single else sequence,
         bbox=bbox,
-        label=named,
+        label=label_key,
         shared=shared,
         classes=classes,
-        box_format=_format_of(of_box[bbox], place),
+        box_format=_format_of(box_features[bbox], dataset),
         filename=filename,
         source_id=source_id,
-        box=box,
-        picture=picture,
+        box_columns=box_columns,
+        image_columns=image_columns,
         unread=tuple(unread),
     )
 
 
 def _sorted(features: Any) -> dict[str, Any]:
-    """Features in the order of their names; ``features.json`` has them in another order every time."""
+    """Returns the features sorted by name, because their order in ``features.json`` varies."""
     return {key: features[key] for key in sorted(features.keys())}
 
 
 def _boxes_in(feature: Any) -> list[str]:
-    """The features with four numbers of a box: the feature itself, or those in a sequence."""
+    """Returns the features with the coordinates of a box: the feature itself, or those in a sequence."""
     if type(feature).__name__ == "BBoxFeature":
         return [""]
     inner: Any = getattr(feature, "feature", None)
@@ -149,46 +149,48 @@ def _boxes_in(feature: Any) -> list[str]:
     return sorted(boxes, key=lambda key: (key != "bbox", key))
 
 
-def _only(keys: list[str], place: str, what: str, option: str) -> str:
+def _only(keys: list[str], dataset: str, content: str, option: str) -> str:
     if len(keys) == 1:
         return keys[0]
     if not keys:
-        raise DataError(place, f"it has no feature with {what}: it is no detection dataset", "choose another dataset")
-    problem = f"several features have {what}: {', '.join(keys)}"
-    raise DataError(place, problem, f"name one: ?{option}={keys[0]}" if option else "choose another dataset")
+        raise DataError(dataset, f"no feature contains {content}: it is not a detection dataset", "use another dataset")
+    problem = f"several features contain {content}: {', '.join(keys)}"
+    raise DataError(dataset, problem, f"choose one: ?{option}={keys[0]}" if option else "use another dataset")
 
 
-def _chosen(keys: list[str], given: str | None, place: str, option: str, what: str) -> str:
-    if given is None:
-        return "objects" if "objects" in keys else _only(keys, place, what, option)
-    if given not in keys:
-        raise DataError(place, f"it has no feature {given!r} with {what}", f"give one of: {', '.join(keys)}")
-    return given
+def _selected(keys: list[str], name: str | None, dataset: str, option: str, content: str) -> str:
+    if name is None:
+        return "objects" if "objects" in keys else _only(keys, dataset, content, option)
+    if name not in keys:
+        raise DataError(dataset, f"no feature {name!r} with {content}", f"use one of: {', '.join(keys)}")
+    return name
 
 
 def _labels(features: dict[str, Any]) -> list[str]:
     return [key for key, feature in features.items() if type(feature).__name__ == "ClassLabel"]
 
 
-def _class_of(of_box: dict[str, Any], given: str | None, place: str, sequence: str) -> tuple[str, tuple[str, ...]]:
-    """The feature with a box's class, and the classes' names; a box without one is called after its sequence."""
-    labels = _labels(of_box)
-    if given is not None:
-        key = _chosen(labels, given, place, "label", "classes")
+def _find_classes(
+    features: dict[str, Any], name: str | None, dataset: str, sequence: str
+) -> tuple[str, tuple[str, ...]]:
+    """Returns the feature with the class of a box, and the class names; without one, the name is from the sequence."""
+    labels = _labels(features)
+    if name is not None:
+        key = _selected(labels, name, dataset, "label", "classes")
     else:
         usual = next((name for name in _LABELS if name in labels), None)
         if usual is None and not labels:
             return "", (sequence.removesuffix("s") if sequence not in ("bbox", "objects") else "object",)
-        key = usual or _only(labels, place, "classes", "label")
-    return key, tuple(of_box[key].names or map(str, range(of_box[key].num_classes)))
+        key = usual or _only(labels, dataset, "classes", "label")
+    return key, tuple(features[key].names or map(str, range(features[key].num_classes)))
 
 
-def _columns(features: dict[str, Any], taken: set[str]) -> tuple[Column, ...]:
-    """The features that become attributes: numbers, texts, names, short rows of numbers."""
+def _columns(features: dict[str, Any], used: set[str]) -> tuple[Column, ...]:
+    """Returns the features that become attributes: numbers, texts, names, short lists of numbers."""
     columns = []
     for key, feature in features.items():
         kind = type(feature).__name__
-        if key in taken or kind not in ("ClassLabel", "Text", "Tensor", "Scalar", "BBoxFeature"):
+        if key in used or kind not in ("ClassLabel", "Text", "Tensor", "Scalar", "BBoxFeature"):
             continue
         if kind != "Text" and None in feature.shape:
             continue
@@ -198,9 +200,9 @@ def _columns(features: dict[str, Any], taken: set[str]) -> tuple[Column, ...]:
     return tuple(columns)
 
 
-def _format_of(feature: Any, place: str) -> BoxFormat:
-    given = feature.bbox_format
-    name = getattr(given, "value", given)
+def _format_of(feature: Any, dataset: str) -> BoxFormat:
+    declared = feature.bbox_format
+    name = getattr(declared, "value", declared)
     if name not in _FORMATS:
-        raise DataError(place, "it does not say what the four numbers of a box are", "ask those who made the dataset")
+        raise DataError(dataset, "the format of its boxes is unknown", "declare bbox_format in the feature")
     return _FORMATS[name]

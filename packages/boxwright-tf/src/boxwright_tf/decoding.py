@@ -1,8 +1,7 @@
-"""Decoding a dataset's pictures in threads, in order, a few at a time in memory.
+"""Decoding of a dataset's images in threads, in order, with few of them in memory.
 
-Pillow decodes: it reads JPEG at reduced size, turns pictures by their EXIF orientation, takes CMYK and 16-bit ones, and
-is about as fast as TensorFlow's own decoder, which does none of these. Its work releases the interpreter's lock, so
-threads share it.
+Pillow decodes JPEG at reduced size, applies the EXIF orientation, supports CMYK and 16-bit images, and is about as fast
+as TensorFlow's own decoder, which does none of these. It releases the interpreter's lock, so threads share the work.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from boxwright.images import load_pixels
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """A decoded picture with its boxes as arrays.
+class DecodedSample:
+    """A decoded image with its boxes as arrays.
 
     Attributes:
-        sample: Where it came from.
+        sample: The sample.
         image: (height, width, 3), uint8, RGB, upright.
         boxes: (N, 4), float64, ``xyxy`` in pixels of ``image``.
         classes: (N,), float32, 0-based.
@@ -35,34 +34,34 @@ class Loaded:
     classes: NDArray[np.float32]
 
 
-def load_all(
+def decode_samples(
     dataset: Dataset, label_map: LabelMap, *, image_size: tuple[int, int] | None = None, workers: int = 2
-) -> Iterator[Loaded]:
-    """Every picture of a dataset, decoded, in order.
+) -> Iterator[DecodedSample]:
+    """Yields every sample of a dataset, decoded, in order.
 
     Args:
-        dataset: What to read; pictures that cannot be read go to its ``problems``.
-        label_map: The classes' numbers.
-        image_size: ``(width, height)`` to resize to; ``None`` for each picture's own size.
-        workers: Threads.
+        dataset: The dataset; the errors of images that cannot be read are passed to its ``problems``.
+        label_map: The label map.
+        image_size: ``(width, height)`` to which images are resized; with ``None``, they keep their size.
+        workers: Number of threads.
 
     Raises:
-        DataError: A picture cannot be read, or a class is not in the label map (under ``on_error="fail"``).
+        DataError: An image cannot be read, or a class is not in the label map (with ``on_error="fail"``).
     """
 
-    def load(sample: Sample) -> Loaded:
+    def decode(sample: Sample) -> DecodedSample:
         classes = class_numbers(sample, label_map)
         image, boxes = load_pixels(sample, image_size)
-        return Loaded(sample, image, boxes.xyxy, classes)
+        return DecodedSample(sample, image, boxes.xyxy, classes)
 
-    return map_samples(load, dataset, dataset.problems, workers)
+    return map_samples(decode, dataset, dataset.problems, workers)
 
 
 def class_numbers(sample: Sample, label_map: LabelMap) -> NDArray[np.float32]:
-    """A sample's classes as 0-based numbers, shape (N,), float32.
+    """Returns the classes of a sample as 0-based numbers, shape (N,), float32.
 
     Raises:
-        DataError: One is not in the label map.
+        DataError: A class is not in the label map.
     """
     try:
         return np.array([label_map.index(label) for label in sample.boxes.labels], np.float32)
@@ -70,5 +69,5 @@ def class_numbers(sample: Sample, label_map: LabelMap) -> NDArray[np.float32]:
         raise DataError(
             sample.source or sample.image.name,
             f"the class {error.args[0]!r} is not in the label map ({', '.join(label_map.names)})",
-            "add it to the label map, or give the dataset's own",
+            "add it to the label map, or use that of the dataset",
         ) from None
