@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from boxwright import DataError, Sample, UsageError
 from boxwright.datasets import OnProblem
 from boxwright_transforms.notes import amount
+from boxwright_transforms.passes import second_pass
 from boxwright_transforms.stratification import Unit, stratify
 
 IMAGE: Final = "image."
@@ -23,15 +24,13 @@ class GroupedImages:
     Attributes:
         names: Names of the images.
         labels: Set of labels of each image.
-        previously_split: Number of images that already had a split.
         groups: Positions that must stay together, each position once.
         skipped: Indices of the samples that could not be read; they have no position.
-        notes: Description of the groups.
+        notes: Description of the groups, and of previous splits.
     """
 
     names: list[str] = field(default_factory=list)
     labels: list[frozenset[str]] = field(default_factory=list)
-    previously_split: int = 0
     groups: list[list[int]] = field(default_factory=list)
     skipped: set[int] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
@@ -52,6 +51,20 @@ class GroupedImages:
         groups = sorted(self.groups, key=lambda group: min((self.names[i], i) for i in group))
         units = [Unit(len(group), frozenset().union(*(self.labels[i] for i in group))) for group in groups]
         return self.splits_of_images(groups, stratify(units, sizes, seed))
+
+    def second_pass(self, samples: Iterable[Sample], names: Sequence[str], split_of: Sequence[int]) -> Iterator[Sample]:
+        """Yields each sample with its ``split`` set.
+
+        Args:
+            samples: The samples, from the start.
+            names: Names of the splits.
+            split_of: Index of the split of each image.
+
+        Raises:
+            DataError: The dataset has changed since the first pass.
+        """
+        for position, sample in second_pass(samples, self.names, self.skipped):
+            yield sample.replace(split=names[split_of[position]])
 
     def splits_of_images(self, groups: Sequence[Sequence[int]], split_of_group: Sequence[int]) -> list[int]:
         """Returns the split of each image from that of each group."""
@@ -106,6 +119,7 @@ class Grouper:
         known: dict[frozenset[str], frozenset[str]] = {}
         by_key: dict[str, list[int]] = {}
         hashes: list[int] = []
+        with_split = 0
         for index, sample in enumerate(samples):
             try:
                 if self._hashes is not None:
@@ -120,7 +134,7 @@ class Grouper:
             found.names.append(sample.image.name)
             labels = frozenset(sample.boxes.labels)
             found.labels.append(known.setdefault(labels, labels))
-            found.previously_split += sample.split is not None
+            with_split += sample.split is not None
             if self._key is not None and (key := self._key(sample)) is not None:
                 by_key.setdefault(key, []).append(position)
         found.groups = [[position] for position in range(len(found.names))]
@@ -133,6 +147,8 @@ class Grouper:
             if self._hashes is not None:
                 found.notes.append(_describe_alike(alike))
             found.groups = merge_groups(len(found.names), [*by_key.values(), *alike])
+        if with_split:
+            found.notes.append(f"{amount(with_split, 'image')} already had a split, which was replaced")
         return found
 
     def _describe(self, count: int, by_key: dict[str, list[int]]) -> list[str]:

@@ -8,7 +8,6 @@ from boxwright import Sample, UsageError
 from boxwright.datasets import OnProblem, Problems
 from boxwright_transforms.groups import Grouper
 from boxwright_transforms.notes import amount
-from boxwright_transforms.passes import second_pass
 from boxwright_transforms.split import describe_sizes, describe_splits
 from boxwright_transforms.stratification import fractions_to_sizes
 
@@ -86,10 +85,7 @@ class KFold:
             fold_of = [int(fold == self.fold) for fold in fold_of]
             names = ["train", "val"]
         self._notes = [*describe_splits(names, images.labels, fold_of), *size_notes, *images.notes]
-        if images.previously_split:
-            self._notes.append(f"{amount(images.previously_split, 'image')} already had a split, which was replaced")
-        for position, sample in second_pass(samples, images.names, images.skipped):
-            yield sample.replace(split=names[fold_of[position]])
+        yield from images.second_pass(samples, names, fold_of)
 
     def notes(self) -> list[str]:
         """Returns the folds with their images and classes, and what was not possible."""

@@ -11,7 +11,6 @@ from boxwright import DataError, Sample, UsageError
 from boxwright.datasets import OnProblem, Problems
 from boxwright_transforms.groups import IMAGE, GroupedImages, Grouper
 from boxwright_transforms.notes import amount
-from boxwright_transforms.passes import second_pass
 from boxwright_transforms.stratification import fractions_to_sizes
 
 _DIGITS = re.compile(r"(\d+)")
@@ -87,10 +86,7 @@ class Split:
         names = list(self.fractions)
         self._notes = [*describe_splits(names, images.labels, split_of), *describe_sizes(names, sizes, split_of)]
         self._notes += images.notes
-        if images.previously_split:
-            self._notes.append(f"{amount(images.previously_split, 'image')} already had a split, which was replaced")
-        for position, sample in second_pass(samples, images.names, images.skipped):
-            yield sample.replace(split=names[split_of[position]])
+        yield from images.second_pass(samples, names, split_of)
 
     def notes(self) -> list[str]:
         """Returns the splits with their images and classes, and what was not possible."""
