@@ -48,8 +48,8 @@ class TestCreateML(conformance.TestCreateML):
             ),
         }
         inputs = [
-            BadInput(what, self._put(folder / what, f"[\n{GOOD},\n{content}\n]"), says, skipped=1, good=1)
-            for what, (content, says) in wrong.items()
+            BadInput(what, self._put(folder / what, f"[\n{GOOD},\n{content}\n]"), message, skipped=1, good=1)
+            for what, (content, message) in wrong.items()
         ]
         # What comes after a fault of the JSON cannot be read.
         broken = {
@@ -67,8 +67,8 @@ class TestCreateML(conformance.TestCreateML):
             "an open text": (f'[\n{GOOD},\n{{"image": "b.jpg\n', r"a\.json, line 3: it is not valid JSON"),
         }
         inputs += [
-            BadInput(what, self._put(folder / what, content), says, skipped=1, good=1)
-            for what, (content, says) in broken.items()
+            BadInput(what, self._put(folder / what, content), message, skipped=1, good=1)
+            for what, (content, message) in broken.items()
         ]
         others: dict[str, tuple[str | bytes, str]] = {
             "COCO": ('{"images": [], "annotations": []}', r"a\.json, line 1: it is not a list: it begins with '\{'"),
@@ -77,8 +77,8 @@ class TestCreateML(conformance.TestCreateML):
             "half of UTF-16": ("[]".encode("utf-16")[:-1], r"a\.json, line 1: it is not UTF-16 text"),
         }
         inputs += [
-            BadInput(what, self._put(folder / what, content), says, skipped=1)
-            for what, (content, says) in others.items()
+            BadInput(what, self._put(folder / what, content), message, skipped=1)
+            for what, (content, message) in others.items()
         ]
         place = self._put(folder / "no json", "[]")
         (place / "a.json").unlink()

@@ -85,7 +85,7 @@ def test_fractions_are_restored_to_a_billionth_of_a_pixel(tmp_path: Path, edge: 
 
 
 @pytest.mark.parametrize(
-    ("sample", "says"),
+    ("sample", "message"),
     [
         (sample_of(None, "a.json"), r"an image with the name 'a\.json' would not be found"),
         (sample_of(None, ".a.jpg"), "would not be found"),
@@ -96,9 +96,9 @@ def test_fractions_are_restored_to_a_billionth_of_a_pixel(tmp_path: Path, edge: 
         (sample_of(None, attributes={"verified": {1}}), "it cannot be written as JSON"),
     ],
 )
-def test_names_and_values_that_could_not_be_read_back_are_refused(tmp_path: Path, sample: Sample, says: str) -> None:
+def test_names_and_values_that_could_not_be_read_back_are_refused(tmp_path: Path, sample: Sample, message: str) -> None:
     samples = [sample_of(None, "plain.jpg"), sample]
-    with pytest.raises(DataError, match=says) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         write(tmp_path / "out", *samples, options="?pictures=false")
     assert caught.value.remedy
     assert not (tmp_path / "out").exists()

@@ -76,7 +76,7 @@ def test_real_photos_read_as_element_tree_reads_them(real_photos: Path, part: st
         assert sample.attributes == {"folder": root.findtext("folder"), "path": root.findtext("path")}
         objects = root.findall("object")
         assert list(sample.boxes.labels) == [o.findtext("name") for o in objects]
-        assert [list(edges) for edges in sample.boxes.edges] == [
+        assert [list(coordinates) for coordinates in sample.boxes.edges] == [
             [float(o.findtext(f"bndbox/{edge}") or "nan") for edge in ("xmin", "ymin", "xmax", "ymax")] for o in objects
         ]
         truncated = [int(o.findtext("truncated") or 0) for o in objects]
@@ -377,7 +377,7 @@ def test_large_files_are_read_whole(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "there"),
+    ("written", "existing"),
     [
         ("caf\u00e9.jpg", "cafe\u0301.jpg"),  # as macOS unpacks it
         ("cafe\u0301.jpg", "caf\u00e9.jpg"),
@@ -389,11 +389,11 @@ def test_large_files_are_read_whole(tmp_path: Path) -> None:
     ],
 )
 def test_an_image_is_found_by_another_spelling(
-    tmp_path: Path, draw: Callable[..., Path], said: str, there: str
+    tmp_path: Path, draw: Callable[..., Path], written: str, existing: str
 ) -> None:
-    draw(there)
-    sample = read_one(tmp_path, xml(said))
-    assert (sample.image.name, sample.image.location) == (there, str(tmp_path / there))
+    draw(existing)
+    sample = read_one(tmp_path, xml(written))
+    assert (sample.image.name, sample.image.location) == (existing, str(tmp_path / existing))
 
 
 def test_an_escape_does_not_lead_out(tmp_path: Path, draw: Callable[..., Path]) -> None:
@@ -417,7 +417,7 @@ def test_a_folder_of_cvats_xml_is_not_taken_for_ones_own(tmp_path: Path) -> None
 
 
 def test_folders_of_folders_are_recognized(tmp_path: Path) -> None:
-    """As Roboflow exports Pascal VOC: train/NAME.xml beside its image, and valid, and test."""
+    """As Roboflow exports Pascal VOC: train/NAME.xml next to its image, and valid, and test."""
     for split in ("train", "valid"):
         (tmp_path / split).mkdir()
         (tmp_path / split / "1.xml").write_text(xml())

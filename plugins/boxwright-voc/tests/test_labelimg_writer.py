@@ -46,10 +46,10 @@ def sample_of(
     labels: tuple[str, ...] = ("fig",),
     box: dict[str, Any] | None = None,
     attributes: dict[str, Any] | None = None,
-    edges: tuple[float, float, float, float] = (1, 2, 30, 20),
+    coordinates: tuple[float, float, float, float] = (1, 2, 30, 20),
 ) -> Sample:
     image = ImageRef(name=name, width=40, height=30, location=None if path is None else str(path))
-    boxes = Boxes(labels, [edges] * len(labels), [box or {}] * len(labels))
+    boxes = Boxes(labels, [coordinates] * len(labels), [box or {}] * len(labels))
     return Sample(image=image, boxes=boxes, attributes=attributes or {}, source="the source")
 
 
@@ -66,7 +66,9 @@ def test_the_layout_is_labelimgs(tmp_path: Path, draw: Callable[..., Path]) -> N
     attributes = {"folder": "photos", "path": "C:\\photos\\1.jpg", "verified": "yes"}
     write(
         tmp_path / "out",
-        sample_of(image, labels=("a & b",), box={"truncated": 1}, attributes=attributes, edges=(1, 2.0, 30, 20.25)),
+        sample_of(
+            image, labels=("a & b",), box={"truncated": 1}, attributes=attributes, coordinates=(1, 2.0, 30, 20.25)
+        ),
     )
     assert (tmp_path / "out/1.xml").read_bytes() == EXPECTED.encode()
     assert (tmp_path / "out/1.jpg").read_bytes() == image.read_bytes()
@@ -148,15 +150,15 @@ def test_fields_of_a_wrong_type_are_restored(tmp_path: Path) -> None:
     assert sample.boxes.edges == ((1, 2, 30, 20),)
 
 
-@pytest.mark.parametrize("edge", [0.1, 1 / 3, 29.999999999999996, 1e-9, 12345678.9, 5e-324])
-def test_sub_pixel_coordinates_are_restored_exactly(tmp_path: Path, edge: float) -> None:
-    edges = (-edge, 0.0, edge, edge)
-    write(tmp_path / "out", sample_of(None, edges=edges), options="?pictures=false")
-    assert read(tmp_path / "out")[0].boxes.edges == (edges,)
+@pytest.mark.parametrize("value", [0.1, 1 / 3, 29.999999999999996, 1e-9, 12345678.9, 5e-324])
+def test_sub_pixel_coordinates_are_restored_exactly(tmp_path: Path, value: float) -> None:
+    coordinates = (-value, 0.0, value, value)
+    write(tmp_path / "out", sample_of(None, coordinates=coordinates), options="?pictures=false")
+    assert read(tmp_path / "out")[0].boxes.edges == (coordinates,)
 
 
 def test_one_based_writing(tmp_path: Path) -> None:
-    write(tmp_path / "out", sample_of(None, edges=(0, 0, 40, 30)), options="?pictures=false&one_based=true")
+    write(tmp_path / "out", sample_of(None, coordinates=(0, 0, 40, 30)), options="?pictures=false&one_based=true")
     # The whole of a 40x30 image, as the PASCAL VOC development kit counts.
     assert read(tmp_path / "out")[0].boxes.edges == ((1, 1, 40, 30),)
     assert next(iter(boxwright.open(f"labelimg:{tmp_path / 'out'}?one_based=1"))).boxes.edges == ((0, 0, 40, 30),)
@@ -177,19 +179,20 @@ def test_names_with_folders_and_in_other_scripts(tmp_path: Path, draw: Callable[
 
 
 @pytest.mark.parametrize(
-    ("second", "says"), [("1.jpg", "1.jpg and 1.jpg"), ("1.png", "1.jpg and 1.png"), ("a.xml", "name of an annotation")]
+    ("second", "message"),
+    [("1.jpg", "1.jpg and 1.jpg"), ("1.png", "1.jpg and 1.png"), ("a.xml", "name of an annotation")],
 )
 def test_a_second_image_for_one_xml_is_refused(
-    tmp_path: Path, draw: Callable[..., Path], second: str, says: str
+    tmp_path: Path, draw: Callable[..., Path], second: str, message: str
 ) -> None:
     image = draw("in.jpg")
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         write(tmp_path / "out", sample_of(image), sample_of(image, name=second))
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(
-    ("sample", "says"),
+    ("sample", "message"),
     [
         (sample_of(None, labels=("a\0b",)), r"'a\\x00b' contains the character '\\x00', which XML cannot represent"),
         (sample_of(None, labels=("\x08",)), "which XML cannot"),
@@ -201,8 +204,8 @@ def test_a_second_image_for_one_xml_is_refused(
         (sample_of(None, attributes={"pair": (1, 2)}), "'pair' is a tuple"),
     ],
 )
-def test_what_xml_cannot_represent_is_an_error(tmp_path: Path, sample: Sample, says: str) -> None:
-    with pytest.raises(DataError, match=says) as caught:
+def test_what_xml_cannot_represent_is_an_error(tmp_path: Path, sample: Sample, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
         write(tmp_path / "out", sample, options="?pictures=false")
     assert caught.value.file == "the source"
     assert caught.value.remedy

@@ -54,12 +54,12 @@ class TestLabelImg(ReaderTests, WriterTests):
             "no file name": (xml(""), r"b\.xml: it has no <filename>"),
         }
         inputs = []
-        for what, (content, says) in wrong.items():
+        for what, (content, message) in wrong.items():
             place = folder / what
             place.mkdir()
             (place / "a.xml").write_text(xml("a.jpg"))
             (place / "b.xml").write_text(content)
-            inputs.append(BadInput(what, place, says, skipped=1, good=1))
+            inputs.append(BadInput(what, place, message, skipped=1, good=1))
         place = folder / "latin"
         place.mkdir()
         (place / "b.xml").write_bytes(xml(objects=OBJECT.replace("fig", "Nüsse")).encode("latin-1"))
@@ -85,7 +85,7 @@ class TestVoc(ReaderTests, WriterTests):
             ),
         }
         inputs = []
-        for what, (one, two, listed, says) in wrong.items():
+        for what, (one, two, listed, message) in wrong.items():
             place = folder / what
             (place / "Annotations").mkdir(parents=True)
             (place / "ImageSets" / "Main").mkdir(parents=True)
@@ -93,7 +93,7 @@ class TestVoc(ReaderTests, WriterTests):
             if two is not None:
                 (place / "Annotations" / "b.xml").write_text(two)
             (place / "ImageSets" / "Main" / "train.txt").write_text(listed)
-            inputs.append(BadInput(what, place, says, skipped=1, good=1))
+            inputs.append(BadInput(what, place, message, skipped=1, good=1))
         place = folder / "two splits"
         for name in ("Annotations", "ImageSets/Main"):
             (place / name).mkdir(parents=True)
@@ -101,8 +101,8 @@ class TestVoc(ReaderTests, WriterTests):
         (place / "Annotations" / "b.xml").write_text(xml())
         (place / "ImageSets" / "Main" / "train.txt").write_text("a\nb\n")
         (place / "ImageSets" / "Main" / "test.txt").write_text("\nb\n")
-        says = r"train\.txt, line 2: the image b is also in line 2 of test\.txt\n.*\?split=train"
-        inputs.append(BadInput("two splits", place, says, skipped=1, good=1))
+        message = r"train\.txt, line 2: the image b is also in line 2 of test\.txt\n.*\?split=train"
+        inputs.append(BadInput("two splits", place, message, skipped=1, good=1))
         return inputs
 
 

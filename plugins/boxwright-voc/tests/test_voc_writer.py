@@ -110,8 +110,8 @@ def sample_of(
     boxes: Sequence[dict[str, Any]] | None = None,
 ) -> Sample:
     image = ImageRef(name=name, width=40, height=30)
-    edges = [(0, 1, 40, 30.5)] * len(labels)
-    return Sample(image=image, boxes=Boxes(labels, edges, boxes), split=split, source="the source")
+    coordinates = [(0, 1, 40, 30.5)] * len(labels)
+    return Sample(image=image, boxes=Boxes(labels, coordinates, boxes), split=split, source="the source")
 
 
 def write(out: Path, *samples: Sample, options: str = "") -> None:
@@ -227,7 +227,7 @@ def test_the_lists_of_classes_are_the_development_kits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "options", "says"),
+    ("samples", "options", "message"),
     [
         ((sample_of("1.jpg"), sample_of("1.png")), "", "the images 1.jpg and 1.png would share 1.xml"),
         ((sample_of("1.jpg", "default"),), "", "the split is named 'default', which means"),
@@ -240,9 +240,9 @@ def test_the_lists_of_classes_are_the_development_kits(tmp_path: Path) -> None:
     ],
 )
 def test_what_the_layout_cannot_represent_is_an_error(
-    tmp_path: Path, samples: tuple[Sample, ...], options: str, says: str
+    tmp_path: Path, samples: tuple[Sample, ...], options: str, message: str
 ) -> None:
-    with pytest.raises(DataError, match=re.escape(says)) as caught:
+    with pytest.raises(DataError, match=re.escape(message)) as caught:
         write(tmp_path / "out", *samples, options=options)
     assert caught.value.file == "the source"
     assert caught.value.remedy
@@ -278,7 +278,7 @@ def test_torchvision_and_tfds_find_what_they_look_for(tmp_path: Path) -> None:
 
     Both take the lines of ``ImageSets/Main/{set}.txt`` without white space at their ends, and open
     ``JPEGImages/{line}.jpg`` and ``Annotations/{line}.xml``. TFDS then takes these elements of every object, lower
-    case, ``"1"`` for true, edges divided by the size and not shifted.
+    case, ``"1"`` for true, coordinates divided by the size and not shifted.
     """
     write(
         tmp_path / "out",

@@ -43,8 +43,8 @@ def edge(chance: random.Random) -> str:
     return str(chance.choice((chance.randint(-5, 900), chance.randint(0, 9000) / 10, "4.50")))
 
 
-def bndbox(chance: random.Random, *edges: str) -> str:
-    return "<bndbox>\n" + "".join(f"\t<{name}>{edge(chance)}</{name}>\n" for name in edges) + "</bndbox>\n"
+def bndbox(chance: random.Random, *coordinates: str) -> str:
+    return "<bndbox>\n" + "".join(f"\t<{name}>{edge(chance)}</{name}>\n" for name in coordinates) + "</bndbox>\n"
 
 
 def flag(chance: random.Random, tag: str) -> str:

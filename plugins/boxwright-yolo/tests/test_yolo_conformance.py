@@ -27,7 +27,7 @@ def dataset(place: Path, label: str | bytes = GOOD, yaml: str | bytes = YAML, im
 
 class TestYolo(conformance.TestYolo):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
-        """Each beside one image that is as it should be; the wrong line is line 2."""
+        """Each next to one good image; the invalid line is line 2."""
         lines: dict[str, tuple[str | bytes, str]] = {
             "too few columns": ("0 0.5 0.5 0.5", r"line 2: it has 4 columns instead of 5"),
             "only a class": ("1", r"line 2: it has 1 columns instead of 5"),
@@ -52,23 +52,23 @@ class TestYolo(conformance.TestYolo):
             "NUL characters": ("0 .5 .5 .5 .5\0", "it is not text"),
         }
         inputs = []
-        for what, (line, says) in lines.items():
+        for what, (line, message) in lines.items():
             content = GOOD.encode() + (line.encode() if isinstance(line, str) else line)
-            inputs.append(BadInput(what, dataset(folder / what, content), rf"b\.txt.*{says}", skipped=1, good=1))
+            inputs.append(BadInput(what, dataset(folder / what, content), rf"b\.txt.*{message}", skipped=1, good=1))
         place = dataset(folder / "no image", image="c.jpg")
-        says = r"labels/train/b\.txt: its image images/train/b is missing.*\n.*images=FOLDER.*size=WIDTHxHEIGHT"
-        inputs.append(BadInput("no image", place, says, skipped=1, good=2))
+        message = r"labels/train/b\.txt: its image images/train/b is missing.*\n.*images=FOLDER.*size=WIDTHxHEIGHT"
+        inputs.append(BadInput("no image", place, message, skipped=1, good=2))
         place = dataset(folder / "two pictures")
         Image.new("RGB", (40, 30)).save(place / "images/train/b.png")
-        says = r"b\.txt: it could belong to images/train/b\.jpg or images/train/b\.png\n.*rename"
-        inputs.append(BadInput("two pictures", place, says, skipped=1, good=1))
+        message = r"b\.txt: it could belong to images/train/b\.jpg or images/train/b\.png\n.*rename"
+        inputs.append(BadInput("two pictures", place, message, skipped=1, good=1))
         place = dataset(folder / "no real image")
         (place / "images/train/b.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is none")
         inputs.append(BadInput("no real image", place, r"b\.jpg: it is no picture", skipped=1, good=1))
-        place = dataset(folder / "listed twice", yaml=YAML.replace("images/train", "train.txt"))
+        place = dataset(folder / "listed more than once", yaml=YAML.replace("images/train", "train.txt"))
         (place / "train.txt").write_text("images/train/a.jpg\n\n./images/train/b.jpg\nimages/train/a.jpg\n")
-        says = r"train\.txt, line 4: duplicate image images/train/a\.jpg: line 1"
-        inputs.append(BadInput("listed twice", place, says, skipped=1, good=2))
+        message = r"train\.txt, line 4: duplicate image images/train/a\.jpg: line 1"
+        inputs.append(BadInput("listed more than once", place, message, skipped=1, good=2))
         return inputs + self._bad_yaml(folder)
 
     def _bad_yaml(self, folder: Path) -> list[BadInput]:
@@ -108,17 +108,17 @@ class TestYolo(conformance.TestYolo):
             "a pose of words": (YAML + "kpt_shape: many\n", r"kpt_shape is not \[points, 2\]"),
         }
         inputs = []
-        for what, (yaml, says) in wrong.items():
-            inputs.append(BadInput(what, dataset(folder / what, yaml=yaml), says, skipped=0))
+        for what, (yaml, message) in wrong.items():
+            inputs.append(BadInput(what, dataset(folder / what, yaml=yaml), message, skipped=0))
         (folder / "bare").mkdir()
         Image.new("RGB", (40, 30)).save(folder / "bare/a.jpg")
-        says = r"bare: no data\.yaml, obj\.data or classes\.txt in it.*\n.*classes=FILE"
-        inputs.append(BadInput("no names at all", folder / "bare", says, skipped=0))
+        message = r"bare: no data\.yaml, obj\.data or classes\.txt in it.*\n.*classes=FILE"
+        inputs.append(BadInput("no names at all", folder / "bare", message, skipped=0))
         place = dataset(folder / "two yaml")
         (place / "data.yaml").rename(place / "one.yaml")
         (place / "two.yaml").write_text(YAML)
-        says = r"it could be described by one\.yaml or two\.yaml\n.*yolo:.*one\.yaml"
-        inputs.append(BadInput("two descriptions", place, says, skipped=0))
+        message = r"it could be described by one\.yaml or two\.yaml\n.*yolo:.*one\.yaml"
+        inputs.append(BadInput("two descriptions", place, message, skipped=0))
         return inputs
 
 

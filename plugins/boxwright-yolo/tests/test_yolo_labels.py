@@ -94,7 +94,7 @@ def test_eight_numbers_are_a_polygon_or_an_oriented_box() -> None:
 
 
 def test_points_of_a_pose_are_not_a_polygon() -> None:
-    # Two points of three numbers, as kpt_shape: [2, 3] says: 4 + 6 numbers after the class.
+    # Two points of three numbers, as kpt_shape: [2, 3] declares: 4 + 6 numbers after the class.
     text = "0 .5 .5 .5 .5 0.25 0.5 2 0.75 0.5 1\n"
     boxes = read(text, keypoints=(2, 3))
     assert boxes.edges == ((100, 50, 300, 150),)
@@ -115,9 +115,9 @@ def test_a_long_list_of_classes_is_not_printed_whole() -> None:
         reader.read(b"80 .5 .5 .5 .5", "a.txt", 10, 10)
 
 
-# Lines worked out by hand, with the fewest digits that are exact enough.
+# Lines calculated by hand, with the fewest digits that are exact enough.
 @pytest.mark.parametrize(
-    ("edges", "size", "line"),
+    ("coordinates", "size", "line"),
     [
         ((250, 25, 350, 75), (400, 200), "3 0.75 0.25 0.25 0.25"),
         ((0, 0, 400, 200), (400, 200), "3 0.5 0.5 1 1"),
@@ -130,8 +130,8 @@ def test_a_long_list_of_classes_is_not_printed_whole() -> None:
         ((-1e-9, 0, 1e-9, 200), (400, 200), "3 0 0.5 0 1"),
     ],
 )
-def test_lines(edges: tuple[float, float, float, float], size: tuple[int, int], line: str) -> None:
-    assert LineFormat().line(3, edges, *size) == line
+def test_lines(coordinates: tuple[float, float, float, float], size: tuple[int, int], line: str) -> None:
+    assert LineFormat().line(3, coordinates, *size) == line
 
 
 def test_a_score_is_the_sixth_column() -> None:
@@ -140,9 +140,9 @@ def test_a_score_is_the_sixth_column() -> None:
 
 def test_boxes_whose_numbers_would_be_taken_for_pixels_are_not_written() -> None:
     assert LineFormat().line(0, (-15, 0, 25, 20), 20, 20) == "0 0.25 0.5 2 1"
-    for edges in ((-15, 0, 25.1, 20), (0, 41, 1, 42), (-62, 0, -21, 20)):
+    for coordinates in ((-15, 0, 25.1, 20), (0, 41, 1, 42), (-62, 0, -21, 20)):
         with pytest.raises(ValueError, match="extends so far beyond"):
-            LineFormat().line(0, edges, 20, 20)
+            LineFormat().line(0, coordinates, 20, 20)
 
 
 @settings(deadline=None)
@@ -155,11 +155,11 @@ def test_every_coordinate_is_restored_to_a_millionth_of_a_pixel(data: st.DataObj
         return sorted(data.draw(st.tuples(share, share)))
 
     (xmin, xmax), (ymin, ymax) = pair(width), pair(height)
-    edges = (xmin, ymin, xmax, ymax)
-    (back,) = read(LineFormat().line(0, edges, width, height), (width, height)).edges
-    assert max(abs(a - b) for a, b in zip(edges, back, strict=True)) <= 1e-6
+    coordinates = (xmin, ymin, xmax, ymax)
+    (back,) = read(LineFormat().line(0, coordinates, width, height), (width, height)).edges
+    assert max(abs(a - b) for a, b in zip(coordinates, back, strict=True)) <= 1e-6
     if whole:
-        assert back == edges
+        assert back == coordinates
 
 
 @settings(deadline=None)
@@ -169,11 +169,11 @@ def test_any_text_is_read_or_refused(text: str | bytes) -> None:
         boxes = read(text)
     except DataError:
         return
-    assert all(-1e4 < edge < 1e4 for edges in boxes.edges for edge in edges)
+    assert all(-1e4 < edge < 1e4 for coordinates in boxes.edges for edge in coordinates)
 
 
 def test_key_points_that_nothing_declares_are_not_a_polygon() -> None:
-    """A box, then x, y and COCO's visibility of each point; as a polygon it would reach twice as far as the image."""
+    """A box, then x, y and COCO's visibility of each point; as a polygon it would extend far beyond the image."""
     row = "0 .5 .5 .5 .5 .1 .1 2 .3 .3 1 0 0 0"
     with pytest.raises(DataError, match=r"line 1: it seems to have 3 key points.*\n.*kpt_shape: \[3, 3\]"):
         read(row)

@@ -372,15 +372,15 @@ def test_the_images_of_a_dataset_may_be_elsewhere(place: Place) -> None:
             "flat/3.jpg": "40x30",
             "parted/train/1.jpg": "40x30",
             "parted/val/2.png": "40x30",
-            "twice/1.jpg": "40x30",
-            "twice/1.png": "40x30",
-            "twice/2.png": "40x30",
+            "duplicates/1.jpg": "40x30",
+            "duplicates/1.png": "40x30",
+            "duplicates/2.png": "40x30",
         }
     )
     assert found(folder / "ds", images=str(folder / "flat")) == [("1.jpg", "train", 1), ("2.jpg", "val", 1)]
     assert found(folder / "ds", images=str(folder / "parted")) == [("1.jpg", "train", 1), ("2.png", "val", 1)]
     with pytest.raises(DataError, match=r"labels/train/1\.txt: it could belong to 1\.jpg or 1\.png"):
-        read(folder / "ds", images=str(folder / "twice"))
+        read(folder / "ds", images=str(folder / "duplicates"))
 
 
 def test_one_image_for_two_label_files_is_an_error(place: Place) -> None:
@@ -464,8 +464,8 @@ def test_supervisions_files(place: Place) -> None:
     folder = place(SUPERVISION)
     one, two, three = read(folder)
     assert one.boxes.labels == ("fig", "red, ripe")
-    for edges, given in zip(one.boxes.edges, ((3, 5, 20, 30), (30.25, 8.5, 60.75, 40)), strict=True):
-        assert edges == pytest.approx(given, abs=1e-3)
+    for coordinates, given in zip(one.boxes.edges, ((3, 5, 20, 30), (30.25, 8.5, 60.75, 40)), strict=True):
+        assert coordinates == pytest.approx(given, abs=1e-3)
     assert two.boxes.edges[0] == (0, 0, 333, 250)
     assert two.boxes.edges[1] == pytest.approx((10, 20, 11, 21), abs=2e-3)
     assert len(three.boxes) == 0
@@ -484,8 +484,8 @@ def test_globox_gives_the_same_boxes(place: Place) -> None:
         assert [int(box.label) for box in theirs.boxes] == [
             ["fig", "red, ripe", "date"].index(n) for n in sample.boxes.labels
         ]
-        for box, edges in zip(theirs.boxes, sample.boxes.edges, strict=True):
-            assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx(edges, abs=1e-6)
+        for box, coordinates in zip(theirs.boxes, sample.boxes.edges, strict=True):
+            assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx(coordinates, abs=1e-6)
         assert [box.confidence for box in theirs.boxes] == [a.get("score") for a in sample.boxes.attributes]
 
 

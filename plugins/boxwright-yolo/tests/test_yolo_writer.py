@@ -31,11 +31,11 @@ def sample_of(
     name: str = "1.jpg",
     labels: tuple[str, ...] = ("fig",),
     split: str | None = None,
-    edges: tuple[float, float, float, float] = (10, 7.5, 30, 22.5),
+    coordinates: tuple[float, float, float, float] = (10, 7.5, 30, 22.5),
     box: Mapping[str, Any] | None = None,
 ) -> Sample:
     image = ImageRef(name=name, width=40, height=30, location=None if path is None else str(path))
-    boxes = Boxes(labels, [edges] * len(labels), [box or {}] * len(labels))
+    boxes = Boxes(labels, [coordinates] * len(labels), [box or {}] * len(labels))
     return Sample(image=image, boxes=boxes, split=split, source=f"the source of {name}")
 
 
@@ -218,7 +218,7 @@ def test_odd_splits_are_restored(tmp_path: Path, image: Path, split: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("1.png", r"1\.jpg and 1\.png would share the label file labels/unsplit/1\.txt"),
         ("1.jpg", r"1\.jpg and 1\.jpg would share"),
@@ -230,9 +230,9 @@ def test_odd_splits_are_restored(tmp_path: Path, image: Path, split: str) -> Non
         ("a\nb.jpg", "YOLO would not find an image"),
     ],
 )
-def test_names_that_could_not_be_read_back_are_refused(tmp_path: Path, image: Path, name: str, says: str) -> None:
+def test_names_that_could_not_be_read_back_are_refused(tmp_path: Path, image: Path, name: str, message: str) -> None:
     samples = [sample_of(image), sample_of(image, name)]
-    with pytest.raises(DataError, match=says) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         write(tmp_path / "out", *samples)
     assert caught.value.remedy
     assert not (tmp_path / "out").exists()
@@ -251,7 +251,7 @@ def test_the_class_names_are_not_overwritten_by_a_label_file(tmp_path: Path, ima
 
 
 def test_a_box_far_outside_is_refused_before_anything_is_written(tmp_path: Path, image: Path) -> None:
-    samples = [sample_of(image, edges=(0, 0, 100, 30)), sample_of(image, "2.jpg")]
+    samples = [sample_of(image, coordinates=(0, 0, 100, 30)), sample_of(image, "2.jpg")]
     with pytest.raises(
         DataError, match=r"source of 1\.jpg: a box extends so far beyond .* taken for pixels: clip it first"
     ):
@@ -360,20 +360,20 @@ def test_a_conversion_imports_neither_numpy_nor_yaml(tmp_path: Path) -> None:
 
 def test_globox_gives_the_same_boxes(tmp_path: Path) -> None:
     globox = pytest.importorskip("globox")
-    edges = [(3, 5, 20, 30), (0, 0, 500, 375), (1 / 3, 0.1, 63.9, 47.123456), (10, 10, 10, 40)]
-    sample = make_sample(tmp_path / "in", "1.jpg", (500, 375), ["b", "a", "c", "a"], edges)
+    coordinates = [(3, 5, 20, 30), (0, 0, 500, 375), (1 / 3, 0.1, 63.9, 47.123456), (10, 10, 10, 40)]
+    sample = make_sample(tmp_path / "in", "1.jpg", (500, 375), ["b", "a", "c", "a"], coordinates)
     write(tmp_path / "out", sample)
     folder = tmp_path / "out/labels/unsplit"
     theirs = globox.AnnotationSet.from_yolo_v5(folder, image_folder=tmp_path / "out/images/unsplit")["1.jpg"]
     assert [box.label for box in theirs.boxes] == ["1", "0", "2", "0"]
-    for box, given in zip(theirs.boxes, edges, strict=True):
+    for box, given in zip(theirs.boxes, coordinates, strict=True):
         assert (box.xmin, box.ymin, box.xmax, box.ymax) == pytest.approx(given, abs=1e-6)
 
 
 def test_supervision_reads_the_same_boxes(tmp_path: Path) -> None:
     supervision = pytest.importorskip("supervision")
-    edges = [(3, 5, 20, 30), (30.25, 8.5, 60.75, 40)]
-    write(tmp_path / "out", make_sample(tmp_path / "in", "1.jpg", (64, 48), ["fig", "red, ripe"], edges))
+    coordinates = [(3, 5, 20, 30), (30.25, 8.5, 60.75, 40)]
+    write(tmp_path / "out", make_sample(tmp_path / "in", "1.jpg", (64, 48), ["fig", "red, ripe"], coordinates))
     out = tmp_path / "out"
     dataset = supervision.DetectionDataset.from_yolo(
         images_directory_path=str(out / "images/unsplit"),
@@ -381,7 +381,7 @@ def test_supervision_reads_the_same_boxes(tmp_path: Path) -> None:
         data_yaml_path=str(out / "data.yaml"),
     )
     ((_, _, found),) = dataset
-    for box, given in zip(found.xyxy.tolist(), edges, strict=True):
+    for box, given in zip(found.xyxy.tolist(), coordinates, strict=True):
         assert box == pytest.approx(given, abs=1e-4)  # it keeps 32 bits
     assert [dataset.classes[number] for number in found.class_id] == ["fig", "red, ripe"]
 
@@ -390,8 +390,8 @@ def test_panlabel_reads_the_same_boxes(tmp_path: Path) -> None:
     program = shutil.which("panlabel", path=str(Path(sys.executable).parent)) or shutil.which("panlabel")
     if program is None:
         pytest.skip("panlabel is not installed")
-    edges = [(3, 5, 20, 30), (30.25, 8.5, 60.75, 40), (0, 0, 64, 48)]
-    sample = make_sample(tmp_path / "in", "1.jpg", (64, 48), ["b", "red, ripe", "b"], edges, split="train")
+    coordinates = [(3, 5, 20, 30), (30.25, 8.5, 60.75, 40), (0, 0, 64, 48)]
+    sample = make_sample(tmp_path / "in", "1.jpg", (64, 48), ["b", "red, ripe", "b"], coordinates, split="train")
     empty = make_sample(tmp_path / "in", "2.jpg", (64, 48), split="val")
     write(tmp_path / "out", sample, empty)
     made = tmp_path / "coco.json"
@@ -405,7 +405,7 @@ def test_panlabel_reads_the_same_boxes(tmp_path: Path) -> None:
     ]
     names = {category["id"]: category["name"] for category in coco["categories"]}
     assert [names[a["category_id"]] for a in coco["annotations"]] == ["b", "red, ripe", "b"]
-    for annotation, (x1, y1, x2, y2) in zip(coco["annotations"], edges, strict=True):
+    for annotation, (x1, y1, x2, y2) in zip(coco["annotations"], coordinates, strict=True):
         assert annotation["bbox"] == pytest.approx((x1, y1, x2 - x1, y2 - y1), abs=1e-6)
 
 
