@@ -1,4 +1,4 @@
-"""Detection: panlabel is asked once, and only about what it could know."""
+"""Detection: panlabel is asked once, and only if it can know the answer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_panlabel_is_asked_once_for_all_formats(tmp_path: Path, monkeypatch: pyt
     convert = detect.convert
     monkeypatch.setattr(detect, "convert", lambda *a, **k: calls.append(a) or convert(*a, **k))
     assert detect_format(str(path)) == "cvat"
-    assert detect.detect("cvat", str(path)).reason == "panlabel takes it for cvat"
+    assert detect.detect("cvat", str(path)).reason == "panlabel detects cvat"
     assert not detect.detect("labelbox", str(path)).matches
     assert len(calls) == 1
     path.write_text(CVAT.replace("annotations", "notes"))
@@ -32,22 +32,22 @@ def test_panlabel_is_asked_once_for_all_formats(tmp_path: Path, monkeypatch: pyt
     assert len(calls) == 2
 
 
-def test_what_another_plugin_reads_is_left_to_it(tmp_path: Path) -> None:
+def test_a_format_of_another_plugin_is_not_claimed(tmp_path: Path) -> None:
     path = tmp_path / "instances.json"
     box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}
     image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}
     path.write_text(json.dumps({"images": [image], "annotations": [box], "categories": [{"id": 1, "name": "fig"}]}))
     answer = detect.detect("ir-json", str(path))
     assert not answer.matches
-    assert "panlabel takes it for coco, which the format coco reads" in answer.reason
+    assert "panlabel detects coco, which the format coco reads" in answer.reason
 
 
-def test_places_that_are_not_worth_asking_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_locations_that_panlabel_is_not_asked_about(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detect, "convert", None)
     voc = tmp_path / "voc"
     (voc / "Annotations").mkdir(parents=True)
     (voc / "a.xml").write_text("<annotation/>")
-    assert "no file or folder in it" in detect.detect("cvat", str(voc)).reason
+    assert "contains no file or folder" in detect.detect("cvat", str(voc)).reason
     (tmp_path / "a.record").write_bytes(b"x")
     assert "does not end in .json" in detect.detect("cvat", str(tmp_path / "a.record")).reason
     large = tmp_path / "large.json"

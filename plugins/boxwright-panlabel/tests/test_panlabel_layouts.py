@@ -17,7 +17,7 @@ from boxwright_testing import draw_picture
 pytest.importorskip("panlabel")
 
 KNOWN = Path(__file__).with_name("layouts")
-"""A folder for each layout, checked by hand against its documentation: two images of 40x32 pixels, three boxes."""
+"""A folder for each layout, compared with its documentation: two images of 40x32 pixels, three boxes."""
 
 BOXES = {
     "a.jpg": [("fig", (1.0, 2.0, 30.5, 20.0)), ("nut", (0.0, 0.0, 40.0, 32.0))],
@@ -40,7 +40,7 @@ def boxes_of(uri: DatasetURI, only_label: str) -> dict[str, list[tuple[str, Any]
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """The annotation files of a folder by name: JSON as what it says, other files as text."""
+    """The annotation files of a folder by name: JSON parsed, other files as text."""
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix != ".jpg":
@@ -57,7 +57,7 @@ def test_a_known_dataset_is_read_and_written_back(name: str, tmp_path: Path) -> 
     layout = BRIDGES[name]
     known = tmp_path / "known"
     shutil.copytree(KNOWN / name, known)
-    images = known / (layout.pictures or "") if layout.target == "folder" else tmp_path / "images"
+    images = known / (layout.image_folder or "") if layout.target == "folder" else tmp_path / "images"
     images.mkdir(exist_ok=True, parents=True)
     for file in BOXES:
         draw_picture(40, 32).save(images / file)

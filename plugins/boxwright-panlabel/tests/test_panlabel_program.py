@@ -1,4 +1,4 @@
-"""The program itself: that it knows what the table says, and what happens where it fails."""
+"""The program: its formats are those of the table, and its failures are reported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from boxwright_panlabel.table import BRIDGES, ELSEWHERE
 pytest.importorskip("panlabel")
 
 
-def test_the_table_holds_every_format_that_the_program_knows() -> None:
+def test_the_table_contains_every_format_of_the_program() -> None:
     done = subprocess.run([program.find_program(), "list-formats", "--output=json"], capture_output=True, check=True)
     known = {each["name"]: each for each in json.loads(done.stdout)}
     ours = {bridge.program_name for bridge in BRIDGES.values()}
@@ -44,7 +44,7 @@ def test_listing_starts_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A program of the test's own in panlabel's place: write Python into it."""
+    """A program to run instead of panlabel: write Python code to it."""
     path = tmp_path / "panlabel"
     monkeypatch.setattr(program, "find_program", lambda: str(path))
     return path
@@ -62,7 +62,7 @@ def run(tmp_path: Path) -> program.Done:
     return program.convert(source, target, name="cvat", blamed="photos/a.xml", renamed=renamed)
 
 
-def test_what_it_says_is_the_problem(fake: Path, tmp_path: Path) -> None:
+def test_its_message_is_the_problem(fake: Path, tmp_path: Path) -> None:
     say(fake, "sys.exit('Error: no boxes\\n  in ' + sys.argv[6].partition('=')[2])")
     with pytest.raises(DataError) as caught:
         run(tmp_path)
@@ -81,14 +81,14 @@ def test_a_program_that_hangs_is_stopped(fake: Path, tmp_path: Path, monkeypatch
         run(tmp_path)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there are no such signals")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 def test_a_program_that_is_killed(fake: Path, tmp_path: Path) -> None:
     say(fake, "os.kill(os.getpid(), 9)")
-    with pytest.raises(DataError, match="stopped by signal 9: it holds the whole dataset in memory"):
+    with pytest.raises(DataError, match="stopped by signal 9: it loads the whole dataset into memory"):
         run(tmp_path)
 
 
-def test_a_program_that_cannot_be_run_or_is_not_there(
+def test_a_program_that_cannot_be_run_or_is_missing(
     fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(MissingLibraryError, match=r"panlabel cannot be run: .*\n.*pip install"):
@@ -109,7 +109,7 @@ def test_no_shell_sees_the_location(fake: Path, tmp_path: Path) -> None:
     say(fake, 'print(\'{"issues": [], "from": "cvat"}\'); print(repr(sys.argv[1:]), file=sys.stderr)')
     source = ("cvat", "$(touch x); -i.xml")
     done = program.convert(source, ("ir-json", "o.json"), ["--split=a b"], name="cvat", blamed="x")
-    (said,) = done.notes
-    assert "'--input=$(touch x); -i.xml'" in said
-    assert "'--split=a b'" in said
+    (note,) = done.notes
+    assert "'--input=$(touch x); -i.xml'" in note
+    assert "'--split=a b'" in note
     assert not (tmp_path / "x").exists()

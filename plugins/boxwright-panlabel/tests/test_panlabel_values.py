@@ -1,4 +1,4 @@
-"""Attributes to panlabel's texts and back, and its JSON in parts."""
+"""Attributes as panlabel's texts, and its JSON in parts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_any_plain_value_comes_back(value: Any) -> None:
+def test_any_plain_value_is_restored(value: Any) -> None:
     text = encode(value)
     assert is_plain(text)
     back = decode(text)
@@ -44,12 +44,12 @@ def test_what_other_tools_wrote(text: str, value: object) -> None:
     ["0042", "True", "nan", "1e999", "-Infinity", "[1,", "no", "", "9" * 5000, "[" * 10**5],
     ids=lambda text: text[:9],
 )
-def test_what_only_looks_like_json_stays_as_it_is(text: str) -> None:
+def test_text_that_only_looks_like_json_is_unchanged(text: str) -> None:
     assert decode(text) == text
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), object(), {1, 2}])
-def test_what_json_cannot_hold(value: object) -> None:
+def test_what_json_cannot_represent(value: object) -> None:
     with pytest.raises(ValueError, match="JSON"):
         encode(value)
 
@@ -57,7 +57,7 @@ def test_what_json_cannot_hold(value: object) -> None:
 CVAT = BRIDGES["cvat"].box
 
 
-def test_values_that_a_field_cannot_hold_go_where_any_may() -> None:
+def test_values_that_do_not_match_a_field_become_other_attributes() -> None:
     given = {"occluded": 2, "source": 7, "z_order": "top", "difficult": 1}
     written = write_attributes(given, CVAT)
     assert written == {
@@ -70,13 +70,13 @@ def test_values_that_a_field_cannot_hold_go_where_any_may() -> None:
     own = {"occluded": 1, "source": "auto", "z_order": -3}
     assert write_attributes(own, CVAT) == {"occluded": "1", "source": "auto", "z_order": "-3"}
     assert read_attributes(write_attributes(own, CVAT), CVAT) == own
-    with pytest.raises(ValueError, match="depth is 'deep', which is no whole number"):
+    with pytest.raises(ValueError, match="depth is 'deep', not an integer"):
         write_attributes({"depth": "deep"}, BRIDGES["sagemaker"].image)
-    with pytest.raises(ValueError, match="name ' a' has white space"):
+    with pytest.raises(ValueError, match="attribute ' a' has surrounding white space"):
         write_attributes({" a": 1}, CVAT)
 
 
-def test_defaults_and_what_panlabel_makes_up_are_left_out() -> None:
+def test_defaults_and_generated_values_are_omitted() -> None:
     fields = (Field("id", "id", "int"), Field("kind"), Field("u", "uuid"), Field("x_", ANY, "value"))
     given = {"id": "12", "kind": "bbox", "u": "panlabel-ann-3", "x_occluded": "no", "x_truncated": "yes", "new": "1"}
     assert read_attributes(given, fields) == {"id": 12, "truncated": 1, "new": 1}
@@ -89,7 +89,7 @@ IMAGES = st.lists(st.tuples(st.integers(0, 2**64 - 1), TEXTS), unique_by=lambda 
 
 @settings(deadline=None)
 @given(IMAGES, st.lists(st.tuples(st.integers(0, 5), TEXTS), max_size=12), st.integers(1, 40), st.booleans())
-def test_pictures_get_their_own_boxes(
+def test_images_get_their_own_boxes(
     images: list[tuple[int, str]], boxes: list[tuple[int, str]], chunk: int, pretty: bool
 ) -> None:
     boxes = [(number % len(images), text) for number, text in boxes]
@@ -111,8 +111,8 @@ def test_pictures_get_their_own_boxes(
 
 
 @pytest.mark.parametrize("text", ["", "[", '{"images": [{"id": 1}', "hello", '{"images": [1 2', '{"a"'])
-def test_json_that_breaks_off(tmp_path: Path, text: str) -> None:
+def test_truncated_json(tmp_path: Path, text: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"too soon|Expecting|expected"):
+    with pytest.raises(ValueError, match=r"too early|Expecting|expected"):
         list(parts(str(path)))

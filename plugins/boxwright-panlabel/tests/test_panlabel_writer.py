@@ -1,4 +1,4 @@
-"""What is written: texts as each tool reads them, what a format cannot hold, and the judges."""
+"""Writing: files as each tool reads them, and what a format cannot represent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest.importorskip("panlabel")
 @pytest.fixture
 def sample(tmp_path: Path) -> Callable[..., Sample]:
     def make(name: str = "a.jpg", label: str = "fig", attributes: dict[str, Any] | None = None, **more: Any) -> Sample:
-        plain = make_sample(tmp_path / "pictures", "a.jpg", (40, 30), [label], [(1, 2, 30.5, 20)], [attributes or {}])
+        plain = make_sample(tmp_path / "images", "a.jpg", (40, 30), [label], [(1, 2, 30.5, 20)], [attributes or {}])
         return plain.replace(image=plain.image.model_copy(update={"name": name}), **more)
 
     return make
@@ -58,7 +58,7 @@ def test_edge_impulse_as_its_uploader_reads_it(sample: Callable[..., Sample], tm
     assert content == {"version": 1, "type": "bounding-box-labels", "boundingBoxes": {"b.jpg": [box], "é.jpg": []}}
 
 
-def test_labelme_finds_its_pictures(sample: Callable[..., Sample], tmp_path: Path) -> None:
+def test_labelme_finds_its_images(sample: Callable[..., Sample], tmp_path: Path) -> None:
     write(f"labelme:{tmp_path / 'l'}", sample())
     file = tmp_path / "l" / "annotations" / "a.json"
     content = json.loads(file.read_text())
@@ -85,7 +85,7 @@ def test_class_numbers_follow_the_label_map(sample: Callable[..., Sample], tmp_p
     assert (tmp_path / "y" / "classes.txt").read_text().split() == ["nut", "fig"]
 
 
-def test_labelbox_by_its_ending(sample: Callable[..., Sample], tmp_path: Path) -> None:
+def test_labelbox_by_its_suffix(sample: Callable[..., Sample], tmp_path: Path) -> None:
     write(f"labelbox:{tmp_path / 'x.ndjson'}", sample("a.jpg"), sample("b.jpg"))
     assert len((tmp_path / "x.ndjson").read_text().splitlines()) == 2
     write(f"labelbox:{tmp_path / 'x.json'}", sample("a.jpg"), sample("b.jpg"))
@@ -95,24 +95,24 @@ def test_labelbox_by_its_ending(sample: Callable[..., Sample], tmp_path: Path) -
 @pytest.mark.parametrize(
     ("target", "changes", "says"),
     [
-        ("cvat:x.xml", {"label": "fig "}, r"the class 'fig ' has white space around it"),
+        ("cvat:x.xml", {"label": "fig "}, r"the class 'fig ' has surrounding white space"),
         ("cvat:x.xml", {"label": "a\x01b"}, "control characters"),
-        ("kaggle-wheat:x.csv", {}, "all boxes of kaggle-wheat are of the class 'wheat_head'"),
-        ("oidv4:x", {"label": "dried fig"}, "the class 'dried fig' has white space in it"),
-        ("oidv4:x", {"name": "a.tif"}, r"oidv4 finds pictures by \.bmp"),
-        ("label-studio:x.json", {"name": "b/a.jpg"}, "label-studio has no sub-folders"),
-        ("sagemaker:x.manifest", {"name": "a#1.jpg"}, r"cannot hold a name with \? or #"),
-        ("yolo-keras:x", {"name": "a b.jpg"}, "cannot hold a name with white space or a comma"),
-        ("wider-face:x.txt", {"name": "a", "label": "face"}, "cannot hold a name without an ending"),
-        ("via-json:x.json", {"name": "a..jpg"}, "two full stops"),
-        ("via-json:x.json", {"attributes": {"label": "x"}}, "an attribute 'label', by which VIA means its class"),
+        ("kaggle-wheat:x.csv", {}, "kaggle-wheat has only the class 'wheat_head'"),
+        ("oidv4:x", {"label": "dried fig"}, "the class 'dried fig' contains white space"),
+        ("oidv4:x", {"name": "a.tif"}, r"oidv4 finds images by \.bmp"),
+        ("label-studio:x.json", {"name": "b/a.jpg"}, "label-studio has no subfolders"),
+        ("sagemaker:x.manifest", {"name": "a#1.jpg"}, r"cannot represent a name with \? or #"),
+        ("yolo-keras:x", {"name": "a b.jpg"}, "cannot represent a name with white space or a comma"),
+        ("wider-face:x.txt", {"name": "a", "label": "face"}, "cannot represent a name without a suffix"),
+        ("via-json:x.json", {"name": "a..jpg"}, "two dots"),
+        ("via-json:x.json", {"attributes": {"label": "x"}}, "an attribute 'label', which is the class in VIA"),
         ("automl-vision:x.csv", {"split": "holdout"}, "the split is 'holdout'; the format has train, val, test"),
-        ("cvat:x.xml", {"attributes": {"f": float("nan")}}, "nothing that JSON could hold"),
-        ("labelme:x", {"name": "first.png"}, "a picture 'first.png' was written before; the format labelme tells"),
-        ("cvat:x.xml", {"name": " b.jpg"}, "white space around it"),
+        ("cvat:x.xml", {"attributes": {"f": float("nan")}}, "JSON cannot represent"),
+        ("labelme:x", {"name": "first.png"}, "duplicate image 'first.png': the format labelme does not"),
+        ("cvat:x.xml", {"name": " b.jpg"}, "surrounding white space"),
     ],
 )
-def test_what_a_format_cannot_hold_is_refused(
+def test_what_a_format_cannot_hold_is_reject_constant(
     sample: Callable[..., Sample], tmp_path: Path, target: str, changes: dict[str, Any], says: str
 ) -> None:
     name, _, file = target.partition(":")
@@ -127,7 +127,7 @@ def test_what_a_format_cannot_hold_is_refused(
     assert (sum(report.samples.values()), len(report.skipped)) == (1, 1)
 
 
-def test_a_picture_that_is_not_there(sample: Callable[..., Sample], tmp_path: Path) -> None:
+def test_a_missing_image(sample: Callable[..., Sample], tmp_path: Path) -> None:
     gone = sample()
     gone = gone.replace(image=gone.image.model_copy(update={"location": str(tmp_path / "gone.jpg")}))
     with pytest.raises(DataError, match=r"gone\.jpg: there is no such picture"):
@@ -137,9 +137,9 @@ def test_a_picture_that_is_not_there(sample: Callable[..., Sample], tmp_path: Pa
 
 
 def test_panlabel_itself_reads_the_same_boxes_from_pascal_voc(tmp_path: Path) -> None:
-    """Its own way from the XML to CVAT, and ours: neither shifts an edge."""
+    """Neither panlabel's conversion from XML to CVAT nor ours shifts coordinates."""
     samples = [
-        make_sample(tmp_path / "pictures", f"{n}.jpg", (64, 48), ["fig", "nut"], [(n, 0, 60, 48), (1, 2, 3 + n, 4)])
+        make_sample(tmp_path / "images", f"{n}.jpg", (64, 48), ["fig", "nut"], [(n, 0, 60, 48), (1, 2, 3 + n, 4)])
         for n in range(3)
     ]
     write(f"labelimg:{tmp_path / 'voc' / 'Annotations'}", *samples)
@@ -151,8 +151,14 @@ def test_panlabel_itself_reads_the_same_boxes_from_pascal_voc(tmp_path: Path) ->
     assert [s.boxes for s in one] == [s.boxes for s in two] == [s.boxes for s in samples]
 
 
-def test_everything_in_panlabels_json_comes_back(sample: Callable[..., Sample], tmp_path: Path) -> None:
-    told = {"info": {"year": 2026, "contributor": "é"}, "licenses": [{"id": 1}], "name": "figs", "n": 3, "t": "3"}
+def test_everything_in_panlabels_json_is_restored(sample: Callable[..., Sample], tmp_path: Path) -> None:
+    attributes_of_dataset = {
+        "info": {"year": 2026, "contributor": "é"},
+        "licenses": [{"id": 1}],
+        "name": "figs",
+        "n": 3,
+        "t": "3",
+    }
     attributes = {
         "difficult": 1,
         "score": 0.5,
@@ -161,13 +167,13 @@ def test_everything_in_panlabels_json_comes_back(sample: Callable[..., Sample], 
         "pose": "3",
         "x": None,
     }
-    of_picture = {"camera": "left", "exposure": 0.125, "tags": ["a", "b"]}
-    one = sample(attributes=attributes).replace(attributes=of_picture)
+    of_image = {"camera": "left", "exposure": 0.125, "tags": ["a", "b"]}
+    one = sample(attributes=attributes).replace(attributes=of_image)
     reader = SampleReader([one])
-    reader.info = reader.info.model_copy(update={"attributes": told})
+    reader.info = reader.info.model_copy(update={"attributes": attributes_of_dataset})
     boxwright.convert(Dataset(reader), f"ir-json:{tmp_path / 'x.json'}", strict=True)
     dataset = boxwright.open(f"ir-json:{tmp_path / 'x.json'}")
     (back,) = dataset
     assert dict(back.boxes[0].attributes) == attributes
     assert back.attributes == one.attributes
-    assert dataset.info.attributes == told
+    assert dataset.info.attributes == attributes_of_dataset

@@ -1,23 +1,23 @@
-"""What boxwright has to know of one of panlabel's formats; :mod:`boxwright_panlabel.table` says it of each."""
+"""The description of one of panlabel's formats; :mod:`boxwright_panlabel.table` contains one for each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 ANY = "*"
-"""A field's name that stands for every attribute that has no field of its own."""
+"""The name of a field that stands for all attributes without a separate field."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """One of panlabel's attributes, all of which are texts, and the attribute of boxwright that it becomes.
+    """One of panlabel's attributes, which are all text, and the corresponding attribute of boxwright.
 
     Args:
-        key: panlabel's name; of a field named ``"*"`` the prefix of all keys that it stands for.
-        name: boxwright's name; empty for what the sample says anyway, and is left out.
-        kind: ``"text"``, ``"float"``, ``"int"``, ``"flag"`` (0 or 1), or ``"value"`` for anything that JSON holds.
-        default: The value that is left out.
-        written: Whether panlabel writes it, so that the format carries it.
+        key: The name in panlabel; for a field named ``"*"``, the prefix of all its keys.
+        name: The name in boxwright; empty for a value that is ignored because the sample contains it.
+        kind: ``"text"``, ``"float"``, ``"int"``, ``"flag"`` (0 or 1), or ``"value"`` for any JSON value.
+        default: The value that is omitted.
+        written: Whether panlabel writes it, so the format carries it.
     """
 
     key: str
@@ -32,35 +32,35 @@ class Bridge:
     """One format.
 
     Args:
-        name: boxwright's name of it.
-        summary: One line for lists.
-        docs: Where it is defined.
-        alias: panlabel's name, where boxwright's is another.
-        target: ``"file"`` or ``"folder"``: what a written dataset is.
-        endings: How the names of its files end; the first is written.
-        writes: Whether it is written as well as read.
-        pictures: The folder inside a written dataset to which the pictures are copied; ``None`` for none.
-        searched: Folders in which a picture is looked for, from the dataset's own.
-        sizes: Where pictures' sizes come from: ``"stated"`` in the annotation, ``"measured"`` by panlabel, or
-            ``"guessed"`` by it from the boxes where neither is there.
-        relative: Whether edges are stored divided by the picture's size.
-        empty: Whether pictures without boxes are written.
+        name: The name in boxwright.
+        summary: A one-line description.
+        docs: The URL of its specification.
+        alias: The name in panlabel, if it is different.
+        target: ``"file"`` or ``"folder"``: the kind of a written dataset.
+        endings: The suffixes of its files; the first is written.
+        writes: Whether it can be written.
+        image_folder: The folder in a written dataset to which the images are copied; ``None`` if they are not.
+        searched: The folders in which images are searched for, relative to the dataset.
+        sizes: The source of image sizes: ``"stated"`` in the annotation, ``"measured"`` by panlabel, or
+            ``"guessed"`` from the boxes if neither is possible.
+        relative: Whether coordinates are stored relative to the image size.
+        empty: Whether images without boxes are written.
         score: Whether scores are written.
-        certain: The number that stands for a score of 1.
-        split: Whether each picture's split is written.
-        numbered: Whether the files hold class numbers.
-        habit: ``"one_based"`` or ``"inclusive"`` where much data counts pixels so, and an option says whether it does.
-        box: Attributes of boxes.
-        image: Attributes of pictures.
-        dataset: Attributes of the dataset.
-        adds: What panlabel makes up for every picture, as in ``FormatSpec.adds``.
-        order: The box attribute whose number keeps the order of a picture's boxes, which panlabel changes.
-        label: The only class there is, where there is only one.
-        names: What the names of pictures may be: ``"any"``, ``"plain"`` (no folder, ``?`` or ``#``), ``"spaceless"``,
-            ``"suffixed"`` or ``"stem"`` (told apart without their ending).
-        spaces: Whether labels may have white space in them.
-        listing: Whether each annotation file of a folder must have given a picture.
-        prefix: What panlabel puts before the name of every picture of a dataset that it wrote.
+        certain: The number for a score of 1.
+        split: Whether the split of each image is written.
+        numbered: Whether the files contain class ids.
+        habit: ``"one_based"`` or ``"inclusive"`` if much data has this convention, for which there is an option.
+        box: The box attributes.
+        image: The image attributes.
+        dataset: The dataset attributes.
+        adds: What panlabel generates for every image, as in ``FormatSpec.adds``.
+        order: The box attribute whose number restores the order of the boxes, which panlabel changes.
+        label: The only class, if there is only one.
+        names: The possible names of images: ``"any"``, ``"plain"`` (no folder, ``?`` or ``#``), ``"spaceless"``,
+            ``"suffixed"`` or ``"stem"`` (unique without the suffix).
+        spaces: Whether labels may contain white space.
+        listing: Whether each annotation file of a folder must contain an image.
+        prefix: The prefix of all image names in a dataset that panlabel wrote.
     """
 
     name: str
@@ -70,7 +70,7 @@ class Bridge:
     target: str = "file"
     endings: tuple[str, ...] = ()
     writes: bool = True
-    pictures: str | None = None
+    image_folder: str | None = None
     searched: tuple[str, ...] = ("", "images")
     sizes: str = "stated"
     relative: bool = False
@@ -93,19 +93,19 @@ class Bridge:
 
     @property
     def program_name(self) -> str:
-        """What panlabel calls the format."""
+        """The name of the format in panlabel."""
         return self.alias or self.name
 
     @property
     def carries(self) -> frozenset[str]:
-        """As in :class:`boxwright.FormatSpec`; empty where the format is only read."""
+        """The value for :class:`boxwright.FormatSpec`; empty if the format can only be read."""
         if not self.writes:
             return frozenset()
-        chosen = {"images": self.pictures is not None, "empty": self.empty, "split": self.split}
+        chosen = {"images": self.image_folder is not None, "empty": self.empty, "split": self.split}
         fields = {"box": self.box, "image": self.image, "dataset": self.dataset}
         return frozenset(
             {"subpixel"}
-            | {name for name, holds in chosen.items() if holds}
+            | {name for name, is_carried in chosen.items() if is_carried}
             | ({"box.score"} if self.score else set())
             | {f"{of}.{one.name}" for of, each in fields.items() for one in each if one.written}
         )

@@ -1,7 +1,7 @@
-"""Tells whether a location looks like one of panlabel's formats, by asking panlabel.
+"""Detects panlabel's formats by asking panlabel.
 
-``detect.NAME`` answers for the format of that name. panlabel reads the whole dataset to tell, so it is asked only once
-for all formats, only where the names of the files leave it possible, and not for large files.
+``detect.NAME`` detects the format with that name. panlabel reads the whole dataset for this, so it runs only once for
+all formats, only if the names of the files make it possible, and not for large files.
 """
 
 from __future__ import annotations
@@ -41,19 +41,19 @@ _NAMES = {bridge.program_name: bridge.name for bridge in BRIDGES.values()}
 
 
 def detect(name: str, location: str) -> Detection:
-    """Whether panlabel takes a location for the format of that name."""
+    """Returns whether panlabel detects the format with that name at a location."""
     try:
         state = _state(location)
         if reason := _unlikely(location, state):
             return Detection(False, reason)
-        found, said = _asked(location, state)
+        found, reason = _ask_program(location, state)
     except OSError as error:
-        return Detection(False, error.strerror or "there is nothing at that place")
-    return Detection(found == name, said)
+        return Detection(False, error.strerror or "the location does not exist")
+    return Detection(found == name, reason)
 
 
 class _State(NamedTuple):
-    """What tells one state of a location from another: its size or its files' names, and when it changed."""
+    """The state of a location: its size or the names of its files, and when it changed."""
 
     whole: bool
     size: int
@@ -78,23 +78,23 @@ def _state(location: str) -> _State:
 
 
 def _unlikely(location: str, state: _State) -> str:
-    """Why a location is not worth asking about; empty where it is."""
+    """Returns why panlabel need not be asked about a location; an empty string if it must."""
     if state.whole:
         if not (state.names & _PARTS or any(name.lower().endswith(".json") for name in state.names)):
-            return "no file or folder in it has a name by which panlabel tells its formats"
+            return "it contains no file or folder with a name that panlabel recognizes"
     elif not location.lower().endswith(_FILES):
         return f"its name does not end in {', '.join(_FILES)}"
     if state.size > _LARGEST:
-        return f"it is larger than {_LARGEST >> 20} MiB, and panlabel would have to read all of it"
+        return f"it is larger than {_LARGEST >> 20} MiB, and panlabel would read all of it"
     return ""
 
 
 @lru_cache(maxsize=8)
-def _asked(location: str, state: _State) -> tuple[str, str]:
-    """What panlabel answers for one state of a location: boxwright's name of the format, if any, and its words."""
+def _ask_program(location: str, state: _State) -> tuple[str, str]:
+    """Returns panlabel's answer for one state of a location: boxwright's name of the format, if any, and the reason."""
     with tempfile.TemporaryDirectory(prefix="boxwright-panlabel-") as folder:
         try:
-            path = fetch(location, folder, pictures=True) if is_remote(location) else location
+            path = fetch(location, folder, images=True) if is_remote(location) else location
             done = convert(
                 ("auto", path),
                 ("ir-json", os.devnull),
@@ -109,8 +109,8 @@ def _asked(location: str, state: _State) -> tuple[str, str]:
             return "", error.message
     name = _NAMES.get(done.source, "")
     if name:
-        return name, f"panlabel takes it for {done.source}"
-    return "", f"panlabel takes it for {done.source}, which the format {ELSEWHERE.get(done.source, done.source)} reads"
+        return name, f"panlabel detects {done.source}"
+    return "", f"panlabel detects {done.source}, which the format {ELSEWHERE.get(done.source, done.source)} reads"
 
 
 def __getattr__(name: str) -> Any:

@@ -8,9 +8,9 @@ Its layout (https://github.com/strickvl/panlabel/blob/main/src/ir/model.rs)::
      "annotations": [{"id", "image_id", "category_id", "bbox": {"xmin", "ymin", "xmax", "ymax"}, "confidence"?,
                       "attributes"?: {text: text}}]}
 
-with edges in pixels as the source has them, from 0, xmax and ymax not shifted. An edge that is NaN or infinite is
-``null``. The annotations stand after all images and in any order, so the file is gone through once to learn where each
-one is; 32 bytes of every box are kept, and the pictures are read one by one.
+with coordinates in pixels as in the source, from 0, without a shift. A coordinate that is NaN or infinite is ``null``.
+The annotations follow all images in any order, so the file is read once to find the position of each; 32 bytes per box
+are kept, and the images are read one at a time.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class Document:
     """One file of panlabel's JSON.
 
     Attributes:
-        info: What it says of the dataset.
-        licenses: The licences that pictures refer to.
-        categories: The classes' names by their numbers, in the file's order.
-        parents: The super-categories' names by their classes' names.
-        orphans: How many annotations belong to no picture.
+        info: The description of the dataset.
+        licenses: The licenses that images refer to.
+        categories: The class names by id, in the order of the file.
+        parents: The supercategories by class name.
+        orphans: The number of annotations that belong to no image.
 
     Raises:
-        ValueError: The file is not as panlabel writes it.
+        ValueError: The file does not have panlabel's layout.
     """
 
     def __init__(self, path: str) -> None:
@@ -48,7 +48,7 @@ class Document:
         self.licenses: list[dict[str, Any]] = []
         self.categories: dict[int, str] = {}
         self.parents: dict[str, str] = {}
-        pictures, owners = array("Q"), array("Q")
+        ids, owners = array("Q"), array("Q")
         self._starts, self._lengths = array("Q"), array("I")
         for key, start, item in parts(path):
             if key == "annotations":
@@ -56,7 +56,7 @@ class Document:
                 self._starts.append(start)
                 self._lengths.append(item.length)
             elif key == "images":
-                pictures.append(item.value["id"])
+                ids.append(item.value["id"])
             elif key == "categories":
                 category = item.decoded()
                 self.categories[category["id"]] = category["name"]
@@ -69,18 +69,18 @@ class Document:
         numbers = np.array(owners, np.uint64)
         self._order = np.argsort(numbers, kind="stable")
         self._owners = numbers[self._order]
-        images = np.unique(np.array(pictures, np.uint64))
-        if len(images) != len(pictures):
-            raise ValueError("two pictures have one id")
-        self._count = len(pictures)
+        images = np.unique(np.array(ids, np.uint64))
+        if len(images) != len(ids):
+            raise ValueError("duplicate image id")
+        self._count = len(ids)
         self.orphans = int(np.count_nonzero(~np.isin(numbers, images)))
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Returns the number of images."""
         return self._count
 
     def images(self) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """Yields each picture with its annotations, both in the file's order."""
+        """Yields each image with its annotations, both in the order of the file."""
         with open(self._path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             for key, _, item in parts(self._path, stop="categories"):
                 if key == "images":
@@ -95,10 +95,10 @@ class Document:
 
 
 class Item:
-    """A value of the file, of which the texts may have to be decoded.
+    """A value of the file, whose texts may need decoding.
 
-    The file is taken for Latin-1, in which every byte is one character, so that a place in the text is a place in the
-    file.
+    The file is read as Latin-1, in which every byte is one character, so that positions in the text are positions in
+    the file.
     """
 
     __slots__ = ("_text", "value")
@@ -109,23 +109,23 @@ class Item:
 
     @property
     def length(self) -> int:
-        """How many bytes it takes."""
+        """Its length in bytes."""
         return len(self._text)
 
     def decoded(self) -> Any:
-        """The value with its texts as they are meant."""
+        """Returns the value with its texts decoded."""
         return self.value if self._text.isascii() else json.loads(self._text.encode("latin-1"))
 
 
 def parts(path: str, stop: str = "") -> Iterator[tuple[str, int, Item]]:
-    """Yields ``(key, place, value)`` of a JSON file: the elements of arrays one by one, and other values whole.
+    """Yields ``(key, position, value)`` of a JSON file: the elements of arrays one at a time, and other values whole.
 
     Args:
-        path: A file whose outermost value is an object, or an array, whose elements come with an empty key.
+        path: A file whose outermost value is an object, or an array, whose elements have an empty key.
         stop: The key before which to end.
 
     Raises:
-        ValueError: It is no JSON.
+        ValueError: The file is not JSON.
     """
     with open(path, "rb") as file:
         cursor = _Cursor(file)
@@ -149,16 +149,16 @@ def parts(path: str, stop: str = "") -> Iterator[tuple[str, int, Item]]:
 
 
 class _Cursor:
-    """A place in a file of JSON, of which only the part around it is in memory."""
+    """A position in a JSON file, of which only the part around it is in memory."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
         self._text = ""
         self._at = 0
-        self._before = 0  # bytes of the file before the text
+        self._before = 0  # bytes of the file before this text
 
     def peek(self) -> str:
-        """The next character that is no space, comma or colon.
+        """Returns the next character that is not a space, comma or colon.
 
         Raises:
             ValueError: The file has ended.
@@ -169,23 +169,23 @@ class _Cursor:
                     return self._text[self._at]
                 self._at += 1
             if not self._fill():
-                raise ValueError("it ends too soon")
+                raise ValueError("it ends too early")
 
     def take(self, mark: str) -> None:
-        """Steps over one character.
+        """Skips one character.
 
         Raises:
-            ValueError: It is another.
+            ValueError: The next character is another.
         """
         if self.peek() != mark:
             raise ValueError(f"expected {mark!r}")
         self._at += 1
 
     def value(self) -> tuple[int, Item]:
-        """The next value, and where it begins.
+        """Returns the next value and its position.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is no value.
         """
         self.peek()
         while True:

@@ -1,12 +1,12 @@
-"""KITTI's object labels, read and written without panlabel, which stops at the benchmark's own DontCare regions.
+"""KITTI object labels, read and written without panlabel, which fails on the benchmark's own DontCare regions.
 
-A text file a picture in ``label_2``, a line an object, of 15 fields, in results 16 (readme of the object development
-kit, https://s3.eu-central-1.amazonaws.com/avg-kitti/devkit_object.zip)::
+One text file per image in ``label_2``, with one line of 15 fields per object, 16 in results (readme of the object
+development kit, https://s3.eu-central-1.amazonaws.com/avg-kitti/devkit_object.zip)::
 
     type truncated occluded alpha left top right bottom height width length x y z rotation_y [score]
 
-``truncated`` is 0 to 1, ``occluded`` 0 to 3, both -1 where it does not apply; the edges are pixels from 0. Sizes and
-place in space are metres, the angles radians; -1, -1000 and -10 say that they are not known.
+``truncated`` is 0 to 1, ``occluded`` 0 to 3, both -1 if not applicable; the coordinates are pixels from 0. Sizes and
+the location in space are in meters, angles in radians; -1, -1000 and -10 mean unknown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from boxwright.images import measured_size
 from boxwright.plugins import Detection
 from boxwright.storage import IMAGE_SUFFIXES, Folder, is_remote, join, safe_name
 
-_LABELS, _PICTURES = "label_2", "image_2"
+_LABELS, _IMAGES = "label_2", "image_2"
 _FIELDS = (15, 16)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _UNKNOWN: dict[str, Any] = {
@@ -34,21 +34,21 @@ _UNKNOWN: dict[str, Any] = {
     "location": [-1000, -1000, -1000],
     "rotation_y": -10,
 }
-_REMEDY = "correct the line, or leave the picture out with --on-error skip"
+_REMEDY = "correct the line, or skip the image with --on-error skip"
 
 
 class KittiReader:
-    """One sample a label file, in the plain string order of their names.
+    """Reads one sample per label file, sorted by name as plain strings.
 
     Args:
-        location: A folder with ``label_2`` in it or in its ``training``, or ``label_2`` itself; a path, or a URL that
-            fsspec opens.
-        images: The folder of the pictures, where it is not ``image_2`` beside ``label_2``.
-        inverted: ``"error"``, or ``"swap"`` to exchange edges that stand in the wrong order.
-        inclusive: Whether right and bottom name the last pixel of an object: 1 is added to them.
+        location: A folder that contains ``label_2`` or ``training/label_2``, or ``label_2`` itself; a path, or a URL
+            that fsspec opens.
+        images: The folder of the images, if it is not ``image_2`` next to ``label_2``.
+        inverted: ``"error"``, or ``"swap"`` to swap coordinates that are in the wrong order.
+        inclusive: Whether right and bottom are the last pixel of an object: 1 is added to them.
 
     Raises:
-        DataError: There is no such folder, or no label files in it.
+        DataError: The folder does not exist, or contains no label files.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class KittiReader:
     ) -> None:
         root = _root(location)
         if root is None:
-            _ = Folder.at(location)  # says so where there is no such folder
-            raise DataError(location, f"there is no folder {_LABELS} in it", "name the folder that holds it")
+            _ = Folder.at(location)  # raises an error if the folder does not exist
+            raise DataError(location, f"it contains no folder {_LABELS}", "pass the folder that contains it")
         self._labels = Folder.at(join(root, _LABELS))
         self._files = [name for name in self._labels.ending(".txt") if "/" not in name]
         if not self._files:
-            raise DataError(location, f"there is no .txt file in its folder {_LABELS}", "check the location")
-        self._pictures = _pictures(images if images is not None else join(root, _PICTURES), images is not None)
+            raise DataError(location, f"its folder {_LABELS} contains no .txt file", "check the location")
+        self._images = _image_folder(images if images is not None else join(root, _IMAGES), images is not None)
         self._swap = inverted == "swap"
         self._last = 1 if inclusive else 0
         self.info = DatasetInfo(format="kitti", location=location, num_samples=len(self._files))
@@ -80,7 +80,7 @@ class KittiReader:
         try:
             text = self._labels.read(file).decode("utf-8-sig")
         except UnicodeDecodeError:
-            raise DataError(place, "it is not UTF-8 text", "save it as UTF-8") from None
+            raise DataError(place, "it is not UTF-8", "save it as UTF-8") from None
         labels: list[str] = []
         edges: list[Edges] = []
         attributes: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ class KittiReader:
             labels.append(fields[0])
             edges.append(self._edges(numbers, place, f"line {number} ({fields[0]})"))
             attributes.append(_attributes(numbers))
-        name, location = self._picture(file, place)
+        name, location = self._image(file, place)
         width, height = measured_size(name, location, place)
         return Sample(
             image=ImageRef(name=name, width=width, height=height, location=location),
@@ -107,17 +107,17 @@ class KittiReader:
         if not problem:
             return edges
         if not self._swap:
-            raise DataError(place, problem, f"let edges be exchanged (?inverted=swap), or {_REMEDY}", line)
+            raise DataError(place, problem, f"swap the coordinates (?inverted=swap), or {_REMEDY}", line)
         return in_order(edges)
 
-    def _picture(self, file: str, place: str) -> tuple[str, str | None]:
+    def _image(self, file: str, place: str) -> tuple[str, str | None]:
         stem = os.path.splitext(file)[0]
-        names = [name for name in (self._pictures.names if self._pictures else ()) if _is_of(name, stem)]
+        names = [name for name in (self._images.names if self._images else ()) if _is_of(name, stem)]
         if len(names) > 1:
-            raise DataError(place, f"it could belong to {' or '.join(sorted(names))}", "remove one of them")
-        if not names or self._pictures is None:
+            raise DataError(place, f"it matches {' or '.join(sorted(names))}", "remove one of them")
+        if not names or self._images is None:
             return f"{stem}.png", None
-        return names[0], self._pictures.place(names[0])
+        return names[0], self._images.place(names[0])
 
 
 def _is_of(name: str, stem: str) -> bool:
@@ -126,7 +126,7 @@ def _is_of(name: str, stem: str) -> bool:
 
 
 def _root(location: str) -> str | None:
-    """The folder that holds ``label_2``."""
+    """Returns the folder that contains ``label_2``."""
     if location.rstrip("/\\").endswith(_LABELS) and "::" not in location:
         return location.rstrip("/\\")[: -len(_LABELS)].rstrip("/\\") or "."
     for folder in (location, join(location, "training")):
@@ -144,25 +144,23 @@ def _is_folder(path: str) -> bool:
     return bool(files.isdir(inside))
 
 
-def _pictures(folder: str, named: bool) -> Folder | None:
+def _image_folder(folder: str, named: bool) -> Folder | None:
     return Folder.at(folder) if named or _is_folder(folder) else None
 
 
 def _numbers(fields: list[str], place: str, line: int) -> list[float]:
     where = f"line {line}"
     if len(fields) not in _FIELDS:
-        problem = f"it has {len(fields)} fields, and an object has 15, with a score 16"
-        raise DataError(place, problem, f"class names have no white space in this format; {_REMEDY}", where)
+        problem = f"it has {len(fields)} fields, but an object has 15, or 16 with a score"
+        raise DataError(place, problem, f"class names cannot contain white space in this format; {_REMEDY}", where)
     numbers = []
     for text in fields[1:]:
         number = float(text) if _NUMBER.fullmatch(text) else math.nan
         if not math.isfinite(number):
-            raise DataError(place, f"{text!r} is no finite number", _REMEDY, f"{where} ({fields[0]})")
+            raise DataError(place, f"{text!r} is not a finite number", _REMEDY, f"{where} ({fields[0]})")
         numbers.append(number)
     if numbers[1] % 1:
-        raise DataError(
-            place, f"occluded is {fields[2]!r}, which is no whole number", _REMEDY, f"{where} ({fields[0]})"
-        )
+        raise DataError(place, f"occluded is {fields[2]!r}, not an integer", _REMEDY, f"{where} ({fields[0]})")
     return numbers
 
 
@@ -180,16 +178,16 @@ def _attributes(numbers: Sequence[float]) -> dict[str, Any]:
 
 
 class KittiWriter:
-    """Writes ``label_2`` with a text file a picture, and the pictures, byte for byte, into ``image_2``.
+    """Writes ``label_2`` with one text file per image, and copies the images to ``image_2``.
 
-    Numbers are written with two decimals, as in the benchmark's own files, or with as many as it takes to read the
-    same float back. A field for which a box has no attribute gets the value for "not known", or 0.
+    Numbers are written with two decimals, as in the benchmark's own files, or as many as are needed to restore the
+    float. A field without an attribute gets the value for "unknown", or 0.
 
     Args:
         output: The folder.
-        label_map: Not used; the files hold names.
-        pictures: Whether the pictures are copied; without them the format does not say their sizes.
-        inclusive: Takes 1 off right and bottom.
+        label_map: Not used; the files contain names.
+        pictures: Whether the images are copied; without them, their sizes are unknown.
+        inclusive: Subtracts 1 from right and bottom.
     """
 
     def __init__(
@@ -204,8 +202,8 @@ class KittiWriter:
         """Adds one sample.
 
         Raises:
-            DataError: The name has a folder or no picture's ending, a class has white space in it, an attribute is no
-                number, or the picture is not there.
+            DataError: The name has a folder or no image suffix, a class contains white space, an attribute is not a
+                number, or the image does not exist.
         """
         name, boxes = sample.image.name, sample.boxes
         safe_name(name, sample.source or name)
@@ -217,38 +215,38 @@ class KittiWriter:
             ]
             content = "".join(lines).encode()
         except ValueError as error:
-            remedy = "correct it in the source, or leave the picture out with --on-error skip"
+            remedy = "correct it in the source, or skip the image with --on-error skip"
             raise DataError(sample.source or name, str(error), remedy) from None
         if self._copies:
-            picture = sample.image.read()
-            with self._output.open(f"{_PICTURES}/{name}") as file:
-                file.write(picture)
+            pixels = sample.image.read()
+            with self._output.open(f"{_IMAGES}/{name}") as file:
+                file.write(pixels)
         with self._output.open(f"{_LABELS}/{stem}.txt") as file:
             file.write(content)
         self._stems.add(stem)
 
     def close(self) -> None:
-        """Every file is closed already."""
+        """Does nothing: every file is closed already."""
 
     def _stem(self, name: str) -> str:
         stem, ending = os.path.splitext(name)
         if "/" in name or name.startswith(".") or ending.lower() not in IMAGE_SUFFIXES:
-            problem = "KITTI has no sub-folders and no hidden files, and needs a picture's ending"
-            raise ValueError(f"the picture's name is {name!r}: {problem}")
+            problem = "KITTI has no subfolders and no hidden files, and requires an image suffix"
+            raise ValueError(f"the image is called {name!r}: {problem}")
         if stem in self._stems:
-            raise ValueError(f"a picture {stem!r} was written before; KITTI tells pictures apart without their ending")
+            raise ValueError(f"duplicate image {stem!r}: KITTI does not distinguish suffixes")
         return stem
 
     def _line(self, label: str, edges: Edges, attributes: Mapping[str, Any]) -> str:
         if not label.split() or label.split()[0] != label:
-            raise ValueError(f"the class {label!r} has white space in it, at which KITTI ends a field")
+            raise ValueError(f"the class {label!r} contains white space, which ends a field in KITTI")
         values = _UNKNOWN | {name: value for name, value in attributes.items() if name in _UNKNOWN}
         truncated, occluded, alpha, dimensions, location, angle = values.values()
         if not isinstance(occluded, int):
-            raise ValueError(f"occluded is {occluded!r}, which is no whole number")
+            raise ValueError(f"occluded is {occluded!r}, not an integer")
         for name in ("dimensions", "location"):
             if not isinstance(values[name], list | tuple) or len(values[name]) != 3:
-                raise ValueError(f"{name} is {values[name]!r}, and not three numbers")
+                raise ValueError(f"{name} is {values[name]!r}, not three numbers")
         xmin, ymin, xmax, ymax = edges
         columns = [alpha, xmin, ymin, xmax - self._last, ymax - self._last, *dimensions, *location, angle]
         columns += [attributes["score"]] if "score" in attributes else []
@@ -258,20 +256,20 @@ class KittiWriter:
 
 def _text(value: object) -> str:
     if not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no finite number")
+        raise ValueError(f"{value!r} is not a finite number")
     short = f"{value:.2f}"
     return short if float(short) == value else repr(float(value))
 
 
 def detect(location: str) -> Detection:
-    """Looks for text files in the folder ``label_2``."""
+    """Detects text files in the folder ``label_2``."""
     try:
         root = _root(location)
         if root is None or not _is_folder(join(root, _LABELS)):
-            return Detection(False, f"no folder {_LABELS} in it")
+            return Detection(False, f"it contains no folder {_LABELS}")
         count = len(Folder.at(join(root, _LABELS)).ending(".txt"))
     except (OSError, DataError) as error:
         return Detection(False, str(error))
     if not count:
-        return Detection(False, f"no .txt file in its folder {_LABELS}")
+        return Detection(False, f"its folder {_LABELS} contains no .txt file")
     return Detection(True, f"{count} .txt files in its folder {_LABELS}")

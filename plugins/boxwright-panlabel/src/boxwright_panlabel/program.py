@@ -16,21 +16,21 @@ from boxwright import DataError, MissingLibraryError
 from boxwright_panlabel import INSTALL
 
 TIMEOUT = 3600
-"""Seconds after which panlabel is stopped; 50,000 pictures take it two."""
+"""Seconds after which panlabel is stopped; 50,000 images take about two."""
 
 _LONGEST = 600
-_SIGNALS = {6: "it fails so on a file that is nested too deeply", 9: "it holds the whole dataset in memory"}
+_SIGNALS = {6: "this happens if a file is nested too deeply", 9: "it loads the whole dataset into memory"}
 _MOST_WARNINGS = 3
 
 
 @dataclass(frozen=True)
 class Done:
-    """What panlabel said of a conversion.
+    """The messages of panlabel about a conversion.
 
     Attributes:
-        skipped: Its warnings that it left something out.
-        notes: Its other warnings.
-        source: The format that it read.
+        skipped: Warnings about skipped items.
+        notes: Other warnings.
+        source: The format that was read.
     """
 
     skipped: tuple[str, ...]
@@ -40,18 +40,18 @@ class Done:
 
 @cache
 def find_program() -> str:
-    """The path of the program, as the Python package knows it, else beside Python or on the ``PATH``.
+    """Returns the path of the program: from its Python package, next to Python, or on the ``PATH``.
 
     Raises:
-        MissingLibraryError: It is nowhere.
+        MissingLibraryError: The program is not found.
     """
     try:
         return str(importlib.import_module("panlabel").find_panlabel_bin())
     except (ImportError, OSError):
-        beside = shutil.which("panlabel", path=os.path.dirname(sys.executable))
-        found = beside or shutil.which("panlabel")
+        local = shutil.which("panlabel", path=os.path.dirname(sys.executable))
+        found = local or shutil.which("panlabel")
     if found is None:
-        raise MissingLibraryError("the program panlabel is not there", f"run: {INSTALL}")
+        raise MissingLibraryError("the program panlabel is not installed", f"run: {INSTALL}")
     return found
 
 
@@ -64,19 +64,19 @@ def convert(
     blamed: str,
     renamed: Mapping[str, str] | None = None,
 ) -> Done:
-    """Runs ``panlabel convert``, without its own checks: boxwright makes them sample by sample.
+    """Runs ``panlabel convert`` without its own checks, which boxwright does per sample.
 
     Args:
-        source: panlabel's name of the format, and the path.
-        target: Likewise.
-        options: More arguments.
-        name: boxwright's name of the format, for the remedy.
-        blamed: What an error is about.
-        renamed: Paths in panlabel's messages, and what the user calls them.
+        source: The name of the format in panlabel, and the path.
+        target: The same for the output.
+        options: Additional arguments.
+        name: The name of the format in boxwright, for the remedy.
+        blamed: The location that errors name.
+        renamed: Paths in panlabel's messages, and the names that users know.
 
     Raises:
-        DataError: panlabel refused; its words are the problem.
-        MissingLibraryError: The program is not there.
+        DataError: panlabel failed; its message is the problem.
+        MissingLibraryError: The program is not installed.
     """
     command = [find_program(), "convert", "--allow-lossy", "--no-validate", "--output-format=json"]
     command += [f"--from={source[0]}", f"--input={source[1]}", f"--to={target[0]}", f"--output={target[1]}", *options]
@@ -87,19 +87,19 @@ def convert(
         raise DataError(blamed, problem, "convert a smaller part of it") from None
     except OSError as error:
         raise MissingLibraryError(f"panlabel cannot be run: {error}", f"run: {INSTALL}") from None
-    said = done.stderr.decode("utf-8", "replace")
+    message = done.stderr.decode("utf-8", "replace")
     for path, known in (renamed or {}).items():
-        said = said.replace(path, known)
+        message = message.replace(path, known)
     if done.returncode < 0:
-        reason = _SIGNALS.get(-done.returncode, "it says no more")
+        reason = _SIGNALS.get(-done.returncode, "no further information")
         problem = f"panlabel was stopped by signal {-done.returncode}: {reason}"
         raise DataError(blamed, problem, "convert a smaller part of it, to see which file it is")
     if done.returncode:
-        raise DataError(blamed, f"panlabel: {_shortened(said)}", _remedy(said, name))
-    return _said(said, done.stdout)
+        raise DataError(blamed, f"panlabel: {_shortened(message)}", _remedy(message, name))
+    return _messages(message, done.stdout)
 
 
-def _said(warnings: str, report: bytes) -> Done:
+def _messages(warnings: str, report: bytes) -> Done:
     content = json.loads(report)
     lines = [line.strip() for line in warnings.splitlines() if line.strip()]
     skipped = tuple(line for line in lines if "skip" in line.lower())
@@ -108,20 +108,20 @@ def _said(warnings: str, report: bytes) -> Done:
 
 
 def first_few(lines: Sequence[str]) -> str:
-    """The first lines of many, and how many more there are."""
+    """Returns the first lines, and the number of the others."""
     more = len(lines) - _MOST_WARNINGS
     return "; ".join(lines[:_MOST_WARNINGS]) + (f"; and {more} more" if more > 0 else "")
 
 
 def _shortened(text: str) -> str:
-    said = " ".join(text.split()).removeprefix("Error: ") or "it said nothing"
-    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]} ..."
+    message = " ".join(text.split()).removeprefix("Error: ") or "no error message"
+    return message if len(message) <= _LONGEST else f"{message[:_LONGEST]} ..."
 
 
-def _remedy(said: str, name: str) -> str:
-    if "image not found" in said or "Image not found" in said or "companion image" in said:
-        place = f"{name}:PLACE?images=FOLDER"
-        return f"this format does not say the pictures' sizes: put them there, or name their folder: {place}"
-    if "annotation type" in said:
+def _remedy(message: str, name: str) -> str:
+    if any(text in message for text in ("image not found", "Image not found", "companion image")):
+        uri = f"{name}:LOCATION?images=FOLDER"
+        return f"this format does not contain image sizes: add the images, or pass their folder: {uri}"
+    if "annotation type" in message:
         return "export it as COCO, which boxwright reads itself, with polygons and masks"
-    return "correct the file, or export it again; panlabel reads a dataset whole or not at all"
+    return "correct the file, or export it again; panlabel cannot skip files"

@@ -1,6 +1,6 @@
-"""Reads what panlabel reads, by way of its JSON.
+"""Reads the formats of panlabel through its JSON.
 
-``reader.NAME`` is the reader of the format of that name: a callable ``(location, **options)``.
+``reader.NAME`` is the reader of the format with that name: a callable ``(location, **options)``.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from boxwright_panlabel.stage import annotation_files, class_names, fetched, fir
 from boxwright_panlabel.table import BRIDGES
 from boxwright_panlabel.values import read_attributes
 
-_SKIP = "or leave the picture out with --on-error skip"
-_LEAVE = "convert what is left with --on-error skip"
+_SKIP = "or skip the image with --on-error skip"
+_LEAVE = "convert the rest with --on-error skip"
 _NOISE = 1e-9
 _HABITS = {"": (0, 0), "one_based": (-1, 0), "inclusive": (0, 1)}
 _USES = {"TRAIN": "train", "VALIDATION": "val", "TEST": "test"}
@@ -39,30 +39,30 @@ _OPTIONS = {
 
 
 class PanlabelReader:
-    """One sample a picture, in the order of the pictures' names as plain strings.
+    """Reads one sample per image, sorted by image name as plain strings.
 
-    panlabel converts the dataset to its JSON once, in a temporary folder that goes with this object; it holds all of
-    it in memory meanwhile (some 6 KB a picture with four boxes). The JSON is then read picture by picture.
+    panlabel converts the dataset to its JSON once, in a temporary folder that is removed with this object. Meanwhile it
+    has all of it in memory (about 6 KB per image with four boxes). The JSON is then read one image at a time.
 
-    Edges are taken as the format has them, from 0, with xmax and ymax exclusive. Where a format stores them divided by
-    the picture's size, or as width and height, what float64 adds to them (less than 1e-9 pixels) is taken off again.
+    Coordinates are used unchanged, from 0, with xmax and ymax exclusive. If a format stores them relative to the image
+    size, or as width and height, the rounding error of float64 (less than 1e-9 pixels) is removed.
 
     Args:
-        name: boxwright's name of the format.
+        name: The name of the format in boxwright.
         location: A path, or a URL that fsspec opens.
-        images: The folder of the pictures, where they are not beside the annotations; a path or a URL.
-        inverted: ``"error"``, or ``"swap"`` to exchange edges that stand in the wrong order. Some of panlabel's readers
-            do it themselves.
-        guessed: ``"error"``, or ``"accept"`` for sizes that are no larger than a picture's boxes and could not be
-            checked, as the picture is not there.
-        one_based: Whether pixels count from 1 with xmax, ymax included: 1 is taken off xmin and ymin.
-        inclusive: Whether xmax and ymax name the last pixel: 1 is added to them.
-        options: What ``_OPTIONS`` hands on to panlabel.
+        images: The folder of the images, if they are not next to the annotations; a path or a URL.
+        inverted: ``"error"``, or ``"swap"`` to swap coordinates that are in the wrong order. Some of panlabel's
+            readers always swap them.
+        guessed: ``"error"``, or ``"accept"`` for sizes that just enclose the boxes and cannot be verified, because the
+            image does not exist.
+        one_based: Whether pixels are counted from 1 with xmax, ymax inclusive: 1 is subtracted from xmin and ymin.
+        inclusive: Whether xmax and ymax are the last pixel: 1 is added to them.
+        options: Options that ``_OPTIONS`` passes to panlabel.
 
     Raises:
-        DataError: There is nothing at the location, or panlabel cannot read it.
-        UsageError: The pictures' folder cannot be used.
-        MissingLibraryError: The program is not there.
+        DataError: The location does not exist, or panlabel cannot read it.
+        UsageError: The folder of the images cannot be used.
+        MissingLibraryError: The program is not installed.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class PanlabelReader:
         try:
             self._document = Document(os.path.join(workplace, "dataset.json"))
         except (ValueError, KeyError, TypeError, OverflowError) as error:
-            raise DataError(location, f"panlabel made no use of it: {error}", "correct the ids in it") from None
+            raise DataError(location, f"panlabel's result is invalid: {error}", "correct the ids in it") from None
         self._problems = list(self._found_problems(done))
         self.info = self._info(done)
 
@@ -102,7 +102,7 @@ class PanlabelReader:
             try:
                 sample = self._sample(image, found)
                 if sample.image.name in seen:
-                    raise self._error("a picture of this name came before", f"rename one, {_SKIP}", sample.image.name)
+                    raise self._error("duplicate image name", f"rename one, {_SKIP}", sample.image.name)
             except DataError as error:
                 on_problem(error)
                 continue
@@ -111,9 +111,9 @@ class PanlabelReader:
 
     def _convert(self, workplace: str, images: str | None, options: Mapping[str, str]) -> Done:
         path = staged(self._local, images, self._bridge, workplace)
-        beside = self._location.rpartition("/")[0]
+        parent = self._location.rpartition("/")[0]
         renamed = {path: self._location, self._local: self._location}
-        renamed |= {os.path.join(workplace, folder): beside for folder in ("stage", "dataset")}
+        renamed |= {os.path.join(workplace, folder): parent for folder in ("stage", "dataset")}
         try:
             return convert(
                 (self._bridge.program_name, path),
@@ -124,7 +124,7 @@ class PanlabelReader:
                 renamed=renamed,
             )
         except DataError as error:
-            # Of some faults panlabel does not say in which file they are.
+            # Some messages of panlabel do not name the file.
             files = annotation_files(self._local, self._bridge)
             if not files or any(file in error.problem for file in files):
                 raise
@@ -132,36 +132,36 @@ class PanlabelReader:
             raise DataError(self._location, f"{error.problem} (in {blamed})", error.remedy) from None
 
     def _found_problems(self, done: Done) -> Iterator[DataError]:
-        """What panlabel left out, in its own words where it has any."""
+        """Yields errors for what panlabel skipped, with its own messages if there are any."""
         count = len(self._document)
         if not count:
             files = annotation_files(self._local, self._bridge)
             found = f" ({first_few(files)})" if files else ""
-            problem = f"panlabel finds no picture of the format {self._bridge.name} in it{found}"
+            problem = f"panlabel finds no images of the format {self._bridge.name}{found}"
             raise DataError(self._location, problem, "check the location and the format")
         counters = {key: text for key, text in self._document.info.get("attributes", {}).items() if "skipped" in key}
         if done.skipped or counters:
-            said = first_few(done.skipped) or ", ".join(f"{key}: {text}" for key, text in counters.items())
-            yield DataError(self._location, f"panlabel left something out: {said}", _LEAVE)
+            reason = first_few(done.skipped) or ", ".join(f"{key}: {text}" for key, text in counters.items())
+            yield DataError(self._location, f"panlabel skipped something: {reason}", _LEAVE)
         if self._document.orphans:
             yield DataError(
                 self._location,
-                f"{self._document.orphans} annotations belong to no picture",
+                f"{self._document.orphans} annotations belong to no image",
                 f"correct their image ids, or {_LEAVE}",
             )
         if self._bridge.names == "spaceless" and (classes := class_names(self._local)) is not None:
             nameless = [name for name in self._document.categories.values() if name not in classes[1]]
             if nameless:
-                problem = f"classes without a name, {first_few(nameless)}"
-                yield DataError(classes[0], problem, f"write one name a line into it, or {_LEAVE}")
+                problem = f"classes without a name: {first_few(nameless)}"
+                yield DataError(classes[0], problem, f"write one name per line, or {_LEAVE}")
         files = annotation_files(self._local, self._bridge) if self._bridge.listing else []
         if len(files) > count:
             unreadable = first_unreadable(files)
             such = f", such as {unreadable}" if unreadable else f" ({first_few(files)})"
             yield DataError(
                 self._location,
-                f"panlabel passed over {len(files) - count} of its {len(files)} files{such}",
-                f"correct them, move away what is no annotation, or {_LEAVE}",
+                f"panlabel skipped {len(files) - count} of {len(files)} files{such}",
+                f"correct them, remove files that are not annotations, or {_LEAVE}",
             )
 
     def _info(self, done: Done) -> DatasetInfo:
@@ -192,7 +192,7 @@ class PanlabelReader:
         bridge = self._bridge
         name = safe_filename(str(image["file_name"]).removeprefix(bridge.prefix), self._location)
         if not name:
-            raise self._error("a picture has no file name", f"give it one, {_SKIP}", str(image["id"]))
+            raise self._error("an image has no file name", f"add it, {_SKIP}", str(image["id"]))
         location = self._places.find(name)
         attributes = read_attributes(image.get("attributes", {}), bridge.image)
         split = _split(image.get("attributes", {}))
@@ -202,13 +202,11 @@ class PanlabelReader:
         try:
             labels = [self._document.categories[each["category_id"]] for each in annotations]
         except KeyError as error:
-            raise self._error(
-                f"a box has the class {error}, which is not there", f"correct it, {_SKIP}", name
-            ) from None
+            raise self._error(f"a box has the unknown class {error}", f"correct it, {_SKIP}", name) from None
         found = [self._box_attributes(each) for each in annotations]
         edges = [self._edges(each["bbox"], label, name) for each, label in zip(annotations, labels, strict=True)]
         size, edges = self._size(image, name, location, edges)
-        order = self._in_order(annotations)
+        order = self._sorted(annotations)
         boxes = self._boxes([labels[i] for i in order], [edges[i] for i in order], [found[i] for i in order], name)
         return Sample(
             image=ImageRef(name=name, width=size[0], height=size[1], location=location),
@@ -227,7 +225,7 @@ class PanlabelReader:
     def _edges(self, bbox: dict[str, Any], label: str, name: str) -> Edges:
         values = [bbox[edge] for edge in ("xmin", "ymin", "xmax", "ymax")]
         if None in values:
-            raise self._error("an edge is not a finite number", f"correct it, {_SKIP}", f"{name} ({label})")
+            raise self._error("a coordinate is not a finite number", f"correct it, {_SKIP}", f"{name} ({label})")
         xmin, ymin, xmax, ymax = map(_without_noise, values)
         first, last = self._shift
         edges = (xmin + first, ymin + first, xmax + last, ymax + last)
@@ -235,14 +233,14 @@ class PanlabelReader:
         if not problem:
             return edges
         if not self._swap:
-            remedy = f"correct it, let edges in the wrong order be exchanged (?inverted=swap), {_SKIP}"
+            remedy = f"correct it, swap the coordinates (?inverted=swap), {_SKIP}"
             raise self._error(problem, remedy, f"{name} ({label})")
         return in_order(edges)
 
     def _size(
         self, image: dict[str, Any], name: str, location: str | None, edges: list[Edges]
     ) -> tuple[tuple[int, int], list[Edges]]:
-        """The picture's size, upright where panlabel measured it, and the edges in its pixels."""
+        """Returns the image size, after EXIF orientation if panlabel measured it, and the coordinates in its pixels."""
         size = (int(image["width"]), int(image["height"]))
         sizes = self._bridge.sizes
         doubtful = sizes == "guessed" and size in (_extent(edges), (1, 1))
@@ -251,20 +249,19 @@ class PanlabelReader:
         if location is None and 0 not in size:
             if doubtful and not self._accept:
                 raise self._error(
-                    f"the picture is not there, and its size, {size[0]}x{size[1]}, may be what panlabel guessed from"
-                    " the boxes",
-                    "name the pictures' folder: ?images=FOLDER, or take the sizes as they are: ?guessed=accept",
+                    f"the image does not exist, and its size, {size[0]}x{size[1]}, may be guessed from the boxes",
+                    "pass the folder of the images: ?images=FOLDER, or accept the sizes: ?guessed=accept",
                     name,
                 )
             return size, edges
-        # panlabel does not look at EXIF orientation, and boxes are drawn on pictures as they are shown.
+        # panlabel ignores EXIF orientation, and boxes refer to the image as it is displayed.
         upright = measured_size(name, location, self._location, name)
         if self._bridge.relative and upright != size and 0 not in size:
             x, y = upright[0] / size[0], upright[1] / size[1]
             edges = [(xmin * x, ymin * y, xmax * x, ymax * y) for xmin, ymin, xmax, ymax in edges]
         return upright, edges
 
-    def _in_order(self, annotations: list[dict[str, Any]]) -> list[int]:
+    def _sorted(self, annotations: list[dict[str, Any]]) -> list[int]:
         places = list(range(len(annotations)))
         key = self._bridge.order
         numbers = [each.get("attributes", {}).get(key, "") for each in annotations]
@@ -283,7 +280,7 @@ class PanlabelReader:
 
 
 class _Places:
-    """Where the pictures are looked for."""
+    """The folders in which images are searched for."""
 
     def __init__(self, location: str, images: str | None, bridge: Bridge) -> None:
         self._remote: Any = None
@@ -298,7 +295,7 @@ class _Places:
         self._split = bridge.name == "supervisely"
 
     def find(self, name: str) -> str | None:
-        """The picture's place, or ``None``."""
+        """Returns the location of an image, or ``None``."""
         for folder in self._folders:
             for inside in (name, *(self._in_datasets(name) if self._split else ())):
                 place = join(folder, inside)
@@ -307,7 +304,7 @@ class _Places:
         return None
 
     def _in_datasets(self, name: str) -> Iterator[str]:
-        """Where Supervisely has the pictures of its datasets: ``DATASET/img/NAME``."""
+        """Yields the locations of Supervisely's images: ``DATASET/img/NAME``."""
         folder, slash, rest = name.partition("/")
         if slash:
             yield f"{folder}/img/{rest}"
@@ -316,7 +313,7 @@ class _Places:
 
 
 def _counts(key: str) -> bool:
-    """Whether an attribute of the dataset only says how much panlabel left out or changed."""
+    """Returns whether a dataset attribute only counts what panlabel skipped or changed."""
     return "skipped" in key or key.endswith("_envelopes")
 
 
@@ -329,7 +326,7 @@ def _split(attributes: Mapping[str, str]) -> str | None:
 
 
 def _extent(edges: list[Edges]) -> tuple[int, int]:
-    """The size that panlabel guesses for a picture: the smallest that holds its boxes."""
+    """Returns the size that panlabel guesses for an image: the smallest that contains its boxes."""
     widest = max([edge[2] for edge in edges], default=1.0)
     tallest = max([edge[3] for edge in edges], default=1.0)
     return max(1, -int(-widest // 1)), max(1, -int(-tallest // 1))

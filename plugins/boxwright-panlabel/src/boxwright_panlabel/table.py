@@ -1,7 +1,7 @@
-"""What boxwright has to know of each of panlabel's formats: a table, which imports nothing heavy.
+"""The descriptions of panlabel's formats: a table that imports no large library.
 
 The keys are those of panlabel 0.7's readers and writers: https://github.com/strickvl/panlabel/blob/main/docs/formats.md.
-What a format carries was found by writing through the program and reading back; the tests do it again.
+The contents of each format were determined by round trips through the program, which the tests repeat.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "cityscapes",
-            "Cityscapes' polygons (*_gtFine_polygons.json), as the boxes around them",
+            "Cityscapes' polygons (*_gtFine_polygons.json), as bounding boxes",
             "https://github.com/mcordts/cityscapesScripts",
             target="folder",
             endings=("_gtfine_polygons.json",),
@@ -87,20 +87,20 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "edge-impulse",
-            "Edge Impulse's bounding_boxes.labels beside the pictures",
+            "Edge Impulse's bounding_boxes.labels next to the images",
             "https://docs.edgeimpulse.com/tools/specifications/data-annotation/image-annotation",
             target="folder",
             endings=(".labels",),
-            pictures="",
+            image_folder="",
             sizes="guessed",
         ),
         Bridge(
             "hf",
-            "Hugging Face ImageFolder: metadata.jsonl with objects, beside the pictures",
+            "Hugging Face ImageFolder: metadata.jsonl with objects, next to the images",
             "https://huggingface.co/docs/datasets/image_dataset#object-detection",
             target="folder",
             endings=(".jsonl",),
-            pictures="",
+            image_folder="",
             dataset=(Field("hf_bbox_format"),),
         ),
         Bridge(
@@ -109,7 +109,7 @@ BRIDGES: dict[str, Bridge] = {
             "https://github.com/cloud-annotations/cloud-annotations",
             target="folder",
             endings=(".json",),
-            pictures="images",
+            image_folder="images",
             sizes="measured",
             relative=True,
         ),
@@ -158,11 +158,11 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "labelme",
-            "LabelMe: one JSON a picture",
+            "LabelMe: one JSON file per image",
             "https://github.com/wkentaro/labelme",
             target="folder",
             endings=(".json",),
-            pictures="images",
+            image_folder="images",
             searched=("", "images", "annotations"),
             names="stem",
             listing=True,
@@ -171,7 +171,7 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "marmot",
-            "Marmot's XML of page layouts, beside the pictures",
+            "Marmot's XML of page layouts, next to the images",
             "https://www.icst.pku.edu.cn/cpdp/sjzy/index.htm",
             target="folder",
             endings=(".xml",),
@@ -185,18 +185,18 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "oidv4",
-            "OIDv4 ToolKit: one text a picture in a folder Label",
+            "OIDv4 ToolKit: one text file per image in a folder Label",
             "https://github.com/EscVM/OIDv4_ToolKit",
             target="folder",
             endings=(".txt",),
-            pictures="images",
+            image_folder="images",
             sizes="measured",
             names="stem",
             spaces=False,
         ),
         Bridge(
             "openlabel",
-            "ASAM OpenLABEL's JSON, 2D boxes of still pictures",
+            "ASAM OpenLABEL's JSON, 2D boxes of still images",
             "https://www.asam.net/standards/detail/openlabel/",
             endings=(".json",),
             sizes="guessed",
@@ -241,11 +241,11 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "superannotate",
-            "SuperAnnotate's JSON, one a picture",
+            "SuperAnnotate's JSON, one file per image",
             "https://doc.superannotate.com/docs/vector-json",
             target="folder",
             endings=(".json",),
-            pictures="images",
+            image_folder="images",
             score=True,
             certain=100,
             names="stem",
@@ -259,11 +259,11 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "supervisely",
-            "Supervisely's project: one JSON a picture in DATASET/ann",
+            "A Supervisely project: one JSON file per image in DATASET/ann",
             "https://docs.supervisely.com/customization-and-integration/00_ann_format_navi",
             target="folder",
             endings=(".json",),
-            pictures="dataset/img",
+            image_folder="dataset/img",
             listing=True,
             prefix="dataset/",
             box=(
@@ -274,7 +274,7 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "tfod",
-            "CSV of the csv format's columns with edges divided by the picture's size",
+            "CSV with the columns of the format csv, with coordinates relative to the image size",
             _DOCS,
             endings=(".csv",),
             relative=True,
@@ -286,7 +286,7 @@ BRIDGES: dict[str, Bridge] = {
             "https://docs.unity3d.com/Packages/com.unity.perception@1.0/manual/Schema/SoloSchema.html",
             target="folder",
             endings=(".json",),
-            pictures="images",
+            image_folder="images",
             sizes="guessed",
             numbered=True,
             box=(
@@ -308,11 +308,11 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "v7-darwin",
-            "V7's Darwin JSON, one a picture, boxes only",
+            "V7's Darwin JSON, one file per image, boxes only",
             "https://docs.v7labs.com/reference/darwin-json",
             target="folder",
             endings=(".json",),
-            pictures="images",
+            image_folder="images",
             sizes="guessed",
             box=(Field("darwin_annotation_id", "id", "int"),),
         ),
@@ -374,11 +374,11 @@ BRIDGES: dict[str, Bridge] = {
         ),
         Bridge(
             "yolo-keras",
-            "keras-yolo3's text: a picture and its xmin,ymin,xmax,ymax,class a line",
+            "keras-yolo3's text: one line per image with its xmin,ymin,xmax,ymax,class",
             "https://github.com/qqwweee/keras-yolo3",
             target="folder",
             endings=(".txt",),
-            pictures="",
+            image_folder="",
             sizes="measured",
             numbered=True,
             habit="one_based",
@@ -390,7 +390,7 @@ BRIDGES: dict[str, Bridge] = {
             "https://github.com/bubbliiiing/yolov4-pytorch",
             target="folder",
             endings=(".txt",),
-            pictures="",
+            image_folder="",
             sizes="measured",
             numbered=True,
             habit="one_based",
@@ -411,4 +411,4 @@ ELSEWHERE: dict[str, str] = {
     "voc": "voc",
     "yolo": "yolo",
 }
-"""panlabel's other formats, which boxwright reads and writes itself, and the plugin that does."""
+"""panlabel's other formats, and the plugins of boxwright that read and write them."""

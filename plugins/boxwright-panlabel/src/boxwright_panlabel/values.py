@@ -1,7 +1,7 @@
-"""panlabel's attributes, all of them texts, and boxwright's, which are any plain values.
+"""Converts between panlabel's attributes, which are text, and boxwright's, which are any plain values.
 
-A field with a kind of its own is written as that kind. Where any attribute may come, a text is written as it is, and
-whatever else as JSON; a text that could be taken for JSON, or that a format would trim, is written as a JSON string.
+A field with a kind is written as that kind. If any attribute is possible, text is written unchanged, and anything else
+as JSON; a text that looks like JSON, or that a format would trim, is written as a JSON string.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _YES, _NO = ("1", "true", "yes"), ("0", "false", "no")
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text comes through every one of panlabel's formats: nothing around it, no control characters."""
+    """Returns whether every format of panlabel keeps a text: no surrounding white space, no control characters."""
     return bool(text) and text == text.strip() and not _UNPLAIN.search(text)
 
 
 def read_attributes(given: Mapping[str, str], fields: Sequence[Field]) -> dict[str, Any]:
-    """The attributes of boxwright for what panlabel says; keys that the table does not know keep their names."""
+    """Returns boxwright's attributes for those of panlabel; keys that are not in the table keep their names."""
     own = {field.key: field for field in fields if field.name != ANY}
     prefix = next((field.key for field in fields if field.name == ANY), None)
     free: dict[str, Any] = {}
@@ -45,7 +45,7 @@ def read_attributes(given: Mapping[str, str], fields: Sequence[Field]) -> dict[s
 
 
 def _read(field: Field, text: str) -> object:
-    """The value of a field; ``None`` for the default, and for what panlabel makes up."""
+    """Returns the value of a field; ``None`` for the default, and for values that panlabel generates."""
     value: object = text
     if field.kind == "int" and _INT.fullmatch(text):
         value = int(text)
@@ -55,7 +55,7 @@ def _read(field: Field, text: str) -> object:
         value = _flag(text)
     if value == field.default or text.startswith(_MADE_UP):
         return None
-    # An id that is no number is no `id`: the word means one.
+    # The attribute `id` is always a number.
     return None if field.name == "id" and not isinstance(value, int) else value
 
 
@@ -68,7 +68,7 @@ def write_attributes(given: Mapping[str, Any], fields: Sequence[Field]) -> dict[
     """The attributes of panlabel for those of boxwright that the format carries.
 
     Raises:
-        ValueError: A value does not fit its field, or is nothing that JSON could hold.
+        ValueError: A value does not match its field, or JSON cannot represent it.
     """
     own = {field.name: field for field in fields if field.written and field.name != ANY}
     prefix = next((field.key for field in fields if field.written and field.name == ANY), None)
@@ -82,22 +82,24 @@ def write_attributes(given: Mapping[str, Any], fields: Sequence[Field]) -> dict[
             written[field.key] = text
         elif prefix is not None:
             if not is_plain(name):
-                raise ValueError(f"the attribute's name {name!r} has white space around it, or control characters")
+                raise ValueError(
+                    f"the name of the attribute {name!r} has surrounding white space or control characters"
+                )
             written[prefix + name] = encode(value)
         elif field is not None:
-            raise ValueError(f"{name} is {value!r}, which is no {_KINDS[field.kind]}")
+            raise ValueError(f"{name} is {value!r}, not {_KINDS[field.kind]}")
     return written
 
 
-_KINDS = {"text": "plain text", "int": "whole number", "float": "number", "flag": "0 or 1"}
+_KINDS = {"text": "plain text", "int": "an integer", "float": "a number", "flag": "0 or 1"}
 _RANGES = {"flag": range(2), "int": range(-(1 << 31), 1 << 31)}
 
 
 def _written(field: Field, value: object) -> str | None:
-    """A value in its field's way, or ``None`` where it does not fit."""
+    """Returns a value in the notation of its field, or ``None`` if it does not match."""
     if field.kind == "text":
-        fits = isinstance(value, str) and is_plain(value) and not value.startswith(_MADE_UP)
-        return str(value) if fits else None
+        is_valid = isinstance(value, str) and is_plain(value) and not value.startswith(_MADE_UP)
+        return str(value) if is_valid else None
     if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     if field.kind == "float":
@@ -106,25 +108,25 @@ def _written(field: Field, value: object) -> str | None:
 
 
 def encode(value: object) -> str:
-    """Any plain value as a text from which :func:`decode` makes it again.
+    """Returns any plain value as a text that :func:`decode` restores.
 
     Raises:
-        ValueError: JSON cannot hold it.
+        ValueError: JSON cannot represent it.
     """
     if isinstance(value, str) and is_plain(value) and isinstance(decode(value), str) and value[0] != '"':
         return value
     try:
         return json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{value!r} is nothing that JSON could hold: {error}") from None
+        raise ValueError(f"JSON cannot represent {value!r}: {error}") from None
 
 
 def decode(text: str) -> Any:
-    """What a text means: the value where it is JSON, else the text itself."""
+    """Returns the value of a text if it is JSON, otherwise the text."""
     if text[:1] not in _JSON_STARTS:
         return text
     try:
-        return json.loads(text, parse_float=_finite, parse_constant=_refused)
+        return json.loads(text, parse_float=_finite, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         return text
 
@@ -136,5 +138,5 @@ def _finite(text: str) -> float:
     return number
 
 
-def _refused(text: str) -> float:
+def _reject_constant(text: str) -> float:
     raise ValueError(text)

@@ -1,6 +1,6 @@
-"""Writes what panlabel writes, by way of its JSON.
+"""Writes the formats of panlabel through its JSON.
 
-``writer.NAME`` is the writer of the format of that name: a callable ``(output, label_map, **options)``.
+``writer.NAME`` is the writer of the format with that name: a callable ``(output, label_map, **options)``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import IO, Any
 from boxwright import DataError, Edges, LabelMap, Sample
 from boxwright.datasets import Output
 from boxwright.storage import safe_name
-from boxwright_panlabel.mending import mended
+from boxwright_panlabel.layouts import from_panlabel
 from boxwright_panlabel.program import convert
 from boxwright_panlabel.table import BRIDGES
 from boxwright_panlabel.values import is_plain, write_attributes
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_RENAME = "rename it in the source, or leave the picture out with --on-error skip"
+_RENAME = "rename it in the source, or skip the image with --on-error skip"
 _WRITTEN = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 _HABITS = {"": (0, 0), "one_based": (1, 0), "inclusive": (0, -1)}
 _USES = {"train": "TRAIN", "val": "VALIDATION", "test": "TEST"}
@@ -32,29 +32,29 @@ _CHUNK = 1 << 16
 _FIRST_ID = 1_000_000_000
 _NAMES: dict[str, tuple[Callable[[str], bool], str]] = {
     "any": (lambda name: True, ""),
-    "plain": (lambda name: not re.search(r"[?#]", name), "a name with ? or #, which this format cuts off there"),
+    "plain": (lambda name: not re.search(r"[?#]", name), "a name with ? or #, which end it in this format"),
     "spaceless": (lambda name: not re.search(r"[\s,]", name), "a name with white space or a comma"),
-    "suffixed": (lambda name: bool(os.path.splitext(name)[1]), "a name without an ending"),
-    "stem": (lambda name: bool(os.path.splitext(name)[1]), "a name without an ending"),
+    "suffixed": (lambda name: bool(os.path.splitext(name)[1]), "a name without a suffix"),
+    "stem": (lambda name: bool(os.path.splitext(name)[1]), "a name without a suffix"),
 }
 
 
 class PanlabelWriter:
-    """Collects the samples in temporary files, hands them to panlabel at the end, and puts in place what it wrote.
+    """Collects the samples in temporary files, passes them to panlabel at the end, and copies its output.
 
-    Pictures are copied as they come, byte for byte, for formats that are folders. Memory does not grow with the
-    dataset here; panlabel holds all of it while it writes.
+    For formats that are folders, images are copied immediately, byte for byte. Memory does not grow with the dataset
+    here, but panlabel has all of it in memory while it writes.
 
     Args:
-        name: boxwright's name of the format.
-        output: Where the files go.
-        label_map: The classes and their order, for formats with class numbers.
-        pictures: Whether the pictures are copied.
+        name: The name of the format in boxwright.
+        output: The output.
+        label_map: The classes and their order, for formats with class ids.
+        pictures: Whether the images are copied.
         one_based: Adds 1 to xmin and ymin.
-        inclusive: Takes 1 off xmax and ymax.
-        bbox: What the four numbers of a box are (``hf``).
-        from_name: The control tag's name (``label-studio``).
-        to_name: The object tag's name (``label-studio``).
+        inclusive: Subtracts 1 from xmax and ymax.
+        bbox: The meaning of a box's four numbers (``hf``).
+        from_name: The name of the control tag (``label-studio``).
+        to_name: The name of the object tag (``label-studio``).
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class PanlabelWriter:
     ) -> None:
         self._bridge = BRIDGES[name]
         self._output = output
-        self._copies = pictures and self._bridge.pictures is not None
+        self._copies = pictures and self._bridge.image_folder is not None
         self._shift = _HABITS["one_based" if one_based else "inclusive" if inclusive else ""]
         self._options = [f"--hf-bbox-format={bbox}"] if name == "hf" else []
         self._tags = {"ls_from_name": from_name, "ls_to_name": to_name} if name == "label-studio" else {}
@@ -86,7 +86,7 @@ class PanlabelWriter:
         """Adds one sample.
 
         Raises:
-            DataError: A name, a label or an attribute is nothing that the format could hold; the picture is not there.
+            DataError: The format cannot represent a name, a label or an attribute, or the image does not exist.
         """
         try:
             self._check(sample)
@@ -103,10 +103,10 @@ class PanlabelWriter:
         self._boxes += len(annotations)
 
     def close(self) -> None:
-        """Lets panlabel write the dataset, and puts it in place.
+        """Runs panlabel, and copies its output.
 
         Raises:
-            DataError: panlabel refused.
+            DataError: panlabel failed.
         """
         location = self._output.location
         ending = next((each for each in self._bridge.endings if location.lower().endswith(each)), "")
@@ -130,24 +130,22 @@ class PanlabelWriter:
     def _check(self, sample: Sample) -> None:
         bridge, name = self._bridge, sample.image.name
         safe_name(name, sample.source or name)
-        fits, what = _NAMES[bridge.names]
-        if not fits(name):
-            raise ValueError(f"the picture's name is {name!r}: the format {bridge.name} cannot hold {what}")
+        is_valid, what = _NAMES[bridge.names]
+        if not is_valid(name):
+            raise ValueError(f"the image is called {name!r}: the format {bridge.name} cannot represent {what}")
         if not is_plain(name) or any(part in ("", ".") for part in name.split("/")):
             raise ValueError(
-                f"the picture's name {name!r} has white space around it, control characters or empty folders"
+                f"the name of the image {name!r} has surrounding white space, control characters or empty folders"
             )
         if bridge.name in ("label-studio", "oidv4") and "/" in name:
-            raise ValueError(f"the picture's name is {name!r}: the format {bridge.name} has no sub-folders")
+            raise ValueError(f"the image is called {name!r}: the format {bridge.name} has no subfolders")
         if bridge.name == "oidv4" and os.path.splitext(name)[1] not in _WRITTEN:
-            raise ValueError(f"the picture's name is {name!r}: oidv4 finds pictures by {', '.join(sorted(_WRITTEN))}")
+            raise ValueError(f"the image is called {name!r}: oidv4 finds images by {', '.join(sorted(_WRITTEN))}")
         if bridge.name == "via-json" and ".." in name:
-            raise ValueError(f"the picture's name is {name!r}: panlabel does not read a name with two full stops")
+            raise ValueError(f"the image is called {name!r}: panlabel cannot read a name with two dots")
         if self._key(name) in self._names:
-            told = "by their names without the ending" if bridge.names == "stem" else "by their names"
-            raise ValueError(
-                f"a picture {name!r} was written before; the format {bridge.name} tells pictures apart {told}"
-            )
+            reason = f": the format {bridge.name} does not distinguish suffixes" if bridge.names == "stem" else ""
+            raise ValueError(f"duplicate image {name!r}{reason}")
         for label in dict.fromkeys(sample.boxes.labels):
             self._check_label(label)
 
@@ -163,13 +161,11 @@ class PanlabelWriter:
         if _SURROGATE.search(label):
             raise ValueError(f"the class {label!r} cannot be written as UTF-8")
         if bridge.label and label != bridge.label:
-            raise ValueError(
-                f"the class is {label!r}, and all boxes of {bridge.name} are of the class {bridge.label!r}"
-            )
+            raise ValueError(f"the class is {label!r}, but {bridge.name} has only the class {bridge.label!r}")
         if bridge.name != "ir-json" and not is_plain(label):
-            raise ValueError(f"the class {label!r} has white space around it, or control characters")
+            raise ValueError(f"the class {label!r} has surrounding white space or control characters")
         if not bridge.spaces and re.search(r"\s", label):
-            raise ValueError(f"the class {label!r} has white space in it, at which {bridge.name} ends a field")
+            raise ValueError(f"the class {label!r} contains white space, which ends a field in {bridge.name}")
 
     def _key(self, name: str) -> str:
         return os.path.splitext(name)[0] if self._bridge.names == "stem" else name
@@ -200,14 +196,14 @@ class PanlabelWriter:
         return annotations
 
     def _described(self, attributes: dict[str, Any]) -> dict[str, Any]:
-        """What panlabel says of a box beside its class and edges."""
+        """Returns panlabel's fields of a box other than class and coordinates."""
         found: dict[str, Any] = {}
         score = attributes.get("score")
         if self._bridge.score and isinstance(score, int | float) and not isinstance(score, bool):
             found["confidence"] = round(attributes.pop("score") * self._bridge.certain, 12)
         written = write_attributes(attributes, self._bridge.box)
         if self._bridge.name == "via-json" and "via_region_attr_label" in written:
-            raise ValueError("a box has an attribute 'label', by which VIA means its class")
+            raise ValueError("a box has an attribute 'label', which is the class in VIA")
         return found | {"attributes": written}
 
     def _bbox(self, edges: Edges) -> dict[str, float]:
@@ -216,13 +212,13 @@ class PanlabelWriter:
         return {"xmin": xmin + first, "ymin": ymin + first, "xmax": xmax + last, "ymax": ymax + last}
 
     def _copy(self, sample: Sample) -> None:
-        image, folder = sample.image, self._bridge.pictures
+        image, folder = sample.image, self._bridge.image_folder
         content = image.read()
         with self._output.open(f"{folder}/{image.name}" if folder else image.name) as file:
             file.write(content)
 
     def _join(self, path: str) -> None:
-        """Makes panlabel's JSON of what was collected."""
+        """Writes the collected samples as panlabel's JSON."""
         attributes = write_attributes(self._output.dataset_attributes, self._bridge.dataset)
         categories = [{"id": number, "name": label} for label, number in self._classes.items()]
         with open(path, "wb") as file:
@@ -236,14 +232,14 @@ class PanlabelWriter:
             file.write(b"}")
 
     def _put(self, target: str) -> None:
-        """Brings panlabel's files into the output, mended where they are not as the format's own tools write them."""
-        for name, chunks in mended(self._bridge, target):
+        """Copies panlabel's files to the output, in the layout of the format's own tools."""
+        for name, chunks in from_panlabel(self._bridge, target):
             with self._output.open(name) as file:
                 file.writelines(chunks)
 
 
 def _spool(owner: object) -> IO[bytes]:
-    """A temporary file without a name, closed with its owner at the latest."""
+    """Returns a temporary file without a name, which is closed with its owner at the latest."""
     file = tempfile.TemporaryFile()  # noqa: SIM115
     weakref.finalize(owner, file.close)
     return file

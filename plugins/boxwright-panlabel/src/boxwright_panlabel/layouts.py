@@ -1,10 +1,10 @@
-"""Where panlabel 0.7 reads and writes another layout than a format's own tools do: both ways between the two.
+"""Converts between panlabel 0.7's layouts and those of the tools, for the formats in which they differ.
 
-- ``supervisely``: an object's ``points`` stand in the object itself, not in a ``geometry``
+- ``supervisely``: the ``points`` of an object are in the object itself, not in a ``geometry``
   (https://docs.supervisely.com/customization-and-integration/00_ann_format_navi/04_supervisely_format_objects).
-- ``v7-darwin``: a JSON file a picture, with the ``slots`` inside ``item`` (https://docs.v7labs.com/reference/darwin-json).
-- ``wider-face``: the list does not begin with the number of pictures, and one without faces has a row of zeros.
-- ``edge-impulse``: ``bounding_boxes.labels`` has the boxes by the pictures' names
+- ``v7-darwin``: one JSON file per image, with the ``slots`` inside ``item`` (https://docs.v7labs.com/reference/darwin-json).
+- ``wider-face``: the list does not begin with the number of images, and an image without faces has a row of zeros.
+- ``edge-impulse``: ``bounding_boxes.labels`` has the boxes by image name
   (https://docs.edgeimpulse.com/tools/specifications/data-annotation/image-annotation); panlabel reads this one as well.
 """
 
@@ -27,27 +27,27 @@ _COUNT = re.compile(rb"[0-9]{1,9}\s*")
 _ZEROS = re.compile(rb"0( 0)*\s*")
 
 
-def is_mended(bridge: Bridge, location: str) -> bool:
-    """Whether what is to be read has to be given to panlabel in another layout."""
+def needs_conversion(bridge: Bridge, location: str) -> bool:
+    """Returns whether a dataset must be converted before panlabel can read it."""
     if bridge.name == "wider-face":
         return os.path.isfile(location) and not _is_counted(location)
     return bridge.name in ("supervisely", "v7-darwin")
 
 
-def mend(bridge: Bridge, files: Iterable[str], location: str, folder: str) -> str:
-    """Writes what panlabel can read.
+def to_panlabel(bridge: Bridge, files: Iterable[str], location: str, folder: str) -> str:
+    """Converts a dataset to panlabel's layout.
 
     Args:
         bridge: The format.
-        files: Its annotation files.
-        location: The dataset: the one file, or the folder that they lie in.
+        files: The annotation files.
+        location: The dataset: the file, or the folder that contains the files.
         folder: An empty folder.
 
     Returns:
-        The path to give to panlabel.
+        The path to pass to panlabel.
 
     Raises:
-        DataError: A file is no JSON.
+        DataError: A file is not JSON.
     """
     if bridge.name == "wider-face":
         path = os.path.join(folder, os.path.basename(location))
@@ -57,7 +57,7 @@ def mend(bridge: Bridge, files: Iterable[str], location: str, folder: str) -> st
         path = os.path.join(folder, "dataset.json")
         with open(path, "w", encoding="utf-8") as file:
             for number, item in enumerate(_items(files)):
-                file.write(("," if number else "[") + json.dumps(_lifted(item)))
+                file.write(("," if number else "[") + json.dumps(_with_slots_outside(item)))
             file.write("]")
         return path
     if not os.path.isdir(location):
@@ -72,15 +72,15 @@ def mend(bridge: Bridge, files: Iterable[str], location: str, folder: str) -> st
     return folder
 
 
-def mended(bridge: Bridge, target: str) -> Iterator[tuple[str, Iterable[bytes]]]:
-    """The files that panlabel wrote, by their names in the output: ``""`` for the one file of a ``"file"`` format.
+def from_panlabel(bridge: Bridge, target: str) -> Iterator[tuple[str, Iterable[bytes]]]:
+    """Yields the converted files that panlabel wrote, by name: ``""`` for the file of a ``"file"`` format.
 
-    Its notes that it copies no pictures are left out.
+    Skips its notes that images are not copied.
     """
     if bridge.name == "v7-darwin":
         for _, _, item in parts(target):
             content = item.decoded()
-            yield f"annotations/{content['item']['name']}.json", (json.dumps(_sunk(content)).encode(),)
+            yield f"annotations/{content['item']['name']}.json", (json.dumps(_with_slots_inside(content)).encode(),)
     elif os.path.isfile(target):
         yield "", _uncounted(target) if bridge.name == "wider-face" else _chunks(target)
     else:
@@ -93,7 +93,7 @@ def _folder(bridge: Bridge, target: str) -> Iterator[tuple[str, Iterable[bytes]]
             path = os.path.join(folder, file)
             name = os.path.relpath(path, target).replace(os.sep, "/")
             if bridge.name == "edge-impulse":
-                yield name, _by_picture(path)
+                yield name, _by_image(path)
             elif bridge.name == "supervisely" and name != "meta.json" and name.endswith(".json"):
                 yield name, (json.dumps(_flat(_loaded(path))).encode(),)
             elif file != "README.txt":
@@ -111,7 +111,7 @@ def _loaded(path: str) -> Any:
         with open(path, "rb") as file:
             return json.load(file)
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(path, f"it is no JSON: {error}", "correct the file, or export it again") from None
+        raise DataError(path, f"it is not JSON: {error}", "correct the file, or export it again") from None
 
 
 def _rewrite(source: str, target: str, change: Callable[[Any], Any]) -> None:
@@ -125,7 +125,7 @@ def _objects(content: Any) -> list[dict[str, Any]]:
 
 
 def _nested(content: Any) -> Any:
-    """Supervisely's annotation as panlabel reads it."""
+    """Returns a Supervisely annotation in panlabel's layout."""
     for each in _objects(content):
         if "geometry" not in each and "points" in each:
             each["geometry"] = {"points": each["points"]}
@@ -133,7 +133,7 @@ def _nested(content: Any) -> Any:
 
 
 def _flat(content: Any) -> Any:
-    """Supervisely's annotation as Supervisely reads it."""
+    """Returns a Supervisely annotation in Supervisely's layout."""
     for each in _objects(content):
         each["points"] = each.pop("geometry")["points"]
         each["tags"] = []
@@ -146,8 +146,8 @@ def _items(files: Iterable[str]) -> Iterator[Any]:
         yield from content if isinstance(content, list) else (content,)
 
 
-def _lifted(content: Any) -> Any:
-    """Darwin's annotation of a picture as panlabel reads it."""
+def _with_slots_outside(content: Any) -> Any:
+    """Returns a Darwin annotation in panlabel's layout."""
     item = content.get("item") if isinstance(content, dict) else None
     if not isinstance(item, dict):
         return content
@@ -157,8 +157,8 @@ def _lifted(content: Any) -> Any:
     return {"slots": item.get("slots")} | content | {"item": item}
 
 
-def _sunk(content: dict[str, Any]) -> dict[str, Any]:
-    """Darwin's annotation of a picture as Darwin writes it."""
+def _with_slots_inside(content: dict[str, Any]) -> dict[str, Any]:
+    """Returns a Darwin annotation in Darwin's layout."""
     folder, _, name = content["item"]["name"].rpartition("/")
     slots = [{"type": "image", "slot_name": slot.pop("name", "0")} | slot for slot in content.pop("slots")]
     content["item"] = {"name": name, "path": f"/{folder}", "slots": slots}
@@ -167,7 +167,7 @@ def _sunk(content: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _by_picture(path: str) -> Iterator[bytes]:
+def _by_image(path: str) -> Iterator[bytes]:
     yield b'{"version": 1, "type": "bounding-box-labels", "boundingBoxes": {'
     comma = b""
     for key, _, item in parts(path):
@@ -185,22 +185,22 @@ def _is_counted(location: str) -> bool:
 
 def _count(source: str, target: str) -> None:
     with open(source, "rb") as file:
-        count = sum(1 for _ in _pictures(file))
+        count = sum(1 for _ in _entries(file))
         file.seek(0)
         with open(target, "wb") as out:
             out.write(b"%d\n" % count)
-            for picture in _pictures(file):
-                out.writelines(picture)
+            for entry in _entries(file):
+                out.writelines(entry)
 
 
-def _pictures(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The lines of each picture: its name, the number of its faces, the faces."""
+def _entries(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Yields the lines of each image: its name, the number of faces, the faces."""
     reading = iter(lines)
     for name in reading:
         number = next(reading, b"")
         count = int(number) if _COUNT.fullmatch(number) else 0
         faces = list(islice(reading, count or 1))
-        # Where the row of zeros is something else, panlabel says what is wrong.
+        # If there is something else instead of the row of zeros, panlabel reports the error.
         yield [name, number, *(() if not count and faces and _ZEROS.fullmatch(faces[0]) else faces)]
 
 
