@@ -220,7 +220,7 @@ def test_demo_to_csv_gives_the_rows_of_the_xml(boxwright, tmp_path):
     for path in sorted((tmp_path / "demo" / "train").glob("*.xml")):
         root = ElementTree.parse(path).getroot()
         for item in root.iter("object"):
-            box = [float(item.findtext(f"bndbox/{edge}")) for edge in ("xmin", "ymin", "xmax", "ymax")]
+            box = [float(item.findtext(f"bndbox/{edge}", "")) for edge in ("xmin", "ymin", "xmax", "ymax")]
             expected.append((root.findtext("filename"), item.findtext("name"), box))
     written = [
         (row["filename"], row["class"], [float(row[edge]) for edge in ("xmin", "ymin", "xmax", "ymax")]) for row in rows

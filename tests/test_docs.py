@@ -391,9 +391,7 @@ def test_what_a_reader_and_a_writer_may_have_is_documented() -> None:
 def test_every_setting_of_the_conformance_tests_is_documented() -> None:
     for name in boxwright_testing.__all__:
         tests = getattr(boxwright_testing, name)
-        if not (
-            inspect.isclass(tests) and issubclass(tests, boxwright_testing.SpecTests) and getattr(tests, "kind", "")
-        ):
+        if not (inspect.isclass(tests) and issubclass(tests, boxwright_testing.SpecTests) and tests.kind):
             continue
         classes = [each for each in tests.__mro__ if each.__module__.startswith("boxwright_testing")]
         settings = {name for each in classes for name in inspect.get_annotations(each)} - {"kind"}

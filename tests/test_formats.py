@@ -118,7 +118,11 @@ def datasets(draw: st.DrawFn) -> list[tuple[str, Any, str | None, dict[str, Any]
     return found
 
 
-def samples_of(content: list[tuple[str, Any, str | None, dict[str, Any]]], pictures: Path) -> list[Sample]:
+Content = list[tuple[str, Any, str | None, dict[str, Any]]]
+"""Name of the image, its boxes, split, and attributes."""
+
+
+def samples_of(content: Content, pictures: Path) -> list[Sample]:
     return [
         Sample(
             image=ImageRef(name=name, width=SIZES[name][0], height=SIZES[name][1], location=str(pictures / name)),
@@ -186,7 +190,7 @@ def test_there_and_back_with_a_sidecar_is_the_same_dataset(
     assert facts(boxwright.open(source(first, three, pictures))) == asked
 
 
-PLAIN = [
+PLAIN: Content = [
     ("a.jpg", [("fig", (3.0, 4.0, 20.0, 15.0), {}), ("date palm", (30.0, 8.0, 60.0, 40.0), {})], None, {}),
     ("b two.png", [("fig", (1.0, 1.0, 40.0, 39.0), {})], None, {}),
     ("ü.jpg", [("вишня", (5.0, 5.0, 45.0, 66.0), {}), ("fig", (5.0, 5.0, 45.0, 66.0), {})], None, {}),
@@ -290,7 +294,7 @@ def test_pictures_elsewhere_are_found(place: str, pictures: Path, tmp_path: Path
 
 
 def test_a_sidecar_elsewhere_is_found(place: str, pictures: Path) -> None:
-    content = [("a.jpg", [("fig", (3.25, 4.0, 20.0, 15.0), {"note": "x"})], "train", {})]
+    content: Content = [("a.jpg", [("fig", (3.25, 4.0, 20.0, 15.0), {"note": "x"})], "train", {})]
     samples = samples_of(content, pictures)
     boxwright.convert(Dataset(SampleReader(samples)), f"csv:{place}/x.csv", sidecar=True)
     (back,) = boxwright.open(f"csv:{place}/x.csv?images={pictures}")

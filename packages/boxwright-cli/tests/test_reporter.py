@@ -31,8 +31,13 @@ def _console(terminal: bool) -> Console:
     return Console(file=io.StringIO(), force_terminal=terminal, width=120, markup=False, legacy_windows=False)
 
 
+def _written(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
 def _text(console: Console) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", console.file.getvalue())
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", _written(console))
 
 
 def test_terminal_gets_a_bar_with_counts_and_notes_that_disappears():
@@ -44,7 +49,7 @@ def test_terminal_gets_a_bar_with_counts_and_notes_that_disappears():
     assert "Converting" in text
     assert "10/40" in text
     assert "loss 0.5" in text
-    assert console.file.getvalue().endswith("\r\x1b[2K\x1b[?25h\r")  # line erased, cursor shown again
+    assert _written(console).endswith("\r\x1b[2K\x1b[?25h\r")  # line erased, cursor shown again
 
 
 def test_tasks_within_tasks_share_the_screen():
@@ -69,7 +74,7 @@ def test_bar_is_taken_down_by_an_error():
     console = _console(True)
     with pytest.raises(KeyboardInterrupt), TerminalReporter(console).task("Converting", 4):
         raise KeyboardInterrupt
-    assert "\x1b[?25h" in console.file.getvalue()  # the cursor is shown again
+    assert "\x1b[?25h" in _written(console)  # the cursor is shown again
 
 
 def test_short_work_leaves_no_line_in_a_log(clock):
@@ -77,7 +82,7 @@ def test_short_work_leaves_no_line_in_a_log(clock):
     with TerminalReporter(console).task("Converting", 4) as task:
         clock.now += 20
         task.advance(4)
-    assert console.file.getvalue() == ""
+    assert _written(console) == ""
 
 
 def test_long_work_leaves_a_line_every_half_minute_and_one_at_the_end(clock):
@@ -87,7 +92,7 @@ def test_long_work_leaves_a_line_every_half_minute_and_one_at_the_end(clock):
             clock.now += 0.5
             task.update(note="loss 0.5")
             task.advance()
-    assert console.file.getvalue().splitlines() == [
+    assert _written(console).splitlines() == [
         "Training: 60 of 200 in 30 s, loss 0.5",
         "Training: 120 of 200 in 60 s, loss 0.5",
         "Training: 180 of 200 in 90 s, loss 0.5",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -76,11 +77,11 @@ _NUDGE = st.tuples(*[st.sampled_from([0.0, 0.05, -0.05, 0.3, 1.0])] * 4)
 
 @given(st.lists(st.tuples(_BOX, _NUDGE), max_size=6))
 def test_same_places_are_those_of_all_pairs(made: list[tuple[tuple[float, ...], tuple[float, ...]]]) -> None:
-    edges = []
+    edges: list[Any] = []
     for (x, y, w, h), nudge in made:
         plain = (x, y, x + w, y + h)
         edges += [plain, tuple(edge + by for edge, by in zip(plain, nudge, strict=True))]
     edges = [e for e in edges if e[0] <= e[2] and e[1] <= e[3]]
-    overlap = boxes.iou(edges, edges) if edges else []
+    overlap = boxes.iou(edges, edges)
     expected = {(i, j) for i in range(len(edges)) for j in range(i + 1, len(edges)) if overlap[i][j] > SAME}
     assert set(same_places(tuple(edges))) == expected

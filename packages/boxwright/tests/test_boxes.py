@@ -14,7 +14,7 @@ from boxwright.boxes import area, scale
 SIZE = (200, 100)  # width, height
 
 # Two boxes of a 200x100 picture, in every format, worked out by hand.
-BY_HAND = {
+BY_HAND: dict[str, list[tuple[float, ...]]] = {
     "xyxy": [(20, 10, 60, 80), (0, 0, 200, 100)],
     "yxyx": [(10, 20, 80, 60), (0, 0, 100, 200)],
     "xywh": [(20, 10, 40, 70), (0, 0, 200, 100)],
@@ -130,7 +130,7 @@ def test_what_cannot_be_converted(arguments: tuple[object, str, str, tuple[float
 def test_iou_by_hand() -> None:
     first = [(0, 0, 10, 10), (0, 0, 0, 0)]
     second = [(5, 5, 15, 15), (0, 0, 10, 10), (10, 0, 20, 10), (0, 0, 5, 10), (3, 3, 3, 9)]
-    expected = [[25 / 175, 1, 0, 0.5, 0], [0, 0, 0, 0, 0]]
+    expected = np.array([[25 / 175, 1, 0, 0.5, 0], [0, 0, 0, 0, 0]])
     np.testing.assert_allclose(iou(first, second), expected)
     assert iou(np.zeros((0, 4)), second).shape == (0, 5)
     assert iou(first, []).shape == (2, 0)

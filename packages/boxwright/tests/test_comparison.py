@@ -193,7 +193,7 @@ def test_pictures_are_paired_whatever_their_order(
         [Sample(image=ImageRef(name=f"{i}", width=9, height=9)) for i in order if i not in left_out]
         for order, left_out in ((first, not_first), (second, not_second))
     ]
-    pairs = [(a and a.name, b and b.name) for a, b in paired(*sides)]
+    pairs = [(a and a.name, b and b.name) for a, b in paired(sides[0], sides[1])]
     names = [{s.image.name for s in side} for side in sides]
     expected = {(n if n in names[0] else None, n if n in names[1] else None) for n in names[0] | names[1]}
     assert set(pairs) == expected

@@ -31,6 +31,7 @@ from boxwright import (
     UsageError,
 )
 from boxwright.datasets.losses import LossCounter, unit
+from boxwright.datasets.problems import Problems
 from boxwright.plugins.registry import Registry
 
 ITEM = "item {{\n    id: {}\n    name: '{}'\n}}"
@@ -273,7 +274,7 @@ def test_a_step_that_fails(convert: Callable[..., ConversionReport], fruits: Dat
     with pytest.raises(DataError, match=r"source of b\.jpg: the picture is damaged"):
         convert(fruits, f"numbers:{tmp_path}/a.num", steps=["stamp:fail=b.jpg"])
     assert names_in(tmp_path) == []
-    skipping = Dataset(fruits.reader, problems=boxwright.datasets.problems.Problems("skip"))
+    skipping = Dataset(fruits.reader, problems=Problems("skip"))
     report = convert(skipping, f"numbers:{tmp_path}/a.num", steps=["stamp:fail=b.jpg"], workers=3)
     assert [str(error.file) for error in report.skipped] == ["source of b.jpg"]
     assert (tmp_path / "a.num").read_text() == "a.jpg [2, 1]\nc.jpg [2]\n"
@@ -580,7 +581,7 @@ def test_threads_keep_the_order(
                 yield each
 
     samples = [sample(f"{number}.jpg", ("fig", 0, 0, number, number)) for number in range(50)]
-    data = dataset(*samples, problems=boxwright.datasets.problems.Problems("skip"))
+    data = dataset(*samples, problems=Problems("skip"))
     many, one = Stamp(fail="30.jpg"), Stamp(fail="30.jpg")
     report = convert(data, f"lines:{tmp_path}/many.jsonl", steps=[Meeting(), many], workers=4)
     convert(data, f"lines:{tmp_path}/one.jsonl", steps=[one], workers=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, strategies as st
@@ -17,7 +18,7 @@ FAR = (200.0, 200.0, 240.0, 240.0)
 DOT = (100.0, 100.0, 101.0, 101.0)
 
 
-Side = list[tuple[str, tuple[float, ...]]]
+Side = Sequence[tuple[str, tuple[float, ...]]]
 
 
 def match(first: Side, second: Side, **options: float) -> Matching:

@@ -113,7 +113,7 @@ class TestInputs:
         assert names(predict(TwoEverywhere(), tmp_path)) == ["DSC_1.JPG"]
 
     def test_pictures_one_by_one_in_the_order_given(self, pictures: Path, plugins: Registry) -> None:
-        given = [pictures / "sub" / "c.jpg", str(pictures / "a.jpg")]
+        given: list[str | Path] = [pictures / "sub" / "c.jpg", str(pictures / "a.jpg")]
         assert names(predict(TwoEverywhere(), given, registry=plugins)) == ["c.jpg", "a.jpg"]
         assert names(predict(TwoEverywhere(), pictures / "b.png", registry=plugins)) == ["b.png"]
 
@@ -147,7 +147,8 @@ class TestInputs:
         assert (found.image.width, found.image.height) == (64, 96)
 
     def test_mixtures_are_refused(self, pictures: Path, truths: str, plugins: Registry) -> None:
-        for mixture in ([pictures / "a.jpg", truths], [truths, truths]):
+        mixtures: list[list[str | Path]] = [[pictures / "a.jpg", truths], [truths, truths]]
+        for mixture in mixtures:
             with pytest.raises(UsageError, match="one dataset URI, or pictures and folders, not both") as caught:
                 gather(mixture, registry=plugins)
             assert truths in caught.value.message
@@ -158,7 +159,8 @@ class TestInputs:
 
     def test_what_is_not_there(self, pictures: Path, plugins: Registry) -> None:
         gone = str(pictures / "gone.jpg")
-        for inputs in (gone, [pictures / "a.jpg", gone]):
+        several: list[str | Path] = [pictures / "a.jpg", gone]
+        for inputs in (gone, several):
             with pytest.raises(DataError, match="no such picture or folder") as caught:
                 predict(TwoEverywhere(), inputs, registry=plugins)
             assert caught.value.file == gone
@@ -273,7 +275,8 @@ class TestOut:
         path.write_bytes(turned_picture(orientation))
         stored = Sample(image=ImageRef(name="stored.png", width=96, height=64, location=str(path)))
         upright = (64, 96) if orientation > 4 else (96, 64)
-        for number, inputs in enumerate((path, Dataset(SampleReader([stored])))):
+        sources: list[Path | Dataset] = [path, Dataset(SampleReader([stored]))]
+        for number, inputs in enumerate(sources):
             found = predict(FindsTheMark(), inputs, out=tmp_path / str(number))
             mark, boxes = drawn[-1]
             assert boxes == [list(mark)]

@@ -60,7 +60,7 @@ def test_columns_that_are_refused(arguments: tuple[Any, ...], problem: str) -> N
 
 
 def test_a_box_needs_a_label_and_no_unknown_field() -> None:
-    edges = {"xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}
+    edges: dict[str, Any] = {"xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}
     with pytest.raises(ValidationError, match="label"):
         Box(label="", **edges)
     with pytest.raises(ValidationError, match="Extra inputs"):
@@ -105,7 +105,8 @@ def test_equality_and_hash() -> None:
 
 def test_rows_of_any_kind_become_tuples_of_floats() -> None:
     array = np.array([[0, 0, 1, 2]], np.float32)
-    for rows in (array, [[0, 0, 1, 2]], [np.float64([0, 0, 1, 2])]):
+    rows: Any
+    for rows in (array, [[0, 0, 1, 2]], [np.array([0.0, 0, 1, 2])]):
         boxes = Boxes(["a"], rows)
         assert boxes.edges == ((0.0, 0.0, 1.0, 2.0),)
         assert type(boxes.edges[0]) is tuple
@@ -156,7 +157,7 @@ def test_nothing_can_be_changed() -> None:
 )
 def test_a_picture_has_a_name_and_a_size(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        ImageRef(**({"name": "a.jpg", "width": 4, "height": 3} | fields))
+        ImageRef(**dict[str, Any](name="a.jpg", width=4, height=3) | fields)
 
 
 def _whole_sample() -> Sample:

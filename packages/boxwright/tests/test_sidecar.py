@@ -153,13 +153,13 @@ edges = st.tuples(numbers, numbers, numbers, numbers).map(
     lambda e: (min(e[0], e[2]), min(e[1], e[3]), max(e[0], e[2]), max(e[1], e[3]))
 )
 values = st.one_of(st.integers(), st.text(max_size=3), st.booleans(), st.floats(allow_nan=False), st.none())
-annotations = st.lists(
+marked = st.lists(
     st.tuples(st.sampled_from(["fig", "date"]), edges, st.dictionaries(st.text(max_size=3), values)), max_size=4
 )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(annotations, st.sampled_from([None, "train"]), st.dictionaries(st.text(max_size=3), values))
+@given(marked, st.sampled_from([None, "train"]), st.dictionaries(st.text(max_size=3), values))
 def test_any_sample_survives(
     poor: Registry,
     tmp_path: Path,

@@ -139,7 +139,7 @@ def two_classes_of_a_name(content: dict[str, Any]) -> None:
 
 class TestCoco(conformance.TestCoco):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
-        inputs = []
+        inputs: list[BadInput] = []
 
         def put(what: str, content: str | bytes, says: str, skipped: int, good_ones: int) -> None:
             place = folder / f"{len(inputs)}.json"

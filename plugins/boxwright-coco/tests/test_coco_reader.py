@@ -168,7 +168,12 @@ def test_many_annotations_in_any_order_come_to_their_pictures(tmp_path: Path) ->
     annotations = []
     for number in range(4000):
         box = [chance.randrange(100), chance.randrange(100), chance.randrange(90), chance.randrange(90)]
-        row = {"id": number, "image_id": 3 * chance.randrange(300), "category_id": chance.choice([2, 7]), "bbox": box}
+        row: dict[str, Any] = {
+            "id": number,
+            "image_id": 3 * chance.randrange(300),
+            "category_id": chance.choice([2, 7]),
+            "bbox": box,
+        }
         if number % 1000 < 500:
             row |= {"area": box[2] * box[3], "iscrowd": 0, "segmentation": []}
         if number % 97 == 0:

@@ -37,7 +37,7 @@ def random_pairs(seed: int, images: int = 60) -> list[Pair]:
         for _ in range(count):
             w, h = np.minimum(np.exp(chance.normal(4.0, 1.0, 2)), (width - 2, height - 2))
             x, y = chance.uniform(0, width - w), chance.uniform(0, height - h)
-            edges.append(tuple(float(round(v, 2)) for v in (x, y, x + w, y + h)))
+            edges.append(np.array((x, y, x + w, y + h)).round(2).tolist())
             labels.append(CLASSES[chance.integers(3)])
             more.append({"iscrowd": 1} if chance.random() < 0.08 else {})
         found, names, scores = [], [], []

@@ -148,7 +148,7 @@ def test_whole_coordinates_remain_whole(folder: Path) -> None:
 
 def test_open_images_writing(folder: Path) -> None:
     flags = {"occluded": 1, "truncated": -1, "iscrowd": True, "is_depiction": 1, "is_inside": 0}
-    boxes = [flags | {"score": 1.0, "source": "xclick"}, {"score": 0.25}]
+    boxes: list[dict[str, Any]] = [flags | {"score": 1.0, "source": "xclick"}, {"score": 0.25}]
     samples = [
         sample_of(folder, "a.jpg", ("red, ripe", "fig"), ((0, 0, 40, 20), (1, 2, 30, 5.5)), boxes),
         sample_of(folder, "b.png"),
@@ -369,7 +369,11 @@ def test_the_header_of_version_1(folder: Path) -> None:
 
 def test_via_writing(folder: Path) -> None:
     polygon = [[1, 2, 9, 3, 5.5, 8]]
-    boxes = [{"ripe": True, "segmentation": polygon}, {"segmentation": polygon}, {"shape": {"name": "circle"}}]
+    boxes: list[dict[str, Any]] = [
+        {"ripe": True, "segmentation": polygon},
+        {"segmentation": polygon},
+        {"shape": {"name": "circle"}},
+    ]
     edges = ((1, 2, 9, 8), (0, 0, 9, 8), (0.1, 0.2, 0.3, 0.7))
     samples = [
         sample_of(folder, "a.jpg", ('the "big", one', "вишня", "fig"), edges, boxes, {"caption": "figs"}),
@@ -416,8 +420,8 @@ edge = st.floats(-1e4, 1e4)
 def test_a_box_written_as_a_rectangle_is_the_same_box(x1: float, y1: float, x2: float, y2: float) -> None:
     edges = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
     assert bounding_box(rectangle(edges)) == pytest.approx(edges, rel=1e-15, abs=1e-11)
-    whole = tuple(float(math.floor(each)) for each in edges)
-    assert bounding_box(rectangle(whole)) == whole
+    xmin, ymin, xmax, ymax = (float(math.floor(each)) for each in edges)
+    assert bounding_box(rectangle((xmin, ymin, xmax, ymax))) == (xmin, ymin, xmax, ymax)
 
 
 def test_widths_are_written_as_intended() -> None:

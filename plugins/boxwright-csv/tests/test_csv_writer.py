@@ -46,7 +46,7 @@ def as_the_tutorial(folder: Path) -> tuple[str, str]:
         for element in root.iter("object"):
             edges = [int(element.findtext(f"bndbox/{edge}") or "") for edge in COLUMNS[4:]]
             size = [int(root.findtext(f"size/{side}") or "") for side in ("width", "height")]
-            classes.add(element.findtext("name"))
+            classes.add(element.findtext("name", ""))
             table.writerow([root.findtext("filename"), *size, element.findtext("name"), *edges])
     items = [f"item {{\n    id: {number}\n    name: '{name}'\n}}" for number, name in enumerate(sorted(classes), 1)]
     return text.getvalue(), "\n\n".join(items)

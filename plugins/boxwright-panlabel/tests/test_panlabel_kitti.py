@@ -64,7 +64,18 @@ def test_panlabel_reads_the_same(folder: Path, tmp_path: Path) -> None:
 
     (folder / "training" / "label_2" / "000001.txt").write_text(TRUCK)
     target = tmp_path / "x.json"
-    command = [find_program(), "convert", "-f", "kitti", "-t", "ir-json", "-i", str(folder / "training"), "-o", target]
+    command = [
+        find_program(),
+        "convert",
+        "-f",
+        "kitti",
+        "-t",
+        "ir-json",
+        "-i",
+        str(folder / "training"),
+        "-o",
+        str(target),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     for ours, theirs in zip(boxwright.open(f"kitti:{folder}"), boxwright.open(f"ir-json:{target}"), strict=True):
         assert (ours.image.name, ours.image.width) == (theirs.image.name, theirs.image.width)

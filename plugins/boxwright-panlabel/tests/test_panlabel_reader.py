@@ -97,7 +97,7 @@ def test_label_studio(put: Callable[..., Path]) -> None:
 
 
 def labelme(name: str, *shapes: tuple[str, str, list[list[float]]]) -> dict[str, Any]:
-    listed = [
+    listed: list[dict[str, Any]] = [
         {"label": label, "points": points, "group_id": None, "description": "", "shape_type": kind, "flags": {}}
         for label, kind, points in shapes
     ]

@@ -344,7 +344,7 @@ def test_invalid_examples(prepare: Callable[..., Path], encode: Callable[..., by
     features = voc_features()
     features["objects"] = F.Sequence({"label": np.int64, "bbox": F.Tensor(shape=(4,), dtype=np.float32)})
     good = {"label": 0, "bbox": [0.0, 0.0, 1.0, 1.0]}
-    bad = [{"bbox": [0.5, 0, 0.25, 1]}, {"bbox": [np.nan, 0, 1, 1]}, {"label": 7}, {"label": -1}]
+    bad: list[dict[str, Any]] = [{"bbox": [0.5, 0, 0.25, 1]}, {"bbox": [np.nan, 0, 1, 1]}, {"label": 7}, {"label": -1}]
     examples = [{"image": b"hello", "image/filename": "x", "objects": [], "labels": []}]
     for number, changes in enumerate([{}, *bad]):
         name = f"{number}.jpg"

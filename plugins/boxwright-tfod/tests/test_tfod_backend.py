@@ -115,7 +115,7 @@ def drawn() -> Dataset:
 @pytest.fixture
 def train(drawn: Dataset, tmp_path: Path) -> Callable[..., boxwright.Run]:
     def train(**options: Any) -> boxwright.Run:
-        return boxwright.train(drawn, **({"out": tmp_path / "run", "backend": "tfod"} | options))
+        return boxwright.train(drawn, **dict[str, Any](out=tmp_path / "run", backend="tfod") | options)
 
     return train
 

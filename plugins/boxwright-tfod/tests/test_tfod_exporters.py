@@ -14,7 +14,7 @@ from boxwright import DataError, LabelMap, RunError
 from boxwright_tfod.recognise import frozen_graph, saved_model
 
 pytestmark = pytest.mark.tensorflow
-tf = pytest.importorskip("tensorflow")
+tf: Any = pytest.importorskip("tensorflow")
 
 CLASSES = LabelMap.from_names(["date", "fig"])
 

@@ -86,7 +86,7 @@ def model(bare: bytes, tmp_path: Path) -> Callable[..., Path]:
         place = tmp_path / "model.tflite"
         place.write_bytes(bare)
         if metadata:
-            usual = {"mean": [127.5] * 3, "std": [127.5] * 3, "labels": labels_of(CLASSES)}
+            usual: dict[str, Any] = {"mean": [127.5] * 3, "std": [127.5] * 3, "labels": labels_of(CLASSES)}
             place.write_bytes(File(place).with_metadata(Metadata(**usual | metadata)))
         return place
 

@@ -63,7 +63,7 @@ def compose(worker: Worker, tmp_path: Path) -> Callable[..., Any]:
 
     def compose(text: str = "", own: bool = False, **changes: Any) -> dict[str, Any]:
         target = tmp_path / "pipeline.config"
-        request = {
+        request: dict[str, Any] = {
             "text": text or preset_text("ssd_mobilenet_v2_fpnlite_320"),
             "source": "my.config" if own else "preset",
             "own": own,

@@ -88,7 +88,7 @@ def write_records() -> Callable[..., Path]:
             for features in records:
                 example = Example()
                 for key, values in features.items():
-                    add = {bytes: example.add_bytes, float: example.add_floats, int: example.add_ints}
+                    add: dict[type, Any] = {bytes: example.add_bytes, float: example.add_floats, int: example.add_ints}
                     add[type(values[0]) if values else float](key, values)
                 write_record(file, example.encode())
         return path

@@ -169,7 +169,7 @@ def test_panlabel(tmp_path: Path, encode: Callable[..., bytes]) -> None:
     content = {"images": [image], "categories": [{"id": 1, "name": "fig"}], "annotations": [box]}
     (tmp_path / "x.json").write_text(json.dumps(content))
     target = tmp_path / "x.tfrecord"
-    command = [program, "convert", "-f", "ir-json", "-t", "tfrecord", "-i", tmp_path / "x.json", "-o", target]
+    command = [program, "convert", "-f", "ir-json", "-t", "tfrecord", "-i", str(tmp_path / "x.json"), "-o", str(target)]
     subprocess.run([*command, "--allow-lossy"], check=True, capture_output=True)
     (sample,) = read(target)
     assert [(each.label, each.edges) for each in sample.boxes] == [("fig", (1, 2, 30.5, 20))]

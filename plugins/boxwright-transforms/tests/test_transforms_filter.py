@@ -125,7 +125,7 @@ def test_images_selected_by_a_class_keep_all_their_boxes() -> None:
 
 
 def test_counts_are_by_the_first_condition_not_met() -> None:
-    step = make_transform("filter:side=10..,classes=fig,splits=train+val,boxes=..1")
+    step: Any = make_transform("filter:side=10..,classes=fig,splits=train+val,boxes=..1")
     assert step.notes() == []
     for _ in range(2):
         list(step([*IMAGES[:3], IMAGES[3].replace(split="test"), BOXES.replace(split="val")]))
@@ -167,7 +167,7 @@ def test_a_note_reports_that_nothing_was_left_out() -> None:
     ],
 )
 def test_names_that_do_not_occur_are_reported(step: str, note: str) -> None:
-    transform = make_transform(step)
+    transform: Any = make_transform(step)
     list(transform(IMAGES))
     assert transform.notes()[-1] == note
 

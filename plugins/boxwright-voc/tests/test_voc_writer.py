@@ -206,7 +206,7 @@ def test_trainval_of_its_own_beside_train_and_val(tmp_path: Path) -> None:
 
 
 def test_the_lists_of_classes_are_the_development_kits(tmp_path: Path) -> None:
-    hard, easy = {"difficult": 1}, {}
+    hard, easy = {"difficult": 1}, dict[str, int]()
     samples = [
         sample_of("1.jpg", "train", ("fig", "fig", "date"), (hard, easy, hard)),
         sample_of("2.jpg", "train", ("fig", "date", "date"), (easy, easy, hard)),
@@ -287,11 +287,12 @@ def test_torchvision_and_tfds_find_what_they_look_for(tmp_path: Path) -> None:
     )
     (line,) = (tmp_path / "out/ImageSets/Main/train.txt").read_text().splitlines()
     root = ElementTree.parse(tmp_path / "out" / "Annotations" / f"{line.strip()}.xml").getroot()
-    width, height = (float(root.find("size").find(side).text) for side in ("width", "height"))
+    width, height = (float(root.findtext(f"size/{side}", "")) for side in ("width", "height"))
     found = []
     for element in root.findall("object"):
         frame = element.find("bndbox")
-        ymin, xmin, ymax, xmax = (float(frame.find(edge).text) for edge in ("ymin", "xmin", "ymax", "xmax"))
+        assert frame is not None
+        ymin, xmin, ymax, xmax = (float(frame.findtext(edge, "")) for edge in ("ymin", "xmin", "ymax", "xmax"))
         found.append(
             (
                 element.find("name").text.lower(),
