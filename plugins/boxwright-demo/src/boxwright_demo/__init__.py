@@ -14,12 +14,12 @@ def boxwright_formats() -> list[FormatSpec]:
     return [
         FormatSpec(
             name="demo",
-            summary="Drawn mugs, leaves and keys to start from: train, test or all",
+            summary="Drawn images of mugs, leaves and keys: train, test or all",
             load="boxwright_demo.reader:DemoReader",
             options=(
-                Option("images", int, 240, "number of images in train; test has a quarter of it"),
-                Option("seed", int, 0, "another seed draws other images"),
-                Option("size", str, "192x160", "width and height of each image in pixels, at least 48x48"),
+                Option("images", int, 240, "Number of images in train; test has a quarter of it"),
+                Option("seed", int, 0, "Seed of everything random"),
+                Option("size", str, "192x160", "Width and height of each image in pixels, at least 48x48"),
             ),
             docs="https://pillow.readthedocs.io/en/stable/reference/ImageDraw.html",
         )

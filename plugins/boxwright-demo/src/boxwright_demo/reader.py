@@ -31,19 +31,19 @@ class DemoReader:
     """
 
     def __init__(self, location: str, images: int = 240, seed: int = 0, size: str = "192x160") -> None:
-        remedy = f"give one of: {', '.join(f'demo:{part}' for part in _PARTS)}"
+        remedy = f"use one of: {', '.join(f'demo:{part}' for part in _PARTS)}"
         if is_remote(location):
             raise UsageError(f"demo draws its images and does not read a URL: {location}", remedy)
         if location not in _PARTS:
             raise DataError(location, "demo has no such part", remedy)
         if images < 1:
-            raise UsageError(f"images is {images}", "give at least 1")
+            raise UsageError(f"images is {images}", "use at least 1")
         if seed < 0:
-            raise UsageError(f"the seed is {seed}", "give 0 or a larger whole number")
+            raise UsageError(f"the seed is {seed}", "use 0 or a larger whole number")
         self._width, self._height = parse_size(size)
         if min(self._width, self._height) < MIN_SIDE:
             raise UsageError(
-                f"images of {size} pixels are too small for the drawn objects", f"give at least {MIN_SIDE}x{MIN_SIDE}"
+                f"images of {size} pixels are too small for the drawn objects", f"use at least {MIN_SIDE}x{MIN_SIDE}"
             )
         counts = {"train": images, "test": max(1, images // 4)}
         self._counts = {split: counts[split] for split in _PARTS[location]}
