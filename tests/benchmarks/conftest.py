@@ -1,8 +1,8 @@
-"""What the benchmarks share. They run only when asked for: ``pytest tests/benchmarks --benchmark-only``.
+"""Fixtures of the benchmarks, which run only on request: ``pytest tests/benchmarks --benchmark-only``.
 
-Every job is a whole process, started as a user starts it. boxwright and its peer take turns, a first turn that fills
-caches is not counted, and of each the best CPU time is taken: on a shared machine, what others do only ever adds.
-The peers may live in an environment of their own, whose Python ``BOXWRIGHT_PEERS_PYTHON`` names.
+Every job is a whole process, started as users start it. boxwright and its peer take turns. The first turn, which fills
+caches, is not counted, and the best CPU time of each is used, because other work on a shared machine only adds time.
+The peers may be installed in a separate environment, whose Python is set as ``BOXWRIGHT_PEERS_PYTHON``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Prints what was measured."""
     if lines := config.stash.get(_TABLE, []):
-        terminalreporter.section("boxwright beside its peers")
+        terminalreporter.section("boxwright and its peers")
         for line in lines:
             terminalreporter.write_line(line)
 
@@ -63,7 +63,7 @@ class Usage:
 
 
 class Job:
-    """One or more commands, and what has to be removed before they can run again."""
+    """One or more commands, and the outputs to remove before each run."""
 
     def __init__(self, name: str, commands: list[list[str]], outputs: list[Path], environment: dict[str, str]) -> None:
         self.name = name
@@ -145,10 +145,10 @@ def _installed(library: str) -> bool:
 
 @pytest.fixture
 def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, where the system has one, for jobs that write thousands of files.
+    """A folder in memory, if the system has one, for jobs that write thousands of files.
 
-    On a disk, making a file takes from 0.03 to 0.8 ms of CPU time, as the file system finds room for it (seen on ext4,
-    depending on how full the surroundings of the folder are). That is no tool's doing, and would be all that is seen.
+    On a disk, creating a file takes from 0.03 to 0.8 ms of CPU time for allocating space (measured on ext4, depending
+    on how full the block groups are). This does not depend on the tools, and would dominate the results.
     """
     memory = Path("/dev/shm")
     if not os.access(memory, os.W_OK):
@@ -187,7 +187,7 @@ def compare(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., Non
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Path]]:
-    """``photos(5000)``: a folder of that many annotated pictures, drawn once."""
+    """``photos(5000)``: a folder with that many annotated images, generated once."""
     made: dict[int, Path] = {}
 
     def make(count: int) -> Path:

@@ -1,6 +1,6 @@
 """Runs one command and prints what it took, as JSON: ``python -I -S measure.py COMMAND...``.
 
-A process of its own, because on Linux a child's peak memory is never below that of the process that started it.
+This is a separate process, because on Linux a child's peak memory is never below that of the process that started it.
 """
 
 import json

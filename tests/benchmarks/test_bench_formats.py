@@ -1,4 +1,4 @@
-"""Between the formats of whole datasets: Pascal VOC, COCO, YOLO; and validating pictures."""
+"""Converting between Pascal VOC, COCO and YOLO; validating images."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import boxwright as bw
 
 pytest.importorskip("pytest_benchmark", reason="the benchmarks need pytest-benchmark")
 
-PICTURES = 5_000
+IMAGES = 5_000
 MANY = 50_000
 
 
@@ -69,8 +69,8 @@ def test_voc_to_yolo(
     voc: Callable[[int], Path],
     in_memory: Path,
 ) -> None:
-    """5,000 XML files to as many text files; no pictures are copied, as the peer copies none."""
-    root, ours, theirs = voc(PICTURES), in_memory / "ours", in_memory / "theirs"
+    """5,000 XML files to as many text files; without images, which the peer does not copy."""
+    root, ours, theirs = voc(IMAGES), in_memory / "ours", in_memory / "theirs"
     job = boxwright([ours], "convert", f"voc:{root}", f"yolo:{ours}?pictures=false")
     compare(job, peer("yolo_globox.py", ("globox",), [theirs], root / "Annotations", theirs))
     mine = {path.stem: path.read_text("utf-8").splitlines() for path in ours.rglob("img_*.txt")}
@@ -90,9 +90,9 @@ def test_coco_to_voc(
     voc: Callable[[int], Path],
     in_memory: Path,
 ) -> None:
-    """5,000 pictures of one JSON to as many XML files; no pictures are copied, as the peer copies none."""
+    """5,000 images of one JSON file to as many XML files; without images, which the peer does not copy."""
     source, ours, theirs = in_memory / "in.json", in_memory / "ours", in_memory / "theirs"
-    bw.convert(f"voc:{voc(PICTURES)}", f"coco:{source}")
+    bw.convert(f"voc:{voc(IMAGES)}", f"coco:{source}")
     job = boxwright([ours], "convert", f"coco:{source}", f"voc:{ours}?pictures=false")
     compare(job, peer("voc_globox.py", ("globox",), [theirs], source, theirs))
     mine = bw.open(f"labelimg:{ours / 'Annotations'}")
@@ -102,13 +102,13 @@ def test_coco_to_voc(
     assert sum(map(len, facts[0].values())) == sum(map(len, facts[1].values()))
 
 
-def test_validating_beside_decoding(
+def test_validating_and_decoding(
     compare: Callable[..., None],
     boxwright: Callable[..., Any],
     peer: Callable[..., Any],
     photos: Callable[[int], Path],
 ) -> None:
-    """Everything that is checked costs little beside decoding 5,000 pictures in two threads."""
-    folder = photos(PICTURES)
+    """All checks take little time compared with decoding 5,000 images in two threads."""
+    folder = photos(IMAGES)
     job = boxwright([], "validate", f"labelimg:{folder}", "--workers", "2", "--json")
     compare(job, peer("decode_pillow.py", ("PIL",), [], folder, 2))

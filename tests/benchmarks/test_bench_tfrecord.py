@@ -1,4 +1,4 @@
-"""labelImg XML and pictures to TFRecord: CPU time at 5,000 pictures, memory at 5,000 and 50,000."""
+"""labelImg XML and images to TFRecord: CPU time with 5,000 images, memory with 5,000 and 50,000."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import boxwright as bw
 
 pytest.importorskip("pytest_benchmark", reason="the benchmarks need pytest-benchmark")
 
-PICTURES = 5_000
+IMAGES = 5_000
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def make(boxwright: Callable[..., Any], photos: Callable[[int], Path], tmp_path:
 
 
 def content(path: Path) -> list[tuple[object, ...]]:
-    """What the records say, with a digest for each picture."""
+    """The contents of the records, with a digest for each image."""
     return sorted(
         (
             sample.image.name,
@@ -35,22 +35,22 @@ def content(path: Path) -> list[tuple[object, ...]]:
     )
 
 
-def test_tfrecord_beside_tensorflow(
+def test_tfrecord_and_tensorflow(
     compare: Callable[..., None],
     make: Callable[[int], Any],
     peer: Callable[..., Any],
     photos: Callable[[int], Path],
     tmp_path: Path,
 ) -> None:
-    """The tutorials' way: XML to CSV with one program, CSV and pictures to TFRecord with another."""
+    """As in the tutorials: XML to CSV with one program, CSV and images to TFRecord with another."""
     labels, label_map, out = tmp_path / "labels.csv", tmp_path / "theirs.pbtxt", tmp_path / "theirs.record"
-    folder, libraries = photos(PICTURES), ("pandas", "tensorflow", "PIL")
+    folder, libraries = photos(IMAGES), ("pandas", "tensorflow", "PIL")
     first = peer("csv_pandas.py", libraries, [labels, label_map], folder, labels, label_map)
-    compare(make(PICTURES), first.then(peer("tfrecord_tensorflow.py", libraries, [out], labels, folder, out)))
+    compare(make(IMAGES), first.then(peer("tfrecord_tensorflow.py", libraries, [out], labels, folder, out)))
     assert content(tmp_path / "ours.record") == content(out)
 
 
-def test_tfrecord_beside_the_bare_loop(
+def test_tfrecord_and_the_minimal_loop(
     compare: Callable[..., None],
     make: Callable[[int], Any],
     peer: Callable[..., Any],
@@ -59,15 +59,15 @@ def test_tfrecord_beside_the_bare_loop(
 ) -> None:
     """The least that Python needs for it, with nothing checked and no error answered."""
     out = tmp_path / "bare.record"
-    compare(make(PICTURES), peer("tfrecord_bare.py", ("google_crc32c",), [out], photos(PICTURES), out))
+    compare(make(IMAGES), peer("tfrecord_bare.py", ("google_crc32c",), [out], photos(IMAGES), out))
     assert content(tmp_path / "ours.record") == content(out)
 
 
-@pytest.mark.parametrize("count", [PICTURES, pytest.param(50_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [IMAGES, pytest.param(50_000, marks=pytest.mark.slow)])
 def test_tfrecord_peak_memory(
     compare: Callable[..., None], make: Callable[[int], Any], tmp_path: Path, count: int
 ) -> None:
-    """Memory does not grow with the dataset: under 150 MB, however many pictures."""
+    """Memory does not grow with the dataset: under 150 MB for any number of images."""
     job = make(count)
     compare(job, rounds=1)
     (tmp_path / "ours.record").unlink()

@@ -1,7 +1,7 @@
-"""Draws a labelImg dataset for benchmarks: ``python voc_data.py FOLDER PICTURES``.
+"""Generates a labelImg dataset for benchmarks: ``python voc_data.py FOLDER IMAGES``.
 
-Twenty different JPEG pictures of 500x375 with the detail of photos (60 to 120 kB), each written once and hard-linked
-under as many names as are wanted, with an XML file of 1 to 8 boxes beside every name. The same numbers every time.
+Twenty different JPEG images of 500x375 with the detail of photos (60 to 120 kB), each written once and hard-linked
+under the required number of names, with an XML file of 1 to 8 boxes for every name. The same boxes every time.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def photo(rng: random.Random, size: int) -> bytes:
 
 
 def annotation(rng: random.Random, folder: str, name: str) -> str:
-    """labelImg's XML for one picture."""
+    """Returns labelImg's XML for one image."""
     objects = []
     for _ in range(rng.randint(1, 8)):
         width, height = rng.randint(12, 300), rng.randint(12, 220)
@@ -104,15 +104,15 @@ def annotation(rng: random.Random, folder: str, name: str) -> str:
     return _ANNOTATION.format(folder=folder, name=name, width=WIDTH, height=HEIGHT, objects="".join(objects))
 
 
-def make(folder: Path, pictures: int, seed: int = 0) -> None:
-    """Fills ``folder`` with ``pictures`` annotated pictures."""
+def make(folder: Path, images: int, seed: int = 0) -> None:
+    """Writes ``images`` annotated images to ``folder``."""
     rng = random.Random(seed)
     folder.mkdir(parents=True)
     originals = folder.parent / f"{folder.name}-originals"
     originals.mkdir()
     for number in range(DISTINCT):
         (originals / f"{number}.jpg").write_bytes(photo(rng, rng.randint(60_000, 120_000)))
-    for number in range(pictures):
+    for number in range(images):
         name = f"img_{number:06d}"
         os.link(originals / f"{number % DISTINCT}.jpg", folder / f"{name}.jpg")
         (folder / f"{name}.xml").write_text(annotation(rng, folder.name, f"{name}.jpg"), "utf-8")

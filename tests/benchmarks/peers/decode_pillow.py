@@ -1,4 +1,4 @@
-"""Decodes every picture of a folder with Pillow, and nothing else: ``python decode_pillow.py FOLDER WORKERS``."""
+"""Only decodes every image of a folder with Pillow: ``python decode_pillow.py FOLDER WORKERS``."""
 
 import os
 import sys

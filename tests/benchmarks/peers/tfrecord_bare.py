@@ -68,10 +68,10 @@ def main(folder, out):
             width, height, name = int(width), int(height), name.encode()
             boxes = OBJECT.findall(text)
             with open(path[:-3] + "jpg", "rb") as file:
-                picture = file.read()
+                image = file.read()
             body = b"".join(
                 (
-                    texts(b"image/encoded", [picture]),
+                    texts(b"image/encoded", [image]),
                     texts(b"image/filename", [name]),
                     texts(b"image/format", [b"jpeg"]),
                     integers(b"image/height", [height]),

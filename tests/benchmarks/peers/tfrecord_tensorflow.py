@@ -1,6 +1,6 @@
-"""CSV and pictures to TFRecord with pandas, Pillow and TensorFlow, the way the tutorials do it.
+"""Converts CSV and images to TFRecord with pandas, Pillow and TensorFlow, like the tutorials.
 
-``python tfrecord_tensorflow.py LABELS.csv PICTURES OUT.record``
+``python tfrecord_tensorflow.py LABELS.csv IMAGES OUT.record``
 """
 
 import io
@@ -25,15 +25,15 @@ def integers(*values):
 
 def example(name, boxes, folder, ids):
     with tf.io.gfile.GFile(f"{folder}/{name}", "rb") as file:
-        picture = file.read()
-    width, height = Image.open(io.BytesIO(picture)).size
+        data = file.read()
+    width, height = Image.open(io.BytesIO(data)).size
     rows = [row for _, row in boxes.iterrows()]
     features = {
         "image/height": integers(height),
         "image/width": integers(width),
         "image/filename": texts(name.encode()),
         "image/source_id": texts(name.encode()),
-        "image/encoded": texts(picture),
+        "image/encoded": texts(data),
         "image/format": texts(b"jpeg"),
         "image/object/bbox/xmin": floats([row["xmin"] / width for row in rows]),
         "image/object/bbox/xmax": floats([row["xmax"] / width for row in rows]),
@@ -49,9 +49,9 @@ def main(labels, folder, out):
     table = pd.read_csv(labels)
     ids = {name: number for number, name in enumerate(sorted(table["class"].unique()), start=1)}
     groups = table.groupby("filename")
-    pictures = [(name, groups.get_group(name)) for name in groups.groups]
+    images = [(name, groups.get_group(name)) for name in groups.groups]
     with tf.io.TFRecordWriter(out) as writer:
-        for name, boxes in pictures:
+        for name, boxes in images:
             writer.write(example(name, boxes, folder, ids).SerializeToString())
 
 
