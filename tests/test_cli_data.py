@@ -194,7 +194,7 @@ def test_convert_takes_steps_in_order(boxwright, lines, tmp_path):
 def test_convert_of_nothing_is_an_error(boxwright, lines, tmp_path):
     result = boxwright("convert", lines(), f"lines:{tmp_path}/out.lines")
     assert result.exit_code == 1
-    assert "no annotated pictures" in result.stderr
+    assert "no annotated images" in result.stderr
     assert not (tmp_path / "out.lines").exists()
 
 

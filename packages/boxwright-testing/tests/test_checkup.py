@@ -186,9 +186,9 @@ def test_the_message_of_an_assertion_is_shown_without_the_machinery(
             "connected to",
         ),
         (
-            "import boxwright.plugins.registry as r\nr.convert_options = lambda *a, **k: {}\n",
+            "import boxwright.plugins.registry as r\nr.require = lambda *a, **k: {}\n",
             "importing it leaves everything around it alone",
-            "changes boxwright.plugins.options.convert_options",
+            "changes boxwright.plugins.registry.require",
         ),
     ],
 )

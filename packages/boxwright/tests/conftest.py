@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pluggy
 import pytest
 from hypothesis import settings
 from PIL import Image
@@ -34,7 +33,6 @@ from boxwright import (
 from boxwright.datasets import protocols as dataset_protocols
 from boxwright.datasets.dataset import SampleReader
 from boxwright.models import protocols as model_protocols
-from boxwright.plugins import builtin, hookspecs
 from boxwright.plugins.hookspecs import hookimpl
 from boxwright.plugins.manager import LoadedPlugins, PluginRecord
 from boxwright.plugins.registry import KINDS, Registry
@@ -113,15 +111,9 @@ def registry_of(specs: Iterable[Spec], **events: Callable[..., None]) -> Registr
         setattr(plugin, f"boxwright_{kind}s", hookimpl(_returning(mine)))
     for name, function in events.items():
         setattr(plugin, name, hookimpl(function))
-    manager = pluggy.PluginManager("boxwright")
-    manager.add_hookspecs(hookspecs)
-    manager.register(builtin, name="boxwright")
-    manager.register(plugin, name="toys (toys)")
-    records = [
-        PluginRecord("boxwright", "boxwright", "0", "boxwright.plugins.builtin"),
-        PluginRecord("toys", "toys", "1.0", "toys"),
-    ]
-    return Registry(LoadedPlugins(manager, records))
+    plugins = LoadedPlugins()
+    plugins.register(plugin, PluginRecord("toys", "toys", "1.0", "toys"))
+    return Registry(plugins)
 
 
 def _returning(specs: Sequence[Spec]) -> Callable[[], Sequence[Spec]]:

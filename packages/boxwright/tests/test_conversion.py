@@ -284,7 +284,7 @@ def test_a_step_that_fails(convert: Callable[..., ConversionReport], fruits: Dat
 def test_an_empty_dataset(
     convert: Callable[..., ConversionReport], dataset: Callable[..., Dataset], tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match="there are no annotated pictures in it"):
+    with pytest.raises(DataError, match="there are no annotated images in it"):
         convert(dataset(), f"numbers:{tmp_path}/a.num")
     (tmp_path / "bad.jsonl").write_text("x\ny\n", "utf-8")
     with pytest.raises(DataError, match=r"every one of its 2 items was skipped; the first: .*line 1"):
@@ -528,10 +528,11 @@ def test_from_memory_to_memory(registry: Registry, toys: types.ModuleType) -> No
                     )
 
     toys.RemoteReader = RemoteReader  # type: ignore[attr-defined]
-    spec = registry.get("format", "lines").spec
-    registry._found["format"]["lines"][0] = dataclasses.replace(
-        registry.get("format", "lines"), spec=dataclasses.replace(spec, load="toys:RemoteReader")
-    )
+    record = next(record for record in registry.plugins.records if record.name == "toys")
+    record.specs[:] = [
+        (kind, dataclasses.replace(spec, load="toys:RemoteReader") if spec.name == "lines" else spec)
+        for kind, spec in record.specs
+    ]
     files = fsspec.filesystem("memory")
     files.store.clear()  # it is one of the whole process
     files.pseudo_dirs[:] = [""]

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from boxwright import (
     UsageError,
 )
 from boxwright.plugins.hookspecs import hookimpl
+from boxwright.plugins.manager import PluginRecord
 from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry
 
@@ -59,8 +61,8 @@ BROKEN = {
     "syntax": ("def", "failed", "SyntaxError"),
     "hook-raises": (_failing("raise KeyError('x')"), "failed", "KeyError: 'x'"),
     "hook-exits": (_failing("raise SystemExit(3)"), "failed", "SystemExit: 3"),
-    "no-spec": (_failing("return ['voc']"), "failed", "boxwright_formats returned 'voc', which is no FormatSpec"),
-    "wrong-spec": (_failing("return boxwright_metrics()"), "failed", "which is no FormatSpec"),
+    "no-spec": (_failing("return ['voc']"), "failed", "boxwright_formats returned 'voc', which is not a FormatSpec"),
+    "wrong-spec": (_failing("return boxwright_metrics()"), "failed", "which is not a FormatSpec"),
     "no-list": (_failing("return None"), "failed", "TypeError"),
     "name": (_failing("return [FormatSpec(name='My Format')]"), "failed", "'My Format': a name is two or more"),
     "unknown-hook": (
@@ -73,7 +75,7 @@ BROKEN = {
         "failed",
         "path",
     ),
-    "future": ("boxwright_api = (2, 3)", "incompatible", "written for plugin API 2 to 3; this boxwright speaks 1"),
+    "future": ("boxwright_api = (2, 3)", "incompatible", "written for plugin API 2 to 3; this boxwright supports 1"),
     "no-api": ("", "incompatible", "it needs: boxwright_api = (1, 1)"),
     "odd-api": ("boxwright_api = 1", "incompatible", "its boxwright_api is 1"),
 }
@@ -100,9 +102,9 @@ class Site:
         only_these = textwrap.dedent(
             """
             import json, sys
-            from boxwright.plugins import installed
-            find, others = installed.installed_points, set(installed.installed_points("boxwright"))
-            installed.installed_points = lambda group: [point for point in find(group) if point not in others]
+            from boxwright.plugins import manager
+            find, others = manager.entry_points, set(manager.entry_points(group="boxwright"))
+            manager.entry_points = lambda group: [point for point in find(group=group) if point not in others]
             sys.path.insert(0, SITE)
             """
         ).replace("SITE", repr(str(self.folder)))
@@ -183,7 +185,7 @@ def test_only_the_named_plugins_are_loaded(site: Site) -> None:
 
 
 def test_two_that_claim_one_name(site: Site) -> None:
-    site.install("boxwright-voc", GOOD.replace("NAME", "voc"), name="voc", version="1.2")
+    site.install("one-voc", GOOD.replace("NAME", "voc"), name="one-voc", version="1.2")
     site.install("voc-of-others", GOOD.replace("NAME", "voc"), name="voc-of-others", version="0.3")
     site.install("boxwright-good", GOOD.replace("NAME", "good"), name="good")
     code = """
@@ -198,9 +200,9 @@ def test_two_that_claim_one_name(site: Site) -> None:
         print(json.dumps([said, entries, default_registry().get("format", "good").distribution]))
     """
     said, entries, good = site.json(code)
-    assert "format 'voc' is claimed by boxwright-voc 1.2 and voc-of-others 0.3" in said
+    assert "format 'voc' is claimed by one-voc 1.2 and voc-of-others 0.3" in said
     assert "BOXWRIGHT_PLUGINS" in said
-    assert entries == [["good", "boxwright-good"], ["voc", "boxwright-voc"], ["voc", "voc-of-others"]]
+    assert entries == [["good", "boxwright-good"], ["voc", "one-voc"], ["voc", "voc-of-others"]]
     assert good == "boxwright-good"
 
 
@@ -347,11 +349,49 @@ def test_an_event_hook_that_fails_is_told_once(
     plugins = make_registry(boxwright_epoch_ended=failing).plugins
     plugins.manager.register(Second(), name="second")
     for epoch in (1, 2):
-        plugins.call_event("boxwright_epoch_ended", run=None, epoch=epoch, metrics={"loss": epoch})
+        plugins.hook.boxwright_epoch_ended(run=None, epoch=epoch, metrics={"loss": epoch})
     assert heard == [1, 2]
     [record] = caplog.records
     assert record.name == "boxwright"
     assert "plugin toys (toys): boxwright_epoch_ended failed" in record.getMessage()
     monkeypatch.setenv("BOXWRIGHT_STRICT", "1")
     with pytest.raises(SystemExit):
-        plugins.call_event("boxwright_epoch_ended", run=None, epoch=3, metrics={})
+        plugins.hook.boxwright_epoch_ended(run=None, epoch=3, metrics={})
+
+
+def test_an_event_hook_may_be_a_wrapper_and_may_fail(
+    make_registry: Callable[..., Registry], caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[str] = []
+
+    def around(epoch: int) -> Any:
+        seen.append(f"before {epoch}")
+        if epoch == 2:
+            raise ValueError("before")
+        result = yield
+        seen.append(f"after {epoch}")
+        if epoch == 3:
+            raise ValueError("after")
+        return result
+
+    plugins = make_registry(boxwright_epoch_ended=lambda epoch: seen.append(f"plain {epoch}")).plugins
+    plugins.register(
+        types.SimpleNamespace(boxwright_epoch_ended=hookimpl(wrapper=True)(around)),
+        PluginRecord("around", "around", "1", "around"),
+    )
+    assert plugins.records[-1].status == "ok", plugins.records[-1].cause
+    for epoch in (1, 2, 3):
+        plugins.hook.boxwright_epoch_ended(run=None, epoch=epoch, metrics={})
+    assert seen == ["before 1", "plain 1", "after 1", "before 2", "plain 2", "before 3", "plain 3", "after 3"]
+    assert caplog.text.count("boxwright_epoch_ended failed") == 1
+
+
+def test_a_plugin_that_is_registered_late_contributes_its_specs(make_registry: Callable[..., Registry]) -> None:
+    registry = make_registry()
+    late = types.SimpleNamespace(boxwright_formats=hookimpl(lambda: [FormatSpec(name="late", load="json:loads")]))
+    registry.plugins.register(late, PluginRecord("late", "late-things", "1", "late"))
+    assert registry.get("format", "late").distribution == "late-things"
+    failing = types.SimpleNamespace(boxwright_formats=hookimpl(lambda: [1 / 0]))
+    registry.plugins.register(failing, PluginRecord("failing", "late-things", "1", "late"))
+    assert registry.plugins.records[-1].cause == "ZeroDivisionError: division by zero"
+    assert registry.get("format", "late").spec.name == "late"

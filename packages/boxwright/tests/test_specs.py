@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from boxwright import FormatSpec, ImageRef, Option, Sample
-from boxwright.datasets.losses import LossCounter
+from boxwright.datasets.losses import LossCounter, Losses
 from boxwright.plugins.specs import carried
 from boxwright.schemas import Boxes
 
@@ -49,12 +50,8 @@ def test_an_attribute_left_out_of_all_is_counted_as_lost() -> None:
     sample = Sample(image=image, boxes=boxes, attributes={"source_id": "12", "camera": "left"})
     counter = LossCounter(SPEC.written_with({"ids": False, "scores": True}))
     counter.count(sample)
-    assert counter.losses.take() == {
-        "dropped": {},
-        "changed": {},
-        "added": {},
-        "bookkeeping": {"image source_id": 1, "id": 1},
-    }
+    assert counter.take() == Losses(bookkeeping=Counter({"image source_id": 1, "id": 1}))
+    assert counter.losses == Losses()
     spec = FormatSpec(name="most", carries=frozenset({"box.*", "-box.pose", "dataset.*", "-dataset.info"}))
     counter = LossCounter(spec, dataset_attributes={"info": {}, "licenses": []})
     counter.count(sample)

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pluggy
 import pytest
 
 from boxwright import (
@@ -31,7 +30,7 @@ from boxwright import (
 from boxwright.models.job import TrainJob
 from boxwright.models.protocols import MetricResult
 from boxwright.models.run import Run
-from boxwright.plugins.manager import LoadedPlugins, hookspecs
+from boxwright.plugins.manager import LoadedPlugins
 from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter
 
@@ -414,10 +413,8 @@ class TestRefused:
             train(f"lines:{path}", out=tmp_path / "run", on_error="skip", registry=plugins)
 
     def test_no_backend_at_all(self, truths: str, tmp_path: Path) -> None:
-        manager = pluggy.PluginManager("boxwright")
-        manager.add_hookspecs(hookspecs)
         with pytest.raises(UsageError, match="no backend is installed") as caught:
-            train(truths, out=tmp_path / "run", registry=Registry(LoadedPlugins(manager, [])))
+            train(truths, out=tmp_path / "run", registry=Registry(LoadedPlugins()))
         assert "pip install" in caught.value.remedy
 
     def test_a_backend_without_its_library(

@@ -103,7 +103,7 @@ def test_problems_of_the_reader_stop_nothing(shot: MakeSample) -> None:
 
 def test_nothing_in_it(dataset: MakeDataset) -> None:
     empty = validate(dataset(uri="memory"))
-    assert found(empty) == [("no_pictures", "memory", "there are no annotated pictures in it")]
+    assert found(empty) == [("no_pictures", "memory", "there are no annotated images in it")]
     assert not empty.ok
 
 

@@ -239,8 +239,8 @@ def test_boxes_that_were_exchanged_are_counted(tmp_path: Path) -> None:
         "categories": [{"id": 1, "name": "fig"}],
     }
     place = put(tmp_path, content)
-    assert boxwright.convert(f"coco:{place}?inverted=swap", f"csv:{tmp_path}/a.csv").exchanged == 3
-    assert boxwright.convert(f"coco:{place}", f"csv:{tmp_path}/b.csv", steps=["fix:flat=keep"]).exchanged == 3
+    assert boxwright.convert(f"coco:{place}?inverted=swap", f"csv:{tmp_path}/a.csv").swapped == 3
+    assert boxwright.convert(f"coco:{place}", f"csv:{tmp_path}/b.csv", steps=["fix:flat=keep"]).swapped == 3
 
 
 @pytest.mark.parametrize(

@@ -296,7 +296,7 @@ def test_no_file_of_the_source_is_changed(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="xmin"):
         boxwright.convert(f"labelimg:{folder}?inverted=error", f"csv:{tmp_path}/out.csv", steps=["fix"])
     report = boxwright.convert(f"labelimg:{folder}", f"csv:{tmp_path}/out.csv", steps=["fix:size=picture"])
-    assert report.exchanged == 1
+    assert report.swapped == 1
     assert (tmp_path / "out.csv").read_text().splitlines()[1:] == ["a.jpg,80,60,fig,40,0,80,20"]
     assert [note.partition(":")[0] for note in report.notes] == [
         "1 box clipped to the image",

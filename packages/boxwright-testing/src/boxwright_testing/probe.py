@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-import pluggy
-
-from boxwright import BackendSpec, Boxes, Detections, Edges, LabelMap, Option, Sample, TrainJob
-from boxwright.plugins import LoadedPlugins, PluginRecord, Registry, hookspecs
+from boxwright import BackendSpec, Boxes, Detections, Edges, LabelMap, Option, Sample, TrainJob, hookimpl
+from boxwright.plugins import LoadedPlugins, PluginRecord, Registry
 
 PROBE = "boxwright-testing-probe"
 """The name of the backend in the registries of :func:`with_probe`."""
@@ -98,17 +97,11 @@ def _spec() -> BackendSpec:
 
 def with_probe(registry: Registry) -> Registry:
     """A registry of the same plugins and, beside them, the backend :data:`PROBE`."""
-    manager = pluggy.PluginManager("boxwright")
-    manager.add_hookspecs(hookspecs)
-    for name, plugin in registry.plugins.manager.list_name_plugin():
-        if plugin is not None:
-            manager.register(plugin, name=name)
-    record = PluginRecord(PROBE, "boxwright-testing", "0", "boxwright_testing.probe")
-    probe = SimpleNamespace(boxwright_backends=hookspecs.hookimpl(lambda: [_spec()]))
-    manager.register(probe, name=f"{record.name} ({record.distribution})")
-    # Records anew: a registry adds its specs to those that it is given.
-    records = [
-        PluginRecord(one.name, one.distribution, one.version, one.module, one.status, one.cause)
-        for one in registry.plugins.records
-    ]
-    return Registry(LoadedPlugins(manager, [*records, record]))
+    plugins = LoadedPlugins()
+    for record in registry.plugins.records:
+        module = registry.plugins.manager.get_plugin(f"{record.name} ({record.distribution})")
+        if module is not None:
+            plugins.register(module, replace(record, specs=[]))
+    probe = SimpleNamespace(boxwright_backends=hookimpl(lambda: [_spec()]))
+    plugins.register(probe, PluginRecord(PROBE, "boxwright-testing", "0", "boxwright_testing.probe"))
+    return Registry(plugins)

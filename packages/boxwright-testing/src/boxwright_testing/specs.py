@@ -15,7 +15,6 @@ from functools import cache
 from types import ModuleType
 from typing import Any, ClassVar, cast
 
-import pluggy
 import pytest
 
 from boxwright import BoxwrightError, UsageError
@@ -28,7 +27,6 @@ from boxwright.plugins import (
     Registry,
     convert_options,
     default_registry as installed_registry,
-    hookspecs,
 )
 from boxwright_testing.network import check_network, no_network
 
@@ -54,17 +52,10 @@ def registry_of(module: ModuleType, name: str = "", distribution: str = "") -> R
         name: Of its entry point; the module's name by default.
         distribution: The distribution to name in messages.
     """
-    from boxwright import __version__
-    from boxwright.plugins import builtin
-
     name = name or module.__name__
-    manager = pluggy.PluginManager("boxwright")
-    manager.add_hookspecs(hookspecs)
-    manager.register(builtin, name="boxwright")
-    record = PluginRecord(name, distribution or name, "0", module.__name__)
-    manager.register(module, name=f"{record.name} ({record.distribution})")
-    own = PluginRecord("boxwright", "boxwright", __version__, "boxwright.plugins.builtin")
-    return Registry(LoadedPlugins(manager, [own, record]))
+    plugins = LoadedPlugins()
+    plugins.register(module, PluginRecord(name, distribution or name, "0", module.__name__))
+    return Registry(plugins)
 
 
 def check_answer(error: BoxwrightError, *names: str, where: str = "") -> None:

@@ -19,7 +19,6 @@ from .errors import (
     UsageError as UsageError,
     WorkerDiedError as WorkerDiedError,
 )
-from .exchanged import in_order as in_order
 from .label_map import (
     LabelMap as LabelMap,
     LabelMapItem as LabelMapItem,
@@ -57,6 +56,7 @@ from .schemas import (
     Edges as Edges,
     ImageRef as ImageRef,
     Sample as Sample,
+    SwappedCoordinates as SwappedCoordinates,
     check_edges as check_edges,
 )
 from .storage.uri import DatasetURI as DatasetURI

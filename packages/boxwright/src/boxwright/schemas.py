@@ -52,6 +52,23 @@ def check_edges(edges: Edges) -> str | None:
     return None
 
 
+class SwappedCoordinates:
+    """Sorts coordinates that are in the wrong order, for a reader with the option ``inverted=swap``, and counts them.
+
+    Attributes:
+        count: How many boxes were sorted.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def sort(self, edges: Edges) -> Edges:
+        """The coordinates of one box with ``xmin <= xmax`` and ``ymin <= ymax``."""
+        self.count += 1
+        xmin, ymin, xmax, ymax = edges
+        return (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
+
+
 class Box(BaseModel):
     """One object in a picture: its label, its edges in pixels, and what else the annotation says of it.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, Sample
+from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, Sample, SwappedCoordinates
 from boxwright.datasets import OnProblem
 from boxwright.images import last_if_absolute, measured_size, safe_filename, spellings
 from boxwright.storage import is_remote, join
@@ -52,6 +52,7 @@ class CocoReader:
         contents = self._contents = open_contents(location, truth)
         self.parts = len(contents.images)
         self._swap = inverted == "swap"
+        self.swapped = SwappedCoordinates()
         self._ids = ids
         some = [name for _, each in islice(contents.names(), _SOME) if is_plain(name := last_if_absolute(each))]
         self._folder = pictures_folder(images, contents.truth.location, some)
@@ -72,7 +73,9 @@ class CocoReader:
         """Yields the samples of some of the images; see :class:`boxwright.datasets.Reader`."""
         contents = self._contents
         with contents.truth.open() as truth, contents.document.open() as document:
-            reading = _Reading(contents, truth, document, self._folder, swap=self._swap, ids=self._ids)
+            reading = _Reading(
+                contents, truth, document, self._folder, swapped=self.swapped if self._swap else None, ids=self._ids
+            )
             for position in range(start, stop):
                 try:
                     sample = reading.sample(position)
@@ -95,7 +98,7 @@ class _Reading:
         document: OpenDocument,
         folder: str | None,
         *,
-        swap: bool,
+        swapped: SwappedCoordinates | None,
         ids: bool,
     ) -> None:
         self._contents = contents
@@ -108,7 +111,7 @@ class _Reading:
         self._annotation_rows = Elements(document, contents.annotations.starts)
         self._folder = folder
         self._local = folder is not None and not is_remote(folder)
-        self._swap = swap
+        self._swapped = swapped
         self._ids = ids
         self._seen: dict[str, int] = {}
 
@@ -232,7 +235,7 @@ class _Reading:
             problem = f"its id is that of {self._contents.annotation(first)}"
             raise RowError(problem, "give every annotation an id of its own, or read without them: ?ids=false")
         if columns.again[number]:
-            category, edges, attributes = annotation_row(self._annotation_row(number), self._swap)
+            category, edges, attributes = annotation_row(self._annotation_row(number), self._swapped)
         else:
             left, top, right, bottom = columns.edges[4 * number : 4 * number + 4]
             category, edges = columns.categories[number], (left, top, right, bottom)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from boxwright import Edges, in_order, is_text
+from boxwright import Edges, SwappedCoordinates, is_text
 from boxwright_coco.masks import outline_box
 from boxwright_coco.numbers import as_number, far_edge
 from boxwright_coco.texts import OWN
@@ -83,7 +83,7 @@ def image_attributes(row: dict[str, Any]) -> dict[str, Any]:
     return attributes
 
 
-def annotation_row(row: Any, swap: bool) -> AnnotationRow:
+def annotation_row(row: Any, swapped: SwappedCoordinates | None) -> AnnotationRow:
     """Reads one annotation.
 
     The box of one that has none is that around its segmentation. What has COCO's default value is no attribute:
@@ -91,7 +91,8 @@ def annotation_row(row: Any, swap: bool) -> AnnotationRow:
 
     Args:
         row: What stands in the file.
-        swap: Whether a negative width or height means that the box reaches to the left or upwards.
+        swapped: Sorts the coordinates of a box of negative width or height, which extends to the left or upwards;
+            ``None`` to refuse it.
 
     Raises:
         RowError: A key is missing or has a value that makes no sense.
@@ -107,7 +108,7 @@ def annotation_row(row: Any, swap: bool) -> AnnotationRow:
     box = row.get("bbox")
     if box or not row.get("segmentation"):
         left, top, width, height = _box(row, box)
-        edges = _edges(row, (left, top, width, height), swap)
+        edges = _edges(row, (left, top, width, height), swapped)
         area = abs(width * height)
     else:
         edges = _edges_of_outline(row["segmentation"])
@@ -135,9 +136,9 @@ def _box(row: dict[str, Any], box: Any) -> Edges:
     return (left, top, width, height)
 
 
-def _edges(row: dict[str, Any], box: Edges, swap: bool) -> Edges:
+def _edges(row: dict[str, Any], box: Edges, swapped: SwappedCoordinates | None) -> Edges:
     left, top, width, height = box
-    if not swap and (width < 0 or height < 0):
+    if swapped is None and (width < 0 or height < 0):
         what = "width" if width < 0 else "height"
         remedy = (
             "correct it, let the edges be exchanged (?inverted=swap), or leave the picture out with --on-error skip"
@@ -145,8 +146,8 @@ def _edges(row: dict[str, Any], box: Edges, swap: bool) -> Edges:
         raise RowError(f"bbox is {_shown(row['bbox'])}: its {what} is below 0", remedy)
     right, bottom = far_edge(left, width), far_edge(top, height)
     edges = (left, top, right, bottom)
-    if width < 0 or height < 0:
-        edges = in_order(edges)
+    if swapped is not None and (width < 0 or height < 0):
+        edges = swapped.sort(edges)
     own = row.get(OWN)
     exact = own.get("edges") if isinstance(own, dict) else None
     if not isinstance(exact, list) or not all(type(edge) in (int, float) and abs(edge) < _HUGE for edge in exact):

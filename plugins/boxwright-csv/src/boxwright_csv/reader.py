@@ -85,6 +85,7 @@ class CsvReader:
                 self._rows = ViaRows(table, folder, swap=swap, label=label, points=points == "ignore")
             case _:
                 self._rows = TutorialRows(table, folder, one_based=one_based, swap=swap)
+        self.swapped = self._rows.swapped
         self.info = DatasetInfo(format=self.format, location=location, label_map=numbers)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from boxwright import DataError, Edges, check_edges, in_order
+from boxwright import DataError, Edges, SwappedCoordinates, check_edges
 from boxwright.images import measured_size, safe_filename, spellings
 from boxwright.storage import filesystem, is_remote, join
 from boxwright_csv.table import Table
@@ -58,6 +58,7 @@ class Rows(ABC):
         self.folder = folder
         self.shift = 1 if one_based else 0
         self.swap = swap
+        self.swapped = SwappedCoordinates()
         self._remote: tuple[Any, str] | None = None
 
     @abstractmethod
@@ -124,7 +125,7 @@ class Rows(ABC):
         if not self.swap or not all(map(math.isfinite, edges)):
             remedy = f"correct it, swap the coordinates (?inverted=swap), {SKIP}"
             raise self.error(problem, remedy, line, label)
-        return in_order(edges)
+        return self.swapped.sort(edges)
 
     def safe_name(self, name: str, line: int) -> str:
         """Returns the name of an image with ``/`` between folders.

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges, in_order
+from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, Sample, SwappedCoordinates, check_edges
 from boxwright.datasets import OnProblem, Output
 from boxwright.images import measured_size
 from boxwright.plugins import Detection
@@ -64,6 +64,7 @@ class KittiReader:
             raise DataError(location, f"its folder {_LABELS} contains no .txt file", "check the location")
         self._images = _image_folder(images if images is not None else join(root, _IMAGES), images is not None)
         self._swap = inverted == "swap"
+        self.swapped = SwappedCoordinates()
         self._last = 1 if inclusive else 0
         self.info = DatasetInfo(format="kitti", location=location, num_samples=len(self._files))
 
@@ -108,7 +109,7 @@ class KittiReader:
             return edges
         if not self._swap:
             raise DataError(place, problem, f"swap the coordinates (?inverted=swap), or {_REMEDY}", line)
-        return in_order(edges)
+        return self.swapped.sort(edges)
 
     def _image(self, file: str, place: str) -> tuple[str, str | None]:
         stem = os.path.splitext(file)[0]

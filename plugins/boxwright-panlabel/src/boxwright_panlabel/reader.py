@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, Sample, check_edges, in_order
+from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, Sample, SwappedCoordinates, check_edges
 from boxwright.datasets import OnProblem
 from boxwright.images import measured_size, safe_filename
 from boxwright.storage import filesystem, is_remote, join
@@ -79,6 +79,7 @@ class PanlabelReader:
         self._bridge = BRIDGES[name]
         self._location = location
         self._swap = inverted == "swap"
+        self.swapped = SwappedCoordinates()
         self._accept = guessed == "accept"
         self._shift = _HABITS["one_based" if one_based else "inclusive" if inclusive else ""]
         self._places = _Places(location, images, self._bridge)
@@ -235,7 +236,7 @@ class PanlabelReader:
         if not self._swap:
             remedy = f"correct it, swap the coordinates (?inverted=swap), {_SKIP}"
             raise self._error(problem, remedy, f"{name} ({label})")
-        return in_order(edges)
+        return self.swapped.sort(edges)
 
     def _size(
         self, image: dict[str, Any], name: str, location: str | None, edges: list[Edges]

@@ -17,9 +17,9 @@ from boxwright import (
     ImageRef,
     LabelMap,
     Sample,
+    SwappedCoordinates,
     check_edges,
     find_label_map,
-    in_order,
     read_label_map,
 )
 from boxwright.datasets import OnProblem
@@ -106,6 +106,7 @@ class TFRecordReader:
         self._names = names
         self._pixels = coordinates == "pixels"
         self._swap = inverted == "swap"
+        self.swapped = SwappedCoordinates()
         self._crc = crc
         self._masks = masks
         classes, self._label_map_path = self._classes(label_map)
@@ -267,7 +268,7 @@ class TFRecordReader:
             scaled = [[_unrounded(edge * size) for edge in column] for column, size in zip(columns, sizes, strict=True)]
         edges = list(zip(*scaled, strict=True))
         if self._swap:
-            edges = [in_order(box) if check_edges(box) else box for box in cast("list[Edges]", edges)]
+            edges = [self.swapped.sort(box) if check_edges(box) else box for box in cast("list[Edges]", edges)]
         return cast("list[Edges]", edges)
 
     def _labels(self, features: dict[str, Values], count: int) -> list[str]:

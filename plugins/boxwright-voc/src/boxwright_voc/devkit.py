@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
-from boxwright import DataError
+from boxwright import DataError, SwappedCoordinates
 from boxwright.images import ImageLookup
 from boxwright.storage import Folder, is_folder, join, list_folder
 from boxwright_voc.image_sets import NO_SPLIT, ImageSets
@@ -58,6 +58,7 @@ class Year:
         one_based: As for :class:`boxwright_voc.samples.XmlSamples`.
         inverted: As for :class:`boxwright_voc.samples.XmlSamples`.
         unannotated: Whether an image without XML is an image without boxes instead of a problem.
+        swapped: Counts the boxes whose coordinates were swapped.
 
     Attributes:
         image_sets: Its image sets.
@@ -67,12 +68,22 @@ class Year:
     """
 
     def __init__(
-        self, location: str, prefix: str, images: str | None, *, one_based: bool, inverted: str, unannotated: bool
+        self,
+        location: str,
+        prefix: str,
+        images: str | None,
+        *,
+        one_based: bool,
+        inverted: str,
+        unannotated: bool,
+        swapped: SwappedCoordinates,
     ) -> None:
         folder = Folder.at(join(location, ANNOTATIONS))
         xmls = folder.ending(".xml")
         lookup = _image_lookup(location, images, folder)
-        self._samples = XmlSamples(folder, lookup, one_based=one_based, inverted=inverted, prefix=prefix)
+        self._samples = XmlSamples(
+            folder, lookup, one_based=one_based, inverted=inverted, prefix=prefix, swapped=swapped
+        )
         self._xmls = {os.path.splitext(xml)[0]: xml for xml in xmls}
         # Matching names takes time, and matters only if there are more images than XML files.
         more_images = unannotated or len(lookup.names) > len(xmls)

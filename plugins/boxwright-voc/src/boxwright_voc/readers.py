@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from boxwright import DataError, DatasetInfo, Sample
+from boxwright import DataError, DatasetInfo, Sample, SwappedCoordinates
 from boxwright.datasets import OnProblem
 from boxwright.images import ImageLookup
 from boxwright.storage import Folder
@@ -99,6 +99,7 @@ class LabelImgReader(_XmlReader):
         xmls = folder.ending(".xml")
         lookup = ImageLookup(folder if images is None else Folder.at(images), "<filename>", besides=xmls)
         samples = XmlSamples(folder, lookup, one_based=one_based, inverted=inverted)
+        self.swapped = samples.swapped
         include = unannotated == "include"
         # Matching names takes time, and matters only if there are more files than XML files.
         unannotated_images = lookup.without(xmls) if include or len(lookup.names) > len(xmls) else []
@@ -152,9 +153,18 @@ class VocReader(_XmlReader):
         unlisted: str = "ignore",
         unannotated: str = "ignore",
     ) -> None:
+        self.swapped = SwappedCoordinates()
         include = {"unlisted": unlisted == "include", "unannotated": unannotated == "include"}
         found = [
-            Year(folder, prefix, images, one_based=one_based, inverted=inverted, unannotated=include["unannotated"])
+            Year(
+                folder,
+                prefix,
+                images,
+                one_based=one_based,
+                inverted=inverted,
+                unannotated=include["unannotated"],
+                swapped=self.swapped,
+            )
             for prefix, folder in years(location)
         ]
         if split is not None and not any(split in year.image_sets for year in found):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from boxwright import Boxes, DataError, Edges, ImageRef, Sample, check_edges, in_order
+from boxwright import Boxes, DataError, Edges, ImageRef, Sample, SwappedCoordinates, check_edges
 from boxwright.images import ImageLookup, measured_size
 from boxwright.storage import Folder, check_unicode
 from boxwright_voc.xml.annotation import Annotation
@@ -28,6 +28,7 @@ class XmlSamples:
             they become ``(xmin - 1, ymin - 1, xmax, ymax)``, also those of parts, and 1 is subtracted from points.
         inverted: ``"error"``, or ``"swap"`` to swap coordinates in the wrong order.
         prefix: The prefix of the images' names, such as ``"VOC2007/"``.
+        swapped: Counts the boxes whose coordinates were swapped; several folders of a dataset share one.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class XmlSamples:
         one_based: bool = False,
         inverted: str = "error",
         prefix: str = "",
+        swapped: SwappedCoordinates | None = None,
     ) -> None:
         self._folder = folder
         self._images = images
         self._one_based = one_based
         self._swap = inverted == "swap"
+        self.swapped = swapped if swapped is not None else SwappedCoordinates()
         self._prefix = prefix
 
     def annotated(self, xml: str, split: str | None = None) -> Sample:
@@ -120,7 +123,7 @@ class XmlSamples:
                     "draw the box again, or let coordinates in the wrong order be swapped: ?inverted=swap",
                     f"object {position} ({label})",
                 )
-            result.append(in_order(box) if problem else box)
+            result.append(self.swapped.sort(box) if problem else box)
         return result
 
 

@@ -101,8 +101,8 @@ def _show(session: Session, report: ConversionReport) -> None:
     session.table(("CLASS", "BOXES"), [(name, f"{n:,}") for name, n in report.classes.items()], numbers=1)
     if report.label_map:
         session.say(f"label map: {report.label_map} ({'as it was there' if report.label_map_reused else 'new'})")
-    if report.exchanged:
-        session.say(f"{amount(report.exchanged, 'box')} had edges in the wrong order, which were exchanged")
+    if report.swapped:
+        session.say(f"{amount(report.swapped, 'box')} had coordinates in the wrong order, which were swapped")
     for note in report.notes:
         session.say(note)
     rows = report.losses.rows()

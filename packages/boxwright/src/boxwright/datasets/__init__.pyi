@@ -11,9 +11,19 @@ from .losses import (
 from .problems import Problems as Problems
 from .processes import WORTH_IT as WORTH_IT
 from .protocols import (
+    BatchWriter as BatchWriter,
+    DatasetTransform as DatasetTransform,
+    LabelPreservingTransform as LabelPreservingTransform,
+    LabelReader as LabelReader,
+    NumberedWriter as NumberedWriter,
     OnProblem as OnProblem,
     Output as Output,
+    PartitionedLabelReader as PartitionedLabelReader,
+    PartitionedReader as PartitionedReader,
+    PreparingWriter as PreparingWriter,
     Reader as Reader,
+    ReportingTransform as ReportingTransform,
+    SwappingReader as SwappingReader,
     Transform as Transform,
     Writer as Writer,
 )

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from boxwright import exchanged
-from boxwright.datasets.dataset import Dataset, nothing_left, open_dataset
-from boxwright.datasets.destination import Destination, LabelMapFile, Parts, named
+from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_dataset
+from boxwright.datasets.destination import Destination, LabelMapFile, Outputs, Part, located_error
 from boxwright.datasets.detect import detect_format
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.processes import WORTH_IT, available, can_fork, shared
-from boxwright.datasets.protocols import Transform
+from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, Transform
 from boxwright.datasets.steps import make_transform
 from boxwright.errors import DataError, LossError, UsageError
 from boxwright.label_map import LabelMap
@@ -40,7 +40,7 @@ class ConversionReport:
         losses: What the target format could not hold.
         sidecars: The files that keep it all the same.
         skipped: Items left out under ``on_error="skip"``.
-        exchanged: Boxes whose edges stood in the wrong order, which the reader was told to exchange.
+        swapped: Boxes whose coordinates were in the wrong order, and which the reader was asked to sort.
         label_map: The label map file that goes with the output, or ``""``.
         label_map_reused: Whether that file was there before and decided the classes' numbers.
         notes: What the steps have to say, such as how many pictures were turned upright.
@@ -55,7 +55,7 @@ class ConversionReport:
     losses: Losses = field(default_factory=Losses)
     sidecars: list[str] = field(default_factory=list)
     skipped: list[DataError] = field(default_factory=list)
-    exchanged: int = 0
+    swapped: int = 0
     label_map: str = ""
     label_map_reused: bool = False
     notes: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ class ConversionReport:
             "skipped": [
                 {"file": e.file, "place": e.place, "problem": e.problem, "remedy": e.remedy} for e in self.skipped
             ],
-            "exchanged": self.exchanged,
+            "exchanged": self.swapped,
             "label_map": self.label_map or None,
             "label_map_reused": self.label_map_reused,
             "notes": self.notes,
@@ -125,40 +125,93 @@ def convert(
     """
     started = time.perf_counter()
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
-    transforms = [make_transform(step, plugins) for step in steps]
-    source = _read_for(source, steps, plugins)
-    dataset = open_dataset(source, on_error=on_error, registry=plugins)
-    if transforms:
-        dataset = dataset.through(*transforms, workers=workers or available())
-    destination = Destination(target, plugins, overwrite=overwrite)
-    report = ConversionReport(source=dataset.uri or str(source))
-    classes = LabelMapFile.choose(label_map, destination)
+    dataset = _opened(source, steps, on_error, workers, plugins)
+    plan = _planned(dataset, Destination(target, plugins, overwrite=overwrite), label_map, workers, reporter)
+    if sidecar and not plan.destination.spec.load:
+        name = plan.destination.spec.name
+        raise UsageError(f"{name} cannot be read, so a sidecar cannot help", "leave out --sidecar")
     if strict and not sidecar:
-        _refuse_losses(dataset, destination, reporter)
-    known = classes.label_map
-    if known is None and (classes.path or destination.spec.numbered):
+        _refuse_losses(plan, reporter)
+    try:
+        return _converted(plan, sidecar, started, plugins, reporter)
+    except _OrderMattersError:
+        return _converted(replace(plan, processes=1), sidecar, started, plugins, reporter)
+
+
+def _opened(
+    source: str | DatasetURI | Dataset, steps: Sequence[str | Transform], on_error: str, workers: int, plugins: Registry
+) -> Dataset:
+    """The source, through the steps."""
+    transforms = [make_transform(step, plugins) for step in steps]
+    dataset = open_dataset(_read_for(source, steps, plugins), on_error=on_error, registry=plugins)
+    return dataset.through(*transforms, workers=workers or available()) if transforms else dataset
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a conversion is going to do.
+
+    Attributes:
+        dataset: What is read.
+        destination: What is written.
+        label_map_file: Where the label map goes.
+        label_map: The classes, as far as they are known.
+        processes: How many processes share the work.
+    """
+
+    dataset: Dataset
+    destination: Destination
+    label_map_file: LabelMapFile
+    label_map: LabelMap | None
+    processes: int
+
+
+def _planned(
+    dataset: Dataset,
+    destination: Destination,
+    label_map: str | Path | LabelMap | None,
+    workers: int,
+    reporter: Reporter,
+) -> _Plan:
+    """Settles the classes and how the work is shared."""
+    file = LabelMapFile.choose(label_map, destination)
+    known = file.label_map
+    if known is None and (file.path or destination.spec.numbered):
         known = dataset.known_label_map
     processes = _processes(dataset, workers)
     if known is None and destination.needs_label_map:
         known = _scanned_label_map(dataset, reporter, processes)
-    if sidecar or destination.uri.has_split or not destination.can_share:
-        processes = 1
-    if sidecar and not destination.spec.load:
-        raise UsageError(f"{destination.spec.name} cannot be read, so that no sidecar can help", "leave out --sidecar")
-    with ExitStack() as sidecars:
-        written = (dataset, destination, classes, known, report, reporter, sidecars if sidecar else None)
-        try:
-            parts = _write(*written, processes=processes)
-        except _NotByItselfError:
-            parts = _write(*written, processes=1)
-        report.sidecars = parts.write_sidecars(plugins, reporter)
-    report.samples = parts.samples
-    report.targets = list(parts.samples)
-    report.skipped = dataset.problems.skipped
-    report.notes = [*dataset.info.notes]
-    report.notes += [note for transform in dataset.transforms for note in getattr(transform, "notes", list)()]
-    report.seconds = time.perf_counter() - started
-    return report
+    return _Plan(dataset, destination, file, known, processes)
+
+
+def _converted(plan: _Plan, sidecar: bool, started: float, plugins: Registry, reporter: Reporter) -> ConversionReport:
+    """Writes every sample, puts the outputs in place, and reports.
+
+    Raises:
+        _OrderMattersError: Several processes cannot share the work.
+    """
+    dataset = plan.dataset
+    with Outputs(plan.destination, plan.label_map_file, plan.label_map, dataset, sidecar=sidecar) as outputs:
+        counts = _run(plan, outputs, reporter, shared=not sidecar)
+        if not outputs.samples:
+            raise empty_dataset_error(dataset, "there are no annotated images in it")
+        outputs.commit(counts.classes)
+        sidecars = outputs.write_sidecars(plugins, reporter)
+    return ConversionReport(
+        source=dataset.uri or dataset.info.location,
+        targets=list(outputs.samples),
+        samples=outputs.samples,
+        boxes=counts.boxes,
+        classes=dict(sorted(counts.classes.items())),
+        swapped=counts.swapped,
+        losses=counts.losses,
+        skipped=dataset.problems.skipped,
+        notes=dataset.notes,
+        label_map=plan.label_map_file.path,
+        label_map_reused=plan.label_map_file.reused,
+        sidecars=sidecars,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _read_for(
@@ -178,159 +231,171 @@ def _read_for(
     return replace(uri, format=name, options=added | uri.options)
 
 
-def _write(
-    dataset: Dataset,
-    destination: Destination,
-    classes: LabelMapFile,
-    known: LabelMap | None,
-    report: ConversionReport,
-    reporter: Reporter,
-    sidecars: ExitStack | None,
-    processes: int,
-) -> Parts:
-    """Brings every sample to its part and all parts in place; counts into the report."""
-    tally = _Tally(dataset, destination, known, classes.source if classes.label_map else "the dataset's label map")
-    with ExitStack() as stack:
-        label_map_output = classes.open(stack)
-        parts = Parts(destination, known, stack, dataset, sidecars)
-        if processes > 1:
-            _write_shared(dataset, parts, tally, reporter, processes)
-        else:
-            with reporter.task("Converting", dataset.info.num_samples) as task:
-                for sample in dataset:
-                    try:
-                        tally.check(sample)
-                        parts.write(sample)
-                    except (DataError, UnicodeEncodeError) as error:
-                        dataset.problems(named(error, sample))
-                        continue
-                    tally.count(sample)
-                    task.advance()
-        if not parts.samples:
-            raise nothing_left(dataset, "there are no annotated pictures in it")
-        parts.close()
-        report.boxes, report.classes = tally.boxes, dict(sorted(tally.classes.items()))
-        report.losses = tally.losses
-        report.exchanged = tally.exchanged
-        if classes.path:
-            classes.write(known if known is not None else LabelMap.from_names(report.classes), label_map_output, parts)
-            report.label_map, report.label_map_reused = classes.path, classes.reused
-    return parts
+def _run(plan: _Plan, outputs: Outputs, reporter: Reporter, *, shared: bool) -> _Counts:
+    """Brings every sample to its output, and counts."""
+    dataset, tally = plan.dataset, _Tally(plan)
+    if plan.processes > 1 and shared and not plan.destination.uri.has_split:
+        reader, writer = dataset.reader, outputs.single.writer
+        if isinstance(reader, PartitionedReader) and isinstance(writer, PreparingWriter):
+            return _run_shared(plan, reader, writer, outputs.single, tally, reporter)
+    with reporter.task("Converting", dataset.info.num_samples) as task:
+        for sample in dataset:
+            try:
+                tally.check(sample)
+                outputs.write(sample)
+            except (DataError, UnicodeEncodeError) as error:
+                dataset.problems(located_error(error, sample))
+                continue
+            tally.count(sample)
+            task.advance()
+    return tally.counts()
+
+
+@dataclass
+class _Counts:
+    """What was written."""
+
+    swapped: int = 0
+    boxes: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    losses: Losses = field(default_factory=Losses)
+
+    def add(self, other: _Counts) -> None:
+        """Adds what was counted elsewhere."""
+        self.swapped += other.swapped
+        self.boxes += other.boxes
+        self.classes.update(other.classes)
+        self.losses.add(other.losses)
 
 
 class _Tally:
     """Checks samples against the known classes, and counts what is written."""
 
-    def __init__(self, dataset: Dataset, destination: Destination, known: LabelMap | None, source: str) -> None:
-        self._counter = destination.loss_counter(dataset)
-        self._known = known
-        self._names = frozenset(known.names) if known is not None else None
-        self._source = source
-        self.boxes = 0
-        self.classes: dict[str, int] = {}
-        self._exchanged = 0
-        self._exchanged_before = exchanged.count
-
-    @property
-    def exchanged(self) -> int:
-        """Boxes whose edges stood in the wrong order and were exchanged by the reader."""
-        return self._exchanged + exchanged.count - self._exchanged_before
-
-    @property
-    def losses(self) -> Losses:
-        return self._counter.losses
+    def __init__(self, plan: _Plan) -> None:
+        file = plan.label_map_file
+        self._dataset = plan.dataset
+        self._counter = plan.destination.loss_counter(plan.dataset)
+        self._label_map = plan.label_map
+        self._names = None if plan.label_map is None else frozenset(plan.label_map.names)
+        self._source = file.source if file.label_map is not None else "the dataset's label map"
+        self._swapped_before = plan.dataset.swapped
+        self._boxes = 0
+        self._classes: Counter[str] = Counter()
 
     def check(self, sample: Sample) -> None:
+        """Raises a DataError if the sample has a class that is not in the label map."""
         if self._names is not None and not self._names.issuperset(sample.boxes.labels):
-            assert self._known is not None
-            _check_labels(sample, self._known, self._source)
+            assert self._label_map is not None
+            _check_labels(sample, self._label_map, self._source)
 
     def count(self, sample: Sample) -> None:
+        """Counts a sample that was written."""
         self._counter.count(sample)
-        classes, labels = self.classes, sample.boxes.labels
-        self.boxes += len(labels)
+        classes, labels = self._classes, sample.boxes.labels
+        self._boxes += len(labels)
         for label in labels:
-            classes[label] = classes.get(label, 0) + 1
+            classes[label] += 1
 
-    def take(self) -> tuple[int, int, dict[str, int], dict[str, dict[str, int]]]:
-        """The counts since the last time, as plain values."""
-        taken = (self.exchanged, self.boxes, self.classes, self.losses.take())
-        self.boxes, self.classes, self._exchanged, self._exchanged_before = 0, {}, 0, exchanged.count
-        return taken
-
-    def add(self, exchanged: int, boxes: int, classes: dict[str, int], losses: dict[str, dict[str, int]]) -> None:
-        """Adds what another process has counted."""
-        self._exchanged += exchanged
-        self.boxes += boxes
-        for label, count in classes.items():
-            self.classes[label] = self.classes.get(label, 0) + count
-        self.losses.add(losses)
+    def counts(self) -> _Counts:
+        """What was counted since the last call."""
+        swapped = self._dataset.swapped
+        counts = _Counts(swapped - self._swapped_before, self._boxes, self._classes, self._counter.take())
+        self._swapped_before, self._boxes, self._classes = swapped, 0, Counter()
+        return counts
 
 
-class _StretchEndsError(Exception):
-    """The rest of a stretch is not wanted: the parent will raise the error that is its last entry."""
+class _ChunkEndsError(Exception):
+    """The rest of a chunk is not needed: the parent process raises the error that is its last entry."""
 
 
-class _NotByItselfError(Exception):
-    """An item turned out to depend on another, such as by its name."""
+class _OrderMattersError(Exception):
+    """An item depends on another, such as by its name, so that several processes cannot share the work."""
 
 
-def _write_shared(dataset: Dataset, parts: Parts, tally: _Tally, reporter: Reporter, processes: int) -> None:
-    """Reading, checking and encoding in several processes, putting together in this one.
+class _Failure(NamedTuple):
+    """An error of one item, as plain values."""
+
+    file: str
+    problem: str
+    remedy: str
+    place: str
+
+
+class _Chunk(NamedTuple):
+    """What a process made of some consecutive items.
+
+    Attributes:
+        names: The name of each sample; ``None`` for an error.
+        entries: The prepared samples and the errors, in order; ``None`` if ``packed`` has them all.
+        packed: All prepared samples in one value, where the writer can do that.
+        items: How many items the chunk has.
+        counts: What was counted.
+    """
+
+    names: list[str | None]
+    entries: list[Any] | None
+    packed: Any
+    items: int
+    counts: _Counts
+
+
+def _run_shared(
+    plan: _Plan, reader: PartitionedReader, writer: PreparingWriter, part: Part, tally: _Tally, reporter: Reporter
+) -> _Counts:
+    """Reads, checks and encodes in several processes, and puts everything together in this one.
 
     Raises:
-        _NotByItselfError: The work has to be done in one process after all.
+        _OrderMattersError: The work has to be done in one process after all.
     """
-    reader, writer = dataset.reader, parts.single.writer
-    pack = getattr(writer, "pack", None)
-    losses_of_the_dataset = tally.losses.take()
+    problems, batch_writer = plan.dataset.problems, writer if isinstance(writer, BatchWriter) else None
+    total = tally.counts()  # the losses of the dataset as a whole are counted once, here
 
-    def work(start: int, stop: int) -> tuple[Any, ...]:
-        names: list[str | None] = []  # of a sample; an error has none
+    def work(start: int, stop: int) -> _Chunk:
+        names: list[str | None] = []
         entries: list[Any] = []
 
-        def note(error: DataError) -> None:
+        def on_problem(error: DataError) -> None:
             names.append(None)
-            entries.append((error.file, error.problem, error.remedy, error.place))
-            if dataset.problems.on_error == "fail":
-                raise _StretchEndsError
+            entries.append(_Failure(error.file, error.problem, error.remedy, error.place))
+            if problems.on_error == "fail":
+                raise _ChunkEndsError
 
-        with suppress(_StretchEndsError):
-            for sample in reader.read_part(start, stop, note):  # type: ignore[attr-defined]
+        with suppress(_ChunkEndsError):
+            for sample in reader.read_part(start, stop, on_problem):
                 try:
                     tally.check(sample)
-                    prepared = writer.prepare(sample)  # type: ignore[attr-defined]
+                    prepared = writer.prepare(sample)
                 except (DataError, UnicodeEncodeError) as error:
-                    note(named(error, sample))
+                    on_problem(located_error(error, sample))
                     continue
                 names.append(sample.image.name)
                 entries.append(prepared)
                 tally.count(sample)
-        packed = pack(entries) if pack is not None and None not in names else None
-        return names, entries if packed is None else None, packed, stop - start, *tally.take()
+        packed = batch_writer.pack(entries) if batch_writer is not None and None not in names else None
+        return _Chunk(names, entries if packed is None else None, packed, stop - start, tally.counts())
 
-    seen: set[str] = set()
+    seen: set[str | None] = set()
     with ExitStack() as stack:
-        answers = stack.enter_context(closing(shared(work, reader.parts, processes)))  # type: ignore[attr-defined]
-        first = next(answers)  # the forks are made before a progress bar's thread runs
-        task = stack.enter_context(reporter.task("Converting", dataset.info.num_samples))
-        tally.losses.add(losses_of_the_dataset)
-        for names, entries, packed, items, *counts in chain((first,), answers):
-            if entries is None:
-                if len(set(names)) < len(names) or not seen.isdisjoint(names):
-                    raise _NotByItselfError
-                seen.update(names)
-                parts.put_pack(packed, len(names))
-            for name, entry in zip(names, entries or (), strict=False):
-                if name is None:
-                    dataset.problems(DataError(*entry))
-                    continue
-                if name in seen:
-                    raise _NotByItselfError
-                seen.add(name)
-                parts.put(entry)
-            tally.add(*counts)
-            task.advance(items)
+        chunks = stack.enter_context(closing(shared(work, reader.parts, plan.processes)))
+        first = next(chunks)  # the processes are started before a progress bar's thread runs
+        task = stack.enter_context(reporter.task("Converting", plan.dataset.info.num_samples))
+        for chunk in chain((first,), chunks):
+            names = [name for name in chunk.names if name is not None]
+            if len(set(names)) < len(names) or not seen.isdisjoint(names):
+                raise _OrderMattersError
+            seen.update(names)
+            if chunk.entries is None:
+                assert batch_writer is not None
+                batch_writer.put_pack(chunk.packed)
+            for entry in chunk.entries or ():
+                if isinstance(entry, _Failure):
+                    problems(DataError(*entry))
+                else:
+                    writer.put(entry)
+            part.samples += len(names)
+            total.add(chunk.counts)
+            task.advance(chunk.items)
+    return total
 
 
 def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
@@ -353,7 +418,7 @@ def _listed(label_map: LabelMap) -> str:
 
 def _processes(dataset: Dataset, workers: int) -> int:
     """How many processes shall share the work: one, where they would not pay or the dataset does not let them."""
-    parts: int = getattr(dataset.reader, "parts", 0)
+    parts = dataset.reader.parts if isinstance(dataset.reader, PartitionedReader) else 0
     if workers == 1 or parts < WORTH_IT or dataset.transforms or not can_fork():
         return 1
     return workers or available()
@@ -366,7 +431,8 @@ def _scanned_label_map(dataset: Dataset, reporter: Reporter, processes: int) -> 
         return LabelMap.from_names(filter(is_text, dataset.labels(task.advance)))
 
 
-def _refuse_losses(dataset: Dataset, destination: Destination, reporter: Reporter) -> None:
+def _refuse_losses(plan: _Plan, reporter: Reporter) -> None:
+    dataset, destination = plan.dataset, plan.destination
     counter = destination.loss_counter(dataset)
     with reporter.task("Checking that nothing would be lost", dataset.info.num_samples) as task:
         for sample in dataset:

@@ -12,7 +12,17 @@ from typing import Any
 from boxwright.datasets.detect import detect_format
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.processes import shared
-from boxwright.datasets.protocols import OnProblem, Reader, Transform
+from boxwright.datasets.protocols import (
+    DatasetTransform,
+    LabelPreservingTransform,
+    LabelReader,
+    OnProblem,
+    PartitionedLabelReader,
+    Reader,
+    ReportingTransform,
+    SwappingReader,
+    Transform,
+)
 from boxwright.datasets.scan import Scan
 from boxwright.datasets.sidecar import with_sidecar
 from boxwright.datasets.threads import map_samples
@@ -64,8 +74,9 @@ class Dataset(Iterable[Sample]):
             return lambda: chain.from_iterable(
                 map_samples(lambda sample: list(transform([sample])), samples, self.problems, self.workers)
             )
-        apply: Callable[[Iterable[Sample], Problems], Iterator[Sample]] | None = getattr(transform, "apply", None)
-        return (lambda: transform(samples)) if apply is None else (lambda: apply(samples, self.problems))
+        if isinstance(transform, DatasetTransform):
+            return lambda: transform.apply(samples, self.problems)
+        return lambda: transform(samples)
 
     def through(self, *transforms: Transform, workers: int = 1) -> Dataset:
         """The same dataset with more transforms at the end.
@@ -110,7 +121,9 @@ class Dataset(Iterable[Sample]):
 
     @property
     def _changing(self) -> tuple[Transform, ...]:
-        return tuple(step for step in self.transforms if not getattr(step, "keeps_labels", False))
+        return tuple(
+            step for step in self.transforms if not (isinstance(step, LabelPreservingTransform) and step.keeps_labels)
+        )
 
     def labels(self, advance: Callable[[int], None] = lambda items: None, processes: int = 1) -> list[str]:
         """The labels of all boxes, sorted, from one reading without the transforms that leave labels as they are.
@@ -120,27 +133,36 @@ class Dataset(Iterable[Sample]):
             processes: How many may share the work, where the reader lets them.
         """
         found: set[str] = set()
-        reader: Any = self.reader
-        if processes > 1 and hasattr(reader, "labels_part") and not self._changing and self.problems.on_error == "fail":
-            answers = shared(
-                lambda start, stop: (list(set(chain.from_iterable(reader.labels_part(start, stop)))), stop - start),
-                reader.parts,
-                processes,
-            )
-            with closing(answers):
-                for labels, items in answers:
+        reader, quick = self.reader, not self._changing and self.problems.on_error == "fail"
+        if quick and processes > 1 and isinstance(reader, PartitionedLabelReader):
+
+            def labels_of(start: int, stop: int) -> list[str]:
+                return list(set(chain.from_iterable(reader.labels_part(start, stop))))
+
+            with closing(shared(labels_of, reader.parts, processes)) as answers:
+                for labels in answers:
                     found.update(labels)
-                    advance(items)
             return sorted(found)
-        quick = getattr(self.reader, "labels", None)
-        if quick is not None and not self._changing and self.problems.on_error == "fail":
-            each: Iterable[Sequence[str]] = quick()
+        each: Iterable[Sequence[str]]
+        if quick and isinstance(reader, LabelReader):
+            each = reader.labels()
         else:
             each = (sample.boxes.labels for sample in self._copy(transforms=self._changing))
         for labels in each:
             found.update(labels)
             advance(1)
         return sorted(found)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader and the transforms have to say, after the dataset was read through."""
+        said = [note for step in self.transforms if isinstance(step, ReportingTransform) for note in step.notes()]
+        return [*self.info.notes, *said]
+
+    @property
+    def swapped(self) -> int:
+        """How many boxes had their coordinates sorted by the reader so far."""
+        return self.reader.swapped.count if isinstance(self.reader, SwappingReader) else 0
 
     @cached_property
     def label_map(self) -> LabelMap:
@@ -162,14 +184,13 @@ class Dataset(Iterable[Sample]):
         return f"<Dataset {self.uri or self.info.location}>"
 
 
-def nothing_left(dataset: Dataset, problem: str) -> DataError:
+def empty_dataset_error(dataset: Dataset, problem: str) -> DataError:
     """The error for a dataset that gave no sample: ``problem``, unless all were skipped or the steps left none."""
     location, skipped = dataset.info.location, dataset.problems.skipped
     if skipped:
         return DataError(location, f"every one of its {len(skipped)} items was skipped; the first: {skipped[0]}")
-    notes = [note for step in dataset.transforms for note in getattr(step, "notes", list)()]
-    if notes:
-        return DataError(location, f"the steps left no picture: {'; '.join(notes)}", "change the steps")
+    if notes := [note for note in dataset.notes if note not in dataset.info.notes]:
+        return DataError(location, f"the steps left no image: {'; '.join(notes)}", "change the steps")
     return DataError(location, problem, "check the location and the format")
 
 

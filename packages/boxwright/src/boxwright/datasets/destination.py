@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import TracebackType
 
 from boxwright.datasets.dataset import Dataset
 from boxwright.datasets.losses import LossCounter
 from boxwright.datasets.problems import Problems
-from boxwright.datasets.protocols import Reader, Writer
+from boxwright.datasets.protocols import NumberedWriter, Reader, Writer
 from boxwright.datasets.sidecar import SidecarWriter, sidecar_path
 from boxwright.errors import DataError, OutputError, UsageError
 from boxwright.label_map import LabelMap, read_label_map
@@ -26,8 +26,9 @@ from boxwright.storage.output import AtomicOutput
 from boxwright.storage.uri import DatasetURI, is_remote, join
 from boxwright.text import is_text
 
-if TYPE_CHECKING:
-    from boxwright.schemas import Sample
+
+class _NotCommittedError(Exception):
+    """The block ended without a commit."""
 
 
 class Destination:
@@ -55,13 +56,8 @@ class Destination:
     def needs_label_map(self) -> bool:
         """Whether the writer cannot begin without knowing all classes."""
         if self.spec.numbered == "late":
-            return bool(hasattr(self._make, "needs_label_map") and self._make.needs_label_map(**self.options))
+            return isinstance(self._make, NumberedWriter) and self._make.needs_label_map(**self.options)
         return self.spec.numbered
-
-    @property
-    def can_share(self) -> bool:
-        """Whether the writer lets several processes encode samples."""
-        return all(hasattr(self._make, name) for name in ("prepare", "put"))
 
     def loss_counter(self, dataset: Dataset) -> LossCounter:
         """What counts that which this format does not carry."""
@@ -130,23 +126,14 @@ class LabelMapFile:
         found = read_label_map(path) if path else None
         return cls(path, found, path, found is not None, inside and given is None)
 
-    def open(self, stack: ExitStack) -> AtomicOutput | None:
-        """An output for the file, where it has to be made; as the first on the stack it is put in place as the last."""
-        if not self.path or self.reused or self.inside:
-            return None
-        return stack.enter_context(AtomicOutput(self.path, overwrite=True))
-
-    def write(self, label_map: LabelMap, output: AtomicOutput | None, parts: Parts) -> None:
-        """Writes the file, unless it is there already and stays."""
-        if self.inside:  # a folder that is replaced takes its old label map with it
-            parts.add_file(os.path.basename(self.path), label_map.to_pbtxt().encode())
-        elif output is not None:
-            with output.open() as file:
-                file.write(label_map.to_pbtxt().encode())
+    @property
+    def is_written_apart(self) -> bool:
+        """Whether the file has to be made, outside the output itself."""
+        return bool(self.path) and not self.reused and not self.inside
 
 
 @dataclass
-class _Part:
+class Part:
     """One target in the making."""
 
     uri: DatasetURI
@@ -156,36 +143,68 @@ class _Part:
     samples: int = 0
 
 
-class Parts:
-    """One target a split, opened when its first sample comes, all put in place together."""
+class Outputs:
+    """The targets of a conversion in the making, one per split, with their label map file and their sidecars.
+
+    Use it as a context manager. :meth:`commit` puts everything in place; leaving the block without it removes all.
+
+    Args:
+        destination: The parsed target.
+        label_map_file: Where the label map goes.
+        label_map: The classes, where the writers need them.
+        source: What is converted.
+        sidecar: Whether sidecars are written.
+    """
 
     def __init__(
         self,
         destination: Destination,
+        label_map_file: LabelMapFile,
         label_map: LabelMap | None,
-        stack: ExitStack,
         source: Dataset,
-        sidecars: ExitStack | None,
+        *,
+        sidecar: bool,
     ) -> None:
         self._destination = destination
+        self._label_map_file = label_map_file
         self._label_map = label_map
-        self._stack = stack
         self._source = source
-        self._sidecars = sidecars
-        self._parts: dict[str, _Part] = {}
-        if not destination.uri.has_split:
-            self._open(destination.uri)  # at once, so that an existing target is refused before any work
+        self._sidecar = sidecar
+        self._targets = ExitStack()
+        self._sidecars = ExitStack()
+        self._label_map_output: AtomicOutput | None = None
+        self._parts: dict[str, Part] = {}
+
+    def __enter__(self) -> Outputs:
+        with ExitStack() as undo:
+            undo.push(self)
+            # The first on the stack is put in place last: a label map appears after what it describes.
+            if self._label_map_file.is_written_apart:
+                output = AtomicOutput(self._label_map_file.path, overwrite=True)
+                self._label_map_output = self._targets.enter_context(output)
+            if not self._destination.uri.has_split:
+                self._open(self._destination.uri)  # at once, so that an existing target is refused before any work
+            undo.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._targets.__exit__(kind or _NotCommittedError, error or _NotCommittedError(), trace)
+        finally:
+            self._sidecars.close()
 
     @property
     def samples(self) -> dict[str, int]:
-        """Pictures by target."""
+        """The number of images by target."""
         return {
             f"{self._destination.spec.name}:{part.uri.location}": part.samples
             for part in self._parts.values()
             if part.samples
         }
 
-    def _open(self, uri: DatasetURI) -> _Part:
+    def _open(self, uri: DatasetURI) -> Part:
         destination, info = self._destination, self._source.info
         if destination.spec.target == "folder":
             _refuse_to_swallow(info.location, uri.location)
@@ -198,21 +217,15 @@ class Parts:
             overwrite=destination.overwrite,
             dataset_attributes=info.attributes,
         )
-        self._stack.enter_context(output)
+        self._targets.enter_context(output)
         sidecar = None
-        if self._sidecars is not None:
+        if self._sidecar:
             classes = self._label_map if self._label_map is not None else self._source.known_label_map
             sidecar = SidecarWriter(beside, info, classes, destination.spec.carries)
             self._sidecars.callback(sidecar.close)
         writer = destination.writer(output, self._label_map)
-        part = self._parts[uri.location] = _Part(uri, output, writer, sidecar)
+        part = self._parts[uri.location] = Part(uri, output, writer, sidecar)
         return part
-
-    def add_file(self, name: str, content: bytes) -> None:
-        """Adds a file to every part."""
-        for part in self._parts.values():
-            with part.output.open(name) as file:
-                file.write(content)
 
     def write(self, sample: Sample) -> None:
         """Brings a sample to the part of its split.
@@ -237,27 +250,33 @@ class Parts:
         part.samples += 1
 
     @property
-    def single(self) -> _Part:
+    def single(self) -> Part:
         """The part of a target without ``{split}``."""
         (part,) = self._parts.values()
         return part
 
-    def put(self, prepared: Any) -> None:
-        """Adds to the single part what its writer's ``prepare`` has made of a sample."""
-        part = self.single
-        part.writer.put(prepared)  # type: ignore[attr-defined]
-        part.samples += 1
+    def commit(self, classes: Iterable[str]) -> None:
+        """Finishes all writers, writes the label map, and puts everything in place.
 
-    def put_pack(self, packed: Any, samples: int) -> None:
-        """Adds to the single part what its writer's ``pack`` has made of so many prepared samples."""
-        part = self.single
-        part.writer.put_pack(packed)  # type: ignore[attr-defined]
-        part.samples += samples
+        Args:
+            classes: The classes that were written, for a label map that was not known before.
 
-    def close(self) -> None:
-        """Finishes all writers."""
+        Raises:
+            OutputError: Something cannot be written; everything is as it was.
+        """
         for part in self._parts.values():
             part.writer.close()
+        files = [] if self._label_map_output is None else [self._label_map_output.open()]
+        if (
+            self._label_map_file.path and self._label_map_file.inside
+        ):  # a folder that is replaced takes its old label map with it
+            name = os.path.basename(self._label_map_file.path)
+            files = [part.output.open(name) for part in self._parts.values()]
+        for file in files:
+            known = self._label_map if self._label_map is not None else LabelMap.from_names(sorted(classes))
+            with file:
+                file.write(known.to_pbtxt().encode())
+        self._targets.close()
 
     def write_sidecars(self, plugins: Registry, reporter: Reporter) -> list[str]:
         """Once the targets are in place: reads them back and writes what they lack beside them."""
@@ -295,7 +314,7 @@ def _refuse_to_swallow(source: str, target: str) -> None:
 _REMEDY = "correct it in the source, or leave the picture out with --on-error skip"
 
 
-def named(error: DataError | UnicodeEncodeError, sample: Sample) -> DataError:
+def located_error(error: DataError | UnicodeEncodeError, sample: Sample) -> DataError:
     """What is wrong with a sample that could not be written, by the box where a class is the cause."""
     place = sample.source or sample.image.name
     for position, label in enumerate(sample.boxes.labels, start=1):

@@ -34,7 +34,7 @@ class FolderFiles:
 
     def __init__(self, output: Output) -> None:
         self._output = output
-        place = getattr(output, "workplace", "")
+        place = output.workplace
         self._place = "" if not place or is_remote(place) else f"{place}{os.sep}"
         self._folders: set[str] = set()
 

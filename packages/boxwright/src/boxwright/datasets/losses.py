@@ -20,8 +20,6 @@ BOX_BOOKKEEPING = frozenset({"id"})
 SUBPIXEL = "sub-pixel edges"
 """What a report of losses calls coordinates that a format rounds to whole pixels."""
 
-_COUNTERS = ("dropped", "changed", "added", "bookkeeping")
-
 
 @dataclass
 class Losses:
@@ -50,17 +48,12 @@ class Losses:
         lost = sorted((self.dropped + self.changed).items())
         return ", ".join(f"{what}: {count:,} {unit(what, count)}" for what, count in lost)
 
-    def take(self) -> dict[str, dict[str, int]]:
-        """The counts as plain values; from here on it counts from zero."""
-        taken = {name: dict(getattr(self, name)) for name in _COUNTERS}
-        for name in _COUNTERS:
-            getattr(self, name).clear()
-        return taken
-
-    def add(self, taken: Mapping[str, Mapping[str, int]]) -> None:
-        """Adds what :meth:`take` gave, here or in another process."""
-        for name, counts in taken.items():
-            getattr(self, name).update(counts)
+    def add(self, other: Losses) -> None:
+        """Adds what was counted elsewhere, in another process."""
+        self.dropped.update(other.dropped)
+        self.changed.update(other.changed)
+        self.added.update(other.added)
+        self.bookkeeping.update(other.bookkeeping)
 
     def rows(self) -> list[tuple[str, str, int, str]]:
         """``(what happened, to what, how often, counted in)``, for a table."""
@@ -113,6 +106,11 @@ class LossCounter:
         for name in dataset_attributes or ():
             if name not in held:
                 self.losses.dropped[f"dataset {name}"] = 1
+
+    def take(self) -> Losses:
+        """The counts so far; from here on it counts from zero."""
+        taken, self.losses = self.losses, Losses()
+        return taken
 
     def count(self, sample: Sample) -> None:
         """Adds what one sample would lose."""

@@ -6,11 +6,11 @@ that a plugin of each kind has to pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from boxwright.errors import DataError
-from boxwright.schemas import DatasetInfo, Sample
+from boxwright.schemas import DatasetInfo, Sample, SwappedCoordinates
 
 OnProblem = Callable[[DataError], None]
 """What a reader calls for an item that it cannot give: raises the error, or records it so that reading goes on."""
@@ -53,13 +53,7 @@ class Reader(Protocol):
     The factory named by ``FormatSpec.load`` is called as ``factory(location, **options)`` with only the options that
     the user gave. It raises :class:`~boxwright.DataError` where the location is not there at all.
 
-    A reader that can tell the labels faster than by reading everything may also have a method ``labels()``, which
-    yields a sequence of them for each item, and raises where ``read`` would call ``on_problem``.
-
-    A reader whose items each stand by themselves, in a file of their own, may let several processes share the work: it
-    has an attribute ``parts``, the number of its items, and a method ``read_part(start, stop, on_problem)`` that gives
-    those from ``start`` to ``stop`` as ``read`` does. boxwright sees to it then that no picture's name comes twice.
-    ``labels_part(start, stop)`` does the same for ``labels``.
+    A reader may do more: see :class:`LabelReader`, :class:`PartitionedReader` and :class:`SwappingReader`.
     """
 
     info: DatasetInfo
@@ -74,6 +68,59 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
+class LabelReader(Protocol):
+    """A reader that lists the labels faster than by reading every sample.
+
+    boxwright then makes a label map without running the steps that keep labels.
+    """
+
+    def labels(self) -> Iterator[Sequence[str]]:
+        """Yields the labels of each item.
+
+        Raises:
+            DataError: Where :meth:`Reader.read` would call ``on_problem``.
+        """
+        ...
+
+
+@runtime_checkable
+class PartitionedReader(Protocol):
+    """A reader whose items are independent of each other, so that several processes may share the work.
+
+    Each item has its own file, for example. boxwright makes sure that no image name is used twice.
+
+    Attributes:
+        parts: The number of items.
+    """
+
+    parts: int
+
+    def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples of the items from ``start`` to ``stop``, as :meth:`Reader.read` does."""
+        ...
+
+
+@runtime_checkable
+class PartitionedLabelReader(PartitionedReader, Protocol):
+    """A :class:`PartitionedReader` that lists the labels of some of its items faster than by reading them."""
+
+    def labels_part(self, start: int, stop: int) -> Iterator[Sequence[str]]:
+        """Yields the labels of each item from ``start`` to ``stop``, as :meth:`LabelReader.labels` does."""
+        ...
+
+
+@runtime_checkable
+class SwappingReader(Protocol):
+    """A reader that sorts the coordinates of a box where the user asked for it (``?inverted=swap``).
+
+    Attributes:
+        swapped: Sorts the coordinates and counts the boxes, for the report of a conversion.
+    """
+
+    swapped: SwappedCoordinates
+
+
 class Output(Protocol):
     """Where a writer puts its files; nothing appears under its final name before all of it is whole.
 
@@ -83,10 +130,17 @@ class Output(Protocol):
         location: The target, as the user wrote it.
         dataset_attributes: What the source says of the dataset as a whole (``DatasetInfo.attributes``); a writer keeps
             those that its format carries.
+        workplace: For a ``"folder"`` format: the path or URL of the folder in which the output is made, whose files
+            are all put in place together; ``None`` for a ``"file"`` format.
     """
 
     location: str
     dataset_attributes: Mapping[str, Any]
+
+    @property
+    def workplace(self) -> str | None:
+        """The folder in which a ``"folder"`` output is made."""
+        ...
 
     def open(self, name: str = "") -> Any:
         """Opens a new binary file for writing.
@@ -128,12 +182,7 @@ class Writer(Protocol):
     file named by ``FormatSpec.label_map_file`` is written by boxwright itself. boxwright renames the files into place
     after :meth:`close`, or removes them if anything failed; a writer never touches the target itself.
 
-    A writer that encodes each sample by itself may let several processes share the work: a method ``prepare(sample)``
-    does all that needs neither the output nor what came before and returns plain values, raising ``DataError`` as
-    :meth:`write` does; a method ``put(prepared)`` then adds it, in order. ``write(sample)`` is both, one after the
-    other. Where putting takes long, too, ``pack(prepared)`` makes one plain value of a list of prepared samples, or
-    ``None`` where they have to come one by one, and ``put_pack(packed)`` adds it, as :meth:`put` would one after the
-    other.
+    A writer may do more: see :class:`NumberedWriter`, :class:`PreparingWriter` and :class:`BatchWriter`.
     """
 
     def write(self, sample: Sample) -> None:
@@ -147,6 +196,49 @@ class Writer(Protocol):
 
     def close(self) -> None:
         """Finishes all files. Not called after a failure."""
+        ...
+
+
+@runtime_checkable
+class NumberedWriter(Protocol):
+    """A writer of a format with ``numbered="late"`` that, with some options, needs the label map at the start."""
+
+    @staticmethod
+    def needs_label_map(**options: Any) -> bool:
+        """Whether the label map is needed before the first sample, with these options of the writer."""
+        ...
+
+
+@runtime_checkable
+class PreparingWriter(Writer, Protocol):
+    """A writer that encodes each sample on its own, so that several processes may share the work.
+
+    ``write(sample)`` is ``put(prepare(sample))``.
+    """
+
+    def prepare(self, sample: Sample) -> Any:
+        """Does all that needs neither the output nor the samples before, and returns plain values.
+
+        Raises:
+            DataError: As :meth:`Writer.write`.
+        """
+        ...
+
+    def put(self, prepared: Any) -> None:
+        """Adds what :meth:`prepare` returned. Called in the order of the samples."""
+        ...
+
+
+@runtime_checkable
+class BatchWriter(PreparingWriter, Protocol):
+    """A :class:`PreparingWriter` that also encodes many samples at once, for when putting takes long, too."""
+
+    def pack(self, prepared: list[Any]) -> Any:
+        """Makes one plain value of many prepared samples, or ``None`` if they have to be put one by one."""
+        ...
+
+    def put_pack(self, packed: Any) -> None:
+        """Adds what :meth:`pack` returned, as :meth:`PreparingWriter.put` would one by one."""
         ...
 
 
@@ -167,16 +259,51 @@ class Transform(Protocol):
 
     Attributes:
         per_sample: Whether each sample is handled on its own, so that several threads may share the work.
-        keeps_labels: Optional: true says that the labels that come out are those that go in, so that boxwright can look
-            for the classes without running it.
-        apply: Optional: ``apply(samples, on_problem)``, for a transform that sees the stream as a whole and may fail
-            for a single picture: called instead of ``__call__``, it gives the :class:`~boxwright.DataError` of
-            such a picture to ``on_problem``, which raises it or counts it, and goes on without the picture. Of a
-            transform with ``per_sample``, boxwright catches them itself.
+
+    A transform may do more: see :class:`DatasetTransform`, :class:`LabelPreservingTransform` and
+    :class:`ReportingTransform`.
     """
 
     per_sample: bool
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields the changed samples. A picture's boxes stay in that picture's pixels."""
+        ...
+
+
+@runtime_checkable
+class DatasetTransform(Transform, Protocol):
+    """A transform that sees the stream as a whole and may fail for a single image (``per_sample`` is false).
+
+    Of a transform with ``per_sample``, boxwright itself catches the :class:`~boxwright.DataError` of an image.
+    """
+
+    def apply(self, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the changed samples; called instead of :meth:`Transform.__call__`.
+
+        Args:
+            samples: As for :meth:`Transform.__call__`.
+            on_problem: Called with the error of an image that cannot be used: raises or counts it. If it returns, the
+                transform goes on without the image.
+        """
+        ...
+
+
+@runtime_checkable
+class LabelPreservingTransform(Transform, Protocol):
+    """A transform that knows whether it changes labels, so that boxwright may look for the classes without running it.
+
+    Attributes:
+        keeps_labels: Whether the labels that come out are those that go in.
+    """
+
+    keeps_labels: bool
+
+
+@runtime_checkable
+class ReportingTransform(Transform, Protocol):
+    """A transform with something to say after it ran, such as how many images it removed and why."""
+
+    def notes(self) -> list[str]:
+        """The lines for the report of a conversion."""
         ...

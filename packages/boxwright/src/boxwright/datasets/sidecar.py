@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any
 
-from boxwright.datasets.protocols import OnProblem, Reader
+from boxwright.datasets.protocols import OnProblem, Reader, SwappingReader
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap, LabelMapItem
 from boxwright.plugins.specs import FormatSpec, carried
@@ -175,6 +175,8 @@ class SidecarReader:
             raise self._damaged("its first line is not that of a sidecar of this version", 1)
         carries = head.get("carries")
         self._carries = frozenset(map(str, carries)) if isinstance(carries, list) else spec.carries
+        if isinstance(reader, SwappingReader):
+            self.swapped = reader.swapped
         info = reader.info
         self.info = DatasetInfo(
             format=info.format,

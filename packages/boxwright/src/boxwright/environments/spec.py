@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from boxwright.records import record
+from dataclasses import dataclass
 
 
-@record
+@dataclass(frozen=True)
 class EnvironmentSpec:
     """A Python environment of its own, for a library that cannot be installed beside the others.
 

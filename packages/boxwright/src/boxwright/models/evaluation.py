@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, nothing_left, open_dataset
+from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_dataset
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
@@ -127,7 +127,7 @@ def evaluate(
 
         result = measure(pairs(), loaded.label_map)
     if not counts["samples"]:
-        raise nothing_left(dataset, "there are no pictures in it")
+        raise empty_dataset_error(dataset, "there are no pictures in it")
     evaluation = Evaluation(
         metric=metric,
         result=result,

@@ -59,8 +59,8 @@ class TrainJob:
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """To be called by the backend after each epoch, counted from 1: records the metrics and tells the plugins."""
         self.run.add_metrics(epoch, metrics)
-        self.plugins.call_event("boxwright_epoch_ended", run=self.run, epoch=epoch, metrics=metrics)
+        self.plugins.hook.boxwright_epoch_ended(run=self.run, epoch=epoch, metrics=metrics)
 
     def checkpoint_written(self, path: Path, epoch: int) -> None:
         """To be called by the backend when a checkpoint is whole on disk."""
-        self.plugins.call_event("boxwright_checkpoint_written", run=self.run, path=path, epoch=epoch)
+        self.plugins.hook.boxwright_checkpoint_written(run=self.run, path=path, epoch=epoch)

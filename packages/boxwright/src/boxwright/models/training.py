@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, nothing_left, open_dataset
+from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_dataset
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, RunError, UsageError
 from boxwright.label_map import LabelMap, resolve_label_map
@@ -178,7 +178,7 @@ def _fit(job: TrainJob, plugins: Registry) -> Run:
     with run.in_use():
         run.update(status="running")
         try:
-            plugins.plugins.call_event("boxwright_run_started", run=run, config=run.config)
+            plugins.plugins.hook.boxwright_run_started(run=run, config=run.config)
             trainer.train(backend, job)
             status = "done"
         except BaseException as error:
@@ -188,7 +188,7 @@ def _fit(job: TrainJob, plugins: Registry) -> Run:
         finally:
             seconds = round(seconds_before + time.perf_counter() - started, 1)
             run.update(status=status, seconds=seconds, error=None if failure is None else repr(failure))
-            plugins.plugins.call_event("boxwright_run_ended", run=run, status=status, error=failure)
+            plugins.plugins.hook.boxwright_run_ended(run=run, status=status, error=failure)
     _measure(job, plugins)
     return run
 
@@ -221,7 +221,7 @@ def _examine(
     with reporter.task("Reading the annotations", dataset.info.num_samples):
         scan = dataset.scan()
     if not scan.samples:
-        raise nothing_left(dataset, "there are no pictures in it")
+        raise empty_dataset_error(dataset, "there are no pictures in it")
     if not scan.boxes:
         raise DataError(dataset.info.location, "there is no box to learn from", "check the location and the format")
     classes = scan.label_map
@@ -243,7 +243,7 @@ def _open_val(val: str | Dataset | None, on_error: str, classes: LabelMap, plugi
     held_out = open_dataset(val, on_error=on_error, registry=plugins).with_label_map(classes)
     scan = held_out.scan()
     if not scan.samples:
-        raise nothing_left(held_out, "there are no pictures to hold out in it")
+        raise empty_dataset_error(held_out, "there are no pictures to hold out in it")
     if held_out.problems.on_error == "fail":
         _check_classes(held_out, scan, classes, "leave them out, or have them in the training data as well")
     return held_out

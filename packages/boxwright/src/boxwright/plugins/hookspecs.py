@@ -17,15 +17,16 @@ with, in its ``pyproject.toml``::
     [project.entry-points.boxwright]
     myformat = "my_plugin"
 
-The hooks that return specs are called once, when the first plugin is asked for; the event hooks are called while a
-training runs. An event hook that fails is reported once and never ends a training.
+The hooks that return specs are called once per plugin, when it is registered (pluggy's historic hooks). The event hooks
+are called while a training runs, and take pluggy's wrappers. An event hook that fails is reported once and never ends a
+training.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import pluggy
 
@@ -40,69 +41,77 @@ from boxwright.plugins.specs import (
     TransformSpec,
 )
 
-if TYPE_CHECKING:
-    from boxwright.models.run import Run
-
 hookspec = pluggy.HookspecMarker("boxwright")
 hookimpl = pluggy.HookimplMarker("boxwright")
 """Marks the functions of a plugin that implement a hook."""
 
 
-@hookspec
+class RunFolder(Protocol):
+    """What an event hook may read of a run; it is passed a :class:`boxwright.Run`."""
+
+    path: Path
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Every setting of the training."""
+        ...
+
+
+@hookspec(historic=True)
 def boxwright_formats() -> list[FormatSpec]:  # type: ignore[empty-body]
     """Called once. Return the dataset formats that this plugin reads or writes."""
 
 
-@hookspec
+@hookspec(historic=True)
 def boxwright_transforms() -> list[TransformSpec]:  # type: ignore[empty-body]
     """Called once. Return the steps that ``boxwright convert --with`` may name."""
 
 
-@hookspec
+@hookspec(historic=True)
 def boxwright_augmenters() -> list[AugmenterSpec]:  # type: ignore[empty-body]
     """Called once. Return the augmenters that ``boxwright train --augment`` may name."""
 
 
-@hookspec
+@hookspec(historic=True)
 def boxwright_backends() -> list[BackendSpec]:  # type: ignore[empty-body]
     """Called once. Return the model backends that ``boxwright train --backend`` may name."""
 
 
-@hookspec
+@hookspec(historic=True)
 def boxwright_metrics() -> list[MetricSpec]:  # type: ignore[empty-body]
     """Called once. Return the metrics that ``boxwright evaluate --metric`` may name."""
 
 
-@hookspec
+@hookspec(historic=True)
 def boxwright_trainers() -> list[TrainerSpec]:  # type: ignore[empty-body]
     """Called once. Return the trainers that ``boxwright train --trainer`` may name."""
 
 
-@hookspec
+@hookspec(historic=True)
 def boxwright_exporters() -> list[ExporterSpec]:  # type: ignore[empty-body]
     """Called once. Return the targets that ``boxwright export --to`` may name."""
 
 
-@hookspec
+@hookspec(historic=True)
 def boxwright_loaders() -> list[LoaderSpec]:  # type: ignore[empty-body]
     """Called once. Return the frameworks to which a dataset can be handed: ``dataset.to_NAME()``."""
 
 
 @hookspec
-def boxwright_run_started(run: Run, config: Mapping[str, object]) -> None:
+def boxwright_run_started(run: RunFolder, config: Mapping[str, object]) -> None:
     """Called when a training starts or is resumed, before the first step; ``config`` is all it was asked for."""
 
 
 @hookspec
-def boxwright_epoch_ended(run: Run, epoch: int, metrics: Mapping[str, float]) -> None:
+def boxwright_epoch_ended(run: RunFolder, epoch: int, metrics: Mapping[str, float]) -> None:
     """Called after each epoch, counted from 1, with its losses, learning rate and metrics."""
 
 
 @hookspec
-def boxwright_checkpoint_written(run: Run, path: Path, epoch: int) -> None:
+def boxwright_checkpoint_written(run: RunFolder, path: Path, epoch: int) -> None:
     """Called when a checkpoint is whole on disk; ``path`` is the file or folder."""
 
 
 @hookspec
-def boxwright_run_ended(run: Run, status: str, error: BaseException | None) -> None:
+def boxwright_run_ended(run: RunFolder, status: str, error: BaseException | None) -> None:
     """Called when a training ends: ``status`` is ``"done"``, ``"failed"`` or ``"interrupted"``."""

@@ -1,5 +1,6 @@
-"""Finding plugins: entry points are loaded one by one, and what fails is kept as a record, not raised.
+"""Finds plugins, and keeps a failing one from taking anything else with it.
 
+Entry points are loaded one by one; a plugin that fails is kept as a record and is not raised.
 ``BOXWRIGHT_PLUGINS=voc,csv`` loads only the entry points of these names; ``BOXWRIGHT_STRICT=1`` raises what would
 otherwise be contained.
 """
@@ -7,27 +8,32 @@ otherwise be contained.
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import pluggy
 
+from boxwright._version import __version__
 from boxwright.errors import PluginError
 from boxwright.plugins import builtin, hookspecs
-from boxwright.plugins.installed import InstalledPoint, installed_points
-from boxwright.plugins.specs import API_VERSION
+from boxwright.plugins.specs import API_VERSION, KINDS, Spec
 from boxwright.progress import logger
 
 GROUP = "boxwright"
+_NAME = re.compile(r"[a-z][a-z0-9._-]+")  # one letter before a colon is a Windows drive
 
 
 @dataclass
 class PluginRecord:
-    """What became of one entry point.
+    """The state of one plugin.
 
     ``status`` is ``"ok"``, ``"failed"`` (its import or a hook raised), ``"incompatible"`` (written for another API
-    version) or ``"disabled"`` (left out by ``BOXWRIGHT_PLUGINS``); ``cause`` says why in one line.
+    version) or ``"disabled"`` (left out by ``BOXWRIGHT_PLUGINS``); ``cause`` says why in one line. ``specs`` are those
+    that its hooks returned, each with its kind.
     """
 
     name: str
@@ -36,28 +42,153 @@ class PluginRecord:
     module: str
     status: str = "ok"
     cause: str = ""
-    specs: list[tuple[str, Any]] = field(default_factory=list)
+    specs: list[tuple[str, Spec]] = field(default_factory=list)
 
 
-@dataclass
 class LoadedPlugins:
-    """The pluggy manager with everything that loaded, and a record of every entry point seen."""
+    """The pluggy manager with every plugin that loaded, and a record of every one that was seen.
 
-    manager: pluggy.PluginManager
-    records: list[PluginRecord]
-    _warned: set[tuple[str, str]] = field(default_factory=set, repr=False)
+    The hooks that return specs are historic: a plugin contributes its specs when it is registered, at start or later.
 
-    def call_event(self, hook: str, **arguments: Any) -> None:
-        """Calls an event hook of every plugin; one that fails is warned about, once, and does not stop the others."""
-        for implementation in getattr(self.manager.hook, hook).get_hookimpls():
+    Attributes:
+        manager: The pluggy manager.
+        records: One record per plugin, boxwright's own first.
+    """
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager("boxwright")
+        self.manager.add_hookspecs(hookspecs)
+        self.records: list[PluginRecord] = []
+        self._found: list[tuple[str, Any]] = []  # what the hooks of the plugin that is being registered returned
+        self._warned: set[tuple[str, str]] = set()
+        for kind in KINDS:
+            self.manager.hook.__dict__[f"boxwright_{kind}s"].call_historic(partial(self._collect, kind), {})
+        self.register(builtin, PluginRecord("boxwright", "boxwright", __version__, builtin.__name__))
+
+    @property
+    def hook(self) -> Any:
+        """The event hooks, to be called by name: ``plugins.hook.boxwright_epoch_ended(run=..., ...)``.
+
+        Every plugin's implementation is called. One that fails is reported once as a warning, and does not stop the
+        others or the caller.
+        """
+        return self.manager.hook
+
+    def register(self, plugin: object, record: PluginRecord) -> None:
+        """Adds a plugin, and its record with the specs that its hooks return.
+
+        Args:
+            plugin: A module, or any object, whose attributes are hook implementations.
+            record: Names the plugin; its status and cause are set where the plugin fails.
+
+        Raises:
+            PluginError: Only under ``BOXWRIGHT_STRICT=1``: the plugin failed.
+        """
+        self.records.append(record)
+        name = record.name if plugin is builtin else f"{record.name} ({record.distribution})"
+        self._found.clear()
+        try:
+            self.manager.register(plugin, name=name)
+            self.manager.check_pending()  # a hook that does not exist would never be called
+            record.specs += self._checked_specs(plugin)
+            self._contain_events(plugin, name)
+        except (Exception, SystemExit) as error:
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
+            self._fail(record, error)
+
+    def load(self, point: EntryPoint) -> None:
+        """Imports the module of an entry point and registers it.
+
+        Raises:
+            PluginError: Only under ``BOXWRIGHT_STRICT=1``: the plugin failed or is incompatible.
+        """
+        record = _record(point)
+        try:
+            module = point.load()
+            problem = _incompatibility(module)
+        except (Exception, SystemExit) as error:
+            self.records.append(record)
+            self._fail(record, error)
+            return
+        if problem:
+            self.records.append(record)
+            self._fail(record, problem, "incompatible")
+        else:
+            self.register(module, record)
+
+    def skip(self, point: EntryPoint, cause: str) -> None:
+        """Records an entry point that is not loaded."""
+        record = _record(point)
+        record.status, record.cause = "disabled", cause
+        self.records.append(record)
+
+    def _collect(self, kind: str, specs: Any) -> None:
+        self._found.append((kind, specs))
+
+    def _checked_specs(self, plugin: object) -> list[tuple[str, Spec]]:
+        """The specs of the plugin that was registered last."""
+        answered = {f"boxwright_{kind}s" for kind, _ in self._found}
+        for caller in self.manager.get_hookcallers(plugin) or ():
+            if caller.is_historic() and caller.name not in answered:
+                raise TypeError(f"{caller.name} returned None, which is not a list of specs")
+        checked = []
+        for kind, specs in self._found:
+            for spec in specs:
+                if not isinstance(spec, KINDS[kind]):
+                    raise TypeError(f"boxwright_{kind}s returned {spec!r}, which is not a {KINDS[kind].__name__}")
+                if not _NAME.fullmatch(spec.name):
+                    raise ValueError(f"{kind} {spec.name!r}: a name is two or more of a-z, 0-9, '.', '_', '-'")
+                checked.append((kind, spec))
+        return checked
+
+    def _contain_events(self, plugin: object, name: str) -> None:
+        for caller in self.manager.get_hookcallers(plugin) or ():
+            for implementation in caller.get_hookimpls():
+                if implementation.plugin is plugin and not caller.is_historic():
+                    contain = self._contained_wrapper if implementation.wrapper else self._contained
+                    implementation.function = contain(implementation.function, (name, caller.name))
+
+    def _contained(self, function: Callable[..., Any], where: tuple[str, str]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
             try:
-                implementation.function(**{name: arguments[name] for name in implementation.argnames})
+                return function(*arguments)
             except (Exception, SystemExit) as error:
-                if strict():
-                    raise
-                if (implementation.plugin_name, hook) not in self._warned:
-                    self._warned.add((implementation.plugin_name, hook))
-                    logger().warning("plugin %s: %s failed: %r", implementation.plugin_name, hook, error)
+                return self._warn(where, error)
+
+        return call
+
+    def _contained_wrapper(self, function: Callable[..., Any], where: tuple[str, str]) -> Callable[..., Any]:
+        def wrap(*arguments: Any) -> Generator[None, Any, Any]:
+            wrapper = function(*arguments)
+            try:
+                next(wrapper)
+            except (Exception, SystemExit) as error:
+                self._warn(where, error)
+                return (yield)
+            result = yield
+            try:
+                wrapper.send(result)
+            except StopIteration as stop:
+                return stop.value
+            except (Exception, SystemExit) as error:
+                self._warn(where, error)
+            return result
+
+        return wrap
+
+    def _warn(self, where: tuple[str, str], error: BaseException) -> None:
+        if strict():
+            raise error
+        if where not in self._warned:
+            self._warned.add(where)
+            logger().warning("plugin %s: %s failed: %r", *where, error)
+
+    def _fail(self, record: PluginRecord, cause: BaseException | str, status: str = "failed") -> None:
+        record.status, record.cause = status, cause if isinstance(cause, str) else _describe(cause)
+        if strict():
+            problem = f"plugin {record.name} ({record.distribution} {record.version}): {record.cause}"
+            raise PluginError(problem) from (cause if isinstance(cause, BaseException) else None)
 
 
 def strict() -> bool:
@@ -67,51 +198,34 @@ def strict() -> bool:
 
 @cache
 def load_plugins() -> LoadedPlugins:
-    """Loads every installed plugin, once a process.
+    """Loads every installed plugin, once per process.
 
     Raises:
         PluginError: Only under ``BOXWRIGHT_STRICT=1``: a plugin failed or is incompatible.
     """
-    manager = pluggy.PluginManager("boxwright")
-    manager.add_hookspecs(hookspecs)
-    manager.register(builtin, name="boxwright")
+    plugins = LoadedPlugins()
     allowed = os.environ.get("BOXWRIGHT_PLUGINS")
     names = None if allowed is None else {name.strip() for name in allowed.split(",") if name.strip()}
-    found = sorted(installed_points(GROUP), key=lambda point: (point.name, point.distribution))
-    seen: set[tuple[str, str]] = set()
-    records: list[PluginRecord] = [
-        PluginRecord("boxwright", "boxwright", _own_version(), "boxwright.plugins.builtin"),
-    ]
-    for point in found:
-        if (point.name, point.distribution) in seen:  # an editable install can be listed twice
-            continue
-        seen.add((point.name, point.distribution))
-        record = PluginRecord(point.name, point.distribution, point.version, point.value)
-        records.append(record)
-        if names is not None and point.name not in names:
-            record.status, record.cause = "disabled", "not named in BOXWRIGHT_PLUGINS"
-            continue
-        _load(manager, point, record)
-        if record.status in ("failed", "incompatible") and strict():
-            raise PluginError(f"plugin {record.name} ({record.distribution} {record.version}): {record.cause}")
-    return LoadedPlugins(manager, records)
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, *_origin(point))):
+        if names is None or point.name in names:
+            plugins.load(point)
+        else:
+            plugins.skip(point, "not named in BOXWRIGHT_PLUGINS")
+    return plugins
 
 
-def _load(manager: pluggy.PluginManager, point: InstalledPoint, record: PluginRecord) -> None:
+def _record(point: EntryPoint) -> PluginRecord:
+    distribution, version = _origin(point)
+    return PluginRecord(point.name, distribution, version, point.value)
+
+
+def _origin(point: EntryPoint) -> tuple[str, str]:
+    """The name and version of the distribution that declares an entry point."""
     try:
-        module = point.load()
-        problem = _incompatibility(module)
-        if problem:
-            record.status, record.cause = "incompatible", problem
-            return
-        manager.register(module, name=f"{record.name} ({record.distribution})")
-        manager.check_pending()  # a hook that does not exist would never be called
-    except (Exception, SystemExit) as error:
-        record.status = "failed"
-        record.cause = describe(error)
-        broken = manager.get_plugin(f"{record.name} ({record.distribution})")
-        if broken is not None:
-            manager.unregister(broken)
+        assert point.dist is not None
+        return str(point.dist.name or "unknown"), str(point.dist.version or "")
+    except Exception:  # its metadata is damaged or gone
+        return "unknown", ""
 
 
 def _incompatibility(module: object) -> str:
@@ -124,15 +238,9 @@ def _incompatibility(module: object) -> str:
         return f"its boxwright_api is {declared!r}; it needs the oldest and newest API: (1, {API_VERSION})"
     if oldest <= API_VERSION <= newest:
         return ""
-    return f"written for plugin API {oldest} to {newest}; this boxwright speaks {API_VERSION}"
+    return f"written for plugin API {oldest} to {newest}; this boxwright supports {API_VERSION}"
 
 
-def describe(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """An error in one line, for a plugin's record."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def _own_version() -> str:
-    from boxwright import __version__
-
-    return __version__

@@ -6,16 +6,15 @@ import difflib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from boxwright.errors import UsageError
-from boxwright.records import record
 
 _SIZE = re.compile(r"(0*[1-9][0-9]{0,8})[xX](0*[1-9][0-9]{0,8})", re.ASCII)
 
 
-@record
+@dataclass(frozen=True)
 class Option:
     """One setting that a plugin takes: in a URI ``?name=value``, in a step ``step:name=value``, or by ``--set``.
 

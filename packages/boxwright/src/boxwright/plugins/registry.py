@@ -5,45 +5,18 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from boxwright.environments.environment import Environment
 from boxwright.environments.spec import EnvironmentSpec
 from boxwright.errors import MissingLibraryError, PluginError, PluginNotFoundError
-from boxwright.plugins.manager import LoadedPlugins, PluginRecord, describe, load_plugins, strict
-from boxwright.plugins.specs import (
-    AugmenterSpec,
-    BackendSpec,
-    ExporterSpec,
-    FormatSpec,
-    LoaderSpec,
-    MetricSpec,
-    Spec,
-    TrainerSpec,
-    TransformSpec,
-)
-
-if TYPE_CHECKING:
-    pass
+from boxwright.plugins.manager import LoadedPlugins, load_plugins
+from boxwright.plugins.specs import KINDS, Spec
 
 S = TypeVar("S", bound=Spec)
-_NAME = re.compile(r"[a-z][a-z0-9._-]+")  # one letter before a colon is a Windows drive
-
-KINDS: dict[str, type[Spec]] = {
-    "format": FormatSpec,
-    "transform": TransformSpec,
-    "augmenter": AugmenterSpec,
-    "backend": BackendSpec,
-    "metric": MetricSpec,
-    "trainer": TrainerSpec,
-    "exporter": ExporterSpec,
-    "loader": LoaderSpec,
-}
-"""The class of specs of each kind of plugin."""
 
 
 @dataclass(frozen=True)
@@ -61,61 +34,30 @@ class Registered(Generic[S]):
 
 
 class Registry:
-    """All specs of all loaded plugins.
+    """All specs of all loaded plugins, by kind and name.
 
-    A plugin whose hook raises, or returns something that is no spec of the hook's kind, is recorded as failed and
-    contributes nothing. Two specs of one kind and name make that name unusable until one plugin is removed or left
-    out by ``BOXWRIGHT_PLUGINS``; the other names go on working.
+    Two specs of one kind and name make that name unusable until one plugin is removed or left out by
+    ``BOXWRIGHT_PLUGINS``; the other names go on working.
     """
 
     def __init__(self, plugins: LoadedPlugins) -> None:
         self.plugins = plugins
-        self._found: dict[str, dict[str, list[Registered[Any]]]] = {kind: {} for kind in KINDS}
-        records = {_manager_name(record): record for record in plugins.records}
-        for kind, spec_type in KINDS.items():
-            hook = getattr(plugins.manager.hook, f"boxwright_{kind}s")
-            for implementation in hook.get_hookimpls():
-                record = records[implementation.plugin_name]
-                self._collect(kind, spec_type, implementation.function, record)
-        self._drop_failed()
 
-    def _collect(self, kind: str, spec_type: type[Spec], function: Any, record: PluginRecord) -> None:
-        try:
-            specs = list(function())
-            for spec in specs:
-                if not isinstance(spec, spec_type):
-                    raise TypeError(f"boxwright_{kind}s returned {spec!r}, which is no {spec_type.__name__}")
-                if not _NAME.fullmatch(spec.name):
-                    raise ValueError(f"{kind} {spec.name!r}: a name is two or more of a-z, 0-9, '.', '_', '-'")
-        except (Exception, SystemExit) as error:
-            if strict():
-                raise PluginError(f"plugin {record.name} ({record.distribution}): {error!r}") from error
-            record.status = "failed"
-            record.cause = describe(error)
-            return
-        for spec in specs:
-            record.specs.append((kind, spec))
-            entry = Registered(spec, record.distribution, record.version)
-            self._found[kind].setdefault(spec.name, []).append(entry)
-
-    def _drop_failed(self) -> None:
-        for record in self.plugins.records:
-            if record.status == "failed":
-                for kind, spec in record.specs:
-                    entries = self._found[kind][spec.name]
-                    entries[:] = [entry for entry in entries if entry.spec is not spec]
-                    if not entries:
-                        del self._found[kind][spec.name]
-                record.specs.clear()
+    def _entries(self, kind: str, name: str | None = None) -> list[Registered[Any]]:
+        return [
+            Registered(spec, record.distribution, record.version)
+            for record in self.plugins.records
+            for its_kind, spec in record.specs
+            if its_kind == kind and name in (None, spec.name)
+        ]
 
     def all(self, kind: str) -> Iterator[Registered[Any]]:
         """Every spec of a kind, by name; a clashing name comes once for each plugin that claims it."""
-        for name in sorted(self._found[kind]):
-            yield from self._found[kind][name]
+        yield from sorted(self._entries(kind), key=lambda entry: entry.spec.name)
 
     def names(self, kind: str) -> list[str]:
         """The usable and unusable names of a kind, sorted."""
-        return sorted(self._found[kind])
+        return sorted({entry.spec.name for entry in self._entries(kind)})
 
     def get(self, kind: str, name: str) -> Registered[Any]:
         """The one spec of a kind and name.
@@ -124,7 +66,7 @@ class Registry:
             PluginNotFoundError: None has it; the message offers what is there and names close by.
             PluginError: Two distributions claim it; both are named.
         """
-        entries = self._found[kind].get(name, [])
+        entries = self._entries(kind, name)
         if len(entries) == 1:
             return entries[0]
         if entries:
@@ -196,10 +138,6 @@ def _require_libraries(kind: str, entry: Registered[Any]) -> None:
 def default_registry() -> Registry:
     """The registry of this process; plugins are loaded at the first call."""
     return Registry(load_plugins())
-
-
-def _manager_name(record: PluginRecord) -> str:
-    return "boxwright" if record.module == "boxwright.plugins.builtin" else f"{record.name} ({record.distribution})"
 
 
 def _importable(name: str) -> bool:

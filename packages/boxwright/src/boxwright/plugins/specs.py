@@ -7,18 +7,17 @@ somebody asks for it. Specs are frozen dataclasses: making one imports nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from boxwright.environments.spec import EnvironmentSpec
 from boxwright.plugins.options import Option
-from boxwright.records import record
 
 API_VERSION = 1
 """The plugin API that this version of boxwright speaks."""
 
 
-@record
+@dataclass(frozen=True)
 class Spec:
     """What every kind of plugin says.
 
@@ -41,7 +40,7 @@ class Spec:
     environment: EnvironmentSpec | None = None
 
 
-@record
+@dataclass(frozen=True)
 class FormatSpec(Spec):
     """A dataset format: a reader, a writer, or both. See :class:`boxwright.datasets.Reader`.
 
@@ -119,7 +118,7 @@ def _changed(carries: frozenset[str], changes: str) -> frozenset[str]:
     return carries
 
 
-@record
+@dataclass(frozen=True)
 class TransformSpec(Spec):
     """A step of ``boxwright convert --with``. See :class:`boxwright.datasets.Transform`.
 
@@ -136,7 +135,7 @@ class TransformSpec(Spec):
     reading: Mapping[str, str] = field(default_factory=dict)
 
 
-@record
+@dataclass(frozen=True)
 class AugmenterSpec(Spec):
     """A random change of training pictures and their boxes. See :class:`boxwright.models.Augmenter`.
 
@@ -147,7 +146,7 @@ class AugmenterSpec(Spec):
     backends: tuple[str, ...] = ()
 
 
-@record
+@dataclass(frozen=True)
 class BackendSpec(Spec):
     """A kind of model and the way to train it. See :class:`boxwright.models.Backend`.
 
@@ -161,17 +160,17 @@ class BackendSpec(Spec):
     presets: Mapping[str, str] = field(default_factory=dict)
 
 
-@record
+@dataclass(frozen=True)
 class MetricSpec(Spec):
     """A measure of detections against truths. See :class:`boxwright.models.Metric`."""
 
 
-@record
+@dataclass(frozen=True)
 class TrainerSpec(Spec):
     """Where and how a backend's training runs. See :class:`boxwright.models.Trainer`."""
 
 
-@record
+@dataclass(frozen=True)
 class ExporterSpec(Spec):
     """A deployable form of a trained model. See :class:`boxwright.models.Exporter`.
 
@@ -187,7 +186,7 @@ class ExporterSpec(Spec):
     detect: str = ""
 
 
-@record
+@dataclass(frozen=True)
 class LoaderSpec(Spec):
     """A way from a dataset to a framework's own: ``name="tf"`` gives ``dataset.to_tf(...)``.
 
@@ -195,7 +194,7 @@ class LoaderSpec(Spec):
     """
 
 
-@record
+@dataclass(frozen=True)
 class Detection:
     """A format's answer to "is this yours?".
 
@@ -206,3 +205,16 @@ class Detection:
 
     matches: bool
     reason: str
+
+
+KINDS: dict[str, type[Spec]] = {
+    "format": FormatSpec,
+    "transform": TransformSpec,
+    "augmenter": AugmenterSpec,
+    "backend": BackendSpec,
+    "metric": MetricSpec,
+    "trainer": TrainerSpec,
+    "exporter": ExporterSpec,
+    "loader": LoaderSpec,
+}
+"""The spec class of each kind of plugin; the hook of a kind is ``boxwright_KINDs``."""

@@ -80,10 +80,8 @@ class AtomicOutput:
                 self._storage.make_folder(self._folder)
 
     @property
-    def workplace(self) -> str:
-        """The folder in which a ``"folder"`` output is being made; files put there by other means come along."""
-        if self._folder is None:
-            raise ValueError("only a folder output has one")
+    def workplace(self) -> str | None:
+        """The folder in which a ``"folder"`` output is made, else ``None``; other programs may put files there."""
         return self._folder
 
     def _check_target(self) -> None:
