@@ -8,10 +8,10 @@ from __future__ import annotations
 import glob
 import os
 import re
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 from boxwright import DataError, UsageError
-from boxwright.storage import base_name, is_remote, join, parent
+from boxwright.storage import base_name, filesystem, is_folder, is_remote, join, list_folder, parent
 
 SUFFIXES = (".record", ".tfrecord", ".tfrecords")
 MAX_SHARDS = 1000
@@ -77,25 +77,24 @@ def find_files(location: str) -> list[str]:
     Raises:
         DataError: There is no file, a shard of a set is missing, or two sets have the same name.
     """
-    files = _FileSystem(location)
     sharded = parse_sharded(location)
-    if sharded and not (_AT.fullmatch(location) and files.exists(location)):
+    if sharded and not (_AT.fullmatch(location) and _is_file(location)):
         names = sharded.names
-        if missing := [name for name in names if not files.exists(name)]:
+        if missing := [name for name in names if not _is_file(name)]:
             raise _missing(location, missing, len(names))
         return names
-    if files.is_folder(location):
-        names = [join(location, name) for name in files.names(location) if _is_record_name(name)]
+    if is_folder(location):
+        names = [join(location, name) for name in _file_names(location) if _is_record_name(name)]
         remedy = f"record files end in {', '.join(SUFFIXES)} (and .gz), or in -00000-of-00010"
         return _whole_sets(names, location, "no record files in this folder", remedy)
-    if files.exists(location):
+    if _is_file(location):
         return [location]
     if _WILD.search(location):
-        return _whole_sets(files.glob(location), location, "no file matches this pattern", "check the path")
+        return _whole_sets(_matches(location), location, "no file matches this pattern", "check the path")
     folder, base = parent(location), base_name(location)
     shards = [
         join(folder, name)
-        for name in files.names(folder)
+        for name in _file_names(folder)
         if (match := _SHARD.fullmatch(name)) and match["base"] + match["ending"] == base
     ]
     return _whole_sets(shards, location, "file not found", "check the path")
@@ -138,39 +137,24 @@ def _missing(location: str, missing: list[str], count: int) -> DataError:
     )
 
 
-class _FileSystem:
-    """A file system, local or remote."""
+def _is_file(path: str) -> bool:
+    if not is_remote(path):
+        return os.path.isfile(path)
+    files, inside = filesystem(path)
+    return bool(files.isfile(inside))
 
-    def __init__(self, location: str) -> None:
-        self._fs: Any = None
-        if is_remote(location):
-            import fsspec
 
-            self._fs, _ = fsspec.core.url_to_fs(location)
+def _file_names(folder: str) -> list[str]:
+    try:
+        return sorted(name for name in list_folder(folder or ".") if not name.endswith("/"))
+    except OSError:
+        return []
 
-    def exists(self, path: str) -> bool:
-        return bool(self._fs.isfile(self._inside(path))) if self._fs else os.path.isfile(path)
 
-    def is_folder(self, path: str) -> bool:
-        return bool(self._fs.isdir(self._inside(path))) if self._fs else os.path.isdir(path)
-
-    def names(self, folder: str) -> list[str]:
-        try:
-            paths = self._fs.ls(self._inside(folder), detail=False) if self._fs else os.listdir(folder or ".")
-        except OSError:
-            return []
-        return sorted(os.path.basename(cast(str, path).rstrip("/")) for path in paths)
-
-    def glob(self, pattern: str) -> list[str]:
-        if not self._fs:
-            return sorted(path for path in glob.glob(pattern) if os.path.isfile(path))
-        head, chain, rest = pattern.partition("::")
-        found = self._fs.glob(self._inside(pattern) if chain else head)
-        return sorted(str(self._fs.unstrip_protocol(path)) + chain + rest for path in found)
-
-    @staticmethod
-    def _inside(location: str) -> str:
-        """Returns the path inside the file system, also of a file in an archive: ``zip://a.record::x.zip``."""
-        import fsspec
-
-        return cast(str, fsspec.core.url_to_fs(location)[1])
+def _matches(pattern: str) -> list[str]:
+    if not is_remote(pattern):
+        return sorted(path for path in glob.glob(pattern) if os.path.isfile(path))
+    head, chain, archive = pattern.partition("::")
+    files, inside = filesystem(pattern)
+    found = files.glob(inside if chain else head)
+    return sorted(str(files.unstrip_protocol(path)) + chain + archive for path in found)
