@@ -13,7 +13,7 @@ from boxwright import Dataset, LogReporter
 
 
 class Interrupting(LogReporter):
-    """A reporter that stands for a user who presses Ctrl-C after some steps."""
+    """A reporter that interrupts like a user who presses Ctrl-C after some steps."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -69,7 +69,7 @@ def narrow(quick_averages: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, narrow: dict[str, str]) -> tuple[boxwright.Run, list[str]]:
-    """A training of 300 steps that was interrupted in the middle and gone on with, and what was said then."""
+    """A training of 300 steps that was interrupted and resumed, and the messages of the resumed part."""
     out = tmp_path_factory.mktemp("tfod") / "run"
     data = boxwright.open("demo:train?images=12&seed=4&size=96x96")
     val = boxwright.open("demo:test?images=16&seed=4&size=96x96")
@@ -84,5 +84,5 @@ def trained(tmp_path_factory: pytest.TempPathFactory, narrow: dict[str, str]) ->
 
 @pytest.fixture(scope="session")
 def held_out() -> Dataset:
-    """Four drawn pictures that the training does not see."""
+    """Drawn images that the training does not see."""
     return boxwright.open("demo:test?images=16&seed=4&size=96x96")

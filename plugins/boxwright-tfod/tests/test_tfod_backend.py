@@ -33,12 +33,12 @@ HELD = {"DetectionBoxes_Precision/mAP": 0.25, "DetectionBoxes_Precision/mAP@.50I
 
 
 def save_detector(folder: Path, boxes: Any, scores: Any, classes: Any) -> None:
-    """A SavedModel with the API's signature that finds the same in every picture."""
+    """A SavedModel with the API's signature that detects the same in every image."""
 
     class Fixed(tf.Module):
         @tf.function(input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8, name="input_tensor")])
         def __call__(self, input_tensor: Any) -> dict[str, Any]:
-            # The mean of the picture is among the outputs, so that what goes in can be told.
+            # The mean of the image is among the outputs, to check the input.
             mean = tf.reduce_mean(tf.cast(input_tensor, tf.float32))
             return {
                 "detection_boxes": tf.constant([boxes], tf.float32),
@@ -121,7 +121,9 @@ def train(drawn: Dataset, tmp_path: Path) -> Callable[..., boxwright.Run]:
 
 
 class TestFit:
-    def test_what_a_run_holds(self, worker: FakeWorker, train: Callable[..., boxwright.Run], drawn: Dataset) -> None:
+    def test_the_content_of_a_run(
+        self, worker: FakeWorker, train: Callable[..., boxwright.Run], drawn: Dataset
+    ) -> None:
         run = train(val=drawn)
         assert run.status == "done"
         assert [name for name, _ in worker.calls] == [
@@ -150,7 +152,7 @@ class TestFit:
         written = boxwright.open(f"tfrecord:{asked['train_records']}")
         assert [sample.image.name for sample in written] == [sample.image.name for sample in drawn]
         assert asked["num_classes"] == len(run.label_map)
-        assert asked["pictures"] == 8
+        assert asked["images"] == 8
         assert asked["most_boxes"] == max(len(sample.boxes) for sample in drawn)
 
     def test_what_the_user_asked_for_goes_to_the_worker(
@@ -184,7 +186,7 @@ class TestFit:
         assert asked["text"] == "model { ssd { num_classes: 3 } }"
         assert asked["augment"] is asked["batch_size"] is asked["steps"] is None
 
-    def test_without_held_out_pictures_nothing_is_evaluated(
+    def test_without_held_out_images_nothing_is_evaluated(
         self, worker: FakeWorker, train: Callable[..., boxwright.Run]
     ) -> None:
         train()
@@ -213,7 +215,7 @@ class TestFit:
         worker.dies_at, worker.starts_at = None, 4
         assert train(resume=True).status == "done"
         asked = worker.asked("pipeline:compose")
-        # The run's own configuration, in which everything stands already.
+        # The run's own configuration, which contains all settings.
         assert (asked["own"], asked["text"], asked["settings"]) == (True, "model { ssd {} }\n", {})
         assert "epochs" not in asked
         assert run.file("data/train.record").stat().st_mtime_ns == records
@@ -236,13 +238,13 @@ class TestBadInput:
         self, worker: FakeWorker, drawn: Dataset, train: Callable[..., boxwright.Run]
     ) -> None:
         text = "".join(f"item {{ id: {i} name: '{name}' }}\n" for i, name in enumerate(drawn.labels()))
-        with pytest.raises(UsageError, match="has the number 0"):
+        with pytest.raises(UsageError, match="has the id 0"):
             train(label_map=LabelMap.from_pbtxt(text))
 
     def test_a_configuration_that_is_not_there_or_no_text(
         self, worker: FakeWorker, train: Callable[..., boxwright.Run], tmp_path: Path
     ) -> None:
-        with pytest.raises(DataError, match="no such file"):
+        with pytest.raises(DataError, match="file not found"):
             train(settings={"config": str(tmp_path / "absent.config")})
         (tmp_path / "bad.config").write_bytes(b"\xff\xfe")
         with pytest.raises(DataError, match="UTF-8"):
@@ -257,8 +259,8 @@ class TestBadInput:
         data = Dataset(SampleReader([sample.replace(boxes=boxwright.Boxes(["fig"] * 3, edges))]))
         with caplog.at_level("INFO", "boxwright"):
             run = boxwright.train(data, out=tmp_path / "run", backend="tfod")
-        assert "1 boxes reach outside their picture" in caplog.text
-        assert "1 boxes have no area" in caplog.text
+        assert "1 box extended beyond the image" in caplog.text
+        assert "1 box with zero area" in caplog.text
         (written,) = boxwright.open(f"tfrecord:{run.file('data/train.record')}")
         assert written.boxes.edges == ((0, 0, 20, 20), (30, 30, 60, 60))
 
@@ -288,13 +290,13 @@ class TestDetector:
         assert found.scores == (0.875, 0.5)
         assert next(model.predict(drawn, score=0.6)).boxes.labels == ("fig",)
 
-    def test_boxes_are_cut_at_the_pictures_edge(self, tmp_path: Path, drawn: Dataset) -> None:
+    def test_boxes_are_clipped_to_the_image(self, tmp_path: Path, drawn: Dataset) -> None:
         model = self.make(tmp_path, [[-0.5, -0.1, 1.5, 1.1]], [0.5], [1])
         assert next(model.predict(drawn)).boxes.edges == ((0, 0, 96, 80),)
 
     def test_a_number_that_the_label_map_has_not(self, tmp_path: Path, drawn: Dataset) -> None:
         model = self.make(tmp_path, [[0, 0, 1, 1]], [0.5], [4])
-        with pytest.raises(boxwright.PluginError, match="found class 4, and the label map goes from 1 to 3"):
+        with pytest.raises(boxwright.PluginError, match="class id 4, and the label map has ids from 1 to 3"):
             list(model.predict(drawn))
 
     def test_what_is_no_saved_model(self, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ ZOO = {
     f"{NAME}/saved_model/variables/variables.index": b"other index",
     f"{NAME}/saved_model/variables/variables.data-00000-of-00001": b"other data",
 }
-"""What an archive of the zoo holds."""
+"""The content of an archive of the zoo."""
 
 UNPACKED = {"ckpt-0.index": b"index", "ckpt-0.data-00000-of-00001": b"data", "pipeline.config": b"model {}\n"}
 
@@ -74,7 +74,7 @@ class TestArchive:
         with pytest.raises(DataError, match=f"its SHA-256 is {digest}, not {'0' * 64}"):
             take(packed, tmp_path / "other", "0" * 64)
         assert not (tmp_path / "other").exists()
-        with pytest.raises(UsageError, match="is no digest"):
+        with pytest.raises(UsageError, match="is not a digest"):
             take(packed, tmp_path / "other", "md5:123")
 
     def test_nothing_goes_where_an_archive_says(self, archive: Callable[..., Path], tmp_path: Path) -> None:
@@ -103,10 +103,10 @@ class TestArchive:
     @pytest.mark.parametrize(
         ("files", "problem"),
         [
-            ({}, "no whole checkpoint"),
-            ({"ckpt-0.index": b""}, "no whole checkpoint"),
-            ({"saved_model/variables/variables.index": b"", "saved_model/x.data-00000-of-00001": b""}, "no whole"),
-            ({"a/ckpt-0.index": b"", "b/ckpt-0.index": b""}, "two files in it are called ckpt-0.index"),
+            ({}, "no complete checkpoint"),
+            ({"ckpt-0.index": b""}, "no complete checkpoint"),
+            ({"saved_model/variables/variables.index": b"", "saved_model/x.data-00000-of-00001": b""}, "no complete"),
+            ({"a/ckpt-0.index": b"", "b/ckpt-0.index": b""}, "two files in it have the name ckpt-0.index"),
         ],
     )
     def test_what_is_no_checkpoint(
@@ -120,7 +120,7 @@ class TestArchive:
     def test_what_is_no_archive(self, tmp_path: Path, content: bytes) -> None:
         path = tmp_path / "x.tar.gz"
         path.write_bytes(content)
-        with pytest.raises(DataError, match="no whole archive"):
+        with pytest.raises(DataError, match="not a complete .tar.gz archive"):
             take(path, tmp_path / "out")
 
     def test_one_that_was_cut_off(self, archive: Callable[..., Path], tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ class TestFolder:
         assert "ckpt-0" in caught.value.remedy
 
     def test_a_folder_has_no_digest(self, unpacked: Path, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="no archive"):
+        with pytest.raises(UsageError, match="not an archive"):
             take(unpacked, tmp_path / "out", "0" * 64)
 
 
@@ -218,7 +218,7 @@ class TestDownload:
         url = f"{address}/{NAME}.tar.gz"
         with caplog.at_level("INFO", "boxwright"):
             assert take(url, tmp_path / "out", digest).name == "ckpt-0"
-        assert f"Fetching {url}" in caplog.text
+        assert f"Downloading {url}" in caplog.text
         assert contents(tmp_path / "out") == UNPACKED
         take(url, tmp_path / "again", digest)
         assert len(asked) == 1
@@ -240,7 +240,7 @@ class TestDownload:
         assert list((tmp_path / "home").rglob("*.*")) == []
 
     @pytest.mark.parametrize(
-        ("name", "problem"), [("missing.zip", "cannot be fetched"), ("short.tar.gz", "of .* bytes came")]
+        ("name", "problem"), [("missing.zip", "cannot be downloaded"), ("short.tar.gz", "of .* bytes were received")]
     )
     def test_what_does_not_come_whole(
         self, served: tuple[str, list[str], Path], tmp_path: Path, name: str, problem: str
@@ -252,8 +252,8 @@ class TestDownload:
     def test_what_can_be_changed_on_its_way_needs_a_digest(
         self, served: tuple[str, list[str], Path], tmp_path: Path
     ) -> None:
-        with pytest.raises(UsageError, match="changed on its way"):
+        with pytest.raises(UsageError, match="tampered with"):
             take(f"{served[0]}/a.tar.gz", tmp_path / "out")
-        with pytest.raises(UsageError, match="changed on its way"):
+        with pytest.raises(UsageError, match="tampered with"):
             take("ftp://example.org/a.tar.gz", tmp_path / "out", "0" * 64)
         assert served[1] == []

@@ -21,7 +21,7 @@ CLASSES = LabelMap.from_names(["date", "fig"])
 
 @pytest.fixture
 def photo(tmp_path: Path) -> Path:
-    """A black picture of 200x100 with a white rectangle from (20, 10) to (120, 60)."""
+    """A black image of 200x100 with a white rectangle from (20, 10) to (120, 60)."""
     image = Image.new("RGB", (200, 100))
     image.paste((255, 255, 255), (20, 10, 120, 60))
     image.save(tmp_path / "photo.png")
@@ -47,7 +47,7 @@ def found_white(image: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def exported(tmp_path: Path) -> Path:
-    """A SavedModel with the signature of ``exporter_main_v2``, a variable in it, and its label map beside it."""
+    """A SavedModel with the signature of ``exporter_main_v2``, with a variable, and its label map next to it."""
 
     class Detector(tf.Module):
         def __init__(self) -> None:
@@ -103,7 +103,7 @@ def test_a_graph_as_tensorflow_1_wrote_it(photo: Path, tmp_path: Path) -> None:
             tf.identity(tensor, name=name)
     place = tmp_path / "years_ago.pb"
     place.write_bytes(built.as_graph_def().SerializeToString())
-    with pytest.raises(DataError, match=r"by number only[\s\S]*--label-map"):
+    with pytest.raises(DataError, match=r"only class ids[\s\S]*--label-map"):
         boxwright.predict(place, photo)
     classes = tmp_path / "classes.pbtxt"
     classes.write_text(CLASSES.to_pbtxt(), "utf-8")
@@ -120,18 +120,18 @@ def test_what_is_no_detector_is_said(tmp_path: Path, photo: Path) -> None:
     with tf.Graph().as_default() as built:
         tf.compat.v1.placeholder(tf.float32, (1,), name="x")
     other.write_bytes(built.as_graph_def().SerializeToString())
-    with pytest.raises(DataError, match="no TensorFlow graph, or damaged"):
+    with pytest.raises(DataError, match="not a TensorFlow graph, or damaged"):
         FrozenGraphDetector(broken, CLASSES)
     with pytest.raises(DataError, match="has no image_tensor, detection_boxes"):
         FrozenGraphDetector(other, CLASSES)
-    with pytest.raises(RunError, match=r"is no run, and no model[\s\S]*names no image_tensor"):
+    with pytest.raises(RunError, match=r"\.pb (?s:.*)does not contain image_tensor"):
         boxwright.predict(other, photo)
 
 
 def test_they_are_recognised_without_tensorflow(exported: Path, tmp_path: Path) -> None:
     assert saved_model(str(exported)).matches
     assert not frozen_graph(str(exported)).matches
-    assert frozen_graph(str(exported / "saved_model.pb")).reason == "it belongs to a SavedModel: give its folder"
+    assert frozen_graph(str(exported / "saved_model.pb")).reason == "it belongs to a SavedModel: pass its folder"
     assert not saved_model(str(tmp_path)).matches
     (tmp_path / "empty.pb").write_bytes(b"")
     assert not frozen_graph(str(tmp_path / "empty.pb")).matches

@@ -50,7 +50,7 @@ def worst_difference(ones: Iterable[Detections], others: Iterable[Detections], s
     """Detections of the first with a score of at least ``sure``, how many the others have, and how scores differ.
 
     The others have one if there is one of the same class whose box has an IoU of 0.9 with it; of several, which cut at
-    the picture's edge can be one box, the one with the nearest score is meant.
+    the image's edge can be one box, the one with the nearest score is meant.
     """
     count, again, worst = 0, 0, 0.0
     for one, other in zip(ones, others, strict=True):
@@ -95,7 +95,7 @@ def test_what_tensorflow_lite_cannot_have(trained: tuple[Run, list[str]], preset
     (run / "model" / "pipeline.config").write_bytes(config.read_bytes())
     for name in ("run.json", "config.json", "label_map.pbtxt"):
         (run / name).write_bytes(trained[0].file(name).read_bytes())
-    with pytest.raises(UsageError, match=r"is a model of the kind (faster_rcnn|center_net), and TensorFlow Lite has"):
+    with pytest.raises(UsageError, match=r"is a model of type (faster_rcnn|center_net), and TensorFlow Lite supports"):
         boxwright.export(run, "tfod-tflite", tmp_path / "exported")
     assert not (tmp_path / "exported").exists()
 
@@ -105,11 +105,11 @@ def test_what_tensorflow_lite_cannot_have(trained: tuple[Run, list[str]], preset
     ("preset", "mean", "weights"),
     [
         ("ssd_resnet50_fpn_640", [123.68, 116.779, 103.939], "0.01"),
-        # Its predictor is separable: small weights twice would make all scores the same, but for the last digits.
+        # Its predictor is separable: small weights twice would make all scores the same, except for the last digits.
         ("efficientdet_d0", [0.485 * 255, 0.456 * 255, 0.406 * 255], "0.6"),
     ],
 )
-def test_other_normalisations_and_a_padded_picture(
+def test_other_normalizations_and_a_padded_image(
     preset: str, mean: list[float], weights: str, quick_averages: dict[str, str], tmp_path: Path
 ) -> None:
     """The means are those of the API's feature extractors; the agreement says that pixels and boxes are right."""

@@ -73,7 +73,7 @@ def compose(worker: Worker, tmp_path: Path) -> Callable[..., Any]:
             "val_records": "/data/val.record",
             "num_classes": 3,
             "most_boxes": 5,
-            "pictures": 40,
+            "images": 40,
             "settings": {},
         }
         settled: dict[str, Any] = worker.call("pipeline:compose", request | changes)
@@ -106,10 +106,10 @@ class TestPipeline:
         assert text.count("data_augmentation_options") == 1
 
     def test_the_length_follows_from_the_data(self, compose: Callable[..., Any]) -> None:
-        assert compose(epochs=3)["steps"] == 30  # 40 pictures, 4 a step
+        assert compose(epochs=3)["steps"] == 30  # 40 images, 4 per step
         assert compose()["steps"] == 500
-        assert compose(batch_size=10)["steps"] == 200  # as many pictures are shown
-        assert compose(pictures=4000)["steps"] == 12_000  # twelve times each
+        assert compose(batch_size=10)["steps"] == 200  # as many images are shown
+        assert compose(images=4000)["steps"] == 12_000  # twelve times each
 
     def test_any_field_in_the_apis_own_words(self, compose: Callable[..., Any]) -> None:
         optimizer = "train_config.optimizer.momentum_optimizer"
@@ -147,8 +147,8 @@ class TestPipeline:
             ({"train_config.batch_size.x": "1"}, "train_config.batch_size.x=1: "),
             ({"model.ssd.loss": "1"}, "model.ssd.loss=1: "),
             ({"model.ssd.box_predictor": "} evil {"}, "model.ssd.box_predictor=} evil {: "),
-            ({"model.ssd.num_classes": "2"}, "label map goes up to class 3, and the model has 2"),
-            ({"train_config.fine_tune_checkpoint": "/nowhere"}, "there is no checkpoint /nowhere"),
+            ({"model.ssd.num_classes": "2"}, "label map has ids up to 3, and the model has 2 classes"),
+            ({"train_config.fine_tune_checkpoint": "/nowhere"}, "checkpoint /nowhere not found"),
         ],
     )
     def test_a_wrong_field(self, compose: Callable[..., Any], settings: dict[str, str], problem: str) -> None:
@@ -156,7 +156,7 @@ class TestPipeline:
             compose(settings=settings)
         assert problem in caught.value.message
 
-    def test_a_name_close_by_is_offered(self, compose: Callable[..., Any]) -> None:
+    def test_a_similar_name_is_suggested(self, compose: Callable[..., Any]) -> None:
         with pytest.raises(UsageError) as caught:
             compose(settings={"train_config.optimiser.x": "1"})
         assert "did you mean 'optimizer'? TrainConfig has: batch_size, " in caught.value.remedy
@@ -164,7 +164,7 @@ class TestPipeline:
             compose(augment=["random_vertical_flop"])
         assert "did you mean 'random_vertical_flip'?" in caught.value.remedy
 
-    def test_ones_own_is_taken_as_it_is(self, compose: Callable[..., Any]) -> None:
+    def test_your_own_is_unchanged(self, compose: Callable[..., Any]) -> None:
         own = (
             "model { ssd { num_classes: 3 } }\n"
             'train_config { batch_size: 7 num_steps: 123 fine_tune_checkpoint_type: "full" }\n'
@@ -185,9 +185,9 @@ class TestPipeline:
     def test_ones_own_that_is_wrong(self, compose: Callable[..., Any]) -> None:
         with pytest.raises(UsageError, match=r"my\.config, line 2: .*no field named \"num_clases\""):
             compose("model { ssd {\n num_clases: 3 } }", own=True)
-        with pytest.raises(UsageError, match="no model in it"):
+        with pytest.raises(UsageError, match="the model is missing"):
             compose("train_config { batch_size: 1 }", own=True)
-        with pytest.raises(UsageError, match=r"my\.config: there is no checkpoint PATH_TO_BE_CONFIGURED"):
+        with pytest.raises(UsageError, match=r"my\.config: checkpoint PATH_TO_BE_CONFIGURED not found"):
             compose(
                 'model { ssd { num_classes: 3 } } train_config { fine_tune_checkpoint: "PATH_TO_BE_CONFIGURED" }',
                 own=True,
@@ -201,7 +201,7 @@ class TestPipeline:
 
 
 def test_one_short_training(narrow: dict[str, str], held_out: Dataset, tmp_path: Path) -> None:
-    """From drawn pictures to a model that finds something, in the least time: `.ci/run` runs this one."""
+    """From drawn images to a model that detects something, in the shortest time: `.ci/run` runs this one."""
     data = boxwright.open("demo:train?images=8&seed=4&size=96x96")
     settings = narrow | {"steps": "150"}
     run = boxwright.train(data, out=tmp_path / "run", backend="tfod", settings=settings, image_size=(96, 96))
@@ -217,7 +217,7 @@ class TestTraining:
     def test_it_went_on_where_it_was(self, trained: tuple[boxwright.Run, list[str]]) -> None:
         run, messages = trained
         assert run.status == "done"
-        assert "Going on after step 100 of 300." in messages
+        assert "Resuming after step 100 of 300." in messages
         lines = run.metrics()
         assert [line["step"] for line in lines] == [12 * line for line in range(1, 26)]
         assert lines[-1]["loss"] < lines[0]["loss"]
@@ -248,7 +248,7 @@ class TestTraining:
         assert compared["AP"] > 0
         assert {name: ours[name] for name in compared} == pytest.approx(compared, abs=1e-6)
 
-    def test_tensorboard_has_losses_and_pictures(self, trained: tuple[boxwright.Run, list[str]]) -> None:
+    def test_tensorboard_has_losses_and_images(self, trained: tuple[boxwright.Run, list[str]]) -> None:
         tags = set()
         for path in trained[0].file("tensorboard").rglob("events.out.*"):
             for event in tf.compat.v1.train.summary_iterator(str(path)):
@@ -282,7 +282,7 @@ class TestPretrained:
                 "val_records": None,
                 "num_classes": 3,
                 "most_boxes": 5,
-                "pictures": 12,
+                "images": 12,
                 "settings": settings,
                 "image_size": [96, 96],
                 "steps": 1,
@@ -339,7 +339,7 @@ class TestPretrained:
         self, worker: Worker, request_of: Callable[..., dict[str, Any]], pretrained: Path
     ) -> None:
         request = request_of(pretrained, "ssd_resnet50_fpn_640")
-        with pytest.raises(UsageError, match="does not fit this model") as caught:
+        with pytest.raises(UsageError, match="does not match this model") as caught:
             worker.call("training:train", request)
         assert str(pretrained) in caught.value.message
 

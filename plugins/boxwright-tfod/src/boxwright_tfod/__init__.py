@@ -1,6 +1,6 @@
 """The TensorFlow Object Detection API as a backend of boxwright.
 
-The API lives in an environment of its own, ``boxwright env install tfod``; nothing here imports it, or TensorFlow.
+The API is in a separate environment, ``boxwright env install tfod``; nothing here imports it, or TensorFlow.
 """
 
 from __future__ import annotations
@@ -40,24 +40,29 @@ PRESETS = {
 }
 
 OPTIONS = (
-    Option("config", str, None, "A pipeline.config of yours, used as it is but for paths, instead of a preset"),
+    Option("config", str, None, "Your own pipeline.config instead of a preset; only its paths are changed"),
     Option(
-        "checkpoint", str, None, "What to start from: URL, archive or folder of the TF2 model zoo, or of a run's model"
+        "checkpoint",
+        str,
+        None,
+        "Checkpoint to start from: URL, archive or folder of the TF2 model zoo, or a run's model",
     ),
-    Option("checkpoint_sha256", str, None, "The digest that the archive must have"),
-    Option("checkpoint_every", int, None, "Steps between checkpoints; a tenth of all by default"),
-    Option("steps", int, None, "Training steps, instead of --epochs; the data decides"),
-    Option("model.*", str, None, "Any field of the pipeline's model, such as model.ssd.freeze_batchnorm"),
-    Option("train_config.*", str, None, "Any field of its training, such as train_config.gradient_clipping_by_norm"),
+    Option("checkpoint_sha256", str, None, "Expected SHA-256 of the archive"),
+    Option("checkpoint_every", int, None, "Steps between checkpoints; a tenth of all steps by default"),
+    Option("steps", int, None, "Training steps, instead of --epochs; depends on the data by default"),
+    Option("model.*", str, None, "Any field of the pipeline's model, for example model.ssd.freeze_batchnorm"),
+    Option(
+        "train_config.*", str, None, "Any field of its training, for example train_config.gradient_clipping_by_norm"
+    ),
     Option("train_input_reader.*", str, None, "Any field of the reader of the training records"),
-    Option("eval_config.*", str, None, "Any field of its evaluation, such as eval_config.num_visualizations"),
+    Option("eval_config.*", str, None, "Any field of its evaluation, for example eval_config.num_visualizations"),
     Option("eval_input_reader.*", str, None, "Any field of the reader of the held-out records"),
 )
 
 
 @hookimpl
 def boxwright_backends() -> list[BackendSpec]:
-    """The API's models."""
+    """Returns the backend for the API's models."""
     return [
         BackendSpec(
             name="tfod",
@@ -74,7 +79,7 @@ def boxwright_backends() -> list[BackendSpec]:
 
 @hookimpl
 def boxwright_exporters() -> list[ExporterSpec]:
-    """The forms in which the API's models are deployed; those of others are recognised, too."""
+    """Returns the exporters for the API's models; they also recognize models that other programs exported."""
     return [
         ExporterSpec(
             name="tfod-saved-model",

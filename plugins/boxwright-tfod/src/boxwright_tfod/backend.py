@@ -34,27 +34,27 @@ _AP = {"AP50": "DetectionBoxes_Precision/mAP@.50IOU", "AP": "DetectionBoxes_Prec
 
 
 class TFODBackend:
-    """Trains the API's models in its environment, and loads what it exported in this one."""
+    """Trains the API's models in its environment, and loads exported models in this one."""
 
     def fit(self, job: TrainJob) -> None:
-        """Trains, or goes on with a training, and leaves the exported model in the run folder.
+        """Trains, or resumes a training, and exports the model to the run folder.
 
         Raises:
             UsageError: A setting, a field or an augmentation is wrong.
-            DataError: A picture, the configuration or the checkpoint cannot be used.
-            RunError: There is no checkpoint that fits.
+            DataError: An image, the configuration or the checkpoint cannot be used.
+            RunError: No checkpoint fits.
             WorkerDiedError: The worker crashed, or was killed.
         """
         environment = Environment(ENVIRONMENT)
         environment.require()
-        base = _base(job)  # first of all, for it is quick and may be mistyped
+        base = _base(job)  # first, because it is quick and may be mistyped
         checkpoint = None if _has_checkpoint(job) else _pretrained(job)
         _write_data(job)
         try:
             with environment.worker(log=job.run.file(LOG), reporter=job.reporter) as worker:
-                settled = _compose(job, worker, base, checkpoint)
-                _train(job, worker, settled)
-            # The API's training leaves the process in training mode: what follows has one of its own.
+                composed = _compose(job, worker, base, checkpoint)
+                _train(job, worker, composed)
+            # The API's training leaves the process in training mode, so the rest needs another process.
             with environment.worker(log=job.run.file(LOG), reporter=job.reporter) as worker:
                 _evaluate(job, worker)
                 _export(job, worker)
@@ -62,11 +62,11 @@ class TFODBackend:
             again = f"boxwright train --out {job.run.path} --resume"
             raise WorkerDiedError(
                 error.message,
-                f"{error.remedy}; go on with: {again}; for want of memory train anew with a smaller --batch-size",
+                f"{error.remedy}; resume with: {again}; if out of memory, train again with a smaller --batch-size",
             ) from error
 
     def load(self, run: Run) -> SavedModelDetector:
-        """The trained model of a run, in this environment, without the API.
+        """Returns the trained model of a run, in this environment, without the API.
 
         Raises:
             RunError: The run has no model yet, or it cannot be loaded.
@@ -83,7 +83,7 @@ class TFODBackend:
 
 
 def _base(job: TrainJob) -> tuple[str, str, bool]:
-    """Text and name of the configuration to begin with, and whether it is the user's own."""
+    """Returns the text and the name of the initial configuration, and whether it is the user's own."""
     if job.resume and job.run.file(PIPELINE).is_file():
         path = job.run.file(PIPELINE)
         return path.read_text("utf-8"), str(path), True
@@ -92,11 +92,11 @@ def _base(job: TrainJob) -> tuple[str, str, bool]:
         return (files("boxwright_tfod") / "presets" / f"{job.preset}.config").read_text("utf-8"), job.preset, False
     content = read_file(own, "check the path")
     if content is None:
-        raise DataError(own, "there is no such file", "check --set config=FILE")
+        raise DataError(own, "file not found", "check --set config=FILE")
     try:
         return content.decode("utf-8-sig"), own, True
     except UnicodeDecodeError:
-        raise DataError(own, "it is not UTF-8 text", "give a pipeline.config in protobuf's text format") from None
+        raise DataError(own, "it is not UTF-8 text", "set a pipeline.config in protobuf's text format") from None
 
 
 def _has_checkpoint(job: TrainJob) -> bool:
@@ -114,13 +114,13 @@ def _pretrained(job: TrainJob) -> Path | None:
 def _write_data(job: TrainJob) -> None:
     for name, data in (("train", job.data), ("val", job.val)):
         target = job.run.file(_RECORDS[name])
-        # What was written whole is still right: a resumed training has the same data, by its digest.
+        # A complete file is still valid: a resumed training has the same data, by its digest.
         if data is not None and not (job.resume and target.is_file()):
             write_records(data, target, job.label_map, job.reporter)
 
 
 def _compose(job: TrainJob, worker: Worker, base: tuple[str, str, bool], checkpoint: Path | None) -> dict[str, Any]:
-    """Has the worker write ``pipeline.config``, and returns what was settled."""
+    """Lets the worker write ``pipeline.config``, and returns the settings in it."""
     text, source, own = base
     resumed = own and job.resume
     fields = {} if resumed else {name: value for name, value in job.settings.items() if "." in name}
@@ -134,7 +134,7 @@ def _compose(job: TrainJob, worker: Worker, base: tuple[str, str, bool], checkpo
         "val_records": _path(job, _RECORDS["val"]) if job.val is not None else None,
         "num_classes": max(item.id for item in job.label_map.items),
         "most_boxes": job.scan.most_boxes,
-        "pictures": job.scan.samples,
+        "images": job.scan.samples,
         "settings": fields,
     }
     if not resumed:
@@ -146,17 +146,17 @@ def _compose(job: TrainJob, worker: Worker, base: tuple[str, str, bool], checkpo
             "steps": job.settings.get("steps"),
             "checkpoint": None if checkpoint is None else str(checkpoint),
         }
-    settled: dict[str, Any] = worker.call("pipeline:compose", request)
-    job.run.update_config({"pipeline": settled})
-    return settled
+    composed: dict[str, Any] = worker.call("pipeline:compose", request)
+    job.run.update_config({"pipeline": composed})
+    return composed
 
 
-def _train(job: TrainJob, worker: Worker, settled: Mapping[str, Any]) -> None:
-    steps, batch_size = settled["steps"], settled["batch_size"]
+def _train(job: TrainJob, worker: Worker, composed: Mapping[str, Any]) -> None:
+    steps, batch_size = composed["steps"], composed["batch_size"]
     every = job.settings.get("checkpoint_every") or max(1, math.ceil(steps / 10))
     epoch = math.ceil(job.scan.samples / batch_size)
     job.reporter.message(
-        f"Training {settled['model']} ({settled['extractor']}) on {job.scan.samples} pictures,"
+        f"Training {composed['model']} ({composed['extractor']}) on {job.scan.samples} images,"
         f" {steps} steps of {batch_size}, {math.ceil(steps / epoch)} epochs."
     )
     with job.reporter.task("Training", steps) as task:
@@ -173,13 +173,13 @@ def _train(job: TrainJob, worker: Worker, settled: Mapping[str, Any]) -> None:
 
 
 class _Watch:
-    """What the worker tells while it trains.
+    """Reports the worker's events during training.
 
     Args:
         job: The training.
         task: The progress bar.
-        steps: All steps.
-        epoch: Steps an epoch.
+        steps: Number of steps.
+        epoch: Steps per epoch.
     """
 
     def __init__(self, job: TrainJob, task: Task, steps: int, epoch: int) -> None:
@@ -191,7 +191,7 @@ class _Watch:
         step = int(values["step"])
         if event == "start":
             if step:
-                self._job.reporter.message(f"Going on after step {step} of {self._steps}.")
+                self._job.reporter.message(f"Resuming after step {step} of {self._steps}.")
             self._task.advance(step)
             self._reported = step // self._epoch
         elif event == "step":
@@ -204,7 +204,7 @@ class _Watch:
         self._task.advance()
         self._task.update(note=f"loss {losses['loss']:.3f}")
         done = step // self._epoch + (1 if step == self._steps and step % self._epoch else 0)
-        # The same ones after a resume as before it, so that what is done again replaces its line.
+        # The same epochs after a resume as before it, so that a repeated epoch replaces its line.
         if done > self._reported and (done % self._every == 0 or step == self._steps):
             self._reported = done
             rate = float(values["learning_rate"])
@@ -213,7 +213,7 @@ class _Watch:
 
 
 def _evaluate(job: TrainJob, worker: Worker) -> None:
-    """The API's own metrics on the held-out pictures, beside which boxwright's will stand."""
+    """Computes the API's own metrics on the held-out images, in addition to boxwright's."""
     if job.val is None:
         return
     request = {
@@ -226,23 +226,23 @@ def _evaluate(job: TrainJob, worker: Worker) -> None:
     job.run.write_json("evaluation/api.json", {"data": job.val.uri, "values": found})
     if all(name in found for name in _AP.values()):
         numbers = ", ".join(f"{short} {found[name]:.3f}" for short, name in _AP.items())
-        job.reporter.message(f"The API's own COCO metric on the held-out pictures: {numbers}.")
+        job.reporter.message(f"The API's own COCO metric on the held-out images: {numbers}.")
 
 
 def _export(job: TrainJob, worker: Worker) -> None:
-    """Leaves ``model/`` as the zoo packs models; it appears whole."""
-    making = Path(_path(job, ".model-in-the-making"))
-    shutil.rmtree(making, ignore_errors=True)
-    request = {"pipeline": _path(job, PIPELINE), "folder": _path(job, CHECKPOINTS), "out": str(making)}
+    """Exports the model to ``model/``, in the layout of the model zoo, completely or not at all."""
+    temporary = Path(_path(job, ".model-in-the-making"))
+    shutil.rmtree(temporary, ignore_errors=True)
+    request = {"pipeline": _path(job, PIPELINE), "folder": _path(job, CHECKPOINTS), "out": str(temporary)}
     try:
         with job.reporter.task("Exporting"):
             worker.call("finishing:export", request)
         shutil.rmtree(job.run.file("model"), ignore_errors=True)
-        os.rename(making, job.run.file("model"))
+        os.rename(temporary, job.run.file("model"))
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _path(job: TrainJob, name: str) -> str:
-    """A path of the run folder for the worker and for the files that it writes."""
+    """Returns the absolute path of a file in the run folder, for the worker and the files that it writes."""
     return str(job.run.file(name).absolute())

@@ -2,7 +2,7 @@
 
 The zoo (https://github.com/tensorflow/models/blob/master/research/object_detection/g3doc/tf2_detection_zoo.md) packs a
 model as ``NAME.tar.gz`` with ``NAME/checkpoint/ckpt-0.index``, ``NAME/checkpoint/ckpt-0.data-00000-of-00001``,
-``NAME/pipeline.config`` and ``NAME/saved_model/``. Classifiers of it have their checkpoint at the top.
+``NAME/pipeline.config`` and ``NAME/saved_model/``. The checkpoint of its classifiers is at the top.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ _LARGEST = 8_000_000_000
 _MOST_MEMBERS = 10_000
 _TIMEOUT = 60.0
 _BLOCK = 1 << 20
-_NOT_FOUND = "give an archive or folder of the TensorFlow 2 model zoo, or a path such as NAME/checkpoint/ckpt-0"
+_NOT_FOUND = "set an archive or folder of the TensorFlow 2 model zoo, or a path such as NAME/checkpoint/ckpt-0"
 
 
 def obtain(source: str, folder: Path, *, sha256: str | None, reporter: Reporter) -> Path:
-    """Brings a checkpoint into a folder and returns the common beginning of its files' names.
+    """Copies a checkpoint into a folder and returns its prefix, the common beginning of its files' names.
 
     Args:
-        source: A URL or a file of an archive, a folder, or that common beginning.
-        folder: Where the files go; emptied first.
-        sha256: The digest that the archive has to have.
-        reporter: Where progress goes.
+        source: The URL or file of an archive, a folder, or a prefix.
+        folder: The target folder; emptied first.
+        sha256: The expected digest of the archive.
+        reporter: Receives the progress.
 
     Raises:
-        DataError: It is not there, not whole, has another digest, or holds no checkpoint.
-        UsageError: A digest is no digest, or is given for a folder.
+        DataError: The source is missing, incomplete, has another digest, or contains no checkpoint.
+        UsageError: The digest is not a digest, or was passed for a folder.
         OutputError: The files cannot be written.
     """
-    digest = _wanted(sha256)
+    digest = _parse_digest(sha256)
     if "://" in source:
         source = str(_download(source, digest, reporter))
     path = Path(source)
@@ -54,14 +54,14 @@ def obtain(source: str, folder: Path, *, sha256: str | None, reporter: Reporter)
         _check_digest(path, digest)
         return _unpack(path, folder)
     if digest is not None:
-        raise UsageError(f"{source} is no archive, and has no digest", "leave checkpoint_sha256 out")
+        raise UsageError(f"{source} is not an archive, so it has no digest", "leave checkpoint_sha256 out")
     return _copy(path, folder)
 
 
 def newest(names: list[str]) -> str | None:
-    """Of the names of a checkpoint's files, the beginning that those of the newest have in common; ``None`` for none.
+    """Returns the prefix of the newest checkpoint among files' names; ``None`` if there is none.
 
-    The newest is the one with the highest number at the end, as in ``ckpt-12``.
+    The newest has the highest number at the end, as in ``ckpt-12``.
     """
     matches = [match for name in names if (match := _PART.fullmatch(name))]
     prefixes = {match["prefix"] for match in matches if match[2] == "index"}
@@ -74,20 +74,22 @@ def newest(names: list[str]) -> str | None:
     return max(prefixes, key=number, default=None)
 
 
-def _wanted(sha256: str | None) -> str | None:
+def _parse_digest(sha256: str | None) -> str | None:
     if sha256 is None:
         return None
     digest = sha256.strip().lower()
     if not re.fullmatch(r"[0-9a-f]{64}", digest):
-        raise UsageError(f"checkpoint_sha256={sha256!r} is no digest", "give the 64 letters and digits of its SHA-256")
+        raise UsageError(
+            f"checkpoint_sha256={sha256!r} is not a digest", "set the 64 letters and digits of its SHA-256"
+        )
     return digest
 
 
 def _download(url: str, digest: str | None, reporter: Reporter) -> Path:
-    """The archive of a URL, from the cache if it was fetched before."""
+    """Downloads an archive, or returns it from the cache."""
     parts = urllib.parse.urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and digest):
-        raise UsageError(f"{url} can be changed on its way", "take https://, or say checkpoint_sha256=DIGEST")
+        raise UsageError(f"{url} can be tampered with", "use https://, or set checkpoint_sha256=DIGEST")
     name = PurePosixPath(parts.path).name or "checkpoint.tar.gz"
     target = (
         home()
@@ -96,13 +98,13 @@ def _download(url: str, digest: str | None, reporter: Reporter) -> Path:
     )
     noted = target.with_name(f"{target.name}.sha256")
     if target.is_file() and noted.is_file():
-        _check_digest(target, noted.read_text("ascii").strip())  # it may have been damaged since
+        _check_digest(target, noted.read_text("ascii").strip())  # the file may have been damaged since
         return target
     try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 (the scheme was looked at)
+        with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer:  # noqa: S310 (the scheme was checked)
             length = int(answer.headers.get("Content-Length") or 0)
             size = f", {describe_size(length)}" if length else ""
-            reporter.message(f"Fetching {url}{size}.")
+            reporter.message(f"Downloading {url}{size}.")
             with AtomicOutput(str(target), overwrite=True) as output, output.open() as file:
                 found = _copy_all(answer, file, reporter, url, length)
                 if digest is not None and found != digest:
@@ -110,27 +112,27 @@ def _download(url: str, digest: str | None, reporter: Reporter) -> Path:
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
         reason = getattr(error, "reason", error)
         raise DataError(
-            url, f"it cannot be fetched: {reason}", "check the address, or fetch it by other means"
+            url, f"it cannot be downloaded: {reason}", "check the URL, or download it in another way"
         ) from None
     with AtomicOutput(str(noted), overwrite=True) as output, output.open() as file:
         file.write(found.encode())
     if digest is None:
-        reporter.message(f"Its SHA-256 is {found}; --set checkpoint_sha256={found} insists on it from now on.")
+        reporter.message(f"Its SHA-256 is {found}; pass --set checkpoint_sha256={found} to check it in future.")
     return target
 
 
 def _copy_all(source: IO[bytes], target: IO[bytes], reporter: Reporter, url: str, length: int) -> str:
     digest, total = hashlib.sha256(), 0
-    with reporter.task("Fetching", length or None) as task:
+    with reporter.task("Downloading", length or None) as task:
         while block := source.read(_BLOCK):
             total += len(block)
             if total > _LARGEST:
-                raise DataError(url, f"it is larger than {describe_size(_LARGEST)}", "is this a checkpoint?")
+                raise DataError(url, f"it is larger than {describe_size(_LARGEST)}", "check that this is a checkpoint")
             digest.update(block)
             target.write(block)
             task.advance(len(block))
     if length and total != length:
-        raise DataError(url, f"only {total} of {length} bytes came", "try again")
+        raise DataError(url, f"only {total} of {length} bytes were received", "try again")
     return digest.hexdigest()
 
 
@@ -145,22 +147,24 @@ def _check_digest(path: Path, digest: str | None) -> None:
 
 def _other_digest(source: str, found: str, digest: str) -> DataError:
     return DataError(
-        source, f"its SHA-256 is {found}, not {digest}", "it is damaged, or another file: remove it and fetch it again"
+        source,
+        f"its SHA-256 is {found}, not {digest}",
+        "the file is damaged or another one: remove it and download it again",
     )
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
-    """Takes the checkpoint and its configuration out of an archive, and nothing else.
+    """Extracts the checkpoint and its configuration from an archive, and nothing else.
 
-    Nothing is extracted by its path: what is wanted is known by its last name, and goes into the one folder.
+    Files are selected by the last part of their names and extracted into one folder, whatever their paths are.
     """
     try:
         with tarfile.open(archive, "r:*") as tar, AtomicOutput(str(folder), "folder", overwrite=True) as output:
-            wanted = dict(_wanted_members(str(archive), tar))
-            prefix = newest(list(wanted))
+            members = dict(_members(str(archive), tar))
+            prefix = newest(list(members))
             if prefix is None:
-                raise DataError(archive, "there is no whole checkpoint in it", _NOT_FOUND)
-            for name, member in wanted.items():
+                raise DataError(archive, "no complete checkpoint in it", _NOT_FOUND)
+            for name, member in members.items():
                 if name != CONFIG and not name.startswith(f"{prefix}."):
                     continue
                 content = tar.extractfile(member)
@@ -168,12 +172,12 @@ def _unpack(archive: Path, folder: Path) -> Path:
                 with content, output.open(name) as file:
                     shutil.copyfileobj(content, file, _BLOCK)
     except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-        raise DataError(archive, f"it is no whole archive: {error}", "fetch it again; .tar.gz is expected") from None
+        raise DataError(archive, f"it is not a complete .tar.gz archive: {error}", "download it again") from None
     return folder / prefix
 
 
-def _wanted_members(archive: str, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
-    """The regular files that make up checkpoints, by last name, but for those of a SavedModel."""
+def _members(archive: str, tar: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    """Yields the files of checkpoints by the last part of their name, except those of a SavedModel."""
     names: set[str] = set()
     total = 0
     for count, member in enumerate(tar):
@@ -187,28 +191,31 @@ def _wanted_members(archive: str, tar: tarfile.TarFile) -> Iterator[tuple[str, t
             raise DataError(archive, f"unpacked it is larger than {describe_size(_LARGEST)}", "is this a checkpoint?")
         if path.name in names:
             raise DataError(
-                archive, f"two files in it are called {path.name}", "give the folder of the one that is meant"
+                archive, f"two files in it have the name {path.name}", "extract it, and set the folder of one of them"
             )
         names.add(path.name)
         yield path.name, member
 
 
 def _copy(path: Path, folder: Path) -> Path:
-    """Copies a checkpoint out of a folder, or by the common beginning of its names, so that the run is whole."""
+    """Copies a checkpoint from a folder, or by its prefix, so that the run folder is complete."""
     if path.is_dir():
-        place = path / "checkpoint" if (path / "checkpoint").is_dir() else path
-        prefix = newest([file.name for file in place.iterdir()])
+        source = path / "checkpoint" if (path / "checkpoint").is_dir() else path
+        prefix = newest([file.name for file in source.iterdir()])
     else:
-        place, prefix = path.parent, path.name
-        if not place.is_dir() or newest([f.name for f in place.iterdir() if f.name.startswith(f"{prefix}.")]) != prefix:
-            raise DataError(path, "there is no such archive, folder or checkpoint", _NOT_FOUND)
+        source, prefix = path.parent, path.name
+        if (
+            not source.is_dir()
+            or newest([f.name for f in source.iterdir() if f.name.startswith(f"{prefix}.")]) != prefix
+        ):
+            raise DataError(path, "archive, folder or checkpoint not found", _NOT_FOUND)
     if prefix is None:
-        raise DataError(path, "there is no whole checkpoint in it", _NOT_FOUND)
+        raise DataError(path, "no complete checkpoint in it", _NOT_FOUND)
     with AtomicOutput(str(folder), "folder", overwrite=True) as output:
-        for file in sorted(place.iterdir()):
+        for file in sorted(source.iterdir()):
             if file.name.startswith(f"{prefix}.") and _PART.fullmatch(file.name):
                 output.copy(file, file.name)
-        for config in (place / CONFIG, place.parent / CONFIG):
+        for config in (source / CONFIG, source.parent / CONFIG):
             if config.is_file():
                 output.copy(config, CONFIG)
                 break

@@ -1,4 +1,4 @@
-"""How the backend is put to boxwright's conformance tests; imported by ``boxwright plugins check tfod`` only."""
+"""The backend in boxwright's conformance tests; imported by ``boxwright plugins check tfod`` only."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ class TestTFOD(BackendTests):
         "model.ssd.box_predictor.weight_shared_convolutional_box_predictor.num_layers_before_predictor": "1",
     }
     reproducible: ClassVar[bool] = False
-    """The order of the pictures and their augmentation are the API's own."""
+    """The API decides the order of the images and their augmentation."""

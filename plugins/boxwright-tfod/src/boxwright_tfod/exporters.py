@@ -1,4 +1,4 @@
-"""The API's models as files to deploy, and such files, whoever exported them, as models."""
+"""Exporters of the API's models, and loading such files as models, whatever program exported them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ FOLDER = "saved_model"
 LITE = "model.tflite"
 _LABEL_MAPS = ("label_map.pbtxt", "mscoco_label_map.pbtxt")
 _LABELS = ("labelmap.txt", "labels.txt")
-"""What the API's own examples for TensorFlow Lite have beside their ``detect.tflite``."""
+"""The files next to ``detect.tflite`` in the API's own examples for TensorFlow Lite."""
 
 
 class SavedModelExporter:
-    """The run's SavedModel, as ``exporter_main_v2`` wrote it."""
+    """The run's SavedModel, unchanged."""
 
     def export(self, run: Run, out: Path, precision: str = "") -> Path:
-        """Copies it.
+        """Copies the SavedModel.
 
         Raises:
             RunError: The run has no model yet.
@@ -40,15 +40,15 @@ class SavedModelExporter:
         return out / FOLDER
 
     def load(self, artifact: Path, label_map: LabelMap | None = None) -> SavedModelDetector:
-        """A SavedModel of the API as a model.
+        """Loads a SavedModel of the API.
 
         Raises:
-            RunError: It cannot be loaded, or is no detector.
-            DataError: There is no label map.
+            RunError: The file cannot be loaded, or is not a detector.
+            DataError: The label map is missing.
         """
         with quiet_import():
             from boxwright_tfod.detector import SavedModelDetector
-        return SavedModelDetector(artifact, label_map or _beside(artifact))
+        return SavedModelDetector(artifact, label_map or _label_map_of(artifact))
 
 
 class FrozenGraphExporter:
@@ -67,25 +67,25 @@ class FrozenGraphExporter:
         return out / GRAPH
 
     def load(self, artifact: Path, label_map: LabelMap | None = None) -> FrozenGraphDetector:
-        """A frozen graph as a model, also of models that were trained with TensorFlow 1.
+        """Loads a frozen graph, also of a model that was trained with TensorFlow 1.
 
         Raises:
-            DataError: It is no graph of a detector, or there is no label map.
+            DataError: The file is not the graph of a detector, or the label map is missing.
         """
         with quiet_import():
             from boxwright_tfod.graph import FrozenGraphDetector
-        return FrozenGraphDetector(artifact, label_map or _beside(artifact))
+        return FrozenGraphDetector(artifact, label_map or _label_map_of(artifact))
 
 
 class TFLiteExporter:
-    """``model.tflite`` for phones and boards, of SSD; ``fp16`` halves the file, ``int8`` quarters it."""
+    """``model.tflite`` for phones and boards, from SSD; ``fp16`` halves the file, ``int8`` quarters it."""
 
     def export(self, run: Run, out: Path, precision: str = "") -> Path:
-        """Has the API convert the run's checkpoint, in its environment, and writes into the file how to use it.
+        """Converts the run's checkpoint in the API's environment, and adds TFLite Metadata.
 
         Raises:
             MissingLibraryError: The environment of the API is not installed.
-            UsageError: The model is of another kind than SSD, or TensorFlow Lite cannot have its resizer.
+            UsageError: The model is not SSD, or TensorFlow Lite does not support its resizer.
             RunError: The run has no model yet.
         """
         model = _saved_model_of(run).parent.absolute()
@@ -98,27 +98,25 @@ class TFLiteExporter:
             "source": str(run.path),
         }
         with Environment(ENVIRONMENT).worker() as worker:
-            found = worker.call("tflite:export", request)
+            metadata = worker.call("tflite:export", request)
         from boxwright_tfod.tflite import File, labels_of
         from boxwright_tfod.tflite_metadata import Metadata
 
         labels = labels_of(run.label_map)
-        target.write_bytes(File(target).with_metadata(Metadata(**found, labels=labels)))
+        target.write_bytes(File(target).with_metadata(Metadata(**metadata, labels=labels)))
         return target
 
     def load(self, artifact: Path, label_map: LabelMap | None = None) -> TFLiteDetector:
-        """A ``.tflite`` file as a model, also one that the API exported years ago.
+        """Loads a ``.tflite`` file, also one that an old version of the API exported.
 
         Raises:
-            DataError: It is no SSD for TensorFlow Lite, damaged, or there is no label map.
-            RunError: LiteRT cannot run it.
+            DataError: The file is not an SSD for TensorFlow Lite or is damaged, or the label map is missing.
+            RunError: LiteRT cannot run the file.
         """
         from boxwright_tfod.tflite import File, TFLiteDetector, classes_in
 
         file = File(artifact)
-        return TFLiteDetector(
-            file, label_map or classes_in(file) or _label_map_beside(artifact) or _labels_beside(artifact)
-        )
+        return TFLiteDetector(file, label_map or classes_in(file) or _find_label_map(artifact) or _labels_of(artifact))
 
 
 def _saved_model_of(run: Run) -> Path:
@@ -128,19 +126,19 @@ def _saved_model_of(run: Run) -> Path:
     return folder
 
 
-def _beside(artifact: Path) -> LabelMap:
-    """The label map that stands beside a model, or above it.
+def _label_map_of(artifact: Path) -> LabelMap:
+    """Returns the label map in the folder of a model, in the model or above it.
 
     Raises:
-        DataError: There is none.
+        DataError: The label map is missing.
     """
-    found = _label_map_beside(artifact)
+    found = _find_label_map(artifact)
     if found is None:
         raise _no_label_map(artifact)
     return found
 
 
-def _label_map_beside(artifact: Path) -> LabelMap | None:
+def _find_label_map(artifact: Path) -> LabelMap | None:
     for folder in (artifact.parent, artifact, artifact.parent.parent):
         for name in _LABEL_MAPS:
             found = read_label_map(str(folder / name))
@@ -149,11 +147,11 @@ def _label_map_beside(artifact: Path) -> LabelMap | None:
     return None
 
 
-def _labels_beside(artifact: Path) -> LabelMap:
-    """The labels, one a line, that stand beside a ``.tflite`` file.
+def _labels_of(artifact: Path) -> LabelMap:
+    """Returns the label map from the file of labels, one per line, in the folder of a ``.tflite`` file.
 
     Raises:
-        DataError: There are none, or they cannot be used.
+        DataError: The labels are missing, or cannot be used.
     """
     from boxwright_tfod.tflite import labelled
     from boxwright_tfod.tflite_metadata import lines
@@ -168,6 +166,6 @@ def _labels_beside(artifact: Path) -> LabelMap:
 def _no_label_map(artifact: Path) -> DataError:
     return DataError(
         artifact,
-        "the model knows its classes by number only, and there is no label map beside it",
-        "name the label_map.pbtxt that it was trained with: --label-map FILE (label_map=FILE)",
+        "the model contains only class ids, and there is no label map in its folder",
+        "pass the label_map.pbtxt that it was trained with: --label-map FILE (label_map=FILE)",
     )

@@ -1,6 +1,6 @@
-"""Frozen graphs: ``frozen_inference_graph.pb`` as the first generation of the API exported it, read and written.
+"""Reads and writes ``frozen_inference_graph.pb``, the export of the API's first generation.
 
-A graph takes ``image_tensor:0``, uint8 ``(1, height, width, 3)``, and gives ``detection_boxes:0`` ``(1, N, 4)``,
+A graph takes ``image_tensor:0``, uint8 ``(1, height, width, 3)``, and returns ``detection_boxes:0`` ``(1, N, 4)``,
 ``detection_scores:0``, ``detection_classes:0`` ``(1, N)`` and ``num_detections:0`` ``(1,)``
 (object_detection/exporter.py of the API's TensorFlow 1 branch).
 """
@@ -32,8 +32,8 @@ class FrozenGraphDetector(ExportedModel):
         label_map: The classes.
 
     Raises:
-        DataError: It is no graph, or not one of a detector of the API.
-        RunError: This TensorFlow cannot run it.
+        DataError: The file is not a graph, or not a detector of the API.
+        RunError: This version of TensorFlow cannot run it.
     """
 
     @property
@@ -45,11 +45,11 @@ class FrozenGraphDetector(ExportedModel):
         super().__init__(label_map)
         graph = _read(path)
         names = {node.name for node in graph.node}
-        if lacking := [name for name in (INPUT, *OUTPUTS) if name not in names]:
+        if missing := [name for name in (INPUT, *OUTPUTS) if name not in names]:
             raise DataError(
                 path,
-                f"the graph has no {', '.join(lacking)}",
-                "give a graph that the API's export_inference_graph.py wrote with --input_type=image_tensor",
+                f"the graph has no {', '.join(missing)}",
+                "pass a graph that the API's export_inference_graph.py wrote with --input_type=image_tensor",
             )
         try:
             imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
@@ -59,8 +59,8 @@ class FrozenGraphDetector(ExportedModel):
                 f"{path} cannot be run by TensorFlow {tf.__version__}: {error}", "export it again"
             ) from error
 
-    def found(self, pixels: Any) -> dict[str, Any]:
-        """What the graph says of one picture, uint8 ``(height, width, 3)``."""
+    def output(self, pixels: Any) -> dict[str, Any]:
+        """Returns the graph's output for one image, uint8 ``(height, width, 3)``."""
         return {name: value.numpy()[0] for name, value in self._detect(tf.constant(pixels[None])).items()}
 
 
@@ -71,30 +71,30 @@ def _read(path: Path) -> Any:
     except OSError as error:
         raise DataError(path, error.strerror or str(error), "check the path") from None
     except DecodeError:
-        raise DataError(path, "it is no TensorFlow graph, or damaged", "copy or export it again") from None
+        raise DataError(path, "it is not a TensorFlow graph, or damaged", "copy or export it again") from None
     return graph
 
 
 def freeze(saved_model: Path, target: Path) -> None:
     """Writes a SavedModel of the API as a frozen graph with the tutorial's tensor names.
 
-    Loops and branches are lowered to the operations that TensorFlow 1 knows.
+    Loops and branches are lowered to operations that TensorFlow 1 supports.
 
     Args:
-        saved_model: What ``exporter_main_v2`` wrote.
+        saved_model: The folder that ``exporter_main_v2`` wrote.
         target: The ``.pb`` file.
     """
     loaded = tf.saved_model.load(str(saved_model))
     function = loaded.signatures[SIGNATURE]
     frozen = convert_variables_to_constants_v2(function, lower_control_flow=True)
-    wanted = dict(zip(sorted(function.structured_outputs), frozen.outputs, strict=True))
+    outputs = dict(zip(sorted(function.structured_outputs), frozen.outputs, strict=True))
     graph = tf.Graph()
     with graph.as_default():
         image = tf.compat.v1.placeholder(tf.uint8, (1, None, None, 3), name=INPUT)
         found = tf.graph_util.import_graph_def(
             frozen.graph.as_graph_def(),
             input_map={frozen.inputs[0].name: image},
-            return_elements=[wanted[name].name for name in OUTPUTS],
+            return_elements=[outputs[name].name for name in OUTPUTS],
             name=_INSIDE,
         )
         for name, tensor in zip(OUTPUTS, found, strict=True):

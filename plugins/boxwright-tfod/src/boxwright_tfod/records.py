@@ -1,4 +1,4 @@
-"""The TFRecords and the label map that a training reads."""
+"""The TFRecords and the label map for a training."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ LABEL_MAP = "label_map.pbtxt"
 
 
 def write_records(data: Dataset, target: Path, label_map: LabelMap, reporter: Reporter) -> None:
-    """Writes a dataset as one record file, with the label map beside it.
+    """Writes a dataset as one record file, with a label map in the same folder.
 
-    Boxes are cut at the edge of their picture, and those without area are left out, which is said.
+    Boxes are clipped to their image, and those with zero area are dropped; both are reported.
 
     Args:
-        data: What to write; a picture that cannot be used goes to its problems.
-        target: The file; replaced if it is there.
+        data: The dataset; an image that cannot be used is one of its problems.
+        target: The file; replaced if it exists.
         label_map: The classes.
-        reporter: Where progress goes.
+        reporter: Receives the progress.
 
     Raises:
         MissingLibraryError: The plugin for TFRecords is not installed.
-        UsageError: A class has the number 0.
-        DataError: A picture cannot be used.
+        UsageError: A class has the id 0.
+        DataError: An image cannot be used.
         OutputError: The file cannot be written.
     """
     if "tfrecord" not in default_registry().names("format"):
@@ -50,47 +50,51 @@ def write_records(data: Dataset, target: Path, label_map: LabelMap, reporter: Re
     for item in label_map.items:
         if item.id < 1:
             raise UsageError(
-                f"the class {item.name!r} has the number {item.id}, which the API keeps for the background",
+                f"the class {item.name!r} has the id {item.id}, which the API reserves for the background",
                 "number the classes from 1 in the label map",
             )
-    inside = _Inside()
+    clipped = _ClipToImage()
     uri = DatasetURI(str(target), "tfrecord")
-    convert(data.through(inside), uri, label_map=label_map, overwrite=True, reporter=reporter, workers=1)
-    if inside.cut:
-        reporter.message(f"{inside.cut} boxes reach outside their picture; they were cut at its edge for the training.")
-    if inside.dropped:
-        reporter.message(f"{inside.dropped} boxes have no area in their picture; they were left out of the training.")
+    convert(data.through(clipped), uri, label_map=label_map, overwrite=True, reporter=reporter, workers=1)
+    if clipped.count:
+        reporter.message(f"{_boxes(clipped.count)} extended beyond the image, clipped for the training.")
+    if clipped.dropped:
+        reporter.message(f"{_boxes(clipped.dropped)} with zero area in the image, dropped from the training.")
 
 
-class _Inside:
-    """A transform that cuts boxes at the edge of their picture, and counts.
+def _boxes(count: int) -> str:
+    return "1 box" if count == 1 else f"{count} boxes"
+
+
+class _ClipToImage:
+    """A transform that clips boxes to their image, and counts.
 
     Attributes:
-        cut: Boxes of which something was outside.
-        dropped: Boxes of which nothing was left.
+        count: Number of clipped boxes.
+        dropped: Number of dropped boxes, which had zero area in the image.
     """
 
     per_sample = True
     keeps_labels = True
 
     def __init__(self) -> None:
-        self.cut = self.dropped = 0
+        self.count = self.dropped = 0
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         for sample in samples:
-            yield self._within(sample)
+            yield self._clipped(sample)
 
-    def _within(self, sample: Sample) -> Sample:
+    def _clipped(self, sample: Sample) -> Sample:
         boxes = sample.boxes
         if not boxes:
             return sample
-        edges = boxes.xyxy
-        clipped = clip(edges, sample.image.width, sample.image.height)
+        xyxy = boxes.xyxy
+        clipped = clip(xyxy, sample.image.width, sample.image.height)
         sides = clipped[:, 2:] - clipped[:, :2]
         kept: NDArray[np.bool_] = np.all(sides > 0, axis=1)
-        if kept.all() and np.array_equal(clipped, edges):
+        if kept.all() and np.array_equal(clipped, xyxy):
             return sample
         self.dropped += int((~kept).sum())
-        self.cut += int(((clipped != edges).any(axis=1) & kept).sum())
+        self.count += int(((clipped != xyxy).any(axis=1) & kept).sum())
         inside = Boxes(boxes.labels, [tuple(row) for row in clipped.tolist()], list(boxes.attributes))
         return sample.replace(boxes=inside.select(kept.tolist()))

@@ -1,7 +1,7 @@
 """SSD models for TensorFlow Lite (now LiteRT): ``.tflite`` files as models, run without TensorFlow.
 
-Such a file takes one picture of one size, ``(1, height, width, 3)``, and ends in the custom operation
-``TFLite_Detection_PostProcess``, whose outputs are boxes ``(1, N, 4)``, ``ymin xmin ymax xmax`` as shares of the input,
+Such a file takes one image of fixed size, ``(1, height, width, 3)``, and ends in the custom operation
+``TFLite_Detection_PostProcess``, whose outputs are boxes ``(1, N, 4)``, ``ymin xmin ymax xmax`` relative to the input,
 classes ``(1, N)`` from 0 without background, scores ``(1, N)`` and the number of detections ``(1,)``
 (tensorflow/lite/kernels/detection_postprocess.cc).
 """
@@ -28,31 +28,31 @@ from boxwright_tfod.recognise import POSTPROCESS
 from boxwright_tfod.tflite_metadata import Metadata
 
 USUAL = 127.5
-"""Mean and standard deviation of MobileNet and Inception, which bring pixels to -1..1."""
+"""Mean and standard deviation of MobileNet and Inception, which scale pixels to -1..1."""
 
 OFFSET = 1
-"""From the classes of TensorFlow Lite to the numbers of a label map, of which the API keeps 0 for the background."""
+"""From the classes of TensorFlow Lite to the ids of a label map, of which the API reserves 0 for the background."""
 
 _OUTPUTS = ("location", "category", "score", "number of detections")
 _THREADS = 1
-"""With more, the operation leaves out the class whose index is the number of threads (detection_postprocess.cc: the
-counter ``next_col`` begins at that number and is raised before it is used)."""
+"""With more, the operation omits the class whose index is the number of threads (detection_postprocess.cc: the counter
+``next_col`` begins at that number and is incremented before it is used)."""
 _DAMAGE = (ValueError, TypeError, IndexError, AttributeError, KeyError, struct.error, OverflowError, MemoryError)
 
 
 class File:
-    """The content of a ``.tflite`` file, taken apart without running anything.
+    """The content of a ``.tflite`` file, parsed without running anything.
 
     Args:
-        path: Where it is.
+        path: The file.
 
     Raises:
-        DataError: It is not there, damaged, or not a detector with one picture as its input.
+        DataError: The file is missing, damaged, or not a detector with one image as its input.
 
     Attributes:
         content: All bytes.
-        places: The tensors with boxes, classes, scores and their number.
-        metadata: What it says of itself.
+        outputs: The indices of the tensors with boxes, classes, scores and their number.
+        metadata: The TFLite Metadata.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,22 +62,22 @@ class File:
         except OSError as error:
             raise DataError(path, error.strerror or str(error), "check the path") from None
         if self.content[4:8] != b"TFL3":
-            raise DataError(path, "it is no TensorFlow Lite model", "give a .tflite file")
+            raise DataError(path, "it is not a TensorFlow Lite model", "pass a .tflite file")
         try:
             self._model = flatbuffer_utils.read_model_from_bytearray(self.content)
-            self._check_whole()
+            self._check_complete()
             self._graph = self._model.subgraphs[0]
-            self.places = self._postprocess()
+            self.outputs = self._postprocess()
             self.metadata = self._metadata()
         except _DAMAGE as error:
             raise DataError(path, f"it is damaged: {error}", "copy or export it again") from None
 
-    def _check_whole(self) -> None:
-        """What is cut off at its end is cut off of the weights, which are read as they are needed."""
+    def _check_complete(self) -> None:
+        """Checks that the weights, which are at the end of the file and read late, are not cut off."""
         raw = schema.Model.GetRootAs(self.content)
         for number in range(raw.BuffersLength()):
             buffer = raw.Buffers(number)
-            buffer.DataAsNumpy()  # raises a ValueError where it reaches beyond the end
+            buffer.DataAsNumpy()  # raises a ValueError if it extends beyond the end
             if buffer.Offset() + buffer.Size() > len(self.content):
                 raise ValueError("it is cut off")
 
@@ -85,11 +85,11 @@ class File:
         codes = [code.customCode for code in self._model.operatorCodes]
         for operator in self._graph.operators:
             if codes[operator.opcodeIndex] == POSTPROCESS:
-                return [int(place) for place in operator.outputs]
+                return [int(index) for index in operator.outputs]
         raise DataError(
             self.path,
-            f"it has no {POSTPROCESS.decode()}: it is of another kind than SSD, or another program exported it",
-            "give what the API's export_tflite_graph_tf2.py made, or boxwright export --to tfod-tflite",
+            f"it has no {POSTPROCESS.decode()}: it is not SSD, or another program exported it",
+            "pass an export of the API's export_tflite_graph_tf2.py, or of boxwright export --to tfod-tflite",
         )
 
     def _metadata(self) -> Metadata:
@@ -101,11 +101,11 @@ class File:
         return Metadata(metadata.mean, metadata.std, metadata.labels, resizer)
 
     def with_metadata(self, metadata: Metadata) -> bytes:
-        """The file with what has to be known to use it."""
+        """Returns the file with TFLite Metadata added."""
         outputs = list(self._graph.outputs)
-        names = dict(zip(self.places, _OUTPUTS, strict=True))
-        boxes, classes = (outputs.index(place) for place in self.places[:2])
-        described = tflite_metadata.build(metadata, ["image"], [names[place] for place in outputs], boxes, classes)
+        names = dict(zip(self.outputs, _OUTPUTS, strict=True))
+        boxes, classes = (outputs.index(index) for index in self.outputs[:2])
+        described = tflite_metadata.build(metadata, ["image"], [names[index] for index in outputs], boxes, classes)
         entries = {tflite_metadata.NAME: described}
         if metadata.resizer:
             entries[tflite_metadata.RESIZER] = tflite_metadata.resizer_entry(metadata.resizer)
@@ -122,21 +122,21 @@ class File:
 class TFLiteDetector(ExportedModel):
     """A ``.tflite`` file as a model, in LiteRT's interpreter.
 
-    A picture is resized as the API does it, and prepared as the file's TFLite Metadata say. If it has none, pixels are
-    brought to -1..1, which is right for MobileNet and is said.
+    An image is resized as in the API, and normalized by the file's TFLite Metadata. Without metadata, pixels are scaled
+    to -1..1, which is right for MobileNet, with a warning.
 
     Args:
         file: The file.
-        label_map: The classes; class 0 of the file is number 1 of it.
+        label_map: The classes; class 0 of the file has the id 1.
 
     Raises:
-        DataError: Its input is no picture.
-        RunError: The interpreter cannot run it.
+        DataError: The input is not an image.
+        RunError: The interpreter cannot run the file.
     """
 
     def __init__(self, file: File, label_map: LabelMap) -> None:
         super().__init__(label_map)
-        self._places, metadata = file.places, file.metadata
+        self._outputs, metadata = file.outputs, file.metadata
         try:
             with quiet_stderr():
                 self._interpreter = Interpreter(model_content=file.content, num_threads=_THREADS)
@@ -146,13 +146,13 @@ class TFLiteDetector(ExportedModel):
         inputs = self._interpreter.get_input_details()
         self._input, shape = inputs[0]["index"], inputs[0]["shape"].tolist()
         if len(inputs) != 1 or len(shape) != 4 or shape[0] != 1 or shape[3] != 3 or min(shape) < 1:
-            raise DataError(file.path, f"its input is no picture in colour, but {shape}", "give a detector")
+            raise DataError(file.path, f"its input is not a color image: shape {shape}", "pass a detector")
         self._size = shape[1], shape[2]
         self._type, self._quantization = inputs[0]["dtype"], inputs[0]["quantization"]
         self._resizer = metadata.resizer
         if not metadata.mean and self._type == np.float32:
             LogReporter().warning(
-                f"{file.path} does not say how its pixels are prepared; (pixel - {USUAL}) / {USUAL} is taken, which is"
+                f"{file.path} does not define how to normalize pixels; using (pixel - {USUAL}) / {USUAL}, which is"
                 " right for MobileNet and wrong for ResNet."
             )
         self._mean = np.asarray(metadata.mean or [USUAL], np.float32)
@@ -160,32 +160,32 @@ class TFLiteDetector(ExportedModel):
 
     @property
     def prepared(self) -> Callable[[Sample], Prepared]:
-        """Decodes as the API does where TensorFlow is installed, and else as Pillow does."""
+        """Decodes as the API does if TensorFlow is installed, else as Pillow does."""
         if find_spec("tensorflow") is None:
             return pillow_pixels
         with quiet_import():
             from boxwright_tfod.detector import tensorflow_pixels
         return tensorflow_pixels
 
-    def found(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """What the model says of one picture, uint8 ``(height, width, 3)``."""
-        shown = self._shown(pixels.shape[:2])
-        values = (resized(pixels, shown) - self._mean) / self._std
-        if shown != self._size:
+    def output(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Returns the model's output for one image, uint8 ``(height, width, 3)``."""
+        size = self._size_in_input(pixels.shape[:2])
+        values = (resized(pixels, size) - self._mean) / self._std
+        if size != self._size:
             values = padded(values, self._size, self._resizer["pad"])
         self._interpreter.set_tensor(self._input, self._quantized(values)[None])
         self._interpreter.invoke()
-        boxes, classes, scores, number = (self._interpreter.get_tensor(place) for place in self._places)
+        boxes, classes, scores, number = (self._interpreter.get_tensor(index) for index in self._outputs)
         count = int(number[0])
-        share = np.array([shown[0] / self._size[0], shown[1] / self._size[1]] * 2, np.float32)
+        scale = np.array([size[0] / self._size[0], size[1] / self._size[1]] * 2, np.float32)
         return {
-            "detection_boxes": boxes[0, :count] / share,
+            "detection_boxes": boxes[0, :count] / scale,
             "detection_classes": classes[0, :count] + OFFSET,
             "detection_scores": scores[0, :count],
         }
 
-    def _shown(self, size: tuple[int, ...]) -> tuple[int, int]:
-        """Height and width that a picture has within the input."""
+    def _size_in_input(self, size: tuple[int, ...]) -> tuple[int, int]:
+        """Returns the height and width of an image within the input."""
         if not self._resizer:
             return self._size
         return within(size, self._resizer["min_dimension"], self._resizer["max_dimension"])
@@ -200,16 +200,16 @@ class TFLiteDetector(ExportedModel):
 
 
 def pillow_pixels(sample: Sample) -> Prepared:
-    """A sample with its picture as Pillow decodes it."""
-    picture, _ = decoded(sample)
-    return sample, picture, np.asarray(picture.image)
+    """Decodes a sample's image with Pillow."""
+    image, _ = decoded(sample)
+    return sample, image, np.asarray(image.image)
 
 
 def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
-    """A picture stretched as the API does it.
+    """Returns an image stretched as in the API.
 
     That is ``tf.compat.v1.image.resize_bilinear`` without ``half_pixel_centers``: the value at ``row * old / new`` and
-    ``column * old / new``, of the four pixels around it (tensorflow/core/kernels/image/resize_bilinear_op.cc).
+    ``column * old / new``, from the four pixels around it (tensorflow/core/kernels/image/resize_bilinear_op.cc).
 
     Args:
         pixels: ``(height, width, 3)``.
@@ -235,19 +235,22 @@ def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
 
 
 def _between(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """The pixels before and after each new one along a side, and how far it is from the first."""
-    place = np.arange(new, dtype=np.float32) * (np.float32(old) / np.float32(new))
-    before = np.floor(place).astype(np.intp)
-    return np.minimum(before, old - 1), np.minimum(before + 1, old - 1), place - before.astype(np.float32)
+    """Returns the pixels before and after each new one along a side, and its distance from the first."""
+    position = np.arange(new, dtype=np.float32) * (np.float32(old) / np.float32(new))
+    before = np.floor(position).astype(np.intp)
+    return np.minimum(before, old - 1), np.minimum(before + 1, old - 1), position - before.astype(np.float32)
 
 
 def within(size: tuple[int, ...], shortest: int, longest: int) -> tuple[int, int]:
-    """Height and width of a picture in a ``keep_aspect_ratio_resizer`` (object_detection/core/preprocessor.py).
+    """Returns the size of an image after a ``keep_aspect_ratio_resizer`` (object_detection/core/preprocessor.py).
 
     Args:
-        size: Height and width of the picture.
-        shortest: Its ``min_dimension``.
-        longest: Its ``max_dimension``.
+        size: Height and width of the image.
+        shortest: The resizer's ``min_dimension``.
+        longest: The resizer's ``max_dimension``.
+
+    Returns:
+        Height and width.
     """
     height, width = np.float32(size[0]), np.float32(size[1])
     most = (shortest, longest) if height < width else (longest, shortest)
@@ -256,7 +259,7 @@ def within(size: tuple[int, ...], shortest: int, longest: int) -> tuple[int, int
 
 
 def padded(values: NDArray[np.float32], size: tuple[int, int], pad: list[float]) -> NDArray[np.float32]:
-    """A picture in the upper left corner of one of ``size``, with ``pad`` in the rest."""
+    """Returns an image in the upper left corner of one of ``size``, with ``pad`` in the rest."""
     whole = np.empty((*size, 3), np.float32)
     whole[:] = pad
     whole[: values.shape[0], : values.shape[1]] = values
@@ -264,24 +267,26 @@ def padded(values: NDArray[np.float32], size: tuple[int, int], pad: list[float])
 
 
 def classes_in(file: File) -> LabelMap | None:
-    """The classes that a file itself names, numbered from 1; ``None`` if it names none."""
+    """Returns the label map of a file's own labels, with ids from 1; ``None`` if it has no labels."""
     return labelled(file.metadata.labels, str(file.path)) if file.metadata.labels else None
 
 
 def labelled(labels: list[str] | tuple[str, ...] | Any, source: str) -> LabelMap:
-    """A label map of a list of labels from 0 on.
+    """Returns the label map of a list of labels, whose first has the id 1.
 
     Raises:
-        DataError: Two classes have one name.
+        DataError: Two classes have the same name.
     """
-    known = [(number, name) for number, name in enumerate(labels, OFFSET) if name not in ("", tflite_metadata.UNNAMED)]
+    known = [
+        (class_id, name) for class_id, name in enumerate(labels, OFFSET) if name not in ("", tflite_metadata.UNNAMED)
+    ]
     try:
-        return LabelMap(items=tuple(LabelMapItem(id=number, name=name) for number, name in known))
+        return LabelMap(items=tuple(LabelMapItem(id=class_id, name=name) for class_id, name in known))
     except ValueError as error:
-        raise DataError(source, f"its labels cannot be used: {error}", "give a label map: --label-map FILE") from None
+        raise DataError(source, f"its labels cannot be used: {error}", "pass a label map: --label-map FILE") from None
 
 
 def labels_of(label_map: LabelMap) -> list[str]:
-    """The lines of a file of labels for a label map."""
+    """Returns the lines of a file of labels for a label map."""
     names = {item.id: item.name for item in label_map.items}
-    return [names.get(number, tflite_metadata.UNNAMED) for number in range(OFFSET, max(names) + 1)]
+    return [names.get(class_id, tflite_metadata.UNNAMED) for class_id in range(OFFSET, max(names) + 1)]

@@ -1,9 +1,9 @@
-"""TFLite Metadata: how a ``.tflite`` file says what its input is made of, and its classes.
+"""TFLite Metadata: the normalization of a ``.tflite`` file's input, and its classes.
 
-Written and read as tensorflow_lite_support/metadata/metadata_schema.fbs has it (version 1.0.0, ``M001``), the
-flatbuffer that Android's Task Library and MediaPipe read: ``NormalizationOptions`` of the input, and a file of labels,
-a line for each class from 0, that is packed as a zip archive behind the model and named at the tensor of classes.
-One thing the schema has no words for: how a picture is padded. It stands in an entry of its own.
+The schema is tensorflow_lite_support/metadata/metadata_schema.fbs (version 1.0.0, ``M001``), the flatbuffer that
+Android's Task Library and MediaPipe read: ``NormalizationOptions`` of the input, and a file of labels, one line per
+class from 0, in a zip archive after the model, whose name is at the tensor of classes. The schema has no field for the
+padding of an image, which is in a separate entry.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ NAME = b"TFLITE_METADATA"
 RESIZER = b"BOXWRIGHT_RESIZER"
 LABELS = "labels.txt"
 UNNAMED = "???"
-"""What stands in a file of labels for a number that no class has."""
+"""The line in a file of labels for an id without a class."""
 
 _IDENTIFIER = b"M001"
 _VERSION = "1.0.0"
 _NORMALIZATION = 1  # of the union ProcessUnitOptions
 _IMAGE, _BOX, _RGB = 2, 3, 1  # of the union ContentProperties; of ColorSpaceType
 _BOUNDARIES = 1  # of BoundingBoxType
-_EDGES = (1, 0, 3, 2)  # where left, top, right and bottom stand in ymin xmin ymax xmax
+_ORDER = (1, 0, 3, 2)  # of left, top, right and bottom in ymin xmin ymax xmax
 _VALUE_LABELS = 3  # of AssociatedFileType
 _LONGEST_LABELS = 10_000_000
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What has to be known to use a model.
+    """The normalization, classes and padding of a model.
 
     Attributes:
-        mean: By channel, or one for all, of pixels 0..255; empty where the file does not say.
-        std: Likewise; the model takes ``(pixel - mean) / std``.
-        labels: The classes' names from 0 on; empty where the file does not say.
-        resizer: Empty if a picture is stretched to the input; else ``min_dimension``, ``max_dimension`` and ``pad`` of
+        mean: Per channel, or one for all, of pixels 0..255; empty if the file does not define it.
+        std: The same for the standard deviation; the model takes ``(pixel - mean) / std``.
+        labels: The names of the classes from 0; empty if the file does not define them.
+        resizer: Empty if an image is stretched to the input; else ``min_dimension``, ``max_dimension`` and ``pad`` of
             the API's ``keep_aspect_ratio_resizer``.
     """
 
@@ -55,14 +55,14 @@ class Metadata:
 
 
 def build(metadata: Metadata, inputs: Sequence[str], outputs: Sequence[str], boxes: int, classes: int) -> bytes:
-    """The flatbuffer ``ModelMetadata`` of a detector.
+    """Returns the flatbuffer ``ModelMetadata`` of a detector.
 
     Args:
-        metadata: What it says.
-        inputs: The names of the model's inputs, of which the first is the picture.
+        metadata: The content.
+        inputs: The names of the model's inputs; the first is the image.
         outputs: The names of its outputs.
-        boxes: Which of the outputs gives the boxes.
-        classes: Which of them gives the classes.
+        boxes: The index of the output with the boxes.
+        classes: The index of the output with the classes.
     """
     builder = flatbuffers.Builder(1024)
     text = builder.CreateString
@@ -72,7 +72,7 @@ def build(metadata: Metadata, inputs: Sequence[str], outputs: Sequence[str], box
     content = _table(builder, {1: image}, {0: _IMAGE})
     described = {0: text(inputs[0]), 3: content, 4: _tables(builder, [unit])}
     labels = _tables(builder, [_table(builder, {0: text(LABELS)}, {2: _VALUE_LABELS})])
-    box = _table(builder, {0: _numbers(builder, _EDGES)}, {1: _BOUNDARIES})
+    box = _table(builder, {0: _numbers(builder, _ORDER)}, {1: _BOUNDARIES})
     more = {boxes: {3: _table(builder, {1: box}, {0: _BOX})}, classes: {6: labels}}
     found = [_table(builder, {0: text(name)} | more.get(number, {})) for number, name in enumerate(outputs)]
     others = [_table(builder, {0: text(name)}) for name in inputs[1:]]
@@ -87,12 +87,12 @@ def build(metadata: Metadata, inputs: Sequence[str], outputs: Sequence[str], box
     return bytes(builder.Output())
 
 
-def parse(content: bytes, behind: bytes) -> Metadata:
-    """What a ``ModelMetadata`` says.
+def parse(content: bytes, model: bytes) -> Metadata:
+    """Parses a ``ModelMetadata``.
 
     Args:
         content: The flatbuffer.
-        behind: The whole file, with the archive of associated files at its end.
+        model: The ``.tflite`` file, with the archive of associated files at its end.
 
     Raises:
         ValueError: Either is damaged.
@@ -108,48 +108,48 @@ def parse(content: bytes, behind: bytes) -> Metadata:
         for tensor in graph.tables(3):
             for file in tensor.tables(6):
                 if file.number(2) == _VALUE_LABELS and not labels:
-                    labels = unpack(behind, file.text(0))
+                    labels = unpack(model, file.text(0))
     return Metadata(mean, std, labels)
 
 
 def pack(content: bytes, labels: Sequence[str]) -> bytes:
-    """A model with a file of labels behind it."""
+    """Returns a model with a file of labels after it."""
     file = io.BytesIO(content)
     with zipfile.ZipFile(file, "a") as archive:
-        # With a date of its own, for the same model is to give the same file.
+        # With a fixed date, so that equal models have equal files.
         archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
     return file.getvalue()
 
 
 def unpack(content: bytes, name: str) -> list[str]:
-    """The lines of a file that is packed behind a model.
+    """Returns the lines of a file in the archive after a model.
 
     Raises:
-        ValueError: It is not there, or damaged.
+        ValueError: The file is missing, or damaged.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive, archive.open(name) as file:
             return lines(file.read(_LONGEST_LABELS).decode("utf-8"))
     except (zipfile.BadZipFile, KeyError, OSError, RuntimeError, NotImplementedError, EOFError) as error:
-        raise ValueError(f"the labels {name!r} that it names are not in it: {error}") from None
+        raise ValueError(f"its labels {name!r} are missing: {error}") from None
 
 
 def lines(text: str) -> list[str]:
-    """The labels of a text, a line for each class from 0 on, without the background that some begin with."""
+    """Returns the labels of a text, one line per class from 0, without the background that some begin with."""
     found = [line.strip() for line in text.removeprefix("\ufeff").rstrip().split("\n")]
     return found[1:] if found[0] in (UNNAMED, "background") else found
 
 
-def resizer_entry(settled: dict[str, Any]) -> bytes:
-    """The entry that says how a picture is padded, which :func:`resizer` reads."""
-    return json.dumps(settled, sort_keys=True).encode()
+def resizer_entry(settings: dict[str, Any]) -> bytes:
+    """Encodes the entry with the padding of an image."""
+    return json.dumps(settings, sort_keys=True).encode()
 
 
 def resizer(content: bytes) -> dict[str, Any]:
-    """The entry that says how a picture is padded.
+    """Decodes the entry with the padding of an image.
 
     Raises:
-        ValueError: It is damaged.
+        ValueError: The entry is damaged.
     """
     try:
         found = json.loads(content)
@@ -163,7 +163,7 @@ def resizer(content: bytes) -> dict[str, Any]:
 
 
 def _table(builder: Any, parts: dict[int, int], numbers: dict[int, int] | None = None) -> int:
-    """Writes one table: references to other parts, and bytes, by their place in the schema."""
+    """Writes one table: references to other parts, and bytes, by their index in the schema."""
     numbers = numbers or {}
     builder.StartObject(1 + max([*parts, *numbers]))
     for slot, offset in parts.items():
@@ -189,12 +189,12 @@ def _numbers(builder: Any, values: Sequence[int]) -> int:
 
 
 class _Reader(Table):  # type: ignore[misc]
-    """A table of a flatbuffer, of which the fields are asked for by their place in the schema."""
+    """A table of a flatbuffer, whose fields are read by their index in the schema."""
 
     @classmethod
     def root(cls, content: bytes) -> _Reader:
         if content[4:8] != _IDENTIFIER:
-            raise ValueError("its TFLite Metadata begin with another identifier than M001")
+            raise ValueError("its TFLite Metadata does not begin with M001")
         return cls(content, int.from_bytes(content[:4], "little"))
 
     def _place(self, slot: int) -> int:
@@ -212,7 +212,7 @@ class _Reader(Table):  # type: ignore[misc]
     def table(self, slot: int) -> _Reader:
         place = self._place(slot)
         if not place:
-            raise ValueError("its TFLite Metadata lack a part")
+            raise ValueError("its TFLite Metadata is incomplete")
         return _Reader(self.Bytes, self.Indirect(place))
 
     def tables(self, slot: int) -> list[_Reader]:
@@ -228,5 +228,5 @@ class _Reader(Table):  # type: ignore[misc]
         offset = place - self.Pos
         start, count = self.Vector(offset), self.VectorLen(offset)
         if start + 4 * count > len(self.Bytes):
-            raise ValueError("its TFLite Metadata are cut off")
+            raise ValueError("its TFLite Metadata is cut off")
         return iter(range(start, start + 4 * count, 4))

@@ -1,7 +1,7 @@
-"""What runs in the API's own environment, called by :mod:`boxwright_tfod` through :mod:`boxwright.environments.worker`.
+"""The code that runs in the API's environment, called by :mod:`boxwright_tfod` through its worker process.
 
-Nothing here imports boxwright, or is imported by it; within the package imports are relative, for it is loaded under
-another name there.
+Nothing here imports boxwright, or is imported by it. Imports within the package are relative, because it is loaded
+under another name there.
 """
 
 from __future__ import annotations
@@ -9,6 +9,6 @@ from __future__ import annotations
 import os
 import warnings
 
-# What is printed is for the log of a worker that died, and deprecations are no last words.
+# Output is for the log of a worker that died; deprecation warnings do not explain that.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 warnings.simplefilter("ignore")

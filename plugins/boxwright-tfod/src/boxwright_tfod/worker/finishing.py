@@ -1,4 +1,4 @@
-"""What comes after training: the API's own evaluation, and its own export."""
+"""The steps after training: the API's own evaluation and export."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import tensorflow as tf
 from object_detection import exporter_lib_v2, inputs, model_lib_v2
 
 from .pipeline import load
-from .training import build, told
+from .training import build, memory_errors
 
 
 def evaluate(connection: Any, *, pipeline: str, folder: str, tensorboard: str) -> dict[str, float]:
-    """The metrics of ``eval_config`` on the records of ``eval_input_reader``, with the newest checkpoint.
+    """Computes the metrics of ``eval_config`` on the records of ``eval_input_reader``, with the newest checkpoint.
 
     Returns:
-        The numbers by the API's names, such as ``DetectionBoxes_Precision/mAP@.50IOU``.
+        The values by the API's names, such as ``DetectionBoxes_Precision/mAP@.50IOU``.
     """
     _, configs = load(pipeline)
     configs["eval_input_config"] = configs["eval_input_configs"][0]
     configs["eval_input_config"].num_epochs = 1
-    with told(connection, configs["train_config"]):
+    with memory_errors(connection, configs["train_config"]):
         model = build(connection, configs["model"], is_training=True)
         data = inputs.eval_input(
             eval_config=configs["eval_config"],
@@ -42,16 +42,16 @@ def evaluate(connection: Any, *, pipeline: str, folder: str, tensorboard: str) -
 def export(
     connection: Any, *, pipeline: str, folder: str, out: str, input_type: str = "image_tensor"
 ) -> dict[str, str]:
-    """The newest checkpoint as the zoo packs models: ``saved_model/``, ``checkpoint/`` and ``pipeline.config``.
+    """Exports the newest checkpoint like the zoo: ``saved_model/``, ``checkpoint/`` and ``pipeline.config``.
 
     Args:
-        connection: The way back.
+        connection: The connection to the main process.
         pipeline: The ``pipeline.config``.
-        folder: Where the checkpoints are.
+        folder: The folder of the checkpoints.
         out: A new folder.
-        input_type: What the SavedModel takes: ``image_tensor`` for uint8 ``(1, height, width, 3)``.
+        input_type: The input of the SavedModel: ``image_tensor`` for uint8 ``(1, height, width, 3)``.
     """
     config, _ = load(pipeline)
-    with told(connection, config.train_config):
+    with memory_errors(connection, config.train_config):
         exporter_lib_v2.export_inference_graph(input_type, config, folder, out)
     return {name: os.path.join(out, name) for name in ("saved_model", "checkpoint", "pipeline.config")}

@@ -1,4 +1,4 @@
-"""``pipeline.config``: the API's description of a model and its training, read and written by its own protobufs.
+"""``pipeline.config``: the API's description of a model and its training, read and written through its protobufs.
 
 The messages are those of ``object_detection/protos/pipeline.proto``, the file is protobuf's text format.
 """
@@ -17,9 +17,9 @@ from google.protobuf import text_format
 from object_detection.protos import pipeline_pb2
 from object_detection.utils import config_util
 
-STEPS_AT_LEAST = 500
-EPOCHS_AT_LEAST = 12
-_PICTURES_SHOWN = 4 * STEPS_AT_LEAST
+MIN_STEPS = 500
+MIN_EPOCHS = 12
+_IMAGES_SHOWN = 4 * MIN_STEPS
 
 
 def compose(
@@ -34,7 +34,7 @@ def compose(
     val_records: str | None,
     num_classes: int,
     most_boxes: int,
-    pictures: int,
+    images: int,
     settings: dict[str, str],
     augment: list[str] | None = None,
     batch_size: int | None = None,
@@ -46,27 +46,27 @@ def compose(
     """Writes the configuration of one training.
 
     Args:
-        connection: The way back.
-        text: What it begins as.
-        source: The file that the text is from, for messages.
-        own: Whether it is the user's: of that, nothing is changed but paths and what the user asks for.
+        connection: The connection to the main process.
+        text: The initial configuration.
+        source: The file of the text, for messages.
+        own: Whether it is the user's own, in which only paths and explicit settings are changed.
         target: The file to write.
         label_map: The label map file.
         train_records: The records to train on.
         val_records: The records to evaluate on.
-        num_classes: The highest number in the label map.
-        most_boxes: Boxes of the fullest picture.
-        pictures: Pictures to train on.
-        settings: Values by field, such as ``{"train_config.batch_size": "8"}``; they come last.
-        augment: Steps of ``PreprocessingStep``, as ``random_crop_image:min_area=0.5``; ``None`` leaves them.
-        batch_size: Pictures a step.
+        num_classes: The highest id in the label map.
+        most_boxes: The largest number of boxes in an image.
+        images: Number of images to train on.
+        settings: Values by field, such as ``{"train_config.batch_size": "8"}``; they override the others.
+        augment: Steps of ``PreprocessingStep``, as ``random_crop_image:min_area=0.5``; ``None`` for no change.
+        batch_size: Images per step.
         image_size: Width and height.
-        epochs: How often every picture is seen.
+        epochs: Number of passes over the images.
         steps: The number of steps, instead of ``epochs``.
-        checkpoint: What the training starts from: the common beginning of a checkpoint's file names.
+        checkpoint: The checkpoint to start from, by the prefix of its file names.
 
     Returns:
-        What was settled: ``steps``, ``batch_size``, ``model``, ``extractor``, ``checkpoint``.
+        The settings: ``steps``, ``batch_size``, ``model``, ``extractor``, ``checkpoint``.
     """
     config = parse(connection, text, source)
     model = _model(connection, config, source)
@@ -90,9 +90,9 @@ def compose(
         set_field(connection, config, path, value)
     model = _model(connection, config, source)
     if "train_config.num_steps" not in settings:
-        _settle_length(config, own=own, pictures=pictures, epochs=epochs, steps=steps)
+        _set_length(config, own=own, images=images, epochs=epochs, steps=steps)
     if not own:
-        _settle_schedule(config, settings)
+        _set_schedule(config, settings)
     fill_paths(config, label_map, train_records, val_records)
     _check(connection, config, model, source, num_classes, most_boxes)
     write(config, target)
@@ -106,16 +106,16 @@ def compose(
 
 
 def parse(connection: Any, text: str, source: str) -> Any:
-    """The text as a ``TrainEvalPipelineConfig``; a refusal in the API's own words if it is none."""
+    """Parses the text of a ``TrainEvalPipelineConfig``; refuses it with the parser's message if it is not one."""
     try:
         return text_format.Parse(text, pipeline_pb2.TrainEvalPipelineConfig())
     except text_format.ParseError as error:
         place = f", line {error.GetLine()}" if error.GetLine() else ""
-        raise connection.Refusal(f"{source}{place}: {_own_words(error)}", "correct that line", "usage") from None
+        raise connection.Refusal(f"{source}{place}: {_message_of(error)}", "correct that line", "usage") from None
 
 
 def write(config: Any, target: str) -> None:
-    """Writes the file whole or not at all."""
+    """Writes the file completely or not at all."""
     temporary = f"{target}.writing"
     with open(temporary, "w", encoding="utf-8") as file:
         file.write(text_format.MessageToString(config))
@@ -123,7 +123,7 @@ def write(config: Any, target: str) -> None:
 
 
 def fill_paths(config: Any, label_map: str, train_records: str, val_records: str | None) -> None:
-    """Puts the files of this training in; without held-out records there is nothing to evaluate on."""
+    """Sets the files of this training; without held-out records, the evaluation is removed."""
     config.train_input_reader.label_map_path = label_map
     config.train_input_reader.tf_record_input_reader.input_path[:] = [train_records]
     if val_records is None:
@@ -136,9 +136,9 @@ def fill_paths(config: Any, label_map: str, train_records: str, val_records: str
 
 
 def set_field(connection: Any, config: Any, path: str, value: str) -> None:
-    """Sets one field, as text format would read ``value``; text needs no quotes.
+    """Sets one field to a value in text format; strings need no quotes.
 
-    Of a repeated message on the way the first is meant; a repeated field at the end is replaced: ``[1.0, 2.0]``.
+    A repeated message within the path means its first one; a repeated field at the end is replaced: ``[1.0, 2.0]``.
     """
     message, names = config, path.split(".")
     while len(names) > 1 and (field := message.DESCRIPTOR.fields_by_name.get(names[0])) and field.message_type:
@@ -165,13 +165,13 @@ def set_field(connection: Any, config: Any, path: str, value: str) -> None:
         near = difflib.get_close_matches(names[0], fields, n=1)
         guess = f"did you mean {near[0]!r}? " if near and field is None else ""
         remedy = f"{guess}{message.DESCRIPTOR.name} has: {', '.join(fields)}" if field is None else ""
-        raise connection.Refusal(f"{path}={value}: {_own_words(error)}", remedy, "usage") from None
+        raise connection.Refusal(f"{path}={value}: {_message_of(error)}", remedy, "usage") from None
 
 
 def checkpoint_type(connection: Any, checkpoint: str) -> str:
-    """The ``fine_tune_checkpoint_type`` that fits a checkpoint, by the names of what is in it.
+    """Returns the ``fine_tune_checkpoint_type`` of a checkpoint, by the names of its variables.
 
-    A detector's variables stand under ``model``, a classifier's, as the zoo has them for some, under
+    A detector's variables are under ``model``, a classifier's, as in some files of the zoo, under
     ``feature_extractor``.
     """
     import tensorflow as tf
@@ -180,21 +180,22 @@ def checkpoint_type(connection: Any, checkpoint: str) -> str:
         names = [name for name, _ in tf.train.list_variables(checkpoint)]
     except (ValueError, OSError, tf.errors.OpError) as error:
         raise connection.Refusal(
-            f"{checkpoint} cannot be read as a checkpoint: {str(error)[:200]}", "is it whole, and of TensorFlow 2?"
+            f"{checkpoint} cannot be read as a checkpoint: {str(error)[:200]}",
+            "check that it is complete, and from TensorFlow 2",
         ) from None
     for kind, prefix in (("detection", "model/"), ("classification", "feature_extractor/")):
         if any(name.startswith(prefix) for name in names):
             return kind
     raise connection.Refusal(
-        f"{checkpoint} is no checkpoint of the API's TensorFlow 2 models; it has {', '.join(sorted(names)[:3])}",
-        "take one of the TensorFlow 2 model zoo",
+        f"{checkpoint} is not a checkpoint of the API's TensorFlow 2 models; it has {', '.join(sorted(names)[:3])}",
+        "use one from the TensorFlow 2 model zoo",
     )
 
 
 def _model(connection: Any, config: Any, source: str) -> Any:
     kind = config.model.WhichOneof("model")
     if kind is None:
-        raise connection.Refusal(f"{source}: there is no model in it", "begin it with: model { ssd { ... } }", "usage")
+        raise connection.Refusal(f"{source}: the model is missing", "begin it with: model { ssd { ... } }", "usage")
     return getattr(config.model, kind)
 
 
@@ -210,24 +211,24 @@ def _add_augmentation(connection: Any, config: Any, step: str) -> None:
     try:
         text_format.Merge(f"{name} {{ {fields} }}", option)
     except text_format.ParseError as error:
-        raise connection.Refusal(f"--augment {step}: {_own_words(error)}", "", "usage") from None
+        raise connection.Refusal(f"--augment {step}: {_message_of(error)}", "", "usage") from None
 
 
-def _settle_length(config: Any, *, own: bool, pictures: int, epochs: int | None, steps: int | None) -> None:
-    """The number of steps: as asked for, else as the user's file has it, else from the data."""
+def _set_length(config: Any, *, own: bool, images: int, epochs: int | None, steps: int | None) -> None:
+    """Sets the number of steps: as requested, else as in the user's file, else from the data."""
     train = config.train_config
-    an_epoch = math.ceil(pictures / max(train.batch_size, 1))
+    epoch = math.ceil(images / max(train.batch_size, 1))
     if steps is not None:
         train.num_steps = steps
     elif epochs is not None:
-        train.num_steps = epochs * an_epoch
+        train.num_steps = epochs * epoch
     elif not own or train.num_steps == 0:
-        # A batch of another size teaches in proportion: the pictures shown stay the same.
-        train.num_steps = max(math.ceil(_PICTURES_SHOWN / max(train.batch_size, 1)), EPOCHS_AT_LEAST * an_epoch)
+        # Independent of the batch size, the model is shown the same number of images.
+        train.num_steps = max(math.ceil(_IMAGES_SHOWN / max(train.batch_size, 1)), MIN_EPOCHS * epoch)
 
 
-def _settle_schedule(config: Any, settings: dict[str, str]) -> None:
-    """Lets the presets' learning rate reach 0 at the last step, after a warm-up of a twentieth of all."""
+def _set_schedule(config: Any, settings: dict[str, str]) -> None:
+    """Makes the presets' learning rate reach 0 at the last step, after a warm-up of a twentieth of all steps."""
     if any("_decay_learning_rate." in path for path in settings):
         return
     optimizer = config.train_config.optimizer
@@ -243,32 +244,32 @@ def _check(connection: Any, config: Any, model: Any, source: str, num_classes: i
     if model.num_classes < num_classes:
         kind = config.model.WhichOneof("model")
         raise connection.Refusal(
-            f"{source}: the label map goes up to class {num_classes}, and the model has {model.num_classes}",
-            f"say: --set model.{kind}.num_classes={num_classes}",
+            f"{source}: the label map has ids up to {num_classes}, and the model has {model.num_classes} classes",
+            f"pass --set model.{kind}.num_classes={num_classes}",
             "usage",
         )
     if model.num_classes > num_classes:
         connection.warning(f"{source}: the model has {model.num_classes} classes, and the label map {num_classes}.")
     if (most := config.train_config.max_number_of_boxes) < most_boxes:
         connection.warning(
-            f"a picture has {most_boxes} boxes and {most} of them are trained on;"
+            f"an image has {most_boxes} boxes, of which {most} are trained on;"
             f" --set train_config.max_number_of_boxes={most_boxes} trains on all."
         )
     checkpoint = config.train_config.fine_tune_checkpoint
     if checkpoint and not os.path.exists(f"{checkpoint}.index"):
         raise connection.Refusal(
-            f"{source}: there is no checkpoint {checkpoint}",
-            "say: --set checkpoint=URL, ARCHIVE or FOLDER; or --set train_config.fine_tune_checkpoint= for none",
+            f"{source}: checkpoint {checkpoint} not found",
+            "pass --set checkpoint=URL, ARCHIVE or FOLDER; or --set train_config.fine_tune_checkpoint= for none",
             "usage",
         )
 
 
 def load(path: str) -> tuple[Any, dict[str, Any]]:
-    """A configuration that :func:`compose` wrote, as a message and in the parts that the API's functions take."""
+    """Reads a configuration that :func:`compose` wrote, as a message and as the parts for the API's functions."""
     configs = config_util.get_configs_from_pipeline_file(path)
     return config_util.create_pipeline_proto_from_configs(configs), configs
 
 
-def _own_words(error: text_format.ParseError) -> str:
-    """The parser's message without its position, which is that in one setting."""
+def _message_of(error: text_format.ParseError) -> str:
+    """Returns the parser's message without its position, which is that in one setting."""
     return re.sub(r"^\d+:\d+ : ", "", str(error))

@@ -1,10 +1,10 @@
-"""What the API of 2022 needs to run on TensorFlow 2.15; to be imported before anything of ``object_detection``.
+"""Changes that let the API of 2022 run on TensorFlow 2.15; imported before ``object_detection``.
 
-- tf-slim 1.1.0 looks for ``case``, ``cond`` and ``while_loop`` in ``control_flow_ops``, from where TensorFlow 2.13
-  took them.
-- ``tensorflow_io`` is imported for DeepMAC's colour loss alone, and is left out.
+- tf-slim 1.1.0 looks for ``case``, ``cond`` and ``while_loop`` in ``control_flow_ops``, from which TensorFlow 2.13
+  removed them.
+- ``tensorflow_io`` is imported only for DeepMAC's color loss, and is replaced by an empty module.
 - CenterNet's ResNet-18 and -34 need Keras' general ResNet, which Keras 2.13 moved.
-- CenterNet's MobileNetV2 would fetch weights from the network unasked; it begins without them.
+- CenterNet's MobileNetV2 would download weights without a request; it begins without them.
 """
 
 from __future__ import annotations

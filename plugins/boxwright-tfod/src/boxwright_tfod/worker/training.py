@@ -1,7 +1,7 @@
-"""Training: the API's own steps, in a loop that can be watched, stopped and gone on with.
+"""Training: the API's own steps, in a loop that can be watched, stopped and resumed.
 
-It does what ``object_detection/model_lib_v2.py: train_loop`` does on one device, with its functions, and besides: it
-tells of every step, keeps the last one's checkpoint, and ends on a loss that is no number.
+It does the same as ``object_detection/model_lib_v2.py: train_loop`` on one device, with its functions. In addition, it
+reports every step, saves a checkpoint of the last one, and ends if the loss is not a finite number.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from object_detection.utils import config_util, variables_helper
 from .pipeline import load
 
 _SUMMARIES = 200
-_PICTURES_SUMMARIES = 5
+_IMAGE_SUMMARIES = 5
 
 
 def train(
@@ -32,13 +32,13 @@ def train(
     """Trains to the last step, from the newest checkpoint in the folder if there is one.
 
     Args:
-        connection: Gets ``step`` after each step and ``checkpoint`` after each checkpoint.
+        connection: Receives ``step`` after each step and ``checkpoint`` after each checkpoint.
         pipeline: The ``pipeline.config``.
-        folder: Where the checkpoints go.
-        tensorboard: Where the event files go.
+        folder: The folder of the checkpoints.
+        tensorboard: The folder of the event files.
         every: Steps between checkpoints.
-        keep: How many checkpoints are kept.
-        seed: Of the weights; the order of the pictures is the API's own.
+        keep: Number of checkpoints to keep.
+        seed: The seed of the weights; the API decides the order of the images.
 
     Returns:
         The first step and the last loss.
@@ -46,7 +46,7 @@ def train(
     _, configs = load(pipeline)
     config = configs["train_config"]
     tf.keras.utils.set_random_seed(seed)
-    with told(connection, config):
+    with memory_errors(connection, config):
         model = build(connection, configs["model"], is_training=True)
         data = inputs.train_input(
             train_config=config,
@@ -76,7 +76,7 @@ def train(
 
 
 def build(connection: Any, config: Any, *, is_training: bool) -> Any:
-    """The model, or a refusal in the API's own words."""
+    """Builds the model, or refuses with the API's message."""
     try:
         return model_builder.build(config, is_training=is_training)
     except (ValueError, KeyError, AttributeError, AssertionError, NotImplementedError) as error:
@@ -86,14 +86,14 @@ def build(connection: Any, config: Any, *, is_training: bool) -> Any:
 
 
 @contextmanager
-def told(connection: Any, config: Any) -> Iterator[None]:
-    """Turns what TensorFlow says of too little memory into plain words."""
+def memory_errors(connection: Any, config: Any) -> Iterator[None]:
+    """Turns TensorFlow's errors about memory into a plain message."""
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise connection.Refusal(
-            f"there is not enough memory for steps of {config.batch_size} pictures: {str(error)[:200]}",
-            "take a smaller --batch-size or --image-size, and go on with --resume or anew",
+            f"out of memory with {config.batch_size} images per step: {str(error)[:200]}",
+            "set a smaller --batch-size or --image-size, and train again or with --resume",
         ) from error
 
 
@@ -137,7 +137,7 @@ def _step_function(
 ) -> Callable[[], dict[str, Any]]:
     iterator = iter(data)
     clip = config.gradient_clipping_by_norm if config.gradient_clipping_by_norm > 0 else None
-    every = tf.constant(max(1, config.num_steps // _PICTURES_SUMMARIES), tf.int64)
+    every = tf.constant(max(1, config.num_steps // _IMAGE_SUMMARIES), tf.int64)
 
     def advance() -> dict[str, Any]:
         features, labels = next(iterator)
@@ -161,7 +161,7 @@ def _step_function(
 
 
 def _run_once(model: Any, data: Any, config: Any) -> None:
-    """Lets the model make its variables."""
+    """Creates the model's variables."""
     model_lib_v2._ensure_model_is_built(model, data, config.unpad_groundtruth_tensors)
 
 
@@ -170,12 +170,12 @@ def _restore(connection: Any, checkpoint: tf.train.Checkpoint, path: str) -> Non
         checkpoint.restore(path).assert_existing_objects_matched()
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise connection.Refusal(
-            f"{path} cannot be gone on with: {str(error)[:300]}", "train again into another folder"
+            f"{path} cannot be resumed: {str(error)[:300]}", "train again into another folder"
         ) from error
 
 
 def _load_pretrained(connection: Any, model: Any, data: Any, config: Any, folder: str) -> None:
-    """The pretrained weights, as ``fine_tune_checkpoint_type`` says which of them."""
+    """Loads the pretrained weights that ``fine_tune_checkpoint_type`` selects."""
     config_util.update_fine_tune_checkpoint_type(config)
     path, kind = config.fine_tune_checkpoint, config.fine_tune_checkpoint_type
     try:
@@ -192,8 +192,8 @@ def _load_pretrained(connection: Any, model: Any, data: Any, config: Any, folder
     except (AssertionError, ValueError, RuntimeError, OSError, tf.errors.OpError) as error:
         reason = str(error).strip().partition("\n")[0][:300]
         raise connection.Refusal(
-            f"{path} does not fit this model (as fine_tune_checkpoint_type {kind!r}): {reason}",
-            "take the checkpoint of a model of this kind, or the preset that the checkpoint is of",
+            f"{path} does not match this model (as fine_tune_checkpoint_type {kind!r}): {reason}",
+            "use the checkpoint of such a model, or the preset of the checkpoint",
             "usage",
         ) from error
     connection.message(f"Starting from {path} ({kind}).")
