@@ -43,7 +43,7 @@ def test_mistakes(annotated, found, missed, wrong):
 
 
 def test_the_highest_counts_are_kept_the_earlier_of_equal_ones_first():
-    top = Top(3)
+    top: Top[str] = Top(3)
     for name, count in (("one", 1), ("none", 0), ("three", 3), ("two", 2), ("one more", 1)):
         top.add(count, name)
     assert list(top) == ["three", "two", "one"]

@@ -151,8 +151,8 @@ def test_a_file_is_read_whatever_a_read_returns(tmp_path: Path, monkeypatch: pyt
     """A network or user-space file system may return fewer bytes than requested."""
 
     class ShortReads(io.FileIO):
-        def read(self, size: int = -1, /) -> bytes:
-            return super().read(min(size, 7)) if size >= 0 else super().read()
+        def read(self, size: int | None = -1, /) -> bytes:
+            return super().read(min(size, 7)) if size is not None and size >= 0 else super().read()
 
     rows = [{"id": number, "name": "größe"} for number in range(300)]
     (tmp_path / "x.json").write_text(json.dumps(rows, ensure_ascii=False), "utf-8")

@@ -464,7 +464,7 @@ def test_a_header_is_never_read_as_a_row(folder: Path) -> None:
         boxwright.open(str(folder / "labels.csv"))
 
 
-def test_options_of_another_dialect_are_reject_constant(folder: Path) -> None:
+def test_options_of_another_dialect_are_rejected(folder: Path) -> None:
     write(folder, "via", sample_of(folder))
     with pytest.raises(UsageError, match="has VGG Image Annotator's columns, which have no option 'one_based'"):
         boxwright.open(f"csv:{folder}/out.csv?one_based=true")

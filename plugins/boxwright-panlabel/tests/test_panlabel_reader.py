@@ -444,7 +444,7 @@ def test_invalid_files_are_errors(put: Callable[..., Path], case: str) -> None:
     assert caught.value.remedy
 
 
-def test_xml_that_swells_is_reject_constant(put: Callable[..., Path]) -> None:
+def test_xml_that_swells_is_rejected(put: Callable[..., Path]) -> None:
     entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
     text = f'<!DOCTYPE a [<!ENTITY e0 "boom">{entities}]><annotations>&e9;</annotations>'
     with pytest.raises(DataError, match=r"annotations\.xml: panlabel: "):

@@ -112,7 +112,7 @@ def test_labelbox_by_its_suffix(sample: Callable[..., Sample], tmp_path: Path) -
         ("cvat:x.xml", {"name": " b.jpg"}, "surrounding white space"),
     ],
 )
-def test_what_a_format_cannot_hold_is_reject_constant(
+def test_what_a_format_cannot_hold_is_refused(
     sample: Callable[..., Sample], tmp_path: Path, target: str, changes: dict[str, Any], says: str
 ) -> None:
     name, _, file = target.partition(":")

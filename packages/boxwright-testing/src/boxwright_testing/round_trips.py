@@ -252,8 +252,8 @@ class RoundTripTests(FormatTests):
                 *self._changed(registry, spec, samples[:half], folder, cases[:half]),
                 *self._changed(registry, spec, samples[half:], folder, cases[half:]),
             ]
-        for error in (*refused, *back.problems.skipped):
-            check_answer(error, where="awkward")
+        for problem in (*refused, *back.problems.skipped):
+            check_answer(problem, where="awkward")
         before = {one.image.name: one.boxes.labels for one in (*samples, plain)}
         other = [name for name, labels in after.items() if before.get(name) != labels]
         found = [f"{before.get(name, 'nothing')} of {name!r} became {after[name]}" for name in other]

@@ -80,11 +80,9 @@ class ReadOnlyTests(ReaderTests):
     """A format that can only be read."""
 
     @pytest.mark.slow
-    def test_altered_files_are_read_or_reject_constant(
-        self, registry: Registry, spec: FormatSpec, tmp_path: Path
-    ) -> None:
+    def test_altered_files_are_read_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """Skipped by default: hundreds of processes, which the formats that are tested in full start every time."""
-        super().test_altered_files_are_read_or_reject_constant(registry, spec, tmp_path)
+        super().test_altered_files_are_read_or_refused(registry, spec, tmp_path)
 
 
 class TestIrJson(TableTests):

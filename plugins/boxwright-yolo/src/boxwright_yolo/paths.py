@@ -10,7 +10,6 @@ from typing import Final
 
 from boxwright.storage import IMAGE_SUFFIXES, Folder, base_name, parent
 
-IMAGE_SUFFIXES: Final = tuple(sorted(IMAGE_SUFFIXES))
 YAML_SUFFIXES: Final = (".yaml", ".yml")
 _DESCRIPTIONS = (*YAML_SUFFIXES, ".data")
 _ABSOLUTE = re.compile(r"/|[A-Za-z]:|[A-Za-z][A-Za-z0-9+.-]*://")

@@ -10,7 +10,8 @@ from PIL import Image
 
 from boxwright.analysis.validation.checks import Problem
 from boxwright.errors import DataError
-from boxwright.images.decode import TURN, Header, header_of, open_image, size_mismatch
+from boxwright.images.decode import TURN, header_of, open_image, size_mismatch
+from boxwright.images.header import Header
 from boxwright.images.similarity import MIN_SIZE, difference_hash
 from boxwright.schemas import ImageRef, Sample
 from boxwright.storage.filesystem import read_file
