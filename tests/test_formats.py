@@ -18,7 +18,7 @@ import boxwright
 from boxwright import Boxes, Dataset, DatasetURI, ImageRef, Sample
 from boxwright.datasets import SampleReader
 from boxwright.plugins import default_registry
-from boxwright_testing import draw_picture
+from boxwright_testing import draw_image
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def test_every_format_of_this_repository_is_here() -> None:
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pictures")
     for name, size in SIZES.items():
-        draw_picture(*size, [(3, 4, 20, 15)]).save(folder / name)
+        draw_image(*size, [(3, 4, 20, 15)]).save(folder / name)
     return folder
 
 

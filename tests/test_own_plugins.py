@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from boxwright.plugins import default_registry
-from boxwright_testing.conformance import suite_of
-from boxwright_testing.packaging import package_findings
+from boxwright_testing.examination.package import package_findings
+from boxwright_testing.examination.suite import suite_of
 
 OURS = sorted(folder.name for folder in (Path(__file__).resolve().parents[1] / "plugins").iterdir() if folder.is_dir())
 DEFAULTS = {"format csv", "format labelimg", "format voc", "metric coco"}

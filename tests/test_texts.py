@@ -10,9 +10,9 @@ import pytest
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample, is_text
 from boxwright.datasets import Problems, SampleReader
-from boxwright_testing.pictures import draw_picture, encode
+from boxwright_testing import draw_image, encode_image
 
-PICTURE = encode(draw_picture(40, 30), "a.png")
+PICTURE = encode_image(draw_image(40, 30), "a.png")
 
 
 def sample(name: str, *labels: str, split: str | None = None, **box: Any) -> Sample:

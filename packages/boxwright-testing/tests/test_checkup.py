@@ -10,9 +10,9 @@ import pytest
 
 from boxwright import LogReporter, PluginNotFoundError
 from boxwright.plugins import Registry, default_registry, load_plugins
-from boxwright_testing.checkup import examine, find
-from boxwright_testing.conformance import suite_of
-from boxwright_testing.findings import Examination, Finding
+from boxwright_testing.examination import examine, find
+from boxwright_testing.examination.findings import Examination, Finding
+from boxwright_testing.examination.suite import suite_of
 
 METADATA = """Metadata-Version: 2.4
 Name: {name}
@@ -48,7 +48,7 @@ from boxwright_testing import TransformTests
 
 class TestProbe(TransformTests):
     transform = "check-probe"
-    keeps_pictures = False
+    keeps_images = False
 """
 
 Install = Callable[..., Registry]
@@ -86,7 +86,7 @@ def _forget() -> None:
 def examined(plugins: Registry, monkeypatch: pytest.MonkeyPatch, *, tests: bool = False) -> Examination:
     """The examination of ``check_probe``; the conformance tests are run only where it is about them."""
     if not tests:
-        monkeypatch.setattr("boxwright_testing.checkup.run", lambda suite, task: suite.findings)
+        monkeypatch.setattr("boxwright_testing.examination.run", lambda suite, task: suite.findings)
     (record,) = find(plugins, "check_probe")
     with LogReporter().task("") as task:
         return examine(plugins, record, task)
@@ -119,10 +119,10 @@ def test_a_failed_conformance_test_says_what_why_and_where(install: Install, mon
     finding = failed["order is kept"]
     assert finding.part == "transform check-probe"
     assert finding.says == "ZeroDivisionError: division by zero"
-    assert finding.promise == "Pictures come out in the order in which they went in."
+    assert finding.promise == "Images keep their order."
     assert finding.place.endswith("check_probe.py, line 17")
     assert "Traceback" in finding.details or "check_probe.py:17" in finding.details
-    assert "an empty stream gives an empty stream" not in failed
+    assert "an empty stream returns an empty stream" not in failed
 
 
 def test_who_is_tested_with_the_defaults_is_told_so(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,10 +139,10 @@ def test_the_message_of_an_assertion_is_shown_without_the_machinery(
     install: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     examination = examined(
-        install(conformance=CONFORMANCE.replace("keeps_pictures = False", "")), monkeypatch, tests=True
+        install(conformance=CONFORMANCE.replace("keeps_images = False", "")), monkeypatch, tests=True
     )
     finding = failures(examination)["order is kept"]
-    assert finding.says == "8 pictures went in and 7 came out"
+    assert finding.says == "8 images went in and 7 came out"
     assert finding.place == ""  # in the tests, which is no place to look
 
 
@@ -227,7 +227,7 @@ def test_a_plugin_that_ends_the_process(install: Install, monkeypatch: pytest.Mo
     plugins = install()
     Path(sys.modules["check_probe"].__file__ or "").write_text("import os; os._exit(3)\n", "utf-8")
     failed = failures(examined(plugins, monkeypatch))
-    assert "did not come to an end" in failed["it can be imported"].says
+    assert "did not end" in failed["it can be imported"].says
 
 
 def test_a_role_that_cannot_be_imported(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +374,7 @@ def boxwright_metrics():
     told = {finding.part: (finding.outcome, finding.says) for finding in suite.findings}
     assert told["format check-read"][0] == "advice"
     assert "make_dataset" in told["format check-read"][1]
-    assert "'check-step' alone is no step" in told["transform check-step"][1]
+    assert "'check-step' alone is not a step" in told["transform check-step"][1]
     assert "backend" in told["exporter check-export"][1]
     assert told["metric check-heavy"] == ("skipped", "it needs no_such_thing: get it")
 

@@ -108,7 +108,7 @@ def shuffled(self, on_problem):
         yield samples.pop()
 toy.Reader.read = shuffled
 """,
-        {"test_reading_again_gives_the_same", "test_order_does_not_depend_on_the_file_system"},
+        {"test_reading_again_returns_the_same", "test_order_does_not_depend_on_the_file_system"},
     ),
     "goes on where the last reading stopped": (
         """
@@ -122,7 +122,7 @@ def resumed(self, on_problem):
     self.running = None
 toy.Reader.__init__, toy.Reader.read = started, resumed
 """,
-        {"test_reading_again_gives_the_same"},
+        {"test_reading_again_returns_the_same"},
     ),
     "lists the folder unsorted": (
         """
@@ -159,7 +159,7 @@ toy.Reader.read = hoarding
     ),
     "does not look at names": (
         "toy.safe_name = lambda name, where: name",
-        {"test_pictures_outside_the_dataset_are_not_reached"},
+        {"test_images_outside_the_dataset_are_not_reached"},
     ),
     "counts wrongly": (
         """
@@ -173,7 +173,7 @@ toy.Reader.__init__ = counted
     ),
     "detects anything": (
         "toy.detect = lambda location: toy.Detection(True, 'why not')",
-        {"test_detection_gives_a_reason_for_what_is_not_its_own", "test_detection_looks_elsewhere"},
+        {"test_detection_states_a_reason_for_other_datasets", "test_detection_looks_elsewhere"},
     ),
     "declares an option that it does not take": (
         """
@@ -269,7 +269,7 @@ toy.Reader.labels_part = lambda self, start, stop: self.item_labels(start + 1, s
         """
 toy.Reader.open = lambda self: open(self.location, "rb")
 """,
-        {"test_a_dataset_is_read_from_elsewhere", "test_a_dataset_is_written_elsewhere"},
+        {"test_a_dataset_is_read_from_elsewhere"},
     ),
     "looks for pictures on this machine only": (
         "toy.join = lambda folder, name: folder.replace('memory:/', '') + '/' + name",
@@ -293,7 +293,7 @@ toy.Reader.__init__, toy.Writer.__init__ = here, onto_disk
     ),
     "works on this machine only, and does not tell": (
         "toy.REMOTE = False",
-        {"test_a_dataset_is_read_from_elsewhere", "test_a_dataset_is_written_elsewhere"},
+        {"test_a_dataset_is_read_from_elsewhere"},
     ),
     "nothing, and says that it needs the network": (
         """

@@ -27,7 +27,7 @@ toy.Grow.changed = changed
         """
 toy.Grow.changed = lambda self, sample: sample.replace(attributes={"grown": random.random()})
 """,
-        {"test_the_same_input_gives_the_same_output", "test_one_by_one_is_the_same_as_all_at_once"},
+        {"test_the_same_input_returns_the_same_output", "test_one_by_one_is_the_same_as_all_at_once"},
     ),
     "needs the whole stream and says that it does not": (
         """
@@ -47,7 +47,7 @@ def call(self, samples):
 toy.Grow.__call__ = call
 toy.Grow.per_sample = False
 """,
-        {"test_a_missing_picture_is_left_out_when_asked"},
+        {"test_a_missing_image_is_left_out_when_asked"},
     ),
     "leaves out pictures without a word": (
         """
@@ -57,7 +57,7 @@ def apply(self, samples, on_problem):
 toy.Grow.apply = apply
 toy.Grow.per_sample = False
 """,
-        {"test_a_missing_picture_is_left_out_when_asked"},
+        {"test_a_missing_image_is_left_out_when_asked"},
     ),
     "sorts": (
         """
@@ -86,7 +86,7 @@ toy.Grow.changed = lambda self, sample: sample.replace(boxes=sample.boxes.with_x
         """
 toy.Grow.changed = lambda self, sample: sample.replace(image=sample.image.model_copy(update={"width": 999}))
 """,
-        {"test_sizes_are_those_of_the_pictures"},
+        {"test_sizes_are_those_of_the_images"},
     ),
     "takes any option": (
         """
@@ -118,7 +118,7 @@ BROKEN_METRICS = {
 call = toy.Found.__call__
 toy.Found.__call__ = lambda self, pairs, label_map: call(self, list(pairs), label_map)
 """,
-        {"test_pictures_are_not_kept"},
+        {"test_images_are_not_kept"},
     ),
     "does not look at labels": (
         "toy.Found.check = lambda self, sample, detections, label_map: None",
@@ -144,7 +144,7 @@ def remembering(self, pairs, label_map):
     return toy.MetricResult({"found": result.values["found"] ** len(seen)}, main="found")
 toy.Found.__call__ = remembering
 """,
-        {"test_the_same_again_gives_the_same", "test_the_order_of_pictures_does_not_matter"},
+        {"test_measuring_again_returns_the_same", "test_the_order_of_images_does_not_matter"},
     ),
     "tells somebody": (
         """
@@ -186,7 +186,7 @@ toy.Backend.fit = silent
     ),
     "trains at random": (
         "toy.Backend.loss = lambda self, epoch: random.random()",
-        {"test_the_same_seed_gives_the_same_training"},
+        {"test_the_same_seed_produces_the_same_training"},
     ),
     "predicts at random": (
         """
@@ -198,10 +198,10 @@ random.seed(2)
 toy.Model.found = shaky
 """,
         {
-            "test_predicting_again_gives_the_same",
+            "test_predicting_again_returns_the_same",
             "test_batch_size_does_not_change_predictions",
             "test_the_least_score_is_kept_to",
-            "test_the_same_seed_gives_the_same_training",
+            "test_the_same_seed_produces_the_same_training",
         },
     ),
     "gives boxes of the network's size": (
@@ -475,7 +475,7 @@ toy.Toys.__iter__ = lambda self: (one for one in iterate(self) if len(one["bound
 """,
         {
             "test_boxes_come_in_the_format_asked_for",
-            "test_pictures_are_what_the_files_show",
+            "test_images_are_what_the_files_show",
         },
     ),
     "gives BGR": (
@@ -483,14 +483,14 @@ toy.Toys.__iter__ = lambda self: (one for one in iterate(self) if len(one["bound
 pixels = toy.Toys.pixels
 toy.Toys.pixels = lambda self, sample: pixels(self, sample)[:, :, ::-1]
 """,
-        {"test_pictures_are_what_the_files_show"},
+        {"test_images_are_what_the_files_show"},
     ),
     "can be gone through once": (
         """
 to_toys = toy.to_toys
 toy.to_toys = lambda dataset, **options: iter(to_toys(dataset, **options))
 """,
-        {"test_reading_again_gives_the_same"},
+        {"test_reading_again_returns_the_same"},
     ),
     "reads everything first": (
         """
@@ -500,7 +500,7 @@ class Greedy(toy.Toys):
         self.dataset = type("Kept", (list,), {"label_map": dataset.label_map})(dataset)
 toy.Toys = Greedy
 """,
-        {"test_pictures_are_not_kept"},
+        {"test_images_are_not_kept"},
     ),
     "takes any format for xyxy": (
         """
@@ -523,7 +523,7 @@ def black(self, sample):
         return numpy.zeros((sample.image.height, sample.image.width, 3))
 toy.Toys.pixels = black
 """,
-        {"test_a_missing_picture_is_named"},
+        {"test_a_missing_image_is_named"},
     ),
 }
 
@@ -552,7 +552,7 @@ def shifted(self, example, seed):
     return result | {"boxes": result["boxes"] + 20.0}
 toy.Mirror.__call__ = shifted
 """,
-        {"test_boxes_stay_in_the_picture"},
+        {"test_boxes_stay_in_the_image"},
     ),
     "loses the shape of no boxes": (
         """
@@ -564,7 +564,7 @@ def flattened(self, example, seed):
     return result | {"boxes": tf.cond(tf.size(boxes) > 0, lambda: boxes, lambda: tf.zeros([0]))}
 toy.Mirror.__call__ = flattened
 """,
-        {"test_pictures_without_boxes_are_taken"},
+        {"test_images_without_boxes_are_taken"},
     ),
 }
 

@@ -104,7 +104,7 @@ def polite(self, sample):
         write(self, sample)
 toy.Writer.write = polite
 """,
-        {"test_two_pictures_of_one_name_are_never_mixed"},
+        {"test_two_images_of_one_name_are_never_mixed"},
     ),
     "writes something random": (
         """
@@ -114,7 +114,7 @@ def noisy(self, sample):
 toy.Writer.write = noisy
 """,
         {
-            "test_writing_again_gives_the_same_bytes",
+            "test_writing_again_produces_the_same_bytes",
             "test_a_round_trip_keeps_everything_that_is_carried",
             "test_losses_are_as_declared",
             "test_boxes_without_area_or_outside_are_kept_or_refused",
@@ -169,7 +169,7 @@ toy.Writer.write = lambda self, sample: write(self, sample) if sample.boxes else
 """,
         {
             "test_a_round_trip_keeps_everything_that_is_carried",
-            "test_pictures_without_boxes_make_a_dataset",
+            "test_images_without_boxes_make_a_dataset",
             "test_losses_are_as_declared",
         },
     ),

@@ -12,7 +12,7 @@ from boxwright import Boxes, DataError, ImageRef, Sample
 from boxwright.datasets import open_dataset
 from boxwright.storage import AtomicOutput
 from boxwright_panlabel.kitti import KittiWriter, detect
-from boxwright_testing.pictures import make_sample
+from boxwright_testing import make_sample
 
 # Frames 000001 and 000008 of the benchmark, shortened.
 TRUCK = "Truck 0.00 0 -1.57 599.41 156.40 629.75 189.25 2.85 2.63 12.34 0.47 1.49 69.44 -1.56\n"

@@ -12,7 +12,7 @@ import pytest
 import boxwright
 from boxwright import DatasetURI
 from boxwright_panlabel.table import BRIDGES
-from boxwright_testing import draw_picture
+from boxwright_testing import draw_image
 
 pytest.importorskip("panlabel")
 
@@ -60,7 +60,7 @@ def test_a_known_dataset_is_read_and_written_back(name: str, tmp_path: Path) -> 
     images = known / (layout.image_folder or "") if layout.target == "folder" else tmp_path / "images"
     images.mkdir(exist_ok=True, parents=True)
     for file in BOXES:
-        draw_picture(40, 32).save(images / file)
+        draw_image(40, 32).save(images / file)
     where = known if layout.target == "folder" else known / f"dataset{layout.endings[0]}"
     options = {} if layout.target == "folder" else {"images": str(images)}
     source = DatasetURI(str(where), name, options)

@@ -14,7 +14,7 @@ import boxwright
 from boxwright import Boxes, DataError, Dataset, Sample
 from boxwright.datasets import SampleReader
 from boxwright_panlabel.program import find_program
-from boxwright_testing.pictures import make_sample
+from boxwright_testing import make_sample
 
 pytest.importorskip("panlabel")
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 import boxwright
 import boxwright_transforms
-from boxwright_testing.pictures import unlike_samples
+from boxwright_testing import unlike_samples
 
 README = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
 COMMANDS = [line for line in README.splitlines() if line.startswith("boxwright convert ")]

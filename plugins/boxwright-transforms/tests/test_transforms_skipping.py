@@ -10,7 +10,7 @@ import pytest
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
 from boxwright.datasets import Problems, SampleReader, make_transform
-from boxwright_testing.pictures import draw_picture, encode
+from boxwright_testing import draw_image, encode_image
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def samples(tmp_path: Path) -> Sequence[Sample]:
     made = []
     for number in range(6):
         path = tmp_path / f"{number}.png"
-        content = encode(draw_picture(40, 30, [(number * 5, 3, number * 5 + 5, 20)]), path.name)
+        content = encode_image(draw_image(40, 30, [(number * 5, 3, number * 5 + 5, 20)]), path.name)
         path.write_bytes(b"" if number == 2 else content)
         image = ImageRef(name=path.name, width=40, height=30, location=str(path))
         date = {} if number == 2 else {"date": str(number)}

@@ -16,7 +16,7 @@ from PIL import Image
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, OutputError, Sample
 from boxwright.datasets import Problems, SampleReader
-from boxwright_testing.pictures import make_sample
+from boxwright_testing import make_sample
 
 
 @pytest.fixture

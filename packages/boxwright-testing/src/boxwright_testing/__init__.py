@@ -1,4 +1,4 @@
-"""The conformance tests that every boxwright plugin has to pass.
+"""The conformance tests that every boxwright plugin must pass.
 
 A plugin's test file inherits the class for its kind and names itself::
 
@@ -9,15 +9,15 @@ A plugin's test file inherits the class for its kind and names itself::
         format = "labelimg"
 
 Each test says in its docstring what it checks, and in its failure what was found and what to do. What a plugin does
-otherwise on purpose is said by a class attribute, which the class's docstring lists.
+differently on purpose is set by a class attribute, which the class's docstring lists.
 
 ==================== ===============================================================================================
 Class                Tests
 ==================== ===============================================================================================
 `FormatTests`        what a format says of itself; part of the two below
 `ReaderTests`        order, streaming, bad input, ``on_error``, safe paths, other processes, other file systems
-`RoundTripTests`     part of `WriterTests`: what comes back, for formats that share a writer
-`WriterTests`        round trips, splits, declared losses, streaming, whole or nothing, safe names
+`RoundTripTests`     part of `WriterTests`: only the content, for formats that share a writer
+`WriterTests`        round trips, splits, declared losses, streaming, complete output or none, safe names
 `TransformTests`     a step of ``boxwright convert --with``
 `MetricTests`        a measure of detections
 `BackendTests`       training, resuming, predicting
@@ -30,40 +30,29 @@ Class                Tests
 
 from __future__ import annotations
 
+import pkgutil
+
 import pytest
 
 # Must come before the modules are imported, so that their assertions show the values that differ.
-pytest.register_assert_rewrite(
-    *(
-        f"boxwright_testing.{module}"
-        for module in (
-            *(
-                "augmenters",
-                "backends",
-                "comparison",
-                "exporters",
-                "faults",
-                "formats",
-                "loaders",
-                "locations",
-                "metrics",
-            ),
-            *("network", "readers", "round_trips", "specs", "surroundings", "trainers", "transforms", "writers"),
-        )
-    )
-)
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
 from boxwright_testing.augmenters import AugmenterTests  # noqa: E402
 from boxwright_testing.backends import BackendTests  # noqa: E402
 from boxwright_testing.comparison import differences  # noqa: E402
 from boxwright_testing.exporters import ExporterTests  # noqa: E402
-from boxwright_testing.faults import BadInput  # noqa: E402
 from boxwright_testing.formats import FormatTests  # noqa: E402
 from boxwright_testing.loaders import Loaded, LoaderTests  # noqa: E402
 from boxwright_testing.metrics import MetricTests  # noqa: E402
-from boxwright_testing.pictures import draw_picture, drawn_samples  # noqa: E402
-from boxwright_testing.readers import ReaderTests  # noqa: E402
+from boxwright_testing.readers import BadInput, ReaderTests  # noqa: E402
 from boxwright_testing.round_trips import RoundTripTests  # noqa: E402
+from boxwright_testing.samples import (  # noqa: E402
+    draw_image,
+    drawn_samples,
+    encode_image,
+    make_sample,
+    unlike_samples,
+)
 from boxwright_testing.specs import SpecTests, registry_of  # noqa: E402
 from boxwright_testing.trainers import TrainerTests  # noqa: E402
 from boxwright_testing.transforms import TransformTests  # noqa: E402
@@ -85,7 +74,10 @@ __all__ = [
     "TransformTests",
     "WriterTests",
     "differences",
-    "draw_picture",
+    "draw_image",
     "drawn_samples",
+    "encode_image",
+    "make_sample",
     "registry_of",
+    "unlike_samples",
 ]

@@ -1,4 +1,4 @@
-"""Tests of an augmenter: a random change of training pictures inside ``tf.data``."""
+"""Tests of an augmenter: a random change of training images inside ``tf.data``."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import pytest
 
 from boxwright.models import Augmenter
 from boxwright.plugins import Registered, Registry, convert_options
-from boxwright_testing.pictures import draw_picture
+from boxwright_testing.samples import draw_image
 from boxwright_testing.specs import SpecTests
 
 _EDGES = [(0.0, 0.0, 64.0, 48.0), (4.0, 6.0, 30.0, 40.0), (20.0, 10.0, 60.0, 44.0)]
 
 
 class AugmenterTests(SpecTests):
-    """What every augmenter has to keep. Needs TensorFlow.
+    """The rules for every augmenter. Needs TensorFlow.
 
     Set in the subclass:
 
     - ``augmenter``: the augmenter's name.
     - ``options``: options to make it with, as strings.
-    - ``keeps_size``: false where the picture comes out in another size.
+    - ``keeps_size``: false if the image is returned in another size.
     """
 
     kind: ClassVar[str] = "augmenter"
@@ -49,7 +49,7 @@ class AugmenterTests(SpecTests):
         import tensorflow as tf
 
         return {
-            "images": tf.constant(np.asarray(draw_picture(64, 48, edges), np.float32)),
+            "images": tf.constant(np.asarray(draw_image(64, 48, edges), np.float32)),
             "boxes": tf.constant(np.array(edges, np.float32).reshape(-1, 4)),
             "classes": tf.range(len(edges)),
         }
@@ -63,7 +63,7 @@ class AugmenterTests(SpecTests):
         return list(seeds.map(lambda seed: augment(example, seed)).as_numpy_iterator())
 
     def test_shapes_and_types_are_kept(self, augment: Augmenter) -> None:
-        """``images`` (height, width, 3) float32 0..255, ``boxes`` (N, 4) float32 and ``classes`` (N,) come out so."""
+        """``images`` (height, width, 3) float32 0..255, ``boxes`` (N, 4) float32 and ``classes`` (N,) keep them."""
         import numpy as np
 
         for result in self._many(augment, _EDGES):
@@ -75,31 +75,31 @@ class AugmenterTests(SpecTests):
             assert image.ndim == 3, f"images have shape {image.shape}; give (height, width, 3)"
             assert image.shape[-1] == 3, f"images have shape {image.shape}; give (height, width, 3)"
             assert not self.keeps_size or image.shape == (48, 64, 3), (
-                f"the picture came out with shape {image.shape}; it went in with (48, 64, 3)"
+                f"the image has shape {image.shape}; it went in with (48, 64, 3)"
             )
-            assert np.isfinite(image).all(), "a level of the picture is not finite"
-            assert 0.0 <= image.min() <= image.max() <= 255.0, "a level of the picture lies outside 0..255"
+            assert np.isfinite(image).all(), "a level of the image is not finite"
+            assert 0.0 <= image.min() <= image.max() <= 255.0, "a level of the image is outside 0..255"
             assert boxes.dtype == np.float32, f"boxes are {boxes.dtype}; give float32"
             assert boxes.shape == (len(result["classes"]), 4), (
                 f"boxes have shape {boxes.shape} for {len(result['classes'])} classes"
             )
 
-    def test_boxes_stay_in_the_picture(self, augment: Augmenter) -> None:
+    def test_boxes_stay_in_the_image(self, augment: Augmenter) -> None:
         """Edges are ordered and inside, and each box keeps its class."""
         for result in self._many(augment, _EDGES):
             height, width = result["images"].shape[:2]
             xmin, ymin, xmax, ymax = result["boxes"].T
-            assert (xmin >= -1e-3).all(), "a box begins left of the picture"
+            assert (xmin >= -1e-3).all(), "a box begins left of the image"
             assert (xmin < xmax).all(), "a box has its edges in the wrong order, or no width"
-            assert (xmax <= width + 1e-3).all(), "a box ends right of the picture"
-            assert (ymin >= -1e-3).all(), "a box begins above the picture"
+            assert (xmax <= width + 1e-3).all(), "a box ends right of the image"
+            assert (ymin >= -1e-3).all(), "a box begins above the image"
             assert (ymin < ymax).all(), "a box has its edges in the wrong order, or no height"
-            assert (ymax <= height + 1e-3).all(), "a box ends below the picture"
+            assert (ymax <= height + 1e-3).all(), "a box ends below the image"
             assert set(result["classes"].tolist()) <= {0, 1, 2}, f"classes became {result['classes'].tolist()}"
             assert sorted(result["classes"].tolist()) == result["classes"].tolist(), "boxes changed their order"
 
     def test_all_chance_comes_from_the_seed(self, augment: Augmenter) -> None:
-        """The same seed gives the same picture and boxes; other seeds give others.
+        """The same seed produces the same image and boxes; other seeds give others.
 
         On failure: use ``tf.random.stateless_*`` with the seed that is given.
         """
@@ -114,12 +114,12 @@ class AugmenterTests(SpecTests):
         for one, two in zip(first, again, strict=True):
             np.testing.assert_array_equal(one["images"], two["images"])
             np.testing.assert_array_equal(one["boxes"], two["boxes"])
-        assert len({one["images"].tobytes() for one in first}) > 1, "twelve seeds gave the same picture"
+        assert len({one["images"].tobytes() for one in first}) > 1, "twelve seeds gave the same image"
 
-    def test_pictures_without_boxes_are_taken(self, augment: Augmenter) -> None:
-        """``boxes`` of shape (0, 4) come back as shape (0, 4)."""
+    def test_images_without_boxes_are_taken(self, augment: Augmenter) -> None:
+        """``boxes`` of shape (0, 4) are returned as shape (0, 4)."""
         for result in self._many(augment, []):
-            assert result["boxes"].shape == (0, 4), f"no boxes came out with shape {result['boxes'].shape}; keep (0, 4)"
+            assert result["boxes"].shape == (0, 4), f"without boxes, the shape is {result['boxes'].shape}; keep (0, 4)"
             assert result["classes"].shape == (0,), (
-                f"no classes came out with shape {result['classes'].shape}; keep (0,)"
+                f"without classes, the shape is {result['classes'].shape}; keep (0,)"
             )

@@ -13,8 +13,8 @@ from boxwright import DataError, Dataset, Detections, ImageRef, LabelMap, Run, S
 from boxwright.datasets import SampleReader
 from boxwright.models import Model
 from boxwright.plugins import Registered, Registry
-from boxwright_testing.network import check_network, no_network
-from boxwright_testing.pictures import drawn_samples
+from boxwright_testing.samples import drawn_samples
+from boxwright_testing.sandbox import check_network, no_network
 from boxwright_testing.specs import SpecTests, check_answer
 
 _trained: dict[type[BackendTests], Path] = {}
@@ -25,17 +25,17 @@ _asked: dict[type[BackendTests], list[str]] = {}
 
 
 class BackendTests(SpecTests):
-    """What every backend has to keep. Trains on eight drawn pictures, a few epochs at a time.
+    """The rules for every backend. Trains on eight drawn images, a few epochs at a time.
 
     Set in the subclass:
 
     - ``backend`` and ``preset``: what to train; the preset should be the backend's smallest.
     - ``settings``: the backend's own options, such as those that make a tiny network.
     - ``image_size``, ``batch_size``: small enough for a test.
-    - ``reproducible``: false where the same seed does not promise the same numbers.
+    - ``reproducible``: false if the same seed does not promise the same numbers.
     - ``resumable``: false for a backend that trains in one go.
-    - ``least_score``, ``most_detections``: the score below which, and the number a picture above which, the backend
-      leaves detections out by itself; 0 and 100 by default.
+    - ``least_score``, ``most_detections``: the score below which, and the number an image above which, the backend
+      leaves detections out on its own; 0 and 100 by default.
     - ``score_tolerance``, ``edge_tolerance``: how far scores and edges (in pixels) may differ between batch sizes,
       where the backend's library sums in another order.
     """
@@ -60,7 +60,7 @@ class BackendTests(SpecTests):
         return self.backend
 
     def train(self, registry: Registry, folder: Path, out: Path, **changes: Any) -> Run:
-        """Trains two epochs on eight drawn pictures, of which one has no box."""
+        """Trains two epochs on eight drawn images, of which one has no box."""
         samples = drawn_samples(folder, 8, labels=self.labels, empty=1)
         arguments: dict[str, Any] = {
             "out": out,
@@ -91,15 +91,15 @@ class BackendTests(SpecTests):
         return load_model(trained, registry=registry)
 
     @pytest.fixture
-    def pictures(self, tmp_path: Path) -> list[Sample]:
-        """Pictures that were not trained on, of two sizes, one without boxes."""
+    def images(self, tmp_path: Path) -> list[Sample]:
+        """Images that were not trained on, of two sizes, one without boxes."""
         return [
             *drawn_samples(tmp_path, 4, labels=self.labels, seed=9, empty=1),
             *drawn_samples(tmp_path, 2, labels=self.labels, seed=10, size=(90, 50)),
         ]
 
     def test_the_factory_takes_its_options(self, registry: Registry, entry: Registered[Any]) -> None:
-        """A backend is made without arguments; what the user set comes to ``fit`` in ``job.settings``."""
+        """A backend is made without arguments; the user's settings are passed to ``fit`` in ``job.settings``."""
         backend = registry.resolve("backend", self.backend)()
         assert callable(backend.fit), "fit is nothing that can be called"
         assert callable(backend.load), "load is nothing that can be called"
@@ -110,7 +110,7 @@ class BackendTests(SpecTests):
         assert all(entry.spec.presets.values()), "a preset has no description"
 
     def test_training_leaves_a_whole_run(self, trained: Run) -> None:
-        """The run is done, holds a model, and has one line of finite metrics an epoch.
+        """The run is done, contains a model, and has one line of finite metrics an epoch.
 
         On failure: call ``job.epoch_ended(epoch, metrics)`` after each epoch, counted from 1, and write the model
         below ``job.run.file("model")``.
@@ -131,15 +131,15 @@ class BackendTests(SpecTests):
         """Weights are fetched only where the user asks for them; this machine itself may be reached."""
         check_network([] if self.needs_network else _asked[type(self)])
 
-    def test_predictions_are_well_formed(self, model: Model, pictures: list[Sample]) -> None:
-        """One answer a picture, in order, in that picture's pixels, best first, with labels of the label map."""
-        found = list(model.predict(pictures, batch_size=4))
-        assert [detections.image.name for detections in found] == [sample.image.name for sample in pictures], (
-            "not one answer a picture, in order"
+    def test_predictions_are_well_formed(self, model: Model, images: list[Sample]) -> None:
+        """One answer an image, in order, in that image's pixels, best first, with labels of the label map."""
+        found = list(model.predict(images, batch_size=4))
+        assert [detections.image.name for detections in found] == [sample.image.name for sample in images], (
+            "not one answer an image, in order"
         )
-        assert isinstance(model.label_map, LabelMap), "model.label_map is no LabelMap"
+        assert isinstance(model.label_map, LabelMap), "model.label_map is not a LabelMap"
         assert model.label_map.names == tuple(sorted(self.labels)), f"the classes are {model.label_map.names}"
-        for sample, detections in zip(pictures, found, strict=True):
+        for sample, detections in zip(images, found, strict=True):
             assert isinstance(detections, Detections), f"predict gave {detections!r}; give Detections"
             width, height = sample.image.width, sample.image.height
             assert list(detections.scores) == sorted(detections.scores, reverse=True), "detections come best first"
@@ -148,25 +148,25 @@ class BackendTests(SpecTests):
                 assert 0 <= xmin < xmax <= width, f"{sample.image.name}: columns {xmin} to {xmax} of {width}"
                 assert 0 <= ymin < ymax <= height, f"{sample.image.name}: rows {ymin} to {ymax} of {height}"
 
-    def test_predicting_again_gives_the_same(
-        self, registry: Registry, trained: Run, model: Model, pictures: list[Sample]
+    def test_predicting_again_returns_the_same(
+        self, registry: Registry, trained: Run, model: Model, images: list[Sample]
     ) -> None:
         """Prediction is not random, and a model that is loaded again is the same model."""
-        first = list(model.predict(pictures, batch_size=4))
-        assert list(model.predict(pictures, batch_size=4)) == first, "the second prediction differs from the first"
-        assert list(load_model(trained, registry=registry).predict(pictures, batch_size=4)) == first, (
+        first = list(model.predict(images, batch_size=4))
+        assert list(model.predict(images, batch_size=4)) == first, "the second prediction differs from the first"
+        assert list(load_model(trained, registry=registry).predict(images, batch_size=4)) == first, (
             "loaded again, the model predicts something else"
         )
 
-    def test_batch_size_does_not_change_predictions(self, model: Model, pictures: list[Sample]) -> None:
-        """A picture's detections do not depend on its neighbours: neither on their content nor on their size."""
-        together, alone = list(model.predict(pictures, batch_size=6)), list(model.predict(pictures, batch_size=1))
+    def test_batch_size_does_not_change_predictions(self, model: Model, images: list[Sample]) -> None:
+        """An image's detections do not depend on its neighbours: neither on their content nor on their size."""
+        together, alone = list(model.predict(images, batch_size=6)), list(model.predict(images, batch_size=1))
         for one, two in zip(together, alone, strict=True):
             assert self._unmatched(one, two) == [], f"{one.image.name}: only found in a batch of six"
             assert self._unmatched(two, one) == [], f"{one.image.name}: only found alone"
 
     def _unmatched(self, one: Detections, two: Detections) -> list[Any]:
-        """The detections of ``one`` that ``two`` lacks, but for those at a limit, which may fall to either side."""
+        """The detections of ``one`` that are missing in ``two``, except for those at a limit."""
         least = self.least_score + self.score_tolerance if self.least_score else 0.0
         if len(two.boxes) >= self.most_detections:
             least = max(least, two.scores[-1] + self.score_tolerance)
@@ -182,36 +182,36 @@ class BackendTests(SpecTests):
             )
         ]
 
-    def test_the_least_score_is_kept_to(self, model: Model, pictures: list[Sample]) -> None:
-        """``score=`` leaves out exactly what lies below it."""
-        everything = list(model.predict(pictures, batch_size=6, score=0.0))
+    def test_the_least_score_is_kept_to(self, model: Model, images: list[Sample]) -> None:
+        """``score=`` leaves out exactly what is below it."""
+        everything = list(model.predict(images, batch_size=6, score=0.0))
         scores = sorted(score for found in everything for score in found.scores)
         least = scores[len(scores) // 2] if scores else 0.5
-        assert list(model.predict(pictures, batch_size=6, score=least)) == [f.above(least) for f in everything], (
-            f"score={least} gives something else than what lies above it"
+        assert list(model.predict(images, batch_size=6, score=least)) == [f.above(least) for f in everything], (
+            f"score={least} does not return exactly the detections above it"
         )
 
-    def test_no_pictures_give_no_detections(self, model: Model) -> None:
-        """An empty stream is no error."""
-        assert list(model.predict([])) == [], "detections in no pictures"
+    def test_no_images_return_no_detections(self, model: Model) -> None:
+        """An empty stream is valid."""
+        assert list(model.predict([])) == [], "detections in no images"
 
-    def test_a_missing_picture_is_a_data_error(self, model: Model, tmp_path: Path) -> None:
-        """Prediction names the picture that cannot be read and says what to do."""
+    def test_a_missing_image_is_a_data_error(self, model: Model, tmp_path: Path) -> None:
+        """Prediction names the image that cannot be read and says what to do."""
         gone = Sample(image=ImageRef(name="gone.jpg", width=8, height=8, location=str(tmp_path / "gone.jpg")))
         with pytest.raises(DataError) as caught:
             list(model.predict([gone]))
         check_answer(caught.value, "gone")
 
-    def test_the_same_seed_gives_the_same_training(
-        self, registry: Registry, trained: Run, model: Model, pictures: list[Sample], tmp_path: Path
+    def test_the_same_seed_produces_the_same_training(
+        self, registry: Registry, trained: Run, model: Model, images: list[Sample], tmp_path: Path
     ) -> None:
-        """Training again with the same seed gives the same losses, epoch by epoch, and the same detections."""
+        """Training again with the same seed produces the same losses, epoch by epoch, and the same detections."""
         if not self.reproducible:
             pytest.skip(f"the backend {self.backend} does not promise it")
         again = self.train(registry, tmp_path / "data", tmp_path / "run")
         for one, two in zip(trained.metrics(), again.metrics(), strict=True):
             assert _losses(one) == _losses(two), f"the losses were {_losses(one)} and then {_losses(two)}"
-        assert list(load_model(again, registry=registry).predict(pictures)) == list(model.predict(pictures)), (
+        assert list(load_model(again, registry=registry).predict(images)) == list(model.predict(images)), (
             "trained again with the same seed, it finds something else"
         )
 
@@ -220,7 +220,7 @@ class BackendTests(SpecTests):
     ) -> None:
         """After a stop at the end of the second of three epochs, ``resume`` does the rest and not all of it again.
 
-        On failure: write a checkpoint each epoch, and with ``job.resume`` go on from the newest.
+        On failure: write a checkpoint each epoch, and with ``job.resume`` continue from the newest.
         """
         if not self.resumable:
             pytest.skip(f"the backend {self.backend} trains in one go")
@@ -237,7 +237,7 @@ class BackendTests(SpecTests):
         monkeypatch.setattr(TrainJob, "epoch_ended", stopping)
         with pytest.raises(KeyboardInterrupt):
             self.train(registry, tmp_path / "data", out, epochs=3)
-        assert Run(out).status == "interrupted", f"the run is {Run(out).status}; Ctrl-C must come through"
+        assert Run(out).status == "interrupted", f"the run is {Run(out).status}; Ctrl-C must be raised unchanged"
         run = self.train(registry, tmp_path / "data", out, epochs=3, resume=True)
         assert run.status == "done", f"the run is {run.status}"
         assert ended[:2] == [1, 2], f"the epochs before the stop were {ended[:2]}"

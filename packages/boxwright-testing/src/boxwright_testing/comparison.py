@@ -17,17 +17,17 @@ def differences(
     tolerance: float = 0.0,
     adds: frozenset[str] = frozenset(),
 ) -> list[str]:
-    """What differs between samples and what came back of them, matched by the pictures' names, one line each.
+    """The differences between samples before and after a round trip, matched by the images' names, one line each.
 
-    Where the pictures are stored and where the annotation came from may differ, and so may the order; attributes in
+    Where the images are stored and where the annotation came from may differ, and so may the order; attributes in
     ``adds`` (``"image.NAME"``, ``"box.NAME"``) may be there more.
     """
     found: list[str] = []
     names = [sample.image.name for sample in after]
-    found += [f"{name} came back {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
+    found += [f"{name} was returned {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
     by_name = {sample.image.name: sample for sample in after}
     given = {sample.image.name for sample in before}
-    found += [f"{name!r} was not written and came back" for name in by_name if name not in given]
+    found += [f"{name!r} was read but not written" for name in by_name if name not in given]
     for sample in before:
         name = sample.image.name
         other = by_name.get(name)

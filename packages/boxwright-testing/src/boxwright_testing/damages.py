@@ -42,7 +42,7 @@ def alterations(whole: bytes) -> Iterator[tuple[str, bytes]]:
     """Small changes, the same each time: what was done, and the content.
 
     Numbers become others or none, bytes are exchanged, parts are left out, doubled or brought into another order, and
-    a text comes in another encoding. A file may be no worse for that.
+    a text changes its encoding. A file may still be valid.
     """
     try:
         text = whole.decode()

@@ -12,8 +12,8 @@ from boxwright import BoxwrightError, Dataset, Detections, Run, Sample, load_mod
 from boxwright.datasets import SampleReader
 from boxwright.models import Model
 from boxwright.plugins import Detection, Option, Registered, Registry
-from boxwright_testing.pictures import drawn_samples
 from boxwright_testing.probe import PROBE, with_probe
+from boxwright_testing.samples import drawn_samples
 from boxwright_testing.specs import SpecTests, check_answer
 
 _trained: dict[type[ExporterTests], Path] = {}
@@ -21,13 +21,13 @@ _trained: dict[type[ExporterTests], Path] = {}
 
 
 class ExporterTests(SpecTests):
-    """What every exporter has to keep. Exports a model that was trained on eight drawn pictures.
+    """The rules for every exporter. Exports a model that was trained on eight drawn images.
 
     Set in the subclass:
 
     - ``exporter``: the exporter's name.
     - ``backend``, ``preset``, ``settings``, ``image_size``, ``epochs``: what to train; a tiny backend of
-      boxwright-testing by default, which an exporter can only take that exports what ``load_model`` gives.
+      boxwright-testing by default, for exporters that export any model of ``load_model``.
     - ``score_tolerance``, ``edge_tolerance``: how far scores and edges (in pixels) may lie from the run's own.
     - ``least_score``: detections below it are not compared, since they may fall to either side of a limit.
     """
@@ -79,8 +79,8 @@ class ExporterTests(SpecTests):
         return Run(_trained[cls])
 
     @pytest.fixture
-    def pictures(self, tmp_path: Path) -> list[Sample]:
-        """Pictures that were not trained on, of two sizes."""
+    def images(self, tmp_path: Path) -> list[Sample]:
+        """Images that were not trained on, of two sizes."""
         return [
             *drawn_samples(tmp_path / "pictures", 3, labels=self.labels, seed=9, empty=1),
             *drawn_samples(tmp_path / "pictures", 2, labels=self.labels, seed=10, size=(90, 50)),
@@ -108,41 +108,41 @@ class ExporterTests(SpecTests):
         assert callable(exporter.load), "load is nothing that can be called"
 
     def test_precisions_are_names(self, entry: Registered[Any]) -> None:
-        """Each stands once, and can be typed after a colon: ``openvino:fp16``."""
+        """Each is unique, and can be typed after a colon: ``openvino:fp16``."""
         precisions = entry.spec.precisions
-        assert len(set(precisions)) == len(precisions), f"a precision stands twice: {precisions}"
+        assert len(set(precisions)) == len(precisions), f"duplicate precision: {precisions}"
         for precision in precisions:
             assert precision.replace("_", "").replace("-", "").isalnum(), f"precision {precision!r}"
             assert precision == precision.lower(), f"precision {precision!r}: lower case"
 
     def test_the_artifact_lies_in_its_folder(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
-        """``export`` returns a path inside ``out`` where something is; the run stays as it was; it needs no network."""
+        """``export`` returns a path inside ``out`` that exists, leaves the run unchanged and needs no network."""
         before = _contents(run.path)
         with self.offline():
             for precision, artifact in self.exported(plugins, run, tmp_path):
                 inside = (tmp_path / (precision or "plain")).resolve()
                 assert artifact.exists(), f"{artifact} is not there"
-                assert inside == artifact.resolve() or inside in artifact.resolve().parents, f"{artifact} lies outside"
+                assert inside == artifact.resolve() or inside in artifact.resolve().parents, f"{artifact} is outside"
                 assert _contents(artifact.parent), f"there is nothing in {artifact}"
         assert _contents(run.path) == before, "exporting changed the run"
 
     def test_the_artifact_finds_what_the_run_finds(
-        self, plugins: Registry, run: Run, pictures: list[Sample], tmp_path: Path
+        self, plugins: Registry, run: Run, images: list[Sample], tmp_path: Path
     ) -> None:
         """For every precision: the same classes, scores and boxes as the run's own model, within the tolerances."""
-        expected = list(load_model(run, registry=plugins).predict(pictures))
+        expected = list(load_model(run, registry=plugins).predict(images))
         assert any(detections.boxes for detections in expected), "the run finds nothing: train it longer"
         for precision, artifact in self.exported(plugins, run, tmp_path / "out"):
             model = self.load(plugins, artifact)
             assert model.label_map == run.label_map, f"{precision}: the artifact has other classes than the run"
-            found = list(model.predict(pictures))
-            assert [one.image.name for one in found] == [sample.image.name for sample in pictures], precision
+            found = list(model.predict(images))
+            assert [one.image.name for one in found] == [sample.image.name for sample in images], precision
             for one, two in zip(found, expected, strict=True):
                 assert self._unmatched(one, two) == [], f"{precision}, {one.image.name}: only the artifact finds it"
                 assert self._unmatched(two, one) == [], f"{precision}, {one.image.name}: only the run finds it"
 
     def _unmatched(self, one: Detections, two: Detections) -> list[Any]:
-        """The detections of ``one`` that ``two`` lacks."""
+        """The detections of ``one`` that are missing in ``two``."""
         return [
             box
             for box in one.boxes
@@ -155,40 +155,38 @@ class ExporterTests(SpecTests):
             )
         ]
 
-    def test_the_artifact_can_be_moved(
-        self, plugins: Registry, run: Run, pictures: list[Sample], tmp_path: Path
-    ) -> None:
+    def test_the_artifact_can_be_moved(self, plugins: Registry, run: Run, images: list[Sample], tmp_path: Path) -> None:
         """In another place, and without the run, it finds the same: it is what is deployed."""
         precision, artifact = next(self.exported(plugins, run, tmp_path / "out"))
-        before = list(self.load(plugins, artifact).predict(pictures))
+        before = list(self.load(plugins, artifact).predict(images))
         moved = tmp_path / "moved"
         (tmp_path / "out").rename(moved)
         hidden = run.path.with_name("hidden")
         run.path.rename(hidden)
         try:
-            after = list(self.load(plugins, moved / artifact.relative_to(tmp_path / "out")).predict(pictures))
+            after = list(self.load(plugins, moved / artifact.relative_to(tmp_path / "out")).predict(images))
         finally:
             hidden.rename(run.path)
         assert after == before, f"{precision}: the artifact finds something else in another place"
 
     def test_batch_size_and_least_score_are_kept_to(
-        self, plugins: Registry, run: Run, pictures: list[Sample], tmp_path: Path
+        self, plugins: Registry, run: Run, images: list[Sample], tmp_path: Path
     ) -> None:
         """The artifact answers as a run's model does: one by one or together, and nothing below ``score``."""
         _, artifact = next(self.exported(plugins, run, tmp_path / "out"))
         model = self.load(plugins, artifact)
-        assert list(model.predict([])) == [], "detections in no pictures"
-        count = len(pictures)
-        together = list(model.predict(pictures, batch_size=count))
-        for one, two in zip(model.predict(pictures, batch_size=1), together, strict=True):
+        assert list(model.predict([])) == [], "detections in no images"
+        count = len(images)
+        together = list(model.predict(images, batch_size=count))
+        for one, two in zip(model.predict(images, batch_size=1), together, strict=True):
             assert self._unmatched(one, two) == self._unmatched(two, one) == [], (
                 f"{one.image.name}: one by one it finds something else"
             )
         scores = sorted(score for found in together for score in found.scores)
         least = scores[len(scores) // 2] if scores else 0.5
-        assert list(model.predict(pictures, batch_size=len(pictures), score=least)) == [
-            f.above(least) for f in together
-        ], f"score={least} gives something else than what lies above it"
+        assert list(model.predict(images, batch_size=len(images), score=least)) == [f.above(least) for f in together], (
+            f"score={least} does not return exactly the detections above it"
+        )
 
     def test_what_is_no_artifact_is_refused(self, plugins: Registry, tmp_path: Path) -> None:
         """A path where nothing is, or something else, is an error that names it and says what to do."""
@@ -208,7 +206,7 @@ class ExporterTests(SpecTests):
         for precision, artifact in self.exported(plugins, run, tmp_path / "out"):
             answer = detect(str(artifact))
             assert isinstance(answer, Detection), f"detect returned {answer!r}; return a Detection"
-            assert answer.matches, f"{precision}: detect does not know an artifact of its own: {answer.reason}"
+            assert answer.matches, f"{precision}: detect does not recognize its own artifact: {answer.reason}"
         (tmp_path / "notes.txt").write_text("milk\n", "utf-8")
         for name in ("nothing", "notes.txt"):
             answer = detect(str(tmp_path / name))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import fsspec
 import pytest
 
 from boxwright import ConversionReport, Dataset, DatasetURI, Sample, UsageError, convert
 from boxwright.datasets import SampleReader, open_dataset
 from boxwright.plugins import Detection, FormatSpec, Option, Registered, Registry, convert_options
 from boxwright_testing.comparison import differences, observed_losses
-from boxwright_testing.pictures import ANY_ATTRIBUTES, BOX_EXAMPLES, LABELS, many_samples, standard_samples
+from boxwright_testing.samples import ANY_ATTRIBUTES, BOX_EXAMPLES, LABELS, many_samples, standard_samples
 from boxwright_testing.specs import SpecTests
 
 _ATTRIBUTE = re.compile(r"(box|image|dataset)\.[A-Za-z_][A-Za-z0-9_.:/-]*")
@@ -23,7 +25,7 @@ _CHANGE = re.compile(rf"[+-]({_CARRIES.pattern})")
 
 
 class FormatTests(SpecTests):
-    """What every format has to keep, whether it is read, written or both.
+    """The rules for every format, whether it is read, written or both.
 
     Set in the subclass:
 
@@ -31,12 +33,12 @@ class FormatTests(SpecTests):
     - ``file_name``: of the dataset that is written in tests; by default ``dataset`` with the first of the suffixes.
     - ``tolerance``: the format's precision, in pixels, where it stores edges as rounded fractions; 0 by default.
     - ``labels``: five class names, where the format cannot hold the default ones (with commas, quotes, other scripts).
-    - ``subfolders``: false where a picture's name cannot have a folder.
+    - ``subfolders``: false if an image's name cannot have a folder.
     - ``attribute_examples``: a value other than the default for attributes that the format declares to carry,
       ``{"box.quality": 3, "image.camera": "left", "dataset.info": {"year": 2024}}``.
-    - ``memory_per_picture``: bytes that reading or writing may keep for a picture that is done (its name, say).
-    - ``box_order``: false where the boxes of an image may come back in another order.
-    - ``remote``: false where the format works on this machine's files only; it must then say so for a URL.
+    - ``memory_per_image``: bytes that reading or writing may keep for an image that is done (its name, say).
+    - ``box_order``: false if the boxes of an image may be returned in another order.
+    - ``remote``: false if the format works on this machine's files only; it must then say so for a URL.
     - ``write_options`` and ``read_options``: options to write and read with, as in a URI.
     """
 
@@ -47,23 +49,23 @@ class FormatTests(SpecTests):
     labels: ClassVar[Sequence[str]] = LABELS
     subfolders: ClassVar[bool] = True
     attribute_examples: ClassVar[Mapping[str, Any]] = {}
-    memory_per_picture: ClassVar[int] = 700
+    memory_per_image: ClassVar[int] = 700
     box_order: ClassVar[bool] = True
     remote: ClassVar[bool] = True
     _tried = MappingProxyType[str, str]({})
-    """Options that a test writes with beside those of :meth:`write_options`."""
+    """Options that a test writes with, in addition to those of :meth:`write_options`."""
 
     @property
     def spec_name(self) -> str:
         """The format's name."""
         return self.format
 
-    def write_options(self, pictures: Path) -> Mapping[str, str]:
-        """Options of the writer; ``pictures`` is the folder that the samples' pictures lie in."""
+    def write_options(self, images: Path) -> Mapping[str, str]:
+        """Options of the writer; ``images`` is the folder that contains the images of the samples."""
         return {}
 
-    def read_options(self, pictures: Path) -> Mapping[str, str]:
-        """Options to read back what was written: a format without pictures may need to be told their folder."""
+    def read_options(self, images: Path) -> Mapping[str, str]:
+        """Options to read back what was written: a format without images may need their folder."""
         return {}
 
     def _roles(self, entry: Registered[Any]) -> list[tuple[str, tuple[Option, ...]]]:
@@ -80,8 +82,17 @@ class FormatTests(SpecTests):
         """The format's spec, its ``carries`` being that of a dataset written with :meth:`write_options`."""
         return self.written_with(entry.spec, self.write_options(tmp_path / "pictures"))
 
+    @pytest.fixture
+    def elsewhere(self) -> Iterator[str]:
+        """The URL of an empty folder."""
+        url = f"memory://boxwright-{os.getpid()}"
+        files, root = fsspec.core.url_to_fs(url)
+        files.makedirs(root, exist_ok=True)
+        yield url
+        files.rm(root, recursive=True)
+
     def written_with(self, spec: FormatSpec, options: Mapping[str, str]) -> FormatSpec:
-        """The spec as it is with options of the writer, which are as in a URI."""
+        """The spec of a dataset that is written with these options, given as in a URI."""
         return spec.written_with(convert_options(options, spec.write_options, self.format))
 
     def location(self, spec: FormatSpec, folder: Path) -> str:
@@ -105,19 +116,19 @@ class FormatTests(SpecTests):
         """A sample of the suite as the format can hold it; override it for a format with narrower names or labels."""
         return sample
 
-    def standard(self, pictures: Path, carries: frozenset[str] = frozenset(), **attributes: Any) -> list[Sample]:
-        """The standard samples, adapted; see :func:`boxwright_testing.pictures.standard_samples`."""
-        samples = standard_samples(pictures, carries, labels=self.labels, subfolders=self.subfolders, **attributes)
+    def standard(self, images: Path, carries: frozenset[str] = frozenset(), **attributes: Any) -> list[Sample]:
+        """The standard samples, adapted; see :func:`boxwright_testing.samples.standard_samples`."""
+        samples = standard_samples(images, carries, labels=self.labels, subfolders=self.subfolders, **attributes)
         return [self.adapted(sample) for sample in samples]
 
-    def many(self, pictures: Path, count: int) -> Iterator[Sample]:
+    def many(self, images: Path, count: int) -> Iterator[Sample]:
         """Many samples, made one by one and adapted, for the tests of memory."""
-        return map(self.adapted, many_samples(pictures, count))
+        return map(self.adapted, many_samples(images, count))
 
-    def samples(self, spec: FormatSpec, pictures: Path) -> list[Sample]:
+    def samples(self, spec: FormatSpec, images: Path) -> list[Sample]:
         """The standard samples, with everything that the format says it carries."""
         box, image = self.attributes(spec, "box."), self.attributes(spec, "image.")
-        return self.standard(pictures, spec.carries, box_attributes=box, image_attributes=image)
+        return self.standard(images, spec.carries, box_attributes=box, image_attributes=image)
 
     def differences(
         self,
@@ -127,7 +138,7 @@ class FormatTests(SpecTests):
         adds: frozenset[str] = frozenset(),
         tolerance: float | None = None,
     ) -> str:
-        """What differs between samples and what came back of them, one line each; empty where nothing does."""
+        """The differences between samples before and after, one per line; empty if there are none."""
         one, two = self._comparable(before), self._comparable(after)
         within = self.tolerance if tolerance is None else tolerance
         return "\n".join(differences(one, two, tolerance=within, adds=adds))
@@ -145,12 +156,12 @@ class FormatTests(SpecTests):
         ]
 
     def make_dataset(self, registry: Registry, spec: FormatSpec, folder: Path) -> str:
-        """Puts a dataset of three pictures or more into a folder and returns its location."""
+        """Puts a dataset of three images or more into a folder and returns its location."""
         assert spec.write, "a format that is only read overrides make_dataset"
         location = self.location(spec, folder)
-        pictures = folder / "pictures"
-        told = self.attributes(spec, "dataset.")
-        self.write(registry, self.samples(spec, pictures), location, pictures, dataset_attributes=told)
+        images = folder / "pictures"
+        given = self.attributes(spec, "dataset.")
+        self.write(registry, self.samples(spec, images), location, images, dataset_attributes=given)
         return location
 
     def write(
@@ -158,7 +169,7 @@ class FormatTests(SpecTests):
         registry: Registry,
         samples: Iterable[Sample] | Dataset,
         location: str,
-        pictures: Path | None = None,
+        images: Path | None = None,
         *,
         dataset_attributes: Mapping[str, Any] | None = None,
         **options: Any,
@@ -169,7 +180,7 @@ class FormatTests(SpecTests):
             registry: The plugins.
             samples: What to write.
             location: Where to.
-            pictures: The folder of the samples' pictures; by default that of ``location``.
+            images: The folder of the samples' images; by default that of ``location``.
             dataset_attributes: What the source says of the dataset as a whole.
             options: As :func:`boxwright.convert` takes them.
         """
@@ -179,13 +190,13 @@ class FormatTests(SpecTests):
             reader = SampleReader(list(samples))
             reader.info = reader.info.model_copy(update={"attributes": dict(dataset_attributes or {})})
             source = Dataset(reader)
-        chosen = {**self.write_options(pictures or Path(location).parent), **self._tried}
+        chosen = {**self.write_options(images or Path(location).parent), **self._tried}
         target = DatasetURI(location, self.format, chosen)
         return convert(source, target, registry=registry, **options)
 
-    def open(self, registry: Registry, location: str, pictures: Path | None = None, on_error: str = "fail") -> Dataset:
+    def open(self, registry: Registry, location: str, images: Path | None = None, on_error: str = "fail") -> Dataset:
         """Opens a dataset of this format as ``boxwright`` does."""
-        folder = pictures or Path(location).parent
+        folder = images or Path(location).parent
         chosen = dict(self.read_options(folder))
         spec: FormatSpec = registry.get("format", self.format).spec
         known = {option.name for option in spec.options}
@@ -195,7 +206,7 @@ class FormatTests(SpecTests):
         return open_dataset(DatasetURI(location, self.format, chosen), on_error=on_error, registry=registry)
 
     def need(self, spec: FormatSpec, *fields: str) -> None:
-        """Skips a test where the format lacks a reader (``load``), a writer (``write``) or ``detect``."""
+        """Skips a test if the format has no reader (``load``), a writer (``write``) or ``detect``."""
         for name in fields:
             if not getattr(spec, name):
                 what = {"load": "is not read", "write": "is not written", "detect": "is not detected"}[name]
@@ -223,7 +234,7 @@ class FormatTests(SpecTests):
         for name in spec.adds:
             addable = _ATTRIBUTE.fullmatch(name) and not name.startswith("dataset.")
             assert addable, f"adds {name!r}: give box.NAME or image.NAME"
-        assert "/" not in spec.label_map_file, "label_map_file is a name beside the dataset, without folders"
+        assert "/" not in spec.label_map_file, "label_map_file is a name next to the dataset, without folders"
 
     def test_unknown_options_in_a_uri_are_usage_errors(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
@@ -239,7 +250,7 @@ class FormatTests(SpecTests):
                 convert(Dataset(SampleReader([])), uri, registry=registry)
             assert list(tmp_path.iterdir()) == [], "something was written"
 
-    def test_detection_gives_a_reason_for_what_is_not_its_own(
+    def test_detection_states_a_reason_for_other_datasets(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
         """``detect`` says no, with a reason, to what is missing, empty, or a text about something else."""

@@ -12,20 +12,20 @@ import pytest
 from boxwright import BoxFormat, Dataset, DatasetInfo, ImageRef, LabelMap, Sample, UsageError
 from boxwright.datasets import OnProblem
 from boxwright.plugins import Registered, Registry, convert_options
-from boxwright_testing.memory import Survivors
-from boxwright_testing.pictures import make_sample, many_samples
+from boxwright_testing.samples import make_sample, many_samples
+from boxwright_testing.sandbox import Survivors
 from boxwright_testing.specs import SpecTests, check_answer
 
 _LABELS = ("apple", "red, ripe", "вишня")
-_PICTURES = 60
+_IMAGES = 60
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """One picture as a framework got it.
+    """One image as a framework got it.
 
     Args:
-        image: Shape (height, width, 3), 0..255; ``None`` where the loader gives no pixels.
+        image: Shape (height, width, 3), 0..255; ``None`` if the loader returns no pixels.
         boxes: Shape (N, 4), in the ``bounding_box_format`` that was asked for.
         classes: Shape (N,), 0-based.
     """
@@ -36,15 +36,15 @@ class Loaded:
 
 
 class LoaderTests(SpecTests):
-    """What every loader has to keep. Override :meth:`examples` where it gives something else than dicts of KerasCV.
+    """The rules for every loader. Override :meth:`examples` if it returns something else than KerasCV's dicts.
 
     Set in the subclass:
 
     - ``loader``: the loader's name.
     - ``options``: options to call it with, as strings.
     - ``edge_tolerance``: how far edges may be off, in pixels; float32 is enough for 1e-3.
-    - ``level_tolerance``: how far a pixel's level may be off; the pictures are PNG.
-    - ``buffered``: how many pictures it may hold at once, made ahead for a framework that is quicker.
+    - ``level_tolerance``: how far a pixel's level may be off; the images are PNG.
+    - ``buffered``: how many images it may hold at once, made ahead for a framework that is quicker.
     """
 
     kind: ClassVar[str] = "loader"
@@ -60,16 +60,16 @@ class LoaderTests(SpecTests):
         return self.loader
 
     def examples(self, loaded: Any) -> Iterable[Loaded]:
-        """What the framework's object holds, picture by picture.
+        """Yields what the framework's object contains, image by image.
 
-        By default, the object gives ``{"images", "bounding_boxes": {"boxes", "classes"}}`` for each picture.
+        By default, the object returns ``{"images", "bounding_boxes": {"boxes", "classes"}}`` for each image.
         """
         for example in loaded:
             boxes = example["bounding_boxes"]
             yield Loaded(example["images"], boxes["boxes"], boxes["classes"])
 
     def samples(self, folder: Path) -> list[Sample]:
-        """What is loaded: pictures of several sizes, one of them without boxes."""
+        """What is loaded: images of several sizes, one of them without boxes."""
         return [
             make_sample(folder, "001.png", (64, 48), _LABELS[:2], [(3, 5, 20, 30), (30.25, 8.5, 60, 40)]),
             make_sample(folder, "empty.png", (30, 20)),
@@ -77,7 +77,7 @@ class LoaderTests(SpecTests):
         ]
 
     def load(self, registry: Registry, samples: Iterable[Sample] | Dataset, **options: Any) -> Any:
-        """The framework's object, as ``dataset.to_NAME(**options)`` gives it."""
+        """The framework's object, as ``dataset.to_NAME(**options)`` returns it."""
         spec = registry.get("loader", self.loader).spec
         made = convert_options(dict(self.options), spec.options, self.loader)
         dataset = samples if isinstance(samples, Dataset) else Dataset(_Making(list(samples)), plugins=registry)
@@ -98,7 +98,7 @@ class LoaderTests(SpecTests):
 
         samples = self.samples(tmp_path)
         loaded = list(self.examples(self.load(registry, samples, bounding_box_format=box_format)))
-        assert len(loaded) == len(samples), f"{len(samples)} pictures went in and {len(loaded)} came out"
+        assert len(loaded) == len(samples), f"{len(samples)} images went in and {len(loaded)} came out"
         label_map = LabelMap.from_names(_LABELS)
         for sample, example in zip(samples, loaded, strict=True):
             boxes, classes = np.asarray(example.boxes), np.asarray(example.classes)
@@ -111,28 +111,30 @@ class LoaderTests(SpecTests):
                 f"{sample.image.name}: {boxes.tolist()}, expected {expected.tolist()}"
             )
 
-    def test_pictures_are_what_the_files_show(self, registry: Registry, entry: Registered[Any], tmp_path: Path) -> None:
-        """Height, width and levels are those of the picture; RGB, 0..255."""
+    def test_images_are_what_the_files_show(self, registry: Registry, entry: Registered[Any], tmp_path: Path) -> None:
+        """Height, width and levels are those of the image; RGB, 0..255."""
         import numpy as np
         from PIL import Image
 
         samples = self.samples(tmp_path)
         for sample, example in zip(samples, self.examples(self.load(registry, samples)), strict=True):
             if example.image is None:
-                pytest.skip(f"the loader {self.loader} gives no pixels")
+                pytest.skip(f"the loader {self.loader} returns no pixels")
             expected = np.asarray(Image.open(str(sample.image.location)).convert("RGB"), np.float64)
             image = np.asarray(example.image, np.float64)
             assert image.shape == expected.shape, f"{sample.image.name}: shape {image.shape}, not {expected.shape}"
             assert abs(image - expected).max() <= self.level_tolerance, f"{sample.image.name} has other levels"
 
-    def test_reading_again_gives_the_same(self, registry: Registry, entry: Registered[Any], tmp_path: Path) -> None:
-        """The object can be gone through for every epoch, and a new one gives the same; no network is needed."""
+    def test_reading_again_returns_the_same(self, registry: Registry, entry: Registered[Any], tmp_path: Path) -> None:
+        """The object can be iterated for every epoch, and a new one returns the same; no network is needed."""
         samples = self.samples(tmp_path)
         with self.offline():
             loaded = self.load(registry, samples)
-            first, second, anew = (_plain(self.examples(one)) for one in (loaded, loaded, self.load(registry, samples)))
-        assert second == first, "the second time it gave something else"
-        assert anew == first, "made again, it gave something else"
+            first, second, again = (
+                _plain(self.examples(one)) for one in (loaded, loaded, self.load(registry, samples))
+            )
+        assert second == first, "the second iteration returned something else"
+        assert again == first, "a new object returned something else"
 
     def test_an_unknown_box_format_is_a_usage_error(
         self, registry: Registry, entry: Registered[Any], tmp_path: Path
@@ -142,8 +144,8 @@ class LoaderTests(SpecTests):
             list(self.examples(self.load(registry, self.samples(tmp_path), bounding_box_format="xyxyx")))
         check_answer(caught.value)
 
-    def test_a_missing_picture_is_named(self, registry: Registry, entry: Registered[Any], tmp_path: Path) -> None:
-        """Whatever the framework makes of the error, the picture's name stands in it."""
+    def test_a_missing_image_is_named(self, registry: Registry, entry: Registered[Any], tmp_path: Path) -> None:
+        """Whatever the framework makes of the error, it contains the image's name."""
         gone = Sample(image=ImageRef(name="gone.png", width=8, height=8, location=str(tmp_path / "gone.png")))
         said = ""
         try:
@@ -152,23 +154,23 @@ class LoaderTests(SpecTests):
             said = str(error)
         else:
             if examples and examples[0].image is None:
-                pytest.skip(f"the loader {self.loader} gives no pixels")
-        assert said, "a picture that is not there was loaded as if it were, or left out"
-        assert "gone.png" in said, f"the error does not name the picture: {said}"
+                pytest.skip(f"the loader {self.loader} returns no pixels")
+        assert said, "an image that is not there was loaded as if it were, or left out"
+        assert "gone.png" in said, f"the error does not name the image: {said}"
 
-    def test_pictures_are_not_kept(self, registry: Registry, entry: Registered[Any], tmp_path: Path) -> None:
+    def test_images_are_not_kept(self, registry: Registry, entry: Registered[Any], tmp_path: Path) -> None:
         """Samples are read when they are needed; at most :attr:`buffered` of them are held at once."""
         survivors = Survivors()
 
         class Stream(_Making):
             def read(self, on_problem: OnProblem) -> Iterator[Sample]:
                 # Without boxes, since their classes are not in the label map.
-                return survivors.watch(many_samples(tmp_path, _PICTURES, boxes=0))
+                return survivors.watch(many_samples(tmp_path, _IMAGES, boxes=0))
 
         for example in self.examples(self.load(registry, Dataset(Stream([]), plugins=registry))):
             del example
-        assert survivors.seen == _PICTURES, f"{survivors.seen} of {_PICTURES} pictures were read"
-        assert survivors.most <= self.buffered, f"{survivors.most} of {_PICTURES} samples were in memory at once"
+        assert survivors.seen == _IMAGES, f"{survivors.seen} of {_IMAGES} images were read"
+        assert survivors.most <= self.buffered, f"{survivors.most} of {_IMAGES} samples were in memory at once"
 
 
 class _Making:

@@ -13,9 +13,8 @@ import pytest
 from boxwright import Boxes, DataError, Detections, ImageRef, LabelMap, MetricResult, Sample
 from boxwright.models import Metric
 from boxwright.plugins import Registry, convert_options
-from boxwright_testing.memory import Survivors
+from boxwright_testing.sandbox import Survivors, only_here
 from boxwright_testing.specs import SpecTests, check_answer
-from boxwright_testing.surroundings import only_here
 
 _LABELS = ("apple", "red, ripe", "вишня")
 
@@ -23,7 +22,7 @@ Pair = tuple[Sample, Detections]
 
 
 class MetricTests(SpecTests):
-    """What every metric has to keep.
+    """The rules for every metric.
 
     Set in the subclass:
 
@@ -53,7 +52,7 @@ class MetricTests(SpecTests):
         return metric
 
     def pairs(self, count: int = 12, *, seed: int = 0, perfect: bool = False) -> list[Pair]:
-        """Pictures with truths of all labels, and detections that are all right, or right, wrong and shifted."""
+        """Images with boxes of all labels, and detections that are all right, or right, wrong and shifted."""
         chance = random.Random(seed)
         pairs = []
         for number in range(count):
@@ -79,12 +78,12 @@ class MetricTests(SpecTests):
         return result.values[result.main]
 
     def test_perfect_detections_give_the_best(self, measure: Metric) -> None:
-        """Every truth found exactly, and nothing else, gives :attr:`best`."""
+        """Detections that equal the ground truth return :attr:`best`."""
         value = self._value(measure(self.pairs(perfect=True), self.label_map))
         assert value == pytest.approx(self.best, abs=1e-9), f"perfect detections gave {value}, not {self.best}"
 
     def test_no_detections_give_the_worst(self, measure: Metric) -> None:
-        """Truths and no detections give :attr:`worst`."""
+        """Ground truth without detections returns :attr:`worst`."""
         pairs = [(sample, Detections(image=sample.image)) for sample, _ in self.pairs()]
         value = self._value(measure(pairs, self.label_map))
         assert value == pytest.approx(self.worst, abs=1e-9), f"no detections gave {value}, not {self.worst}"
@@ -95,13 +94,13 @@ class MetricTests(SpecTests):
         value = self._value(measure(self.pairs(), self.label_map))
         assert low < value < high, f"imperfect detections gave {value}, which is not between {low} and {high}"
 
-    def test_the_order_of_pictures_does_not_matter(self, measure: Metric) -> None:
-        """The same pictures backwards give the same numbers (no two scores are equal here)."""
+    def test_the_order_of_images_does_not_matter(self, measure: Metric) -> None:
+        """The same images backwards give the same numbers (no two scores are equal here)."""
         forward, backward = measure(self.pairs(), self.label_map), measure(self.pairs()[::-1], self.label_map)
         assert _plain(forward.values) == _plain(backward.values), "backwards, the numbers are others"
         assert _plain(forward.per_class) == _plain(backward.per_class), "backwards, the numbers of a class are others"
 
-    def test_the_same_again_gives_the_same(self, measure: Metric) -> None:
+    def test_measuring_again_returns_the_same(self, measure: Metric) -> None:
         """A metric keeps nothing of an earlier measurement."""
         first = measure(self.pairs(), self.label_map)
         measure(self.pairs(seed=1), self.label_map)
@@ -115,7 +114,7 @@ class MetricTests(SpecTests):
             measure(self.pairs(), self.label_map)
 
     def test_nothing_to_measure_is_not_a_number(self, measure: Metric) -> None:
-        """No pictures at all, and pictures without truths and detections, give ``nan`` and no exception."""
+        """No images at all, and images without ground truth and detections, return ``nan`` and raise nothing."""
         image = ImageRef(name="empty.jpg", width=64, height=48)
         for pairs in ([], [(Sample(image=image), Detections(image=image))]):
             value = self._value(measure(pairs, self.label_map))
@@ -135,15 +134,15 @@ class MetricTests(SpecTests):
         image = ImageRef(name="one.jpg", width=64, height=48)
         edges = [(1.0, 1.0, 9.0, 9.0)]
         for label in ("truth", "found"):
-            truths = Boxes(["plum"], edges) if label == "truth" else Boxes()
+            annotated = Boxes(["plum"], edges) if label == "truth" else Boxes()
             found = Boxes(["plum"], edges, [{"score": 0.5}]) if label == "found" else Boxes()
-            pair = (Sample(image=image, boxes=truths, source="one.xml"), Detections(image=image, boxes=found))
+            pair = (Sample(image=image, boxes=annotated, source="one.xml"), Detections(image=image, boxes=found))
             with pytest.raises(DataError, match="plum") as caught:
                 measure([pair], self.label_map)
             check_answer(caught.value)
-            assert "one" in caught.value.file, f"the error does not name the picture: {caught.value}"
+            assert "one" in caught.value.file, f"the error does not name the image: {caught.value}"
 
-    def test_pictures_are_not_kept(self, measure: Metric) -> None:
+    def test_images_are_not_kept(self, measure: Metric) -> None:
         """The pairs come once, as a stream, and the metric lets go of each."""
         survivors = Survivors()
 
@@ -152,7 +151,7 @@ class MetricTests(SpecTests):
                 yield sample, Detections(image=sample.image)
 
         measure(stream(), self.label_map)
-        assert survivors.seen == 40, "the metric did not look at every picture"
+        assert survivors.seen == 40, "the metric did not look at every image"
         assert survivors.most <= 8, f"{survivors.most} of 40 samples were still in memory"
 
 

@@ -16,11 +16,11 @@ PROBE = "boxwright-testing-probe"
 
 
 class ProbeModel:
-    """Finds each class's average box in every picture.
+    """Finds each class's average box in every image.
 
     Args:
         label_map: The classes.
-        averages: For each class ``(xmin, ymin, xmax, ymax)``, relative to the picture's size.
+        averages: For each class ``(xmin, ymin, xmax, ymax)``, relative to the image's size.
     """
 
     def __init__(self, label_map: LabelMap, averages: dict[str, Edges]) -> None:
@@ -28,7 +28,7 @@ class ProbeModel:
         self.averages = averages
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
-        """Yields the same boxes for every picture, scored 0.9, 0.8 and so on; reads each picture."""
+        """Yields the same boxes for every image, scored 0.9, 0.8 and so on; reads each image."""
         names = list(self.averages)
         for sample in samples:
             sample.image.read()
@@ -55,7 +55,7 @@ class ProbeBackend:
         done = int(checkpoint.read_text("utf-8")) if job.resume and checkpoint.is_file() else 0
         for epoch in range(done + 1, (job.epochs or 2) + 1):
             if epoch == job.settings.get("fail_at"):
-                raise DataError("probe.jpg", "the probe was told to fail", "tell it something else", f"epoch {epoch}")
+                raise DataError("probe.jpg", "the probe was set to fail", "change fail_at", f"epoch {epoch}")
             if epoch == job.settings.get("stop_at") and not job.resume:
                 raise KeyboardInterrupt
             with job.run.open_write("checkpoints/epoch") as file:
@@ -96,7 +96,7 @@ def _spec() -> BackendSpec:
 
 
 def with_probe(registry: Registry) -> Registry:
-    """A registry of the same plugins and, beside them, the backend :data:`PROBE`."""
+    """A registry of the same plugins and, in addition, the backend :data:`PROBE`."""
     plugins = LoadedPlugins()
     for record in registry.plugins.records:
         module = registry.plugins.manager.get_plugin(f"{record.name} ({record.distribution})")

@@ -1,4 +1,4 @@
-"""Tests of what comes back of a dataset that was written and read again."""
+"""Tests that write a dataset, read it again and compare."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from boxwright.datasets import SampleReader
 from boxwright.plugins import FormatSpec, Registered, Registry
 from boxwright_testing.comparison import observed_additions
 from boxwright_testing.formats import FormatTests
-from boxwright_testing.pictures import AWKWARD_LABELS, AWKWARD_NAMES, BOX_EXAMPLES, make_sample
+from boxwright_testing.samples import AWKWARD_LABELS, AWKWARD_NAMES, BOX_EXAMPLES, make_sample
 from boxwright_testing.specs import check_answer
 
 _SHIFTED = 1e-9
@@ -28,6 +28,10 @@ class RoundTripTests(FormatTests):
     What was written is read back by the format's own reader; a format that is only written skips these tests. By
     itself, it is for one of several formats that share their writer and differ in a table.
     """
+
+    @pytest.fixture(autouse=True)
+    def _is_written(self, entry: Registered[Any]) -> None:
+        self.need(entry.spec, "write")
 
     def _there_and_back(
         self,
@@ -44,25 +48,23 @@ class RoundTripTests(FormatTests):
     def test_a_round_trip_keeps_everything_that_is_carried(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
-        """Names, sizes, labels, edges and every attribute in ``carries`` come back as they were.
+        """Names, sizes, labels, edges and every attribute in ``carries`` are returned unchanged.
 
-        On failure: each line names the picture and what became of it. Mend the writer or the reader, or take the
+        On failure: each line names the image and the difference. Fix the writer or the reader, or take the
         attribute out of ``carries`` so that its loss is counted and shown.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         samples = self.samples(spec, tmp_path / "pictures")
         back = list(self._there_and_back(registry, spec, samples, tmp_path))
         found = self.differences(samples, back, adds=spec.adds)
         assert not found, found
 
-    def test_pictures_come_back_as_they_were(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """Where a format carries pictures, their bytes are copied: encoding again would blur them."""
-        self.need(spec, "write")
+    def test_images_come_back_as_they_were(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """Where a format carries images, their bytes are copied: encoding again would blur them."""
         self.need(spec, "load")
         samples = self.samples(spec, tmp_path / "pictures")
         if "images" not in spec.carries:
-            pytest.skip(f"the format {self.format} does not carry pictures")
+            pytest.skip(f"the format {self.format} does not carry images")
         bytes_of = {sample.image.name: sample.image.read() for sample in samples}
         location = self.location(spec, tmp_path / "out")
         self.write(registry, samples, location, tmp_path / "pictures")
@@ -73,46 +75,43 @@ class RoundTripTests(FormatTests):
     def test_a_round_trip_keeps_what_is_said_of_the_dataset(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
-        """Every ``dataset.NAME`` in ``carries`` comes back in ``info.attributes``, and nothing else does.
+        """Every ``dataset.NAME`` in ``carries`` is returned in ``info.attributes``, and nothing else.
 
-        On failure: a writer finds them in ``output.dataset_attributes``; a reader gives them in ``DatasetInfo``.
+        On failure: a writer finds them in ``output.dataset_attributes``; a reader returns them in ``DatasetInfo``.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
-        told = self.attributes(spec, "dataset.")
+        given = self.attributes(spec, "dataset.")
         every = "dataset.*" in spec.carries
         more = {} if every else {"boxwright_test": "x"}
         samples = self.samples(spec, tmp_path / "pictures")
         location = self.location(spec, tmp_path / "out")
-        report = self.write(registry, samples, location, tmp_path / "pictures", dataset_attributes=told | more)
+        report = self.write(registry, samples, location, tmp_path / "pictures", dataset_attributes=given | more)
         assert [name for name in report.losses.dropped if name.startswith("dataset ")] == [
             f"dataset {n}" for n in more
         ], f"counted as dropped: {dict(report.losses.dropped)}; not carried: {list(more)}"
         back = self.open(registry, location, tmp_path / "pictures").info.attributes
-        assert {name: back.get(name) for name in told} == told, f"info.attributes is {back}"
-        assert "boxwright_test" not in back, "dataset.boxwright_test came back; add it to carries"
+        assert {name: back.get(name) for name in given} == given, f"info.attributes is {back}"
+        assert "boxwright_test" not in back, "dataset.boxwright_test was returned; add it to carries"
 
-    def test_pictures_without_boxes_make_a_dataset(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """Where a format carries pictures without boxes, there need be none with: no class is known then.
+    def test_images_without_boxes_make_a_dataset(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """Where a format carries images without boxes, there need be none with: no class is known then.
 
-        On failure: write a picture that has no boxes, and read files with nothing but such; else take ``empty``
+        On failure: write an image that has no boxes, and read files with nothing but such; else take ``empty``
         out of ``carries``.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         if "empty" not in spec.carries:
-            pytest.skip(f"the format {self.format} does not carry pictures without boxes")
+            pytest.skip(f"the format {self.format} does not carry images without boxes")
         samples = [make_sample(tmp_path / "pictures", name, (20, 30)) for name in ("a.jpg", "b.png")]
         back = self._there_and_back(registry, spec, samples, tmp_path)
-        assert sorted(sample.image.name for sample in back) == ["a.jpg", "b.png"], "other pictures came back"
-        assert not any(sample.boxes for sample in back), "a box came back that was never there"
+        assert sorted(sample.image.name for sample in back) == ["a.jpg", "b.png"], "other images were returned"
+        assert not any(sample.boxes for sample in back), "a box was returned that was not written"
 
     def test_splits_go_to_places_of_their_own(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """With ``{split}`` in the target, two writers take turns, and each part holds its own pictures.
+        """With ``{split}`` in the target, two writers take turns, and each part contains its own images.
 
         On failure: keep what a writer knows in the object, none of it in its class or module.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         samples = [
             sample.replace(split=("train", "test")[position % 2])
@@ -125,14 +124,13 @@ class RoundTripTests(FormatTests):
         for split in ("train", "test"):
             back = self.open(registry, location.replace("{split}", split), tmp_path / "pictures")
             mine = {sample.image.name: sample.boxes.labels for sample in samples if sample.split == split}
-            assert {sample.image.name: sample.boxes.labels for sample in back} == mine, f"{split} has other pictures"
+            assert {sample.image.name: sample.boxes.labels for sample in back} == mine, f"{split} has other images"
 
     def test_losses_are_as_declared(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """What a conversion says was dropped is what is missing after reading back, no more and no less.
 
         On failure: ``carries`` claims too much (found, not said) or too little (said, not found).
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         samples = self.standard(
             tmp_path / "pictures",
@@ -140,7 +138,7 @@ class RoundTripTests(FormatTests):
             box_attributes=self.attributes(spec, "box.") | {"difficult": 1, "boxwright_test": "x"},
             image_attributes=self.attributes(spec, "image.") | {"boxwright_test": "x"},
         )
-        # A picture that is gone altogether is counted as that alone, so it must have nothing else to lose.
+        # An image that is gone altogether is counted as that alone, so it must have nothing else to lose.
         samples = [sample if sample.boxes else sample.replace(split=None) for sample in samples]
         location = self.location(spec, tmp_path / "out")
         losses = self.write(registry, samples, location, tmp_path / "pictures").losses
@@ -154,7 +152,6 @@ class RoundTripTests(FormatTests):
 
         On failure: name in ``FormatSpec.adds`` what every written dataset has, and nothing else.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         samples = self.standard(tmp_path / "pictures")
         location = self.location(spec, tmp_path / "out")
@@ -162,14 +159,13 @@ class RoundTripTests(FormatTests):
         back = list(self.open(registry, location, tmp_path / "pictures"))
         found = observed_additions(samples, back)
         assert said == {name: count for name, count in found.items() if name in said}, (
-            f"adds says {said}, and what came back has {dict(found)}"
+            f"adds says {said}, and the dataset read back has {dict(found)}"
         )
 
     def test_strict_refuses_before_anything_is_written(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
         """Under ``strict``, a sample that cannot be carried whole leaves no file."""
-        self.need(spec, "write")
         if "box.*" in spec.carries:
             pytest.skip(f"the format {self.format} carries every attribute")
         sample = make_sample(
@@ -182,11 +178,10 @@ class RoundTripTests(FormatTests):
     def test_boxes_without_area_or_outside_are_kept_or_refused(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
-        """Such boxes are real: they come back as they were, or are an error with a remedy; never gone in silence.
+        """Such boxes are valid: they are kept unchanged, or raise an error with a remedy; never lost silently.
 
-        On failure: write them, or raise a DataError that names the picture and says what to do.
+        On failure: write them, or raise a DataError that names the image and says what to do.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         for name, edges in (("flat.jpg", (5, 5, 5, 9)), ("outside.jpg", (-4, 5, 30, 9))):
             folder = tmp_path / name
@@ -200,12 +195,11 @@ class RoundTripTests(FormatTests):
             assert not found, found
 
     def test_awkward_labels_are_kept_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """A class called ``" red "``, ``"1"``, ``"#"`` or by an emoji comes back so, or is an error with a remedy.
+        """A class called ``" red "``, ``"1"``, ``"#"`` or an emoji is kept, or raises an error with a remedy.
 
         On failure: quote or escape what the file would read as something else; raise a DataError in ``write``
         for what it cannot hold.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         edges = [(1, 1, 9, 9), (3, 3, 12, 12)]
         samples = [
@@ -216,12 +210,11 @@ class RoundTripTests(FormatTests):
         assert not changed, "\n".join(changed)
 
     def test_awkward_names_are_kept_or_refused(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """A picture called ``"a;b #1.jpg"``, ``".hidden.jpg"`` or in any script comes back so, or is an error.
+        """An image called ``"a;b #1.jpg"``, ``".hidden.jpg"`` or in any script is kept, or raises an error.
 
         On failure: quote or escape what the file would read as something else; raise a DataError in ``write``
         for what it cannot hold, or what the reader would pass over.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         one = make_sample(tmp_path / "pictures", "a.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
         samples = [one.replace(image=one.image.model_copy(update={"name": name})) for name in AWKWARD_NAMES]
@@ -262,14 +255,11 @@ class RoundTripTests(FormatTests):
             found.append(f"of {', '.join(map(repr, missing))}, some are missing without an error")
         return found
 
-    def test_two_pictures_of_one_name_are_never_mixed(
-        self, registry: Registry, spec: FormatSpec, tmp_path: Path
-    ) -> None:
-        """Two samples of one name both come back, or the second is an error with a remedy; none replaces the other.
+    def test_two_images_of_one_name_are_never_mixed(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """Two samples with one name are both kept, or the second raises an error with a remedy.
 
         On failure: remember the names that were written, and raise a DataError for one that comes again.
         """
-        self.need(spec, "write")
         self.need(spec, "load")
         first = make_sample(tmp_path / "pictures", "a.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
         second = first.replace(boxes=Boxes([self.labels[1]], [(3, 3, 12, 12)]))
@@ -279,26 +269,25 @@ class RoundTripTests(FormatTests):
             check_answer(error)
             return
         labels = sorted(label for sample in back for label in sample.boxes.labels)
-        assert labels == sorted(self.labels[:2]), f"of the two pictures' labels {self.labels[:2]}, {labels} came back"
+        assert labels == sorted(self.labels[:2]), f"of the two images' labels {self.labels[:2]}, {labels} were returned"
 
     def test_detection_knows_what_was_written(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """``detect`` says yes to the format's own datasets.
 
         On failure: look at the same things that the writer writes.
         """
-        self.need(spec, "write")
         self.need(spec, "detect")
         location = self.location(spec, tmp_path / "out")
         self.write(registry, self.samples(spec, tmp_path / "pictures"), location, tmp_path / "pictures")
         answer = registry.resolve("format", self.format, "detect")(location)
-        assert answer.matches, f"detect does not know a dataset of its own: {answer.reason}"
-        assert answer.reason, "detect gives no reason"
+        assert answer.matches, f"detect does not recognize its own dataset: {answer.reason}"
+        assert answer.reason, "detect returns no reason"
 
     def option_values(self, spec: FormatSpec) -> Iterator[tuple[str, str]]:
         """Each option of the writer with each value that is tried, on its own.
 
         Those with true and false or a few words, and those that say what a value changes. Override it to leave out a
-        value that needs another beside it, and put that to a class of its own by ``write_options``.
+        value that needs another option, and test it in a class with its own ``write_options``.
         """
         for option in spec.write_options:
             values = dict.fromkeys(option.carries)
@@ -312,13 +301,13 @@ class RoundTripTests(FormatTests):
     def test_what_an_option_changes_is_as_declared(
         self, registry: Registry, entry: Registered[Any], tmp_path: Path
     ) -> None:
-        """With each value of a writer's option, what is said to be dropped is what is missing after reading back.
+        """With each value of a writer's option, the reported losses are those found after reading back.
 
-        On failure: say in the option's ``carries`` what a written dataset holds more or less with that value:
+        On failure: declare in the option's ``carries`` what a dataset gains or loses with that value:
         ``Option("scores", bool, False, "...", carries={"true": "+box.score"})``.
         """
         plain: FormatSpec = entry.spec
-        self.need(plain, "write", "load")
+        self.need(plain, "load")
         wrong = []
         values = list(self.option_values(plain))
         if not values:
@@ -335,23 +324,23 @@ class RoundTripTests(FormatTests):
 
     def _wrong(self, registry: Registry, spec: FormatSpec, folder: Path) -> Iterator[str]:
         """What is declared otherwise than it is found."""
-        pictures, location = folder / "pictures", self.location(spec, folder / "out")
-        samples = self._samples(spec, pictures)
-        losses = self.write(registry, samples, location, pictures).losses
+        images, location = folder / "pictures", self.location(spec, folder / "out")
+        samples = self._samples(spec, images)
+        losses = self.write(registry, samples, location, images).losses
         tolerance = max(self.tolerance, _SHIFTED)
-        found = self.losses(samples, self.open(registry, location, pictures), tolerance)
+        found = self.losses(samples, self.open(registry, location, images), tolerance)
         said = losses.dropped + losses.changed
         if found != dict(said):
             yield f"said to be lost: {dict(said)}, found missing: {found}"
         bytes_of_one = samples[0].image.read()
         held = any(bytes_of_one in _unpacked(path) for path in (folder / "out").rglob("*") if path.is_file())
         if held != ("images" in spec.carries):
-            yield f"the pictures are {'' if held else 'not '}in the files that were written"
+            yield f"the images are {'' if held else 'not '}in the files that were written"
 
-    def _samples(self, spec: FormatSpec, pictures: Path) -> list[Sample]:
+    def _samples(self, spec: FormatSpec, images: Path) -> list[Sample]:
         """With every attribute that the schemas name. Splits only where they are kept: some writers refuse them."""
         samples = self.standard(
-            pictures,
+            images,
             frozenset({"empty", "subpixel"}) | (spec.carries & {"split"}),
             box_attributes={**BOX_EXAMPLES, **self.attributes(spec, "box."), "boxwright_test": "x"},
             image_attributes={**self.attributes(spec, "image."), "boxwright_test": "x"},

@@ -28,10 +28,10 @@ from boxwright.plugins import (
     convert_options,
     default_registry as installed_registry,
 )
-from boxwright_testing.network import check_network, no_network
+from boxwright_testing.sandbox import check_network, no_network
 
 HEAVY = ("PIL", "cv2", "keras", "keras_cv", "matplotlib", "numpy", "pandas", "scipy", "tensorflow", "torch")
-"""Libraries that must not be imported by listing plugins: ``boxwright --help`` has to answer at once."""
+"""Libraries that must not be imported by listing plugins: ``boxwright --help`` must answer at once."""
 
 _LIST = """
 import importlib, json, sys
@@ -45,7 +45,7 @@ print(json.dumps({"specs": len(specs), "heavy": [name for name in heavy if name 
 
 
 def registry_of(module: ModuleType, name: str = "", distribution: str = "") -> Registry:
-    """A registry that holds one plugin module and what boxwright brings itself, for tests without installing it.
+    """A registry with one plugin module and boxwright's own plugins, for tests without installing it.
 
     Args:
         module: The plugin: a module (or any object with a ``__name__``) that implements hooks.
@@ -59,11 +59,11 @@ def registry_of(module: ModuleType, name: str = "", distribution: str = "") -> R
 
 
 def check_answer(error: BoxwrightError, *names: str, where: str = "") -> None:
-    """Checks that an error is an answer: it names what is wrong, says what to do, and comes whole from a worker.
+    """Checks that an error is an answer: it names the problem, has a remedy, and can be pickled.
 
     Args:
         error: What was raised.
-        names: Texts that must stand in it.
+        names: Texts that it must contain.
         where: Which of several cases this is, for the failure.
     """
     case = f"{where}: " if where else ""
@@ -87,8 +87,8 @@ def _listed(module: str) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(done.stdout))
 
 
-def lacks(entry: Registered[Any]) -> str:
-    """What is not installed that a plugin needs, and how to get it; empty where nothing is."""
+def missing_requirement(entry: Registered[Any]) -> str:
+    """What a plugin needs that is not installed, and how to install it; empty if nothing is missing."""
     if entry.missing:
         return f"needs {', '.join(entry.missing)}: {entry.spec.install}"
     environment = entry.spec.environment
@@ -98,7 +98,7 @@ def lacks(entry: Registered[Any]) -> str:
 
 
 class SpecTests:
-    """What every spec has to keep; the base of the other classes.
+    """The rules for every spec; the base of the other classes.
 
     A plugin that is not installed overrides the fixture :meth:`registry`. While the tests run, only this machine can
     be reached; a plugin that is of no use without network, and tells its users so, sets ``needs_network``.
@@ -139,8 +139,8 @@ class SpecTests:
     def entry(self, registry: Registry) -> Registered[Any]:
         """The spec under test; skips where a library, or the environment, that it requires is not installed."""
         found = registry.get(self.kind, self.spec_name)
-        if lacking := lacks(found):
-            pytest.skip(f"{self.kind} {self.spec_name} {lacking}")
+        if missing := missing_requirement(found):
+            pytest.skip(f"{self.kind} {self.spec_name} {missing}")
         return found
 
     def _roles(self, entry: Registered[Any]) -> list[tuple[str, tuple[Option, ...]]]:
@@ -159,7 +159,7 @@ class SpecTests:
     def test_the_spec_is_picklable(self, entry: Registered[Any]) -> None:
         """Specs travel to worker processes."""
         copy = pickle.loads(pickle.dumps(entry.spec))  # noqa: S301 (our own bytes)
-        assert copy == entry.spec, "the spec came back from pickling as something else"
+        assert copy == entry.spec, "the spec changed when it was pickled"
 
     def test_what_the_spec_names_can_be_imported(self, registry: Registry, entry: Registered[Any]) -> None:
         """``load`` (and ``write``, ``detect``) name a callable as ``"module:attribute"``."""
@@ -167,10 +167,10 @@ class SpecTests:
             assert callable(registry.resolve(self.kind, self.spec_name, field)), f"{field} names nothing callable"
 
     def test_options_are_described(self, entry: Registered[Any]) -> None:
-        """Option names are lower case with underscores, stand once, have help, and a default of their own type."""
+        """Option names are lower case with underscores, unique, have help and a default of the declared type."""
         for field, options in self._roles(entry):
             names = [option.name for option in options]
-            assert len(set(names)) == len(names), f"an option of {field} stands twice: {names}"
+            assert len(set(names)) == len(names), f"duplicate option of {field}: {names}"
             for option in options:
                 assert re.fullmatch(r"[a-z][a-z0-9_]*(\.\*)?", option.name), (
                     f"option {option.name!r}: lower case, underscores"

@@ -1,9 +1,9 @@
 """The plugin skeleton of ``boxwright plugins new``: a working package of each kind, to be given another name.
 
-The sources lie in ``templates/plugin`` of boxwright's repository, and inside this package where it was installed from a
-wheel. ``common`` holds what all kinds share, and a folder of each kind's name the rest; a ``README.md`` is that of the
+The sources are in ``templates/plugin`` of boxwright's repository, and inside this package if it was installed from a
+wheel. ``common`` contains what all kinds share, and a folder for each kind the rest; a ``README.md`` is that of the
 kind, with the common one behind it. What is to be renamed stands for itself there, so that each is a plugin that can
-be installed and tested as it is: ``boxwright-myplugin``, ``boxwright_myplugin``, ``MyPluginReader``, ``to_myplugin``,
+be installed and tested unchanged: ``boxwright-myplugin``, ``boxwright_myplugin``, ``MyPluginReader``, ``to_myplugin``,
 ``photos.myplugin`` and ``myplugin`` itself.
 """
 
@@ -20,7 +20,7 @@ from boxwright.plugins import KINDS
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _LONGEST = 24
-"""Letters of a name: with longer ones, lines of the skeleton would have to be broken."""
+"""Letters of a name: longer ones would break lines of the skeleton."""
 
 _README = "README.md"
 
@@ -111,7 +111,7 @@ def render(names: Names, kind: str) -> Iterator[tuple[str, str]]:
     """Yields each file of a new plugin package: its path, with ``/``, and its text.
 
     Raises:
-        UsageError: There is no such kind, or nothing of that kind can be called so.
+        UsageError: The kind is unknown, or the name is invalid for it.
     """
     if kind not in KINDS:
         raise UsageError(f"there is no kind of plugin called {kind!r}", f"the kinds are: {', '.join(KINDS)}")

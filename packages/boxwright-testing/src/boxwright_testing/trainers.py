@@ -11,20 +11,20 @@ import pytest
 from boxwright import DataError, Dataset, Run, Sample, load_model, train
 from boxwright.datasets import SampleReader
 from boxwright.plugins import Registered, Registry
-from boxwright_testing.pictures import drawn_samples
 from boxwright_testing.probe import PROBE, with_probe
+from boxwright_testing.samples import drawn_samples
 from boxwright_testing.specs import SpecTests
 
 
 class TrainerTests(SpecTests):
-    """What every trainer has to keep. Trains a tiny backend of boxwright-testing on eight drawn pictures.
+    """The rules for every trainer. Trains a tiny backend of boxwright-testing on eight drawn images.
 
     Set in the subclass:
 
     - ``trainer``: the trainer's name.
     - ``backend``, ``preset``, ``settings``: what to train with it, where it works with some backends only. The tests of
       failures and resuming need the backend of boxwright-testing and are skipped then.
-    - ``same_as_local``: false where the result may differ from that of the trainer ``local``, as sums in another order
+    - ``same_as_local``: false if the result may differ from that of the trainer ``local``, as sums in another order
       make it.
     """
 
@@ -77,10 +77,10 @@ class TrainerTests(SpecTests):
         run = self.train(plugins, tmp_path)
         assert run.status == "done", f"the run is {run.status}"
         assert [line["epoch"] for line in run.metrics()] == [1, 2], f"metrics.jsonl has {run.metrics()}"
-        pictures = self.samples(tmp_path / "others")
-        found = list(load_model(run, registry=plugins).predict(pictures))
-        assert [detections.image.name for detections in found] == [sample.image.name for sample in pictures], (
-            "not one answer a picture, in order"
+        images = self.samples(tmp_path / "others")
+        found = list(load_model(run, registry=plugins).predict(images))
+        assert [detections.image.name for detections in found] == [sample.image.name for sample in images], (
+            "not one answer an image, in order"
         )
 
     def test_training_needs_no_network(self, plugins: Registry, tmp_path: Path) -> None:
@@ -89,48 +89,48 @@ class TrainerTests(SpecTests):
             self.train(plugins, tmp_path)
 
     def test_the_result_is_that_of_the_local_trainer(self, plugins: Registry, tmp_path: Path) -> None:
-        """The same seed gives the same losses and detections wherever the training runs."""
+        """The same seed produces the same losses and detections wherever the training runs."""
         if not self.same_as_local:
             pytest.skip(f"the trainer {self.trainer} does not promise it")
         mine = self.train(plugins, tmp_path / "mine")
         local = self.train(plugins, tmp_path / "local", trainer="local")
         assert _losses(mine) == _losses(local), "the losses differ from those of the trainer local"
-        pictures = self.samples(tmp_path / "others")
-        one, two = (list(load_model(run, registry=plugins).predict(pictures)) for run in (mine, local))
+        images = self.samples(tmp_path / "others")
+        one, two = (list(load_model(run, registry=plugins).predict(images)) for run in (mine, local))
         assert one == two, "the detections differ from those of the trainer local"
 
     def test_what_was_asked_for_is_what_is_trained(self, plugins: Registry, tmp_path: Path) -> None:
-        """Epochs, seed and settings reach the backend: three epochs are three, and another seed gives other losses."""
+        """Epochs, seed and settings reach the backend: another seed produces other losses."""
         run = self.train(plugins, tmp_path / "three", epochs=3)
         assert [line["epoch"] for line in run.metrics()] == [1, 2, 3], (
             f"three epochs were asked for; metrics.jsonl has {run.metrics()}"
         )
         self._need_probe()
         assert _losses(self.train(plugins, tmp_path / "seed", epochs=3, seed=4)) != _losses(run), (
-            "another seed gives the same losses: job.seed was changed"
+            "another seed produces the same losses: job.seed was changed"
         )
 
     def test_an_error_reaches_the_user(self, plugins: Registry, tmp_path: Path) -> None:
-        """What the backend raises comes out of ``train`` as it was: a DataError with file, place and remedy."""
+        """``train`` raises the backend's error unchanged: a DataError with file, place and remedy."""
         self._need_probe()
         with pytest.raises(DataError) as caught:
             self.train(plugins, tmp_path, settings={"fail_at": 2})
         assert (caught.value.file, caught.value.place) == ("probe.jpg", "epoch 2"), f"the error became {caught.value}"
-        assert caught.value.remedy == "tell it something else", f"the remedy became {caught.value.remedy!r}"
+        assert caught.value.remedy == "change fail_at", f"the remedy became {caught.value.remedy!r}"
         assert Run(tmp_path / "run").status == "failed", f"the run is {Run(tmp_path / 'run').status}"
 
     def test_an_interrupted_training_goes_on(self, plugins: Registry, tmp_path: Path) -> None:
-        """Ctrl-C comes through, and ``resume`` does the rest."""
+        """KeyboardInterrupt is raised unchanged, and ``resume`` does the rest."""
         self._need_probe()
         with pytest.raises(KeyboardInterrupt):
             self.train(plugins, tmp_path, settings={"stop_at": 2})
         assert Run(tmp_path / "run").status == "interrupted", (
-            f"the run is {Run(tmp_path / 'run').status}; Ctrl-C must come through"
+            f"the run is {Run(tmp_path / 'run').status}; Ctrl-C must be raised unchanged"
         )
         try:
             run = self.train(plugins, tmp_path, resume=True)
         except KeyboardInterrupt:  # the backend stops again where it does not know that it is resumed
-            pytest.fail("the training started anew instead of going on: job.resume did not reach the backend")
+            pytest.fail("the training started from the beginning: job.resume did not reach the backend")
         assert run.status == "done", f"the run is {run.status}"
         assert [line["epoch"] for line in run.metrics()] == [1, 2], f"metrics.jsonl has {run.metrics()}"
 

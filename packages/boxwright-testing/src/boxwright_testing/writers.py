@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from boxwright import BoxwrightError, Dataset, DatasetInfo, LabelMap, OutputError, Sample
 from boxwright.datasets import OnProblem
 from boxwright.plugins import FormatSpec, Registry, convert_options
 from boxwright.storage import AtomicOutput
-from boxwright_testing.locations import LocationTests
-from boxwright_testing.memory import Survivors, peak_of
-from boxwright_testing.pictures import make_sample
 from boxwright_testing.round_trips import RoundTripTests
+from boxwright_testing.samples import make_sample
+from boxwright_testing.sandbox import Survivors, only_here, peak_of
 from boxwright_testing.specs import check_answer
-from boxwright_testing.surroundings import only_here
 
 _FEW, _MANY = 40, 160
 
 
-class WriterTests(RoundTripTests, LocationTests):
-    """What every writer has to keep; see :class:`FormatTests` for what a subclass can set."""
+class WriterTests(RoundTripTests):
+    """The rules for every writer; see :class:`FormatTests` for what a subclass can set."""
 
-    def test_writing_again_gives_the_same_bytes(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """The same samples give the same files: no dates, no random numbers, no order of a set.
+    def test_writing_again_produces_the_same_bytes(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """The same samples produce the same files: no dates, no random numbers, no order of a set.
 
-        On failure: write no date and no random number, and sort what comes from a set.
+        On failure: write no date and no random number, and sort the elements of a set.
         """
-        self.need(spec, "write")
         samples = self.samples(spec, tmp_path / "pictures")
         contents = []
         for folder in (tmp_path / "one", tmp_path / "two"):
@@ -46,25 +45,23 @@ class WriterTests(RoundTripTests, LocationTests):
     def test_writing_touches_nothing_else(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The pictures stay as they are; no file is made but in the target, and nothing is asked of the network.
+        """The images stay unchanged; files are created in the target only, and no network is used.
 
         On failure: write by ``output.open(name)`` only, and remove temporary files.
         """
-        self.need(spec, "write")
         samples = self.samples(spec, tmp_path / "pictures")
         before = _contents(tmp_path / "pictures")
         with only_here(monkeypatch, tmp_path), self.offline():
             self.write(registry, samples, self.location(spec, tmp_path / "out"), tmp_path / "pictures")
-        assert _contents(tmp_path / "pictures") == before, "writing changed the pictures that were read"
+        assert _contents(tmp_path / "pictures") == before, "writing changed the images that were read"
         strays = {path.name for path in tmp_path.iterdir()} - {"pictures", "out", "working folder", "temporary folder"}
-        assert not strays, f"writing made {', '.join(sorted(strays))} beside the target's folder"
+        assert not strays, f"writing made {', '.join(sorted(strays))} next to the target's folder"
 
     def test_an_error_in_the_middle_leaves_nothing(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """When reading fails after some samples, neither the target nor a temporary file stays.
 
-        On failure: the writer opens files by itself; it must get them from ``output.open(name)``.
+        On failure: the writer opens files on its own; it must get them from ``output.open(name)``.
         """
-        self.need(spec, "write")
         samples = self.samples(spec, tmp_path / "pictures")
         (tmp_path / "out").mkdir()
         location = self.location(spec, tmp_path / "out")
@@ -76,11 +73,10 @@ class WriterTests(RoundTripTests, LocationTests):
     def test_an_error_in_the_middle_leaves_what_was_there(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
-        """With ``overwrite``, a failure leaves the older dataset byte for byte as it was.
+        """With ``overwrite``, a failure leaves the older dataset unchanged.
 
-        On failure: the writer opens files by itself; it must get them from ``output.open(name)``.
+        On failure: the writer opens files on its own; it must get them from ``output.open(name)``.
         """
-        self.need(spec, "write")
         samples = self.samples(spec, tmp_path / "pictures")
         location = self.location(spec, tmp_path / "out")
         self.write(registry, samples[:2], location, tmp_path / "pictures")
@@ -91,15 +87,14 @@ class WriterTests(RoundTripTests, LocationTests):
             "the older dataset was changed by a conversion that failed"
         )
 
-    def _fail(self, registry: Registry, samples: Sequence[Sample], location: str, pictures: Path) -> None:
-        classes = LabelMap.from_names(self.labels)  # given, so that no format has to read everything through first
-        self.write(registry, Dataset(_Failing(samples)), location, pictures, overwrite=True, label_map=classes)
+    def _fail(self, registry: Registry, samples: Sequence[Sample], location: str, images: Path) -> None:
+        classes = LabelMap.from_names(self.labels)  # given, so that no format must read everything through first
+        self.write(registry, Dataset(_Failing(samples)), location, images, overwrite=True, label_map=classes)
 
     def test_an_existing_target_is_kept_unless_overwritten(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
         """A second conversion to the same place is refused, and done with ``overwrite``."""
-        self.need(spec, "write")
         samples = self.samples(spec, tmp_path / "pictures")
         location = self.location(spec, tmp_path / "out")
         self.write(registry, samples, location, tmp_path / "pictures")
@@ -110,7 +105,7 @@ class WriterTests(RoundTripTests, LocationTests):
             "the older dataset was changed by a conversion that was refused"
         )
         report = self.write(registry, samples[:1], location, tmp_path / "pictures", overwrite=True)
-        assert sum(report.samples.values()) == 1, f"one picture was to be written, and {report.samples} were"
+        assert sum(report.samples.values()) == 1, f"one image was to be written, and {report.samples} were"
         if spec.load:
             names = [sample.image.name for sample in self.open(registry, location, tmp_path / "pictures")]
             assert names == [samples[0].image.name], "the older dataset shows through the new one"
@@ -118,11 +113,10 @@ class WriterTests(RoundTripTests, LocationTests):
     def test_names_that_lead_outside_create_nothing_there(
         self, registry: Registry, spec: FormatSpec, tmp_path: Path
     ) -> None:
-        """Pictures named ``../x.jpg`` or by an absolute path are refused, or written only as text.
+        """Images named ``../x.jpg`` or by an absolute path are refused, or written only as text.
 
-        On failure: the writer opens files by itself; ``output.open(name)`` checks each name.
+        On failure: the writer opens files on its own; ``output.open(name)`` checks each name.
         """
-        self.need(spec, "write")
         good = make_sample(tmp_path / "pictures", "good.jpg", (20, 20), [self.labels[0]], [(1, 1, 9, 9)])
         for name in ("../outside.jpg", f"{tmp_path}/outside.jpg", "a/../../outside.jpg", "..\\outside.jpg"):
             evil = good.replace(image=good.image.model_copy(update={"name": name}))
@@ -133,14 +127,38 @@ class WriterTests(RoundTripTests, LocationTests):
             except BoxwrightError as error:
                 check_answer(error, where=name)
             strays = [p for p in tmp_path.iterdir() if p.name not in ("out", "pictures")]
-            assert not strays, f"the picture {name!r} made {strays[0]}"
+            assert not strays, f"the image {name!r} made {strays[0]}"
+
+    def test_a_dataset_is_written_elsewhere(
+        self, registry: Registry, spec: FormatSpec, tmp_path: Path, elsewhere: str
+    ) -> None:
+        """A dataset that is written to ``memory://`` is the same as on this machine's disk; nothing else is left there.
+
+        On failure: get every file from ``output.open(name)``, and do not look at ``output.location``.
+        """
+        images = tmp_path / "pictures"
+        samples = self.samples(spec, images)
+        url = f"{elsewhere}/{os.path.basename(self.location(spec, tmp_path))}"
+        if not self.remote:
+            with pytest.raises(BoxwrightError) as caught:
+                self.write(registry, samples, url, images)
+            check_answer(caught.value)
+            return
+        here = self.location(spec, tmp_path)
+        for location in (here, url):
+            self.write(registry, samples, location, images)
+        files, root = fsspec.core.url_to_fs(elsewhere)
+        partial = [path for path in files.find(root) if "partial" in path]
+        assert not partial, f"left behind: {', '.join(partial)}"
+        if spec.load:
+            found = self.differences(*(self.open(registry, place, images) for place in (here, url)), tolerance=0.0)
+            assert not found, found
 
     def test_preparing_and_putting_is_writing(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """``prepare`` and ``put``, where a writer has them, write what ``write`` does, by values that can travel.
 
         So do ``pack`` and ``put_pack``.
         """
-        self.need(spec, "write")
         factory = registry.resolve("format", self.format, "write")
         if not hasattr(factory, "prepare"):
             pytest.skip(f"the writer of {self.format} does not let processes share the work")
@@ -175,7 +193,6 @@ class WriterTests(RoundTripTests, LocationTests):
 
         On failure: write each sample when it comes; only what the file needs at its end may be kept.
         """
-        self.need(spec, "write")
         survivors = Survivors()
         dataset = Dataset(_Making(lambda: survivors.watch(self.many(tmp_path / "pictures", _FEW))))
         self.write(registry, dataset, self.location(spec, tmp_path / "out"), tmp_path / "pictures")
@@ -183,8 +200,7 @@ class WriterTests(RoundTripTests, LocationTests):
         assert survivors.most <= 8, f"{survivors.most} of {_FEW} samples were still in memory"
 
     def test_memory_for_writing_does_not_grow(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """Peak memory is the same for a small and a large dataset, but for names (``memory_per_picture`` each)."""
-        self.need(spec, "write")
+        """Peak memory is the same for a small and a large dataset, except for names (``memory_per_image`` each)."""
 
         def work(folder: Path, count: int) -> Callable[[], object]:
             dataset = Dataset(_Making(partial(self.many, folder / "pictures", count)))
@@ -193,10 +209,10 @@ class WriterTests(RoundTripTests, LocationTests):
         work(tmp_path / "first", _FEW)()  # what is loaded once and stays must not count
         few, many = (peak_of(work(tmp_path / str(count), count)) for count in (_FEW, _MANY))
         # boxwright itself remembers the names of a folder's files, to refuse one that would be written again.
-        allowed = (self.memory_per_picture + (800 if spec.target == "folder" else 0)) * (_MANY - _FEW)
+        allowed = (self.memory_per_image + (800 if spec.target == "folder" else 0)) * (_MANY - _FEW)
         if many - few > allowed:  # measured again, to be sure that no other work of the process was counted
             many = min(many, peak_of(work(tmp_path / "again", _MANY)))
-        assert many - few <= allowed, f"writing keeps {(many - few) / (_MANY - _FEW):.0f} bytes of every picture"
+        assert many - few <= allowed, f"writing keeps {(many - few) / (_MANY - _FEW):.0f} bytes of every image"
 
 
 class _InterruptionError(Exception):
@@ -237,5 +253,5 @@ class _Making:
 
 
 def _travelled(value: Any) -> Any:
-    """A value as it comes out of another process."""
+    """A value after pickling, as in another process."""
     return pickle.loads(pickle.dumps(value))  # noqa: S301 (our own bytes)

@@ -18,8 +18,7 @@ from boxwright import Boxes, Sample
 from boxwright.plugins import FormatSpec, Registry
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.table import BRIDGES
-from boxwright_testing import FormatTests, ReaderTests, RoundTripTests, WriterTests
-from boxwright_testing.pictures import make_sample
+from boxwright_testing import FormatTests, ReaderTests, RoundTripTests, WriterTests, make_sample
 
 ONE_WORD = ("apple", "red,ripe", 'the-"big"-one', "вишня", "a<b&c")
 

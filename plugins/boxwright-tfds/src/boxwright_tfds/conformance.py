@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from boxwright.plugins import FormatSpec, Registry
-from boxwright_testing import ReaderTests
-from boxwright_testing.pictures import draw_picture, encode
+from boxwright_testing import ReaderTests, draw_image, encode_image
 
 
 def prepare(
@@ -68,6 +67,6 @@ class TestTfds(ReaderTests):
         objects = f.Sequence({"label": f.ClassLabel(names=["apple", "вишня"]), "bbox": f.BBoxFeature()})
         features = {"image": f.Image(), "image/filename": f.Text(), "objects": objects}
         box = {"label": 1, "bbox": f.BBox(0.1, 0.2, 0.5, 1.0)}
-        image = encode(draw_picture(40, 30), "image.png")
+        image = encode_image(draw_image(40, 30), "image.png")
         examples = [{"image": image, "image/filename": f"{n}.jpg", "objects": [box] * n} for n in range(4)]
         return str(prepare(folder / "dataset", features, {"train": examples[:3], "test": examples[3:]}))

@@ -154,7 +154,7 @@ class TestFilterPictures(TransformTests):
     """``filter:pictures_with=apple,picture_width=40..,not_names=cam?/*``."""
 
     transform: ClassVar[str] = "filter:pictures_with=apple,picture_width=40..,not_names=cam?/*"
-    keeps_pictures: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
 
 
 class TestRemap(TransformTests):
@@ -177,7 +177,7 @@ class TestSample(TransformTests):
     """``sample:50%,seed=3``."""
 
     transform: ClassVar[str] = "sample:50%,seed=3"
-    keeps_pictures: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
     bad_steps: ClassVar[tuple[str, ...]] = (
         "sample",
         "sample:",
@@ -198,21 +198,21 @@ class TestSampleStratified(TransformTests):
     """``sample:5,classes=stratified``."""
 
     transform: ClassVar[str] = "sample:5,classes=stratified"
-    keeps_pictures: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
 
 
 class TestSampleBalanced(TransformTests):
     """``sample:5,classes=balanced``."""
 
     transform: ClassVar[str] = "sample:5,classes=balanced"
-    keeps_pictures: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
 
 
 class TestTile(TransformTests):
     """``tile:32x24``."""
 
     transform: ClassVar[str] = "tile:32x24"
-    keeps_pictures: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
     keeps_names: ClassVar[bool] = False
     bad_steps: ClassVar[tuple[str, ...]] = (
         "tile",
@@ -235,7 +235,7 @@ class TestTileWithoutEmpty(TransformTests):
     """``tile:20,overlap=5,visible=0,empty=drop,quality=50``."""
 
     transform: ClassVar[str] = "tile:20,overlap=5,visible=0,empty=drop,quality=50"
-    keeps_pictures: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
     keeps_names: ClassVar[bool] = False
 
 
@@ -257,7 +257,7 @@ class TestDedupeNear(TransformTests):
     """``dedupe:near,keep=most_boxes,scope=split,bits=2``."""
 
     transform: ClassVar[str] = "dedupe:near,keep=most_boxes,scope=split,bits=2"
-    keeps_pictures: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False
 
     def samples(self, folder: Path) -> list[Sample]:
         """Each image and a copy with another name."""
@@ -270,4 +270,4 @@ class TestDedupeUnreadable(TransformTests):
     """``dedupe:near,unreadable=keep``."""
 
     transform: ClassVar[str] = "dedupe:near,unreadable=keep"
-    keeps_pictures: ClassVar[bool] = False
+    keeps_images: ClassVar[bool] = False

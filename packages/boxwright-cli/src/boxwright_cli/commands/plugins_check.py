@@ -48,7 +48,7 @@ def _examine(name: str, reporter: Any) -> list[Any]:
     from boxwright.plugins import default_registry
 
     try:
-        from boxwright_testing.checkup import examine, find
+        from boxwright_testing.examination import examine, find
     except ImportError as error:
         raise MissingLibraryError(f"the conformance tests are not installed ({error})", f"run: {INSTALL}") from None
     plugins = default_registry()

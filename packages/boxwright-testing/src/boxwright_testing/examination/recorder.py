@@ -1,4 +1,4 @@
-"""A pytest plugin that writes down what became of each test; for :mod:`boxwright_testing.conformance`.
+"""A pytest plugin that writes down what became of each test; for :mod:`boxwright_testing.examination.suite`.
 
 The file that ``BOXWRIGHT_RECORD`` names gets one JSON object a line: first the number of tests, then one a result.
 """
@@ -40,7 +40,7 @@ def pytest_collectreport(report: pytest.CollectReport) -> None:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Writes what became of a test: of its body, or of what stands before or after it if that went wrong."""
+    """Writes the outcome of a test: of its body, or of its setup or teardown if that failed."""
     if report.when == "call" or report.outcome != "passed":
         _write(
             {

@@ -7,13 +7,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 from boxwright import PluginNotFoundError, Task
 from boxwright.plugins import PluginRecord, Registry
-from boxwright_testing.conformance import run, suite_of
-from boxwright_testing.findings import FAILED, PASSED, Examination, Finding
-from boxwright_testing.observation import import_findings, isolation_findings, observe, roles_of
-from boxwright_testing.packaging import declared_by, normal, package_findings
+from boxwright_testing.examination.findings import FAILED, PASSED, Examination, Finding
+from boxwright_testing.examination.imports import import_findings, isolation_findings, observe, roles_of
+from boxwright_testing.examination.package import declared_by, normal, package_findings
+from boxwright_testing.examination.suite import run, suite_of
 
 _REMEDIES = {
-    "failed": "mend the cause; every other plugin goes on without it",
+    "failed": "fix the cause; all other plugins work without it",
     "incompatible": "test it with this boxwright, and set boxwright_api in its module",
     "disabled": "name it in BOXWRIGHT_PLUGINS, or unset that variable",
 }
@@ -56,7 +56,7 @@ def examine(registry: Registry, record: PluginRecord, task: Task) -> Examination
     Args:
         registry: The installed plugins.
         record: Which of them.
-        task: Is told how many conformance tests there are, and advances by each.
+        task: Gets the number of conformance tests, and advances with each.
     """
     examination = Examination(record.name, record.distribution, record.version, record.module)
     examination.add([_status(record)])

@@ -25,7 +25,7 @@ import pluggy
 import boxwright
 
 # Whatever every start of the program has imported already.
-from boxwright.plugins import hookspecs, manager as plugins, registry, specs
+from boxwright.plugins import hookspecs, manager, options, registry, specs
 
 _WRITING = ("w", "a", "x", "+")
 _MEDDLING = {
@@ -67,7 +67,7 @@ def _is_cache(path: object) -> bool:
 
 
 def surroundings() -> dict[str, Any]:
-    """What an import must leave as it is, by the name of it."""
+    """What an import must leave unchanged, by name."""
     found: dict[str, Any] = {
         "the working folder": os.getcwd(),
         "sys.path": list(sys.path),
@@ -80,7 +80,7 @@ def surroundings() -> dict[str, Any]:
         "the handler of SIGTERM": repr(signal.getsignal(signal.SIGTERM)),
     }
     found |= {f"the environment variable {name}": value for name, value in os.environ.items()}
-    for module in (boxwright, hookspecs, plugins, registry, specs, pluggy, json, os):
+    for module in (boxwright, hookspecs, manager, options, registry, specs, pluggy, json, os):
         found |= {f"{module.__name__}.{name}": id(value) for name, value in _own(module).items()}
     return found
 

@@ -1,11 +1,11 @@
 """The conformance tests, run on an installed plugin.
 
-Each spec gets a test class: the one that the plugin's own conformance module holds, or one with the defaults. A plugin
+Each spec has a test class: the one in the plugin's own conformance module, or one with the defaults. A plugin
 names its module in that of the entry point::
 
     boxwright_conformance = "boxwright_myformat.conformance"
 
-and the module holds the classes as a test file does::
+and the module contains the classes, like a test file::
 
     from boxwright_testing import ReaderTests, WriterTests
 
@@ -34,8 +34,8 @@ from typing import Any
 from boxwright import BoxwrightError, Task
 from boxwright.datasets import make_transform
 from boxwright.plugins import FormatSpec, PluginRecord, Registered, Registry, Spec
-from boxwright_testing.findings import ADVICE, FAILED, PASSED, SKIPPED, Finding
-from boxwright_testing.specs import SpecTests, lacks
+from boxwright_testing.examination.findings import ADVICE, FAILED, PASSED, SKIPPED, Finding
+from boxwright_testing.specs import SpecTests, missing_requirement
 
 ATTRIBUTE = "boxwright_conformance"
 """What a plugin's module calls the name of its conformance module."""
@@ -48,7 +48,9 @@ _MIXINS = {
     "trainer": "TrainerTests",
     "loader": "LoaderTests",
 }
-_SETTINGS = "[pytest]\naddopts = -q --import-mode=importlib -p no:cacheprovider -p boxwright_testing.recorder\n"
+_SETTINGS = """[pytest]
+addopts = -q --import-mode=importlib -p no:cacheprovider -p boxwright_testing.examination.recorder
+"""
 _POLL = 0.2
 
 
@@ -97,7 +99,7 @@ def suite_of(registry: Registry, record: PluginRecord) -> Suite:
 
 
 def _named_module(record: PluginRecord, findings: list[Finding]) -> str:
-    """The plugin's own conformance module, or ``""``; what is wrong with it is added to the findings."""
+    """The plugin's own conformance module, or ``""``; its problems are added to the findings."""
     what = "its conformance module can be imported"
     plugin = importlib.import_module(record.module.partition(":")[0])
     name = getattr(plugin, ATTRIBUTE, "")
@@ -106,7 +108,7 @@ def _named_module(record: PluginRecord, findings: list[Finding]) -> str:
     try:
         importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        remedy = f"mend it, or take {ATTRIBUTE} out of {record.module}"
+        remedy = f"fix it, or remove {ATTRIBUTE} from {record.module}"
         findings.append(Finding("package", FAILED, what, f"{name}: {type(error).__name__}: {error}", remedy))
         return ""
     if not list(_classes(name)):
@@ -135,20 +137,20 @@ def _bases(kind: str, spec: Spec) -> list[str]:
 def _untestable(registry: Registry, record: PluginRecord, kind: str, spec: Any) -> Finding | None:
     """Why a spec cannot be tested with the defaults, if it cannot."""
     part, what = f"{kind} {spec.name}", "the conformance tests"
-    if lacking := lacks(Registered(spec, record.distribution, record.version)):
-        return Finding(part, SKIPPED, what, f"it {lacking}")
+    if missing := missing_requirement(Registered(spec, record.distribution, record.version)):
+        return Finding(part, SKIPPED, what, f"it {missing}")
     if len([entry for entry in registry.all(kind) if entry.spec.name == spec.name]) > 1:
         return Finding(part, SKIPPED, what, "another plugin claims the same name", "uninstall one of them")
     example = ""
     if isinstance(spec, FormatSpec) and spec.load and not spec.write:
         example = "it is only read, and there is no dataset to read: override make_dataset"
     elif kind == "exporter":
-        example = "it has to be said which backend's model it exports: set backend, preset and settings"
+        example = "the backend whose model it exports is not known: set backend, preset and settings"
     elif kind == "transform":
         try:
             make_transform(spec.name, registry)
         except BoxwrightError as error:
-            example = f"{spec.name!r} alone is no step ({error.message}): set transform = {spec.name + ':...'!r}"
+            example = f"{spec.name!r} alone is not a step ({error.message}): set transform = {spec.name + ':...'!r}"
     elif any(option.required for option in spec.options):
         example = "it needs options"
     if not example:
@@ -157,7 +159,7 @@ def _untestable(registry: Registry, record: PluginRecord, kind: str, spec: Any) 
 
 
 def run(suite: Suite, task: Task) -> list[Finding]:
-    """Runs the tests in a process of their own; ``task`` is told how many there are, and advances by each."""
+    """Runs the tests in a separate process; ``task`` gets their number, and advances with each."""
     if not suite.parts:
         return list(suite.findings)
     with tempfile.TemporaryDirectory(prefix="boxwright-check-") as folder:
@@ -179,8 +181,8 @@ def run(suite: Suite, task: Task) -> list[Finding]:
                 process.kill()
                 process.wait()
         findings = _findings(suite, records, str(root / "work"))
-        findings += [_told_by_default(part) for part in suite.defaults if _failed(findings, part)]
-        # 0: all passed, 1: some failed; anything else, and a process that died, is no answer.
+        findings += [_default_advice(part) for part in suite.defaults if _failed(findings, part)]
+        # 0: all passed, 1: some failed; anything else means that pytest itself failed.
         if process.returncode not in (0, 1):
             said = output.read_text("utf-8", "replace").strip()[-2000:]
             says = f"pytest ended with code {process.returncode}"
@@ -214,7 +216,7 @@ def _findings(suite: Suite, records: list[dict[str, Any]], work: str) -> list[Fi
         words = record["test"].split("::")
         part = suite.parts.get(words[1] if len(words) > 2 else "", "package")
         finding = _finding(part, words[-1], record, work)
-        # What goes wrong behind a test that has failed is no news.
+        # An error in the teardown of a failed test adds nothing.
         if record["test"] not in found or found[record["test"]].outcome == PASSED:
             found[record["test"]] = finding
     return list(found.values())
@@ -226,7 +228,7 @@ def _finding(part: str, test: str, record: dict[str, Any], work: str) -> Finding
     if record["outcome"] != FAILED:
         return Finding(part, record["outcome"], what, message if record["outcome"] == SKIPPED else "")
     doc, _, hint = inspect.cleandoc(record.get("doc", "")).partition("On failure:")
-    mine = str(Path(__file__).parent)
+    mine = str(Path(__file__).parents[1])
     place = record.get("place", "")
     return Finding(
         part=part,
@@ -244,7 +246,7 @@ def _failed(findings: list[Finding], part: str) -> bool:
     return any(finding.part == part and finding.outcome == FAILED for finding in findings)
 
 
-def _told_by_default(part: str) -> Finding:
+def _default_advice(part: str) -> Finding:
     says = "it was tested with the defaults, since the plugin names no conformance module"
     remedy = f"if something is otherwise on purpose, such as a tolerance, say so in one: {ATTRIBUTE} = ..."
     return Finding(part, ADVICE, "how it was tested", says, remedy)
@@ -258,6 +260,6 @@ def _words(doc: str) -> str:
 def _plain(message: str) -> str:
     """The message of an assertion without the expression that pytest shows below it; of an error, all of it."""
     head, _, explained = message.partition("\nassert ")
-    told = head if explained else message.partition("\n +  where")[0]
-    told = re.sub(r"^(AssertionError|Failed): ", "", told)
-    return "\n".join(line.strip() for line in told.splitlines() if line.strip())
+    given = head if explained else message.partition("\n +  where")[0]
+    given = re.sub(r"^(AssertionError|Failed): ", "", given)
+    return "\n".join(line.strip() for line in given.splitlines() if line.strip())

@@ -1,13 +1,23 @@
-"""The network, switched off: what a plugin tries to reach while it works is recorded and refused."""
+"""What a plugin must leave alone while it works: the network, the file system, and memory."""
 
 from __future__ import annotations
 
+import gc
 import ipaddress
+import os
 import socket
-from collections.abc import Iterator
+import tempfile
+import tracemalloc
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from unittest import mock
+
+import pytest
+
+from boxwright import Sample
 
 _LOCAL = frozenset({"", "localhost"})
 
@@ -69,3 +79,65 @@ def _is_here(host: object) -> bool:
 
 def _text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+@contextmanager
+def only_here(monkeypatch: pytest.MonkeyPatch, folder: Path) -> Iterator[None]:
+    """Checks that what runs inside leaves no file in the working folder and in that for temporary files.
+
+    Args:
+        monkeypatch: Points the process to the two folders for as long.
+        folder: Where they are made.
+    """
+    working, temporary = folder / "working folder", folder / "temporary folder"
+    for place in (working, temporary):
+        place.mkdir()
+    with monkeypatch.context() as patch:
+        patch.chdir(working)
+        patch.setattr(tempfile, "tempdir", str(temporary))
+        for variable in ("TMPDIR", "TEMP", "TMP"):
+            patch.setenv(variable, str(temporary))
+        yield
+    for place in (working, temporary):
+        left = sorted(os.listdir(place))
+        assert not left, f"it left {', '.join(left)} in the {place.name}"
+
+
+class Survivors:
+    """Watches samples and counts how many of them are still held by somebody.
+
+    :attr:`most` is the largest number that was alive at once among the samples watched so far.
+    """
+
+    def __init__(self) -> None:
+        self._watched: list[weakref.ref[Sample]] = []
+        self.most = 0
+        self.seen = 0
+
+    def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Passes samples on and counts after every eighth."""
+        for sample in samples:
+            self._watched.append(weakref.ref(sample))
+            self.seen += 1
+            yield sample
+            del sample
+            if self.seen % 8 == 0:
+                self.count()
+
+    def count(self) -> int:
+        """How many of the watched samples are alive now."""
+        gc.collect(0)
+        self._watched = [reference for reference in self._watched if reference() is not None]
+        self.most = max(self.most, len(self._watched))
+        return len(self._watched)
+
+
+def peak_of(work: Callable[[], object]) -> int:
+    """The most bytes that Python objects took while ``work`` ran, beyond those that were there before."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()

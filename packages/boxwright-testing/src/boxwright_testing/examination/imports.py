@@ -1,4 +1,4 @@
-"""What importing a plugin costs, and what it does to everything around it, seen in a process of its own."""
+"""The cost of importing a plugin, and its side effects, observed in a separate process."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.plugins import PluginRecord, Registered, Registry
-from boxwright_testing.findings import ADVICE, FAILED, PASSED, SKIPPED, Finding
-from boxwright_testing.packaging import normal
+from boxwright_testing.examination.findings import ADVICE, FAILED, PASSED, SKIPPED, Finding
+from boxwright_testing.examination.package import normal
 from boxwright_testing.specs import HEAVY
 
 _LIGHT = frozenset(
@@ -29,7 +29,7 @@ _SECONDS = 300
 
 
 def observe(record: PluginRecord, roles: Mapping[str, str]) -> dict[str, Any] | Finding:
-    """Imports the plugin in a fresh process, alone, and gives what :mod:`boxwright_testing.observer` saw.
+    """Imports the plugin in a fresh process, alone, and returns what :mod:`boxwright_testing.examination.observer` saw.
 
     Args:
         record: The plugin.
@@ -54,7 +54,7 @@ def observe(record: PluginRecord, roles: Mapping[str, str]) -> dict[str, Any] | 
             )
             seen: dict[str, Any] = json.loads(answer.read_text("utf-8"))
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            says = f"a fresh process that imports {record.module} did not come to an end: {error}"
+            says = f"a fresh process that imports {record.module} did not end: {error}"
             return Finding("import", FAILED, "it can be imported", says, "look for os._exit, endless loops and crashes")
     return seen | {"printed": (done.stdout + done.stderr).strip()}
 
@@ -78,7 +78,7 @@ def import_findings(record: PluginRecord, seen: Mapping[str, Any]) -> Iterator[F
             outcome=FAILED,
             what="it can be imported",
             says=failure["error"],
-            remedy=f"mend it; `python -c 'import {record.module}'` shows the same",
+            remedy=f"fix it; `python -c 'import {record.module}'` shows the same",
             place=failure["place"],
             details=failure["traceback"],
         )
@@ -92,7 +92,7 @@ def import_findings(record: PluginRecord, seen: Mapping[str, Any]) -> Iterator[F
             what="listing it imports nothing heavy",
             says=f"importing {record.module} imports {', '.join(heavy)}, which takes {cost}",
             remedy="import them in the module that `load` names, which is imported when the plugin is used",
-            promise="`boxwright --help` and `boxwright plugins list` import every plugin, and have to answer at once.",
+            promise="`boxwright --help` and `boxwright plugins list` import every plugin, and must answer at once.",
         )
     else:
         yield Finding("import", PASSED, "listing it imports nothing heavy", cost)
@@ -111,7 +111,7 @@ def import_findings(record: PluginRecord, seen: Mapping[str, Any]) -> Iterator[F
                 outcome=FAILED,
                 what=f"{role} can be imported",
                 says=failure["error"],
-                remedy="mend it, or name the library that it needs in the spec's `requires`",
+                remedy="fix it, or name the library that it needs in the spec's `requires`",
                 place=failure["place"],
                 details=failure["traceback"],
             )
@@ -147,11 +147,11 @@ def isolation_findings(
             outcome=FAILED,
             what="it works without other plugins",
             says=f"it imports {names}",
-            remedy="move what both need into a library of its own, or ask for it in boxwright itself",
+            remedy="move what both need into a separate library, or ask for it in boxwright itself",
             promise="One plugin never needs another that may be removed, or broken, at any time.",
         )
     else:
-        says = f"but for {', '.join(borrowed)}, which is installed along with it" if borrowed else ""
+        says = f"except for {', '.join(borrowed)}, which is installed along with it" if borrowed else ""
         yield Finding("isolation", PASSED, "it works without other plugins", says)
     required = {name for _, spec in record.specs for name in spec.requires}
     for role, target in seen["targets"].items():
@@ -178,7 +178,7 @@ def isolation_findings(
 
 def _surroundings(record: PluginRecord, seen: Mapping[str, Any]) -> Finding:
     what = "importing it leaves everything around it alone"
-    # What is heavy is told of already, and such libraries have a way of their own with warnings.
+    # Heavy imports are reported separately, and such libraries set warning filters.
     filters = "the warning filters" if set(HEAVY).intersection(seen["imported"]) else ""
     done = [f"it changes {name}" for name in seen["changed"] if name != filters] + [f"it {act}" for act in seen["did"]]
     if seen["printed"]:

@@ -1,4 +1,4 @@
-"""The pictures and boxes that plugins are tested with: small, drawn on the spot, and awkward on purpose."""
+"""The images and boxes that plugins are tested with: small, drawn on the spot, and awkward on purpose."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ ANY_ATTRIBUTES: Mapping[str, Any] = {
     "tags": ["a", "b"],
     "more": {"depth": 2, "nothing": None},
 }
-"""What a format has to hold that says it carries any attribute: plain values of every type that JSON knows."""
+"""What a format that carries any attribute must hold: plain values of every type that JSON knows."""
 
 
-def draw_picture(
+def draw_image(
     width: int, height: int, boxes: Iterable[Edges] = (), colours: Sequence[tuple[int, int, int]] = COLOURS
 ) -> Any:
-    """A picture of mode RGB with one filled rectangle a box on a grey slope, as ``PIL.Image.Image``."""
+    """An image of mode RGB with one filled rectangle a box on a grey slope, as ``PIL.Image.Image``."""
     from PIL import Image, ImageDraw
 
     image = Image.linear_gradient("L").resize((width, height)).point(lambda level: 90 + level // 4).convert("RGB")
@@ -76,8 +76,8 @@ def draw_picture(
     return image
 
 
-def encode(image: Any, name: str) -> bytes:
-    """A Pillow picture as the bytes of a file of that name."""
+def encode_image(image: Any, name: str) -> bytes:
+    """A Pillow image as the bytes of a file of that name."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG" if name.endswith(".png") else "JPEG")
     return buffer.getvalue()
@@ -93,10 +93,10 @@ def make_sample(
     attributes: Mapping[str, Any] | None = None,
     split: str | None = None,
 ) -> Sample:
-    """Draws a picture into a folder and gives it as a sample."""
+    """Draws an image into a folder and returns it as a sample."""
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode(draw_picture(*size, edges), name))
+    path.write_bytes(encode_image(draw_image(*size, edges), name))
     return Sample(
         image=ImageRef(name=name, width=size[0], height=size[1], location=str(path)),
         boxes=Boxes(labels, edges, box_attributes),
@@ -115,15 +115,15 @@ def standard_samples(
     box_attributes: Mapping[str, Any] | None = None,
     image_attributes: Mapping[str, Any] | None = None,
 ) -> list[Sample]:
-    """The samples that every format has to bring through whole.
+    """The samples that every format must preserve.
 
     Args:
-        folder: Where the pictures are drawn.
+        folder: Where the images are drawn.
         carries: What the format carries: ``"empty"``, ``"subpixel"`` and ``"split"`` each add their case.
         labels: At least five class names.
-        subfolders: Whether a picture in a sub-folder is among them, with the base name of another.
+        subfolders: Whether an image in a sub-folder is among them, with the base name of another.
         box_attributes: Attributes to put on a box.
-        image_attributes: Attributes to put on a picture.
+        image_attributes: Attributes to put on an image.
     """
     split = ("train", "test") if "split" in carries else (None, None)
     one, two, three, four, five = labels[:5]
@@ -164,15 +164,15 @@ def standard_samples(
 
 
 def many_samples(folder: Path, count: int, boxes: int = 21) -> Iterator[Sample]:
-    """As many samples as asked for, made one by one, all showing the same small picture.
+    """As many samples as asked for, made one by one, all showing the same small image.
 
-    Not 20 boxes: CPython 3.11 never reuses freed tuples of exactly 20, which looks as if each picture were kept.
+    Not 20 boxes: CPython 3.11 never reuses freed tuples of exactly 20, which looks as if each image were kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    picture = folder / "picture.jpg"
-    if not picture.exists():
-        picture.write_bytes(encode(draw_picture(16, 16), picture.name))
-    data = picture.read_bytes()
+    image = folder / "picture.jpg"
+    if not image.exists():
+        image.write_bytes(encode_image(draw_image(16, 16), image.name))
+    data = image.read_bytes()
     for number in range(count):
         edges = [(float(i % 7), float(i % 5), 8.0 + i % 8, 9.0 + i % 7) for i in range(number, number + boxes)]
         name = f"{number:06d}.jpg"
@@ -184,7 +184,7 @@ def many_samples(folder: Path, count: int, boxes: int = 21) -> Iterator[Sample]:
 
 
 def unlike_samples(count: int) -> Iterator[Sample]:
-    """As many samples as asked for, made one by one, whose small pictures do not look alike."""
+    """As many samples as asked for, made one by one, whose small images do not look alike."""
     import random
 
     from PIL import Image
@@ -192,7 +192,7 @@ def unlike_samples(count: int) -> Iterator[Sample]:
     for number in range(count):
         blots = Image.frombytes("L", (6, 5), random.Random(number).randbytes(30))
         name = f"{number:06d}.png"
-        data = encode(blots.resize((48, 40), Image.Resampling.BICUBIC), name)
+        data = encode_image(blots.resize((48, 40), Image.Resampling.BICUBIC), name)
         image = ImageRef(name=name, width=48, height=40, data=data)
         yield Sample(image=image, boxes=Boxes([f"class {number % 3}"], [(2.0, 3.0, 20.0, 30.0)]), source=name)
 
@@ -206,10 +206,10 @@ def drawn_samples(
     seed: int = 0,
     empty: int = 0,
 ) -> list[Sample]:
-    """Pictures that a detector can learn from: rectangles, coloured by class.
+    """Images that a detector can learn from: rectangles, colored by class.
 
     Args:
-        folder: Where the pictures are drawn.
+        folder: Where the images are drawn.
         count: How many.
         size: Width and height in pixels.
         labels: The classes; the first has square boxes, the others wide ones.

@@ -12,13 +12,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from boxwright.plugins import PluginRecord
-from boxwright_testing.findings import ADVICE, FAILED, PASSED, SKIPPED, Finding
+from boxwright_testing.examination.findings import ADVICE, FAILED, PASSED, SKIPPED, Finding
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def package_findings(record: PluginRecord) -> Iterator[Finding]:
-    """Whether an installer and a user learn what they have to know."""
+    """Checks the metadata that an installer and a user need."""
     try:
         found = distribution(record.distribution)
     except PackageNotFoundError:
@@ -96,7 +96,7 @@ def _advice(found: Distribution) -> Iterator[Finding]:
         if any(found.metadata.get_all(name) for name in names):
             yield Finding("package", PASSED, what)
         else:
-            yield Finding("package", ADVICE, what, "nothing is said", remedy)
+            yield Finding("package", ADVICE, what, "it is missing", remedy)
 
 
 def _undeclared(record: PluginRecord, found: Distribution) -> Iterator[Finding]:
@@ -131,7 +131,7 @@ def _undeclared(record: PluginRecord, found: Distribution) -> Iterator[Finding]:
 
 
 def _worker_folders(record: PluginRecord) -> list[Path]:
-    """Where functions lie that run in an environment of their own, with what is installed there."""
+    """The folders of functions that run in a separate environment."""
     workers = [spec.environment.worker for _, spec in record.specs if spec.environment is not None]
     folders = []
     for worker in filter(None, workers):
