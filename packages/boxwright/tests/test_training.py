@@ -391,8 +391,8 @@ class TestRefused:
     @pytest.mark.parametrize(
         ("content", "text"),
         [
-            ("", "there are no pictures in it"),
-            ('{"name": "a.jpg", "size": [10, 8], "boxes": []}\n', "there is no box to learn from"),
+            ("", "it contains no images"),
+            ('{"name": "a.jpg", "size": [10, 8], "boxes": []}\n', "no box to learn from"),
             ('{"name": "a.jpg"}\n', "line 1: KeyError"),
         ],
     )
@@ -453,7 +453,7 @@ class TestLabelMap:
     def test_held_out_data_without_pictures(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
         val = tmp_path / "val.jsonl"
         val.write_text("", "utf-8")
-        with pytest.raises(DataError, match="no pictures to hold out"):
+        with pytest.raises(DataError, match="no images to hold out"):
             train(truths, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
 
 
@@ -480,7 +480,7 @@ class TestMeasuredAtTheEnd:
         run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry=plugins)
         (path,) = run.file("evaluation").iterdir()
         assert json.loads(path.read_text("utf-8"))["values"] == {"AP": 0.5, "AP50": 0.25}
-        assert reports.messages[-1] == "On 2 held-out pictures: AP50 0.250, AP 0.500."
+        assert reports.messages[-1] == "On 2 held-out images: AP50 0.250, AP 0.500."
         assert reports.warnings == []
 
     def test_not_without_held_out_data(
@@ -499,5 +499,5 @@ class TestMeasuredAtTheEnd:
         plugins = make_registry(MetricSpec(name="coco", load="toys:Share", requires=("no_such_library",)))
         run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry=plugins)
         assert Run(run.path).status == "done"
-        assert "could not be measured" in reports.warnings[0]
+        assert "could not be evaluated" in reports.warnings[0]
         assert "no_such_library" in reports.warnings[0]

@@ -81,8 +81,6 @@ def load_model(
     """
     plugins = registry or default_registry()
     if not isinstance(run, Run) and os.path.exists(run) and not os.path.isfile(os.path.join(run, STATE)):
-        from boxwright.models.inference import load_artifact
-
         return load_artifact(Path(run), label_map, plugins)
     found = run if isinstance(run, Run) else Run(run)
     if label_map is not None:

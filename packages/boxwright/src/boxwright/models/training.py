@@ -1,9 +1,10 @@
-"""Training: what a backend is handed, and the way from two URIs to a run folder."""
+"""Training, from two dataset URIs to a run folder."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_datase
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, RunError, UsageError
 from boxwright.label_map import LabelMap, resolve_label_map
+from boxwright.models.evaluation import evaluate
 from boxwright.models.job import TrainJob
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
@@ -27,7 +29,7 @@ class LocalTrainer:
     """Trains in this process."""
 
     def train(self, backend: Backend, job: TrainJob) -> None:
-        """Runs the backend's ``fit``."""
+        """Calls the backend's ``fit``."""
         backend.fit(job)
 
 
@@ -56,177 +58,157 @@ def train(
 
     Args:
         data: The dataset to train on.
-        out: The run folder to make, or with ``resume`` to go on with.
-        val: A dataset to watch while training; it is never trained on and decides nothing but early stopping, where
-            that is asked for.
-        backend: The backend's name; ``None`` for the installed one (``kerascv`` where there are several).
+        out: The run folder to make, or with ``resume`` to continue.
+        val: A dataset to evaluate while training. It is never trained on, and decides nothing but early stopping,
+            where that is asked for.
+        backend: The name of the backend; ``None`` for the installed one (``kerascv`` if there are several).
         preset: One of the backend's presets; ``None`` for its first.
         trainer: Where and how the training runs.
         augment: Augmenter steps; ``None`` for the backend's default, ``[]`` for none.
         epochs: ``None`` lets the backend choose from the size of the data.
         batch_size: ``None`` lets the backend choose.
         image_size: ``(width, height)``; ``None`` lets the backend choose from the data.
-        seed: Of everything random.
-        label_map: The classes and their numbers: a label map, or a ``label_map.pbtxt``.
-        resume: Go on with an interrupted run; what the run was asked for at first holds.
-        overwrite: Replace a run that stands there.
-        on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
-        settings: The backend's own options; ``boxwright plugins show backend NAME`` lists them.
-        reporter: Where progress goes.
+        seed: The seed of everything random.
+        label_map: The classes and their ids: a label map, or a ``label_map.pbtxt``.
+        resume: Continue an interrupted run with its original settings.
+        overwrite: Replace an existing run.
+        on_error: ``"fail"`` at images that cannot be read, or ``"skip"`` them.
+        settings: Options of the backend; ``boxwright plugins show backend NAME`` lists them.
+        reporter: Where progress is shown.
         registry: The plugins to use, instead of the installed ones.
 
     Returns:
         The finished run.
 
     Raises:
-        UsageError: A wrong option or preset.
-        DataError: A picture or annotation cannot be used, a class is not in the label map, or there are no boxes.
+        UsageError: An option or a preset is wrong.
+        DataError: An image or annotation cannot be used, a class is not in the label map, or there are no boxes.
         RunError: The run folder is in use, exists already, or cannot be resumed.
         PluginError: No backend is installed, or its library is missing.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
-    name = backend or _default_backend(plugins)
     if resume:
-        return _resume(Path(out), data, val, on_error, plugins, reporter)
+        plan = _resumed_plan(Path(out), val, plugins)
+        if plan.run.status == "done":
+            reporter.message(f"{plan.run.path} is done already; nothing to resume.")
+            return plan.run
+        prepared = _prepared(data, plan.val, plan.run.label_map, on_error, plugins, reporter)
+        _check_same_data(plan.run, prepared, data)
+        run, options = plan.run, plan.options
+    else:
+        config = _planned(backend, preset, trainer, augment, epochs, batch_size, image_size, seed, settings, plugins)
+        prepared = _prepared(data, val, label_map, on_error, plugins, reporter)
+        run, options = _created(out, config, prepared, overwrite), config["settings"]
+    job = _job(run, prepared, options, resume, reporter, plugins)
+    _fit(job, plugins)
+    _measure(job, plugins)
+    return run
+
+
+@dataclass(frozen=True)
+class _ResumedPlan:
+    """An existing run, and what it was asked for."""
+
+    run: Run
+    options: Mapping[str, Any]
+    val: str | Dataset | None
+
+
+def _planned(
+    backend: str | None,
+    preset: str | None,
+    trainer: str,
+    augment: Sequence[str] | None,
+    epochs: int | None,
+    batch_size: int | None,
+    image_size: tuple[int, int] | None,
+    seed: int,
+    settings: Mapping[str, object] | None,
+    plugins: Registry,
+) -> dict[str, Any]:
+    """Checks the settings before any work, and returns the configuration of the run without its data."""
+    name = backend or _default_backend(plugins)
     entry = plugins.get("backend", name)
     require("backend", entry)
-    spec: BackendSpec = entry.spec
-    chosen = _preset(spec, preset)
-    options = convert_options(settings or {}, spec.options, f"the backend {name}")
     plugins.get("trainer", trainer)
     _check_numbers(epochs, batch_size, image_size)
-    train_data, scan, classes = _examine(data, label_map, on_error, plugins, reporter)
-    held_out = _open_val(val, on_error, classes, plugins)
-    config: dict[str, Any] = {
-        "data": train_data.uri,
-        "val": held_out.uri if held_out is not None else None,
+    return {
         "backend": name,
-        "preset": chosen,
+        "preset": _preset(entry.spec, preset),
         "trainer": trainer,
         "augment": list(augment) if augment is not None else None,
         "epochs": epochs,
         "batch_size": batch_size,
         "image_size": list(image_size) if image_size else None,
         "seed": seed,
-        "settings": options,
+        "settings": convert_options(settings or {}, entry.spec.options, f"the backend {name}"),
     }
-    run = Run.create(
-        out, backend=name, config=config, label_map=classes, inputs={"data": _digest(scan)}, overwrite=overwrite
-    )
-    return _fit(_job(run, train_data, held_out, scan, options, False, reporter, plugins), plugins)
 
 
-def _resume(
-    out: Path, data: str | Dataset, val: str | Dataset | None, on_error: str, plugins: Registry, reporter: Reporter
-) -> Run:
+def _resumed_plan(out: Path, val: str | Dataset | None, plugins: Registry) -> _ResumedPlan:
     run = Run(out)
-    if run.status == "done":
-        reporter.message(f"{run.path} is done already; nothing to resume.")
-        return run
     config = run.config
-    spec: BackendSpec = plugins.get("backend", run.backend).spec
-    options = convert_options(config["settings"], spec.options, f"the backend {run.backend}")
-    train_data, scan, _ = _examine(data, run.label_map, on_error, plugins, reporter)
-    if _digest(scan)["digest"] != run.state["inputs"]["data"]["digest"]:
-        raise RunError(
-            f"{train_data.uri or data} is not the data that {run.path} was trained on",
-            "give the same --data, or train into another folder",
-        )
-    if val is None and config["val"] == "":
-        raise UsageError(f"the held-out samples of {run.path} came from no URI", "give them again: val=...")
-    held_out = _open_val(val if val is not None else config["val"], on_error, run.label_map, plugins)
-    return _fit(_job(run, train_data, held_out, scan, options, True, reporter, plugins), plugins)
-
-
-def _job(
-    run: Run,
-    data: Dataset,
-    val: Dataset | None,
-    scan: Scan,
-    options: Mapping[str, Any],
-    resume: bool,
-    reporter: Reporter,
-    plugins: Registry,
-) -> TrainJob:
-    config = run.config
-    return TrainJob(
-        data=data,
-        val=val,
-        run=run,
-        preset=config["preset"],
-        epochs=config["epochs"],
-        batch_size=config["batch_size"],
-        image_size=tuple(config["image_size"]) if config["image_size"] else None,
-        seed=config["seed"],
-        augment=tuple(config["augment"]) if config["augment"] is not None else None,
-        resume=resume,
-        settings=options,
-        scan=scan,
-        reporter=reporter,
-        plugins=plugins.plugins,
+    options = convert_options(
+        config["settings"], plugins.get("backend", run.backend).spec.options, f"the backend {run.backend}"
     )
+    if val is None and config["val"] == "" and run.status != "done":
+        raise UsageError(f"the held-out samples of {run.path} came from no URI", "pass them again: val=...")
+    return _ResumedPlan(run, options, val if val is not None else config["val"])
 
 
-def _fit(job: TrainJob, plugins: Registry) -> Run:
-    run = job.run
-    require("backend", plugins.get("backend", run.backend))
-    backend: Backend = plugins.resolve("backend", run.backend)()
-    trainer: Trainer = plugins.resolve("trainer", run.config["trainer"])()
-    started = time.perf_counter()
-    seconds_before = float(run.state.get("seconds", 0.0))
-    status, failure = "failed", None
-    with run.in_use():
-        run.update(status="running")
-        try:
-            plugins.plugins.hook.boxwright_run_started(run=run, config=run.config)
-            trainer.train(backend, job)
-            status = "done"
-        except BaseException as error:
-            failure = error
-            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-            raise
-        finally:
-            seconds = round(seconds_before + time.perf_counter() - started, 1)
-            run.update(status=status, seconds=seconds, error=None if failure is None else repr(failure))
-            plugins.plugins.hook.boxwright_run_ended(run=run, status=status, error=failure)
-    _measure(job, plugins)
-    return run
+@dataclass(frozen=True)
+class _Prepared:
+    """The data of a training, read through once.
+
+    Attributes:
+        data: The training samples, with the label map of the run.
+        scan: Their counts.
+        val: The held-out samples.
+        label_map: The classes.
+    """
+
+    data: Dataset
+    scan: Scan
+    val: Dataset | None
+    label_map: LabelMap
+
+    @property
+    def digest(self) -> dict[str, Any]:
+        """What the run folder keeps of the data, to recognise it."""
+        scan = self.scan
+        return {"digest": scan.digest, "samples": scan.samples, "boxes": scan.boxes, "classes": scan.classes}
 
 
-def _measure(job: TrainJob, plugins: Registry) -> None:
-    """Measures the finished model on the held-out data; a training is no less done where that cannot be."""
-    from boxwright.models.evaluation import evaluate
-
-    if job.val is None or FINAL_METRIC not in plugins.names("metric"):
-        return
-    try:
-        found = evaluate(job.run, job.val, metric=FINAL_METRIC, reporter=job.reporter, registry=plugins)
-        numbers = ", ".join(f"{name} {found.values[name]:.3f}" for name in ("AP50", "AP"))
-    except Exception as error:  # whatever a metric plugin does
-        job.reporter.warning(f"the model could not be measured on {job.val.uri or 'the held-out data'}: {error}")
-        return
-    job.reporter.message(f"On {found.samples} held-out pictures: {numbers}.")
-
-
-def _examine(
+def _prepared(
     data: str | Dataset,
+    val: str | Dataset | None,
     label_map: LabelMap | str | Path | None,
     on_error: str,
     plugins: Registry,
     reporter: Reporter,
-) -> tuple[Dataset, Scan, LabelMap]:
-    """Opens the training data, reads its annotations once, and settles the classes."""
-    given = resolve_label_map(label_map)
-    dataset = open_dataset(data, on_error=on_error, label_map=given, registry=plugins)
+) -> _Prepared:
+    """Opens the data, reads its annotations once, and settles the classes."""
+    dataset = open_dataset(data, on_error=on_error, label_map=resolve_label_map(label_map), registry=plugins)
     with reporter.task("Reading the annotations", dataset.info.num_samples):
         scan = dataset.scan()
     if not scan.samples:
-        raise empty_dataset_error(dataset, "there are no pictures in it")
+        raise empty_dataset_error(dataset, "it contains no images")
     if not scan.boxes:
-        raise DataError(dataset.info.location, "there is no box to learn from", "check the location and the format")
+        raise DataError(dataset.info.location, "it contains no box to learn from", "check the location and the format")
     classes = scan.label_map
-    _check_classes(dataset, scan, classes, "add them to the label map, or give another")
-    return dataset.with_label_map(classes), scan, classes
+    _check_classes(dataset, scan, classes, "add them to the label map, or use another label map")
+    held_out = None if val is None else _held_out(val, on_error, classes, plugins)
+    return _Prepared(dataset.with_label_map(classes), scan, held_out, classes)
+
+
+def _held_out(val: str | Dataset, on_error: str, classes: LabelMap, plugins: Registry) -> Dataset:
+    dataset = open_dataset(val, on_error=on_error, registry=plugins).with_label_map(classes)
+    scan = dataset.scan()
+    if not scan.samples:
+        raise empty_dataset_error(dataset, "it contains no images to hold out")
+    if dataset.problems.on_error == "fail":
+        _check_classes(dataset, scan, classes, "remove them, or add them to the training data as well")
+    return dataset
 
 
 def _check_classes(dataset: Dataset, scan: Scan, classes: LabelMap, remedy: str) -> None:
@@ -237,16 +219,89 @@ def _check_classes(dataset: Dataset, scan: Scan, classes: LabelMap, remedy: str)
         )
 
 
-def _open_val(val: str | Dataset | None, on_error: str, classes: LabelMap, plugins: Registry) -> Dataset | None:
-    if val is None:
-        return None
-    held_out = open_dataset(val, on_error=on_error, registry=plugins).with_label_map(classes)
-    scan = held_out.scan()
-    if not scan.samples:
-        raise empty_dataset_error(held_out, "there are no pictures to hold out in it")
-    if held_out.problems.on_error == "fail":
-        _check_classes(held_out, scan, classes, "leave them out, or have them in the training data as well")
-    return held_out
+def _check_same_data(run: Run, prepared: _Prepared, data: str | Dataset) -> None:
+    if prepared.scan.digest != run.state["inputs"]["data"]["digest"]:
+        raise RunError(
+            f"{prepared.data.uri or data} is not the data that {run.path} was trained on",
+            "pass the same --data, or train into another folder",
+        )
+
+
+def _created(out: str | Path, config: Mapping[str, Any], prepared: _Prepared, overwrite: bool) -> Run:
+    uris = {"data": prepared.data.uri, "val": prepared.val.uri if prepared.val is not None else None}
+    return Run.create(
+        out,
+        backend=config["backend"],
+        config=uris | config,
+        label_map=prepared.label_map,
+        inputs={"data": prepared.digest},
+        overwrite=overwrite,
+    )
+
+
+def _job(
+    run: Run,
+    prepared: _Prepared,
+    options: Mapping[str, Any],
+    resume: bool,
+    reporter: Reporter,
+    plugins: Registry,
+) -> TrainJob:
+    config = run.config
+    return TrainJob(
+        data=prepared.data,
+        val=prepared.val,
+        run=run,
+        preset=config["preset"],
+        epochs=config["epochs"],
+        batch_size=config["batch_size"],
+        image_size=tuple(config["image_size"]) if config["image_size"] else None,
+        seed=config["seed"],
+        augment=tuple(config["augment"]) if config["augment"] is not None else None,
+        resume=resume,
+        settings=options,
+        scan=prepared.scan,
+        reporter=reporter,
+        plugins=plugins.plugins,
+    )
+
+
+def _fit(job: TrainJob, plugins: Registry) -> None:
+    """Runs the backend through the trainer; the run folder keeps how it ended."""
+    run, hook = job.run, plugins.plugins.hook
+    require("backend", plugins.get("backend", run.backend))
+    backend: Backend = plugins.resolve("backend", run.backend)()
+    trainer: Trainer = plugins.resolve("trainer", run.config["trainer"])()
+    started = time.perf_counter()
+    seconds_before = float(run.state.get("seconds", 0.0))
+    status, failure = "failed", None
+    with run.in_use():
+        run.update(status="running")
+        try:
+            hook.boxwright_run_started(run=run, config=run.config)
+            trainer.train(backend, job)
+            status = "done"
+        except BaseException as error:
+            failure = error
+            status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+            raise
+        finally:
+            seconds = round(seconds_before + time.perf_counter() - started, 1)
+            run.update(status=status, seconds=seconds, error=None if failure is None else repr(failure))
+            hook.boxwright_run_ended(run=run, status=status, error=failure)
+
+
+def _measure(job: TrainJob, plugins: Registry) -> None:
+    """Evaluates the finished model on the held-out data; if that fails, the training is done all the same."""
+    if job.val is None or FINAL_METRIC not in plugins.names("metric"):
+        return
+    try:
+        found = evaluate(job.run, job.val, metric=FINAL_METRIC, reporter=job.reporter, registry=plugins)
+        numbers = ", ".join(f"{name} {found.values[name]:.3f}" for name in ("AP50", "AP"))
+    except Exception as error:  # whatever a metric plugin raises
+        job.reporter.warning(f"the model could not be evaluated on {job.val.uri or 'the held-out data'}: {error}")
+        return
+    job.reporter.message(f"On {found.samples} held-out images: {numbers}.")
 
 
 def _default_backend(plugins: Registry) -> str:
@@ -260,17 +315,13 @@ def _preset(spec: BackendSpec, preset: str | None) -> str:
     if preset is None:
         return next(iter(spec.presets), "")
     if preset not in spec.presets:
-        raise UsageError(f"the backend {spec.name} has no preset {preset!r}", f"it has: {', '.join(spec.presets)}")
+        raise UsageError(f"the backend {spec.name} has no preset {preset!r}", f"use one of: {', '.join(spec.presets)}")
     return preset
 
 
 def _check_numbers(epochs: int | None, batch_size: int | None, image_size: tuple[int, int] | None) -> None:
     for name, value in (("number of epochs", epochs), ("batch size", batch_size)):
         if value is not None and value < 1:
-            raise UsageError(f"the {name} is {value}", "give a whole number of at least 1")
+            raise UsageError(f"the {name} is {value}", "use a whole number of at least 1")
     if image_size is not None and min(image_size) < 32:
-        raise UsageError(f"the image size is {image_size[0]}x{image_size[1]}", "give at least 32x32")
-
-
-def _digest(scan: Scan) -> dict[str, Any]:
-    return {"digest": scan.digest, "samples": scan.samples, "boxes": scan.boxes, "classes": scan.classes}
+        raise UsageError(f"the image size is {image_size[0]}x{image_size[1]}", "use at least 32x32")
