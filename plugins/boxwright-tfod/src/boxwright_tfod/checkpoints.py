@@ -110,7 +110,7 @@ def _download(url: str, digest: str | None, reporter: Reporter) -> Path:
                 if digest is not None and found != digest:
                     raise _other_digest(url, found, digest)
     except (urllib.error.URLError, TimeoutError, ValueError) as error:
-        reason = getattr(error, "reason", error)
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise DataError(
             url, f"it cannot be downloaded: {reason}", "check the URL, or download it in another way"
         ) from None
