@@ -21,7 +21,7 @@ from boxwright import (
     LabelMap,
     LabelMapItem,
     Sample,
-    boxes as box_math,
+    convert_format,
 )
 from boxwright.datasets import OnProblem
 from boxwright.images import Header, read_header, safe_filename
@@ -213,7 +213,7 @@ class TfdsReader:
 
     def _coordinates(self, rows: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.float64]:
         format_ = self._layout.box_format
-        xyxy: NDArray[np.float64] = box_math.convert_format(rows, format_, BoxFormat.XYXY, image_size=size)
+        xyxy: NDArray[np.float64] = convert_format(rows, format_, BoxFormat.XYXY, image_size=size)
         exact: NDArray[np.float64] = _unrounded(xyxy) if format_.relative else xyxy
         if self._y_up:
             exact[:, [1, 3]] = size[1] - exact[:, [3, 1]]
