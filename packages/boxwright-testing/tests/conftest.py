@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import google.protobuf.text_format
+import numpy
 import pytest
 
-import boxwright.models.prediction  # imported once: the runs inside forget their imports, and numpy bears one import
+import boxwright.models.prediction
 import boxwright_testing
 
+# Imported here once: the runs inside forget their imports, and libraries in C bear one import.
+assert numpy
+assert google.protobuf.text_format
 assert boxwright.models.prediction
 assert boxwright_testing
 
