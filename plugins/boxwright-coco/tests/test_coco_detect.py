@@ -29,18 +29,18 @@ def ask(folder: Path, content: Any, name: str = "x.json") -> tuple[bool, str]:
         {"images": [], "annotations": [], "categories": []},
         {"info": {}, "images": IMAGES, "categories": CLASSES},  # image_info_test2017.json
         {"images": IMAGES, "annotations": ROWS},
-        # Longer than what is looked at, with either list first, and with the other keys out of sight.
+        # Longer than the part that is read, with either list first, and with the other keys outside it.
         {"images": IMAGES * 2000, "annotations": ROWS * 2000, "categories": CLASSES},
         {"annotations": ROWS * 2000, "images": IMAGES * 2000, "categories": CLASSES},
         {"images": IMAGES * 2000, "annotations": ROWS, "categories": CLASSES * 5000},
         {"info": {"about": "x" * 60_000}, "annotations": ROWS * 100, "images": IMAGES * 2000},
     ],
 )
-def test_instances_are_recognised(tmp_path: Path, content: Any) -> None:
+def test_instances_are_detected(tmp_path: Path, content: Any) -> None:
     assert ask(tmp_path, content) == (True, "an object with images and annotations")
 
 
-def test_detections_are_recognised(tmp_path: Path) -> None:
+def test_detections_are_detected(tmp_path: Path) -> None:
     for times in (1, 2000):
         matches, reason = ask(tmp_path, [row | {"score": 0.5} for row in ROWS] * times)
         assert matches
@@ -64,29 +64,29 @@ def test_detections_are_recognised(tmp_path: Path) -> None:
         ({"images": IMAGES * 2000, "annotations": [ROWS[0] | {"bbox": {"min": {"x": 1}}}]}, "its boxes are objects"),
         ({"images": IMAGES, "labels": CLASSES}, "neither annotations nor categories"),
         ([{"image_id": 1, "caption": "figs"}], "a list of objects with 'image_id', 'caption'"),
-        ([1, 2], "not of objects"),
+        ([1, 2], "other values than objects"),
         ([], "an empty list"),
         ({}, "no keys"),
         ("42", "neither { nor ["),
         ("", "empty"),
-        ('{"images": [', "breaks off"),
+        ('{"images": [', "truncated"),
         ("[" * 100_000, "nested too deeply"),
     ],
 )
-def test_others_are_not_and_it_says_why(tmp_path: Path, content: Any, reason: str) -> None:
+def test_other_files_are_rejected_with_a_reason(tmp_path: Path, content: Any, reason: str) -> None:
     matches, why = ask(tmp_path, content)
     assert not matches
     assert reason in why
 
 
-def test_only_the_ends_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands in the middle of a long file costs nothing, and is not even JSON here."""
+def test_only_the_ends_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The middle of a long file is not read; here it is not even JSON."""
     ends = json.dumps({"images": IMAGES * 2000, "annotations": ROWS})
     text = ends[:70_000] + "]" * 1_000_000 + ends[-200:]
     assert ask(tmp_path, text) == (True, "an object with images and annotations")
 
 
-def test_places(tmp_path: Path) -> None:
+def test_locations(tmp_path: Path) -> None:
     import fsspec
 
     assert ask(tmp_path, "{}", "x.txt") == (False, "its name does not end in .json")

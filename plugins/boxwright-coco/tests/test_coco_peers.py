@@ -1,4 +1,4 @@
-"""What pycocotools, globox and supervision make of our files, and we of theirs."""
+"""Files that pycocotools, globox and supervision exchange with boxwright."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def raise_it(error: DataError) -> None:
     raise error
 
 
-def made_up(seed: int, pictures: int = 20) -> list[Sample]:
-    """Pictures with whole and broken boxes, crowds, polygons and scores; every fifth without any."""
+def random_samples(seed: int, images: int = 20) -> list[Sample]:
+    """Images with integer and fractional boxes, crowds, polygons and scores; every fifth without boxes."""
     chance = random.Random(seed)
     samples = []
-    for number in range(pictures):
+    for number in range(images):
         labels, edges, attributes = [], [], []
         for _ in range(chance.randrange(6) if number % 5 else 0):
             x, y = chance.randrange(300), chance.randrange(200)
@@ -51,15 +51,15 @@ def made_up(seed: int, pictures: int = 20) -> list[Sample]:
 
 
 def judge(path: Path) -> Any:
-    """pycocotools' own index of a file; it prints what it does."""
+    """pycocotools' own index of a file, without its output."""
     coco = pytest.importorskip("pycocotools.coco")
     with contextlib.redirect_stdout(io.StringIO()):
         return coco.COCO(str(path))
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_pycocotools_finds_in_our_file_what_was_written(tmp_path: Path, seed: int) -> None:
-    samples = made_up(seed)
+def test_pycocotools_reads_what_was_written(tmp_path: Path, seed: int) -> None:
+    samples = random_samples(seed)
     boxwright.convert(Dataset(SampleReader(samples)), f"coco:{tmp_path}/out.json")
     found = judge(tmp_path / "out.json")
     names = {row["id"]: row["name"] for row in found.loadCats(found.getCatIds())}
@@ -79,12 +79,12 @@ def test_pycocotools_finds_in_our_file_what_was_written(tmp_path: Path, seed: in
     assert len(found.getAnnIds(iscrowd=True)) == crowds > 0
 
 
-def test_pycocotools_evaluates_what_we_wrote_as_what_it_is(tmp_path: Path) -> None:
-    """Detections that are the truth itself have an average precision of 1, by its own loading of both files."""
+def test_pycocotools_evaluates_our_files(tmp_path: Path) -> None:
+    """Detections equal to the ground truth have an average precision of 1, with both files loaded by pycocotools."""
     evaluation = pytest.importorskip("pycocotools.cocoeval")
     plain = [
         sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.edges, [{"score": 0.5}] * len(sample.boxes)))
-        for sample in made_up(1)
+        for sample in random_samples(1)
     ]
     for suffix in ("truth.json", "found.json?kind=detections"):
         boxwright.convert(Dataset(SampleReader(plain)), f"coco:{tmp_path}/{suffix}")
@@ -98,7 +98,7 @@ def test_pycocotools_evaluates_what_we_wrote_as_what_it_is(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_what_pycocotools_says_of_a_file_is_what_we_read(tmp_path: Path, seed: int) -> None:
+def test_we_read_what_pycocotools_reads(tmp_path: Path, seed: int) -> None:
     """A shuffled file with odd numbers, read by both."""
     chance = random.Random(seed)
     images = [{"id": chance.randrange(10**12), "file_name": f"{i}.jpg", "width": 90, "height": 80} for i in range(30)]
@@ -129,7 +129,7 @@ def test_what_pycocotools_says_of_a_file_is_what_we_read(tmp_path: Path, seed: i
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.data())
-def test_boxes_around_masks_are_as_pycocotools_says(width: int, height: int, data: st.DataObject) -> None:
+def test_bounding_boxes_of_masks_are_those_of_pycocotools(width: int, height: int, data: st.DataObject) -> None:
     mask = pytest.importorskip("pycocotools.mask")
     numpy = pytest.importorskip("numpy")
     bits = data.draw(st.lists(st.booleans(), min_size=width * height, max_size=width * height).filter(any))
@@ -142,7 +142,7 @@ def test_boxes_around_masks_are_as_pycocotools_says(width: int, height: int, dat
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20))
-def test_packed_run_lengths_are_unpacked_as_pycocotools_packs_them(counts: list[int]) -> None:
+def test_run_lengths_packed_by_pycocotools_are_unpacked(counts: list[int]) -> None:
     mask = pytest.importorskip("pycocotools.mask")
     packed = mask.frPyObjects({"size": [sum(counts), 1], "counts": counts}, sum(counts), 1)
     assert unpacked(packed["counts"].decode()) == counts
@@ -150,7 +150,7 @@ def test_packed_run_lengths_are_unpacked_as_pycocotools_packs_them(counts: list[
 
 def test_globox_reads_ours_and_we_read_its(tmp_path: Path) -> None:
     globox = pytest.importorskip("globox")
-    samples = [sample for sample in made_up(2) if sample.boxes]
+    samples = [sample for sample in random_samples(2) if sample.boxes]
     ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
     boxwright.convert(Dataset(SampleReader(samples)), f"coco:{ours}")
     found = globox.AnnotationSet.from_coco(ours)
@@ -176,7 +176,9 @@ def test_supervision_reads_ours_and_we_read_its(tmp_path: Path) -> None:
         supervision = pytest.importorskip("supervision")
     ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
     samples = [
-        sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.edges)) for sample in made_up(3) if sample.boxes
+        sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.edges))
+        for sample in random_samples(3)
+        if sample.boxes
     ]
     for sample in samples:
         Image.new("RGB", (400, 300)).save(tmp_path / sample.image.name)

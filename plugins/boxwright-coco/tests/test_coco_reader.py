@@ -77,8 +77,8 @@ SPECIFIED: dict[str, Any] = {
 }
 
 
-PICTURE = io.BytesIO()
-Image.new("RGB", (40, 30)).save(PICTURE, "JPEG")
+IMAGE = io.BytesIO()
+Image.new("RGB", (40, 30)).save(IMAGE, "JPEG")
 
 
 def raise_it(error: DataError) -> None:
@@ -95,7 +95,7 @@ def read(place: str, **options: Any) -> list[Sample]:
 
 
 def one_box(folder: Path, box: dict[str, Any], **options: Any) -> boxwright.Box:
-    """The box of a picture of 40x30 with one annotation."""
+    """The box of an image of 40x30 with one annotation."""
     content = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}],
         "annotations": [{"id": 5, "image_id": 1, "category_id": 1} | box],
@@ -161,8 +161,8 @@ def test_the_order_of_keys_and_of_annotations_does_not_matter(tmp_path: Path, in
         assert [list(sample.boxes) for sample in found] == [list(sample.boxes) for sample in asked]
 
 
-def test_many_annotations_in_any_order_come_to_their_pictures(tmp_path: Path) -> None:
-    """More than a window's worth, some plain and some not, against a dictionary."""
+def test_many_annotations_in_any_order_belong_to_their_images(tmp_path: Path) -> None:
+    """More than one window, some usual and some not, compared with a dictionary."""
     chance = random.Random(7)
     images = [{"id": 3 * i, "file_name": f"{i}.jpg", "width": 500, "height": 400} for i in range(300)]
     annotations = []
@@ -195,7 +195,7 @@ def test_many_annotations_in_any_order_come_to_their_pictures(tmp_path: Path) ->
         assert [dict(each) for each in sample.boxes.attributes] == asked
 
 
-def test_what_has_the_default_value_is_no_attribute(tmp_path: Path) -> None:
+def test_default_values_are_not_attributes(tmp_path: Path) -> None:
     plain = {"area": 12, "iscrowd": 0, "segmentation": []}
     for more in ({}, plain, {"area": 12.0, "iscrowd": False, "segmentation": None}, {"area": None, "iscrowd": None}):
         assert one_box(tmp_path, {"bbox": [1, 2, 3, 4]} | more).attributes == {"id": 5}
@@ -203,7 +203,7 @@ def test_what_has_the_default_value_is_no_attribute(tmp_path: Path) -> None:
     assert one_box(tmp_path, {"bbox": [1.5, 2, 3.1, 4.7], "area": 3.1 * 4.7}).attributes == {"id": 5}
 
 
-def test_numbers_can_be_left_out(tmp_path: Path) -> None:
+def test_ids_can_be_ignored(tmp_path: Path) -> None:
     (one, two, _) = read(put(tmp_path, SPECIFIED), ids=False)
     assert "source_id" not in one.attributes
     assert two.attributes == {}
@@ -226,12 +226,12 @@ def test_edges(tmp_path: Path, box: list[float], edges: tuple[float, ...]) -> No
     assert one_box(tmp_path, {"bbox": box}).edges == edges
 
 
-def test_a_negative_width_reaches_to_the_left_when_asked(tmp_path: Path) -> None:
+def test_a_negative_width_extends_to_the_left_on_request(tmp_path: Path) -> None:
     found = one_box(tmp_path, {"bbox": [10, 20, -4, -5], "area": 20}, inverted="swap")
     assert (found.edges, found.attributes) == ((6, 15, 10, 20), {"id": 5})
 
 
-def test_boxes_that_were_exchanged_are_counted(tmp_path: Path) -> None:
+def test_swapped_boxes_are_counted(tmp_path: Path) -> None:
     boxes = [[10, 20, -4, -5], [1, 2, 3, 4], [9, 9, -1, 2], [9, 9, 1, -2], [5, 5, 0, 0]]
     content = {
         "images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}],
@@ -248,13 +248,13 @@ def test_boxes_that_were_exchanged_are_counted(tmp_path: Path) -> None:
     [
         ([[1, 2, 10, 2.5, 7, 8.5]], (1, 2, 10, 8.5)),
         ([[1, 2, 10, 2, 7, 8], [20, 1, 25, 1, 25, 3]], (1, 1, 25, 8)),
-        # Two runs in a picture of 10 rows: rows 2..3 of column 1, row 1 of column 2.
+        # Two runs in an image of 10 rows: rows 2..3 of column 1, row 1 of column 2.
         ({"size": [10, 20], "counts": [12, 2, 7, 1, 178]}, (1, 1, 3, 4)),
         # A run over the end of a column fills both from top to bottom, as far as the box is concerned.
         ({"size": [10, 20], "counts": [18, 4]}, (1, 0, 3, 10)),
     ],
 )
-def test_a_missing_box_is_that_around_the_segmentation(
+def test_a_missing_box_is_the_bounding_box_of_the_segmentation(
     tmp_path: Path, segmentation: Any, edges: tuple[float, ...]
 ) -> None:
     assert one_box(tmp_path, {"segmentation": segmentation}).edges == edges
@@ -278,13 +278,15 @@ def test_a_missing_box_is_that_around_the_segmentation(
         5,
     ],
 )
-def test_a_segmentation_that_gives_no_box_is_an_error(tmp_path: Path, segmentation: Any) -> None:
-    with pytest.raises(DataError, match=r"annotations\[0\] \(id 5\): it has no bbox, and its segmentation gives none"):
+def test_a_segmentation_without_a_bounding_box_is_an_error(tmp_path: Path, segmentation: Any) -> None:
+    with pytest.raises(
+        DataError, match=r"annotations\[0\] \(id 5\): bbox is missing, and segmentation has no bounding box"
+    ):
         one_box(tmp_path, {"segmentation": segmentation})
 
 
 def test_numbers_as_other_tools_write_them(tmp_path: Path) -> None:
-    """pandas writes 7.0 where another row has none; some tools number pictures by their names."""
+    """pandas writes 7.0 if another row has none; some tools use the names of images as ids."""
     content = {
         "images": [
             {"id": 7.0, "file_name": "a.jpg", "width": 40.0, "height": 30},
@@ -306,8 +308,8 @@ def test_numbers_as_other_tools_write_them(tmp_path: Path) -> None:
         assert [dict(each) for each in two.boxes.attributes] == [{"id": "x-1"}, {}]
 
 
-def test_a_class_of_the_same_name_that_nothing_belongs_to_is_passed_over(tmp_path: Path) -> None:
-    """Roboflow's exports begin with a class for the project, which is often called like one of its classes."""
+def test_an_unused_class_with_a_duplicate_name_is_ignored(tmp_path: Path) -> None:
+    """Roboflow's exports begin with a class for the project, which often has the name of a real class."""
     content = {
         "images": [{"id": 0, "file_name": "a.jpg", "width": 40, "height": 30}],
         "categories": [
@@ -321,21 +323,21 @@ def test_a_class_of_the_same_name_that_nothing_belongs_to_is_passed_over(tmp_pat
     assert [sample.boxes.labels for sample in reader.read(raise_it)] == [("fig",)]
     assert reader.info.label_map is not None
     assert [(item.id, item.name) for item in reader.info.label_map.items] == [(1, "date"), (2, "fig")]
-    assert reader.info.notes == ("the class 0 (fig) is on no annotation and was passed over for 2",)
+    assert reader.info.notes == ("the class 0 (fig) is not used and was replaced by 2",)
 
 
-def test_a_file_without_annotations_says_so(tmp_path: Path) -> None:
-    """COCO's own image_info_test2017.json is such a one."""
+def test_a_file_without_annotations_has_a_note(tmp_path: Path) -> None:
+    """COCO's own image_info_test2017.json is such a file."""
     content = {key: SPECIFIED[key] for key in ("images", "categories")}
     reader = CocoReader(put(tmp_path, content))
     assert [len(sample.boxes) for sample in reader.read(raise_it)] == [0, 0, 0]
-    assert reader.info.notes == ("there are no annotations in it: every picture comes without boxes",)
+    assert reader.info.notes == ("the file contains no annotations: all images are without boxes",)
 
 
 @pytest.mark.parametrize(
-    ("file", "picture"),
+    ("file", "image"),
     [
-        ("x.json", "a.jpg"),  # beside it
+        ("x.json", "a.jpg"),  # next to it
         ("_annotations.coco.json", "a.jpg"),  # Roboflow
         ("x.json", "images/a.jpg"),
         ("train.json", "train/a.jpg"),
@@ -347,15 +349,15 @@ def test_a_file_without_annotations_says_so(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("remote", [False, True])
-def test_pictures_are_found_in_the_usual_places(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, picture: str, remote: bool
+def test_images_are_found_in_the_usual_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, image: str, remote: bool
 ) -> None:
     import fsspec
 
     content = json.dumps(
         {"images": [{"id": i, "file_name": f"{n}.jpg"} for i, n in enumerate("ab")], "annotations": []}
     )
-    for name, data in ((file, content.encode()), (picture, PICTURE.getvalue())):
+    for name, data in ((file, content.encode()), (image, IMAGE.getvalue())):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(data)
     if remote:
@@ -365,34 +367,32 @@ def test_pictures_are_found_in_the_usual_places(
         base = str(tmp_path)
     errors: list[DataError] = []
     (found,) = CocoReader(f"{base}/{file}").read(errors.append)
-    assert found.image.location == f"{base}/{picture}"
+    assert found.image.location == f"{base}/{image}"
     assert (found.image.width, found.image.height) == (40, 30)  # measured, since the file does not say it
     assert len(errors) == 1
     if not remote:
         monkeypatch.chdir((tmp_path / file).parent)
         (found,) = CocoReader(Path(file).name).read(errors.append)
-        assert Path(found.image.location or "").resolve() == (tmp_path / picture).resolve()
+        assert Path(found.image.location or "").resolve() == (tmp_path / image).resolve()
 
 
-def test_the_folder_of_the_pictures_can_be_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_the_images_can_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = put(tmp_path, {"images": [{"id": 1, "file_name": "cam/a.jpg"}], "annotations": []})
     (tmp_path / "photos" / "cam").mkdir(parents=True)
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter: 30 wide, 40 high
     Image.new("RGB", (40, 30)).save(tmp_path / "photos" / "cam" / "a.jpg", exif=exif)
-    for images in (str(tmp_path / "photos"), "photos"):  # the second is found beside the JSON file
+    for images in (str(tmp_path / "photos"), "photos"):  # the second is relative to the JSON file
         (sample,) = read(place, images=images)
         assert Path(sample.image.location or "") == tmp_path / "photos" / "cam" / "a.jpg"
         assert (sample.image.width, sample.image.height) == (30, 40)
-    with pytest.raises(
-        DataError, match=r"pictures: there is no such folder, neither here nor beside .*instances\.json"
-    ):
+    with pytest.raises(DataError, match=r"pictures: folder not found, neither here nor next to .*instances\.json"):
         read(place, images="pictures")
 
 
-def test_the_folder_above_is_looked_into_only_from_a_folder_called_annotations(tmp_path: Path) -> None:
+def test_the_parent_is_searched_only_for_a_folder_called_annotations(tmp_path: Path) -> None:
     (tmp_path / "downloads").mkdir()
-    (tmp_path / "a.jpg").write_bytes(PICTURE.getvalue())
+    (tmp_path / "a.jpg").write_bytes(IMAGE.getvalue())
     content = {"images": [{"id": 1, "file_name": "a.jpg", "width": 40, "height": 30}], "annotations": []}
     (sample,) = read(put(tmp_path / "downloads", content))
     assert sample.image.location is None
@@ -425,33 +425,31 @@ def test_detections_are_read_with_their_truth(tmp_path: Path) -> None:
 
 def test_detections_of_another_dataset_are_errors(tmp_path: Path) -> None:
     rows = [*RESULTS, {"image_id": 5, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}]
-    with pytest.raises(
-        DataError, match=r"detections\.json, \[3\]: image_id is 5, which is the id of no image"
-    ) as caught:
+    with pytest.raises(DataError, match=r"detections\.json, \[3\]: image_id is 5, but no image has this id") as caught:
         read(detections(tmp_path, rows), truth=put(tmp_path, SPECIFIED))
     assert "instances.json" in caught.value.remedy
     rows = [RESULTS[0] | {"category_id": 5}]
-    with pytest.raises(DataError, match=r"\[0\]: category_id is 5, and the classes are: 1 person, 18 dog"):
+    with pytest.raises(DataError, match=r"\[0\]: category_id is 5, but the classes are: 1 person, 18 dog"):
         read(detections(tmp_path, rows), truth=put(tmp_path, SPECIFIED))
 
 
 def test_detections_without_truth_and_truth_without_detections(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"does not name its pictures and classes\n.*\?truth=instances\.json"):
+    with pytest.raises(UsageError, match=r"does not define images and classes\n.*\?truth=instances\.json"):
         read(detections(tmp_path, RESULTS))
-    with pytest.raises(UsageError, match="no list of detections"):
+    with pytest.raises(UsageError, match="not a list of detections"):
         read(put(tmp_path, SPECIFIED), truth=put(tmp_path, SPECIFIED, "truth.json"))
-    with pytest.raises(DataError, match=r"nowhere\.json: there is no such file"):
+    with pytest.raises(DataError, match=r"nowhere\.json: file not found"):
         read(detections(tmp_path, RESULTS), truth=str(tmp_path / "nowhere.json"))
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
+def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read: Is a directory") as caught:
         CocoReader(str(tmp_path))
-    assert caught.value.remedy == "name the JSON file in it"
+    assert caught.value.remedy == "pass the JSON file in it"
 
 
-def test_an_infinite_or_broken_exact_edge_of_another_program_is_passed_over(tmp_path: Path) -> None:
-    """The box is what counts where the two do not agree."""
+def test_invalid_exact_coordinates_are_ignored(tmp_path: Path) -> None:
+    """The box takes precedence if the two disagree."""
     for edges in ([1, 2, 3.9, 6], [1, 2, 4], "x", [1, 2, float("inf"), 6], [1, 2, "4", 6], [4, 2, 1, 6]):
         assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": edges}}).edges == (1, 2, 4, 6)
     near = 4 + 1e-9
@@ -462,27 +460,27 @@ def test_an_infinite_or_broken_exact_edge_of_another_program_is_passed_over(tmp_
     ("said", "there"),
     [("caf\u00e9.jpg", "cafe\u0301.jpg"), ("cafe\u0301.jpg", "caf\u00e9.jpg"), ("a%20b.jpg", "a b.jpg")],
 )
-def test_a_picture_is_found_by_another_spelling(tmp_path: Path, said: str, there: str) -> None:
-    """Of names with accents macOS makes others, and Label Studio writes them as in a URL."""
-    (tmp_path / there).write_bytes(PICTURE.getvalue())
+def test_an_image_is_found_by_another_spelling(tmp_path: Path, said: str, there: str) -> None:
+    """macOS normalizes names with accents, and Label Studio quotes them as in a URL."""
+    (tmp_path / there).write_bytes(IMAGE.getvalue())
     content = {"images": [{"id": 1, "file_name": said, "width": 40, "height": 30}], "annotations": [], "categories": []}
     (sample,) = read(put(tmp_path, content))
     assert (sample.image.name, sample.image.location) == (said, str(tmp_path / there))
 
 
 @pytest.mark.parametrize("said", ["/home/me/a.jpg", "D:\\photos\\a.jpg"])
-def test_an_absolute_path_stands_for_the_picture_of_its_last_part(tmp_path: Path, said: str) -> None:
+def test_an_absolute_path_means_the_image_with_its_last_part(tmp_path: Path, said: str) -> None:
     image = {"id": 1, "file_name": said, "width": 40, "height": 30}
     place = put(tmp_path, {"images": [image], "annotations": [], "categories": []})
     with pytest.raises(DataError, match="leads out of the folder") as caught:
         read(place)
     assert "put a picture of that name into the folder" in caught.value.remedy
-    (tmp_path / "a.jpg").write_bytes(PICTURE.getvalue())
+    (tmp_path / "a.jpg").write_bytes(IMAGE.getvalue())
     (sample,) = read(place)
     assert (sample.image.name, sample.image.location) == ("a.jpg", str(tmp_path / "a.jpg"))
 
 
-def test_an_address_is_no_file_name(tmp_path: Path) -> None:
+def test_a_url_is_not_a_file_name(tmp_path: Path) -> None:
     image = {"id": 1, "file_name": "https://x.org/a.jpg", "width": 40, "height": 30}
     with pytest.raises(DataError, match=r"images\[0\] \(id 1\).*'https://x\.org/a\.jpg', an address on the network"):
         read(put(tmp_path, {"images": [image], "annotations": [], "categories": []}))

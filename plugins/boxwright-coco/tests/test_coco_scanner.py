@@ -13,7 +13,7 @@ from boxwright import DataError
 from boxwright_coco import document
 from boxwright_coco.document import Document, Scanner
 
-SMALL = 32  # bytes a window: every place of a file comes to lie at its end
+SMALL = 32  # bytes per window, so that every position of a file is at the end of one
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -31,7 +31,7 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def whole(text: str | bytes) -> tuple[list[Any], list[Any]]:
-    """The elements of a list as the scanner finds them, and as they are when they are decoded from their places."""
+    """The elements of a list as the scanner returns them, and decoded from their offsets."""
     content = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     file = Document("x.json", content)
     found: list[Any] = []
@@ -69,7 +69,7 @@ def test_an_object_is_read_as_the_json_module_reads_it(content: dict[str, Any], 
 
 
 @given(st.lists(values, min_size=1, max_size=5), layouts, st.data())
-def test_what_the_json_module_refuses_is_refused(
+def test_what_the_json_module_rejects_is_rejected(
     content: list[Any], layout: dict[str, Any], data: st.DataObject
 ) -> None:
     text = json.dumps(content, **layout)
@@ -87,7 +87,7 @@ def test_what_the_json_module_refuses_is_refused(
 
 
 @given(st.lists(values, min_size=1, max_size=5), layouts, st.data())
-def test_a_file_that_breaks_off_is_an_error(content: list[Any], layout: dict[str, Any], data: st.DataObject) -> None:
+def test_a_truncated_file_is_an_error(content: list[Any], layout: dict[str, Any], data: st.DataObject) -> None:
     text = json.dumps(content, **layout)
     with pytest.raises(DataError) as caught:
         whole(text[: data.draw(st.integers(1, len(text) - 1))])
@@ -102,7 +102,7 @@ def test_a_file_that_breaks_off_is_an_error(content: list[Any], layout: dict[str
         ("[" + "1,\n" * 5000 + "x]", "line 5001 column 1"),
     ],
 )
-def test_places_are_as_an_editor_counts_them(text: str, place: str) -> None:
+def test_places_are_counted_as_in_an_editor(text: str, place: str) -> None:
     with pytest.raises(DataError, match="expected a value") as caught:
         whole(text)
     assert caught.value.place == place
@@ -126,11 +126,11 @@ def test_a_file_that_changes_while_it_is_in_use_is_an_error(tmp_path: Path) -> N
     file = Document(str(path))
     file.open().__exit__(None, None, None)
     path.write_text("[1, 2, 3]")
-    with pytest.raises(DataError, match=r"x\.json: it was changed while it was in use\n.*open the dataset again"):
+    with pytest.raises(DataError, match=r"x\.json: the file changed while it was in use\n.*open the dataset again"):
         file.open()
 
 
-def test_a_long_file_is_never_whole_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_file_is_never_completely_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tracemalloc
 
     monkeypatch.setattr(document, "_WINDOW", 1 << 12)

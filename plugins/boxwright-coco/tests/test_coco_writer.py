@@ -104,9 +104,9 @@ def sample_of(
     return Sample(image=ImageRef(name=name, width=40, height=30), boxes=boxes, source="the source", attributes=more)
 
 
-def write(*samples: Sample, label_map: LabelMap | None = None, told: Mapping[str, Any] = {}, **options: Any) -> Any:
-    """What is written, as the json module reads it."""
-    output = Memory(**told)
+def write(*samples: Sample, label_map: LabelMap | None = None, info: Mapping[str, Any] = {}, **options: Any) -> Any:
+    """The output, as the json module reads it."""
+    output = Memory(**info)
     writer = CocoWriter(output, label_map, **options)
     for sample in samples:
         writer.write(sample)
@@ -119,13 +119,13 @@ def raise_it(error: DataError) -> None:
 
 
 def convert(folder: Path, content: Any, target: str, **options: Any) -> Any:
-    """Through the reader and the writer, as ``boxwright convert`` does it."""
+    """Passes samples through the reader and the writer, like ``boxwright convert``."""
     (folder / "in.json").write_text(json.dumps(content), "utf-8")
     boxwright.convert(f"coco:{folder}/in.json", target, **options)
     return json.loads(Path(target.partition(":")[2].partition("?")[0]).read_text("utf-8"))
 
 
-def test_a_file_of_the_specification_comes_back_the_same(tmp_path: Path) -> None:
+def test_a_file_of_the_specification_is_reproduced(tmp_path: Path) -> None:
     assert convert(tmp_path, SPEC_FILE, f"coco:{tmp_path}/out.json") == SPEC_FILE
     boxwright.convert(f"coco:{tmp_path}/out.json", f"coco:{tmp_path}/again.json")
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "out.json").read_bytes()
@@ -159,12 +159,12 @@ def test_bytes_are_as_expected(tmp_path: Path) -> None:
     )
 
 
-def test_an_empty_dataset_is_a_whole_file() -> None:
+def test_an_empty_dataset_is_a_complete_file() -> None:
     assert write() == {"info": {}, "licenses": [], "images": [], "annotations": [], "categories": []}
 
 
 def test_classes_without_a_label_map_are_numbered_by_name() -> None:
-    """The last class to come is the first by name: the numbers stand in the file before it is known."""
+    """The last class is the first by name, so ids are written before it is known."""
     marked = {"note": '"category_id":\x01"pear"\x01'}
     content = write(
         sample_of("a.jpg", ["pear", "\x01fig"], [(1, 2, 3, 4)] * 2, marked, {}),
@@ -176,14 +176,14 @@ def test_classes_without_a_label_map_are_numbered_by_name() -> None:
     assert content["annotations"][0]["note"] == marked["note"]
 
 
-def test_classes_without_a_label_map_keep_what_the_source_says_of_them() -> None:
-    told = {"categories": [{"id": 9, "name": "pear", "supercategory": "fruit"}, {"id": 1, "name": "unused"}]}
+def test_classes_without_a_label_map_keep_their_other_keys() -> None:
+    info = {"categories": [{"id": 9, "name": "pear", "supercategory": "fruit"}, {"id": 1, "name": "unused"}]}
     boxes = sample_of("a.jpg", ["fig", "pear"], [(1, 2, 3, 4)] * 2)
-    assert write(boxes, told=told)["categories"] == [
+    assert write(boxes, info=info)["categories"] == [
         {"id": 9, "name": "pear", "supercategory": "fruit"},
         {"id": 1, "name": "fig"},
     ]
-    counted = write(boxes, told=told, category_ids=False)
+    counted = write(boxes, info=info, category_ids=False)
     assert [(each["id"], each["name"]) for each in counted["categories"]] == [(1, "pear"), (2, "fig")]
     assert [row["category_id"] for row in counted["annotations"]] == [2, 1]
 
@@ -213,7 +213,7 @@ def test_classes_have_the_numbers_of_the_label_map(tmp_path: Path) -> None:
     assert [row["category_id"] for row in given["annotations"]] == [6, 7, 5]
 
 
-def test_numbers_stay_where_they_are_free(tmp_path: Path) -> None:
+def test_free_ids_are_kept(tmp_path: Path) -> None:
     content = write(
         sample_of("a.jpg", ["fig"] * 3, [(1, 2, 3, 4)] * 3, {"id": 2}, {}, {"id": "x-7"}, source_id="3"),
         sample_of("b.jpg", ["fig"] * 2, [(1, 2, 3, 4)] * 2, {"id": 2}, {"id": 0}),
@@ -233,17 +233,17 @@ def test_numbers_stay_where_they_are_free(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.none() | st.integers(-3, 12), max_size=30), st.integers(0, 30))
-def test_no_number_is_given_twice(wishes: list[int | None], cut: int) -> None:
+def test_ids_are_unique(requested: list[int | None], cut: int) -> None:
     numbering = Numbering()
     given_out: list[int] = []
-    for wanted in wishes[:cut]:
+    for wanted in requested[:cut]:
         free = wanted is not None and wanted not in given_out
         given_out.append(numbering.take(wanted))
         assert not free or given_out[-1] == wanted
-    given_out += numbering.take_all(wishes[cut:])
+    given_out += numbering.take_all(requested[cut:])
     given_out += numbering.take_all([None] * 3)
-    assert len(set(given_out)) == len(given_out) == len(wishes) + 3
-    assert given_out[len(wishes) :] == sorted(given_out[len(wishes) :])
+    assert len(set(given_out)) == len(given_out) == len(requested) + 3
+    assert given_out[len(requested) :] == sorted(given_out[len(requested) :])
 
 
 TAKEN = {
@@ -258,15 +258,15 @@ TAKEN = {
     "score": 0.5,
     "": {"a": [None, True, -0.5]},
 }
-PICTURE_TAKEN = {"id": 3, "file_name": "x", "width": "y", "height": None, "boxwright": [1], "annotations": 7}
+IMAGE_TAKEN = {"id": 3, "file_name": "x", "width": "y", "height": None, "boxwright": [1], "annotations": 7}
 
 
-def test_attributes_with_the_names_of_other_keys_come_back(tmp_path: Path) -> None:
-    """And so does everything else that is an attribute."""
-    sample = sample_of("a.jpg", ["fig", "fig"], [(1, 2, 3, 4)] * 2, TAKEN, {}, **PICTURE_TAKEN)
-    told = {"images": 1, "annotations": "x", "categories": {"a": 1}, "boxwright": None, "split": "train", "info": {}}
+def test_attributes_with_the_names_of_other_keys_are_restored(tmp_path: Path) -> None:
+    """All other attributes are restored, too."""
+    sample = sample_of("a.jpg", ["fig", "fig"], [(1, 2, 3, 4)] * 2, TAKEN, {}, **IMAGE_TAKEN)
+    info = {"images": 1, "annotations": "x", "categories": {"a": 1}, "boxwright": None, "split": "train", "info": {}}
     reader = SampleReader([sample])
-    reader.info = reader.info.model_copy(update={"attributes": told})
+    reader.info = reader.info.model_copy(update={"attributes": info})
     boxwright.convert(Dataset(reader), f"coco:{tmp_path}/out.json")
     content = json.loads((tmp_path / "out.json").read_text())
     assert content["annotations"][0]["bbox"] == [1, 2, 2, 2]
@@ -274,8 +274,8 @@ def test_attributes_with_the_names_of_other_keys_come_back(tmp_path: Path) -> No
     back = CocoReader(str(tmp_path / "out.json"))
     (found,) = back.read(raise_it)
     assert dict(found.boxes.attributes[0]) == TAKEN
-    assert found.attributes == PICTURE_TAKEN | {"source_id": "1"}
-    assert back.info.attributes == {key: value for key, value in told.items() if key != "info"}
+    assert found.attributes == IMAGE_TAKEN | {"source_id": "1"}
+    assert back.info.attributes == {key: value for key, value in info.items() if key != "info"}
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_attributes_with_the_names_of_other_keys_come_back(tmp_path: Path) -> No
     [b"bytes", (1, 2), {1: "a"}, {1, 2}, float("nan"), [1.0, float("inf")], object(), {"a": (1,)}],
     ids=lambda value: type(value).__name__,
 )
-def test_what_json_cannot_hold_is_an_error(value: Any) -> None:
+def test_what_json_cannot_represent_is_an_error(value: Any) -> None:
     good = sample_of("good.jpg", ["fig"], [(1, 2, 3, 4)])
     for bad in (sample_of("a.jpg", ["fig"], [(1, 2, 3, 4)], {"x": value}), sample_of("a.jpg", x=value)):
         output = Memory()
@@ -299,17 +299,17 @@ def test_what_json_cannot_hold_is_an_error(value: Any) -> None:
         CocoWriter(Memory(x=value))
 
 
-def test_halves_of_characters_are_written_as_escapes_but_in_classes() -> None:
+def test_unpaired_surrogates_are_written_as_escapes_except_in_classes() -> None:
     content = write(sample_of("a.jpg", ["fig"], [(1, 2, 3, 4)], {"note": "\ud83c\U0001f34e"}))
     assert content["annotations"][0]["note"] == "\ud83c\U0001f34e"
-    with pytest.raises(DataError, match=r"the class '\\udcff' holds half a character"):
+    with pytest.raises(DataError, match=r"the class '\\udcff' contains an unpaired surrogate"):
         write(sample_of("a.jpg", ["\udcff"], [(1, 2, 3, 4)]))
 
 
-def test_names_that_are_taken_or_lead_outside_are_errors() -> None:
+def test_names_that_are_duplicates_or_lead_outside_are_errors() -> None:
     writer = CocoWriter(Memory())
     writer.write(sample_of("a.jpg"))
-    with pytest.raises(DataError, match=r"the source: another picture is called a\.jpg, too"):
+    with pytest.raises(DataError, match=r"the source: duplicate image a\.jpg"):
         writer.write(sample_of("a.jpg"))
     for name in ("../a.jpg", "/a.jpg", "C:a.jpg", "a\\b.jpg", "x/../../a.jpg"):
         with pytest.raises(OutputError, match="leads outside"):
@@ -332,7 +332,7 @@ decimals = st.integers(-(10**9), 10**9).map(lambda number: number / 10**6) | st.
 @given(st.lists(st.tuples(edge | decimals, edge | decimals, edge | decimals, edge | decimals), min_size=1, max_size=5))
 @example([(1 / 3, 0.1, 63.9, 47.123456)])
 @example([(0.3, 5e-324, 1e22, 1e200)])
-def test_edges_come_back_to_the_last_bit(numbers: list[Edges]) -> None:
+def test_coordinates_are_restored_exactly(numbers: list[Edges]) -> None:
     edges = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in numbers]
     output = Memory()
     writer = CocoWriter(output)
@@ -357,8 +357,8 @@ def test_widths_with_few_decimals_are_written_as_they_were_read(near: float, spa
     assert span_between(near, far_edge(near, span)) == span
 
 
-def test_annotations_go_through_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More than one block, with and without a label map, is put together whole."""
+def test_annotations_are_buffered_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than one block is joined correctly, with and without a label map."""
     samples = [sample_of(f"{i}.jpg", [f"c{i % 7}"] * 5, [(i, 2, i + 3, 4)] * 5) for i in range(500)]
     late = write(*samples)
     known = write(*samples, label_map=LabelMap.from_names(f"c{i}" for i in range(7)))
@@ -391,7 +391,7 @@ def truth(tmp_path: Path) -> str:
     return str(tmp_path / "truth.json")
 
 
-def test_detections_get_the_numbers_of_the_truth(truth: str) -> None:
+def test_detections_get_the_ids_of_the_instances_file(truth: str) -> None:
     found = [
         sample_of("9.jpg", ["dog", "person"], [(1, 2, 3.5, 4), (0, 0, 5, 5)], {"score": 0.9}, {"score": 1, "id": 4}),
         sample_of("empty.jpg"),
@@ -402,13 +402,13 @@ def test_detections_get_the_numbers_of_the_truth(truth: str) -> None:
         {"image_id": 9, "category_id": 1, "bbox": [0, 0, 5, 5], "score": 1, "id": 4},
         {"image_id": 42, "category_id": 90, "bbox": [1, 2, 2, 2], "score": 0.25, "angle": 3},
     ]
-    with pytest.raises(DataError, match=r"the source: there is no image of that name in .*truth\.json"):
+    with pytest.raises(DataError, match=r"the source: .*truth\.json contains no such image"):
         write(sample_of("other.jpg"), kind="detections", truth=truth)
     with pytest.raises(DataError, match=r"box 1 \(cat\): the class 'cat' is not in the label map \(dog, person, tooth"):
         write(sample_of("9.jpg", ["cat"], [(1, 2, 3, 4)], {"score": 1}), kind="detections", truth=truth)
 
 
-def test_detections_without_truth_have_the_pictures_own_numbers() -> None:
+def test_detections_without_instances_file_have_the_ids_of_the_images() -> None:
     classes = LabelMap(items=(LabelMapItem(id=18, name="dog"),))
     box = (["dog"], [(1, 2, 3, 4)], {"score": 0.5})
     rows = write(
@@ -416,20 +416,20 @@ def test_detections_without_truth_have_the_pictures_own_numbers() -> None:
     )
     assert [(row["image_id"], row["category_id"]) for row in rows] == [(42, 18), (1, 18)]
     assert write(sample_of("a.jpg"), kind="detections", label_map=classes) == []
-    with pytest.raises(UsageError, match=r"need the numbers of the classes\n.*truth=FILE"):
+    with pytest.raises(UsageError, match=r"need class ids\n.*truth=FILE"):
         write(kind="detections")
-    with pytest.raises(UsageError, match=r"instances need no truth\n.*kind=detections"):
+    with pytest.raises(UsageError, match=r"truth= is only for detections\n.*kind=detections"):
         write(truth="x.json")
 
 
 @pytest.mark.parametrize("attributes", [{}, {"score": "high"}, {"score": True}, {"score": float("nan")}])
 def test_detections_need_scores(attributes: Mapping[str, Any]) -> None:
     boxes = (["fig", "fig"], [(1, 2, 3, 4)] * 2, {"score": 0.5}, attributes)
-    with pytest.raises(DataError, match=r"the source: box 2 \(fig\): it has no score"):
+    with pytest.raises(DataError, match=r"the source: box 2 \(fig\): the score is missing"):
         write(sample_of("a.jpg", *boxes), kind="detections", label_map=LabelMap.from_names(["fig"]))
 
 
-def test_what_detections_leave_out_is_counted(tmp_path: Path) -> None:
+def test_what_detections_do_not_contain_is_counted(tmp_path: Path) -> None:
     """A result file has image_id, category_id, bbox and score: https://cocodataset.org/#format-results."""
     box = (["fig"], [(1.5, 2, 3, 4)], {"score": 0.5, "iscrowd": 1})
     reader = SampleReader([sample_of("a.jpg", *box, camera="left", source_id="7"), sample_of("b.jpg")])
@@ -441,7 +441,7 @@ def test_what_detections_leave_out_is_counted(tmp_path: Path) -> None:
     assert row == {"image_id": 7, "category_id": 1, "bbox": [1.5, 2, 1.5, 2], "score": 0.5, "iscrowd": 1}
 
 
-def test_numbers_that_are_counted_anew_are_counted_as_left_behind(tmp_path: Path) -> None:
+def test_ids_that_are_not_kept_are_counted_as_lost(tmp_path: Path) -> None:
     (tmp_path / "in.json").write_text(json.dumps(SPEC_FILE))
     report = boxwright.convert(f"coco:{tmp_path}/in.json", f"coco:{tmp_path}/out.json?ids=false")
     numbers = {"image source_id": len(SPEC_FILE["images"]), "id": len(SPEC_FILE["annotations"])}
@@ -449,7 +449,7 @@ def test_numbers_that_are_counted_anew_are_counted_as_left_behind(tmp_path: Path
     assert not boxwright.convert(f"coco:{tmp_path}/in.json", f"coco:{tmp_path}/same.json").losses.bookkeeping
 
 
-def test_detections_come_back_the_same(tmp_path: Path, truth: str) -> None:
+def test_detections_are_reproduced(tmp_path: Path, truth: str) -> None:
     rows = [
         {"image_id": 9, "category_id": 18, "bbox": [1.1, 2, 2.5, 2], "score": 0.9},
         {"image_id": 42, "category_id": 90, "bbox": [1, 2, 2, 2], "score": 0.25, "segmentation": [[1, 2, 3, 4, 5, 6]]},
@@ -492,8 +492,8 @@ def test_several_processes_write_what_one_does(tmp_path: Path) -> None:
     assert (tmp_path / "2.json").read_bytes() == (tmp_path / "1.json").read_bytes()
 
 
-def test_a_pack_is_written_like_its_pictures(tmp_path: Path) -> None:
-    """Names that look like places for numbers stay as they are; counting goes on behind a pack."""
+def test_a_pack_is_written_like_its_images(tmp_path: Path) -> None:
+    """Names that look like placeholders do not change; counting continues after a pack."""
     samples = [
         Sample(
             image=ImageRef(name=f'{number}%d %s %% {{}} "ü".jpg', width=100, height=80),

@@ -1,4 +1,4 @@
-"""COCO's instances and detections JSON for boxwright: read and write."""
+"""COCO's instances and detections JSON for boxwright: reader and writer."""
 
 from boxwright import FormatSpec, Option, hookimpl
 
@@ -17,10 +17,10 @@ def boxwright_formats() -> list[FormatSpec]:
             write="boxwright_coco.writer:CocoWriter",
             detect="boxwright_coco.detect:detect",
             options=(
-                Option("images", str, None, "the folder of the pictures, where it is none of the usual ones"),
-                Option("truth", str, None, "for a list of detections: the instances file that it belongs to"),
-                Option("inverted", ("error", "swap"), "error", "what to do with a box of negative width or height"),
-                Option("ids", bool, True, "whether the numbers of pictures and annotations come as source_id and id"),
+                Option("images", str, None, "the folder of the images, if it is not a usual one"),
+                Option("truth", str, None, "for a list of detections: its instances file"),
+                Option("inverted", ("error", "swap"), "error", "what to do with a box with negative width or height"),
+                Option("ids", bool, True, "whether the ids of images and annotations are read as source_id and id"),
             ),
             write_options=(
                 Option(
@@ -30,15 +30,15 @@ def boxwright_formats() -> list[FormatSpec]:
                     "detections: the list of boxes with scores",
                     carries={"detections": "-empty -image.* +image.source_id -dataset.*"},
                 ),
-                Option("truth", str, None, "for detections: the instances file whose numbers they get"),
+                Option("truth", str, None, "for detections: the instances file whose ids are used"),
                 Option(
                     "ids",
                     bool,
                     True,
-                    "whether source_id and id stay the numbers; false counts from 1",
+                    "whether source_id and id are kept as ids; false counts from 1",
                     carries={"false": "-image.source_id -box.id"},
                 ),
-                Option("category_ids", bool, True, "whether classes keep their numbers; false counts from 1"),
+                Option("category_ids", bool, True, "whether classes keep their ids; false counts from 1"),
             ),
             carries=frozenset({"empty", "subpixel", "box.*", "image.*", "dataset.*"}),
             adds=frozenset({"image.source_id", "box.id"}),

@@ -1,4 +1,4 @@
-"""The annotations of a COCO file as columns: what most of them consist of, at 67 bytes each at most."""
+"""The annotations of a COCO file as columns, at most 67 bytes each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from boxwright import NO_ATTRIBUTES
-from boxwright_coco.document import Quick, mended
+from boxwright_coco.document import Quick, decoded_text
 from boxwright_coco.numbers import as_number, far_edge
 from boxwright_coco.texts import OWN
 
@@ -23,33 +23,32 @@ except ImportError:  # not installed
     _compiled = None
 
 NO_ID: Final = -(2**63)
-"""Stands in the column of the annotations' own numbers where there is none."""
+"""The value for a missing id in the column of ids."""
 
 _NUMBERS: Final = {int, float}
 _NEEDED: Final = frozenset({"image_id", "category_id", "bbox"})
 _USUAL: Final = frozenset({*_NEEDED, "id", "area", "iscrowd", "segmentation"})
 _KEPT: Final = 1 << 12
-_EXACT: Final = 2**52  # beyond, whole numbers are not added as floats are
+_EXACT: Final = 2**52  # above this, integers are not added like floats
 _OURS: Final = _USUAL | {OWN}
 _KEPT_TYPES: Final = {int, str}
 
 
 class Annotations:
-    """Columns, one entry an annotation, in the order of the file.
+    """Columns with one entry per annotation, in the order of the file.
 
-    Whole batches are checked by their columns. What the columns cannot hold is read again from the file when the turn
-    of its picture comes: an annotation with a segmentation, a crowd, an area of its own, or values under other keys
-    that are neither ASCII texts nor whole numbers, or too many different ones to be kept; and all of a batch in which
-    anything is out of the ordinary.
+    Batches are checked by column. What the columns cannot represent is read again from the file for its image: an
+    annotation with a segmentation, a crowd, a different area, or values of other keys that are neither ASCII text nor
+    integers, or are too many to be kept; and all annotations of an unusual batch.
 
     Attributes:
-        categories: The numbers of the classes.
-        ids: The annotations' own numbers, or :data:`NO_ID`.
-        edges: Four an annotation: ``xmin, ymin, xmax, ymax`` in pixels.
-        starts: Where each begins in the file, and at last where the array ends.
-        again: One byte an annotation: 1 where it has to be read again.
-        strays: Those that belong to no picture.
-        first_with: The first annotation of each number that stands more than once.
+        categories: The class ids.
+        ids: The ids of the annotations, or :data:`NO_ID`.
+        edges: Four per annotation: ``xmin, ymin, xmax, ymax`` in pixels.
+        starts: The offset of each in the file, and finally that of the end of the array.
+        again: One byte per annotation: 1 if it must be read again.
+        strays: The annotations that belong to no image.
+        first_with: The first annotation of each duplicate id.
     """
 
     def __init__(self) -> None:
@@ -64,7 +63,7 @@ class Annotations:
         self.strays: Sequence[int] = ()
         self.first_with: dict[int, int] = {}
         self._images = array("q")
-        self._odd_images: dict[int, Any] = {}  # those that are no numbers
+        self._odd_images: dict[int, Any] = {}  # those that are not integers
         self._firsts: Sequence[int] = ()
         self._order: Sequence[int] | None = None
 
@@ -73,7 +72,7 @@ class Annotations:
 
     @property
     def quick(self) -> Quick | None:
-        """Adds elements straight from the text of the file; ``None`` without a compiled part."""
+        """Adds elements directly from the text of the file; ``None`` without compiled code."""
         return self._extend_quickly if _compiled is not None else None
 
     def _extend_quickly(self, text: bytes, at: int, base: int) -> int:
@@ -90,7 +89,7 @@ class Annotations:
         return int(place)
 
     def _new_kind(self, members: bytes) -> int:
-        """The kind of an annotation with these members under other keys, each behind a comma; -1 for none."""
+        """Returns the kind of an annotation with these other members, each after a comma; -1 for none."""
         try:
             row = json.loads(b"{" + members[1:] + b"}")
         except (ValueError, RecursionError):
@@ -105,7 +104,7 @@ class Annotations:
         return kind
 
     def extend(self, rows: list[Any], starts: list[int]) -> None:
-        """Adds a batch of annotations and their places."""
+        """Adds a batch of annotations and their offsets."""
         columns = None
         if set(map(type, rows)) == {dict}:
             keys = list(map(tuple, rows))
@@ -114,7 +113,7 @@ class Annotations:
                 columns = _columns(rows, layouts.values())
         self.starts.extend(starts)
         if columns is None:
-            self._extend_by_hand(rows)
+            self._extend_one_by_one(rows)
             return
         images, categories, ids, edges, again = columns
         self._images += images
@@ -128,7 +127,7 @@ class Annotations:
             self._note_others(rows, [others[each] for each in keys])
 
     def _note_others(self, rows: list[dict[str, Any]], keys: list[tuple[str, ...]]) -> None:
-        """Keeps what the annotations of a batch, added just now, say under other keys."""
+        """Keeps the other keys of the batch of annotations that was added last."""
         start = len(self) - len(rows)
         for number, (row, others) in enumerate(zip(rows, keys, strict=True), start):
             if others:
@@ -138,7 +137,7 @@ class Annotations:
                 else:
                     self._kinds_of[number] = kind
 
-    def _extend_by_hand(self, rows: list[Any]) -> None:
+    def _extend_one_by_one(self, rows: list[Any]) -> None:
         for row in rows:
             keys: dict[str, Any] = row if isinstance(row, dict) else {}
             image, category, number = (as_number(keys.get(key)) for key in ("image_id", "category_id", "id"))
@@ -152,16 +151,16 @@ class Annotations:
             self._kinds_of.append(0)
 
     def group(self, positions: Mapping[Any, int], end: int) -> None:
-        """Brings together what belongs to one picture; called once, after all were added.
+        """Groups the annotations by image; called once, after all were added.
 
         Args:
-            positions: The position of each picture by its number.
-            end: Where the array ends in the file.
+            positions: The position of each image by id.
+            end: The offset of the end of the array.
         """
         self.starts.append(end)
         places = [positions.get(image, -1) for image in self._images]
         for number, image in self._odd_images.items():
-            places[number] = positions.get(mended(image), -1) if isinstance(image, str) else -1
+            places[number] = positions.get(decoded_text(image), -1) if isinstance(image, str) else -1
         counts = Counter(places)
         size = 1 + max(positions.values(), default=-1)
         self._firsts = array("Q", accumulate((counts[place] for place in range(size)), initial=counts[-1]))
@@ -172,12 +171,12 @@ class Annotations:
         del self._images, self._odd_images
 
     def attributes(self, start: int, end: int, *, ids: bool) -> Sequence[Mapping[str, Any]]:
-        """What some consecutive annotations say, of those that need not be read again.
+        """Returns the attributes of consecutive annotations that need not be read again.
 
         Args:
             start: The first.
             end: The one after the last.
-            ids: Whether their own numbers are part of it.
+            ids: Whether to include their ids.
         """
         kept = self._kinds.attributes
         more = [kept[kind] for kind in self._kinds_of[start:end]]
@@ -189,7 +188,7 @@ class Annotations:
         ]
 
     def of(self, position: int) -> Sequence[int]:
-        """The annotations of the picture at a position, in the order of the file."""
+        """Returns the annotations of the image at a position, in the order of the file."""
         return self._between(self._firsts[position], self._firsts[position + 1])
 
     def _between(self, start: int, end: int) -> Sequence[int]:
@@ -210,7 +209,7 @@ _Columns = tuple[Any, ...]
 
 
 def _columns(rows: list[dict[str, Any]], layouts: Collection[frozenset[str]]) -> _Columns | None:
-    """The columns of a batch with these sets of keys, or ``None`` where it is not all as it should be."""
+    """Returns the columns of a batch with these sets of keys, or ``None`` if anything is unusual."""
     with_ids = sum(["id" in keys for keys in layouts])
     if not all(keys >= _NEEDED for keys in layouts) or 0 < with_ids < len(layouts):
         return None
@@ -235,12 +234,12 @@ def _columns(rows: list[dict[str, Any]], layouts: Collection[frozenset[str]]) ->
 
 def _whole(values: list[Any]) -> array[int]:
     if set(map(type, values)) != {int}:
-        raise TypeError("not all are whole numbers")
+        raise TypeError("not all are integers")
     return array("q", values)
 
 
 def _again(rows: list[dict[str, Any]], keys: frozenset[str], areas: list[float]) -> bytes:
-    """Which annotations have an area, a segmentation or ``iscrowd`` that says something."""
+    """Returns which annotations have an area, a segmentation or ``iscrowd`` that is not the default."""
     more: list[Iterable[Any]] = []
     given = [row.get("area", area) for row, area in zip(rows, areas, strict=True)] if "area" in keys else areas
     if given != areas:
@@ -255,10 +254,10 @@ def _again(rows: list[dict[str, Any]], keys: frozenset[str], areas: list[float])
 
 
 class _Kinds(dict[tuple[Any, ...], int]):
-    """What annotations say besides the usual, each kept once and known by a number; 0 is nothing.
+    """Additional attributes of annotations, each kept once under a number; 0 means none.
 
     Attributes:
-        attributes: By number.
+        attributes: The attributes by number.
     """
 
     def __init__(self) -> None:
@@ -266,13 +265,13 @@ class _Kinds(dict[tuple[Any, ...], int]):
         self.attributes: list[Mapping[str, Any]] = [NO_ATTRIBUTES]
 
     def of(self, row: dict[str, Any], keys: Sequence[str]) -> int | None:
-        """The number of what these keys of an annotation say; ``None`` for what is not kept."""
+        """Returns the number of the values of these keys; ``None`` if they are not kept."""
         values = [row[key] for key in keys]
         if not set(map(type, values)) <= _KEPT_TYPES:
             return None
         kind = self.get((keys, *values))
         if kind is None and len(self) < _KEPT:
-            # What is not ASCII has to be decoded again.
+            # Text that is not ASCII must be decoded again.
             if not all(map(str.isascii, [*keys, *[value for value in values if type(value) is str]])):
                 return None
             kind = self[(keys, *values)] = len(self.attributes)

@@ -20,11 +20,11 @@ _DETECTION_KEYS: Final = frozenset({"image_id", "category_id", "bbox", OWN})
 
 
 class BoxTexts:
-    """Writes boxes from their class on: the numbers of annotation and image, which stand before it, come last.
+    """Writes boxes from their class on. The ids of annotation and image, which precede it, are added later.
 
     Args:
-        classes: The text of each class's number.
-        ids: Whether the attribute ``id`` is the annotation's number.
+        classes: The text of each class id.
+        ids: Whether the attribute ``id`` is the id of the annotation.
     """
 
     def __init__(self, classes: ClassNumbers, *, ids: bool) -> None:
@@ -34,13 +34,13 @@ class BoxTexts:
         self._tails: dict[int, tuple[Mapping[str, Any], str | None]] = {}
 
     def annotations(self, boxes: Boxes) -> tuple[list[str], list[int | None] | None]:
-        """What an instances file says of a picture's boxes, ``"category_id":1,...}``, and the numbers that they want.
+        """Returns the boxes of an image for an instances file, ``"category_id":1,...}``, and their requested ids.
 
         Raises:
-            ValueError: A class has no number, or JSON cannot hold a value.
+            ValueError: A class has no id, or JSON cannot represent a value.
         """
         classes, numbers, texts = self._classes, self._texts, []
-        wishes: list[int | None] = []
+        requested: list[int | None] = []
         label = ""
         try:
             for label, edges, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True):
@@ -56,24 +56,24 @@ class BoxTexts:
                         f'"area":{int(width * height)},{tail}'
                     )
                 if "id" in attributes:
-                    wanted = attributes["id"] if self._ids else None
-                    wishes += [None] * (len(texts) - 1 - len(wishes))
-                    wishes.append(wanted if is_number(wanted) else None)
+                    own = attributes["id"] if self._ids else None
+                    requested += [None] * (len(texts) - 1 - len(requested))
+                    requested.append(own if is_number(own) else None)
         except ValueError as error:
             raise ValueError(f"box {len(texts) + 1} ({label}): {error}") from None
-        return texts, [*wishes, *[None] * (len(texts) - len(wishes))] if wishes else None
+        return texts, [*requested, *[None] * (len(texts) - len(requested))] if requested else None
 
     def detections(self, boxes: Boxes) -> list[str]:
-        """What a detections file says of a picture's boxes, each of which has a ``score``.
+        """Returns the boxes of an image, each with a ``score``, for a detections file.
 
         Raises:
-            ValueError: A box has no score, a class has no number, or JSON cannot hold a value.
+            ValueError: A box has no score, a class has no id, or JSON cannot represent a value.
         """
         texts = []
         for number, (label, edges, attributes) in _numbered(boxes):
             try:
                 if not _is_size(attributes.get("score")):
-                    raise ValueError("it has no score, which every detection needs")
+                    raise ValueError("the score is missing")
                 shape, _, exact = self._shape(edges)
                 given = {key: value for key, value in attributes.items() if key != "id" or self._ids}
                 more = members(given, _DETECTION_KEYS, exact)
@@ -83,7 +83,7 @@ class BoxTexts:
         return texts
 
     def _tail(self, attributes: Mapping[str, Any]) -> str | None:
-        """What stands behind the area, where that does not depend on the box; boxes that share attributes share it."""
+        """Returns the members after the area if they do not depend on the box, the same for shared attributes."""
         kept = self._tails.get(id(attributes))
         if kept is not None and kept[0] is attributes:
             return kept[1]
@@ -93,7 +93,7 @@ class BoxTexts:
         return tail
 
     def _annotation(self, edges: Edges, attributes: Mapping[str, Any]) -> str:
-        """An annotation from its box on."""
+        """Returns an annotation from its box on."""
         shape, size, exact = self._shape(edges)
         given = dict(attributes)
         if "id" in given and (is_number(given["id"]) or not self._ids):
@@ -104,7 +104,7 @@ class BoxTexts:
 
     @staticmethod
     def _members(given: dict[str, Any], exact: list[float] | None) -> str:
-        """What stands behind the area."""
+        """Returns the members after the area."""
         crowd, outline = 0, "[]"
         if "iscrowd" in given and isinstance(given["iscrowd"], int):
             crowd = int(given.pop("iscrowd"))
@@ -114,14 +114,14 @@ class BoxTexts:
         return f'"iscrowd":{crowd},"segmentation":{outline}{more}}}'
 
     def _shape(self, edges: Edges) -> tuple[str, float, list[float] | None]:
-        """``[x,y,width,height]``, the area, and the edges where those four cannot give them back to the last bit."""
+        """Returns ``[x,y,width,height]``, the area, and the coordinates if these four cannot restore them exactly."""
         texts = self._texts
         xmin, ymin, xmax, ymax = edges
         width, height = xmax - xmin, ymax - ymin
         exact = True
         if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
             if not math.isfinite(width * height) or not math.isfinite(width + height):
-                raise ValueError("it is too large to have an area")
+                raise ValueError("it is too large")
             width, height = span_between(xmin, xmax), span_between(ymin, ymax)
             exact = far_edge(xmin, width) == xmax and far_edge(ymin, height) == ymax
         text = f"[{texts[xmin]},{texts[ymin]},{texts[width]},{texts[height]}]"

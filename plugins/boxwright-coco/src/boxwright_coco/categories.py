@@ -1,4 +1,4 @@
-"""The classes of a COCO file: numbers, names, and what else the file says of them."""
+"""The classes of a COCO file: ids, names, and other keys."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from boxwright_coco.numbers import Numbering, as_number
 from boxwright_coco.texts import encoded, quoted
 
 _SHOWN = 20
-_MARK = "\1"  # JSON escapes control characters, so that none stands in it
+_MARK = "\1"  # JSON escapes control characters, so it contains none
 _KEYS = frozenset({"id", "name"})
 
 
 class Categories:
     """The ``categories`` of a file.
 
-    Two classes of one name are an error, unless one of them is on no annotation: some exports add a class for the
-    dataset as a whole, whose name may be that of a real one. That class is passed over.
+    Two classes with the same name are an error, unless one of them is not used: some exports add a class for the
+    dataset, whose name may be that of a real class. That class is ignored.
 
     Args:
-        values: What stands in the file.
+        values: The value in the file.
         location: The file, for messages.
-        used: The class numbers of its annotations.
+        used: The class ids of its annotations.
 
     Attributes:
-        labels: The name of each number, in the order of the file.
-        notes: What was passed over.
+        labels: The names by id, in the order of the file.
+        notes: Notes on ignored classes.
 
     Raises:
-        DataError: A class has no number or name, or shares one.
+        DataError: A class has no id or name, or a duplicate.
     """
 
     def __init__(self, values: Any, location: str, used: Collection[int]) -> None:
@@ -39,18 +39,18 @@ class Categories:
         self.labels: dict[int, str] = {}
         self.notes: tuple[str, ...] = ()
         if not isinstance(values, list):
-            raise DataError(location, "categories is no list", "export the dataset again")
+            raise DataError(location, "categories is not a list", "export the dataset again")
         numbers: dict[str, int] = {}
         for position, value in enumerate(values):
             number, name = self._checked(value, position)
             if number in self.labels:
-                raise self._error(f"another class has the id {number} as well", position)
+                raise self._error(f"duplicate id {number}", position)
             other = numbers.get(name)
             if other is not None and other in used and number in used:
                 raise self._error(f"the classes {other} and {number} are both called {name!r}", position)
             if other is not None:
                 kept, left = (number, other) if number in used else (other, number)
-                self.notes += (f"the class {left} ({name}) is on no annotation and was passed over for {kept}",)
+                self.notes += (f"the class {left} ({name}) is not used and was replaced by {kept}",)
                 self.labels.pop(left, None)
                 number = kept
             numbers[name] = number
@@ -58,11 +58,11 @@ class Categories:
 
     @property
     def label_map(self) -> LabelMap:
-        """The classes, in the order of the file."""
+        """The label map, in the order of the file."""
         return LabelMap(items=tuple(LabelMapItem(id=number, name=name) for number, name in self.labels.items()))
 
     def describe(self) -> str:
-        """The first few, for messages: ``1 fig, 2 date``."""
+        """Returns the first few classes, for messages: ``1 fig, 2 date``."""
         shown = [f"{number} {name}" for number, name in self.labels.items()]
         return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "")
 
@@ -70,39 +70,39 @@ class Categories:
         given, name = (value.get("id"), value.get("name")) if isinstance(value, dict) else (None, None)
         number = as_number(given)
         if number is None or number < 0:
-            raise self._error(f"its id is {given!r}, which is no number from 0", position)
+            raise self._error(f"the id is {given!r}, not an integer of at least 0", position)
         if isinstance(name, str) and name and is_text(name):
             return number, name
         raise self._error(f"the name of the class {number} is {name!r}", position)
 
     def _error(self, problem: str, position: int) -> DataError:
-        remedy = "give every class an id and a name of its own"
+        remedy = "give each class its own id and name"
         return DataError(self._location, problem, remedy, f"categories[{position}]")
 
 
 def says_more(values: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether any class has more than a number and a name."""
+    """Returns whether any class has more than an id and a name."""
     return any(set(value) - _KEYS for value in values)
 
 
 class ClassNumbers(dict[str, str]):
-    """The number of each class as JSON text, for a writer.
+    """The id of each class as JSON text, for a writer.
 
-    Without a label map, numbers can be given only when all classes have come. Until then each class stands in its
-    place by name, between two marks, and :meth:`fill_in` puts the numbers there: the classes that the source numbers
-    keep theirs, the others get the next free ones from 1 in the order of their names.
+    Without a label map, ids can be assigned only after all classes are known. Until then, the text contains the name of
+    the class between two marks, which :meth:`fill_in` replaces by ids: classes with an id in the source keep it, the
+    others get the next free ids from 1, sorted by name.
 
     Args:
-        label_map: The classes, where they are known.
-        described: What the source says of its classes: its ``categories``.
-        keep: Whether classes keep their numbers; with false, they are counted from 1.
+        label_map: The classes, if they are known.
+        described: The ``categories`` of the source.
+        keep: Whether classes keep their ids; if false, they are counted from 1.
 
     Attributes:
         late: Whether there is no label map.
-        seen: The classes that have come, to be kept up to date by the writer where ``late`` holds.
+        seen: The classes so far, which the writer updates if ``late`` is true.
 
     Raises:
-        ValueError: A class is looked up that is not in the label map, or that no file can hold.
+        ValueError: A class is not in the label map, or cannot be encoded.
     """
 
     def __init__(
@@ -122,12 +122,12 @@ class ClassNumbers(dict[str, str]):
         if not self.late:
             raise ValueError(f"the class {label!r} is not in the label map ({', '.join(self)})")
         if not is_text(label):
-            raise ValueError(f"the class {label!r} holds half a character")
+            raise ValueError(f"the class {label!r} contains an unpaired surrogate")
         text = self[label] = f"{_MARK}{quoted(label)}{_MARK}"
         return text
 
     def categories(self) -> list[dict[str, Any]]:
-        """What a file says of the classes, once all have come."""
+        """Returns the ``categories`` of the file, after all classes are known."""
         numbers = self._final
         return [
             {"id": numbers[name], "name": name}
@@ -136,7 +136,7 @@ class ClassNumbers(dict[str, str]):
         ]
 
     def fill_in(self, block: bytes) -> bytes:
-        """Puts the numbers in place of the names, once all classes have come."""
+        """Replaces names by ids, after all classes are known."""
         parts = block.split(_MARK.encode())
         parts[1::2] = map(self._final_texts.__getitem__, parts[1::2])
         return b"".join(parts)

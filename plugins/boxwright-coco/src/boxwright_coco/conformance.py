@@ -1,4 +1,4 @@
-"""How the format is put to boxwright's conformance tests; imported by ``boxwright plugins check coco`` only."""
+"""The conformance tests of the format; imported only by ``boxwright plugins check coco``."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class TestCoco(ReaderTests, WriterTests):
     format: ClassVar[str] = "coco"
 
     def option_values(self, spec: FormatSpec) -> Iterator[tuple[str, str]]:
-        """Detections need a score each and a truth beside them: tests of the writer say by hand what they keep."""
+        """Skips detections, which need scores and an instances file: the tests of the writer check them."""
         return (each for each in super().option_values(spec) if each != ("kind", "detections"))

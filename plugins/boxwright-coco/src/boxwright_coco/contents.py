@@ -1,4 +1,4 @@
-"""What a COCO file holds, indexed: images, annotations, classes and the rest."""
+"""The index of a COCO file: images, annotations, classes and other keys."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from boxwright_coco.texts import OWN
 from boxwright_coco.values import is_finite, own_attributes
 
 EMPTY: Final[dict[str, Any]] = {"info": {}, "licenses": []}
-"""Keys that every written file has, as they are where there is nothing to say."""
+"""Keys of every written file, with their values for no content."""
 
 _REMEDY = "is it an instances file? see https://cocodataset.org/#format-data"
 LISTS: Final = ("images", "annotations")
 
 
 class Contents:
-    """An instances file; or a detections file with the instances file that names its pictures and classes.
+    """An instances file, or a detections file with the instances file that defines its images and classes.
 
     Args:
         document: The file.
-        truth: The instances file, where ``document`` is a list of detections.
+        truth: The instances file, if ``document`` is a list of detections.
 
     Attributes:
-        document: Where the annotations are.
-        truth: Where the images and categories are: ``document`` itself, but for detections.
-        images: Those of ``truth``.
-        annotations: Those of ``document``.
-        categories: Those of ``truth``.
-        attributes: What else an instances file says, by key; ``categories`` if it says more than numbers and names.
-        notes: What a user should know of it.
+        document: The file with the annotations.
+        truth: The file with the images and categories: ``document``, except for detections.
+        images: The images of ``truth``.
+        annotations: The annotations of ``document``.
+        categories: The categories of ``truth``.
+        attributes: Other keys of an instances file; ``categories`` if they have more than ids and names.
+        notes: Notes for the user.
 
     Raises:
-        DataError: A file is no JSON, or none of its kind.
+        DataError: A file is not JSON, or of another kind.
     """
 
     def __init__(self, document: Document, truth: Document | None = None) -> None:
@@ -71,18 +71,18 @@ class Contents:
         return self.truth is not self.document
 
     def source(self, position: int) -> str:
-        """Where an image's annotations come from, for messages."""
+        """Returns the source of an image's annotations, for messages."""
         number = self.images.numbers[position]
         if self.are_detections:
             return f"{self.document.location}, image_id {number}"
         return f"{self.document.location}, images[{position}] (id {number})"
 
     def annotation(self, number: int) -> str:
-        """The place of an annotation, for messages."""
+        """Returns the place of an annotation, for messages."""
         return f"{'' if self.are_detections else 'annotations'}[{number}]"
 
     def names(self) -> Iterator[tuple[int, str]]:
-        """The position and file name of each image that has one."""
+        """Yields the position and file name of each image that has one."""
         images = self.images
         with self.truth.open() as file:
             for position, name in enumerate(images.names):
@@ -96,7 +96,7 @@ class Contents:
                     yield position, name
 
     def _walk(self, annotations: Annotations | None) -> tuple[dict[str, Any], int]:
-        """Goes through the instances file; the values of its other keys, and where the annotations end."""
+        """Reads the instances file; returns the values of its other keys, and the end of the annotations."""
         others: dict[str, Any] = {}
         ends = dict.fromkeys(LISTS, 0)
         found: list[str] = []
@@ -104,7 +104,7 @@ class Contents:
             scanner = Scanner(file)
             if scanner.peek() != "{":
                 scanner.value()
-                raise self._error("it holds no object with images and annotations")
+                raise self._error("it is not an object with images and annotations")
             for key in scanner.members():
                 found.append(key)
                 if key not in LISTS:
@@ -112,7 +112,7 @@ class Contents:
                     others[key] = scanner.decoded(start, end)
                 elif scanner.peek() != "[":
                     scanner.value()
-                    raise self._error(f"{key} is no list")
+                    raise self._error(f"{key} is not a list")
                 else:
                     ends[key] = _collect(scanner, self.images if key == "images" else annotations)
             scanner.finish()
@@ -123,19 +123,19 @@ class Contents:
     def _check(self, found: list[str], others: dict[str, Any]) -> None:
         if "images" not in found:
             keys = f"its keys are: {', '.join(found[:10])}" if found else "it has no keys"
-            raise self._error(f"it has no images; {keys}")
+            raise self._error(f"images is missing; {keys}")
         if "annotations" not in found:
-            self.notes += ("there are no annotations in it: every picture comes without boxes",)
+            self.notes += ("the file contains no annotations: all images are without boxes",)
         for key, value in others.items():
             if not is_finite(value):
-                raise self._error(f"{key} holds NaN or infinity, which is no JSON", "correct it")
+                raise self._error(f"{key} contains NaN or infinity, which is not JSON", "correct it")
 
     def _error(self, problem: str, remedy: str = _REMEDY) -> DataError:
         return DataError(self.truth.location, problem, remedy)
 
 
 def open_contents(location: str, truth: str | None) -> Contents:
-    """Indexes an instances file, or a detections file with its truth.
+    """Returns the index of an instances file, or of a detections file with its instances file.
 
     Raises:
         UsageError: A list of detections without ``truth``, or an instances file with it.
@@ -147,21 +147,21 @@ def open_contents(location: str, truth: str | None) -> Contents:
         if scanner.peek() != "[":
             if truth is None:
                 return Contents(document)
-            raise UsageError(f"{location} is no list of detections, and needs no truth", "leave out ?truth=")
+            raise UsageError(f"{location} is not a list of detections", "remove ?truth=")
         rows, _ = next(scanner.elements(), ([], []))
     if rows and not (isinstance(rows[0], dict) and "image_id" in rows[0]):
-        problem = "it is a list, and its first entry has no image_id: these are no detections"
-        raise DataError(location, problem, "name the format that it is: FORMAT:PLACE (see `boxwright formats`)")
+        problem = "it is a list whose first entry has no image_id, so it does not contain detections"
+        raise DataError(location, problem, "pass its format: FORMAT:LOCATION (see `boxwright formats`)")
     if truth is None:
         raise UsageError(
-            f"{location} is a list of detections, which does not name its pictures and classes",
-            f"name the instances file that they belong to: coco:{location}?truth=instances.json",
+            f"{location} is a list of detections, which does not define images and classes",
+            f"pass its instances file: coco:{location}?truth=instances.json",
         )
     return Contents(document, Document(truth))
 
 
 def _collect(scanner: Scanner, into: Images | Annotations | None) -> int:
-    """Brings the list at the cursor into columns; where it ends."""
+    """Adds the list at the cursor to columns; returns the offset of its end."""
     for rows, starts in scanner.elements(into.quick if isinstance(into, Annotations) else None):
         if into is not None:
             into.extend(rows, starts)

@@ -1,4 +1,4 @@
-"""Tells whether a location looks like COCO's instances or detections JSON."""
+"""Detects COCO's instances and detections JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OTHER_BOX = re.compile(rb'"bbox"\s*:\s*\{')
 
 
 def detect(location: str) -> Detection:
-    """Looks at the first 64 kB for what COCO's images and annotations, or detections, are made of; and at the last.
+    """Checks the first and last 64 kB for COCO's images and annotations, or detections.
 
     Args:
         location: A path, or a URL that fsspec opens.
@@ -34,20 +34,20 @@ def detect(location: str) -> Detection:
     except DataError as error:
         return Detection(False, error.problem)
     except (BoxwrightError, OSError) as error:
-        return Detection(False, f"it cannot be read: {getattr(error, 'strerror', None) or error}")
+        return Detection(False, f"cannot be read: {getattr(error, 'strerror', None) or error}")
     if found.problem and (not tail or (found.is_list and found.first is None)):
         return Detection(False, found.problem)
     return _of_list(found.first) if found.is_list else _of_object(found.keys, tail)
 
 
 class _Start:
-    """The beginning of a JSON document, as far as it goes.
+    """The beginning of a JSON document.
 
     Attributes:
         is_list: Whether it is a list.
         first: The list's first element.
-        keys: The object's keys and values; of a list, its first element or ``None``.
-        problem: Why it could not be followed further; empty where all of it was.
+        keys: The keys and values of the object; for a list value, its first element or ``None``.
+        problem: Why the rest could not be read; empty if all of it was.
     """
 
     def __init__(self, document: Document) -> None:
@@ -89,20 +89,22 @@ class _Start:
 
 def _of_list(first: Any) -> Detection:
     if not isinstance(first, dict):
-        return Detection(False, "it is a list, and not of objects" if first is not None else "it is an empty list")
+        return Detection(
+            False, "it is a list of other values than objects" if first is not None else "it is an empty list"
+        )
     if "image_id" in first and "category_id" in first and ("bbox" in first or "segmentation" in first):
         return Detection(True, "a list of detections with image_id and category_id: read it with ?truth=instances.json")
     if "image" in first and "annotations" in first:
-        return Detection(False, "it is a list of pictures with their annotations, as CreateML's")
+        return Detection(False, "it is a list of images with annotations, like CreateML's")
     if "data" in first:
-        return Detection(False, "it is a list of tasks with data, as Label Studio's")
+        return Detection(False, "it is a list of tasks with data, like Label Studio's")
     return Detection(False, f"it is a list of objects with {_listed(first)}, not image_id, category_id and bbox")
 
 
 def _of_object(keys: dict[str, Any], tail: bytes) -> Detection:
     for key, other in _MARKS_OF_OTHERS.items():
         if key in keys and "images" not in keys:
-            return Detection(False, f"it has the key {key!r}, as files of {other} have")
+            return Detection(False, f"it has the key {key!r}, like files of {other}")
     image, annotation = keys.get("images"), keys.get("annotations")
     if "images" not in keys and not (isinstance(annotation, dict) and "image_id" in annotation):
         return Detection(False, f"it is an object with {_listed(keys)}, not images and annotations")
@@ -111,13 +113,13 @@ def _of_object(keys: dict[str, Any], tail: bytes) -> Detection:
     if isinstance(annotation, dict):
         for key, kind in (("caption", "captions"), ("segments_info", "panoptic segments")):
             if key in annotation and "bbox" not in annotation:
-                return Detection(False, f"it holds {kind} and no boxes")
+                return Detection(False, f"it contains {kind} instead of boxes")
         if isinstance(annotation.get("bbox"), dict):
             return Detection(False, "its boxes are objects, not [x, y, width, height]")
     elif _OTHER_BOX.search(tail):
         return Detection(False, "its boxes are objects, not [x, y, width, height]")
     if not tail and not {"annotations", "categories"} & keys.keys():
-        return Detection(False, "it has images, and neither annotations nor categories")
+        return Detection(False, "it has images, but neither annotations nor categories")
     return Detection(True, "an object with images and annotations")
 
 
@@ -126,7 +128,7 @@ def _listed(keys: dict[str, Any]) -> str:
 
 
 def _ends(location: str) -> tuple[bytes, bytes]:
-    """The first and the last bytes of a file; no last ones where the first are all."""
+    """Returns the first and the last bytes of a file; no last bytes if the first are all."""
     if is_remote(location):
         files, path = filesystem(location)
         size = files.size(path) or 0

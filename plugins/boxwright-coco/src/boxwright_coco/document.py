@@ -1,8 +1,8 @@
-"""A JSON file read piece by piece, so that memory does not grow with it.
+"""Reads a JSON file in pieces, so that memory does not grow with it.
 
-JSON: RFC 8259 (https://www.rfc-editor.org/rfc/rfc8259). Everything that gives a file its structure is ASCII, so the
-bytes are looked through one character a byte (ISO 8859-1): a place in the text is then a place in the file. What holds
-other characters is decoded once more from its place by :meth:`OpenDocument.decode`.
+JSON: RFC 8259 (https://www.rfc-editor.org/rfc/rfc8259). The structure of a file is ASCII, so the bytes
+are scanned as ISO 8859-1, one character per byte: positions in the text are then offsets in the file. Values with other
+characters are decoded from their offset by :meth:`OpenDocument.decode`.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ _MARKS: Final = {
     b"\xfe\xff": "utf-16",
 }
 _DECODER = json.JSONDecoder()
-_SCAN = make_scanner(_DECODER)  # type: ignore[arg-type]  # what the decoder itself does
+_SCAN = make_scanner(_DECODER)  # type: ignore[arg-type]  # the same as the decoder's own
 
 Quick = Callable[[bytes, int, int], int]
-"""Takes elements from a text, from a place in it on, whose beginning has this offset in the file; where it stopped."""
+"""Reads elements of a text from a position, given the offset of the text in the file; returns the end position."""
 
 
 class Document:
-    """A JSON file that can be opened again and again.
+    """A JSON file that can be opened repeatedly.
 
-    UTF-8 is read from its place; UTF-16 and UTF-32, and files at URLs, are held in memory.
+    UTF-8 is read from the file; UTF-16 and UTF-32, and files at URLs, are kept in memory.
 
     Args:
         location: A path, or a URL that fsspec opens.
-        content: Its bytes, where they are at hand.
+        content: Its bytes, if they are available.
 
     Raises:
-        DataError: There is no such file, it is empty, or it is not text.
+        DataError: The file does not exist, is empty, or is not text.
     """
 
     def __init__(self, location: str, content: bytes | None = None) -> None:
         self.location = location
         self._content = content
         if content is None and is_remote(location):
-            self._content = read_file(location, "check the address")
+            self._content = read_file(location, "check the URL")
             if self._content is None:
-                raise DataError(location, "there is no such file", "check the address")
+                raise DataError(location, "file not found", "check the URL")
         if self._content is not None:
             head = self._content[:4]
         else:
@@ -78,14 +78,14 @@ class Document:
         """Opens the file for reading; a context manager.
 
         Raises:
-            DataError: It cannot be read any more, or is not the file that it was.
+            DataError: The file can no longer be read, or has changed.
         """
         if self._content is not None:
             return OpenDocument(self, io.BytesIO(self._content), self._start)
         file = self._opened()
         if _signature(file) != self._signature:
             file.close()
-            raise DataError(self.location, "it was changed while it was in use", "open the dataset again")
+            raise DataError(self.location, "the file changed while it was in use", "open the dataset again")
         return OpenDocument(self, file, self._start)
 
     def _opened(self) -> IO[bytes]:
@@ -93,8 +93,8 @@ class Document:
             return open(self.location, "rb", buffering=0)
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
-            problem = "there is no such file" if missing else f"it cannot be read: {error.strerror or error}"
-            remedy = "name the JSON file in it" if isinstance(error, IsADirectoryError) else "check the path"
+            problem = "file not found" if missing else f"it cannot be read: {error.strerror or error}"
+            remedy = "pass the JSON file in it" if isinstance(error, IsADirectoryError) else "check the path"
             raise DataError(self.location, problem, remedy) from None
 
     def _transcoded(self, encoding: str) -> bytes:
@@ -105,10 +105,10 @@ class Document:
         try:
             return content.decode(encoding).encode()
         except UnicodeError:
-            raise DataError(self.location, f"it is not {encoding.upper()} text", "save it as UTF-8") from None
+            raise DataError(self.location, f"it is not {encoding.upper()}", "save it as UTF-8") from None
 
     def place(self, offset: int, column: bool = False) -> str:
-        """``line 3`` or ``line 3 column 7``, as an editor counts them; empty for a line in a file of only one."""
+        """Returns ``line 3`` or ``line 3 column 7``, as in an editor; an empty string for a file with a single line."""
         with self.open() as file:
             block, rest = divmod(offset, _BLOCK)
             before = file.read(block * _BLOCK, rest)
@@ -120,7 +120,7 @@ class Document:
 
     @cached_property
     def _lines(self) -> list[int]:
-        """How many line ends come before each block, and in all."""
+        """The number of line ends before each block, and in total."""
         counts, total, position = [0], 0, 0
         with self.open() as file:
             while data := file.read(position, _BLOCK):
@@ -131,7 +131,7 @@ class Document:
 
 
 class OpenDocument:
-    """A document's bytes. Offsets count from the beginning of the file."""
+    """The bytes of a document. Offsets are relative to the beginning of the file."""
 
     def __init__(self, document: Document, file: IO[bytes], start: int) -> None:
         self.document = document
@@ -147,7 +147,7 @@ class OpenDocument:
         self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
-        """``size`` bytes, or fewer at the end.
+        """Returns ``size`` bytes, or fewer at the end.
 
         Raises:
             DataError: The file cannot be read.
@@ -162,10 +162,10 @@ class OpenDocument:
             raise DataError(self.document.location, f"it cannot be read: {error.strerror}", "check the disk") from None
 
     def decode(self, start: int, end: int) -> Any:
-        """The value that begins at ``start`` and is over at ``end``, with its strings decoded.
+        """Returns the value between two offsets, with its strings decoded.
 
         Raises:
-            ValueError: It is not UTF-8, or is nested too deeply.
+            ValueError: The value is not UTF-8, or nested too deeply.
         """
         return _decoded(self.read(start, end - start))
 
@@ -174,17 +174,17 @@ def _decoded(content: bytes) -> Any:
     try:
         return _DECODER.raw_decode(content.decode())[0]
     except UnicodeDecodeError:
-        raise ValueError("it is not UTF-8 text") from None
+        raise ValueError("it is not UTF-8") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
 class Elements:
-    """Reads elements of an array again, by their number; those that come in turn are read many at a time.
+    """Reads elements of an array again, by number; consecutive ones are read many at a time.
 
     Args:
         file: The document.
-        starts: Where each begins, and at last where the array ends.
+        starts: The offset of each, and finally that of the end of the array.
     """
 
     def __init__(self, file: OpenDocument, starts: Sequence[int]) -> None:
@@ -195,68 +195,68 @@ class Elements:
         self._next = -1
 
     def __getitem__(self, number: int) -> Any:
-        """An element with its strings decoded.
+        """Returns an element with its strings decoded.
 
         Raises:
-            ValueError: It is not UTF-8, or is nested too deeply.
+            ValueError: The value is not UTF-8, or nested too deeply.
         """
         start, end = self._starts[number], self._starts[number + 1]
-        in_turn, self._next = number == self._next, number + 1
-        if in_turn and not self._holds(start, end):
+        is_next, self._next = number == self._next, number + 1
+        if is_next and not self._has(start, end):
             self._base, self._content = start, self._file.read(start, _WINDOW)
-        if not self._holds(start, end):
+        if not self._has(start, end):
             return self._file.decode(start, end)
         return _decoded(self._content[start - self._base : end - self._base])
 
-    def _holds(self, start: int, end: int) -> bool:
+    def _has(self, start: int, end: int) -> bool:
         return self._base <= start and end <= self._base + len(self._content)
 
 
 class Scanner:
-    """A cursor over a document, which gives one value after another."""
+    """A cursor over a document, which returns one value after another."""
 
     def __init__(self, file: OpenDocument) -> None:
         self._opened = file
         self._data = b""
-        self._text = ""  # the same, one character a byte
+        self._text = ""  # the same, one character per byte
         self._base = file.start
         self._at = 0
         self._whole = False  # whether the window reaches to the end of the file
 
     @property
     def offset(self) -> int:
-        """Where the cursor stands."""
+        """The offset of the cursor."""
         return self._base + self._at
 
     def peek(self) -> str:
-        """The next character that is no white space, where the cursor then stands; empty at the end."""
+        """Moves to the next character that is not white space, and returns it; an empty string at the end."""
         while True:
-            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # it matches nothing, too
+            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # also matches an empty string
             if self._at < len(self._text):
                 return self._text[self._at]
             if self._whole:
                 return ""
             self._fill(_WINDOW)
 
-    def take(self, *wanted: str) -> str:
-        """The next character that is no white space, which has to be one of these; the cursor goes behind it.
+    def take(self, *expected: str) -> str:
+        """Returns the next character that is not white space, which must be one of these, and skips it.
 
         Raises:
-            DataError: It is another.
+            DataError: It is another character.
         """
         found = self.peek()
-        if found not in wanted or not found:
-            raise self._error(f"it is no JSON: expected {' or '.join(wanted)}", self.offset)
+        if found not in expected or not found:
+            raise self._error(f"it is not JSON: expected {' or '.join(expected)}", self.offset)
         self._at += 1
         return found
 
     def value(self) -> tuple[Any, int, int]:
-        """The value at the cursor, which goes behind it; where it begins and ends.
+        """Returns the value at the cursor, its start and its end, and skips it.
 
-        Strings are right where they are ASCII.
+        Only ASCII strings are correct.
 
         Raises:
-            DataError: There is no value, or none that is JSON.
+            DataError: There is no value, or it is not JSON.
         """
         self.peek()
         while True:
@@ -268,10 +268,10 @@ class Scanner:
                 problem, position = error.msg[0].lower() + error.msg[1:], error.pos
             except (RecursionError, ValueError) as error:
                 deep = isinstance(error, RecursionError)
-                problem = "it is nested too deeply" if deep else "a whole number in it has thousands of digits"
-                raise self._error(problem, self.offset, "is this file what it says it is?") from None
+                problem = "it is nested too deeply" if deep else "an integer has thousands of digits"
+                raise self._error(problem, self.offset, "check that the file is a dataset") from None
             else:
-                # Near the end a number may go on: 12 of 12.5e3.
+                # Near the end a number may continue: 12 of 12.5e3.
                 if self._whole or end < len(self._text) - _NEAR_THE_END:
                     start = self.offset
                     self._at = end
@@ -280,14 +280,14 @@ class Scanner:
             unterminated = problem.startswith("unterminated string")
             if self._whole or not (unterminated or position >= len(self._text) - _NEAR_THE_END):
                 place = len(self._text) if unterminated else position
-                raise self._error(f"it is no JSON: {problem}", self._base + place)
+                raise self._error(f"it is not JSON: {problem}", self._base + place)
             self._fill(max(_WINDOW, 2 * (len(self._text) - self._at)))
 
     def members(self) -> Iterator[str]:
-        """The keys of the object at the cursor; after each the cursor stands before the value, to be taken.
+        """Yields the keys of the object at the cursor; after each, the caller reads the value.
 
         Raises:
-            DataError: It is no object, or a key stands twice.
+            DataError: It is not an object, or has a duplicate key.
         """
         self.take("{")
         seen: set[str] = set()
@@ -296,14 +296,14 @@ class Scanner:
             return
         while True:
             if self.peek() != '"':
-                raise self._error("it is no JSON: expected a key in double quotes", self.offset)
+                raise self._error("it is not JSON: expected a key in double quotes", self.offset)
             _, start, end = self.value()
             key = self.decoded(start, end)
             if key in seen:
                 raise DataError(
                     self._opened.document.location,
-                    f"{key!r} stands twice in it",
-                    "leave one of them out",
+                    f"duplicate key {key!r}",
+                    "remove one of them",
                     self._opened.document.place(start),
                 )
             seen.add(key)
@@ -313,13 +313,13 @@ class Scanner:
                 return
 
     def elements(self, quick: Quick | None = None) -> Iterator[tuple[list[Any], list[int]]]:
-        """The elements of the array at the cursor, many at a time, with the offset of each.
+        """Yields the elements of the array at the cursor, many at a time, with the offset of each.
 
         Args:
-            quick: Takes as many elements as it can from a place in the text, and says where the next one begins.
+            quick: Reads as many elements as possible from a position in the text, and returns that of the next one.
 
         Raises:
-            DataError: It is no array, or is damaged.
+            DataError: It is not an array, or is damaged.
         """
         self.take("[")
         if self.peek() == "]":
@@ -341,7 +341,7 @@ class Scanner:
                     starts.append(base + at)
                     at = gap.end()
             except (StopIteration, ValueError, RecursionError):
-                pass  # the window's end cuts this one, or it is no JSON: the slow way tells
+                pass  # the window ends here, or it is not JSON, which self.value() finds out
             self._at = at
             row, start, _ = self.value()
             yield [*rows, row], [*starts, start]
@@ -350,19 +350,19 @@ class Scanner:
             self.peek()
 
     def finish(self) -> None:
-        """Makes sure that nothing follows.
+        """Checks that nothing follows.
 
         Raises:
-            DataError: Something does.
+            DataError: Something follows.
         """
         if self.peek():
-            raise self._error("it is no JSON: there is more after its end", self.offset)
+            raise self._error("it is not JSON: there is text after its end", self.offset)
 
     def decoded(self, start: int, end: int) -> Any:
-        """A value that was found, with its strings decoded.
+        """Returns the value between two offsets, with its strings decoded.
 
         Raises:
-            DataError: It is not UTF-8.
+            DataError: The value is not UTF-8.
         """
         try:
             return self._opened.decode(start, end)
@@ -380,15 +380,15 @@ class Scanner:
     def _error(self, problem: str, offset: int, remedy: str = "export it again") -> DataError:
         document = self._opened.document
         if self._whole and offset >= self._base + len(self._text.rstrip()):
-            problem, remedy = "it breaks off before its end", "is the file whole? export, copy or download it again"
+            problem, remedy = "the file is truncated", "export, copy or download it again"
         return DataError(document.location, problem, remedy, document.place(offset, column=True))
 
 
-def mended(text: str) -> str:
-    """A text that :class:`Scanner` gave, with its characters decoded."""
+def decoded_text(text: str) -> str:
+    """Returns a text of :class:`Scanner` with its characters decoded."""
     try:
         return text if text.isascii() else text.encode("iso8859-1").decode()
-    except UnicodeError:  # it was written with escapes, which are decoded already
+    except UnicodeError:  # it contained escapes, which are already decoded
         return text
 
 

@@ -1,4 +1,4 @@
-"""The images of a COCO file as columns, and the folder where the pictures lie."""
+"""The images of a COCO file as columns, and the folder of the image files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 from boxwright import DataError
 from boxwright.images import spellings
 from boxwright.storage import base_name, filesystem, is_remote, join, parent
-from boxwright_coco.document import mended
+from boxwright_coco.document import decoded_text
 from boxwright_coco.numbers import as_number, is_number
 from boxwright_coco.values import LARGEST_SIDE
 
@@ -21,20 +21,20 @@ _KEYS: Final = ("id", "file_name", "width", "height")
 
 
 class Images:
-    """Columns, one entry an image, in the order of the file.
+    """Columns with one entry per image, in the order of the file.
 
-    Where anything in a batch is out of the ordinary, its images are marked to be read again from the file when their
-    turn comes. One that has more keys is read again for these.
+    If anything in a batch is unusual, its images are marked to be read again from the file. An image with other keys is
+    read again for these.
 
     Attributes:
-        numbers: Each image's own number (or text), or ``None``.
-        names: File names; ``None`` for those that have to be read again.
+        numbers: The id of each image (an integer or text), or ``None``.
+        names: File names; ``None`` for those that must be read again.
         widths: In pixels.
         heights: In pixels.
-        more: One byte an image: 1 where it has more keys.
-        starts: Where each begins in the file, and at last where the array ends.
-        positions: The position of each number; of the first where it stands twice.
-        repeated: The positions of each number that stands more than once.
+        more: One byte per image: 1 if it has other keys.
+        starts: The offset of each in the file, and finally that of the end of the array.
+        positions: The position of each id; of the first if there are duplicates.
+        repeated: The positions of each duplicate id.
     """
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Images:
         return len(self.numbers)
 
     def extend(self, rows: list[Any], starts: list[int]) -> None:
-        """Adds a batch of images and their places."""
+        """Adds a batch of images and their offsets."""
         self.starts.extend(starts)
         try:
             columns = _columns(rows)
@@ -68,10 +68,10 @@ class Images:
         self.more += more
 
     def finish(self, end: int) -> None:
-        """Makes the positions; called once, after all were added.
+        """Sets the positions; called once, after all were added.
 
         Args:
-            end: Where the array ends in the file.
+            end: The offset of the end of the array.
         """
         self.starts.append(end)
         for position, number in enumerate(self.numbers):
@@ -80,7 +80,7 @@ class Images:
 
 
 def _columns(rows: list[Any]) -> tuple[list[Any], list[Any], list[int], list[int], bytes] | None:
-    """The columns of a batch, or ``None`` where it is not all as it should be."""
+    """Returns the columns of a batch, or ``None`` if anything is unusual."""
     if set(map(type, rows)) != {dict}:
         return None
     numbers, names, widths, heights = ([row[key] for row in rows] for key in _KEYS)
@@ -96,35 +96,35 @@ def _columns(rows: list[Any]) -> tuple[list[Any], list[Any], list[int], list[int
 def _number(row: Any) -> int | str | None:
     number = row.get("id") if isinstance(row, dict) else None
     if isinstance(number, str) and number:
-        return mended(number)
+        return decoded_text(number)
     return as_number(number)
 
 
 def is_plain(name: str) -> bool:
-    """Whether a file name stays inside its folder on every system, written with ``/``, and is not hidden."""
+    """Returns whether a file name, with ``/``, is inside its folder on every system, and not hidden."""
     return _PLAIN.fullmatch(name) is not None
 
 
-def pictures_folder(given: str | None, location: str, names: Sequence[str]) -> str | None:
-    """The folder that the file names start from.
+def image_folder(given: str | None, location: str, names: Sequence[str]) -> str | None:
+    """Returns the folder that file names are relative to.
 
     Args:
-        given: The reader's option ``images``, which is looked for here and then beside the JSON file.
+        given: The option ``images``, relative to the working directory or to the JSON file.
         location: The JSON file.
-        names: File names of some images, to see whether they are there.
+        names: File names of some images, to check whether they exist.
 
     Returns:
-        The one that was given; else the first of the usual ones (see :func:`usual_folders`) in which one of those
-        pictures lies; ``None`` where there is none.
+        The folder that was passed, or the first of :func:`usual_folders` that contains one of these images, or
+        ``None``.
 
     Raises:
-        DataError: There is no folder of the given name.
+        DataError: The folder does not exist.
     """
     if given is not None:
-        beside = join(parent(location), given)
-        found = given if is_remote(given) else next((each for each in (given, beside) if _is_folder(each)), None)
+        relative = join(parent(location), given)
+        found = given if is_remote(given) else next((each for each in (given, relative) if _is_folder(each)), None)
         if found is None:
-            raise DataError(given, f"there is no such folder, neither here nor beside {location}", "check ?images=")
+            raise DataError(given, f"folder not found, neither here nor next to {location}", "check ?images=")
         return found
     candidates = usual_folders(location)
     names = [*names, *chain.from_iterable(map(spellings, names))]
@@ -132,11 +132,11 @@ def pictures_folder(given: str | None, location: str, names: Sequence[str]) -> s
 
 
 def usual_folders(location: str) -> list[str]:
-    """Where the pictures of a JSON file may lie, the likeliest first.
+    """Returns the possible folders of the images of a JSON file, the most likely first.
 
     For ``X/instances_train2017.json`` these are ``X``, ``X/images``, ``X/train2017``, ``X/images/train2017``,
-    ``X/instances_train2017``, ``X/images/instances_train2017`` and ``X/data``; and where ``X`` is called
-    ``annotations`` or ``labels``, the same beside it.
+    ``X/instances_train2017``, ``X/images/instances_train2017`` and ``X/data``. If ``X`` is called
+    ``annotations`` or ``labels``, the same folders in its parent follow.
     """
     folder = parent(location)
     stem = base_name(location).partition(".")[0].lstrip("_")
@@ -160,5 +160,5 @@ def _remote_is(kind: str, url: str) -> bool:
     files, path = filesystem(url)
     try:
         return bool(getattr(files, kind)(path))
-    except OSError:  # one that may not be looked into
+    except OSError:  # no permission
         return False

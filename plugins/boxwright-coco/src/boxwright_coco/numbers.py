@@ -1,4 +1,4 @@
-"""Numbers of a COCO file: widths from edges and back, and numbers that stand for pictures and annotations."""
+"""The numbers of a COCO file: widths and coordinates, and ids of images and annotations."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _LARGEST_ID: Final = 2**63 - 1
 
 
 def far_edge(near: float, span: float) -> float:
-    """The right edge from the left one and the width (or the bottom from the top and the height), in pixels.
+    """Returns ``xmax`` for ``xmin`` and the width (or ``ymax`` for ``ymin`` and the height), in pixels.
 
-    Numbers of up to six decimals are added as decimals: 16.1 and 44.2 give 60.3, where binary fractions would give
-    60.300000000000004. Others are added as they are. All four must be finite.
+    Numbers with up to six decimals are added as decimals: 16.1 and 44.2 are 60.3, while binary fractions would add up
+    to 60.300000000000004. Others are added as floats. All numbers must be finite.
     """
     edge = near + span
     if edge % 1 and -_EXACT < near < _EXACT and -_EXACT < span < _EXACT:
@@ -27,9 +27,9 @@ def far_edge(near: float, span: float) -> float:
 
 
 def span_between(near: float, far: float) -> float:
-    """The width from which :func:`far_edge` makes the right edge again.
+    """Returns the width for which :func:`far_edge` returns ``far``, or the closest one.
 
-    For a few pairs of edges with all the digits of a float there is none; then it is the closest.
+    There is none for a few pairs of coordinates with all digits of a float.
     """
     span = far - near
     if near > -_EXACT and far < _EXACT:
@@ -42,9 +42,9 @@ def span_between(near: float, far: float) -> float:
 
 
 class NumberTexts(dict[float, str]):
-    """Numbers as JSON, kept: looking one up takes a fifth of the time of writing it, and most are whole.
+    """A cache of numbers as JSON: a lookup takes a fifth of the time of formatting, and most numbers are integers.
 
-    Whole numbers are written as such, others by the shortest text that reads back as the same float.
+    Integers are written without a fraction, others as the shortest text that reads back as the same float.
     """
 
     def __missing__(self, number: float) -> str:
@@ -55,17 +55,17 @@ class NumberTexts(dict[float, str]):
 
 
 class Numbering:
-    """Gives out numbers, none twice: the wanted one where it is free, else the next free one from 1."""
+    """Assigns unique ids: the requested one if it is free, otherwise the next free one from 1."""
 
     def __init__(self) -> None:
-        self._next = 1  # all from 1 to it are taken, so that counting needs no memory
+        self._next = 1  # all lower ids are taken, which needs no memory
         self._others: set[int] = set()
 
-    def take(self, wanted: int | None = None) -> int:
-        """A number that nothing else has."""
+    def take(self, requested: int | None = None) -> int:
+        """Returns a unique id."""
         number = self._next
-        if wanted is not None and not 0 < wanted < number and wanted not in self._others:
-            number = wanted
+        if requested is not None and not 0 < requested < number and requested not in self._others:
+            number = requested
         if number != self._next:
             self._others.add(number)
             return number
@@ -75,22 +75,22 @@ class Numbering:
             self._next += 1
         return number
 
-    def take_all(self, wanted: Sequence[int | None]) -> Sequence[int]:
-        """As many numbers, in order; quicker where nothing is wanted."""
-        if self._others or any(each is not None for each in wanted):
-            return [self.take(each) for each in wanted]
+    def take_all(self, requested: Sequence[int | None]) -> Sequence[int]:
+        """Returns as many ids, in order; faster if none is requested."""
+        if self._others or any(each is not None for each in requested):
+            return [self.take(each) for each in requested]
         first = self._next
-        self._next += len(wanted)
+        self._next += len(requested)
         return range(first, self._next)
 
 
 def is_number(value: Any) -> TypeGuard[int]:
-    """Whether a value can be the number of a picture, an annotation or a class."""
+    """Returns whether a value can be the id of an image, an annotation or a class."""
     return type(value) is int and -_LARGEST_ID <= value <= _LARGEST_ID
 
 
 def as_number(value: Any) -> int | None:
-    """A value as such a number, where it is one; some tools write 7.0 for 7."""
+    """Returns a value as an id, or ``None``; some tools write 7.0 for 7."""
     if type(value) is float and value.is_integer():
         value = int(value)
     return value if is_number(value) else None

@@ -14,7 +14,7 @@ from boxwright.storage import is_remote, join
 from boxwright_coco.annotations import NO_ID
 from boxwright_coco.contents import Contents, open_contents
 from boxwright_coco.document import Elements, OpenDocument
-from boxwright_coco.images import is_plain, pictures_folder
+from boxwright_coco.images import image_folder, is_plain
 from boxwright_coco.values import ImageRow, RowError, annotation_row, image_attributes, image_row
 
 _NO_BOXES = Boxes()
@@ -22,23 +22,23 @@ _SOME = 5
 
 
 class CocoReader:
-    """One sample an image, in the order of ``images``.
+    """Reads one sample per image, in the order of ``images``.
 
-    A picture is left out whole when one of its annotations is wrong, so that none comes with only some of its boxes.
-    A picture that is not there leaves its annotations readable: its sample has no ``location``.
+    An image is skipped as a whole if one of its annotations is invalid, so that no image has only some of its boxes.
+    Annotations of a missing image can be read: its sample has no ``location``.
 
     Args:
         location: An instances file, or a detections file (a list of results); a path, or a URL that fsspec opens.
-        images: The folder of the pictures; without it, the usual ones are tried, see
+        images: The folder of the images; by default, the usual ones are searched, see
             :func:`boxwright_coco.images.usual_folders`.
-        truth: The instances file that names a detections file's pictures and classes.
-        inverted: ``"error"``, or ``"swap"`` for boxes with a negative width or height, which then reach to the left or
+        truth: The instances file that defines the images and classes of a detections file.
+        inverted: ``"error"``, or ``"swap"`` for boxes with a negative width or height, which then extend to the left or
             upwards.
-        ids: Whether the numbers of images and annotations come as the attributes ``source_id`` and ``id``.
+        ids: Whether the ids of images and annotations are read as the attributes ``source_id`` and ``id``.
 
     Raises:
         UsageError: A detections file without ``truth``, or an instances file with it.
-        DataError: There is no such file, it is no such JSON, its classes are wrong, or there is no folder ``images``.
+        DataError: The file does not exist, is not such JSON, has invalid classes, or ``images`` does not exist.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class CocoReader:
         self.swapped = SwappedCoordinates()
         self._ids = ids
         some = [name for _, each in islice(contents.names(), _SOME) if is_plain(name := last_if_absolute(each))]
-        self._folder = pictures_folder(images, contents.truth.location, some)
+        self._folder = image_folder(images, contents.truth.location, some)
         self.info = DatasetInfo(
             format="coco",
             location=location,
@@ -83,13 +83,13 @@ class CocoReader:
                     on_problem(error)
                     continue
                 yield sample
-            if stop == self.parts:  # last, since a wrong image may be the cause
+            if stop == self.parts:  # last, because an invalid image may be the cause
                 for number in contents.annotations.strays:
                     on_problem(reading.stray(number))
 
 
 class _Reading:
-    """One reading from the start: the open files, and the names that came before."""
+    """One pass over the dataset: the open files, and the names so far."""
 
     def __init__(
         self,
@@ -116,15 +116,17 @@ class _Reading:
         self._seen: dict[str, int] = {}
 
     def sample(self, position: int) -> Sample:
-        """The picture at a position with its boxes.
+        """Returns the image at a position with its boxes.
 
         Raises:
-            DataError: It or one of its annotations is wrong.
+            DataError: The image or one of its annotations is invalid.
         """
         try:
             return self._sample(position)
         except RecursionError:
-            raise self._image_error(position, "it or an annotation of it is nested too deeply", "correct it") from None
+            raise self._image_error(
+                position, "the image or one of its annotations is nested too deeply", "correct it"
+            ) from None
 
     def _sample(self, position: int) -> Sample:
         images = self._images
@@ -138,7 +140,7 @@ class _Reading:
                 attributes = self._image_attributes(position)
         first = self._seen.setdefault(name, position)
         if first != position:
-            problem = f"its file_name is {name}, as that of images[{first}]"
+            problem = f"duplicate file_name {name}, the same as images[{first}]"
             raise self._image_error(position, problem, "correct the file_name of one of them, or remove one")
         location = self._located(name)
         if not width or not height:
@@ -152,14 +154,14 @@ class _Reading:
         return Sample(image=image, boxes=boxes, attributes=attributes, source=self._contents.source(position))
 
     def stray(self, number: int) -> DataError:
-        """What is wrong with an annotation that belongs to no picture."""
+        """Returns the error for an annotation that belongs to no image."""
         remedy = f"correct it, or add the image to {self._truth.document.location}"
         try:
             row = self._annotation_row(number)
         except RowError as error:
             return self._annotation_error(number, error.problem, error.remedy)
         image = row.get("image_id") if isinstance(row, dict) else None
-        problem = "it has no image_id" if image is None else f"image_id is {image!r:.60}, which is the id of no image"
+        problem = "image_id is missing" if image is None else f"image_id is {image!r:.60}, but no image has this id"
         return self._annotation_error(number, problem, remedy)
 
     def _image_attributes(self, position: int) -> dict[str, Any]:
@@ -176,21 +178,21 @@ class _Reading:
             raise self._image_error(position, error.problem, error.remedy) from None
         if same := self._images.repeated.get(self._images.numbers[position]):
             other = next(each for each in same if each != position)
-            problem = f"its id is also that of images[{other}], so that their annotations cannot be told apart"
-            raise self._image_error(position, problem, "give every image an id of its own")
+            problem = f"duplicate id, the same as images[{other}]: their annotations cannot be distinguished"
+            raise self._image_error(position, problem, "give each image its own id")
         location = self._truth.document.location
         try:
-            name = safe_filename(name, location, field="file_name", is_there=self._is_there)
-        except DataError:  # counting lines takes long, so the place is looked for where it is told
+            name = safe_filename(name, location, field="file_name", is_there=self._exists)
+        except DataError:  # the line is determined only for the error, because this takes long
             safe_filename(name, location, self._image_place(position), field="file_name")
             raise
         return ImageRow(name, width, height, attributes)
 
-    def _is_there(self, name: str) -> bool:
+    def _exists(self, name: str) -> bool:
         return self._folder is not None and self._local and os.path.isfile(join(self._folder, name))
 
     def _located(self, name: str) -> str | None:
-        """Where the picture is. At a URL nothing is asked for: that would be a request for each."""
+        """Returns the location of an image. Those at URLs are not checked, which would take a request for each."""
         if self._folder is None:
             return None
         place = join(self._folder, name)
@@ -232,8 +234,8 @@ class _Reading:
         own = columns.ids[number]
         first = columns.first_with.get(own, number) if self._ids else number
         if first != number:
-            problem = f"its id is that of {self._contents.annotation(first)}"
-            raise RowError(problem, "give every annotation an id of its own, or read without them: ?ids=false")
+            problem = f"duplicate id, the same as {self._contents.annotation(first)}"
+            raise RowError(problem, "give each annotation its own id, or ignore the ids: ?ids=false")
         if columns.again[number]:
             category, edges, attributes = annotation_row(self._annotation_row(number), self._swapped)
         else:
@@ -245,7 +247,7 @@ class _Reading:
         label = self._labels.get(category)
         if label is None:
             known = self._contents.categories.describe() or "none"
-            raise RowError(f"category_id is {category}, and the classes are: {known}", "add the class, or correct it")
+            raise RowError(f"category_id is {category}, but the classes are: {known}", "add the class, or correct it")
         return label, edges, attributes
 
     def _annotation_row(self, number: int) -> Any:

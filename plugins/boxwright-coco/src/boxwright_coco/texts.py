@@ -8,26 +8,26 @@ from json.encoder import encode_basestring
 from typing import Any, Final
 
 OWN: Final = "boxwright"
-"""The key under which boxwright's writer keeps what COCO has no place for: ``{"edges": [...], "attributes": {...}}``.
-Edges are there where ``bbox`` cannot give them back to the last bit, attributes where their name is that of a key."""
+"""The key for what COCO cannot represent: ``{"edges": [...], "attributes": {...}}``.
+It has coordinates if ``bbox`` cannot restore them exactly, and attributes if their name is already a key."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 quoted = encode_basestring
-"""A text in double quotes, as JSON wants it, with other than ASCII characters as they are."""
+"""Returns a text in double quotes for JSON, with non-ASCII characters unchanged."""
 
 
 def encoded(text: str) -> bytes:
-    r"""JSON text as UTF-8. Halves of characters, which UTF-8 cannot hold, become escapes (``\udc80``)."""
+    r"""Returns JSON text as UTF-8. Unpaired surrogates, which UTF-8 cannot encode, become escapes (``\udc80``)."""
     return text.encode("utf-8", "backslashreplace")
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON that gives the same again.
+    """Returns a value as JSON.
 
     Raises:
-        ValueError: No JSON does: it is not finite, or neither text, number, list nor dict.
+        ValueError: JSON cannot represent it: it is not finite, or not text, a number, a list or a dict.
     """
     kind = type(value)
     if kind is str:
@@ -39,16 +39,16 @@ def json_text(value: Any) -> str:
             return _ENCODER.encode(value)
     except RecursionError:
         raise ValueError("it is nested too deeply for JSON") from None
-    raise ValueError(f"it is (or holds) a {kind.__name__} that JSON cannot hold")
+    raise ValueError(f"it is (or contains) a {kind.__name__} that JSON cannot represent")
 
 
 def members(attributes: Mapping[str, Any], reserved: Container[str], edges: list[float] | None = None) -> str:
-    """Attributes as members of an object that has some already: ``,"KEY":VALUE,...``.
+    """Returns attributes as further members of an object: ``,"KEY":VALUE,...``.
 
-    Those whose names are ``reserved`` for something else, and edges, go under boxwright's own key.
+    Attributes with ``reserved`` names, and coordinates, are members of boxwright's own key.
 
     Raises:
-        ValueError: JSON cannot hold one.
+        ValueError: JSON cannot represent one.
     """
     text = left = ""
     for key, value in attributes.items():
@@ -64,7 +64,7 @@ def members(attributes: Mapping[str, Any], reserved: Container[str], edges: list
 
 
 def named_text(key: str, value: Any) -> str:
-    """As :func:`json_text`; the error names the attribute."""
+    """Returns the same as :func:`json_text`; the error names the attribute."""
     try:
         return json_text(value)
     except ValueError as error:

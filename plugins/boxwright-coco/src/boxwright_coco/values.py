@@ -1,6 +1,6 @@
-"""What one image and one annotation of a COCO file say, checked value by value.
+"""The values of an image and of an annotation in a COCO file, with checks.
 
-The keys are those of https://cocodataset.org/#format-data. Any other key is an attribute of its own name.
+The keys are those of https://cocodataset.org/#format-data. Any other key is an attribute with its name.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ IMAGE_KEYS: Final = frozenset({"id", "file_name", "width", "height", OWN})
 BOX_KEYS: Final = frozenset({"id", "image_id", "category_id", "bbox", "area", "iscrowd", "segmentation", OWN})
 
 LARGEST_SIDE: Final = 1_000_000_000
-"""No picture is as wide, in pixels: a number that large is a mistake."""
+"""The limit for a width or height in pixels: larger values are mistakes."""
 _NEAR: Final = 1e-9
 _HUGE: Final = 1e300
-_LEAVE_OUT: Final = "or leave the picture out with --on-error skip"
+_SKIP: Final = "or skip the image with --on-error skip"
 _OTHER_KINDS: Final = {"caption": "captions", "segments_info": "panoptic"}
 
 
 class RowError(Exception):
-    """What is wrong with one image or annotation, and what to do."""
+    """The problem of an image or annotation, and the remedy."""
 
-    def __init__(self, problem: str, remedy: str = f"correct it, {_LEAVE_OUT}") -> None:
+    def __init__(self, problem: str, remedy: str = f"correct it, {_SKIP}") -> None:
         super().__init__(problem)
         self.problem = problem
         self.remedy = remedy
 
 
 class ImageRow(NamedTuple):
-    """One image: a width or height of 0 is unknown."""
+    """An image: a width or height of 0 is unknown."""
 
     file_name: str
     width: int
@@ -44,7 +44,7 @@ class ImageRow(NamedTuple):
 
 
 class AnnotationRow(NamedTuple):
-    """One annotation: the number of its class, its edges in pixels, and what else it says."""
+    """An annotation: its class id, coordinates in pixels, and attributes."""
 
     category: int
     edges: Edges
@@ -52,30 +52,30 @@ class AnnotationRow(NamedTuple):
 
 
 def image_row(row: Any) -> ImageRow:
-    """Reads one image.
+    """Returns the values of an image.
 
     Raises:
-        RowError: A key is missing or has a value that makes no sense.
+        RowError: A key is missing or has an invalid value.
     """
     if not isinstance(row, dict):
         raise RowError(f"it is {_shown(row)}, not an object")
     number = row.get("id")
     if as_number(number) is None and not (isinstance(number, str) and number):
-        raise RowError(_missing(row, "id", "a whole number"))
+        raise RowError(_missing(row, "id", "an integer"))
     name = row.get("file_name")
     if not isinstance(name, str) or not name:
-        raise RowError(_missing(row, "file_name", "the picture's file name"))
+        raise RowError(_missing(row, "file_name", "the file name"))
     if not is_text(name):
-        raise RowError(f"file_name is {_shown(name)}, which is no Unicode text", "rename the picture")
+        raise RowError(f"file_name is {_shown(name)}, which contains an unpaired surrogate", "rename the image")
     width, height = (_side(row, key) for key in ("width", "height"))
     return ImageRow(name, width, height, image_attributes(row))
 
 
 def image_attributes(row: dict[str, Any]) -> dict[str, Any]:
-    """What an image says besides its name and size.
+    """Returns the attributes of an image.
 
     Raises:
-        RowError: JSON cannot hold it.
+        RowError: JSON cannot represent them.
     """
     attributes = {key: value for key, value in row.items() if key not in IMAGE_KEYS}
     attributes.update(own_attributes(row))
@@ -84,27 +84,27 @@ def image_attributes(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def annotation_row(row: Any, swapped: SwappedCoordinates | None) -> AnnotationRow:
-    """Reads one annotation.
+    """Returns the values of an annotation.
 
-    The box of one that has none is that around its segmentation. What has COCO's default value is no attribute:
-    ``area`` is width times height of the box, ``iscrowd`` is 0, and there is no ``segmentation``.
+    Without a box, it is the bounding box of the segmentation. COCO's default values are not attributes: ``area`` is
+    width times height of the box, ``iscrowd`` is 0, and ``segmentation`` is missing.
 
     Args:
-        row: What stands in the file.
-        swapped: Sorts the coordinates of a box of negative width or height, which extends to the left or upwards;
-            ``None`` to refuse it.
+        row: The value in the file.
+        swapped: Sorts the coordinates of a box with negative width or height, which extends to the left or upwards;
+            ``None`` if such a box is an error.
 
     Raises:
-        RowError: A key is missing or has a value that makes no sense.
+        RowError: A key is missing or has an invalid value.
     """
     if not isinstance(row, dict):
         raise RowError(f"it is {_shown(row)}, not an object")
     for key, kind in _OTHER_KINDS.items():
         if key in row and "bbox" not in row and "segmentation" not in row:
-            raise RowError(f"it has {key} and no bbox: this is a {kind} file", "give an instances file")
+            raise RowError(f"it has {key} instead of bbox: this is a {kind} file", "use an instances file")
     category = as_number(row.get("category_id"))
     if category is None:
-        raise RowError(_missing(row, "category_id", "a whole number"))
+        raise RowError(_missing(row, "category_id", "an integer"))
     box = row.get("bbox")
     if box or not row.get("segmentation"):
         left, top, width, height = _box(row, box)
@@ -130,7 +130,7 @@ def _box(row: dict[str, Any], box: Any) -> Edges:
     except OverflowError:
         raise RowError(f"bbox is {_shown(box)}: a number in it is too large") from None
     if not all(map(math.isfinite, (left, top, width, height))):
-        raise RowError(f"bbox is {_shown(box)}, which is not finite")
+        raise RowError(f"bbox is {_shown(box)}, not finite")
     if not math.isfinite(abs(left) + abs(top) + abs(width) + abs(height)):
         raise RowError(f"bbox is {_shown(box)}: a number in it is too large")
     return (left, top, width, height)
@@ -140,10 +140,8 @@ def _edges(row: dict[str, Any], box: Edges, swapped: SwappedCoordinates | None) 
     left, top, width, height = box
     if swapped is None and (width < 0 or height < 0):
         what = "width" if width < 0 else "height"
-        remedy = (
-            "correct it, let the edges be exchanged (?inverted=swap), or leave the picture out with --on-error skip"
-        )
-        raise RowError(f"bbox is {_shown(row['bbox'])}: its {what} is below 0", remedy)
+        remedy = f"correct it, swap the coordinates (?inverted=swap), {_SKIP}"
+        raise RowError(f"bbox is {_shown(row['bbox'])}: the {what} is negative", remedy)
     right, bottom = far_edge(left, width), far_edge(top, height)
     edges = (left, top, right, bottom)
     if swapped is not None and (width < 0 or height < 0):
@@ -152,7 +150,7 @@ def _edges(row: dict[str, Any], box: Edges, swapped: SwappedCoordinates | None) 
     exact = own.get("edges") if isinstance(own, dict) else None
     if not isinstance(exact, list) or not all(type(edge) in (int, float) and abs(edge) < _HUGE for edge in exact):
         return edges
-    # Where another program has changed the box since, the box is what counts.
+    # If another program changed the box later, the box takes precedence.
     allowed = _NEAR * max(map(abs, edges))
     near = len(exact) == 4 and all(abs(a - b) <= allowed for a, b in zip(exact, edges, strict=True))
     if not near or exact[0] > exact[2] or exact[1] > exact[3]:
@@ -165,7 +163,7 @@ def _edges_of_outline(segmentation: Any) -> Edges:
     try:
         return outline_box(segmentation)
     except (KeyError, IndexError, OverflowError, TypeError, ValueError) as error:
-        raise RowError(f"it has no bbox, and its segmentation gives none: {error}") from None
+        raise RowError(f"bbox is missing, and segmentation has no bounding box: {error}") from None
 
 
 def _usual_attributes(row: dict[str, Any], default_area: float) -> dict[str, Any]:
@@ -174,7 +172,7 @@ def _usual_attributes(row: dict[str, Any], default_area: float) -> dict[str, Any
     if given is not None:
         number = as_number(given)
         if number is None and type(given) not in (int, str):
-            raise RowError(f"id is {_shown(given)}, not a whole number")
+            raise RowError(f"id is {_shown(given)}, not an integer")
         attributes["id"] = given if number is None else number
     if area is not None and area != default_area:
         if type(area) not in (int, float):
@@ -194,12 +192,12 @@ def _side(row: dict[str, Any], key: str) -> int:
     if side is None:
         return 0
     if type(side) not in (int, float) or not 0 <= side < LARGEST_SIDE or side % 1:
-        raise RowError(f"{key} is {_shown(side)}, which is no number of pixels")
+        raise RowError(f"{key} is {_shown(side)}, not a number of pixels")
     return int(side)
 
 
 def own_attributes(row: dict[str, Any]) -> dict[str, Any]:
-    """Attributes that stand under boxwright's own key, because their names are those of other keys."""
+    """Returns the attributes of boxwright's own key, whose names are those of other keys."""
     own = row.get(OWN)
     attributes = own.get("attributes") if isinstance(own, dict) else None
     return attributes if isinstance(attributes, dict) else {}
@@ -208,13 +206,13 @@ def own_attributes(row: dict[str, Any]) -> dict[str, Any]:
 def _check_attributes(values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if not is_text(key):
-            raise RowError(f"the key {_shown(key)} is no Unicode text")
+            raise RowError(f"the key {_shown(key)} contains an unpaired surrogate")
         if not is_finite(value):
-            raise RowError(f"{key} holds NaN or infinity, which is no JSON")
+            raise RowError(f"{key} contains NaN or infinity, which is not JSON")
 
 
 def is_finite(value: Any) -> bool:
-    """Whether there is neither NaN nor infinity in a value of JSON."""
+    """Returns whether a JSON value contains neither NaN nor infinity."""
     kind = type(value)
     if kind is float:
         return math.isfinite(value)
@@ -226,8 +224,8 @@ def is_finite(value: Any) -> bool:
     return all(map(is_finite, value.values())) if kind is dict else True
 
 
-def _missing(row: dict[str, Any], key: str, wanted: str) -> str:
-    return f"{key} is {_shown(row[key])}, not {wanted}" if key in row else f"it has no {key} ({wanted})"
+def _missing(row: dict[str, Any], key: str, expected: str) -> str:
+    return f"{key} is {_shown(row[key])}, not {expected}" if key in row else f"{key} is missing: {expected}"
 
 
 def _shown(value: Any) -> str:

@@ -22,17 +22,17 @@ from boxwright_coco.values import IMAGE_KEYS
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
 _BLOCK: Final = 1 << 16
-_BATCH: Final = 64  # texts; more are no faster, and would be kept in memory
-_LEAVE_OUT: Final = "or leave the picture out with --on-error skip"
+_BATCH: Final = 64  # texts; more are not faster, and would use memory
+_SKIP: Final = "or skip the image with --on-error skip"
 
 _Prepared = tuple[str, str, int | None, list[str], list[int | None] | None, list[str]]
-"""A picture's name, the members of its object behind the number, the number that it wants; its boxes, the numbers that
-they want, and their classes. Plain values, as another process may have made them."""
+"""The name of an image, the members of its object after the id, its requested id; its boxes, their requested ids, and
+their classes. These are plain values, because another process may have created them."""
 
 
 _Pack = tuple[bytes, list[int], bytes, list[str]]
-"""The objects of many pictures, each with a NUL for its number; how many boxes each has; the boxes, each with a NUL for
-its number and one for its picture's; their classes."""
+"""The objects of many images, each with a NUL for its id; the number of boxes of each; the boxes, each with a NUL for
+its id and one for that of its image; their classes."""
 
 
 class CocoWriter:
@@ -40,18 +40,17 @@ class CocoWriter:
 
     Args:
         output: The file.
-        label_map: The classes and their numbers; without it they are numbered when all have come, see
+        label_map: The classes and their ids; without it, ids are assigned at the end, see
             :class:`~boxwright_coco.categories.ClassNumbers`.
         kind: ``"instances"`` or ``"detections"``.
-        truth: The instances file whose numbers detections get.
-        ids: Whether ``source_id`` and ``id`` are the numbers of images and annotations, where they are whole numbers
-            that are free; with false, all are counted from 1.
-        category_ids: Whether the classes have the numbers of the label map; with false, they are counted from 1.
+        truth: The instances file whose ids are used for detections.
+        ids: Whether ``source_id`` and ``id`` are the ids of images and annotations, if they are free integers; if
+            false, all are counted from 1.
+        category_ids: Whether the classes have the ids of the label map; if false, they are counted from 1.
 
     Raises:
-        UsageError: ``truth`` is given for instances, or neither truth nor label map for detections.
-        DataError: ``truth`` is not there, or no instances file; or the source says something of the dataset as a whole
-            that JSON cannot hold.
+        UsageError: ``truth`` is set for instances, or neither ``truth`` nor a label map for detections.
+        DataError: ``truth`` does not exist or is not an instances file, or JSON cannot represent a dataset attribute.
     """
 
     def __init__(
@@ -68,31 +67,31 @@ class CocoWriter:
         if kind == "detections":
             self._file = _Detections(output, label_map, truth, ids=ids, category_ids=category_ids)
         elif truth is not None:
-            raise UsageError("instances need no truth", "leave out truth=, or write ?kind=detections&truth=FILE")
+            raise UsageError("truth= is only for detections", "remove it, or write ?kind=detections&truth=FILE")
         else:
             self._file = _Instances(output, label_map, ids=ids, category_ids=category_ids)
 
     @staticmethod
     def needs_label_map(kind: str = "instances", truth: str | None = None, **_: Any) -> bool:
-        """Whether it cannot number the classes at the end: a list of detections has no place that names them."""
+        """Returns whether the writer needs the ids at the start: a list of detections does not contain class names."""
         return kind == "detections" and truth is None
 
     def write(self, sample: Sample) -> None:
-        """Adds one picture and its boxes.
+        """Adds an image and its boxes.
 
         Raises:
-            DataError: Another picture has its name, a class has no number, a value is none of JSON; or of detections,
-                a box has no score, or the picture is not in the truth.
-            OutputError: Its name leads out of the folder of the pictures.
+            DataError: The name is a duplicate, a class has no id, or JSON cannot represent a value; for detections, a
+                box has no score, or the image is not in ``truth``.
+            OutputError: The name leads out of the folder of the images.
         """
         name = sample.image.name
         if name in self._names:
-            raise DataError(sample.source or name, f"another picture is called {name}, too", "rename one of them")
+            raise DataError(sample.source or name, f"duplicate image {name}", "rename one of them")
         self.put(self.prepare(sample))
         self._names.add(name)
 
     def prepare(self, sample: Sample) -> _Prepared:
-        """What a picture and its boxes become, but for the numbers that depend on those before."""
+        """Returns the text of an image and its boxes, except for the ids, which depend on those before."""
         name = sample.image.name
         if ".." in name or "\\" in name or ":" in name or "\0" in name or name.startswith("/"):
             safe_name(name, sample.source or name)
@@ -102,15 +101,15 @@ class CocoWriter:
             raise DataError(sample.source or name, str(error), self._file.remedy) from None
 
     def put(self, prepared: _Prepared) -> None:
-        """Adds what :meth:`prepare` has made."""
+        """Adds the result of :meth:`prepare`."""
         self._file.put(prepared)
 
     def pack(self, prepared: list[_Prepared]) -> _Pack | None:
-        """Many pictures as one, where all take the next numbers; ``None`` where one wants a number of its own."""
+        """Returns many images as one value if all get the next ids; ``None`` if one requests an id."""
         return self._file.pack(prepared)
 
     def put_pack(self, packed: _Pack) -> None:
-        """Adds what :meth:`pack` has made."""
+        """Adds the result of :meth:`pack`."""
         self._file.put_pack(packed)
 
     def close(self) -> None:
@@ -119,14 +118,14 @@ class CocoWriter:
 
 
 class _Instances:
-    """An instances file: UTF-8, one image or annotation a line, whole numbers without a fraction.
+    """An instances file: UTF-8, one image or annotation per line, integers without a fraction.
 
-    Every annotation gets ``area`` (width times height where the box has none), ``iscrowd`` and ``segmentation`` (empty
-    where it has none). Images go to the output as they come, annotations to a temporary file that is added at the end,
-    so that memory does not grow with the dataset but for file names and numbers.
+    Every annotation gets ``area`` (width times height by default), ``iscrowd`` and ``segmentation`` (empty by default).
+    Images are written to the output immediately, annotations to a temporary file that is added at the end, so memory
+    grows only with file names and ids.
     """
 
-    remedy = f"correct it in the source, {_LEAVE_OUT}"
+    remedy = f"correct it in the source, {_SKIP}"
 
     def __init__(self, output: Output, label_map: LabelMap | None, *, ids: bool, category_ids: bool) -> None:
         described, head = _head(output)
@@ -140,48 +139,48 @@ class _Instances:
         self._file = output.open()
         self._file.write(encoded(head + '"images":['))
         self._first = True
-        self._spool: IO[bytes] = tempfile.TemporaryFile()  # closed when this object goes, at the latest  # noqa: SIM115  # closed when this object goes, at the latest
+        self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed together with this object, at the latest
         self._close_spool = weakref.finalize(self, self._spool.close)
 
     def prepare(self, sample: Sample) -> _Prepared:
         image, boxes = sample.image, sample.boxes
-        more, wanted = _image_members(sample.attributes, self._ids) if sample.attributes else ("", None)
-        picture = f'"file_name":{quoted(image.name)},"width":{image.width},"height":{image.height}{more}}}'
-        texts, wishes = self._boxes.annotations(boxes)
-        return image.name, picture, wanted, texts, wishes, list(set(boxes.labels)) if self._classes.late else []
+        more, own = _image_members(sample.attributes, self._ids) if sample.attributes else ("", None)
+        text = f'"file_name":{quoted(image.name)},"width":{image.width},"height":{image.height}{more}}}'
+        texts, requested = self._boxes.annotations(boxes)
+        return image.name, text, own, texts, requested, list(set(boxes.labels)) if self._classes.late else []
 
     def put(self, prepared: _Prepared) -> None:
-        _, picture, wanted, texts, wishes, labels = prepared
-        number = self._image_numbers.take(wanted)
-        self._images.append(f',\n{{"id":{number},{picture}')
-        numbers = self._box_numbers.take_all(wishes if wishes is not None else [None] * len(texts))
-        self._rows += [f',\n{{"id":{own},"image_id":{number},{text}' for own, text in zip(numbers, texts, strict=True)]
+        _, image, own, texts, requested, labels = prepared
+        number = self._image_numbers.take(own)
+        self._images.append(f',\n{{"id":{number},{image}')
+        numbers = self._box_numbers.take_all(requested if requested is not None else [None] * len(texts))
+        self._rows += [f',\n{{"id":{box},"image_id":{number},{text}' for box, text in zip(numbers, texts, strict=True)]
         self._classes.seen.update(labels)
         if len(self._images) + len(self._rows) > _BATCH:
             self._flush()
 
     def pack(self, prepared: list[_Prepared]) -> _Pack | None:
-        _, pictures, wanted, texts, wishes, labels = zip(*prepared, strict=True) if prepared else ((),) * 6
-        if any(number is not None for number in (*wanted, *wishes)):
+        _, images, own, texts, requested, labels = zip(*prepared, strict=True) if prepared else ((),) * 6
+        if any(number is not None for number in (*own, *requested)):
             return None
-        images = "".join([f',\n{{"id":\0,{picture}' for picture in pictures])
+        objects = "".join([f',\n{{"id":\0,{image}' for image in images])
         rows = "".join([f',\n{{"id":\0,"image_id":\0,{text}' for text in chain.from_iterable(texts)])
-        return encoded(images), list(map(len, texts)), encoded(rows), list(set().union(*labels))
+        return encoded(objects), list(map(len, texts)), encoded(rows), list(set().union(*labels))
 
     def put_pack(self, packed: _Pack) -> None:
         images, counts, rows, labels = packed
         self._flush()
         numbers = self._image_numbers.take_all([None] * len(counts))
         of_boxes = self._box_numbers.take_all([None] * sum(counts))
-        of_pictures = chain.from_iterable(map(repeat, numbers, counts))
+        of_images = chain.from_iterable(map(repeat, numbers, counts))
         self._write_images(_template(images) % tuple(numbers))
-        self._spool.write(_template(rows) % tuple(chain.from_iterable(zip(of_boxes, of_pictures, strict=True))))
+        self._spool.write(_template(rows) % tuple(chain.from_iterable(zip(of_boxes, of_images, strict=True))))
         self._classes.seen.update(labels)
 
     def close(self) -> None:
         self._flush()
         self._file.write(b'\n],\n"annotations":[')
-        self._spool.seek(1)  # a comma stands before each, the first as well
+        self._spool.seek(1)  # there is a comma before each, including the first
         if self._classes.late:
             while lines := self._spool.readlines(_BLOCK):
                 self._file.write(self._classes.fill_in(b"".join(lines)))
@@ -205,13 +204,13 @@ class _Instances:
 
 
 class _Detections:
-    """A detections file: of each box the image, the class, ``bbox``, ``score`` and what else is known of it.
+    """A detections file: image, class, ``bbox``, ``score`` and attributes of each box.
 
-    The images' numbers are those of the truth, by file name; without it ``source_id`` where that is a whole number that
-    is free, else they are counted from 1.
+    The ids of the images are those of ``truth``, by file name, or ``source_id`` if it is a free integer, or counted
+    from 1.
     """
 
-    remedy = f"correct it in the source, write instances (without kind=detections), {_LEAVE_OUT}"
+    remedy = f"correct it in the source, write instances (without kind=detections), {_SKIP}"
 
     def __init__(
         self, output: Output, label_map: LabelMap | None, truth: str | None, *, ids: bool, category_ids: bool
@@ -224,7 +223,7 @@ class _Detections:
             numbers = contents.images.numbers
             self._known = {name: number for i, name in contents.names() if (number := numbers[i]) is not None}
         elif label_map is None:
-            raise UsageError("detections need the numbers of the classes", "name an instances file: truth=FILE")
+            raise UsageError("detections need class ids", "pass an instances file: truth=FILE")
         self._boxes = BoxTexts(ClassNumbers(label_map, keep=category_ids), ids=ids)
         self._ids = ids
         self._numbers = Numbering()
@@ -236,22 +235,22 @@ class _Detections:
     def prepare(self, sample: Sample) -> _Prepared:
         name = sample.image.name
         if self._truth is not None and name not in self._known:
-            raise ValueError(f"there is no image of that name in {self._truth}")
-        _, wanted = _image_members(sample.attributes, self._ids)
-        return name, "", wanted, self._boxes.detections(sample.boxes), None, []
+            raise ValueError(f"{self._truth} contains no such image")
+        _, own = _image_members(sample.attributes, self._ids)
+        return name, "", own, self._boxes.detections(sample.boxes), None, []
 
     def put(self, prepared: _Prepared) -> None:
-        name, _, wanted, texts, _, _ = prepared
-        image = json_text(self._numbers.take(wanted) if self._truth is None else self._known[name])
+        name, _, own, texts, _, _ = prepared
+        image = json_text(self._numbers.take(own) if self._truth is None else self._known[name])
         self._rows += [f',\n{{"image_id":{image},{text}' for text in texts]
         if len(self._rows) > _BATCH:
             self._flush()
 
     def pack(self, prepared: list[_Prepared]) -> None:
-        return None  # detections are few, and their numbers are those of the truth
+        return None  # detections are few, and their ids are those of truth
 
     def put_pack(self, packed: _Pack) -> None:
-        raise AssertionError("there is no pack of detections")
+        raise AssertionError("detections are not packed")
 
     def close(self) -> None:
         self._flush()
@@ -267,12 +266,12 @@ class _Detections:
 
 
 def _template(content: bytes) -> bytes:
-    r"""Text with ``\0`` where numbers belong (no other stands in JSON) as a template for ``%``."""
+    r"""Returns text with ``\0`` in place of ids (JSON contains no other) as a template for ``%``."""
     return content.replace(b"%", b"%%").replace(b"\0", b"%d")
 
 
 def _head(output: Output) -> tuple[list[dict[str, Any]], str]:
-    """What the source says of its classes, and the beginning of the file up to the images."""
+    """Returns the categories of the source, and the beginning of the file up to the images."""
     attributes = {**EMPTY, **output.dataset_attributes}
     described = attributes.pop("categories", [])
     reserved = {*LISTS, OWN}
@@ -282,12 +281,12 @@ def _head(output: Output) -> tuple[list[dict[str, Any]], str]:
     try:
         text = members(attributes, reserved)
     except ValueError as error:
-        raise DataError(output.location, str(error), "correct what the source says of the dataset as a whole") from None
+        raise DataError(output.location, str(error), "correct the dataset attributes of the source") from None
     return described, f"{{{text[1:]},\n"
 
 
 def _image_members(attributes: Mapping[str, Any], ids: bool) -> tuple[str, int | None]:
-    """The attributes of a picture as members of its object, and the number that it wants."""
+    """Returns the attributes of an image as members of its object, and its requested id."""
     source_id = attributes.get("source_id")
     whole = isinstance(source_id, str) and _WHOLE.fullmatch(source_id) is not None
     if whole or not ids:
