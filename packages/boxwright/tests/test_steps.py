@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from boxwright import Dataset, Option, PluginNotFoundError, Sample, TransformSpec, UsageError
+from boxwright.datasets import map_samples
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.steps import _split_at_commas, make_transform
-from boxwright.datasets.threads import map_samples
 from boxwright.plugins.registry import Registry
 
 

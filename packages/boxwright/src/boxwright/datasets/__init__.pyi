@@ -8,8 +8,8 @@ from .losses import (
     SUBPIXEL as SUBPIXEL,
     Losses as Losses,
 )
+from .parallel import WORTH_IT as WORTH_IT, map_samples as map_samples
 from .problems import Problems as Problems
-from .processes import WORTH_IT as WORTH_IT
 from .protocols import (
     BatchWriter as BatchWriter,
     DatasetTransform as DatasetTransform,
@@ -29,4 +29,3 @@ from .protocols import (
 )
 from .scan import Scan as Scan
 from .steps import make_transform as make_transform
-from .threads import map_samples as map_samples

@@ -15,7 +15,7 @@ from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_datase
 from boxwright.datasets.destination import Destination, LabelMapFile, Outputs, Part, located_error
 from boxwright.datasets.detect import detect_format
 from boxwright.datasets.losses import Losses
-from boxwright.datasets.processes import WORTH_IT, available, can_fork, shared
+from boxwright.datasets.parallel import available, process_count, shared
 from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, Transform
 from boxwright.datasets.steps import make_transform
 from boxwright.errors import DataError, LossError, UsageError
@@ -419,9 +419,7 @@ def _listed(label_map: LabelMap) -> str:
 def _processes(dataset: Dataset, workers: int) -> int:
     """How many processes shall share the work: one, where they would not pay or the dataset does not let them."""
     parts = dataset.reader.parts if isinstance(dataset.reader, PartitionedReader) else 0
-    if workers == 1 or parts < WORTH_IT or dataset.transforms or not can_fork():
-        return 1
-    return workers or available()
+    return 1 if dataset.transforms else process_count(parts, workers)
 
 
 def _scanned_label_map(dataset: Dataset, reporter: Reporter, processes: int) -> LabelMap:

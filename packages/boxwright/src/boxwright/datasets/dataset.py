@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Any
 
 from boxwright.datasets.detect import detect_format
+from boxwright.datasets.parallel import map_samples, shared
 from boxwright.datasets.problems import Problems
-from boxwright.datasets.processes import shared
 from boxwright.datasets.protocols import (
     DatasetTransform,
     LabelPreservingTransform,
@@ -25,7 +25,6 @@ from boxwright.datasets.protocols import (
 )
 from boxwright.datasets.scan import Scan
 from boxwright.datasets.sidecar import with_sidecar
-from boxwright.datasets.threads import map_samples
 from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.plugins.options import convert_options

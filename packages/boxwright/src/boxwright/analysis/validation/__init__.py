@@ -17,8 +17,8 @@ from boxwright.analysis.validation.classes import Part, class_problems
 from boxwright.analysis.validation.duplicates import SeenPictures
 from boxwright.analysis.validation.pictures import Look, look, place_of
 from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.parallel import map_samples
 from boxwright.datasets.problems import Problems
-from boxwright.datasets.threads import map_samples
 from boxwright.errors import UsageError
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Sample
