@@ -264,6 +264,12 @@ class _Kinds(dict[tuple[Any, ...], int]):
         super().__init__()
         self.attributes: list[Mapping[str, Any]] = [NO_ATTRIBUTES]
 
+    def __getstate__(self) -> list[dict[str, Any]]:
+        return [dict(each) for each in self.attributes]  # read-only mappings cannot be pickled
+
+    def __setstate__(self, attributes: list[dict[str, Any]]) -> None:
+        self.attributes = [*map(MappingProxyType, attributes)]
+
     def of(self, row: dict[str, Any], keys: Sequence[str]) -> int | None:
         """Returns the number of the values of these keys; ``None`` if they are not kept."""
         values = [row[key] for key in keys]

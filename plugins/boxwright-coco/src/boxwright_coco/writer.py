@@ -142,6 +142,10 @@ class _Instances:
         self._spool: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  # closed together with this object, at the latest
         self._close_spool = weakref.finalize(self, self._spool.close)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the files: a copy in another process prepares samples and writes nothing."""
+        return {name: value for name, value in vars(self).items() if name not in ("_file", "_spool", "_close_spool")}
+
     def prepare(self, sample: Sample) -> _Prepared:
         image, boxes = sample.image, sample.boxes
         more, own = _image_members(sample.attributes, self._ids) if sample.attributes else ("", None)

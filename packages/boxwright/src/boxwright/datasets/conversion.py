@@ -16,13 +16,13 @@ from boxwright.datasets.destination import Destination, LabelMapFile, Outputs, P
 from boxwright.datasets.detect import detect_format
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.parallel import available, process_count, shared
-from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, Transform
+from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, SwappingReader, Transform
 from boxwright.datasets.steps import make_transform
 from boxwright.errors import DataError, LossError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
-from boxwright.schemas import Sample
+from boxwright.schemas import Sample, SwappedCoordinates
 from boxwright.storage.uri import DatasetURI
 from boxwright.text import is_text
 
@@ -273,12 +273,13 @@ class _Tally:
 
     def __init__(self, plan: _Plan) -> None:
         file = plan.label_map_file
-        self._dataset = plan.dataset
         self._counter = plan.destination.loss_counter(plan.dataset)
         self._label_map = plan.label_map
         self._names = None if plan.label_map is None else frozenset(plan.label_map.names)
         self._source = file.source if file.label_map is not None else "the dataset's label map"
-        self._swapped_before = plan.dataset.swapped
+        reader = plan.dataset.reader
+        self._swapped = reader.swapped if isinstance(reader, SwappingReader) else SwappedCoordinates()
+        self._swapped_before = self._swapped.count
         self._boxes = 0
         self._classes: Counter[str] = Counter()
 
@@ -298,7 +299,7 @@ class _Tally:
 
     def counts(self) -> _Counts:
         """What was counted since the last call."""
-        swapped = self._dataset.swapped
+        swapped = self._swapped.count
         counts = _Counts(swapped - self._swapped_before, self._boxes, self._classes, self._counter.take())
         self._swapped_before, self._boxes, self._classes = swapped, 0, Counter()
         return counts
@@ -339,6 +340,43 @@ class _Chunk(NamedTuple):
     counts: _Counts
 
 
+@dataclass
+class _Work:
+    """Reads, checks and encodes some items, in another process.
+
+    It is pickled if that process is not a fork of this one.
+    """
+
+    reader: PartitionedReader
+    writer: PreparingWriter
+    tally: _Tally
+    on_error: str
+
+    def __call__(self, start: int, stop: int) -> _Chunk:
+        names: list[str | None] = []
+        entries: list[Any] = []
+
+        def on_problem(error: DataError) -> None:
+            names.append(None)
+            entries.append(_Failure(error.file, error.problem, error.remedy, error.place))
+            if self.on_error == "fail":
+                raise _ChunkEndsError
+
+        with suppress(_ChunkEndsError):
+            for sample in self.reader.read_part(start, stop, on_problem):
+                try:
+                    self.tally.check(sample)
+                    prepared = self.writer.prepare(sample)
+                except (DataError, UnicodeEncodeError) as error:
+                    on_problem(located_error(error, sample))
+                    continue
+                names.append(sample.image.name)
+                entries.append(prepared)
+                self.tally.count(sample)
+        packed = self.writer.pack(entries) if isinstance(self.writer, BatchWriter) and None not in names else None
+        return _Chunk(names, entries if packed is None else None, packed, stop - start, self.tally.counts())
+
+
 def _run_shared(
     plan: _Plan, reader: PartitionedReader, writer: PreparingWriter, part: Part, tally: _Tally, reporter: Reporter
 ) -> _Counts:
@@ -349,31 +387,7 @@ def _run_shared(
     """
     problems, batch_writer = plan.dataset.problems, writer if isinstance(writer, BatchWriter) else None
     total = tally.counts()  # the losses of the dataset as a whole are counted once, here
-
-    def work(start: int, stop: int) -> _Chunk:
-        names: list[str | None] = []
-        entries: list[Any] = []
-
-        def on_problem(error: DataError) -> None:
-            names.append(None)
-            entries.append(_Failure(error.file, error.problem, error.remedy, error.place))
-            if problems.on_error == "fail":
-                raise _ChunkEndsError
-
-        with suppress(_ChunkEndsError):
-            for sample in reader.read_part(start, stop, on_problem):
-                try:
-                    tally.check(sample)
-                    prepared = writer.prepare(sample)
-                except (DataError, UnicodeEncodeError) as error:
-                    on_problem(located_error(error, sample))
-                    continue
-                names.append(sample.image.name)
-                entries.append(prepared)
-                tally.count(sample)
-        packed = batch_writer.pack(entries) if batch_writer is not None and None not in names else None
-        return _Chunk(names, entries if packed is None else None, packed, stop - start, tally.counts())
-
+    work = _Work(reader, writer, tally, problems.on_error)
     seen: set[str | None] = set()
     with ExitStack() as stack:
         chunks = stack.enter_context(closing(shared(work, reader.parts, plan.processes)))

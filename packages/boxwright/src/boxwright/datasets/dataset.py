@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from typing import Any
 
@@ -20,7 +20,6 @@ from boxwright.datasets.protocols import (
     PartitionedLabelReader,
     Reader,
     ReportingTransform,
-    SwappingReader,
     Transform,
 )
 from boxwright.datasets.scan import Scan
@@ -134,11 +133,7 @@ class Dataset(Iterable[Sample]):
         found: set[str] = set()
         reader, quick = self.reader, not self._changing and self.problems.on_error == "fail"
         if quick and processes > 1 and isinstance(reader, PartitionedLabelReader):
-
-            def labels_of(start: int, stop: int) -> list[str]:
-                return list(set(chain.from_iterable(reader.labels_part(start, stop))))
-
-            with closing(shared(labels_of, reader.parts, processes)) as answers:
+            with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as answers:
                 for labels in answers:
                     found.update(labels)
             return sorted(found)
@@ -158,11 +153,6 @@ class Dataset(Iterable[Sample]):
         said = [note for step in self.transforms if isinstance(step, ReportingTransform) for note in step.notes()]
         return [*self.info.notes, *said]
 
-    @property
-    def swapped(self) -> int:
-        """How many boxes had their coordinates sorted by the reader so far."""
-        return self.reader.swapped.count if isinstance(self.reader, SwappingReader) else 0
-
     @cached_property
     def label_map(self) -> LabelMap:
         """The classes: as given, else from the format's own label map, else the sorted names of one reading."""
@@ -181,6 +171,10 @@ class Dataset(Iterable[Sample]):
 
     def __repr__(self) -> str:
         return f"<Dataset {self.uri or self.info.location}>"
+
+
+def _labels_of(reader: PartitionedLabelReader, start: int, stop: int) -> list[str]:
+    return list(set(chain.from_iterable(reader.labels_part(start, stop))))
 
 
 def empty_dataset_error(dataset: Dataset, problem: str) -> DataError:

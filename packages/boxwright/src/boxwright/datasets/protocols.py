@@ -88,7 +88,8 @@ class LabelReader(Protocol):
 class PartitionedReader(Protocol):
     """A reader whose items are independent of each other, so that several processes may share the work.
 
-    Each item has its own file, for example. boxwright makes sure that no image name is used twice.
+    Each item has its own file, for example. boxwright makes sure that no image name is used twice. A reader that can be
+    pickled is shared where processes cannot be forked, too: on Windows and macOS.
 
     Attributes:
         parts: The number of items.
@@ -213,7 +214,8 @@ class NumberedWriter(Protocol):
 class PreparingWriter(Writer, Protocol):
     """A writer that encodes each sample on its own, so that several processes may share the work.
 
-    ``write(sample)`` is ``put(prepare(sample))``.
+    ``write(sample)`` is ``put(prepare(sample))``. A writer that can be pickled is shared where processes cannot be
+    forked, too: on Windows and macOS. A copy in another process only prepares samples, and needs no open files.
     """
 
     def prepare(self, sample: Sample) -> Any:
