@@ -157,7 +157,7 @@ def test_work_that_cannot_be_pickled_is_done_here_if_processes_cannot_be_forked(
 
 
 def test_small_datasets_and_scripts_use_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    cores = parallel.available()
+    cores = parallel.available_cores()
     assert [process_count(items, 0) for items in (WORTH_IT - 1, WORTH_IT)] == [1, cores]
     assert [process_count(WORTH_IT, workers) for workers in (1, 3)] == [1, 3]
     monkeypatch.setattr(parallel, "can_fork", lambda: False)

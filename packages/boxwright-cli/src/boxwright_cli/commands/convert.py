@@ -74,6 +74,7 @@ def convert(
     reporter = session.start(json=as_json)
     session.if_interrupted = f"nothing half-written is left, and {target} is as it was."
     import boxwright
+    from boxwright.datasets import available_cores
 
     report = boxwright.convert(
         source,
@@ -84,7 +85,7 @@ def convert(
         sidecar=sidecar,
         on_error=on_error.value,
         overwrite=overwrite,
-        workers=workers or 0,
+        workers=workers or available_cores(),
         reporter=reporter,
     )
     if as_json:

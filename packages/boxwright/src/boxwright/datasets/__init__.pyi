@@ -8,7 +8,7 @@ from .losses import (
     SUBPIXEL as SUBPIXEL,
     Losses as Losses,
 )
-from .parallel import WORTH_IT as WORTH_IT, map_samples as map_samples
+from .parallel import WORTH_IT as WORTH_IT, available_cores as available_cores, map_samples as map_samples
 from .problems import Problems as Problems
 from .protocols import (
     BatchWriter as BatchWriter,

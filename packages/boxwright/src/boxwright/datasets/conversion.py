@@ -15,7 +15,7 @@ from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_datase
 from boxwright.datasets.destination import Destination, LabelMapFile, Outputs, Part, located_error
 from boxwright.datasets.detect import detect_format
 from boxwright.datasets.losses import Losses
-from boxwright.datasets.parallel import available, process_count, shared
+from boxwright.datasets.parallel import available_cores, process_count, shared
 from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, SwappingReader, Transform
 from boxwright.datasets.steps import make_transform
 from boxwright.errors import DataError, LossError, UsageError
@@ -112,8 +112,9 @@ def convert(
         overwrite: Whether an existing target may be replaced.
         sidecar: Whether what the target format cannot hold goes to a file beside the output, from where it comes back
             when the output is read; see :mod:`boxwright.datasets.sidecar`.
-        workers: Threads for the steps, or processes where there are none and the formats let them share the work; 0
-            for as many as there are cores.
+        workers: Threads for the steps, or processes if there are no steps and the formats let them share the work; 0
+            for one per core. If processes cannot be forked (on Windows and macOS), 0 is one process, and a script that
+            sets more must protect its main module by ``if __name__ == "__main__":``.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
@@ -144,7 +145,7 @@ def _opened(
     """The source, through the steps."""
     transforms = [make_transform(step, plugins) for step in steps]
     dataset = open_dataset(_read_for(source, steps, plugins), on_error=on_error, registry=plugins)
-    return dataset.through(*transforms, workers=workers or available()) if transforms else dataset
+    return dataset.through(*transforms, workers=workers or available_cores()) if transforms else dataset
 
 
 @dataclass(frozen=True)

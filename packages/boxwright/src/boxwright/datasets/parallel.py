@@ -37,7 +37,7 @@ _AHEAD = 3  # chunks per process that are finished or in progress before the fir
 _MOST = 61  # processes that Windows can wait for at the same time
 
 
-def available() -> int:
+def available_cores() -> int:
     """Returns how many processes may run at the same time: the cores that this process is allowed to use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
@@ -59,7 +59,7 @@ def process_count(items: int, workers: int) -> int:
     """
     if workers == 1 or items < (WORTH_IT if can_fork() else WORTH_STARTING):
         return 1
-    return workers or (available() if can_fork() else 1)
+    return workers or (available_cores() if can_fork() else 1)
 
 
 def shared(work: Callable[[int, int], T], count: int, processes: int) -> Generator[T, None, None]:
