@@ -17,8 +17,7 @@ nox.options.download_python = "never"  # a session whose Python is not installed
 nox.options.sessions = ["tests", "lint", "types"]
 
 ROOT = Path(__file__).parent
-CONFIGURATION = nox.project.load_toml("pyproject.toml")
-GROUPS = CONFIGURATION["dependency-groups"]
+GROUPS = nox.project.load_toml("pyproject.toml")["dependency-groups"]
 DISTRIBUTIONS = sorted(
     path.parent for kind in ("packages", "plugins") for path in (ROOT / kind).glob("*/pyproject.toml")
 )
@@ -212,8 +211,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("python", "scripts/check_words.py")
-    if "importlinter" in CONFIGURATION["tool"]:
-        session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
+    session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
 
 
 @nox.session(python=PYTHON)
