@@ -20,6 +20,6 @@ class TestDemo(ReaderTests):
         """Both splits; there is nothing to write."""
         return "all"
 
-    def read_options(self, pictures: Path) -> Mapping[str, str]:
+    def read_options(self, images: Path) -> Mapping[str, str]:
         """Few and small images."""
         return {"images": "8", "size": "64x48"}

@@ -30,7 +30,6 @@ class Remap:
     """
 
     per_sample = False
-    keeps_labels = False
 
     def __init__(
         self, classes: Mapping[str, str] | str | None = None, file: str = "", others: str = "keep", into: str = ""
