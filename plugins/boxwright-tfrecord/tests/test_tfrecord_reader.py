@@ -301,11 +301,11 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path, encode: Callable[..., by
     names = [f"{number}.png" for number in range(3)]
     for name, compression in (("x.tfrecord", None), ("x.tfrecord.gz", "GZIP")):
         with tf.io.TFRecordWriter(str(tmp_path / name), compression) as writer:
-            for number, name in enumerate(names):
+            for number, filename in enumerate(names):
                 edges = {"xmin": number / 640, "ymin": 3 / 427, "xmax": 639 / 640, "ymax": 400.5 / 427}
                 features = {
                     "image/encoded": feature(encode(640, 427, "PNG", mode="L")),
-                    "image/filename": feature(name.encode()),
+                    "image/filename": feature(filename.encode()),
                     "image/width": feature(640),
                     "image/height": feature(427),
                     "image/object/class/text": feature("大きい".encode()),
