@@ -13,7 +13,7 @@ from boxwright_voc.samples import Item, XmlSamples
 
 
 class _XmlReader:
-    """Reads items; processes may share them (:class:`boxwright.datasets.Reader`)."""
+    """Reads items, which processes may share (:class:`boxwright.datasets.PartitionedLabelReader`)."""
 
     def __init__(self, info: DatasetInfo, items: Sequence[Item]) -> None:
         self.info = info
