@@ -18,7 +18,7 @@ import fsspec
 import pytest
 
 from boxwright import BoxwrightError, DataError, Dataset, DatasetInfo, DatasetURI, LabelMap, Sample, UsageError
-from boxwright.datasets import Problems, open_dataset
+from boxwright.datasets import LabelReader, PartitionedLabelReader, PartitionedReader, Problems, open_dataset
 from boxwright.plugins import Detection, FormatSpec, Registered, Registry, convert_options
 from boxwright.storage import IMAGE_SUFFIXES, AtomicOutput
 from boxwright_testing.damages import alterations, damages
@@ -160,7 +160,7 @@ class ReaderTests(FormatTests):
     def test_quick_labels_are_the_labels(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """``labels()``, if a reader has it, returns the labels of each item, as reading does."""
         reader = self._read(registry, self.make_dataset(registry, spec, tmp_path)).reader
-        if not hasattr(reader, "labels"):
+        if not isinstance(reader, LabelReader):
             pytest.skip(f"the reader of {self.format} has no labels()")
         read = {label for sample in reader.read(Problems()) for label in sample.boxes.labels}
         assert {label for labels in reader.labels() for label in labels} == read, (
@@ -169,15 +169,15 @@ class ReaderTests(FormatTests):
 
     def test_parts_make_up_the_whole(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """``read_part(start, stop)``, if a reader has it, returns in parts what ``read`` returns, in order."""
-        reader: Any = self._read(registry, self.make_dataset(registry, spec, tmp_path)).reader
-        if not hasattr(reader, "read_part"):
+        reader = self._read(registry, self.make_dataset(registry, spec, tmp_path)).reader
+        if not isinstance(reader, PartitionedReader):
             pytest.skip(f"the reader of {self.format} does not let processes share the work")
         whole = list(reader.read(Problems()))
         for step in (1, 2, reader.parts):
             ranges = [(start, min(start + step, reader.parts)) for start in range(0, reader.parts, step)]
             read = [sample for start, stop in ranges for sample in reader.read_part(start, stop, Problems())]
             assert read == whole, f"{len(ranges)} parts gave something else than the whole"
-            if hasattr(reader, "labels_part"):
+            if isinstance(reader, PartitionedLabelReader):
                 labels = {x for start, stop in ranges for part in reader.labels_part(start, stop) for x in part}
                 assert labels == {label for sample in whole for label in sample.boxes.labels}, (
                     "labels_part returns other labels than reading"

@@ -13,7 +13,7 @@ import fsspec
 import pytest
 
 from boxwright import BoxwrightError, Dataset, DatasetInfo, LabelMap, OutputError, Sample
-from boxwright.datasets import OnProblem
+from boxwright.datasets import BatchWriter, OnProblem, PreparingWriter
 from boxwright.plugins import FormatSpec, Registry, convert_options
 from boxwright.storage import AtomicOutput
 from boxwright_testing.round_trips import RoundTripTests
@@ -155,38 +155,25 @@ class WriterTests(RoundTripTests):
             assert not found, found
 
     def test_preparing_and_putting_is_writing(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
-        """``prepare`` and ``put``, where a writer has them, write what ``write`` does, by values that can travel.
+        """``prepare`` and ``put`` of a ``PreparingWriter`` write what ``write`` does, by values that can be pickled.
 
-        So do ``pack`` and ``put_pack``.
+        So do ``pack`` and ``put_pack`` of a ``BatchWriter``.
         """
         factory = registry.resolve("format", self.format, "write")
-        if not hasattr(factory, "prepare"):
-            pytest.skip(f"the writer of {self.format} does not let processes share the work")
         samples = self.samples(spec, tmp_path / "pictures")
         options = convert_options(self.write_options(tmp_path / "pictures"), spec.write_options, self.format)
         labels = LabelMap.from_names(self.labels) if spec.numbered else None
-        contents = []
-        ways = ("write", "put", "put_pack") if hasattr(factory, "pack") else ("write", "put")
-        for way in ways:
-            location = self.location(spec, tmp_path / "out")
-            with AtomicOutput(location, spec.target) as output:
+        contents = {}
+        for way in ("write", "put", "put_pack"):
+            with AtomicOutput(self.location(spec, tmp_path / "out"), spec.target) as output:
                 writer = factory(output, labels, **options)
-                if way == "write":
-                    for sample in samples:
-                        writer.write(sample)
-                else:
-                    prepared = [_travelled(writer.prepare(sample)) for sample in samples]
-                    packed = _travelled(writer.pack(prepared)) if way == "put_pack" else None
-                    if packed is not None:
-                        writer.put_pack(packed)
-                    else:
-                        for each in prepared:
-                            writer.put(each)
+                if not isinstance(writer, PreparingWriter):
+                    pytest.skip(f"the writer of {self.format} does not let processes share the work")
+                _write(writer, samples, way)
                 writer.close()
-            (tmp_path / "out").rename(tmp_path / f"out-{way}")
-            contents.append({p.name: p.read_bytes() for p in (tmp_path / f"out-{way}").rglob("*") if p.is_file()})
-        for way, content in zip(ways, contents, strict=True):
-            assert content == contents[0], f"prepare and {way} give other files than write"
+            (tmp_path / "out").rename(tmp_path / way)
+            contents[way] = {p.name: p.read_bytes() for p in (tmp_path / way).rglob("*") if p.is_file()}
+            assert contents[way] == contents["write"], f"prepare and {way} produce other files than write"
 
     def test_writing_keeps_no_sample(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """The writer lets go of each sample.
@@ -250,6 +237,21 @@ class _Making:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         return self._make()
+
+
+def _write(writer: PreparingWriter, samples: Sequence[Sample], way: str) -> None:
+    if way == "write":
+        for sample in samples:
+            writer.write(sample)
+        return
+    prepared = [_travelled(writer.prepare(sample)) for sample in samples]
+    if way == "put_pack" and isinstance(writer, BatchWriter):
+        packed = _travelled(writer.pack(prepared))
+        if packed is not None:
+            writer.put_pack(packed)
+            return
+    for each in prepared:
+        writer.put(each)
 
 
 def _travelled(value: Any) -> Any:
