@@ -157,12 +157,12 @@ class AnythingFound:
 def boxwright_formats():
     return [
         FormatSpec(
-            name="lines", summary="One line a picture", load="cli_probe:LinesReader", write="cli_probe:LinesWriter",
+            name="lines", summary="One line per image", load="cli_probe:LinesReader", write="cli_probe:LinesWriter",
             options=(Option("chatty", bool, False, "whether it prints while it reads"),), detect="cli_probe:detect",
             suffixes=(".lines",), carries=frozenset({"empty"}),
             write_options=(
                 Option(
-                    "captions", bool, False, "whether captions stand behind the boxes",
+                    "captions", bool, False, "whether to write captions after the boxes",
                     carries={"true": "+box.caption -empty"},
                 ),
             ),

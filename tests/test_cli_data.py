@@ -28,14 +28,14 @@ def test_demo_draws_labelimg_folders_with_a_quarter_for_testing(boxwright, tmp_p
         assert len(files) == number
         for file in files:
             root = ElementTree.parse(file).getroot()
-            with Image.open(file.with_name(root.findtext("filename"))) as picture:
-                assert (picture.format, picture.size) == ("JPEG", (96, 64))
+            with Image.open(file.with_name(root.findtext("filename"))) as image:
+                assert (image.format, image.size) == ("JPEG", (96, 64))
             names = {item.findtext("name") for item in root.iter("object")}
             assert names
             assert names <= {"key", "leaf", "mug"}
 
 
-def test_demo_pictures_depend_on_the_seed_alone(boxwright, tmp_path):
+def test_demo_images_depend_on_the_seed_alone(boxwright, tmp_path):
     pytest.importorskip("boxwright_voc")
     for name, images, seed in (("one", 4, 7), ("two", 8, 7), ("other", 4, 8)):
         assert boxwright("demo", tmp_path / name, "--images", images, "--seed", seed).exit_code == 0
@@ -81,7 +81,7 @@ def test_info_counts(boxwright, lines):
         {"width": 40, "height": 30, "pictures": 3},
         {"width": 80, "height": 60, "pictures": 1},
     ]
-    # The box from 35 to 45 in a picture 40 wide lies partly outside, and has no height.
+    # The box from 35 to 45 extends beyond an image of width 40, and has zero height.
     assert found["flawed_boxes"] == {"without area": 1, "outside the picture": 1}
     # sqrt(100 / 1200), the relative size of the largest: 0.2887; of the flawed one: 0.
     assert found["relative_box_size"]["largest"] == pytest.approx((100 / 1200) ** 0.5)
@@ -96,10 +96,10 @@ def test_info_tells_a_person_the_same(boxwright, lines):
     assert ["key", "1", "1", "1"] in rows
     assert ["mug", "2", "2", "2"] in rows
     assert ["40x30", "2"] in rows
-    assert "3 pictures, 3 boxes; 1 picture without any box" in result.stdout
+    assert "3 images, 3 boxes; 1 image without boxes" in result.stdout
 
 
-def test_info_gives_reasons_where_the_format_is_left_out(boxwright, lines):
+def test_info_prints_reasons_without_a_format(boxwright, lines):
     place = lines(MUG).partition(":")[2]
     found = boxwright.json("info", place)
     assert found["format"] == "lines"
@@ -178,14 +178,14 @@ def test_convert_lists_ten_skipped_items_and_all_of_them_as_json(boxwright, line
     uri = lines(MUG, *(f"bad{n}.jpg wide" for n in range(13)))
     result = boxwright("convert", uri, f"lines:{tmp_path}/a.lines", "--on-error", "skip")
     assert result.exit_code == 0
-    assert "Left out: 13 items" in result.stdout
+    assert "Skipped: 13 items" in result.stdout
     assert result.stdout.count("this is no annotation") == 10
     assert "and 3 more" in result.stdout
     report = boxwright.json("convert", uri, f"lines:{tmp_path}/b.lines", "--on-error", "skip")
     assert [item["place"] for item in report["skipped"]] == [f"line {n}" for n in range(2, 15)]
 
 
-def test_convert_takes_steps_in_order(boxwright, lines, tmp_path):
+def test_convert_applies_steps_in_their_order(boxwright, lines, tmp_path):
     target = tmp_path / "out.lines"
     report = boxwright.json("convert", lines(MUG, NONE), f"lines:{target}", "--with", "annotated", "--workers", 2)
     assert report["samples"] == {f"lines:{target}": 1}
@@ -208,7 +208,7 @@ def test_unknown_class_against_a_label_map_file(boxwright, lines, tmp_path):
     assert not (tmp_path / "out.lines").exists()
 
 
-def test_demo_to_csv_gives_the_rows_of_the_xml(boxwright, tmp_path):
+def test_demo_to_csv_has_the_rows_of_the_xml(boxwright, tmp_path):
     pytest.importorskip("boxwright_voc")
     pytest.importorskip("boxwright_csv")
     assert boxwright("demo", tmp_path / "demo", "--images", 4).exit_code == 0
@@ -281,10 +281,10 @@ def test_view_of_one_class(boxwright, lines, tmp_path):
     assert not (tmp_path / "other.html").exists()
 
 
-def test_view_of_a_damaged_picture(boxwright, lines, tmp_path):
+def test_view_of_a_damaged_image(boxwright, lines, tmp_path):
     uri = lines(MUG, TWO)
-    picture = tmp_path / "photos" / "b.jpg"
-    picture.write_bytes(picture.read_bytes()[:200])
+    image = tmp_path / "photos" / "b.jpg"
+    image.write_bytes(image.read_bytes()[:200])
     stopped = boxwright("view", uri, "--out", tmp_path / "sheet.png")
     assert stopped.exit_code == 1
     assert "b.jpg" in stopped.stderr
@@ -294,10 +294,10 @@ def test_view_of_a_damaged_picture(boxwright, lines, tmp_path):
     assert "b.jpg" in shown["skipped"][0]
 
 
-def test_view_without_pictures(boxwright, lines, tmp_path):
+def test_view_without_images(boxwright, lines, tmp_path):
     result = boxwright("view", lines(), "--out", tmp_path / "sheet.png")
     assert result.exit_code == 1
-    assert "no picture to draw" in result.stderr
+    assert "no images to draw" in result.stderr
 
 
 # formats -----------------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
     formats = {f["name"]: f for f in boxwright.json("formats")["formats"]}
     assert formats["lines"] == {
         "name": "lines",
-        "summary": "One line a picture",
+        "summary": "One line per image",
         "reads": True,
         "writes": True,
         "target": "file",
@@ -330,7 +330,7 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
                 "type": "true|false",
                 "default": False,
                 "required": False,
-                "help": "whether captions stand behind the boxes",
+                "help": "whether to write captions after the boxes",
             }
         ],
         "label_map_file": None,
@@ -345,13 +345,13 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
     assert ["endless", "yes", "no", "Never", "ends"] in [line.split() for line in text.splitlines()]
     assert "carries:" not in text, "the list would be pages long"
     text = boxwright("formats", *formats).stdout
-    assert "carries: pictures without boxes\n    with captions=true: also caption, not pictures without boxes" in text
+    assert "carries: images without boxes\n    with captions=true: also caption, not images without boxes" in text
     assert "run: python -m pip install no-such-library" in text
     assert boxwright("formats", "nosuch").exit_code == 2
 
 
 def test_json_of_a_failed_measurement_is_valid_json(boxwright, lines, tmp_path):
-    # NaN is no JSON (RFC 8259, section 6).
+    # NaN is not valid JSON (RFC 8259, section 6).
     uri = lines(MUG)
     assert boxwright("train", "--data", uri, "--out", tmp_path / "run", "--backend", "average").exit_code == 0
     result = boxwright("evaluate", tmp_path / "run", "--data", uri, "--metric", "found", "--json")

@@ -15,8 +15,8 @@ def test_the_same(boxwright, lines):
     uri = lines(A, B, C)
     result = boxwright("diff", uri, lines(C, A, B, name="other.lines"))
     assert result.exit_code == 0
-    assert "3 pictures in both, 3 of them alike; 3 boxes in both" in result.stdout
-    assert result.stdout.splitlines()[-1] == "nothing differs"
+    assert "3 images in both, 3 of them alike; 3 boxes in both" in result.stdout
+    assert result.stdout.splitlines()[-1] == "no differences"
     assert boxwright.json("diff", uri, uri)["same"] is True
 
 
@@ -33,7 +33,7 @@ def test_what_differs_is_counted_and_shown(boxwright, lines):
     assert result.exit_code == 1
     out = result.stdout
     rows = [line.split() for line in out.splitlines()]
-    assert ["pictures", "of", "another", "size", "1"] in rows
+    assert ["images", "with", "another", "size", "1"] in rows
     assert ["boxes", "moved", "1", "by", "up", "to", "2", "px"] in rows
     assert ["box.pose", "1"] in rows
     expected = """
@@ -63,7 +63,7 @@ def test_json_has_all_and_only_json(boxwright, lines):
     second = lines(*[f"p{n:02}.jpg 40 30" for n in range(15)], name="other.lines")
     result = boxwright("diff", first, second, "--shown", 3)
     assert result.stdout.count("- mug (1, 2, 21, 22)") == 3
-    assert "... and 12 pictures more; --json lists all" in result.stdout
+    assert "... and 12 images more; --json lists all" in result.stdout
     result = boxwright("diff", first, second, "--json")
     assert result.exit_code == 1
     content = json.loads(result.stdout)
@@ -110,16 +110,16 @@ def test_names_in_other_folders(boxwright, lines, tmp_path):
     first, second = lines("train/a.jpg 40 30 mug 1 2 21 22"), lines("a.jpg 40 30 mug 1 2 21 22", name="other.lines")
     result = boxwright("diff", first, second)
     assert result.exit_code == 1
-    assert "--by stem compares their names without folders" in result.stdout
+    assert "--by stem compares names without folders" in result.stdout
     assert boxwright("diff", first, second, "--by", "stem").exit_code == 0
 
 
-def test_pictures_of_the_differences(boxwright, lines, tmp_path):
+def test_images_of_the_differences(boxwright, lines, tmp_path):
     first, second = lines(A, B, C), lines("a.jpg 40 30 mug 1 2 21 22", B, C, name="other.lines")
     sheet, page = tmp_path / "sheet.png", tmp_path / "page.html"
     result = boxwright("diff", first, second, "--out", sheet)
     assert result.exit_code == 1
-    assert f"{sheet}: 1 picture" in result.stdout
+    assert f"{sheet}: 1 image" in result.stdout
     with Image.open(sheet) as image:
         assert image.format == "PNG"
     content = json.loads(boxwright("diff", first, second, "--out", page, "--json").stdout)
@@ -138,7 +138,7 @@ def test_items_that_cannot_be_read(boxwright, lines):
     assert stopped.stdout == ""
     listed = boxwright("diff", first, second, "--on-error", "skip")
     assert listed.exit_code == 0
-    assert "Left out: 1 item" in listed.stdout
+    assert "Skipped: 1 item" in listed.stdout
 
 
 def test_names_cannot_move_the_cursor(boxwright, lines):

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def program(boxwright, install_plugin, site, tmp_path, monkeypatch):
-    """The program with a plugin whose environment holds one module, from a wheel made here."""
+    """The program with a plugin whose environment contains one module, from a wheel built here."""
     files = site / "toy_files"
     files.mkdir()
     (files / "__init__.py").touch()
@@ -69,7 +69,7 @@ def test_list_install_check_remove(program, tmp_path):
 
     assert "toy is installed already" in program("env", "install", "toy").stdout
     checked = program("env", "check", "toy")
-    assert (checked.exit_code, checked.stdout.startswith("toy is whole: 1 package, ")) == (0, True)
+    assert (checked.exit_code, checked.stdout.startswith("toy has no problems: 1 package, ")) == (0, True)
     assert program.json("env", "check")["environments"][0]["problems"] == []
     (entry,) = program.json("env", "list")["environments"]
     assert (entry["status"], entry["path"], entry["packages"]) == ("installed", str(path), 1)
@@ -79,10 +79,10 @@ def test_list_install_check_remove(program, tmp_path):
     assert "not installed" in program("env", "remove", "toy").stdout
 
 
-def test_a_broken_one_is_found_and_the_line_mends_it(program, tmp_path):
+def test_a_broken_environment_is_found_and_repaired(program, tmp_path):
     program("env", "install", "toy")
     (module,) = (tmp_path / "home").rglob("site-packages/tiny.py")
-    module.write_text("this is no Python")
+    module.write_text("not Python")
     checked = program("env", "check")
     assert checked.exit_code == 1
     assert "toy: 1 problem" in checked.stdout
@@ -117,7 +117,7 @@ def test_without_any_environment(boxwright, monkeypatch, tmp_path):
 
     default_registry.cache_clear()
     load_plugins.cache_clear()
-    assert boxwright("env", "list").stdout == "No installed plugin needs an environment of its own.\n"
+    assert boxwright("env", "list").stdout == "No installed plugin needs a separate environment.\n"
     assert boxwright("env", "check").stdout == "No environment is installed.\n"
     assert boxwright.json("env", "list") == {"environments": []}
 

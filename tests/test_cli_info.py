@@ -39,7 +39,7 @@ def test_histograms_in_a_pipe(boxwright, lines):
     assert ["8-12", "1", "33.3%", "#" * 32] in rows
     assert ["4:5-5:4", "1", "33.3%", "#" * 32] in rows
     assert ["1:2-2:3", "1", "33.3%", "#" * 32] in rows
-    assert "as COCO sorts them: 3 small, 0 medium, 0 large" in out
+    assert "COCO's size classes: 3 small, 0 medium, 0 large" in out
     assert max(map(len, out.splitlines()[1:])) <= 80  # the first line is the URI
     assert out.isascii()
 
@@ -75,7 +75,7 @@ def test_the_pixel_convention(boxwright, lines):
     assert (found["first_edges"]["1"], found["last_edges"]["size"]) == (8, 8)
     out = boxwright("info", uri).stdout
     assert "pixel convention: counts from 1 with the last pixel included, as Pascal VOC does" in out
-    assert "edges at the borders: none at 0, 8 at 1, none at size-1, 8 at size" in out
+    assert "coordinates at the edges: none at 0, 8 at 1, none at size-1, 8 at size" in out
     assert "?one_based" not in out  # the format of this test has no such option
     assert "cannot tell: too few boxes" in boxwright("info", lines(MUG)).stdout
 

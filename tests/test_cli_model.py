@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-# The average of both boxes, relative to the picture: (0.2, 0.3, 0.5, 0.6).
+# The average of both boxes, relative to the image: (0.2, 0.3, 0.5, 0.6).
 ONE = "a.jpg 100 50 mug 10 10 40 25"
 TWO = "b.jpg 200 100 mug 60 40 120 70"
 
@@ -73,7 +73,7 @@ def test_augment_none_is_no_augmentation(boxwright, lines, tmp_path):
         (["--trainer", "cluster"], "local"),
         (["--image-size", "640"], "640x480"),
         (["--epochs", "0"], "at least 1"),
-        (["--set", "rate=1", "--set", "rate=2"], "stands twice"),
+        (["--set", "rate=1", "--set", "rate=2"], "duplicate setting"),
     ],
 )
 def test_train_answers_mistakes(boxwright, lines, tmp_path, words, said):
@@ -84,7 +84,7 @@ def test_train_answers_mistakes(boxwright, lines, tmp_path, words, said):
     assert not (tmp_path / "run").exists()
 
 
-def test_train_keeps_a_run_unless_told(boxwright, trained):
+def test_train_keeps_a_run_by_default(boxwright, trained):
     uri, run = trained
     again = boxwright("train", "--data", uri, "--out", run, "--backend", "average")
     assert again.exit_code == 1
@@ -97,7 +97,7 @@ def test_interrupted_training_says_how_to_go_on_and_does(boxwright, lines, tmp_p
     uri = lines(ONE, TWO)
     stopped = boxwright("train", "--data", uri, "--out", run, "--backend", "average", "--set", "stop=true")
     assert stopped.exit_code == 130
-    assert stopped.stderr == f"interrupted; go on with: boxwright train --out '{run}' --resume\n"
+    assert stopped.stderr == f"interrupted; resume with: boxwright train --out '{run}' --resume\n"
     config = json.loads((run / "config.json").read_text())
     config["settings"]["stop"] = False
     (run / "config.json").write_text(json.dumps(config))
@@ -142,7 +142,8 @@ def test_evaluate_with_coco_explains_its_twelve_numbers(boxwright, trained):
     result = boxwright("evaluate", run, "--data", uri)
     assert result.exit_code == 0, result.output
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines() if line.strip()}
-    # IoU of the average with the truths: (0.2, 0.3, 0.5, 0.6) against (0.1, 0.2, 0.4, 0.5) and (0.3, 0.4, 0.6, 0.7):
+    # IoU of the average with each annotated box: (0.2, 0.3, 0.5, 0.6) against (0.1, 0.2, 0.4, 0.5) and
+    # (0.3, 0.4, 0.6, 0.7):
     # 0.2 * 0.2 / (2 * 0.3 * 0.3 - 0.2 * 0.2) = 0.286, under 0.5 both times.
     assert rows["AP50"][0] == "0.000"
     assert rows["AP"][0] == "0.000"
@@ -153,12 +154,12 @@ def test_evaluate_with_coco_explains_its_twelve_numbers(boxwright, trained):
     assert all(len(rows[name]) > 2 for name in numbers)  # the number and what it means
 
 
-def test_report_is_a_page_with_the_worst_picture_first(boxwright, lines, tmp_path):
+def test_report_is_a_page_with_the_most_mistakes_first(boxwright, lines, tmp_path):
     right = "good.jpg 100 100 mug 20 20 60 60"
     uri = lines(right, right.replace("good", "fine"), name="train.lines")
     run, page = tmp_path / "run", tmp_path / "report.html"
     assert boxwright("train", "--data", uri, "--out", run, "--backend", "average").exit_code == 0
-    # The model says (20, 20, 60, 60) everywhere: right once; wrong and two missed in the other picture.
+    # The model predicts (20, 20, 60, 60) everywhere: right once; wrong with two missed in the other image.
     test = lines(right, "bad.jpg 100 100 mug 70 70 90 90 mug 0 0 10 10", name="test.lines")
     content = boxwright.json("evaluate", run, "--data", test, "--metric", "found", "--report", page)
     assert content["report"] == str(page)
@@ -187,10 +188,10 @@ def test_predict_draws_and_tells(boxwright, trained, tmp_path):
     assert result.exit_code == 0, result.output
     rows = [line.split() for line in result.stdout.splitlines()]
     assert ["a.jpg", "1", "mug", "(50%)"] in rows
-    assert f"pictures with boxes: {out}" in result.stdout
+    assert f"images with boxes: {out}" in result.stdout
     for name in ("a.jpg", "b.jpg"):
-        with Image.open(out / name) as picture:
-            picture.load()
+        with Image.open(out / name) as image:
+            image.load()
     found = json.loads((out / "detections.json").read_text())
     box = {Path(p["picture"]).name: p["detections"][0]["box"] for p in found["pictures"]}
     assert box == {"a.jpg": pytest.approx([20, 15, 50, 30]), "b.jpg": pytest.approx([40, 30, 100, 60])}
@@ -199,7 +200,7 @@ def test_predict_draws_and_tells(boxwright, trained, tmp_path):
 def test_predict_leaves_out_what_is_below_the_score(boxwright, trained, tmp_path):
     _, run = trained
     content = boxwright.json("predict", run, tmp_path / "photos" / "a.jpg", "--out", tmp_path / "o", "--score", 0.6)
-    assert [picture["detections"] for picture in content["pictures"]] == [[]]
+    assert [image["detections"] for image in content["pictures"]] == [[]]
     text = boxwright("predict", run, tmp_path / "photos" / "a.jpg", "--out", tmp_path / "p", "--score", 0.6).stdout
     assert ["a.jpg", "nothing"] in [line.split() for line in text.splitlines()]
     wrong = boxwright("predict", run, tmp_path / "photos", "--out", tmp_path / "q", "--score", 30)
@@ -216,14 +217,14 @@ def test_predict_writes_a_dataset_too(boxwright, trained, tmp_path):
     ]
 
 
-def test_predict_with_a_damaged_picture(boxwright, trained, tmp_path):
+def test_predict_with_a_damaged_image(boxwright, trained, tmp_path):
     _, run = trained
-    (tmp_path / "photos" / "z.jpg").write_bytes(b"no picture")
+    (tmp_path / "photos" / "z.jpg").write_bytes(b"not an image")
     stopped = boxwright("predict", run, tmp_path / "photos", "--out", tmp_path / "found")
     assert stopped.exit_code == 1
     assert "z.jpg" in stopped.stderr
     assert not (tmp_path / "found").exists()
     listed = boxwright("predict", run, tmp_path / "photos", "--out", tmp_path / "found", "--on-error", "skip")
     assert listed.exit_code == 0
-    assert "Left out: 1 item" in listed.stdout
+    assert "Skipped: 1 item" in listed.stdout
     assert "z.jpg" in listed.stdout

@@ -11,7 +11,7 @@ import pytest
 
 from boxwright_speedups import state
 
-TWIN = """
+SECOND = """
 from boxwright import FormatSpec, hookimpl
 
 boxwright_api = (1, 1)
@@ -19,7 +19,7 @@ boxwright_api = (1, 1)
 
 @hookimpl
 def boxwright_formats():
-    return [FormatSpec(name="lines", summary="The same name again", load="cli_twin:Reader")]
+    return [FormatSpec(name="lines", summary="The same name again", load="cli_second:Reader")]
 """
 
 
@@ -83,15 +83,15 @@ def test_failed_plugins_are_listed_with_their_cause_and_the_others_go_on(boxwrig
 
 
 def test_a_name_claimed_twice_names_both_distributions(boxwright, install_plugin, lines):
-    install_plugin("cli_twin", TWIN, version="2.0")
+    install_plugin("cli_second", SECOND, version="2.0")
     listed = boxwright.json("plugins", "list")
     assert listed["clashes"] == [
-        {"kind": "format", "name": "lines", "distributions": ["cli-probe 1.0", "cli-twin 2.0"]},
+        {"kind": "format", "name": "lines", "distributions": ["cli-probe 1.0", "cli-second 2.0"]},
     ]
-    assert "format lines is claimed by cli-probe 1.0 and cli-twin 2.0" in boxwright("plugins", "list").stdout
+    assert "format lines is claimed by cli-probe 1.0 and cli-second 2.0" in boxwright("plugins", "list").stdout
     used = boxwright("info", lines("a.jpg 40 30 mug 1 2 3 4"))
     assert used.exit_code == 1
-    assert "cli-probe 1.0 and cli-twin 2.0" in used.stderr
+    assert "cli-probe 1.0 and cli-second 2.0" in used.stderr
 
 
 def test_the_environment_chooses_plugins(boxwright, monkeypatch):
@@ -189,7 +189,7 @@ def boxwright_exporters():
 """
     install_plugin("cli_room", code)
     text = boxwright("plugins", "show", "exporter", "crate").stdout
-    assert "works in the environment cli-room: NOT installed" in text
+    assert "uses the environment cli-room: NOT installed" in text
     assert "run: boxwright env install cli-room" in text
     assert "for models of: average" in text
     assert "precisions: full, half (the first is the default)" in text
@@ -235,8 +235,8 @@ def test_new_says_what_it_made(boxwright, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["lines"], 2, "there is a format lines already, of cli-probe"),
-        (["cli_probe", "--kind", "metric"], 2, "there is a plugin cli_probe already, of cli-probe"),
+        (["lines"], 2, "the format lines exists already, in cli-probe"),
+        (["cli_probe", "--kind", "metric"], 2, "the plugin cli_probe exists already, in cli-probe"),
         (["testing"], 2, "boxwright-testing"),
         (["import"], 2, "'import' is a word of Python"),
         (["Upper"], 2, "cannot be called 'Upper'"),
@@ -288,7 +288,7 @@ def test_check_prints_a_report_to_act_on(boxwright, install_plugin):
     assert "advice   it has a licence" in text
     assert "metric cli-count: " in text
     assert "  FAILED   perfect detections give the best\n" in text
-    assert "What is tested: Every truth found exactly, and nothing else, gives best." in text
+    assert "Tested: Every truth found exactly, and nothing else, gives best." in text
     assert "boxwright --debug plugins check cli_count" in text
     assert "Traceback" not in text
     assert "Traceback" not in result.stderr

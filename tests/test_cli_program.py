@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 OPTIONS = {
-    # The command line as designed: what each command has to take.
+    # The command line as designed: the required options of each command.
     "demo": ["--images", "--seed", "--size", "--overwrite"],
     "formats": ["--json"],
     "info": ["--out", "--json"],
@@ -69,7 +69,7 @@ def test_help_page_has_usage_example_and_every_designed_option(boxwright, comman
 def test_usage_line_shows_what_has_to_be_given(boxwright):
     assert boxwright("convert", "--help").stdout.startswith("Usage: boxwright convert SRC DST [OPTIONS]")
     usage = boxwright("predict", "--help").stdout.splitlines()[0]
-    assert usage == "Usage: boxwright predict MODEL PICTURE|FOLDER|URI... --out DIR [OPTIONS]"
+    assert usage == "Usage: boxwright predict MODEL IMAGE|FOLDER|URI... --out DIR [OPTIONS]"
 
 
 def test_every_command_is_listed_with_a_whole_sentence(boxwright):
@@ -122,14 +122,14 @@ def test_mistake_gets_its_exit_code_and_a_remedy_and_no_traceback(boxwright, tmp
 
 
 @pytest.mark.parametrize("words", [["--debug", "info", "lines:absent"], ["info", "lines:absent", "--debug"]])
-def test_debug_shows_the_traceback_wherever_it_stands(boxwright, words):
+def test_debug_shows_the_traceback_in_any_position(boxwright, words):
     result = boxwright(*words)
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
     assert "there is no such file" in result.stderr
 
 
-def test_what_stands_behind_two_dashes_is_no_option(boxwright, tmp_path, monkeypatch):
+def test_words_after_two_dashes_are_not_options(boxwright, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = boxwright("info", "--", "--debug")
     assert result.exit_code == 2
@@ -230,7 +230,7 @@ def test_interrupted_conversion_leaves_nothing(boxwright, tmp_path, number, code
     assert out == ""
     assert "Traceback" not in errors
     if number == signal.SIGINT:
-        assert errors == f"interrupted; nothing half-written is left, and lines:{target} is as it was.\n"
+        assert errors == f"interrupted; no incomplete output remains, and lines:{target} is unchanged.\n"
     assert [path.name for path in folder.iterdir()] == ["all.lines"]
     assert target.read_text() == "as it was\n"
 

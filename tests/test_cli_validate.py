@@ -14,21 +14,21 @@ BAD = "bad.jpg wide"
 
 @pytest.fixture
 def noisy(lines, tmp_path):
-    """A dataset whose pictures are all different; the rows may also name pictures that are not there."""
+    """A dataset whose images are all different; the rows may also name missing images."""
     import numpy as np
     from PIL import Image
 
     def make(*rows, name="data.lines", seed=0, without=()):
         uri = lines(*rows, name=name)
         for place, row in enumerate(rows):
-            picture, *_ = row.split()
-            path = tmp_path / "photos" / picture
+            name, *_ = row.split()
+            path = tmp_path / "photos" / name
             if path.exists():
                 values = np.random.default_rng(seed * 100 + place).integers(0, 255, (6, 8, 3), dtype=np.uint8)
                 with Image.open(path) as flat:
                     size = flat.size
                 Image.fromarray(values).resize(size).save(path)
-                if picture in without:
+                if name in without:
                     path.unlink()
         return uri
 
@@ -39,9 +39,9 @@ def test_a_good_dataset(boxwright, noisy):
     result = boxwright("validate", noisy(*GOOD), "--few", 5)
     assert result.exit_code == 0
     first, blank, last = result.stdout.splitlines()
-    assert first.endswith("data.lines: 5 pictures, 10 boxes")
+    assert first.endswith("data.lines: 5 images, 10 boxes")
     assert blank == ""
-    assert last.startswith("nothing found in ")
+    assert last.startswith("no problems found in ")
 
 
 def test_problems_are_grouped_the_worst_first(boxwright, noisy, tmp_path):
@@ -50,14 +50,14 @@ def test_problems_are_grouped_the_worst_first(boxwright, noisy, tmp_path):
     heads = [line for line in result.stdout.splitlines() if line.startswith(("error: ", "warning: ", "note: "))]
     assert heads == [
         "error: items that cannot be read (1)",
-        "error: pictures that are not there (1)",
-        "error: boxes without area (1)",
-        "warning: boxes that reach outside their picture (1)",
+        "error: missing images (1)",
+        "error: boxes with zero area (1)",
+        "warning: boxes that extend beyond their image (1)",
     ]
     place = tmp_path / "photos" / "data.lines"
     assert f"  {place}, line 8: this is no annotation\n  -> correct the line" in result.stdout
     assert f"  {place}, line 6, box 1 (mug): 0 x 15 pixels at 5, 5" in result.stdout
-    assert f"  {tmp_path / 'photos' / 'g3.jpg'}: there is no such picture" in result.stdout
+    assert f"  {tmp_path / 'photos' / 'g3.jpg'}: file not found" in result.stdout
     assert "3 errors, 1 warning in " in result.stdout.splitlines()[-1]
 
 
@@ -79,7 +79,7 @@ def test_the_first_of_many_and_all_as_json(boxwright, noisy):
     assert content["ok"] is False
     assert content["checks"]["box_without_area"] == {
         "severity": "error",
-        "title": "boxes without area",
+        "title": "boxes with zero area",
         "count": 9,
     }
     found = [problem for problem in content["problems"] if problem["check"] == "box_without_area"]
@@ -87,7 +87,7 @@ def test_the_first_of_many_and_all_as_json(boxwright, noisy):
     assert all(problem["remedy"] for problem in content["problems"])
 
 
-def test_one_picture_in_train_and_test(boxwright, noisy, tmp_path):
+def test_one_image_in_train_and_test(boxwright, noisy, tmp_path):
     train = noisy(*GOOD, name="train.lines")
     test = noisy("t.jpg 40 30 mug 1 2 21 22 key 4 4 30 28", name="test.lines", seed=1)
     assert boxwright("validate", train, test, "--few", 0).exit_code == 0
@@ -95,15 +95,15 @@ def test_one_picture_in_train_and_test(boxwright, noisy, tmp_path):
     result = boxwright("validate", train, test, "--few", 0)
     assert result.exit_code == 1
     photos = tmp_path / "photos"
-    assert "error: pictures that are in several parts of the data (1)" in result.stdout
+    assert "error: images that are in several parts of the data (1)" in result.stdout
     assert f"  {photos}/g2.jpg: the same as {photos}/t.jpg" in result.stdout
 
 
 @pytest.mark.parametrize(("depth", "errors"), [("decode", 1), ("header", 0), ("none", 0)])
-def test_how_far_pictures_are_looked_at(depth, errors, boxwright, noisy, tmp_path):
+def test_depth_of_image_checks(depth, errors, boxwright, noisy, tmp_path):
     uri = noisy(*GOOD)
-    picture = tmp_path / "photos" / "g1.jpg"
-    picture.write_bytes(picture.read_bytes()[:-100])
+    image = tmp_path / "photos" / "g1.jpg"
+    image.write_bytes(image.read_bytes()[:-100])
     result = boxwright("validate", uri, "--few", 0, "--pictures", depth, "--json")
     content = json.loads(result.stdout)
     assert (content["errors"], content["pictures"], result.exit_code) == (errors, depth, errors)

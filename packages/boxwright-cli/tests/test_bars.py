@@ -1,4 +1,4 @@
-"""Bars of letters."""
+"""Bars made of characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from boxwright_cli.session import Session
     [
         (1.0, False, "########"),
         (0.5, False, "####"),
-        (0.001, False, "#"),  # what is there shows
+        (0.001, False, "#"),  # a share above 0 is visible
         (0.0, False, ""),
         (1.0, True, "████████"),
         (0.5, True, "████"),
@@ -30,7 +30,7 @@ def test_bars(share, blocks, text):
 
 
 @pytest.mark.parametrize("blocks", [True, False])
-def test_no_bar_is_wider_than_asked_for(blocks):
+def test_no_bar_is_wider_than_requested(blocks):
     assert max(len(bar(share / 100, blocks=blocks, width=20)) for share in range(101)) == 20
 
 
@@ -39,21 +39,21 @@ def test_a_histogram_without_a_terminal():
     histogram.add([0] * 12 + [5] * 3 + [6])
     session = Session()
     session.stdout = io.StringIO()
-    show_histogram(session, "BOXES", "PICTURES", histogram.bins)
+    show_histogram(session, "BOXES", "IMAGES", histogram.bins)
     assert session.stdout.getvalue().splitlines() == [
         "",
-        "BOXES  PICTURES",
-        "0            12   75.0%  ################################",
+        "BOXES  IMAGES",
+        "0          12   75.0%  ################################",
         "...",
-        "5             3   18.8%  ########",
-        "6-7           1    6.2%  ###",
+        "5           3   18.8%  ########",
+        "6-7         1    6.2%  ###",
     ]
 
 
-def test_a_histogram_of_nothing():
+def test_an_empty_histogram():
     session = Session()
     session.stdout = io.StringIO()
-    show_histogram(session, "BOXES", "PICTURES", counts().bins)
+    show_histogram(session, "BOXES", "IMAGES", counts().bins)
     assert session.stdout.getvalue() == ""
 
 

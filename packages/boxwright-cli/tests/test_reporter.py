@@ -1,4 +1,4 @@
-"""Progress: bars on a terminal, now and then a line elsewhere."""
+"""Progress: bars on a terminal, occasional lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from boxwright_cli.reporter import TerminalReporter
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until it is told to move."""
+    """A clock that does not move on its own."""
 
     class Clock:
         now = 1000.0
@@ -64,13 +64,13 @@ def test_tasks_within_tasks_share_the_screen():
     assert "Epoch 1" in text
     assert "half-way" in text
     assert "5/5" in text.partition("half-way")[0]
-    assert "1/2" in text.partition("half-way")[2]  # the outer bar goes on below the message
+    assert "1/2" in text.partition("half-way")[2]  # the outer bar continues below the message
     with reporter.task("Again"):
         pass
     assert "Again" in _text(console)
 
 
-def test_bar_is_taken_down_by_an_error():
+def test_bar_is_removed_by_an_error():
     console = _console(True)
     with pytest.raises(KeyboardInterrupt), TerminalReporter(console).task("Converting", 4):
         raise KeyboardInterrupt

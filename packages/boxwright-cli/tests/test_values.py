@@ -1,11 +1,11 @@
-"""Option values, and numbers as people read them."""
+"""Values of options; counts and durations in words."""
 
 from __future__ import annotations
 
 import pytest
 import typer
 
-from boxwright_cli.session import amount, duration, printable
+from boxwright_cli.text import amount, duration, printable
 from boxwright_cli.values import parse_settings, parse_size
 
 
@@ -17,7 +17,7 @@ def test_size(text):
 @pytest.mark.parametrize(
     "text", ["", "640", "640x", "x480", "640x480x3", "-640x480", "6.5x4", "0x480", "640x00", "a x b"]
 )
-def test_what_is_no_size(text):
+def test_invalid_size(text):
     with pytest.raises(typer.BadParameter, match="640x480"):
         parse_size(text, "--size")
 
@@ -31,7 +31,7 @@ def test_settings_keep_everything_behind_the_first_equals_sign():
 
 
 @pytest.mark.parametrize("pairs", [["rate"], ["=1"], [" =1"], ["a=1", "a=2"]])
-def test_what_is_no_setting(pairs):
+def test_invalid_setting(pairs):
     with pytest.raises(typer.BadParameter):
         parse_settings(pairs)
 
@@ -41,7 +41,7 @@ def test_what_is_no_setting(pairs):
     [
         (1, "box", "1 box"),
         (0, "box", "0 boxes"),
-        (1234, "picture", "1,234 pictures"),
+        (1234, "image", "1,234 images"),
         (2, "class", "2 classes"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What is said of each kind of bad box."""
+"""The problems of each kind of bad box."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from boxwright import Sample, boxes
-from boxwright.analysis.validation.boxes import SAME, box_problems, same_places
+from boxwright.analysis.validation.boxes import SAME, box_problems, same_positions
 
 
 @pytest.mark.parametrize(
@@ -19,11 +19,11 @@ from boxwright.analysis.validation.boxes import SAME, box_problems, same_places
         ((0, 0, 50, 80), None, ""),  # up to the border is inside
         ((10, 10, 10, 20), "box_without_area", "0 x 10 pixels at 10, 10"),
         ((10, 10, 20, 10), "box_without_area", "10 x 0 pixels at 10, 10"),
-        ((120, 10, 130, 20), "box_outside", "120, 10, 130, 20 in a picture of 100x80"),
-        ((100, 10, 130, 20), "box_outside", "100, 10, 130, 20 in a picture of 100x80"),
-        ((-30, 10, 0, 20), "box_outside", "-30, 10, 0, 20 in a picture of 100x80"),
-        ((10, 80, 20, 90), "box_outside", "10, 80, 20, 90 in a picture of 100x80"),
-        ((10, -5, 20, -1), "box_outside", "10, -5, 20, -1 in a picture of 100x80"),
+        ((120, 10, 130, 20), "box_outside", "120, 10, 130, 20 in an image of 100x80"),
+        ((100, 10, 130, 20), "box_outside", "100, 10, 130, 20 in an image of 100x80"),
+        ((-30, 10, 0, 20), "box_outside", "-30, 10, 0, 20 in an image of 100x80"),
+        ((10, 80, 20, 90), "box_outside", "10, 80, 20, 90 in an image of 100x80"),
+        ((10, -5, 20, -1), "box_outside", "10, -5, 20, -1 in an image of 100x80"),
         ((90, 10, 103.5, 20), "box_over_border", "3.5 px beyond the right"),
         ((-2, -1, 20, 81), "box_over_border", "2 px beyond the left, 1 px beyond the top, 1 px beyond the bottom"),
         ((10, 10, 12, 40), "tiny_box", "2 x 30 pixels"),
@@ -62,7 +62,7 @@ def test_two_boxes_at_one_place(second: tuple[object, ...], check: str | None, s
     found = list(box_problems(sample("a", ("fig", 10, 10, 30, 30), second), tiny=3))
     assert [each.check for each in found] == ([check] if check else [])
     if check:
-        assert (found[0].place, found[0].problem) == (f"box 2 ({second[0]})", "at the place of box 1 (fig)")
+        assert (found[0].place, found[0].problem) == (f"box 2 ({second[0]})", "at the position of box 1 (fig)")
 
 
 def test_boxes_without_area_are_not_duplicates_as_well(sample: Callable[..., Sample]) -> None:
@@ -76,7 +76,7 @@ _NUDGE = st.tuples(*[st.sampled_from([0.0, 0.05, -0.05, 0.3, 1.0])] * 4)
 
 
 @given(st.lists(st.tuples(_BOX, _NUDGE), max_size=6))
-def test_same_places_are_those_of_all_pairs(made: list[tuple[tuple[float, ...], tuple[float, ...]]]) -> None:
+def test_same_positions_are_those_of_all_pairs(made: list[tuple[tuple[float, ...], tuple[float, ...]]]) -> None:
     edges: list[Any] = []
     for (x, y, w, h), nudge in made:
         plain = (x, y, x + w, y + h)
@@ -84,4 +84,4 @@ def test_same_places_are_those_of_all_pairs(made: list[tuple[tuple[float, ...], 
     edges = [e for e in edges if e[0] <= e[2] and e[1] <= e[3]]
     overlap = boxes.iou(edges, edges)
     expected = {(i, j) for i in range(len(edges)) for j in range(i + 1, len(edges)) if overlap[i][j] > SAME}
-    assert set(same_places(tuple(edges))) == expected
+    assert set(same_positions(tuple(edges))) == expected

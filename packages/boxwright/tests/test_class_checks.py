@@ -1,4 +1,4 @@
-"""What is said of classes: missing, rare, misspelt, uneven, numbered otherwise."""
+"""Checks of classes: missing, rare, misspelled, imbalanced, with different ids."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def test_nothing_to_say() -> None:
     assert found() == []
 
 
-def test_a_class_that_one_part_lacks() -> None:
+def test_a_class_missing_from_one_part() -> None:
     assert found(part("train", fig=50, date=9), part("test", fig=9)) == [
-        ("missing_class", "test", "no box is a 'date'; the other parts have 9")
+        ("missing_class", "test", "the class 'date' has no boxes; the other parts have 9")
     ]
     splits = (part("all", "train", fig=50), part("all", "val", fig=9, date=3))
-    assert found(*splits) == [("missing_class", "all [train]", "no box is a 'date'; the other parts have 3")]
-    # A part without any box at all is another matter: its pictures are listed one by one.
+    assert found(*splits) == [("missing_class", "all [train]", "the class 'date' has no boxes; the other parts have 3")]
+    # A part without boxes is not included: its images are listed individually.
     assert found(part("train", fig=5), part("test")) == []
 
 
@@ -97,10 +97,10 @@ def test_imbalance() -> None:
 def test_label_maps_that_disagree() -> None:
     one, two = LabelMap.from_names(["date", "fig"]), LabelMap.from_names(["fig", "date"], sort=False)
     assert found(part("a", fig=5, date=5), part("b", fig=5, date=5), a=one, b=two) == [
-        ("class_numbers", "b", "the class 'date' has the number 1 in a and 2 here"),
-        ("class_numbers", "b", "the class 'fig' has the number 2 in a and 1 here"),
+        ("class_numbers", "b", "the class 'date' has the id 1 in a and 2 here"),
+        ("class_numbers", "b", "the class 'fig' has the id 2 in a and 1 here"),
     ]
-    # Other ids are no fault as long as they are the same.
+    # Unusual ids are not a problem if they are the same.
     gaps = LabelMap(items=(LabelMapItem(id=7, name="fig"), LabelMapItem(id=3, name="date")))
     assert found(part("a", fig=5, date=5), part("b", fig=5, date=5), a=gaps, b=gaps) == []
 
@@ -109,12 +109,12 @@ def test_label_maps_with_other_classes() -> None:
     one, two = LabelMap.from_names(["fig"]), LabelMap.from_names(["fig", "hazelnut"])
     problems = found(part("a", fig=5), part("b", fig=5), a=one, b=two)
     assert problems == [
-        ("label_map_gap", "a", "its label map lacks the class 'hazelnut' of b"),
-        ("unused_class", "b", "the class 'hazelnut' has no box"),
+        ("label_map_gap", "a", "the class 'hazelnut' of b is missing from its label map"),
+        ("unused_class", "b", "the class 'hazelnut' has no boxes"),
     ]
 
 
-def test_boxes_of_a_class_that_the_label_map_lacks() -> None:
+def test_boxes_of_a_class_missing_from_the_label_map() -> None:
     assert found(part("a", fig=5, date=2), a=LabelMap.from_names(["fig"])) == [
         ("unknown_class", "a", "the class 'date' of 2 boxes")
     ]

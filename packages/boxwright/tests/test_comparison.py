@@ -98,7 +98,7 @@ def test_boxes(first: list, second: list, expected: list, sample: MakeSample) ->
         ({"attributes": {}}, {"kind": "image_attribute", "name": "depth", "first": 3, "second": None}),
     ],
 )
-def test_pictures(changes: dict[str, object], expected: dict[str, object] | None, sample: MakeSample) -> None:
+def test_images(changes: dict[str, object], expected: dict[str, object] | None, sample: MakeSample) -> None:
     base: dict[str, object] = {"split": "train", "attributes": {"depth": 3}}
     found = differences(sample("a.jpg", FIG, **base), sample("a.jpg", FIG, **(base | changes)))
     if expected is None:
@@ -106,7 +106,7 @@ def test_pictures(changes: dict[str, object], expected: dict[str, object] | None
     assert found == [expected]
 
 
-def test_boxes_of_a_resized_picture_are_compared_as_parts_of_it(sample: MakeSample) -> None:
+def test_boxes_of_a_resized_image_are_compared_relative_to_its_size(sample: MakeSample) -> None:
     half = [("fig", 5, 5, 25, 25), ("date", 30, 5, 45, 20)]
     found = differences(sample("a.jpg", FIG, DATE), sample("a.jpg", *half, size=(50, 40)))
     assert [d["kind"] for d in found] == ["size"]
@@ -116,7 +116,7 @@ def test_boxes_of_a_resized_picture_are_compared_as_parts_of_it(sample: MakeSamp
     assert (moved["first"], moved["second"]) == ((10, 10, 50, 50), (5, 5, 27, 25))
 
 
-def test_pictures_of_only_one(sample: MakeSample) -> None:
+def test_images_in_only_one(sample: MakeSample) -> None:
     found = compare(data(sample("a"), sample("b", FIG)), data(sample("c", FIG), sample("a")))
     assert [(d.kind, d.image) for d in found.differences] == [(Kind.ONLY_FIRST, "b"), (Kind.ONLY_SECOND, "c")]
     assert (found.both, found.alike, found.boxes) == (1, 1, 0)
@@ -186,7 +186,7 @@ def test_the_datasets_as_a_whole(sample: MakeSample) -> None:
 
 
 @given(st.permutations(range(7)), st.permutations(range(7)), st.sets(st.integers(0, 6)), st.sets(st.integers(0, 6)))
-def test_pictures_are_paired_whatever_their_order(
+def test_images_are_paired_in_any_order(
     first: list[int], second: list[int], not_first: set[int], not_second: set[int]
 ) -> None:
     sides = [
@@ -200,14 +200,14 @@ def test_pictures_are_paired_whatever_their_order(
     assert len(pairs) == len(expected)
 
 
-def test_names_that_stand_twice_are_paired_in_order(sample: MakeSample) -> None:
+def test_duplicate_names_are_paired_by_position(sample: MakeSample) -> None:
     first = data(sample("a", FIG), sample("b"), sample("a", DATE))
     assert compare(first, data(sample("a", FIG), sample("a", DATE), sample("b"))).same
     found = compare(first, data(sample("b"), sample("a", FIG)))
     assert [(d.kind, d.image) for d in found.differences] == [(Kind.ONLY_FIRST, "a")]
 
 
-def test_what_waits_holds_no_pictures(sample: MakeSample) -> None:
+def test_waiting_samples_do_not_keep_image_bytes(sample: MakeSample) -> None:
     big = {"data": b"x" * 1000}
     (pair,) = paired([sample("a", image=big)], [sample("a", image=big)])
     assert not any(value == big["data"] for side in pair if side for value in side)
@@ -292,7 +292,7 @@ def test_the_remedy_names_the_option_of_the_odd_one(
     make_registry: Callable[..., Registry], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shifting = FormatSpec(name="shifting", load="x:y", options=(Option("one_based", bool, False),))
-    monkeypatch.setattr("boxwright.plugins.registry.default_registry", lambda: make_registry(shifting))
+    monkeypatch.setattr("boxwright.analysis.conventions.default_registry", lambda: make_registry(shifting))
     plain, shifted = data(*boxes(NOTHING), uri="lines:a"), data(*boxes((1, 1, 0, 0)), uri="shifting:b")
     second, first = compare(plain, shifted).offset, compare(shifted, plain).offset
     assert second is not None
@@ -307,7 +307,7 @@ def test_the_remedy_names_the_option_of_the_odd_one(
 # The whole -----------------------------------------------------------------------------------------------------------
 
 
-def test_details_of_some_pictures_and_counts_of_all(sample: MakeSample) -> None:
+def test_details_of_some_images_and_counts_of_all(sample: MakeSample) -> None:
     first = data(*[sample(f"{i}", FIG, DATE) for i in range(5)])
     second = data(*[sample(f"{i}") for i in range(5)])
     found = compare(first, second, keep=2)
@@ -316,7 +316,7 @@ def test_details_of_some_pictures_and_counts_of_all(sample: MakeSample) -> None:
     assert found.alike == 0
 
 
-def test_each_differing_picture_is_shown_to_the_observer(sample: MakeSample) -> None:
+def test_the_observer_receives_each_differing_image(sample: MakeSample) -> None:
     seen = []
     compare(
         data(sample("a", FIG), sample("b"), sample("c")),
@@ -380,9 +380,9 @@ _BOX = st.tuples(st.integers(0, 40), st.integers(0, 40), st.integers(0, 40), st.
 _SAMPLES = st.lists(st.lists(st.tuples(st.sampled_from(["fig", "date"]), _BOX), max_size=4), max_size=4)
 
 
-def _dataset(pictures: list[list[tuple[str, tuple[float, float, float, float]]]]) -> Dataset:
+def _dataset(images: list[list[tuple[str, tuple[float, float, float, float]]]]) -> Dataset:
     samples = []
-    for i, rows in enumerate(pictures):
+    for i, rows in enumerate(images):
         image = ImageRef(name=f"{i}", width=100, height=100)
         samples.append(Sample(image=image, boxes=Boxes([label for label, _ in rows], [edges for _, edges in rows])))
     return data(*samples)

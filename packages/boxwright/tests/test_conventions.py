@@ -24,7 +24,7 @@ Pixels = tuple[int, int, int, int]
 
 
 def objects(number: int, seed: int = 1) -> Iterable[Pixels]:
-    """Objects anywhere, also half outside; what the picture shows of them."""
+    """Random boxes, some partly outside, clipped to the image."""
     chance = random.Random(seed)
     for _ in range(number):
         x, y = chance.randint(-60, WIDTH - 20), chance.randint(-60, HEIGHT - 20)
@@ -82,7 +82,7 @@ def test_a_few_slips_do_not_decide(slips: int) -> None:
 
 
 def test_relative_edges_with_six_decimals_count_as_whole() -> None:
-    # As YOLO's text files have them: centre and size over the picture's, six decimals.
+    # As in YOLO's text files: center and size relative to the image's, six decimals.
     def through_text(box: tuple[int, ...]) -> tuple[float, ...]:
         x1, y1, x2, y2 = box
         cx, cy, w, h = (
@@ -102,21 +102,21 @@ def test_what_is_counted_where() -> None:
     assert counts.low == {"below 0": 1, "0": 1, "1": 2}
     # Right: 500, 499, 501 of 500; below: 374, 375, 376.5 of 375.
     assert counts.high == {"size-1": 2, "size": 2, "size+1": 1, "beyond size": 2}
-    assert (counts.fractional, counts.edges) == (2, 12)
+    assert (counts.fractional, counts.total) == (2, 12)
     assert counts.evidence == "1 at 0, 2 at 1, 2 at size-1, 2 at size"
 
 
 @pytest.mark.parametrize(
     ("boxes", "conclusion"),
     [
-        ([], "cannot tell: too few boxes reach the border of their picture"),
-        ([(40, 40, 80, 80)] * 9, "cannot tell: too few boxes reach the border of their picture"),
-        ([(1, 1, 500, 375)], "cannot tell: too few boxes reach the border of their picture"),  # two of each
-        ([(0, 0, 80, 80)] * 9, "cannot tell: it counts from 0, and too few boxes reach the right or lower border"),
-        ([(1, 1, 80, 80)] * 9, "cannot tell: it counts from 1, and too few boxes reach the right or lower border"),
-        ([(9, 9, 500, 375)] * 9, "cannot tell: too few boxes reach the left or upper border"),
-        ([(1, 1, 499, 374)] * 9, "cannot tell: the borders contradict each other"),
-        ([(0, 0, 500, 375)] * 9, "counts from 0 with the last edge exclusive, as boxwright does"),
+        ([], "cannot tell: too few boxes reach the edges of their image"),
+        ([(40, 40, 80, 80)] * 9, "cannot tell: too few boxes reach the edges of their image"),
+        ([(1, 1, 500, 375)], "cannot tell: too few boxes reach the edges of their image"),  # two of each
+        ([(0, 0, 80, 80)] * 9, "cannot tell: it counts from 0, and too few boxes reach the right or bottom edge"),
+        ([(1, 1, 80, 80)] * 9, "cannot tell: it counts from 1, and too few boxes reach the right or bottom edge"),
+        ([(9, 9, 500, 375)] * 9, "cannot tell: too few boxes reach the left or top edge"),
+        ([(1, 1, 499, 374)] * 9, "cannot tell: the edges contradict each other"),
+        ([(0, 0, 500, 375)] * 9, "counts from 0 with the last coordinate exclusive, as boxwright does"),
         ([(1, 1, 500, 375)] * 9, "counts from 1 with the last pixel included, as Pascal VOC does"),
     ],
 )
@@ -132,7 +132,7 @@ def test_advice_names_the_option_and_labelimg() -> None:
     assert counts.advice() == [doubt]  # a format without the option has nothing to offer
     assert counted([(0, 0, 500, 375)] * 9).advice("?one_based=true") == []
     assert counted([]).advice("?one_based=true") == []
-    assert "missing from its xmax" in counted([(0, 0, 499, 374)] * 9).advice()[0]
+    assert "add 1 to xmax" in counted([(0, 0, 499, 374)] * 9).advice()[0]
 
 
 def test_an_annotation_that_names_its_voc_database_leaves_no_doubt() -> None:
@@ -169,7 +169,7 @@ def test_the_option_as_it_goes_into_the_uri(
     dataset: Callable[..., Dataset],
 ) -> None:
     shifting = FormatSpec(name="shifting", load="x:y", options=(Option("one_based", bool, False), Option("images")))
-    monkeypatch.setattr("boxwright.plugins.registry.default_registry", lambda: make_registry(shifting))
+    monkeypatch.setattr("boxwright.analysis.conventions.default_registry", lambda: make_registry(shifting))
     assert one_based_option(dataset(uri=f"shifting:{tmp_path}{options}")) == expected
     assert one_based_option(dataset(uri=f"lines:{tmp_path}")) == ""  # a format without it
     assert one_based_option(dataset(uri=f"unknown:{tmp_path}")) == ""

@@ -1,4 +1,4 @@
-"""Pictures of differences: which are drawn, and that each kind of box is there in its colour."""
+"""Drawings of differences: the choice of images, and the color of each kind of box."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def png(size: tuple[int, int] = (100, 80)) -> bytes:
 
 @pytest.fixture
 def shot(sample: MakeSample) -> MakeSample:
-    """A sample with a white picture."""
+    """A sample with a white image."""
 
     def make(name: str, *boxes: tuple[object, ...], size: tuple[int, int] = (100, 80)) -> Sample:
         return sample(name, *boxes, size=size, image={"data": png(size)})
@@ -41,22 +41,22 @@ def data(*samples: Sample) -> Dataset:
 
 
 def has(image: Image.Image, color: tuple[int, int, int], least: int = 30) -> bool:
-    """Whether a picture has some pixels of a colour."""
+    """Whether an image has some pixels of a color."""
     pixels = {color: number for number, color in image.getcolors(image.width * image.height) or []}
     return pixels.get(color, 0) >= least
 
 
-def only_picture(path: Path) -> Image.Image:
-    """The one picture of a sheet, 400x320, between the legend and the caption."""
+def only_image(path: Path) -> Image.Image:
+    """The only image of a contact sheet, 400x320, between the legend and the caption."""
     with Image.open(path) as sheet:
         bottom, left = sheet.height - 50, (sheet.width - 400) // 2
         return sheet.crop((left, bottom - 320, left + 400, bottom))
 
 
 def drawn_kinds(path: Path) -> set[str]:
-    """The kinds of boxes whose colour is in the picture."""
-    picture = only_picture(path)
-    return {kind for kind, color in _COLORS.items() if has(picture, color)}
+    """The kinds of boxes whose color is in the image."""
+    image = only_image(path)
+    return {kind for kind, color in _COLORS.items() if has(image, color)}
 
 
 @pytest.mark.parametrize(
@@ -83,20 +83,20 @@ def test_each_kind_has_its_colour(
     assert drawn_kinds(out) == kinds
 
 
-def test_pictures_of_only_one_dataset_and_of_two_sizes(shot: MakeSample, tmp_path: Path) -> None:
+def test_images_in_only_one_dataset_and_of_two_sizes(shot: MakeSample, tmp_path: Path) -> None:
     out = tmp_path / "sheet.png"
     half = ("fig", 30, 5, 45, 20)
     _, drawn = compare_with_images(data(), data(shot("b", FIG)), out=out)
     assert drawn == 1
     assert drawn_kinds(out) == {"only in the second"}
-    # The second's box, in a picture of half the size, lies where DATE would in the first.
+    # The second's box, in an image of half the size, is at the position of DATE in the first.
     _, drawn = compare_with_images(data(shot("a", FIG)), data(shot("a", half, size=(50, 40))), out=out, overwrite=True)
-    right = only_picture(out).crop((220, 0, 400, 320))
+    right = only_image(out).crop((220, 0, 400, 320))
     assert has(right, _COLORS["only in the second"])
     assert not has(right, _COLORS["only in the first"])
 
 
-def test_a_page_of_the_pictures_that_differ_most(shot: MakeSample, tmp_path: Path) -> None:
+def test_a_page_of_the_images_that_differ_most(shot: MakeSample, tmp_path: Path) -> None:
     out = tmp_path / "page.html"
     first = data(*[shot(f"{i}.jpg", *[FIG] * (i % 4)) for i in range(8)])
     second = data(*[shot(f"{i}.jpg") for i in range(8)])
@@ -112,7 +112,7 @@ def test_a_page_of_the_pictures_that_differ_most(shot: MakeSample, tmp_path: Pat
     assert "removed: 12" in text
 
 
-def test_the_second_dataset_gives_the_picture_where_the_first_has_none(
+def test_the_image_is_from_the_second_dataset_if_the_first_has_none(
     sample: MakeSample, shot: MakeSample, tmp_path: Path
 ) -> None:
     out = tmp_path / "sheet.png"
@@ -121,8 +121,8 @@ def test_the_second_dataset_gives_the_picture_where_the_first_has_none(
     assert drawn_kinds(out) == {"only in the first", "only in the second"}
 
 
-def test_pictures_that_cannot_be_had_are_left_out(sample: MakeSample, tmp_path: Path) -> None:
-    broken = sample("b", FIG, image={"data": b"no picture"})
+def test_images_that_cannot_be_read_are_skipped(sample: MakeSample, tmp_path: Path) -> None:
+    broken = sample("b", FIG, image={"data": b"not an image"})
     found, drawn = compare_with_images(
         data(sample("a", FIG), broken), data(sample("a"), broken.replace(boxes=())), out=tmp_path / "page.html"
     )

@@ -141,7 +141,7 @@ def test_the_original_is_left_alone() -> None:
     assert _is(image, GREY).all()
 
 
-def test_a_box_over_the_whole_picture_shows_all_of_its_line() -> None:
+def test_a_box_over_the_whole_image_shows_all_of_its_line() -> None:
     drawn = _is(draw_boxes(_grey(), [(-9, -9, 480, 500)], ["x"], colors={"x": RED}, show_labels=False), RED)
     assert drawn[0].all()
     assert drawn[-1].all()
@@ -149,14 +149,14 @@ def test_a_box_over_the_whole_picture_shows_all_of_its_line() -> None:
     assert drawn[:, -1].all()
 
 
-def test_tiny_pictures_are_enlarged_with_their_boxes() -> None:
+def test_tiny_images_are_enlarged_with_their_boxes() -> None:
     drawn = draw_boxes(_grey(120, 60), [(30, 15, 60, 45)], ["x"], colors={"x": RED}, line_width=2, show_labels=False)
     assert drawn.size == (480, 240)
     rows, columns = np.nonzero(_is(drawn, RED))
     assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == (119, 59, 241, 181)
 
 
-def test_huge_pictures_are_reduced() -> None:
+def test_huge_images_are_reduced() -> None:
     assert draw_boxes(_grey(3000, 1500), [], []).size == (2048, 1024)
     assert draw_boxes(_grey(3000, 1), [], [], max_side=500).size == (500, 1)
 
@@ -207,7 +207,7 @@ def test_wrong_shapes_are_refused() -> None:
         (470, 0, 480, 9),
     ],
 )
-def test_a_chip_lies_inside_the_picture(box: tuple[int, ...]) -> None:
+def test_a_chip_is_inside_the_image(box: tuple[int, ...]) -> None:
     """At the border as many pixels of the label can be seen as in the middle, up to its round corners."""
 
     def label_pixels(where: tuple[int, ...]) -> int:
@@ -231,7 +231,7 @@ def test_chips_keep_clear_of_each_other() -> None:
         assert apart_x or apart_y
 
 
-def test_chips_never_leave_the_picture() -> None:
+def test_chips_never_leave_the_image() -> None:
     rng = np.random.default_rng(0)
     corners = rng.uniform(0, 300, (80, 2))
     outlines = np.concatenate([corners, np.minimum(corners + rng.uniform(1, 200, (80, 2)), 300)], axis=1)
@@ -278,7 +278,7 @@ def test_other_scripts_come_from_a_font_that_has_them() -> None:
     assert bytes(font.getmask("я")) != bytes(font.getmask("л"))
 
 
-# Several pictures
+# Several images
 
 
 def test_side_by_side_shows_both_at_one_height() -> None:
@@ -286,7 +286,7 @@ def test_side_by_side_shows_both_at_one_height() -> None:
     bar = sheet.height - 100
     assert sheet.getpixel((100, bar + 50)) == RED
     assert sheet.getpixel((sheet.width - 50, bar + 50)) == (0, 0, 200)
-    assert not _is(sheet.crop((0, 0, 200, bar)), (255, 255, 255)).all(), "a title above the left picture"
+    assert not _is(sheet.crop((0, 0, 200, bar)), (255, 255, 255)).all(), "a title above the left image"
 
 
 def test_a_contact_sheet_keeps_aspect_ratios() -> None:
@@ -343,17 +343,17 @@ def _jpeg() -> bytes:
     return stream.getvalue()
 
 
-def test_a_page_holds_its_pictures() -> None:
-    page = _Page(html_page([("first", _jpeg()), ("second", b"\x89PNG...")], "Pictures", {"mug (2)": RED}, ["a note"]))
+def test_a_page_contains_its_images() -> None:
+    page = _Page(html_page([("first", _jpeg()), ("second", b"\x89PNG...")], "Images", {"mug (2)": RED}, ["a note"]))
     sources = [attributes["src"] or "" for tag, attributes in page.tags if tag == "img"]
     assert base64.b64decode(sources[0].removeprefix("data:image/jpeg;base64,")) == _jpeg()
     assert sources[1].startswith("data:image/png;base64,")
-    for shown in ("Pictures", "first", "second", "mug (2)", "a note"):
+    for shown in ("Images", "first", "second", "mug (2)", "a note"):
         assert shown in page.text
 
 
 def test_a_page_loads_nothing() -> None:
-    text = html_page([("first", _jpeg())], "Pictures")
+    text = html_page([("first", _jpeg())], "Images")
     assert "http:" not in text
     assert "https:" not in text
     assert "default-src 'none'" in text
@@ -374,7 +374,7 @@ def test_nothing_can_be_smuggled_into_a_page() -> None:
 
 
 def test_targets_of_a_page_exist_once() -> None:
-    page = _Page(html_page([("same", _jpeg())] * 3, "Pictures"))
+    page = _Page(html_page([("same", _jpeg())] * 3, "Images"))
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     opened = [attributes["href"] for tag, attributes in page.tags if tag == "a" and attributes["class"] == "open"]
     assert opened == [f"#{name}" for name in ids]

@@ -1,4 +1,4 @@
-"""Fixed bins: what falls where, and how a person reads it."""
+"""Histograms with fixed bins: counts, labels and rows."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_counts_are_exact_where_they_are_small() -> None:
     }
 
 
-def test_shares_of_the_picture() -> None:
+def test_shares_of_the_image() -> None:
     histogram = relative_sizes()
     histogram.add([0.1, 0.1499, 1.0, 1.3])
     assert labels(histogram) == {"10–15 %": 2, "100 or more %": 2}

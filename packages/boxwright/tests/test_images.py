@@ -1,4 +1,4 @@
-"""Pictures as files bring them, with Pillow's ``exif_transpose`` and marks found in the pixels as the judges."""
+"""Decoding image files, compared with Pillow's ``exif_transpose`` and with marks in the pixels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EVERY_TURN = range(1, 9)
 
 
 def marked(orientation: int, format: str = "PNG", size: tuple[int, int] = STORED) -> bytes:
-    """A black picture with a white mark, and an EXIF orientation."""
+    """A black image with a white mark, and an EXIF orientation."""
     image = Image.new("RGB", size, (0, 0, 0))
     factor = size[0] // STORED[0]
     image.paste((255, 255, 255), tuple(edge * factor for edge in MARK))  # type: ignore[arg-type]
@@ -57,7 +57,7 @@ def encoded(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def test_the_marked_picture_says_where_its_mark_is() -> None:
+def test_the_mark_is_found_in_the_marked_image() -> None:
     assert mark_of(Image.open(io.BytesIO(marked(1)))) == MARK
 
 
@@ -85,37 +85,37 @@ class TestOrientation:
     def test_boxes_in_the_upright_frame_stay(self, orientation: int) -> None:
         data = marked(orientation)
         judge = turned_by_pillow(data)
-        picture = images.decode_sample(sample_of(data, judge.size, mark_of(judge)))
-        assert picture.boxes.edges == (mark_of(judge),)
-        assert mark_of(picture.image) == mark_of(judge)
-        assert not picture.turned_boxes
-        assert picture.to_annotation(picture.boxes.xyxy).tolist() == [list(mark_of(judge))]
+        decoded = images.decode_sample(sample_of(data, judge.size, mark_of(judge)))
+        assert decoded.boxes.edges == (mark_of(judge),)
+        assert mark_of(decoded.image) == mark_of(judge)
+        assert not decoded.rotated_boxes
+        assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [list(mark_of(judge))]
 
     @pytest.mark.parametrize("format", ["PNG", "JPEG", "TIFF"])
     @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
     def test_boxes_in_the_stored_frame_turn_with_the_pixels(self, orientation: int, format: str) -> None:
-        picture = images.decode_sample(sample_of(marked(orientation, format), STORED))
-        assert picture.image.size == STORED[::-1]
-        assert picture.boxes.edges == (mark_of(picture.image),)
-        assert picture.boxes.labels == ("mark",)
-        assert dict(picture.boxes.attributes[0]) == {"pose": "Left"}
-        assert picture.turned_boxes
-        assert picture.to_annotation(picture.boxes.xyxy).tolist() == [list(MARK)]
+        decoded = images.decode_sample(sample_of(marked(orientation, format), STORED))
+        assert decoded.image.size == STORED[::-1]
+        assert decoded.boxes.edges == (mark_of(decoded.image),)
+        assert decoded.boxes.labels == ("mark",)
+        assert dict(decoded.boxes.attributes[0]) == {"pose": "Left"}
+        assert decoded.rotated_boxes
+        assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [list(MARK)]
 
     @pytest.mark.parametrize("orientation", EVERY_TURN)
     def test_turn_boxes_follows_the_pixels(self, orientation: int) -> None:
         judge = turned_by_pillow(marked(orientation))
-        turned = images.turn_boxes(np.array([MARK]), orientation, STORED)
+        turned = images.rotate_boxes(np.array([MARK]), orientation, STORED)
         assert turned.shape == (1, 4)
         assert tuple(turned[0]) == mark_of(judge)
 
     def test_no_boxes_turn_into_no_boxes(self) -> None:
-        assert images.turn_boxes(np.zeros((0, 4)), 6, STORED).shape == (0, 4)
+        assert images.rotate_boxes(np.zeros((0, 4)), 6, STORED).shape == (0, 4)
 
-    def test_a_square_picture_has_its_boxes_upright(self) -> None:
+    def test_boxes_of_a_square_image_are_upright(self) -> None:
         data = marked(6, size=(96, 96))
-        picture = images.decode_sample(sample_of(data, (96, 96), (1, 2, 3, 4)))
-        assert picture.boxes.edges == ((1, 2, 3, 4),)
+        decoded = images.decode_sample(sample_of(data, (96, 96), (1, 2, 3, 4)))
+        assert decoded.boxes.edges == ((1, 2, 3, 4),)
 
     @pytest.mark.parametrize("orientation", [0, 9, 77])
     def test_an_orientation_that_exif_does_not_know_turns_nothing(self, orientation: int) -> None:
@@ -143,22 +143,22 @@ class TestOrientation:
 
 class TestReducedDecoding:
     @pytest.mark.parametrize("orientation", EVERY_TURN)
-    def test_boxes_fit_the_smaller_picture(self, orientation: int) -> None:
+    def test_boxes_match_the_smaller_image(self, orientation: int) -> None:
         data = marked(orientation, "JPEG", (384, 256))
         upright = turned_by_pillow(data)
         wanted = (upright.width // 4, upright.height // 4)
-        picture = images.decode_sample(sample_of(data, upright.size, mark_of(upright)), at_least=wanted)
-        assert picture.image.size == wanted
-        assert picture.boxes.edges == (mark_of(picture.image),)
-        assert picture.to_annotation(picture.boxes.xyxy).tolist() == [list(mark_of(upright))]
+        decoded = images.decode_sample(sample_of(data, upright.size, mark_of(upright)), at_least=wanted)
+        assert decoded.image.size == wanted
+        assert decoded.boxes.edges == (mark_of(decoded.image),)
+        assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [list(mark_of(upright))]
 
     @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
     def test_boxes_of_the_stored_frame_are_turned_and_scaled(self, orientation: int) -> None:
         sample = sample_of(marked(orientation, "JPEG", (384, 256)), (384, 256), tuple(4 * edge for edge in MARK))
-        picture = images.decode_sample(sample, at_least=(64, 96))
-        assert picture.image.size == (64, 96)
-        assert picture.boxes.edges == (mark_of(picture.image),)
-        assert picture.to_annotation(picture.boxes.xyxy).tolist() == [[4.0 * edge for edge in MARK]]
+        decoded = images.decode_sample(sample, at_least=(64, 96))
+        assert decoded.image.size == (64, 96)
+        assert decoded.boxes.edges == (mark_of(decoded.image),)
+        assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [[4.0 * edge for edge in MARK]]
 
     @pytest.mark.parametrize("wanted", [(384, 256), (200, 100), (193, 1), (96, 64), (500, 500)])
     def test_it_never_comes_smaller_than_wanted(self, wanted: tuple[int, int]) -> None:
@@ -252,7 +252,7 @@ class TestModes:
         decoded = images.decode_image(encoded(image, transparency=(1, 2, 3)), "a")
         assert [decoded.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (9, 9, 9)]
 
-    def test_an_animation_gives_its_first_frame(self) -> None:
+    def test_the_first_frame_of_an_animation_is_decoded(self) -> None:
         first, second = (Image.new("RGB", (4, 4), color) for color in ((255, 0, 0), (0, 0, 255)))
         data = encoded(first, "GIF", save_all=True, append_images=[second])
         assert images.decode_image(data, "a").getpixel((0, 0)) == (255, 0, 0)
@@ -265,7 +265,7 @@ class TestModes:
         assert images.decode_image(data, "a").getpixel((4, 2)) == (255, 255, 255)
 
     @pytest.mark.parametrize("at_least", [None, (24, 16)])
-    def test_several_pictures_in_a_jpeg(self, at_least: tuple[int, int] | None) -> None:
+    def test_several_images_in_a_jpeg(self, at_least: tuple[int, int] | None) -> None:
         first, second = (Image.new("RGB", STORED, color) for color in ((255, 255, 255), (0, 0, 0)))
         data = encoded(first, "MPO", save_all=True, append_images=[second])
         assert images.read_header(data, "a").format == "mpo"
@@ -296,12 +296,12 @@ class TestBadPictures:
             images.image_ref(str(path))
 
     @pytest.mark.parametrize("data", [b"<annotation/>", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM" + b"\0" * 60])
-    def test_no_picture(self, data: bytes, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"photo\.jpg: it is no picture that can be read\n"):
+    def test_not_an_image(self, data: bytes, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"photo\.jpg: it cannot be read as an image\n"):
             images.read_header(data, "photo.jpg")
         path = tmp_path / "photo.jpg"
         path.write_bytes(data)
-        with pytest.raises(DataError, match=r"photo\.jpg: it is no picture that can be read\n"):
+        with pytest.raises(DataError, match=r"photo\.jpg: it cannot be read as an image\n"):
             images.image_ref(str(path))
 
     def test_a_reference_to_nothing(self, tmp_path: Path) -> None:
@@ -341,7 +341,7 @@ class TestBadPictures:
         assert "a.jpg" in caught.value.problem
         assert caught.value.remedy
 
-    def test_a_picture_that_is_gone(self, tmp_path: Path) -> None:
+    def test_a_missing_image(self, tmp_path: Path) -> None:
         place = str(tmp_path / "gone.jpg")
         sample = Sample(image=ImageRef(name="gone.jpg", width=4, height=4, location=place))
         with pytest.raises(DataError, match="there is no such picture") as caught:
@@ -349,7 +349,7 @@ class TestBadPictures:
         assert caught.value.file == place
         assert "images=" in caught.value.remedy
 
-    def test_a_picture_of_which_nobody_says_where_it_is(self) -> None:
+    def test_an_image_without_a_location(self) -> None:
         with pytest.raises(DataError, match=r"a\.jpg: .*does not say where") as caught:
             ImageRef(name="a.jpg", width=4, height=4).read()
         assert "images=" in caught.value.remedy
@@ -369,8 +369,8 @@ class TestRemotePictures:
     def test_its_boxes_are_turned_too(self, remote: Callable[[str, bytes], str]) -> None:
         url = remote("a.jpg", marked(6, "JPEG"))
         image = ImageRef(name="a.jpg", width=96, height=64, location=url)
-        picture = images.decode_sample(Sample(image=image, boxes=Boxes(["mark"], [MARK])))
-        assert picture.boxes.edges == (mark_of(picture.image),)
+        decoded = images.decode_sample(Sample(image=image, boxes=Boxes(["mark"], [MARK])))
+        assert decoded.boxes.edges == (mark_of(decoded.image),)
 
     def test_one_that_is_gone(self) -> None:
         image = ImageRef(name="a.jpg", width=96, height=64, location="memory://boxwright-images/gone.jpg")
@@ -379,7 +379,7 @@ class TestRemotePictures:
 
     def test_a_damaged_one_is_named_by_its_url(self, remote: Callable[[str, bytes], str]) -> None:
         url = remote("bad.jpg", b"nothing")
-        with pytest.raises(DataError, match=r"memory://boxwright-images/bad\.jpg: it is no picture"):
+        with pytest.raises(DataError, match=r"memory://boxwright-images/bad\.jpg: it cannot be read as an image"):
             images.decode_sample(Sample(image=ImageRef(name="bad.jpg", width=96, height=64, location=url)))
 
 
@@ -390,7 +390,7 @@ def test_encode_jpeg_leaves_no_exif() -> None:
 
 
 def test_a_png_with_damaged_pixels_is_refused_and_its_header_is_read_all_the_same() -> None:
-    """Looking for EXIF must not decode the pixels and swallow what is wrong with them."""
+    """Reading EXIF must not decode the pixels and hide their errors."""
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "PNG")

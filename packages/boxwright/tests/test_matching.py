@@ -1,4 +1,4 @@
-"""Which box is which."""
+"""Matching of boxes."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def match(first: Side, second: Side, **options: float) -> Matching:
         ([("fig", A)], [("fig", HALF_A)], [(0, 0)], [], []),
         ([("fig", A)], [("fig", FAR)], [], [0], [0]),
         ([("fig", A)], [("date", A)], [(0, 0)], [], []),
-        # The order is no matter, and equal boxes go first, though another would overlap as well.
+        # The order does not matter, and equal boxes are matched first, even if another would overlap as well.
         ([("fig", A), ("fig", FAR)], [("fig", FAR), ("fig", A)], [(0, 1), (1, 0)], [], []),
         ([("fig", NEAR_A), ("fig", A)], [("fig", A)], [(1, 0)], [0], []),
         # The same class is preferred to the better place.
         ([("fig", A)], [("date", A), ("fig", NEAR_A)], [(0, 1)], [], [0]),
         ([("fig", A), ("date", A)], [("date", NEAR_A), ("fig", NEAR_A)], [(0, 1), (1, 0)], [], []),
-        # Boxes that stand twice are two.
+        # Duplicate boxes are two boxes.
         ([("fig", A), ("fig", A)], [("fig", A)], [(0, 0)], [1], []),
         ([("fig", A), ("fig", A)], [("fig", A), ("fig", A)], [(0, 0), (1, 1)], [], []),
         # A dot that moved by two pixels does not overlap itself; by three it is another.

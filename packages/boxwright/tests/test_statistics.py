@@ -71,7 +71,7 @@ def test_small_medium_and_large_as_pycocotools_sorts_them() -> None:
 
 
 def test_centres_by_hand(sample: Callable[..., Sample]) -> None:
-    # Pictures of 100x80 in 16 cells each way: 6.25 by 5 pixels.
+    # Images of 100x80 in 16 cells each way: 6.25 by 5 pixels.
     found = Statistics.of([sample("a", ("fig", 0, 0, 4, 4), ("fig", 96, 76, 100, 80), ("fig", 50, 0, 60, 10))])
     assert np.argwhere(found.positions).tolist() == [[0, 0], [1, 8], [15, 15]]
     outside = Statistics.of([sample("a", ("fig", 200, 200, 240, 240), ("fig", -90, -90, -80, -80))])

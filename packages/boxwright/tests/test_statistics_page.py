@@ -66,7 +66,7 @@ def three(sample: Callable[..., Sample]) -> list[Sample]:
     ]
 
 
-def test_it_holds_the_numbers(three: list[Sample]) -> None:
+def test_it_contains_the_numbers(three: list[Sample]) -> None:
     _, page = page_of(*three)
     text = " ".join(page.text)
     for expected in ("labelimg:photos", "splits: test 1, train 2", "100×80", "200×100", "1 box without area"):
@@ -94,17 +94,17 @@ def test_it_loads_and_runs_nothing(three: list[Sample]) -> None:
 
 def test_names_from_files_are_escaped(sample: Callable[..., Sample]) -> None:
     bad = sample("a.jpg", (_EVIL, 1, 1, 9, 9), split=_EVIL)
-    skipped = [DataError(_EVIL, "it is no picture", "replace it")]
+    skipped = [DataError(_EVIL, "it is not an image", "replace it")]
     text, page = page_of(bad, skipped=skipped)
     assert "<script" not in text
     assert "script" not in page.tags
     assert f"splits: {_EVIL} 1" in "".join(page.text)
-    assert any(_EVIL in piece and "no picture" in piece for piece in page.text)
+    assert any(_EVIL in piece and "not an image" in piece for piece in page.text)
 
 
 def test_a_dataset_without_boxes_or_without_anything(sample: Callable[..., Sample]) -> None:
     _, page = page_of(sample("a.jpg"))
-    assert page.tags.count("svg") == 2  # boxes in a picture, picture sizes
+    assert page.tags.count("svg") == 2  # boxes per image, image sizes
     _, page = page_of()
     assert page.tags.count("svg") == 0
 
@@ -120,7 +120,7 @@ def test_rare_classes_and_sizes_are_summed_up(sample: Callable[..., Sample]) -> 
     assert f"{sum(60 - i for i in range(40, 50))} together" in text
 
 
-def test_the_convention_is_said(sample: Callable[..., Sample]) -> None:
+def test_it_describes_the_convention(sample: Callable[..., Sample]) -> None:
     text, _ = page_of(sample("a", *[("fig", 1, 1, 100, 80)] * 4), one_based_option="?one_based=true")
     assert "Counts from 1 with the last pixel included, as Pascal VOC does." in text
     assert "Read it with ?one_based=true." in text

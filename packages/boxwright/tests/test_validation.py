@@ -1,4 +1,4 @@
-"""Validation as a whole: what comes together from readers, pictures, boxes and several datasets."""
+"""Validation: the problems from readers, images, boxes and several datasets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def photo(seed: int, quality: int = 90) -> bytes:
 
 @pytest.fixture
 def shot(sample: MakeSample) -> MakeSample:
-    """A sample with a picture of its own, and a box of each of two classes."""
+    """A sample with its own image, and a box of each of two classes."""
 
     def make(name: str, seed: int, *boxes: tuple[object, ...], quality: int = 90, **fields: object) -> Sample:
         data = fields.pop("data", None) or photo(seed, quality)
@@ -54,7 +54,7 @@ def test_a_good_dataset(shot: MakeSample, dataset: MakeDataset) -> None:
     report = validate(data, few=2)
     assert report.problems == []
     assert report.ok
-    assert [(part.name, part.pictures, part.boxes.total()) for part in report.parts] == [("memory", 2, 4)]
+    assert [(part.name, part.images, part.boxes.total()) for part in report.parts] == [("memory", 2, 4)]
     assert report.seconds > 0
 
 
@@ -83,19 +83,19 @@ def test_every_kind_of_check_at_once(shot: MakeSample, sample: MakeSample, datas
 
 def test_problems_of_the_reader_stop_nothing(shot: MakeSample) -> None:
     class Reader:
-        info = DatasetInfo(format="toy", location="toys", notes=("three pictures are not annotated",))
+        info = DatasetInfo(format="toy", location="toys", notes=("three images are not annotated",))
 
         def read(self, on_problem: Callable[[DataError], None]) -> Iterator[Sample]:
             yield shot("a.jpg", 1)
-            on_problem(DataError("toys", "this is no annotation", "correct it", "line 2"))
+            on_problem(DataError("toys", "this is not an annotation", "correct it", "line 2"))
             yield shot("b.jpg", 2)
 
-    data = Dataset(Reader())  # would raise by itself
+    data = Dataset(Reader())  # would raise on its own
     report = validate(data, few=0)
     (unreadable, note) = report.problems
     assert (unreadable.check, unreadable.place, unreadable.remedy) == ("unreadable", "line 2", "correct it")
-    assert (note.check, note.problem) == ("reader_note", "three pictures are not annotated")
-    assert report.parts[0].pictures == 2
+    assert (note.check, note.problem) == ("reader_note", "three images are not annotated")
+    assert report.parts[0].images == 2
     assert data.problems.skipped == []
     with pytest.raises(DataError):
         list(data)
@@ -103,11 +103,11 @@ def test_problems_of_the_reader_stop_nothing(shot: MakeSample) -> None:
 
 def test_nothing_in_it(dataset: MakeDataset) -> None:
     empty = validate(dataset(uri="memory"))
-    assert found(empty) == [("no_pictures", "memory", "there are no annotated images in it")]
+    assert found(empty) == [("no_pictures", "memory", "it does not contain annotated images")]
     assert not empty.ok
 
 
-def test_the_same_picture_in_two_datasets_is_an_error(shot: MakeSample, dataset: MakeDataset) -> None:
+def test_the_same_image_in_two_datasets_is_an_error(shot: MakeSample, dataset: MakeDataset) -> None:
     train = dataset(shot("a.jpg", 1), shot("b.jpg", 2), uri="train")
     test = dataset(shot("x.jpg", 3), shot("y.jpg", 1), uri="test")
     report = validate([train, test], few=0)
@@ -118,12 +118,12 @@ def test_the_same_picture_in_two_datasets_is_an_error(shot: MakeSample, dataset:
 def test_and_in_two_splits_of_one_dataset(shot: MakeSample, dataset: MakeDataset) -> None:
     data = dataset(shot("a.jpg", 1, split="train"), shot("b.jpg", 1, ("fig", 1, 1, 9, 9), split="test"), uri="all")
     assert found(validate(data, few=0)) == [
-        ("leaked_picture", "source of a.jpg [train]", "the same as source of b.jpg [test], with other boxes"),
-        ("missing_class", "all [test]", "no box is a 'date'; the other parts have 1"),
+        ("leaked_picture", "source of a.jpg [train]", "the same as source of b.jpg [test], with different boxes"),
+        ("missing_class", "all [test]", "the class 'date' has no boxes; the other parts have 1"),
     ]
 
 
-def test_the_same_picture_twice_in_one_part_is_a_warning(shot: MakeSample, dataset: MakeDataset) -> None:
+def test_a_duplicate_image_in_one_part_is_a_warning(shot: MakeSample, dataset: MakeDataset) -> None:
     report = validate(dataset(*[shot(f"{name}.jpg", 1) for name in "abcdef"], uri="all"), few=0)
     assert found(report) == [
         (
@@ -135,7 +135,7 @@ def test_the_same_picture_twice_in_one_part_is_a_warning(shot: MakeSample, datas
     assert report.ok
 
 
-def test_pictures_that_look_alike(shot: MakeSample, dataset: MakeDataset) -> None:
+def test_images_that_look_alike(shot: MakeSample, dataset: MakeDataset) -> None:
     train = dataset(shot("a.jpg", 1), shot("b.jpg", 2), shot("c.jpg", 2, quality=60), uri="train")
     test = dataset(shot("d.jpg", 1, quality=50), shot("e.jpg", 5), uri="test")
     assert found(validate([train, test], few=0)) == [
@@ -154,14 +154,14 @@ def test_pictures_without_contrast_are_not_alike(
 
 
 @pytest.mark.parametrize("depth", ["header", "none"])
-def test_pictures_need_not_be_decoded(depth: validation.Depth, shot: MakeSample, dataset: MakeDataset) -> None:
+def test_images_need_not_be_decoded(depth: validation.Depth, shot: MakeSample, dataset: MakeDataset) -> None:
     cut = shot("b.jpg", 2, data=photo(2)[:-300])
     wrong = shot("c.jpg", 3, size=(50, 40), data=photo(3))
-    report = validate(dataset(shot("a.jpg", 1), cut, wrong), pictures=depth, few=0)
-    # A box of c.jpg lies outside the 50x40 that its annotation says, whatever the picture's size.
+    report = validate(dataset(shot("a.jpg", 1), cut, wrong), images=depth, few=0)
+    # A box of c.jpg is outside the annotated size of 50x40, whatever the image's own size.
     sizes = ["size_mismatch"] if depth == "header" else []
     assert [p.check for p in report.problems] == [*sizes, "box_outside"]
-    assert report.pictures == depth
+    assert report.images == depth
 
 
 def test_workers_change_nothing_but_the_time(shot: MakeSample, dataset: MakeDataset) -> None:
@@ -174,10 +174,10 @@ def test_workers_change_nothing_but_the_time(shot: MakeSample, dataset: MakeData
         threads.add(threading.get_ident())
         return real(sample, decode=decode)
 
-    real = validation.look
+    real = validation.check_image
     one = validate(dataset(*samples()), workers=1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(validation, "look", watched)
+        patch.setattr(validation, "check_image", watched)
         three = validate(dataset(*samples()), workers=3)
     assert len(threads) > 1
     assert threading.get_ident() not in threads
@@ -187,31 +187,31 @@ def test_workers_change_nothing_but_the_time(shot: MakeSample, dataset: MakeData
 
 def test_problems_are_counted_beyond_what_is_kept(sample: MakeSample, dataset: MakeDataset) -> None:
     data = dataset(*[sample(f"{i}.jpg") for i in range(9)])
-    report = validate(data, pictures="none", keep=2)
+    report = validate(data, images="none", keep=2)
     assert report.counts["picture_without_boxes"] == 9
     assert [p.file for p in report.problems] == ["source of 0.jpg", "source of 1.jpg"]
     assert report.to_dict()["checks"]["picture_without_boxes"]["count"] == 9
-    assert len(validate(data, pictures="none").problems) == 9
+    assert len(validate(data, images="none").problems) == 9
 
 
 def test_the_pixel_convention_is_a_note(sample: MakeSample, dataset: MakeDataset) -> None:
     voc = dataset(*[sample(f"{i}", ("fig", 1, 1, 100, 80)) for i in range(5)], uri="memory")
-    (note,) = [p for p in validate(voc, pictures="none").problems if p.check == "pixel_convention"]
+    (note,) = [p for p in validate(voc, images="none").problems if p.check == "pixel_convention"]
     assert note.problem.startswith("it counts from 1 with the last pixel included")
     assert "none at 0, 10 at 1, none at size-1, 10 at size" in note.problem
     ours = dataset(*[sample(f"{i}", ("fig", 0, 0, 100, 80)) for i in range(5)], uri="memory")
-    assert "pixel_convention" not in validate(ours, pictures="none").counts
+    assert "pixel_convention" not in validate(ours, images="none").counts
 
 
 def test_label_maps_of_the_datasets(sample: MakeSample, dataset: MakeDataset) -> None:
     train = dataset(sample("a", ("fig", 1, 2, 9, 9)), uri="a", label_map=boxwright.LabelMap.from_names(["fig"]))
     test = dataset(sample("b", ("fig", 1, 2, 9, 9)), uri="b", label_map=boxwright.LabelMap.from_names(["apple", "fig"]))
-    checks = [p.check for p in validate([train, test], pictures="none", few=0).problems]
+    checks = [p.check for p in validate([train, test], images="none", few=0).problems]
     assert checks == ["class_numbers", "label_map_gap", "unused_class"]
 
 
 def test_to_dict_has_it_all(sample: MakeSample, dataset: MakeDataset) -> None:
-    report = validate(dataset(sample("a.jpg", ("fig", 1, 2, 1, 9), split="train"), uri="all"), pictures="none", few=0)
+    report = validate(dataset(sample("a.jpg", ("fig", 1, 2, 1, 9), split="train"), uri="all"), images="none", few=0)
     content = report.to_dict()
     assert {name: content[name] for name in ("ok", "errors", "warnings", "notes", "pictures")} == {
         "ok": False,
@@ -237,7 +237,7 @@ def test_to_dict_has_it_all(sample: MakeSample, dataset: MakeDataset) -> None:
 
 def test_by_uri(truths: str, plugins: Registry) -> None:
     report = boxwright.validate(truths, registry=plugins)
-    # The example's dataset names pictures that are nowhere.
+    # The images of the example's dataset do not exist.
     assert report.counts["missing_picture"] == 2
     with pytest.raises(DataError, match="there is no such file"):
         boxwright.validate([truths, "lines:nowhere.jsonl"], registry=plugins)
@@ -245,7 +245,7 @@ def test_by_uri(truths: str, plugins: Registry) -> None:
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({"data": []}, "no dataset"), ({"data": "lines:x", "pictures": "all"}, "decode, header, none")],
+    [({"data": []}, "no dataset"), ({"data": "lines:x", "images": "all"}, "decode, header, none")],
 )
 def test_wrong_calls(options: dict[str, object], text: str) -> None:
     with pytest.raises(UsageError, match=text):

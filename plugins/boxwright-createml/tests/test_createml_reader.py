@@ -190,7 +190,7 @@ def test_images_that_no_json_names(place: Place) -> None:
     dataset = boxwright.open(f"createml:{folder}?unannotated=include", on_error="skip")
     assert [(s.image.name, len(s.boxes)) for s in dataset] == [("2.jpg", 1), ("1.jpg", 0)]
     (skipped,) = dataset.problems.skipped
-    assert "3.jpg: it is no picture" in skipped.message
+    assert "3.jpg: it cannot be read as an image" in skipped.message
 
 
 def test_an_empty_list_has_no_images(place: Place) -> None:

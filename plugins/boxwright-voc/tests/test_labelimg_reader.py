@@ -215,7 +215,7 @@ def test_a_wrong_size_is_found_when_pixels_are_read(tmp_path: Path, draw: Callab
 
     draw("1.jpg", (40, 30))
     sample = read_one(tmp_path, xml(size="400x300"))
-    with pytest.raises(DataError, match=r"1\.xml: the annotation says 400x300 .* is 40x30"):
+    with pytest.raises(DataError, match=r"1\.xml: the annotated size is 400x300, .* is 40x30"):
         decode_sample(sample)
 
 

@@ -64,7 +64,7 @@ class TestYolo(conformance.TestYolo):
         inputs.append(BadInput("two pictures", place, message, skipped=1, good=1))
         place = dataset(folder / "no real image")
         (place / "images/train/b.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is none")
-        inputs.append(BadInput("no real image", place, r"b\.jpg: it is no picture", skipped=1, good=1))
+        inputs.append(BadInput("no real image", place, r"b\.jpg: it cannot be read as an image", skipped=1, good=1))
         place = dataset(folder / "listed more than once", yaml=YAML.replace("images/train", "train.txt"))
         (place / "train.txt").write_text("images/train/a.jpg\n\n./images/train/b.jpg\nimages/train/a.jpg\n")
         message = r"train\.txt, line 4: duplicate image images/train/a\.jpg: line 1"

@@ -1,4 +1,4 @@
-"""``python -m boxwright_cli``: the program where its script is not on the path."""
+"""Runs the program as ``python -m boxwright_cli``, for example if its script is not on the path."""
 
 from boxwright_cli.main import main
 

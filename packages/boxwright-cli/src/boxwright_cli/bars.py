@@ -1,25 +1,26 @@
-"""Bars of letters: how many of each, seen at a glance."""
+"""Bars made of characters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from boxwright_cli.session import Session
+
 if TYPE_CHECKING:
     from boxwright.analysis import Bin
-    from boxwright_cli.session import Session
 
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _WIDTH = 32
 
 
 def bar(share: float, *, blocks: bool, width: int = _WIDTH) -> str:
-    """A bar of at most ``width`` letters; whatever is above 0 shows.
+    """Returns a bar of at most ``width`` characters, and of at least one if the share is not 0.
 
     Args:
-        share: 0..1 of the width.
-        blocks: Whether block characters can be shown, in steps of an eighth of a letter; else ``#``.
-        width: Letters of the longest bar.
+        share: The length, 0..1 of the width.
+        blocks: Whether to use block characters, in steps of an eighth of a character; else ``#``.
+        width: The length of the longest bar, in characters.
     """
     if not blocks:
         return "#" * max(round(share * width), int(share > 0))
@@ -28,15 +29,15 @@ def bar(share: float, *, blocks: bool, width: int = _WIDTH) -> str:
 
 
 def show_histogram(session: Session, heading: str, unit: str, bins: Sequence[Bin]) -> None:
-    """Prints a histogram as a table with bars; nothing where nothing was counted.
+    """Prints a histogram as a table with bars; nothing if it is empty.
 
     Args:
-        session: Where to.
-        heading: What the bins are of.
-        unit: What was counted.
-        bins: In order.
+        session: Receives the table.
+        heading: The heading of the bins.
+        unit: The heading of the counts.
+        bins: In ascending order.
     """
-    from boxwright.analysis import histogram_rows
+    from boxwright.analysis import histogram_rows  # imports numpy
 
     blocks = draws_blocks(session)
     width = max(len(unit), *(len(f"{each.count:,}") for each in bins)) if bins else 0
@@ -57,6 +58,6 @@ def show_histogram(session: Session, heading: str, unit: str, bins: Sequence[Bin
 
 
 def draws_blocks(session: Session) -> bool:
-    """Whether results go to a terminal that can show block characters."""
+    """Returns whether results go to a terminal that can show block characters."""
     encoding = (getattr(session.stdout, "encoding", None) or "").lower()
     return bool(session.out.is_terminal) and encoding.startswith("utf")

@@ -1,7 +1,7 @@
-"""The program ``boxwright``: its commands, its global options, and what every error becomes at the end.
+"""The program ``boxwright``: its commands, its global options, and its reaction to errors.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C. Only this module decides them. Help pages are
-plain text on purpose: drawing them with rich would double the time until ``boxwright --help`` answers.
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted by Ctrl-C. Only this module sets them. Help pages are
+plain text, because rich would double the time that ``boxwright --help`` takes.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import typer
 
 from boxwright import BoxwrightError
 from boxwright_cli.pages import WIDTH, Commands, Group
-from boxwright_cli.session import Session, printable
+from boxwright_cli.session import Session
+from boxwright_cli.text import printable
 
 _ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v"})
-"""Global flags that may stand behind the command as well, where people put them."""
+"""Global flags that are accepted after the command as well."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
@@ -29,14 +30,14 @@ _GROUPS = ("plugins", "env")
 
 
 class Program(Group):
-    """The top of the command tree: takes global flags wherever they stand, and turns errors into exits."""
+    """The top of the command tree: accepts global flags in any position, and turns errors into exit codes."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = Commands("boxwright_cli.commands", _COMMANDS, _GROUPS)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Moves the global flags to the front, up to a ``--`` that ends all options."""
+        """Moves the global flags before a ``--`` to the front."""
         end = args.index("--") if "--" in args else len(args)
         flags = [word for word in args[:end] if word in _ANYWHERE]
         others = [word for word in args[:end] if word not in _ANYWHERE]
@@ -46,7 +47,7 @@ class Program(Group):
         """Runs the command.
 
         Raises:
-            typer.Exit: With the exit code of whatever went wrong; it has been said on stderr.
+            typer.Exit: With the exit code of an error, which has been printed on stderr.
         """
         session = Session(**{name: bool(ctx.params.get(name)) for name in ("debug", "quiet", "verbose")})
         ctx.obj = session
@@ -65,16 +66,20 @@ class Program(Group):
                 _show(session, f"interrupted; {session.if_interrupted}", head="")
                 raise typer.Exit(_INTERRUPTED) from None
             except BrokenPipeError:
-                # Whoever read the output has gone, as in `boxwright formats | head -1`: there is nobody to tell.
+                # The reader of the output has exited, as in `boxwright formats | head -1`.
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
                 raise typer.Exit(1) from None
             except OSError as error:
                 what = error.strerror or str(error)
-                _show(session, f"{error.filename}: {what}" if error.filename else what, "check the path and its rights")
+                _show(
+                    session,
+                    f"{error.filename}: {what}" if error.filename else what,
+                    "check the path and its permissions",
+                )
                 raise typer.Exit(1) from None
             except Exception as error:
                 problem = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-                remedy = "" if session.debug else "please report it with what `boxwright --debug ...` prints"
+                remedy = "" if session.debug else "report it with the output of `boxwright --debug ...`"
                 _show(session, f"this is a bug in boxwright or in one of its plugins: {problem}", remedy)
                 raise typer.Exit(1) from None
             finally:
@@ -99,8 +104,8 @@ def _warner(session: Session) -> Any:
     return show
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         from boxwright import __version__
 
         typer.echo(f"boxwright {__version__}")
@@ -118,7 +123,7 @@ app = typer.Typer(
 
 
 @app.callback(
-    epilog="A dataset is written FORMAT:PLACE, as in labelimg:photos/train or tfrecord:train.record;"
+    epilog="A dataset is written as FORMAT:LOCATION, such as labelimg:photos/train or tfrecord:train.record;"
     " see `boxwright formats`."
 )
 def _program(
@@ -127,13 +132,13 @@ def _program(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress, no hints: only results and errors.")
+        bool, typer.Option("--quiet", "-q", help="Show only results and errors, without progress and hints.")
     ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what plugins and libraries log, too.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what plugins and libraries log.")] = False,
 ) -> None:
-    """Annotated photos in, a working object detector out.
+    """Turn annotated photos into a working object detector.
 
-    Start with drawn pictures, then take your own photos:
+    Start with generated images, then use your own photos:
       boxwright demo demo
       boxwright train --data labelimg:demo/train --out runs/demo
       boxwright predict runs/demo demo/test --out found
@@ -149,19 +154,19 @@ def main() -> None:
     import gc
     import signal
 
-    # Starting up makes hundreds of thousands of objects that stay; looking through them every 700 would find nothing.
-    # The steps after the first stay as Python has them, so that a long training is cleaned up after in time.
+    # The start creates hundreds of thousands of objects that stay, which the garbage collector need not search every
+    # 700 objects. The other thresholds are Python's own, so that a long training frees its memory in time.
     gc.set_threshold(10_000, 10, 10)
-    # Pydantic would look through every installed distribution for plugins of its own.
+    # Pydantic would search every installed distribution for its plugins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # A polite kill unwinds like an error, so that outputs in the making are removed.
+    # SIGTERM raises an exception, so that incomplete outputs are removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a class name must not stop a terminal of another encoding
+            stream.reconfigure(errors="backslashreplace")  # for class names outside the encoding
     try:
         app(prog_name="boxwright")
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     finally:
-        gc.freeze()  # the interpreter would look through all that is left once more before it ends
+        gc.freeze()  # saves the interpreter a last search at exit

@@ -1,7 +1,7 @@
-"""Help pages: plain text, laid out for somebody who reads them for the first time.
+"""Help pages in plain text, for readers who see them for the first time.
 
-The usage line shows what has to be given, required options included; then one sentence, examples, and every argument
-and option with its default.
+The usage line shows everything that is required, options included; a summary, examples, and every argument and option
+with its default follow.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ WIDTH = 100
 
 
 class Page:
-    """The part of a help page that commands and groups have in common."""
+    """The part of a help page that commands and groups share."""
 
     help: str | None
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
-        """Writes the docstring; a paragraph with indented lines, such as examples, stays as it is."""
+        """Writes the docstring; paragraphs with indented lines, such as examples, are not wrapped."""
         formatter.write_paragraph()
         with formatter.indentation():
             for number, paragraph in enumerate(inspect.cleandoc(self.help or "").split("\n\n")):
                 if number:
                     formatter.write_paragraph()
-                verbatim = "\b\n" if "\n " in paragraph else ""  # the formatter's sign for "do not fill the lines"
+                verbatim = "\b\n" if "\n " in paragraph else ""  # tells the formatter not to wrap lines
                 formatter.write_text(verbatim + paragraph)
 
 
@@ -39,10 +39,10 @@ class Group(Page, TyperGroup):
 
 
 class Command(Page, TyperCommand):
-    """A command whose help page looks like the others'."""
+    """A command with a help page in the style of this program."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """``RUN --data URI [OPTIONS]``: arguments, required options, and where the others go."""
+        """Returns the usage line, such as ``RUN --data URI [OPTIONS]``: arguments, and required options."""
         pieces = []
         for parameter in self.get_params(ctx):
             if parameter.param_type_name == "argument":
@@ -52,7 +52,7 @@ class Command(Page, TyperCommand):
         return [*pieces, "[OPTIONS]"]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Two lists, arguments and options; those that have to be given come first."""
+        """Writes two lists, arguments and options, required ones first."""
         parameters = self.get_params(ctx)
         arguments = [(_name(p), getattr(p, "help", None) or "") for p in parameters if p.param_type_name == "argument"]
         options = [p for p in parameters if p.param_type_name == "option"]
@@ -65,14 +65,14 @@ class Command(Page, TyperCommand):
 
 
 class Commands(MutableMapping[str, Any]):
-    """The commands of a group by name, each imported and built when it is asked for.
+    """The commands of a group by name, each imported and built on first use.
 
-    Building one takes typer milliseconds, and most runs need one of them.
+    Building one takes milliseconds, and most calls need only one.
 
     Args:
-        package: Where the modules are, each called like its command.
-        commands: Those whose module has a function of its own name.
-        groups: Those whose module has a ``typer.Typer`` called ``app``; they come last.
+        package: The package of the modules, each with the name of its command.
+        commands: Commands whose module has a function of the same name.
+        groups: Groups whose module has a ``typer.Typer`` named ``app``; they are listed last.
     """
 
     def __init__(self, package: str, commands: Sequence[str], groups: Sequence[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""Progress on a terminal as bars; elsewhere now and then as a line, so that a log stays short."""
+"""Progress as bars on a terminal, and as an occasional line elsewhere, so that a log stays short."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from boxwright_cli.session import duration, printable
+from boxwright_cli.text import duration, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,8 +22,8 @@ class TerminalReporter:
     """The :class:`boxwright.Reporter` of the command line.
 
     Args:
-        console: Of stderr. Bars are drawn only where it is a terminal; they disappear when the work is done.
-        quiet: No bars, lines and messages; warnings are shown all the same.
+        console: The console of stderr. Bars are drawn only if it is a terminal; they disappear when the work is done.
+        quiet: Whether to show only warnings, without bars, lines and messages.
     """
 
     def __init__(self, console: Console, *, quiet: bool = False) -> None:
@@ -34,7 +34,7 @@ class TerminalReporter:
 
     @contextmanager
     def task(self, description: str, total: int | None = None) -> Iterator[Task]:
-        """Shows one piece of work while it runs; tasks within tasks share the screen."""
+        """Shows the progress of a task; nested tasks are shown together."""
         if self._quiet:
             yield _SilentTask()
         elif self._console.is_terminal:
@@ -50,7 +50,7 @@ class TerminalReporter:
             self._console.print(printable(text), soft_wrap=True)
 
     def warning(self, text: str) -> None:
-        """Prints a paragraph that begins with ``warning:``."""
+        """Prints a paragraph that starts with ``warning:``."""
         self._console.print(f"warning: {printable(text)}", style="yellow", soft_wrap=True)
 
     def _bar(self, description: str, total: int | None) -> Iterator[Task]:
@@ -63,7 +63,7 @@ class TerminalReporter:
         try:
             yield _BarTask(progress, identity)
         finally:
-            progress.refresh()  # short work would otherwise never show where it got to
+            progress.refresh()  # short work would otherwise never be shown
             progress.remove_task(identity)
             self._running -= 1
             if not self._running:
@@ -94,7 +94,7 @@ class _BarTask:
 
 
 class _LineTask:
-    """A task without a terminal: a line every half minute, and one at the end if there was any."""
+    """A task without a terminal: prints a line every 30 seconds, and one at the end if there was any before."""
 
     def __init__(self, console: Console, description: str, total: int | None) -> None:
         self._console, self._description, self._total = console, printable(description), total

@@ -1,7 +1,7 @@
-"""One call of the program: what was asked for globally, and the two streams that it speaks on.
+"""One call of the program: its global options and its two output streams.
 
-Results go to stdout; progress, messages, warnings and errors to stderr. With ``--json`` stdout gets one JSON object and
-nothing else: whatever a library prints while it works is sent to stderr.
+Results go to stdout; progress, messages, warnings and errors to stderr. With ``--json``, stdout is one JSON object and
+nothing else: everything that a library prints during the work is sent to stderr.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
 from boxwright_cli.plain import PlainConsole, table_lines
+from boxwright_cli.reporter import TerminalReporter
+from boxwright_cli.text import amount, printable
 
 if TYPE_CHECKING:
     import typer
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from boxwright import Reporter
 
 _PLAIN_WIDTH = 10_000
-"""Columns where colour is forced upon a file or a pipe: its lines are neither wrapped nor cut."""
+"""The width of a file or a pipe with forced colors: its lines are not wrapped or cut."""
 
 
 class Session:
@@ -31,10 +32,10 @@ class Session:
     Attributes:
         debug: Whether errors show their traceback.
         quiet: Whether only results, warnings and errors are shown.
-        verbose: Whether what the libraries log is shown too.
+        verbose: Whether the log messages of libraries are shown.
         json: Whether the result is one JSON object on stdout.
-        stdout: Where results go, whatever else is printed.
-        if_interrupted: What Ctrl-C leaves behind, in one sentence; commands set it before long work.
+        stdout: The stream for results, even if ``sys.stdout`` is redirected.
+        if_interrupted: The state after Ctrl-C, in one sentence; commands set it before long work.
     """
 
     def __init__(self, *, debug: bool = False, quiet: bool = False, verbose: bool = False) -> None:
@@ -45,36 +46,38 @@ class Session:
 
     @classmethod
     def of(cls, context: typer.Context) -> Session:
-        """The session of a running command."""
+        """Returns the session of a running command."""
         session = context.find_object(cls)
         return session if session is not None else cls()
 
     def start(self, *, json: bool = False) -> Reporter:
-        """Begins a command's work and gives the reporter for it."""
-        from boxwright_cli.reporter import TerminalReporter
-
+        """Starts a command's work and returns the reporter for it."""
         self.json = json
         if json:
             sys.stdout = sys.stderr
         return TerminalReporter(self.err, quiet=self.quiet)
 
+    def protects(self, out: object) -> None:
+        """Notes for Ctrl-C that an output appears completely or not at all."""
+        self.if_interrupted = f"no incomplete output remains, and {out} is unchanged."
+
     def finish(self) -> None:
-        """Flushes stdout while a closed pipe can still be answered."""
+        """Flushes stdout while the program can still handle a closed pipe."""
         self.stdout.flush()
 
     @cached_property
     def out(self) -> Any:
-        """Where results go: rich's console on a terminal, else a plain one."""
+        """The console for results: that of rich on a terminal, else a plain one."""
         return _console(self.stdout)
 
     @cached_property
     def err(self) -> Any:
-        """Where everything else goes."""
+        """The console for everything else."""
         return _console(sys.stderr)
 
     def result(self, content: Mapping[str, Any]) -> None:
-        """Prints the result as the one JSON object on stdout."""
-        # ASCII, so that a name of any script, or none, gets through a pipe of any encoding.
+        """Prints the result as one JSON object on stdout."""
+        # ASCII, so that a name in any script can pass through a pipe of any encoding.
         print(json.dumps(content, indent=2, allow_nan=False, default=str), file=self.stdout)
 
     def say(self, text: str = "", style: str = "") -> None:
@@ -84,13 +87,13 @@ class Session:
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "", numbers: int | None = None
     ) -> None:
-        """Prints a table; nothing where there are no rows.
+        """Prints a table; nothing if it has no rows.
 
         Args:
-            columns: The headings; no line of headings where all are empty.
-            rows: One sequence of cells a row.
+            columns: The headings; if all are empty, there is no heading line.
+            rows: One sequence of cells per row.
             title: A line above it.
-            numbers: From this column on, cells are right-aligned numbers; ``None`` for no such column.
+            numbers: The first column of right-aligned numbers; ``None`` if there is none.
         """
         cells = [[printable(str(cell)) for cell in row] for row in rows]
         if not cells:
@@ -111,7 +114,7 @@ class Session:
         self.out.print(grid)
 
     def next_steps(self, intro: str, commands: Iterable[str]) -> None:
-        """Says what to type next, unless only results are wanted."""
+        """Prints commands to try next, unless ``quiet`` is set."""
         if self.quiet:
             return
         self.say()
@@ -123,42 +126,12 @@ class Session:
 _SKIPPED_SHOWN = 10
 
 
-def printable(text: str) -> str:
-    r"""Text from files and arguments, safe to print: control characters but newlines appear as ``\x1b``.
-
-    A class name must not be able to move the cursor or to colour the terminal.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter == "\n" or unicodedata.category(letter) not in ("Cc", "Cf", "Cs") else repr(letter)[1:-1]
-        for letter in text
-    )
-
-
-def amount(count: int, thing: str) -> str:
-    """``1 picture``, ``240 pictures``, ``2 boxes``."""
-    plural = f"{thing}es" if thing.endswith(("x", "s")) else f"{thing}s"
-    return f"{count:,} {thing if count == 1 else plural}"
-
-
-def duration(seconds: float) -> str:
-    """``0.4 s``, ``38 s``, ``5 min 12 s``, ``2 h 5 min``."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 120:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
-
-
 def show_skipped(session: Session, skipped: list[Any]) -> None:
-    """Lists what was left out: the first ten with their reasons, and how many more there are."""
+    """Lists skipped items: the first ten with their reasons, and the number of the others."""
     if not skipped:
         return
     session.say()
-    session.say(f"Left out: {amount(len(skipped), 'item')}", style="yellow")
+    session.say(f"Skipped: {amount(len(skipped), 'item')}", style="yellow")
     for error in skipped[:_SKIPPED_SHOWN]:
         session.say(f"  {error}".replace("\n", "\n  "))
     if len(skipped) > _SKIPPED_SHOWN:
@@ -171,5 +144,5 @@ def _console(file: TextIO) -> Any:
         return PlainConsole(file)
     from rich.console import Console
 
-    # Markup off: a class called "[red]" is a class called "[red]".
+    # Without markup, which would interpret a class name such as "[red]".
     return Console(file=file, width=None if terminal else _PLAIN_WIDTH, markup=False, highlight=False, emoji=False)

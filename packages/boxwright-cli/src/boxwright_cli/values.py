@@ -1,4 +1,4 @@
-"""Values of options that more than one command takes, and how they are read."""
+"""Options and arguments that several commands share, and parsers for their values."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 
 
 class OnError(StrEnum):
-    """What becomes of an item that cannot be used."""
+    """The treatment of an item that cannot be read."""
 
     FAIL = "fail"
     SKIP = "skip"
@@ -24,7 +24,7 @@ OnErrorOption = Annotated[
     typer.Option(
         "--on-error",
         metavar="fail|skip",
-        help="What to do with an item that cannot be read: stop there, or leave it out and list it.",
+        help="What to do with an item that cannot be read: stop, or skip and list it.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
@@ -36,35 +36,36 @@ ClassesOption = Annotated[
     typer.Option(
         "--label-map",
         metavar="F",
-        help="The classes of an exported model, where it does not say them; else label_map.pbtxt beside it.",
+        help="The classes of a model without them; by default label_map.pbtxt next to it.",
     ),
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace what is there already.")]
+UriArgument = Annotated[str, typer.Argument(metavar="URI", help="The dataset: FORMAT:LOCATION, or LOCATION alone.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 
 def parse_size(text: str, option: str) -> tuple[int, int]:
-    """``640x480`` as ``(640, 480)``: width and height in pixels.
+    """Returns width and height in pixels: ``640x480`` as ``(640, 480)``.
 
     Args:
-        text: As the user wrote it.
-        option: Its name, for the message: ``--size``.
+        text: The value.
+        option: The option's name, for the message: ``--size``.
 
     Raises:
-        typer.BadParameter: It is not two whole numbers of at least 1.
+        typer.BadParameter: The value is not two whole numbers of at least 1.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None or "0" in (match[1].strip("0") or "0", match[2].strip("0") or "0"):
         raise typer.BadParameter(
-            f"{text!r} is no size; write WIDTHxHEIGHT in pixels, such as 640x480", param_hint=f"'{option}'"
+            f"{text!r} is not a size; write WIDTHxHEIGHT in pixels, such as 640x480", param_hint=f"'{option}'"
         )
     return int(match[1]), int(match[2])
 
 
 def parse_count(text: str) -> int:
-    """A whole number of at least 1.
+    """Returns a whole number of at least 1.
 
     Raises:
-        typer.BadParameter: It is none.
+        typer.BadParameter: The value is not one.
     """
     try:
         number = int(text)
@@ -76,17 +77,22 @@ def parse_count(text: str) -> int:
 
 
 def parse_settings(pairs: list[str]) -> dict[str, object]:
-    """``["learning_rate=0.001"]`` as a dict of strings; the backend checks names and types.
+    """Returns ``["learning_rate=0.001"]`` as a dict of strings; the backend checks names and types.
 
     Raises:
-        typer.BadParameter: One has no ``=``, or a name stands twice.
+        typer.BadParameter: A pair has no ``=``, or a name is a duplicate.
     """
     settings: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name.strip() or not equals:
-            raise typer.BadParameter(f"{pair!r} is no setting; write NAME=VALUE", param_hint="'--set'")
+            raise typer.BadParameter(f"{pair!r} is not a setting; write NAME=VALUE", param_hint="'--set'")
         if name.strip() in settings:
-            raise typer.BadParameter(f"{name.strip()!r} stands twice", param_hint="'--set'")
+            raise typer.BadParameter(f"duplicate setting {name.strip()!r}", param_hint="'--set'")
         settings[name.strip()] = value
     return settings
+
+
+BatchSizeOption = Annotated[
+    int, typer.Option("--batch-size", metavar="N", parser=parse_count, help="Number of images to process at once.")
+]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxwright import Boxes
-from boxwright.images import turn_boxes
+from boxwright.images import rotate_boxes
 
 Points = NDArray[np.float64]
 """Shape (N, 2), x and y in pixels."""
@@ -118,8 +118,8 @@ def parse_polygons(segmentation: object) -> list[Points] | None:
 
 
 def rotate_points(points: Points, orientation: int, stored: tuple[int, int]) -> Points:
-    """Returns points of the stored pixels in the rotated image, as :func:`boxwright.images.turn_boxes` does boxes."""
-    return turn_boxes(np.hstack([points, points]), orientation, stored)[:, :2]
+    """Returns points of the stored pixels in the rotated image, as :func:`boxwright.images.rotate_boxes` does boxes."""
+    return rotate_boxes(np.hstack([points, points]), orientation, stored)[:, :2]
 
 
 def polygon_area(polygon: Points) -> float:

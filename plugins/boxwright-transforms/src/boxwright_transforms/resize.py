@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from PIL import Image
 
 from boxwright import ImageRef, Sample
-from boxwright.images import Header, decode_sample, read_header, size_mismatch, turn_boxes
+from boxwright.images import Header, decode_sample, read_header, rotate_boxes, size_mismatch
 from boxwright_transforms.encoding import check_quality, encode_image, name_for, parse_size, target_format
 from boxwright_transforms.notes import Ledger, amount
 from boxwright_transforms.outlines import Points, rotate_points, transform_boxes
@@ -100,7 +100,7 @@ class Resize:
 
         xyxy = sample.boxes.xyxy
         if rotate:
-            xyxy = turn_boxes(xyxy, header.orientation, (header.width, header.height))
+            xyxy = rotate_boxes(xyxy, header.orientation, (header.width, header.height))
         xyxy = xyxy * (inner * 2) / (upright * 2) + (left, top, left, top)
         area_factor = inner[0] * inner[1] / (upright[0] * upright[1])
         boxes, masks = transform_boxes(sample.boxes, xyxy, transformed, area_factor)

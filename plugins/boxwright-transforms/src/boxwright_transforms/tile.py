@@ -115,7 +115,7 @@ class Tile:
         opened = decode_sample(sample)
         header, image, boxes = opened.header, opened.image, opened.boxes
         counts = Counter(cut=1, rotated=int(header.orientation != 1))
-        if opened.turned_boxes:
+        if opened.rotated_boxes:
             stored = (header.width, header.height)
             boxes, masks = transform_boxes(
                 boxes, boxes.xyxy, lambda points: rotate_points(points, header.orientation, stored), 1.0

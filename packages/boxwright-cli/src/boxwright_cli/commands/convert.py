@@ -1,4 +1,4 @@
-"""``boxwright convert``: a dataset into another format."""
+"""``boxwright convert``: converts a dataset to another format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright_cli.session import Session, amount, duration, show_skipped
+from boxwright_cli.session import Session, show_skipped
+from boxwright_cli.text import amount, duration
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
 
 if TYPE_CHECKING:
@@ -16,18 +17,17 @@ if TYPE_CHECKING:
 
 def convert(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The dataset to read: FORMAT:PLACE.")],
+    source: Annotated[str, typer.Argument(metavar="SRC", help="The dataset to read: FORMAT:LOCATION.")],
     target: Annotated[
         str,
-        typer.Argument(metavar="DST", help="The dataset to write: FORMAT:PLACE; {split} in it is filled in."),
+        typer.Argument(metavar="DST", help="The dataset to write: FORMAT:LOCATION; {split} in it is replaced."),
     ],
     steps: Annotated[
         list[str] | None,
         typer.Option(
             "--with",
             metavar="STEP",
-            help="A step in between, NAME or NAME:OPTIONS, such as resize:800x600 or split:train=0.8,test=0.2; may be"
-            " given several times.",
+            help="A step, NAME or NAME:OPTIONS, such as resize:800x600 or split:train=0.8,test=0.2; can be repeated.",
         ),
     ] = None,
     label_map: Annotated[
@@ -35,18 +35,17 @@ def convert(
         typer.Option(
             "--label-map",
             metavar="F",
-            help="The classes and their numbers, a label_map.pbtxt; made if it is not there. Without it, the label map"
-            " file beside DST is used or made.",
+            help="A label_map.pbtxt with the classes and their ids, created if missing; by default next to DST.",
         ),
     ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Write nothing if the target format cannot hold everything.")
+        bool, typer.Option("--strict", help="Write nothing if the target format cannot represent everything.")
     ] = False,
     sidecar: Annotated[
         bool,
         typer.Option(
             "--sidecar",
-            help="Keep what the target format cannot hold in a file beside it; it comes back when DST is read.",
+            help="Keep what the target format cannot represent in a file next to DST, and restore it when DST is read.",
         ),
     ] = False,
     on_error: OnErrorOption = OnError.FAIL,
@@ -57,14 +56,15 @@ def convert(
             "--workers",
             metavar="N",
             parser=parse_count,
-            help="Threads or processes that share the work; as many as there are cores by default, 1 for none.",
+            help="Number of threads or processes; 1 for neither.",
+            show_default="one per core",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Convert a dataset to another format, with steps in between.
+    """Convert a dataset to another format, with optional steps.
 
-    DST appears whole or not at all. The report at the end says what the target format could not hold.
+    DST is written completely or not at all. The report lists what the target format could not represent.
 
     Examples:
       boxwright convert labelimg:photos/train csv:train_labels.csv
@@ -72,7 +72,7 @@ def convert(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.if_interrupted = f"nothing half-written is left, and {target} is as it was."
+    session.protects(target)
     import boxwright
     from boxwright.datasets import available_cores
 
@@ -95,13 +95,13 @@ def convert(
 
 
 def _show(session: Session, report: ConversionReport) -> None:
-    for target, pictures in report.samples.items():
-        session.say(f"{target}: {amount(pictures, 'picture')}", style="bold")
+    for target, images in report.samples.items():
+        session.say(f"{target}: {amount(images, 'image')}", style="bold")
     session.say(f"{amount(report.boxes, 'box')} in {duration(report.seconds)}")
     session.say()
     session.table(("CLASS", "BOXES"), [(name, f"{n:,}") for name, n in report.classes.items()], numbers=1)
     if report.label_map:
-        session.say(f"label map: {report.label_map} ({'as it was there' if report.label_map_reused else 'new'})")
+        session.say(f"label map: {report.label_map} ({'unchanged' if report.label_map_reused else 'new'})")
     if report.swapped:
         session.say(f"{amount(report.swapped, 'box')} had coordinates in the wrong order, which were swapped")
     for note in report.notes:
@@ -111,10 +111,11 @@ def _show(session: Session, report: ConversionReport) -> None:
         session.say()
         session.table(("", "WHAT", "HOW OFTEN"), [(how, what, f"{n:,} {unit}") for how, what, n, unit in rows])
     if report.sidecars:
-        session.say(f"what {_target_format(report)} cannot hold is kept in {', '.join(report.sidecars)}")
+        session.say(f"what {_target_format(report)} cannot represent is kept in {', '.join(report.sidecars)}")
     elif report.losses:
         session.say(
-            f"{_target_format(report)} cannot hold all of it: --sidecar keeps it, --strict refuses", style="yellow"
+            f"{_target_format(report)} cannot represent everything: --sidecar keeps it, --strict makes it an error",
+            style="yellow",
         )
     show_skipped(session, report.skipped)
 

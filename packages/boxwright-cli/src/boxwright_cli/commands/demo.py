@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from boxwright_cli.session import Session, amount
+from boxwright_cli.session import Session
+from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption, OverwriteOption, parse_count, parse_size
 
 _INSTALL = "python -m pip install boxwright-demo"

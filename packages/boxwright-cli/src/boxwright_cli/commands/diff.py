@@ -1,4 +1,4 @@
-"""``boxwright diff``: what differs between two datasets, box by box."""
+"""``boxwright diff``: lists the differences between two datasets, box by box."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boxwright_cli.session import Session, amount, show_skipped
+from boxwright_cli.session import Session, show_skipped
+from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
 
 if TYPE_CHECKING:
     from boxwright.analysis import Comparison, Difference
 
 _LINES = 10
-"""Of one picture."""
-
+"""The largest number of lines per image."""
 _LONGEST = 40
-"""Letters of a value."""
+"""The largest number of characters of a value."""
 _STYLES = {"-": "red", "+": "green", "~": "yellow"}
 
 _WORDS = {
-    "only_in_first": "pictures only in the first",
-    "only_in_second": "pictures only in the second",
-    "size": "pictures of another size",
-    "split": "pictures of another split",
+    "only_in_first": "images only in the first",
+    "only_in_second": "images only in the second",
+    "size": "images with another size",
+    "split": "images in another split",
     "removed": "boxes only in the first",
     "added": "boxes only in the second",
     "moved": "boxes moved",
-    "relabelled": "boxes of another class",
+    "relabelled": "boxes with another class",
     "box_attribute": "attributes of boxes",
-    "image_attribute": "attributes of pictures",
+    "image_attribute": "attributes of images",
     "dataset_attribute": "attributes of the dataset",
-    "class_number": "class numbers",
+    "class_number": "class ids",
 }
 
 
 class By(StrEnum):
-    """What says that two pictures are the same."""
+    """How to recognize the same image in both datasets."""
 
     NAME = "name"
     STEM = "stem"
@@ -47,34 +47,36 @@ class By(StrEnum):
 
 def diff(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(metavar="FIRST", help="A dataset: FORMAT:PLACE.")],
-    second: Annotated[str, typer.Argument(metavar="SECOND", help="Another, of the same pictures.")],
+    first: Annotated[str, typer.Argument(metavar="FIRST", help="A dataset: FORMAT:LOCATION.")],
+    second: Annotated[str, typer.Argument(metavar="SECOND", help="Another dataset of the same images.")],
     tolerance: Annotated[
-        float, typer.Option("--tolerance", metavar="PIXELS", min=0.0, help="By how much an edge may differ.")
+        float,
+        typer.Option("--tolerance", metavar="PIXELS", min=0.0, help="Coordinates may differ by this."),
     ] = 0.01,
     iou: Annotated[
         float,
-        typer.Option("--iou", metavar="SHARE", min=0.001, max=1.0, help="By how much a box and the moved one overlap."),
+        typer.Option("--iou", metavar="SHARE", min=0.001, max=1.0, help="Smallest IoU of a box and the moved one."),
     ] = 0.5,
     ignore: Annotated[
         list[str] | None,
         typer.Option(
             "--ignore",
             metavar="WHAT",
-            help="What is not compared: attributes, splits, sizes, class-numbers, or one attribute as box.NAME,"
-            " image.NAME or dataset.NAME; may be given several times.",
+            help="Differences to ignore: attributes, splits, sizes, class-numbers, or one attribute as box.NAME,"
+            " image.NAME or dataset.NAME; can be repeated.",
         ),
     ] = None,
     by: Annotated[
         By,
         typer.Option(
-            "--by", metavar="name|stem", help="Match pictures by their names, or by those without folders and endings."
+            "--by", metavar="name|stem", help="Match images by their whole names, or without folders and suffixes."
         ),
     ] = By.NAME,
     bookkeeping: Annotated[
         bool,
         typer.Option(
-            "--bookkeeping", help="Also compare what means nothing elsewhere: folder, path, a file's numbers."
+            "--bookkeeping",
+            help="Also compare attributes with a meaning only in their dataset: folder, path, ids.",
         ),
     ] = False,
     out: Annotated[
@@ -82,24 +84,25 @@ def diff(
         typer.Option(
             "--out",
             metavar="FILE",
-            help="Also draw the pictures that differ most, with the boxes of both: a page (.html) or a sheet (.png).",
+            help="Also draw the images with the most differences, with the boxes of both: a page (.html) or a contact"
+            " sheet (.png).",
         ),
     ] = None,
     images: Annotated[
-        int, typer.Option("--images", metavar="N", parser=parse_count, help="At most so many pictures in --out.")
+        int, typer.Option("--images", metavar="N", parser=parse_count, help="Largest number of images in --out.")
     ] = 24,
     shown: Annotated[
-        int, typer.Option("--shown", metavar="N", parser=parse_count, help="Of how many pictures details are listed.")
+        int, typer.Option("--shown", metavar="N", parser=parse_count, help="Number of images to list in detail.")
     ] = 10,
     on_error: OnErrorOption = OnError.FAIL,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what differs between two datasets, box by box.
+    """List the differences between two datasets, box by box.
 
-    Compared are pictures by their names, sizes, splits, boxes, classes and attributes; which box is which is told by
-    class and overlap. Pixels of pictures, and the order of pictures and boxes, are not compared. The exit code is 1
-    where anything differs, as that of diff.
+    Images are compared by their names, sizes, splits, boxes, classes and attributes; boxes are matched by class and
+    IoU. Pixels, and the order of images and boxes, are not compared. The exit status is 1 if there are differences, as
+    that of diff.
 
     Examples:
       boxwright diff labelimg:photos/train coco:train.json
@@ -108,7 +111,7 @@ def diff(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.if_interrupted = f"nothing half-written is left, and {out} is as it was." if out else "nothing was written."
+    session.protects(out) if out else "nothing was written."
     options: dict[str, Any] = {
         "tolerance": tolerance,
         "iou": iou,
@@ -134,7 +137,7 @@ def diff(
         _show(session, comparison, by)
         if out is not None:
             session.say()
-            session.say(f"{out}: {amount(drawn or 0, 'picture')}", style="bold")
+            session.say(f"{out}: {amount(drawn or 0, 'image')}", style="bold")
     if not comparison.same:
         session.finish()
         raise typer.Exit(1)
@@ -144,13 +147,13 @@ def _show(session: Session, comparison: Comparison, by: By) -> None:
     session.say(f"first:  {comparison.first}", style="bold")
     session.say(f"second: {comparison.second}", style="bold")
     session.say(
-        f"{amount(comparison.both, 'picture')} in both, {comparison.alike:,} of them alike;"
+        f"{amount(comparison.both, 'image')} in both, {comparison.alike:,} of them alike;"
         f" {amount(comparison.boxes, 'box')} in both"
     )
     if comparison.unlisted:
         session.say(f"{amount(comparison.unlisted, 'box')} moved by less than the tolerance")
     if comparison.same:
-        session.say("nothing differs", style="green")
+        session.say("no differences", style="green")
     else:
         _show_counts(session, comparison, by)
         _show_details(session, comparison)
@@ -173,7 +176,7 @@ def _show_counts(session: Session, comparison: Comparison, by: By) -> None:
             if line:
                 session.say(f"  -> {line}")
     if not comparison.both and by is By.NAME:
-        session.say("no picture is in both: --by stem compares their names without folders and endings", style="yellow")
+        session.say("no image is in both: --by stem compares names without folders and suffixes", style="yellow")
 
 
 def _kinds() -> list[tuple[Any, str]]:
@@ -186,7 +189,7 @@ def _show_details(session: Session, comparison: Comparison) -> None:
     counts = {kind.value: number for kind, number in comparison.counts.items()}
     offset = comparison.offset
     if offset is not None and list(counts) == ["moved"] and offset.boxes >= counts["moved"]:
-        return  # all has been said
+        return  # the summary contains everything
     shown = 0
     for name, group in groupby(comparison.differences, key=lambda difference: difference.image):
         found = [difference for difference in group if not _explained(comparison, difference)]
@@ -203,18 +206,18 @@ def _show_details(session: Session, comparison: Comparison) -> None:
     different = comparison.both - comparison.alike + counts.get("only_in_first", 0) + counts.get("only_in_second", 0)
     if different > shown:
         session.say()
-        session.say(f"... and {amount(different - shown, 'picture')} more; --json lists all")
+        session.say(f"... and {amount(different - shown, 'image')} more; --json lists all")
 
 
 def _explained(comparison: Comparison, difference: Difference) -> bool:
-    """Whether it is one of the moves that were said all together."""
+    """Returns whether it is one of the moves that the summary contains."""
     offset = comparison.offset
     moved = offset is not None and difference.kind.value == "moved"
     return moved and offset is not None and offset.explains(difference.first, difference.second)
 
 
 def _line(difference: Difference) -> tuple[str, str]:
-    """A sign as diff has them, and what differs."""
+    """Returns a sign as in the output of diff, and the difference."""
     before, after = difference.first, difference.second
     box = f"{difference.label} {_numbers(difference.coordinates)}" if difference.coordinates else difference.label
     match difference.kind.value:
@@ -235,16 +238,16 @@ def _line(difference: Difference) -> tuple[str, str]:
         case "split":
             return "~", f"split: {_value(before)} -> {_value(after)}"
         case "class_number":
-            return "~", f"number of the class {difference.label}: {_value(before)} -> {_value(after)}"
+            return "~", f"id of the class {difference.label}: {_value(before)} -> {_value(after)}"
     return "~", f"{box + ': ' if box else ''}{difference.name}: {_value(before)} -> {_value(after)}"
 
 
-def _numbers(edges: Any) -> str:
-    return "(" + ", ".join(f"{round(edge, 2):.10g}" for edge in edges) + ")"
+def _numbers(coordinates: Any) -> str:
+    return "(" + ", ".join(f"{round(each, 2):.10g}" for each in coordinates) + ")"
 
 
 def _value(value: Any) -> str:
     if value is None:
-        return "nothing"
+        return "none"
     text = str(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

@@ -1,4 +1,4 @@
-"""``boxwright env``: the environments of their own that some backends need."""
+"""``boxwright env``: manages the separate environments that some backends need."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from boxwright_cli.pages import Command, Group
-from boxwright_cli.session import Session, amount, duration
+from boxwright_cli.session import Session
+from boxwright_cli.text import amount, duration
 from boxwright_cli.values import JsonOption
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="As `boxwright env list` has it.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A name from `boxwright env list`.")]
 
 
 @app.command("list", cls=Command)
 def list_(context: typer.Context, as_json: JsonOption = False) -> None:
-    """List the environments that the installed plugins can use, installed or not.
+    """List the environments of the installed plugins, installed or not.
 
     Example:
       boxwright env list
@@ -39,7 +40,7 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         session.result({"environments": described})
         return
     if not described:
-        session.say("No installed plugin needs an environment of its own.")
+        session.say("No installed plugin needs a separate environment.")
         return
     session.table(
         ("NAME", "STATUS", "SIZE", "FROM", ""),
@@ -49,23 +50,23 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
         if e["status"] not in ("installed", "missing"):
             session.say()
             session.say(f"{e['name']} is {e['status']}: {e['path']}")
-    lacking = [f"boxwright env install {e['name']}" for e in described if e["status"] != "installed"]
-    if lacking:
-        session.next_steps("To install:", lacking)
+    missing = [f"boxwright env install {e['name']}" for e in described if e["status"] != "installed"]
+    if missing:
+        session.next_steps("To install:", missing)
 
 
 @app.command("install", cls=Command)
 def install(
     context: typer.Context,
     name: _Name,
-    again: Annotated[bool, typer.Option("--again", help="Build it anew, even if nothing is wrong with it.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Install it again, even if it has no problems.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Install an environment with uv, from the list of packages that its plugin ships.
 
-    Every package has the version and the digest of that list. The environment appears when it is whole and has been
-    tried out; one that is there and fits is left as it is. It lies below BOXWRIGHT_HOME, by default
-    ~/.local/share/boxwright.
+    The list sets the version and the digest of every package. The environment is available after it has been installed
+    completely and tested; one that matches the list already is not changed. Environments are installed below
+    BOXWRIGHT_HOME, by default ~/.local/share/boxwright.
 
     Example:
       boxwright env install tfod
@@ -88,7 +89,7 @@ def install(
             f" in {duration(content['seconds'])}"
         )
     else:
-        session.say(f"{name} is installed already, from the same list; --again builds it anew")
+        session.say(f"{name} is installed already, from the same list; --again installs it again")
     session.say(content["path"])
 
 
@@ -96,13 +97,13 @@ def install(
 def check(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Which; by default all that are installed.")
+        str | None, typer.Argument(metavar="[NAME]", help="The environment; by default all that are installed.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check that environments are whole: their packages, their versions, and that they can be imported.
+    """Check environments: that their packages exist, have the right versions and can be imported.
 
-    The exit code is 1 if anything is wrong.
+    The exit status is 1 if there are problems.
 
     Example:
       boxwright env check tfod
@@ -130,7 +131,7 @@ def check(
 
 @app.command("remove", cls=Command)
 def remove(context: typer.Context, name: _Name, as_json: JsonOption = False) -> None:
-    """Remove an environment; runs that were trained with it stay as they are.
+    """Remove an environment; runs that were trained with it are not changed.
 
     Example:
       boxwright env remove tfod
@@ -145,14 +146,16 @@ def remove(context: typer.Context, name: _Name, as_json: JsonOption = False) -> 
     if as_json:
         session.result({"name": name, "path": str(environment.path), "freed": freed})
     elif freed:
-        session.say(f"{name} is removed, and {_size(freed)} are free again")
+        session.say(f"{name} is removed, which frees {_size(freed)}")
     else:
         session.say(f"{name} is not installed; nothing to remove")
 
 
 def _show_check(session: Session, result: dict[str, Any]) -> None:
     if not result["problems"]:
-        session.say(f"{result['name']} is whole: {amount(result['packages'], 'package')}, {_size(result['bytes'])}")
+        session.say(
+            f"{result['name']} has no problems: {amount(result['packages'], 'package')}, {_size(result['bytes'])}"
+        )
         return
     session.say(f"{result['name']}: {amount(len(result['problems']), 'problem')}", style="red")
     for problem in result["problems"]:
@@ -162,7 +165,7 @@ def _show_check(session: Session, result: dict[str, Any]) -> None:
 
 
 def _describe(environment: Environment) -> dict[str, Any]:
-    """Plain values; the size of one that is not there is what it will take."""
+    """Returns plain values; for an environment that is not installed, the expected size."""
     made = environment.made
     return {
         "name": environment.name,

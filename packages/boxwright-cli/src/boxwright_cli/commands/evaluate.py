@@ -1,4 +1,4 @@
-"""``boxwright evaluate``: how good a model is."""
+"""``boxwright evaluate``: measures a model."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright_cli.session import Session, amount, duration, show_skipped
+from boxwright_cli.session import Session, show_skipped
+from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
+    BatchSizeOption,
     ClassesOption,
     JsonOption,
     ModelArgument,
     OnError,
     OnErrorOption,
     OverwriteOption,
-    parse_count,
 )
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _MEANING = {
     "APsmall": "small objects, under 32x32 pixels",
     "APmedium": "medium objects",
     "APlarge": "large objects, over 96x96 pixels",
-    "AR1": "recall with 1 detection a picture",
+    "AR1": "recall with 1 detection per image",
     "AR10": "recall with 10",
     "AR100": "recall with 100",
     "ARsmall": "recall, small objects",
@@ -41,28 +42,27 @@ _FIRST = ("AP", "AP50")
 def evaluate(
     context: typer.Context,
     model: ModelArgument,
-    data: Annotated[str, typer.Option("--data", metavar="URI", help="Annotated pictures that it was not trained on.")],
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="The measure.")] = "coco",
+    data: Annotated[str, typer.Option("--data", metavar="URI", help="Annotated images that it was not trained on.")],
+    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="The metric.")] = "coco",
     report: Annotated[
         Path | None,
         typer.Option(
             "--report",
             metavar="FILE",
-            help="Also write a .html page: the numbers, and truth beside prediction for the pictures that went worst.",
+            help="Also write a .html page: the numbers, and ground truth next to predictions for the images with the"
+            " most mistakes.",
         ),
     ] = None,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", metavar="N", parser=parse_count, help="Pictures at once.")
-    ] = 8,
+    batch_size: BatchSizeOption = 8,
     label_map: ClassesOption = None,
     overwrite: OverwriteOption = False,
     on_error: OnErrorOption = OnError.FAIL,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure a model on annotated pictures.
+    """Measure a model on annotated images.
 
-    COCO's average precision and recall, over all classes and for each. The numbers of a run are also kept in its
-    folder, under evaluation/.
+    The default metric is COCO's average precision and recall, over all classes and for each class. The results are also
+    written to the folder evaluation/ of the run.
 
     Example:
       boxwright evaluate runs/first --data labelimg:photos/test --report report.html
@@ -107,7 +107,7 @@ def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | 
 
     session.say(f"{model} on {evaluation.data}", style="bold")
     session.say(
-        f"{amount(evaluation.samples, 'picture')}, {amount(evaluation.truths, 'box')} to find,"
+        f"{amount(evaluation.samples, 'image')}, {amount(evaluation.truths, 'box')} to find,"
         f" {amount(evaluation.detections, 'detection')}, {duration(evaluation.seconds)}"
     )
     session.say()

@@ -1,4 +1,4 @@
-"""``boxwright export``: a run's model in a form to deploy."""
+"""``boxwright export``: converts a run's model for deployment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright_cli.session import Session, amount
+from boxwright_cli.session import Session
+from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption, OverwriteOption
 
 if TYPE_CHECKING:
@@ -22,20 +23,20 @@ def export(
         typer.Option(
             "--to",
             metavar="TARGET[:PRECISION]",
-            help="The form; `boxwright plugins list exporter` shows what there is.",
+            help="The exporter; `boxwright plugins list exporter` lists them.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to make.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to create.")],
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="URI", help="Pictures to check it on; those of the training by default."),
+        typer.Option("--data", metavar="URI", help="Images to check it on; by default those of the training."),
     ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Export a trained model, checked against its run.
 
-    DIR gets the artifact and its classes; it can be given wherever a model is meant.
+    DIR receives the artifact and its classes; it can be used in place of RUN in other commands.
 
     Example:
       boxwright export runs/first --to tfod-frozen-graph --out exported
@@ -43,24 +44,26 @@ def export(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.if_interrupted = f"nothing half-written is left, and {out} is as it was."
+    session.protects(out)
     import boxwright
 
-    made = boxwright.export(run, to, out, data=data, overwrite=overwrite, reporter=reporter)
+    exported = boxwright.export(run, to, out, data=data, overwrite=overwrite, reporter=reporter)
     if as_json:
-        session.result(made.to_dict())
+        session.result(exported.to_dict())
         return
-    _show(session, made)
+    _show(session, exported)
 
 
-def _show(session: Session, made: Export) -> None:
-    session.say(f"{made.artifact}: {made.bytes / 1e6:,.1f} MB with its classes", style="bold")
-    if made.compared:
+def _show(session: Session, exported: Export) -> None:
+    session.say(f"{exported.artifact}: {exported.bytes / 1e6:,.1f} MB with its classes", style="bold")
+    if exported.compared:
         session.say(
-            f"checked on {amount(made.pictures, 'picture')}: it finds {made.found} of the {made.compared} objects that"
-            f" the run finds; scores differ by {made.largest_difference:.4f} at most"
+            f"checked on {amount(exported.pictures, 'image')}: it detects {exported.found} of the {exported.compared}"
+            f" objects that the run detects; scores differ by {exported.largest_difference:.4f} at most"
         )
-    elif made.pictures:
-        session.say(f"checked on {amount(made.pictures, 'picture')}, in which the run finds nothing", style="yellow")
-    for note in made.notes:
+    elif exported.pictures:
+        session.say(
+            f"checked on {amount(exported.pictures, 'image')}, in which the run detects nothing", style="yellow"
+        )
+    for note in exported.notes:
         session.say(note, style="yellow")

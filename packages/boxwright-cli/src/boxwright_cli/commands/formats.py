@@ -1,4 +1,4 @@
-"""``boxwright formats``: what each dataset format reads, writes and carries."""
+"""``boxwright formats``: lists what each dataset format reads, writes and carries."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from boxwright.plugins import Option
 
 _WORDS = {
-    "images": "the pictures",
-    "empty": "pictures without boxes",
-    "subpixel": "sub-pixel edges",
+    "images": "the images",
+    "empty": "images without boxes",
+    "subpixel": "sub-pixel coordinates",
     "split": "the split",
     "box.*": "any field of a box",
-    "image.*": "any field of a picture",
+    "image.*": "any field of an image",
     "dataset.*": "any field of the dataset",
 }
-_OWNERS = {"box": "", "image": " of the picture", "dataset": " of the dataset"}
+_OWNERS = {"box": "", "image": " of the image", "dataset": " of the dataset"}
 
 
 def formats(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[FORMAT]...", help="Show these closely, with their options.")
+        list[str] | None, typer.Argument(metavar="[FORMAT]...", help="Show these in detail, with their options.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the dataset formats; with names, show them closely.
+    """List the dataset formats; with names, show them in detail.
 
-    A dataset is written FORMAT:PLACE?option=value. Every format holds file names, picture sizes, class names and
-    whole-pixel boxes; the list says what a written dataset holds beyond that.
+    A dataset is written as FORMAT:LOCATION?option=value. Every format can represent file names, image sizes, class
+    names and whole-pixel boxes; the details list what a written dataset can carry in addition.
 
     Examples:
       boxwright formats
@@ -52,7 +52,7 @@ def formats(
         session.result({"formats": found})
         return
     if not found:
-        session.say("No format is installed. See what is: boxwright plugins list")
+        session.say("No format is installed. To list the plugins: boxwright plugins list")
         return
     session.table(
         ("FORMAT", "READS", "WRITES", "SUMMARY"),
@@ -60,26 +60,26 @@ def formats(
     )
     if not names:
         session.say()
-        session.say("What one carries, and its options: boxwright formats NAME")
+        session.say("To show what a format carries, and its options: boxwright formats NAME")
         return
     for f in found:
         session.say()
         session.say(f["name"], style="bold")
         if f["missing"]:
             session.say(f"  cannot be used yet: {', '.join(f['missing'])} is not installed; run: {f['install']}")
-        session.say(f"  carries: {', '.join(_carried(f['carries'])) or 'nothing beyond that'}")
+        session.say(f"  carries: {', '.join(_carried(f['carries'])) or 'nothing in addition'}")
         for setting, changes in f["carries_with"].items():
             session.say(f"    with {setting}: {_changes(changes)}")
         if f["adds"]:
             session.say(f"  adds: {', '.join(_carried(f['adds']))}")
-        for what, options in (("reading", f["read_options"]), ("writing", f["write_options"])):
+        for purpose, options in (("reading", f["read_options"]), ("writing", f["write_options"])):
             if options:
-                session.say(f"  options for {what}:")
+                session.say(f"  options for {purpose}:")
                 session.table(("",) * 3, [(f"    {o['name']}", option_value(o), o["help"]) for o in options])
 
 
 def describe(entry: Any) -> dict[str, Any]:
-    """One registered format as plain values."""
+    """Returns a registered format as plain values."""
     spec = entry.spec
     return {
         "name": spec.name,
@@ -107,7 +107,7 @@ def describe(entry: Any) -> dict[str, Any]:
 
 
 def options_table(options: Iterable[Option]) -> list[dict[str, Any]]:
-    """The settings of a plugin as plain values."""
+    """Returns the options of a plugin as plain values."""
     return [
         {
             "name": option.name,
@@ -121,7 +121,7 @@ def options_table(options: Iterable[Option]) -> list[dict[str, Any]]:
 
 
 def option_value(option: dict[str, Any]) -> str:
-    """Type and default of an option in a few letters: ``whole number = 3``."""
+    """Returns the type and default of an option: ``whole number = 3``."""
     if option["required"]:
         return f"{option['type']}, required"
     if option["default"] is None:
@@ -144,7 +144,7 @@ def _carried(names: Iterable[str]) -> list[str]:
 
 
 def _changes(changes: Iterable[str]) -> str:
-    """What an option changes, in words: ``also score, not the pictures``."""
+    """Returns the effect of an option in words: ``also score, not the images``."""
     return ", ".join(("also " if change[0] == "+" else "not ") + _word(change[1:]) for change in changes)
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from boxwright_cli.bars import bar, draws_blocks, show_histogram
-from boxwright_cli.session import Session, amount, show_skipped
-from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption
+from boxwright_cli.session import Session, show_skipped
+from boxwright_cli.text import amount
+from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, UriArgument
 
 if TYPE_CHECKING:
     from boxwright import Reporter
@@ -23,19 +24,19 @@ _CLASS_BAR = 24
 
 def info(
     context: typer.Context,
-    uri: Annotated[str, typer.Argument(metavar="URI", help="The dataset: FORMAT:PLACE, or PLACE alone.")],
+    uri: UriArgument,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Also draw it all as charts on a page of its own (.html)."),
+        typer.Option("--out", metavar="FILE", help="Also write charts to a page (.html)."),
     ] = None,
     overwrite: OverwriteOption = False,
     on_error: OnErrorOption = OnError.FAIL,
     as_json: JsonOption = False,
 ) -> None:
-    """Count what is in a dataset: pictures, boxes, classes, sizes.
+    """Count images, boxes, classes and sizes of a dataset.
 
-    Histograms show how large the boxes are, of what shape, and how many there are in a picture; the edges at the
-    borders show how pixels are counted. Where FORMAT is left out it is recognised, and the reasons are shown. Only the
+    Histograms show the sizes and shapes of the boxes, and their number per image; the coordinates at the edges of the
+    images show how pixels are counted. Without FORMAT, the format is detected, and the reasons are printed. Only the
     annotations are read.
 
     Examples:
@@ -45,12 +46,12 @@ def info(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.if_interrupted = f"nothing half-written is left, and {out} is as it was." if out else "nothing was written."
+    session.protects(out) if out else "nothing was written."
     import boxwright
     from boxwright.analysis import one_based_option, statistics_page
     from boxwright.render import page_output
 
-    recognised = _recognise(uri)
+    detected = _detect(uri)
     with ExitStack() as stack:
         page = None
         if out is not None:
@@ -63,7 +64,7 @@ def info(
             with page.open() as file:
                 text = statistics_page(dataset.uri, scan, statistics, one_based_option=option, skipped=skipped)
                 file.write(text.encode())
-    content = _content(dataset, scan, recognised) | {
+    content = _content(dataset, scan, detected) | {
         "histograms": statistics.to_dict(),
         "pixel_convention": statistics.borders.to_dict(option),
         "page": str(out) if out is not None else None,
@@ -75,7 +76,7 @@ def info(
 
 
 def count(dataset: Dataset, reporter: Reporter) -> tuple[Scan, Statistics]:
-    """Reads a dataset through, with progress, and keeps its counts and histograms."""
+    """Reads a dataset, with progress, and returns its counts and histograms."""
     from boxwright.analysis import Statistics
     from boxwright.datasets import Scan
 
@@ -90,8 +91,8 @@ def count(dataset: Dataset, reporter: Reporter) -> tuple[Scan, Statistics]:
         return Scan.of(counted(), given=dataset.info.label_map), statistics
 
 
-def _recognise(uri: str) -> dict[str, Any]:
-    """Every format's reason for or against, where the URI does not say its format."""
+def _detect(uri: str) -> dict[str, Any]:
+    """Returns every format's reason for or against, if the URI does not contain a format."""
     from boxwright.datasets import detection_reasons
     from boxwright.plugins import default_registry
     from boxwright.storage import DatasetURI
@@ -103,7 +104,7 @@ def _recognise(uri: str) -> dict[str, Any]:
     return {name: {"matches": answer.matches, "reason": answer.reason} for name, answer in answers.items()}
 
 
-def _content(dataset: Dataset, scan: Scan, recognised: dict[str, Any]) -> dict[str, Any]:
+def _content(dataset: Dataset, scan: Scan, detected: dict[str, Any]) -> dict[str, Any]:
     own = dataset.info.label_map is not None
     smallest, mean, largest = scan.relative_size
     label_map = scan.label_map
@@ -111,7 +112,7 @@ def _content(dataset: Dataset, scan: Scan, recognised: dict[str, Any]) -> dict[s
         "uri": dataset.uri,
         "format": dataset.info.format,
         "location": dataset.info.location,
-        "recognised": recognised,
+        "recognised": detected,
         "pictures": scan.samples,
         "boxes": scan.boxes,
         "pictures_without_boxes": scan.empty,
@@ -144,7 +145,7 @@ def _content(dataset: Dataset, scan: Scan, recognised: dict[str, Any]) -> dict[s
 def _show(session: Session, content: dict[str, Any], statistics: Statistics, option: str) -> None:
     _show_summary(session, content)
     _show_classes(session, content)
-    _show_picture_sizes(session, content["sizes"])
+    _show_image_sizes(session, content["sizes"])
     if content["boxes"]:
         _show_boxes(session, content, statistics)
         _show_convention(session, statistics, option)
@@ -167,9 +168,9 @@ def _show_summary(session: Session, content: dict[str, Any]) -> None:
         session.say(f"  {'yes' if answer['matches'] else 'no ':3} {name}: {answer['reason']}")
     for note in content["notes"]:
         session.say(f"  {note}")
-    boxes = f"{amount(content['pictures'], 'picture')}, {amount(content['boxes'], 'box')}"
+    boxes = f"{amount(content['pictures'], 'image')}, {amount(content['boxes'], 'box')}"
     if content["pictures_without_boxes"]:
-        boxes += f"; {amount(content['pictures_without_boxes'], 'picture')} without any box"
+        boxes += f"; {amount(content['pictures_without_boxes'], 'image')} without boxes"
     session.say(boxes)
     if content["splits"]:
         session.say("splits: " + ", ".join(f"{name} {n:,}" for name, n in content["splits"].items()))
@@ -182,12 +183,12 @@ def _show_classes(session: Session, content: dict[str, Any]) -> None:
     counts = [
         ("-" if c["id"] is None else str(c["id"]), f"{c['boxes']:,}", f"{c['pictures']:,}") for c in classes.values()
     ]
-    heads = ("ID", "BOXES", "PICTURES")
-    widths = [max(len(head), *(len(row[place]) for row in counts), 0) for place, head in enumerate(heads)]
+    heads = ("ID", "BOXES", "IMAGES")
+    widths = [max(len(head), *(len(row[column]) for row in counts), 0) for column, head in enumerate(heads)]
     rows = []
     for name, row in zip(classes, counts, strict=True):
         numbers = [f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)]
-        # In a file or a pipe the numbers are enough, and easier to take apart.
+        # In a file or a pipe, lines without bars are easier to parse.
         length = bar(classes[name]["boxes"] / most, blocks=True, width=_CLASS_BAR) if blocks else ""
         rows.append((name, *numbers, length))
     session.say()
@@ -201,10 +202,10 @@ def _show_classes(session: Session, content: dict[str, Any]) -> None:
         session.say(f"not in the label map: {', '.join(unknown)}", style="yellow")
 
 
-def _show_picture_sizes(session: Session, sizes: list[dict[str, int]]) -> None:
+def _show_image_sizes(session: Session, sizes: list[dict[str, int]]) -> None:
     session.say()
     session.table(
-        ("PICTURE SIZE", "PICTURES"),
+        ("IMAGE SIZE", "IMAGES"),
         [(f"{s['width']}x{s['height']}", f"{s['pictures']:,}") for s in sizes[:_SIZES_SHOWN]],
         numbers=1,
     )
@@ -220,14 +221,14 @@ def _show_boxes(session: Session, content: dict[str, Any], statistics: Statistic
         f"size is the square root of the area; half of the boxes have {typical['25%']:.0f} to {typical['75%']:.0f} px"
     )
     session.say(
-        f"boxes take up {size['smallest']:.1%} to {size['largest']:.1%} of their picture's side, {size['mean']:.1%} on"
-        " average"
+        f"boxes take up {size['smallest']:.1%} to {size['largest']:.1%} of the sides of their image, {size['mean']:.1%}"
+        " on average"
     )
-    session.say(f"as COCO sorts them: {coco['small']:,} small, {coco['medium']:,} medium, {coco['large']:,} large")
+    session.say(f"COCO's size classes: {coco['small']:,} small, {coco['medium']:,} medium, {coco['large']:,} large")
     _show_anchors(session, statistics)
     show_histogram(session, "WIDTH:HEIGHT", "BOXES", statistics.ratios.bins)
-    show_histogram(session, "BOXES IN A PICTURE", "PICTURES", statistics.boxes_per_image.bins)
-    session.say(f"at most {amount(content['most_boxes_in_a_picture'], 'box')} in a picture")
+    show_histogram(session, "BOXES PER IMAGE", "IMAGES", statistics.boxes_per_image.bins)
+    session.say(f"at most {amount(content['most_boxes_in_a_picture'], 'box')} per image")
 
 
 def _show_anchors(session: Session, statistics: Statistics) -> None:
@@ -243,8 +244,8 @@ def _show_convention(session: Session, statistics: Statistics, option: str) -> N
     borders = statistics.borders
     session.say()
     session.say(f"pixel convention: {borders.conclusion}")
-    session.say(f"  edges at the borders: {borders.evidence}")
+    session.say(f"  coordinates at the edges: {borders.evidence}")
     if borders.fractional:
-        session.say(f"  {borders.fractional / borders.edges:.1%} of the edges are no whole numbers")
+        session.say(f"  {borders.fractional / borders.total:.1%} of the coordinates are not whole numbers")
     for line in borders.advice(option):
         session.say(f"  -> {line}")

@@ -1,4 +1,4 @@
-"""``boxwright plugins``: what is installed, what failed and why, and the commands for those who write one."""
+"""``boxwright plugins``: lists installed and failed plugins, and helps to write them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from boxwright_cli.values import JsonOption
 
 app = typer.Typer(
     cls=Group,
-    help="List, show and check the plugins; make one of your own.",
+    help="List, show and check plugins; create a new one.",
     rich_markup_mode=None,
     no_args_is_help=True,
 )
@@ -24,15 +24,14 @@ app = typer.Typer(
 def list_(
     context: typer.Context,
     kind: Annotated[
-        str | None, typer.Argument(metavar="[KIND]", help="Only what is of this kind, such as exporter.")
+        str | None, typer.Argument(metavar="[KIND]", help="Only plugins of this kind, such as exporter.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the installed plugins: what each brings, what failed and why.
+    """List the installed plugins: what each provides, and the cause of failures.
 
-    With a KIND, the list is of everything of that kind: format, transform, augmenter, backend, metric, trainer,
-    exporter or loader. BOXWRIGHT_PLUGINS=voc,csv in the environment allows only those; BOXWRIGHT_STRICT=1 makes a
-    failed plugin an error.
+    KIND is format, transform, augmenter, backend, metric, trainer, exporter or loader. The environment variable
+    BOXWRIGHT_PLUGINS=voc,csv allows only those plugins; BOXWRIGHT_STRICT=1 makes a failed plugin an error.
 
     Examples:
       boxwright plugins list
@@ -51,8 +50,8 @@ def list_(
         session.result({"plugins": records, "clashes": clashes, "speedups": _speedups()})
         return
     session.table(
-        ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "BRINGS"),
-        [(r["name"], r["distribution"], r["version"], r["status"], _brings(r)) for r in records],
+        ("PLUGIN", "DISTRIBUTION", "VERSION", "STATUS", "PROVIDES"),
+        [(r["name"], r["distribution"], r["version"], r["status"], _provides(r)) for r in records],
     )
     for r in records:
         if r["cause"]:
@@ -69,7 +68,7 @@ def list_(
     session.say()
     session.say(f"The compiled parts (boxwright-speedups) are {_speedups()}.")
     first = next(f"{k} {names[0]}" for r in reversed(records) for k, names in r["brings"].items())
-    session.next_steps("Look at one closely:", [f"boxwright plugins show {first}"])
+    session.next_steps("Show one in detail:", [f"boxwright plugins show {first}"])
 
 
 def _speedups() -> str:
@@ -98,7 +97,7 @@ def _list_kind(session: Session, kind: str) -> None:
         session.result({"kind": kind, "plugins": found})
         return
     if not found:
-        session.say(f"No {kind} is installed. See what is: boxwright plugins list")
+        session.say(f"No {kind} is installed. To list the plugins: boxwright plugins list")
         return
     session.table(
         (kind.upper(), "DISTRIBUTION", "SUMMARY"), [(f["name"], f["distribution"], f["summary"]) for f in found]
@@ -107,7 +106,7 @@ def _list_kind(session: Session, kind: str) -> None:
         if f["missing"]:
             session.say()
             session.say(f"{f['name']} needs {', '.join(f['missing'])}, not installed; run: {f['install']}")
-    session.next_steps("Look at one closely:", [f"boxwright plugins show {kind} {found[0]['name']}"])
+    session.next_steps("Show one in detail:", [f"boxwright plugins show {kind} {found[0]['name']}"])
 
 
 @app.command("show", cls=Command)
@@ -115,14 +114,14 @@ def show(
     context: typer.Context,
     words: Annotated[
         list[str],
-        typer.Argument(metavar="[KIND] NAME", help="As in `backend kerascv`; a name that is there once needs no kind."),
+        typer.Argument(metavar="[KIND] NAME", help="Such as `backend kerascv`; a unique name needs no kind."),
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Show what one plugin takes: options, presets, requirements.
+    """Show one plugin: options, presets, requirements.
 
-    The kinds are format, transform, augmenter, backend, metric, trainer, exporter and loader. What is shown as an
-    option of a backend goes to `boxwright train --set NAME=VALUE`.
+    The kinds are format, transform, augmenter, backend, metric, trainer, exporter and loader. Set the options of a
+    backend with `boxwright train --set NAME=VALUE`.
 
     Examples:
       boxwright plugins show backend kerascv
@@ -147,7 +146,7 @@ def show(
         session.say(f"documentation: {shown['docs']}")
     if shown["environment"]:
         state = "installed" if shown["environment"]["installed"] else "NOT installed"
-        session.say(f"works in the environment {shown['environment']['name']}: {state}")
+        session.say(f"uses the environment {shown['environment']['name']}: {state}")
         if not shown["environment"]["installed"]:
             session.say(f"  run: boxwright env install {shown['environment']['name']}")
     if shown["backends"]:
@@ -179,21 +178,21 @@ def _describe(record: Any) -> dict[str, Any]:
             unavailable.append(
                 {"kind": kind, "name": spec.name, "missing": list(missing), "install": _install(spec, missing)}
             )
-    brings: dict[str, list[str]] = {}
+    provides: dict[str, list[str]] = {}
     for kind, spec in record.specs:
-        brings.setdefault(kind, []).append(spec.name)
+        provides.setdefault(kind, []).append(spec.name)
     return {
         "name": record.name,
         "distribution": record.distribution,
         "version": record.version,
         "status": record.status,
         "cause": record.cause,
-        "brings": brings,
+        "brings": provides,
         "unavailable": unavailable,
     }
 
 
-def _brings(record: dict[str, Any]) -> str:
+def _provides(record: dict[str, Any]) -> str:
     return "; ".join(f"{kind} {', '.join(names)}" for kind, names in record["brings"].items())
 
 
@@ -212,18 +211,18 @@ def _clashes() -> list[dict[str, Any]]:
 
 
 def _kind(word: str) -> str:
-    """A kind as it was typed: also in the plural, and in capitals."""
+    """Returns the kind for a word, which can be plural and in capitals."""
     from boxwright import UsageError
     from boxwright.plugins import KINDS
 
     kind = word.lower() if word.lower() in KINDS else word.lower().removesuffix("s")
     if kind not in KINDS:
-        raise UsageError(f"there is no kind of plugin called {word!r}", f"the kinds are: {', '.join(KINDS)}")
+        raise UsageError(f"{word!r} is not a kind of plugin", f"the kinds are: {', '.join(KINDS)}")
     return kind
 
 
 def _find(words: list[str]) -> tuple[str, str]:
-    """Kind and name of ``KIND NAME`` or of a ``NAME`` that only one kind has."""
+    """Returns the kind and name for ``KIND NAME``, or for a ``NAME`` that only one kind has."""
     from boxwright import PluginNotFoundError, UsageError
     from boxwright.plugins import KINDS, default_registry
 
@@ -240,14 +239,16 @@ def _find(words: list[str]) -> tuple[str, str]:
         return having[0], name
     if having:
         raise UsageError(
-            f"{name!r} is a {' and a '.join(having)}", f"say which: boxwright plugins show {having[0]} {name}"
+            f"{name!r} is a {' and a '.join(having)}", f"choose one: boxwright plugins show {having[0]} {name}"
         )
     import difflib
 
     everything = sorted({n for kind in KINDS for n in plugins.names(kind)})
     near = difflib.get_close_matches(name, everything, n=1)
     guess = f"did you mean {near[0]!r}? " if near else ""
-    raise PluginNotFoundError(f"no plugin brings anything named {name!r}", f"{guess}there is: {', '.join(everything)}")
+    raise PluginNotFoundError(
+        f"no plugin provides anything named {name!r}", f"{guess}the names are: {', '.join(everything)}"
+    )
 
 
 def _details(kind: str, name: str) -> dict[str, Any]:
@@ -274,7 +275,7 @@ def _details(kind: str, name: str) -> dict[str, Any]:
 
 
 def _environment(spec: Any) -> dict[str, Any] | None:
-    """The environment of its own that a plugin works in, and whether it is there."""
+    """Returns the separate environment that a plugin uses, and whether it is installed."""
     if spec.environment is None:
         return None
     from boxwright.environments import Environment

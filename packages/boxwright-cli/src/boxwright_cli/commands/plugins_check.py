@@ -1,4 +1,4 @@
-"""``boxwright plugins check``: everything that can be seen of an installed plugin, for its author."""
+"""``boxwright plugins check``: tests an installed plugin, for its author."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from boxwright_cli.commands.plugins_new import INSTALL
-from boxwright_cli.session import Session, amount
+from boxwright_cli.session import Session
+from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption
 
 _STYLES = {"failed": "red", "advice": "yellow"}
@@ -19,10 +20,10 @@ def check(
     name: Annotated[str, typer.Argument(metavar="PACKAGE|NAME", help="An installed package, or the name of a plugin.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Examine an installed plugin: its package, what importing it does, and the conformance tests.
+    """Check an installed plugin: its package, the effects of its import, and the conformance tests.
 
-    Tells what was looked at, what is not as it should be, and what to do about it; exit code 1 if anything failed.
-    With --verbose what passed is listed too, with --debug each failure's traceback. Nothing of the plugin is changed.
+    Lists the problems and their remedies; the exit status is 1 if a check failed. --verbose also lists the checks that
+    passed, --debug the traceback of each failure. The plugin is not changed.
 
     Examples:
       boxwright plugins check boxwright-csv
@@ -30,7 +31,7 @@ def check(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.if_interrupted = "the examination was not finished."
+    session.if_interrupted = "the checks were not completed."
     examinations = _examine(name, reporter)
     if as_json:
         passed = all(examination.passed for examination in examinations)
@@ -75,8 +76,8 @@ def _show(session: Session, examination: Any, *, verbose: bool) -> None:
         if verbose:
             for finding in passed:
                 session.say(f"  passed   {finding.what}" + (f" ({finding.says})" if finding.says else ""))
-        for reason, whats in _by_reason(skipped).items():
-            session.say(f"  skipped  {'; '.join(whats)}: {reason}", style="dim")
+        for reason, names in _by_reason(skipped).items():
+            session.say(f"  skipped  {'; '.join(names)}: {reason}", style="dim")
     session.say()
     _show_result(session, examination)
 
@@ -89,7 +90,7 @@ def _show_finding(session: Session, finding: Any) -> None:
     if finding.place:
         session.say(f"           at {finding.place}")
     if finding.promise:
-        session.say(f"           What is tested: {finding.promise}", style="dim")
+        session.say(f"           Tested: {finding.promise}", style="dim")
     if finding.remedy:
         session.say(f"           -> {finding.remedy}")
     if session.debug and finding.details:
@@ -97,7 +98,7 @@ def _show_finding(session: Session, finding: Any) -> None:
 
 
 def _by_reason(skipped: list[Any]) -> dict[str, list[str]]:
-    """What was skipped, by the reason for it."""
+    """Returns the names of the skipped checks by reason."""
     found: dict[str, list[str]] = {}
     for finding in skipped:
         reason = finding.says + (f"; {finding.remedy}" if finding.remedy else "")
@@ -110,10 +111,10 @@ def _show_result(session: Session, examination: Any) -> None:
     counts = f"{examination.count('passed')} passed, {examination.count('skipped')} skipped"
     more = f", {amount(advice, 'piece')} of advice" if advice else ""
     if not failed:
-        session.say(f"Everything that was checked is as it should be: {counts}{more}.", style="green")
+        session.say(f"All checks passed: {counts}{more}.", style="green")
         return
     session.say(f"{failed} FAILED, {counts}{more}.", style="red")
     if not session.debug:
         session.next_steps(
-            "See each failure with its traceback:", [f"boxwright --debug plugins check {examination.plugin}"]
+            "Show each failure with its traceback:", [f"boxwright --debug plugins check {examination.plugin}"]
         )

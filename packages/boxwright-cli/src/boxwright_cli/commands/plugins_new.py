@@ -1,4 +1,4 @@
-"""``boxwright plugins new``: a plugin package to start from."""
+"""``boxwright plugins new``: creates a plugin package to start from."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from boxwright_cli.session import Session
 from boxwright_cli.values import JsonOption
 
 INSTALL = "python -m pip install boxwright-testing"
-"""What ``new`` and ``check`` need beside the program."""
+"""The command that installs the requirement of ``new`` and ``check``."""
 
 
 def new(
     context: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="What users will type: lower case, as in myformat or my-format.")
+        str, typer.Argument(metavar="NAME", help="The name for users, in lower case, such as myformat or my-format.")
     ],
     kind: Annotated[
         str,
@@ -29,13 +29,13 @@ def new(
     ] = "format",
     out: Annotated[
         str | None,
-        typer.Option("--out", metavar="DIR", show_default=False, help="The folder to make; boxwright-NAME by default."),
+        typer.Option("--out", metavar="DIR", show_default=False, help="The new folder; boxwright-NAME by default."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a plugin package that works, to be changed into yours.
+    """Create a working plugin package, as a start for your own.
 
-    It can be installed, is found by boxwright, and passes ruff, mypy and the conformance tests as it is.
+    It can be installed, is found by boxwright, and passes ruff, mypy and the conformance tests.
 
     Examples:
       boxwright plugins new myformat
@@ -43,7 +43,7 @@ def new(
     """
     session = Session.of(context)
     session.start(json=as_json)
-    session.if_interrupted = "nothing was made."
+    session.if_interrupted = "nothing was created."
     names, files = _rendered(name, kind)
     _refuse_taken(names, kind)
     folder = out or names.distribution
@@ -63,7 +63,7 @@ def new(
     session.say(f"{folder}: the {kind} {names.plugin}, in the package {names.distribution}")
     session.table(("", ""), [(f"  {path}", _purpose(path)) for path in files if _purpose(path)])
     session.next_steps(
-        "Install it, test it, and look at it as its users get it:",
+        "Install it, test it, and check it:",
         [
             f"cd {folder}",
             'python -m pip install -e ".[dev]"',
@@ -74,7 +74,7 @@ def new(
 
 
 def _rendered(name: str, kind: str) -> tuple[Any, dict[str, str]]:
-    """The names of the new plugin, and the text of each of its files."""
+    """Returns the names of the new plugin, and the text of each of its files."""
     from boxwright import MissingLibraryError
 
     try:
@@ -91,13 +91,13 @@ def _refuse_taken(names: Any, kind: str) -> None:
     from boxwright import UsageError
     from boxwright.plugins import default_registry
 
-    remedy = "choose another name: two plugins of one name cannot be used side by side"
+    remedy = "choose another name: two plugins with the same name cannot be used together"
     for entry in default_registry().all(kind):
         if entry.spec.name == names.plugin:
-            raise UsageError(f"there is a {kind} {names.plugin} already, of {entry.distribution}", remedy)
+            raise UsageError(f"the {kind} {names.plugin} exists already, in {entry.distribution}", remedy)
     for record in default_registry().plugins.records:
         if record.name == names.plugin:
-            raise UsageError(f"there is a plugin {names.plugin} already, of {record.distribution}", remedy)
+            raise UsageError(f"the plugin {names.plugin} exists already, in {record.distribution}", remedy)
     try:
         installed = version(names.distribution)
     except PackageNotFoundError:
@@ -109,28 +109,28 @@ def _write(folder: str, files: dict[str, str]) -> None:
     from boxwright import OutputError
     from boxwright.storage import AtomicOutput
 
-    place = Path(folder)
-    # Never replaced: what stands there may be somebody's work.
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise OutputError(f"{folder} exists already", "make it elsewhere: --out DIR")
+    path = Path(folder)
+    # Never replaced, because it may contain somebody's work.
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"{folder} exists already", "choose another folder with --out DIR")
     with AtomicOutput(folder, "folder") as output:
-        for path, text in files.items():
-            with output.open(path) as file:
+        for name, text in files.items():
+            with output.open(name) as file:
                 file.write(text.encode())
 
 
 _PURPOSES = {
-    "pyproject.toml": "what is installed, and by which line boxwright finds the plugin",
-    "README.md": "what users read first",
-    "__init__.py": "what the plugin says of itself",
-    "conformance.py": "how the conformance tests try it",
+    "pyproject.toml": "metadata, and the entry point of the plugin",
+    "README.md": "documentation for users",
+    "__init__.py": "the description of the plugin",
+    "conformance.py": "settings of the conformance tests",
 }
 
 
 def _purpose(path: str) -> str:
     name = path.rpartition("/")[2]
     if path.startswith("tests/"):
-        return "the conformance tests, and tests of your own"
+        return "the conformance tests, and your own tests"
     if name in _PURPOSES:
         return _PURPOSES[name]
-    return "the work" if path.startswith("src/") and name.endswith(".py") else ""
+    return "the implementation" if path.startswith("src/") and name.endswith(".py") else ""

@@ -1,4 +1,4 @@
-"""``boxwright predict``: what a model finds in pictures."""
+"""``boxwright predict``: detects objects in images."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright_cli.session import Session, amount, show_skipped
+from boxwright_cli.session import Session, show_skipped
+from boxwright_cli.text import amount
 from boxwright_cli.values import (
+    BatchSizeOption,
     ClassesOption,
     JsonOption,
     ModelArgument,
     OnError,
     OnErrorOption,
     OverwriteOption,
-    parse_count,
 )
 
 if TYPE_CHECKING:
@@ -30,27 +31,23 @@ def predict(
     context: typer.Context,
     model: ModelArgument,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="PICTURE|FOLDER|URI...", help="Pictures, folders of them, or one dataset.")
+        list[str], typer.Argument(metavar="IMAGE|FOLDER|URI...", help="Images, folders of images, or one dataset.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the pictures with boxes go.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the images with boxes.")],
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="FORMAT", help="Also write what was found as a dataset of this format."),
+        typer.Option("--to", metavar="FORMAT", help="Also write the detections as a dataset of this format."),
     ] = None,
-    score: Annotated[
-        float, typer.Option("--score", metavar="X", help="Leave out what the model is less sure of.")
-    ] = 0.3,
-    batch_size: Annotated[
-        int, typer.Option("--batch-size", metavar="N", parser=parse_count, help="Pictures at once.")
-    ] = 8,
+    score: Annotated[float, typer.Option("--score", metavar="X", help="Lowest score of a detection.")] = 0.3,
+    batch_size: BatchSizeOption = 8,
     label_map: ClassesOption = None,
     overwrite: OverwriteOption = False,
     on_error: OnErrorOption = OnError.FAIL,
     as_json: JsonOption = False,
 ) -> None:
-    """Find objects in pictures, and draw them.
+    """Detect objects in images, and draw them.
 
-    DIR gets every picture with its boxes, and detections.json.
+    DIR receives every image with its boxes, and detections.json.
 
     Examples:
       boxwright predict runs/first photos/new --out found
@@ -59,7 +56,7 @@ def predict(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.if_interrupted = f"nothing half-written is left, and {out} is as it was."
+    session.protects(out)
     import boxwright
 
     prediction = boxwright.predict(
@@ -82,28 +79,26 @@ def predict(
 
 def _show(session: Session, prediction: Prediction, out: Path, score: float) -> None:
     shown = prediction.detections[:_SHOWN]
-    session.table(("PICTURE", "FOUND"), [(found.image.name, _found(found)) for found in shown])
+    session.table(("IMAGE", "DETECTIONS"), [(found.image.name, _found(found)) for found in shown])
     if len(prediction.detections) > _SHOWN:
-        session.say(f"... and {amount(len(prediction.detections) - _SHOWN, 'picture')} more")
+        session.say(f"... and {amount(len(prediction.detections) - _SHOWN, 'image')} more")
     total = sum(len(found.boxes) for found in prediction.detections)
     session.say()
-    session.say(
-        f"{amount(total, 'object')} in {amount(len(prediction.detections), 'picture')}, score {score:g} or more"
-    )
-    session.say(f"pictures with boxes: {out}", style="bold")
+    session.say(f"{amount(total, 'object')} in {amount(len(prediction.detections), 'image')}, score {score:g} or more")
+    session.say(f"images with boxes: {out}", style="bold")
     for file in prediction.files:
-        session.say(f"what was found: {file}")
+        session.say(f"detections: {file}")
     show_skipped(session, prediction.skipped)
 
 
 def _found(found: Detections) -> str:
-    """``2 mug (98 %, 71 %), 1 key (55 %)``, the surest class first."""
+    """Returns ``2 mug (98 %, 71 %), 1 key (55 %)``, the class with the highest score first."""
     if not found.boxes:
         return "nothing"
     counts = Counter(found.boxes.labels)
     parts = []
     for label, number in counts.items():
-        sure = [s for name, s in zip(found.boxes.labels, found.scores, strict=True) if name == label]
-        percents = ", ".join(f"{s:.0%}" for s in sure[:3]) + (", ..." if number > 3 else "")
+        scores = [s for name, s in zip(found.boxes.labels, found.scores, strict=True) if name == label]
+        percents = ", ".join(f"{s:.0%}" for s in scores[:3]) + (", ..." if number > 3 else "")
         parts.append(f"{number} {label} ({percents})")
     return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""``boxwright train``: a detector from annotated pictures."""
+"""``boxwright train``: trains a detector."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boxwright_cli.session import Session, amount, duration, show_skipped
+from boxwright_cli.session import Session, show_skipped
+from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
     JsonOption,
     OnError,
@@ -26,24 +27,24 @@ if TYPE_CHECKING:
 _PARTS = {
     "model": "the model",
     "label_map.pbtxt": "the classes",
-    "config.json": "every setting",
-    "metrics.jsonl": "losses and metrics by epoch",
-    "pictures": "test pictures with predictions",
-    "checkpoints": "what --resume goes on from",
+    "config.json": "all settings",
+    "metrics.jsonl": "losses and metrics per epoch",
+    "pictures": "test images with predictions",
+    "checkpoints": "saved state for --resume",
     "tensorboard": "curves: tensorboard --logdir",
 }
 
 
 def train(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to make.")],
+    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to create.")],
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="URI", help="The dataset to train on. With --resume, the run's own."),
+        typer.Option("--data", metavar="URI", help="The dataset to train on; by default that of the resumed run."),
     ] = None,
     val: Annotated[
         str | None,
-        typer.Option("--val", metavar="URI", help="Pictures to watch while training; never trained on."),
+        typer.Option("--val", metavar="URI", help="Images for metrics during training; never trained on."),
     ] = None,
     backend: Annotated[
         str | None, typer.Option("--backend", metavar="B", help="The kind of model.", show_default="kerascv")
@@ -63,8 +64,7 @@ def train(
         typer.Option(
             "--augment",
             metavar="A",
-            help="Random changes of the training pictures, NAME or NAME:OPTIONS; may be given several times; none"
-            " for none.",
+            help="Random changes of the training images, NAME or NAME:OPTIONS; can be repeated; none for no changes.",
             show_default="the backend's",
         ),
     ] = None,
@@ -74,14 +74,18 @@ def train(
             "--epochs",
             metavar="N",
             parser=parse_count,
-            help="How often every picture is seen.",
+            help="Number of passes over the data.",
             show_default="from the data's size",
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
         typer.Option(
-            "--batch-size", metavar="N", parser=parse_count, help="Pictures a step.", show_default="the backend's"
+            "--batch-size",
+            metavar="N",
+            parser=parse_count,
+            help="Number of images per step.",
+            show_default="the backend's",
         ),
     ] = None,
     image_size: Annotated[
@@ -89,16 +93,16 @@ def train(
         typer.Option(
             "--image-size",
             metavar="WxH",
-            help="The size that pictures are brought to.",
+            help="The size that images are resized to.",
             show_default="from the data",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed gives the same model.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed results in the same model.")] = 0,
     label_map: Annotated[
         Path | None,
-        typer.Option("--label-map", metavar="F", help="The classes and their numbers: a label_map.pbtxt.", exists=True),
+        typer.Option("--label-map", metavar="F", help="A label_map.pbtxt with the classes and their ids.", exists=True),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run in RUN.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in RUN.")] = False,
     overwrite: OverwriteOption = False,
     on_error: OnErrorOption = OnError.FAIL,
     settings: Annotated[
@@ -106,7 +110,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
-            help="One of the backend's own options; may be given several times.",
+            help="An option of the backend; can be repeated.",
         ),
     ] = None,
     config: Annotated[
@@ -114,16 +118,16 @@ def train(
         typer.Option(
             "--config",
             metavar="FILE",
-            help="A configuration of your own for a backend that takes one, such as a pipeline.config.",
+            help="A configuration file for a backend that accepts one, such as a pipeline.config.",
             exists=True,
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a detector on annotated pictures.
+    """Train a detector on annotated images.
 
-    Everything goes to the folder RUN: the model, the settings, the metrics. Ctrl-C keeps what is there, and --resume
-    goes on with it.
+    The folder RUN receives everything: the model, the settings, the metrics. Ctrl-C keeps it, and --resume continues
+    from there.
 
     Examples:
       boxwright train --data labelimg:photos/train --val labelimg:photos/test --out runs/first
@@ -141,7 +145,7 @@ def train(
 
     if data is None:
         if not resume:
-            raise UsageError("there is nothing to train on", "give --data URI, or --resume an interrupted run")
+            raise UsageError("there is no dataset to train on", "pass --data URI, or --resume an interrupted run")
         data = boxwright.Run(out).config["data"]
     dataset = boxwright.open(data, on_error=on_error.value)
     try:
@@ -166,7 +170,7 @@ def train(
         )
     except KeyboardInterrupt:
         if (out / "run.json").is_file() and boxwright.Run(out).status == "interrupted":
-            session.if_interrupted = f"go on with: boxwright train --out {shlex.quote(str(out))} --resume"
+            session.if_interrupted = f"resume with: boxwright train --out {shlex.quote(str(out))} --resume"
         raise
     content = _content(run, dataset)
     if as_json:
@@ -201,12 +205,14 @@ def _show(session: Session, run: Run, content: dict[str, Any], dataset: Dataset)
         session.say("last epoch: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items()))
     session.say(f"classes: {', '.join(content['classes'])}")
     session.say()
-    session.table(("", ""), [(str(run.file(name)), what) for name, what in _PARTS.items() if run.file(name).exists()])
+    session.table(
+        ("", ""), [(str(run.file(name)), purpose) for name, purpose in _PARTS.items() if run.file(name).exists()]
+    )
     show_skipped(session, dataset.problems.skipped)
     path = shlex.quote(str(run.path))
     held_out = content["val"] or "labelimg:YOUR/TEST/PHOTOS"
     session.next_steps(
-        "See how good it is, and what it finds:",
+        "Measure it, and see its detections:",
         [
             f"boxwright evaluate {path} --data {held_out} --report report.html",
             f"boxwright predict {path} YOUR/PHOTOS --out found",

@@ -1,4 +1,4 @@
-"""``boxwright validate``: what is wrong with a dataset, by severity, with file and remedy."""
+"""``boxwright validate``: reports the problems of a dataset, by severity, with file and remedy."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright_cli.session import Session, amount, duration
+from boxwright_cli.session import Session
+from boxwright_cli.text import amount, duration
 from boxwright_cli.values import JsonOption, parse_count
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-class Pictures(StrEnum):
-    """How far pictures are looked at."""
+class Depth(StrEnum):
+    """How thoroughly images are checked."""
 
     DECODE = "decode"
     HEADER = "header"
@@ -28,28 +29,24 @@ def validate(
     context: typer.Context,
     uris: Annotated[
         list[str],
-        typer.Argument(metavar="URI...", help="The dataset, or its parts such as train and test: FORMAT:PLACE."),
+        typer.Argument(metavar="URI...", help="The dataset, or its parts such as train and test: FORMAT:LOCATION."),
     ],
-    pictures: Annotated[
-        Pictures,
+    images: Annotated[
+        Depth,
         typer.Option(
             "--pictures",
             metavar="decode|header|none",
-            help="Decode every picture and look for duplicates, or read their headers alone, or leave them alone.",
+            help="Decode every image and search for duplicates, read only the headers, or skip the images.",
         ),
-    ] = Pictures.DECODE,
+    ] = Depth.DECODE,
     tiny: Annotated[
         float,
-        typer.Option("--tiny", metavar="PIXELS", min=0.0, help="A box is tiny if its shorter side is below this."),
+        typer.Option("--tiny", metavar="PIXELS", min=0.0, help="Boxes with a shorter side are tiny."),
     ] = 3.0,
-    few: Annotated[
-        int, typer.Option("--few", metavar="N", min=0, help="A class with fewer boxes than this is rare.")
-    ] = 10,
-    strict: Annotated[bool, typer.Option("--strict", help="Take warnings for errors: exit 1 where there are any.")] = (
-        False
-    ),
+    few: Annotated[int, typer.Option("--few", metavar="N", min=0, help="Classes with fewer boxes are rare.")] = 10,
+    strict: Annotated[bool, typer.Option("--strict", help="Treat warnings as errors: exit with status 1.")] = (False),
     shown: Annotated[
-        int, typer.Option("--shown", metavar="N", parser=parse_count, help="How many problems of a kind are listed.")
+        int, typer.Option("--shown", metavar="N", parser=parse_count, help="Number of problems of each kind to list.")
     ] = 5,
     workers: Annotated[
         int | None,
@@ -57,19 +54,20 @@ def validate(
             "--workers",
             metavar="N",
             parser=parse_count,
-            help="Threads that look at the pictures.",
-            show_default="one a processor",
+            help="Number of threads that check images.",
+            show_default="one per core",
         ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look for what is wrong with a dataset, or with its parts.
+    """Check a dataset, or its parts, for problems.
 
-    Errors, warnings and notes come with file and remedy, the worst first: boxes outside their picture, without area or
-    there twice; pictures missing, damaged, turned, or in training and test at once; classes missing, rare or misspelt.
+    Errors, warnings and notes are listed with file and remedy, the worst first: boxes outside the image, with zero area
+    or duplicates; images that are missing, damaged, rotated, or in both training and test; classes that are missing,
+    rare or misspelled.
 
-    Several datasets, or several splits of one, are taken for parts of the same data: a picture in two of them is an
-    error. Nothing is changed. The exit code is 1 where there are errors.
+    Several datasets, or several splits of one, are parts of the same data: an image in two of them is an error. Nothing
+    is changed. The exit status is 1 if there are errors.
 
     Examples:
       boxwright validate labelimg:photos/train
@@ -83,7 +81,7 @@ def validate(
 
     report = boxwright.validate(
         uris,
-        pictures=pictures.value,
+        images=images.value,
         tiny=tiny,
         few=few,
         keep=None if as_json else shown,
@@ -101,16 +99,14 @@ def validate(
 
 def _show(session: Session, report: ValidationReport) -> None:
     for part in report.parts:
-        session.say(
-            f"{part.name}: {amount(part.pictures, 'picture')}, {amount(part.boxes.total(), 'box')}", style="bold"
-        )
+        session.say(f"{part.name}: {amount(part.images, 'image')}, {amount(part.boxes.total(), 'box')}", style="bold")
     for check, count, problems in report.by_check():
         _show_check(session, check, count, problems)
     session.say()
     counts = {severity: report.count(severity) for severity in _STYLES}
     found = ", ".join(amount(number, severity) for severity, number in counts.items() if number)
     worst = next((severity for severity, number in counts.items() if number), "")
-    session.say(f"{found or 'nothing found'} in {duration(report.seconds)}", style=_STYLES.get(worst, "green"))
+    session.say(f"{found or 'no problems found'} in {duration(report.seconds)}", style=_STYLES.get(worst, "green"))
 
 
 def _show_check(session: Session, check: Check, count: int, problems: list[Problem]) -> None:

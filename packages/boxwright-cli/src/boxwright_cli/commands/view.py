@@ -1,4 +1,4 @@
-"""``boxwright view``: pictures of a dataset with their boxes."""
+"""``boxwright view``: draws images of a dataset with their boxes."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from typing import Annotated
 
 import typer
 
-from boxwright_cli.session import Session, amount, show_skipped
-from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
+from boxwright_cli.session import Session, show_skipped
+from boxwright_cli.text import amount
+from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, UriArgument, parse_count
 
 
 def view(
     context: typer.Context,
-    uri: Annotated[str, typer.Argument(metavar="URI", help="The dataset: FORMAT:PLACE, or PLACE alone.")],
+    uri: UriArgument,
     out: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="A contact sheet (.png, .jpg) or a page (.html).")
     ] = Path("sheet.png"),
     images: Annotated[
-        int, typer.Option("--images", metavar="N", parser=parse_count, help="At most so many pictures.")
+        int, typer.Option("--images", metavar="N", parser=parse_count, help="Largest number of images.")
     ] = 24,
     seed: Annotated[
         int | None,
         typer.Option(
-            "--seed", metavar="S", help="A random choice of pictures.", show_default="spread over the dataset"
+            "--seed", metavar="S", help="Seed for a random choice of images.", show_default="spread over the dataset"
         ),
     ] = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", metavar="NAME", help="Only pictures with this class; may be given several times."),
+        typer.Option("--class", metavar="NAME", help="Only images with this class; can be repeated."),
     ] = None,
     on_error: OnErrorOption = OnError.FAIL,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw pictures of a dataset with their boxes.
+    """Draw images of a dataset with their boxes.
 
     Examples:
       boxwright view labelimg:photos/train
@@ -42,7 +43,7 @@ def view(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.if_interrupted = f"nothing half-written is left, and {out} is as it was."
+    session.protects(out)
     from boxwright.analysis import view as draw
 
     shown = draw(
@@ -58,6 +59,6 @@ def view(
     if as_json:
         session.result(shown.to_dict())
         return
-    session.say(f"{out}: {amount(shown.shown, 'picture')} of {shown.candidates:,}", style="bold")
+    session.say(f"{out}: {amount(shown.shown, 'image')} of {shown.candidates:,}", style="bold")
     session.say(", ".join(f"{name} {n:,}" for name, n in shown.classes.items()))
     show_skipped(session, shown.skipped)

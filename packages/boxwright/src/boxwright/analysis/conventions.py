@@ -1,48 +1,47 @@
-"""Which pixel convention a dataset follows, judged by where its boxes end at the pictures' borders.
+"""The pixel convention of a dataset, inferred from the coordinates of boxes at the edges of the images.
 
-An object that is cut off by the border gets an edge exactly there, whatever else an annotator does; and where the
-border is tells the convention:
+The box of an object that the edge of the image cuts off ends exactly at that edge, and its coordinate there shows the
+convention:
 
 =====================  ==========  ===============  =======================================================
-convention             first edge  last edge        used by
+convention             first       last             used by
 =====================  ==========  ===============  =======================================================
 from 0, end exclusive  0           size             boxwright, COCO, YOLO, CVAT
 from 1, end included   1           size             PASCAL VOC (VOC 2007 development kit: the first pixel is (1, 1))
-from 0, end included   0           size less 1      scripts that take VOC's edges down by one
-from 1, end exclusive  1           size and 1       scripts that take 0-based edges up by one
+from 0, end included   0           size - 1         scripts that subtract 1 from VOC's coordinates
+from 1, end exclusive  1           size + 1         scripts that add 1 to 0-based coordinates
 =====================  ==========  ===============  =======================================================
 
-labelImg counts from 0 and writes 1 for an edge at 0 (``convert_points_to_bnd_box`` in its ``labelFile.py``, for a
-program that could not take zeros), so that its files leave the trace of PASCAL VOC. Nothing in the edges tells the two
-apart; what the annotation says of its source may.
+labelImg counts from 0 and writes 1 instead of 0 (``convert_points_to_bnd_box`` in its ``labelFile.py``, for a program
+that did not accept zeros), so that its files look like those of PASCAL VOC. The coordinates cannot distinguish the two;
+the source that the annotation names may.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from boxwright.datasets.dataset import Dataset
+from boxwright.plugins.registry import default_registry
 from boxwright.schemas import Sample
 from boxwright.storage.uri import DatasetURI
 
-if TYPE_CHECKING:
-    from boxwright.datasets.dataset import Dataset
-
 _OPTION = "one_based"
 _NEAR = 0.01
-"""Pixels within which an edge counts as at a whole number: what six decimals of a relative edge leave of it."""
+"""Distance in pixels from a whole number that is ignored: the error of a relative coordinate with six decimals."""
 _FEWEST = 3
-"""Fewer edges at a border are chance."""
+"""Fewer coordinates at an edge are chance."""
 _CONTRADICTION = 20
-"""A border that is not the true one gets less than one edge in so many; a single slip must not decide."""
+"""Fewer than one coordinate in this many is ignored as a mistake."""
 
 
 class Convention(StrEnum):
-    """How pixels are counted."""
+    """A pixel convention."""
 
     ZERO_BASED = "zero_based"
     ONE_BASED = "one_based"
@@ -59,57 +58,57 @@ _BY_BORDERS: dict[tuple[int | None, int | None], Convention] = {
 }
 
 _MEANING = {
-    Convention.ZERO_BASED: "counts from 0 with the last edge exclusive, as boxwright does",
+    Convention.ZERO_BASED: "counts from 0 with the last coordinate exclusive, as boxwright does",
     Convention.ONE_BASED: "counts from 1 with the last pixel included, as Pascal VOC does",
     Convention.ZERO_BASED_INCLUSIVE: "counts from 0 with the last pixel included",
-    Convention.ONE_BASED_EXCLUSIVE: "counts from 1 with the last edge exclusive",
+    Convention.ONE_BASED_EXCLUSIVE: "counts from 1 with the last coordinate exclusive",
 }
 
 
 @dataclass
 class BorderCounts:
-    """How many edges lie at, next to and beyond the borders of their pictures.
+    """The numbers of coordinates at, next to and beyond the edges of their images.
 
     Attributes:
-        low: ``xmin`` and ``ymin`` by where they are: ``"below 0"``, ``"0"``, ``"1"``.
-        high: ``xmax`` and ``ymax`` by where they are: ``"size-1"``, ``"size"``, ``"size+1"``,
-            ``"beyond size"`` (which holds the former).
-        fractional: Edges that are no whole numbers.
-        edges: All edges, four a box.
-        from_voc: Pictures whose annotation says that it comes from a PASCAL VOC database.
+        low: ``xmin`` and ``ymin`` by position: ``"below 0"``, ``"0"``, ``"1"``.
+        high: ``xmax`` and ``ymax`` by position: ``"size-1"``, ``"size"``, ``"size+1"``, ``"beyond size"`` (which
+            includes ``"size+1"``).
+        fractional: The number of coordinates that are not whole numbers.
+        total: The number of all coordinates, four per box.
+        from_voc: The number of images whose annotation names a PASCAL VOC database as the source.
     """
 
     low: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("below 0", "0", "1"), 0))
     high: dict[str, int] = field(default_factory=lambda: dict.fromkeys(("size-1", "size", "size+1", "beyond size"), 0))
     fractional: int = 0
-    edges: int = 0
+    total: int = 0
     from_voc: int = 0
 
     def add(self, xyxy: NDArray[np.float64], sizes: NDArray[np.float64]) -> None:
-        """Counts the edges of boxes.
+        """Counts the coordinates of boxes.
 
         Args:
-            xyxy: Shape (N, 4), pixels.
-            sizes: Shape (N, 2), width and height of each box's picture.
+            xyxy: Shape (N, 4), in pixels.
+            sizes: Shape (N, 2), width and height of each box's image.
         """
         first, last = xyxy[:, :2], xyxy[:, 2:] - sizes
-        self.edges += xyxy.size
+        self.total += xyxy.size
         self.fractional += int(np.count_nonzero(np.abs(xyxy - np.rint(xyxy)) > _NEAR))
-        for name, place in (("0", 0), ("1", 1)):
-            self.low[name] += _at(first, place)
+        for name, position in (("0", 0), ("1", 1)):
+            self.low[name] += _at(first, position)
         self.low["below 0"] += int(np.count_nonzero(first < -_NEAR))
-        for name, place in (("size-1", -1), ("size", 0), ("size+1", 1)):
-            self.high[name] += _at(last, place)
+        for name, position in (("size-1", -1), ("size", 0), ("size+1", 1)):
+            self.high[name] += _at(last, position)
         self.high["beyond size"] += int(np.count_nonzero(last > _NEAR))
 
     def note_source(self, sample: Sample) -> None:
-        """Looks at what a picture's annotation says of its source, as PASCAL VOC's do."""
+        """Counts an image if its annotation names a PASCAL VOC database as the source."""
         if "VOC20" in str(sample.attributes.get("database", "")):
             self.from_voc += 1
 
     @property
     def convention(self) -> Convention:
-        """The convention that the counts speak for."""
+        """The convention that explains the counts."""
         return _BY_BORDERS.get((self._first_border, self._last_border), Convention.UNKNOWN)
 
     @property
@@ -139,41 +138,41 @@ class BorderCounts:
 
     @property
     def conclusion(self) -> str:
-        """What the counts say, in words."""
+        """The convention in words."""
         return _MEANING.get(self.convention) or f"cannot tell: {self._doubt}"
 
     def advice(self, option: str = "") -> list[str]:
-        """What to do about it, in words; empty where there is nothing to do.
+        """Returns what to do, in words; empty if nothing needs to be done.
 
         Args:
-            option: What to add to the URI so that a 1-based dataset is shifted, ``"?one_based=true"``; empty where
-                the format has no such option, or has it set.
+            option: The part of the URI that shifts a 1-based dataset, ``"?one_based=true"``; empty if the format does
+                not have this option, or it is set already.
         """
         match self.convention:
             case Convention.ONE_BASED:
                 advice = [f"read it with {option}"] if option else []
                 if not self.from_voc:
-                    advice.append("unless labelImg drew the boxes: it writes 1 for 0, which looks the same")
+                    advice.append("unless the boxes are from labelImg: it writes 1 for 0, which looks the same")
                 return advice
             case Convention.ZERO_BASED_INCLUSIVE:
-                return ["each box is a pixel too narrow and too short: 1 is missing from its xmax and ymax"]
+                return ["each box is one pixel too narrow and too low: add 1 to xmax and ymax"]
             case Convention.ONE_BASED_EXCLUSIVE:
-                return ["each box lies a pixel too far right and down: 1 is to be taken from all of its edges"]
+                return ["each box is one pixel too far right and down: subtract 1 from all coordinates"]
         return []
 
     @property
     def _doubt(self) -> str:
         first, last = self._first_border, self._last_border
         if first is None and last is None:
-            return "too few boxes reach the border of their picture"
+            return "too few boxes reach the edges of their image"
         if last is None:
-            return f"it counts from {first}, and too few boxes reach the right or lower border"
+            return f"it counts from {first}, and too few boxes reach the right or bottom edge"
         if first is None:
-            return "too few boxes reach the left or upper border"
-        return "the borders contradict each other"
+            return "too few boxes reach the left or top edge"
+        return "the edges contradict each other"
 
     def to_dict(self, option: str = "") -> dict[str, Any]:
-        """Plain values for JSON; ``option`` is that of :meth:`advice`."""
+        """Returns plain values for JSON; ``option`` as in :meth:`advice`."""
         return {
             "convention": self.convention.value,
             "conclusion": self.conclusion,
@@ -181,18 +180,16 @@ class BorderCounts:
             "first_edges": dict(self.low),
             "last_edges": dict(self.high),
             "fractional_edges": self.fractional,
-            "edges": self.edges,
+            "edges": self.total,
             "pictures_from_voc": self.from_voc,
         }
 
 
 def one_based_option(dataset: Dataset) -> str:
-    """What to add to a dataset's URI so that it is read as 1-based: ``"?one_based=true"``.
+    """Returns what to append to a dataset's URI to read it as 1-based: ``"?one_based=true"``.
 
-    Empty where its format has no such option, or where the option is given already.
+    Empty if its format does not have this option, or the option is set already.
     """
-    from boxwright.plugins.registry import default_registry
-
     uri = DatasetURI.parse(dataset.uri) if dataset.uri else DatasetURI(dataset.info.location)
     plugins = default_registry()
     if uri.format not in plugins.names("format") or _OPTION in uri.options:
@@ -201,8 +198,8 @@ def one_based_option(dataset: Dataset) -> str:
     return f"{'&' if uri.options else '?'}{_OPTION}=true" if _OPTION in known else ""
 
 
-def _at(distances: NDArray[np.float64], place: int) -> int:
-    return int(np.count_nonzero(np.abs(distances - place) <= _NEAR))
+def _at(distances: NDArray[np.float64], position: int) -> int:
+    return int(np.count_nonzero(np.abs(distances - position) <= _NEAR))
 
 
 def _number(count: int) -> str:

@@ -8,9 +8,9 @@ from .decode import (
     load_pixels as load_pixels,
     open_image as open_image,
     read_header as read_header,
+    rotate_boxes as rotate_boxes,
     size_mismatch as size_mismatch,
     to_rgb as to_rgb,
-    turn_boxes as turn_boxes,
 )
 from .header import Header as Header, is_complete as is_complete, parse_header as parse_header
 from .lookup import (

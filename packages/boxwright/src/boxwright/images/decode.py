@@ -1,10 +1,10 @@
-"""Pictures: reading bytes, headers and pixels, with EXIF orientation, odd modes and size limits taken care of.
+"""Decoding images, including EXIF orientation, unusual modes and a limit for the number of pixels.
 
-A photo's EXIF orientation says how to turn the stored pixels for viewing (EXIF 2.32, tag 0x0112). labelImg and most
-viewers turn it before boxes are drawn, TensorFlow's decoders do not. boxwright's rule: a sample whose size is that of
-the *turned* picture has its boxes in the turned picture; one whose size is that of the stored pixels (and not of the
-turned ones) has its boxes in the stored frame, and they are turned together with the pixels. Where both sizes are the
-same (a square picture, or one turned by 180 degrees or mirrored), boxes are taken to be in the turned picture.
+EXIF orientation describes how to rotate the stored pixels of an image for viewing (EXIF 2.32, tag 0x0112). labelImg and
+most viewers apply it before boxes are drawn, TensorFlow's decoders do not. boxwright's rule: the size of a sample shows
+what its boxes refer to. If it is the size of the *upright* image, they refer to the upright image; if it is only that
+of the stored pixels, they refer to the stored pixels, and are rotated together with them. If both sizes are the same
+(a square image, a rotation by 180 degrees, or a mirrored image), boxes refer to the upright image.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from boxwright.schemas import Boxes, ImageRef, Sample
 def _pixel_limit() -> int:
     text = os.environ.get("BOXWRIGHT_MAX_PIXELS", "178956970")
     if not text.isdecimal() or not int(text):
-        raise UsageError(f"BOXWRIGHT_MAX_PIXELS is {text!r}", "give a whole number, or unset it")
+        raise UsageError(f"BOXWRIGHT_MAX_PIXELS is {text!r}", "set a whole number, or unset it")
     return int(text)
 
 
 MAX_PIXELS = _pixel_limit()
-"""Pictures with more pixels are refused before decoding (Pillow's own limit against decompression bombs); set
+"""Images with more pixels are not decoded (by default Pillow's limit against decompression bombs); set
 ``BOXWRIGHT_MAX_PIXELS`` to allow larger ones."""
 
 if "BOXWRIGHT_MAX_PIXELS" in os.environ:
@@ -40,8 +40,9 @@ if "BOXWRIGHT_MAX_PIXELS" in os.environ:
 
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow opens MPO as JPEG
 _ORIENTATION = 0x0112
+_REPLACE = "replace the file, or skip it with --on-error skip"
 _TIFF_SIZE = (256, 257)  # ImageWidth, ImageLength
-TURN = {
+TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -50,66 +51,66 @@ TURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What turns the stored pixels of an EXIF orientation upright; 1 needs nothing."""
-_UNDO = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
+"""The operations that turn the stored pixels of an EXIF orientation upright; 1 needs none."""
+_INVERSE = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 8, 7: 7, 8: 6}
 
 
 @dataclass(frozen=True)
 class DecodedImage:
-    """A decoded picture, upright, with its boxes in its own pixels.
+    """A decoded image, upright, with boxes in its pixels.
 
     Attributes:
         image: Mode RGB, upright.
         boxes: In the pixels of ``image``.
-        header: What the file says; ``header.orientation`` other than 1 means that the stored pixels were turned.
-        turned_boxes: Whether the boxes came in the stored frame and were turned with the pixels.
+        header: The header of the file; ``header.orientation`` other than 1 means that the stored pixels were rotated.
+        rotated_boxes: Whether the boxes referred to the stored pixels and were rotated with them.
     """
 
     image: Image.Image
     boxes: Boxes
     header: Header
-    turned_boxes: bool
+    rotated_boxes: bool
 
     def to_annotation(self, xyxy: NDArray[Any]) -> NDArray[np.float64]:
-        """Boxes in this picture's pixels, shape (N, 4), in the frame of the sample that it was opened from."""
+        """Converts boxes, shape (N, 4), from this image's pixels to those of the sample that it was decoded from."""
         width, height = self.header.upright_size
         full = box_math.scale(xyxy, width / self.image.width, height / self.image.height)
-        if not self.turned_boxes:
+        if not self.rotated_boxes:
             return full
-        return turn_boxes(full, _UNDO[self.header.orientation], (width, height))
+        return rotate_boxes(full, _INVERSE[self.header.orientation], (width, height))
 
 
 def read_header(data: bytes, name: str) -> Header:
-    """Size, format and EXIF orientation of an encoded picture, without decoding its pixels.
+    """Reads the size, format and EXIF orientation of an encoded image, without decoding its pixels.
 
     Raises:
-        DataError: The bytes are no picture that boxwright reads, or it has more than :data:`MAX_PIXELS`.
+        DataError: The bytes are not an image in a supported format, or it has more than :data:`MAX_PIXELS`.
     """
     with open_image(data, name) as image:
         return header_of(image)
 
 
 def header_of(image: Image.Image) -> Header:
-    """What the header of a picture says that Pillow has opened; its pixels are not decoded."""
+    """Returns the header of an image that Pillow has opened, without decoding its pixels."""
     try:
-        # PngImageFile.getexif decodes the whole picture where it finds no EXIF before the pixels, and what that raises
-        # would be taken for damaged EXIF here and not raised again by load().
+        # PngImageFile.getexif decodes the whole image if it finds no EXIF before the pixels. Errors in the pixels would
+        # look like damaged EXIF here, and load() would not raise them again.
         orientation = Image.Image.getexif(image).get(_ORIENTATION, 1)
-    except Exception:  # EXIF that is damaged says nothing; the pixels may be whole all the same
+    except Exception:  # damaged EXIF is ignored, because the pixels may be intact
         orientation = 1
     valid = isinstance(orientation, int) and 1 <= orientation <= 8
     width, height = image.size
-    if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow gives the turned size of these
+    if isinstance(image, TiffImagePlugin.TiffImageFile):  # Pillow returns the upright size of these
         width, height = (int(image.tag_v2[tag]) for tag in _TIFF_SIZE)
     return Header(width, height, (image.format or "").lower(), orientation if valid else 1)
 
 
 def open_image(source: bytes | str, name: str) -> Image.Image:
-    """Opens a picture with Pillow, its pixels not decoded yet.
+    """Opens an image with Pillow, without decoding its pixels.
 
     Args:
-        source: The encoded picture, or the path of a local file.
-        name: For messages.
+        source: The encoded image, or the path of a local file.
+        name: The name in messages.
 
     Raises:
         DataError: As :func:`read_header`.
@@ -122,41 +123,37 @@ def open_image(source: bytes | str, name: str) -> Image.Image:
         if isinstance(source, str) and error.errno is not None:
             raise DataError(name, error.strerror or str(error), "check the path") from None
         empty = os.path.getsize(source) == 0 if isinstance(source, str) else not source
-        what = "the file is empty" if empty else "it is no picture that can be read"
-        raise DataError(name, what, "replace the file, or leave it out with --on-error skip") from None
+        problem = "the file is empty" if empty else "it cannot be read as an image"
+        raise DataError(name, problem, _REPLACE) from None
     except Exception as error:  # decoders raise ValueError, SyntaxError, struct.error and more on hostile bytes
-        raise DataError(
-            name,
-            f"it is no picture that can be read ({error})",
-            "replace the file, or leave it out with --on-error skip",
-        ) from None
+        raise DataError(name, f"it cannot be read as an image ({error})", _REPLACE) from None
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width}x{image.height}")
     return image
 
 
-def _too_large(name: str, what: str) -> DataError:
+def _too_large(name: str, size: str) -> DataError:
     return DataError(
         name,
-        f"{what} is more than {MAX_PIXELS:,} pixels",
-        "make it smaller, or set BOXWRIGHT_MAX_PIXELS if you trust it",
+        f"{size} is more than {MAX_PIXELS:,} pixels",
+        "reduce the image, or set BOXWRIGHT_MAX_PIXELS if you trust it",
     )
 
 
 def decode_image(data: bytes, name: str, *, at_least: tuple[int, int] | None = None) -> Image.Image:
-    """Decodes a picture to upright RGB.
+    """Decodes an image to upright RGB.
 
     Args:
-        data: The encoded picture.
-        name: For messages.
-        at_least: ``(width, height)``, upright, below which the decoder must not go when it can decode at a reduced
-            size (JPEG at 1/2, 1/4, 1/8); ``None`` for the full size.
+        data: The encoded image.
+        name: The name in messages.
+        at_least: The smallest sufficient ``(width, height)``, upright, for decoders that can reduce an image (JPEG to
+            1/2, 1/4, 1/8); ``None`` for the full size.
 
     Returns:
-        Mode RGB, as :func:`to_rgb` makes it; only the first frame of an animation is used.
+        An image of mode RGB, as returned by :func:`to_rgb`; of an animation, the first frame.
 
     Raises:
-        DataError: Truncated or corrupt bytes.
+        DataError: The bytes are truncated or corrupt.
     """
     image = open_image(data, name)
     with image:
@@ -166,21 +163,19 @@ def decode_image(data: bytes, name: str, *, at_least: tuple[int, int] | None = N
         try:
             image.load()
         except Exception as error:
-            raise DataError(
-                name, f"the picture is damaged ({error})", "replace the file, or leave it out with --on-error skip"
-            ) from None
+            raise DataError(name, f"the image is damaged ({error})", _REPLACE) from None
         rgb = to_rgb(image)
-        turned = orientation != 1 and image.format != "TIFF"  # Pillow has turned these already
-        return rgb.transpose(TURN[orientation]) if turned else rgb
+        rotated = orientation != 1 and image.format != "TIFF"  # Pillow has rotated these already
+        return rgb.transpose(TRANSPOSE[orientation]) if rotated else rgb
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any Pillow picture as 8-bit RGB; the same object where it is that already.
+    """Converts a Pillow image to 8-bit RGB; an RGB image is returned unchanged.
 
-    CMYK is converted by Pillow and transparency is laid on white. Grey with more than 8 bits (modes ``I;16``, ``I``,
-    ``F``) is scaled linearly from 0..T to 0..255, where T is what the fewest of 8, 10, 12, 14 or 16 bits can hold
-    that hold the lightest pixel, as cameras and scanners keep 12 bits in 16; beyond 16 bits T is the lightest pixel,
-    and 1 where an ``F`` picture has nothing above 1. Below 0 and not a number is black.
+    Pillow converts CMYK, and transparent images are placed on white. Gray with more than 8 bits (modes ``I;16``, ``I``,
+    ``F``) is scaled linearly from 0..T to 0..255. T is the largest number of 8, 10, 12, 14 or 16 bits, whichever is the
+    smallest that includes the lightest pixel, as cameras and scanners store 12 bits in 16. Beyond 16 bits, T is the
+    lightest pixel. T is 1 for an ``F`` image without values above 1. Negative values and NaN become black.
     """
     if image.mode.startswith(("I", "F")):
         values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
@@ -188,9 +183,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
     if "transparency" in image.info or {"A", "a"} & set(image.getbands()):
         layer = image.convert("RGBA")
-        paper = Image.new("RGB", image.size, (255, 255, 255))
-        paper.paste(layer, mask=layer.getchannel("A"))
-        return paper
+        background = Image.new("RGB", image.size, (255, 255, 255))
+        background.paste(layer, mask=layer.getchannel("A"))
+        return background
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
@@ -202,14 +197,14 @@ def _white(values: NDArray[np.float64], mode: str) -> float:
 
 
 def decode_sample(sample: Sample, *, at_least: tuple[int, int] | None = None) -> DecodedImage:
-    """Decodes a sample's picture, upright, and brings its boxes into the decoded picture's pixels.
+    """Decodes a sample's image, upright, and converts its boxes to the pixels of the decoded image.
 
     Args:
-        sample: The picture and its boxes.
-        at_least: As in :func:`decode_image`; with it the picture may be smaller than the sample says, boxes scaled too.
+        sample: The image and its boxes.
+        at_least: As in :func:`decode_image`; the image may then be smaller than annotated, with scaled boxes.
 
     Raises:
-        DataError: The picture is missing or damaged, or its size is not what the annotation says.
+        DataError: The image is missing or damaged, or its size is not the annotated one.
     """
     ref = sample.image
     place = ref.location or sample.source or ref.name
@@ -217,43 +212,43 @@ def decode_sample(sample: Sample, *, at_least: tuple[int, int] | None = None) ->
     header = read_header(data, place)
     stored, upright = (header.width, header.height), header.upright_size
     annotated = (ref.width, ref.height)
-    edges = sample.boxes.xyxy
-    turn = annotated != upright
-    if turn and annotated == stored:
-        edges = turn_boxes(edges, header.orientation, stored)
-    elif turn:
+    xyxy = sample.boxes.xyxy
+    rotate = annotated != upright
+    if rotate and annotated == stored:
+        xyxy = rotate_boxes(xyxy, header.orientation, stored)
+    elif rotate:
         raise size_mismatch(sample, header)
     image = decode_image(data, place, at_least=at_least)
     if image.size != upright:
-        edges = box_math.scale(edges, image.width / upright[0], image.height / upright[1])
-    boxes = sample.boxes if edges is sample.boxes.xyxy else sample.boxes.with_xyxy(edges)
-    return DecodedImage(image, boxes, header, turn)
+        xyxy = box_math.scale(xyxy, image.width / upright[0], image.height / upright[1])
+    boxes = sample.boxes if xyxy is sample.boxes.xyxy else sample.boxes.with_xyxy(xyxy)
+    return DecodedImage(image, boxes, header, rotate)
 
 
 def size_mismatch(sample: Sample, header: Header) -> DataError:
-    """The error for a picture whose size is not what its annotation says."""
+    """Returns the error for an image whose size is not the annotated one."""
     return DataError(
         sample.source or sample.image.name,
-        f"the annotation says {sample.image.width}x{sample.image.height} and the picture {sample.image.name}"
+        f"the annotated size is {sample.image.width}x{sample.image.height}, but the image {sample.image.name}"
         f" is {header.width}x{header.height}",
-        "annotate the picture again; if the boxes fit it as it is, --with fix:size=picture corrects the size",
+        "annotate the image again; if only the size is wrong, --with fix:size=picture corrects it",
     )
 
 
-def turn_boxes(xyxy: NDArray[Any], orientation: int, stored: tuple[int, int]) -> NDArray[np.float64]:
-    """Boxes of the stored pixels, in the picture as EXIF orientation turns it.
+def rotate_boxes(xyxy: NDArray[Any], orientation: int, stored: tuple[int, int]) -> NDArray[np.float64]:
+    """Converts boxes from the stored pixels to the upright image.
 
     Args:
-        xyxy: Shape (N, 4), pixels of the stored picture.
+        xyxy: Shape (N, 4), in stored pixels.
         orientation: EXIF orientation, 1..8.
-        stored: ``(width, height)`` of the stored picture.
+        stored: ``(width, height)`` of the stored pixels.
 
     Returns:
-        Shape (N, 4), pixels of the upright picture.
+        Shape (N, 4), in pixels of the upright image.
     """
     width, height = stored
     x1, y1, x2, y2 = np.asarray(xyxy, dtype=np.float64).reshape(-1, 4).T
-    turned = {
+    rotated = {
         1: (x1, y1, x2, y2),
         2: (width - x2, y1, width - x1, y2),
         3: (width - x2, height - y2, width - x1, height - y1),
@@ -263,21 +258,21 @@ def turn_boxes(xyxy: NDArray[Any], orientation: int, stored: tuple[int, int]) ->
         7: (height - y2, width - x2, height - y1, width - x1),
         8: (y1, width - x2, y2, width - x1),
     }[orientation]
-    return np.stack(turned, axis=-1)
+    return np.stack(rotated, axis=-1)
 
 
 def load_pixels(sample: Sample, size: tuple[int, int] | None = None) -> tuple[NDArray[np.uint8], Boxes]:
-    """A sample as an array: shape (height, width, 3), uint8, RGB, upright, and its boxes in those pixels.
+    """Decodes a sample to an array, shape (height, width, 3), uint8, RGB, upright, and boxes in its pixels.
 
     Args:
-        sample: The picture and its boxes.
-        size: ``(width, height)`` to resize to (aspect ratio is not kept); ``None`` for the picture's own size.
+        sample: The image and its boxes.
+        size: ``(width, height)`` to resize to, regardless of the aspect ratio; ``None`` for the image's own size.
 
     Raises:
         DataError: As :func:`decode_sample`.
     """
-    picture = decode_sample(sample, at_least=size)
-    image, boxes = picture.image, picture.boxes
+    decoded = decode_sample(sample, at_least=size)
+    image, boxes = decoded.image, decoded.boxes
     if size is not None and image.size != size:
         factors = (size[0] / image.width, size[1] / image.height)
         image = image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
@@ -286,17 +281,17 @@ def load_pixels(sample: Sample, size: tuple[int, int] | None = None) -> tuple[ND
 
 
 def encode_jpeg(image: Image.Image, quality: int = 90) -> bytes:
-    """An RGB picture as JPEG bytes, without EXIF."""
+    """Encodes an RGB image as JPEG, without EXIF."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
 def image_ref(path: str, name: str = "") -> ImageRef:
-    """One local picture by reference, with its upright size.
+    """Returns a reference to a local image, with its upright size.
 
     Raises:
-        DataError: It is not there or is no picture.
+        DataError: The file does not exist, or is not an image.
     """
     with open_image(path, path) as image:
         header = header_of(image)

@@ -1,4 +1,4 @@
-"""Finds the picture that an annotation belongs to, in the folder where the pictures are."""
+"""The search for the image of an annotation, in the folder of the images."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class ImageLookup:
-    """The pictures of a dataset, found by what an annotation file says and by what it is called.
+    """Finds the images of annotations by the file name in the annotation, or by the name of the annotation file.
 
     Args:
-        folder: Where they are.
-        field: What the annotation format calls a picture's file name, for messages: ``<filename>``.
-        besides: Files of the folder that are no pictures: the annotations.
+        folder: The folder of the images.
+        field: The annotation format's name for the file name of an image, for messages: ``<filename>``.
+        besides: Files of the folder that are not images, but annotations.
 
     Attributes:
-        names: The files among which pictures are looked for.
+        names: The files to search.
     """
 
     def __init__(self, folder: Folder, field: str = "file name", besides: Iterable[str] = ()) -> None:
@@ -37,32 +37,31 @@ class ImageLookup:
         self._field = field
 
     def find(self, filename: str, annotation: str, file: str) -> tuple[str, str | None]:
-        """The picture's name in the dataset, and its place.
+        """Finds the image of an annotation.
 
-        Tried in turn: the file name beside the annotation (or in the same sub-folder of the pictures' folder), then
-        from the top of the pictures' folder (of an absolute path, as some tools write it, only the last part); the same
-        with the file ending that it lacks; the annotation's own name
-        with a picture's ending; at each step also with other upper and lower case and in the other Unicode normal form
-        (macOS takes letters with accents apart, others do not). Last, where it has ``%``, what that stands for in a
-        URL. The first that is there gives the name.
+        The search is in this order: the file name in the folder of the annotation (or in the sub-folder of the same
+        name), then in the folder of the images (of an absolute path, as some tools write it, only the last part); the
+        file name with the suffix of an image; the annotation's own name with the suffix of an image. Each step also
+        accepts differences in case and in the Unicode normal form (macOS decomposes accented letters, other systems do
+        not). At last, ``%`` in the file name is decoded as in a URL.
 
         Args:
-            filename: What the annotation says; may be empty.
-            annotation: The annotation file's path inside its folder, with ``/``.
-            file: The annotation's place, for messages.
+            filename: The file name in the annotation; may be empty.
+            annotation: The annotation file's path in its folder, with ``/``.
+            file: The path of the annotation, for messages.
 
         Returns:
-            The name with ``/`` between folders, and the path or URL; ``None`` where there is no such picture, and then
-            the name is what the annotation says.
+            The image's name in the dataset, with ``/`` between folders, and its path or URL. If the image does not
+            exist, the name from the annotation and ``None``.
 
         Raises:
-            DataError: The file name leads out of the folder, or is missing and cannot be told from the annotation's
-                name; or two pictures fit equally well.
+            DataError: The file name leads out of the folder; or it is empty, and no image has the annotation's name;
+                or two images match equally well.
         """
         folder = annotation[: annotation.rfind("/") + 1]
         name = folder + filename
         if name in self.names:
-            # Among the names are only files below the folder, so there is nothing more to check.
+            # The names are those of files in the folder, so that the name is safe.
             return name, self.folder.place(name)
         if not _PLAIN.fullmatch(filename):
             filename = safe_filename(
@@ -80,8 +79,8 @@ class ImageLookup:
         if not filename:
             raise DataError(
                 file,
-                f"it has no {self._field}, and no picture has the annotation's name",
-                f"put the picture beside it, or write {self._field} into it",
+                f"it has no {self._field}, and no image has the annotation's name",
+                f"put the image next to it, or add {self._field}",
             )
         return name, None
 
@@ -108,12 +107,12 @@ class ImageLookup:
             raise DataError(
                 file,
                 f"it could belong to {' or '.join(sorted(candidates))}",
-                f"write the picture's full {self._field}, or remove one of them",
+                f"write the image's full {self._field}, or remove one of them",
             )
         return candidates[0] if candidates else None
 
     def without(self, annotations: Iterable[str]) -> list[str]:
-        """The pictures whose name, but for the ending, none of these files has; sorted."""
+        """Returns the images whose names without suffix none of these files has, sorted."""
         stems = {_without_suffix(name) for name in annotations}
         return sorted(
             name for names in self._by_folded_stem.values() for name in names if _without_suffix(name) not in stems
@@ -136,9 +135,7 @@ class ImageLookup:
 
 
 def spellings(name: str) -> Iterator[str]:
-    """How else a file may be called that an annotation calls so: in another Unicode normal form, or without the
-    escapes of a URL.
-    """
+    """Yields other spellings of a file name: in another Unicode normal form, or with decoded ``%``."""
     for other in (name, unquoted(name)) if "%" in name else (name,):
         if other != name:
             yield other
@@ -147,7 +144,7 @@ def spellings(name: str) -> Iterator[str]:
 
 
 def unquoted(name: str) -> str:
-    """A name with what ``%20`` and the like stand for in a URL; as it is where that would lead elsewhere."""
+    """Returns a name with ``%20`` and the like decoded as in a URL, unless the result leads to another folder."""
     if "%" not in name:
         return name
     from urllib.parse import unquote
@@ -164,25 +161,25 @@ def safe_filename(
     field: str = "file name",
     is_there: Callable[[str], bool] | None = None,
 ) -> str:
-    r"""A relative file name with ``/`` between folders, whether it was written with ``/`` or ``\``.
+    r"""Returns a relative file name with ``/`` between folders, from one with ``/`` or ``\``.
 
-    An absolute path, which says where the picture lay on the computer that wrote it, stands for its last part where a
-    picture of that name is there.
+    An absolute path, which is from the computer that wrote the annotation, is replaced with its last part if an image
+    with that name exists.
 
     Args:
-        filename: As the annotation says it; may be empty.
-        file: The annotation file, for the message.
-        place: Where in it, for the message.
-        field: What the format calls it, for the message.
-        is_there: Whether there is a picture of a name in the folder of the pictures.
+        filename: The file name in the annotation; may be empty.
+        file: The annotation file, for messages.
+        place: The place in the file, for messages.
+        field: The format's name for the file name, for messages.
+        is_there: Returns whether an image with a name exists in the folder of the images.
 
     Raises:
-        DataError: It is absolute or has a drive letter, and ``is_there`` knows nothing of its last part; or it has a
-            ``..`` part, or is a URL.
+        DataError: It is absolute or has a drive letter, and no image with its last part exists; or it has a ``..``
+            part, or is a URL.
     """
     if _ADDRESS.match(filename):
         problem = f"the {field} is {filename!r}, an address on the network"
-        raise DataError(file, problem, "fetch the picture, and write its plain file name there", place)
+        raise DataError(file, problem, "download the image, and write its plain file name there", place)
     parts = filename.replace("\\", "/").split("/")
     unsafe = ".." in parts or "\0" in filename
     last = last_if_absolute(filename)
@@ -192,54 +189,54 @@ def safe_filename(
         raise DataError(
             file,
             f"the {field} is {filename!r}, which leads out of the folder",
-            "write the picture's plain file name there"
-            + (", or put a picture of that name into the folder" if last != filename and not unsafe else ""),
+            "write the image's plain file name there"
+            + (", or put an image with that name into the folder" if last != filename and not unsafe else ""),
             place,
         )
     return "/".join(part for part in parts if part not in ("", "."))
 
 
 def last_if_absolute(filename: str) -> str:
-    """The last part of a path that is absolute on any system; any other as it is."""
+    """Returns the last part of a path that is absolute on any system, and any other path unchanged."""
     path = filename.replace("\\", "/")
     return re.split("[/:]", path)[-1] if path.startswith("/") or _DRIVE.match(path) else filename
 
 
 def measured_size(name: str, location: str | None, file: str, place: str = "", *, remedy: str = "") -> tuple[int, int]:
-    """Width and height of a picture in pixels, upright, from its header; for annotations that do not say them.
+    """Reads the upright width and height of an image from its header, for annotations without a size.
 
     Args:
-        name: The picture's name in the dataset.
-        location: Where it is; ``None`` where it was not found.
-        file: The annotation file, for the message.
-        place: Where in it, for the message.
-        remedy: What else than putting the picture there would help, for the message: ``"correct <size>"``.
+        name: The image's name in the dataset.
+        location: Its path or URL; ``None`` if it was not found.
+        file: The annotation file, for messages.
+        place: The place in the file, for messages.
+        remedy: Another remedy than adding the image, for messages: ``"correct <size>"``.
 
     Raises:
-        DataError: The picture is not there, or is none.
+        DataError: The image does not exist, or cannot be read.
     """
     if location is None:
         raise DataError(
             file,
-            f"it does not say the picture's size, and the picture {name} is not there to be measured",
-            "put the picture there, name its folder by ?images=FOLDER" + (f", or {remedy}" if remedy else ""),
+            f"it does not contain the size of the image {name}, and the image is missing",
+            "add the image, set its folder with ?images=FOLDER" + (f", or {remedy}" if remedy else ""),
             place,
         )
     header = parse_header(location)
     if header is None:
-        from boxwright.images.decode import read_header  # Pillow, which most images do not need
+        from boxwright.images.decode import read_header  # imports Pillow, which most images do not need
 
         header = read_header(ImageRef(name=name, width=1, height=1, location=location).read(), location)
     return header.upright_size
 
 
 def _folded(name: str) -> str:
-    """The same for names that differ in upper and lower case or in the Unicode normal form alone."""
+    """Returns the same text for names that differ only in case or in the Unicode normal form."""
     return name.casefold() if name.isascii() else _normal(name, "NFC").casefold()
 
 
 def _normal(name: str, form: Literal["NFC", "NFD"]) -> str:
-    from unicodedata import normalize  # a large library, which names of ASCII letters do not need
+    from unicodedata import normalize  # a large library, which ASCII names do not need
 
     return normalize(form, name)
 

@@ -1,14 +1,14 @@
-"""Pictures with boxes that a person can read, and the colours of their classes.
+"""Drawing boxes with readable labels, and the colors of classes.
 
     from boxwright.render import draw_boxes, palette
 
     colors = palette(["key", "leaf", "mug"])
     drawn = draw_boxes(image, boxes, labels, scores, colors=colors)
 
-Boxes are ``xyxy`` arrays, shape (n, 4), in pixels of the picture that is given, with continuous edges: a box from 0 to
-the picture's width spans it exactly. Line width and letters follow the picture's size, tiny pictures are enlarged and
-huge ones reduced first, and every label stands on a chip that stays inside the picture and, where there is room, clear
-of the other chips.
+Boxes are ``xyxy`` arrays, shape (n, 4), in pixels of the image, with continuous coordinates: a box from 0 to the
+image's width spans it exactly. Line width and letters follow the image's size; small images are enlarged and large ones
+reduced first. Every label has a chip, a small background, that stays inside the image and does not overlap other chips
+if there is space.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ Color: TypeAlias = tuple[int, int, int]
 """Red, green and blue in sRGB, 0 to 255."""
 
 ON_A_PAGE: Final = 1.7
-"""``emphasis`` for the pages, which show pictures at about a third of their size until one is opened."""
+"""``emphasis`` for pages, which show images at about a third of their size until one is opened."""
 
 _Floats: TypeAlias = npt.NDArray[np.float64]
 
 _BLACK: Final[Color] = (0, 0, 0)
 _WHITE: Final[Color] = (255, 255, 255)
 
-# Colours -----------------------------------------------------------------------------------------------------------
+# Colors -----------------------------------------------------------------------------------------------------------
 
 _FIRST_COLORS: Final[tuple[Color, ...]] = (
     (86, 180, 233),
@@ -59,31 +59,31 @@ _FIRST_COLORS: Final[tuple[Color, ...]] = (
     (213, 94, 0),
     (0, 114, 178),
 )
-"""Okabe and Ito, "Color Universal Design" (2008), without black: told apart with every common colour blindness."""
+"""Okabe and Ito, "Color Universal Design" (2008), without black: distinguishable with any common color blindness."""
 
 
 def palette(names: Sequence[str]) -> dict[str, Color]:
-    """One colour for each class, decided by its place in ``names`` alone, so a label map always looks the same.
+    """Returns a color for each class, which depends only on its position, so that a label map always looks the same.
 
-    The first seven are those of Okabe and Ito; each further one is the colour farthest from all before it, for the
-    normal eye and the one without green cones alike. After about 170 classes the colours repeat.
+    The first seven are those of Okabe and Ito. Each further color is the one that differs most from all before it, both
+    for normal eyes and for eyes without green cones. After about 170 classes the colors repeat.
 
     Args:
-        names: Class names in the order of the label map; a repeated name keeps its first place.
+        names: Class names in the order of the label map; a duplicate name keeps its first position.
     """
     unique = list(dict.fromkeys(names))
     colors = _color_series(len(unique))
-    return {name: colors[place % len(colors)] for place, name in enumerate(unique)}
+    return {name: colors[position % len(colors)] for position, name in enumerate(unique)}
 
 
 def contrast_ratio(first: Color, second: Color) -> float:
-    """Contrast of two colours, 1 to 21, as WCAG 2.2 defines it; text needs 4.5."""
+    """Returns the contrast of two colors, 1 to 21, as defined by WCAG 2.2; text needs 4.5."""
     lights = sorted((_luminance(first), _luminance(second)))
     return (lights[1] + 0.05) / (lights[0] + 0.05)
 
 
 def text_color(background: Color) -> Color:
-    """Black or white, whichever contrasts more: at least 4.58 : 1 on any background."""
+    """Returns black or white, whichever has the higher contrast: at least 4.58 : 1 on any background."""
     return max(_BLACK, _WHITE, key=lambda ink: contrast_ratio(ink, background))
 
 
@@ -93,7 +93,7 @@ def _luminance(color: Color) -> float:
 
 
 def _linear(srgb: _Floats) -> _Floats:
-    """Light intensities, 0 to 1, of sRGB values, 0 to 255 (IEC 61966-2-1)."""
+    """Converts sRGB values, 0 to 255, to light intensities, 0 to 1 (IEC 61966-2-1)."""
     value = srgb / 255.0
     linear: _Floats = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     return linear
@@ -105,23 +105,26 @@ def _color_series(count: int) -> tuple[Color, ...]:
     if count > len(chosen):
         steps = (30, 75, 120, 165, 210, 245)
         grid = np.array([(r, g, b) for r in steps for g in steps for b in steps], float)
-        # Lines in a near-black, near-white or grey tone look like part of the photo or of the halo.
+        # Lines in a near-black, near-white or gray tone look like part of the photo or of the halo.
         spread, light = np.ptp(grid, axis=1), np.array([_luminance((int(r), int(g), int(b))) for r, g, b in grid])
         grid = grid[(spread >= 75) & (light > 0.09) & (light < 0.8)]
         seen = np.full(len(grid), np.inf)
-        places = _eye(grid)
-        for place in _eye(np.array(chosen, float)):
-            seen = np.minimum(seen, _difference(places, place))
+        perceived = _perceived(grid)
+        for color in _perceived(np.array(chosen, float)):
+            seen = np.minimum(seen, _difference(perceived, color))
         while len(chosen) < count and seen.max() > 0.0:
             best = int(seen.argmax())
             red, green, blue = grid[best].astype(int).tolist()
             chosen.append((red, green, blue))
-            seen = np.minimum(seen, _difference(places, places[best]))
+            seen = np.minimum(seen, _difference(perceived, perceived[best]))
     return tuple(chosen) or _FIRST_COLORS[:1]
 
 
-def _eye(colors: _Floats) -> _Floats:
-    """(n, 2, 3): OKLab (Ottosson, 2020) of the colours, (n, 3), as seen with and without green cones (Vienot, 1999)."""
+def _perceived(colors: _Floats) -> _Floats:
+    """Returns the OKLab values (Ottosson, 2020) of colors, (n, 3), with and without green cones (Vienot, 1999).
+
+    The shape is (n, 2, 3).
+    """
     linear = _linear(colors)
     deuteranopia = np.array([(0.29275, 0.70725, 0.0), (0.29275, 0.70725, 0.0), (-0.02234, 0.02234, 1.0)])
     seen = np.stack([linear, np.clip(linear @ deuteranopia.T, 0.0, 1.0)], axis=1)
@@ -144,12 +147,12 @@ def _eye(colors: _Floats) -> _Floats:
 
 
 def _difference(many: _Floats, one: _Floats) -> _Floats:
-    """How different colours look to the eye that tells them apart worse; shapes (n, 2, 3) and (2, 3) give (n,)."""
+    """Returns the differences, (n,), of colors, (n, 2, 3) and (2, 3), for the eye that distinguishes them less."""
     distances: _Floats = np.linalg.norm(many - one, axis=-1).min(axis=-1)
     return distances
 
 
-# One picture -------------------------------------------------------------------------------------------------------
+# One image ---------------------------------------------------------------------------------------------------------
 
 
 def draw_boxes(
@@ -166,35 +169,35 @@ def draw_boxes(
     max_side: int = 2048,
     emphasis: float = 1.0,
 ) -> Image.Image:
-    """Draw boxes with their labels over a copy of a picture.
+    """Draws boxes with their labels on a copy of an image.
 
     Args:
-        image: The picture, of any mode that :func:`boxwright.images.to_rgb` takes; it is not changed.
-        boxes: Shape (n, 4), ``xmin ymin xmax ymax`` in pixels of ``image``; may be empty. Boxes reach the border at
-            most; those outside the picture, or with an edge that is not a number, are left out.
+        image: The image, of any mode that :func:`boxwright.images.to_rgb` accepts; it is not changed.
+        boxes: Shape (n, 4), ``xmin ymin xmax ymax`` in pixels of ``image``; may be empty. Boxes are clipped to the
+            image; those outside it, or with a coordinate that is not a number, are omitted.
         labels: The n class names.
-        scores: The n confidences, 0 to 1, written behind the name in percent; None for ground truth.
-        colors: Colour of each class name, as :func:`palette` makes them from a label map. Names that it lacks, or all
-            where it is None, get one by their order within this picture.
-        line_width: In pixels of the result; by default according to its size. Small boxes get thinner lines.
-        font_size: In pixels of the result; by default according to its size and to how small the boxes are.
-        show_labels: False for boxes alone.
-        min_side: A picture whose longer side is shorter than this is enlarged to it before anything is drawn.
-        max_side: A picture whose longer side is longer than this is reduced to it.
-        emphasis: How much larger lines and letters are than by default, for drawings that are first seen small.
+        scores: The n confidences, 0 to 1, shown after the name in percent; ``None`` for ground truth.
+        colors: The color of each class name, as returned by :func:`palette` for a label map. Missing names receive a
+            color by their order in this image.
+        line_width: In pixels of the result; by default it depends on the image's size. Small boxes have thinner lines.
+        font_size: In pixels of the result; by default it depends on the sizes of the image and of the boxes.
+        show_labels: Whether to draw the labels.
+        min_side: An image with a shorter longer side is enlarged to this size first.
+        max_side: An image with a longer side above this is reduced to this size first.
+        emphasis: The factor for lines and letters, for drawings that are first shown small.
 
     Returns:
         The drawing, mode RGB.
 
     Raises:
-        ValueError: If the lengths or shapes do not agree, or if ``min_side`` exceeds ``max_side``.
+        ValueError: The lengths or shapes do not match, or ``min_side`` exceeds ``max_side``.
     """
-    edges = np.asarray(boxes, np.float64)
-    edges = edges.reshape(0, 4) if edges.size == 0 else edges
-    if edges.ndim != 2 or edges.shape[1] != 4:
-        raise ValueError(f"boxes must have shape (n, 4), not {edges.shape}")
-    if len(labels) != len(edges) or (scores is not None and len(scores) != len(edges)):
-        counts = f"{len(edges)} boxes, {len(labels)} labels" + ("" if scores is None else f", {len(scores)} scores")
+    xyxy = np.asarray(boxes, np.float64)
+    xyxy = xyxy.reshape(0, 4) if xyxy.size == 0 else xyxy
+    if xyxy.ndim != 2 or xyxy.shape[1] != 4:
+        raise ValueError(f"boxes must have shape (n, 4), not {xyxy.shape}")
+    if len(labels) != len(xyxy) or (scores is not None and len(scores) != len(xyxy)):
+        counts = f"{len(xyxy)} boxes, {len(labels)} labels" + ("" if scores is None else f", {len(scores)} scores")
         raise ValueError(f"every box needs one label and, if any, one score: {counts}")
     if not 1 <= min_side <= max_side:
         raise ValueError(f"min_side must not exceed max_side: {min_side}, {max_side}")
@@ -202,13 +205,13 @@ def draw_boxes(
     canvas = canvas.copy() if canvas is image else canvas
     width, height = canvas.size
     scale = np.array([width / image.width, height / image.height] * 2)
-    # A box without area is still worth seeing, a corner in the wrong order too.
-    edges = edges * scale
-    edges = np.concatenate([np.minimum(edges[:, :2], edges[:, 2:]), np.maximum(edges[:, :2], edges[:, 2:])], axis=1)
-    visible = (edges[:, 2:] >= 0.0).all(axis=1) & (edges[:, 0] <= width) & (edges[:, 1] <= height)
-    edges = np.clip(edges, 0.0, [width, height, width, height])
-    areas = np.prod(edges[:, 2:] - edges[:, :2], axis=1)
-    # Large ones first, so that what lies within them stays on top.
+    # Boxes with zero area or with coordinates in the wrong order are drawn as well.
+    xyxy = xyxy * scale
+    xyxy = np.concatenate([np.minimum(xyxy[:, :2], xyxy[:, 2:]), np.maximum(xyxy[:, :2], xyxy[:, 2:])], axis=1)
+    visible = (xyxy[:, 2:] >= 0.0).all(axis=1) & (xyxy[:, 0] <= width) & (xyxy[:, 1] <= height)
+    xyxy = np.clip(xyxy, 0.0, [width, height, width, height])
+    areas = np.prod(xyxy[:, 2:] - xyxy[:, :2], axis=1)
+    # Large ones first, so that small ones inside them stay visible.
     order = [int(i) for i in np.argsort(-areas, kind="stable") if visible[i]]
     long_side = max(width, height)
     line = line_width if line_width is not None else max(2, round(emphasis * long_side / 320))
@@ -216,22 +219,22 @@ def draw_boxes(
     shown = palette(sorted(set(labels) - set(shown))) | shown
 
     draw = ImageDraw.Draw(canvas, "RGBA")
-    outlines = np.zeros((len(edges), 4))
+    outlines = np.zeros((len(xyxy), 4))
     for i in order:
         color = shown[labels[i]]
-        outlines[i] = _draw_outline(draw, edges[i], line, color, (width, height), fixed=line_width is not None)
+        outlines[i] = _draw_outline(draw, xyxy[i], line, color, (width, height), fixed=line_width is not None)
     if show_labels and order:
-        size = font_size if font_size is not None else round(emphasis * _letter_size(long_side, edges[order]))
+        size = font_size if font_size is not None else round(emphasis * _letter_size(long_side, xyxy[order]))
         texts = [(clean(labels[i]), _percent(scores[i]) if scores is not None else "") for i in order]
         chips = _place_chips(texts, [shown[labels[i]] for i in order], outlines[order], size, (width, height))
-        # The smallest boxes have had the first choice of place; where chips still meet, theirs are on top.
+        # The chips of the smallest boxes were placed first; if chips still overlap, these are on top.
         for chip in chips:
             _draw_chip(canvas, chip, size)
     return canvas
 
 
 def resized(image: Image.Image, min_side: int, max_side: int) -> Image.Image:
-    """The picture with its longer side brought to between ``min_side`` and ``max_side``, in pixels; may be itself."""
+    """Returns the image, resized if its longer side is not between ``min_side`` and ``max_side`` pixels."""
     long_side = max(image.size)
     target = min(max(long_side, min_side), max_side)
     if target == long_side:
@@ -241,17 +244,17 @@ def resized(image: Image.Image, min_side: int, max_side: int) -> Image.Image:
 
 
 def _draw_outline(
-    draw: ImageDraw.ImageDraw, edges: _Floats, line: int, color: Color, room: tuple[int, int], *, fixed: bool
+    draw: ImageDraw.ImageDraw, box: _Floats, line: int, color: Color, room: tuple[int, int], *, fixed: bool
 ) -> tuple[int, int, int, int]:
-    """Draw one box, its line centred on the edges but inside the picture; returns the line's outer bounds."""
-    short = float(min(edges[2] - edges[0], edges[3] - edges[1]))
+    """Draws one box, its line centered on the box but inside the image, and returns the line's outer bounds."""
+    short = float(min(box[2] - box[0], box[3] - box[1]))
     width = line if fixed else max(1, min(line, int(short / 7)))
     halo = text_color(color)
-    left, top = (max(0, math.floor(edge - width / 2.0 + 0.5)) for edge in edges[:2])
-    right, bottom = (min(r, math.floor(e + width / 2.0 + 0.5)) for e, r in zip(edges[2:], room, strict=True))
+    left, top = (max(0, math.floor(low - width / 2.0 + 0.5)) for low in box[:2])
+    right, bottom = (min(end, math.floor(high + width / 2.0 + 0.5)) for high, end in zip(box[2:], room, strict=True))
     left, top = min(left, room[0] - 1), min(top, room[1] - 1)
     right, bottom = max(right, left + 1), max(bottom, top + 1)
-    # One softer pixel on either side of the line, so that it shows on a background of its own colour.
+    # One softer pixel on either side of the line, so that it is visible on a background of the same color.
     for outset in (1, -width):
         bounds = (left - outset, top - outset, right - 1 + outset, bottom - 1 + outset)
         if bounds[0] <= bounds[2] and bounds[1] <= bounds[3]:
@@ -265,16 +268,16 @@ def _percent(score: float) -> str:
     return f"{min(max(score, 0.0), 1.0):.0%}" if math.isfinite(score) else ""
 
 
-def _letter_size(long_side: int, edges: _Floats) -> int:
-    """Letters of about a fiftieth of the picture, smaller where boxes are small or many, never too small to read."""
+def _letter_size(long_side: int, xyxy: _Floats) -> int:
+    """Returns the letter size: about 1/50 of the image, smaller for small or many boxes, but always readable."""
     usual = 5.0 + long_side / 70.0
-    typical = float(np.median(np.sqrt(np.prod(edges[:, 2:] - edges[:, :2], axis=1))))
-    crowd = 1.0 if len(edges) <= 12 else math.sqrt(12.0 / len(edges))
+    typical = float(np.median(np.sqrt(np.prod(xyxy[:, 2:] - xyxy[:, :2], axis=1))))
+    crowd = 1.0 if len(xyxy) <= 12 else math.sqrt(12.0 / len(xyxy))
     least = max(11.0, long_side / 75.0)
     return round(max(least, min(usual * crowd, typical / 5.0)))
 
 
-# Chips: the labels' little signs -----------------------------------------------------------------------------------
+# Chips: labels with a background -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -286,23 +289,23 @@ class _Chip:
     width: int
     height: int
     corners: tuple[bool, bool, bool, bool]
-    """Which corners are round: top left, top right, bottom right, bottom left; those on the box's line are not."""
+    """Whether corners are round: top left, top right, bottom right, bottom left; those on the box's line are not."""
 
 
 def _place_chips(
     texts: Sequence[tuple[str, str]], colors: Sequence[Color], outlines: _Floats, size: int, room: tuple[int, int]
 ) -> list[_Chip]:
-    """Find a place for each label: above its box, else inside or below, wherever it hides least.
+    """Positions each label: above its box if possible, else inside or below, where it covers least.
 
     Args:
-        texts: Name and percentage of each box, which may be empty.
-        colors: Colour of each box.
+        texts: The name and percentage of each box, both may be empty.
+        colors: The color of each box.
         outlines: Outer bounds of the boxes' lines, (n, 4), largest first.
         size: Height of the letters in pixels.
-        room: Width and height of the picture.
+        room: Width and height of the image.
 
     Returns:
-        The chips, those for the largest boxes first.
+        The chips, those of the largest boxes first.
     """
     pad = max(3, round(size * 0.32))
     height = min(round(size * 1.42), room[1])
@@ -311,14 +314,14 @@ def _place_chips(
     chips: list[_Chip] = []
     for (name, percent), color, outline in zip(texts[::-1], colors[::-1], outlines[::-1], strict=True):
         gap = " " if name and percent else ""
-        left, top, right, bottom = (int(edge) for edge in outline)
-        # A name that is a whole sentence must not hide half of the picture.
+        left, top, right, bottom = (int(bound) for bound in outline)
+        # A long name must not cover half of the image.
         limit = min(room[0], max(right - left, round(0.45 * room[0]), 8 * size))
         text = shortened(name, size, limit - 2 * pad, keep=gap + percent)
         if not text:
             continue
         width = min(text_width(text, size) + 2 * pad, room[0])
-        places = [
+        positions = [
             (left, top - height, (True, True, False, False)),
             (right - width, top - height, (True, True, False, False)),
             (left, top, (False, False, True, False)),
@@ -329,23 +332,25 @@ def _place_chips(
             (right - width, bottom - height, (True, False, False, False)),
         ]
         corners = np.array(
-            [(min(max(x, 0), room[0] - width), min(max(y, 0), room[1] - height)) for x, y, _ in places], float
+            [(min(max(x, 0), room[0] - width), min(max(y, 0), room[1] - height)) for x, y, _ in positions], float
         )
         spots = np.concatenate([corners, corners + np.array([width, height])], axis=1)
-        moved = np.array([(x, y) for x, y, _ in places]) != corners
+        moved = np.array([(x, y) for x, y, _ in positions]) != corners
         hidden_chips = _shared(spots, taken).sum(axis=1) / (width * height)
         hidden_boxes = (_shared(spots, outlines) / areas).sum(axis=1)
-        # A chip that had to be pushed into the picture from above or below no longer touches its box's line.
-        cost = 6.0 * hidden_chips + hidden_boxes + 0.5 * moved[:, 1] + 0.1 * moved[:, 0] + 0.04 * np.arange(len(places))
+        # A chip that was moved into the image from above or below no longer touches its box's line.
+        cost = (
+            6.0 * hidden_chips + hidden_boxes + 0.5 * moved[:, 1] + 0.1 * moved[:, 0] + 0.04 * np.arange(len(positions))
+        )
         best = int(cost.argmin())
         taken = np.concatenate([taken, spots[best : best + 1]])
-        x, y = (int(edge) for edge in corners[best])
-        chips.append(_Chip(text, color, x, y, width, height, places[best][2]))
+        x, y = (int(each) for each in corners[best])
+        chips.append(_Chip(text, color, x, y, width, height, positions[best][2]))
     return chips[::-1]
 
 
 def _shared(first: _Floats, second: _Floats) -> _Floats:
-    """Areas that boxes, (n, 4), share with others, (m, 4): shape (n, m)."""
+    """Returns the areas that boxes, (n, 4), share with others, (m, 4), as shape (n, m)."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     areas: _Floats = np.prod(np.clip(high - low, 0.0, None), axis=-1)
@@ -354,13 +359,13 @@ def _shared(first: _Floats, second: _Floats) -> _Floats:
 
 @lru_cache(maxsize=256)
 def rounded_mask(width: int, height: int, radius: int, corners: tuple[bool, bool, bool, bool]) -> Image.Image:
-    """A filled rectangle with some round corners, antialiased, mode L, 255 inside; shared by all callers, not a copy.
+    """Returns a filled rectangle with round corners, antialiased, mode L, 255 inside; do not change it, it is cached.
 
     Args:
         width: In pixels.
         height: In pixels.
-        radius: Of the round corners, in pixels.
-        corners: Which ones are round: top left, top right, bottom right, bottom left.
+        radius: Radius of the round corners, in pixels.
+        corners: Whether corners are round: top left, top right, bottom right, bottom left.
     """
     times = 4
     mask = Image.new("L", (width * times, height * times), 0)
@@ -370,13 +375,13 @@ def rounded_mask(width: int, height: int, radius: int, corners: tuple[bool, bool
 
 
 _RIM: Final = [value * 2 // 5 for value in range(256)]
-"""A mask's values, 0 to 255, at two fifths of their strength."""
+"""A lookup table that multiplies the values of a mask by 2/5."""
 
 
 def _draw_chip(canvas: Image.Image, chip: _Chip, size: int) -> None:
     radius, ink = max(2, round(size * 0.25)), text_color(chip.color)
     mask = rounded_mask(chip.width, chip.height, radius, chip.corners)
-    # A faint rim parts chips of one colour that touch.
+    # A faint rim separates touching chips of the same color.
     rim = rounded_mask(chip.width + 2, chip.height + 2, radius + 1, chip.corners).point(_RIM)
     canvas.paste(ink, (chip.left - 1, chip.top - 1), rim)
     canvas.paste(chip.color, (chip.left, chip.top), mask)

@@ -22,25 +22,25 @@ __all__ = ["contact_sheet", "side_by_side"]
 def side_by_side(
     left: Image.Image,
     right: Image.Image,
-    titles: tuple[str, str] = ("truth", "prediction"),
+    titles: tuple[str, str] = ("ground truth", "prediction"),
     *,
     background: Color = (255, 255, 255),
 ) -> Image.Image:
-    """Put two pictures next to each other, each below its title; the lower one is enlarged to the other's height."""
-    pictures = [to_rgb(picture) for picture in (left, right)]
-    height = max(picture.height for picture in pictures)
-    pictures = [_scaled_to(p, (max(1, round(p.width * height / p.height)), height)) for p in pictures]
+    """Returns two images next to each other, below their titles; the smaller one is enlarged to the other's height."""
+    images = [to_rgb(image) for image in (left, right)]
+    height = max(image.height for image in images)
+    images = [_scaled_to(each, (max(1, round(each.width * height / each.height)), height)) for each in images]
     size = max(14, round(height / 26))
     bar, gap = round(size * 2.0), max(4, round(height / 60))
-    sheet = Image.new("RGB", (pictures[0].width + gap + pictures[1].width, bar + height), background)
+    sheet = Image.new("RGB", (images[0].width + gap + images[1].width, bar + height), background)
     draw, x = ImageDraw.Draw(sheet), 0
-    for picture, title in zip(pictures, titles, strict=True):
-        text = shortened(clean(title), size, picture.width)
+    for image, title in zip(images, titles, strict=True):
+        text = shortened(clean(title), size, image.width)
         write_line(
-            draw, x + (picture.width - text_width(text, size)) / 2.0, bar / 2.0, text, size, text_color(background)
+            draw, x + (image.width - text_width(text, size)) / 2.0, bar / 2.0, text, size, text_color(background)
         )
-        sheet.paste(picture, (x, bar))
-        x += picture.width + gap
+        sheet.paste(image, (x, bar))
+        x += image.width + gap
     return sheet
 
 
@@ -53,30 +53,30 @@ def contact_sheet(
     legend: Mapping[str, Color] | None = None,
     background: Color = (250, 250, 250),
 ) -> Image.Image:
-    """Lay pictures out in a grid with captions, a title and a legend.
+    """Returns images in a grid with captions, a title and a legend.
 
-    For letters that stay sharp, draw each picture at the size it will have here:
+    For sharp letters, draw each image at the size that it has on the sheet:
     ``draw_boxes(..., min_side=tile, max_side=tile)``.
 
     Args:
-        items: Pictures and captions. Each is reduced as it comes, so a generator never holds two large ones.
-        columns: Number of columns; by default so many that the sheet is somewhat wider than high.
-        tile: Longest side of a picture on the sheet, in pixels; the aspect ratio is kept.
-        title: Headline, if any.
-        legend: Text and colour of each entry, such as ``{"mug (42)": (86, 180, 233)}``, if any.
-        background: Colour of the sheet; the text is black or white according to it.
+        items: Images and captions. Each is reduced before the next is requested, so that a generator saves memory.
+        columns: Number of columns; by default, the sheet is slightly wider than high.
+        tile: Longer side of an image on the sheet, in pixels; the aspect ratio is kept.
+        title: The headline.
+        legend: The text and color of each entry, such as ``{"mug (42)": (86, 180, 233)}``.
+        background: The color of the sheet; the text is black or white, whichever has the higher contrast.
 
     Returns:
         The sheet, mode RGB.
 
     Raises:
-        ValueError: If ``tile`` is smaller than 32 or ``columns`` smaller than 1.
+        ValueError: ``tile`` is smaller than 32, or ``columns`` is smaller than 1.
     """
     if tile < 32:
         raise ValueError(f"tile must be at least 32 pixels, not {tile}")
     if columns is not None and columns < 1:
         raise ValueError(f"columns must be at least 1, not {columns}")
-    tiles = [(resized(to_rgb(picture), tile, tile), clean(caption)) for picture, caption in items]
+    tiles = [(resized(to_rgb(image), tile, tile), clean(caption)) for image, caption in items]
     across = columns or max(1, min(len(tiles), math.ceil(math.sqrt(1.4 * len(tiles)))))
     rows = [tiles[start : start + across] for start in range(0, len(tiles), across)]
     size, gap = max(11, round(tile / 24)), max(8, round(tile / 22))
@@ -88,7 +88,7 @@ def contact_sheet(
     heading_height = round(size * 3.2) if heading else 0
     entries = _flow_legend(legend or {}, size, gap, width)
     legend_height = round((entries[-1][3] + 1) * size * 1.9) if entries else 0
-    heights = [max(picture.height for picture, _ in row) for row in rows]
+    heights = [max(image.height for image, _ in row) for row in rows]
     height = gap + heading_height + legend_height + sum(h + caption_height + gap for h in heights)
     sheet = Image.new("RGB", (width, height), background)
     draw = ImageDraw.Draw(sheet)
@@ -105,10 +105,10 @@ def contact_sheet(
         write_line(draw, x + round(size * 1.5), middle, text, size, ink)
     y += legend_height + gap - gap // 2
     for row, row_height in zip(rows, heights, strict=True):
-        for column, (picture, caption) in enumerate(row):
+        for column, (image, caption) in enumerate(row):
             left = gap + column * (tile + gap)
-            # Pictures of a row stand on one line, just above their captions.
-            sheet.paste(picture, (left + (tile - picture.width) // 2, y + row_height - picture.height))
+            # The images of a row are aligned at the bottom, directly above their captions.
+            sheet.paste(image, (left + (tile - image.width) // 2, y + row_height - image.height))
             text = shortened(caption, size, tile)
             middle_x = left + (tile - text_width(text, size)) / 2.0
             write_line(draw, middle_x, y + row_height + caption_height / 2.0, text, size, ink)
@@ -117,7 +117,7 @@ def contact_sheet(
 
 
 def _flow_legend(legend: Mapping[str, Color], size: int, gap: int, width: int) -> list[tuple[str, Color, int, int]]:
-    """Text, colour, x and line number of each entry, broken into lines like words."""
+    """Returns the text, color, x and line number of each entry, wrapped like words."""
     entries: list[tuple[str, Color, int, int]] = []
     x, line = gap, 0
     for name, color in legend.items():

@@ -1,6 +1,6 @@
-"""Letters on pictures: a font that has them, how wide they are, and lines of text that fit.
+"""Text on images: fonts, text widths, and shortened lines.
 
-Pillow's own font comes first; for letters that it lacks, a font of the system is looked for.
+Pillow's own font is preferred; for letters that it does not have, a font of the system is used.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ _FALLBACK_FONTS: Final = (
     "Hiragino Sans GB.ttc",
     "AppleGothic.ttf",
 )
-"""File names of fonts with many scripts, as Linux, Windows and macOS install them; Pillow knows the folders."""
+"""File names of fonts with many scripts on Linux, Windows and macOS; Pillow searches the folders."""
 
 _NO_SUCH_CHARACTER: Final = "\U0010ffff"
 
 
 @lru_cache(maxsize=64)
 def _load_font(name: str, size: int) -> _Font | None:
-    """A font of the system, or Pillow's own for the empty name; None where the system has no such font."""
+    """Returns a font of the system, or Pillow's own for an empty name; ``None`` if the system does not have it."""
     if not name:
         return ImageFont.load_default(size)
     try:
@@ -55,7 +55,7 @@ def _load_font(name: str, size: int) -> _Font | None:
 
 @lru_cache(maxsize=4096)
 def _can_draw(name: str, character: str) -> bool:
-    # A font draws every character that it lacks as one and the same box; no cmap table needs to be read.
+    # A font draws the same box for every missing character, so that the cmap table need not be read.
     font = _load_font(name, 16)
     if font is None:
         return False
@@ -65,7 +65,7 @@ def _can_draw(name: str, character: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def _font_for(text: str, size: int) -> _Font:
-    """The first font that has all of the letters, or else the one that has most of them."""
+    """Returns the first font with all of the letters, or the one with the most of them."""
     characters = {character for character in text if not character.isspace()}
     best, most = "", -1
     for name in ("", *_FALLBACK_FONTS):
@@ -75,28 +75,28 @@ def _font_for(text: str, size: int) -> _Font:
         if able == len(characters):
             break
     font = _load_font(best, size)
-    assert font is not None  # Pillow's own font is always there, and another won only by drawing a letter.
+    assert font is not None  # Pillow's own font always exists, and another is chosen only if it can draw a letter.
     return font
 
 
 def clean(text: str) -> str:
-    """One line that can be drawn and encoded, whatever a file or class is called."""
+    """Returns a text as one line that can be drawn and encoded, for any file or class name."""
     shown = "".join(" " if unicodedata.category(character) in ("Cc", "Zl", "Zp") else character for character in text)
-    # Names of files that are not UTF-8 hold lone surrogates, which neither a font nor an encoder takes.
+    # File names that are not UTF-8 contain unpaired surrogates, which fonts and encoders do not accept.
     return " ".join(shown.encode("utf-8", "replace").decode("utf-8").split())
 
 
 def text_width(text: str, size: int) -> int:
-    """Pixels that one line of letters of ``size`` pixels takes, rounded up."""
+    """Returns the width in pixels of a line with letters of ``size`` pixels, rounded up."""
     return math.ceil(_font_for(text, size).getlength(text)) if text else 0
 
 
 def shortened(text: str, size: int, room: int, *, keep: str = "") -> str:
-    """``text + keep``, with the end of ``text`` left out where it is wider than ``room`` pixels."""
+    """Returns ``text + keep``, without the end of ``text`` if it is wider than ``room`` pixels."""
     if text_width(text + keep, size) <= room:
         return text + keep
     low, high = 0, len(text)
-    while low < high:  # Bisection: a class name may be a whole sentence.
+    while low < high:  # Bisection, because a class name may be very long.
         middle = (low + high + 1) // 2
         if text_width(text[:middle].rstrip() + "..." + keep, size) <= room:
             low = middle
@@ -108,7 +108,7 @@ def shortened(text: str, size: int, room: int, *, keep: str = "") -> str:
 def write_line(
     draw: ImageDraw.ImageDraw, x: float, y: float, text: str, size: int, color: tuple[int, int, int]
 ) -> None:
-    """Write one line whose letters are centred vertically on ``y`` by the height of the capitals."""
+    """Writes one line, vertically centered on ``y`` by the height of the capitals."""
     if text:
         font = _font_for(text, size)
         top, bottom = font.getbbox("H", anchor="ls")[1::2] if isinstance(font, ImageFont.FreeTypeFont) else (-size, 0)

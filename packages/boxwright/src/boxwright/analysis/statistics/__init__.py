@@ -1,4 +1,4 @@
-"""How large, how long, how many and where: histograms of a dataset's boxes, from one reading, in little memory."""
+"""Statistics: histograms of a dataset's boxes, from one pass over it, with little memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from boxwright.schemas import Sample
 
 _BATCH = 1 << 16
 GRID: Final = 16
-"""Cells of the map of positions, in each direction."""
+"""The number of cells of the map of positions in each direction."""
 _SMALL, _LARGE = 32.0**2, 96.0**2
 
 _OCTAVES, _SCALES = 5, 3
@@ -27,17 +27,17 @@ _SHARES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class Statistics:
-    """Histograms of one reading.
+    """Histograms of a dataset.
 
     Attributes:
-        sizes: Square roots of the boxes' areas, pixels.
-        relative_sizes: The same over the square root of the picture's area.
-        ratios: Width over height of the boxes that have an area.
-        boxes_per_image: Boxes of each picture.
-        borders: How many edges lie where at the pictures' borders.
-        by_coco: Boxes that COCO calls small (below 32x32 pixels), medium and large (from 96x96 on), by the area of the
-            box (COCO itself takes the area of the outline).
-        positions: Shape (16, 16), rows from the top: how many boxes have their centre in which part of their picture.
+        sizes: Square roots of the boxes' areas, in pixels.
+        relative_sizes: The same divided by the square root of the image's area.
+        ratios: Width divided by height of the boxes with an area.
+        boxes_per_image: The number of boxes of each image.
+        borders: The numbers of coordinates at the edges of the images.
+        by_coco: The number of boxes in COCO's size classes, small (below 32x32 pixels), medium and large (from 96x96
+            on), by the area of the box (COCO uses the area of the outline).
+        positions: Shape (16, 16), rows from the top: the number of boxes with their center in each part of the image.
     """
 
     def __init__(self) -> None:
@@ -49,54 +49,54 @@ class Statistics:
         self.by_coco = {"small": 0, "medium": 0, "large": 0}
         self.positions: NDArray[np.int64] = np.zeros((GRID, GRID), dtype=np.int64)
         self._shapes = histograms.LogGrid()
-        self._edges = array("d")
-        self._pictures = array("d")  # width, height and number of boxes of each
+        self._coordinates = array("d")
+        self._images = array("d")  # width, height and number of boxes of each
 
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> Statistics:
-        """Reads samples through."""
+        """Reads all samples."""
         statistics = cls()
         for _ in statistics.watch(samples):
             pass
         return statistics
 
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Hands samples on and counts them; what is counted is complete at the end."""
+        """Yields the samples and counts them; the counts are complete at the end."""
         for sample in samples:
             boxes = sample.boxes
-            for edges in boxes.edges:
-                self._edges.extend(edges)
-            self._pictures.extend((sample.image.width, sample.image.height, len(boxes.edges)))
+            for coordinates in boxes.edges:
+                self._coordinates.extend(coordinates)
+            self._images.extend((sample.image.width, sample.image.height, len(boxes.edges)))
             if "database" in sample.attributes:
                 self.borders.note_source(sample)
-            if len(self._edges) >= _BATCH or len(self._pictures) >= _BATCH:
+            if len(self._coordinates) >= _BATCH or len(self._images) >= _BATCH:
                 self._count()
             yield sample
         self._count()
 
     def _count(self) -> None:
-        if not self._pictures:
+        if not self._images:
             return
-        pictures = np.array(self._pictures).reshape(-1, 3)
-        xyxy = np.array(self._edges).reshape(-1, 4)
-        self._edges, self._pictures = array("d"), array("d")
-        number = pictures[:, 2].astype(np.int64)
+        images = np.array(self._images).reshape(-1, 3)
+        xyxy = np.array(self._coordinates).reshape(-1, 4)
+        self._coordinates, self._images = array("d"), array("d")
+        number = images[:, 2].astype(np.int64)
         self.boxes_per_image.add(number)
         if len(xyxy):
-            self._count_boxes(xyxy, np.repeat(pictures[:, :2], number, axis=0))
+            self._count_boxes(xyxy, np.repeat(images[:, :2], number, axis=0))
 
-    def _count_boxes(self, xyxy: NDArray[np.float64], pictures: NDArray[np.float64]) -> None:
+    def _count_boxes(self, xyxy: NDArray[np.float64], image_sizes: NDArray[np.float64]) -> None:
         sides = xyxy[:, 2:] - xyxy[:, :2]
         areas = sides.prod(axis=1)
         lengths = np.sqrt(areas)
         self.sizes.add(lengths)
-        self.relative_sizes.add(lengths / np.sqrt(pictures.prod(axis=1)))
-        self.borders.add(xyxy, pictures)
+        self.relative_sizes.add(lengths / np.sqrt(image_sizes.prod(axis=1)))
+        self.borders.add(xyxy, image_sizes)
         small, large = int(np.count_nonzero(areas < _SMALL)), int(np.count_nonzero(areas >= _LARGE))
         for name, number in (("small", small), ("medium", len(areas) - small - large), ("large", large)):
             self.by_coco[name] += number
-        centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2 / pictures
-        column, row = np.clip(np.floor(centres * GRID), 0, GRID - 1).astype(np.int64).T
+        centers = (xyxy[:, :2] + xyxy[:, 2:]) / 2 / image_sizes
+        column, row = np.clip(np.floor(centers * GRID), 0, GRID - 1).astype(np.int64).T
         self.positions += np.bincount(row * GRID + column, minlength=GRID**2).reshape(GRID, GRID)
         solid = areas > 0
         ratios = sides[solid, 0] / sides[solid, 1]
@@ -105,17 +105,17 @@ class Statistics:
 
     @property
     def typical_sizes(self) -> dict[str, float]:
-        """Lengths in pixels (square roots of areas) below which 5, 25, 50, 75 and 95 % of the boxes lie; within 3 %."""
+        """The 5, 25, 50, 75 and 95 % quantiles of the square roots of the boxes' areas, in pixels, within 3 %."""
         return {f"{share:.0%}": value for share, value in zip(_SHARES, self._shapes.quantiles(_SHARES), strict=True)}
 
     def fitted_by(self, smallest: float, ratios: Sequence[float] = _RATIOS) -> float:
-        """The share of boxes, 0..1, that an anchor of the same centre overlaps by an IoU of at least 0.5.
+        """Returns the share of boxes, 0..1, that an anchor with the same center overlaps with an IoU of at least 0.5.
 
-        Anchors have five octaves of sizes (square roots of areas), three sizes an octave, as RetinaNet's.
+        Anchors have five octaves of sizes (square roots of areas), three sizes per octave, as those of RetinaNet.
 
         Args:
-            smallest: The smallest anchor's size, pixels.
-            ratios: Width over height of the anchors.
+            smallest: The smallest anchor's size, in pixels.
+            ratios: Width divided by height of the anchors.
         """
         lengths, shapes, counts = self._shapes.cells()
         if not len(counts):
@@ -131,13 +131,13 @@ class Statistics:
 
     @property
     def best_anchors(self) -> tuple[int, float]:
-        """The smallest anchor (a power of two, 4 to 64 pixels) that fits most boxes, and the share of those."""
+        """The smallest anchor size, 4 to 64 pixels, with which anchors fit most boxes, and the share of those."""
         fitted = {smallest: self.fitted_by(smallest) for smallest in (USUAL_ANCHORS, 16, 64, 8, 4)}
-        best = max(fitted, key=lambda smallest: round(fitted[smallest], 3))  # of equals, the usual one
+        best = max(fitted, key=lambda smallest: round(fitted[smallest], 3))  # the usual one if several are equal
         return best, fitted[best]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Returns plain values for JSON."""
         best, share = self.best_anchors
         return {
             "box_sizes": self.sizes.to_list(),

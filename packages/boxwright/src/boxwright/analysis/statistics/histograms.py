@@ -1,4 +1,4 @@
-"""Histograms with fixed bins, filled by the batch: however much is counted, they stay as small as they were."""
+"""Histograms with fixed bins, which need the same memory for any number of values."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _GAP = 3
 
 @dataclass(frozen=True)
 class Bin:
-    """One bar.
+    """One bin.
 
     Attributes:
-        low: Values from here on are in it.
-        high: Values below this; ``inf`` for the last bin.
-        count: How many values.
+        low: The lower end, inclusive.
+        high: The upper end, exclusive; ``inf`` for the last bin.
+        count: The number of values.
         label: The range in words: ``"16–24"``.
     """
 
@@ -33,11 +33,11 @@ class Bin:
 
 
 class Histogram:
-    """Counts of values in fixed bins ``[edge, next edge)``; the last bin is open, and the first takes what is below.
+    """Counts of values in fixed bins ``[edge, next edge)``; the last bin is open, and the first includes lower values.
 
     Args:
-        edges: Where the bins begin, ascending.
-        label: Makes a bin's range readable from its two ends, the second ``inf`` for the last bin.
+        edges: The lower ends of the bins, ascending.
+        label: Returns the text for a bin from its two ends; the second is ``inf`` for the last bin.
     """
 
     def __init__(self, edges: Sequence[float], label: Callable[[float, float], str]) -> None:
@@ -46,18 +46,18 @@ class Histogram:
         self._counts = np.zeros(len(edges), dtype=np.int64)
 
     def add(self, values: ArrayLike) -> None:
-        """Counts values, any shape, none of them NaN."""
-        places = np.searchsorted(self._edges, np.asarray(values, dtype=np.float64).ravel(), side="right") - 1
-        self._counts += np.bincount(np.maximum(places, 0), minlength=len(self._edges))
+        """Counts values of any shape without NaN."""
+        bins = np.searchsorted(self._edges, np.asarray(values, dtype=np.float64).ravel(), side="right") - 1
+        self._counts += np.bincount(np.maximum(bins, 0), minlength=len(self._edges))
 
     @property
     def total(self) -> int:
-        """How many values were counted."""
+        """The number of values."""
         return int(self._counts.sum())
 
     @property
     def bins(self) -> list[Bin]:
-        """The bins from the first to the last that is not empty."""
+        """The bins from the first to the last non-empty one."""
         filled = np.flatnonzero(self._counts)
         if not len(filled):
             return []
@@ -68,7 +68,7 @@ class Histogram:
         ]
 
     def to_list(self) -> list[dict[str, Any]]:
-        """The bins as plain values for JSON; ``to`` is ``None`` in the open one."""
+        """Returns the bins as plain values for JSON; ``to`` is ``None`` in the open one."""
         return [
             {"from": each.low, "to": each.high if math.isfinite(each.high) else None, "count": each.count}
             for each in self.bins
@@ -76,21 +76,21 @@ class Histogram:
 
 
 class LogGrid:
-    """Counts of pairs of positive numbers on a grid that is even in their logarithms, fine enough for quantiles.
+    """Counts of pairs of positive numbers on a logarithmic grid that is fine enough for quantiles.
 
-    Each octave (a factor of two) is parted into :data:`PARTS`, so that a quantile is right within 3 %.
+    Each octave (a factor of two) has :data:`PARTS` cells, so that a quantile is correct within 3 %.
     """
 
     PARTS = 12
     LOWEST, HIGHEST = -6, 15
-    """Powers of two between which numbers are told apart."""
+    """The range of the grid as powers of two."""
 
     def __init__(self) -> None:
         self._size = (self.HIGHEST - self.LOWEST) * self.PARTS
         self._counts = np.zeros((self._size, self._size), dtype=np.int64)
 
     def add(self, first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
-        """Counts pairs, shapes (N,), both above 0."""
+        """Counts pairs of positive numbers, shapes (N,)."""
         places = self._places(first) * self._size + self._places(second)
         self._counts += np.bincount(places, minlength=self._size**2).reshape(self._counts.shape)
 
@@ -100,13 +100,13 @@ class LogGrid:
         return places
 
     def cells(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """The middles of the cells that are not empty and their counts, three arrays of shape (N,)."""
+        """Returns the centers of the non-empty cells and their counts, three arrays of shape (N,)."""
         one, two = np.nonzero(self._counts)
         middles: NDArray[np.float64] = 2.0 ** (self.LOWEST + (np.arange(self._size) + 0.5) / self.PARTS)
         return middles[one], middles[two], np.asarray(self._counts[one, two])
 
     def quantiles(self, shares: Sequence[float]) -> list[float]:
-        """Below which value these shares (0..1) of the first numbers lie; zeros where nothing was counted."""
+        """Returns the quantiles of the first numbers for shares of 0..1; zeros if there are no numbers."""
         counts = self._counts.sum(axis=1)
         if not counts.sum():
             return [0.0] * len(shares)
@@ -116,19 +116,19 @@ class LogGrid:
 
 
 def sizes_in_pixels() -> Histogram:
-    """Lengths in pixels, each octave in two; among the ends are 32 and 96, where COCO parts small, medium and large."""
+    """Returns a histogram of lengths in pixels, two bins per octave; two limits are COCO's 32 and 96."""
     edges = [0.0, 1.0, 2.0, *(start * 2.0**octave for octave in range(12) for start in (3.0, 4.0))]
     return Histogram(edges, lambda low, high: _span(f"{low:g}", f"{high:g}", high))
 
 
 def relative_sizes() -> Histogram:
-    """Lengths as shares of the picture's, 0..1."""
+    """Returns a histogram of lengths as shares of the image's, 0..1."""
     edges = [0, 0.01, 0.015, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7, 1.0]
     return Histogram(edges, lambda low, high: _span(f"{100 * low:g}", f"{100 * high:g}", high) + " %")
 
 
 def aspect_ratios() -> Histogram:
-    """Width over height, even around 1."""
+    """Returns a histogram of width divided by height, symmetric around 1."""
     wide = [5 / 4, 3 / 2, 2.0, 3.0, 4.0, 5.0, 8.0]
     edges = [0.0, *(1 / each for each in reversed(wide)), *wide]
 
@@ -139,7 +139,7 @@ def aspect_ratios() -> Histogram:
 
 
 def counts() -> Histogram:
-    """Whole numbers from 0 on, the higher the coarser."""
+    """Returns a histogram of whole numbers from 0 on, with wider bins for higher numbers."""
     edges = [0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101, 201, 501, 1001]
 
     def label(low: float, high: float) -> str:

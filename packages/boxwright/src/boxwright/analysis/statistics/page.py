@@ -131,7 +131,7 @@ def _image_sizes(scan: Scan) -> Card | None:
 
 def _convention(statistics: Statistics, option: str) -> Card | None:
     borders = statistics.borders
-    if not borders.edges:
+    if not borders.total:
         return None
     rows = [
         *(Row(f"xmin, ymin {_position(name)}", number, f"{number:,}") for name, number in borders.low.items()),
@@ -142,7 +142,7 @@ def _convention(statistics: Statistics, option: str) -> Card | None:
         for text in (
             borders.conclusion,
             *borders.advice(option),
-            f"{borders.fractional:,} of {borders.edges:,} coordinates are not whole numbers",
+            f"{borders.fractional:,} of {borders.total:,} coordinates are not whole numbers",
         )
     ]
     return Card("Pixel convention", bars(rows, "coordinates at the edges of the images"), remarks)

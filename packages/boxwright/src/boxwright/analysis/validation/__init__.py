@@ -1,4 +1,4 @@
-"""Validation: what is wrong with datasets, by severity, with file and remedy."""
+"""Validation: the problems of datasets, by severity, with file and remedy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from boxwright.analysis.statistics import Statistics
 from boxwright.analysis.validation.boxes import box_problems
 from boxwright.analysis.validation.checks import CHECKS, Check, Problem, Severity
 from boxwright.analysis.validation.classes import Part, class_problems
-from boxwright.analysis.validation.duplicates import SeenPictures
-from boxwright.analysis.validation.pictures import Look, look, place_of
+from boxwright.analysis.validation.duplicates import SeenImages
+from boxwright.analysis.validation.images import ImageCheck, check_image, place_of
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.parallel import map_samples
 from boxwright.datasets.problems import Problems
@@ -28,59 +28,59 @@ if TYPE_CHECKING:
     from boxwright.plugins.registry import Registry
 
 Depth = Literal["decode", "header", "none"]
-"""How far pictures are looked at."""
+"""How thoroughly images are checked."""
 _DEPTHS = ("decode", "header", "none")
 _MOST_WORKERS = 8
 
 
 @dataclass
 class ValidationReport:
-    """What was found.
+    """The problems of datasets.
 
     Attributes:
-        parts: The parts of the data, one a dataset or one a split of it, with their counts.
-        problems: What was found, in the order of finding; no more of one check than were asked to be kept.
-        counts: How many problems each check found, kept or not.
-        pictures: How far pictures were looked at: ``"decode"``, ``"header"`` or ``"none"``.
+        parts: The parts of the data, one per dataset or per split of it, with their counts.
+        problems: The problems in the order of discovery, at most ``keep`` of each check.
+        counts: The number of problems of each check, kept or not.
+        images: How thoroughly images were checked: ``"decode"``, ``"header"`` or ``"none"``.
         seconds: Wall time.
     """
 
-    pictures: str = "decode"
+    images: str = "decode"
     parts: list[Part] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     seconds: float = 0.0
 
     def count(self, severity: Severity | str) -> int:
-        """How many problems are of a severity."""
+        """Returns the number of problems of a severity."""
         return sum(number for name, number in self.counts.items() if CHECKS[name].severity == severity)
 
     @property
     def ok(self) -> bool:
-        """Whether there is no error; there may be warnings."""
+        """Whether there are no errors; there may be warnings."""
         return not self.count(Severity.ERROR)
 
     def by_check(self) -> Iterator[tuple[Check, int, list[Problem]]]:
-        """Each check that found something, how often, and what is kept of it; the worst first."""
+        """Returns each check with problems, their number, and those that are kept; the worst first."""
         kept: dict[str, list[Problem]] = {name: [] for name in CHECKS}
         for problem in self.problems:
             kept[problem.check].append(problem)
         return ((check, self.counts[name], kept[name]) for name, check in CHECKS.items() if self.counts[name])
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Returns plain values for JSON."""
         return {
             "ok": self.ok,
             "errors": self.count(Severity.ERROR),
             "warnings": self.count(Severity.WARNING),
             "notes": self.count(Severity.NOTE),
-            "pictures": self.pictures,
+            "pictures": self.images,
             "parts": [
                 {
                     "name": part.name,
                     "dataset": part.dataset,
                     "split": part.split,
-                    "pictures": part.pictures,
+                    "pictures": part.images,
                     "boxes": part.boxes.total(),
                     "classes": dict(sorted(part.boxes.items())),
                 }
@@ -98,7 +98,7 @@ class ValidationReport:
 def validate(
     data: str | DatasetURI | Dataset | Sequence[str | DatasetURI | Dataset],
     *,
-    pictures: Depth = "decode",
+    images: Depth = "decode",
     tiny: float = 3.0,
     few: int = 10,
     keep: int | None = None,
@@ -106,36 +106,36 @@ def validate(
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> ValidationReport:
-    """Looks for what is wrong with one or several datasets, and between them.
+    """Checks one or several datasets for problems, and compares them with each other.
 
-    Items that cannot be read are problems and stop nothing. Several datasets, and several splits of one, are taken for
-    parts of the same data, such as ``train`` and ``test``: a picture in two of them is an error.
+    Items that cannot be read are problems, and reading continues. Several datasets, and several splits of one, are
+    parts of the same data, such as ``train`` and ``test``: an image in two of them is an error.
 
     Args:
         data: One dataset or several.
-        pictures: ``"decode"`` reads and decodes every picture and looks for duplicates, ``"header"`` reads their
-            headers alone, ``"none"`` does not look at them.
-        tiny: A box is tiny if its shorter side is below so many pixels.
-        few: A class with fewer boxes is rare.
-        keep: How many problems of each check are kept; all of them are counted.
-        workers: Threads that look at pictures; by default one a processor.
-        reporter: Where progress goes.
-        registry: The plugins to use, instead of the installed ones.
+        images: ``"decode"`` decodes every image and searches for duplicates, ``"header"`` reads only the headers,
+            ``"none"`` does not read images.
+        tiny: Boxes with a shorter side below this number of pixels are tiny.
+        few: Classes with fewer boxes are rare.
+        keep: The number of problems of each check to keep; all are counted.
+        workers: The number of threads that check images; by default one per core.
+        reporter: Receives the progress.
+        registry: The plugins to use instead of the installed ones.
 
     Raises:
-        UsageError: A wrong URI or option.
-        DataError: There is nothing at a location.
-        PluginError: A format's plugin is not installed, clashes, or lacks a library.
+        UsageError: A URI or option is invalid.
+        DataError: A location does not exist.
+        PluginError: A format's plugin is not installed, clashes with another, or misses a library.
     """
-    if pictures not in _DEPTHS:
-        raise UsageError(f"pictures is {pictures!r}", f"give one of: {', '.join(_DEPTHS)}")
+    if images not in _DEPTHS:
+        raise UsageError(f"images is {images!r}", f"use one of: {', '.join(_DEPTHS)}")
     started = time.perf_counter()
     given = [data] if isinstance(data, str | DatasetURI | Dataset) else list(data)
     if not given:
-        raise UsageError("there is no dataset to validate", "name one: FORMAT:PLACE")
+        raise UsageError("there is no dataset to validate", "pass one: FORMAT:LOCATION")
     datasets = [_forgiving(open_dataset(each, on_error="skip", registry=registry)) for each in given]
-    threads = 1 if pictures == "none" else workers or _processors()
-    run = _Validation(pictures, tiny, keep, threads)
+    threads = 1 if images == "none" else workers or _processors()
+    run = _Validation(images, tiny, keep, threads)
     for number, dataset in enumerate(datasets):
         run.read(number, dataset, reporter or LogReporter())
     run.finish(datasets, few)
@@ -144,46 +144,46 @@ def validate(
 
 
 class _Validation:
-    """One validation while it runs."""
+    """The state of a running validation."""
 
-    def __init__(self, pictures: Depth, tiny: float, keep: int | None, workers: int) -> None:
-        self.report = ValidationReport(pictures)
+    def __init__(self, images: Depth, tiny: float, keep: int | None, workers: int) -> None:
+        self.report = ValidationReport(images)
         self._tiny = tiny
         self._keep = keep
         self._workers = workers
         self._parts: dict[tuple[int, str | None], int] = {}
-        self._seen = SeenPictures()
+        self._seen = SeenImages()
 
     def found(self, problem: Problem) -> None:
-        """Counts a problem, and keeps it unless there are enough of its kind."""
+        """Counts a problem, and keeps it if there are fewer than ``keep`` of its check."""
         self.report.counts[problem.check] += 1
         if self._keep is None or self.report.counts[problem.check] <= self._keep:
             self.report.problems.append(problem)
 
     def read(self, number: int, dataset: Dataset, reporter: Reporter) -> None:
-        """Reads one dataset through."""
+        """Checks one dataset."""
         uri = _name(dataset)
-        pictures = 0
+        images = 0
         statistics = Statistics()
         with reporter.task(f"Validating {uri}", dataset.info.num_samples) as task:
             samples = statistics.watch(dataset)
-            for sample, look in map_samples(self._look, samples, dataset.problems, self._workers):
-                pictures += 1
-                self._take(sample, look, number, uri)
+            for sample, check in map_samples(self._check, samples, dataset.problems, self._workers):
+                images += 1
+                self._take(sample, check, number, uri)
                 task.advance()
         for error in dataset.problems.skipped:
             self.found(Problem.of("unreadable", error))
-        if not pictures and not dataset.problems.skipped:
-            self.found(Problem("no_pictures", uri, "there are no annotated pictures in it"))
+        if not images and not dataset.problems.skipped:
+            self.found(Problem("no_pictures", uri, "it does not contain annotated images"))
         borders = statistics.borders
         if advice := borders.advice(one_based_option(dataset)):
-            text = f"it {borders.conclusion}; edges at the borders: {borders.evidence}"
+            text = f"it {borders.conclusion}; coordinates at the edges: {borders.evidence}"
             self.found(Problem("pixel_convention", uri, text, own_remedy="; ".join(advice)))
         for note in dataset.info.notes:
             self.found(Problem("reader_note", uri, note))
 
     def finish(self, datasets: Sequence[Dataset], few: int) -> None:
-        """Looks at what only the whole shows."""
+        """Runs the checks that need all datasets."""
         parts = self.report.parts
         for problem in self._seen.problems(parts):
             self.found(problem)
@@ -192,24 +192,24 @@ class _Validation:
         for problem in class_problems(parts, known, few):
             self.found(problem)
 
-    def _look(self, sample: Sample) -> tuple[Sample, Look]:
-        depth = self.report.pictures
-        return sample, Look() if depth == "none" else look(sample, decode=depth == "decode")
+    def _check(self, sample: Sample) -> tuple[Sample, ImageCheck]:
+        depth = self.report.images
+        return sample, ImageCheck() if depth == "none" else check_image(sample, decode=depth == "decode")
 
-    def _take(self, sample: Sample, seen: Look, number: int, uri: str) -> None:
+    def _take(self, sample: Sample, check: ImageCheck, number: int, uri: str) -> None:
         key = (number, sample.split)
         if key not in self._parts:
             self._parts[key] = len(self.report.parts)
             self.report.parts.append(Part(uri, sample.split))
         part = self.report.parts[self._parts[key]]
-        part.pictures += 1
+        part.images += 1
         part.boxes.update(sample.boxes.labels)
-        for problem in (*seen.problems, *box_problems(sample, self._tiny)):
+        for problem in (*check.problems, *box_problems(sample, self._tiny)):
             self.found(problem)
         if not sample.boxes.labels:
-            self.found(Problem("picture_without_boxes", place_of(sample), "nothing is annotated in it"))
-        if twice := self._seen.add(sample, number, self._parts[key], seen):
-            self.found(twice)
+            self.found(Problem("picture_without_boxes", place_of(sample), "it has no boxes"))
+        if duplicate := self._seen.add(sample, number, self._parts[key], check):
+            self.found(duplicate)
 
 
 def _name(dataset: Dataset) -> str:
@@ -217,7 +217,7 @@ def _name(dataset: Dataset) -> str:
 
 
 def _forgiving(dataset: Dataset) -> Dataset:
-    """The same dataset, which keeps its problems instead of stopping at the first."""
+    """Returns the same dataset, but reading continues after problems."""
     return dataset.with_problems(Problems("skip"))
 
 

@@ -1,4 +1,4 @@
-"""What ``validate`` looks for: every check with its severity, what it is called, and what to do about what it finds."""
+"""The checks of ``validate``: names, severities, titles and remedies."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from boxwright.errors import DataError
 
 
 class Severity(StrEnum):
-    """How bad a problem is."""
+    """The severity of a problem."""
 
     ERROR = "error"
-    """Training or measuring would stop at it, or give wrong results."""
+    """Training or evaluation would fail, or return wrong results."""
     WARNING = "warning"
-    """Most often a mistake; results may suffer."""
+    """Usually a mistake, which may make results worse."""
     NOTE = "note"
-    """Nothing wrong, and good to know."""
+    """Not a mistake, but useful to know."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that is looked for.
+    """One check.
 
     Attributes:
-        name: For machines.
-        severity: How bad it is.
-        title: What the problems are, in the plural.
-        remedy: What to do about each.
+        name: The identifier in JSON.
+        severity: The severity of the problems that it finds.
+        title: The problems, in the plural.
+        remedy: What to do about each problem.
     """
 
     name: str
@@ -37,101 +37,114 @@ class Check:
     remedy: str
 
 
-def _table(severity: Severity, **checks: tuple[str, str]) -> dict[str, Check]:
+def _table(severity: Severity, checks: dict[str, tuple[str, str]]) -> dict[str, Check]:
     return {name: Check(name, severity, title, remedy) for name, (title, remedy) in checks.items()}
 
 
-_FIX = "convert --with fix does it for all of them"
+_FIX = "convert --with fix does so for all of them"
 
 CHECKS = (
     _table(
         Severity.ERROR,
-        no_pictures=("datasets with nothing in them", "check the location and the format"),
-        unreadable=("items that cannot be read", "correct the file, or leave the item out with --on-error skip"),
-        missing_picture=(
-            "pictures that are not there",
-            "put the picture there, or say where the pictures are: FORMAT:PLACE?images=FOLDER",
-        ),
-        damaged_picture=("pictures that cannot be decoded", "replace the file, or leave it out"),
-        size_mismatch=(
-            "pictures of another size than annotated",
-            "annotate the picture again, or correct the size: convert --with fix:size=picture where the boxes fit"
-            " the picture as it is, fix:size=scale where the picture was scaled after it was annotated",
-        ),
-        repeated_name=("pictures that are named twice", "put the boxes together, or give one of them another name"),
-        box_without_area=("boxes without area", f"draw the box again or remove it; {_FIX}"),
-        box_outside=("boxes wholly outside their picture", f"draw the box again or remove it; {_FIX}"),
-        leaked_picture=(
-            "pictures that are in several parts of the data",
-            "keep it in one part: what was learnt cannot be a test",
-        ),
-        class_numbers=(
-            "classes whose numbers differ between label maps",
-            "write the parts anew with one label map: convert --label-map FILE",
-        ),
-        unknown_class=(
-            "classes that the label map lacks",
-            "add the class to the label map, or correct the boxes' label",
-        ),
+        {
+            "no_pictures": ("empty datasets", "check the location and the format"),
+            "unreadable": ("items that cannot be read", "correct the file, or skip the item with --on-error skip"),
+            "missing_picture": (
+                "missing images",
+                "add the image, or set the folder of the images: FORMAT:LOCATION?images=FOLDER",
+            ),
+            "damaged_picture": ("images that cannot be decoded", "replace the file, or remove it"),
+            "size_mismatch": (
+                "images with another size than annotated",
+                "annotate the image again, or correct the size: convert --with fix:size=picture if the boxes match the"
+                " image, fix:size=scale if the image was scaled after it was annotated",
+            ),
+            "repeated_name": ("duplicate image names", "merge the boxes, or rename one of the images"),
+            "box_without_area": ("boxes with zero area", f"draw the box again or remove it; {_FIX}"),
+            "box_outside": ("boxes outside their image", f"draw the box again or remove it; {_FIX}"),
+            "leaked_picture": (
+                "images that are in several parts of the data",
+                "keep the image in one part: a model must not be tested on what it has learned",
+            ),
+            "class_numbers": (
+                "classes whose ids differ between label maps",
+                "write the parts again with one label map: convert --label-map FILE",
+            ),
+            "unknown_class": (
+                "classes missing from the label map",
+                "add the class to the label map, or correct the boxes' label",
+            ),
+        },
     )
     | _table(
         Severity.WARNING,
-        box_over_border=("boxes that reach outside their picture", f"cut the box off at the border; {_FIX}"),
-        tiny_box=("tiny boxes", "a slip of the hand? convert --with fix:tiny=PIXELS drops them"),
-        duplicate_box=(
-            "boxes that are there twice",
-            "remove one of them; convert --with fix does it where they are exactly equal",
-        ),
-        contradicting_boxes=(
-            "boxes of two classes at one place",
-            "decide what the object is, and remove the other box",
-        ),
-        stored_frame=(
-            "pictures that viewers turn, with boxes for the picture as stored",
-            "boxwright turns the boxes along; for programs that do not, convert --with resize:WIDTHxHEIGHT turns"
-            " the pictures for good",
-        ),
-        ambiguous_frame=(
-            "pictures that viewers turn, with boxes that may be for either side",
-            "boxwright takes the boxes to be in the turned picture: look whether they fit (boxwright view)",
-        ),
-        repeated_picture=(
-            "pictures that are there twice under two names",
-            "convert --with dedupe keeps one of them",
-        ),
-        leaked_likeness=(
-            "pictures that look like one in another part of the data",
-            "look at them; put pictures of one scene into one part: convert --with split:...,near_duplicates=true",
-        ),
-        missing_class=("classes that one part of the data lacks", "share the pictures out anew, or add some"),
-        rare_class=(
-            "classes with very few boxes",
-            "annotate more of them, or drop the class: convert --with remap:NAME=",
-        ),
-        class_spelling=(
-            "class names that differ in spelling alone",
-            "give them one name: convert --with remap:OLD=NEW",
-        ),
-        label_map_gap=("classes that only one of the label maps has", "use one label map for all parts"),
+        {
+            "box_over_border": ("boxes that extend beyond their image", f"clip the box; {_FIX}"),
+            "tiny_box": ("tiny boxes", "if it was drawn by accident, remove it: convert --with fix:tiny=PIXELS"),
+            "duplicate_box": (
+                "duplicate boxes",
+                "remove one of them; convert --with fix removes those with equal coordinates",
+            ),
+            "contradicting_boxes": (
+                "boxes with different classes at the same position",
+                "decide what the object is, and remove the other box",
+            ),
+            "stored_frame": (
+                "images that viewers rotate, with boxes for the stored pixels",
+                "boxwright rotates the boxes as well; for programs that do not, convert --with resize:WIDTHxHEIGHT"
+                " rotates the stored pixels",
+            ),
+            "ambiguous_frame": (
+                "images that viewers rotate, with boxes that may be for the stored pixels",
+                "boxwright expects the boxes in the rotated image: check whether they match (boxwright view)",
+            ),
+            "repeated_picture": ("duplicate images with different names", "convert --with dedupe keeps one of them"),
+            "leaked_likeness": (
+                "images that look like one in another part of the data",
+                "check them, and keep images of the same scene in one part:"
+                " convert --with split:...,near_duplicates=true",
+            ),
+            "missing_class": ("classes missing from one part of the data", "split the data again, or add images"),
+            "rare_class": (
+                "classes with very few boxes",
+                "annotate more of them, or remove the class: convert --with remap:NAME=",
+            ),
+            "class_spelling": (
+                "class names that differ only in spelling",
+                "use one name: convert --with remap:OLD=NEW",
+            ),
+            "label_map_gap": ("classes that only one of the label maps contains", "use one label map for all parts"),
+        },
     )
     | _table(
         Severity.NOTE,
-        whole_picture_box=("boxes that cover their whole picture", "is it the object that is meant, or the picture?"),
-        turned_picture=(
-            "pictures that viewers turn (EXIF orientation), with boxes to match",
-            "boxwright turns such pictures; programs that do not, TensorFlow's decoders among them, misplace the boxes",
-        ),
-        unusual_picture=("pictures of an unusual kind", "boxwright converts it to 8-bit RGB; other programs may not"),
-        picture_without_boxes=("pictures without any box", "right if nothing is in it; else annotate it"),
-        similar_picture=("pictures that look alike", "convert --with dedupe:how=near keeps one of them"),
-        pixel_convention=("datasets that seem to count pixels in another way", "compare with what made the boxes"),
-        class_typo=(
-            "class names that differ in one letter",
-            "a slip? convert --with remap:OLD=NEW gives them one name",
-        ),
-        unused_class=("classes of the label map without any box", "remove the class, or annotate some"),
-        imbalance=("classes that are far apart in number", "annotate more of the rare one"),
-        reader_note=("what the format's reader has to say", ""),
+        {
+            "whole_picture_box": (
+                "boxes that cover their whole image",
+                "check whether the box is for an object and not for the image",
+            ),
+            "turned_picture": (
+                "images that viewers rotate (EXIF orientation), with boxes that match",
+                "boxwright rotates such images; programs that do not, such as TensorFlow, misplace the boxes",
+            ),
+            "unusual_picture": (
+                "images of an unusual kind",
+                "boxwright converts it to 8-bit RGB; other programs may not",
+            ),
+            "picture_without_boxes": ("images without boxes", "annotate it, unless it contains no objects"),
+            "similar_picture": ("images that look alike", "convert --with dedupe:how=near keeps one of them"),
+            "pixel_convention": (
+                "datasets that seem to have another pixel convention",
+                "compare with the program that created the boxes",
+            ),
+            "class_typo": (
+                "class names that differ in one letter",
+                "if it is a typo, use one name: convert --with remap:OLD=NEW",
+            ),
+            "unused_class": ("classes of the label map without boxes", "remove the class, or annotate some"),
+            "imbalance": ("classes with very different numbers of boxes", "annotate more of the rare one"),
+            "reader_note": ("notes of the format's reader", ""),
+        },
     )
 )
 """Every check by its name, the worst first."""
@@ -139,14 +152,14 @@ CHECKS = (
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that was found.
+    """A problem in a dataset.
 
     Attributes:
         check: The name of the check in :data:`CHECKS`.
-        file: The picture, annotation file or dataset.
-        problem: What is wrong.
-        place: Where in the file: ``box 2 (fig)``; empty for the whole file.
-        own_remedy: What to do, where that is not what the check says.
+        file: The image, annotation file or dataset.
+        problem: The description.
+        place: The place in the file, such as ``box 2 (fig)``; empty for the whole file.
+        own_remedy: What to do, if it differs from the remedy of the check.
     """
 
     check: str
@@ -157,12 +170,12 @@ class Problem:
 
     @classmethod
     def of(cls, check: str, error: DataError) -> Problem:
-        """An error as a problem, with the error's own remedy."""
+        """Returns an error as a problem, with the error's remedy."""
         return cls(check, error.file, error.problem, error.place, error.remedy)
 
     @property
     def severity(self) -> Severity:
-        """How bad it is."""
+        """The severity of the check."""
         return CHECKS[self.check].severity
 
     @property
@@ -171,7 +184,7 @@ class Problem:
         return self.own_remedy or CHECKS[self.check].remedy
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Returns plain values for JSON."""
         return {
             "severity": self.severity.value,
             "check": self.check,

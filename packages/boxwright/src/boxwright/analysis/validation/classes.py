@@ -1,4 +1,4 @@
-"""What can be wrong with the classes of a dataset and of its parts."""
+"""Checks of the classes of a dataset and of its parts."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ _SHORTEST_TYPO = 5
 
 @dataclass
 class Part:
-    """One part of the data: a dataset, or one split of it.
+    """One part of the data: a dataset, or a split of it.
 
     Attributes:
         dataset: The URI of its dataset.
-        split: The split's name; ``None`` where the pictures belong to none.
-        pictures: How many.
-        boxes: Boxes by class.
+        split: The split's name; ``None`` if the images have no split.
+        images: The number of images.
+        boxes: The number of boxes by class.
     """
 
     dataset: str
     split: str | None = None
-    pictures: int = 0
+    images: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
 
     @property
     def name(self) -> str:
-        """How it is called in messages."""
+        """The name in messages."""
         return f"{self.dataset} [{self.split}]" if self.split else self.dataset
 
 
 def class_problems(parts: Sequence[Part], label_maps: Mapping[str, LabelMap], few: int) -> Iterator[Problem]:
-    """The problems of the classes.
+    """Yields the problems of the classes.
 
     Args:
         parts: The parts of the data.
-        label_maps: The label map of each dataset that has one of its own.
-        few: A class with fewer boxes in all parts together is rare.
+        label_maps: The label map of each dataset that has one.
+        few: Classes with fewer boxes in all parts together are rare.
     """
     together: Counter[str] = Counter()
     for part in parts:
@@ -69,17 +69,17 @@ def _label_map_problems(
     for (one, first), (two, second) in combinations(label_maps.items(), 2):
         for name in first.names:
             if name not in second:
-                yield Problem("label_map_gap", two, f"its label map lacks the class {name!r} of {one}")
+                yield Problem("label_map_gap", two, f"the class {name!r} of {one} is missing from its label map")
             elif first.id(name) != second.id(name):
-                numbers = f"{first.id(name)} in {one} and {second.id(name)} here"
-                yield Problem("class_numbers", two, f"the class {name!r} has the number {numbers}")
+                ids = f"{first.id(name)} in {one} and {second.id(name)} here"
+                yield Problem("class_numbers", two, f"the class {name!r} has the id {ids}")
         for name in second.names:
             if name not in first:
-                yield Problem("label_map_gap", one, f"its label map lacks the class {name!r} of {two}")
+                yield Problem("label_map_gap", one, f"the class {name!r} of {two} is missing from its label map")
     for uri, label_map in label_maps.items():
         for name in label_map.names:
             if not together[name]:
-                yield Problem("unused_class", uri, f"the class {name!r} has no box")
+                yield Problem("unused_class", uri, f"the class {name!r} has no boxes")
 
 
 def _missing(parts: Sequence[Part], together: Counter[str]) -> Iterator[Problem]:
@@ -88,7 +88,9 @@ def _missing(parts: Sequence[Part], together: Counter[str]) -> Iterator[Problem]
         for name in sorted(together):
             if name not in part.boxes:
                 yield Problem(
-                    "missing_class", part.name, f"no box is a {name!r}; the other parts have {together[name]:,}"
+                    "missing_class",
+                    part.name,
+                    f"the class {name!r} has no boxes; the other parts have {together[name]:,}",
                 )
 
 
@@ -98,15 +100,15 @@ def _spelling(names: Sequence[str], together: Counter[str], where: str) -> Itera
         alike.setdefault(_plain(name), []).append(name)
     for group in alike.values():
         if len(group) > 1:
-            said = " and ".join(f"{name!r} ({_boxes(together[name])})" for name in group)
-            yield Problem("class_spelling", where, said)
+            text = " and ".join(f"{name!r} ({_boxes(together[name])})" for name in group)
+            yield Problem("class_spelling", where, text)
     for one, two in sorted(_typos([name for group in alike.values() for name in group[:1]])):
-        said = f"{one!r} ({_boxes(together[one])}) and {two!r} ({_boxes(together[two])})"
-        yield Problem("class_typo", where, said)
+        text = f"{one!r} ({_boxes(together[one])}) and {two!r} ({_boxes(together[two])})"
+        yield Problem("class_typo", where, text)
 
 
 def _plain(name: str) -> str:
-    """A name without case, spaces, signs between words, and the ending of a plural."""
+    """Returns a name without case, spaces, punctuation, and the ending of a plural."""
     letters = "".join(letter for letter in name.casefold() if letter.isalnum()) or name
     for ending, short in (("ies", "y"), ("ches", "ch"), ("shes", "sh"), ("xes", "x"), ("s", "")):
         singular = letters.removesuffix(ending) + short
@@ -116,9 +118,10 @@ def _plain(name: str) -> str:
 
 
 def _typos(names: Sequence[str]) -> set[tuple[str, str]]:
-    """Pairs of names that one letter more, less or other parts, numbered names (``lane1``, ``lane2``) not among them.
+    """Returns pairs of names with one letter more, less or different, except numbered names (``lane1``, ``lane2``).
 
-    Names so near have a text in common that each gives by leaving out one letter or none.
+    Each name is listed under itself, and under itself without each of its letters: two names with one difference share
+    an entry.
     """
     near: dict[str, list[str]] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""What looking at a picture finds, on files made to have each fault."""
+"""Checks of images, on files with each problem."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from boxwright import ImageRef, Sample
-from boxwright.analysis.validation.pictures import Look, look
+from boxwright.analysis.validation.images import ImageCheck, check_image
 from boxwright.images import decode as images
 from boxwright.images.similarity import difference_hash
 
@@ -42,33 +42,33 @@ def sample_of(data: bytes | None, size: tuple[int, int] = (100, 80), location: s
     return Sample(image=image, source="labels.csv, line 2")
 
 
-def checks(found: Look) -> list[str]:
+def checks(found: ImageCheck) -> list[str]:
     return [problem.check for problem in found.problems]
 
 
-def test_a_good_picture() -> None:
+def test_a_good_image() -> None:
     data = encoded(scene((800, 600)))
-    found = look(sample_of(data, (800, 600)))
+    found = check_image(sample_of(data, (800, 600)))
     assert found.problems == []
     assert found.digest == hashlib.sha256(data).digest()
-    assert (found.likeness ^ difference_hash(scene((800, 600)))).bit_count() <= 2
+    assert (found.difference_hash ^ difference_hash(scene((800, 600)))).bit_count() <= 2
 
 
 @pytest.mark.parametrize("decode", [True, False])
-def test_pictures_that_are_not_there(decode: bool, tmp_path: Path) -> None:
-    (unnamed,) = look(sample_of(None), decode=decode).problems
+def test_missing_images(decode: bool, tmp_path: Path) -> None:
+    (unnamed,) = check_image(sample_of(None), decode=decode).problems
     assert (unnamed.check, unnamed.file) == ("missing_picture", "labels.csv, line 2")
     place = str(tmp_path / "a.jpg")
-    (gone,) = look(sample_of(None, location=place), decode=decode).problems
+    (gone,) = check_image(sample_of(None, location=place), decode=decode).problems
     assert (gone.check, gone.file) == ("missing_picture", place)
     assert "images=FOLDER" in gone.remedy
 
 
-@pytest.mark.parametrize("data", [b"", b"no picture at all", b"\xff\xd8\xff\xe0 nor this"])
+@pytest.mark.parametrize("data", [b"", b"not an image", b"\xff\xd8\xff\xe0 nor this"])
 @pytest.mark.parametrize("decode", [True, False])
-def test_files_that_are_no_pictures(data: bytes, decode: bool, tmp_path: Path) -> None:
+def test_files_that_are_not_images(data: bytes, decode: bool, tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(data)
-    found = look(sample_of(None, location=str(tmp_path / "a.jpg")), decode=decode)
+    found = check_image(sample_of(None, location=str(tmp_path / "a.jpg")), decode=decode)
     assert checks(found) == ["damaged_picture"]
     assert found.problems[0].file == str(tmp_path / "a.jpg")
 
@@ -85,7 +85,7 @@ def test_damage_is_found_exactly_where_whole_decoding_finds_it(format: str) -> N
         for _ in range(chance.choice([1, 20])):
             changed[chance.randrange(len(changed))] = chance.randrange(256)
         damaged.append(bytes(changed))
-    told = 0
+    detected = 0
     for data in damaged:
         try:
             size = Image.open(io.BytesIO(data), formats=images._FORMATS).size
@@ -97,26 +97,26 @@ def test_damage_is_found_exactly_where_whole_decoding_finds_it(format: str) -> N
             size = (200, 160)
         if max(size) > 2000:
             continue  # a header that promises more than the file has; slow, and no other case
-        found = "damaged_picture" not in checks(look(sample_of(data, size)))
+        found = "damaged_picture" not in checks(check_image(sample_of(data, size)))
         assert found == good
-        told += not good
-    assert told >= (3 if format == "BMP" else 10)
+        detected += not good
+    assert detected >= (3 if format == "BMP" else 10)
 
 
 def test_a_cut_off_jpeg_passes_the_header_and_not_decoding(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(encoded(scene((800, 600)))[:-5000])
     sample = sample_of(None, (800, 600), str(tmp_path / "a.jpg"))
-    assert checks(look(sample)) == ["damaged_picture"]
-    header = look(sample, decode=False)
-    assert (header.problems, header.digest, header.likeness) == ([], b"", 0)
+    assert checks(check_image(sample)) == ["damaged_picture"]
+    header = check_image(sample, decode=False)
+    assert (header.problems, header.digest, header.difference_hash) == ([], b"", 0)
 
 
 @pytest.mark.parametrize(
     ("size", "text"),
-    [((640, 480), "says 640x480 and the picture a.jpg is 100x80"), ((80, 100), "width and height are exchanged")],
+    [((640, 480), "is 640x480, but the image a.jpg is 100x80"), ((80, 100), "width and height are swapped")],
 )
 def test_another_size_than_annotated(size: tuple[int, int], text: str) -> None:
-    (problem,) = look(sample_of(encoded(scene()), size)).problems
+    (problem,) = check_image(sample_of(encoded(scene()), size)).problems
     assert problem.check == "size_mismatch"
     assert problem.file == "labels.csv, line 2"
     assert text in problem.problem
@@ -141,23 +141,23 @@ def test_exif_orientation(
 ) -> None:
     data = turned(orientation, stored)
     for decode in (True, False):
-        found = look(sample_of(data, annotated), decode=decode)
+        found = check_image(sample_of(data, annotated), decode=decode)
         assert checks(found) == ([check] if check else [])
     # The rule is that of images.decode_sample, which refuses what fits neither frame, and turns stored ones.
     if check == "size_mismatch":
         return
-    assert images.decode_sample(sample_of(data, annotated)).turned_boxes == (check == "stored_frame")
+    assert images.decode_sample(sample_of(data, annotated)).rotated_boxes == (check == "stored_frame")
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_looks_like_its_turned_copy(orientation: int) -> None:
+def test_an_image_looks_like_its_rotated_copy(orientation: int) -> None:
     stored = scene((240, 180), seed=7)
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     data = encoded(stored, exif=exif, quality=95)
     upright = images.decode_image(data, "a.jpg")
-    found = look(sample_of(data, upright.size)).likeness
-    again = look(sample_of(encoded(upright, quality=95), upright.size)).likeness
+    found = check_image(sample_of(data, upright.size)).difference_hash
+    again = check_image(sample_of(encoded(upright, quality=95), upright.size)).difference_hash
     assert (found ^ again).bit_count() <= 2
 
 
@@ -170,32 +170,34 @@ def test_a_picture_looks_like_its_turned_copy(orientation: int) -> None:
         (lambda: scene().convert("LA"), "PNG", "transparent"),
     ],
 )
-def test_unusual_pictures(image: Callable[[], Image.Image], format: str, text: str) -> None:
-    found = look(sample_of(encoded(image(), format)))
+def test_unusual_images(image: Callable[[], Image.Image], format: str, text: str) -> None:
+    found = check_image(sample_of(encoded(image(), format)))
     assert checks(found) == ["unusual_picture"]
     assert text in found.problems[0].problem
 
 
 def test_an_animation() -> None:
     data = encoded(scene(), "GIF", save_all=True, append_images=[scene(seed=2)])
-    (problem,) = look(sample_of(data)).problems
-    assert problem.problem == "several frames; the first is taken"
-    assert look(sample_of(encoded(scene().convert("L")))).problems == []  # grey is nothing unusual
+    (problem,) = check_image(sample_of(data)).problems
+    assert problem.problem == "several frames; only the first is used"
+    assert check_image(sample_of(encoded(scene().convert("L")))).problems == []  # grey is nothing unusual
 
 
 def test_too_many_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "MAX_PIXELS", 5000)
-    (problem,) = look(sample_of(encoded(scene()))).problems
+    (problem,) = check_image(sample_of(encoded(scene()))).problems
     assert problem.check == "damaged_picture"
     assert "more than 5,000 pixels" in problem.problem
 
 
-def test_pictures_through_fsspec() -> None:
+def test_images_through_fsspec() -> None:
     import fsspec
 
     files = fsspec.filesystem("memory")
     files.pipe("/checked/a.jpg", encoded(scene()))
     for decode in (True, False):
-        assert look(sample_of(None, location="memory://checked/a.jpg"), decode=decode).problems == []
-        assert checks(look(sample_of(None, location="memory://checked/b.jpg"), decode=decode)) == ["missing_picture"]
+        assert check_image(sample_of(None, location="memory://checked/a.jpg"), decode=decode).problems == []
+        assert checks(check_image(sample_of(None, location="memory://checked/b.jpg"), decode=decode)) == [
+            "missing_picture"
+        ]
     files.rm("/checked", recursive=True)
