@@ -39,7 +39,7 @@ def test_what_differs_is_counted_and_shown(boxwright, lines):
     expected = """
 a.jpg
   ~ mug (1, 2, 21, 22) -> (1, 2, 23, 22)
-  ~ key (4, 4, 30, 28): pose: nothing -> Left
+  ~ key (4, 4, 30, 28): pose: none -> Left
 
 b.jpg
   ~ size: 40x30 -> 80x60

@@ -74,7 +74,7 @@ def test_list_install_check_remove(program, tmp_path):
     (entry,) = program.json("env", "list")["environments"]
     assert (entry["status"], entry["path"], entry["packages"]) == ("installed", str(path), 1)
 
-    assert "toy is removed, and " in program("env", "remove", "toy").stdout
+    assert "toy is removed, which frees " in program("env", "remove", "toy").stdout
     assert not path.exists()
     assert "not installed" in program("env", "remove", "toy").stdout
 
@@ -82,7 +82,7 @@ def test_list_install_check_remove(program, tmp_path):
 def test_a_broken_environment_is_found_and_repaired(program, tmp_path):
     program("env", "install", "toy")
     (module,) = (tmp_path / "home").rglob("site-packages/tiny.py")
-    module.write_text("not Python")
+    module.write_text("this is not valid Python")
     checked = program("env", "check")
     assert checked.exit_code == 1
     assert "toy: 1 problem" in checked.stdout

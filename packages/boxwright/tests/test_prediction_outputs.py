@@ -223,7 +223,7 @@ def test_pictures_that_cannot_be_read(predict: Callable[..., Prediction], pictur
     (pictures / "empty.jpg").write_bytes(b"")
     (pictures / "text.png").write_text("no picture")
     (pictures / "cut.jpg").write_bytes(whole[:-12])  # its header is whole
-    with pytest.raises(DataError, match=r"cut\.jpg: the picture is damaged"):
+    with pytest.raises(DataError, match=r"cut\.jpg: the image is damaged"):
         predict(pictures, out=tmp_path / "out", batch_size=1)
     assert not (tmp_path / "out").exists()
     found = predict(pictures, out=tmp_path / "out", on_error="skip")

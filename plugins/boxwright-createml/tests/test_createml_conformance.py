@@ -41,7 +41,7 @@ class TestCreateML(conformance.TestCreateML):
             "a huge number": (entry.replace("20", "1" * 400), r"annotation 1 \(fig\): x is not a finite number"),
             "outside": (entry.replace("b.jpg", "../b.jpg"), r'the "image" is \'\.\./b\.jpg\', which leads out'),
             "absolute": (entry.replace("b.jpg", "/c.jpg"), r'the "image" is \'/c\.jpg\', which leads out'),
-            "not there": (entry.replace("b.jpg", "c.jpg"), r"the size of the image c\.jpg, and the image is missing"),
+            "not there": (entry.replace("b.jpg", "c.jpg"), r"the image c\.jpg is missing"),
             "the same image": (
                 GOOD,
                 r"image 2 \(line 3\): it names the image a\.jpg, as .*image 1 \(line 2\) does",

@@ -159,7 +159,7 @@ def test_a_turned_image_has_its_upright_size(place: Place) -> None:
 
 def test_images_elsewhere_and_nowhere(place: Place) -> None:
     folder = place({"json/a.json": [entry("1.JPG", BOX)], "photos/1.jpg": (40, 30)})
-    with pytest.raises(DataError, match=r"a\.json, image 1 \(line 1\): .* 1\.JPG is not there") as caught:
+    with pytest.raises(DataError, match=r"a\.json, image 1 \(line 1\): .* 1\.JPG is missing") as caught:
         read(folder / "json")
     assert "images=FOLDER" in caught.value.remedy
     assert "size=WxH" in caught.value.remedy
@@ -174,7 +174,7 @@ def test_images_elsewhere_and_nowhere(place: Place) -> None:
 
 def test_a_missing_image_is_not_the_one_with_the_jsons_name(place: Place) -> None:
     folder = place({"1.json": [entry("gone.jpg"), entry("1.jpg")], "1.jpg": (40, 30)})
-    with pytest.raises(DataError, match=r"gone\.jpg is not there"):
+    with pytest.raises(DataError, match=r"gone\.jpg is missing"):
         read(folder)
 
 

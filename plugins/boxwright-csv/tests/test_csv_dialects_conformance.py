@@ -47,7 +47,7 @@ class TestOpenImages(InvalidRows, conformance.TestOpenImages):
         "an odd confidence": ("b,,/m/01,sure,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3 \(/m/01\): Confidence is 'sure'"),
         "a missing image": (
             "z,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n",
-            r"line 3: it does not say .* z\.jpg is not there",
+            r"line 3: it does not contain .* z\.jpg is missing",
         ),
         "two images": ("d,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: image d could be d\.bmp or d\.png"),
         "outside": ("../b,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the file name is '\.\./b', which leads out"),
@@ -66,7 +66,7 @@ class TestRetinaNet(InvalidRows, conformance.TestRetinaNet):
         "inverted": ("b.jpg,31,2,30,20,fig\n", r"line 2 \(fig\): xmin 31 is greater than xmax 30\n.*swap"),
         "a missing image": (
             "z.jpg,1,2,30,20,fig\n",
-            r"line 2: it does not say the picture's size, and .* z\.jpg is not",
+            r"line 2: it does not contain the image's size, and .* z\.jpg is missing",
         ),
         "outside": ("../b.jpg,1,2,30,20,fig\n", r"line 2: the path \.\./b\.jpg leads out .*\n.*\?images="),
         "elsewhere": ("/else/b.jpg,1,2,30,20,fig\n", r"line 2: the path /else/b\.jpg leads out .*\n.*\?images=/else"),
@@ -128,7 +128,7 @@ class TestVia(InvalidRows, conformance.TestVia):
             + 'b.jpg,-1,"{""a"":1}",1,0,"{}","{}"\n',
             r"line 4: the file_attributes of b\.jpg differ from line 3",
         ),
-        "a missing image": ('z.jpg,-1,"{}",0,0,"{}","{}"\n', r"line 3: it does not say the picture's size"),
+        "a missing image": ('z.jpg,-1,"{}",0,0,"{}","{}"\n', r"line 3: it does not contain the image's size"),
         "outside": ('../b.jpg,-1,"{}",0,0,"{}","{}"\n', r"line 3: the file name is '\.\./b\.jpg', which leads out"),
     }
 

@@ -125,7 +125,7 @@ def test_bad_lines_name_their_place_and_the_others_are_read(folder: Path, case: 
 
 def test_missing_files(folder: Path, tmp_path: Path) -> None:
     (folder / "training" / "image_2" / "000001.png").unlink()
-    with pytest.raises(DataError, match=r"000001\.txt: it does not say the picture's size, and the"):
+    with pytest.raises(DataError, match=r"000001\.txt: it does not contain the image's size, and the"):
         list(boxwright.open(f"kitti:{folder}"))
     make_sample(tmp_path / "elsewhere", "000001.jpg", (40, 30))
     sample = next(iter(boxwright.open(f"kitti:{folder}?images={tmp_path / 'elsewhere'}")))

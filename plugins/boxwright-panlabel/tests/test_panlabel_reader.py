@@ -430,7 +430,7 @@ BAD: dict[str, tuple[object, str]] = {
     "outside": (ir("images", file_name="../../secret.jpg"), r"secret\.jpg', which leads out of the folder"),
     "absolute": (ir("images", file_name="/etc/a.jpg"), "leads out of the folder"),
     "a drive": (ir("images", file_name="C:\\a.jpg"), "leads out of the folder"),
-    "no size": (ir("images", width=0), r"the size of the image a\.jpg, and the image is missing"),
+    "no size": (ir("images", width=0), r"the image a\.jpg is missing"),
     "the same id": (IR | {"images": [IR["images"][0]] * 2}, "duplicate image id"),
     "the same name": (IR | {"images": DUPLICATE}, r"a\.jpg: duplicate image name"),
 }

@@ -203,7 +203,7 @@ def test_boxes_with_zero_area_and_outside_the_image_are_read(tmp_path: Path) -> 
 def test_a_missing_size_is_taken_from_the_upright_image(
     tmp_path: Path, draw: Callable[..., Path], content: str
 ) -> None:
-    with pytest.raises(DataError, match="does not say the picture's size"):
+    with pytest.raises(DataError, match="does not contain the image's size"):
         read_one(tmp_path, content)
     draw("1.jpg", (40, 30), orientation=6)  # to be turned by a quarter
     sample = read_one(tmp_path, content)

@@ -218,7 +218,7 @@ def measured_size(name: str, location: str | None, file: str, place: str = "", *
     if location is None:
         raise DataError(
             file,
-            f"it does not contain the size of the image {name}, and the image is missing",
+            f"it does not contain the image's size, and the image {name} is missing",
             "add the image, set its folder with ?images=FOLDER" + (f", or {remedy}" if remedy else ""),
             place,
         )
