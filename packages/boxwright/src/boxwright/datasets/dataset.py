@@ -133,9 +133,8 @@ class Dataset(Iterable[Sample]):
         found: set[str] = set()
         reader, quick = self.reader, not self._changing and self.problems.on_error == "fail"
         if quick and processes > 1 and isinstance(reader, PartitionedLabelReader):
-            with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as answers:
-                for labels in answers:
-                    found.update(labels)
+            with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as chunks:
+                found.update(*chunks)
             return sorted(found)
         each: Iterable[Sequence[str]]
         if quick and isinstance(reader, LabelReader):
