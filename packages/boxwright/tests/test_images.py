@@ -127,8 +127,7 @@ class TestOrientation:
         image = Image.new("RGB", STORED)
         image.paste((255, 255, 255), MARK)
         data = encoded(image, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff", quality=95)
-        with pytest.warns(UserWarning, match="Corrupt EXIF"):
-            assert images.read_header(data, "a").orientation == 1
+        assert images.read_header(data, "a").orientation == 1
         with pytest.warns(UserWarning, match="Corrupt EXIF"):
             assert images.decode_image(data, "a").size == STORED
 
@@ -323,7 +322,7 @@ class TestBadPictures:
     def test_what_pillow_takes_for_a_bomb(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
         with pytest.raises(DataError, match="more than .* pixels"):
-            images.read_header(marked(1), "a")
+            images.open_image(marked(1), "a")
 
     @pytest.mark.parametrize("text", ["", "0", "-3", "1e6", "many"])
     def test_a_limit_that_is_no_number(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from PIL import Image, TiffImagePlugin
 
 from boxwright import boxes as box_math
 from boxwright.errors import DataError, UsageError
-from boxwright.images.header import Header
+from boxwright.images.header import Header, parse_header
 from boxwright.schemas import Boxes, ImageRef, Sample
 
 
@@ -86,8 +86,13 @@ def read_header(data: bytes, name: str) -> Header:
     Raises:
         DataError: The bytes are not an image in a supported format, or it has more than :data:`MAX_PIXELS`.
     """
-    with open_image(data, name) as image:
-        return header_of(image)
+    header = parse_header(data)
+    if header is None:
+        with open_image(data, name) as image:
+            return header_of(image)
+    if header.width * header.height > MAX_PIXELS:
+        raise _too_large(name, f"{header.width}x{header.height}")
+    return header
 
 
 def header_of(image: Image.Image) -> Header:
