@@ -69,7 +69,7 @@ IMAGES: dict[str, tuple[Change, str]] = {
     "NaN": (box(bbox=[1, float("nan"), 3, 4]), r"annotations\[1\] .*not finite"),
     "infinity": (box(bbox=[1, 2, float("inf"), 4]), r"annotations\[1\] .*not finite"),
     "a number beyond floats": (box(bbox=[1, 2, 10**400, 4]), r"annotations\[1\] .*a number in it is too large"),
-    "edges beyond floats": (box(bbox=[1e308, 2, 1e308, 4]), r"annotations\[1\] .*a number in it is too large"),
+    "coordinates beyond floats": (box(bbox=[1e308, 2, 1e308, 4]), r"annotations\[1\] .*a number in it is too large"),
     "a negative width of a box": (box(bbox=[4, 2, -3, 4]), r"annotations\[1\] .*width is negative\n.*inverted=swap"),
     "an area in words": (box(area="12"), r"annotations\[1\] .*area is '12'"),
     "an area that is NaN": (box(area=float("nan")), r"annotations\[1\] .*area contains NaN"),
@@ -153,24 +153,24 @@ class TestCoco(conformance.TestCoco):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         inputs: list[BadInput] = []
 
-        def put(what: str, content: str | bytes, says: str, skipped: int, good_ones: int) -> None:
+        def put(what: str, content: str | bytes, message: str, skipped: int, good_ones: int) -> None:
             place = folder / f"{len(inputs)}.json"
             place.write_bytes(content if isinstance(content, bytes) else content.encode())
-            inputs.append(BadInput(what, place, rf"{place.name}(, )?" + says, skipped, good_ones))
+            inputs.append(BadInput(what, place, rf"{place.name}(, )?" + message, skipped, good_ones))
 
         def changed(change: Change) -> str:
             content = good()
             change(content)
             return json.dumps(content, indent=1).replace('"1e999"', "[[1e999, 2]]")
 
-        for what, (change, says) in IMAGES.items():
-            put(what, changed(change), says, 1, 1)
-        for what, (change, says) in STRAYS.items():
-            put(what, changed(change), says, 1, 2)
+        for what, (change, message) in IMAGES.items():
+            put(what, changed(change), message, 1, 1)
+        for what, (change, message) in STRAYS.items():
+            put(what, changed(change), message, 1, 2)
         put("the same id", changed(image(id=1)), r"images\[0\] .*duplicate id, the same as images\[1\]", 3, 0)
         put("no id", changed(without("images", "id")), r"images\[1\], line \d+: id is missing", 2, 1)
-        says = r"categories\[1\]: the classes 1 and 2 are both called 'fig'"
-        put("two classes with the same name", changed(two_classes_with_the_same_name), says, 0, 0)
-        for what, (content, says) in FILES.items():
-            put(what, content, says, 0, 0)
+        message = r"categories\[1\]: the classes 1 and 2 are both called 'fig'"
+        put("two classes with the same name", changed(two_classes_with_the_same_name), message, 0, 0)
+        for what, (content, message) in FILES.items():
+            put(what, content, message, 0, 0)
         return inputs

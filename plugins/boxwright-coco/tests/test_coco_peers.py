@@ -32,13 +32,13 @@ def random_samples(seed: int, images: int = 20) -> list[Sample]:
     chance = random.Random(seed)
     samples = []
     for number in range(images):
-        labels, edges, attributes = [], [], []
+        labels, coordinates, attributes = [], [], []
         for _ in range(chance.randrange(6) if number % 5 else 0):
             x, y = chance.randrange(300), chance.randrange(200)
             w, h = chance.randrange(1, 100), chance.randrange(1, 100)
             part = chance.choice([0, 0, 0.25, 0.1])
             labels.append(chance.choice(LABELS))
-            edges.append((x + part, float(y), x + w + 2 * part, float(y + h)))
+            coordinates.append((x + part, float(y), x + w + 2 * part, float(y + h)))
             more: dict[str, Any] = {"score": chance.random()}
             if chance.random() < 0.2:
                 more |= {"iscrowd": 1}
@@ -46,7 +46,7 @@ def random_samples(seed: int, images: int = 20) -> list[Sample]:
                 more |= {"segmentation": [[x, y, x + w, y, x + w, y + h]], "area": w * h / 2}
             attributes.append(more)
         image = ImageRef(name=f"{number:03d}.jpg", width=400, height=300)
-        samples.append(Sample(image=image, boxes=Boxes(labels, edges, attributes)))
+        samples.append(Sample(image=image, boxes=Boxes(labels, coordinates, attributes)))
     return samples
 
 
@@ -118,10 +118,10 @@ def test_we_read_what_pycocotools_reads(tmp_path: Path, seed: int) -> None:
     (tmp_path / "in.json").write_text(json.dumps({"annotations": rows, "images": images, "categories": categories}))
     theirs = judge(tmp_path / "in.json")
     for sample in CocoReader(str(tmp_path / "in.json")).read(raise_it):
-        asked = theirs.loadAnns(theirs.getAnnIds(imgIds=int(sample.attributes["source_id"])))
+        annotations = theirs.loadAnns(theirs.getAnnIds(imgIds=int(sample.attributes["source_id"])))
         assert theirs.loadImgs(int(sample.attributes["source_id"]))[0]["file_name"] == sample.image.name
-        assert [theirs.loadCats(row["category_id"])[0]["name"] for row in asked] == list(sample.boxes.labels)
-        for row, box in zip(asked, sample.boxes, strict=True):
+        assert [theirs.loadCats(row["category_id"])[0]["name"] for row in annotations] == list(sample.boxes.labels)
+        for row, box in zip(annotations, sample.boxes, strict=True):
             x, y, w, h = row["bbox"]
             assert box.edges == pytest.approx((x, y, x + w, y + h), abs=1e-9)
             assert box.attributes["area"] == row["area"]
@@ -158,16 +158,16 @@ def test_globox_reads_ours_and_we_read_its(tmp_path: Path) -> None:
     for sample in samples:
         boxes = found[sample.image.name].boxes
         assert [box.label for box in boxes] == list(sample.boxes.labels)
-        for box, edges in zip(boxes, sample.boxes.edges, strict=True):
-            assert box.ltrb == pytest.approx(edges, abs=1e-9)
+        for box, coordinates in zip(boxes, sample.boxes.edges, strict=True):
+            assert box.ltrb == pytest.approx(coordinates, abs=1e-9)
     found.save_coco(theirs)
     back = {sample.image.name: sample for sample in CocoReader(str(theirs)).read(raise_it)}
     for sample in samples:
         other = back[sample.image.name]
         assert (other.image.width, other.image.height) == (400, 300)
         assert other.boxes.labels == sample.boxes.labels
-        for edges, others in zip(sample.boxes.edges, other.boxes.edges, strict=True):
-            assert others == pytest.approx(edges, abs=1e-9)
+        for coordinates, others in zip(sample.boxes.edges, other.boxes.edges, strict=True):
+            assert others == pytest.approx(coordinates, abs=1e-9)
 
 
 def test_supervision_reads_ours_and_we_read_its(tmp_path: Path) -> None:
@@ -188,10 +188,10 @@ def test_supervision_reads_ours_and_we_read_its(tmp_path: Path) -> None:
     for sample in samples:
         detections = by_name[sample.image.name]
         assert [found.classes[number] for number in detections.class_id] == list(sample.boxes.labels)
-        assert detections.xyxy.tolist() == [pytest.approx(edges, abs=1e-4) for edges in sample.boxes.edges]
+        assert detections.xyxy.tolist() == [pytest.approx(coordinates, abs=1e-4) for coordinates in sample.boxes.edges]
     found.as_coco(annotations_path=str(theirs))
     back = {sample.image.name: sample for sample in CocoReader(str(theirs)).read(raise_it)}
     for sample in samples:
         assert back[sample.image.name].boxes.labels == sample.boxes.labels
-        for edges, others in zip(sample.boxes.edges, back[sample.image.name].boxes.edges, strict=True):
-            assert others == pytest.approx(edges, abs=1e-4)
+        for coordinates, others in zip(sample.boxes.edges, back[sample.image.name].boxes.edges, strict=True):
+            assert others == pytest.approx(coordinates, abs=1e-4)

@@ -117,7 +117,7 @@ def test_every_field_of_the_specification_is_read(tmp_path: Path) -> None:
         "date_captured": "2013-11-14 17:02:52",
     }
     assert one.boxes.labels == ("dog", "person")
-    # By hand: 473.07 + 38.65 and 395.93 + 28.67, as decimals.
+    # Computed manually: 473.07 + 38.65 and 395.93 + 28.67, as decimals.
     assert one.boxes.edges == ((473.07, 395.93, 511.72, 424.6), (1.0, 2.0, 4.0, 6.0))
     assert one.boxes.attributes[0] == {
         "id": 1768,
@@ -149,7 +149,7 @@ def test_every_field_of_the_specification_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("indent", [None, 1])
 def test_the_order_of_keys_and_of_annotations_does_not_matter(tmp_path: Path, indent: int | None) -> None:
-    asked = read(put(tmp_path, SPECIFIED))
+    expected = read(put(tmp_path, SPECIFIED))
     for seed in range(6):
         chance = random.Random(seed)
         keys = chance.sample(sorted(SPECIFIED), len(SPECIFIED))
@@ -157,8 +157,8 @@ def test_the_order_of_keys_and_of_annotations_does_not_matter(tmp_path: Path, in
         content = {key: SPECIFIED[key] if key != "annotations" else [boxes[i] for i in (2, 0, 1)] for key in keys}
         (tmp_path / "instances.json").write_text(json.dumps(content, indent=indent), "utf-8")
         found = read(str(tmp_path / "instances.json"))
-        assert [sample.image for sample in found] == [sample.image for sample in asked]
-        assert [list(sample.boxes) for sample in found] == [list(sample.boxes) for sample in asked]
+        assert [sample.image for sample in found] == [sample.image for sample in expected]
+        assert [list(sample.boxes) for sample in found] == [list(sample.boxes) for sample in expected]
 
 
 def test_many_annotations_in_any_order_belong_to_their_images(tmp_path: Path) -> None:
@@ -191,8 +191,8 @@ def test_many_annotations_in_any_order_belong_to_their_images(tmp_path: Path) ->
         mine = [row for row in annotations if row["image_id"] == image["id"]]
         assert list(sample.boxes.labels) == [{2: "a", 7: "b"}[row["category_id"]] for row in mine]
         assert list(sample.boxes.edges) == [(x, y, x + w, y + h) for x, y, w, h in (row["bbox"] for row in mine)]
-        asked = [{"id": row["id"]} | ({"note": row["note"]} if "note" in row else {}) for row in mine]
-        assert [dict(each) for each in sample.boxes.attributes] == asked
+        expected = [{"id": row["id"]} | ({"note": row["note"]} if "note" in row else {}) for row in mine]
+        assert [dict(each) for each in sample.boxes.attributes] == expected
 
 
 def test_default_values_are_not_attributes(tmp_path: Path) -> None:
@@ -208,12 +208,12 @@ def test_ids_can_be_ignored(tmp_path: Path) -> None:
     assert "source_id" not in one.attributes
     assert two.attributes == {}
     assert "id" not in one.boxes.attributes[0]
-    twice = SPECIFIED | {"annotations": [row | {"id": 1} for row in SPECIFIED["annotations"]]}
-    assert len(read(put(tmp_path, twice), ids=False)) == 3
+    duplicates = SPECIFIED | {"annotations": [row | {"id": 1} for row in SPECIFIED["annotations"]]}
+    assert len(read(put(tmp_path, duplicates), ids=False)) == 3
 
 
 @pytest.mark.parametrize(
-    ("box", "edges"),
+    ("box", "coordinates"),
     [
         ([1, 2, 3, 4], (1, 2, 4, 6)),
         ([0.5, 0.25, 10, 20.5], (0.5, 0.25, 10.5, 20.75)),
@@ -222,8 +222,8 @@ def test_ids_can_be_ignored(tmp_path: Path) -> None:
         ([1e9, 0, 1e-3, 1e18], (1e9, 0, 1e9 + 1e-3, 1e18)),
     ],
 )
-def test_edges(tmp_path: Path, box: list[float], edges: tuple[float, ...]) -> None:
-    assert one_box(tmp_path, {"bbox": box}).edges == edges
+def test_coordinates_are_computed(tmp_path: Path, box: list[float], coordinates: tuple[float, ...]) -> None:
+    assert one_box(tmp_path, {"bbox": box}).edges == coordinates
 
 
 def test_a_negative_width_extends_to_the_left_on_request(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_swapped_boxes_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "edges"),
+    ("segmentation", "coordinates"),
     [
         ([[1, 2, 10, 2.5, 7, 8.5]], (1, 2, 10, 8.5)),
         ([[1, 2, 10, 2, 7, 8], [20, 1, 25, 1, 25, 3]], (1, 1, 25, 8)),
@@ -255,10 +255,10 @@ def test_swapped_boxes_are_counted(tmp_path: Path) -> None:
     ],
 )
 def test_a_missing_box_is_the_bounding_box_of_the_segmentation(
-    tmp_path: Path, segmentation: Any, edges: tuple[float, ...]
+    tmp_path: Path, segmentation: Any, coordinates: tuple[float, ...]
 ) -> None:
-    assert one_box(tmp_path, {"segmentation": segmentation}).edges == edges
-    assert one_box(tmp_path, {"segmentation": segmentation, "bbox": []}).edges == edges
+    assert one_box(tmp_path, {"segmentation": segmentation}).edges == coordinates
+    assert one_box(tmp_path, {"segmentation": segmentation, "bbox": []}).edges == coordinates
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_images_are_found_in_the_usual_folders(
     errors: list[DataError] = []
     (found,) = CocoReader(f"{base}/{file}").read(errors.append)
     assert found.image.location == f"{base}/{image}"
-    assert (found.image.width, found.image.height) == (40, 30)  # measured, since the file does not say it
+    assert (found.image.width, found.image.height) == (40, 30)  # measured, because the file has no size
     assert len(errors) == 1
     if not remote:
         monkeypatch.chdir((tmp_path / file).parent)
@@ -380,14 +380,14 @@ def test_the_folder_of_the_images_can_be_set(tmp_path: Path, monkeypatch: pytest
     place = put(tmp_path, {"images": [{"id": 1, "file_name": "cam/a.jpg"}], "annotations": []})
     (tmp_path / "photos" / "cam").mkdir(parents=True)
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned by a quarter: 30 wide, 40 high
+    exif[0x0112] = 6  # rotated by 90 degrees: 30 wide, 40 high
     Image.new("RGB", (40, 30)).save(tmp_path / "photos" / "cam" / "a.jpg", exif=exif)
     for images in (str(tmp_path / "photos"), "photos"):  # the second is relative to the JSON file
         (sample,) = read(place, images=images)
         assert Path(sample.image.location or "") == tmp_path / "photos" / "cam" / "a.jpg"
         assert (sample.image.width, sample.image.height) == (30, 40)
-    with pytest.raises(DataError, match=r"pictures: folder not found, neither here nor next to .*instances\.json"):
-        read(place, images="pictures")
+    with pytest.raises(DataError, match=r"nowhere: folder not found, neither here nor next to .*instances\.json"):
+        read(place, images="nowhere")
 
 
 def test_the_parent_is_searched_only_for_a_folder_called_annotations(tmp_path: Path) -> None:
@@ -409,7 +409,7 @@ RESULTS = [
 ]
 
 
-def test_detections_are_read_with_their_truth(tmp_path: Path) -> None:
+def test_detections_are_read_with_their_instances_file(tmp_path: Path) -> None:
     reader = CocoReader(detections(tmp_path, RESULTS), truth=put(tmp_path, SPECIFIED))
     one, two, three = reader.read(raise_it)
     assert [sample.image.name for sample in (one, two, three)] == ["000000397133.jpg", "cam 1/вишня.jpg", "empty.png"]
@@ -450,31 +450,35 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 
 def test_invalid_exact_coordinates_are_ignored(tmp_path: Path) -> None:
     """The box takes precedence if the two disagree."""
-    for edges in ([1, 2, 3.9, 6], [1, 2, 4], "x", [1, 2, float("inf"), 6], [1, 2, "4", 6], [4, 2, 1, 6]):
-        assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": edges}}).edges == (1, 2, 4, 6)
+    for coordinates in ([1, 2, 3.9, 6], [1, 2, 4], "x", [1, 2, float("inf"), 6], [1, 2, "4", 6], [4, 2, 1, 6]):
+        assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": coordinates}}).edges == (1, 2, 4, 6)
     near = 4 + 1e-9
     assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": [1, 2, near, 6]}}).edges == (1, 2, near, 6)
 
 
 @pytest.mark.parametrize(
-    ("said", "there"),
+    ("file_name", "actual"),
     [("caf\u00e9.jpg", "cafe\u0301.jpg"), ("cafe\u0301.jpg", "caf\u00e9.jpg"), ("a%20b.jpg", "a b.jpg")],
 )
-def test_an_image_is_found_by_another_spelling(tmp_path: Path, said: str, there: str) -> None:
+def test_an_image_is_found_by_another_spelling(tmp_path: Path, file_name: str, actual: str) -> None:
     """macOS normalizes names with accents, and Label Studio quotes them as in a URL."""
-    (tmp_path / there).write_bytes(IMAGE.getvalue())
-    content = {"images": [{"id": 1, "file_name": said, "width": 40, "height": 30}], "annotations": [], "categories": []}
+    (tmp_path / actual).write_bytes(IMAGE.getvalue())
+    content = {
+        "images": [{"id": 1, "file_name": file_name, "width": 40, "height": 30}],
+        "annotations": [],
+        "categories": [],
+    }
     (sample,) = read(put(tmp_path, content))
-    assert (sample.image.name, sample.image.location) == (said, str(tmp_path / there))
+    assert (sample.image.name, sample.image.location) == (file_name, str(tmp_path / actual))
 
 
-@pytest.mark.parametrize("said", ["/home/me/a.jpg", "D:\\photos\\a.jpg"])
-def test_an_absolute_path_means_the_image_with_its_last_part(tmp_path: Path, said: str) -> None:
-    image = {"id": 1, "file_name": said, "width": 40, "height": 30}
+@pytest.mark.parametrize("file_name", ["/home/me/a.jpg", "D:\\photos\\a.jpg"])
+def test_an_absolute_path_means_the_image_with_its_last_part(tmp_path: Path, file_name: str) -> None:
+    image = {"id": 1, "file_name": file_name, "width": 40, "height": 30}
     place = put(tmp_path, {"images": [image], "annotations": [], "categories": []})
     with pytest.raises(DataError, match="leads out of the folder") as caught:
         read(place)
-    assert "put a picture of that name into the folder" in caught.value.remedy
+    assert "put an image with that name into the folder" in caught.value.remedy
     (tmp_path / "a.jpg").write_bytes(IMAGE.getvalue())
     (sample,) = read(place)
     assert (sample.image.name, sample.image.location) == ("a.jpg", str(tmp_path / "a.jpg"))

@@ -76,14 +76,14 @@ def test_what_the_json_module_rejects_is_rejected(
     place = data.draw(st.integers(0, len(text) - 1))
     spoiled = text[:place] + data.draw(st.sampled_from(["", "]", "}", '"', ",", "\\", "\0", "x"])) + text[place + 1 :]
     try:
-        asked = json.loads(spoiled)
+        expected = json.loads(spoiled)
     except ValueError:
-        asked = None
+        expected = None
     try:
         found = whole(spoiled)[1]
     except DataError:
         found = None
-    assert found == (asked if isinstance(asked, list) else None)
+    assert found == (expected if isinstance(expected, list) else None)
 
 
 @given(st.lists(values, min_size=1, max_size=5), layouts, st.data())

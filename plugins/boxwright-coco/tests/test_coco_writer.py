@@ -24,7 +24,7 @@ from boxwright import (
 )
 from boxwright.datasets import SampleReader
 from boxwright.storage import AtomicOutput
-from boxwright_coco.numbers import Numbering, far_edge, span_between
+from boxwright_coco.numbers import Numbering, far_coordinate, span_between
 from boxwright_coco.reader import CocoReader
 from boxwright_coco.writer import CocoWriter
 
@@ -98,9 +98,9 @@ class Memory:
 
 
 def sample_of(
-    name: str, labels: Sequence[str] = (), edges: Sequence[Edges] = (), *attributes: Any, **more: Any
+    name: str, labels: Sequence[str] = (), coordinates: Sequence[Edges] = (), *attributes: Any, **more: Any
 ) -> Sample:
-    boxes = Boxes(labels, edges, attributes or None)
+    boxes = Boxes(labels, coordinates, attributes or None)
     return Sample(image=ImageRef(name=name, width=40, height=30), boxes=boxes, source="the source", attributes=more)
 
 
@@ -188,7 +188,7 @@ def test_classes_without_a_label_map_keep_their_other_keys() -> None:
     assert [row["category_id"] for row in counted["annotations"]] == [2, 1]
 
 
-def test_classes_have_the_numbers_of_the_label_map(tmp_path: Path) -> None:
+def test_classes_have_the_ids_of_the_label_map(tmp_path: Path) -> None:
     classes = LabelMap(items=(LabelMapItem(id=18, name="dog"), LabelMapItem(id=3, name="car")))
     content = write(sample_of("a.jpg", ["car"], [(1, 2, 3, 4)]), label_map=classes)
     assert content["categories"] == [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}]
@@ -235,15 +235,15 @@ def test_free_ids_are_kept(tmp_path: Path) -> None:
 @given(st.lists(st.none() | st.integers(-3, 12), max_size=30), st.integers(0, 30))
 def test_ids_are_unique(requested: list[int | None], cut: int) -> None:
     numbering = Numbering()
-    given_out: list[int] = []
-    for wanted in requested[:cut]:
-        free = wanted is not None and wanted not in given_out
-        given_out.append(numbering.take(wanted))
-        assert not free or given_out[-1] == wanted
-    given_out += numbering.take_all(requested[cut:])
-    given_out += numbering.take_all([None] * 3)
-    assert len(set(given_out)) == len(given_out) == len(requested) + 3
-    assert given_out[len(requested) :] == sorted(given_out[len(requested) :])
+    assigned: list[int] = []
+    for number in requested[:cut]:
+        free = number is not None and number not in assigned
+        assigned.append(numbering.take(number))
+        assert not free or assigned[-1] == number
+    assigned += numbering.take_all(requested[cut:])
+    assigned += numbering.take_all([None] * 3)
+    assert len(set(assigned)) == len(assigned) == len(requested) + 3
+    assert assigned[len(requested) :] == sorted(assigned[len(requested) :])
 
 
 TAKEN = {
@@ -318,28 +318,28 @@ def test_names_that_are_duplicates_or_lead_outside_are_errors() -> None:
 
 
 def test_a_box_beyond_floats_is_an_error() -> None:
-    for edges in [(-1e308, 0, 1e308, 1), (0, 0, 1e200, 1e200), (-1e308, 0, 8e307, 1)]:
+    for coordinates in [(-1e308, 0, 1e308, 1), (0, 0, 1e200, 1e200), (-1e308, 0, 8e307, 1)]:
         with pytest.raises(DataError, match="too large"):
-            write(sample_of("a.jpg", ["fig"], [edges]))
+            write(sample_of("a.jpg", ["fig"], [coordinates]))
 
 
-edge = st.floats(-1e6, 1e6) | st.floats(0, 500) | st.integers(-100, 4000).map(float) | st.floats(-1e18, 1e18)
+coordinate = st.floats(-1e6, 1e6) | st.floats(0, 500) | st.integers(-100, 4000).map(float) | st.floats(-1e18, 1e18)
 decimals = st.integers(-(10**9), 10**9).map(lambda number: number / 10**6) | st.integers(0, 10**5).map(
     lambda n: n / 100
 )
 
 
-@given(st.lists(st.tuples(edge | decimals, edge | decimals, edge | decimals, edge | decimals), min_size=1, max_size=5))
+@given(st.lists(st.tuples(*[coordinate | decimals] * 4), min_size=1, max_size=5))
 @example([(1 / 3, 0.1, 63.9, 47.123456)])
 @example([(0.3, 5e-324, 1e22, 1e200)])
 def test_coordinates_are_restored_exactly(numbers: list[Edges]) -> None:
-    edges = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in numbers]
+    coordinates = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in numbers]
     output = Memory()
     writer = CocoWriter(output)
-    writer.write(sample_of("a.jpg", ["fig"] * len(edges), edges))
+    writer.write(sample_of("a.jpg", ["fig"] * len(coordinates), coordinates))
     writer.close()
     (found,) = _read_bytes(output.content)
-    assert list(found.boxes.edges) == edges
+    assert list(found.boxes.edges) == coordinates
     assert all(set(attributes) == {"id"} for attributes in found.boxes.attributes)
 
 
@@ -354,7 +354,7 @@ def _read_bytes(content: bytes) -> list[Sample]:
 @example(16.1, 44.2)
 @example(0.1, 0.2)
 def test_widths_with_few_decimals_are_written_as_they_were_read(near: float, span: float) -> None:
-    assert span_between(near, far_edge(near, span)) == span
+    assert span_between(near, far_coordinate(near, span)) == span
 
 
 def test_annotations_are_buffered_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -376,13 +376,13 @@ def test_what_another_process_prepared_is_the_same(tmp_path: Path) -> None:
         sample_of("b.jpg", ["fig"], [(1, 2, 3, 4)]),
     ]
     for label_map in (None, LabelMap.from_names(["date", "fig"])):
-        asked = write(*samples, label_map=label_map)
+        expected = write(*samples, label_map=label_map)
         output = Memory()
         writer, other = CocoWriter(output, label_map), CocoWriter(Memory(), label_map)
         for sample in samples:
             writer.put(marshal.loads(marshal.dumps(other.prepare(sample))))
         writer.close()
-        assert json.loads(output.content) == asked
+        assert json.loads(output.content) == expected
 
 
 @pytest.fixture

@@ -268,18 +268,18 @@ skip_value(Json *json, int depth)
     }
 }
 
-/* boxwright_coco.numbers.far_edge */
+/* boxwright_coco.numbers.far_coordinate */
 static double
-far_edge(double start, double span)
+far_coordinate(double start, double span)
 {
-    double edge = start + span;
-    if (!is_whole(edge) && magnitude(start) < SHORT && magnitude(span) < SHORT) {
+    double coordinate = start + span;
+    if (!is_whole(coordinate) && magnitude(start) < SHORT && magnitude(span) < SHORT) {
         double scaled_start = rounded(start * SCALE), scaled_span = rounded(span * SCALE);
         if (scaled_start / SCALE == start && scaled_span / SCALE == span) {
             return (scaled_start + scaled_span) / SCALE;
         }
     }
-    return edge;
+    return coordinate;
 }
 
 typedef struct {
@@ -420,7 +420,8 @@ static int
 put_row(Buffer *columns, const Row *row, int64_t start, long kind)
 {
     double width = row->box[2], height = row->box[3];
-    double coordinates[4] = {row->box[0], row->box[1], far_edge(row->box[0], width), far_edge(row->box[1], height)};
+    double coordinates[4] = {row->box[0], row->box[1], far_coordinate(row->box[0], width),
+                             far_coordinate(row->box[1], height)};
     double area = width * height;
     int64_t image = row->image, category = row->category, id = row->has_id ? row->id : INT64_MIN;
     uint16_t number = kind < 0 ? 0 : (uint16_t)kind;

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from boxwright import NO_ATTRIBUTES
 from boxwright_coco.document import Quick, decoded_text
-from boxwright_coco.numbers import as_number, far_edge
+from boxwright_coco.numbers import as_number, far_coordinate
 from boxwright_coco.texts import OWN
 
 try:
@@ -44,7 +44,7 @@ class Annotations:
     Attributes:
         categories: The class ids.
         ids: The ids of the annotations, or :data:`NO_ID`.
-        edges: Four per annotation: ``xmin, ymin, xmax, ymax`` in pixels.
+        coordinates: Four per annotation: ``xmin, ymin, xmax, ymax`` in pixels.
         starts: The offset of each in the file, and finally that of the end of the array.
         again: One byte per annotation: 1 if it must be read again.
         strays: The annotations that belong to no image.
@@ -54,7 +54,7 @@ class Annotations:
     def __init__(self) -> None:
         self.categories = array("q")
         self.ids = array("q")
-        self.edges = array("d")
+        self.coordinates = array("d")
         self.starts = array("Q")
         self.again = bytearray()
         self._kinds = _Kinds()
@@ -78,11 +78,11 @@ class Annotations:
     def _extend_quickly(self, text: bytes, at: int, base: int) -> int:
         assert _compiled is not None
         place, *columns = _compiled(text, at, base, self._quick_kinds, self._new_kind)
-        images, categories, ids, edges, starts, again, kinds = columns
+        images, categories, ids, coordinates, starts, again, kinds = columns
         self._images.frombytes(images)
         self.categories.frombytes(categories)
         self.ids.frombytes(ids)
-        self.edges.frombytes(edges)
+        self.coordinates.frombytes(coordinates)
         self.starts.frombytes(starts)
         self.again += again
         self._kinds_of.frombytes(kinds)
@@ -115,11 +115,11 @@ class Annotations:
         if columns is None:
             self._extend_one_by_one(rows)
             return
-        images, categories, ids, edges, again = columns
+        images, categories, ids, coordinates, again = columns
         self._images += images
         self.categories += categories
         self.ids += ids
-        self.edges += edges
+        self.coordinates += coordinates
         self.again += again
         self._kinds_of.frombytes(bytes(self._kinds_of.itemsize * len(rows)))
         others = {layout: tuple(key for key in layout if key not in _USUAL) for layout in layouts}
@@ -146,7 +146,7 @@ class Annotations:
             self._images.append(image or 0)
             self.categories.append(NO_ID if category is None else category)
             self.ids.append(NO_ID if number is None else number)
-            self.edges.extend((0.0, 0.0, 0.0, 0.0))
+            self.coordinates.extend((0.0, 0.0, 0.0, 0.0))
             self.again.append(1)
             self._kinds_of.append(0)
 
@@ -225,7 +225,7 @@ def _columns(rows: list[dict[str, Any]], layouts: Collection[frozenset[str]]) ->
     total = sum(numbers)
     if total - total != 0 or min(widths) < 0 or min(heights) < 0 or max(map(abs, numbers)) > _EXACT:
         return None
-    plus = add if kinds == {int} else far_edge
+    plus = add if kinds == {int} else far_coordinate
     numbers[2::4] = map(plus, left, widths)
     numbers[3::4] = map(plus, top, heights)
     again = _again(rows, frozenset().union(*layouts), list(map(mul, widths, heights)))

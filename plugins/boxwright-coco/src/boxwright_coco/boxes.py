@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from boxwright import Boxes, Edges
 from boxwright_coco.categories import ClassNumbers
-from boxwright_coco.numbers import NumberTexts, far_edge, is_number, span_between
+from boxwright_coco.numbers import NumberTexts, far_coordinate, is_number, span_between
 from boxwright_coco.texts import OWN, members, named_text
 from boxwright_coco.values import BOX_KEYS
 
@@ -43,12 +43,12 @@ class BoxTexts:
         requested: list[int | None] = []
         label = ""
         try:
-            for label, edges, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True):
-                xmin, ymin, xmax, ymax = edges
+            for label, coordinates, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True):
+                xmin, ymin, xmax, ymax = coordinates
                 width, height = xmax - xmin, ymax - ymin
                 tail = self._tail(attributes) if attributes else _NOTHING_MORE
                 if tail is None or xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
-                    texts.append(f'"category_id":{classes[label]},{self._annotation(edges, attributes)}')
+                    texts.append(f'"category_id":{classes[label]},{self._annotation(coordinates, attributes)}')
                 else:
                     texts.append(
                         f'"category_id":{classes[label]},'
@@ -70,11 +70,11 @@ class BoxTexts:
             ValueError: A box has no score, a class has no id, or JSON cannot represent a value.
         """
         texts = []
-        for number, (label, edges, attributes) in _numbered(boxes):
+        for number, (label, coordinates, attributes) in _numbered(boxes):
             try:
                 if not _is_size(attributes.get("score")):
                     raise ValueError("the score is missing")
-                shape, _, exact = self._shape(edges)
+                shape, _, exact = self._shape(coordinates)
                 given = {key: value for key, value in attributes.items() if key != "id" or self._ids}
                 more = members(given, _DETECTION_KEYS, exact)
                 texts.append(f'"category_id":{self._classes[label]},"bbox":{shape}{more}}}')
@@ -92,9 +92,9 @@ class BoxTexts:
             self._tails[id(attributes)] = attributes, tail
         return tail
 
-    def _annotation(self, edges: Edges, attributes: Mapping[str, Any]) -> str:
+    def _annotation(self, coordinates: Edges, attributes: Mapping[str, Any]) -> str:
         """Returns an annotation from its box on."""
-        shape, size, exact = self._shape(edges)
+        shape, size, exact = self._shape(coordinates)
         given = dict(attributes)
         if "id" in given and (is_number(given["id"]) or not self._ids):
             del given["id"]
@@ -113,19 +113,19 @@ class BoxTexts:
         more = members(given, BOX_KEYS, exact) if given or exact else ""
         return f'"iscrowd":{crowd},"segmentation":{outline}{more}}}'
 
-    def _shape(self, edges: Edges) -> tuple[str, float, list[float] | None]:
+    def _shape(self, coordinates: Edges) -> tuple[str, float, list[float] | None]:
         """Returns ``[x,y,width,height]``, the area, and the coordinates if these four cannot restore them exactly."""
         texts = self._texts
-        xmin, ymin, xmax, ymax = edges
+        xmin, ymin, xmax, ymax = coordinates
         width, height = xmax - xmin, ymax - ymin
         exact = True
         if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
             if not math.isfinite(width * height) or not math.isfinite(width + height):
                 raise ValueError("it is too large")
             width, height = span_between(xmin, xmax), span_between(ymin, ymax)
-            exact = far_edge(xmin, width) == xmax and far_edge(ymin, height) == ymax
+            exact = far_coordinate(xmin, width) == xmax and far_coordinate(ymin, height) == ymax
         text = f"[{texts[xmin]},{texts[ymin]},{texts[width]},{texts[height]}]"
-        return text, width * height, None if exact else list(edges)
+        return text, width * height, None if exact else list(coordinates)
 
 
 def _is_size(value: Any) -> bool:

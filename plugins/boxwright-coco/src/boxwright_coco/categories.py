@@ -80,8 +80,8 @@ class Categories:
         return DataError(self._location, problem, remedy, f"categories[{position}]")
 
 
-def says_more(values: Iterable[Mapping[str, Any]]) -> bool:
-    """Returns whether any class has more than an id and a name."""
+def have_other_keys(values: Iterable[Mapping[str, Any]]) -> bool:
+    """Returns whether any class has other keys than an id and a name."""
     return any(set(value) - _KEYS for value in values)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from boxwright import DataError, UsageError
 from boxwright_coco.annotations import Annotations
-from boxwright_coco.categories import Categories, says_more
+from boxwright_coco.categories import Categories, have_other_keys
 from boxwright_coco.document import Document, Scanner
 from boxwright_coco.images import Images
 from boxwright_coco.texts import OWN
@@ -58,7 +58,7 @@ class Contents:
         classes = others.get("categories", [])
         self.categories = Categories(classes, self.truth.location, frozenset(self.annotations.categories))
         self.notes += self.categories.notes
-        if not says_more(classes):
+        if not have_other_keys(classes):
             others.pop("categories", None)
         own = own_attributes(others)
         others.pop(OWN, None)

@@ -11,7 +11,7 @@ from boxwright.storage import base_name, filesystem, is_remote
 from boxwright_coco.document import Document, Scanner
 
 _LOOKED_AT: Final = 1 << 16
-_MARKS_OF_OTHERS: Final = {
+_KEYS_OF_OTHERS: Final = {
     "shapes": "labelme",
     "_via_img_metadata": "VGG Image Annotator",
     "_via_settings": "VGG Image Annotator",
@@ -33,8 +33,10 @@ def detect(location: str) -> Detection:
         found = _Start(Document(location, head))
     except DataError as error:
         return Detection(False, error.problem)
-    except (BoxwrightError, OSError) as error:
-        return Detection(False, f"cannot be read: {getattr(error, 'strerror', None) or error}")
+    except OSError as error:
+        return Detection(False, f"cannot be read: {error.strerror or error}")
+    except BoxwrightError as error:
+        return Detection(False, f"cannot be read: {error}")
     if found.problem and (not tail or (found.is_list and found.first is None)):
         return Detection(False, found.problem)
     return _of_list(found.first) if found.is_list else _of_object(found.keys, tail)
@@ -102,7 +104,7 @@ def _of_list(first: Any) -> Detection:
 
 
 def _of_object(keys: dict[str, Any], tail: bytes) -> Detection:
-    for key, other in _MARKS_OF_OTHERS.items():
+    for key, other in _KEYS_OF_OTHERS.items():
         if key in keys and "images" not in keys:
             return Detection(False, f"it has the key {key!r}, like files of {other}")
     image, annotation = keys.get("images"), keys.get("annotations")

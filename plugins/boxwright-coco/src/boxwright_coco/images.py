@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from boxwright import DataError
 from boxwright.images import spellings
-from boxwright.storage import base_name, filesystem, is_remote, join, parent
+from boxwright.storage import base_name, filesystem, is_folder, is_remote, join, parent
 from boxwright_coco.document import decoded_text
 from boxwright_coco.numbers import as_number, is_number
 from boxwright_coco.values import LARGEST_SIDE
@@ -122,7 +122,7 @@ def image_folder(given: str | None, location: str, names: Sequence[str]) -> str 
     """
     if given is not None:
         relative = join(parent(location), given)
-        found = given if is_remote(given) else next((each for each in (given, relative) if _is_folder(each)), None)
+        found = given if is_remote(given) else next((each for each in (given, relative) if is_folder(each)), None)
         if found is None:
             raise DataError(given, f"folder not found, neither here nor next to {location}", "check ?images=")
         return found
@@ -148,17 +148,11 @@ def usual_folders(location: str) -> list[str]:
     return [join(base, each) if each else base for base in bases for each in inside]
 
 
-def _is_folder(path: str) -> bool:
-    return _remote_is("isdir", path) if is_remote(path) else os.path.isdir(path)
-
-
-def _is_file(path: str) -> bool:
-    return _remote_is("isfile", path) if is_remote(path) else os.path.isfile(path)
-
-
-def _remote_is(kind: str, url: str) -> bool:
-    files, path = filesystem(url)
+def _is_file(location: str) -> bool:
+    if not is_remote(location):
+        return os.path.isfile(location)
+    files, path = filesystem(location)
     try:
-        return bool(getattr(files, kind)(path))
+        return bool(files.isfile(path))
     except OSError:  # no permission
         return False

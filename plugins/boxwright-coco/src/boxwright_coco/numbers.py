@@ -12,22 +12,22 @@ _KEPT: Final = 1 << 14
 _LARGEST_ID: Final = 2**63 - 1
 
 
-def far_edge(near: float, span: float) -> float:
+def far_coordinate(near: float, span: float) -> float:
     """Returns ``xmax`` for ``xmin`` and the width (or ``ymax`` for ``ymin`` and the height), in pixels.
 
     Numbers with up to six decimals are added as decimals: 16.1 and 44.2 are 60.3, while binary fractions would add up
     to 60.300000000000004. Others are added as floats. All numbers must be finite.
     """
-    edge = near + span
-    if edge % 1 and -_EXACT < near < _EXACT and -_EXACT < span < _EXACT:
+    coordinate = near + span
+    if coordinate % 1 and -_EXACT < near < _EXACT and -_EXACT < span < _EXACT:
         scaled_near, scaled_span = round(near * _SCALE), round(span * _SCALE)
         if scaled_near / _SCALE == near and scaled_span / _SCALE == span:
             return (scaled_near + scaled_span) / _SCALE
-    return edge
+    return coordinate
 
 
 def span_between(near: float, far: float) -> float:
-    """Returns the width for which :func:`far_edge` returns ``far``, or the closest one.
+    """Returns the width for which :func:`far_coordinate` returns ``far``, or the closest one.
 
     There is none for a few pairs of coordinates with all digits of a float.
     """
@@ -35,10 +35,10 @@ def span_between(near: float, far: float) -> float:
     if near > -_EXACT and far < _EXACT:
         scaled_near, scaled_far = round(near * _SCALE), round(far * _SCALE)
         short = (scaled_far - scaled_near) / _SCALE
-        if far_edge(near, short) == far:
+        if far_coordinate(near, short) == far:
             return short
     around = (span, math.nextafter(span, math.inf), math.nextafter(span, 0.0))
-    return next((each for each in around if far_edge(near, each) == far), span)
+    return next((each for each in around if far_coordinate(near, each) == far), span)
 
 
 class NumberTexts(dict[float, str]):

@@ -211,13 +211,13 @@ class _Reading:
         labels = [self._labels.get(category, "") for category in columns.categories[start:end]]
         if "" in labels:
             return self._boxes_one_by_one(numbers)
-        flat = iter(columns.edges[4 * start : 4 * end])
-        edges = list(zip(flat, flat, flat, flat, strict=True))
-        return Boxes(labels, edges, columns.attributes(start, end, ids=self._ids))
+        flat = iter(columns.coordinates[4 * start : 4 * end])
+        coordinates = list(zip(flat, flat, flat, flat, strict=True))
+        return Boxes(labels, coordinates, columns.attributes(start, end, ids=self._ids))
 
     def _boxes_one_by_one(self, numbers: Sequence[int]) -> Boxes:
         labels: list[str] = []
-        edges: list[Edges] = []
+        coordinates: list[Edges] = []
         attributes: list[dict[str, Any]] = []
         for number in numbers:
             try:
@@ -225,9 +225,9 @@ class _Reading:
             except RowError as error:
                 raise self._annotation_error(number, error.problem, error.remedy) from None
             labels.append(label)
-            edges.append(box)
+            coordinates.append(box)
             attributes.append(more)
-        return Boxes(labels, edges, attributes)
+        return Boxes(labels, coordinates, attributes)
 
     def _box(self, number: int) -> tuple[str, Edges, dict[str, Any]]:
         columns = self._annotations
@@ -237,10 +237,10 @@ class _Reading:
             problem = f"duplicate id, the same as {self._contents.annotation(first)}"
             raise RowError(problem, "give each annotation its own id, or ignore the ids: ?ids=false")
         if columns.again[number]:
-            category, edges, attributes = annotation_row(self._annotation_row(number), self._swapped)
+            category, coordinates, attributes = annotation_row(self._annotation_row(number), self._swapped)
         else:
-            left, top, right, bottom = columns.edges[4 * number : 4 * number + 4]
-            category, edges = columns.categories[number], (left, top, right, bottom)
+            left, top, right, bottom = columns.coordinates[4 * number : 4 * number + 4]
+            category, coordinates = columns.categories[number], (left, top, right, bottom)
             attributes = dict(columns.attributes(number, number + 1, ids=True)[0])
         if not self._ids:
             attributes.pop("id", None)
@@ -248,7 +248,7 @@ class _Reading:
         if label is None:
             known = self._contents.categories.describe() or "none"
             raise RowError(f"category_id is {category}, but the classes are: {known}", "add the class, or correct it")
-        return label, edges, attributes
+        return label, coordinates, attributes
 
     def _annotation_row(self, number: int) -> Any:
         return _decoded(self._annotation_rows, number)

@@ -42,7 +42,7 @@ def json_text(value: Any) -> str:
     raise ValueError(f"it is (or contains) a {kind.__name__} that JSON cannot represent")
 
 
-def members(attributes: Mapping[str, Any], reserved: Container[str], edges: list[float] | None = None) -> str:
+def members(attributes: Mapping[str, Any], reserved: Container[str], coordinates: list[float] | None = None) -> str:
     """Returns attributes as further members of an object: ``,"KEY":VALUE,...``.
 
     Attributes with ``reserved`` names, and coordinates, are members of boxwright's own key.
@@ -57,7 +57,7 @@ def members(attributes: Mapping[str, Any], reserved: Container[str], edges: list
             left += member
         else:
             text += member
-    own = f',"edges":{json_text(edges)}' if edges is not None else ""
+    own = f',"edges":{json_text(coordinates)}' if coordinates is not None else ""
     if left:
         own += f',"attributes":{{{left[1:]}}}'
     return f'{text},"{OWN}":{{{own[1:]}}}' if own else text

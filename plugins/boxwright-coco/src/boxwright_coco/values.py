@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from boxwright import Edges, SwappedCoordinates, is_text
 from boxwright_coco.masks import outline_box
-from boxwright_coco.numbers import as_number, far_edge
+from boxwright_coco.numbers import as_number, far_coordinate
 from boxwright_coco.texts import OWN
 
 IMAGE_KEYS: Final = frozenset({"id", "file_name", "width", "height", OWN})
@@ -47,7 +47,7 @@ class AnnotationRow(NamedTuple):
     """An annotation: its class id, coordinates in pixels, and attributes."""
 
     category: int
-    edges: Edges
+    coordinates: Edges
     attributes: dict[str, Any]
 
 
@@ -108,16 +108,16 @@ def annotation_row(row: Any, swapped: SwappedCoordinates | None) -> AnnotationRo
     box = row.get("bbox")
     if box or not row.get("segmentation"):
         left, top, width, height = _box(row, box)
-        edges = _edges(row, (left, top, width, height), swapped)
+        coordinates = _coordinates(row, (left, top, width, height), swapped)
         area = abs(width * height)
     else:
-        edges = _edges_of_outline(row["segmentation"])
-        area = (edges[2] - edges[0]) * (edges[3] - edges[1])
+        coordinates = _outline_coordinates(row["segmentation"])
+        area = (coordinates[2] - coordinates[0]) * (coordinates[3] - coordinates[1])
     attributes = {key: value for key, value in row.items() if key not in BOX_KEYS}
     attributes.update(_usual_attributes(row, area))
     attributes.update(own_attributes(row))
     _check_attributes(attributes)
-    return AnnotationRow(category, edges, attributes)
+    return AnnotationRow(category, coordinates, attributes)
 
 
 def _box(row: dict[str, Any], box: Any) -> Edges:
@@ -136,30 +136,30 @@ def _box(row: dict[str, Any], box: Any) -> Edges:
     return (left, top, width, height)
 
 
-def _edges(row: dict[str, Any], box: Edges, swapped: SwappedCoordinates | None) -> Edges:
+def _coordinates(row: dict[str, Any], box: Edges, swapped: SwappedCoordinates | None) -> Edges:
     left, top, width, height = box
     if swapped is None and (width < 0 or height < 0):
         what = "width" if width < 0 else "height"
         remedy = f"correct it, swap the coordinates (?inverted=swap), {_SKIP}"
         raise RowError(f"bbox is {_shown(row['bbox'])}: the {what} is negative", remedy)
-    right, bottom = far_edge(left, width), far_edge(top, height)
-    edges = (left, top, right, bottom)
+    right, bottom = far_coordinate(left, width), far_coordinate(top, height)
+    coordinates = (left, top, right, bottom)
     if swapped is not None and (width < 0 or height < 0):
-        edges = swapped.sort(edges)
+        coordinates = swapped.sort(coordinates)
     own = row.get(OWN)
     exact = own.get("edges") if isinstance(own, dict) else None
-    if not isinstance(exact, list) or not all(type(edge) in (int, float) and abs(edge) < _HUGE for edge in exact):
-        return edges
+    if not isinstance(exact, list) or not all(type(each) in (int, float) and abs(each) < _HUGE for each in exact):
+        return coordinates
     # If another program changed the box later, the box takes precedence.
-    allowed = _NEAR * max(map(abs, edges))
-    near = len(exact) == 4 and all(abs(a - b) <= allowed for a, b in zip(exact, edges, strict=True))
+    allowed = _NEAR * max(map(abs, coordinates))
+    near = len(exact) == 4 and all(abs(a - b) <= allowed for a, b in zip(exact, coordinates, strict=True))
     if not near or exact[0] > exact[2] or exact[1] > exact[3]:
-        return edges
+        return coordinates
     left, top, right, bottom = map(float, exact)
     return (left, top, right, bottom)
 
 
-def _edges_of_outline(segmentation: Any) -> Edges:
+def _outline_coordinates(segmentation: Any) -> Edges:
     try:
         return outline_box(segmentation)
     except (KeyError, IndexError, OverflowError, TypeError, ValueError) as error:
