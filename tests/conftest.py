@@ -282,6 +282,18 @@ def here() -> Callable[..., str]:
 
 
 @pytest.fixture
+def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trains a backbone of a few layers: tracing the layers takes most of a training of two steps."""
+    network = pytest.importorskip("boxwright_kerascv.network")
+    from boxwright_kerascv.layers import NarrowBackbone
+
+    def backbone(preset: object, shape: tuple[int, int, int], weights: str | None) -> NarrowBackbone:
+        return NarrowBackbone(channels=[16, 16, 32, 32], depths=[0, 0, 0, 0], input_shape=shape)
+
+    monkeypatch.setattr(network, "_backbone", backbone)
+
+
+@pytest.fixture
 def install_plugin(boxwright: Program) -> Callable[..., None]:
     """Installs one more plugin package, given its module's name and text."""
 

@@ -64,6 +64,7 @@ def python(*arguments: str, cwd: Path, **environment: str) -> str:
 
 @needs_photos
 @pytest.mark.tensorflow
+@pytest.mark.usefixtures("small_network")
 def test_the_readmes_steps_run_on_the_fruits(tmp_path: Path, here: Here) -> None:
     pytest.importorskip("keras_cv")
     project = tmp_path / "project"
@@ -105,6 +106,7 @@ def test_the_readmes_conversions_run(tmp_path: Path, here: Here) -> None:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.usefixtures("small_network")
 def test_the_readmes_python_runs(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("keras_cv")
     here("demo", "photos", "--images", "8", "--size", "96x64", cwd=tmp_path)

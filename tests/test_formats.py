@@ -167,7 +167,7 @@ def source(name: str, folder: Path | str, pictures: Path | str) -> DatasetURI:
 
 @pytest.mark.parametrize("second", BOTH_WAYS)
 @pytest.mark.parametrize("first", BOTH_WAYS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=4, deadline=None, database=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2, deadline=None, database=None)
 @given(content=datasets())
 def test_there_and_back_with_a_sidecar_is_the_same_dataset(
     first: str,

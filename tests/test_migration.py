@@ -80,6 +80,7 @@ def test_the_first_tutorials_training(project: Path, here: Callable[..., str]) -
     assert len(list((project / "found").glob("*.jpg"))) == 2
 
 
+@pytest.mark.usefixtures("small_network")
 def test_every_command_of_the_second_tutorial_is_understood(project: Path, here: Callable[..., str]) -> None:
     """Word for word but for the data, the preset (whose weights would be downloaded) and the length."""
     pytest.importorskip("keras_cv")
