@@ -22,7 +22,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import boxwright
 from boxwright import Boxes, DataError, ImageRef, Sample
-from boxwright_coco import annotations
+from boxwright.datasets import Problems
+from boxwright_coco import annotations as coco_annotations
 from boxwright_voc.readers import LabelImgReader
 from boxwright_voc.xml import document, parsing
 from boxwright_voc.xml.patterns import match_layout
@@ -216,7 +217,7 @@ def test_a_coco_file_is_read_the_same(
 
     compiled = outcome(read)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(annotations, "_compiled", None)
+        patch.setattr(coco_annotations, "_compiled", None)
         assert compiled == outcome(read)
 
 
@@ -241,7 +242,7 @@ def test_attributes_stay_with_their_boxes_in_a_long_file(
     }
     (tmp_path / "long.json").write_text(json.dumps(content))
     if by == "Python":
-        monkeypatch.setattr(annotations, "_compiled", None)
+        monkeypatch.setattr(coco_annotations, "_compiled", None)
     (sample,) = boxwright.open(f"coco:{tmp_path / 'long.json'}?inverted=swap")
     found = [(box.xmin, box.attributes.get("id"), box.attributes.get("pose")) for box in sample.boxes]
     assert found == [(float(row["id"]), row["id"], row.get("pose")) for row in rows]
@@ -404,6 +405,6 @@ def test_the_reader_uses_it(tmp_path: Path) -> None:
     calls = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parsing, "_compiled", lambda data: calls.append(data) or speedups.parse_layout(data))
-        (sample,) = LabelImgReader(str(tmp_path)).read(pytest.fail)
+        (sample,) = LabelImgReader(str(tmp_path)).read(Problems())
     assert len(calls) == 1
     assert sample.boxes.labels == ("fig", "fig")

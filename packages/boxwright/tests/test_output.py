@@ -150,6 +150,7 @@ def test_files_made_in_the_workplace_come_along(tmp_path: Path) -> None:
     for text in (b"1", b"2"):  # and are no strangers when the folder is replaced
         with AtomicOutput(str(tmp_path / "out"), "folder", overwrite=True) as output:
             output.open("a.json").write(text)
+            assert output.workplace is not None
             write(Path(output.workplace, "inner"), {"b.xml": text})
     assert everything(tmp_path / "out") == {"a.json": b"2", "inner": None, "inner/b.xml": b"2"}
 

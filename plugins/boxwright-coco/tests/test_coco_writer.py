@@ -81,6 +81,7 @@ class Memory:
     """An output that keeps its file."""
 
     location = "memory.json"
+    workplace = None
 
     def __init__(self, **dataset_attributes: Any) -> None:
         self.dataset_attributes: Mapping[str, Any] = dataset_attributes

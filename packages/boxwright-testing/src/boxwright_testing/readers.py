@@ -169,10 +169,11 @@ class ReaderTests(FormatTests):
 
     def test_parts_make_up_the_whole(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """``read_part(start, stop)``, if a reader has it, returns in parts what ``read`` returns, in order."""
-        reader = self._read(registry, self.make_dataset(registry, spec, tmp_path)).reader
+        dataset = self._read(registry, self.make_dataset(registry, spec, tmp_path))
+        reader: object = dataset.reader
         if not isinstance(reader, PartitionedReader):
             pytest.skip(f"the reader of {self.format} does not let processes share the work")
-        whole = list(reader.read(Problems()))
+        whole = list(dataset.reader.read(Problems()))
         for step in (1, 2, reader.parts):
             ranges = [(start, min(start + step, reader.parts)) for start in range(0, reader.parts, step)]
             read = [sample for start, stop in ranges for sample in reader.read_part(start, stop, Problems())]
@@ -276,8 +277,8 @@ class ReaderTests(FormatTests):
                 errors = [error]
             except Exception as error:
                 pytest.fail(f"{case}: {type(error).__name__} instead of a DataError: {error}")
-            for error in errors:
-                check_answer(error, *names, where=case)
+            for problem in errors:
+                check_answer(problem, *names, where=case)
             noticed[on_error] = bool(errors)
         assert noticed["fail"] == noticed["skip"], f"{case}: an error under fail, and nothing was counted under skip"
         return noticed["fail"]

@@ -25,16 +25,16 @@ class DialectTests(ReaderTests, WriterTests):
         registry: Registry,
         samples: Iterable[Sample] | Dataset,
         location: str,
-        pictures: Path | None = None,
+        images: Path | None = None,
         **options: Any,
     ) -> ConversionReport:
         """Writes images that are only in memory to the folder where they are measured."""
         if not isinstance(samples, Dataset):
             samples = list(samples)
             for image in [sample.image for sample in samples if sample.image.data is not None]:
-                assert pictures is not None
-                (pictures / image.name).write_bytes(image.read())
-        return super().write(registry, samples, location, pictures, **options)
+                assert images is not None
+                (images / image.name).write_bytes(image.read())
+        return super().write(registry, samples, location, images, **options)
 
 
 class TestOpenImages(DialectTests):

@@ -134,7 +134,7 @@ def observe(module_name: str, targets: list[tuple[str, str]]) -> dict[str, Any]:
         module = importlib.import_module(module_name)
         for name in dir(module):
             hook = getattr(module, name)
-            if name in {f"boxwright_{kind}s" for kind in registry.KINDS} and callable(hook):
+            if name in {f"boxwright_{kind}s" for kind in specs.KINDS} and callable(hook):
                 answer["specs"] += len(hook())
     except BaseException as error:
         answer["failure"] = _failure(error)

@@ -141,8 +141,8 @@ class Dataset(Iterable[Sample]):
             each = reader.labels()
         else:
             each = (sample.boxes.labels for sample in self._copy(transforms=self._changing))
-        for labels in each:
-            found.update(labels)
+        for names in each:
+            found.update(names)
             advance(1)
         return sorted(found)
 

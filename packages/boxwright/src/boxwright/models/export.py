@@ -111,6 +111,7 @@ def export(
     require("exporter", entry)
     exporter: Exporter = plugins.resolve("exporter", name)()
     with AtomicOutput(str(out), "folder", overwrite=overwrite) as output:
+        assert output.workplace is not None
         folder = Path(output.workplace)
         with reporter.task(f"Exporting to {to}"):
             artifact = exporter.export(found, folder, precision or (spec.precisions or ("",))[0])

@@ -125,6 +125,7 @@ def predict(
         if to is None or output is None:
             deque(found_in_order(), maxlen=0)
         else:
+            assert output.workplace is not None
             written = _write_dataset(
                 found_in_order, data, to, Path(output.workplace), loaded.label_map, plugins, reporter
             )

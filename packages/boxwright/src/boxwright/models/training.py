@@ -232,7 +232,7 @@ def _created(out: str | Path, config: Mapping[str, Any], prepared: _Prepared, ov
     return Run.create(
         out,
         backend=config["backend"],
-        config=uris | config,
+        config={**uris, **config},
         label_map=prepared.label_map,
         inputs={"data": prepared.digest},
         overwrite=overwrite,

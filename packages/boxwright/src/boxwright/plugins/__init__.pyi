@@ -2,7 +2,6 @@ from .hookspecs import hookimpl as hookimpl
 from .manager import LoadedPlugins as LoadedPlugins, PluginRecord as PluginRecord, load_plugins as load_plugins
 from .options import Option as Option, convert_options as convert_options, parse_size as parse_size
 from .registry import (
-    KINDS as KINDS,
     Registered as Registered,
     Registry as Registry,
     default_registry as default_registry,
@@ -12,6 +11,7 @@ from .registry import (
 )
 from .specs import (
     API_VERSION as API_VERSION,
+    KINDS as KINDS,
     AugmenterSpec as AugmenterSpec,
     BackendSpec as BackendSpec,
     Detection as Detection,

@@ -147,7 +147,7 @@ class LoadedPlugins:
             for implementation in caller.get_hookimpls():
                 if implementation.plugin is plugin and not caller.is_historic():
                     contain = self._contained_wrapper if implementation.wrapper else self._contained
-                    implementation.function = contain(implementation.function, (name, caller.name))
+                    implementation.function = contain(implementation.function, (name, caller.name))  # type: ignore[misc]
 
     def _contained(self, function: Callable[..., Any], where: tuple[str, str]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
