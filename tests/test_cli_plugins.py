@@ -288,7 +288,7 @@ def test_check_prints_a_report_to_act_on(boxwright, install_plugin):
     assert "advice   it has a licence" in text
     assert "metric cli-count: " in text
     assert "  FAILED   perfect detections give the best\n" in text
-    assert "Tested: Every truth found exactly, and nothing else, gives best." in text
+    assert "Tested: Detections that equal the ground truth return best." in text
     assert "boxwright --debug plugins check cli_count" in text
     assert "Traceback" not in text
     assert "Traceback" not in result.stderr
@@ -306,16 +306,16 @@ def test_check_for_machines(boxwright, install_plugin):
     assert (plugin["plugin"], plugin["distribution"], plugin["module"]) == ("cli_count", "cli-count", "cli_count")
     failed = [finding for finding in plugin["findings"] if finding["outcome"] == "failed"]
     assert plugin["counts"]["failed"] == len(failed) >= 4
-    pictures = next(finding for finding in failed if finding["what"] == "pictures are not kept")
-    assert pictures["part"] == "metric cli-count"
-    assert pictures["says"] == "40 of 40 samples were still in memory"
+    kept = next(finding for finding in failed if finding["what"] == "images are not kept")
+    assert kept["part"] == "metric cli-count"
+    assert kept["says"] == "40 of 40 samples were still in memory"
 
 
 def test_check_lists_what_passed_and_what_went_wrong_in_detail(boxwright, install_plugin):
     install_plugin("cli_count", METRIC)
     text = boxwright("--verbose", "--debug", "plugins", "check", "cli_count").stdout
-    assert "  passed   the same again gives the same\n" in text
-    assert "def test_pictures_are_not_kept(" in text
+    assert "  passed   measuring again returns the same\n" in text
+    assert "def test_images_are_not_kept(" in text
 
 
 def test_check_of_a_plugin_that_is_broken(boxwright, install_plugin):
