@@ -34,7 +34,7 @@ def test_a_class_that_no_file_can_hold_is_named_with_its_box(format: str, tmp_pa
     with pytest.raises(DataError) as caught:
         boxwright.convert(dataset(*samples), f"{format}:{tmp_path}/one")
     assert str(caught.value) == (
-        "list.json, b.png, box 2: the class 'fi\\ud800' holds half a character, which cannot be written as UTF-8\n"
+        "list.json, b.png, box 2: the class 'fi\\ud800' contains an unpaired surrogate, which cannot be written as UTF-8\n"
         "  -> correct it in the source, or leave the picture out with --on-error skip"
     )
     assert list(tmp_path.iterdir()) == []
@@ -57,8 +57,8 @@ def test_other_texts_are_named_too(tmp_path: Path) -> None:
 
 
 def test_classes_can_be_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'fi\\ud800' holds half a character"):
+    with pytest.raises(DataError, match=r"'fi\\ud800' contains an unpaired surrogate"):
         LabelMap.from_names(["fig", "fi\ud800"])
-    with pytest.raises(DataError, match="half a character"):
+    with pytest.raises(DataError, match="unpaired surrogate"):
         _ = dataset(sample("a.png", "\udfff")).label_map
     assert [is_text(text) for text in ("вишня \U0001f34e", "", "\ud83c\udf4e", "\udcff")] == [True, True, False, False]

@@ -468,7 +468,7 @@ toy.Toys.example = lambda self, sample, classes: example(self, sample, [number +
 """,
         {"test_boxes_come_in_the_format_asked_for"},
     ),
-    "leaves pictures without boxes out": (
+    "leaves images without boxes out": (
         """
 iterate = toy.Toys.__iter__
 toy.Toys.__iter__ = lambda self: (one for one in iterate(self) if len(one["bounding_boxes"]["classes"]))

@@ -162,7 +162,7 @@ toy.Writer.add = shared
 """,
         {"test_splits_go_to_places_of_their_own"},
     ),
-    "leaves pictures without boxes out": (
+    "leaves images without boxes out": (
         """
 write = toy.Writer.write
 toy.Writer.write = lambda self, sample: write(self, sample) if sample.boxes else None

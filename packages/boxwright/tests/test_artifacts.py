@@ -53,7 +53,7 @@ def test_an_export_is_checked_and_can_be_used_like_its_run(
     made = boxwright.export(run, "json", tmp_path / "out", data=data, registry=plugins)
     assert made.artifact == tmp_path / "out" / "model.json"
     assert made.artifact.is_file()
-    assert (made.pictures, made.compared, made.found, made.largest_difference) == (2, 2, 2, 0.0)
+    assert (made.images, made.compared, made.found, made.largest_difference) == (2, 2, 2, 0.0)
     assert made.bytes == sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
     assert LabelMap.from_pbtxt((tmp_path / "out" / "label_map.pbtxt").read_text()) == run.label_map
     assert json.loads(json.dumps(made.to_dict()))["check"]["found_again"] == 2
@@ -113,7 +113,7 @@ def test_what_is_asked_wrongly_is_said_before_any_work(
 
 def test_without_its_data_an_export_says_that_it_was_not_checked(run: Any, plugins: Registry, tmp_path: Path) -> None:
     made = boxwright.export(run, "json", tmp_path / "out", registry=plugins)
-    assert made.pictures == 0
+    assert made.images == 0
     assert "--data" in made.notes[0]
 
 
@@ -145,7 +145,7 @@ def test_models_of_others_are_recognised(
     found = boxwright.predict(model, pictures / "a.jpg", label_map=classes, registry=plugins)
     assert found.detections[0].boxes.labels == ("fig",)
     assert boxwright.load_model(model, registry=plugins).label_map.names == ("guessed",)
-    with pytest.raises(RunError, match=r"is no run, and no model[\s\S]*foreign: no \.pb[\s\S]*give a run folder"):
+    with pytest.raises(RunError, match=r"is neither a run nor a model[\s\S]*foreign: no \.pb[\s\S]*give a run folder"):
         boxwright.load_model(other, registry=plugins)
     with pytest.raises(RunError, match="does not exist"):
         boxwright.load_model(tmp_path / "nothing", registry=plugins)

@@ -153,19 +153,19 @@ def test_losses_are_counted(dataset: Callable[..., Dataset], sample: Callable[..
     assert nothing.losses.dropped == {
         "difficult": 2,
         "pose": 1,
-        "pictures without boxes": 1,
+        "images without boxes": 1,
         "image database": 1,
         "split": 1,
-        "embedded pictures": 1,
+        "embedded images": 1,
     }
-    assert nothing.losses.changed == {"sub-pixel edges": 2}
+    assert nothing.losses.changed == {"sub-pixel coordinates": 2}
     assert nothing.losses.bookkeeping == {"image folder": 2, "image path": 1}
     assert nothing.losses.describe() == (
-        "difficult: 2 boxes, embedded pictures: 1 picture, image database: 1 picture, "
-        "pictures without boxes: 1 picture, pose: 1 box, split: 1 picture, sub-pixel edges: 2 boxes"
+        "difficult: 2 boxes, embedded images: 1 image, image database: 1 image, "
+        "images without boxes: 1 image, pose: 1 box, split: 1 image, sub-pixel coordinates: 2 boxes"
     )
-    assert some.losses.dropped == {"difficult": 2, "embedded pictures": 1}
-    assert some.losses.changed == {"sub-pixel edges": 2}
+    assert some.losses.dropped == {"difficult": 2, "embedded images": 1}
+    assert some.losses.changed == {"sub-pixel coordinates": 2}
     assert not everything.losses
     assert everything.losses.describe() == ""
     assert unit("split", 2) == "pictures"
@@ -185,7 +185,7 @@ def test_losses_count_what_is_added_and_what_the_dataset_says_as_a_whole(sample:
     assert counter.losses.rows() == [
         ("dropped", "dataset licenses", 1, "dataset"),
         ("added", "area", 1, "box"),
-        ("added", "image sha256", 1, "picture"),
+        ("added", "image sha256", 1, "image"),
     ]
 
 
@@ -208,7 +208,7 @@ def test_a_report_says_what_was_written_and_lost(
         "boxes": 2,
         "classes": {"date": 1, "fig": 1},
         "dropped": {"difficult": 1},
-        "changed": {"sub-pixel edges": 1},
+        "changed": {"sub-pixel coordinates": 1},
         "added": {},
         "dropped_bookkeeping": {"image path": 1},
         "sidecars": [],
@@ -234,7 +234,7 @@ def test_strict_writes_nothing_at_all(
     data = dataset(sample("a.jpg", ("fig", 0, 0, 10.5, 10, {"difficult": 1})))
     with monkeypatch.context() as patched:
         patched.setattr("boxwright.datasets.destination.AtomicOutput", None)  # not even a temporary file
-        with pytest.raises(LossError, match="difficult: 1 box, sub-pixel edges: 1 box"):
+        with pytest.raises(LossError, match="difficult: 1 box, sub-pixel coordinates: 1 box"):
             convert(data, f"numbers:{tmp_path}/new/a.num", strict=True)
     assert names_in(tmp_path) == []
     whole = dataset(sample("a.jpg", ("fig", 0, 0, 10, 10), attributes={"path": "elsewhere"}))
@@ -299,7 +299,7 @@ def test_an_empty_dataset(
         ("{}/a.xyz", UsageError, "does not say which format to write"),
         ("numbers:{}/a.num?x=1", UsageError, "has no option 'x'"),
         ("nmubers:{}/a.num", PluginNotFoundError, "did you mean 'numbers'"),
-        ("numbers:{}/{{split}}.num", UsageError, "belongs to no split"),
+        ("numbers:{}/{{split}}.num", UsageError, "has no split"),
     ],
 )
 def test_targets_that_are_refused(
@@ -493,7 +493,7 @@ def test_a_source_inside_the_target_is_refused(
     source = folder / "truths.jsonl"
     source.write_bytes(Path(truths.removeprefix("lines:")).read_bytes())
     for target in (f"folder:{tmp_path}", f"folder:{tmp_path}/deeper/../train", f"folder:{tmp_path}/{{split}}"):
-        with pytest.raises(UsageError, match="holds the source"):
+        with pytest.raises(UsageError, match="contains the source"):
             convert(f"lines:{source}", target, overwrite=True, steps=["stamp:train"])
     assert source.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["train", Path(truths).name]

@@ -166,7 +166,7 @@ class TestOpen:
         [
             ("lines:x/{split}.jsonl", UsageError, "stands for a part that is written"),
             ("nothing:x", PluginNotFoundError, "no format named 'nothing'"),
-            ("lines:gone.jsonl", DataError, r"gone\.jsonl: there is no such file"),
+            ("lines:gone.jsonl", DataError, r"gone\.jsonl: file not found"),
             ("lines:gone.jsonl?depth=3", UsageError, r"lines:gone\.jsonl has no option 'depth'"),
             ("sink:x", UsageError, "can be written and not read"),
             ("heavy:x", MissingLibraryError, "no_such_library"),
@@ -221,7 +221,7 @@ class TestDetection:
             detect_format("here", answering(one=self.NO, two=Detection(False, "there is nothing")))
         assert caught.value.message.splitlines()[1:] == [
             "  no  one: no .y file",
-            "  no  pictures: it is no folder of this machine",
+            "  no  pictures: it is not a local folder",
             "  no  two: there is nothing",
         ]
         assert "FORMAT:here" in caught.value.remedy
@@ -232,7 +232,7 @@ class TestDetection:
         assert caught.value.message.splitlines()[1:] == [
             "  yes one: three .x files",
             "  no  other: no .y file",
-            "  no  pictures: it is no folder of this machine",
+            "  no  pictures: it is not a local folder",
             "  yes two: three .x files",
         ]
         assert "one:here" in caught.value.remedy
@@ -446,10 +446,10 @@ class TestSteps:
         ("step", "text"),
         [
             ("grow:8x6,9x9", "'9x9' has no name"),
-            ("grow:seed=1,seed=2", "'seed' stands twice"),
+            ("grow:seed=1,seed=2", "duplicate option 'seed'"),
             ("grow:sede=1", "did you mean 'seed'"),
             ("grow:seed=x", "is not a whole number"),
-            ("deal:train=1,train=2", "'train' stands twice"),
+            ("deal:train=1,train=2", "duplicate option 'train'"),
             ("only-annotated:5", "'5' has no name"),
         ],
     )

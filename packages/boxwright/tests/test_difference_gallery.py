@@ -146,6 +146,6 @@ def test_wrong_outputs(shot: MakeSample, plugins: Registry, tmp_path: Path) -> N
     (tmp_path / "mine.html").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
         compare_with_images(one, one, out=tmp_path / "mine.html")
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="file not found"):
         compare_with_images(one, "lines:nowhere.jsonl", out=tmp_path / "new.html", registry=plugins)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.html"]

@@ -109,7 +109,7 @@ class TestCounts:
     ) -> None:
         data = Dataset(SampleReader(three))
         found = evaluate(TwoInEach(), data, metric="keep", batch_size=batch_size, registry=measured)
-        assert (found.samples, found.truths, found.detections) == (3, 3, 6)
+        assert (found.samples, found.ground_truth, found.detections) == (3, 3, 6)
         assert found.metric == "keep"
         assert found.values["AP"] == 0.5
         assert found.seconds >= 0
@@ -146,7 +146,7 @@ class TestCounts:
         assert seen[0][1].scores == (0.9, 0.0)
 
     def test_no_pictures(self, measured: Registry) -> None:
-        with pytest.raises(DataError, match="memory: there are no pictures in it"):
+        with pytest.raises(DataError, match="memory: it contains no images"):
             evaluate(TwoInEach(), Dataset(SampleReader([])), metric="keep", registry=measured)
 
 
@@ -244,7 +244,7 @@ class TestUnknownClasses:
 
     def test_skip(self, strangers: list[Sample], measured: Registry) -> None:
         found = evaluate(TwoInEach(), skipping(strangers), metric="keep", registry=measured)
-        assert (found.samples, found.truths, found.detections) == (1, 1, 2)
+        assert (found.samples, found.ground_truth, found.detections) == (1, 1, 2)
         assert [error.file for error in found.skipped] == ["b.xml"]
         assert "'kiwi'" in found.to_dict()["skipped"][0]
 
@@ -268,7 +268,7 @@ class TestBadPictures:
         assert [truth.image.name for truth, _ in keepers[0].pairs] == ["a.jpg", "b.jpg", "c.jpg"]
         assert [detections.image.name for _, detections in keepers[0].pairs] == ["a.jpg", "b.jpg", "c.jpg"]
         assert [error.file for error in found.skipped] == ["bad1.jpg", "bad2.jpg"]
-        assert (found.samples, found.truths, found.detections) == (3, 3, 6)
+        assert (found.samples, found.ground_truth, found.detections) == (3, 3, 6)
 
     def test_fail(self, with_bad: list[Sample], measured: Registry) -> None:
         with pytest.raises(DataError, match=r"bad1\.jpg: the picture is damaged"):

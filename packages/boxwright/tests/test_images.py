@@ -343,13 +343,13 @@ class TestBadPictures:
     def test_a_missing_image(self, tmp_path: Path) -> None:
         place = str(tmp_path / "gone.jpg")
         sample = Sample(image=ImageRef(name="gone.jpg", width=4, height=4, location=place))
-        with pytest.raises(DataError, match="there is no such picture") as caught:
+        with pytest.raises(DataError, match="file not found") as caught:
             images.decode_sample(sample)
         assert caught.value.file == place
         assert "images=" in caught.value.remedy
 
     def test_an_image_without_a_location(self) -> None:
-        with pytest.raises(DataError, match=r"a\.jpg: .*does not say where") as caught:
+        with pytest.raises(DataError, match=r"a\.jpg: .*does not contain the location") as caught:
             ImageRef(name="a.jpg", width=4, height=4).read()
         assert "images=" in caught.value.remedy
 
@@ -373,7 +373,7 @@ class TestRemotePictures:
 
     def test_one_that_is_gone(self) -> None:
         image = ImageRef(name="a.jpg", width=96, height=64, location="memory://boxwright-images/gone.jpg")
-        with pytest.raises(DataError, match=r"memory://boxwright-images/gone\.jpg: there is no such picture"):
+        with pytest.raises(DataError, match=r"memory://boxwright-images/gone\.jpg: file not found"):
             image.read()
 
     def test_a_damaged_one_is_named_by_its_url(self, remote: Callable[[str, bytes], str]) -> None:

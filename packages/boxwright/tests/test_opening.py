@@ -84,4 +84,4 @@ def test_an_error_inside_a_property_is_not_hidden() -> None:
 def test_a_place_where_nothing_is_is_called_so() -> None:
     with pytest.raises(UsageError) as caught:
         detect_format("no/such/place")
-    assert caught.value.remedy.startswith("there is no such file or folder: check the path")
+    assert caught.value.remedy.startswith("file or folder not found: check the path")

@@ -138,7 +138,7 @@ def test_overwriting_never_deletes_other_things(tmp_path: Path) -> None:
     write(tmp_path / "out", {"a.xml": b"1", "sub/b.jpg": b"2"})
     (tmp_path / "out/thesis.docx").write_bytes(b"years of work")
     before = everything(tmp_path)
-    with pytest.raises(OutputError, match=r"no part of such a dataset: .*thesis\.docx"):
+    with pytest.raises(OutputError, match=r"not part of such a dataset: .*thesis\.docx"):
         write(tmp_path / "out", {"a.xml": b"new", "a.jpg": b"new"}, overwrite=True)
     assert everything(tmp_path) == before
     (tmp_path / "out/thesis.docx").unlink()
@@ -434,7 +434,7 @@ def test_remote_folders(memory: Any) -> None:
     write("memory://out", {"b.xml": b"new"}, overwrite=True)
     assert stored(memory) == {"/out/b.xml": b"new"}
     memory.pipe("/out/thesis.docx", b"years of work")
-    with pytest.raises(OutputError, match=r"no part of such a dataset: thesis\.docx"):
+    with pytest.raises(OutputError, match=r"not part of such a dataset: thesis\.docx"):
         write("memory://out", {"c.xml": b"newer"}, overwrite=True)
     assert stored(memory) == {"/out/b.xml": b"new", "/out/thesis.docx": b"years of work"}
 

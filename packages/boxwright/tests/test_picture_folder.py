@@ -35,7 +35,7 @@ def test_sizes_are_those_of_the_upright_picture(plugins: Registry, tmp_path: Pat
 def test_boxes_are_refused_and_not_dropped(
     dataset: Callable[..., Dataset], sample: Callable[..., Sample], plugins: Registry, tmp_path: Path
 ) -> None:
-    with pytest.raises(DataError, match="no place in a folder of pictures"):
+    with pytest.raises(DataError, match="cannot be stored in a folder of images"):
         boxwright.convert(dataset(sample("a.jpg", ("fig", 1, 2, 3, 4))), f"pictures:{tmp_path}/out", registry=plugins)
     assert not (tmp_path / "out").exists()
 
@@ -43,7 +43,7 @@ def test_boxes_are_refused_and_not_dropped(
 def test_a_folder_is_recognised_by_holding_nothing_else(pictures: Path, tmp_path: Path) -> None:
     assert detect(str(pictures)).matches
     (pictures / "sub" / "notes.txt").write_text("x")
-    assert detect(str(pictures)).reason == "it holds other files than pictures, such as notes.txt"
+    assert detect(str(pictures)).reason == "it contains files other than images, such as notes.txt"
     assert not detect(str(tmp_path / "none")).matches
     assert not detect("memory://x").matches
     (tmp_path / "empty").mkdir()
@@ -51,7 +51,7 @@ def test_a_folder_is_recognised_by_holding_nothing_else(pictures: Path, tmp_path
 
 
 def test_a_folder_elsewhere_or_nowhere_is_an_error(plugins: Registry, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="folders of this machine"):
+    with pytest.raises(DataError, match="local folders"):
         boxwright.open("pictures:memory://x", registry=plugins)
     with pytest.raises(DataError, match="no such picture or folder"):
         boxwright.open(f"pictures:{tmp_path}/none", registry=plugins)

@@ -106,7 +106,7 @@ class TestInputs:
         found = predict(TwoEverywhere(), pictures, registry=plugins)
         assert names(found) == ["a.jpg", "b.png", "sub/c.jpg"]
         assert found.detections[2].image.location == os.path.join(str(pictures), "sub", "c.jpg")
-        assert (found.pictures, found.files, found.skipped) == ([], [], [])
+        assert (found.drawings, found.files, found.skipped) == ([], [], [])
 
     def test_the_endings_of_pictures_in_capitals(self, tmp_path: Path, picture_bytes: Callable[..., bytes]) -> None:
         (tmp_path / "DSC_1.JPG").write_bytes(picture_bytes())
@@ -149,7 +149,7 @@ class TestInputs:
     def test_mixtures_are_refused(self, pictures: Path, truths: str, plugins: Registry) -> None:
         mixtures: list[list[str | Path]] = [[pictures / "a.jpg", truths], [truths, truths]]
         for mixture in mixtures:
-            with pytest.raises(UsageError, match="one dataset URI, or pictures and folders, not both") as caught:
+            with pytest.raises(UsageError, match="one dataset URI, or images and folders, not both") as caught:
                 gather(mixture, registry=plugins)
             assert truths in caught.value.message
 
@@ -222,7 +222,7 @@ class TestOut:
         out = tmp_path / "out"
         found = predict(TwoEverywhere(), pictures, out=out, score=0.5)
         assert everything_below(out) == ["a.jpg", "b.jpg", "detections.json", "sub/c.jpg"]
-        assert found.pictures == [out / "a.jpg", out / "b.jpg", out / "sub" / "c.jpg"]
+        assert found.drawings == [out / "a.jpg", out / "b.jpg", out / "sub" / "c.jpg"]
         assert found.files == [out / "detections.json"]
         content = json.loads((out / "detections.json").read_text("utf-8"))
         assert content["score"] == 0.5
@@ -250,7 +250,7 @@ class TestOut:
             (tmp_path / "in" / name).write_bytes(picture_bytes(format="PNG"))
         found = predict(TwoEverywhere(), tmp_path / "in", out=tmp_path / "out")
         assert everything_below(tmp_path / "out") == sorted([*drawn, "detections.json"])
-        assert sorted(path.name for path in found.pictures) == sorted(drawn)
+        assert sorted(path.name for path in found.drawings) == sorted(drawn)
 
     def test_pictures_of_one_name_in_two_folders(self, tmp_path: Path, picture_bytes: Callable[..., bytes]) -> None:
         for folder in ("one", "two"):
@@ -280,7 +280,7 @@ class TestOut:
             found = predict(FindsTheMark(), inputs, out=tmp_path / str(number))
             mark, boxes = drawn[-1]
             assert boxes == [list(mark)]
-            with Image.open(found.pictures[0]) as image:
+            with Image.open(found.drawings[0]) as image:
                 assert image.size == upright
         assert len(drawn) == 2
         if orientation > 4:  # a dataset that has its boxes in the stored frame gets its answers there
@@ -311,7 +311,7 @@ class TestAsADataset:
         rows = [json.loads(line) for line in (out / "detections.jsonl").read_text("utf-8").splitlines()]
         box = ["fig", 10.0, 20.0, 30.0, 40.126]
         assert rows == [{"name": n, "size": [100, 80], "boxes": [box]} for n in ("a.jpg", "b.png", "sub/c.jpg")]
-        assert len(found.pictures) == len(found.detections) == 3
+        assert len(found.drawings) == len(found.detections) == 3
 
     def test_what_it_cannot_hold_is_said(
         self, pictures: Path, tmp_path: Path, plugins: Registry, caplog: pytest.LogCaptureFixture
@@ -384,7 +384,7 @@ class TestBadPictures:
         ({"score": float("nan")}, "the score is nan"),
         ({"batch_size": 0}, "the batch size is 0"),
         ({"batch_size": -4}, "the batch size is -4"),
-        ({"out": "memory://somewhere"}, "no folder of this machine"),
+        ({"out": "memory://somewhere"}, "not a local folder"),
         ({"on_error": "ignore"}, "ignore"),
     ],
 )

@@ -79,7 +79,7 @@ def test_detections_without_writing_anything(predict: Callable[..., Prediction],
     ]
     assert found.detections[0].boxes.labels == ("fig", "date")
     assert found.detections[0].boxes.edges[0] == pytest.approx((10, 16, 40, 48))
-    assert (found.pictures, found.files, found.skipped) == ([], [], [])
+    assert (found.drawings, found.files, found.skipped) == ([], [], [])
     assert predict(pictures).detections[0].boxes.labels == ("fig",)  # from 0.3 on, where nothing is said
     assert predict(pictures, score=0.9).detections[0].boxes.labels == ()
     one = predict(str(pictures / "sub" / "c.jpg"))
@@ -97,7 +97,7 @@ def test_what_is_written(predict: Callable[..., Prediction], pictures: Path, tmp
     out = tmp_path / "found"
     found = predict(pictures, out=out, score=0.2)
     assert names_in(out) == ["a.jpg", "b.jpg", "detections.json", "sub/c.jpg"]
-    assert found.pictures == [out / "a.jpg", out / "b.jpg", out / "sub/c.jpg"]
+    assert found.drawings == [out / "a.jpg", out / "b.jpg", out / "sub/c.jpg"]
     assert found.files == [out / "detections.json"]
     written = json.loads((out / "detections.json").read_text("utf-8"))
     assert written["score"] == 0.2
@@ -136,7 +136,7 @@ def test_detections_as_a_dataset(
     told = Told()
     found = predict(pictures, out=tmp_path / "found", to="lines", reporter=told)
     assert found.files == [tmp_path / "found/detections.json", tmp_path / "found/detections.jsonl"]
-    assert len(found.pictures) == 3
+    assert len(found.drawings) == 3
     samples = list(boxwright.open(f"lines:{tmp_path}/found/detections.jsonl", registry=plugins))
     assert [(s.image.name, s.boxes.labels) for s in samples] == [(n, ("fig",)) for n in ("a.jpg", "b.png", "sub/c.jpg")]
     assert samples[0].boxes.edges[0] == pytest.approx((10, 16, 40, 48))
@@ -184,9 +184,9 @@ def test_names_that_would_meet(
     for name in ("a-2.jpg", "a.JPG", "a.bmp", "a.jpg", "a.png"):
         (folder / name).write_bytes(picture_bytes(format={"bmp": "BMP", "png": "PNG"}.get(name[-3:], "JPEG")))
     found = predict(folder, out=tmp_path / "out")
-    drawn = [path.name.lower() for path in found.pictures]
+    drawn = [path.name.lower() for path in found.drawings]
     assert len(set(drawn)) == 5
-    assert names_in(tmp_path / "out") == sorted([path.name for path in found.pictures] + ["detections.json"])
+    assert names_in(tmp_path / "out") == sorted([path.name for path in found.drawings] + ["detections.json"])
     sources = [entry["picture"] for entry in found.to_dict()["pictures"]]
     assert sources == [str(folder / name) for name in ("a-2.jpg", "a.JPG", "a.bmp", "a.jpg", "a.png")]
 
@@ -201,7 +201,7 @@ def test_names_of_a_dataset_that_would_meet(
         Sample(image=ImageRef(name=name, width=100, height=80, data=picture_bytes())) for name in ("a.jpg", "a.png")
     ]
     found = predict(dataset(*samples), out=tmp_path / "out")
-    assert [path.name for path in found.pictures] == ["a.jpg", "a-2.jpg"]
+    assert [path.name for path in found.drawings] == ["a.jpg", "a-2.jpg"]
     assert [detections.image.name for detections in found.detections] == ["a.jpg", "a.png"]
 
 
@@ -240,7 +240,7 @@ def test_nothing_to_predict_on(
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("x")
     options = {} if out is None else {"out": tmp_path / out}
-    with pytest.raises(DataError, match="there is no picture that can be read"):
+    with pytest.raises(DataError, match="it contains no readable image"):
         predict(tmp_path / "empty", **options)
     assert out is None or not (tmp_path / out).exists()
 
@@ -249,10 +249,10 @@ def test_nothing_to_predict_on(
     ("inputs", "error", "said"),
     [
         ([], UsageError, "nothing to predict on"),
-        ("none.jpg", DataError, r"none\.jpg: there is no such picture or folder"),
-        (["none.jpg", "lines:x.jsonl"], DataError, "no such picture"),
-        (["lines:x.jsonl", "lines:y.jsonl"], UsageError, "one dataset URI, or pictures and folders, not both"),
-        ("lines:none.jsonl", DataError, "there is no such file"),
+        ("none.jpg", DataError, r"none\.jpg: image or folder not found"),
+        (["none.jpg", "lines:x.jsonl"], DataError, "image or folder not found"),
+        (["lines:x.jsonl", "lines:y.jsonl"], UsageError, "one dataset URI, or images and folders, not both"),
+        ("lines:none.jsonl", DataError, "file not found"),
     ],
 )
 def test_inputs_that_are_refused(
@@ -268,7 +268,7 @@ def test_inputs_that_are_refused(
         ({"score": 1.5}, "the score is 1.5"),
         ({"score": float("nan")}, "the score is nan"),
         ({"to": "lines"}, "writing lines needs a place"),
-        ({"out": "memory://found"}, "is no folder of this machine"),
+        ({"out": "memory://found"}, "is not a local folder"),
         ({"out": "found", "to": "liens"}, "no format named 'liens'"),
     ],
 )

@@ -117,7 +117,7 @@ def test_the_example_reader_with_a_bad_line(tmp_path: Path, line: str, plugins: 
     data = boxwright.open(f"lines:{path}", registry=plugins, on_error="skip")
     assert len(list(data)) == 2
     assert [error.place for error in data.problems.skipped] == ["line 2"]
-    with pytest.raises(DataError, match="there is no such file"):
+    with pytest.raises(DataError, match="file not found"):
         boxwright.open(f"lines:{tmp_path}/none.jsonl", registry=plugins)
 
 

@@ -75,7 +75,7 @@ class TestCreate:
     @pytest.mark.parametrize("overwrite", [False, True])
     def test_a_folder_of_something_else_is_left_alone(self, tmp_path: Path, overwrite: bool) -> None:
         (tmp_path / "thesis.txt").write_text("all of it")
-        with pytest.raises(RunError, match="is no run") as caught:
+        with pytest.raises(RunError, match="is not a run") as caught:
             make(tmp_path, overwrite=overwrite)
         assert str(tmp_path) in caught.value.message
         assert os.listdir(tmp_path) == ["thesis.txt"]
@@ -84,7 +84,7 @@ class TestCreate:
     def test_a_file_is_left_alone(self, tmp_path: Path, overwrite: bool) -> None:
         path = tmp_path / "run"
         path.write_text("mine")
-        with pytest.raises(RunError, match="is no run"):
+        with pytest.raises(RunError, match="is not a run"):
             make(path, overwrite=overwrite)
         assert path.read_text() == "mine"
 
@@ -92,7 +92,7 @@ class TestCreate:
         with run.open_write("model/weights") as file:
             file.write(b"dear")
         run.update(status="done")
-        with pytest.raises(RunError, match=r"holds a run already \(done\)") as caught:
+        with pytest.raises(RunError, match=r"contains a run already \(done\)") as caught:
             make(run.path)
         assert "--resume" in caught.value.remedy
         assert "--overwrite" in caught.value.remedy
@@ -107,7 +107,7 @@ class TestCreate:
         run.update(status="failed")
         with run.open_write(left) as file:
             file.write(b'{"epoch": 1}\n')
-        with pytest.raises(RunError, match="holds a run already"):
+        with pytest.raises(RunError, match="contains a run already"):
             make(run.path)
         assert run.file(left).exists()
 

@@ -49,7 +49,7 @@ def test_edges_that_real_annotations_hold() -> None:
         (([], [(0, 0, 1, 1)]), "0 labels, 1 boxes"),
         ((["a"], [(0, 0, 1, 1)], [{"x": 1}, {}]), "every box needs its label and attributes"),
         ((["a", ""], [(0, 0, 1, 1)] * 2), "box 2 has an empty label"),
-        ((["a", 3], [(0, 0, 1, 1)] * 2), "box 2 has the label 3, which is no name"),
+        ((["a", 3], [(0, 0, 1, 1)] * 2), "box 2 has the label 3, which is not a name"),
         ((["a"], [(0, 0, 1)]), "unpack"),
         ((["a"], [[0, 0, 1, 1, 1]]), "unpack"),
     ],

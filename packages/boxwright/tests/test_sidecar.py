@@ -202,7 +202,7 @@ def test_a_sidecar_does_not_outlive_its_dataset(there: Path, poor: Registry, sam
     [
         (0, "{", "line 1"),
         (0, '{"boxwright_sidecar": 99}', "of this version"),
-        (0, "[]", "no JSON object"),
+        (0, "[]", "not a JSON object"),
         (1, '{"name": "a.jpg", "labels": ["x"]}', "line 2"),
         (1, "\x00", "line 2"),
         (

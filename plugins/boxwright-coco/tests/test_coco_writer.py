@@ -436,7 +436,7 @@ def test_what_detections_do_not_contain_is_counted(tmp_path: Path) -> None:
     reader = SampleReader([sample_of("a.jpg", *box, camera="left", source_id="7"), sample_of("b.jpg")])
     reader.info = reader.info.model_copy(update={"attributes": {"info": {"year": 2017}}})
     report = boxwright.convert(Dataset(reader), f"coco:{tmp_path}/out.json?kind=detections")
-    assert report.losses.dropped == {"image camera": 1, "pictures without boxes": 1, "dataset info": 1}
+    assert report.losses.dropped == {"image camera": 1, "images without boxes": 1, "dataset info": 1}
     assert (report.losses.changed, report.losses.bookkeeping) == ({}, {})
     (row,) = json.loads((tmp_path / "out.json").read_text())
     assert row == {"image_id": 7, "category_id": 1, "bbox": [1.5, 2, 1.5, 2], "score": 0.5, "iscrowd": 1}

@@ -111,7 +111,7 @@ def test_names_and_values_that_could_not_be_read_back_are_refused(tmp_path: Path
 
 def test_an_image_that_is_missing_is_an_error_before_anything_is_written(tmp_path: Path, image: Path) -> None:
     samples = [sample_of(tmp_path / "gone.jpg"), sample_of(image, "2.jpg")]
-    with pytest.raises(DataError, match=r"gone\.jpg: there is no such picture"):
+    with pytest.raises(DataError, match=r"gone\.jpg: file not found"):
         write(tmp_path / "out", *samples)
     boxwright.convert(Dataset(SampleReader(samples), problems=Problems("skip")), f"createml:{tmp_path / 'out'}")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["2.jpg", "annotations.json"]

@@ -124,7 +124,7 @@ def test_images_without_boxes_and_attributes_are_counted_as_lost(tmp_path: Path)
     boxes = Boxes(["fig"], [(1, 2, 30, 20)], [{"difficult": 1}])
     samples = [Sample(image=ImageRef(name="a.jpg", width=40, height=30), boxes=boxes), sample_of("b.jpg", [], [])]
     report = boxwright.convert(Dataset(SampleReader(samples)), f"csv:{tmp_path / 'labels.csv'}")
-    assert dict(report.losses.dropped) == {"difficult": 1, "pictures without boxes": 1}
+    assert dict(report.losses.dropped) == {"difficult": 1, "images without boxes": 1}
     assert (tmp_path / "labels.csv").read_text().count("\n") == 2
 
 

@@ -130,7 +130,7 @@ def test_what_a_format_cannot_hold_is_refused(
 def test_a_missing_image(sample: Callable[..., Sample], tmp_path: Path) -> None:
     gone = sample()
     gone = gone.replace(image=gone.image.model_copy(update={"location": str(tmp_path / "gone.jpg")}))
-    with pytest.raises(DataError, match=r"gone\.jpg: there is no such picture"):
+    with pytest.raises(DataError, match=r"gone\.jpg: file not found"):
         write(f"labelme:{tmp_path / 'l'}", gone)
     write(f"labelme:{tmp_path / 'l'}?pictures=false", gone)
     assert not (tmp_path / "l" / "images").exists()

@@ -215,7 +215,7 @@ def test_what_xml_cannot_represent_is_an_error(tmp_path: Path, sample: Sample, m
 def test_an_image_that_is_missing_is_an_error_before_anything_is_written(
     tmp_path: Path, draw: Callable[..., Path]
 ) -> None:
-    with pytest.raises(DataError, match=r"gone\.jpg: there is no such picture") as caught:
+    with pytest.raises(DataError, match=r"gone\.jpg: file not found") as caught:
         write(tmp_path / "out", sample_of(tmp_path / "gone.jpg"))
     assert caught.value.remedy
     good = sample_of(draw("2.jpg"), name="2.jpg")

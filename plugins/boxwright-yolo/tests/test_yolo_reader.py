@@ -272,7 +272,7 @@ def test_labelimgs_labels_in_a_separate_folder(place: Place) -> None:
     assert found(folder / "labels", images=photos) == [("1.jpg", None, 1), ("2.jpg", None, 0)]
     assert read(folder / "labels", images=photos)[0].image.location == f"{photos}/1.jpg"
     assert found(folder, images=photos) == [("1.jpg", None, 1), ("2.jpg", None, 0)]
-    with pytest.raises(DataError, match="there is no such folder"):
+    with pytest.raises(DataError, match="folder not found"):
         read(folder / "labels", images=str(folder / "pictures"))
 
 

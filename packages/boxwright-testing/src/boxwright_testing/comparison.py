@@ -54,7 +54,7 @@ def observed_losses(before: Sequence[Sample], after: Sequence[Sample], tolerance
     found: Counter[str] = Counter()
     for sample, other in _pairs(before, after):
         if other is None:
-            found["pictures without boxes" if not sample.boxes else "pictures"] += 1
+            found["images without boxes" if not sample.boxes else "pictures"] += 1
             continue
         if other.split != sample.split:
             found["split"] += 1

@@ -1,6 +1,6 @@
 """Boxes as numpy arrays: conversion between the eight formats, IoU and clipping.
 
-The formats are KerasCV's (https://keras.io/api/keras_cv/bounding_box/formats/) but for ``rel_center_xywh``, YOLO's,
+The formats are those of KerasCV (https://keras.io/api/keras_cv/bounding_box/formats/), and ``rel_center_xywh`` of YOLO,
 which Keras 3 has (``keras.utils.bounding_boxes``). Edges are continuous coordinates, so width is ``xmax - xmin`` with
 nothing added.
 """
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class BoxFormat(StrEnum):
-    """How four numbers say a box, by the names of KerasCV, and for ``rel_center_xywh``, which it lacks, of Keras 3.
+    """How four numbers describe a box: the names of KerasCV, and ``rel_center_xywh`` of Keras 3.
 
     ``x`` and ``y`` are the left and top edge (or the centre in ``center_*``), ``w`` and ``h`` width and height; the
-    ``rel_`` formats are divided by the picture's width and height.
+    ``rel_`` formats are divided by the width and height of the image.
     """
 
     XYXY = "xyxy"
@@ -38,7 +38,7 @@ class BoxFormat(StrEnum):
 
     @property
     def relative(self) -> bool:
-        """Whether the numbers are divided by the picture's size."""
+        """Whether the numbers are divided by the image size."""
         return self.value.startswith("rel_")
 
 
@@ -73,7 +73,7 @@ def convert_format(
         if not np.issubdtype(array.dtype, np.floating):
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"boxes are no array of numbers: {error}", "give shape (..., 4)") from None
+        raise UsageError(f"boxes are not an array of numbers: {error}", "pass shape (..., 4)") from None
     if array.shape[-1:] != (4,):
         raise UsageError(f"boxes have shape {array.shape}", "the last axis must hold the four numbers of a box")
     if origin is wanted:
@@ -91,7 +91,10 @@ def convert_format(
 
 
 def clip(xyxy: ArrayLike, width: float, height: float) -> Array:
-    """Cuts ``xyxy`` boxes of shape (..., 4) at the edges of a picture; a box wholly outside ends with no area.
+    """Cuts ``xyxy`` boxes of shape (..., 4) at the borders of an image.
+
+    A box that is entirely outside the image ends up with zero area.
+
 
     Integers become float64; floating types are kept.
     """
@@ -129,7 +132,7 @@ def iou(first: ArrayLike, second: ArrayLike) -> Array:
 
 
 def scale(xyxy: ArrayLike, factor_x: float, factor_y: float) -> Array:
-    """``xyxy`` boxes of shape (..., 4) in a picture that was resized by these factors."""
+    """``xyxy`` boxes of shape (..., 4) in an image that was resized by these factors."""
     scaled: Array = np.asarray(xyxy, dtype=np.float64) * np.array([factor_x, factor_y, factor_x, factor_y])
     return scaled
 

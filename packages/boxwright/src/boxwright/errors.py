@@ -14,7 +14,7 @@
     ├── WorkerDiedError         a process that does part of the work crashed, or was killed
     └── ExportError             an exported model does not do what its run does
 
-Each carries a ``message`` (what is wrong) and a ``remedy`` (what to do), and prints as both.
+Each has a ``message`` (the problem) and a ``remedy`` (what to do), and prints as both.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class BoxwrightError(Exception):
     """Base of all errors that are answers to a user, not bugs.
 
     Args:
-        message: What is wrong, naming the thing that is.
-        remedy: What the user can do about it; empty where there is nothing to do.
+        message: The problem, and where it is.
+        remedy: What the user can do about it; empty if there is nothing to do.
     """
 
     exit_code = 1
@@ -46,11 +46,11 @@ class UsageError(BoxwrightError):
 
 
 class DataError(BoxwrightError):
-    """One item of a dataset cannot be used as it is.
+    """One item of a dataset cannot be used.
 
     Args:
-        file: The file (or URL) that holds the item.
-        problem: What is wrong with it.
+        file: The file (or URL) that contains the item.
+        problem: The problem.
         remedy: What to do.
         place: Where in the file: ``line 12``, ``record 3``, ``object 2 (fig)``; empty for the whole file.
     """

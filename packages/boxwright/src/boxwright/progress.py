@@ -1,4 +1,4 @@
-"""How long work says where it is: a reporter is handed down, and the command line gives one that draws bars."""
+"""Progress of long work: a reporter is passed down, and the command line passes one that draws progress bars."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The words of boxwright as validated, immutable objects: boxes, samples, label maps, detections.
+"""The vocabulary of boxwright as validated, immutable objects: boxes, samples, detections.
 
 Edges are continuous pixel coordinates, 0-based, ``xmax`` and ``ymax`` exclusive: a box that covers the whole of an
-800x600 picture is ``(0, 0, 800, 600)``. Objects name classes by *label*; numbers exist only in files and tensors and
+800x600 image is ``(0, 0, 800, 600)``. Objects name classes by *label*; numbers exist only in files and tensors and
 come from a :class:`LabelMap`.
 
-:class:`Boxes` keeps a picture's boxes as columns, because building a pydantic object for each of millions of boxes
+:class:`Boxes` keeps the boxes of an image as columns, because building a pydantic object for each of millions of boxes
 costs more than reading them; it checks every value all the same and hands out :class:`Box` objects on demand.
 """
 
@@ -36,10 +36,10 @@ _TEXT = {str}
 
 
 def check_edges(edges: Edges) -> str | None:
-    """Says what is wrong with a box's edges, or ``None`` where nothing is.
+    """Returns the problem with the coordinates of a box, or ``None``.
 
     Wrong are NaN and infinity, and edges in the wrong order. A box without area, or one that reaches outside its
-    picture, is no error here: real annotations hold both.
+    image, is valid here: real annotations contain both.
     """
     xmin, ymin, xmax, ymax = edges
     total = xmin + ymin + xmax + ymax
@@ -70,9 +70,9 @@ class SwappedCoordinates:
 
 
 class Box(BaseModel):
-    """One object in a picture: its label, its edges in pixels, and what else the annotation says of it.
+    """One object in an image: its label, its coordinates in pixels, and the other fields of the annotation.
 
-    ``attributes`` holds the fields of the annotation formats under their usual names: ``difficult``, ``truncated``,
+    ``attributes`` contains the fields of the annotation formats under their usual names: ``difficult``, ``truncated``,
     ``occluded``, ``iscrowd`` (int), ``pose`` (str), ``score`` (float), and anything else a format brings. A field
     that has its format's default value is left out.
     """
@@ -122,17 +122,17 @@ def _as_edges(row: Iterable[Any]) -> Edges:
 
 
 class Boxes(Sequence[Box]):
-    """The boxes of one picture, as columns; a sequence of :class:`Box`.
+    """The boxes of one image, as columns; a sequence of :class:`Box`.
 
     Args:
         labels: One label a box.
-        edges: One ``(xmin, ymin, xmax, ymax)`` a box, pixels; tuples are kept as they are, other rows become tuples of
+        edges: One ``(xmin, ymin, xmax, ymax)`` per box, in pixels; tuples are kept, other rows become tuples of
             floats.
-        attributes: One mapping a box, or ``None`` where no box has any; copied, but for read-only ones
+        attributes: One mapping per box, or ``None`` if no box has any; copied, except for read-only ones
             (``MappingProxyType``), which boxes may share.
 
     Raises:
-        ValueError: The columns differ in length, a label is no string or empty, or :func:`check_edges` finds a fault.
+        ValueError: The columns differ in length, a label is empty or not a string, or coordinates are invalid.
     """
 
     __slots__ = ("_array", "_attributes", "edges", "labels")
@@ -167,7 +167,7 @@ class Boxes(Sequence[Box]):
             return
         for position, label in enumerate(self.labels):
             if not isinstance(label, str):
-                raise ValueError(f"box {position + 1} has the label {label!r}, which is no name")
+                raise ValueError(f"box {position + 1} has the label {label!r}, which is not a name")
             if not label:
                 raise ValueError(f"box {position + 1} has an empty label")
 
@@ -273,14 +273,14 @@ class Boxes(Sequence[Box]):
         )
 
 
-_FOLDER_REMEDY = "put the picture there, or say where the pictures are: FORMAT:PLACE?images=FOLDER"
+_FOLDER_REMEDY = "put the image there, or name the folder of the images: FORMAT:LOCATION?images=FOLDER"
 
 
 class ImageRef(BaseModel):
-    """A picture by reference: where its bytes are, and how large it is.
+    """An image by reference: where its bytes are, and its size.
 
-    ``name`` is the picture's name inside its dataset, with ``/`` between folders (``001.jpg``, ``cam1/001.jpg``). The
-    bytes are either held in ``data`` (a record file's embedded picture) or found at ``location``, a local path or a
+    ``name`` is the name of the image in its dataset, with ``/`` between folders (``001.jpg``, ``cam1/001.jpg``). The
+    bytes are either in ``data`` (an image embedded in a record file) or at ``location``, a local path or a
     URL that fsspec opens. ``width`` and ``height`` are pixels, of the frame in which the boxes are given.
     """
 
@@ -296,26 +296,26 @@ class ImageRef(BaseModel):
     format: str | None = None
 
     def read(self) -> bytes:
-        """The encoded picture.
+        """Returns the encoded image.
 
         Raises:
-            DataError: The bytes are nowhere to be had.
+            DataError: The image cannot be found or read.
         """
         if self.data is not None:
             return self.data
         if not self.location:
-            raise DataError(self.name, "the dataset names this picture and does not say where it is", _FOLDER_REMEDY)
+            raise DataError(self.name, "the dataset does not contain the location of this image", _FOLDER_REMEDY)
         content = read_file(self.location, _FOLDER_REMEDY)
         if content is None:
-            raise DataError(self.location, "there is no such picture", _FOLDER_REMEDY)
+            raise DataError(self.location, "file not found", _FOLDER_REMEDY)
         return content
 
 
 class Sample(BaseModel):
-    """One picture with its boxes: what readers give, transforms change and writers take.
+    """One image with its boxes: what readers yield, transforms change and writers write.
 
-    ``source`` says where the annotation came from (a file, or a file and record), for messages. ``attributes`` holds
-    what the format says of the whole picture.
+    ``source`` says where the annotation came from (a file, or a file and record), for messages. ``attributes``
+    contains the fields of the format for the whole image.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -338,9 +338,9 @@ class Sample(BaseModel):
 class DatasetInfo(BaseModel):
     """What a reader knows of its dataset before reading it through.
 
-    ``label_map`` and ``num_samples`` are ``None`` where only reading all of it would tell. ``attributes`` holds what
-    the format says of the dataset as a whole, such as COCO's ``info`` and ``licenses``; a writer finds them as
-    ``output.dataset_attributes``.
+    ``label_map`` and ``num_samples`` are ``None`` if only reading the whole dataset could tell. ``attributes`` are
+    the fields of the format for the dataset as a whole, such as COCO's ``info`` and ``licenses``; a writer finds them
+    as ``output.dataset_attributes``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -355,9 +355,9 @@ class DatasetInfo(BaseModel):
 
 
 class Detections(BaseModel):
-    """What a model found in one picture, best first.
+    """The detections of a model in one image, best first.
 
-    ``boxes`` are in the picture's own pixels and each has its ``score`` (0..1) among its attributes; :meth:`to_sample`
+    ``boxes`` are in the pixels of the image, and each has its ``score`` (0..1) among its attributes; :meth:`to_sample`
     makes it a sample that any writer takes.
     """
 
@@ -398,5 +398,5 @@ class Detections(BaseModel):
         return Detections(image=self.image, boxes=self.boxes.select(s >= score for s in self.scores))
 
     def to_sample(self) -> Sample:
-        """The detections as an annotated picture."""
+        """The detections as an annotated image."""
         return Sample(image=self.image, boxes=self.boxes)

@@ -1,4 +1,4 @@
-r"""Texts that no file can hold: halves of characters, as JSON's ``"\ud800"`` and undecodable file names say them."""
+r"""Text that cannot be encoded: unpaired surrogates, from JSON such as ``"\ud800"`` and undecodable file names."""
 
 from __future__ import annotations
 
@@ -24,4 +24,4 @@ def check_classes(names: Iterable[str]) -> None:
     """
     for name in names:
         if not is_text(name):
-            raise DataError("the classes", f"{name!r} holds half a character", "rename it in the source")
+            raise DataError("the classes", f"{name!r} contains an unpaired surrogate", "rename it in the source")

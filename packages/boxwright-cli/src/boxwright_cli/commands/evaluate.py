@@ -107,7 +107,7 @@ def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | 
 
     session.say(f"{model} on {evaluation.data}", style="bold")
     session.say(
-        f"{amount(evaluation.samples, 'image')}, {amount(evaluation.truths, 'box')} to find,"
+        f"{amount(evaluation.samples, 'image')}, {amount(evaluation.ground_truth, 'box')} to find,"
         f" {amount(evaluation.detections, 'detection')}, {duration(evaluation.seconds)}"
     )
     session.say()

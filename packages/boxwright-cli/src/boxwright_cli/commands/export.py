@@ -58,12 +58,10 @@ def _show(session: Session, exported: Export) -> None:
     session.say(f"{exported.artifact}: {exported.bytes / 1e6:,.1f} MB with its classes", style="bold")
     if exported.compared:
         session.say(
-            f"checked on {amount(exported.pictures, 'image')}: it detects {exported.found} of the {exported.compared}"
+            f"checked on {amount(exported.images, 'image')}: it detects {exported.found} of the {exported.compared}"
             f" objects that the run detects; scores differ by {exported.largest_difference:.4f} at most"
         )
-    elif exported.pictures:
-        session.say(
-            f"checked on {amount(exported.pictures, 'image')}, in which the run detects nothing", style="yellow"
-        )
+    elif exported.images:
+        session.say(f"checked on {amount(exported.images, 'image')}, in which the run detects nothing", style="yellow")
     for note in exported.notes:
         session.say(note, style="yellow")

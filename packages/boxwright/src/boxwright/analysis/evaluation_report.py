@@ -103,7 +103,7 @@ def report_page(evaluation: Evaluation, worst: Top[Result], title: str) -> str:
     names = evaluation.label_map.names
     colors = palette(names)
     notes = [
-        f"{evaluation.samples:,} images, {evaluation.truths:,} boxes to find",
+        f"{evaluation.samples:,} images, {evaluation.ground_truth:,} boxes to find",
         f"left the ground truth, right the detections with a score of {_SCORE:g} or more; most mistakes first",
         numbers(evaluation.values),
         *(f"{name}: {numbers(values)}" for name, values in evaluation.result.per_class.items()),

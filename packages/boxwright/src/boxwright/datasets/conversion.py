@@ -1,4 +1,7 @@
-"""From one dataset to another: read, transform, count what is lost, write whole or not at all."""
+"""Converts a dataset: reads, transforms, counts what is lost, writes completely or not at all.
+
+A conversion goes one way: open, plan, run, commit, report.
+"""
 
 from __future__ import annotations
 
@@ -29,21 +32,21 @@ from boxwright.text import is_text
 
 @dataclass
 class ConversionReport:
-    """What a conversion did.
+    """The result of a conversion.
 
     Attributes:
         source: The URI that was read.
-        targets: The URIs that were written, one a split.
-        samples: Pictures written, by target.
+        targets: The URIs that were written, one per split.
+        samples: The number of images by target.
         boxes: Boxes written.
         classes: Boxes by label.
-        losses: What the target format could not hold.
-        sidecars: The files that keep it all the same.
-        skipped: Items left out under ``on_error="skip"``.
+        losses: What the target format cannot store.
+        sidecars: The files that keep it instead.
+        skipped: Items that were skipped under ``on_error="skip"``.
         swapped: Boxes whose coordinates were in the wrong order, and which the reader was asked to sort.
         label_map: The label map file that goes with the output, or ``""``.
         label_map_reused: Whether that file was there before and decided the classes' numbers.
-        notes: What the steps have to say, such as how many pictures were turned upright.
+        notes: What the steps report, such as how many images were turned upright.
         seconds: Wall time.
     """
 
@@ -105,12 +108,12 @@ def convert(
         source: What to read, as for :func:`boxwright.open`.
         target: ``FORMAT:LOCATION[?option=value]``; ``{split}`` in the location is filled in with each sample's split.
         steps: Transforms in between, as ``"resize:800x600"`` or as objects.
-        label_map: The classes and their numbers. A file that does not exist yet is made. Without it, a label map file
-            that stands beside the target already is kept to, so that train and test get the same numbers.
-        strict: Raise before the first byte is written if the target format cannot hold everything; a sidecar can.
+        label_map: The classes and their ids. A file that does not exist yet is created. Without it, a label map file
+            that is next to the target already is used, so that train and test get the same ids.
+        strict: Raise before the first byte is written if the target format cannot store everything; a sidecar can.
         on_error: ``"fail"`` or ``"skip"`` items that cannot be read or written; skipped ones are in the report.
         overwrite: Whether an existing target may be replaced.
-        sidecar: Whether what the target format cannot hold goes to a file beside the output, from where it comes back
+        sidecar: Whether what the target format cannot store is written to a file next to the output, and restored
             when the output is read; see :mod:`boxwright.datasets.sidecar`.
         workers: Threads for the steps, or processes if there are no steps and the formats let them share the work; 0
             for one per core. If processes cannot be forked (on Windows and macOS), 0 is one process, and a script that
@@ -384,7 +387,7 @@ def _run_shared(
     """Reads, checks and encodes in several processes, and puts everything together in this one.
 
     Raises:
-        _OrderMattersError: The work has to be done in one process after all.
+        _OrderMattersError: The work must be done in one process after all.
     """
     problems, batch_writer = plan.dataset.problems, writer if isinstance(writer, BatchWriter) else None
     total = tally.counts()  # the losses of the dataset as a whole are counted once, here
@@ -419,7 +422,7 @@ def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
             raise DataError(
                 sample.source or sample.image.name,
                 f"the class {label!r} is not in {source} ({_listed(label_map)})",
-                "add it there, or give another --label-map",
+                "add it there, or use another --label-map",
                 f"box {position}",
             )
 
@@ -453,6 +456,6 @@ def _refuse_losses(plan: _Plan, reporter: Reporter) -> None:
             task.advance()
     if counter.losses:
         raise LossError(
-            f"{destination.spec.name} cannot hold everything: {counter.losses.describe()}",
+            f"{destination.spec.name} cannot store everything: {counter.losses.describe()}",
             "convert to a format that carries it (see `boxwright formats`), or leave out --strict",
         )

@@ -36,7 +36,7 @@ from boxwright.storage.uri import DatasetURI
 class Dataset(Iterable[Sample]):
     """Samples from a reader, possibly through transforms.
 
-    Made by :func:`open_dataset` (``boxwright.open``). Iterating reads from the start each time and holds one sample
+    Made by :func:`open_dataset` (``boxwright.open``). Iterating reads from the start each time and keeps one sample
     at a time.
 
     ``dataset.to_NAME(...)`` hands it to a framework by the loader plugin of that name: ``dataset.to_tf(...)``.
@@ -113,7 +113,8 @@ class Dataset(Iterable[Sample]):
     def known_label_map(self) -> LabelMap | None:
         """The classes as far as they are known without reading: as given, else from the format's own label map.
 
-        A transform may change labels, so the format's holds only behind those that say that they do not.
+        A transform may change labels, so the label map of the format is valid only after those that
+        declare that they keep them.
         """
         return self._label_map if self._label_map is not None or self._changing else self.info.label_map
 
@@ -124,7 +125,7 @@ class Dataset(Iterable[Sample]):
         )
 
     def labels(self, advance: Callable[[int], None] = lambda items: None, processes: int = 1) -> list[str]:
-        """The labels of all boxes, sorted, from one reading without the transforms that leave labels as they are.
+        """The labels of all boxes, sorted, from one pass without the transforms that keep labels.
 
         Args:
             advance: Called with the number of items that are done since the last time.
@@ -148,7 +149,7 @@ class Dataset(Iterable[Sample]):
 
     @property
     def notes(self) -> list[str]:
-        """What the reader and the transforms have to say, after the dataset was read through."""
+        """What the reader and the transforms report, after the dataset was read."""
         said = [note for step in self.transforms if isinstance(step, ReportingTransform) for note in step.notes()]
         return [*self.info.notes, *said]
 
@@ -159,7 +160,7 @@ class Dataset(Iterable[Sample]):
         return known if known is not None else LabelMap.from_names(self.labels())
 
     def scan(self) -> Scan:
-        """Reads the dataset through once and keeps counts, classes and a digest, no pictures."""
+        """Reads the dataset once and keeps counts, classes and a digest, but no images."""
         return Scan.of(self, given=self.known_label_map)
 
     def __getattr__(self, name: str) -> Any:
@@ -204,16 +205,16 @@ def open_dataset(
     """Opens a dataset by its URI.
 
     Args:
-        uri: ``FORMAT:LOCATION[?option=value]``; without ``FORMAT`` it is detected. A :class:`Dataset` is returned as
-            it is, with its own ``on_error``.
+        uri: ``FORMAT:LOCATION[?option=value]``; without ``FORMAT`` it is detected. A :class:`Dataset` is returned
+            unchanged, with its own ``on_error``.
         on_error: ``"fail"`` raises at the first item that cannot be read, ``"skip"`` leaves it out and keeps it in
             ``dataset.problems.skipped``.
-        label_map: The classes and their numbers, instead of the dataset's own.
+        label_map: The classes and their ids, instead of the dataset's own.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
         UsageError: A malformed URI, an unknown option, or a format that cannot be detected.
-        PluginError: The format's plugin is not installed, clashes, or lacks a library.
+        PluginError: The format's plugin is not installed, clashes with another, or needs a library that is missing.
         DataError: There is nothing at that location.
     """
     if isinstance(uri, Dataset):
@@ -243,7 +244,7 @@ class SampleReader:
     """A reader over samples that are in memory already.
 
     Args:
-        samples: They are given as they are, each time.
+        samples: They are yielded unchanged, each time.
         location: For messages.
     """
 
@@ -252,7 +253,7 @@ class SampleReader:
         self.info = DatasetInfo(format="samples", location=location, num_samples=len(samples))
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Gives them all."""
+        """Yields all samples."""
         return iter(self.samples)
 
 

@@ -1,4 +1,4 @@
-"""What a conversion writes to: targets in the making, their label map file and their sidecars."""
+"""The outputs of a conversion: its targets, their label map file and their sidecars."""
 
 from __future__ import annotations
 
@@ -60,24 +60,24 @@ class Destination:
         return self.spec.numbered
 
     def loss_counter(self, dataset: Dataset) -> LossCounter:
-        """What counts that which this format does not carry."""
+        """Returns a counter of what this format does not carry."""
         return LossCounter(self.spec, split_in_name=self.uri.has_split, dataset_attributes=dataset.info.attributes)
 
     def read_back(self, uri: DatasetURI, plugins: Registry) -> Iterator[Sample]:
-        """What the format's own reader gives for a target, with the options that it shares with the writer."""
+        """Yields the samples of a target, read with the options that the reader shares with the writer."""
         shared = {name: value for name, value in self.options.items() if name in {o.name for o in self.spec.options}}
         reader: Reader = plugins.resolve("format", self.spec.name)(uri.location, **shared)
         return reader.read(Problems())
 
     @property
     def label_map_path(self) -> str:
-        """Where the format's own label map file stands, or ``""``."""
+        """The path of the format's own label map file, or ``""``."""
         if not self.spec.label_map_file:
             return ""
         if self.label_map_inside:
             return join(self.uri.location, self.spec.label_map_file)
-        beside, slash, _ = self.uri.location.partition("{split}")[0].replace("\\", "/").rpartition("/")
-        return beside + slash + self.spec.label_map_file
+        folder, slash, _ = self.uri.location.partition("{split}")[0].replace("\\", "/").rpartition("/")
+        return folder + slash + self.spec.label_map_file
 
     @property
     def label_map_inside(self) -> bool:
@@ -102,7 +102,7 @@ def _format_of_suffix(location: str, plugins: Registry) -> str:
 
 @dataclass
 class LabelMapFile:
-    """The label map file of an output: where it is, and what it says if it is there already."""
+    """The label map file of an output: its path, and its content if it exists already."""
 
     path: str
     label_map: LabelMap | None
@@ -112,29 +112,29 @@ class LabelMapFile:
 
     @classmethod
     def choose(cls, given: str | Path | LabelMap | None, destination: Destination) -> LabelMapFile:
-        """The given one, else the one that stands beside the target already, else one that is to be made."""
-        beside, inside = destination.label_map_path, destination.label_map_inside
+        """Returns the given one, else the one that is next to the target already, else a new one."""
+        usual, inside = destination.label_map_path, destination.label_map_inside
         if isinstance(given, LabelMap):
-            there = read_label_map(beside) if beside else None
+            there = read_label_map(usual) if usual else None
             if there not in (None, given) and not destination.overwrite:
                 raise OutputError(
-                    f"{beside} has other classes than the given label map",
+                    f"{usual} has other classes than the given label map",
                     "write to another folder, give that file as the label map, or say --overwrite (overwrite=True)",
                 )
-            return cls(beside, given, "the given label map", there == given, inside)
-        path = str(given) if given is not None else beside
+            return cls(usual, given, "the given label map", there == given, inside)
+        path = str(given) if given is not None else usual
         found = read_label_map(path) if path else None
         return cls(path, found, path, found is not None, inside and given is None)
 
     @property
     def is_written_apart(self) -> bool:
-        """Whether the file has to be made, outside the output itself."""
+        """Whether the file must be created, outside the output itself."""
         return bool(self.path) and not self.reused and not self.inside
 
 
 @dataclass
 class Part:
-    """One target in the making."""
+    """One target that is being written."""
 
     uri: DatasetURI
     output: AtomicOutput
@@ -144,7 +144,7 @@ class Part:
 
 
 class Outputs:
-    """The targets of a conversion in the making, one per split, with their label map file and their sidecars.
+    """The targets of a conversion while they are written, one per split, with their label map file and their sidecars.
 
     Use it as a context manager. :meth:`commit` puts everything in place; leaving the block without it removes all.
 
@@ -208,9 +208,11 @@ class Outputs:
         destination, info = self._destination, self._source.info
         if destination.spec.target == "folder":
             _refuse_to_swallow(info.location, uri.location)
-        beside = sidecar_path(destination.spec, uri.location)
-        if destination.spec.target == "file" and not destination.overwrite and read_file(beside) is not None:
-            raise OutputError(f"{beside} exists already", "choose another name, or say --overwrite (overwrite=True)")
+        sidecar_location = sidecar_path(destination.spec, uri.location)
+        if destination.spec.target == "file" and not destination.overwrite and read_file(sidecar_location) is not None:
+            raise OutputError(
+                f"{sidecar_location} exists already", "choose another name, or say --overwrite (overwrite=True)"
+            )
         output = AtomicOutput(
             uri.location,
             destination.spec.target,
@@ -221,24 +223,24 @@ class Outputs:
         sidecar = None
         if self._sidecar:
             classes = self._label_map if self._label_map is not None else self._source.known_label_map
-            sidecar = SidecarWriter(beside, info, classes, destination.spec.carries)
+            sidecar = SidecarWriter(sidecar_location, info, classes, destination.spec.carries)
             self._sidecars.callback(sidecar.close)
         writer = destination.writer(output, self._label_map)
         part = self._parts[uri.location] = Part(uri, output, writer, sidecar)
         return part
 
     def write(self, sample: Sample) -> None:
-        """Brings a sample to the part of its split.
+        """Writes a sample to the part of its split.
 
         Raises:
-            DataError: The format cannot take it, or its split cannot be part of a file name.
-            UsageError: The target has ``{split}`` in it and the sample belongs to none.
+            DataError: The format cannot store it, or its split cannot be part of a file name.
+            UsageError: The target has ``{split}`` in it and the sample has no split.
         """
         uri = self._destination.uri
         if uri.has_split:
             if sample.split is None:
                 raise UsageError(
-                    f"{uri} has {{split}} in it, and {sample.image.name} belongs to no split",
+                    f"{uri} has {{split}} in it, and {sample.image.name} has no split",
                     "add a step that makes them: --with split:train=0.8,test=0.2",
                 )
             uri = uri.for_split(_safe_split(sample))
@@ -262,7 +264,7 @@ class Outputs:
             classes: The classes that were written, for a label map that was not known before.
 
         Raises:
-            OutputError: Something cannot be written; everything is as it was.
+            OutputError: Something cannot be written; nothing was changed.
         """
         for part in self._parts.values():
             part.writer.close()
@@ -279,7 +281,7 @@ class Outputs:
         self._targets.close()
 
     def write_sidecars(self, plugins: Registry, reporter: Reporter) -> list[str]:
-        """Once the targets are in place: reads them back and writes what they lack beside them."""
+        """Reads the targets back once they are in place, and writes a sidecar with what is missing in each."""
         written = []
         for part in self._parts.values():
             if part.sidecar is None:
@@ -308,19 +310,20 @@ def _refuse_to_swallow(source: str, target: str) -> None:
     if is_remote(source) or is_remote(target):
         return
     if Path(target).resolve() in Path(source).resolve().parents:
-        raise UsageError(f"{target} holds the source {source}, which would be replaced", "choose another target")
+        raise UsageError(f"{target} contains the source {source}, which would be replaced", "choose another target")
 
 
-_REMEDY = "correct it in the source, or leave the picture out with --on-error skip"
+_REMEDY = "correct it in the source, or skip the image with --on-error skip"
 
 
 def located_error(error: DataError | UnicodeEncodeError, sample: Sample) -> DataError:
-    """What is wrong with a sample that could not be written, by the box where a class is the cause."""
+    """Returns the error of a sample that could not be written, with the box if a class is the cause."""
     place = sample.source or sample.image.name
     for position, label in enumerate(sample.boxes.labels, start=1):
         if not is_text(label):
-            problem = f"the class {label!r} holds half a character, which cannot be written as UTF-8"
+            problem = f"the class {label!r} contains an unpaired surrogate, which cannot be written as UTF-8"
             return DataError(place, problem, _REMEDY, f"box {position}")
     if isinstance(error, DataError):
         return error
-    return DataError(place, f"{error.object!r:.200} holds half a character, which cannot be written as UTF-8", _REMEDY)
+    problem = f"{error.object!r:.200} contains an unpaired surrogate, which cannot be written as UTF-8"
+    return DataError(place, problem, _REMEDY)

@@ -17,7 +17,7 @@ def detect_format(location: str, plugins: Registry | None = None) -> str:
     """The name of the one format that a location looks like.
 
     Raises:
-        UsageError: None does, or more than one; the message gives every format's reason.
+        UsageError: No format matches, or more than one; the message lists the reason of each.
     """
     found = detection_reasons(location, plugins or default_registry())
     matches = [name for name, detection in found.items() if detection.matches]
@@ -31,7 +31,7 @@ def detect_format(location: str, plugins: Registry | None = None) -> str:
     inside = " or ".join(recognised_inside(location, plugins or default_registry()))
     remedy = f"it is a folder; name what is in it: {inside}" if inside else f"say which it is: FORMAT:{location}"
     if not is_remote(location) and not os.path.lexists(location):
-        remedy = f"there is no such file or folder: check the path, or {remedy}"
+        remedy = f"file or folder not found: check the path, or {remedy}"
     raise UsageError(f"no format was recognised at {location}:{reasons}", remedy)
 
 

@@ -1,7 +1,7 @@
 """Writes many small files at the cost of the system's own calls.
 
-A dataset with a file or two for each picture is written by the ten thousand, so that what ``output.open`` does for one,
-buffers and all, takes longer than everything else together. Where the output is a folder of this machine, the files are
+A dataset may have a file or two per image, so that the work of ``output.open`` for each, with its buffers, takes longer
+than everything else together. If the output is a local folder, the files are
 put straight into the folder in the making, from where they get into place together with it; elsewhere they go through
 ``output.open``.
 """
@@ -42,7 +42,7 @@ class FolderFiles:
         """Writes a file.
 
         Raises:
-            OutputError: The name leads out of the folder or stands there already, or it cannot be written.
+            OutputError: The name leads out of the folder, is a duplicate, or cannot be written.
         """
         if not self._place:
             with self._output.open(name) as file:
@@ -57,7 +57,7 @@ class FolderFiles:
             os.close(handle)
 
     def copy(self, name: str, image: ImageRef) -> None:
-        """Writes a picture's bytes, as they are.
+        """Writes the unchanged bytes of an image.
 
         Raises:
             DataError: They cannot be read; nothing has been written then.
@@ -77,7 +77,7 @@ class FolderFiles:
             os.close(source)
 
     def _opened(self, image: ImageRef) -> int | None:
-        """The picture's file where it can be copied by the system, else ``None``: reading it all says what is wrong."""
+        """The file of the image if the system can copy it, else ``None``: reading it then raises the right error."""
         if not self._place or image.data is not None or not image.location or is_remote(image.location):
             return None
         try:
@@ -97,7 +97,7 @@ class FolderFiles:
         except FileExistsError:
             raise OutputError(
                 f"{name} would be written twice",
-                "two pictures share a name: rename one, or keep them in different folders",
+                "two images have the same name: rename one, or keep them in different folders",
             ) from None
         except OSError as error:
             raise OutputError(

@@ -1,4 +1,4 @@
-"""The format ``pictures``: a folder of pictures without annotations, to look at, to make smaller, to annotate next."""
+"""The format ``pictures``: a folder of images without annotations."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from boxwright.storage.uri import IMAGE_SUFFIXES, is_remote
 
 
 class PictureReader:
-    """A reader over pictures without annotations: files, and folders with everything in them.
+    """Reads images without annotations: files, and folders with their sub-folders.
 
     Args:
-        paths: Pictures and folders of this machine.
+        paths: Local images and folders.
 
     Raises:
         DataError: One of them does not exist.
@@ -29,15 +29,15 @@ class PictureReader:
         given = list(paths)
         for path in given:
             if os.path.isdir(path):
-                self._files += [(file, os.path.relpath(file, path)) for file in _pictures_below(path)]
+                self._files += [(file, os.path.relpath(file, path)) for file in _images_below(path)]
             elif os.path.exists(path):
                 self._files.append((path, os.path.basename(path)))
             else:
-                raise DataError(path, "there is no such picture or folder", "check the path")
+                raise DataError(path, "image or folder not found", "check the path")
         self.info = DatasetInfo(format="pictures", location=", ".join(given), num_samples=len(self._files))
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Gives every picture with its upright size and no boxes."""
+        """Yields every image with its upright size and no boxes."""
         from boxwright.images.decode import image_ref
 
         taken: set[str] = set()
@@ -51,24 +51,24 @@ class PictureReader:
 
 
 class FolderReader(PictureReader):
-    """Every picture in a folder and its sub-folders, without boxes, in the order of their paths.
+    """Reads every image in a folder and its sub-folders, without boxes, in the order of their paths.
 
     Args:
-        location: A folder of this machine.
+        location: A local folder.
 
     Raises:
-        DataError: There is no such folder.
+        DataError: The folder does not exist.
     """
 
     def __init__(self, location: str) -> None:
         if is_remote(location):
-            raise DataError(location, "pictures are read from folders of this machine", "copy the folder here")
+            raise DataError(location, "images are read from local folders", "copy the folder to this machine")
         super().__init__([location])
         self.info = self.info.model_copy(update={"format": "pictures"})
 
 
 class FolderWriter:
-    """Copies pictures into a folder.
+    """Copies images into a folder.
 
     Args:
         output: The folder.
@@ -79,39 +79,39 @@ class FolderWriter:
         self._output = output
 
     def write(self, sample: Sample) -> None:
-        """Adds one picture.
+        """Adds one image.
 
         Raises:
-            DataError: It has boxes, for which there is no place, or it cannot be read.
+            DataError: It has boxes, which cannot be stored, or it cannot be read.
         """
         if sample.boxes:
             raise DataError(
                 sample.source or sample.image.name,
-                f"its boxes ({len(sample.boxes)}) have no place in a folder of pictures",
-                "write a format that holds them, such as labelimg",
+                f"its boxes ({len(sample.boxes)}) cannot be stored in a folder of images",
+                "write a format that stores boxes, such as labelimg",
             )
         content = sample.image.read()
         with self._output.open(sample.image.name) as file:
             file.write(content)
 
     def close(self) -> None:
-        """There is nothing left to finish."""
+        """Does nothing: every file is complete already."""
 
 
 def detect(location: str) -> Detection:
-    """Says yes to a folder that holds pictures and nothing else."""
+    """Detects a folder that contains only images."""
     if is_remote(location) or not os.path.isdir(location):
-        return Detection(False, "it is no folder of this machine")
+        return Detection(False, "it is not a local folder")
     files = [name for _, _, names in os.walk(location) for name in names if not name.startswith(".")]
     others = sorted(name for name in files if os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES)
     if others:
-        return Detection(False, f"it holds other files than pictures, such as {others[0]}")
+        return Detection(False, f"it contains files other than images, such as {others[0]}")
     if not files:
-        return Detection(False, "it holds no picture")
-    return Detection(True, f"it holds {len(files)} pictures and nothing else")
+        return Detection(False, "it contains no images")
+    return Detection(True, f"it contains {len(files)} images and nothing else")
 
 
-def _pictures_below(folder: str) -> Iterator[str]:
+def _images_below(folder: str) -> Iterator[str]:
     for base, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
@@ -120,7 +120,7 @@ def _pictures_below(folder: str) -> Iterator[str]:
 
 
 def _unique(name: str, taken: set[str]) -> str:
-    """A name that no other picture's drawing has: ``a.png`` and ``a.jpg`` would both be drawn to ``a.jpg``."""
+    """Returns a name that no other drawing has: ``a.png`` and ``a.jpg`` would both be drawn to ``a.jpg``."""
     path = candidate = PurePosixPath(name)
     number = 1
     while (key := str(candidate.with_suffix("")).lower()) in taken:

@@ -11,13 +11,13 @@ from boxwright.plugins.specs import FormatSpec, carried
 from boxwright.schemas import Sample
 
 BOOKKEEPING = frozenset({"folder", "path", "source_id"})
-"""Attributes of a picture that say where an annotation tool found it, or by which number a file knew it. They mean
-nothing elsewhere: dropping them is counted and shown, and ``strict`` does not mind."""
+"""Attributes of an image that record where an annotation tool found it, or its id in a file. They have no meaning
+elsewhere: dropping them is counted and shown, and allowed by ``strict``."""
 
 BOX_BOOKKEEPING = frozenset({"id"})
-"""Likewise of a box."""
+"""The same for a box."""
 
-SUBPIXEL = "sub-pixel edges"
+SUBPIXEL = "sub-pixel coordinates"
 """What a report of losses calls coordinates that a format rounds to whole pixels."""
 
 
@@ -25,13 +25,13 @@ SUBPIXEL = "sub-pixel edges"
 class Losses:
     """How often each thing was dropped, changed or added: ``{"difficult": 12, "image source": 40}``.
 
-    A name alone is an attribute of boxes, ``image NAME`` one of pictures, ``dataset NAME`` one of the dataset.
+    A name alone is an attribute of boxes, ``image NAME`` one of images, ``dataset NAME`` one of the dataset.
 
     Attributes:
-        dropped: What the format has no place for.
-        changed: What it holds in another form: ``sub-pixel edges`` were rounded.
-        added: What every dataset of the format has and the source had not.
-        bookkeeping: What was dropped and means nothing elsewhere.
+        dropped: What the format cannot store.
+        changed: What it stores in another form: ``sub-pixel coordinates`` were rounded.
+        added: What every dataset of the format has and the source did not.
+        bookkeeping: What was dropped and has no meaning elsewhere.
     """
 
     dropped: Counter[str] = field(default_factory=Counter)
@@ -44,7 +44,7 @@ class Losses:
         return bool(self.dropped or self.changed)
 
     def describe(self) -> str:
-        """``difficult: 12 boxes, sub-pixel edges: 40 boxes``; empty where nothing was lost."""
+        """``difficult: 12 boxes, sub-pixel coordinates: 40 boxes``; empty if nothing was lost."""
         lost = sorted((self.dropped + self.changed).items())
         return ", ".join(f"{what}: {count:,} {unit(what, count)}" for what, count in lost)
 
@@ -66,15 +66,15 @@ class Losses:
         ]
 
 
-_PICTURES = frozenset({"embedded pictures", "pictures without boxes", "split"})
+_IMAGES = frozenset({"embedded images", "images without boxes", "split"})
 
 
 def unit(what: str, count: int) -> str:
     """``boxes`` or ``pictures``: what a loss is counted in."""
     if what.startswith("dataset "):
         return "dataset" if count == 1 else "datasets"
-    if what in _PICTURES or what.startswith("image "):
-        return "picture" if count == 1 else "pictures"
+    if what in _IMAGES or what.startswith("image "):
+        return "image" if count == 1 else "images"
     return "box" if count == 1 else "boxes"
 
 
@@ -82,8 +82,8 @@ class LossCounter:
     """Counts, sample by sample, what a format does not carry.
 
     Args:
-        spec: The target format; its ``carries`` says what a written dataset holds.
-        split_in_name: Whether each split goes to a target of its own, which says it by its name.
+        spec: The target format; its ``carries`` lists what a written dataset contains.
+        split_in_name: Whether each split has a separate target, whose name records it.
         dataset_attributes: What the source says of the dataset as a whole.
     """
 
@@ -119,10 +119,10 @@ class LossCounter:
         if sample.split is not None and not self._split:
             dropped["split"] += 1
         if sample.image.data is not None and not self._images:
-            dropped["embedded pictures"] += 1
+            dropped["embedded images"] += 1
         if not boxes.labels:
             if not self._empty:
-                dropped["pictures without boxes"] += 1
+                dropped["images without boxes"] += 1
         elif not self._subpixel:
             for xmin, ymin, xmax, ymax in boxes.edges:
                 if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1:

@@ -89,7 +89,7 @@ def shared(work: Callable[[int, int], T], count: int, processes: int) -> Generat
     context = get_context("spawn" if content else "fork")
     pool = ProcessPoolExecutor(processes, context, initializer=_set_up, initargs=(content or work,))
     try:
-        yield from _in_order((pool.submit(_run, *chunk) for chunk in chunks), _AHEAD * processes)
+        yield from _ordered_results((pool.submit(_run, *chunk) for chunk in chunks), _AHEAD * processes)
     except BrokenProcessPool:
         raise WorkerDiedError(
             "a process that shared the work ended before it was done; it was killed, most likely for lack of memory",
@@ -127,7 +127,7 @@ def map_samples(
         from concurrent.futures import ThreadPoolExecutor  # imports logging, which takes longer than this package
 
         with ThreadPoolExecutor(workers) as pool:
-            yield from _in_order((pool.submit(attempt, sample) for sample in samples), 4 * workers)
+            yield from _ordered_results((pool.submit(attempt, sample) for sample in samples), 4 * workers)
 
     for result in results():
         if isinstance(result, DataError):
@@ -136,7 +136,7 @@ def map_samples(
             yield result
 
 
-def _in_order(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
+def _ordered_results(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
     """Yields the results of futures that are submitted when needed, so many of them ahead."""
     waiting: deque[Future[T]] = deque()
     try:
@@ -185,7 +185,7 @@ def _run(start: int, stop: int) -> Any:
         return _work(start, stop)
     except Exception as error:
         try:
-            pickle.loads(pickle.dumps(error))  # noqa: S301 (an exception may be pickled and not come back)
+            pickle.loads(pickle.dumps(error))  # noqa: S301 (an exception may fail to be unpickled)
         except Exception:
             raise BoxwrightError(f"{type(error).__name__}: {error}") from None
         raise

@@ -9,7 +9,7 @@ class Problems:
     """What ``on_error`` makes of items that cannot be read.
 
     With ``"fail"`` the first one is raised. With ``"skip"`` each is kept once in :attr:`skipped`, however often the
-    dataset is read, and reading goes on.
+    dataset is read, and reading continues.
     """
 
     def __init__(self, on_error: str = "fail") -> None:

@@ -1,7 +1,7 @@
-"""What each kind of plugin object must do, with a complete example of each.
+"""What readers, writers and transforms must do, with a complete example of each, and what more they can do.
 
-These are :class:`typing.Protocol` classes: a plugin need not inherit from them. ``boxwright-testing`` holds the tests
-that a plugin of each kind has to pass.
+These are :class:`typing.Protocol` classes: a plugin need not inherit from them. ``boxwright-testing`` contains the
+tests that a plugin of each kind must pass.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from boxwright.errors import DataError
 from boxwright.schemas import DatasetInfo, Sample, SwappedCoordinates
 
 OnProblem = Callable[[DataError], None]
-"""What a reader calls for an item that it cannot give: raises the error, or records it so that reading goes on."""
+"""What a reader calls for an item that it cannot yield: raises the error, or records it so that reading continues."""
 
 
 @runtime_checkable
 class Reader(Protocol):
     """Reads a dataset, one sample after another.
 
-    A complete reader, of a format with a JSON object for each picture on a line of its own,
+    A complete reader, of a format with one JSON object per line and image,
     ``{"name": "a.jpg", "size": [640, 480], "boxes": [["fig", 10, 20, 110, 220]]}``::
 
         import json
@@ -32,7 +32,7 @@ class Reader(Protocol):
         class LinesReader:
             def __init__(self, location):
                 if not os.path.isfile(location):
-                    raise DataError(location, "there is no such file", "check the path")
+                    raise DataError(location, "file not found", "check the path")
                 self.location = location
                 self.info = DatasetInfo(format="lines", location=location)
 
@@ -62,8 +62,8 @@ class Reader(Protocol):
         """Yields every sample, in an order that does not depend on the file system.
 
         Called any number of times, each from the start. It streams: memory does not grow with the dataset. For an item
-        that cannot be given, it calls ``on_problem`` with an error that names file, place and remedy, and goes on if
-        that returns; it never leaves one out in silence.
+        that cannot be read, it calls ``on_problem`` with an error that names file, place and remedy, and continues if
+        that returns; it never skips one silently.
         """
         ...
 
@@ -148,10 +148,10 @@ class Output(Protocol):
 
         Args:
             name: For a ``"folder"`` format: the path inside the folder, with ``/``. For a ``"file"`` format: empty for
-                the target itself, or the name of another file beside it (a shard, a label map).
+                the target itself, or the name of another file next to it (a shard, a label map).
 
         Raises:
-            OutputError: The name leads outside the target, or stands there already.
+            OutputError: The name leads outside the target, or exists already.
         """
         ...
 
@@ -179,7 +179,7 @@ class Writer(Protocol):
                 self.file.close()
 
     The factory named by ``FormatSpec.write`` is called as ``factory(output, label_map, **options)``. ``label_map``
-    holds every class that will come if ``FormatSpec.numbered`` says that the format needs it, else it is ``None``; the
+    contains every class of the samples if ``FormatSpec.numbered`` is set, else it is ``None``; the
     file named by ``FormatSpec.label_map_file`` is written by boxwright itself. boxwright renames the files into place
     after :meth:`close`, or removes them if anything failed; a writer never touches the target itself.
 
@@ -191,7 +191,7 @@ class Writer(Protocol):
 
         Raises:
             DataError: The sample cannot be written in this format; names the sample's source and a remedy. Nothing of
-                the sample has been written then, so that the others can go on.
+                the sample has been written then, so that the others can follow.
         """
         ...
 
@@ -236,7 +236,7 @@ class BatchWriter(PreparingWriter, Protocol):
     """A :class:`PreparingWriter` that also encodes many samples at once, for when putting takes long, too."""
 
     def pack(self, prepared: list[Any]) -> Any:
-        """Makes one plain value of many prepared samples, or ``None`` if they have to be put one by one."""
+        """Makes one plain value of many prepared samples, or ``None`` if they must be put one by one."""
         ...
 
     def put_pack(self, packed: Any) -> None:
@@ -248,7 +248,7 @@ class BatchWriter(PreparingWriter, Protocol):
 class Transform(Protocol):
     """Changes a stream of samples: one step of ``boxwright convert --with``.
 
-    A complete transform, which keeps only pictures that have boxes::
+    A complete transform, which keeps only images that have boxes::
 
         class OnlyAnnotated:
             per_sample = True
@@ -257,7 +257,7 @@ class Transform(Protocol):
                 return (sample for sample in samples if sample.boxes)
 
     The factory named by ``TransformSpec.load`` is called with the step's options. ``samples`` can be iterated more than
-    once; a transform that needs to see all of it first (to split it, say) iterates twice and keeps no pictures.
+    once; a transform that needs to see all of it first (to split it, say) iterates twice and keeps no images.
 
     Attributes:
         per_sample: Whether each sample is handled on its own, so that several threads may share the work.
@@ -269,7 +269,7 @@ class Transform(Protocol):
     per_sample: bool
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Yields the changed samples. A picture's boxes stay in that picture's pixels."""
+        """Yields the changed samples. The boxes of an image stay in the pixels of that image."""
         ...
 
 
@@ -286,7 +286,7 @@ class DatasetTransform(Transform, Protocol):
         Args:
             samples: As for :meth:`Transform.__call__`.
             on_problem: Called with the error of an image that cannot be used: raises or counts it. If it returns, the
-                transform goes on without the image.
+                transform continues without the image.
         """
         ...
 
@@ -296,7 +296,7 @@ class LabelPreservingTransform(Transform, Protocol):
     """A transform that knows whether it changes labels, so that boxwright may look for the classes without running it.
 
     Attributes:
-        keeps_labels: Whether the labels that come out are those that go in.
+        keeps_labels: Whether the output has the labels of the input.
     """
 
     keeps_labels: bool

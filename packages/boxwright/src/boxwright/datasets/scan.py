@@ -14,18 +14,18 @@ class Scan:
     """The counts of one reading.
 
     Attributes:
-        samples: How many pictures.
-        boxes: How many boxes.
-        empty: Pictures without boxes.
+        samples: The number of images.
+        boxes: The number of boxes.
+        empty: The number of images without boxes.
         classes: Boxes by label, sorted by label.
-        pictures_with: Pictures that hold a label.
-        splits: Pictures by split.
-        sizes: Pictures by ``(width, height)``.
-        most_boxes: Boxes of the fullest picture.
-        relative_size: ``(smallest, mean, largest)`` of the square root of a box's area over its picture's.
-        flawed: Boxes without area, and boxes that reach outside their picture.
-        digest: SHA-256 over names, sizes, labels and edges in order, the same for whatever format holds them; the
-            pictures' bytes are not in it.
+        pictures_with: The number of images by label.
+        splits: The number of images by split.
+        sizes: The number of images by ``(width, height)``.
+        most_boxes: The largest number of boxes in an image.
+        relative_size: ``(smallest, mean, largest)`` of the square root of the area of a box relative to its image.
+        flawed: The number of boxes with zero area, and of boxes that are out of bounds.
+        digest: SHA-256 of names, sizes, labels and coordinates in order, which does not depend on the format; the
+            bytes of the images are not part of it.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Scan:
         self.pictures_with: dict[str, int] = {}
         self.splits: dict[str, int] = {}
         self.sizes: dict[tuple[int, int], int] = {}
-        self.flawed: dict[str, int] = {"without area": 0, "outside the picture": 0}
+        self.flawed: dict[str, int] = {"zero area": 0, "out of bounds": 0}
         self.relative_size = (0.0, 0.0, 0.0)
         self.most_boxes = 0
         self.digest = ""
@@ -69,7 +69,7 @@ class Scan:
             scan.sizes[size] = scan.sizes.get(size, 0) + 1
             for xmin, ymin, xmax, ymax in boxes.edges:
                 scan.flawed["without area"] += xmin == xmax or ymin == ymax
-                scan.flawed["outside the picture"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
+                scan.flawed["out of bounds"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
                 relative = ((xmax - xmin) * (ymax - ymin) / (image.width * image.height)) ** 0.5
                 smallest, largest, total = min(smallest, relative), max(largest, relative), total + relative
         if scan.boxes:

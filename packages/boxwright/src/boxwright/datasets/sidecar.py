@@ -1,10 +1,10 @@
-"""The file beside a dataset that keeps what its format cannot hold.
+"""The file next to a dataset that keeps what its format cannot store.
 
-``boxwright convert --sidecar`` writes it and every reading looks for it, so that a dataset which went through a format
-that holds less comes back as it was. It is JSON, one object a line: first the dataset as a whole, then each picture
-whole, with a digest of what the format itself gives back for it. Where a picture's annotation was changed since, the
-digest tells: then what the format holds is taken from the annotation, and only the rest from here, for the boxes that
-are still in their place.
+``boxwright convert --sidecar`` writes it and every reader looks for it, so that a dataset is restored after it was
+converted to a format that stores less. It is JSON, one object per line: first the dataset as a whole, then each image
+with all its fields and a digest of what the format itself stores. If the digest differs, the annotation was changed
+since: then the fields of the format are read from the annotation, and only the others from the sidecar, for the boxes
+that are still in their place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from boxwright.plugins.specs import FormatSpec, carried
 from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample
 from boxwright.storage.filesystem import read_file
 from boxwright.storage.output import SIDECAR_SUFFIX, AtomicOutput
-from boxwright.storage.uri import beside, is_remote, join, parent
+from boxwright.storage.uri import is_remote, join, parent, with_suffix
 
 VERSION = 1
 _SHARDS = re.compile(r"@[0-9]+$|-\?+-of-[0-9]+$")
@@ -32,16 +32,16 @@ _NEAR = 1.0
 
 
 def sidecar_path(spec: FormatSpec, location: str) -> str:
-    """Where the sidecar of a dataset lies: beside a file, inside a folder."""
+    """Returns the path of the sidecar of a dataset: next to a file, inside a folder."""
     if spec.target == "file":
-        return beside(_SHARDS.sub("", location), SIDECAR_SUFFIX)
+        return with_suffix(_SHARDS.sub("", location), SIDECAR_SUFFIX)
     if os.path.splitext(location)[1] and not is_remote(location) and os.path.isfile(location):
         location = parent(location)  # a folder format that is named by a file in it
     return join(location, f"boxwright{SIDECAR_SUFFIX}")
 
 
 def fingerprint(sample: Sample) -> str:
-    """A digest of everything that a format gives for a picture, but for where its bytes are."""
+    """Returns a digest of everything that a format stores for an image, except the location of its bytes."""
     import hashlib  # brings OpenSSL, and most datasets have no sidecar
 
     image, boxes = sample.image, sample.boxes
@@ -51,13 +51,13 @@ def fingerprint(sample: Sample) -> str:
 
 
 class SidecarWriter:
-    """Collects the samples of one target, and writes them beside it once the target is in place.
+    """Collects the samples of one target, and writes them next to it once the target is in place.
 
     Args:
         path: The sidecar's place; see :func:`sidecar_path`.
-        info: What the source says of the dataset as a whole.
+        info: The source's fields for the dataset as a whole.
         label_map: The classes, where they are known.
-        carries: What the format holds itself, as it is written.
+        carries: What the format itself stores with the options in use.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class SidecarWriter:
         """Writes the file, replacing what was there.
 
         Args:
-            read_back: What the format gives for the target; where it fails, the pictures from there on are matched by
+            read_back: The samples of the target by its format; if it fails, the following images are matched by
                 their boxes when they are read.
         """
         with AtomicOutput(self.path, overwrite=True) as output, output.open() as file:
@@ -124,7 +124,7 @@ class SidecarWriter:
         return b'{"read": ' + json.dumps(read).encode() + b", " + self._records.readline()[1:]
 
     def close(self) -> None:
-        """Gives up what was collected."""
+        """Discards what was collected."""
         self._records.close()
 
 
@@ -138,7 +138,7 @@ def _dumped(record: Mapping[str, Any], sample: Sample) -> bytes:
 
 
 def with_sidecar(reader: Reader, spec: FormatSpec, location: str) -> Reader:
-    """The reader, or one that adds what a sidecar beside the dataset holds, where there is one.
+    """Returns the reader, or one that adds the content of the sidecar if there is one.
 
     Raises:
         DataError: There is one, and it is damaged.
@@ -153,10 +153,10 @@ def with_sidecar(reader: Reader, spec: FormatSpec, location: str) -> Reader:
 
 
 class SidecarReader:
-    """A reader that gives each picture as it was before a format took something from it.
+    """A reader that restores what a format could not store.
 
-    Pictures that the format gives and the sidecar does not know come as they are. Pictures without boxes that the
-    format could not hold come last.
+    Images that the sidecar does not contain are yielded unchanged. Images without boxes that the format could not
+    store come last.
 
     Args:
         reader: The format's own.
@@ -208,7 +208,7 @@ class SidecarReader:
         return open(self._path, "rb") if self._content is None else io.BytesIO(self._content)
 
     def _index(self, file: IO[bytes]) -> dict[str, tuple[int, int]]:
-        """Where each picture's line begins, and its number."""
+        """Returns the offset and the number of each image's line."""
         places: dict[str, tuple[int, int]] = {}
         offset = len(file.readline())
         for number, line in enumerate(file, start=2):
@@ -234,7 +234,7 @@ class SidecarReader:
         except (ValueError, RecursionError) as error:
             raise self._damaged(str(error), number) from None
         if not isinstance(content, dict):
-            raise self._damaged("the line is no JSON object", number)
+            raise self._damaged("the line is not a JSON object", number)
         return content
 
     def _damaged(self, problem: str, number: int) -> DataError:

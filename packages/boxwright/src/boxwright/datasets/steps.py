@@ -12,7 +12,7 @@ from boxwright.plugins.specs import TransformSpec
 def make_transform(step: str | Transform, plugins: Registry | None = None) -> Transform:
     """Builds the transform that a step names.
 
-    Options are separated by commas, but for those inside brackets or quotes; a bare value is the transform's
+    Options are separated by commas, except inside brackets or quotes; a bare value is the transform's
     positional option.
 
     Raises:
@@ -43,7 +43,7 @@ def _take_apart(step: str, text: str, spec: TransformSpec) -> tuple[dict[str, ob
                 raise UsageError(f"the step {step!r}: {part!r} has no name", f"write {spec.name}:name=value,...")
             key, value = spec.positional, part
         if key in given or key in collected:
-            raise UsageError(f"the step {step!r}: {key!r} stands twice", "leave one of them out")
+            raise UsageError(f"the step {step!r}: duplicate option {key!r}", "remove one of them")
         if spec.keyed and key not in known:
             collected[key] = value
         else:

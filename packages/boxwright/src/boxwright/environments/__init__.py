@@ -1,4 +1,4 @@
-"""Python environments of their own for libraries that cannot be installed beside the others, and the workers in them.
+"""Separate Python environments for libraries that cannot be installed with the others, and the workers in them.
 
 The public names are listed in ``__init__.pyi`` and imported when they are first used.
 """

@@ -1,4 +1,4 @@
-r"""Environments of their own, for libraries that cannot live beside the others.
+r"""Separate environments, for libraries that cannot be installed with the others.
 
 A plugin declares one by an :class:`~boxwright.environments.EnvironmentSpec` on the spec of its backend, and ships two
 things: a requirements file that names every package by version and digest, and a package of functions that run in
@@ -9,7 +9,7 @@ there (:mod:`boxwright.environments.worker`). ``boxwright env install NAME`` bui
         bin/python                      Scripts\python.exe on Windows
         boxwright-environment.json      what it was made from; written last
 
-It is built under another name beside that one, tried out, and renamed when it works, so that it is there whole or not
+It is built under another name next to that one, tested, and renamed if it works, so that it exists complete or not
 at all. HOME is ``$BOXWRIGHT_HOME``, else ``$XDG_DATA_HOME/boxwright``, else ``~/.local/share/boxwright``
 (``%LOCALAPPDATA%\boxwright`` on Windows); of the standard's user directories it is that for data
 (https://specifications.freedesktop.org/basedir-spec/latest/).
@@ -44,7 +44,7 @@ _LIST_PACKAGES = (
 
 
 def home() -> Path:
-    """The folder in which boxwright keeps what belongs to no project."""
+    """The folder for what boxwright keeps outside of projects."""
     if given := os.environ.get("BOXWRIGHT_HOME"):
         return Path(given).absolute()
     if os.name == "nt":
@@ -99,7 +99,7 @@ class Environment:
 
     @property
     def made(self) -> dict[str, Any]:
-        """What the marker says: when it was made, from what, its size; empty where it is not installed."""
+        """The content of the marker file: when it was made, from what, its size; empty if it is not installed."""
         try:
             content = json.loads((self.path / MARKER).read_text("utf-8"))
         except (OSError, ValueError):
@@ -121,7 +121,7 @@ class Environment:
 
         Raises:
             MissingLibraryError: It is not installed; the remedy is the one line to type.
-            PluginError: It is broken, or older than the plugin; likewise.
+            PluginError: It is broken, or older than the plugin; the remedy is the same line.
         """
         status, line = self.status, f"run: boxwright env install {self.name}"
         if status == "missing":
@@ -147,7 +147,7 @@ class Environment:
         return _worker(self.spec, self.path, log, reporter)
 
     def check(self) -> list[str]:
-        """Looks closely, which takes seconds, and returns what is wrong; nothing where all is right."""
+        """Checks everything, which takes seconds, and returns the problems."""
         try:
             self.require()
         except BoxwrightError as error:

@@ -1,4 +1,4 @@
-"""Building and removing environments of their own, with uv (see :mod:`boxwright.environments`)."""
+"""Builds and removes separate environments, with uv (see :mod:`boxwright.environments`)."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def install(environment: Environment, *, again: bool = False, reporter: Reporter
 
     Args:
         environment: Which.
-        again: Whether one that is as it should be is built anew.
+        again: Whether an installed environment is built again.
         reporter: Where progress goes.
 
     Returns:
-        Whether anything was done: one that is installed and fits is left as it is.
+        Whether anything was done; an installed environment that is up to date is kept.
 
     Raises:
         MissingLibraryError: uv is not there.
@@ -59,7 +59,7 @@ def install(environment: Environment, *, again: bool = False, reporter: Reporter
     pins = environment.pins
     reporter.message(
         f"Installing the environment {spec.name}: {len(pins)} packages, {describe_size(spec.size)} in {target}."
-        f" It takes some ten seconds, and what uv has to fetch first: up to {describe_size(spec.download)}."
+        f" It takes about ten seconds, plus the download of missing packages: up to {describe_size(spec.download)}."
     )
     started = time.perf_counter()
     with _built_aside(target) as aside:
@@ -112,7 +112,7 @@ def remove(environment: Environment) -> int:
 
 
 def _uv() -> str:
-    """The program uv: the one that was installed beside boxwright, or the one on the path."""
+    """The program uv: the one installed with boxwright, or the one on the path."""
     with contextlib.suppress(ImportError, FileNotFoundError):
         return str(importlib.import_module("uv").find_uv_bin())
     found = shutil.which("uv")
@@ -124,7 +124,7 @@ def _uv() -> str:
 
 
 def _run_uv(command: list[str], name: str, task: Task) -> None:
-    """Runs uv and shows its last line beside the bar.
+    """Runs uv and shows its last line next to the progress bar.
 
     Raises:
         PluginError: It failed; what it said last is in the message.
@@ -162,7 +162,7 @@ def _aside(target: Path) -> Path:
 
 @contextlib.contextmanager
 def _built_aside(target: Path) -> Iterator[Path]:
-    """A name beside the target; nothing of that name is left in the end."""
+    """A temporary name next to the target; nothing with that name remains."""
     aside = _aside(target)
     try:
         yield aside
@@ -184,7 +184,7 @@ def _put_in_place(aside: Path, target: Path) -> None:
 
 
 def _remove_stale(target: Path) -> None:
-    """Clears away what killed processes left."""
+    """Removes what killed processes left."""
     pattern = re.compile(rf"\.{re.escape(target.name)}\.partial-(\d+)(-old)?")
     with contextlib.suppress(FileNotFoundError):
         for path in target.parent.iterdir():

@@ -1,4 +1,4 @@
-"""What a plugin declares of an environment of its own."""
+"""What a plugin declares of a separate environment."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """A Python environment of its own, for a library that cannot be installed beside the others.
+    """A separate Python environment, for a library that cannot be installed with the others.
 
     ``boxwright env install NAME`` makes it; nothing else does. See :mod:`boxwright.environments.environment`, and
     :mod:`boxwright.environments.worker` for how a plugin talks to what runs in it.

@@ -1,11 +1,11 @@
-"""A process in an environment of its own, and the calls that it answers.
+"""A process in a separate environment, and the calls that it answers.
 
 Neither side imports the other. The worker runs :mod:`boxwright.environments.worker_program`, which needs nothing but
 Python, with the plugin's package of functions; the two talk in JSON, one object a line::
 
     >  {"call": "train", "arguments": {"steps": 400}}
     <  {"event": "progress", "step": 10, "loss": 1.2}
-    <  {"event": "message", "text": "Going on after step 200."}
+    <  {"event": "message", "text": "Resumed after step 200."}
     <  {"alive": true}
     <  {"result": {"loss": 0.13}}
     <  {"error": "the checkpoint is of another model", "remedy": "...", "kind": "data"}
@@ -38,7 +38,7 @@ LAST_WORDS = 8
 """Lines of the log that are shown when a worker dies."""
 
 SILENCE = 120.0
-"""Seconds without a sign of life after which the user is told; the worker gives one every few seconds."""
+"""Seconds without a message from the worker after which the user is warned; it sends one every few seconds."""
 
 _GRACE = 5.0
 _INFORMS = re.compile(
@@ -168,7 +168,7 @@ class Worker:
             try:
                 answer = json.loads(line)
             except ValueError:
-                raise WorkerError(f"the worker of {self.name} answered {line[:80]!r}, which is no JSON") from None
+                raise WorkerError(f"the worker of {self.name} answered {line[:80]!r}, which is not JSON") from None
             if isinstance(answer, dict):
                 return answer
 
@@ -197,7 +197,7 @@ class Worker:
                 name = "of an unknown kind"
             how = f"was killed by signal {-code} ({name})"
             if -code == getattr(signal, "SIGKILL", None):
-                how += ", most likely for want of memory"
+                how += ", most likely because it ran out of memory"
         else:
             how = f"ended with code {code}"
         words = self.last_words()

@@ -30,7 +30,7 @@ class RefusalError(Exception):
     """An answer to a user, not a bug.
 
     Args:
-        message: What is wrong.
+        message: The problem.
         remedy: What to do.
         kind: ``"usage"`` for what the user asked for, ``"run"`` for what was found.
     """
@@ -130,7 +130,7 @@ def _end() -> None:
 
 
 def _load_package(folder: str) -> None:
-    # Under a name of its own: the plugin's own package imports boxwright, which is not here.
+    # Under a private name: the plugin's own package imports boxwright, which is not installed here.
     where = os.path.join(folder, "__init__.py")
     spec = importlib.util.spec_from_file_location(_PACKAGE, where, submodule_search_locations=[folder])
     assert spec is not None

@@ -1,4 +1,4 @@
-"""Evaluation: a model's detections on annotated pictures, measured."""
+"""Evaluation: the detections of a model compared with the ground truth."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Evaluation:
         metric: The metric's name.
         result: Its numbers.
         data: The dataset's URI.
-        samples: How many pictures.
-        truths: How many boxes were there to find.
-        detections: How many boxes were found.
+        samples: The number of images.
+        ground_truth: The number of ground truth boxes.
+        detections: The number of detections.
         seconds: Wall time of the predictions and the metric.
         skipped: Items left out under ``on_error="skip"``.
         label_map: The classes that the model knows.
@@ -43,7 +43,7 @@ class Evaluation:
     result: MetricResult
     data: str
     samples: int
-    truths: int
+    ground_truth: int
     detections: int
     seconds: float
     skipped: list[DataError] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Evaluation:
             "values": _without_nan(self.result.values),
             "per_class": {name: _without_nan(values) for name, values in self.result.per_class.items()},
             "samples": self.samples,
-            "truths": self.truths,
+            "truths": self.ground_truth,
             "detections": self.detections,
             "seconds": round(self.seconds, 2),
             "notes": self.result.notes,
@@ -90,19 +90,19 @@ def evaluate(
 
     Args:
         model: A run, its folder, an exported model, or a loaded one.
-        data: The dataset with the truths.
+        data: The dataset with the ground truth.
         metric: The metric's name.
         metric_options: The metric's own options.
-        batch_size: Pictures predicted at once.
-        on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
-        observe: Called with each picture and everything that was found in it, in order, before the metric sees them.
+        batch_size: The number of images predicted at once.
+        on_error: ``"fail"`` or ``"skip"`` images that cannot be read.
+        observe: Called with each image and its detections, in order, before the metric.
         label_map: The classes of an exported model that does not say them itself.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
         UsageError: A wrong option, or a batch size below 1.
-        DataError: A picture cannot be read, the dataset is empty, or holds classes that the model does not know.
+        DataError: An image cannot be read, or the dataset is empty or contains classes that the model does not know.
         PluginError: The metric or the model's backend is not installed.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
@@ -111,14 +111,14 @@ def evaluate(
     measure: Metric = plugins.resolve("metric", metric)(**options)
     dataset = open_dataset(data, on_error=on_error, registry=plugins)
     loaded = ready_model(model, label_map, plugins)
-    counts = {"samples": 0, "truths": 0, "detections": 0}
+    counts = {"samples": 0, "ground_truth": 0, "detections": 0}
     started = time.perf_counter()
     with reporter.task("Evaluating", dataset.info.num_samples) as task:
 
         def pairs() -> Iterator[tuple[Sample, Detections]]:
             for sample, found in predicted_pairs(loaded, dataset, batch_size=batch_size):
                 counts["samples"] += 1
-                counts["truths"] += len(sample.boxes)
+                counts["ground_truth"] += len(sample.boxes)
                 counts["detections"] += len(found.boxes)
                 task.advance()
                 if observe is not None:
@@ -127,7 +127,7 @@ def evaluate(
 
         result = measure(pairs(), loaded.label_map)
     if not counts["samples"]:
-        raise empty_dataset_error(dataset, "there are no pictures in it")
+        raise empty_dataset_error(dataset, "it contains no images")
     evaluation = Evaluation(
         metric=metric,
         result=result,

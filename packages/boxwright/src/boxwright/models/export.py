@@ -27,21 +27,21 @@ from boxwright.storage.output import AtomicOutput
 
 LABEL_MAP = "label_map.pbtxt"
 CHECKED = 8
-"""Pictures on which an artifact is compared with its run."""
+"""The number of images on which an artifact is compared with its run."""
 _SAME_BOX = 0.9
 _SURE = 0.3
 
 
 @dataclass
 class Export:
-    """What an export made.
+    """The result of an export.
 
     Attributes:
         artifact: The file or folder to deploy.
         exporter: The exporter's name.
-        precision: As it was asked for; empty where the exporter knows none.
+        precision: The requested precision; empty if the exporter has none.
         bytes: The size of everything in the folder.
-        pictures: On how many pictures the artifact was compared with its run.
+        images: The number of images on which the artifact was compared with its run.
         compared: Detections of the run with a score of at least 0.3 on them.
         found: How many of those the artifact has too: the same class, boxes with an IoU of at least 0.9.
         largest_difference: Of the scores of these, 0..1.
@@ -51,7 +51,7 @@ class Export:
     exporter: str
     precision: str = ""
     bytes: int = 0
-    pictures: int = 0
+    images: int = 0
     compared: int = 0
     found: int = 0
     largest_difference: float = 0.0
@@ -65,7 +65,7 @@ class Export:
             "precision": self.precision or None,
             "bytes": self.bytes,
             "check": {
-                "pictures": self.pictures,
+                "pictures": self.images,
                 "detections": self.compared,
                 "found_again": self.found,
                 "largest_score_difference": round(self.largest_difference, 6),
@@ -90,15 +90,15 @@ def export(
         run: A run or its folder.
         to: ``EXPORTER`` or ``EXPORTER:PRECISION``.
         out: The folder that is made.
-        data: Pictures for the check; the run's own training data by default.
+        data: Images for the check; the training data of the run by default.
         overwrite: Whether an existing ``out`` may be replaced.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
         UsageError: The exporter does not know that precision, or the run's backend.
-        PluginNotFoundError: There is no such exporter.
-        ExportError: The artifact finds less than nine tenths of what the run finds; nothing was written.
+        PluginNotFoundError: The exporter is unknown.
+        ExportError: The artifact finds fewer than nine tenths of the objects that the run finds; nothing was written.
         RunError: There is no run, or it has no model.
         OutputError: ``out`` exists already, or cannot be written.
     """
@@ -140,12 +140,12 @@ def _check_asked(spec: ExporterSpec, precision: str, run: Run) -> None:
 def _compare(result: Export, run: Run, model: Model, data: str | Dataset | None, plugins: Registry) -> None:
     samples = _samples(run, data, plugins)
     if not samples:
-        result.notes.append("not compared with the run: its data is gone; give pictures with --data")
+        result.notes.append("not compared with the run: its data was not found; pass images with --data")
         return
     original = load_model(run, registry=plugins)
     for one, other in zip(original.predict(samples), model.predict(samples), strict=True):
         _count(result, one.above(_SURE), other)
-    result.pictures = len(samples)
+    result.images = len(samples)
     if result.found < 0.9 * result.compared:
         raise ExportError(
             f"the exported model finds {result.found} of the {result.compared} objects that the run finds",

@@ -51,7 +51,7 @@ def _predict_batch(model: Model, batch: list[Sample], data: Dataset) -> Iterator
     try:
         yield from zip(batch, list(model.predict(batch, batch_size=len(batch))), strict=True)
     except DataError:
-        # One bad picture must not take its batch with it: try them one by one.
+        # One bad image must not fail its batch: try them one by one.
         for sample in batch:
             try:
                 found = list(model.predict([sample], batch_size=1))
@@ -59,7 +59,7 @@ def _predict_batch(model: Model, batch: list[Sample], data: Dataset) -> Iterator
                 data.problems(error)
                 continue
             if len(found) != 1:
-                raise PluginError(f"the model gave {len(found)} answers for one picture") from None
+                raise PluginError(f"the model gave {len(found)} answers for one image") from None
             yield sample, found[0]
 
 
@@ -70,13 +70,13 @@ def load_model(
 
     Args:
         run: A run or its folder, the folder of an export, or a model file or folder that an exporter recognises.
-        label_map: The classes of an exported model that does not say them itself; a file or a label map.
+        label_map: The classes of an exported model that does not contain them; a file or a label map.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
         UsageError: A label map was given for a run, which has its own.
         RunError: There is no run and no such model, or the run has no model yet.
-        PluginError: Its backend or exporter is not installed, or lacks a library.
+        PluginError: Its backend or exporter is not installed, or needs a library that is missing.
         DataError: The label map cannot be read.
     """
     plugins = registry or default_registry()
@@ -91,19 +91,19 @@ def load_model(
     except FileNotFoundError as error:
         raise RunError(
             f"{found.path} has no model: it is {found.status}, and {error.filename} is not there",
-            "train to the end: --resume goes on with a training that was interrupted",
+            "train to the end: --resume continues an interrupted training",
         ) from error
 
 
 def ready_model(model: str | Path | Run | Model, label_map: str | Path | LabelMap | None, plugins: Registry) -> Model:
-    """A model that is loaded already, or the one that :func:`load_model` gives."""
+    """Returns a model that is loaded already, or the result of :func:`load_model`."""
     if isinstance(model, str | Path | Run):
         return load_model(model, label_map=label_map, registry=plugins)
     return model
 
 
 def check_batch_size(batch_size: int) -> None:
-    """Raises a UsageError if a batch would hold no picture."""
+    """Raises a UsageError if a batch would contain no image."""
     if batch_size < 1:
         raise UsageError(f"the batch size is {batch_size}", "give a whole number of at least 1")
 
@@ -113,12 +113,12 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
 
     Args:
         path: A folder that :func:`export` made, or a model file or folder that an exporter recognises.
-        label_map: The classes of a model that does not say them itself.
+        label_map: The classes of a model that does not contain them.
         plugins: The plugins to use.
 
     Raises:
         RunError: No installed exporter knows it; all their reasons are given.
-        PluginError: The plugin that made it is not installed, or lacks a library.
+        PluginError: The plugin that made it is not installed, or needs a library that is missing.
         DataError: The label map cannot be read, or the model is damaged.
     """
     given = resolve_label_map(label_map)
@@ -134,7 +134,7 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
     reasons = "".join(f"\n  {name}: {answer.reason}" for name, answer in answers.items())
     if yes:
         raise RunError(f"{path} could be of {' or '.join(yes)}:{reasons}", "leave one of them out by BOXWRIGHT_PLUGINS")
-    what = "is no run, and no model that an installed exporter knows" if path.exists() else "does not exist"
+    what = "is neither a run nor a model that an installed exporter recognises" if path.exists() else "does not exist"
     raise RunError(f"{path} {what}{reasons if path.exists() else ''}", "give a run folder or an exported model")
 
 
@@ -145,7 +145,7 @@ def _recorded(record: Path) -> tuple[str, Path]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(record, f"it is damaged: {error!r}", "export the model again") from None
     if not artifact.resolve().is_relative_to(record.parent.resolve()):
-        raise DataError(record, f"the artifact {artifact} lies outside the folder", "export the model again")
+        raise DataError(record, f"the artifact {artifact} is outside the folder", "export the model again")
     return name, artifact
 
 

@@ -23,13 +23,13 @@ class TrainJob:
         data: The training samples, with the label map of the run.
         val: Held-out samples to watch while training; never trained on.
         run: The run folder.
-        preset: The backend's ready-made configuration.
-        epochs: How often every picture is seen; ``None`` lets the backend choose.
-        batch_size: Pictures a step; ``None`` lets the backend choose.
-        image_size: ``(width, height)`` that pictures are brought to; ``None`` lets the backend choose.
-        seed: Of everything random.
+        preset: The name of the backend's preset.
+        epochs: How often every image is used; ``None`` lets the backend choose.
+        batch_size: The number of images per step; ``None`` lets the backend choose.
+        image_size: ``(width, height)`` to which images are resized; ``None`` lets the backend choose.
+        seed: The seed of everything random.
         augment: Augmenter steps in order; ``None`` for the backend's default, an empty tuple for none.
-        resume: Whether to go on from the newest checkpoint.
+        resume: Whether to continue from the newest checkpoint.
         settings: The backend's own options, converted to their types.
         scan: Counts and classes of ``data``.
         reporter: Where progress goes.
@@ -57,10 +57,10 @@ class TrainJob:
         return self.run.label_map
 
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        """To be called by the backend after each epoch, counted from 1: records the metrics and tells the plugins."""
+        """Records the metrics of an epoch and calls the event hooks; the backend calls it after each epoch, from 1."""
         self.run.add_metrics(epoch, metrics)
         self.plugins.hook.boxwright_epoch_ended(run=self.run, epoch=epoch, metrics=metrics)
 
     def checkpoint_written(self, path: Path, epoch: int) -> None:
-        """To be called by the backend when a checkpoint is whole on disk."""
+        """Calls the event hooks; the backend calls it when a checkpoint is complete on disk."""
         self.plugins.hook.boxwright_checkpoint_written(run=self.run, path=path, epoch=epoch)

@@ -1,4 +1,4 @@
-"""Prediction: pictures in, detections and drawn pictures out."""
+"""Prediction: detections in images, and drawings of them."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from boxwright.storage.uri import DatasetURI, is_remote
 
 @dataclass
 class Prediction:
-    """What was found.
+    """The result of a prediction.
 
     Attributes:
-        detections: One entry a picture, in order. Pictures that came as bytes, out of a record file, are named in them
-            and not held: memory would grow with the dataset.
-        pictures: The drawn pictures, where ``out`` was given.
+        detections: One entry per image, in order. The bytes of images from a record file are not kept: memory would
+            grow with the dataset.
+        drawings: The images with their detections drawn on them, if ``out`` was passed.
         files: Other files written: ``detections.json``, or a dataset.
-        skipped: Pictures that could not be read.
+        skipped: Images that could not be read.
     """
 
     detections: list[Detections]
-    pictures: list[Path] = field(default_factory=list)
+    drawings: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     skipped: list[DataError] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ class Prediction:
         """Plain values for JSON: boxes as ``xmin ymin xmax ymax`` in pixels."""
         return {
             "pictures": [_plain(found) for found in self.detections],
-            "drawn": [str(path) for path in self.pictures],
+            "drawn": [str(path) for path in self.drawings],
             "files": [str(path) for path in self.files],
             "skipped": [str(error) for error in self.skipped],
         }
@@ -69,16 +69,16 @@ def predict(
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Prediction:
-    """Finds objects in pictures.
+    """Finds objects in images.
 
     Args:
         model: A run, its folder, an exported model, or a loaded one.
-        inputs: Pictures, folders of pictures, or dataset URIs; one or several.
-        out: A folder for the pictures with boxes drawn and for ``detections.json``.
+        inputs: Images, folders of images, or dataset URIs; one or several.
+        out: A folder for the images with boxes drawn and for ``detections.json``.
         to: Also write the detections as a dataset of this format (``labelimg``), inside ``out``.
         score: Leave out detections below it, 0..1.
-        batch_size: Pictures predicted at once.
-        on_error: ``"fail"`` or ``"skip"`` pictures that cannot be read.
+        batch_size: The number of images predicted at once.
+        on_error: ``"fail"`` or ``"skip"`` images that cannot be read.
         overwrite: Whether an existing ``out`` may be replaced.
         label_map: The classes of an exported model that does not say them itself.
         reporter: Where progress goes.
@@ -86,7 +86,7 @@ def predict(
 
     Raises:
         UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL, or ``to`` without ``out``.
-        DataError: A picture cannot be read, or there is none.
+        DataError: An image cannot be read, or there is none.
         RunError: There is no run, or it has no model.
         OutputError: ``out`` exists already.
         PluginNotFoundError: There is no format ``to``.
@@ -98,7 +98,7 @@ def predict(
     if to is not None and out is None:
         raise UsageError(f"writing {to} needs a place", "give --out DIR")
     if out is not None and is_remote(str(out)):
-        raise UsageError(f"{out} is no folder of this machine", "predict into a folder, and copy it there")
+        raise UsageError(f"{out} is not a local folder", "predict into a local folder, and copy it there")
     if to is not None:
         plugins.get("format", to)
     data = gather(inputs, on_error=on_error, registry=plugins)
@@ -108,7 +108,7 @@ def predict(
         drawings = _Drawings(output, loaded.label_map) if output is not None else None
         prediction = Prediction([])
 
-        def found_in_order() -> Iterator[Detections]:
+        def detected() -> Iterator[Detections]:
             with reporter.task("Predicting", data.info.num_samples) as task:
                 for sample, found in _detect(loaded, data, score, batch_size):
                     try:
@@ -117,23 +117,19 @@ def predict(
                         data.problems(error)
                         continue
                     if name:
-                        prediction.pictures.append(Path(str(out), name))
+                        prediction.drawings.append(Path(str(out), name))
                     prediction.detections.append(_without_bytes(found))
                     task.advance()
                     yield found
 
         if to is None or output is None:
-            deque(found_in_order(), maxlen=0)
+            deque(detected(), maxlen=0)
         else:
             assert output.workplace is not None
-            written = _write_dataset(
-                found_in_order, data, to, Path(output.workplace), loaded.label_map, plugins, reporter
-            )
+            written = _write_dataset(detected, data, to, Path(output.workplace), loaded.label_map, plugins, reporter)
             prediction.files.append(Path(str(out), written))
         if not prediction.detections:
-            raise DataError(
-                data.info.location, "there is no picture that can be read", "give pictures or a folder of them"
-            )
+            raise DataError(data.info.location, "it contains no readable image", "pass images or a folder of images")
         if output is not None:
             with output.open("detections.json") as file:
                 content = {"pictures": [_plain(found) for found in prediction.detections], "score": score}
@@ -151,7 +147,7 @@ def _detect(model: Model, data: Dataset, score: float, batch_size: int) -> Itera
 
 
 class _Drawings:
-    """Pictures with what was found in them, drawn into an output, each under a name of its own."""
+    """Draws images with their detections into an output, each with a unique name."""
 
     def __init__(self, output: AtomicOutput, label_map: LabelMap) -> None:
         from boxwright.render.boxes import palette
@@ -161,13 +157,13 @@ class _Drawings:
         self._names: set[str] = set()
 
     def add(self, sample: Sample, found: Detections) -> str:
-        """Draws one picture and returns the name of the drawing."""
+        """Draws one image and returns the name of the drawing."""
         from boxwright.images.decode import decode_sample, encode_jpeg
         from boxwright.render.boxes import draw_boxes
 
-        picture = decode_sample(sample.replace(boxes=found.boxes))
-        boxes = picture.boxes
-        drawn = draw_boxes(picture.image, boxes.xyxy, boxes.labels, found.scores, colors=self._colors)
+        decoded = decode_sample(sample.replace(boxes=found.boxes))
+        boxes = decoded.boxes
+        drawn = draw_boxes(decoded.image, boxes.xyxy, boxes.labels, found.scores, colors=self._colors)
         name = str(PurePosixPath(_unique(sample.image.name, self._names)).with_suffix(".jpg"))
         with self._output.open(name) as file:
             file.write(encode_jpeg(drawn))
@@ -215,7 +211,7 @@ def _write_dataset(
 
 
 class _DetectionReader:
-    """Gives detections as samples, once."""
+    """Yields detections as samples, once."""
 
     def __init__(self, found: Callable[[], Iterator[Detections]], info: DatasetInfo) -> None:
         self._found = found
@@ -228,22 +224,22 @@ class _DetectionReader:
 def gather(
     inputs: str | Path | Dataset | Sequence[str | Path], *, on_error: str = "fail", registry: Registry | None = None
 ) -> Dataset:
-    """Pictures, folders or one dataset URI as a dataset.
+    """Returns images, folders or one dataset URI as a dataset.
 
     Raises:
-        UsageError: URIs and pictures are mixed.
+        UsageError: URIs and images are mixed.
         DataError: Something is not there.
     """
     if isinstance(inputs, Dataset):
         return inputs
     items = [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     if not items:
-        raise UsageError("there is nothing to predict on", "give pictures, a folder, or a dataset URI")
+        raise UsageError("nothing to predict on", "pass images, a folder, or a dataset URI")
     if all(os.path.exists(item) for item in items):
         return Dataset(PictureReader(items), problems=Problems(on_error))
     if len(items) == 1 and (":" in items[0] or is_remote(items[0])):
         return open_dataset(items[0], on_error=on_error, registry=registry)
     missing = next(item for item in items if not os.path.exists(item))
     if ":" in missing:
-        raise UsageError(f"{missing}: one dataset URI, or pictures and folders, not both", "run it once for each")
-    raise DataError(missing, "there is no such picture or folder", "check the path")
+        raise UsageError(f"{missing}: one dataset URI, or images and folders, not both", "run it once for each")
+    raise DataError(missing, "image or folder not found", "check the path")

@@ -14,9 +14,9 @@ from boxwright.schemas import Detections, Sample
 
 @runtime_checkable
 class Augmenter(Protocol):
-    """Changes a training picture and its boxes at random, inside ``tf.data``.
+    """Changes a training image and its boxes at random, inside ``tf.data``.
 
-    A complete augmenter, which mirrors half of the pictures::
+    A complete augmenter, which mirrors half of the images::
 
         import tensorflow as tf
 
@@ -43,23 +43,23 @@ class Augmenter(Protocol):
             example: ``images`` (height, width, 3) float32 0..255; ``boxes`` (N, 4) float32 ``xyxy`` in pixels;
                 ``classes`` (N,) 0-based.
             seed: A tensor of shape (2,), int32, different for every example and epoch; all chance comes from it, so
-                that the same run gives the same pictures.
+                that the same run produces the same images.
         """
         ...
 
 
 @runtime_checkable
 class Model(Protocol):
-    """A trained detector that is loaded and ready: what a backend or an exported artifact gives."""
+    """A trained detector that is loaded, from a run or an exported artifact."""
 
     label_map: LabelMap
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
-        """Yields one :class:`Detections` a sample, in order, with boxes in the picture's own pixels.
+        """Yields one :class:`Detections` per sample, in order, with boxes in the pixels of the image.
 
         Args:
-            samples: Pictures; their boxes are not looked at.
-            batch_size: How many pictures go through the model at once.
+            samples: The images; their boxes are ignored.
+            batch_size: The number of images predicted at once.
             score: Detections below it are left out.
         """
         ...
@@ -108,7 +108,7 @@ class Backend(Protocol):
         """Trains and leaves the model in ``job.run``.
 
         It reports each epoch by ``job.epoch_ended(...)`` and each checkpoint by ``job.checkpoint_written(...)``, and
-        when ``job.resume`` is true goes on from the newest checkpoint.
+        when ``job.resume`` is true continues from the newest checkpoint.
         """
         ...
 
@@ -119,9 +119,9 @@ class Backend(Protocol):
 
 @runtime_checkable
 class Metric(Protocol):
-    """Measures detections against truths.
+    """Compares detections with the ground truth.
 
-    A complete metric, the share of pictures in which something was found::
+    A complete metric, the share of images with a detection::
 
         from boxwright import MetricResult
 
@@ -133,7 +133,7 @@ class Metric(Protocol):
     """
 
     def __call__(self, pairs: Iterable[tuple[Sample, Detections]], label_map: LabelMap) -> Any:
-        """Computes a :class:`boxwright.MetricResult` from truths and detections, picture by picture."""
+        """Computes a :class:`boxwright.MetricResult` from ground truth and detections, image by image."""
         ...
 
 
@@ -149,7 +149,7 @@ class Trainer(Protocol):
     """
 
     def train(self, backend: Backend, job: TrainJob) -> None:
-        """Runs ``backend.fit(job)``, here or elsewhere, and returns when the run folder holds the model."""
+        """Runs ``backend.fit(job)``, here or elsewhere, and returns when the run folder contains the model."""
         ...
 
 
@@ -184,7 +184,7 @@ class Exporter(Protocol):
     def load(self, artifact: Path) -> Model:
         """The artifact as a model, so that it can be checked against the run and used in its place.
 
-        ``export`` of boxwright puts ``label_map.pbtxt`` beside it. An exporter with ``ExporterSpec.detect``, which also
+        ``boxwright.export`` puts ``label_map.pbtxt`` next to it. An exporter with ``ExporterSpec.detect``, which also
         loads what others exported, takes ``label_map=`` as well, a :class:`~boxwright.LabelMap` for a model
         that does not say its classes.
         """
@@ -193,7 +193,7 @@ class Exporter(Protocol):
 
 @runtime_checkable
 class Loader(Protocol):
-    """Hands a dataset to a framework: ``LoaderSpec(name="lists", ...)`` gives ``dataset.to_lists()``.
+    """Converts a dataset for a framework: ``LoaderSpec(name="lists", ...)`` adds ``dataset.to_lists()``.
 
     A complete loader::
 

@@ -6,14 +6,14 @@
         run.json          status, backend, preset, seed, versions, input digests, times
         config.json       every setting of the training, resolved
         label_map.pbtxt   the classes
-        metrics.jsonl     one line an epoch
-        checkpoints/      what a resumed training goes on from
+        metrics.jsonl     one line per epoch
+        checkpoints/      where a resumed training continues
         model/            the trained model, in the backend's own form
         evaluation/       one JSON file a dataset it was evaluated on
-        pictures/         predictions drawn
+        pictures/         drawn predictions
         tensorboard/      event files
 
-Every file is written whole or not at all, so that a run folder can be read at any moment.
+Every file is written completely or not at all, so that a run folder can be read at any time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from boxwright.storage.output import AtomicOutput, write_atomically
 STATE = "run.json"
 _LAYOUT = 1
 _LOCK = ".in-use"
-_ANEW = "train again into another folder"
+_TRAIN_AGAIN = "train again into another folder"
 _RECORDED = ("boxwright", "numpy", "pillow", "pydantic", "tensorflow", "keras", "hotcoco", "protobuf")
 
 
@@ -60,7 +60,7 @@ class Run:
             raise RunError(f"{self.path} {what}", "give the folder that `boxwright train --out` named")
         self.state: dict[str, Any] = self._read(STATE)
         if missing := [key for key in ("status", "backend", "inputs") if key not in self.state]:
-            raise RunError(f"{self.path / STATE} is damaged: it has no {missing[0]!r}", _ANEW)
+            raise RunError(f"{self.path / STATE} is damaged: it has no {missing[0]!r}", _TRAIN_AGAIN)
         if self.state.get("boxwright_run", _LAYOUT) > _LAYOUT:
             raise RunError(f"{self.path} was made by a newer boxwright", "update boxwright")
 
@@ -83,10 +83,10 @@ class Run:
             config: Every setting of the training.
             label_map: The classes.
             inputs: What is known of the data: URIs, counts, digests.
-            overwrite: Replace a run that stands there already.
+            overwrite: Replace an existing run.
 
         Raises:
-            RunError: Something stands there already, cannot be removed, or a training is at work in it.
+            RunError: The folder exists already, cannot be removed, or a training is running in it.
             OutputError: The folder cannot be written.
         """
         folder = Path(path)
@@ -95,12 +95,12 @@ class Run:
             previous.check_unused()
             if not overwrite and not previous.is_barren():
                 raise RunError(
-                    f"{folder} holds a run already ({previous.state['status']})",
-                    "go on with it by --resume, replace it by --overwrite, or choose another --out",
+                    f"{folder} contains a run already ({previous.state['status']})",
+                    "continue it with --resume, replace it with --overwrite, or choose another --out",
                 )
             cls._remove(folder)
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError(f"{folder} exists already and is no run", "choose another --out")
+            raise RunError(f"{folder} exists already and is not a run", "choose another --out")
         write_atomically(folder / "label_map.pbtxt", label_map.to_pbtxt().encode())
         write_atomically(folder / "config.json", _json(config))
         state = {
@@ -148,7 +148,7 @@ class Run:
         path = self.path / "label_map.pbtxt"
         found = read_label_map(str(path))
         if found is None:
-            raise RunError(f"{path} is not there", _ANEW)
+            raise RunError(f"{path} does not exist", _TRAIN_AGAIN)
         return found
 
     def file(self, name: str) -> Path:
@@ -203,7 +203,7 @@ class Run:
         """Marks the run as being worked on by this process.
 
         Raises:
-            RunError: Another process of this machine is at work in it.
+            RunError: Another local process is training in it.
         """
         self.check_unused()
         lock = self.path / _LOCK
@@ -227,7 +227,7 @@ class Run:
         return self.status in ("created", "failed") and not self.metrics() and not self.file("checkpoints").exists()
 
     def check_unused(self) -> None:
-        """Raises a RunError if another living process of this machine is at work in the folder."""
+        """Raises a RunError if another process of this machine is training in the folder."""
         lock = self.path / _LOCK
         try:
             owner = json.loads(lock.read_text("utf-8"))
@@ -245,16 +245,16 @@ class Run:
         try:
             content = json.loads(self._text(path))
         except ValueError as error:
-            raise RunError(f"{path} is damaged: {error}", _ANEW) from None
+            raise RunError(f"{path} is damaged: {error}", _TRAIN_AGAIN) from None
         if not isinstance(content, dict):
-            raise RunError(f"{path} is damaged: it holds no object", _ANEW)
+            raise RunError(f"{path} is damaged: it is not an object", _TRAIN_AGAIN)
         return content
 
     def _text(self, path: Path) -> str:
         try:
             return path.read_text("utf-8")
         except OSError as error:
-            raise RunError(f"{path}: {error.strerror}", _ANEW) from None
+            raise RunError(f"{path}: {error.strerror}", _TRAIN_AGAIN) from None
 
     def __repr__(self) -> str:
         return f"<Run {self.path} ({self.status})>"

@@ -14,7 +14,7 @@ def boxwright_formats() -> list[FormatSpec]:
     return [
         FormatSpec(
             name="pictures",
-            summary="A folder of pictures without annotations",
+            summary="A folder of images without annotations",
             load="boxwright.datasets.image_folder:FolderReader",
             write="boxwright.datasets.image_folder:FolderWriter",
             detect="boxwright.datasets.image_folder:detect",

@@ -22,10 +22,11 @@ class Option:
         name: As the user writes it, lower case with underscores. ``"model.*"`` stands for every name that begins with
             ``model.``, which is then kept as it was written.
         type: ``str``, ``int``, ``float``, ``bool``, or a tuple of the strings that are allowed.
-        default: What holds when it is not given; ``None`` for no value.
+        default: The value if the option is not set; ``None`` for no value.
         help: One line for ``boxwright formats`` and ``boxwright plugins show``.
-        required: Whether it has to be given.
-        carries: Of a writer's option: what a written dataset holds more (``+``) or less (``-``) than
+        required: Whether it must be set.
+        carries: For an option of a writer: what a written dataset contains in addition to (``+``) or not of (``-``)
+            what
             :attr:`FormatSpec.carries` says, by the option's value as it is written in a URI:
             ``{"false": "-images"}``, ``{"detections": "-empty -image.* +box.score"}``.
     """

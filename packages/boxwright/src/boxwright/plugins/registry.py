@@ -37,7 +37,7 @@ class Registry:
     """All specs of all loaded plugins, by kind and name.
 
     Two specs of one kind and name make that name unusable until one plugin is removed or left out by
-    ``BOXWRIGHT_PLUGINS``; the other names go on working.
+    ``BOXWRIGHT_PLUGINS``; the other names still work.
     """
 
     def __init__(self, plugins: LoadedPlugins) -> None:
@@ -92,7 +92,7 @@ class Registry:
         Args:
             kind: One of :data:`KINDS`.
             name: The spec's name.
-            attribute: The spec's field that holds ``"module:attribute"``: ``"load"``, or a format's ``"write"``.
+            attribute: The field of the spec with ``"module:attribute"``: ``"load"``, or a format's ``"write"``.
 
         Raises:
             MissingLibraryError: A library that it requires is not installed; the remedy is the install command.
@@ -113,7 +113,7 @@ class Registry:
 
 
 def require(kind: str, entry: Registered[Any]) -> None:
-    """Checks that a spec's libraries are installed, and the environment of its own that it works in.
+    """Checks that the libraries of a spec are installed, and its separate environment.
 
     Raises:
         MissingLibraryError: One is not; the remedy is the install command.

@@ -14,7 +14,7 @@ from boxwright.environments.spec import EnvironmentSpec
 from boxwright.plugins.options import Option
 
 API_VERSION = 1
-"""The plugin API that this version of boxwright speaks."""
+"""The plugin API that this version of boxwright supports."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Spec:
         options: The settings it takes.
         requires: Import names that must be there before it can be used, such as ``("tensorflow",)``.
         install: The command that brings what it requires, word for word.
-        environment: The environment of its own in which it works, or a part of it.
+        environment: The separate environment in which it works, or a part of it.
     """
 
     name: str
@@ -45,15 +45,15 @@ class FormatSpec(Spec):
     """A dataset format: a reader, a writer, or both. See :class:`boxwright.datasets.Reader`.
 
     Args:
-        load: The reader, a callable ``(location, **options) -> Reader``; empty where the format is only written.
-        write: The writer, a callable ``(output, label_map, **options) -> Writer``; empty where it is only read.
+        load: The reader, a callable ``(location, **options) -> Reader``; empty if the format cannot be read.
+        write: The writer, a callable ``(output, label_map, **options) -> Writer``; empty if it cannot be written.
         write_options: The settings of the writer; ``options`` are the reader's.
         detect: A callable ``(location) -> Detection`` that tells whether a location looks like this format.
-        carries: What a written dataset holds beyond file name, size, labels and whole-pixel edges:
-            ``"images"`` (the pictures themselves), ``"empty"`` (pictures without boxes), ``"subpixel"`` (fractional
+        carries: What a written dataset contains beyond file name, size, labels and whole-pixel coordinates:
+            ``"images"`` (the images themselves), ``"empty"`` (images without boxes), ``"subpixel"`` (fractional
             edges), ``"split"``, and attributes as ``"box.NAME"``, ``"image.NAME"``, ``"dataset.NAME"``, ``"box.*"``,
             ``"image.*"``, ``"dataset.*"``; ``"-box.NAME"`` and the like for one that ``"*"`` does not take in. That is
-            for a dataset that is written without options; what an option changes is said by :attr:`Option.carries`.
+            for a dataset that is written without options; what an option changes is declared by :attr:`Option.carries`.
         adds: Attributes that every written dataset has and reading brings back, whether the source had them or not:
             ``"image.sha256"``, ``"box.area"``.
         target: ``"file"`` or ``"folder"``: what a written dataset is.
@@ -61,7 +61,7 @@ class FormatSpec(Spec):
             ``"late"`` for a writer that takes one where it is known and else numbers the classes itself when all have
             come, in the order of their names: it saves a reading. Where that depends on its options, the writer has a
             static method ``needs_label_map(**options)``.
-        label_map_file: The name of the label map file that stands beside a written dataset; empty for none.
+        label_map_file: The name of the label map file next to a written dataset; empty for none.
         suffixes: File endings that belong to it, for messages and detection: ``(".csv",)``.
         docs: Where the format is defined.
     """
@@ -93,14 +93,14 @@ class FormatSpec(Spec):
 
 
 class _AllBut(frozenset[str]):
-    """Every name but these; it is empty where there is none that it does not hold."""
+    """Every name except these; it is empty if it contains every name."""
 
     def __contains__(self, name: object) -> bool:
         return not super().__contains__(name)
 
 
 def carried(prefix: str, carries: frozenset[str]) -> frozenset[str]:
-    """What ``in`` says of an attribute of boxes (``"box."``), pictures (``"image."``) or the dataset, by its name."""
+    """What ``in`` answers for an attribute of boxes (``"box."``), images (``"image."``) or the dataset, by its name."""
     if f"{prefix}*" in carries:
         return _AllBut(name.removeprefix(f"-{prefix}") for name in carries if name.startswith(f"-{prefix}"))
     return frozenset(name.removeprefix(prefix) for name in carries if name.startswith(prefix))
@@ -124,7 +124,7 @@ class TransformSpec(Spec):
 
     Args:
         positional: The option that a bare value sets: ``resize:800x600`` is ``resize:size=800x600``; with
-            ``keyed=True`` the option takes all ``key=value`` pairs that are no options (``split:train=0.8,test=0.2``).
+            ``keyed=True`` the option takes all ``key=value`` pairs that are not options (``split:train=0.8,test=0.2``).
         keyed: Whether unknown ``key=value`` pairs are collected, in order, into ``positional`` as a dict of strings.
         reading: Options with which the source is read for this step, where its format has them and the user says
             nothing else: ``{"inverted": "swap"}``.
@@ -162,7 +162,7 @@ class BackendSpec(Spec):
 
 @dataclass(frozen=True)
 class MetricSpec(Spec):
-    """A measure of detections against truths. See :class:`boxwright.models.Metric`."""
+    """Compares detections with the ground truth. See :class:`boxwright.models.Metric`."""
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class ExporterSpec(Spec):
 
 @dataclass(frozen=True)
 class LoaderSpec(Spec):
-    """A way from a dataset to a framework's own: ``name="tf"`` gives ``dataset.to_tf(...)``.
+    """Converts a dataset for a framework: ``name="tf"`` adds ``dataset.to_tf(...)``.
 
     ``load`` is a callable ``(dataset, **options)``. See :class:`boxwright.models.Loader`.
     """

@@ -1,4 +1,4 @@
-"""Where data is kept: dataset URIs, local and remote files, folders, and outputs that appear whole or not at all.
+"""Where data is kept: dataset URIs, local and remote files, folders, and outputs that appear complete or not at all.
 
 The public names are listed in ``__init__.pyi`` and imported when they are first used.
 """

@@ -1,4 +1,4 @@
-"""Reading and removing files, of this machine or wherever fsspec reaches, with errors that a user understands."""
+"""Reads and removes files, local or wherever fsspec reaches, with errors that a user understands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def filesystem(url: str) -> tuple[Any, str]:
     """The fsspec file system of a URL, and the path inside it.
 
     Raises:
-        UsageError: fsspec knows no such scheme.
+        UsageError: fsspec does not know the scheme.
         MissingLibraryError: The library for the scheme is not installed.
     """
     import fsspec
@@ -44,7 +44,7 @@ def list_folder(location: str) -> list[str]:
     """Returns the names of the files and folders in a folder, by path or URL; those of folders end in ``/``.
 
     Raises:
-        FileNotFoundError: There is no such folder.
+        FileNotFoundError: The folder does not exist.
         NotADirectoryError: It is a file.
         UsageError, MissingLibraryError: As :func:`filesystem`.
     """
@@ -73,7 +73,7 @@ def check_unicode(path: str) -> None:
 
 
 def read_file(location: str, remedy: str = "") -> bytes | None:
-    """The content of a file, by path or URL; ``None`` where there is no such file.
+    """Returns the content of a file, by path or URL; ``None`` if it does not exist.
 
     Raises:
         DataError: It is there and cannot be read; ``remedy`` is the error's.
@@ -114,7 +114,7 @@ def remove_file(location: str) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this machine runs; true where that cannot be told."""
+    """Whether a process of this machine is running; true if that cannot be determined."""
     if os.name == "nt":  # there, signal 0 is Ctrl-C and not a question
         return True
     try:

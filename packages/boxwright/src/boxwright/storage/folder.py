@@ -14,7 +14,7 @@ _FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 
 class Folder:
-    """A folder and all its sub-folders; hidden files and folders (``.name``) are no part of it.
+    """A folder and all its sub-folders; hidden files and folders (``.name``) are left out.
 
     Make one by :meth:`at`, which also takes URLs.
 
@@ -23,7 +23,7 @@ class Folder:
             use.
 
     Raises:
-        DataError: There is no such folder.
+        DataError: The folder does not exist.
     """
 
     def __init__(self, location: str) -> None:
@@ -44,7 +44,7 @@ class Folder:
         return f"{self.location}/{name}" if self.location != "." else name
 
     def read(self, name: str) -> bytes:
-        """The content of one of its annotation files; use :meth:`boxwright.ImageRef.read` for pictures.
+        """Returns the content of one of its annotation files; use :meth:`boxwright.ImageRef.read` for images.
 
         Raises:
             DataError: It cannot be read, or is larger than any annotation.
@@ -69,8 +69,8 @@ class Folder:
             file = os.path.exists(self.location)
             raise DataError(
                 self.location,
-                "it is a file, not a folder" if file else "there is no such folder",
-                "name the folder that it lies in" if file else "check the path",
+                "it is a file, not a folder" if file else "folder not found",
+                "name its folder" if file else "check the path",
             )
         names: list[str] = []
         self._walk("", names, {os.path.realpath(self.location)})
@@ -109,7 +109,7 @@ class _RemoteFolder(Folder):
         self._fs, root = fsspec.core.url_to_fs(self.location)
         self._root = root.rstrip("/")
         if not self._fs.isdir(root):
-            raise DataError(self.location, "there is no such folder", "check the address")
+            raise DataError(self.location, "folder not found", "check the address")
         inside = [path[len(self._root) :].lstrip("/") for path in self._fs.find(root)]
         return [name for name in inside if not any(part.startswith(".") for part in name.split("/"))]
 

@@ -1,7 +1,7 @@
-"""Outputs that appear whole or not at all.
+"""Outputs that appear complete or not at all.
 
-Everything is written under a temporary name beside the target (``.NAME.boxwright-partial-HOST-PID-N``) and renamed at
-the end, so that a kill, a full disk or an error leaves the target as it was. What a killed process left behind is
+Everything is written under a temporary name next to the target (``.NAME.boxwright-partial-HOST-PID-N``) and renamed at
+the end, so that a kill, a full disk or an error leaves the target unchanged. What a killed process left is
 removed by the next output to the same target. A folder is replaced by two renames: a process killed between them leaves
 the old folder under its temporary name, from where the next output to that target brings it back first.
 """
@@ -43,7 +43,7 @@ class AtomicOutput:
         location: The target, a path or a URL that fsspec opens.
         target: ``"file"`` or ``"folder"``.
         overwrite: Whether an existing target may be replaced.
-        dataset_attributes: What a writer is told of the dataset as a whole.
+        dataset_attributes: What a writer may know of the dataset as a whole.
 
     Raises:
         OutputError: The target exists and ``overwrite`` is false, or its parent cannot be made.
@@ -72,7 +72,7 @@ class AtomicOutput:
         self._written: dict[str, str] = {}  # final path -> temporary path
         self._folder = self._storage.join(self._parent, f".{self._name}{self._token}") if target == "folder" else None
         with _plain_os_errors(location):
-            # The files of a sharded output, `name@10`, are called after what stands before the mark.
+            # The files of a sharded output, `name@10`, are named after the part before the mark.
             self._storage.remove_stale(self._parent, self._name.partition("@")[0])
             self._check_target()
             self._storage.make_folder(self._parent)
@@ -102,7 +102,7 @@ class AtomicOutput:
         """Opens a new binary file of this output; see :class:`boxwright.datasets.Output`.
 
         Raises:
-            OutputError: The name is unsafe, stands twice, exists already, or cannot be written.
+            OutputError: The name is unsafe, a duplicate, exists already, or cannot be written.
         """
         temporary, final = self._paths(name)
         with _plain_os_errors(final):
@@ -130,18 +130,18 @@ class AtomicOutput:
         else:
             final = self._storage.join(self._parent, name or self._name)
             if name:
-                self._check_beside(final)
+                self._check_sibling(final)
             folder, base = self._storage.split(final)
             temporary = self._storage.join(folder, f".{base}{self._token}")
         if final in self._written:
             raise OutputError(
                 f"{name or self.location} would be written twice",
-                "two pictures share a name: rename one, or keep them in different folders",
+                "two images have the same name: rename one, or keep them in different folders",
             )
         self._written[final] = temporary
         return temporary, final
 
-    def _check_beside(self, path: str) -> None:
+    def _check_sibling(self, path: str) -> None:
         if not self._storage.exists(path):
             return
         if self._storage.is_folder(path):
@@ -153,8 +153,8 @@ class AtomicOutput:
         """Puts everything in place under its final name.
 
         Raises:
-            OutputError: The target was made by somebody else meanwhile, holds foreign files, or cannot be replaced; it
-                is as it was.
+            OutputError: Another program made the target meanwhile, it contains foreign files, or it cannot be replaced;
+                it is unchanged.
         """
         with _plain_os_errors(self.location):
             for file in self._open_files:
@@ -165,7 +165,7 @@ class AtomicOutput:
                 self._storage.replace_folder(self._folder, self._target)
                 return
             for final in self._written:
-                self._check_beside(final)
+                self._check_sibling(final)
             for final, temporary in self._written.items():
                 self._storage.replace_file(temporary, final)
 
@@ -200,7 +200,7 @@ class AtomicOutput:
             raise _as_output_error(self.location, error) from error
 
 
-_RENAME = "rename the picture in its annotation to a plain file name"
+_RENAME = "rename the image in its annotation to a plain file name"
 
 
 def is_safe_name(name: str) -> bool:
@@ -230,7 +230,7 @@ def safe_name(name: str, where: str, remedy: str = _RENAME) -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a small file whole or not at all, replacing what was there.
+    """Writes a small file completely or not at all, and replaces an existing one.
 
     Raises:
         OutputError: It cannot be written.
@@ -245,7 +245,7 @@ def _refuse_foreign(folder: str, old: Iterable[str], new: Iterable[str]) -> None
     for name in old:
         if os.path.splitext(name)[1].lower() not in suffixes and not name.endswith(SIDECAR_SUFFIX):
             raise OutputError(
-                f"{folder} holds files that are no part of such a dataset: {name}",
+                f"{folder} contains files that are not part of such a dataset: {name}",
                 "choose another folder; nothing was changed there",
             )
 
@@ -266,7 +266,7 @@ def _plain_os_errors(place: str) -> Iterator[None]:
 
 
 class _LocalStorage:
-    """Files of this machine."""
+    """Local files."""
 
     def split(self, path: str) -> tuple[str, str]:
         # A link is followed: what it points to is replaced, on its own disk, and the link stays.
@@ -289,7 +289,7 @@ class _LocalStorage:
         os.makedirs(path, exist_ok=True)
 
     def open(self, path: str) -> IO[bytes]:
-        # A write larger than the buffer goes straight to the file: pictures do, rows of text are gathered.
+        # A write larger than the buffer goes straight to the file: images do, rows of text are collected.
         return open(path, "xb", buffering=1 << 16)
 
     def remove_file(self, path: str) -> None:
@@ -316,7 +316,7 @@ class _LocalStorage:
         shutil.rmtree(old, ignore_errors=True)
 
     def remove_stale(self, parent: str, name: str) -> None:
-        """Clears away what killed processes of this machine left of outputs whose name begins with ``name``."""
+        """Removes what killed processes of this machine left of outputs whose name begins with ``name``."""
         prefix = re.escape(f".{name}")
         pattern = re.compile(rf"{prefix}.*{re.escape(_MARK)}{_HOST}-(\d+)-\d+(?P<old>{_OLD})?$")
         try:

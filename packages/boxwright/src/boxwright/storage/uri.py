@@ -2,7 +2,7 @@
 
 ``labelimg:data/images/train``, ``tfrecord:train.record?label_map=label_map.pbtxt``, ``csv:s3://bucket/labels.csv``.
 Without ``FORMAT:`` the format is detected. A single letter before the colon is a Windows drive, and ``scheme://`` is a
-location, not a format. A location holds no ``?`` but in a shard pattern. In option values ``%XX`` stands for a byte as
+location, not a format. A location contains ``?`` only in a shard pattern. In option values ``%XX`` stands for a byte as
 in URLs; ``+`` is a plain plus.
 """
 
@@ -40,7 +40,7 @@ class DatasetURI:
         """Takes a URI apart.
 
         Raises:
-            UsageError: There is no location, or an option has no ``=``, stands twice, or is no UTF-8.
+            UsageError: The location is missing, or an option has no ``=``, is a duplicate, or is not UTF-8.
         """
         match = _FORMAT.fullmatch(text)
         name, rest = (match["format"].lower(), match["rest"]) if match else (None, text)
@@ -58,13 +58,13 @@ class DatasetURI:
             except UnicodeDecodeError:
                 raise UsageError(f"{text!r}: the option {part!r} is not UTF-8", "write a plain % as %25") from None
             if key in options:
-                raise UsageError(f"{text!r}: the option {key!r} stands twice", "leave one of them out")
+                raise UsageError(f"{text!r}: duplicate option {key!r}", "remove one of them")
             options[key] = value
         return cls(location, name, options)
 
     @property
     def has_split(self) -> bool:
-        """Whether the location holds ``{split}``."""
+        """Whether the location contains ``{split}``."""
         return "{split}" in self.location
 
     def for_split(self, split: str) -> DatasetURI:
@@ -78,11 +78,11 @@ class DatasetURI:
 
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
-"""File endings taken for pictures."""
+"""File name extensions of images."""
 
 
 def is_remote(location: str) -> bool:
-    """Whether a location is a URL for fsspec, and not a path of this machine."""
+    """Whether a location is a URL for fsspec, and not a local path."""
     return "://" in location
 
 
@@ -95,7 +95,7 @@ def join(folder: str, name: str) -> str:
 
 
 def parent(location: str) -> str:
-    """The folder that a location lies in, local (``.`` for a bare name) or remote."""
+    """The folder of a location, local (``.`` for a bare name) or remote."""
     if not is_remote(location):
         return os.path.dirname(location) or "."
     head, chain = _split_chain(location)
@@ -110,14 +110,14 @@ def base_name(location: str) -> str:
     return _split_chain(location)[0].rstrip("/").rpartition("/")[2]
 
 
-def beside(location: str, suffix: str) -> str:
+def with_suffix(location: str, suffix: str) -> str:
     """The location with something added to its name, in an archive too: ``zip://a.csv.old::x.zip``."""
     head, chain = _split_chain(location)
     return head + suffix + chain
 
 
 def _split_chain(location: str) -> tuple[str, str]:
-    """A location, and what it lies in by fsspec's chaining: ``zip://a`` and ``::x.zip``."""
+    """A location, and its container by fsspec's chaining: ``zip://a`` and ``::x.zip``."""
     if not is_remote(location):
         return location, ""
     head, mark, rest = location.partition("::")
