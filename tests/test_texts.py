@@ -34,8 +34,9 @@ def test_a_class_that_no_file_can_hold_is_named_with_its_box(format: str, tmp_pa
     with pytest.raises(DataError) as caught:
         boxwright.convert(dataset(*samples), f"{format}:{tmp_path}/one")
     assert str(caught.value) == (
-        "list.json, b.png, box 2: the class 'fi\\ud800' contains an unpaired surrogate, which cannot be written as UTF-8\n"
-        "  -> correct it in the source, or leave the picture out with --on-error skip"
+        "list.json, b.png, box 2: the class 'fi\\ud800' contains an unpaired surrogate, "
+        "which cannot be written as UTF-8\n"
+        "  -> correct it in the source, or skip the image with --on-error skip"
     )
     assert list(tmp_path.iterdir()) == []
     report = boxwright.convert(dataset(*samples, on_error="skip"), f"{format}:{tmp_path}/two")

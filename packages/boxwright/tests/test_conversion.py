@@ -168,7 +168,7 @@ def test_losses_are_counted(dataset: Callable[..., Dataset], sample: Callable[..
     assert some.losses.changed == {"sub-pixel coordinates": 2}
     assert not everything.losses
     assert everything.losses.describe() == ""
-    assert unit("split", 2) == "pictures"
+    assert unit("split", 2) == "images"
 
 
 def test_losses_count_what_is_added_and_what_the_dataset_says_as_a_whole(sample: Callable[..., Sample]) -> None:

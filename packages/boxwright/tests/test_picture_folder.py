@@ -47,11 +47,11 @@ def test_a_folder_is_recognised_by_holding_nothing_else(pictures: Path, tmp_path
     assert not detect(str(tmp_path / "none")).matches
     assert not detect("memory://x").matches
     (tmp_path / "empty").mkdir()
-    assert detect(str(tmp_path / "empty")).reason == "it holds no picture"
+    assert detect(str(tmp_path / "empty")).reason == "it contains no images"
 
 
 def test_a_folder_elsewhere_or_nowhere_is_an_error(plugins: Registry, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="local folders"):
         boxwright.open("pictures:memory://x", registry=plugins)
-    with pytest.raises(DataError, match="no such picture or folder"):
+    with pytest.raises(DataError, match="image or folder not found"):
         boxwright.open(f"pictures:{tmp_path}/none", registry=plugins)

@@ -161,13 +161,13 @@ class TestInputs:
         gone = str(pictures / "gone.jpg")
         several: list[str | Path] = [pictures / "a.jpg", gone]
         for inputs in (gone, several):
-            with pytest.raises(DataError, match="no such picture or folder") as caught:
+            with pytest.raises(DataError, match="image or folder not found") as caught:
                 predict(TwoEverywhere(), inputs, registry=plugins)
             assert caught.value.file == gone
 
     def test_a_folder_without_pictures(self, tmp_path: Path) -> None:
         (tmp_path / "in").mkdir()
-        with pytest.raises(DataError, match="there is no picture that can be read"):
+        with pytest.raises(DataError, match="it contains no readable image"):
             predict(TwoEverywhere(), tmp_path / "in", out=tmp_path / "out")
         assert not (tmp_path / "out").exists()
 

@@ -165,7 +165,7 @@ class TestOpen:
 
     def test_a_label_map_that_is_gone(self, run: Run) -> None:
         run.file("label_map.pbtxt").unlink()
-        with pytest.raises(RunError, match=r"label_map\.pbtxt is not there"):
+        with pytest.raises(RunError, match=r"label_map\.pbtxt does not exist"):
             _ = run.label_map
 
     def test_a_newer_layout(self, run: Run) -> None:

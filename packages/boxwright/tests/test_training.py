@@ -200,7 +200,7 @@ class TestDone:
 
     def test_overwrite_replaces_a_run(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
         train(truths, out=tmp_path / "run", seed=1, registry=plugins)
-        with pytest.raises(RunError, match="holds a run already"):
+        with pytest.raises(RunError, match="contains a run already"):
             train(truths, out=tmp_path / "run", seed=2, registry=plugins)
         assert Run(tmp_path / "run").config["seed"] == 1
         train(truths, out=tmp_path / "run", seed=2, overwrite=True, registry=plugins)
@@ -427,7 +427,7 @@ class TestRefused:
         assert not (tmp_path / "run").exists()
 
     def test_a_foreign_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        with pytest.raises(RunError, match="is no run"):
+        with pytest.raises(RunError, match="is not a run"):
             train(truths, out=tmp_path, registry=plugins)
 
 

@@ -239,7 +239,7 @@ def test_by_uri(truths: str, plugins: Registry) -> None:
     report = boxwright.validate(truths, registry=plugins)
     # The images of the example's dataset do not exist.
     assert report.counts["missing_picture"] == 2
-    with pytest.raises(DataError, match="there is no such file"):
+    with pytest.raises(DataError, match="file not found"):
         boxwright.validate([truths, "lines:nowhere.jsonl"], registry=plugins)
 
 

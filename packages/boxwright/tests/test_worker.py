@@ -168,7 +168,7 @@ class TestDeath:
 
     def test_a_kill_is_most_likely_for_want_of_memory(self, start: Callable[..., Worker]) -> None:
         with start() as running:
-            with pytest.raises(WorkerDiedError, match=r"signal 9 \(SIGKILL\), most likely for want of memory"):
+            with pytest.raises(WorkerDiedError, match=r"signal 9 \(SIGKILL\), most likely because it ran out"):
                 running.call("work:kill", {"number": 9})
             with pytest.raises(WorkerDiedError):  # and does not wait for an answer for ever
                 running.call("work:add", {"a": 1, "b": 2})

@@ -227,7 +227,7 @@ class Run:
         return self.status in ("created", "failed") and not self.metrics() and not self.file("checkpoints").exists()
 
     def check_unused(self) -> None:
-        """Raises a RunError if another process of this machine is training in the folder."""
+        """Raises a RunError if another local process is training in the folder."""
         lock = self.path / _LOCK
         try:
             owner = json.loads(lock.read_text("utf-8"))

@@ -178,7 +178,7 @@ class ExporterSpec(Spec):
         precisions: What may follow the target's name: ``openvino:fp16``; the first is the default.
         backends: The backends whose runs it exports; empty for all.
         detect: A callable ``(path) -> Detection`` that tells whether a file or folder is a model of this kind, made by
-            whomever; empty where only what boxwright has exported can be loaded.
+            any program; empty if only exports of boxwright can be loaded.
     """
 
     precisions: tuple[str, ...] = ()

@@ -114,7 +114,7 @@ def remove_file(location: str) -> None:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this machine is running; true if that cannot be determined."""
+    """Whether a local process is running; true if that cannot be determined."""
     if os.name == "nt":  # there, signal 0 is Ctrl-C and not a question
         return True
     try:

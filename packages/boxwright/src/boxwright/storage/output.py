@@ -316,7 +316,7 @@ class _LocalStorage:
         shutil.rmtree(old, ignore_errors=True)
 
     def remove_stale(self, parent: str, name: str) -> None:
-        """Removes what killed processes of this machine left of outputs whose name begins with ``name``."""
+        """Removes what killed local processes left of outputs whose name begins with ``name``."""
         prefix = re.escape(f".{name}")
         pattern = re.compile(rf"{prefix}.*{re.escape(_MARK)}{_HOST}-(\d+)-\d+(?P<old>{_OLD})?$")
         try:
