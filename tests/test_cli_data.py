@@ -82,7 +82,7 @@ def test_info_counts(boxwright, lines):
         {"width": 80, "height": 60, "pictures": 1},
     ]
     # The box from 35 to 45 extends beyond an image of width 40, and has zero height.
-    assert found["flawed_boxes"] == {"without area": 1, "outside the picture": 1}
+    assert found["flawed_boxes"] == {"without area": 1, "outside the image": 1}
     # sqrt(100 / 1200), the relative size of the largest: 0.2887; of the flawed one: 0.
     assert found["relative_box_size"]["largest"] == pytest.approx((100 / 1200) ** 0.5)
     assert found["relative_box_size"]["smallest"] == 0

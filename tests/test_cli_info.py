@@ -123,5 +123,5 @@ def test_nothing_to_count(boxwright, lines):
 
 def test_flaws_point_to_validate(boxwright, lines):
     out = boxwright("info", lines("e.jpg 40 30 key 35 5 45 5")).stdout
-    assert "flawed: 1 box without area, 1 box outside the picture" in out
+    assert "flawed: 1 box without area, 1 box outside the image" in out
     assert "boxwright validate lists each one" in out

@@ -85,7 +85,7 @@ class TestScan:
         assert list(scan.pictures_with.items()) == [("date", 2), ("fig", 2)]
         assert scan.splits == {"train": 2, "test": 1}
         assert scan.sizes == {(100, 80): 2, (200, 100): 2}
-        assert scan.flawed == {"without area": 1, "outside the picture": 2}
+        assert scan.flawed == {"without area": 1, "outside the image": 2}
         # Roots of area over picture: 50*40/8000 -> 0.5; 0; 21*20/8000 -> 0.22913; 1; 11*11/8000 -> 0.12298.
         assert scan.relative_size == pytest.approx((0.0, (0.5 + 0.2291288 + 1 + 0.1229837) / 5, 1.0))
         assert scan.label_map == LabelMap.from_names(["date", "fig"])

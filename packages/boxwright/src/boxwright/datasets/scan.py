@@ -36,7 +36,7 @@ class Scan:
         self.pictures_with: dict[str, int] = {}
         self.splits: dict[str, int] = {}
         self.sizes: dict[tuple[int, int], int] = {}
-        self.flawed: dict[str, int] = {"zero area": 0, "out of bounds": 0}
+        self.flawed: dict[str, int] = {"without area": 0, "outside the image": 0}
         self.relative_size = (0.0, 0.0, 0.0)
         self.most_boxes = 0
         self.digest = ""
@@ -69,7 +69,7 @@ class Scan:
             scan.sizes[size] = scan.sizes.get(size, 0) + 1
             for xmin, ymin, xmax, ymax in boxes.edges:
                 scan.flawed["without area"] += xmin == xmax or ymin == ymax
-                scan.flawed["out of bounds"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
+                scan.flawed["outside the image"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
                 relative = ((xmax - xmin) * (ymax - ymin) / (image.width * image.height)) ** 0.5
                 smallest, largest, total = min(smallest, relative), max(largest, relative), total + relative
         if scan.boxes:
