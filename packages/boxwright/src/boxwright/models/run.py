@@ -10,7 +10,7 @@
         checkpoints/      where a resumed training continues
         model/            the trained model, in the backend's own form
         evaluation/       one JSON file a dataset it was evaluated on
-        pictures/         drawn predictions
+        ``pictures/``     drawn predictions
         tensorboard/      event files
 
 Every file is written completely or not at all, so that a run folder can be read at any time.
