@@ -130,6 +130,18 @@ def test_what_was_changed_by_hand_since_stays_changed(there: Path, poor: Registr
     assert third.image.name == "b.jpg", "c.jpg had boxes and was taken out, b.jpg could never be in"
 
 
+def test_boxes_near_each_other_keep_their_own_attributes(
+    poor: Registry, sample: Callable[..., Sample], tmp_path: Path
+) -> None:
+    path = tmp_path / "x.poor"
+    boxes = [("fig", x, 8, 30, 24, {"note": x}) for x in (10, 10.5, 11)]
+    reader = SampleReader([sample("a.jpg", *boxes)])
+    boxwright.convert(Dataset(reader), f"poor:{path}", sidecar=True, registry=poor)
+    path.write_text(path.read_text("utf-8") + "a.jpg 100 80 date 1 2 3 4\n", "utf-8")  # changed since
+    (back,) = read(path, poor)
+    assert [each.get("note") for each in back.boxes.attributes] == [10, 10.5, 11, None]
+
+
 def test_a_format_that_holds_a_value_has_the_last_word(
     make_registry: Callable[..., Registry], toys: types.ModuleType, sample: Callable[..., Sample], tmp_path: Path
 ) -> None:
