@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from PIL.Image import Image
 
 from boxwright.analysis.top import Top
 from boxwright.images.decode import decode_sample, encode_jpeg
@@ -16,9 +18,6 @@ from boxwright.render.boxes import ON_A_PAGE, Color, draw_boxes, palette
 from boxwright.render.pages import html_page, page_output
 from boxwright.render.sheets import side_by_side
 from boxwright.schemas import Boxes, Detections, Sample
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _IMAGES = 24
 _SIDE = 640

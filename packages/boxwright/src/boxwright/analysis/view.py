@@ -7,7 +7,9 @@ import os
 import random
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from PIL.Image import Image
 
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.scan import Scan
@@ -18,9 +20,6 @@ from boxwright.render.boxes import ON_A_PAGE, Color, draw_boxes, palette
 from boxwright.render.pages import PAGE_SIDE, SHEETS, checked_suffix, sheet_or_page
 from boxwright.schemas import Sample
 from boxwright.storage.output import AtomicOutput
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 _TILE = 320
 _MOST_ON_A_SHEET = 200

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
+from PIL.Image import Image
+
 from boxwright.errors import UsageError
 from boxwright.images.decode import encode_jpeg
 from boxwright.render.boxes import Color
@@ -23,7 +25,6 @@ from boxwright.storage.output import AtomicOutput
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
-    from PIL.Image import Image
 
 PAGES: Final = (".html", ".htm")
 SHEETS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from boxwright.analysis.comparison.offsets import Offset, Offsets
 from boxwright.analysis.comparison.pairing import ComparedImage, paired, scaled_coordinates
@@ -14,12 +14,10 @@ from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.losses import BOOKKEEPING, BOX_BOOKKEEPING
 from boxwright.errors import DataError, UsageError
 from boxwright.matching import match_boxes
+from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Edges
-
-if TYPE_CHECKING:
-    from boxwright.plugins.registry import Registry
-    from boxwright.storage.uri import DatasetURI
+from boxwright.storage.uri import DatasetURI
 
 _IGNORABLE = ("attributes", "splits", "sizes", "class-numbers")
 _NAMED = ("box.", "image.", "dataset.")

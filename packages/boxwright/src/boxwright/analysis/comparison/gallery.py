@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+from PIL.Image import Image
 
 from boxwright.analysis.comparison import Comparison, Difference, Kind, compare
 from boxwright.analysis.comparison.pairing import ComparedImage
@@ -18,11 +20,7 @@ from boxwright.render.boxes import ON_A_PAGE, draw_boxes
 from boxwright.render.pages import PAGE_SIDE, SHEETS, checked_suffix, sheet_or_page
 from boxwright.schemas import Boxes, Edges, Sample
 from boxwright.storage.output import AtomicOutput
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from boxwright.storage.uri import DatasetURI
+from boxwright.storage.uri import DatasetURI
 
 _TILE, _MOST_ON_A_SHEET = 400, 100
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from boxwright.analysis.conventions import one_based_option
-
-if TYPE_CHECKING:
-    from boxwright.datasets.dataset import Dataset
+from boxwright.datasets.dataset import Dataset
 
 _FEWEST = 3
 _NEARLY_ALL = 0.9

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from boxwright.analysis.conventions import one_based_option
 from boxwright.analysis.statistics import Statistics
@@ -20,12 +20,10 @@ from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.parallel import map_samples
 from boxwright.datasets.problems import Problems
 from boxwright.errors import UsageError
+from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Sample
 from boxwright.storage.uri import DatasetURI
-
-if TYPE_CHECKING:
-    from boxwright.plugins.registry import Registry
 
 Depth = Literal["decode", "header", "none"]
 """How thoroughly images are checked."""
