@@ -33,7 +33,7 @@ class LinesReader:
 
     def __init__(self, location, chatty=False):
         if not Path(location).exists():
-            raise DataError(location, "there is no such file", "check the path")
+            raise DataError(location, "file not found", "check the path")
         self.location, self.chatty = location, chatty
         self.info = DatasetInfo(format="lines", location=location)
 
@@ -61,7 +61,7 @@ class LinesReader:
                     image=image, boxes=Boxes(labels, edges, attributes), source=f"{self.location}, line {number}"
                 )
             except ValueError:
-                on_problem(DataError(self.location, "this is no annotation", "correct the line", f"line {number}"))
+                on_problem(DataError(self.location, "this is not an annotation", "correct the line", f"line {number}"))
                 continue
             yield sample
 

@@ -121,11 +121,11 @@ def test_bad_items_stop_or_are_listed(boxwright, lines):
     place = uri.partition(":")[2]
     stopped = boxwright("info", uri)
     assert stopped.exit_code == 1
-    assert f"{place}, line 2: this is no annotation\n  -> correct the line" in stopped.stderr
+    assert f"{place}, line 2: this is not an annotation\n  -> correct the line" in stopped.stderr
     listed = boxwright.json("info", uri, "--on-error", "skip")
     assert listed["pictures"] == 2
     assert listed["skipped"] == [
-        {"file": place, "place": "line 2", "problem": "this is no annotation", "remedy": "correct the line"}
+        {"file": place, "place": "line 2", "problem": "this is not an annotation", "remedy": "correct the line"}
     ]
 
 
@@ -179,7 +179,7 @@ def test_convert_lists_ten_skipped_items_and_all_of_them_as_json(boxwright, line
     result = boxwright("convert", uri, f"lines:{tmp_path}/a.lines", "--on-error", "skip")
     assert result.exit_code == 0
     assert "Skipped: 13 items" in result.stdout
-    assert result.stdout.count("this is no annotation") == 10
+    assert result.stdout.count("this is not an annotation") == 10
     assert "and 3 more" in result.stdout
     report = boxwright.json("convert", uri, f"lines:{tmp_path}/b.lines", "--on-error", "skip")
     assert [item["place"] for item in report["skipped"]] == [f"line {n}" for n in range(2, 15)]

@@ -134,7 +134,7 @@ def test_items_that_cannot_be_read(boxwright, lines):
     first, second = lines(A, "bad.jpg wide"), lines(A, name="other.lines")
     stopped = boxwright("diff", first, second)
     assert stopped.exit_code == 1
-    assert "line 2: this is no annotation" in stopped.stderr
+    assert "line 2: this is not an annotation" in stopped.stderr
     assert stopped.stdout == ""
     listed = boxwright("diff", first, second, "--on-error", "skip")
     assert listed.exit_code == 0

@@ -121,7 +121,7 @@ def test_train_lists_what_was_left_out(boxwright, lines, tmp_path):
     words = ["--out", tmp_path / "run", "--backend", "average", "--on-error", "skip"]
     content = boxwright.json("train", "--data", lines(ONE, "x.jpg wide"), *words)
     assert len(content["skipped"]) == 1
-    assert "line 2: this is no annotation" in content["skipped"][0]
+    assert "line 2: this is not an annotation" in content["skipped"][0]
 
 
 def test_evaluate_prints_the_numbers(boxwright, trained):

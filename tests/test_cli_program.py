@@ -96,7 +96,7 @@ def test_version(boxwright):
         (["info", "lines:a.lines?chaty=1"], 2, "did you mean 'chatty'?"),
         (["info", "lines:a.lines?chatty=perhaps"], 2, "neither true nor false"),
         (["info", "lines:"], 2, "names no place"),
-        (["info", "lines:absent.lines"], 1, "absent.lines: there is no such file\n  -> check the path"),
+        (["info", "lines:absent.lines"], 1, "absent.lines: file not found\n  -> check the path"),
         (["info", "wanting:x"], 1, "run: python -m pip install no-such-library"),
         (["convert", "endless:x", "lines:x.lines", "--with", "anotated"], 2, "did you mean 'annotated'?"),
         (["convert", "endless:x", "broken:x"], 2, "can be read and not written"),
@@ -126,7 +126,7 @@ def test_debug_shows_the_traceback_in_any_position(boxwright, words):
     result = boxwright(*words)
     assert result.exit_code == 1
     assert "Traceback" in result.stderr
-    assert "there is no such file" in result.stderr
+    assert "file not found" in result.stderr
 
 
 def test_words_after_two_dashes_are_not_options(boxwright, tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def test_problems_are_grouped_the_worst_first(boxwright, noisy, tmp_path):
         "warning: boxes that extend beyond their image (1)",
     ]
     place = tmp_path / "photos" / "data.lines"
-    assert f"  {place}, line 8: this is no annotation\n  -> correct the line" in result.stdout
+    assert f"  {place}, line 8: this is not an annotation\n  -> correct the line" in result.stdout
     assert f"  {place}, line 6, box 1 (mug): 0 x 15 pixels at 5, 5" in result.stdout
     assert f"  {tmp_path / 'photos' / 'g3.jpg'}: file not found" in result.stdout
     assert "3 errors, 1 warning in " in result.stdout.splitlines()[-1]
@@ -120,7 +120,7 @@ def test_thresholds(boxwright, noisy):
 def test_what_does_not_exist_is_an_error_and_no_report(boxwright, lines, tmp_path):
     result = boxwright("validate", lines(*GOOD), f"lines:{tmp_path}/nowhere.lines")
     assert result.exit_code == 1
-    assert "there is no such file" in result.stderr
+    assert "file not found" in result.stderr
     assert result.stdout == ""
     assert boxwright("validate").exit_code == 2
     assert boxwright("validate", "lines:x", "--pictures", "all").exit_code == 2

@@ -96,3 +96,13 @@ def parse_settings(pairs: list[str]) -> dict[str, object]:
 BatchSizeOption = Annotated[
     int, typer.Option("--batch-size", metavar="N", parser=parse_count, help="Number of images to process at once.")
 ]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        parser=parse_count,
+        help="Number of threads or processes.",
+        show_default="one per core",
+    ),
+]

@@ -9,7 +9,7 @@ import typer
 
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount, duration
-from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
+from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, WorkersOption
 
 if TYPE_CHECKING:
     from boxwright.datasets import ConversionReport
@@ -50,16 +50,7 @@ def convert(
     ] = False,
     on_error: OnErrorOption = OnError.FAIL,
     overwrite: OverwriteOption = False,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            parser=parse_count,
-            help="Number of threads or processes; 1 for neither.",
-            show_default="one per core",
-        ),
-    ] = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Convert a dataset to another format, with optional steps.

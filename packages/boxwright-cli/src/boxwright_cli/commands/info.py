@@ -127,8 +127,8 @@ def _content(dataset: Dataset, scan: Scan, detected: dict[str, Any]) -> dict[str
         },
         "label_map": "the dataset's own" if own else "made from the data, sorted by name",
         "sizes": [
-            {"width": width, "height": height, "pictures": pictures}
-            for (width, height), pictures in sorted(scan.sizes.items(), key=lambda item: (-item[1], item[0]))
+            {"width": width, "height": height, "pictures": count}
+            for (width, height), count in sorted(scan.sizes.items(), key=lambda item: (-item[1], item[0]))
         ],
         "relative_box_size": {"smallest": smallest, "mean": mean, "largest": largest},
         "flawed_boxes": dict(scan.flawed),

@@ -9,7 +9,7 @@ import typer
 
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount, duration
-from boxwright_cli.values import JsonOption, parse_count
+from boxwright_cli.values import JsonOption, WorkersOption, parse_count
 
 if TYPE_CHECKING:
     from boxwright.analysis import Check, Problem, ValidationReport
@@ -48,16 +48,7 @@ def validate(
     shown: Annotated[
         int, typer.Option("--shown", metavar="N", parser=parse_count, help="Number of problems of each kind to list.")
     ] = 5,
-    workers: Annotated[
-        int | None,
-        typer.Option(
-            "--workers",
-            metavar="N",
-            parser=parse_count,
-            help="Number of threads that check images.",
-            show_default="one per core",
-        ),
-    ] = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check a dataset, or its parts, for problems.
