@@ -147,7 +147,7 @@ def test_convert_says_what_was_dropped(boxwright, lines, tmp_path):
     assert result.exit_code == 0
     words = [line.split() for line in result.stdout.splitlines()]
     assert ["dropped", "difficult", "2", "boxes"] in words
-    assert ["changed", "sub-pixel", "edges", "2", "boxes"] in words
+    assert ["changed", "sub-pixel", "coordinates", "2", "boxes"] in words
     assert "--strict" in result.stdout
 
 
