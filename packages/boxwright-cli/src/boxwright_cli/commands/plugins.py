@@ -252,10 +252,11 @@ def _find(words: list[str]) -> tuple[str, str]:
 
 
 def _details(kind: str, name: str) -> dict[str, Any]:
-    from boxwright.plugins import default_registry
+    from boxwright.plugins import AugmenterSpec, BackendSpec, ExporterSpec, FormatSpec, default_registry
 
     entry = default_registry().get(kind, name)
     spec, missing = entry.spec, entry.missing
+    is_format, is_exporter = isinstance(spec, FormatSpec), isinstance(spec, ExporterSpec)
     return {
         "kind": kind,
         "name": name,
@@ -264,13 +265,13 @@ def _details(kind: str, name: str) -> dict[str, Any]:
         "version": entry.version,
         "requires": [{"name": library, "installed": library not in missing} for library in spec.requires],
         "install": _install(spec, missing) if missing else spec.install,
-        "docs": getattr(spec, "docs", "") or _homepage(entry.distribution),
-        "presets": dict(getattr(spec, "presets", {})),
-        "precisions": list(getattr(spec, "precisions", ())),
-        "backends": list(getattr(spec, "backends", ())),
+        "docs": (is_format and spec.docs) or _homepage(entry.distribution),
+        "presets": dict(spec.presets) if isinstance(spec, BackendSpec) else {},
+        "precisions": list(spec.precisions) if is_exporter else [],
+        "backends": list(spec.backends) if is_exporter or isinstance(spec, AugmenterSpec) else [],
         "environment": _environment(spec),
         "options": options_table(spec.options),
-        "write_options": options_table(getattr(spec, "write_options", ())),
+        "write_options": options_table(spec.write_options if is_format else ()),
     }
 
 

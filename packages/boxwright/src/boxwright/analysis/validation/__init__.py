@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,7 @@ from boxwright.analysis.validation.classes import Part, class_problems
 from boxwright.analysis.validation.duplicates import SeenImages
 from boxwright.analysis.validation.images import ImageCheck, check_image, place_of
 from boxwright.datasets.dataset import Dataset, open_dataset
-from boxwright.datasets.parallel import map_samples
+from boxwright.datasets.parallel import available_cores, map_samples
 from boxwright.datasets.problems import Problems
 from boxwright.errors import UsageError
 from boxwright.plugins.registry import Registry
@@ -220,5 +219,4 @@ def _forgiving(dataset: Dataset) -> Dataset:
 
 
 def _processors() -> int:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, _MOST_WORKERS)
+    return min(available_cores(), _MOST_WORKERS)
