@@ -1,4 +1,4 @@
-"""What several of these tests need: drawn pictures, a reporter that remembers, and one finished training."""
+"""What several of these tests need: drawn images, a reporter that remembers, and one finished training."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SilentTask:
 
 @dataclass
 class Remembering:
-    """A reporter that keeps what it is told."""
+    """A reporter that records its messages."""
 
     messages: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)

@@ -63,7 +63,7 @@ def test_kerascv_makes_the_same_anchors_of_them() -> None:
 
 
 def _boxes_of(folder: Path, size: tuple[int, int]) -> np.ndarray:
-    """Every box of a labelImg folder in pixels of a picture of ``size`` (width, height)."""
+    """Every box of a labelImg folder in pixels of an image of ``size`` (width, height)."""
     rows = []
     for file in sorted(folder.glob("*.xml")):
         root = ElementTree.parse(file).getroot()
@@ -90,7 +90,7 @@ def test_real_boxes_are_covered(name: str, size: tuple[int, int], least: float) 
 
 
 def test_few_boxes_in_a_wide_range_are_covered() -> None:
-    """Like the fruits: a few dozen, from a tenth of the picture to nearly all of it, some long."""
+    """Like the fruits: a few dozen, from a tenth of the image to nearly all of it, some long."""
     chance = np.random.default_rng(0)
     sides = np.exp(chance.uniform(np.log(25), np.log(240), 40))
     ratios = np.exp(chance.normal(0, 0.35, 40))

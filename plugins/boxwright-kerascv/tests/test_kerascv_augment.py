@@ -44,8 +44,8 @@ ALWAYS: Mapping[str, list[Any]] = {
 }
 
 
-def picture(box: tuple[int, int, int, int] = BOX, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """Grey, as outside the picture, with one red rectangle."""
+def image(box: tuple[int, int, int, int] = BOX, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
+    """Grey, as outside the image, with one red rectangle."""
     image = np.full((height, width, 3), FILL, np.uint8)
     xmin, ymin, xmax, ymax = box
     image[ymin:ymax, xmin:xmax] = (255, 0, 0)
@@ -74,8 +74,8 @@ def red_rectangle(image: np.ndarray) -> Any:
 
 @cache
 def always(name: str) -> list[dict[str, np.ndarray]]:
-    """What many seeds make of the picture; made once for all tests."""
-    return augmented(Augmentation(ALWAYS[name], NETWORK), labelled(picture(), [BOX, *OTHERS]))
+    """What many seeds make of the image; made once for all tests."""
+    return augmented(Augmentation(ALWAYS[name], NETWORK), labelled(image(), [BOX, *OTHERS]))
 
 
 @pytest.mark.parametrize("name", ALWAYS)
@@ -91,7 +91,7 @@ def test_the_box_stays_on_the_object(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALWAYS)
-def test_boxes_lie_inside_the_picture_and_have_two_pixels_of_side(name: str) -> None:
+def test_boxes_lie_inside_the_image_and_have_two_pixels_of_side(name: str) -> None:
     for result in always(name):
         found = result["boxes"]
         assert found.shape == (len(result["classes"]), 4)
@@ -103,7 +103,7 @@ def test_boxes_lie_inside_the_picture_and_have_two_pixels_of_side(name: str) -> 
 
 def test_mirrors_by_hand() -> None:
     """(10, 20)-(40, 60) in 100x80 becomes (60, 20)-(90, 60) left to right, and (10, 20)-(40, 60) top to bottom."""
-    sample = labelled(picture((10, 20, 40, 60), 100, 80), [(10, 20, 40, 60)])
+    sample = labelled(image((10, 20, 40, 60), 100, 80), [(10, 20, 40, 60)])
     left_right = Augmentation([Flip(probability=1.0)], (80, 100))(sample, (1, 2))
     np.testing.assert_allclose(left_right["boxes"], [[60, 20, 90, 60]], atol=1e-4)
     np.testing.assert_allclose(left_right["images"], sample["images"][:, ::-1], atol=1e-3)
@@ -113,8 +113,8 @@ def test_mirrors_by_hand() -> None:
 
 
 def test_a_quarter_turn_by_hand() -> None:
-    """As a transposition, x and y change places; in a square picture nothing is cut."""
-    sample = labelled(picture((10, 20, 40, 60), 80, 80), [(10, 20, 40, 60)])
+    """As a transposition, x and y change places; in a square image nothing is cut."""
+    sample = labelled(image((10, 20, 40, 60), 80, 80), [(10, 20, 40, 60)])
     turned = Augmentation([Rotate90(probability=1.0)], (80, 80))(sample, (1, 2))
     np.testing.assert_allclose(turned["boxes"], [[20, 10, 60, 40]], atol=1e-4)
     np.testing.assert_allclose(turned["images"], np.transpose(sample["images"], (1, 0, 2)), atol=1e-3)
@@ -122,7 +122,7 @@ def test_a_quarter_turn_by_hand() -> None:
 
 @dataclass
 class Window:
-    """An augmenter of this test's own, which looks at a fixed part of the picture."""
+    """An augmenter of this test's own, which looks at a fixed part of the image."""
 
     left: float
     top: float
@@ -160,7 +160,7 @@ def test_what_is_left_of_a_box_by_hand(box: tuple[float, ...], wanted: tuple[flo
 
 
 def test_a_window_is_scaled_to_the_networks_size_by_hand() -> None:
-    """A window of 100x50 at 50x100: half as wide, twice as high; beyond the picture all is grey."""
+    """A window of 100x50 at 50x100: half as wide, twice as high; beyond the image all is grey."""
     sample = labelled(np.full((40, 100, 3), 200, np.uint8), [(20, 10, 60, 30)])
     result = Augmentation([Window(0, 0, 100, 50)], (100, 50))(sample, (0, 0))
     np.testing.assert_allclose(result["boxes"], [[10, 20, 30, 60]])
@@ -171,7 +171,7 @@ def test_a_window_is_scaled_to_the_networks_size_by_hand() -> None:
 
 def test_all_chance_comes_from_the_seed() -> None:
     augmentation = Augmentation(list(AUGMENTERS), NETWORK)
-    first, again = (augmented(augmentation, labelled(picture()), 12) for _ in range(2))
+    first, again = (augmented(augmentation, labelled(image()), 12) for _ in range(2))
     for one, two in zip(first, again, strict=True):
         np.testing.assert_array_equal(one["images"], two["images"])
         np.testing.assert_array_equal(one["boxes"], two["boxes"])
@@ -179,22 +179,22 @@ def test_all_chance_comes_from_the_seed() -> None:
 
 
 def test_what_one_augmenter_draws_does_not_depend_on_another() -> None:
-    """Turning one off by its probability leaves the others' choices as they are."""
-    both = augmented(Augmentation([Crop(1.0), Flip(0.0)], NETWORK), labelled(picture()), 10)
-    alone = augmented(Augmentation([Crop(1.0)], NETWORK), labelled(picture()), 10)
+    """Disabling one by its probability does not change the choices of the others."""
+    both = augmented(Augmentation([Crop(1.0), Flip(0.0)], NETWORK), labelled(image()), 10)
+    alone = augmented(Augmentation([Crop(1.0)], NETWORK), labelled(image()), 10)
     for one, two in zip(both, alone, strict=True):
         np.testing.assert_array_equal(one["images"], two["images"])
 
 
-def test_pictures_without_boxes_are_taken() -> None:
-    for result in augmented(Augmentation(list(AUGMENTERS), NETWORK), labelled(picture(), []), 10):
+def test_images_without_boxes_are_taken() -> None:
+    for result in augmented(Augmentation(list(AUGMENTERS), NETWORK), labelled(image(), []), 10):
         assert result["boxes"].shape == (0, 4)
         assert result["classes"].shape == (0,)
         assert result["images"].shape == (*NETWORK, 3)
 
 
 def test_a_probability_of_zero_changes_nothing() -> None:
-    sample = labelled(picture())
+    sample = labelled(image())
     plain = resize(sample, NETWORK)
     never = [make(probability=0.0) for make in AUGMENTERS.values()]  # type: ignore[call-arg]
     for result in augmented(Augmentation(never, NETWORK), sample, 10):
@@ -203,15 +203,15 @@ def test_a_probability_of_zero_changes_nothing() -> None:
 
 
 def test_probability_is_how_often() -> None:
-    """Of 400 fair coins between 150 and 250 fall on one side, but for once in a million."""
-    results = augmented(Augmentation([Flip(probability=0.5)], (32, 32)), labelled(picture()), 400)
-    plain = resize(labelled(picture()), (32, 32))["boxes"].numpy()
+    """Of 400 fair coins, between 150 and 250 fall on one side, except once in a million."""
+    results = augmented(Augmentation([Flip(probability=0.5)], (32, 32)), labelled(image()), 400)
+    plain = resize(labelled(image()), (32, 32))["boxes"].numpy()
     mirrored = sum(not np.allclose(result["boxes"], plain, atol=0.5) for result in results)
     assert 150 < mirrored < 250
 
 
-def test_without_augmenters_the_picture_is_only_resized() -> None:
-    same = labelled(picture())
+def test_without_augmenters_the_image_is_only_resized() -> None:
+    same = labelled(image())
     result = resize(same, (HEIGHT, WIDTH))
     np.testing.assert_array_equal(result["images"], same["images"])
     np.testing.assert_array_equal(result["boxes"], same["boxes"])
@@ -220,15 +220,15 @@ def test_without_augmenters_the_picture_is_only_resized() -> None:
     np.testing.assert_allclose(red_rectangle(half["images"].numpy()), [15, 10, 50, 40], atol=1)
 
 
-def test_float_pictures_are_taken_like_whole_numbers() -> None:
-    whole, real = labelled(picture()), labelled(picture().astype(np.float32))
+def test_float_images_are_taken_like_whole_numbers() -> None:
+    whole, real = labelled(image()), labelled(image().astype(np.float32))
     augmentation = Augmentation(["crop", "flip", "color"], NETWORK)
     for one, two in zip(augmented(augmentation, whole, 5), augmented(augmentation, real, 5), strict=True):
         np.testing.assert_allclose(one["images"], two["images"], atol=1e-3)
 
 
 def test_color_leaves_boxes_and_size_alone() -> None:
-    sample = labelled(picture())
+    sample = labelled(image())
     plain = resize(sample, NETWORK)
     results = augmented(Augmentation([Color(probability=1.0)], NETWORK), sample)
     for result in results:

@@ -1,4 +1,4 @@
-"""Checkpoints: a training that was stopped goes on as if it had not been, and bad files are refused by name."""
+"""Checkpoints: an interrupted training resumes as if it had not been, and invalid files are reported by name."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def model(seed: int = 0, channels: int = 8, freeze: bool = False, recipe: Recipe
 
 
 def state(of: Detector) -> list[np.ndarray]:
-    """Everything that decides how a training goes on."""
+    """Everything that determines how a training continues."""
     return [*of.get_weights(), *(np.asarray(variable) for variable in of.optimizer.variables)]
 
 
 def mark(of: Detector, seed: int = 3) -> None:
-    """Gives every variable a value that no other has."""
+    """Sets every variable to a different value."""
     chance = np.random.default_rng(seed)
     of.set_weights([chance.normal(size=value.shape).astype(value.dtype) for value in of.get_weights()])
     for variable in of.optimizer.variables:
@@ -61,7 +61,7 @@ def mark(of: Detector, seed: int = 3) -> None:
 
 @pytest.fixture(scope="module")
 def target() -> Detector:
-    """One model for the tests that leave it as it is."""
+    """One model for the tests that do not change it."""
     return model(seed=2)
 
 
@@ -225,4 +225,4 @@ def test_the_older_checkpoint_stays_until_the_newer_is_whole(
         save_checkpoint(run, target, 4)
     monkeypatch.undo()
     assert load_checkpoint(path, target) == 2
-    assert [file.name for file in path.parent.iterdir()] == [path.name], "and nothing half-written is left"
+    assert [file.name for file in path.parent.iterdir()] == [path.name], "and no incomplete file remains"

@@ -40,7 +40,7 @@ def anchors(model: Detector) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def predictions(anchors: np.ndarray) -> dict[str, Any]:
-    """Two pictures of random predictions, on in one anchor of ten, none of them near the edge of the picture."""
+    """Two images of random predictions, on in one anchor of ten, none of them near the edge of the image."""
     chance = np.random.default_rng(5)
     logits = np.full((2, len(anchors), CLASSES), OFF, np.float32)
     height, width = SIZE
@@ -51,9 +51,9 @@ def predictions(anchors: np.ndarray) -> dict[str, Any]:
     return {"box": tf.constant(deltas), "classification": tf.constant(logits)}
 
 
-def rows(found: dict[str, Any], picture: int, scores: str) -> list[tuple[float, ...]]:
-    """The detections of a picture, best first: class, score, edges."""
-    classes, values, boxes = (np.asarray(found[name])[picture] for name in ("classes", scores, "boxes"))
+def rows(found: dict[str, Any], image: int, scores: str) -> list[tuple[float, ...]]:
+    """The detections of an image, best first: class, score, edges."""
+    classes, values, boxes = (np.asarray(found[name])[image] for name in ("classes", scores, "boxes"))
     kept = [place for place in range(len(values)) if classes[place] >= 0]
     ordered = sorted(kept, key=lambda place: -values[place])
     return [(float(classes[p]), float(values[p]), *map(float, boxes[p])) for p in ordered]
@@ -75,9 +75,9 @@ def test_detections_are_those_of_kerascvs_multi_class_decoder(
         max_detections_per_class=most,
     )
     theirs = model.decode_predictions(predictions, tf.zeros((2, *SIZE, 3)))
-    for picture in range(2):
-        one, two = rows(ours, picture, "scores"), rows(theirs, picture, "confidence")
-        assert len(one) == int(ours["num"][picture])
+    for image in range(2):
+        one, two = rows(ours, image, "scores"), rows(theirs, image, "confidence")
+        assert len(one) == int(ours["num"][image])
         assert len(one) > 5
         np.testing.assert_allclose(one, two, atol=2e-3)
 
@@ -93,8 +93,8 @@ def test_with_one_class_detections_are_those_of_kerascvs_decoder_for_all_classes
         "xyxy", from_logits=True, iou_threshold=0.4, confidence_threshold=0.1, max_detections=50
     )
     theirs = single.decode_predictions(one_class, tf.zeros((2, *SIZE, 3)))
-    for picture in range(2):
-        one, two = rows(ours, picture, "scores"), rows(theirs, picture, "confidence")
+    for image in range(2):
+        one, two = rows(ours, image, "scores"), rows(theirs, image, "confidence")
         assert len(one) > 5
         np.testing.assert_allclose(one, two, atol=2e-3)
 
@@ -108,7 +108,7 @@ def test_the_best_thousand_are_enough(model: Detector, predictions: dict[str, An
 
 
 def prediction(anchors: np.ndarray, on: dict[tuple[int, int], float]) -> dict[str, Any]:
-    """One picture whose boxes are the anchors themselves; ``on``: score by anchor and class."""
+    """One image whose boxes are the anchors themselves; ``on``: score by anchor and class."""
     logits = np.full((1, len(anchors), CLASSES), OFF, np.float32)
     for (anchor, number), score in on.items():
         logits[0, anchor, number] = math.log(score / (1 - score))
@@ -117,7 +117,7 @@ def prediction(anchors: np.ndarray, on: dict[tuple[int, int], float]) -> dict[st
 
 @pytest.fixture(scope="module")
 def neighbours(anchors: np.ndarray) -> tuple[int, int, int, float]:
-    """Two anchors in the middle of the picture that overlap, one far from both, and the IoU of the two."""
+    """Two anchors in the middle of the image that overlap, one far from both, and the IoU of the two."""
     size = anchors[:, 2:] - anchors[:, :2]
     square = np.flatnonzero((np.abs(size - 24) < 0.01).all(axis=1) & (anchors[:, :2] > 10).all(axis=1))
     first = square[0]
@@ -202,7 +202,7 @@ def test_more_detections_than_predictions_can_be_asked_for(model: Detector, anch
     assert found["num"].numpy().tolist() == [1]
 
 
-def test_a_pictures_detections_do_not_depend_on_its_batch(model: Detector) -> None:
+def test_a_images_detections_do_not_depend_on_its_batch(model: Detector) -> None:
     chance = np.random.default_rng(1)
     images = chance.integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
     detect = make_detector(model, DecoderSettings(score_threshold=0.0, max_detections=5))

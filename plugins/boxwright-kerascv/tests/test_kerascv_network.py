@@ -93,7 +93,7 @@ def test_the_seed_decides_the_first_weights(tiny: Detector) -> None:
 
 
 def test_a_saved_model_is_the_same_model_again(tiny: Detector, tmp_path: Path) -> None:
-    """Pyramid, heads and anchors come back from Keras' own file."""
+    """Pyramid, heads and anchors are restored from Keras' own file."""
     tiny.save(tmp_path / "whole.keras")
     again = keras.saving.load_model(tmp_path / "whole.keras", compile=False)
     image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3)).astype(np.float32)
@@ -122,7 +122,7 @@ def test_weights_come_from_a_file_of_the_network_or_of_its_backbone(
 
 
 def _text(path: Path) -> None:
-    path.write_text("these are no weights", "utf-8")
+    path.write_text("not weights", "utf-8")
 
 
 def _other_backbone(path: Path) -> None:
@@ -158,7 +158,7 @@ def test_weights_that_do_not_fit_are_named(
 def test_weights_of_other_classes_still_give_their_backbone_only_from_a_backbones_file(
     tiny: Detector, tmp_path: Path
 ) -> None:
-    """A whole network for two classes does not fit one for five; its .keras file holds the backbone all the same."""
+    """A network for two classes does not match one for five, but its .keras file contains the backbone."""
     tiny.save(tmp_path / "two.keras")
     loaded = build(num_classes=5, seed=5, weights=str(tmp_path / "two.keras"))
     assert same(loaded.backbone.get_weights(), tiny.backbone.get_weights())
@@ -224,7 +224,7 @@ def test_a_local_weights_file_does_where_the_architecture_is_known(tmp_path: Pat
 def test_another_weights_file_is_asked_for_where_it_is_not(tmp_path: Path) -> None:
     path = tmp_path / "mobile.weights.h5"
     path.write_bytes(b"")
-    with pytest.raises(WeightsError, match=r"from a \.keras file"):
+    with pytest.raises(WeightsError, match=r"requires a \.keras file"):
         build("mobilenet_v3_small_imagenet", weights=str(path))
 
 

@@ -37,27 +37,27 @@ def recipe(**changes: object) -> Recipe:
     ],
 )
 def test_steps_of_the_tiny_preset(images: int, steps_per_epoch: int, steps: int) -> None:
-    chosen = default_recipe("tiny", num_images=images, picture_sizes=[(640, 480)])
+    chosen = default_recipe("tiny", num_images=images, image_sizes=[(640, 480)])
     assert chosen.batch_size == 8
     assert (chosen.steps_per_epoch, chosen.steps) == (steps_per_epoch, steps)
     assert chosen.epochs == -(-steps // steps_per_epoch)
 
 
-def test_another_batch_size_shows_as_many_pictures() -> None:
-    """1500 steps of 8 pictures are 3000 of 4 and 600 of 20."""
+def test_another_batch_size_shows_as_many_images() -> None:
+    """1500 steps of 8 images are 3000 of 4 and 600 of 20."""
     for batch_size, steps in ((4, 3000), (20, 600)):
-        chosen = default_recipe("tiny", num_images=40, picture_sizes=[(640, 480)], batch_size=batch_size)
+        chosen = default_recipe("tiny", num_images=40, image_sizes=[(640, 480)], batch_size=batch_size)
         assert chosen.steps == steps
 
 
 def test_epochs_are_kept_to() -> None:
-    chosen = default_recipe("tiny", num_images=20, picture_sizes=[(640, 480)], epochs=7)
+    chosen = default_recipe("tiny", num_images=20, image_sizes=[(640, 480)], epochs=7)
     assert (chosen.steps_per_epoch, chosen.steps, chosen.epochs) == (3, 21, 7)
 
 
 def test_presets_with_pretrained_weights_train_more_gently_than_those_from_scratch() -> None:
     rates = [
-        default_recipe(name, num_images=100, picture_sizes=[(640, 480)]).learning_rate
+        default_recipe(name, num_images=100, image_sizes=[(640, 480)]).learning_rate
         for name in ("resnet50_imagenet", "resnet50", "tiny")
     ]
     assert rates == sorted(rates)
@@ -70,9 +70,9 @@ def test_presets_with_pretrained_weights_train_more_gently_than_those_from_scrat
         ([(640, 480)], 82_000, (320, 256)),  # 4:3; 320 * 256 = 81920
         ([(480, 640)], 82_000, (256, 320)),
         ([(500, 500)], 65_536, (256, 256)),
-        ([(100, 75)], 82_000, (96, 64)),  # never larger than the pictures, but for rounding
+        ([(100, 75)], 82_000, (96, 64)),  # never larger than the images, except for rounding
         ([(10_000, 500)], 82_000, (512, 128)),  # a panorama keeps some height: 4:1 at most
-        ([(640, 480)] * 3 + [(100, 900)], 82_000, (320, 256)),  # the middle picture decides
+        ([(640, 480)] * 3 + [(100, 900)], 82_000, (320, 256)),  # the middle image decides
         ([(8, 8)], 82_000, (32, 32)),
         ([], 65_536, (256, 256)),
     ],
@@ -83,7 +83,7 @@ def test_input_sizes(sizes: list[tuple[int, int]], budget: int, wanted: tuple[in
 
 @pytest.mark.parametrize("width", range(60, 2000, 97))
 @pytest.mark.parametrize("height", [60, 333, 480, 1999])
-def test_input_sizes_are_multiples_of_32_within_the_budget_and_shaped_like_the_picture(width: int, height: int) -> None:
+def test_input_sizes_are_multiples_of_32_within_the_budget_and_shaped_like_the_image(width: int, height: int) -> None:
     made = input_size([(width, height)], 82_000)
     assert all(side >= 32 and side % 32 == 0 for side in made)
     assert made[0] * made[1] <= 82_000
@@ -94,15 +94,15 @@ def test_input_sizes_are_multiples_of_32_within_the_budget_and_shaped_like_the_p
 
 
 def test_a_given_size_is_rounded_to_multiples_of_32() -> None:
-    chosen = default_recipe("tiny", num_images=8, picture_sizes=[(640, 480)], image_size=(300, 40))
+    chosen = default_recipe("tiny", num_images=8, image_sizes=[(640, 480)], image_size=(300, 40))
     assert (chosen.width, chosen.height) == (288, 32)
     assert chosen.image_size == (32, 288), "height first, as tensors have it"
 
 
 def test_large_sets_are_kept_at_the_size_of_the_network() -> None:
-    """In memory 100 pictures of 320x256 at 1.5 times the size are 55 MB, 100,000 would be 55 GB."""
-    assert default_recipe("tiny", num_images=100, picture_sizes=[(640, 480)]).oversample == 1.5
-    assert default_recipe("tiny", num_images=100_000, picture_sizes=[(640, 480)]).oversample == 1.0
+    """In memory 100 images of 320x256 at 1.5 times the size are 55 MB, 100,000 would be 55 GB."""
+    assert default_recipe("tiny", num_images=100, image_sizes=[(640, 480)]).oversample == 1.5
+    assert default_recipe("tiny", num_images=100_000, image_sizes=[(640, 480)]).oversample == 1.0
 
 
 @pytest.mark.parametrize(
@@ -156,14 +156,14 @@ def test_settings_out_of_range_are_refused_by_name(name: str, value: object) -> 
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"num_images": 0}, "no picture"),
+        ({"num_images": 0}, "no images"),
         ({"epochs": 0}, "epochs"),
         ({"batch_size": 0}, "batch size"),
         ({"image_size": (0, 64)}, "image size"),
     ],
 )
-def test_no_recipe_without_pictures_epochs_or_size(arguments: dict[str, object], named: str) -> None:
-    given: dict[str, object] = {"num_images": 8, "picture_sizes": [(64, 64)], **arguments}
+def test_no_recipe_without_images_epochs_or_size(arguments: dict[str, object], named: str) -> None:
+    given: dict[str, object] = {"num_images": 8, "image_sizes": [(64, 64)], **arguments}
     with pytest.raises(ValueError, match=named):
         default_recipe("tiny", **given)  # type: ignore[arg-type]
 

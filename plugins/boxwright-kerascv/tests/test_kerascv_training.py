@@ -1,4 +1,4 @@
-"""The backend through ``boxwright.train``: what a run leaves, how it goes on after a stop, and what it predicts."""
+"""The backend through ``boxwright.train``: the content of a run, resuming, and prediction."""
 
 from __future__ import annotations
 
@@ -70,13 +70,13 @@ def narrow(preset: Any, shape: tuple[int, int, int], weights: str | None) -> Nar
 
 @pytest.fixture(scope="module")
 def finished(drawn: Dataset, held_out: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Three epochs of two steps, with four held-out pictures."""
+    """Three epochs of two steps, with four held-out images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "_backbone", narrow)
         return train(drawn, val=held_out, out=tmp_path_factory.mktemp("finished") / "run", **SMALL)
 
 
-def test_a_run_folder_holds_what_it_should(finished: Run) -> None:
+def test_the_content_of_a_run_folder(finished: Run) -> None:
     assert finished.status == "done"
     kept = {"checkpoints", "config.json", "label_map.pbtxt", "metrics.jsonl", "model", "pictures", "run.json"}
     assert {path.name for path in finished.path.iterdir()} - {"evaluation"} == kept | {"tensorboard"}
@@ -103,7 +103,7 @@ def test_metrics_are_one_line_an_epoch(finished: Run) -> None:
         assert line["learning_rate"] == pytest.approx(wanted, abs=1e-8)
 
 
-def test_tensorboard_shows_the_same_numbers_and_pictures(finished: Run) -> None:
+def test_tensorboard_shows_the_same_numbers_and_images(finished: Run) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     events = EventAccumulator(str(finished.file("tensorboard")), size_guidance={"tensors": 0})
@@ -112,20 +112,20 @@ def test_tensorboard_shows_the_same_numbers_and_pictures(finished: Run) -> None:
         shown = {event.step: float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(name)}
         assert shown == pytest.approx({line["step"]: line[name] for line in finished.metrics()}, rel=1e-6)
     tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("prediction")]
-    assert tags == [f"prediction {number}" for number in range(1, 5)], "one a held-out picture"
+    assert tags == [f"prediction {number}" for number in range(1, 5)], "one a held-out image"
     width, height, data = tf.make_ndarray(events.Tensors(tags[0])[-1].tensor_proto)[:3]
-    picture = Image.open(io.BytesIO(data))
-    assert picture.size == (int(width), int(height))
-    assert picture.width > 2 * 96, "truth and prediction side by side"
+    image = Image.open(io.BytesIO(data))
+    assert image.size == (int(width), int(height))
+    assert image.width > 2 * 96, "truth and prediction side by side"
 
 
 def test_drawn_predictions_lie_in_the_run(finished: Run) -> None:
     found = sorted(finished.file("pictures").iterdir())
     assert [path.name for path in found] == [f"prediction-{number}.jpg" for number in range(1, 5)]
     for path in found:
-        with Image.open(path) as picture:
-            picture.load()
-            assert picture.format == "JPEG"
+        with Image.open(path) as image:
+            image.load()
+            assert image.format == "JPEG"
 
 
 def png(image: Image.Image) -> bytes:
@@ -140,12 +140,12 @@ def unboxed(name: str, image: Image.Image, data: bytes | None = None) -> Sample:
 
 @pytest.fixture(scope="module")
 def photo(held_out: Dataset) -> Image.Image:
-    """Twice the network's size, so that this picture and one twice as large are made small without a remainder."""
+    """Twice the network's size, so that this image and one twice as large are made small without a remainder."""
     return Image.open(io.BytesIO(next(iter(held_out)).image.read())).convert("RGB").resize((128, 128))
 
 
-def test_boxes_are_in_the_pictures_own_pixels(finished: Run, photo: Image.Image) -> None:
-    """The same picture at twice the size (every pixel four times) has the same objects at twice the place."""
+def test_boxes_are_in_the_images_own_pixels(finished: Run, photo: Image.Image) -> None:
+    """The same image at twice the size (every pixel four times) has the same objects at twice the place."""
     double = photo.resize((photo.width * 2, photo.height * 2), Image.Resampling.NEAREST)
     one, two = load_model(finished).predict([unboxed("one", photo), unboxed("two", double)])
     assert len(one.boxes) > 10
@@ -157,7 +157,7 @@ def test_boxes_are_in_the_pictures_own_pixels(finished: Run, photo: Image.Image)
 
 
 def test_boxes_of_a_turned_photo_are_in_the_frame_of_its_annotation(finished: Run, photo: Image.Image) -> None:
-    """EXIF orientation 6: what is stored at (x, y) of a picture h high is shown at (h - y, x)."""
+    """EXIF orientation 6: what is stored at (x, y) of an image h high is shown at (h - y, x)."""
     photo = photo.crop((0, 0, 128, 96))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -211,29 +211,29 @@ train(data, out=out, resume=True)
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """A training in a process of its own: stopped by Ctrl-C after one epoch, resumed, killed after the second."""
+    """A training in a separate process: stopped by Ctrl-C after one epoch, resumed, killed after the second."""
     out = tmp_path_factory.mktemp("story") / "run"
     settings = json.dumps(SMALL)
     child = subprocess.Popen(
         [sys.executable, "-c", STORY, str(out), settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert child.stdout is not None
-    told: dict[str, Any] = {"out": out, "lines": []}
+    record: dict[str, Any] = {"out": out, "lines": []}
     try:
         for line in child.stdout:
-            told["lines"].append(line.strip())
+            record["lines"].append(line.strip())
             if line.strip() == "checkpoint 1":
                 os.kill(child.pid, signal.SIGINT)
             elif line.strip() == "interrupted":
-                told["interrupted"] = (Run(out).status, [row["epoch"] for row in Run(out).metrics()])
+                record["interrupted"] = (Run(out).status, [row["epoch"] for row in Run(out).metrics()])
             elif line.strip() == "checkpoint 2":
                 os.kill(child.pid, signal.SIGKILL)
                 break
     finally:
         child.kill()
-        _, told["stderr"] = child.communicate()
-    told["killed"] = (Run(out).status, [row["epoch"] for row in Run(out).metrics()])
-    return told
+        _, record["stderr"] = child.communicate()
+    record["killed"] = (Run(out).status, [row["epoch"] for row in Run(out).metrics()])
+    return record
 
 
 def test_ctrl_c_leaves_a_run_that_says_so(story: dict[str, Any]) -> None:
@@ -245,10 +245,10 @@ def test_ctrl_c_leaves_a_run_that_says_so(story: dict[str, Any]) -> None:
 def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_stopped(
     story: dict[str, Any], finished: Run, drawn: Dataset, reporter: Any
 ) -> None:
-    """Bit by bit, over three processes and with no held-out pictures, which change nothing."""
+    """Bit by bit, over three processes and with no held-out images, which change nothing."""
     assert story["killed"] == ("running", [1, 2])
     run = train(drawn, out=story["out"], resume=True, reporter=reporter)
-    assert "Going on after step 4 of 6." in reporter.messages
+    assert "Resuming after step 4 of 6." in reporter.messages
     assert run.status == "done"
     assert [line["epoch"] for line in run.metrics()] == [1, 2, 3]
     total, task = reporter.tasks["Training"]
@@ -271,7 +271,7 @@ def test_a_run_whose_checkpoint_is_damaged_is_refused(
     copy = shutil.copytree(finished.path, tmp_path / "copy")
     Run(copy).update(status="interrupted")
     (copy / "checkpoints" / "last.npz").write_bytes(b"no checkpoint")
-    with pytest.raises(RunError, match=r"last\.npz cannot be gone on with"):
+    with pytest.raises(RunError, match=r"last\.npz cannot be resumed"):
         train(drawn, val=held_out, out=copy, resume=True)
     (copy / "model" / "network.weights.h5").unlink()
     with pytest.raises(RunError, match="no trained model yet") as caught:
@@ -316,7 +316,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     module.Mirror.__call__ = counting
     monkeypatch.setitem(sys.modules, "mirror_plugin", module)
     installed = default_registry()
-    spec = AugmenterSpec(name="mirror", summary="Mirrors half of the pictures", load="mirror_plugin:Mirror")
+    spec = AugmenterSpec(name="mirror", summary="Mirrors half of the images", load="mirror_plugin:Mirror")
 
     class WithMirror:
         def get(self, kind: str, name: str) -> Any:
@@ -332,11 +332,11 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_awkward_data_is_trained_on_and_what_happened_is_said(
     drawn: Dataset, held_out: Dataset, mirror: list[int], reporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One class; a damaged picture first, one without boxes, boxes outside and without area; pictures on disk; an
+    """One class; a damaged image first, one without boxes, boxes outside and without area; images on disk; an
     augmenter of another plugin; early stopping, with a loss that grows from the first look on."""
     first, *others = list(drawn)
     damaged = first.replace(
-        image=first.image.model_copy(update={"data": b"no picture"}),
+        image=first.image.model_copy(update={"data": b"no image"}),
         boxes=Boxes(["thing"], [(5, 5, 40, 40)]),
         source="damaged.jpg",
     )
@@ -368,15 +368,15 @@ def test_awkward_data_is_trained_on_and_what_happened_is_said(
     assert mirror, "the other plugin's augmenter was used"
     assert run.config["recipe"]["augment"] == ["mirror", "crop:smallest=0.5,probability=1"]
     assert [error.file for error in data.problems.skipped] == ["damaged.jpg"]
-    told = "\n".join([*reporter.messages, *reporter.warnings])
-    assert "1 boxes reach outside their picture" in told
-    assert "2 boxes have no area inside their picture" in told
-    assert "on 7 pictures at 64x64" in told
+    record = "\n".join([*reporter.messages, *reporter.warnings])
+    assert "1 boxes extend beyond their image" in record
+    assert "2 boxes have zero area inside their image" in record
+    assert "on 7 images at 64x64" in record
     most = max(len(other.boxes) for other in rest)
-    assert f"a picture has {most} boxes and 2 of them are trained on" in told
+    assert f"an image has {most} boxes, of which 2 are used in training" in record
     # The first look is the best; two more without a lower loss are enough.
-    assert seen == [True] * 3, "pictures lay on disk while it trained"
-    assert "2 looks without a lower val loss" in told
+    assert seen == [True] * 3, "images lay on disk while it trained"
+    assert "2 looks without a lower val loss" in record
     assert run.metrics()[-1]["epoch"] < 20
     assert not run.file("cache/pictures.bin").exists(), "and do no longer"
     assert all(math.isfinite(line["loss"]) for line in run.metrics())
@@ -452,7 +452,7 @@ def test_augmenters_that_cannot_be_are_usage_errors(
 ) -> None:
     with pytest.raises(error, match=named):
         train(drawn, out=tmp_path / "run", augment=["color", step], reporter=reporter, **SMALL)
-    assert "Decoding the pictures" not in reporter.tasks, "before any work"
+    assert "Decoding the images" not in reporter.tasks, "before any work"
 
 
 def test_a_pretrained_preset_without_a_network_is_a_data_error(
@@ -469,7 +469,7 @@ def test_a_pretrained_preset_without_a_network_is_a_data_error(
 
 def test_another_keras_backend_is_refused(drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(UsageError, match="Keras runs on jax") as caught:
+    with pytest.raises(UsageError, match="Keras uses jax") as caught:
         train(drawn, out=tmp_path / "run", **SMALL)
     assert "KERAS_BACKEND" in caught.value.remedy
 

@@ -1,6 +1,6 @@
 """KerasCV's RetinaNet for boxwright: train, predict, augment.
 
-Nothing here imports TensorFlow: presets and options are spelt out, and a test holds them against the code.
+Nothing here imports TensorFlow: presets and options are repeated here, and a test compares them with the code.
 """
 
 from boxwright import AugmenterSpec, BackendSpec, Option, hookimpl
@@ -12,7 +12,7 @@ INSTALL = 'python -m pip install "boxwright-kerascv[cpu]"   (with an NVIDIA GPU:
 _REQUIRES = ("tensorflow", "keras", "keras_cv")
 
 PRESETS = {
-    "tiny": "A narrow RetinaNet of 1 M parameters, from scratch, made for a CPU and small data",
+    "tiny": "A narrow RetinaNet with 1 M parameters, from scratch, for CPUs and small datasets",
     "resnet18": "ResNet18 V2 from scratch",
     "resnet50": "ResNet50 V2 from scratch",
     "resnet50_imagenet": "ResNet50 trained on ImageNet",
@@ -34,34 +34,46 @@ PRESETS = {
 }
 
 RECIPE_OPTIONS = (
-    Option("steps", int, None, "Optimizer steps in all, instead of --epochs; the preset and the data decide"),
+    Option(
+        "steps",
+        int,
+        None,
+        "Total number of optimizer steps, instead of --epochs; by default, the preset and the data decide",
+    ),
     Option("learning_rate", float, None, "Peak learning rate, after the warm-up"),
-    Option("warmup_fraction", float, None, "Share of the steps over which the learning rate rises"),
+    Option("warmup_fraction", float, None, "Fraction of the steps during which the learning rate rises"),
     Option("weight_decay", float, None, "Decoupled weight decay (AdamW)"),
-    Option("clipnorm", float, None, "Largest norm of the whole gradient; 0 for no limit"),
+    Option("clipnorm", float, None, "Maximum norm of the gradient; 0 for no limit"),
     Option("ema", float, None, "Momentum of the moving average of the weights; 0 for none"),
-    Option("focal_alpha", float, None, "Weight of objects against background in the focal loss"),
-    Option("focal_gamma", float, None, "How far easy anchors are damped in the focal loss"),
+    Option("focal_alpha", float, None, "Weight of objects relative to background in the focal loss"),
+    Option("focal_gamma", float, None, "How strongly the focal loss reduces the weight of easy anchors"),
     Option("box_loss_weight", float, None, "Weight of the box loss"),
     Option("smooth_l1_cutoff", float, None, "Error below which the box loss is quadratic"),
-    Option("label_smoothing", float, None, "Of the class targets, 0 to 1"),
-    Option("pixel_budget", int, None, "Most pixels of the network's input, where --image-size is not given"),
-    Option("oversample", float, None, "Pictures are kept at up to this many times the network's size"),
-    Option("max_boxes", int, None, "Boxes a picture that are trained on"),
-    Option("freeze_backbone", bool, None, "Train the pyramid and the heads only"),
-    Option("precision", ("float32", "mixed_bfloat16"), None, "Of the network's arithmetic"),
+    Option("label_smoothing", float, None, "Label smoothing of the class targets, 0 to 1"),
+    Option("pixel_budget", int, None, "Maximum number of pixels of the network's input, if --image-size is not set"),
+    Option("oversample", float, None, "Images are cached at up to this multiple of the network's input size"),
+    Option("max_boxes", int, None, "Maximum number of boxes per image used in training"),
+    Option("freeze_backbone", bool, None, "Train only the feature pyramid and the heads"),
+    Option("precision", ("float32", "mixed_bfloat16"), None, "Precision of the network's arithmetic"),
 )
 DECODER_OPTIONS = (
-    Option("score_threshold", float, None, "Detections below it are dropped"),
-    Option("iou_threshold", float, None, "Of two detections of a class that overlap more, the better stays"),
-    Option("max_detections", int, None, "Most detections a picture"),
-    Option("pre_nms", int, None, "Best predictions a picture that enter non-maximum suppression"),
-    Option("soft_nms_sigma", float, None, "Above 0: overlapping detections lose score instead of being dropped"),
+    Option("score_threshold", float, None, "Detections with a lower score are dropped"),
+    Option(
+        "iou_threshold",
+        float,
+        None,
+        "Of two detections of a class with a higher IoU, the one with the higher score is kept",
+    ),
+    Option("max_detections", int, None, "Maximum number of detections per image"),
+    Option("pre_nms", int, None, "Number of best predictions per image that enter non-maximum suppression"),
+    Option("soft_nms_sigma", float, None, "If positive, overlapping detections lose score instead of being dropped"),
 )
 OTHER_OPTIONS = (
     Option("weights", str, None, "A .weights.h5 or .keras file of this network or of its backbone to start from"),
-    Option("early_stopping", int, None, "Stop after this many looks at --val without a lower loss; off by default"),
-    Option("cache", ("auto", "memory", "disk"), "auto", "Where decoded pictures are kept while training"),
+    Option(
+        "early_stopping", int, None, "Stop after this many evaluations of --val without a lower loss; off by default"
+    ),
+    Option("cache", ("auto", "memory", "disk"), "auto", "Where decoded images are kept during training"),
 )
 
 
@@ -83,7 +95,7 @@ def boxwright_backends() -> list[BackendSpec]:
 
 @hookimpl
 def boxwright_augmenters() -> list[AugmenterSpec]:
-    """The augmenters that the backend's default is made of."""
+    """The augmenters, including those that the backend uses by default."""
     probability = Option("probability", float, None, "How often it is applied, 0 to 1")
 
     def augmenter(name: str, attribute: str, summary: str, *options: Option) -> AugmenterSpec:
@@ -100,31 +112,31 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
         augmenter(
             "crop",
             "Crop",
-            "Look at a part of the picture: objects appear larger",
-            Option("smallest", float, None, "Least side of the part, as a share of the picture's"),
+            "Use a part of the image: objects appear larger",
+            Option("smallest", float, None, "Minimum side of the part, as a fraction of the image's"),
         ),
         augmenter(
             "expand",
             "Expand",
-            "Put the picture into a larger grey one: objects appear smaller",
-            Option("largest", float, None, "Most side of the larger picture, in sides of the picture"),
+            "Place the image on a larger gray canvas: objects appear smaller",
+            Option("largest", float, None, "Maximum side of the canvas, as a multiple of the image's"),
         ),
         augmenter(
             "stretch",
             "Stretch",
             "Change the aspect ratio",
-            Option("largest", float, None, "Most factor between the change of the width and that of the height"),
+            Option("largest", float, None, "Maximum factor between the change of the width and that of the height"),
         ),
-        augmenter("flip", "Flip", "Mirror left to right"),
-        augmenter("vertical-flip", "VerticalFlip", "Mirror top to bottom"),
-        augmenter("rotate-90", "Rotate90", "Turn by a quarter"),
+        augmenter("flip", "Flip", "Mirror horizontally"),
+        augmenter("vertical-flip", "VerticalFlip", "Mirror vertically"),
+        augmenter("rotate-90", "Rotate90", "Rotate by 90 degrees"),
         augmenter(
             "color",
             "Color",
             "Change brightness, contrast, saturation and hue",
-            Option("brightness", float, None, "Most shift, in parts of the full range"),
-            Option("contrast", float, None, "Most factor, either way"),
-            Option("saturation", float, None, "Most factor, either way"),
-            Option("hue", float, None, "Most turn, in parts of the full circle"),
+            Option("brightness", float, None, "Maximum shift, as a fraction of the full range"),
+            Option("contrast", float, None, "Maximum factor, in both directions"),
+            Option("saturation", float, None, "Maximum factor, in both directions"),
+            Option("hue", float, None, "Maximum rotation, as a fraction of the full circle"),
         ),
     ]

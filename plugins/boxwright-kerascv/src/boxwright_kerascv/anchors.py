@@ -100,7 +100,7 @@ class AnchorSettings:
 
 
 def default_anchors(image_size: tuple[int, int]) -> AnchorSettings:
-    """Anchors for unknown objects: sides from an eighth to the whole of the picture, ratios 1:2, 1:1 and 2:1.
+    """Anchors for unknown objects: sides from an eighth of the image to all of it, ratios 1:2, 1:1 and 2:1.
 
     Args:
         image_size: height and width of the network's input in pixels.
@@ -188,7 +188,7 @@ def _settings(smallest: float, largest: float, aspect_ratios: tuple[float, ...])
     """Anchors whose sides run from `smallest` to `largest` in equal factors."""
     span = largest / smallest
     levels = int(np.ceil((np.log(span) / np.log(_LARGEST_STEP) + 1) / _SCALES_PER_LEVEL - 1e-9))
-    # Two levels at least: with one, large objects would have to be found at a stride of 8 pixels.
+    # At least two levels: with one, large objects would be detected at a stride of 8 pixels.
     levels = int(np.clip(levels, 2, MAX_LEVELS))
     step = span ** (1 / (levels * _SCALES_PER_LEVEL - 1))
     # Nearly equal objects would give nearly equal anchors; the levels' strides double, so their sizes grow as well.

@@ -1,6 +1,6 @@
-"""Augmentation of one picture inside tf.data, with stateless seeds: the same seed gives the same picture.
+"""Augmentation of one image inside tf.data, with stateless seeds: the same seed produces the same image.
 
-Where a picture is cut, enlarged, turned or mirrored is first only noted, as the *view*: a window in the picture's
+How an image is cropped, enlarged, rotated or mirrored is first only recorded, as the *view*: a window in the image's
 pixels. The window is then resampled once, with antialiasing, to the network's size, and the colours are changed there.
 That costs one resampling however many augmenters there are, and blurs once. KerasCV's layers are not used for
 this: they resample one after the other, take no stateless seed, and `RandomZoom` and the random choices of 0.9 do not
@@ -17,20 +17,20 @@ from typing import Any, TypedDict
 import tensorflow as tf
 
 FILL = 114.0
-"""Grey level outside the picture."""
+"""The gray level outside the image."""
 
 MIN_VISIBLE = 0.3
-"""A box of which less than this share of its area is left in the picture is dropped."""
+"""A box is dropped if less than this fraction of its area remains in the image."""
 
 MIN_SIDE = 2.0
 """A box with a side under this many pixels of the network's input is dropped."""
 
 
 class Labelled(TypedDict):
-    """A picture and its boxes.
+    """An image and its boxes.
 
     images: ``(height, width, 3)``, uint8 or float32, 0 to 255. boxes: ``(N, 4)`` float32, ``xyxy`` in pixels of the
-    picture. classes: ``(N,)``, from 0.
+    image. classes: ``(N,)``, from 0.
     """
 
     images: Any
@@ -40,17 +40,17 @@ class Labelled(TypedDict):
 
 @dataclass
 class View:
-    """Which part of a picture will be seen, and how; all scalars float32 tensors.
+    """The part of an image that is visible, and how; all are scalar float32 tensors.
 
     Attributes:
-        left: of the window, in pixels of the picture; like the others it may lie outside.
+        left: of the window, in pixels of the image; like the others, it may be outside.
         top: of the window.
         width: of the window.
         height: of the window.
         mirror: whether the window is mirrored left to right; boolean.
         upend: whether the window is mirrored top to bottom; boolean.
-        picture_width: of the picture, pixels.
-        picture_height: of the picture, pixels.
+        image_width: of the image, pixels.
+        image_height: of the image, pixels.
     """
 
     left: Any
@@ -59,8 +59,8 @@ class View:
     height: Any
     mirror: Any
     upend: Any
-    picture_width: Any
-    picture_height: Any
+    image_width: Any
+    image_height: Any
 
 
 def _uniform(seed: Any, index: int, low: float = 0.0, high: float = 1.0, shape: Sequence[int] = ()) -> Any:
@@ -80,7 +80,7 @@ _RANGES = {
 
 
 class Augmenter:
-    """What all augmenters share: their settings are checked, and each can be used by itself, as any plugin's.
+    """The common part of all augmenters: checked settings, and use without the others, like any plugin's.
 
     Raises:
         ValueError: for a setting out of its range.
@@ -93,7 +93,7 @@ class Augmenter:
                 raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value}")
 
     def __call__(self, example: dict[str, Any], seed: Any) -> dict[str, Any]:
-        """Change one picture, which keeps its size; boxes mostly outside of it are dropped, as in a training.
+        """Returns a changed image of the same size; boxes mostly outside of it are dropped, as in training.
 
         Args:
             example: as `boxwright.models.Augmenter` says.
@@ -105,11 +105,11 @@ class Augmenter:
 
 @dataclass(frozen=True)
 class Crop(Augmenter):
-    """Look at a part of the picture, so that objects appear larger.
+    """Uses a part of the image, so that objects appear larger.
 
     Attributes:
         probability: how often.
-        smallest: least side of the part, as a share of the picture's; the side is drawn evenly on a log scale.
+        smallest: minimum side of the part, as a fraction of the image's; sampled uniformly on a log scale.
     """
 
     probability: float = 0.5
@@ -127,11 +127,11 @@ class Crop(Augmenter):
 
 @dataclass(frozen=True)
 class Expand(Augmenter):
-    """Put the picture into a larger grey one, so that objects appear smaller (SSD, Liu et al. 2016, section 2.2).
+    """Places the image on a larger gray canvas, so that objects appear smaller (SSD, Liu et al. 2016, section 2.2).
 
     Attributes:
         probability: how often.
-        largest: most side of the larger picture, in sides of the picture; drawn evenly on a log scale.
+        largest: maximum side of the canvas, as a multiple of the image's; sampled uniformly on a log scale.
     """
 
     probability: float = 0.4
@@ -204,7 +204,7 @@ class VerticalFlip(Augmenter):
 class Rotate90(Augmenter):
     """Turn by a quarter, as a transposition; together with the two flips all eight orientations come up.
 
-    The network's input keeps its shape: of a wide picture that is turned a wide part is seen.
+    The network's input keeps its shape: of a wide image that is rotated, a wide part is used.
 
     Attributes:
         probability: how often.
@@ -212,7 +212,7 @@ class Rotate90(Augmenter):
 
     probability: float = 0.5
 
-    def picture(self, sample: Labelled, seed: Any) -> Labelled:
+    def image(self, sample: Labelled, seed: Any) -> Labelled:
         def transpose() -> tuple[Any, Any]:
             return tf.transpose(sample["images"], (1, 0, 2)), tf.gather(sample["boxes"], (1, 0, 3, 2), axis=1)
 
@@ -271,12 +271,12 @@ AUGMENTERS: dict[str, Callable[[], Any]] = {
     "rotate-90": Rotate90,
     "color": Color,
 }
-"""The named augmenters. Each has one of the methods ``picture(sample, seed)``, ``view(view, seed)`` and
+"""The named augmenters. Each has one of the methods ``image(sample, seed)``, ``view(view, seed)`` and
 ``color(image, seed)``, called in this order."""
 
 
 class Augmentation:
-    """A list of augmenters as one function from a picture to the network's input.
+    """A list of augmenters as one function from an image to the network's input.
 
     With no augmenter it only resizes, which is what evaluation and prediction do.
 
@@ -303,10 +303,10 @@ class Augmentation:
             self._steps.append(augmenter)
 
     def __call__(self, sample: Labelled, seed: Any) -> Labelled:
-        """Augment one picture.
+        """Returns the augmented image.
 
         Args:
-            sample: picture of any size and its boxes.
+            sample: image of any size and its boxes.
             seed: two integers.
 
         Returns:
@@ -320,23 +320,23 @@ class Augmentation:
 
 
 def resize(sample: Labelled, image_size: tuple[int, int]) -> Labelled:
-    """The whole picture at the network's size, as in evaluation and prediction; boxes follow.
+    """Returns the whole image at the network's size, as in evaluation and prediction, with its boxes.
 
     Args:
-        sample: picture of any size and its boxes.
+        sample: image of any size and its boxes.
         image_size: height and width in pixels.
     """
     return Augmentation((), image_size)(sample, (0, 0))
 
 
 def _augment(steps: Sequence[Any], sample: Labelled, seed: Any, image_size: Any) -> Labelled:
-    """Turn, look, colour; `image_size` is height and width of what comes out, numbers or a tensor."""
+    """Rotates, crops and colors; `image_size` is the height and width of the result, numbers or a tensor."""
     seed = tf.convert_to_tensor(seed)
     seeds = [tf.random.experimental.stateless_fold_in(seed, index + 1) for index in range(len(steps))]
     shape = tf.cast(tf.shape(sample["images"]), tf.float32)
     for step, step_seed in zip(steps, seeds, strict=True):
-        if hasattr(step, "picture"):
-            sample = step.picture(sample, step_seed)
+        if hasattr(step, "image"):
+            sample = step.image(sample, step_seed)
     turned_shape = tf.cast(tf.shape(sample["images"]), tf.float32)
     view = _first_view(shape, turned_shape, tf.random.experimental.stateless_fold_in(seed, 0))
     for step, step_seed in zip(steps, seeds, strict=True):
@@ -350,9 +350,9 @@ def _augment(steps: Sequence[Any], sample: Labelled, seed: Any, image_size: Any)
 
 
 def _first_view(shape: Any, turned_shape: Any, seed: Any) -> View:
-    """All of a picture, or of one that was turned by a quarter a part of the shape it had before.
+    """Returns all of an image, or for one that was rotated by 90 degrees, a part of the original shape.
 
-    That part lies between the largest that has no grey edge and the smallest that shows all of the picture.
+    That part is between the largest without gray borders and the smallest that contains the whole image.
     """
     height, width = shape[0], shape[1]
     turned_height, turned_width = turned_shape[0], turned_shape[1]
@@ -366,8 +366,8 @@ def _first_view(shape: Any, turned_shape: Any, seed: Any) -> View:
         height=height * share,
         mirror=off,
         upend=off,
-        picture_width=turned_width,
-        picture_height=turned_height,
+        image_width=turned_width,
+        image_height=turned_height,
     )
 
 
@@ -384,11 +384,11 @@ def _look(sample: Labelled, view: View, image_size: Any) -> Labelled:
         kernel_type="triangle",
         antialias=True,
     )[0]
-    # Outside the picture that op gives black; grey is nearer to what the network knows.
+    # Outside the image this op returns black; gray is closer to the training data.
     centres_x = tf.range(width, dtype=tf.float32) + 0.5
     centres_y = tf.range(height, dtype=tf.float32) + 0.5
-    inside_x = (centres_x > shift_x) & (centres_x < shift_x + view.picture_width * scale_x)
-    inside_y = (centres_y > shift_y) & (centres_y < shift_y + view.picture_height * scale_y)
+    inside_x = (centres_x > shift_x) & (centres_x < shift_x + view.image_width * scale_x)
+    inside_y = (centres_y > shift_y) & (centres_y < shift_y + view.image_height * scale_y)
     image = tf.where((inside_y[:, None] & inside_x[None, :])[..., None], image, FILL)
 
     boxes = tf.cast(sample["boxes"], tf.float32)

@@ -1,4 +1,4 @@
-"""The backend: from a training job to a run folder, and from a run folder to a model."""
+"""The backend: trains a job into a run folder, and loads the model of a run folder."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
 from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled
 from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
 from boxwright_kerascv.decode import DecoderSettings
+from boxwright_kerascv.images import TrainingImages, load_images
 from boxwright_kerascv.inputs import PAD, training_batches
 from boxwright_kerascv.layers import Detector
 from boxwright_kerascv.network import WeightsError, build_network
-from boxwright_kerascv.pictures import TrainingPictures, load_pictures
 from boxwright_kerascv.predictor import KerasCVModel
 from boxwright_kerascv.recipe import Recipe, default_recipe, input_size
 from boxwright_kerascv.rounds import Rounds, Watch, round_steps
@@ -35,12 +35,12 @@ class KerasCVBackend:
     """Trains KerasCV's RetinaNet and loads what it trained."""
 
     def fit(self, job: TrainJob) -> None:
-        """Trains, or goes on with a training, and leaves the model in the run folder.
+        """Trains, or resumes training, and writes the model to the run folder.
 
         Raises:
-            UsageError: A setting is out of its range, or an augmenter is unknown.
-            DataError: A picture cannot be read.
-            RunError: There is no checkpoint that fits.
+            UsageError: A setting is out of range, or an augmenter is unknown.
+            DataError: An image cannot be read.
+            RunError: No checkpoint matches.
         """
         _check_framework()
         stored = job.run.config if job.resume else {}
@@ -49,7 +49,7 @@ class KerasCVBackend:
         augmentation = Augmentation(_augmenters(recipe.augment), recipe.image_size)
         _check_early_stopping(job)
         with _Precision(recipe.precision):
-            pictures = load_pictures(
+            images = load_images(
                 job.data,
                 job.label_map,
                 recipe.image_size,
@@ -60,9 +60,9 @@ class KerasCVBackend:
                 reporter=job.reporter,
             )
             try:
-                self._fit(job, recipe, decoder, augmentation, pictures)
+                self._fit(job, recipe, decoder, augmentation, images)
             finally:
-                pictures.close()
+                images.close()
 
     def _fit(
         self,
@@ -70,15 +70,15 @@ class KerasCVBackend:
         recipe: Recipe,
         decoder: DecoderSettings,
         augmentation: Augmentation,
-        pictures: TrainingPictures,
+        images: TrainingImages,
     ) -> None:
-        if pictures.most_boxes > recipe.max_boxes:
+        if images.most_boxes > recipe.max_boxes:
             job.reporter.warning(
-                f"a picture has {pictures.most_boxes} boxes and {recipe.max_boxes} of them are trained on; "
-                f"--set max_boxes={pictures.most_boxes} trains on all."
+                f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
+                f"--set max_boxes={images.most_boxes} uses all."
             )
-        anchors = fit_anchors(pictures.box_sizes, recipe.image_size)
-        share = coverage(pictures.box_sizes, anchors)
+        anchors = fit_anchors(images.box_sizes, recipe.image_size)
+        share = coverage(images.box_sizes, anchors)
         if share < 0.95:
             job.reporter.warning(
                 f"{1 - share:.0%} of the boxes are too small or too long for the network at {recipe.width}x"
@@ -91,7 +91,7 @@ class KerasCVBackend:
         start = 0
         if checkpoint is not None:
             start = load_checkpoint(checkpoint, model)
-            job.reporter.message(f"Going on after step {start} of {recipe.steps}.")
+            job.reporter.message(f"Resuming after step {start} of {recipe.steps}.")
         job.run.update_config({"recipe": recipe.to_dict(), "anchors": anchors.to_dict(), "decoder": decoder.to_dict()})
         network = {
             "preset": job.preset,
@@ -106,10 +106,10 @@ class KerasCVBackend:
         }
         job.run.write_json(NETWORK, network)
         job.reporter.message(
-            f"Training {job.preset}: {model.count_params() / 1e6:.1f} M parameters on {pictures.count} pictures at "
+            f"Training {job.preset}: {model.count_params() / 1e6:.1f} M parameters on {images.count} images at "
             f"{recipe.width}x{recipe.height}, {recipe.steps} steps of {recipe.batch_size}, {recipe.epochs} epochs."
         )
-        batches = training_batches(pictures.load, pictures.count, recipe, augmentation, seed=job.seed, first_step=start)
+        batches = training_batches(images.load, images.count, recipe, augmentation, seed=job.seed, first_step=start)
         length = round_steps(recipe)
         with Watch.open(job, recipe, model, decoder) as watch, job.reporter.task("Training", recipe.steps) as task:
             task.advance(start)
@@ -128,10 +128,10 @@ class KerasCVBackend:
             watch.finish()
 
     def load(self, run: Run) -> KerasCVModel:
-        """The trained model of a run.
+        """Returns the trained model of a run.
 
         Raises:
-            RunError: The run has no model yet, or its files do not fit together.
+            RunError: The run has no model yet, or its files are inconsistent.
         """
         _check_framework()
         weights = run.file(WEIGHTS)
@@ -161,7 +161,7 @@ class KerasCVBackend:
 def _recipe(job: TrainJob) -> Recipe:
     sizes: list[tuple[int, int]] = []
     for size, count in job.scan.sizes.items():
-        # The median asks for proportions, not for one entry a picture.
+        # The median needs proportions, not one entry per image.
         sizes += [size] * max(1, round(1000 * count / job.scan.samples))
     image_size = job.image_size
     if image_size is None and job.settings.get("pixel_budget", 0) > 0:
@@ -169,7 +169,7 @@ def _recipe(job: TrainJob) -> Recipe:
     recipe = default_recipe(
         job.preset,
         num_images=job.scan.samples,
-        picture_sizes=sizes,
+        image_sizes=sizes,
         epochs=job.epochs,
         batch_size=job.batch_size,
         image_size=image_size,
@@ -195,9 +195,9 @@ def _decoder(job: TrainJob) -> DecoderSettings:
 def _check_early_stopping(job: TrainJob) -> None:
     patience = job.settings.get("early_stopping", 0)
     if patience < 0:
-        raise UsageError(f"early_stopping is {patience}", "give a whole number of looks, or leave it out")
+        raise UsageError(f"early_stopping is {patience}", "set a number of evaluations, or remove the setting")
     if patience and job.val is None:
-        raise UsageError("early stopping looks at held-out pictures and there are none", "give --val, or leave it out")
+        raise UsageError("early stopping requires validation images", "pass --val, or remove the setting")
 
 
 def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, A
 
 
 def _build(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:
-    """The network as a training begins with it."""
+    """Returns the network at the start of a training."""
     try:
         return build_network(
             job.preset,
@@ -222,16 +222,16 @@ def _build(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:
 
 
 def _rebuild(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:
-    """The same network without its weights, which a checkpoint holds.
+    """Returns the same network without its weights, which are in a checkpoint.
 
     Raises:
-        RunError: The run does not say what network it is.
+        RunError: The run does not describe its network.
     """
     try:
         network = json.loads(job.run.file(NETWORK).read_text("utf-8"))
         backbone = keras.saving.deserialize_keras_object(network["backbone"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{job.run.path} cannot be gone on with: {error}", "train again into another folder") from error
+        raise RunError(f"{job.run.path} cannot be resumed: {error}", "train again into another folder") from error
     return build_network(
         job.preset,
         num_classes=len(job.label_map),
@@ -244,11 +244,11 @@ def _rebuild(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector
 
 
 def _make_variables(model: Detector, recipe: Recipe) -> None:
-    """Makes the optimizer's variables and the losses' now: where `fit` makes some, it traces its step twice."""
+    """Creates the variables of the optimizer and the losses: otherwise `fit` would trace its step twice."""
     model.optimizer.build(model.trainable_variables)
-    picture = tf.zeros((1, *recipe.image_size, 3))
+    blank = tf.zeros((1, *recipe.image_size, 3))
     no_box = {"boxes": tf.fill((1, 1, 4), PAD), "classes": tf.fill((1, 1), PAD)}
-    model.compute_loss(picture, no_box, model(picture), sample_weight=None)
+    model.compute_loss(blank, no_box, model(blank), sample_weight=None)
 
 
 class _Foreign:
@@ -257,22 +257,22 @@ class _Foreign:
     def __init__(self, augmenter: Any) -> None:
         self._augmenter = augmenter
 
-    def picture(self, sample: Labelled, seed: Any) -> Labelled:
-        """Hands the picture over as float32, as the protocol says."""
+    def image(self, sample: Labelled, seed: Any) -> Labelled:
+        """Passes the image as float32, as the protocol requires."""
         example = {**sample, "images": tf.cast(sample["images"], tf.float32)}
         changed = self._augmenter(example, tf.cast(seed, tf.int32))
         return {"images": changed["images"], "boxes": changed["boxes"], "classes": changed["classes"]}
 
 
 def _augmenters(steps: tuple[str, ...]) -> list[Any]:
-    """The augmenters that steps such as ``crop`` or ``crop:smallest=0.4,probability=1`` name."""
+    """Returns the augmenters of steps such as ``crop`` or ``crop:smallest=0.4,probability=1``."""
     plugins = default_registry()
     found: list[Any] = []
     for step in steps:
         name, _, text = step.partition(":")
         spec: AugmenterSpec = plugins.get("augmenter", name).spec
         if spec.backends and "kerascv" not in spec.backends:
-            raise UsageError(f"the augmenter {name!r} does not work with kerascv", "leave it out")
+            raise UsageError(f"the augmenter {name!r} does not work with kerascv", "remove it")
         given = dict(part.partition("=")[::2] for part in text.split(",") if part)
         options = convert_options(given, spec.options, f"--augment {step}")
         try:
@@ -285,7 +285,7 @@ def _augmenters(steps: tuple[str, ...]) -> list[Any]:
 
 def _save_weights(model: Detector, run: Run) -> None:
     target = run.file(WEIGHTS)
-    # Keras insists on the ending; the rename makes the file appear whole.
+    # Keras requires the suffix; the file appears when it is complete.
     temporary = target.with_name("writing.weights.h5")
     model.save_weights(temporary)
     os.replace(temporary, target)
@@ -308,6 +308,6 @@ class _Precision:
 def _check_framework() -> None:
     if keras.backend.backend() != "tensorflow":
         raise UsageError(
-            f"Keras runs on {keras.backend.backend()} here, and this backend needs TensorFlow",
+            f"Keras uses {keras.backend.backend()}, but this backend requires TensorFlow",
             "unset KERAS_BACKEND, or set KERAS_BACKEND=tensorflow",
         )

@@ -1,7 +1,7 @@
-"""Checkpoints: everything that a training needs to go on as if it had not been stopped.
+"""Checkpoints: everything that a training needs to resume as if it had not been interrupted.
 
 A checkpoint is a numpy archive without pickles: the step, the network's variables and the optimizer's, by position. The
-order of pictures and their augmentation follow from seed and step, so they are not in it.
+order of images and their augmentation follow from seed and step, so they are not in it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def load_checkpoint(path: Path, model: Any) -> int:
             variable.assign(value)
         return step
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise RunError(f"{path} cannot be gone on with: {error}", "train again into another folder") from error
+        raise RunError(f"{path} cannot be resumed: {error}", "train again into another folder") from error
 
 
 def _shapes(variables: Any) -> list[tuple[int, ...]]:

@@ -19,8 +19,8 @@ class DecoderSettings:
     Attributes:
         score_threshold: detections below are dropped.
         iou_threshold: of two detections of one class that overlap more than this, the better stays.
-        max_detections: most a picture.
-        pre_nms: best predictions a picture that enter non-maximum suppression.
+        max_detections: maximum number per image.
+        pre_nms: number of best predictions per image that enter non-maximum suppression.
         soft_nms_sigma: above 0, overlapping detections lose score instead of being dropped (Bodla et al. 2017).
     """
 
@@ -58,13 +58,13 @@ class DecoderSettings:
 def make_detector(
     model: Detector, settings: DecoderSettings | None = None, image_size: tuple[int, int] | None = None
 ) -> Callable[[Any], dict[str, Any]]:
-    """A function from pictures to detections.
+    """A function from images to detections.
 
     Args:
         model: a trained network.
         settings: of the decoder.
-        image_size: height and width of all pictures that will come, as float32; then the function is traced once,
-            however many come at a time, and not anew for a last, smaller batch.
+        image_size: height and width of all images, as float32; then the function is traced once for all batch
+            sizes, including a smaller last batch.
 
     Returns:
         A `tf.function` from ``(batch, height, width, 3)``, uint8 or float32 of 0 to 255 at the network's size, to a
@@ -90,7 +90,7 @@ def decode(
     """Detections from a network's raw output, as `make_detector` returns them.
 
     The best class scores of all anchors together enter non-maximum suppression, which is run once for all classes, with
-    the boxes of each class moved to a place of their own.
+    the boxes of each class moved to a separate area.
 
     Args:
         model: the network, for its anchors.

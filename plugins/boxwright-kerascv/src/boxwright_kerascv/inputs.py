@@ -16,33 +16,33 @@ from boxwright_kerascv.augment import Augmentation, Labelled
 from boxwright_kerascv.recipe import Recipe
 
 PAD = -1.0
-"""What fills boxes and classes of pictures with fewer boxes than others."""
+"""The padding of boxes and classes for images with fewer boxes than others."""
 
 
-class PictureCache:
-    """Decoded pictures and their boxes in memory, as uint8.
+class ImageCache:
+    """Decoded images and their boxes in memory, as uint8.
 
     Args:
-        pictures: ``(height, width, 3)`` uint8 each, of any size.
-        boxes: ``(N, 4)`` each, ``xyxy`` in pixels of its picture; N may be 0.
+        images: ``(height, width, 3)`` uint8 each, of any size.
+        boxes: ``(N, 4)`` each, ``xyxy`` in pixels of its image; N may be 0.
         classes: ``(N,)`` each, from 0.
 
     Raises:
-        ValueError: if the three are not of one length, or there is no picture.
+        ValueError: if the three have different lengths, or there are no images.
     """
 
     def __init__(
         self,
-        pictures: Sequence[NDArray[np.uint8]],
+        images: Sequence[NDArray[np.uint8]],
         boxes: Sequence[NDArray[Any]],
         classes: Sequence[NDArray[Any]],
     ) -> None:
-        if not len(pictures) == len(boxes) == len(classes):
-            raise ValueError(f"{len(pictures)} pictures, {len(boxes)} boxes and {len(classes)} classes do not match")
-        if not pictures:
-            raise ValueError("there is no picture to train on")
-        self._pictures = tf.constant([np.ascontiguousarray(picture).tobytes() for picture in pictures])
-        self._shapes = tf.constant([picture.shape for picture in pictures], tf.int32)
+        if not len(images) == len(boxes) == len(classes):
+            raise ValueError(f"{len(images)} images, {len(boxes)} boxes and {len(classes)} classes do not match")
+        if not images:
+            raise ValueError("there are no images to train on")
+        self._images = tf.constant([np.ascontiguousarray(image).tobytes() for image in images])
+        self._shapes = tf.constant([image.shape for image in images], tf.int32)
         self._boxes = tf.RaggedTensor.from_row_lengths(
             np.concatenate([np.asarray(rows, np.float32).reshape(-1, 4) for rows in boxes]),
             [len(rows) for rows in boxes],
@@ -56,31 +56,31 @@ class PictureCache:
         return int(self._shapes.shape[0])
 
     def __call__(self, index: Any) -> Labelled:
-        """The picture at `index`, a scalar integer tensor."""
-        picture = tf.reshape(tf.io.decode_raw(self._pictures[index], tf.uint8), self._shapes[index])
-        return {"images": picture, "boxes": self._boxes[index], "classes": self._classes[index]}
+        """Returns the image at `index`, a scalar integer tensor."""
+        image = tf.reshape(tf.io.decode_raw(self._images[index], tf.uint8), self._shapes[index])
+        return {"images": image, "boxes": self._boxes[index], "classes": self._classes[index]}
 
 
 def training_batches(
     load: Any, count: int, recipe: Recipe, augmentation: Augmentation, *, seed: int, first_step: int = 0
 ) -> Any:
-    """Endless batches of augmented pictures.
+    """Endless batches of augmented images.
 
-    Every pass over the pictures has its own order. A batch may hold the end of one pass and the start of the next, so
+    Every pass over the images has its own order. A batch may contain the end of one pass and the start of the next, so
     all are of the same size.
 
     Args:
-        load: from a scalar int64 index to a `Labelled`, as `PictureCache` does.
-        count: how many pictures there are.
-        recipe: for the batch size and the most boxes a picture.
-        augmentation: brings pictures to the network's size.
+        load: from a scalar int64 index to a `Labelled`, as `ImageCache` does.
+        count: the number of images.
+        recipe: for the batch size and the maximum number of boxes per image.
+        augmentation: resizes images to the network's size.
         seed: of the order and the augmentation.
         first_step: the step to begin with, when a training is resumed.
 
     Returns:
         A `tf.data.Dataset` of ``(images, labels)``: images ``(batch, height, width, 3)`` float32; labels a dict of
         ``boxes`` ``(batch, M, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, M)`` float32, both filled up with -1; M
-        is the number of boxes of the fullest picture, from 1 to `max_boxes`.
+        is the maximum number of boxes in an image, from 1 to `max_boxes`.
     """
 
     def sample(position: Any) -> tuple[Any, dict[str, Any]]:
@@ -101,7 +101,7 @@ def training_batches(
 
     positions = tf.data.Dataset.counter(start=first_step * recipe.batch_size, step=1)
     samples = positions.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    # Filled up to the fullest picture of the batch, not to `max_boxes`: matching is paid for every row.
+    # Padded to the maximum of the batch, not to `max_boxes`, because matching takes time for every row.
     return samples.padded_batch(
         recipe.batch_size,
         padded_shapes=((recipe.height, recipe.width, 3), {"boxes": (None, 4), "classes": (None,)}),

@@ -30,7 +30,7 @@ def _conv_norm(x: Any, filters: int, kernel_size: int, strides: int, activation:
 class NarrowBackbone(keras_cv.models.Backbone):
     """A small residual backbone that trains from scratch on a CPU.
 
-    A stem and one stage for each number of channels; every stage halves the picture with a 3x3 convolution and goes on
+    A stem and one stage for each number of channels; every stage halves the image with a 3x3 convolution and continues
     with residual blocks of a 1x1 convolution to half the channels and a 3x3 one back (the block of Darknet-53, Redmon
     and Farhadi 2018).
 
@@ -38,7 +38,7 @@ class NarrowBackbone(keras_cv.models.Backbone):
         channels: of the stages P2, P3, P4, P5.
         depths: residual blocks of each stage.
         activation: Keras activation name.
-        include_rescaling: bring pictures of 0 to 255 to -1 to 1 first.
+        include_rescaling: whether to rescale images from 0 to 255 to -1 to 1 first.
         input_shape: height, width, channels.
     """
 
@@ -91,7 +91,7 @@ class Pyramid(keras.layers.Layer):
 
     Takes the backbone's P3, P4 and P5 and returns a tuple of `levels` feature maps from P3 on, each of half the size of
     the one before. Levels from P6 on come from P5 through strided convolutions, as in RetinaNet. The last convolution
-    of each level is followed by batch normalisation, of its own for each level, so that heads trained from scratch
+    of each level is followed by batch normalization, separate for each level, so that heads trained from scratch
     start from equal scales.
 
     Args:
@@ -225,7 +225,7 @@ class Detector(keras_cv.models.RetinaNet):
     """KerasCV's RetinaNet, whose saved configuration keeps the pyramid as well."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
-        # KerasCV gives its one input a name and hands over a plain tensor, of which Keras warns.
+        # KerasCV names its input but passes a plain tensor, for which Keras warns.
         named = inputs if isinstance(inputs, dict) else {"images": inputs}
         return super().call(named, training=training, mask=mask, **kwargs)
 

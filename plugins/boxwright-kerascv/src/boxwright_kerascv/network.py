@@ -30,7 +30,7 @@ class Preset:
         description: one line.
         channels: of the pyramid and the heads.
         convolutions: hidden ones of each head.
-        pretrained: KerasCV's name of the backbone's weights; None where training starts from scratch.
+        pretrained: KerasCV's name of the backbone's weights; None if training starts from scratch.
     """
 
     name: str
@@ -81,7 +81,7 @@ def build_network(
     freeze_backbone: bool = False,
     seed: int = 0,
 ) -> Detector:
-    """A RetinaNet that takes pictures of 0 to 255 and boxes as ``xyxy`` in pixels of its input.
+    """A RetinaNet for images from 0 to 255 and boxes as ``xyxy`` in pixels of its input.
 
     Args:
         preset: a key of `PRESETS`.
@@ -90,7 +90,7 @@ def build_network(
         anchors: sizes, scales and aspect ratios; their number of sizes is the number of pyramid levels.
         weights: a local `.weights.h5` or `.keras` file of this network or of its backbone.
         backbone: a KerasCV backbone instead of the preset's own, which then is neither made nor fetched.
-        freeze_backbone: keep the backbone's weights and its batch-norm statistics as they are.
+        freeze_backbone: whether the backbone's weights and batch normalization statistics stay unchanged.
         seed: of the initial weights; this seeds Python, numpy and TensorFlow for the whole process.
 
     Returns:
@@ -199,7 +199,7 @@ def _backbone(preset: Preset, input_shape: tuple[int, int, int], weights: str | 
         return _saved_backbone(weights)
     if weights is not None:
         if preset.name not in _ARCHITECTURES:
-            raise WeightsError(f"{preset.name} takes its weights from a .keras file, which holds the architecture too")
+            raise WeightsError(f"{preset.name} requires a .keras file, which also contains the architecture")
         kind, config = _ARCHITECTURES[preset.name]
         return getattr(keras_cv.models, kind)(include_rescaling=True, input_shape=input_shape, **config)
     try:
@@ -227,7 +227,7 @@ def _saved_backbone(path: str) -> Any:
     saved = _saved_model(path)
     backbone = getattr(saved, "backbone", saved)
     if not {"P3", "P4", "P5"} <= set(getattr(backbone, "pyramid_level_inputs", ())):
-        raise WeightsError(f"{path} holds neither a KerasCV detector nor a KerasCV backbone")
+        raise WeightsError(f"{path} contains neither a KerasCV detector nor a KerasCV backbone")
     return backbone
 
 
@@ -265,7 +265,7 @@ def _load(model: Detector, path: str) -> None:
 
 def _fill(model: Any, path: str) -> None:
     with warnings.catch_warnings():
-        # Keras only warns of layers that a file has nothing for, and leaves them as they are: the file does not fit.
+        # For layers without weights in the file, Keras only warns and leaves them unchanged: the file does not match.
         warnings.simplefilter("error", UserWarning)
         model.load_weights(path)
 

@@ -1,4 +1,4 @@
-"""A trained network as a model: samples in, detections in the pictures' own pixels out."""
+"""A trained network as a model: samples in, detections in pixels of the images out."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from boxwright.datasets import map_samples
 from boxwright.images import DecodedImage, decode_sample
 from boxwright_kerascv.augment import resize
 from boxwright_kerascv.decode import DecoderSettings, make_detector
+from boxwright_kerascv.images import shrink
 from boxwright_kerascv.layers import Detector
-from boxwright_kerascv.pictures import shrink
 
 
 class KerasCVModel:
@@ -27,7 +27,7 @@ class KerasCVModel:
         label_map: The classes, in the order of the network's outputs.
         image_size: Height and width of the network's input.
         decoder: How detections are chosen.
-        oversample: At how many times the network's size pictures were kept for the training; predictions see them
+        oversample: At how many times the network's size images were kept for the training; predictions see them
             made small in the same two steps.
     """
 
@@ -51,12 +51,12 @@ class KerasCVModel:
         """Yields one ``Detections`` a sample, in order.
 
         Args:
-            samples: Pictures; their boxes are not looked at.
+            samples: The images; their boxes are ignored.
             batch_size: How many go through the network at once.
             score: Detections below it are left out.
 
         Raises:
-            DataError: A picture cannot be read.
+            DataError: An image cannot be read.
         """
         batch: list[tuple[Sample, DecodedImage, Any]] = []
         for item in map_samples(self._prepare, samples, _raise, workers=min(8, os.cpu_count() or 1)):
@@ -70,27 +70,27 @@ class KerasCVModel:
     def _prepare(self, sample: Sample) -> tuple[Sample, DecodedImage, Any]:
         height, width = self.image_size
         wanted = (round(width * self.oversample), round(height * self.oversample))
-        picture = decode_sample(sample.replace(boxes=()), at_least=wanted)
-        return sample, picture, network_input(shrink(picture.image, wanted), self.image_size)
+        decoded = decode_sample(sample.replace(boxes=()), at_least=wanted)
+        return sample, decoded, network_input(shrink(decoded.image, wanted), self.image_size)
 
     def _predict(self, batch: list[tuple[Sample, DecodedImage, Any]], score: float) -> Iterator[Detections]:
         found = {name: value.numpy() for name, value in self._detect(tf.stack([row[2] for row in batch])).items()}
         height, width = self.image_size
-        for position, (sample, picture, _) in enumerate(batch):
+        for position, (sample, decoded, _) in enumerate(batch):
             number = int(found["num"][position])
             scores: NDArray[Any] = np.clip(found["scores"][position, :number], 0.0, 1.0)
             kept = scores >= score
             boxes = found["boxes"][position, :number][kept]
             labels = self._names[found["classes"][position, :number][kept]]
-            boxes = scale(boxes, picture.image.width / width, picture.image.height / height)
-            yield Detections.from_arrays(sample.image, labels.tolist(), picture.to_annotation(boxes), scores[kept])
+            boxes = scale(boxes, decoded.image.width / width, decoded.image.height / height)
+            yield Detections.from_arrays(sample.image, labels.tolist(), decoded.to_annotation(boxes), scores[kept])
 
 
 def network_input(image: Any, image_size: tuple[int, int]) -> Any:
-    """A picture at the network's size, float32, as evaluation sees it.
+    """Returns an image at the network's size, float32, as in evaluation.
 
     Args:
-        image: A Pillow picture, mode RGB.
+        image: A Pillow image, mode RGB.
         image_size: Height and width.
     """
     empty = {"images": tf.constant(np.asarray(image)), "boxes": tf.zeros((0, 4)), "classes": tf.zeros((0,))}

@@ -17,8 +17,8 @@ SIZE_MULTIPLE = 32
 _CACHE_BYTES = 1_500_000_000
 
 DEFAULT_AUGMENT = ("crop", "expand", "stretch", "flip", "color")
-"""What suits any photo. `vertical-flip` and `rotate-90` suit pictures without an up and down, taken from above or
-through a microscope; where objects stand upright they cost accuracy."""
+"""Suitable for any photo. `vertical-flip` and `rotate-90` suit images without a natural orientation, such as aerial or
+microscope images; for upright objects they reduce accuracy."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,14 @@ class Recipe:
         preset: the network, a key of `boxwright_kerascv.network.PRESETS`.
         width: of the network's input, pixels, a multiple of 32.
         height: of the network's input, pixels, a multiple of 32.
-        batch_size: pictures a step.
+        batch_size: images per step.
         steps: optimizer steps in all; what the default fixes, as a network learns from steps, not from epochs.
-        steps_per_epoch: steps that show every picture once (rounded up).
+        steps_per_epoch: steps that show every image once (rounded up).
         learning_rate: the peak, after warm-up; from there it falls to 0 along a cosine (Loshchilov and Hutter 2017).
         warmup_fraction: the share of the steps over which the learning rate rises from 0.
         weight_decay: decoupled (AdamW, Loshchilov and Hutter 2019); not on biases and normalisation.
-        clipnorm: largest norm of the whole gradient; 0 is no limit.
-        ema: momentum of the moving average of the weights that replaces them in the end; 0 is no average. With the
+        clipnorm: maximum norm of the gradient; 0 for no limit.
+        ema: momentum of the moving average of the weights that replaces them in the end; 0 for none. With the
             learning rate falling to 0 the last weights measured the same, and few steps leave an average of the start.
         focal_alpha: weight of an object against background in the focal loss (Lin et al. 2017).
         focal_gamma: how far easy anchors are damped in the focal loss.
@@ -45,8 +45,8 @@ class Recipe:
         label_smoothing: of the classification targets, 0 to 1.
         augment: names of augmenters (`boxwright_kerascv.augment.AUGMENTERS`), in order.
         pixel_budget: most pixels of the network's input, where width and height are not given.
-        oversample: pictures are held in memory at up to this many times the network's size, so that a crop stays sharp.
-        max_boxes: boxes a picture that are trained on; more are left out.
+        oversample: images are cached at up to this multiple of the network's size, so that crops remain sharp.
+        max_boxes: maximum number of boxes per image used in training.
         freeze_backbone: train the pyramid and the heads only.
         precision: Keras dtype policy, `float32` or `mixed_bfloat16`.
     """
@@ -100,7 +100,7 @@ class Recipe:
 
     @property
     def epochs(self) -> int:
-        """How many times the training shows every picture, rounded up."""
+        """How many times the training shows every image, rounded up."""
         return math.ceil(self.steps / self.steps_per_epoch)
 
     @property
@@ -163,29 +163,29 @@ def default_recipe(
     preset: str,
     *,
     num_images: int,
-    picture_sizes: Sequence[tuple[int, int]],
+    image_sizes: Sequence[tuple[int, int]],
     epochs: int | None = None,
     batch_size: int | None = None,
     image_size: tuple[int, int] | None = None,
 ) -> Recipe:
-    """The recipe for a dataset: one rule for twenty pictures and for twenty thousand.
+    """The recipe for a dataset: one rule for twenty images and for twenty thousand.
 
     Small sets get a fixed number of steps, however many epochs that makes; large ones a fixed number of epochs. The
-    network's input has the shape of the middle picture, its size or less, and at most the preset's pixel budget.
+    network's input has the shape of the median image, its size or less, and at most the preset's pixel budget.
 
     Args:
         preset: the network's name.
-        num_images: pictures to train on, at least 1.
-        picture_sizes: width and height of the pictures, or of a sample of them.
+        num_images: number of training images, at least 1.
+        image_sizes: width and height of the images, or of a sample of them.
         epochs: instead of the default number of steps.
-        batch_size: pictures a step instead of the default.
+        batch_size: images per step instead of the default.
         image_size: width and height of the network's input instead of the default; rounded to multiples of 32.
 
     Raises:
-        ValueError: if there is no picture, or a number is below 1.
+        ValueError: if there are no images, or a number is below 1.
     """
     if num_images < 1:
-        raise ValueError("there is no picture to train on")
+        raise ValueError("there are no images to train on")
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     if batch_size is not None and batch_size < 1:
@@ -196,13 +196,13 @@ def default_recipe(
     if epochs is not None:
         steps = epochs * steps_per_epoch
     else:
-        # A step of another size teaches in proportion: the pictures shown stay the same.
+        # The number of steps is inversely proportional to the batch size: the images shown stay the same.
         steps = max(math.ceil(defaults.steps * defaults.batch_size / batch), defaults.epochs * steps_per_epoch)
     if image_size is None:
-        width, height = input_size(picture_sizes, defaults.pixel_budget)
+        width, height = input_size(image_sizes, defaults.pixel_budget)
     else:
         width, height = (_to_multiple(side) for side in image_size)
-    # Large sets bring their own variety of sizes, and memory is for the pictures, not for their detail.
+    # Large datasets already have a variety of sizes, and memory is needed for images, not for their detail.
     oversample = 1.5
     if num_images * width * height * 3 * oversample**2 > _CACHE_BYTES:
         oversample = 1.0
@@ -219,28 +219,28 @@ def default_recipe(
     )
 
 
-def input_size(picture_sizes: Sequence[tuple[int, int]], pixel_budget: int) -> tuple[int, int]:
-    """Width and height of the network's input: multiples of 32, shaped like the pictures.
+def input_size(image_sizes: Sequence[tuple[int, int]], pixel_budget: int) -> tuple[int, int]:
+    """Width and height of the network's input: multiples of 32, shaped like the images.
 
-    The median aspect ratio is kept as well as multiples of 32 allow, no side is larger than that of the median picture
+    The median aspect ratio is kept as well as multiples of 32 allow, no side is larger than that of the median image
     (rounded up), and width times height stays within the budget.
 
     Args:
-        picture_sizes: width and height of the pictures; where empty, a square is chosen.
+        image_sizes: width and height of the images; if empty, a square is chosen.
         pixel_budget: most pixels.
     """
-    if picture_sizes:
-        ratio = median(width / height for width, height in picture_sizes)
-        pixels = min(float(pixel_budget), median(width * height for width, height in picture_sizes))
+    if image_sizes:
+        ratio = median(width / height for width, height in image_sizes)
+        pixels = min(float(pixel_budget), median(width * height for width, height in image_sizes))
     else:
         ratio, pixels = 1.0, float(pixel_budget)
     # No stranger shape than 4:1, so that a panorama keeps some height.
     ratio = min(max(ratio, 0.25), 4.0)
-    # Every side near the wished one; the best has the most pixels for the least distortion.
-    wished = math.sqrt(pixels * ratio), math.sqrt(pixels / ratio)
+    # Every side near the ideal one; the best has the most pixels with the least distortion.
+    ideal = math.sqrt(pixels * ratio), math.sqrt(pixels / ratio)
     best, best_cost = (SIZE_MULTIPLE, SIZE_MULTIPLE), math.inf
-    for width in _near(wished[0]):
-        for height in _near(wished[1]):
+    for width in _near(ideal[0]):
+        for height in _near(ideal[1]):
             if width * height > max(pixel_budget, SIZE_MULTIPLE**2):
                 continue
             cost = abs(math.log(width / height / ratio)) + abs(math.log(width * height / pixels))

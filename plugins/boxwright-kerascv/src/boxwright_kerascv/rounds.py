@@ -1,6 +1,6 @@
-"""What happens between steps: checkpoints, numbers, a look at held-out pictures, TensorBoard, early stopping.
+"""Work between steps: checkpoints, metrics, validation, TensorBoard, early stopping.
 
-A training is reported in *rounds* of whole epochs, or of parts of one where an epoch is long: twenty pictures make an
+A training is reported in *rounds* of whole epochs, or of parts of one where an epoch is long: twenty images are an
 epoch of three steps, and a checkpoint after each would take longer than the steps.
 """
 
@@ -23,9 +23,9 @@ from boxwright.images import decode_sample, encode_jpeg
 from boxwright.render import draw_boxes, palette, side_by_side
 from boxwright_kerascv.checkpoint import save_checkpoint
 from boxwright_kerascv.decode import DecoderSettings
+from boxwright_kerascv.images import prepare
 from boxwright_kerascv.inputs import PAD
 from boxwright_kerascv.layers import Detector
-from boxwright_kerascv.pictures import prepare
 from boxwright_kerascv.predictor import KerasCVModel, network_input
 from boxwright_kerascv.recipe import Recipe
 
@@ -35,12 +35,14 @@ LOOKS = 10
 WATCHED = 200
 SHOWN = 6
 SHOWN_SCORE = 0.3
+FOLDER = "pictures"
+"""The folder of a run for images with the predictions of the final model."""
 
 
 def round_steps(recipe: Recipe) -> int:
-    """Steps a round: whole epochs where epochs are short, an even part of one where they are long.
+    """Returns the steps per round: whole epochs if they are short, otherwise an even part of one.
 
-    Rounding the recipe's steps up to whole rounds leaves the length of a round as it is.
+    Rounding the recipe's steps up to whole rounds does not change the length of a round.
     """
     epoch = recipe.steps_per_epoch
     if epoch > LONGEST_ROUND:
@@ -50,12 +52,12 @@ def round_steps(recipe: Recipe) -> int:
 
 
 class Watch:
-    """Held-out pictures and TensorBoard: what lets a person see a training.
+    """Held-out images and TensorBoard: what lets a person see a training.
 
-    Held-out pictures never change the weights; they end a training only where early stopping is asked for.
+    Validation images never change the weights; they end a training only with early stopping.
 
     Attributes:
-        losses: Every loss seen on held-out pictures, in order.
+        losses: Every loss on the validation images, in order.
     """
 
     def __init__(self, job: TrainJob, recipe: Recipe, model: Detector, decoder: DecoderSettings) -> None:
@@ -78,7 +80,7 @@ class Watch:
             watch._writer.close()
 
     def look(self) -> dict[str, float]:
-        """The loss on held-out pictures: ``{"val_loss": ...}``, empty where there are none."""
+        """Returns the loss on the validation images: ``{"val_loss": ...}``, empty if there are none."""
         if self._watched is None:
             return {}
         logs = self._model.evaluate(self._watched, verbose=0, return_dict=True)
@@ -93,16 +95,16 @@ class Watch:
         self._writer.flush()
 
     def show(self, step: int) -> None:
-        """Pictures, truth beside prediction, to TensorBoard."""
+        """Writes images with ground truth and predictions to TensorBoard."""
         with self._writer.as_default(step=step):
             for position, image in enumerate(self._drawn()):
                 tf.summary.image(f"prediction {position + 1}", np.asarray(image)[None])
         self._writer.flush()
 
     def finish(self) -> None:
-        """The same pictures of the finished model, to the run folder."""
+        """Writes the same images with the final model to the run folder."""
         for position, image in enumerate(self._drawn()):
-            with self._job.run.open_write(f"pictures/prediction-{position + 1}.jpg") as file:
+            with self._job.run.open_write(f"{FOLDER}/prediction-{position + 1}.jpg") as file:
                 file.write(encode_jpeg(image))
 
     def _drawn(self) -> Iterator[Any]:
@@ -123,7 +125,7 @@ class Rounds(keras.callbacks.Callback):
     Args:
         job: The training.
         recipe: Its numbers.
-        watch: The held-out pictures.
+        watch: The validation images.
         task: The progress bar.
         start: Steps that were done before.
     """
@@ -140,7 +142,7 @@ class Rounds(keras.callbacks.Callback):
         self._patience = int(job.settings.get("early_stopping", 0))
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
-        """Moves the bar; a loss that is no number ends the training."""
+        """Advances the progress bar; a loss that is not finite ends the training."""
         self._step += 1
         self._task.advance()
         if logs and not math.isfinite(logs["loss"]):
@@ -184,7 +186,7 @@ class Rounds(keras.callbacks.Callback):
 
 
 def _readable(data: Dataset, count: int) -> list[Sample]:
-    """The first few samples whose pictures can be read; the others go to the dataset's problems."""
+    """Returns the first few samples whose images can be read; others are added to the dataset's problems."""
 
     def readable(sample: Sample) -> Sample:
         decode_sample(sample)
@@ -199,7 +201,7 @@ def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _held_out(job: TrainJob, recipe: Recipe) -> Any:
-    """Held-out pictures as batches of the network's size, the first few hundred; ``None`` where there are none."""
+    """Returns the first few hundred validation images as batches of the network's size, or ``None``."""
     if job.val is None:
         return None
     label_map = job.label_map

@@ -1,4 +1,4 @@
-"""Training pictures: decoded once, kept in memory or on disk, and given out in an order that seed and step decide."""
+"""Training images: decoded once, kept in memory or on disk, and given out in an order that seed and step decide."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ tf = pytest.importorskip("tensorflow")
 from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample  # noqa: E402
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
 from boxwright_kerascv.augment import Augmentation  # noqa: E402
-from boxwright_kerascv.inputs import PictureCache, training_batches  # noqa: E402
-from boxwright_kerascv.pictures import TrainingPictures, load_pictures, prepare  # noqa: E402
+from boxwright_kerascv.images import TrainingImages, load_images, prepare  # noqa: E402
+from boxwright_kerascv.inputs import ImageCache, training_batches  # noqa: E402
 from boxwright_kerascv.recipe import Recipe  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
@@ -38,10 +38,10 @@ def sample(
     return Sample(image=image, boxes=Boxes(labels, boxes), source=name)
 
 
-def loaded(samples: Sequence[Sample], tmp_path: Path, reporter: Any, **options: Any) -> TrainingPictures:
+def loaded(samples: Sequence[Sample], tmp_path: Path, reporter: Any, **options: Any) -> TrainingImages:
     problems = Problems(options.pop("on_error", "fail"))
     settings: dict[str, Any] = {"cache": "memory", "image_size": (64, 64), "oversample": 1.0, **options}
-    return load_pictures(
+    return load_images(
         Dataset(SampleReader(samples), problems=problems),
         LABELS,
         settings.pop("image_size"),
@@ -53,7 +53,7 @@ def loaded(samples: Sequence[Sample], tmp_path: Path, reporter: Any, **options: 
     )
 
 
-def test_a_picture_is_made_small_and_its_boxes_along_with_it() -> None:
+def test_an_image_is_made_small_and_its_boxes_along_with_it() -> None:
     """400x200 at once the network's 64x32 (width x height) is 64x32; a box of a quarter of it stays a quarter."""
     ready = prepare(sample("a", (400, 200), [(100, 50, 200, 150)]), LABELS, (32, 64), 1.0)
     assert ready.image.shape == (32, 64, 3)
@@ -69,51 +69,51 @@ def test_the_aspect_ratio_is_kept_and_the_network_is_covered() -> None:
     assert prepare(sample("a", (400, 200)), LABELS, (64, 64), 1.5).image.shape == (96, 192, 3)
 
 
-def test_a_small_picture_is_not_enlarged() -> None:
+def test_a_small_image_is_not_enlarged() -> None:
     ready = prepare(sample("a", (40, 20), [(1, 2, 3, 4)]), LABELS, (64, 64), 1.5)
     assert ready.image.shape == (20, 40, 3)
     np.testing.assert_array_equal(ready.boxes, [[1, 2, 3, 4]])
 
 
-def test_boxes_are_cut_at_the_edge_and_counted() -> None:
+def test_boxes_are_clipped_and_counted() -> None:
     boxes: list[Edges] = [
-        (10, 10, 10, 20),  # no area: dropped
-        (-10, 5, 20, 30),  # reaches outside: cut
-        (50, 50, 64.3, 60),  # by less than half a pixel: rounding, cut and not counted
-        (70, 10, 80, 20),  # wholly outside: dropped
+        (10, 10, 10, 20),  # zero area: dropped
+        (-10, 5, 20, 30),  # extends beyond the image: clipped
+        (50, 50, 64.3, 60),  # by less than half a pixel: rounding, clipped and not counted
+        (70, 10, 80, 20),  # completely outside: dropped
         (1, 1, 2, 2),
     ]
     ready = prepare(sample("a", (64, 64), boxes), LABELS, (64, 64), 1.0)
     np.testing.assert_allclose(ready.boxes, [[0, 5, 20, 30], [50, 50, 64, 60], [1, 1, 2, 2]])
     assert ready.classes.tolist() == [0.0, 1.0, 1.0], "fig, plum and the last, a plum"
-    assert (ready.cut, ready.dropped) == (1, 2)
+    assert (ready.clipped, ready.dropped) == (1, 2)
 
 
-def test_what_was_done_to_boxes_is_said(tmp_path: Path, reporter: Any) -> None:
+def test_changes_of_boxes_are_reported(tmp_path: Path, reporter: Any) -> None:
     samples = [
         sample("a", (64, 64), [(-10, 5, 20, 30), (60, 60, 70, 70)]),
         sample("b", (64, 64), [(10, 10, 10, 20), (5, 5, 30, 30)]),
     ]
-    pictures = loaded(samples, tmp_path, reporter)
+    images = loaded(samples, tmp_path, reporter)
     assert reporter.messages == [
-        "2 boxes reach outside their picture; they were cut at its edge for the training.",
-        "1 boxes have no area inside their picture; they were left out of the training.",
+        "2 boxes extend beyond their image; they were clipped for the training.",
+        "1 boxes have zero area inside their image; they were not used in the training.",
     ]
-    assert (pictures.count, pictures.most_boxes, len(pictures.box_sizes)) == (2, 2, 3)
-    total, task = reporter.tasks["Decoding the pictures"]
+    assert (images.count, images.most_boxes, len(images.box_sizes)) == (2, 2, 3)
+    total, task = reporter.tasks["Decoding the images"]
     assert (total, task.done) == (2, 2)
 
 
 def test_box_sizes_are_in_pixels_of_the_network(tmp_path: Path, reporter: Any) -> None:
-    """A box of half by a quarter of the picture is half by a quarter of the network's 96x64."""
-    pictures = loaded([sample("a", (400, 200), [(0, 0, 200, 50)])], tmp_path, reporter, image_size=(64, 96))
-    np.testing.assert_allclose(pictures.box_sizes, [[48, 16]], rtol=1e-6)
+    """A box of half by a quarter of the image is half by a quarter of the network's 96x64."""
+    images = loaded([sample("a", (400, 200), [(0, 0, 200, 50)])], tmp_path, reporter, image_size=(64, 96))
+    np.testing.assert_allclose(images.box_sizes, [[48, 16]], rtol=1e-6)
 
 
 def test_memory_and_disk_give_the_same(drawn: Dataset, tmp_path: Path, reporter: Any) -> None:
-    """On disk pictures are JPEG of quality 95: as Pillow makes and reads them. Boxes and classes are the very same."""
+    """On disk images are JPEG of quality 95: as Pillow makes and reads them. Boxes and classes are the very same."""
     found = {
-        cache: load_pictures(
+        cache: load_images(
             drawn,
             drawn.label_map,
             (64, 64),
@@ -144,59 +144,57 @@ def test_memory_and_disk_give_the_same(drawn: Dataset, tmp_path: Path, reporter:
     memory.close()
 
 
-def test_pictures_in_memory_are_the_decoded_ones_exactly() -> None:
+def test_images_in_memory_are_the_decoded_ones_exactly() -> None:
     chance = np.random.default_rng(0)
-    pictures = [chance.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in ((5, 7), (3, 2))]
+    images = [chance.integers(0, 256, (height, width, 3), dtype=np.uint8) for height, width in ((5, 7), (3, 2))]
     boxes: list[np.ndarray] = [np.array([[1, 2, 3, 4], [0, 0, 7, 5]], np.float32), np.empty((0, 4))]
-    cache = PictureCache(pictures, boxes, [np.array([1, 0]), np.empty((0,))])
+    cache = ImageCache(images, boxes, [np.array([1, 0]), np.empty((0,))])
     assert len(cache) == 2
     for number in range(2):
         found = cache(tf.constant(number))
-        np.testing.assert_array_equal(found["images"], pictures[number])
+        np.testing.assert_array_equal(found["images"], images[number])
         np.testing.assert_array_equal(found["boxes"], boxes[number])
     assert cache(tf.constant(0))["classes"].numpy().tolist() == [1, 0]
     assert cache(tf.constant(1))["classes"].shape == (0,)
 
 
-def test_a_damaged_picture_ends_the_loading_and_leaves_no_file(tmp_path: Path, reporter: Any) -> None:
-    samples = [sample("a", (64, 64)), sample("b", (64, 64), data=b"no picture")]
+def test_a_damaged_image_ends_the_loading_and_leaves_no_file(tmp_path: Path, reporter: Any) -> None:
+    samples = [sample("a", (64, 64)), sample("b", (64, 64), data=b"no image")]
     with pytest.raises(DataError, match="b: "):
         loaded(samples, tmp_path, reporter, cache="disk")
     assert not (tmp_path / "cache" / "pictures.bin").exists()
 
 
-def test_a_damaged_picture_can_be_left_out(tmp_path: Path, reporter: Any) -> None:
-    samples = [sample("a", (64, 64), level=10), sample("b", (64, 64), data=b"no picture"), sample("c", (64, 64))]
-    pictures = loaded(samples, tmp_path, reporter, on_error="skip")
-    assert pictures.count == 2
-    assert int(pictures.load(tf.constant(0))["images"][0, 0, 0]) == 10
+def test_a_damaged_image_can_be_left_out(tmp_path: Path, reporter: Any) -> None:
+    samples = [sample("a", (64, 64), level=10), sample("b", (64, 64), data=b"no image"), sample("c", (64, 64))]
+    images = loaded(samples, tmp_path, reporter, on_error="skip")
+    assert images.count == 2
+    assert int(images.load(tf.constant(0))["images"][0, 0, 0]) == 10
 
 
-def test_without_any_picture_there_is_nothing_to_train_on(tmp_path: Path, reporter: Any) -> None:
-    with pytest.raises(ValueError, match="no picture"):
+def test_without_any_image_there_is_nothing_to_train_on(tmp_path: Path, reporter: Any) -> None:
+    with pytest.raises(ValueError, match="no images"):
         loaded([sample("b", (64, 64), data=b"")], tmp_path, reporter, on_error="skip", cache="disk")
     assert not (tmp_path / "cache" / "pictures.bin").exists()
 
 
-def test_the_size_decides_where_pictures_are_kept(
-    tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_size_decides_where_images_are_kept(tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     samples = [sample("a", (64, 64))]
-    monkeypatch.setattr("boxwright_kerascv.pictures.MEMORY_BYTES", 64 * 64 * 3)
+    monkeypatch.setattr("boxwright_kerascv.images.MEMORY_BYTES", 64 * 64 * 3)
     assert loaded(samples, tmp_path, reporter, cache="auto").on_disk is None
-    monkeypatch.setattr("boxwright_kerascv.pictures.MEMORY_BYTES", 64 * 64 * 3 - 1)
-    pictures = loaded(samples, tmp_path, reporter, cache="auto")
-    assert pictures.on_disk is not None
-    pictures.close()
+    monkeypatch.setattr("boxwright_kerascv.images.MEMORY_BYTES", 64 * 64 * 3 - 1)
+    images = loaded(samples, tmp_path, reporter, cache="auto")
+    assert images.on_disk is not None
+    images.close()
 
 
 def recipe(batch_size: int, max_boxes: int = 10) -> Recipe:
     return Recipe("tiny", 32, 32, batch_size, steps=20, steps_per_epoch=2, max_boxes=max_boxes)
 
 
-def numbered(count: int) -> PictureCache:
-    """Pictures whose grey level is their number, with as many boxes."""
-    return PictureCache(
+def numbered(count: int) -> ImageCache:
+    """Images whose grey level is their number, with as many boxes."""
+    return ImageCache(
         [np.full((40, 40, 3), number, np.uint8) for number in range(count)],
         [np.tile([[4.0, 4, 30, 30]], (number, 1)) for number in range(count)],
         [np.arange(number) for number in range(count)],
@@ -210,12 +208,12 @@ def stream(count: int, batches: int, *, batch_size: int = 4, seed: int = 0, firs
 
 
 def levels(batches: list[Any]) -> list[int]:
-    """Which pictures came: the level in the middle, which neither crop nor flip changes."""
+    """Which images came: the level in the middle, which neither crop nor flip changes."""
     return [round(float(image[16, 16, 0])) for images, _ in batches for image in images]
 
 
-def test_every_pass_shows_every_picture_once_in_another_order() -> None:
-    """Seven pictures in batches of four: a batch holds the end of one pass and the start of the next."""
+def test_every_pass_shows_every_image_once_in_another_order() -> None:
+    """Seven images in batches of four: a batch contains the end of one pass and the start of the next."""
     order = levels(stream(7, 7))
     passes = [order[start : start + 7] for start in range(0, 28, 7)]
     assert all(sorted(each) == list(range(7)) for each in passes)
@@ -237,14 +235,14 @@ def test_the_seed_decides_order_and_augmentation() -> None:
     assert levels(first) != levels(other)
 
 
-def test_a_picture_is_augmented_anew_in_every_pass() -> None:
+def test_an_image_is_augmented_differently_in_every_pass() -> None:
     images = [image for images, _ in stream(1, 5, batch_size=1) for image in images]
     boxes = [labels["boxes"] for _, labels in stream(2, 12, batch_size=1)]
     assert len(images) == 5
     assert len({rows.tobytes() for rows in boxes if (rows >= 0).all()}) > 2
 
 
-def test_batches_are_filled_up_to_the_fullest_picture_and_cut_at_the_most() -> None:
+def test_batches_are_filled_up_to_the_fullest_image_and_cut_at_the_most() -> None:
     augmentation = Augmentation([], (32, 32))
     for max_boxes in (10, 3):
         made = training_batches(numbered(6), 6, recipe(6, max_boxes), augmentation, seed=0)
@@ -261,7 +259,7 @@ def test_batches_are_filled_up_to_the_fullest_picture_and_cut_at_the_most() -> N
             assert (boxes[count:] == -1).all()
 
 
-def test_pictures_without_boxes_have_one_empty_row() -> None:
+def test_images_without_boxes_have_one_empty_row() -> None:
     """KerasCV's matching cannot do with none."""
     made = training_batches(numbered(1), 1, recipe(2), Augmentation([], (32, 32)), seed=0)
     ((_, labels),) = made.take(1).as_numpy_iterator()
@@ -271,6 +269,6 @@ def test_pictures_without_boxes_have_one_empty_row() -> None:
 
 def test_columns_of_different_lengths_are_refused() -> None:
     with pytest.raises(ValueError, match="do not match"):
-        PictureCache([np.zeros((4, 4, 3), np.uint8)], [], [])
-    with pytest.raises(ValueError, match="no picture"):
-        PictureCache([], [], [])
+        ImageCache([np.zeros((4, 4, 3), np.uint8)], [], [])
+    with pytest.raises(ValueError, match="no images"):
+        ImageCache([], [], [])

@@ -1,4 +1,4 @@
-"""The training pictures: decoded once, made small, and kept in memory or on disk."""
+"""The training images: decoded once, resized, and cached in memory or on disk."""
 
 from __future__ import annotations
 
@@ -18,51 +18,51 @@ from boxwright import Dataset, LabelMap, Reporter, Sample, clip, scale
 from boxwright.datasets import map_samples
 from boxwright.images import decode_sample, encode_jpeg
 from boxwright_kerascv.augment import Labelled
-from boxwright_kerascv.inputs import PictureCache
+from boxwright_kerascv.inputs import ImageCache
 from boxwright_tf.decoding import class_numbers
 
 MEMORY_BYTES = 2_000_000_000
-"""Decoded pictures beyond this go to disk where the cache is chosen automatically."""
+"""Bytes of decoded images above which the cache is on disk, if it is chosen automatically."""
 
 _JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """One picture ready for training.
+    """One image ready for training.
 
     Attributes:
         image: (height, width, 3), uint8, at most the asked number of times the network's size.
         boxes: (N, 4), float32, ``xyxy`` in its pixels, clipped to it, all with an area.
         classes: (N,), float32, 0-based.
-        cut: Boxes that reached outside the picture and were cut at its edge.
+        clipped: Boxes that extended beyond the image and were clipped.
         dropped: Boxes without an area, which nothing can be learned from.
     """
 
     image: NDArray[np.uint8]
     boxes: NDArray[np.float32]
     classes: NDArray[np.float32]
-    cut: int
+    clipped: int
     dropped: int
 
 
 def prepare(sample: Sample, label_map: LabelMap, image_size: tuple[int, int], oversample: float) -> Prepared:
-    """Decodes a picture, makes it small and puts its boxes in order.
+    """Decodes and resizes an image, and clips its boxes.
 
     Args:
-        sample: The picture.
+        sample: The image.
         label_map: The classes' numbers.
         image_size: Height and width of the network's input.
-        oversample: How many times that size the picture may keep.
+        oversample: The largest size of the image, as a multiple of that size.
 
     Raises:
-        DataError: The picture cannot be read, or a class is unknown.
+        DataError: The image cannot be read, or a class is unknown.
     """
     classes = class_numbers(sample, label_map)
-    image, edges = small_picture(sample, image_size, oversample)
+    image, edges = small_image(sample, image_size, oversample)
     height, width = image.shape[:2]
     clipped = clip(edges, width, height)
-    # Less than half a pixel of the annotation is rounding, not a box that leaves the picture.
+    # Less than half a pixel is rounding of the annotation, not a box that extends beyond the image.
     outside = np.abs(clipped - edges).max(axis=1, initial=0) > 0.5
     sides = clipped[:, 2:] - clipped[:, :2]
     kept = np.all(sides > 0, axis=1)
@@ -71,35 +71,35 @@ def prepare(sample: Sample, label_map: LabelMap, image_size: tuple[int, int], ov
     )
 
 
-def small_picture(
+def small_image(
     sample: Sample, image_size: tuple[int, int], oversample: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """A picture at no more than ``oversample`` times the network's size, aspect ratio kept, and its boxes' edges.
+    """Returns an image at no more than ``oversample`` times the network's size with its aspect ratio, and its boxes.
 
     Raises:
-        DataError: The picture cannot be read.
+        DataError: The image cannot be read.
     """
     height, width = image_size
-    wanted = (round(width * oversample), round(height * oversample))
-    picture = decode_sample(sample, at_least=wanted)
-    image = shrink(picture.image, wanted)
-    factors = (image.width / picture.image.width, image.height / picture.image.height)
-    return np.asarray(image), scale(picture.boxes.xyxy, *factors)
+    size = (round(width * oversample), round(height * oversample))
+    decoded = decode_sample(sample, at_least=size)
+    image = shrink(decoded.image, size)
+    factors = (image.width / decoded.image.width, image.height / decoded.image.height)
+    return np.asarray(image), scale(decoded.boxes.xyxy, *factors)
 
 
-def shrink(image: Image.Image, wanted: tuple[int, int]) -> Image.Image:
-    """A picture made small, aspect ratio kept, so that it still covers ``wanted`` (width, height) on both sides."""
-    factor = max(wanted[0] / image.width, wanted[1] / image.height)
+def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Returns an image reduced with its aspect ratio, so that it still covers ``size`` (width, height)."""
+    factor = max(size[0] / image.width, size[1] / image.height)
     if factor >= 1:
         return image
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     return image.resize(size, Image.Resampling.BOX, reducing_gap=3.0)
 
 
-class PictureFile:
-    """Pictures as JPEG in one file, for sets that memory does not hold; boxes stay in memory.
+class ImageFile:
+    """Images as JPEG in one file, for datasets that do not fit in memory; boxes are kept in memory.
 
-    It is used like :class:`~boxwright_kerascv.inputs.PictureCache`.
+    It is used like :class:`~boxwright_kerascv.inputs.ImageCache`.
 
     Args:
         path: The file to write; :meth:`close` removes it.
@@ -118,7 +118,7 @@ class PictureFile:
         self._ragged_classes: Any = None
 
     def add(self, prepared: Prepared) -> None:
-        """Appends one picture."""
+        """Appends one image."""
         assert self._writing is not None
         encoded = encode_jpeg(Image.fromarray(prepared.image), _JPEG_QUALITY)
         self._writing.write(encoded)
@@ -126,8 +126,8 @@ class PictureFile:
         self._boxes.append(prepared.boxes)
         self._classes.append(prepared.classes)
 
-    def finish(self) -> PictureFile:
-        """Ends the writing; from now on pictures can be had."""
+    def finish(self) -> ImageFile:
+        """Finishes writing; after this, images can be read."""
         assert self._writing is not None
         self._writing.close()
         self._writing = None
@@ -142,7 +142,7 @@ class PictureFile:
         return len(self._classes)
 
     def __call__(self, index: Any) -> Labelled:
-        """The picture at ``index``, a scalar integer tensor."""
+        """Returns the image at ``index``, a scalar integer tensor."""
 
         def read(position: Any) -> bytes:
             assert self._bytes is not None
@@ -150,8 +150,8 @@ class PictureFile:
 
         encoded = tf.ensure_shape(tf.numpy_function(read, [index], tf.string), ())
         # As Pillow decodes; TensorFlow's default is a rougher transform.
-        picture = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-        return {"images": picture, "boxes": self._ragged_boxes[index], "classes": self._ragged_classes[index]}
+        image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+        return {"images": image, "boxes": self._ragged_boxes[index], "classes": self._ragged_classes[index]}
 
     def close(self) -> None:
         """Removes the file."""
@@ -162,22 +162,22 @@ class PictureFile:
 
 
 @dataclass(frozen=True)
-class TrainingPictures:
-    """All pictures of a training set.
+class TrainingImages:
+    """All images of a training set.
 
     Attributes:
-        load: From an index to the picture and its boxes, inside ``tf.data``.
+        load: Returns the image and the boxes of an index, inside ``tf.data``.
         count: How many.
         box_sizes: (M, 2), float64: width and height of every box, in pixels of the network's input.
-        most_boxes: The largest number of boxes in one picture.
-        on_disk: The file that holds them, or ``None``.
+        most_boxes: The largest number of boxes in one image.
+        on_disk: The file that contains them, or ``None``.
     """
 
     load: Any
     count: int
     box_sizes: NDArray[np.float64]
     most_boxes: int
-    on_disk: PictureFile | None
+    on_disk: ImageFile | None
 
     def close(self) -> None:
         """Removes the file, where there is one."""
@@ -185,7 +185,7 @@ class TrainingPictures:
             self.on_disk.close()
 
 
-def load_pictures(
+def load_images(
     dataset: Dataset,
     label_map: LabelMap,
     image_size: tuple[int, int],
@@ -195,31 +195,31 @@ def load_pictures(
     cache: str,
     cache_file: Path,
     reporter: Reporter,
-) -> TrainingPictures:
+) -> TrainingImages:
     """Decodes a training set once.
 
     Args:
-        dataset: What to read; pictures that cannot be read go to its ``problems``.
+        dataset: The dataset; images that cannot be read are added to its ``problems``.
         label_map: The classes' numbers.
         image_size: Height and width of the network's input.
-        oversample: How many times that size pictures may keep.
-        expected: About how many pictures there are.
+        oversample: The largest size of images, as a multiple of that size.
+        expected: The approximate number of images.
         cache: ``"memory"``, ``"disk"``, or ``"auto"``, which chooses by the size they will have.
-        cache_file: Where they go on disk.
+        cache_file: The file for the cache on disk.
         reporter: Gets the progress, and what had to be done to the boxes.
 
     Raises:
-        DataError: A picture cannot be read (under ``on_error="fail"``).
+        DataError: An image cannot be read (under ``on_error="fail"``).
         ValueError: None was left.
     """
     height, width = image_size
     bytes_expected = expected * height * width * 3 * oversample**2
-    disk = PictureFile(cache_file) if cache == "disk" or (cache == "auto" and bytes_expected > MEMORY_BYTES) else None
+    disk = ImageFile(cache_file) if cache == "disk" or (cache == "auto" and bytes_expected > MEMORY_BYTES) else None
     kept: list[Prepared] = []
     box_sizes: list[NDArray[np.float64]] = []
-    cut = dropped = most = 0
+    clipped = dropped = most = 0
     try:
-        with reporter.task("Decoding the pictures", expected) as task:
+        with reporter.task("Decoding the images", expected) as task:
             work = map_samples(
                 lambda sample: prepare(sample, label_map, image_size, oversample),
                 dataset,
@@ -230,7 +230,7 @@ def load_pictures(
                 rows, columns = prepared.image.shape[:2]
                 sides = prepared.boxes[:, 2:] - prepared.boxes[:, :2]
                 box_sizes.append(sides * np.array([width / columns, height / rows]))
-                cut, dropped = cut + prepared.cut, dropped + prepared.dropped
+                clipped, dropped = clipped + prepared.clipped, dropped + prepared.dropped
                 most = max(most, len(prepared.classes))
                 if disk is not None:
                     disk.add(prepared)
@@ -238,20 +238,20 @@ def load_pictures(
                     kept.append(prepared)
                 task.advance()
         if not box_sizes:
-            raise ValueError("there is no picture to train on")
+            raise ValueError("there are no images to train on")
         load = disk.finish() if disk is not None else _in_memory(kept)
     except BaseException:
         if disk is not None:
             disk.close()
         raise
-    if cut:
-        reporter.message(f"{cut} boxes reach outside their picture; they were cut at its edge for the training.")
+    if clipped:
+        reporter.message(f"{clipped} boxes extend beyond their image; they were clipped for the training.")
     if dropped:
-        reporter.message(f"{dropped} boxes have no area inside their picture; they were left out of the training.")
-    return TrainingPictures(load, len(box_sizes), np.concatenate(box_sizes), most, disk)
+        reporter.message(f"{dropped} boxes have zero area inside their image; they were not used in the training.")
+    return TrainingImages(load, len(box_sizes), np.concatenate(box_sizes), most, disk)
 
 
-def _in_memory(prepared: Sequence[Prepared]) -> PictureCache:
-    return PictureCache(
+def _in_memory(prepared: Sequence[Prepared]) -> ImageCache:
+    return ImageCache(
         [one.image for one in prepared], [one.boxes for one in prepared], [one.classes for one in prepared]
     )
