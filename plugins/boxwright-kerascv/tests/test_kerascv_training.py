@@ -325,7 +325,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         def resolve(self, kind: str, name: str) -> Any:
             return module.Mirror if name == "mirror" else installed.resolve(kind, name)
 
-    monkeypatch.setattr(backend_module, "registry", WithMirror)
+    monkeypatch.setattr(backend_module, "default_registry", WithMirror)
     return calls
 
 
