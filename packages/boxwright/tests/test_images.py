@@ -103,7 +103,7 @@ class TestOrientation:
         assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [list(MARK)]
 
     @pytest.mark.parametrize("orientation", EVERY_TURN)
-    def test_turn_boxes_follows_the_pixels(self, orientation: int) -> None:
+    def test_rotate_boxes_follows_the_pixels(self, orientation: int) -> None:
         judge = turned_by_pillow(marked(orientation))
         turned = images.rotate_boxes(np.array([MARK]), orientation, STORED)
         assert turned.shape == (1, 4)
