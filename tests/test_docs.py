@@ -1,4 +1,4 @@
-"""What the README and the docs show is run here, word for word but for the size of the training."""
+"""Runs the commands and code of the README and the docs unchanged, except for the size of the training."""
 
 from __future__ import annotations
 

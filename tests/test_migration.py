@@ -82,7 +82,7 @@ def test_the_first_tutorials_training(project: Path, here: Callable[..., str]) -
 
 @pytest.mark.usefixtures("small_network")
 def test_every_command_of_the_second_tutorial_is_understood(project: Path, here: Callable[..., str]) -> None:
-    """Word for word but for the data, the preset (whose weights would be downloaded) and the length."""
+    """Unchanged, except for the data, the preset (whose weights would be downloaded) and the length."""
     pytest.importorskip("keras_cv")
     other = {
         "tfds:voc/2007?split=train": f"labelimg:{SHARED / 'fruits' / 'test'}",

@@ -29,7 +29,7 @@ BROKEN = {
 CAUSES = {
     "crash": ("failed", "ImportError: libgadget.so.7: cannot open shared object file"),
     "future": ("incompatible", "written for plugin API 7 to 9; this boxwright speaks 1"),
-    "hook": ("failed", "returned {'name': 'hook'}, which is no FormatSpec"),
+    "hook": ("failed", "returned {'name': 'hook'}, which is not a FormatSpec"),
 }
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
@@ -91,9 +91,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     python = folder / "fresh" / PYTHON
     ours = [str(ROOT / "packages" / name) for name in ("boxwright", "boxwright-cli")]
     settings = ["--quiet", "--python", str(python), "-c", str(ROOT / "constraints.txt")]
-    # What uv built of ours at an earlier time is not what stands here now.
-    anew = [word for name in ("boxwright", "boxwright-cli") for word in ("--refresh-package", name)]
-    uv("pip", "install", *settings, *anew, *ours, *map(str, plugins))
+    # uv may have cached builds of an earlier state.
+    refresh = [word for name in ("boxwright", "boxwright-cli") for word in ("--refresh-package", name)]
+    uv("pip", "install", *settings, *refresh, *ours, *map(str, plugins))
 
     def run(*words: str, cwd: Path = folder, **environment: str) -> subprocess.CompletedProcess[str]:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("BOXWRIGHT_", "PYTHON"))}
@@ -158,7 +158,7 @@ def test_a_broken_one_hurts_nobody(program: Program, words: list[str]) -> None:
     assert "gadget" not in done.stdout
 
 
-def test_who_wants_to_know_is_told(program: Program) -> None:
+def test_strict_mode_raises_plugin_errors(program: Program) -> None:
     done = program("formats", BOXWRIGHT_STRICT="1")
     assert done.returncode == 1
     assert "libgadget.so.7" in done.stderr
@@ -172,7 +172,7 @@ def test_a_bad_file_of_a_stranger_is_answered(program: Program, tmp_path: Path) 
     (tmp_path / "bad.lines").write_text("nonsense\n", "utf-8")
     done = program("info", "lines:bad.lines", cwd=tmp_path)
     assert done.returncode == 1
-    assert "bad.lines, line 1: it is no annotation" in done.stderr
+    assert "bad.lines, line 1: it is not an annotation" in done.stderr
     assert "-> correct the line" in done.stderr
     assert "Traceback" not in done.stderr
 

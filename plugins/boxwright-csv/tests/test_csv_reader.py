@@ -101,7 +101,7 @@ def test_rows_of_an_image_are_combined_on_request(tmp_path: Path) -> None:
 def test_one_based_and_inverted(tmp_path: Path) -> None:
     content = HEADER + "a.jpg,40,30,fig,30,2,1,20\n"
     assert read_text(tmp_path, content, inverted="swap")[0].boxes.edges == ((1, 2, 30, 20),)
-    # 1-based with xmax included: columns 1..40 are all 40 of the picture.
+    # 1-based with xmax included: columns 1..40 are all 40 of the image.
     content = HEADER + "a.jpg,40,30,fig,1,1,40,30\n"
     assert read_text(tmp_path, content, one_based=True)[0].boxes.edges == ((0, 0, 40, 30),)
     assert read_text(tmp_path, content)[0].boxes.edges == ((1, 1, 40, 30),)

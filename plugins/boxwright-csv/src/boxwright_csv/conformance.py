@@ -16,9 +16,9 @@ class DialectTests(ReaderTests, WriterTests):
 
     file_name: ClassVar[str] = "labels.csv"
 
-    def read_options(self, pictures: Path) -> Mapping[str, str]:
+    def read_options(self, images: Path) -> Mapping[str, str]:
         """Returns the option that names the folder of the images."""
-        return {"images": str(pictures)}
+        return {"images": str(images)}
 
     def write(
         self,

@@ -43,11 +43,11 @@ class PanlabelTests(FormatTests):
             return sample
         return sample.replace(image=sample.image.model_copy(update={"name": sample.image.name.replace(" ", "-")}))
 
-    def many(self, pictures: Path, count: int) -> Iterator[Sample]:
+    def many(self, images: Path, count: int) -> Iterator[Sample]:
         """Writes each image under its own name, for formats that measure them."""
-        for sample in super().many(pictures, count):
+        for sample in super().many(images, count):
             # Not by pathlib, which interns every name: the table of interned strings counts as memory.
-            with open(os.path.join(pictures, sample.image.name), "wb") as file:
+            with open(os.path.join(images, sample.image.name), "wb") as file:
                 file.write(sample.image.read())
             yield sample
 
@@ -55,11 +55,9 @@ class PanlabelTests(FormatTests):
         """Returns a location with the suffix by which panlabel identifies the format."""
         return str(folder / f"dataset{self.bridge.endings[0] if spec.target == 'file' else ''}")
 
-    def read_options(self, pictures: Path) -> Mapping[str, str]:
+    def read_options(self, images: Path) -> Mapping[str, str]:
         """Returns the option that names the folder of the images, if they must be measured and are elsewhere."""
-        return (
-            {} if self.bridge.sizes == "stated" or self.bridge.image_folder is not None else {"images": str(pictures)}
-        )
+        return {} if self.bridge.sizes == "stated" or self.bridge.image_folder is not None else {"images": str(images)}
 
 
 class FullTests(PanlabelTests, ReaderTests, WriterTests):

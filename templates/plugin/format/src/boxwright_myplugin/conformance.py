@@ -15,9 +15,9 @@ class TestConformance(ReaderTests, WriterTests):
 
     format = "myplugin"
 
-    def read_options(self, pictures: Path) -> Mapping[str, str]:
+    def read_options(self, images: Path) -> Mapping[str, str]:
         """Returns the options that name the folder of a test's images."""
-        return {"images": str(pictures)}
+        return {"images": str(images)}
 
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         """Returns files with a mistake in line 2, each with the expected error."""
