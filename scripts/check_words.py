@@ -22,7 +22,7 @@ STABLE = re.compile(
     r"""|(?P<quote>``|["'`])[\w./*-]*(?P=quote)"""  # a quoted name
     r"""|(?<=["'`])[\w.*-]*(?==)"""  # the name of a quoted setting
     r"""|--[\w-]+"""  # a flag
-    r"""|pictures:(?=[\w/])"""  # the name of a format
+    r"""|pictures:(?=[\w/{ ])|(?<=, )pictures(?=")"""  # the name of a format
     r"""|pictures(?=: bool|: Whether| and )"""  # a writer's parameter, which users set as an option
     r"""|[?&,:]\w+(?==)(=picture\b)?"""  # an option of a URI or a step
 )

@@ -29,7 +29,7 @@ boxwright_api = (1, 1)
 
 
 class LinesReader:
-    """NAME WIDTH HEIGHT [LABEL XMIN YMIN XMAX YMAX [FIELD=VALUE]]... a line, the pictures beside the file."""
+    """Lines of NAME WIDTH HEIGHT [LABEL XMIN YMIN XMAX YMAX [FIELD=VALUE]]..., and images in the same folder."""
 
     def __init__(self, location, chatty=False):
         if not Path(location).exists():
@@ -170,7 +170,7 @@ def boxwright_formats():
         FormatSpec(name="endless", summary="Never ends", load="cli_probe:EndlessReader"),
         FormatSpec(name="broken", summary="Has a bug", load="cli_probe:BrokenReader"),
         FormatSpec(
-            name="wanting", summary="Lacks its library", load="cli_probe:LinesReader", requires=("no_such_library",),
+            name="wanting", summary="Without its library", load="cli_probe:LinesReader", requires=("no_such_library",),
             install="python -m pip install no-such-library",
         ),
     ]
@@ -178,7 +178,7 @@ def boxwright_formats():
 
 @hookimpl
 def boxwright_transforms():
-    return [TransformSpec(name="annotated", summary="Keeps pictures with boxes", load="cli_probe:OnlyAnnotated")]
+    return [TransformSpec(name="annotated", summary="Keeps images with boxes", load="cli_probe:OnlyAnnotated")]
 
 
 @hookimpl
@@ -194,12 +194,12 @@ def boxwright_backends():
 
 @hookimpl
 def boxwright_metrics():
-    return [MetricSpec(name="found", summary="The share of pictures with a find", load="cli_probe:AnythingFound")]
+    return [MetricSpec(name="found", summary="The share of images with a detection", load="cli_probe:AnythingFound")]
 '''
 
 
 def install(folder: Path, module: str, source: str, *, distribution: str = "", version: str = "1.0") -> None:
-    """Makes ``folder`` a place with an installed plugin: the module and its metadata, as an installer leaves them."""
+    """Installs a plugin in ``folder``: the module and its metadata, as an installer writes them."""
     distribution = distribution or module.replace("_", "-")
     (folder / f"{module}.py").write_text(source, "utf-8")
     metadata = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
@@ -210,7 +210,7 @@ def install(folder: Path, module: str, source: str, *, distribution: str = "", v
 
 @dataclass
 class Program:
-    """The command line in this process (quick), or in one of its own."""
+    """The command line in this process (fast), or in a separate one."""
 
     site: Path
 
@@ -220,7 +220,7 @@ class Program:
         return CliRunner().invoke(app, [str(word) for word in words], prog_name="boxwright")
 
     def json(self, *words: object) -> dict[str, object]:
-        """The JSON object that a command prints, which must be all that is on stdout."""
+        """Returns the JSON object that a command prints, which must be all of stdout."""
         result = self(*words, "--json")
         assert result.exit_code == 0, result.stderr
         content = json.loads(result.stdout)
@@ -228,7 +228,7 @@ class Program:
         return content
 
     def start(self, *words: object, **options: object) -> subprocess.Popen[str]:
-        """A process of its own."""
+        """Starts a separate process."""
         environment = os.environ | {"PYTHONPATH": str(self.site), "PYTHONUNBUFFERED": ""}
         command = [sys.executable, "-m", "boxwright_cli", *map(str, words)]
         settings = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": environment} | options
@@ -245,7 +245,7 @@ def site(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def boxwright(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
-    """The program, with the plugin ``cli_probe`` installed beside whatever this environment has."""
+    """The program, with the plugin ``cli_probe`` in addition to those of this environment."""
     install(site, "cli_probe", PROBE)
     from boxwright.plugins import default_registry, load_plugins
 
@@ -265,7 +265,7 @@ def boxwright(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
 
 @pytest.fixture
 def here() -> Callable[..., str]:
-    """``here(*words, cwd=...)``: runs the program in this process, and gives what it prints.
+    """``here(*words, cwd=...)``: runs the program in this process, and returns what it prints.
 
     TensorFlow is imported once by all commands, which takes as long as most of them.
     """
@@ -310,7 +310,7 @@ def install_plugin(boxwright: Program) -> Callable[..., None]:
 
 @pytest.fixture
 def lines(tmp_path: Path) -> Callable[..., str]:
-    """Makes a dataset of the probe's format ``lines``, with its pictures, and returns its URI."""
+    """Makes a dataset of the probe's format ``lines``, with its images, and returns its URI."""
 
     def make(*rows: str, name: str = "data.lines") -> str:
         folder = tmp_path / "photos"

@@ -33,7 +33,7 @@ def public_names(module: str) -> set[str]:
 
 
 def violations(path: Path, root: Path = ROOT) -> list[str]:
-    """The imports of a file that reach behind the public packages."""
+    """Yields the imports of a file that bypass the public packages."""
     found = []
     names: list[tuple[str, str | None]]
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):

@@ -35,17 +35,17 @@ needs_photos = pytest.mark.skipif(not (SHARED / "fruits").is_dir(), reason="the 
 
 
 def read(path: str) -> str:
-    """The text of a page."""
+    """Returns the text of a page."""
     return (ROOT / path).read_text("utf-8")
 
 
 def blocks(path: str, language: str) -> list[str]:
-    """The fenced code blocks of a page in one language."""
+    """Returns the fenced code blocks of a page in one language."""
     return re.findall(rf"```{language}\n(.*?)```", read(path), re.DOTALL)
 
 
 def commands(block: str) -> list[list[str]]:
-    """The words of each ``$`` line."""
+    """Returns the words of each ``$`` line."""
     return [shlex.split(line[2:]) for line in block.splitlines() if line.startswith("$ ")]
 
 
@@ -125,7 +125,7 @@ def test_the_readmes_python_runs(tmp_path: Path, here: Here, monkeypatch: pytest
 
 
 def install_by_hand(site: Path, project: dict[str, Any]) -> None:
-    """The metadata that an installer leaves of a ``pyproject.toml``."""
+    """Writes the metadata that an installer makes of a ``pyproject.toml``."""
     info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir(parents=True)
     fields = {
@@ -146,7 +146,7 @@ def install_by_hand(site: Path, project: dict[str, Any]) -> None:
 
 
 def install_example(site: Path, page: str) -> str:
-    """Installs the complete example of a page, its first block of Python; the name of its module."""
+    """Installs the complete example of a page, its first block of Python, and returns the name of its module."""
     code = blocks(page, "python")[0]
     named = re.search(r'load="(boxwright_\w+):', code)
     module = named[1] if named else f"boxwright_{Path(page).stem}"
@@ -196,7 +196,7 @@ def test_the_example_of_an_augmenter_conforms(site: Path, tmp_path: Path) -> Non
 
 
 def test_the_commands_of_the_pages_run(site: Path, workplace: Path) -> None:
-    """In the order in which one needs what another made: the runs of the backend's page are used on others."""
+    """In an order in which each page finds what it needs: the runs of the backend's page are used on others."""
     path = {"PYTHONPATH": str(site)}
     for kind in ("format", "transform", "augmenter", "backend", "metric", "trainer", "exporter"):
         (block,) = blocks(PAGES[kind], "console")
@@ -220,7 +220,7 @@ def test_the_commands_of_the_pages_run(site: Path, workplace: Path) -> None:
 
 
 class Terminal:
-    """Somebody who types what the guide says; installing is done by hand, since a test installs nothing."""
+    """Runs the commands of the guide; writes metadata instead of an installation."""
 
     def __init__(self, folder: Path) -> None:
         self.cwd = folder
@@ -241,7 +241,7 @@ class Terminal:
             self.said = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=self.cwd, **path)
         elif words[0] in ("ruff", "mypy"):
             if shutil.which(words[0]):
-                # What mypy knows of boxwright's own packages is used again.
+                # mypy's cache of boxwright's packages is shared.
                 cache = {"MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / "docs")}
                 subprocess.run(words, cwd=self.cwd, env=os.environ | path | cache, check=True)
         else:
@@ -296,7 +296,7 @@ def test_the_plugin_of_two_files_is_found_and_converts(tmp_path: Path) -> None:
 
 
 def pages_of(entry: Any) -> Iterator[str]:
-    """The pages of a part of the navigation."""
+    """Yields the pages of a part of the navigation."""
     if isinstance(entry, str):
         yield entry
     else:
@@ -305,7 +305,7 @@ def pages_of(entry: Any) -> Iterator[str]:
 
 
 def test_the_navigation_of_the_site_has_every_page_once() -> None:
-    """Strict mode reports neither a page that it leaves out nor one that does not exist."""
+    """Strict mode reports neither a page that the navigation omits nor one that does not exist."""
     navigation = tomllib.loads(read("zensical.toml"))["project"]["nav"]
     pages = sorted(page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md"))
     assert sorted(pages_of(navigation)) == pages
@@ -319,7 +319,7 @@ def test_the_reference_has_a_page_for_each_public_package() -> None:
 
 
 def described(page: str, name: str) -> bool:
-    """Whether a page has the name as code, alone or with what follows it: ```read(on_problem)```."""
+    """Returns whether a page has the name as code, alone or with arguments: ```read(on_problem)```."""
     return re.search(rf"`(output\.|job\.)?{re.escape(name)}[`(]", read(page)) is not None
 
 
@@ -396,7 +396,7 @@ def test_every_setting_of_the_conformance_tests_is_documented() -> None:
 
 
 @pytest.mark.parametrize("page", sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md")))
-def test_links_lead_somewhere(page: str) -> None:
+def test_links_have_a_target(page: str) -> None:
     for target in re.findall(r"\]\((?!https:)([^)]+)\)", read(page)):
         path, _, anchor = target.partition("#")
         other = (ROOT / page).parent / path if path else ROOT / page

@@ -1,4 +1,4 @@
-"""Every format that is read and written: through every other one and back, and at places that are not on this disk."""
+"""Every format that is read and written: through every other one and back, and at remote locations."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ class Case:
     """How a format is written and read in these tests.
 
     Args:
-        file: The name of what is written.
-        read: Options to read it, given the folder of the pictures.
+        file: The name of the output.
+        read: Options to read it, by the folder of the images.
         write: Options to write it.
-        whole: Whether edges have to be whole numbers to come back without a sidecar.
-        tolerance: By how many pixels edges may be off without a sidecar.
+        whole: Whether coordinates must be whole numbers to be restored without a sidecar.
+        tolerance: The largest error of a coordinate in pixels without a sidecar.
     """
 
     file: str
-    read: Callable[[str], Mapping[str, str]] = field(default=lambda pictures: {})
+    read: Callable[[str], Mapping[str, str]] = field(default=lambda images: {})
     write: Mapping[str, str] = field(default_factory=dict)
     tolerance: float = 0.0
 
 
-def beside(pictures: str) -> Mapping[str, str]:
-    return {"images": pictures}
+def next_to_it(images: str) -> Mapping[str, str]:
+    return {"images": images}
 
 
 CASES = {
-    "coco": Case("dataset.json", beside, tolerance=1e-9),
+    "coco": Case("dataset.json", next_to_it, tolerance=1e-9),
     "createml": Case("dataset", tolerance=1e-9),
-    "csv": Case("dataset.csv", beside),
+    "csv": Case("dataset.csv", next_to_it),
     "labelimg": Case("dataset"),
-    "openimages": Case("dataset.csv", beside, tolerance=1e-4),
-    "retinanet": Case("dataset.csv", beside),
+    "openimages": Case("dataset.csv", next_to_it, tolerance=1e-4),
+    "retinanet": Case("dataset.csv", next_to_it),
     "tfrecord": Case("dataset.record", tolerance=1e-3),
-    "via": Case("dataset.csv", beside),
+    "via": Case("dataset.csv", next_to_it),
     "voc": Case("dataset"),
     "yolo": Case("dataset", tolerance=1e-6),
 }
@@ -66,23 +66,23 @@ def test_every_format_of_this_repository_is_here() -> None:
     others = {
         entry.spec.name for entry in default_registry().all("format") if entry.distribution == "boxwright-panlabel"
     }
-    others.add("pictures")  # which holds no boxes
+    others.add("pictures")  # which has no boxes
     both = {entry.spec.name for entry in default_registry().all("format") if entry.spec.load and entry.spec.write}
     assert both - others == set(CASES)
 
 
 @pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
     for name, size in SIZES.items():
         draw_image(*size, [(3, 4, 20, 15)]).save(folder / name)
     return folder
 
 
 def boxes_in(width: int, height: int, numbers: st.SearchStrategy[float]) -> st.SearchStrategy[Any]:
-    """Boxes inside a picture, at least a pixel wide, with attributes that some formats know and others do not."""
+    """Draws boxes inside an image, at least a pixel wide, with attributes that only some formats support."""
 
-    def edges(corner: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+    def coordinates(corner: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
         x, y, w, h = corner
         xmin, ymin = x * (width - 1), y * (height - 1)
         return (xmin, ymin, xmin + 1 + w * (width - 1 - xmin), ymin + 1 + h * (height - 1 - ymin))
@@ -99,14 +99,14 @@ def boxes_in(width: int, height: int, numbers: st.SearchStrategy[float]) -> st.S
         },
     )
     return st.lists(
-        st.tuples(st.sampled_from(LABELS), st.tuples(numbers, numbers, numbers, numbers).map(edges), attributes),
+        st.tuples(st.sampled_from(LABELS), st.tuples(numbers, numbers, numbers, numbers).map(coordinates), attributes),
         max_size=3,
     )
 
 
 @st.composite
 def datasets(draw: st.DrawFn) -> list[tuple[str, Any, str | None, dict[str, Any]]]:
-    """``(name, boxes, split, attributes)`` of some of the pictures, at least one of them with a box."""
+    """Draws ``(name, boxes, split, attributes)`` of some images, at least one of them with a box."""
     names = draw(st.lists(st.sampled_from(sorted(SIZES)), min_size=1, unique=True))
     found = []
     for name in names:
@@ -122,10 +122,10 @@ Content = list[tuple[str, Any, str | None, dict[str, Any]]]
 """Name of the image, its boxes, split, and attributes."""
 
 
-def samples_of(content: Content, pictures: Path) -> list[Sample]:
+def samples_of(content: Content, images: Path) -> list[Sample]:
     return [
         Sample(
-            image=ImageRef(name=name, width=SIZES[name][0], height=SIZES[name][1], location=str(pictures / name)),
+            image=ImageRef(name=name, width=SIZES[name][0], height=SIZES[name][1], location=str(images / name)),
             boxes=Boxes([b[0] for b in boxes], [b[1] for b in boxes], [b[2] for b in boxes]),
             split=split,
             attributes=attributes,
@@ -135,7 +135,7 @@ def samples_of(content: Content, pictures: Path) -> list[Sample]:
 
 
 def facts(samples: Any) -> list[tuple[Any, ...]]:
-    """Everything that a dataset says, but for where it lies and in which order."""
+    """Returns the contents of a dataset, without locations and in no particular order."""
     return sorted(
         (
             (
@@ -146,8 +146,8 @@ def facts(samples: Any) -> list[tuple[Any, ...]]:
                 sorted(sample.attributes.items()),
             ),
             [
-                (label, edges, sorted(dict(attributes).items(), key=lambda item: item[0]))
-                for label, edges, attributes in zip(
+                (label, coordinates, sorted(dict(attributes).items(), key=lambda item: item[0]))
+                for label, coordinates, attributes in zip(
                     sample.boxes.labels, sample.boxes.edges, sample.boxes.attributes, strict=True
                 )
             ],
@@ -161,8 +161,8 @@ def target(name: str, folder: Path | str) -> DatasetURI:
     return DatasetURI(f"{folder}/{CASES[name].file}", name, dict(CASES[name].write))
 
 
-def source(name: str, folder: Path | str, pictures: Path | str) -> DatasetURI:
-    return DatasetURI(f"{folder}/{CASES[name].file}", name, dict(CASES[name].read(str(pictures))))
+def source(name: str, folder: Path | str, images: Path | str) -> DatasetURI:
+    return DatasetURI(f"{folder}/{CASES[name].file}", name, dict(CASES[name].read(str(images))))
 
 
 @pytest.mark.parametrize("second", BOTH_WAYS)
@@ -173,21 +173,21 @@ def test_there_and_back_with_a_sidecar_is_the_same_dataset(
     first: str,
     second: str,
     content: list[tuple[str, Any, str | None, dict[str, Any]]],
-    pictures: Path,
+    images: Path,
     tmp_path: Path,
 ) -> None:
-    """A to B to A, whatever A and B can hold."""
-    samples = samples_of(content, pictures)
+    """From A to B and back to A, for any two formats."""
+    samples = samples_of(content, images)
     asked = facts(samples)
     folder = Path(tempfile.mkdtemp(dir=tmp_path))
     one, two, three = folder / "one", folder / "two", folder / "three"
     options: dict[str, Any] = {"sidecar": True}
     boxwright.convert(Dataset(SampleReader(samples)), target(first, one), **options)
-    assert facts(boxwright.open(source(first, one, pictures))) == asked
-    boxwright.convert(source(first, one, pictures), target(second, two), **options)
-    assert facts(boxwright.open(source(second, two, pictures))) == asked
-    boxwright.convert(source(second, two, pictures), target(first, three), **options)
-    assert facts(boxwright.open(source(first, three, pictures))) == asked
+    assert facts(boxwright.open(source(first, one, images))) == asked
+    boxwright.convert(source(first, one, images), target(second, two), **options)
+    assert facts(boxwright.open(source(second, two, images))) == asked
+    boxwright.convert(source(second, two, images), target(first, three), **options)
+    assert facts(boxwright.open(source(first, three, images))) == asked
 
 
 PLAIN: Content = [
@@ -195,18 +195,18 @@ PLAIN: Content = [
     ("b two.png", [("fig", (1.0, 1.0, 40.0, 39.0), {})], None, {}),
     ("ü.jpg", [("вишня", (5.0, 5.0, 45.0, 66.0), {}), ("fig", (5.0, 5.0, 45.0, 66.0), {})], None, {}),
 ]
-"""What every format can hold."""
+"""Contents that every format supports."""
 
 
-def plain(pictures: Path) -> list[Sample]:
-    return samples_of(PLAIN, pictures)
+def plain(images: Path) -> list[Sample]:
+    return samples_of(PLAIN, images)
 
 
 @pytest.mark.parametrize("name", BOTH_WAYS)
-def test_every_format_gives_the_same_boxes(name: str, pictures: Path, tmp_path: Path) -> None:
+def test_every_format_returns_the_same_boxes(name: str, images: Path, tmp_path: Path) -> None:
     """One dataset through every writer and reader, without a sidecar."""
-    boxwright.convert(Dataset(SampleReader(plain(pictures))), target(name, tmp_path))
-    assert_same_boxes(boxwright.open(source(name, tmp_path, pictures)), plain(pictures), CASES[name].tolerance)
+    boxwright.convert(Dataset(SampleReader(plain(images))), target(name, tmp_path))
+    assert_same_boxes(boxwright.open(source(name, tmp_path, images)), plain(images), CASES[name].tolerance)
 
 
 def assert_same_boxes(found: Any, asked: list[Sample], tolerance: float) -> None:
@@ -221,17 +221,17 @@ def assert_same_boxes(found: Any, asked: list[Sample], tolerance: float) -> None
 
 
 @pytest.mark.parametrize("name", BOTH_WAYS)
-def test_every_format_recognises_what_it_wrote(name: str, pictures: Path, tmp_path: Path) -> None:
-    """Without a format in the URI exactly one says yes, and its reader gives the same."""
-    boxwright.convert(Dataset(SampleReader(plain(pictures))), target(name, tmp_path))
-    place = DatasetURI(f"{tmp_path}/{CASES[name].file}", None, dict(CASES[name].read(str(pictures))))
+def test_every_format_recognises_its_own_output(name: str, images: Path, tmp_path: Path) -> None:
+    """Without a format in the URI exactly one matches, and its reader returns the same."""
+    boxwright.convert(Dataset(SampleReader(plain(images))), target(name, tmp_path))
+    place = DatasetURI(f"{tmp_path}/{CASES[name].file}", None, dict(CASES[name].read(str(images))))
     dataset = boxwright.open(place)
-    assert {sample.image.name for sample in dataset} == {sample.image.name for sample in plain(pictures)}
+    assert {sample.image.name for sample in dataset} == {sample.image.name for sample in plain(images)}
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """A bucket on an S3 server of this machine."""
+    """A bucket on a local S3 server."""
     pytest.importorskip("s3fs", reason="the S3 tests need moto[server] and s3fs")
     server_module = pytest.importorskip("moto.server", reason="the S3 tests need moto[server] and s3fs")
     server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -257,7 +257,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(params=["memory", "s3"])
 def place(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A folder that is not on this machine's disk."""
+    """A folder that is not on the local disk."""
     base = "memory://photos" if request.param == "memory" else request.getfixturevalue("s3")
     files, root = fsspec.url_to_fs(f"{base}/new")
     yield f"{base}/new"
@@ -267,35 +267,35 @@ def place(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", BOTH_WAYS)
-def test_every_format_elsewhere_is_as_on_disk(name: str, place: str, pictures: Path) -> None:
-    boxwright.convert(Dataset(SampleReader(plain(pictures))), target(name, place))
-    assert_same_boxes(boxwright.open(source(name, place, pictures)), plain(pictures), CASES[name].tolerance)
+def test_every_format_is_the_same_at_remote_locations(name: str, place: str, images: Path) -> None:
+    boxwright.convert(Dataset(SampleReader(plain(images))), target(name, place))
+    assert_same_boxes(boxwright.open(source(name, place, images)), plain(images), CASES[name].tolerance)
 
 
 @pytest.mark.parametrize("name", BOTH_WAYS)
-def test_every_format_is_read_from_a_zip(name: str, pictures: Path, tmp_path: Path) -> None:
+def test_every_format_is_read_from_a_zip(name: str, images: Path, tmp_path: Path) -> None:
     folder = tmp_path / "plain"
-    boxwright.convert(Dataset(SampleReader(plain(pictures))), target(name, folder))
+    boxwright.convert(Dataset(SampleReader(plain(images))), target(name, folder))
     with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
         for path in sorted(folder.rglob("*")):
             archive.write(path, path.relative_to(folder))
-    uri = DatasetURI(f"zip://{CASES[name].file}::{tmp_path}/all.zip", name, dict(CASES[name].read(str(pictures))))
-    assert_same_boxes(boxwright.open(uri), plain(pictures), CASES[name].tolerance)
+    uri = DatasetURI(f"zip://{CASES[name].file}::{tmp_path}/all.zip", name, dict(CASES[name].read(str(images))))
+    assert_same_boxes(boxwright.open(uri), plain(images), CASES[name].tolerance)
 
 
-def test_pictures_elsewhere_are_found(place: str, pictures: Path, tmp_path: Path) -> None:
-    """The annotations here, the pictures there."""
+def test_remote_images_are_found(place: str, images: Path, tmp_path: Path) -> None:
+    """The annotations are local, the images remote."""
     files, root = fsspec.url_to_fs(place)
-    for path in pictures.iterdir():
+    for path in images.iterdir():
         files.pipe_file(f"{root}/{path.name}", path.read_bytes())
-    boxwright.convert(Dataset(SampleReader(plain(pictures))), f"csv:{tmp_path}/labels.csv")
+    boxwright.convert(Dataset(SampleReader(plain(images))), f"csv:{tmp_path}/labels.csv")
     for sample in boxwright.open(f"csv:{tmp_path}/labels.csv?images={place}"):
-        assert sample.image.read() == (pictures / sample.image.name).read_bytes()
+        assert sample.image.read() == (images / sample.image.name).read_bytes()
 
 
-def test_a_sidecar_elsewhere_is_found(place: str, pictures: Path) -> None:
+def test_a_remote_sidecar_is_found(place: str, images: Path) -> None:
     content: Content = [("a.jpg", [("fig", (3.25, 4.0, 20.0, 15.0), {"note": "x"})], "train", {})]
-    samples = samples_of(content, pictures)
+    samples = samples_of(content, images)
     boxwright.convert(Dataset(SampleReader(samples)), f"csv:{place}/x.csv", sidecar=True)
-    (back,) = boxwright.open(f"csv:{place}/x.csv?images={pictures}")
+    (back,) = boxwright.open(f"csv:{place}/x.csv?images={images}")
     assert (back.split, dict(back.boxes.attributes[0])) == ("train", {"note": "x"})

@@ -1,4 +1,4 @@
-"""docs/coming-from-the-tutorials.md: its commands run, on the first tutorial's own photos where they are here."""
+"""docs/coming-from-the-tutorials.md: its commands run, on the first tutorial's own photos if they are available."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [
 
 
 def commands(section: str) -> list[list[str]]:
-    """The words of each line that begins with ``$``, in a section of the page."""
+    """Returns the words of each line that begins with ``$``, in a section of the page."""
     blocks = re.findall(r"```console\n(.*?)```", section, re.DOTALL)
     return [shlex.split(line[2:])[1:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
 
@@ -39,7 +39,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def annotate(project: Path) -> None:
-    """Puts the tutorial's own photos and XML in place of those that were shared out by chance."""
+    """Replaces the photos that were assigned at random by the tutorial's own photos and XML."""
     shutil.rmtree(project / "data" / "images")
     for part in ("train", "test"):
         shutil.copytree(SHARED / "fruits" / part, project / "data" / "images" / part)
@@ -81,7 +81,7 @@ def test_the_first_tutorials_training(project: Path, here: Callable[..., str]) -
 
 
 @pytest.mark.usefixtures("small_network")
-def test_every_command_of_the_second_tutorial_is_understood(project: Path, here: Callable[..., str]) -> None:
+def test_every_command_of_the_second_tutorial_is_valid(project: Path, here: Callable[..., str]) -> None:
     """Unchanged, except for the data, the preset (whose weights would be downloaded) and the length."""
     pytest.importorskip("keras_cv")
     other = {

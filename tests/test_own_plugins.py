@@ -1,4 +1,4 @@
-"""What ``boxwright plugins check`` says of the plugins in this repository."""
+"""The results of ``boxwright plugins check`` for the plugins in this repository."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from boxwright_testing.examination.suite import suite_of
 
 OURS = sorted(folder.name for folder in (Path(__file__).resolve().parents[1] / "plugins").iterdir() if folder.is_dir())
 DEFAULTS = {"format csv", "format labelimg", "format voc", "metric coco"}
-"""What needs nothing but the suite's defaults."""
+"""Plugins that need only the suite's defaults."""
 
 
 def check(distribution: str) -> dict[str, list[str]]:
-    """What failed, and what there is advice about, as a user of the command sees it."""
+    """Returns the failures and the advice of the command."""
     command = [sys.executable, "-m", "boxwright_cli", "plugins", "check", distribution, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     answer = json.loads(done.stdout)

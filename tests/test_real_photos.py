@@ -1,4 +1,4 @@
-"""Trainings on real photos, with the defaults that a newcomer gets: what the README says they reach.
+"""Trainings on real photos with the defaults: they reach the results in the README.
 
 Run by ``nox -s slow``; about half an hour on two cores.
 """

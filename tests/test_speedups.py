@@ -37,7 +37,7 @@ RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def outcome(work: Callable[[], Any]) -> tuple[str, str]:
-    """The result or the error."""
+    """Returns the result or the error."""
     try:
         return "answer", repr(work())
     except (ValueError, DataError) as error:
@@ -124,7 +124,7 @@ PIECES = [
 
 
 def damaged(chance: random.Random) -> bytes:
-    """XML as programs write it, with a few pieces left out, put in, or exchanged with others of its own."""
+    """Returns XML as programs write it, with a few pieces removed, added or exchanged."""
     text = chance.choice(XML)
     if chance.random() < 0.3:
         text = HEAD + "".join(chance.choices(list(OBJECTS.values()), k=chance.randint(1, 3))) + "</annotation>"
@@ -187,7 +187,7 @@ def an_annotation(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def with_escaped_keys(text: str, chance: int) -> str:
-    """The same JSON with some of its keys written otherwise: ``"\\u0069mage_id"``."""
+    """Returns the same JSON with some keys escaped: ``"\\u0069mage_id"``."""
     for number, key in enumerate(("image_id", "id", "bbox", "area", "difficult")):
         if chance >> number & 1:
             text = text.replace(f'"{key}"', f'"\\u{ord(key[0]):04x}{key[1:]}"', 1 + (chance >> 5))
@@ -287,27 +287,27 @@ def test_annotations_that_break_off_are_left_to_python() -> None:
 def test_usual_annotations_are_read_by_the_compiled_function() -> None:
     row = b'{"id":5,"image_id":7,"category_id":3,"bbox":[1,2.5,3,4],"area":12,"iscrowd":0,"segmentation":[],"d":1}'
     seen = []
-    place, images, categories, ids, edges, starts, again, kinds = speedups.coco_rows(
+    place, images, categories, ids, coordinates, starts, again, kinds = speedups.coco_rows(
         b"[" + row + b" ,\n" + row, 1, 100, {}, lambda members: seen.append(members) or 9
     )
     assert place == len(row) + 4
     as_numbers = [memoryview(each).cast("q").tolist() for each in (images, categories, ids, starts)]
     assert as_numbers == [[7], [3], [5], [101]]
-    assert memoryview(edges).cast("d").tolist() == [1, 2.5, 4, 6.5]
+    assert memoryview(coordinates).cast("d").tolist() == [1, 2.5, 4, 6.5]
     assert (again, memoryview(kinds).cast("H").tolist(), seen) == (b"\0", [9], [b',"d":1'])
 
 
-# ---------------------------------------------------------------------------------------------- all of it together
+# ---------------------------------------------------------------------------------------------- both together
 
 
 def some_samples(seed: int) -> Iterator[Sample]:
     chance = random.Random(seed)
     for number in range(40):
         how_many = chance.randint(0, 5)
-        edges = []
+        coordinates = []
         for _ in range(how_many):
             left, top = chance.choice((chance.randint(0, 40), chance.uniform(0, 40))), chance.randint(0, 40)
-            edges.append((float(left), float(top), left + chance.randint(0, 50), top + chance.uniform(0, 50)))
+            coordinates.append((float(left), float(top), left + chance.randint(0, 50), top + chance.uniform(0, 50)))
         attributes = [
             {key: 1 for key in ("difficult", "truncated", "occluded") if chance.random() < 0.3}
             | ({"pose": chance.choice(("Left", "a&b"))} if chance.random() < 0.2 else {})
@@ -315,7 +315,9 @@ def some_samples(seed: int) -> Iterator[Sample]:
         ]
         labels = chance.choices(["fig", "вишня", "red, ripe", "a&b"], k=how_many)
         image = ImageRef(name=f"{number}.jpg", width=100, height=100)
-        yield Sample(image=image, boxes=Boxes(labels, edges, attributes), attributes={"folder": "f", "n": number % 2})
+        yield Sample(
+            image=image, boxes=Boxes(labels, coordinates, attributes), attributes={"folder": "f", "n": number % 2}
+        )
 
 
 @pytest.mark.parametrize("target", ["coco", "csv", "voc", "labelimg", "yolo"])

@@ -1,4 +1,4 @@
-r"""Halves of characters, as JSON can say them (RFC 8259, section 8.2): no file in UTF-8 holds one."""
+r"""Unpaired surrogates, which JSON can escape (RFC 8259, section 8.2) and UTF-8 cannot encode."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample, is_
 from boxwright.datasets import Problems, SampleReader
 from boxwright_testing import draw_image, encode_image
 
-PICTURE = encode_image(draw_image(40, 30), "a.png")
+IMAGE = encode_image(draw_image(40, 30), "a.png")
 
 
 def sample(name: str, *labels: str, split: str | None = None, **box: Any) -> Sample:
     boxes = Boxes(labels, [(1, 2, 3, 4)] * len(labels), [box] * len(labels))
-    image = ImageRef(name=name, width=40, height=30, data=PICTURE)
+    image = ImageRef(name=name, width=40, height=30, data=IMAGE)
     return Sample(image=image, boxes=boxes, split=split, source=f"list.json, {name}")
 
 
@@ -29,7 +29,7 @@ FORMATS = ("coco", "createml", "csv", "kitti", "label-studio", "labelimg", "open
 
 
 @pytest.mark.parametrize("format", [*FORMATS, "via", "voc", "yolo"])
-def test_a_class_that_no_file_can_hold_is_named_with_its_box(format: str, tmp_path: Path) -> None:
+def test_a_class_that_utf8_cannot_encode_is_reported_with_its_box(format: str, tmp_path: Path) -> None:
     samples = [sample("a.png", "fig"), sample("b.png", "fig", "fi\ud800"), sample("c.png", "fig")]
     with pytest.raises(DataError) as caught:
         boxwright.convert(dataset(*samples), f"{format}:{tmp_path}/one")
@@ -44,7 +44,7 @@ def test_a_class_that_no_file_can_hold_is_named_with_its_box(format: str, tmp_pa
 
 
 @pytest.mark.parametrize("target", ["voc:{}/voc", "yolo:{}/yolo", "csv:{}/{{split}}.csv"])
-def test_a_split_that_no_file_name_can_hold_is_named(target: str, tmp_path: Path) -> None:
+def test_a_split_that_utf8_cannot_encode_is_reported(target: str, tmp_path: Path) -> None:
     samples = [sample("a.png", "fig", split="train"), sample("b.png", "fig", split="te\udcff")]
     with pytest.raises(DataError, match=r"list\.json, b\.png: .*te\\udcff"):
         boxwright.convert(dataset(*samples), target.format(tmp_path))
@@ -52,12 +52,12 @@ def test_a_split_that_no_file_name_can_hold_is_named(target: str, tmp_path: Path
     assert (sum(report.samples.values()), len(report.skipped)) == (1, 1)
 
 
-def test_other_texts_are_named_too(tmp_path: Path) -> None:
+def test_other_texts_are_reported_too(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"list\.json, a\.png: .*cam\\ud800.*\n  -> "):
         boxwright.convert(dataset(sample("a.png", "fig", note="cam\ud800")), f"via:{tmp_path}/via.csv")
 
 
-def test_classes_can_be_asked_for(tmp_path: Path) -> None:
+def test_label_maps_report_such_classes(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"'fi\\ud800' contains an unpaired surrogate"):
         LabelMap.from_names(["fig", "fi\ud800"])
     with pytest.raises(DataError, match="unpaired surrogate"):

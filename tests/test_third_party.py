@@ -1,4 +1,4 @@
-"""Plugins of strangers in a fresh environment that has ``boxwright`` and ``boxwright-cli`` and nothing else of ours."""
+"""Third-party plugins in a fresh environment with only ``boxwright`` and ``boxwright-cli``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BROKEN = {
 }
 CAUSES = {
     "crash": ("failed", "ImportError: libgadget.so.7: cannot open shared object file"),
-    "future": ("incompatible", "written for plugin API 7 to 9; this boxwright speaks 1"),
+    "future": ("incompatible", "written for plugin API 7 to 9; this boxwright supports 1"),
     "hook": ("failed", "returned {'name': 'hook'}, which is not a FormatSpec"),
 }
 
@@ -36,7 +36,7 @@ Program = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def uv(*words: str, cwd: Path | None = None) -> None:
-    """Runs uv; skips where the package index cannot be reached, and what is needed was never downloaded."""
+    """Runs uv; skips if the package index cannot be reached and the requirements were never downloaded."""
     program = shutil.which("uv")
     if program is None:
         pytest.skip("uv is not on PATH")
@@ -50,7 +50,7 @@ def uv(*words: str, cwd: Path | None = None) -> None:
 
 
 def package(folder: Path, name: str, code: str, project: str = "") -> Path:
-    """A plugin of one module, as a stranger writes it."""
+    """Writes a third-party plugin of one module."""
     module = f"boxwright_{name}"
     folder.mkdir(parents=True)
     (folder / f"{module}.py").write_text(code, "utf-8")
@@ -106,7 +106,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 
 def _published(folder: Path) -> Path:
-    """What ``python -m build`` makes of a new plugin: the wheel that its author uploads."""
+    """Builds a new plugin and returns its wheel, which its author would upload."""
     out = folder / "sheets"
     command = [sys.executable, "-m", "boxwright_cli", "plugins", "new", "sheets", "--out", str(out)]
     subprocess.run(command, check=True, capture_output=True)
@@ -117,7 +117,7 @@ def _published(folder: Path) -> Path:
 
 
 def installed(program: Program) -> dict[str, dict[str, object]]:
-    """What ``boxwright plugins list`` says of each plugin."""
+    """Returns the record of each plugin in ``boxwright plugins list``."""
     listed = program("plugins", "list", "--json")
     assert listed.returncode == 0, listed.stderr
     return {record["name"]: record for record in json.loads(listed.stdout)["plugins"]}
@@ -127,7 +127,7 @@ def test_the_environment_is_fresh(program: Program) -> None:
     assert set(installed(program)) == {"boxwright", "lines", "sheets", *BROKEN}
 
 
-def test_a_strangers_plugin_converts(program: Program, tmp_path: Path) -> None:
+def test_a_third_party_plugin_converts(program: Program, tmp_path: Path) -> None:
     row = {"name": "a.jpg", "width": 40, "height": 30, "boxes": [["fig", 1, 2, 30.5, 20]]}
     (tmp_path / "a.lines").write_text(json.dumps(row) + "\n", "utf-8")
     done = program("convert", "lines:a.lines", "sheets:b.sheets", cwd=tmp_path)
@@ -151,14 +151,14 @@ def test_a_broken_one_is_listed_with_its_cause(program: Program) -> None:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["formats"], ["plugins", "show", "format", "lines"]])
-def test_a_broken_one_hurts_nobody(program: Program, words: list[str]) -> None:
+def test_a_broken_one_does_not_affect_other_commands(program: Program, words: list[str]) -> None:
     done = program(*words)
     assert done.returncode == 0
     assert done.stderr == ""
     assert "gadget" not in done.stdout
 
 
-def test_strict_mode_raises_plugin_errors(program: Program) -> None:
+def test_strict_mode_reports_the_cause(program: Program) -> None:
     done = program("formats", BOXWRIGHT_STRICT="1")
     assert done.returncode == 1
     assert "libgadget.so.7" in done.stderr
@@ -168,7 +168,7 @@ def test_strict_mode_raises_plugin_errors(program: Program) -> None:
     assert "lines" in chosen.stdout
 
 
-def test_a_bad_file_of_a_stranger_is_answered(program: Program, tmp_path: Path) -> None:
+def test_an_invalid_file_of_a_third_party_format_is_reported(program: Program, tmp_path: Path) -> None:
     (tmp_path / "bad.lines").write_text("nonsense\n", "utf-8")
     done = program("info", "lines:bad.lines", cwd=tmp_path)
     assert done.returncode == 1
@@ -178,7 +178,7 @@ def test_a_bad_file_of_a_stranger_is_answered(program: Program, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("words", [["check", "lines"], ["new", "other"]])
-def test_what_an_author_needs_is_said(program: Program, tmp_path: Path, words: list[str]) -> None:
+def test_a_missing_distribution_for_authors_is_reported(program: Program, tmp_path: Path, words: list[str]) -> None:
     done = program("plugins", *words, cwd=tmp_path)
     assert done.returncode == 1
     assert "run: python -m pip install boxwright-testing" in done.stderr

@@ -1,4 +1,4 @@
-"""What the distributions of this repository have in common, and the lists that a tool needs of them."""
+"""What the distributions of this repository have in common, and the lists of them that tools need."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TestEachDistribution:
 
 
 def installed_with(requirement: str) -> set[str]:
-    """The distributions of this repository that one brings along, by the extras that are asked for."""
+    """Returns the distributions of this repository that one installs with some extras."""
     found = re.match(r"(boxwright[\w-]*)(?:\[([\w,-]+)\])?", requirement)
     assert found, requirement
     project = PROJECTS[found[1]]

@@ -1,4 +1,4 @@
-"""Plugins made on the spot: those of the docstrings' examples, and toys that fail as real ones do."""
+"""Test plugins: the examples of the docstrings, and small ones that fail as real ones do."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ from boxwright.plugins.manager import LoadedPlugins, PluginRecord
 from boxwright.plugins.registry import KINDS, Registry
 from boxwright.plugins.specs import Spec
 
-# The same examples every time, no folder of them left behind, and no clock.
+# The same examples in every run, no folder that keeps them, and no deadline.
 settings.register_profile("boxwright", database=None, deadline=None, derandomize=True)
 settings.load_profile("boxwright")
 
 EXAMPLES = ("Reader", "Writer", "Transform", "Backend", "Metric", "Trainer", "Exporter", "Loader")
-"""Protocols whose docstring holds a complete plugin; that of Augmenter needs TensorFlow and has a test of its own."""
+"""Protocols whose docstring contains a complete plugin; that of Augmenter needs TensorFlow and has a separate test."""
 
 
 def code_of(documented: object) -> str:
-    """The code blocks of a docstring: what is indented below a line that ends in ``::``."""
+    """Returns the code blocks of a docstring, which are indented below a line that ends in ``::``."""
     text = inspect.getdoc(documented) or ""
     blocks = re.findall(r"::\n\n((?:(?: {4}[^\n]*)?\n)+)", text + "\n")
     return "\n".join(textwrap.dedent(block) for block in blocks)
@@ -104,7 +104,7 @@ EXAMPLE_SPECS: tuple[Spec, ...] = (
 
 
 def registry_of(specs: Iterable[Spec], **events: Callable[..., None]) -> Registry:
-    """A registry with only these specs and event hooks, and what boxwright brings itself."""
+    """Returns a registry with only these specs and event hooks, and boxwright's built-in plugins."""
     plugin = types.ModuleType("toys")
     for kind, spec_type in KINDS.items():
         mine = [spec for spec in specs if isinstance(spec, spec_type)]
@@ -122,11 +122,11 @@ def _returning(specs: Sequence[Spec]) -> Callable[[], Sequence[Spec]]:
 
 @pytest.fixture
 def make_registry(examples: dict[str, types.ModuleType]) -> Callable[..., Registry]:
-    """Builds a registry of the examples and whatever else is given; a later spec replaces one of its kind and name."""
+    """Builds a registry of the examples and other specs; a later spec replaces one of its kind and name."""
 
     def make(*specs: Spec, **events: Callable[..., None]) -> Registry:
-        wanted = {(type(spec), spec.name): spec for spec in (*EXAMPLE_SPECS, *specs)}
-        return registry_of(list(wanted.values()), **events)
+        chosen = {(type(spec), spec.name): spec for spec in (*EXAMPLE_SPECS, *specs)}
+        return registry_of(list(chosen.values()), **events)
 
     return make
 
@@ -144,7 +144,7 @@ def lines() -> FormatSpec:
 
 @pytest.fixture
 def toys() -> Iterator[types.ModuleType]:
-    """An empty module ``toys``, for what a spec's ``load`` is to name."""
+    """An empty module ``toys``, in which a spec's ``load`` finds its object."""
     module = types.ModuleType("toys")
     sys.modules["toys"] = module
     yield module
@@ -152,7 +152,7 @@ def toys() -> Iterator[types.ModuleType]:
 
 
 def make_sample(name: str, *boxes: tuple[Any, ...], size: tuple[int, int] = (100, 80), **fields: Any) -> Sample:
-    """A sample without a picture file: boxes are ``(label, xmin, ymin, xmax, ymax)`` or with a dict at the end."""
+    """Returns a sample without an image file: boxes are ``(label, xmin, ymin, xmax, ymax)``, with or without a dict."""
     attributes = [box[5] if len(box) > 5 else {} for box in boxes]
     return Sample(
         image=ImageRef(name=name, width=size[0], height=size[1], **fields.pop("image", {})),
@@ -178,8 +178,8 @@ def dataset() -> Callable[..., Dataset]:
 
 
 @pytest.fixture
-def picture_bytes() -> Callable[..., bytes]:
-    """An encoded picture of one colour."""
+def image_bytes() -> Callable[..., bytes]:
+    """Encodes an image of one colour."""
 
     def make(size: tuple[int, int] = (100, 80), format: str = "JPEG", color: object = (90, 120, 150)) -> bytes:
         buffer = io.BytesIO()
@@ -190,19 +190,19 @@ def picture_bytes() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def pictures(tmp_path: Path, picture_bytes: Callable[..., bytes]) -> Path:
-    """A folder with three pictures of 100x80, one in a sub-folder."""
-    folder = tmp_path / "pictures"
+def images(tmp_path: Path, image_bytes: Callable[..., bytes]) -> Path:
+    """A folder with three images of 100x80, one in a subfolder."""
+    folder = tmp_path / "images"
     (folder / "sub").mkdir(parents=True)
     for name in ("a.jpg", "b.png", "sub/c.jpg"):
-        (folder / name).write_bytes(picture_bytes(format="PNG" if name.endswith("png") else "JPEG"))
+        (folder / name).write_bytes(image_bytes(format="PNG" if name.endswith("png") else "JPEG"))
     return folder
 
 
 @pytest.fixture
-def truths(tmp_path: Path) -> str:
-    """A URI of the examples' own format: two pictures, three boxes of two classes."""
-    path = tmp_path / "truths.jsonl"
+def ground_truth(tmp_path: Path) -> str:
+    """A URI of the examples' format: two images, three boxes of two classes."""
+    path = tmp_path / "ground_truth.jsonl"
     path.write_text(
         '{"name": "a.jpg", "size": [100, 80], "boxes": [["fig", 10, 8, 30, 24], ["date", 50, 40, 70, 56]]}\n'
         '{"name": "b.jpg", "size": [100, 80], "boxes": [["fig", 30, 24, 50, 40]]}\n',

@@ -1,4 +1,4 @@
-"""Exports: checked against their run, recognised, and used wherever a model is meant."""
+"""Exports: checked against their run, recognised, and accepted instead of a run."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ from boxwright.plugins.registry import Registry
 
 
 @pytest.fixture
-def data(pictures: Path) -> Dataset:
-    """Two pictures with a box at the same relative place, which the example backend learns exactly."""
+def data(images: Path) -> Dataset:
+    """Two images with a box at the same relative position, which the example backend learns exactly."""
     samples = [
         Sample(
-            image=boxwright.ImageRef(name=name, width=100, height=80, location=str(pictures / name)),
+            image=boxwright.ImageRef(name=name, width=100, height=80, location=str(images / name)),
             boxes=Boxes(["fig"], [(10, 8, 30, 24)]),
         )
         for name in ("a.jpg", "b.png")
@@ -48,7 +48,7 @@ def run(data: Dataset, plugins: Registry, tmp_path: Path) -> Any:
 
 
 def test_an_export_is_checked_and_can_be_used_like_its_run(
-    run: Any, data: Dataset, plugins: Registry, tmp_path: Path, pictures: Path
+    run: Any, data: Dataset, plugins: Registry, tmp_path: Path, images: Path
 ) -> None:
     made = boxwright.export(run, "json", tmp_path / "out", data=data, registry=plugins)
     assert made.artifact == tmp_path / "out" / "model.json"
@@ -58,7 +58,7 @@ def test_an_export_is_checked_and_can_be_used_like_its_run(
     assert LabelMap.from_pbtxt((tmp_path / "out" / "label_map.pbtxt").read_text()) == run.label_map
     assert json.loads(json.dumps(made.to_dict()))["check"]["found_again"] == 2
     for place in (tmp_path / "out", made.artifact):
-        found = boxwright.predict(place, pictures / "a.jpg", registry=plugins)
+        found = boxwright.predict(place, images / "a.jpg", registry=plugins)
         assert found.detections[0].boxes.edges[0] == pytest.approx((10, 8, 30, 24))
     ours, theirs = (
         boxwright.evaluate(each, data, metric="found", registry=plugins) for each in (tmp_path / "out", run.path)
@@ -92,7 +92,7 @@ def test_an_export_that_finds_something_else_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_what_is_asked_wrongly_is_said_before_any_work(
+def test_invalid_requests_are_reported_before_any_work(
     run: Any, data: Dataset, make_registry: Callable[..., Registry], toys: types.ModuleType, tmp_path: Path
 ) -> None:
     toys.Liar = Liar  # type: ignore[attr-defined]
@@ -111,14 +111,14 @@ def test_what_is_asked_wrongly_is_said_before_any_work(
         boxwright.export(run, "json", tmp_path / "there", registry=plugins)
 
 
-def test_without_its_data_an_export_says_that_it_was_not_checked(run: Any, plugins: Registry, tmp_path: Path) -> None:
+def test_an_export_without_its_data_is_reported_as_unchecked(run: Any, plugins: Registry, tmp_path: Path) -> None:
     made = boxwright.export(run, "json", tmp_path / "out", registry=plugins)
     assert made.images == 0
     assert "--data" in made.notes[0]
 
 
-def test_models_of_others_are_recognised(
-    make_registry: Callable[..., Registry], toys: types.ModuleType, tmp_path: Path, pictures: Path
+def test_foreign_models_are_recognised(
+    make_registry: Callable[..., Registry], toys: types.ModuleType, tmp_path: Path, images: Path
 ) -> None:
     class Foreign(Liar):
         def load(self, artifact: Path, label_map: LabelMap | None = None) -> Any:
@@ -142,7 +142,7 @@ def test_models_of_others_are_recognised(
     other.write_bytes(b"x")
     classes = tmp_path / "label_map.pbtxt"
     classes.write_text(LabelMap.from_names(["fig"]).to_pbtxt())
-    found = boxwright.predict(model, pictures / "a.jpg", label_map=classes, registry=plugins)
+    found = boxwright.predict(model, images / "a.jpg", label_map=classes, registry=plugins)
     assert found.detections[0].boxes.labels == ("fig",)
     assert boxwright.load_model(model, registry=plugins).label_map.names == ("guessed",)
     with pytest.raises(RunError, match=r"is neither a run nor a model[\s\S]*foreign: no \.pb[\s\S]*give a run folder"):
@@ -153,7 +153,7 @@ def test_models_of_others_are_recognised(
         boxwright.load_model(model, label_map=tmp_path / "none.pbtxt", registry=plugins)
 
 
-def test_a_record_that_leads_outside_is_refused(plugins: Registry, tmp_path: Path) -> None:
+def test_a_record_with_a_path_outside_is_refused(plugins: Registry, tmp_path: Path) -> None:
     (tmp_path / "artifact.json").write_text('{"exporter": "json", "artifact": "../secret.json"}')
     with pytest.raises(boxwright.DataError, match="outside"):
         boxwright.load_model(tmp_path, registry=plugins)

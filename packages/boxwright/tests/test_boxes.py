@@ -1,4 +1,4 @@
-"""Box conversions against KerasCV and numbers worked out by hand; IoU against pycocotools."""
+"""Box conversions against KerasCV and numbers calculated by hand; IoU against pycocotools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from boxwright.boxes import area, scale
 
 SIZE = (200, 100)  # width, height
 
-# Two boxes of a 200x100 picture, in every format, worked out by hand.
+# Two boxes of a 200x100 image, in every format, calculated by hand.
 BY_HAND: dict[str, list[tuple[float, ...]]] = {
     "xyxy": [(20, 10, 60, 80), (0, 0, 200, 100)],
     "yxyx": [(10, 20, 80, 60), (0, 0, 100, 200)],
@@ -73,7 +73,7 @@ def test_conversion_equals_kerascv_and_keras() -> None:
     st.sampled_from(PAIRS),
     st.tuples(st.integers(1, 5000), st.integers(1, 5000)),
 )
-def test_there_and_back_again(
+def test_conversion_there_and_back(
     boxes: list[tuple[float, ...]], pair: tuple[str, str], image_size: tuple[int, int]
 ) -> None:
     source, target = pair
@@ -82,7 +82,7 @@ def test_there_and_back_again(
     np.testing.assert_allclose(back, boxes, rtol=1e-9, atol=1e-7)
 
 
-def test_the_input_is_left_alone_and_types_are_kept() -> None:
+def test_the_input_is_unchanged_and_types_are_kept() -> None:
     boxes = np.array([[1, 2, 3, 4]], np.float32)
     for target in BY_HAND:
         converted = convert_format(boxes, "xyxy", target, image_size=SIZE)
@@ -95,7 +95,7 @@ def test_the_input_is_left_alone_and_types_are_kept() -> None:
 
 
 def test_any_number_of_leading_axes_and_sizes() -> None:
-    sizes = np.array([[[100, 50]], [[200, 100]]])  # one size a picture, for three boxes each
+    sizes = np.array([[[100, 50]], [[200, 100]]])  # one size per image, for three boxes each
     boxes = np.tile([10.0, 5, 50, 40], (2, 3, 1))
     relative = convert_format(boxes, "xyxy", "rel_xyxy", image_size=sizes)
     assert relative.shape == (2, 3, 4)
@@ -121,7 +121,9 @@ def test_any_number_of_leading_axes_and_sizes() -> None:
         (([[1, 2, 3, 4]], "xyxy", "coco", None), "rel_center_xywh"),
     ],
 )
-def test_what_cannot_be_converted(arguments: tuple[object, str, str, tuple[float, float] | None], said: str) -> None:
+def test_inputs_that_cannot_be_converted(
+    arguments: tuple[object, str, str, tuple[float, float] | None], said: str
+) -> None:
     boxes, source, target, image_size = arguments
     with pytest.raises(UsageError, match=said):
         convert_format(boxes, source, target, image_size=image_size)  # type: ignore[arg-type]
@@ -147,8 +149,8 @@ def test_iou_equals_pycocotools() -> None:
     np.testing.assert_allclose(iou(corners[:25], corners[25:]), expected, rtol=0, atol=1e-12)
 
 
-def test_iou_of_unsigned_edges() -> None:
-    """200x200 pixels are more than 8 bits hold, and so is the difference of edges in the wrong order."""
+def test_iou_of_unsigned_coordinates() -> None:
+    """200x200 pixels exceed 8 bits, and so does the difference of coordinates in the wrong order."""
     boxes = np.array([[0, 0, 200, 200]], np.uint8)
     assert iou(boxes, boxes).tolist() == [[1.0]]
     assert area(boxes).tolist() == [40000]

@@ -346,14 +346,14 @@ def test_to_dict(sample: MakeSample) -> None:
     }
 
 
-def test_by_uri_and_with_items_that_cannot_be_read(truths: str, plugins: Registry) -> None:
-    assert boxwright.compare(truths, truths, registry=plugins).same
-    place = truths.partition(":")[2]
+def test_by_uri_and_with_items_that_cannot_be_read(ground_truth: str, plugins: Registry) -> None:
+    assert boxwright.compare(ground_truth, ground_truth, registry=plugins).same
+    place = ground_truth.partition(":")[2]
     with open(place, "a", encoding="utf-8") as file:
         file.write("no JSON\n")
     with pytest.raises(DataError, match="line 3"):
-        compare(truths, truths, registry=plugins)
-    found = compare(truths, truths, on_error="skip", registry=plugins)
+        compare(ground_truth, ground_truth, registry=plugins)
+    found = compare(ground_truth, ground_truth, on_error="skip", registry=plugins)
     assert found.same
     assert len(found.skipped) == 2  # once in either dataset
 

@@ -1,4 +1,4 @@
-"""Conversions: what is counted, what is refused, and that a target is whole or as it was."""
+"""Conversions: their counts, what they refuse, and that a target is complete or unchanged."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ITEM = "item {{\n    id: {}\n    name: '{}'\n}}"
 
 
 class NumbersWriter:
-    """A format of class numbers: one line a picture."""
+    """A format of class ids: one line per image."""
 
     def __init__(self, output: Any, label_map: LabelMap | None) -> None:
         assert label_map is not None
@@ -55,7 +55,7 @@ class NumbersWriter:
 
 
 class FolderWriter:
-    """A format of a file a picture, in a folder."""
+    """A format of one file per image, in a folder."""
 
     def __init__(self, output: Any, label_map: LabelMap | None) -> None:
         self.output = output
@@ -65,11 +65,11 @@ class FolderWriter:
             file.write(" ".join(sample.boxes.labels).encode())
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Does nothing, because no file is open."""
 
 
 class Stamp:
-    """Gives every sample a split by its name, or fails; notes what it did."""
+    """Sets the split of every sample by its name, or fails; records its calls."""
 
     per_sample = True
 
@@ -81,7 +81,7 @@ class Stamp:
         for sample in samples:
             self.threads.add(threading.current_thread().name)
             if sample.image.name == self.fail:
-                raise DataError(sample.source, "the picture is damaged", "replace it")
+                raise DataError(sample.source, "the image is damaged", "replace it")
             self.done += 1
             yield sample.replace(split=self.parts[ord(sample.image.name[0]) % len(self.parts)])
 
@@ -138,7 +138,7 @@ def test_losses_are_counted(dataset: Callable[..., Dataset], sample: Callable[..
     samples = [
         sample("a", ("x", 0, 0, 10.5, 10, {"difficult": 1, "pose": "Left"}), ("x", 1, 1, 5, 5, {"difficult": 1})),
         sample("b", attributes={"database": "d", "folder": "f", "path": "p"}),
-        sample("c", ("x", 0.25, 0.5, 1, 1), split="train", attributes={"folder": "f"}, image={"data": b"picture"}),
+        sample("c", ("x", 0.25, 0.5, 1, 1), split="train", attributes={"folder": "f"}, image={"data": b"image"}),
     ]
     nothing = LossCounter(FormatSpec(name="nothing"))
     everything = LossCounter(
@@ -171,7 +171,7 @@ def test_losses_are_counted(dataset: Callable[..., Dataset], sample: Callable[..
     assert unit("split", 2) == "images"
 
 
-def test_losses_count_what_is_added_and_what_the_dataset_says_as_a_whole(sample: Callable[..., Sample]) -> None:
+def test_losses_count_additions_and_attributes_of_the_dataset(sample: Callable[..., Sample]) -> None:
     spec = FormatSpec(
         name="some",
         carries=frozenset({"subpixel", "box.*", "image.*", "dataset.info"}),
@@ -189,7 +189,7 @@ def test_losses_count_what_is_added_and_what_the_dataset_says_as_a_whole(sample:
     ]
 
 
-def test_a_report_says_what_was_written_and_lost(
+def test_a_report_describes_output_and_losses(
     convert: Callable[..., ConversionReport],
     dataset: Callable[..., Dataset],
     sample: Callable[..., Sample],
@@ -241,22 +241,22 @@ def test_strict_writes_nothing_at_all(
     assert convert(whole, f"numbers:{tmp_path}/a.num", strict=True).losses.bookkeeping == {"image path": 1}
 
 
-# What is wrong
+# Problems
 
 
 def test_items_that_are_skipped_are_listed_once(
-    convert: Callable[..., ConversionReport], truths: str, tmp_path: Path
+    convert: Callable[..., ConversionReport], ground_truth: str, tmp_path: Path
 ) -> None:
-    path = Path(truths.removeprefix("lines:"))
+    path = Path(ground_truth.removeprefix("lines:"))
     good = path.read_text("utf-8")
     cannot = '{"name": "cannot.jpg", "size": [1, 1], "boxes": []}\n'
     path.write_text("no json\n" + good + cannot + "{}\n", "utf-8")
     target = f"numbers:{tmp_path}/out/a.num"
     with pytest.raises(DataError, match="line 1: JSONDecodeError"):
-        convert(truths, target)
+        convert(ground_truth, target)
     assert not (tmp_path / "out").exists() or names_in(tmp_path / "out") == []
-    # The dataset is read twice, for the classes and for the pictures.
-    report = convert(truths, target, on_error="skip")
+    # The dataset is read twice, for the classes and for the images.
+    report = convert(ground_truth, target, on_error="skip")
     assert [(error.file, error.place) for error in report.skipped] == [
         (str(path), "line 1"),
         (str(path), "line 5"),
@@ -271,14 +271,14 @@ def test_items_that_are_skipped_are_listed_once(
 
 
 def test_a_step_that_fails(convert: Callable[..., ConversionReport], fruits: Dataset, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"source of b\.jpg: the picture is damaged"):
+    with pytest.raises(DataError, match=r"source of b\.jpg: the image is damaged"):
         convert(fruits, f"numbers:{tmp_path}/a.num", steps=["stamp:fail=b.jpg"])
     assert names_in(tmp_path) == []
     skipping = Dataset(fruits.reader, problems=Problems("skip"))
     report = convert(skipping, f"numbers:{tmp_path}/a.num", steps=["stamp:fail=b.jpg"], workers=3)
     assert [str(error.file) for error in report.skipped] == ["source of b.jpg"]
     assert (tmp_path / "a.num").read_text() == "a.jpg [2, 1]\nc.jpg [2]\n"
-    assert report.notes == ["4 stamped"]  # the classes were looked for first
+    assert report.notes == ["4 stamped"]  # the classes are searched first
 
 
 def test_an_empty_dataset(
@@ -337,20 +337,20 @@ def test_an_existing_target_is_refused_before_any_work(
 # Label maps
 
 
-def test_the_label_map_beside_the_target_is_kept_to(
+def test_the_label_map_next_to_the_target_is_used(
     convert: Callable[..., ConversionReport],
     fruits: Dataset,
     dataset: Callable[..., Dataset],
     sample: Callable[..., Sample],
     tmp_path: Path,
 ) -> None:
-    beside = tmp_path / "label_map.pbtxt"
-    beside.write_text("item { id: 7 name: 'fig' } item { id: 3 name: 'date' } item { id: 5 name: 'kiwi' }", "utf-8")
-    before = beside.read_bytes()
+    label_map = tmp_path / "label_map.pbtxt"
+    label_map.write_text("item { id: 7 name: 'fig' } item { id: 3 name: 'date' } item { id: 5 name: 'kiwi' }", "utf-8")
+    before = label_map.read_bytes()
     report = convert(fruits, f"numbers:{tmp_path}/a.num")
     assert (tmp_path / "a.num").read_text() == "a.jpg [7, 3]\nb.jpg []\nc.jpg [7]\n"
-    assert (report.label_map, report.label_map_reused) == (str(beside), True)
-    assert beside.read_bytes() == before
+    assert (report.label_map, report.label_map_reused) == (str(label_map), True)
+    assert label_map.read_bytes() == before
     unknown = dataset(sample("d.jpg", ("fig", 0, 0, 1, 1), ("plum", 0, 0, 1, 1)))
     with pytest.raises(DataError, match=r"source of d\.jpg, box 2: the class 'plum' is not in .*label_map\.pbtxt"):
         convert(unknown, f"numbers:{tmp_path}/b.num")
@@ -371,7 +371,7 @@ def test_a_label_map_file_of_choice(convert: Callable[..., ConversionReport], fr
         convert(fruits, f"numbers:{tmp_path}/c.num", label_map=chosen)
 
 
-def test_a_given_label_map_never_renumbers_what_stands_there(
+def test_a_given_label_map_never_renumbers_an_existing_one(
     convert: Callable[..., ConversionReport], fruits: Dataset, tmp_path: Path
 ) -> None:
     given = LabelMap.from_names(["kiwi", "fig", "date"], sort=False)
@@ -396,7 +396,7 @@ def test_a_datasets_own_numbers_are_kept(
         convert(fruits.with_label_map(LabelMap.from_names(["fig"])), f"numbers:{tmp_path}/x.num")
 
 
-def test_the_label_map_of_a_folder_lies_in_it(
+def test_the_label_map_of_a_folder_is_in_it(
     convert: Callable[..., ConversionReport], fruits: Dataset, tmp_path: Path
 ) -> None:
     for overwrite in (False, True):
@@ -410,7 +410,7 @@ def test_the_label_map_of_a_folder_lies_in_it(
 def test_a_dataset_that_fails_leaves_no_label_map(
     convert: Callable[..., ConversionReport], fruits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One left behind would decide the classes of the next try."""
+    """A leftover would decide the classes of the next conversion."""
     import os
 
     replace = os.replace
@@ -453,7 +453,7 @@ def test_folders_for_each_split(convert: Callable[..., ConversionReport], fruits
     ]
 
 
-def test_one_part_that_exists_takes_all_others_back(
+def test_an_existing_split_prevents_all_others(
     convert: Callable[..., ConversionReport], fruits: Dataset, tmp_path: Path
 ) -> None:
     (tmp_path / "train.num").write_text("old")
@@ -464,7 +464,7 @@ def test_one_part_that_exists_takes_all_others_back(
 
 
 @pytest.mark.parametrize("split", ["../away", "a/b", "a\\b", "", "..", "c:"])
-def test_splits_that_lead_away(
+def test_splits_with_paths_outside(
     convert: Callable[..., ConversionReport],
     dataset: Callable[..., Dataset],
     sample: Callable[..., Sample],
@@ -477,39 +477,39 @@ def test_splits_that_lead_away(
     assert [name for name in names_in(tmp_path) if name != "in"] == []
 
 
-def test_a_split_is_not_to_be_read(convert: Callable[..., ConversionReport], tmp_path: Path) -> None:
+def test_a_split_placeholder_cannot_be_read(convert: Callable[..., ConversionReport], tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="stands for a part that is written"):
         convert("lines:{split}.jsonl", f"lines:{tmp_path}/a.jsonl")
 
 
-# The source and the target in one place
+# Source and target at one location
 
 
 def test_a_source_inside_the_target_is_refused(
-    convert: Callable[..., ConversionReport], tmp_path: Path, truths: str
+    convert: Callable[..., ConversionReport], tmp_path: Path, ground_truth: str
 ) -> None:
     folder = tmp_path / "train" / "deep"
     folder.mkdir(parents=True)
-    source = folder / "truths.jsonl"
-    source.write_bytes(Path(truths.removeprefix("lines:")).read_bytes())
+    source = folder / "ground_truth.jsonl"
+    source.write_bytes(Path(ground_truth.removeprefix("lines:")).read_bytes())
     for target in (f"folder:{tmp_path}", f"folder:{tmp_path}/deeper/../train", f"folder:{tmp_path}/{{split}}"):
         with pytest.raises(UsageError, match="contains the source"):
             convert(f"lines:{source}", target, overwrite=True, steps=["stamp:train"])
     assert source.exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["train", Path(truths).name]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [Path(ground_truth).name, "train"]
 
 
-def test_a_dataset_may_replace_itself(convert: Callable[..., ConversionReport], truths: str) -> None:
-    path = Path(truths.removeprefix("lines:"))
+def test_a_dataset_may_replace_itself(convert: Callable[..., ConversionReport], ground_truth: str) -> None:
+    path = Path(ground_truth.removeprefix("lines:"))
     with pytest.raises(OutputError, match="exists already"):
-        convert(truths, truths)
-    report = convert(truths, truths, steps=["only-annotated"], overwrite=True)
+        convert(ground_truth, ground_truth)
+    report = convert(ground_truth, ground_truth, steps=["only-annotated"], overwrite=True)
     assert report.boxes == 3
     assert len(path.read_text("utf-8").splitlines()) == 2
     assert names_in(path.parent) == [path.name]
 
 
-# Elsewhere, and in threads
+# Remote locations, and threads
 
 
 def test_from_memory_to_memory(registry: Registry, toys: types.ModuleType) -> None:
@@ -534,7 +534,7 @@ def test_from_memory_to_memory(registry: Registry, toys: types.ModuleType) -> No
         for kind, spec in record.specs
     ]
     files = fsspec.filesystem("memory")
-    files.store.clear()  # it is one of the whole process
+    files.store.clear()  # it is shared by the whole process
     files.pseudo_dirs[:] = [""]
     files.pipe("/in/a.jsonl", b'{"name": "a.jpg", "size": [1, 1], "boxes": [["fig", 0, 0, 1, 1]]}\n')
     try:
@@ -557,7 +557,7 @@ def test_from_memory_to_memory(registry: Registry, toys: types.ModuleType) -> No
 
 
 @pytest.mark.parametrize("target", ["lines:s4://bucket/a.jsonl", "lines:csv://a.jsonl"])
-def test_a_scheme_that_nobody_knows(convert: Callable[..., ConversionReport], fruits: Dataset, target: str) -> None:
+def test_an_unknown_scheme(convert: Callable[..., ConversionReport], fruits: Dataset, target: str) -> None:
     with pytest.raises(UsageError, match="Protocol not known"):
         convert(fruits, target)
 
@@ -571,7 +571,7 @@ def test_threads_keep_the_order(
     meeting = threading.Barrier(2, timeout=30)
 
     class Meeting:
-        """The first two pictures wait for each other, so they need two threads; the second is done first."""
+        """The first two images wait for each other, so they need two threads; the second is done first."""
 
         per_sample = True
 

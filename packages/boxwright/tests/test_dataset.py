@@ -1,4 +1,4 @@
-"""Datasets: what one reading counts, what is detected, what is skipped, and how transforms are applied."""
+"""Datasets: scans, detection of formats, skipped items, and transforms."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def names(samples: Iterable[Sample]) -> list[str]:
 
 
 class Rename:
-    """A transform that counts what it was given."""
+    """A transform that counts its calls."""
 
     per_sample = True
 
@@ -86,7 +86,7 @@ class TestScan:
         assert scan.splits == {"train": 2, "test": 1}
         assert scan.sizes == {(100, 80): 2, (200, 100): 2}
         assert scan.flawed == {"without area": 1, "outside the image": 2}
-        # Roots of area over picture: 50*40/8000 -> 0.5; 0; 21*20/8000 -> 0.22913; 1; 11*11/8000 -> 0.12298.
+        # Roots of relative areas: 50*40/8000 -> 0.5; 0; 21*20/8000 -> 0.22913; 1; 11*11/8000 -> 0.12298.
         assert scan.relative_size == pytest.approx((0.0, (0.5 + 0.2291288 + 1 + 0.1229837) / 5, 1.0))
         assert scan.label_map == LabelMap.from_names(["date", "fig"])
 
@@ -95,7 +95,7 @@ class TestScan:
         assert (scan.samples, scan.boxes, scan.classes, scan.relative_size) == (0, 0, {}, (0.0, 0.0, 0.0))
         assert len(scan.label_map) == 0
 
-    def test_the_picture_filled_to_its_edges_is_no_flaw(self, sample: Callable[..., Sample]) -> None:
+    def test_a_box_of_the_whole_image_is_not_a_problem(self, sample: Callable[..., Sample]) -> None:
         assert sum(Scan.of([sample("a", ("fig", 0, 0, 100, 80))]).flawed.values()) == 0
 
     def test_the_digest_is_that_of_any_reading(self, abc: Dataset) -> None:
@@ -121,25 +121,25 @@ class TestScan:
         first = Scan.of([sample("a.jpg", ("fig", 1, 2, 3, 4)), sample("b.jpg")])
         assert Scan.of(changed(sample)).digest != first.digest
 
-    def test_the_digest_is_blind_to_where_things_lie(self, sample: Callable[..., Sample]) -> None:
+    def test_the_digest_does_not_depend_on_locations(self, sample: Callable[..., Sample]) -> None:
         here = sample("a.jpg", ("fig", 1, 2, 3, 4), image={"location": "/here/a.jpg"}, source="here.xml")
         there = sample("a.jpg", ("fig", 1.0, 2.0, 3.0, 4.0), image={"data": b"x"}, source="there.record")
         assert Scan.of([here]).digest == Scan.of([there]).digest
 
 
 class TestOpen:
-    def test_by_uri(self, truths: str, plugins: Registry) -> None:
-        data = open_dataset(truths, registry=plugins)
+    def test_by_uri(self, ground_truth: str, plugins: Registry) -> None:
+        data = open_dataset(ground_truth, registry=plugins)
         assert names(data) == names(data) == ["a.jpg", "b.jpg"]
-        assert data.uri == truths
+        assert data.uri == ground_truth
         assert data.info.format == "lines"
-        assert repr(data) == f"<Dataset {truths}>"
+        assert repr(data) == f"<Dataset {ground_truth}>"
 
-    def test_by_parsed_uri(self, truths: str, plugins: Registry) -> None:
-        assert names(open_dataset(DatasetURI.parse(truths), registry=plugins)) == ["a.jpg", "b.jpg"]
+    def test_by_parsed_uri(self, ground_truth: str, plugins: Registry) -> None:
+        assert names(open_dataset(DatasetURI.parse(ground_truth), registry=plugins)) == ["a.jpg", "b.jpg"]
 
     def test_options_reach_the_reader_converted_and_stay_in_the_uri(
-        self, truths: str, make_registry: Callable[..., Registry], toys: types.ModuleType
+        self, ground_truth: str, make_registry: Callable[..., Registry], toys: types.ModuleType
     ) -> None:
         given: list[dict[str, object]] = []
 
@@ -180,9 +180,9 @@ class TestOpen:
         with pytest.raises(error, match=text):
             open_dataset(uri, registry=plugins)
 
-    def test_on_error_is_checked(self, truths: str, plugins: Registry) -> None:
+    def test_on_error_is_checked(self, ground_truth: str, plugins: Registry) -> None:
         with pytest.raises(UsageError, match="on_error is 'ignore'"):
-            open_dataset(truths, on_error="ignore", registry=plugins)
+            open_dataset(ground_truth, on_error="ignore", registry=plugins)
 
 
 class TestDetection:
@@ -190,7 +190,7 @@ class TestDetection:
     def answering(
         self, make_registry: Callable[..., Registry], toys: types.ModuleType, lines: FormatSpec
     ) -> Callable[..., Registry]:
-        """Formats that give these answers wherever they look."""
+        """Formats whose detection returns these results at any location."""
 
         def make(**answers: object) -> Registry:
             for name, answer in answers.items():
@@ -209,8 +209,8 @@ class TestDetection:
 
     YES, NO = Detection(True, "three .x files"), Detection(False, "no .y file")
 
-    def test_the_only_one(self, answering: Callable[..., Registry], truths: str) -> None:
-        plugins, location = answering(one=self.YES, two=self.NO), truths.removeprefix("lines:")
+    def test_the_only_one(self, answering: Callable[..., Registry], ground_truth: str) -> None:
+        plugins, location = answering(one=self.YES, two=self.NO), ground_truth.removeprefix("lines:")
         assert detect_format(location, plugins) == "one"
         data = open_dataset(location, registry=plugins)
         assert data.uri == f"one:{location}"
@@ -237,7 +237,7 @@ class TestDetection:
         ]
         assert "one:here" in caught.value.remedy
 
-    def test_one_that_cannot_look_does_not_stop_the_others(self, answering: Callable[..., Registry]) -> None:
+    def test_a_failing_detection_does_not_stop_the_others(self, answering: Callable[..., Registry]) -> None:
         plugins = answering(one=self.YES, broken=PermissionError("keep out"), odd="yes")
         assert detect_format("here", plugins) == "one"
         reasons = detection_reasons("here", plugins)
@@ -270,13 +270,13 @@ class TestProblems:
             assert names(data) == ["a.jpg", "b.jpg"]
         assert [error.place for error in data.problems.skipped] == ["line 2", "line 3"]
 
-    def test_they_are_shared_with_what_is_made_of_it(self, bad: str, plugins: Registry) -> None:
+    def test_they_are_shared_with_derived_datasets(self, bad: str, plugins: Registry) -> None:
         data = open_dataset(bad, on_error="skip", registry=plugins)
         list(data.through(Rename()).with_label_map(LabelMap()))
         assert len(data.problems.skipped) == 2
 
     @pytest.mark.parametrize("workers", [1, 3])
-    def test_a_transform_that_cannot_do_one(self, workers: int, abc: Dataset) -> None:
+    def test_a_transform_that_fails_for_one_sample(self, workers: int, abc: Dataset) -> None:
         with pytest.raises(DataError, match="b: cannot be renamed"):
             list(abc.through(Rename(bad="b"), workers=workers))
         data = Dataset(abc.reader, problems=Problems("skip")).through(Rename(bad="b"), workers=workers)
@@ -285,7 +285,7 @@ class TestProblems:
 
 
 class TestTransforms:
-    def test_they_wait_for_the_reading_and_go_sample_by_sample(self, abc: Dataset) -> None:
+    def test_they_run_lazily_sample_by_sample(self, abc: Dataset) -> None:
         rename = Rename()
         data = abc.through(rename)
         assert rename.given == 0
@@ -293,7 +293,7 @@ class TestTransforms:
         assert next(samples).image.name == "a!"
         assert rename.given == 1
 
-    def test_each_reading_starts_anew(self, abc: Dataset) -> None:
+    def test_each_reading_starts_from_the_beginning(self, abc: Dataset) -> None:
         data = abc.through(Rename("1"), LastFirst(), Rename("2"))
         assert names(data) == names(data) == ["c12", "a12", "b12"]
 
@@ -330,10 +330,10 @@ class TestTransforms:
 
         samples = iter(Dataset(Counting()).through(Rename(), workers=2))
         next(samples)
-        assert len(given) <= 8  # four a worker
+        assert len(given) <= 8  # four per worker
 
     @pytest.mark.parametrize("workers", [1, 3])
-    def test_a_fault_of_a_transform_comes_out(self, workers: int, abc: Dataset) -> None:
+    def test_an_error_of_a_transform_is_raised(self, workers: int, abc: Dataset) -> None:
         class Broken(Rename):
             def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
                 raise ZeroDivisionError("a bug")
@@ -341,7 +341,7 @@ class TestTransforms:
         with pytest.raises(ZeroDivisionError, match="a bug"):
             list(abc.through(Broken(), workers=workers))
 
-    def test_a_transform_may_give_several_or_none(self, abc: Dataset) -> None:
+    def test_a_transform_may_return_several_or_none(self, abc: Dataset) -> None:
         class Twice:
             per_sample = True
 
@@ -380,33 +380,33 @@ class TestLabelMap:
         assert data.known_label_map is None
         assert data.label_map == data.scan().label_map == LabelMap.from_names(["date", "fig"])
 
-    def test_behind_a_transform_that_of_the_file_says_nothing(self, reader: SampleReader) -> None:
+    def test_after_a_transform_that_of_the_file_is_not_used(self, reader: SampleReader) -> None:
         data = Dataset(self.of_a_file(reader)).through(Rename())
         assert data.known_label_map is None
         assert data.label_map.names == ("date", "fig")
 
-    def test_an_empty_one_that_is_given_holds(self, reader: SampleReader) -> None:
+    def test_an_empty_one_that_is_given_is_used(self, reader: SampleReader) -> None:
         assert Dataset(self.of_a_file(reader), label_map=LabelMap()).label_map == LabelMap()
 
 
 class TestLoaders:
-    def test_to_name(self, truths: str, plugins: Registry) -> None:
-        data = open_dataset(truths, registry=plugins)
+    def test_to_name(self, ground_truth: str, plugins: Registry) -> None:
+        data = open_dataset(ground_truth, registry=plugins)
         expected = [("a.jpg", ["fig", "date"]), ("b.jpg", ["fig"])]
         assert data.to_lists() == data.to_lists(bounding_box_format="xywh") == expected
         assert data.through(Rename()).to_lists()[0] == ("a.jpg!", ["fig", "date"])
 
-    def test_an_unknown_one(self, truths: str, plugins: Registry) -> None:
-        data = open_dataset(truths, registry=plugins)
+    def test_an_unknown_one(self, ground_truth: str, plugins: Registry) -> None:
+        data = open_dataset(ground_truth, registry=plugins)
         with pytest.raises(PluginNotFoundError, match="no loader named 'list'") as caught:
             data.to_list()
         assert "did you mean 'lists'" in caught.value.remedy
 
-    def test_other_attributes_are_no_loaders(self, abc: Dataset) -> None:
+    def test_other_attributes_are_not_loaders(self, abc: Dataset) -> None:
         with pytest.raises(AttributeError, match="'Dataset' object has no attribute 'tensors'"):
             _ = abc.tensors
 
-    def test_a_fault_inside_a_property_is_not_hidden(self, abc: Dataset) -> None:
+    def test_an_error_in_a_property_is_not_hidden(self, abc: Dataset) -> None:
         del abc.reader.info  # type: ignore[attr-defined]
         with pytest.raises(AttributeError, match="'SampleReader' object has no attribute 'info'"):
             _ = abc.label_map

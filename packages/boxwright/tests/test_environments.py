@@ -1,6 +1,6 @@
-"""Environments of their own: declared by a plugin, built with uv from a locked list, whole or not there.
+"""Separate environments: declared by a plugin, built with uv from a lock file, completely or not at all.
 
-The one that is built here holds one package of three lines, from a wheel made on the spot; nothing is fetched.
+The one that is built here contains one package of three lines, from a wheel of a fixture; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ needs_uv = pytest.mark.skipif(
 
 
 def make_wheel(folder: Path, name: str, version: str, text: str) -> str:
-    """A wheel of one module, as the specification has it, and the line of a lock that asks for it."""
+    """Makes a wheel of one module as specified, and returns the line of a lock that requires it."""
     path = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as wheel:
@@ -98,13 +98,13 @@ def toy(plugin: Path) -> Environment:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Where the first test that needs one has left an environment, for the others to copy."""
+    """The folder in which the first test that needs an environment leaves it, for the others to copy."""
     return {"folder": tmp_path_factory.mktemp("built") / "toy"}
 
 
 @pytest.fixture
 def installed(toy: Environment, built: dict[str, Path]) -> Environment:
-    """The environment, installed. Building takes a second, copying none."""
+    """The installed environment. Building takes a second, copying almost none."""
     if built["folder"].exists():
         shutil.copytree(built["folder"], toy.path, symlinks=True)
         made = toy.made | {"digest": toy.digest}  # the lock names a folder of this test
@@ -116,12 +116,12 @@ def installed(toy: Environment, built: dict[str, Path]) -> Environment:
 
 
 class TestHome:
-    def test_what_is_said_holds(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_the_environment_variable_is_used(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("BOXWRIGHT_HOME", str(tmp_path))
         assert home() == tmp_path
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has another place")
-    def test_else_the_standards_place_for_data(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_default_is_the_standard_data_folder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("BOXWRIGHT_HOME")
         monkeypatch.setenv("HOME", "/home/somebody")
         monkeypatch.setenv("XDG_DATA_HOME", "/data")
@@ -157,7 +157,7 @@ class TestDeclared:
 
 
 class TestMissing:
-    def test_the_answer_is_the_one_line_to_type(self, toy: Environment) -> None:
+    def test_the_error_contains_the_command_to_run(self, toy: Environment) -> None:
         with pytest.raises(MissingLibraryError) as caught:
             toy.require()
         assert caught.value.message == "the environment toy is not installed"
@@ -172,7 +172,7 @@ class TestMissing:
             require("backend", registry.get("backend", "one"))
         assert registry.resolve("backend", "one") is json.loads
 
-    def test_uv_is_not_there(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_uv_is_missing(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "uv", None)
         monkeypatch.setattr(installation.shutil, "which", lambda name: None)
         with pytest.raises(MissingLibraryError) as caught:
@@ -180,7 +180,7 @@ class TestMissing:
         assert caught.value.remedy == "run: python -m pip install uv"
 
     @needs_uv
-    def test_too_little_room(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_too_little_disk_space(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(
             installation.shutil, "disk_usage", lambda path: SimpleNamespace(total=0, used=0, free=900_000)
         )
@@ -190,7 +190,7 @@ class TestMissing:
 
 @needs_uv
 class TestInstalled:
-    def test_it_works_and_says_what_it_is(self, installed: Environment) -> None:
+    def test_it_works_and_describes_itself(self, installed: Environment) -> None:
         assert installed.status == "installed"
         assert installed.check() == []
         assert installed.made["packages"] == 1
@@ -204,7 +204,7 @@ class TestInstalled:
         done = subprocess.run([installed.python, "-c", code], capture_output=True, text=True, check=True)
         assert done.stdout.split() == ["None", str(installed.path)]
 
-    def test_again_does_nothing_unless_asked(self, installed: Environment) -> None:
+    def test_an_installed_one_is_kept_unless_again_is_set(self, installed: Environment) -> None:
         mark = installed.path / "mark"
         mark.touch()
         assert not install(installed)
@@ -223,7 +223,7 @@ class TestInstalled:
         with installed.worker() as worker:
             assert worker.call("work:answer", {}) == 43
 
-    def test_what_is_wrong_is_found(self, installed: Environment) -> None:
+    def test_problems_are_found(self, installed: Environment) -> None:
         (site,) = installed.path.glob("lib/python*/site-packages")
         (site / "tiny.py").write_text("import no_such_module\n")
         assert installed.check() == ["tiny cannot be imported: ModuleNotFoundError: No module named 'no_such_module'"]
@@ -235,7 +235,7 @@ class TestInstalled:
         installed.python.unlink()
         assert installed.status == "broken"
         assert "is broken" in installed.check()[0]
-        assert install(installed)  # which mends it
+        assert install(installed)  # which repairs it
         assert installed.check() == []
 
     @pytest.mark.parametrize("content", ["", "{", "[]", '{"layout": 99}'])
@@ -252,19 +252,19 @@ class TestInstalled:
 
 @needs_uv
 class TestFailure:
-    """Whatever happens, an environment is there whole or not at all."""
+    """After any failure, an environment exists completely or not at all."""
 
     def nothing_is_left(self, toy: Environment) -> bool:
         return list(toy.path.parent.iterdir()) == []
 
-    def test_a_package_that_is_not_to_be_had(self, toy: Environment, plugin: Path) -> None:
+    def test_a_package_that_cannot_be_found(self, toy: Environment, plugin: Path) -> None:
         write_lock(plugin, "absent==1.0 --hash=sha256:" + "0" * 64 + "\n")
         with pytest.raises(PluginError, match="absent") as caught:
             install(toy)
         assert "nothing was changed" in caught.value.remedy
         assert self.nothing_is_left(toy)
 
-    def test_a_package_that_is_another_than_was_locked(self, toy: Environment, plugin: Path) -> None:
+    def test_a_package_that_differs_from_the_lock(self, toy: Environment, plugin: Path) -> None:
         make_wheel(plugin, "tiny", "1.0", "ANSWER = 'something else'\n")
         with pytest.raises(PluginError, match="(?i)hash"):
             install(toy)
@@ -276,13 +276,13 @@ class TestFailure:
             install(toy)
         assert self.nothing_is_left(toy)
 
-    def test_one_that_is_built_and_does_not_work(self, toy: Environment, plugin: Path) -> None:
+    def test_one_that_is_built_but_does_not_work(self, toy: Environment, plugin: Path) -> None:
         write_lock(plugin, make_wheel(plugin, "tiny", "1.1", "import no_such_module\n"))
         with pytest.raises(PluginError, match=r"does not work: tiny cannot be imported"):
             install(toy)
         assert self.nothing_is_left(toy)
 
-    def test_a_failure_leaves_the_older_one_as_it_was(self, installed: Environment, plugin: Path) -> None:
+    def test_a_failure_leaves_the_older_one_unchanged(self, installed: Environment, plugin: Path) -> None:
         lock = (plugin / "lock.txt").read_text()
         write_lock(plugin, make_wheel(plugin, "tiny", "1.1", "import no_such_module\n"))
         with pytest.raises(PluginError):
@@ -299,7 +299,7 @@ class TestFailure:
             install(toy)
         assert self.nothing_is_left(toy)
 
-    def test_what_a_killed_process_left_is_cleared_away(self, toy: Environment) -> None:
+    def test_leftovers_of_a_killed_process_are_removed(self, toy: Environment) -> None:
         ended = subprocess.Popen([sys.executable, "-c", ""])
         ended.wait()
         dead = toy.path.with_name(f".toy.partial-{ended.pid}")
@@ -332,5 +332,5 @@ class TestWildcardOptions:
     ("count", "text"),
     [(0, "0 kB"), (300_000, "300 kB"), (1e6, "1.0 MB"), (12_300_000, "12 MB"), (1.6e9, "1.6 GB"), (25e9, "25 GB")],
 )
-def test_sizes_for_people(count: float, text: str) -> None:
+def test_readable_sizes(count: float, text: str) -> None:
     assert describe_size(count) == text

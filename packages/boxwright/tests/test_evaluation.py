@@ -1,4 +1,4 @@
-"""Evaluation with a model whose answers are known and a metric that keeps what it is handed."""
+"""Evaluation with a model whose detections are known and a metric that records its arguments."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CLASSES = LabelMap.from_names(["date", "fig"])
 
 
 class TwoInEach:
-    """Finds two figs in every picture; one whose name starts with ``bad`` it cannot read."""
+    """Finds two figs in every image; cannot read one whose name starts with ``bad``."""
 
     label_map = CLASSES
 
@@ -50,12 +50,12 @@ class TwoInEach:
         self.batches.append([sample.image.name for sample in batch])
         for sample in batch:
             if sample.image.name.startswith("bad"):
-                raise DataError(sample.image.name, "the picture is damaged", "replace it")
+                raise DataError(sample.image.name, "the image is damaged", "replace it")
             yield Detections.from_arrays(sample.image, ["fig", "fig"], np.array([[1, 2, 3, 4], [5, 6, 7, 8]]), [0.9, 0])
 
 
 class Keeper:
-    """A metric that keeps the pairs and gives what it was told to."""
+    """A metric that records the pairs and returns fixed values."""
 
     def __init__(self, share: float = 0.5) -> None:
         self.pairs: list[tuple[Sample, Detections]] = []
@@ -68,7 +68,7 @@ class Keeper:
             {"AP": self.share, "AR": math.nan, "most": math.inf},
             {"fig": {"AP": np.float64(0.25)}, "date": {"AP": math.nan}},
             main="AP",
-            notes=["two pictures prove little"],
+            notes=["two images prove little"],
         )
 
 
@@ -104,7 +104,7 @@ def skipping(samples: list[Sample]) -> Dataset:
 
 class TestCounts:
     @pytest.mark.parametrize("batch_size", [1, 2, 3, 8])
-    def test_what_came_and_what_was_found(
+    def test_samples_and_detections_are_counted(
         self, batch_size: int, three: list[Sample], measured: Registry, keepers: list[Keeper]
     ) -> None:
         data = Dataset(SampleReader(three))
@@ -129,7 +129,7 @@ class TestCounts:
         with pytest.raises(UsageError, match=f"the batch size is {batch_size}"):
             evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", batch_size=batch_size, registry=measured)
 
-    def test_observe_sees_each_pair_in_order_before_the_metric(
+    def test_observe_is_called_with_each_pair_before_the_metric(
         self, three: list[Sample], measured: Registry, keepers: list[Keeper]
     ) -> None:
         seen: list[tuple[Sample, Detections]] = []
@@ -145,7 +145,7 @@ class TestCounts:
         assert seen == keepers[0].pairs
         assert seen[0][1].scores == (0.9, 0.0)
 
-    def test_no_pictures(self, measured: Registry) -> None:
+    def test_no_images(self, measured: Registry) -> None:
         with pytest.raises(DataError, match="memory: it contains no images"):
             evaluate(TwoInEach(), Dataset(SampleReader([])), metric="keep", registry=measured)
 
@@ -171,7 +171,7 @@ class TestMetricOptions:
 
 
 class TestPlainValues:
-    def test_what_could_not_be_measured_is_none(self, three: list[Sample], measured: Registry) -> None:
+    def test_values_that_cannot_be_measured_are_none(self, three: list[Sample], measured: Registry) -> None:
         plain = evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", registry=measured).to_dict()
         del plain["seconds"]
         assert json.loads(json.dumps(plain, allow_nan=False)) == {
@@ -183,34 +183,34 @@ class TestPlainValues:
             "samples": 3,
             "truths": 3,
             "detections": 6,
-            "notes": ["two pictures prove little"],
+            "notes": ["two images prove little"],
             "skipped": [],
         }
 
 
 class TestRuns:
-    def test_the_result_stands_in_the_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        run = train(truths, out=tmp_path / "run", registry=plugins)
+    def test_the_result_is_in_the_run_folder(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
+        run = train(ground_truth, out=tmp_path / "run", registry=plugins)
         for model in (run, run.path, str(run.path)):
-            found = evaluate(model, truths, metric="found", registry=plugins)
+            found = evaluate(model, ground_truth, metric="found", registry=plugins)
             assert found.values == {"found": 1.0}
             (path,) = run.file("evaluation").iterdir()
-            assert re.search(r"truths\.jsonl-[0-9a-f]{8}-found\.json$", path.name)
+            assert re.search(r"ground_truth\.jsonl-[0-9a-f]{8}-found\.json$", path.name)
             assert json.loads(path.read_text("utf-8")) == found.to_dict()
             path.unlink()
 
-    def test_two_datasets_have_two_files(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        run = train(truths, out=tmp_path / "run", registry=plugins)
+    def test_two_datasets_have_two_files(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
+        run = train(ground_truth, out=tmp_path / "run", registry=plugins)
         other = tmp_path / "other.jsonl"
-        other.write_bytes(Path(truths.removeprefix("lines:")).read_bytes())
-        for data in (truths, f"lines:{other}"):
+        other.write_bytes(Path(ground_truth.removeprefix("lines:")).read_bytes())
+        for data in (ground_truth, f"lines:{other}"):
             evaluate(run, data, metric="found", registry=plugins)
         assert len(list(run.file("evaluation").iterdir())) == 2
 
-    def test_a_very_long_place_and_one_without_a_name(
-        self, tmp_path: Path, plugins: Registry, truths: str, sample: Callable[..., Sample]
+    def test_a_very_long_location_and_one_without_a_name(
+        self, tmp_path: Path, plugins: Registry, ground_truth: str, sample: Callable[..., Sample]
     ) -> None:
-        run = train(truths, out=tmp_path / "run", registry=plugins)
+        run = train(ground_truth, out=tmp_path / "run", registry=plugins)
         data = [sample("a.jpg", ("fig", 1, 2, 3, 4))]
         for uri in ("", "x:" + "ä/" * 300, "x:../../..", "x:a/b", "x:a-b"):
             evaluate(run, Dataset(SampleReader(data), uri=uri), metric="found", registry=plugins)
@@ -221,10 +221,10 @@ class TestRuns:
         evaluate(TwoInEach(), Dataset(SampleReader(three)), metric="keep", registry=measured)
         assert list(tmp_path.iterdir()) == []
 
-    def test_no_model(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+    def test_no_model(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
         run = Run.create(tmp_path / "run", backend="average", config={}, label_map=CLASSES, inputs={})
         with pytest.raises(RunError, match="has no model: it is created"):
-            evaluate(run, truths, metric="found", registry=plugins)
+            evaluate(run, ground_truth, metric="found", registry=plugins)
         assert not run.file("evaluation").exists()
 
 
@@ -248,18 +248,18 @@ class TestUnknownClasses:
         assert [error.file for error in found.skipped] == ["b.xml"]
         assert "'kiwi'" in found.to_dict()["skipped"][0]
 
-    def test_nothing_but_strangers(self, strangers: list[Sample], measured: Registry) -> None:
+    def test_only_unknown_classes(self, strangers: list[Sample], measured: Registry) -> None:
         with pytest.raises(DataError, match="every one of its 1 items was skipped; the first: b.xml"):
             evaluate(TwoInEach(), skipping(strangers[1:]), metric="keep", registry=measured)
 
 
-class TestBadPictures:
+class TestBadImages:
     @pytest.fixture
     def with_bad(self, sample: Callable[..., Sample]) -> list[Sample]:
         return [sample(name, ("fig", 1, 2, 3, 4)) for name in ("a.jpg", "bad1.jpg", "b.jpg", "bad2.jpg", "c.jpg")]
 
     @pytest.mark.parametrize("batch_size", [1, 2, 4, 8])
-    def test_one_does_not_take_its_batch_along(
+    def test_one_does_not_affect_its_batch(
         self, batch_size: int, with_bad: list[Sample], measured: Registry, keepers: list[Keeper]
     ) -> None:
         found = evaluate(
@@ -271,7 +271,7 @@ class TestBadPictures:
         assert (found.samples, found.ground_truth, found.detections) == (3, 3, 6)
 
     def test_fail(self, with_bad: list[Sample], measured: Registry) -> None:
-        with pytest.raises(DataError, match=r"bad1\.jpg: the picture is damaged"):
+        with pytest.raises(DataError, match=r"bad1\.jpg: the image is damaged"):
             evaluate(TwoInEach(), Dataset(SampleReader(with_bad)), metric="keep", registry=measured)
 
     def test_by_uri(self, tmp_path: Path, measured: Registry, keepers: list[Keeper]) -> None:
@@ -285,7 +285,7 @@ class TestBadPictures:
         assert len(keepers[-1].pairs) == 1
 
 
-def test_a_model_that_gives_too_few_answers_is_not_believed(three: list[Sample]) -> None:
+def test_a_model_that_returns_too_few_results_is_an_error(three: list[Sample]) -> None:
     class Short(TwoInEach):
         def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Any:
             return list(super().predict(samples))[:-1]

@@ -1,4 +1,4 @@
-"""Headers parsed without Pillow, with Pillow's answers to compare with, and with headers written by hand."""
+"""Headers parsed without Pillow, compared with Pillow's results and with headers made by hand."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def by_pillow(content: bytes) -> Header:
 
 
 def check(content: bytes, path: Path) -> Header | None:
-    """Returns the parsed header, once it is known to be Pillow's."""
+    """Returns the parsed header after comparing it with Pillow's."""
     header = parse_header(content)
     path.write_bytes(content)
     assert parse_header(str(path)) == header
@@ -144,7 +144,7 @@ def test_unusual_headers_that_are_parsed(tmp_path: Path, content: bytes) -> None
     assert check(content, tmp_path / "a") is not None
 
 
-def test_no_orientation_outside_1_to_8(tmp_path: Path) -> None:
+def test_orientations_outside_1_to_8_are_ignored(tmp_path: Path) -> None:
     for orientation in (0, 9, 99):
         for format in ("JPEG", "PNG"):
             assert check(encoded(format, orientation), tmp_path / "a") == Header(40, 30, format.lower(), 1)
@@ -277,7 +277,7 @@ def test_a_cut_header_is_left_to_pillow() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_whatever_pillow_reads_it_reads_in_the_same_way() -> None:
+def test_it_reads_headers_as_pillow_does() -> None:
     rng = random.Random(0)
     seeds = [encoded(format, orientation) for format in ("JPEG", "PNG") for orientation in (None, 1, 3, 6)]
     seeds.append(encoded("JPEG", 8, xmp=XMP.encode()))

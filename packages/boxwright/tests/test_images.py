@@ -16,12 +16,12 @@ from boxwright import Boxes, DataError, ImageRef, Sample, UsageError
 from boxwright.images import decode as images
 
 STORED = (96, 64)
-MARK = (16, 8, 40, 56)  # in the stored pixels; on multiples of 8, so that JPEG keeps its edges
+MARK = (16, 8, 40, 56)  # in the stored pixels; at multiples of 8, so that JPEG keeps it sharp
 EVERY_TURN = range(1, 9)
 
 
 def marked(orientation: int, format: str = "PNG", size: tuple[int, int] = STORED) -> bytes:
-    """A black image with a white mark, and an EXIF orientation."""
+    """Encodes a black image with a white mark and an EXIF orientation."""
     image = Image.new("RGB", size, (0, 0, 0))
     factor = size[0] // STORED[0]
     image.paste((255, 255, 255), tuple(edge * factor for edge in MARK))  # type: ignore[arg-type]
@@ -36,7 +36,7 @@ def marked(orientation: int, format: str = "PNG", size: tuple[int, int] = STORED
 
 
 def mark_of(image: Image.Image) -> tuple[float, ...]:
-    """Where the mark is, by its pixels."""
+    """Returns the box of the mark, found by its pixels."""
     rows, columns = np.nonzero(np.asarray(image.convert("L")) > 127)
     return (float(columns.min()), float(rows.min()), float(columns.max() + 1), float(rows.max() + 1))
 
@@ -118,7 +118,7 @@ class TestOrientation:
         assert decoded.boxes.edges == ((1, 2, 3, 4),)
 
     @pytest.mark.parametrize("orientation", [0, 9, 77])
-    def test_an_orientation_that_exif_does_not_know_turns_nothing(self, orientation: int) -> None:
+    def test_an_unknown_orientation_turns_nothing(self, orientation: int) -> None:
         data = marked(orientation)
         assert images.read_header(data, "a").orientation == 1
         assert mark_of(images.decode_image(data, "a")) == MARK
@@ -160,18 +160,18 @@ class TestReducedDecoding:
         assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [[4.0 * edge for edge in MARK]]
 
     @pytest.mark.parametrize("wanted", [(384, 256), (200, 100), (193, 1), (96, 64), (500, 500)])
-    def test_it_never_comes_smaller_than_wanted(self, wanted: tuple[int, int]) -> None:
+    def test_it_is_never_smaller_than_requested(self, wanted: tuple[int, int]) -> None:
         size = images.decode_image(marked(1, "JPEG", (384, 256)), "a", at_least=wanted).size
         assert size[0] >= min(wanted[0], 384)
         assert size[1] >= min(wanted[1], 256)
         assert 384 % size[0] == 0
 
-    def test_a_png_comes_whole(self) -> None:
+    def test_a_png_has_its_full_size(self) -> None:
         assert images.decode_image(marked(1), "a", at_least=(10, 10)).size == STORED
 
     @pytest.mark.parametrize("orientation", EVERY_TURN)
     @pytest.mark.parametrize("format", ["PNG", "JPEG"])
-    def test_pixels_of_a_wanted_size(self, format: str, orientation: int) -> None:
+    def test_pixels_of_a_requested_size(self, format: str, orientation: int) -> None:
         data = marked(orientation, format, (384, 256))
         upright = turned_by_pillow(data)
         pixels, boxes = images.load_pixels(sample_of(data, upright.size, mark_of(upright)), (96, 64))
@@ -179,7 +179,7 @@ class TestReducedDecoding:
         assert pixels.dtype == np.uint8
         assert np.allclose(boxes.xyxy[0], mark_of(Image.fromarray(pixels)), atol=0.51)
 
-    def test_pixels_of_the_own_size(self) -> None:
+    def test_pixels_of_the_original_size(self) -> None:
         pixels, boxes = images.load_pixels(sample_of(marked(1), STORED))
         assert pixels.shape == (64, 96, 3)
         assert boxes.edges == (MARK,)
@@ -225,7 +225,7 @@ class TestModes:
             ("LA", (50, 0), (50, 255), (50, 50, 50)),
         ],
     )
-    def test_what_is_transparent_is_white(
+    def test_transparent_pixels_are_white(
         self, mode: str, clear: tuple[int, ...], solid: tuple[int, ...], expected: tuple[int, ...]
     ) -> None:
         image = Image.new(mode, (2, 1), clear)
@@ -245,7 +245,7 @@ class TestModes:
         decoded = images.decode_image(encoded(image, format, transparency=0), "a")
         assert [decoded.getpixel((x, 0)) for x in (0, 1)] == [(255, 255, 255), (0, 0, 200)]
 
-    def test_a_colour_that_png_calls_transparent(self) -> None:
+    def test_the_transparent_colour_of_a_png(self) -> None:
         image = Image.new("RGB", (2, 1), (1, 2, 3))
         image.putpixel((1, 0), (9, 9, 9))
         decoded = images.decode_image(encoded(image, transparency=(1, 2, 3)), "a")
@@ -277,7 +277,7 @@ class TestModes:
         assert images.to_rgb(image) is image
 
 
-class TestBadPictures:
+class TestBadImages:
     @pytest.mark.parametrize("format", ["JPEG", "PNG", "BMP"])
     def test_truncated(self, format: str) -> None:
         rng = np.random.default_rng(0)
@@ -319,13 +319,13 @@ class TestBadPictures:
                 read(data, "a")
             assert "BOXWRIGHT_MAX_PIXELS" in caught.value.remedy
 
-    def test_what_pillow_takes_for_a_bomb(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_images_that_pillow_reports_as_a_bomb(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
         with pytest.raises(DataError, match="more than .* pixels"):
             images.open_image(marked(1), "a")
 
     @pytest.mark.parametrize("text", ["", "0", "-3", "1e6", "many"])
-    def test_a_limit_that_is_no_number(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_limit_that_is_not_a_number(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("BOXWRIGHT_MAX_PIXELS", text)
         with pytest.raises(UsageError, match="BOXWRIGHT_MAX_PIXELS"):
             images._pixel_limit()
@@ -354,7 +354,7 @@ class TestBadPictures:
         assert "images=" in caught.value.remedy
 
 
-class TestRemotePictures:
+class TestRemoteImages:
     @pytest.fixture
     def remote(self) -> Callable[[str, bytes], str]:
         def put(name: str, data: bytes) -> str:
@@ -371,12 +371,12 @@ class TestRemotePictures:
         decoded = images.decode_sample(Sample(image=image, boxes=Boxes(["mark"], [MARK])))
         assert decoded.boxes.edges == (mark_of(decoded.image),)
 
-    def test_one_that_is_gone(self) -> None:
+    def test_a_missing_one(self) -> None:
         image = ImageRef(name="a.jpg", width=96, height=64, location="memory://boxwright-images/gone.jpg")
         with pytest.raises(DataError, match=r"memory://boxwright-images/gone\.jpg: file not found"):
             image.read()
 
-    def test_a_damaged_one_is_named_by_its_url(self, remote: Callable[[str, bytes], str]) -> None:
+    def test_a_damaged_one_is_reported_with_its_url(self, remote: Callable[[str, bytes], str]) -> None:
         url = remote("bad.jpg", b"nothing")
         with pytest.raises(DataError, match=r"memory://boxwright-images/bad\.jpg: it cannot be read as an image"):
             images.decode_sample(Sample(image=ImageRef(name="bad.jpg", width=96, height=64, location=url)))
@@ -388,7 +388,7 @@ def test_encode_jpeg_leaves_no_exif() -> None:
     assert (header.width, header.height, header.format, header.orientation) == (64, 96, "jpeg", 1)
 
 
-def test_a_png_with_damaged_pixels_is_refused_and_its_header_is_read_all_the_same() -> None:
+def test_a_png_with_damaged_pixels_is_refused_but_its_header_is_read() -> None:
     """Reading EXIF must not decode the pixels and hide their errors."""
     noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
     buffer = io.BytesIO()

@@ -55,7 +55,7 @@ def by_us(text: str) -> list[tuple[int, str, str | None]]:
 
 
 TUTORIAL = "item {\n    id: 1\n    name: 'date'\n}\n\nitem {\n    id: 2\n    name: 'fig'\n}"
-"""What the first tutorial's ``xml_to_csv.py`` writes: every item followed by an empty line, the whole stripped."""
+"""The output of the first tutorial's ``xml_to_csv.py``: an empty line after every item, and the text stripped."""
 
 NAMES = [
     "fig",
@@ -122,11 +122,11 @@ def test_any_names_go_both_ways(names: list[str]) -> None:
         "item { id: 1 name: 'tree' ancestor_ids: [] }",
     ],
 )
-def test_every_way_to_write_it(text: str) -> None:
+def test_every_notation(text: str) -> None:
     assert by_us(text) == by_protobuf(text)
 
 
-def test_fields_that_protobuf_does_not_know_are_read_over() -> None:
+def test_unknown_fields_are_ignored() -> None:
     text = "version: 2 item { id: 1 name: 'a' color { rgb: [1, 2] parts: [{ rgb: [3] }] } } other < item { id: 9 } >"
     assert by_us(text) == [(1, "a", None)]
 
@@ -136,7 +136,7 @@ def test_a_display_name_replaces_a_missing_name() -> None:
     assert by_us("item { id: 1 name: '' display_name: 'person' }") == [(1, "person", None)]
 
 
-def test_the_background_is_no_class() -> None:
+def test_the_background_is_not_a_class() -> None:
     text = "item { id: 0 name: 'background' } item { id: 1 name: 'fig' }"
     assert by_us(text) == [(1, "fig", None)]
     assert by_us("item { id: 0 name: 'fig' } item { id: 1 name: 'background' }") == [
@@ -183,7 +183,7 @@ def test_the_background_is_no_class() -> None:
         ('{"fig": 1}', "line 1", "expected"),
     ],
 )
-def test_what_is_no_label_map(text: str, place: str, problem: str) -> None:
+def test_invalid_label_maps(text: str, place: str, problem: str) -> None:
     with pytest.raises(DataError) as caught:
         LabelMap.from_pbtxt(text, "maps/fruits.pbtxt")
     assert caught.value.file == "maps/fruits.pbtxt"

@@ -22,7 +22,7 @@ Side = Sequence[tuple[str, tuple[float, ...]]]
 
 
 def match(first: Side, second: Side, **options: float) -> Matching:
-    sides = [([label for label, _ in side], [edges for _, edges in side]) for side in (first, second)]
+    sides = [([label for label, _ in side], [coordinates for _, coordinates in side]) for side in (first, second)]
     return match_boxes(*sides[0], *sides[1], **options)  # type: ignore[arg-type]
 
 
@@ -66,7 +66,7 @@ def test_the_least_overlap_and_what_is_near_are_choices() -> None:
 
 
 def test_the_best_pair_goes_first() -> None:
-    # Each of the two could have the box in the middle; it goes to the nearer one, and the other gets what is left.
+    # Either could match the box in the middle; the nearer one does, and the other gets the remaining box.
     middle = (14.0, 10.0, 54.0, 50.0)
     found = match([("fig", A), ("fig", NEAR_A)], [("fig", middle), ("fig", (4.0, 10.0, 44.0, 50.0))])
     assert found.pairs == [(0, 1), (1, 0)]
@@ -78,7 +78,7 @@ _SIDE = st.lists(st.tuples(st.sampled_from(["fig", "date"]), _BOX), max_size=6)
 
 
 @given(_SIDE, _SIDE)
-def test_everything_is_somewhere_once_and_nothing_is_left_that_would_fit(first: list, second: list) -> None:  # type: ignore[type-arg]
+def test_each_box_is_in_one_place_and_no_possible_match_remains(first: list, second: list) -> None:  # type: ignore[type-arg]
     found = match(first, second)
     assert sorted([*(i for i, _ in found.pairs), *found.removed]) == list(range(len(first)))
     assert sorted([*(j for _, j in found.pairs), *found.added]) == list(range(len(second)))

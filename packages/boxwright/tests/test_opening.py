@@ -1,4 +1,4 @@
-"""What an opened dataset keeps of its URI, and that errors of plugins come out as they are."""
+"""What an opened dataset keeps of its URI, and that errors of plugins are raised unchanged."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from boxwright.plugins.registry import Registry
 def test_options_reach_the_reader_and_stay_in_the_uri(
     toys: types.ModuleType, make_registry: Callable[..., Registry]
 ) -> None:
-    """A run's config holds the URI of its held-out data, by which a resumed training opens it again."""
+    """A run's config contains the URI of its held-out data, with which a resumed training opens it again."""
     got: dict[str, Any] = {}
 
     class Reader:
@@ -43,7 +43,7 @@ def test_options_reach_the_reader_and_stay_in_the_uri(
         boxwright.open("xx:place?image=1", registry=plugins)
 
 
-def test_a_detector_that_gives_no_detection(toys: types.ModuleType, make_registry: Callable[..., Registry]) -> None:
+def test_a_detector_that_returns_no_detection(toys: types.ModuleType, make_registry: Callable[..., Registry]) -> None:
     toys.odd, toys.good = (lambda place: True), (lambda place: Detection(True, "a .xy file"))  # type: ignore[attr-defined]
     plugins = make_registry(
         FormatSpec(name="odd", load="a:b", detect="toys:odd"), FormatSpec(name="good", load="a:b", detect="toys:good")
@@ -55,14 +55,14 @@ def test_a_detector_that_gives_no_detection(toys: types.ModuleType, make_registr
 
 
 def test_the_digest_is_the_same_for_every_kind_of_number(sample: Callable[..., Sample]) -> None:
-    """One format's reader gives whole numbers, another's floats, a model's numpy's."""
+    """One reader returns integers, another floats, and a model NumPy's numbers."""
     digest = Scan.of([sample("a.jpg", ("fig", 0, 1, 5, 4))]).digest
     assert Scan.of([sample("a.jpg", ("fig", 0.0, np.float32(1), np.int64(5), np.float64(4)))]).digest == digest
 
 
-def test_a_loader_of_a_registry_of_ones_own(make_registry: Callable[..., Registry], truths: str) -> None:
+def test_a_loader_of_a_custom_registry(make_registry: Callable[..., Registry], ground_truth: str) -> None:
     plugins = make_registry(LoaderSpec(name="gone", load="a:b", requires=("no_such_library",), install="pip it"))
-    data = boxwright.open(truths, registry=plugins)
+    data = boxwright.open(ground_truth, registry=plugins)
     assert data.with_label_map(data.label_map).to_lists()[0][0] == "a.jpg"
     with pytest.raises(MissingLibraryError, match="run: pip it"):
         data.to_gone()
@@ -81,7 +81,7 @@ def test_an_error_inside_a_property_is_not_hidden() -> None:
         Dataset(Reader()).lable_map  # noqa: B018
 
 
-def test_a_place_where_nothing_is_is_called_so() -> None:
+def test_a_missing_location_is_reported() -> None:
     with pytest.raises(UsageError) as caught:
         detect_format("no/such/place")
     assert caught.value.remedy.startswith("file or folder not found: check the path")

@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all, whatever happens in between."""
+"""Outputs are written completely or not at all, even after an interruption."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BIG = 1 << 20
 
 
 def everything(folder: Path) -> dict[str, bytes | None]:
-    """All files and folders below, hidden ones too; ``None`` for a folder."""
+    """Returns the contents of all files below a folder, hidden ones too; ``None`` for a folder."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
         for path in sorted(folder.rglob("*"))
@@ -36,7 +36,7 @@ def write(
     overwrite: bool = False,
     then: BaseException | None = None,
 ) -> None:
-    """Writes an output whole, or fails with ``then`` when all files are written and none is closed."""
+    """Writes an output completely, or fails with ``then`` when all files are written and none is closed."""
     with AtomicOutput(str(location), target, overwrite=overwrite) as output:
         for name, content in files.items():
             output.open(name).write(content)
@@ -134,7 +134,7 @@ def test_a_neighbour_of_the_name_is_kept(tmp_path: Path) -> None:
     assert everything(tmp_path) == {"b.record": b"old", "c.record": None}
 
 
-def test_overwriting_never_deletes_other_things(tmp_path: Path) -> None:
+def test_overwriting_never_deletes_other_files(tmp_path: Path) -> None:
     write(tmp_path / "out", {"a.xml": b"1", "sub/b.jpg": b"2"})
     (tmp_path / "out/thesis.docx").write_bytes(b"years of work")
     before = everything(tmp_path)
@@ -146,8 +146,8 @@ def test_overwriting_never_deletes_other_things(tmp_path: Path) -> None:
     assert everything(tmp_path / "out") == {"a.xml": b"new", "a.jpg": b"new"}
 
 
-def test_files_made_in_the_workplace_come_along(tmp_path: Path) -> None:
-    for text in (b"1", b"2"):  # and are no strangers when the folder is replaced
+def test_files_made_in_the_temporary_folder_are_kept(tmp_path: Path) -> None:
+    for text in (b"1", b"2"):  # and are known when the folder is replaced
         with AtomicOutput(str(tmp_path / "out"), "folder", overwrite=True) as output:
             output.open("a.json").write(text)
             assert output.workplace is not None
@@ -160,14 +160,14 @@ NAMES_THAT_LEAD_AWAY = ["../a", "a/../../b", "/etc/passwd", "..", r"..\a", r"a\b
 
 @pytest.mark.parametrize("name", NAMES_THAT_LEAD_AWAY)
 @pytest.mark.parametrize("target", ["file", "folder"])
-def test_names_that_lead_away(tmp_path: Path, name: str, target: str) -> None:
+def test_names_with_paths_outside(tmp_path: Path, name: str, target: str) -> None:
     assert not is_safe_name(name)
     with pytest.raises(OutputError, match="leads outside the folder or is not portable"):
         write(tmp_path / "in/out", {name: b"x"}, target)
     assert [path for path in everything(tmp_path) if path != "in"] == []
 
 
-def test_names_that_are_fine() -> None:
+def test_valid_names() -> None:
     for name in ("a", "a/b.jpg", "..a", "a..b", "ä ö.jpg", "...", "a/.../b"):
         assert safe_name(name, "x") == name
         assert is_safe_name(name)
@@ -176,7 +176,7 @@ def test_names_that_are_fine() -> None:
 
 
 @pytest.mark.parametrize("second", ["a.jpg", "./a.jpg"])
-def test_one_name_twice(tmp_path: Path, second: str) -> None:
+def test_duplicate_names(tmp_path: Path, second: str) -> None:
     output = AtomicOutput(str(tmp_path / "out"), "folder")
     output.open("a.jpg")
     with pytest.raises(OutputError, match="would be written twice"):
@@ -185,7 +185,7 @@ def test_one_name_twice(tmp_path: Path, second: str) -> None:
     assert everything(tmp_path) == {}
 
 
-def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+def test_a_link_stays_and_its_target_is_replaced(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     write(disk / "data", {"a.txt": b"old"})
@@ -200,7 +200,7 @@ def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_target_made_meanwhile_is_kept(tmp_path: Path) -> None:
-    """Two at work on one target: the one that is done first has it, the other says so."""
+    """Two outputs of one target: the first to finish creates it, the other reports that."""
     for target, name in (("file", ""), ("folder", "a.txt")):
         location = str(tmp_path / target)
         slow = AtomicOutput(location, target)
@@ -263,18 +263,18 @@ def test_a_kill_leaves_the_old_target_and_the_next_run_cleans_up(tmp_path: Path,
     assert {path: after[path] for path in before} == before
     assert left
     assert all(".boxwright-partial-" in path for path in left)
-    (tmp_path / "outside").write_bytes(b"another's")  # a name that begins alike
+    (tmp_path / "outside").write_bytes(b"another's")  # a name with the same beginning
     neighbour = "b.csv" in name
     write(location, {"a.txt": b"next"} if target == "folder" else {"": b"next"}, target, overwrite=True)
     cleaned = everything(tmp_path)
     assert cleaned.pop("outside") == b"another's"
     assert set(cleaned) == set(before) | (left if neighbour else set())
-    if neighbour:  # what was to stand beside the target is cleared away by the next output of its own name
+    if neighbour:  # the next output of this name removes leftovers next to the target
         write(tmp_path / "b.csv", {"": b"next"}, "file")
         assert sorted(everything(tmp_path)) == ["b.csv", "out", "outside"]
 
 
-def test_what_a_living_process_or_another_machine_writes_is_left_alone(tmp_path: Path) -> None:
+def test_outputs_of_running_processes_and_other_machines_are_kept(tmp_path: Path) -> None:
     output = AtomicOutput(str(tmp_path / "out"))
     output.open().write(b"x")
     [mine] = [path.name for path in tmp_path.iterdir()]
@@ -287,7 +287,7 @@ def test_what_a_living_process_or_another_machine_writes_is_left_alone(tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == [elsewhere]
 
 
-def test_a_kill_between_the_two_renames_of_a_folder_is_mended(tmp_path: Path) -> None:
+def test_a_kill_between_the_two_renames_of_a_folder_is_repaired(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from boxwright.storage.output import AtomicOutput\n"
         "rename = os.rename\n"
@@ -337,7 +337,7 @@ def test_a_write_that_fails_leaves_the_old_target(tmp_path: Path, target: str, n
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 64 KiB, where this user may mount one."""
+    """A disk of 64 KiB, if this user may mount one."""
     disk = tmp_path / "disk"
     disk.mkdir()
     mounted = subprocess.run(
@@ -358,7 +358,7 @@ def test_a_full_disk(small_disk: Path) -> None:
 
 
 def test_a_disk_that_fills_at_the_last_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """/dev/full takes nothing; what a buffer holds is lost only when the file is closed."""
+    """/dev/full accepts nothing; the error appears only when the file is closed and its buffer is written."""
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
     output = AtomicOutput(str(tmp_path / "out"))
@@ -379,21 +379,21 @@ def test_a_parent_that_is_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_parent_that_may_not_be_written(tmp_path: Path) -> None:
+def test_a_read_only_parent(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(OutputError, match="Permission denied"):
         AtomicOutput(str(tmp_path / "out"), "folder")
     tmp_path.chmod(0o700)
 
 
-def test_an_error_of_reading_is_not_taken_for_one_of_writing(tmp_path: Path) -> None:
+def test_a_read_error_is_not_reported_as_a_write_error(tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     with pytest.raises(IsADirectoryError), AtomicOutput(str(tmp_path / "out"), "folder") as output:
         output.copy(tmp_path / "source", "a.jpg")
     assert everything(tmp_path) == {"source": None}
 
 
-def test_places_without_a_name() -> None:
+def test_locations_without_a_name() -> None:
     for location in ("", "/", "memory://"):
         with pytest.raises(OutputError, match="names no file"):
             AtomicOutput(location)
@@ -454,7 +454,7 @@ def test_running_processes() -> None:
     assert not alive(10**30)
 
 
-def test_a_targets_own_name_is_not_blamed_on_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_target_name_is_not_blamed_on_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with AtomicOutput("C:\\out\\x.csv") as output, pytest.raises(OutputError) as caught:
         output.open()

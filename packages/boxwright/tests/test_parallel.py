@@ -1,4 +1,4 @@
-"""Work shared between processes: in order, with its errors, and with nobody left behind."""
+"""Work shared between processes: in order, with its errors, and without leftover processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks for the p
 
 @pytest.fixture(autouse=True)
 def forks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets processes be forked: threads that other tests left behind have no lock that these forks need."""
+    """Allows forks: threads that other tests left running have no lock that these forks need."""
     monkeypatch.setattr(parallel, "can_fork", lambda: True)
 
 
@@ -35,7 +35,7 @@ def children() -> list[str]:
     return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
 
 
-def test_chunks_are_in_order_and_from_other_processes() -> None:
+def test_chunks_keep_their_order_and_are_from_other_processes() -> None:
     count = 5 * CHUNK + 7
     answers = list(shared(lambda start, stop: (os.getpid(), start, stop), count, 3))
     assert [answer[1:] for answer in answers] == [
@@ -58,14 +58,14 @@ def test_results_are_objects() -> None:
 def test_an_error_is_raised_when_its_turn_comes() -> None:
     def work(start: int, stop: int) -> int:
         if start == CHUNK:
-            raise DataError("b.xml", "it is broken", "mend it", "line 3")
+            raise DataError("b.xml", "it is broken", "fix it", "line 3")
         return start
 
     answers = shared(work, 4 * CHUNK, 2)
     assert next(answers) == 0
     with pytest.raises(DataError, match=r"b\.xml, line 3: it is broken") as raised:
         next(answers)
-    assert (raised.value.problem, raised.value.remedy) == ("it is broken", "mend it")
+    assert (raised.value.problem, raised.value.remedy) == ("it is broken", "fix it")
     assert children() == []
 
 
@@ -94,7 +94,7 @@ def test_a_killed_process_is_an_error_that_says_so() -> None:
     assert children() == []
 
 
-def test_stopping_early_leaves_nobody() -> None:
+def test_stopping_early_leaves_no_process() -> None:
     answers = shared(lambda start, stop: b"x" * 5_000_000, 40 * CHUNK, 2)
     next(answers)
     assert len(children()) == 2
@@ -102,7 +102,7 @@ def test_stopping_early_leaves_nobody() -> None:
     assert children() == []
 
 
-def test_a_killed_parent_takes_its_processes_along(tmp_path: Path) -> None:
+def test_a_killed_parent_ends_its_processes(tmp_path: Path) -> None:
     script = (
         "import os, time\n"
         "from boxwright.datasets.parallel import CHUNK, shared\n"
@@ -166,7 +166,7 @@ def test_small_datasets_and_scripts_use_one_process(monkeypatch: pytest.MonkeyPa
 
 
 def test_other_threads_forbid_it() -> None:
-    """In a process of its own, for other tests leave threads behind."""
+    """In a separate process, because other tests leave threads running."""
     script = (
         "import threading\n"
         "from boxwright.datasets.parallel import can_fork\n"
@@ -184,8 +184,8 @@ def test_other_threads_forbid_it() -> None:
 
 
 class ManyReader:
-    """``LOCATION`` is a number: as many pictures, the numbers after a comma are broken, those after ; say that they
-    are picture 0."""
+    """``LOCATION`` is the number of images; the numbers after a comma are broken, those after ; are named as
+    image 0."""
 
     def __init__(self, location: str) -> None:
         count, _, rest = Path(location).name.partition(",")
@@ -207,7 +207,7 @@ class ManyReader:
     def read_part(self, start: int, stop: int, on_problem: Any) -> Iterator[Sample]:
         for number in range(start, stop):
             if str(number) in self.broken:
-                on_problem(DataError(f"{number}.xml", "it is broken", "mend it"))
+                on_problem(DataError(f"{number}.xml", "it is broken", "fix it"))
                 continue
             name = "0.jpg" if str(number) in self.doubles else f"{number}.jpg"
             attributes = [{"difficult": 1}] if number % 2 else None
@@ -221,7 +221,7 @@ class ManyReader:
 
 
 class PidWriter:
-    """A line a picture, and who prepared it."""
+    """One line per image, with the process that prepared it."""
 
     def __init__(self, output: Any, label_map: LabelMap | None) -> None:
         self.file = output.open()
@@ -286,7 +286,7 @@ def test_an_error_leaves_no_target(many: Registry, tmp_path: Path) -> None:
     assert children() == []
 
 
-def test_names_that_come_twice_are_found_across_processes(many: Registry, tmp_path: Path) -> None:
+def test_duplicate_names_are_found_across_processes(many: Registry, tmp_path: Path) -> None:
     source = f"{SOME},13;{SOME - 5}"
     with pytest.raises(DataError, match=r"9\.xml: it comes twice"):
         converted(many, f"{SOME},;9", tmp_path / "x", workers=2)
@@ -295,5 +295,5 @@ def test_names_that_come_twice_are_found_across_processes(many: Registry, tmp_pa
     assert sorted(each.file for each in report.skipped) == ["13.xml", f"{SOME - 5}.xml"]
 
 
-def test_a_small_dataset_is_not_worth_a_process(many: Registry, tmp_path: Path) -> None:
+def test_a_small_dataset_uses_no_other_process(many: Registry, tmp_path: Path) -> None:
     assert converted(many, "12", tmp_path / "x")[2] == {os.getpid()}

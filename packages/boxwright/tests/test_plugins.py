@@ -1,4 +1,4 @@
-"""Plugins as pip leaves them on disk: a failing one is told of, and takes nothing else with it."""
+"""Plugins as pip installs them: a failing one is reported, and affects no other."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ BROKEN = {
 
 
 class Site:
-    """A folder of installed distributions, and Python run with only these and boxwright."""
+    """A folder of installed distributions, and Python with only these and boxwright."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -98,7 +98,7 @@ class Site:
         (metadata / "entry_points.txt").write_text(f"[boxwright]\n{name or distribution} = {module}\n", "utf-8")
 
     def run(self, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        # What is installed beside boxwright itself has no part in it.
+        # Distributions that are installed next to boxwright are not visible.
         only_these = textwrap.dedent(
             """
             import json, sys
@@ -141,14 +141,14 @@ def site(tmp_path: Path) -> Site:
     return Site(folder)
 
 
-def test_failures_are_contained_and_told(site: Site) -> None:
+def test_failures_are_contained_and_reported(site: Site) -> None:
     for name, (code, _, _) in BROKEN.items():
         site.install(f"boxwright-{name}", code, name=name, version="2.5")
     site.install("boxwright-good", GOOD.replace("NAME", "good"), name="good")
     site.install("another-good", GOOD.replace("NAME", "zebra"), name="zebra")
     found = site.json(LISTING)
     assert found["formats"] == ["good", "zebra"]
-    assert found["metrics"] == []  # nor does anything of a plugin stay of which a part failed
+    assert found["metrics"] == []  # and nothing remains of a plugin of which a part failed
     assert found["records"]["good"] == ["boxwright-good", "1.0", "ok", ""]
     assert found["records"]["boxwright"][2] == "ok"
     for name, (_, status, cause) in BROKEN.items():
@@ -177,14 +177,14 @@ def test_only_the_named_plugins_are_loaded(site: Site) -> None:
     assert found["records"]["exits"][2] == "disabled"
     assert "boxwright_one" not in found["modules"]
     assert site.json(LISTING, BOXWRIGHT_PLUGINS="")["formats"] == []
-    told = site.run(
+    recorded = site.run(
         "from boxwright.plugins.registry import default_registry\ndefault_registry().get('format', 'one')",
         BOXWRIGHT_PLUGINS="two",
     )
-    assert "BOXWRIGHT_PLUGINS leaves 2 plugin(s) out" in told.stderr
+    assert "BOXWRIGHT_PLUGINS leaves 2 plugin(s) out" in recorded.stderr
 
 
-def test_two_that_claim_one_name(site: Site) -> None:
+def test_two_plugins_with_one_name(site: Site) -> None:
     site.install("one-voc", GOOD.replace("NAME", "voc"), name="one-voc", version="1.2")
     site.install("voc-of-others", GOOD.replace("NAME", "voc"), name="voc-of-others", version="0.3")
     site.install("boxwright-good", GOOD.replace("NAME", "good"), name="good")
@@ -206,7 +206,7 @@ def test_two_that_claim_one_name(site: Site) -> None:
     assert good == "boxwright-good"
 
 
-def test_damaged_metadata_is_survived(site: Site) -> None:
+def test_damaged_metadata_is_ignored(site: Site) -> None:
     site.install("boxwright-good", GOOD.replace("NAME", "good"), name="good")
     site.install("boxwright-bare", GOOD.replace("NAME", "bare"), name="bare")
     (site.folder / "boxwright_bare-1.0.dist-info/METADATA").unlink()
@@ -215,7 +215,7 @@ def test_damaged_metadata_is_survived(site: Site) -> None:
 
 
 def test_listing_imports_nothing_heavy() -> None:
-    """All that is installed here, TensorFlow with it."""
+    """With all distributions of this environment, TensorFlow too."""
     code = (
         "import sys; from boxwright.plugins.registry import default_registry; r = default_registry()\n"
         "[entry.missing for kind in ('format', 'backend', 'loader', 'metric', 'transform') for entry in r.all(kind)]\n"
@@ -229,7 +229,7 @@ def test_listing_imports_nothing_heavy() -> None:
 # The registry
 
 
-def test_what_is_not_there(make_registry: Callable[..., Registry]) -> None:
+def test_unknown_names(make_registry: Callable[..., Registry]) -> None:
     plugins = make_registry(FormatSpec(name="labelimg"), FormatSpec(name="csv"))
     with pytest.raises(PluginNotFoundError, match="no format named 'labelmig'") as caught:
         plugins.get("format", "labelmig")
@@ -267,7 +267,7 @@ def test_a_missing_library(make_registry: Callable[..., Registry]) -> None:
         ("", "ValueError"),
     ],
 )
-def test_an_object_that_is_not_there(make_registry: Callable[..., Registry], toys: Any, load: str, said: str) -> None:
+def test_a_missing_object(make_registry: Callable[..., Registry], toys: Any, load: str, said: str) -> None:
     def leave(name: str) -> None:
         raise SystemExit(name)
 
@@ -325,7 +325,7 @@ def test_options_that_are_refused(given: dict[str, object], said: str) -> None:
         convert_options(given, OPTIONS, "csv:a")
 
 
-def test_options_where_there_are_none() -> None:
+def test_options_of_a_spec_without_options() -> None:
     with pytest.raises(UsageError, match="it takes no options"):
         convert_options({"x": 1}, (), "csv:a")
 
@@ -333,7 +333,7 @@ def test_options_where_there_are_none() -> None:
 # Events
 
 
-def test_an_event_hook_that_fails_is_told_once(
+def test_an_event_hook_that_fails_is_reported_once(
     make_registry: Callable[..., Registry], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard = []

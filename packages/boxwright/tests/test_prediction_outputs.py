@@ -1,4 +1,4 @@
-"""From pictures to detections: what is drawn, what is written, and under which names."""
+"""From images to detections: the drawings, the files and their names."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from boxwright.progress import LogReporter
 
 
 class Finder:
-    """Finds a fig and, less sure, a date in every picture, at fixed parts of it."""
+    """Finds a fig and, with a lower score, a date in every image, at fixed parts of it."""
 
     label_map = LabelMap.from_names(["date", "fig"])
 
@@ -46,11 +46,11 @@ class Finder:
         self.batches.append(len(samples))
         for sample in samples:
             size = np.array([sample.image.width, sample.image.height] * 2)
-            edges = np.array([[0.5, 0.5, 0.75, 0.75], [0.1, 0.2, 0.4, 0.6]]) * size
-            yield Detections.from_arrays(sample.image, ["date", "fig"], edges, [0.25, 0.875])
+            coordinates = np.array([[0.5, 0.5, 0.75, 0.75], [0.1, 0.2, 0.4, 0.6]]) * size
+            yield Detections.from_arrays(sample.image, ["date", "fig"], coordinates, [0.25, 0.875])
 
 
-class Told(LogReporter):
+class Recorded(LogReporter):
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
@@ -70,8 +70,8 @@ def names_in(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_detections_without_writing_anything(predict: Callable[..., Prediction], pictures: Path) -> None:
-    found = predict(pictures, score=0.0)
+def test_detections_without_writing_anything(predict: Callable[..., Prediction], images: Path) -> None:
+    found = predict(images, score=0.0)
     assert [(d.image.name, d.image.width, d.image.height) for d in found.detections] == [
         ("a.jpg", 100, 80),
         ("b.png", 100, 80),
@@ -80,22 +80,22 @@ def test_detections_without_writing_anything(predict: Callable[..., Prediction],
     assert found.detections[0].boxes.labels == ("fig", "date")
     assert found.detections[0].boxes.edges[0] == pytest.approx((10, 16, 40, 48))
     assert (found.drawings, found.files, found.skipped) == ([], [], [])
-    assert predict(pictures).detections[0].boxes.labels == ("fig",)  # from 0.3 on, where nothing is said
-    assert predict(pictures, score=0.9).detections[0].boxes.labels == ()
-    one = predict(str(pictures / "sub" / "c.jpg"))
+    assert predict(images).detections[0].boxes.labels == ("fig",)  # 0.3 is the default
+    assert predict(images, score=0.9).detections[0].boxes.labels == ()
+    one = predict(str(images / "sub" / "c.jpg"))
     assert [d.image.name for d in one.detections] == ["c.jpg"]
-    assert [d.image.name for d in predict([pictures / "b.png", pictures / "sub"]).detections] == ["b.png", "c.jpg"]
+    assert [d.image.name for d in predict([images / "b.png", images / "sub"]).detections] == ["b.png", "c.jpg"]
 
 
-def test_pictures_go_through_the_model_in_batches(predict: Callable[..., Prediction], pictures: Path) -> None:
+def test_the_model_predicts_in_batches(predict: Callable[..., Prediction], images: Path) -> None:
     model = Finder()
-    predict(pictures, model, batch_size=2)
+    predict(images, model, batch_size=2)
     assert model.batches == [2, 1]
 
 
-def test_what_is_written(predict: Callable[..., Prediction], pictures: Path, tmp_path: Path) -> None:
+def test_what_is_written(predict: Callable[..., Prediction], images: Path, tmp_path: Path) -> None:
     out = tmp_path / "found"
-    found = predict(pictures, out=out, score=0.2)
+    found = predict(images, out=out, score=0.2)
     assert names_in(out) == ["a.jpg", "b.jpg", "detections.json", "sub/c.jpg"]
     assert found.drawings == [out / "a.jpg", out / "b.jpg", out / "sub/c.jpg"]
     assert found.files == [out / "detections.json"]
@@ -103,7 +103,7 @@ def test_what_is_written(predict: Callable[..., Prediction], pictures: Path, tmp
     assert written["score"] == 0.2
     assert written["pictures"] == found.to_dict()["pictures"]
     assert written["pictures"][0] == {
-        "picture": str(pictures / "a.jpg"),
+        "picture": str(images / "a.jpg"),
         "width": 100,
         "height": 80,
         "detections": [
@@ -119,28 +119,28 @@ def test_what_is_written(predict: Callable[..., Prediction], pictures: Path, tmp
     assert np.abs(drawn[int(32 * scale), int(25 * scale)] - plain).max() < 20  # and nothing inside it
 
 
-def test_an_existing_folder(predict: Callable[..., Prediction], pictures: Path, tmp_path: Path) -> None:
+def test_an_existing_folder(predict: Callable[..., Prediction], images: Path, tmp_path: Path) -> None:
     out = tmp_path / "found"
-    predict(pictures, out=out, to="lines")
+    predict(images, out=out, to="lines")
     before = {name: (out / name).read_bytes() for name in names_in(out)}
     with pytest.raises(OutputError, match="exists already"):
-        predict(pictures / "a.jpg", out=out)
+        predict(images / "a.jpg", out=out)
     assert {name: (out / name).read_bytes() for name in names_in(out)} == before
-    predict(pictures / "a.jpg", out=out, to="lines", overwrite=True)
+    predict(images / "a.jpg", out=out, to="lines", overwrite=True)
     assert names_in(out) == ["a.jpg", "detections.json", "detections.jsonl"]
 
 
 def test_detections_as_a_dataset(
-    predict: Callable[..., Prediction], plugins: Registry, pictures: Path, tmp_path: Path
+    predict: Callable[..., Prediction], plugins: Registry, images: Path, tmp_path: Path
 ) -> None:
-    told = Told()
-    found = predict(pictures, out=tmp_path / "found", to="lines", reporter=told)
+    recorded = Recorded()
+    found = predict(images, out=tmp_path / "found", to="lines", reporter=recorded)
     assert found.files == [tmp_path / "found/detections.json", tmp_path / "found/detections.jsonl"]
     assert len(found.drawings) == 3
     samples = list(boxwright.open(f"lines:{tmp_path}/found/detections.jsonl", registry=plugins))
     assert [(s.image.name, s.boxes.labels) for s in samples] == [(n, ("fig",)) for n in ("a.jpg", "b.png", "sub/c.jpg")]
     assert samples[0].boxes.edges[0] == pytest.approx((10, 16, 40, 48))
-    assert told.warnings == ["lines cannot hold everything that was found; left out: score: 3 boxes"]
+    assert recorded.warnings == ["lines cannot hold everything that was found; left out: score: 3 boxes"]
 
 
 class _Folder:
@@ -154,11 +154,11 @@ class _Folder:
             file.write(str([self.label_map.id(label) for label in sample.boxes.labels]).encode())
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Does nothing, because no file is open."""
 
 
-def test_a_dataset_that_cannot_be_written_takes_the_drawings_back(
-    make_registry: Callable[..., Registry], toys: types.ModuleType, pictures: Path, tmp_path: Path
+def test_drawings_are_removed_if_the_dataset_cannot_be_written(
+    make_registry: Callable[..., Registry], toys: types.ModuleType, images: Path, tmp_path: Path
 ) -> None:
     toys.Folder = _Folder  # type: ignore[attr-defined]
     spec = FormatSpec(
@@ -166,23 +166,23 @@ def test_a_dataset_that_cannot_be_written_takes_the_drawings_back(
     )
     plugins = make_registry(spec)
     with pytest.raises(DataError, match=r"b\.png: no such format"):
-        boxwright.predict(Finder(), pictures, out=tmp_path / "found", to="txt", registry=plugins)
+        boxwright.predict(Finder(), images, out=tmp_path / "found", to="txt", registry=plugins)
     assert not (tmp_path / "found").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures"]
-    found = boxwright.predict(Finder(), pictures, out=tmp_path / "found", to="txt", on_error="skip", registry=plugins)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["images"]
+    found = boxwright.predict(Finder(), images, out=tmp_path / "found", to="txt", on_error="skip", registry=plugins)
     assert [error.file for error in found.skipped] == ["b.png"]
     assert names_in(tmp_path / "found/txt") == ["a.jpg.txt", "sub/c.jpg.txt"]
     assert (tmp_path / "found/txt/a.jpg.txt").read_text() == "[2]"
     assert found.files[1] == tmp_path / "found/txt"
 
 
-def test_names_that_would_meet(
-    predict: Callable[..., Prediction], picture_bytes: Callable[..., bytes], tmp_path: Path
+def test_names_that_would_collide(
+    predict: Callable[..., Prediction], image_bytes: Callable[..., bytes], tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for name in ("a-2.jpg", "a.JPG", "a.bmp", "a.jpg", "a.png"):
-        (folder / name).write_bytes(picture_bytes(format={"bmp": "BMP", "png": "PNG"}.get(name[-3:], "JPEG")))
+        (folder / name).write_bytes(image_bytes(format={"bmp": "BMP", "png": "PNG"}.get(name[-3:], "JPEG")))
     found = predict(folder, out=tmp_path / "out")
     drawn = [path.name.lower() for path in found.drawings]
     assert len(set(drawn)) == 5
@@ -191,42 +191,42 @@ def test_names_that_would_meet(
     assert sources == [str(folder / name) for name in ("a-2.jpg", "a.JPG", "a.bmp", "a.jpg", "a.png")]
 
 
-def test_names_of_a_dataset_that_would_meet(
+def test_names_of_a_dataset_that_would_collide(
     predict: Callable[..., Prediction],
     dataset: Callable[..., Dataset],
-    picture_bytes: Callable[..., bytes],
+    image_bytes: Callable[..., bytes],
     tmp_path: Path,
 ) -> None:
     samples = [
-        Sample(image=ImageRef(name=name, width=100, height=80, data=picture_bytes())) for name in ("a.jpg", "a.png")
+        Sample(image=ImageRef(name=name, width=100, height=80, data=image_bytes())) for name in ("a.jpg", "a.png")
     ]
     found = predict(dataset(*samples), out=tmp_path / "out")
     assert [path.name for path in found.drawings] == ["a.jpg", "a-2.jpg"]
     assert [detections.image.name for detections in found.detections] == ["a.jpg", "a.png"]
 
 
-def test_bytes_of_pictures_are_not_kept(
+def test_image_bytes_are_not_kept(
     predict: Callable[..., Prediction],
     dataset: Callable[..., Dataset],
-    picture_bytes: Callable[..., bytes],
+    image_bytes: Callable[..., bytes],
     tmp_path: Path,
 ) -> None:
-    data = dataset(Sample(image=ImageRef(name="a.jpg", width=100, height=80, data=picture_bytes())))
+    data = dataset(Sample(image=ImageRef(name="a.jpg", width=100, height=80, data=image_bytes())))
     for options in ({}, {"out": tmp_path / "out"}):
         [found] = predict(data, **options).detections
         assert found.image.data is None
         assert found.image.name == "a.jpg"
 
 
-def test_pictures_that_cannot_be_read(predict: Callable[..., Prediction], pictures: Path, tmp_path: Path) -> None:
-    whole = (pictures / "a.jpg").read_bytes()
-    (pictures / "empty.jpg").write_bytes(b"")
-    (pictures / "text.png").write_text("no picture")
-    (pictures / "cut.jpg").write_bytes(whole[:-12])  # its header is whole
+def test_images_that_cannot_be_read(predict: Callable[..., Prediction], images: Path, tmp_path: Path) -> None:
+    whole = (images / "a.jpg").read_bytes()
+    (images / "empty.jpg").write_bytes(b"")
+    (images / "text.png").write_text("not an image")
+    (images / "cut.jpg").write_bytes(whole[:-12])  # its header is complete
     with pytest.raises(DataError, match=r"cut\.jpg: the image is damaged"):
-        predict(pictures, out=tmp_path / "out", batch_size=1)
+        predict(images, out=tmp_path / "out", batch_size=1)
     assert not (tmp_path / "out").exists()
-    found = predict(pictures, out=tmp_path / "out", on_error="skip")
+    found = predict(images, out=tmp_path / "out", on_error="skip")
     assert sorted(Path(error.file).name for error in found.skipped) == ["cut.jpg", "empty.jpg", "text.png"]
     assert [detections.image.name for detections in found.detections] == ["a.jpg", "b.png", "sub/c.jpg"]
     assert names_in(tmp_path / "out") == ["a.jpg", "b.jpg", "detections.json", "sub/c.jpg"]
@@ -235,7 +235,7 @@ def test_pictures_that_cannot_be_read(predict: Callable[..., Prediction], pictur
 
 @pytest.mark.parametrize("out", [None, "out"])
 def test_nothing_to_predict_on(
-    predict: Callable[..., Prediction], pictures: Path, tmp_path: Path, out: str | None
+    predict: Callable[..., Prediction], images: Path, tmp_path: Path, out: str | None
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "notes.txt").write_text("x")
@@ -274,22 +274,22 @@ def test_inputs_that_are_refused(
 )
 def test_options_that_are_refused(
     predict: Callable[..., Prediction],
-    pictures: Path,
+    images: Path,
     options: dict[str, Any],
     said: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.chdir(pictures)
+    monkeypatch.chdir(images)
     with pytest.raises(boxwright.BoxwrightError, match=said) as caught:
-        predict(pictures / "a.jpg", **options)
+        predict(images / "a.jpg", **options)
     assert caught.value.exit_code == 2
-    assert not (pictures / "found").exists()
+    assert not (images / "found").exists()
 
 
-def test_a_turned_photo_is_drawn_upright_with_its_boxes(
+def test_a_rotated_photo_is_drawn_upright_with_its_boxes(
     predict: Callable[..., Prediction], dataset: Callable[..., Dataset], tmp_path: Path
 ) -> None:
-    """Stored 100x80, shown 80x100; boxes found in the stored frame are drawn where the same pixels are shown."""
+    """Stored 100x80, shown 80x100; boxes found in the stored frame are drawn around the same pixels."""
     exif = Image.Exif()
     exif[0x0112] = 6
     path = tmp_path / "phone.jpg"
@@ -310,33 +310,33 @@ def test_a_turned_photo_is_drawn_upright_with_its_boxes(
     assert columns.max() == pytest.approx(64, abs=1.5)
 
 
-def test_what_is_a_dataset_and_what_are_pictures(pictures: Path, plugins: Registry, truths: str) -> None:
-    assert [s.image.name for s in gather(pictures)] == ["a.jpg", "b.png", "sub/c.jpg"]
-    assert [s.image.name for s in gather(truths, registry=plugins)] == ["a.jpg", "b.jpg"]
-    data = Dataset(gather(pictures).reader, problems=Problems("skip"))
+def test_datasets_and_images_are_distinguished(images: Path, plugins: Registry, ground_truth: str) -> None:
+    assert [s.image.name for s in gather(images)] == ["a.jpg", "b.png", "sub/c.jpg"]
+    assert [s.image.name for s in gather(ground_truth, registry=plugins)] == ["a.jpg", "b.jpg"]
+    data = Dataset(gather(images).reader, problems=Problems("skip"))
     assert gather(data) is data
-    (pictures / ".hidden").mkdir()
-    (pictures / ".hidden/x.jpg").write_bytes(b"x")
-    (pictures / "._a.jpg").write_bytes(b"what macOS leaves on other disks")
-    assert len(list(gather(pictures))) == 3
+    (images / ".hidden").mkdir()
+    (images / ".hidden/x.jpg").write_bytes(b"x")
+    (images / "._a.jpg").write_bytes(b"a file that macOS leaves on other disks")
+    assert len(list(gather(images))) == 3
 
 
 # The model of a run
 
 
-def test_the_model_of_a_run(plugins: Registry, truths: str, tmp_path: Path, pictures: Path) -> None:
-    run = boxwright.train(truths, out=tmp_path / "run", backend="average", registry=plugins)
+def test_the_model_of_a_run(plugins: Registry, ground_truth: str, tmp_path: Path, images: Path) -> None:
+    run = boxwright.train(ground_truth, out=tmp_path / "run", backend="average", registry=plugins)
     for model in (run, str(run.path), run.path, boxwright.load_model(run.path, registry=plugins)):
-        found = boxwright.predict(model, pictures / "a.jpg", registry=plugins)
+        found = boxwright.predict(model, images / "a.jpg", registry=plugins)
         assert found.detections[0].boxes.edges[0] == pytest.approx((30, 24, 50, 40))
 
 
-def test_a_run_without_a_model(plugins: Registry, tmp_path: Path, pictures: Path) -> None:
+def test_a_run_without_a_model(plugins: Registry, tmp_path: Path, images: Path) -> None:
     run = Run.create(
         tmp_path / "run", backend="average", config={}, label_map=LabelMap.from_names("ab"), inputs={"data": {}}
     )
     with pytest.raises(RunError, match=r"has no model: it is created, and .*average\.json is not there") as caught:
-        boxwright.predict(run, pictures, registry=plugins)
+        boxwright.predict(run, images, registry=plugins)
     assert "--resume" in caught.value.remedy
     with pytest.raises(RunError, match="does not exist"):
-        boxwright.predict(tmp_path / "none", pictures, registry=plugins)
+        boxwright.predict(tmp_path / "none", images, registry=plugins)

@@ -1,4 +1,4 @@
-"""The examples in the docstrings are whole plugins: each is run here as a user's would be."""
+"""The examples in the docstrings are complete plugins: each is run here like a user's plugin."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ def test_the_example_of_the_hooks(docstring_code: Callable[[object], str]) -> No
     assert pyproject.strip() == 'myformat = "my_plugin"'
 
 
-def test_the_example_reader(truths: str, plugins: Registry) -> None:
-    data = boxwright.open(truths, registry=plugins)
+def test_the_example_reader(ground_truth: str, plugins: Registry) -> None:
+    data = boxwright.open(ground_truth, registry=plugins)
     samples = list(data)
     assert isinstance(data.reader, protocols.Reader)
     assert [(s.image.name, s.image.width, s.image.height, s.boxes.labels) for s in samples] == [
@@ -86,7 +86,7 @@ def test_the_example_reader(truths: str, plugins: Registry) -> None:
         ("b.jpg", 100, 80, ("fig",)),
     ]
     assert samples[0].boxes.edges == ((10, 8, 30, 24), (50, 40, 70, 56))
-    assert samples[1].source == f"{truths.removeprefix('lines:')}, line 2"
+    assert samples[1].source == f"{ground_truth.removeprefix('lines:')}, line 2"
     assert list(data) == samples
 
 
@@ -122,12 +122,12 @@ def test_the_example_reader_with_a_bad_line(tmp_path: Path, line: str, plugins: 
 
 
 def test_the_example_writer_writes_what_the_example_reader_reads(
-    truths: str, plugins: Registry, tmp_path: Path
+    ground_truth: str, plugins: Registry, tmp_path: Path
 ) -> None:
-    report = boxwright.convert(truths, f"lines:{tmp_path}/copy.jsonl", registry=plugins)
+    report = boxwright.convert(ground_truth, f"lines:{tmp_path}/copy.jsonl", registry=plugins)
     assert (report.boxes, report.classes) == (3, {"date": 1, "fig": 2})
     copied = boxwright.open(f"lines:{tmp_path}/copy.jsonl", registry=plugins)
-    original = boxwright.open(truths, registry=plugins)
+    original = boxwright.open(ground_truth, registry=plugins)
     assert [(s.image, s.boxes) for s in copied] == [(s.image, s.boxes) for s in original]
 
 
@@ -140,33 +140,33 @@ def test_the_example_transform(
     assert [s.image.name for s in data.through(transform)] == ["a.jpg", "c.jpg"]
 
 
-def test_the_example_loader(truths: str, plugins: Registry) -> None:
-    data = boxwright.open(truths, registry=plugins)
+def test_the_example_loader(ground_truth: str, plugins: Registry) -> None:
+    data = boxwright.open(ground_truth, registry=plugins)
     assert data.to_lists(bounding_box_format="xyxy") == [("a.jpg", ["fig", "date"]), ("b.jpg", ["fig"])]
     assert data.with_label_map(data.label_map).to_lists() == data.to_lists()
 
 
-def test_the_example_backend_metric_trainer_and_exporter(truths: str, plugins: Registry, tmp_path: Path) -> None:
-    run = boxwright.train(truths, out=tmp_path / "run", trainer="here", registry=plugins)
+def test_the_example_backend_metric_trainer_and_exporter(ground_truth: str, plugins: Registry, tmp_path: Path) -> None:
+    run = boxwright.train(ground_truth, out=tmp_path / "run", trainer="here", registry=plugins)
     assert run.status == "done"
     model = boxwright.load_model(run, registry=plugins)
     assert isinstance(model, model_protocols.Model)
-    # Of figs and dates alike: left edges 10, 50 and 30 of 100 pixels, top edges 8, 40 and 24 of 80, and so on.
+    # The mean of all boxes: xmin is 10, 50 and 30 of 100 pixels, ymin is 8, 40 and 24 of 80, and so on.
     expected = {"xmin": 30, "ymin": 24, "xmax": 50, "ymax": 40}
-    picture = Sample(image=ImageRef(name="x.jpg", width=200, height=160))
-    [found] = list(model.predict([picture]))
+    image = Sample(image=ImageRef(name="x.jpg", width=200, height=160))
+    [found] = list(model.predict([image]))
     assert found.boxes[0].label == "date"
     assert found.boxes[0].edges == pytest.approx([2 * edge for edge in expected.values()])
-    evaluation = boxwright.evaluate(run, truths, metric="found", registry=plugins)
+    evaluation = boxwright.evaluate(run, ground_truth, metric="found", registry=plugins)
     assert evaluation.values == {"found": 1.0}
     (tmp_path / "exported").mkdir()
     exporter = plugins.resolve("exporter", "json")()
     exported = exporter.load(exporter.export(run, tmp_path / "exported"))
     assert exported.label_map == run.label_map
-    assert list(exported.predict([picture])) == [found]
+    assert list(exported.predict([image])) == [found]
 
 
-def test_the_examples_keep_their_protocols(examples: dict[str, types.ModuleType]) -> None:
+def test_the_examples_follow_their_protocols(examples: dict[str, types.ModuleType]) -> None:
     assert isinstance(examples["Backend"].AverageBackend(), model_protocols.Backend)
     assert isinstance(examples["Metric"].AnythingFound(), model_protocols.Metric)
     assert isinstance(examples["Trainer"].HereAndNow(), model_protocols.Trainer)

@@ -1,4 +1,4 @@
-"""The run folder: made once, whole at any moment, and used by one process at a time."""
+"""The run folder: made once, complete at any moment, and used by one process at a time."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(tmp_path: Path) -> Run:
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    """Another process of this machine, which lives as long as the test."""
+    """Another local process, which runs as long as the test."""
     process = subprocess.Popen([sys.executable, "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     yield process
     process.kill()
@@ -55,17 +55,17 @@ class TestCreate:
         assert state["versions"]["python"] == platform.python_version()
         assert state["versions"]["numpy"] == np.__version__
 
-    def test_opened_again_it_says_the_same(self, run: Run) -> None:
+    def test_it_is_the_same_when_opened_again(self, run: Run) -> None:
         again = Run(str(run.path))
         assert (again.backend, again.status, again.config) == ("average", "created", {"epochs": 3})
         assert again.label_map == CLASSES
         assert again.metrics() == []
         assert "created" in repr(again)
 
-    def test_an_empty_folder_will_do(self, tmp_path: Path) -> None:
+    def test_an_empty_folder_is_used(self, tmp_path: Path) -> None:
         assert make(tmp_path).status == "created"
 
-    def test_so_will_one_whose_parents_are_not_there(self, tmp_path: Path) -> None:
+    def test_missing_parents_are_made(self, tmp_path: Path) -> None:
         assert make(tmp_path / "a" / "b").status == "created"
 
     def test_class_names_of_other_scripts(self, tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ class TestCreate:
         assert "--overwrite" in caught.value.remedy
         assert run.file("model/weights").read_bytes() == b"dear"
 
-    def test_a_run_that_failed_before_anything_was_trained_is_in_nobodys_way(self, run: Run) -> None:
+    def test_a_run_that_failed_before_training_is_replaced(self, run: Run) -> None:
         run.update(status="failed")
         assert make(run.path, backend="other").backend == "other"
 
@@ -111,7 +111,7 @@ class TestCreate:
             make(run.path)
         assert run.file(left).exists()
 
-    def test_overwrite_leaves_nothing_of_the_old_run(self, run: Run) -> None:
+    def test_overwrite_removes_the_old_run(self, run: Run) -> None:
         run.write_json("evaluation/old.json", {})
         run.add_metrics(1, {"loss": 1})
         new = make(run.path, overwrite=True, config={"epochs": 9})
@@ -135,7 +135,7 @@ class TestCreate:
 
 
 class TestOpen:
-    def test_nothing_there(self, tmp_path: Path) -> None:
+    def test_a_missing_folder(self, tmp_path: Path) -> None:
         with pytest.raises(RunError, match="gone does not exist") as caught:
             Run(tmp_path / "gone")
         assert "boxwright train" in caught.value.remedy
@@ -158,12 +158,12 @@ class TestOpen:
         with pytest.raises(RunError, match=r"config\.json is damaged"):
             _ = run.config
 
-    def test_a_config_that_is_gone(self, run: Run) -> None:
+    def test_a_missing_config(self, run: Run) -> None:
         run.file("config.json").unlink()
         with pytest.raises(RunError, match=r"config\.json: No such file"):
             _ = run.config
 
-    def test_a_label_map_that_is_gone(self, run: Run) -> None:
+    def test_a_missing_label_map(self, run: Run) -> None:
         run.file("label_map.pbtxt").unlink()
         with pytest.raises(RunError, match=r"label_map\.pbtxt does not exist"):
             _ = run.label_map
@@ -186,7 +186,7 @@ class TestWriting:
         assert run.config == {"epochs": 5, "anchors": [1, 2]}
         assert Run(run.path).config == {"epochs": 5, "anchors": [1, 2]}
 
-    def test_a_file_appears_when_it_is_whole(self, run: Run) -> None:
+    def test_a_file_appears_when_it_is_complete(self, run: Run) -> None:
         with run.open_write("model/deep/weights") as file:
             file.write(b"half")
             file.flush()
@@ -215,7 +215,7 @@ class TestWriting:
 
 
 class TestMetrics:
-    def test_one_line_an_epoch(self, run: Run) -> None:
+    def test_one_line_per_epoch(self, run: Run) -> None:
         run.add_metrics(1, {"loss": 2})
         run.add_metrics(2, {"loss": np.float32(0.5), "AP": 0.25})  # type: ignore[dict-item]
         lines = run.file("metrics.jsonl").read_text("utf-8").splitlines()
@@ -224,7 +224,7 @@ class TestMetrics:
         assert Run(run.path).metrics() == expected
         assert Run(run.path).state["epochs_done"] == 2
 
-    def test_an_epoch_done_again_drops_what_came_after_it(self, run: Run) -> None:
+    def test_repeating_an_epoch_drops_later_ones(self, run: Run) -> None:
         for epoch in (1, 2, 3):
             run.add_metrics(epoch, {"loss": epoch})
         run.add_metrics(2, {"loss": 20})
@@ -236,7 +236,7 @@ class TestMetrics:
         with pytest.raises(RunError, match=r"metrics\.jsonl is damaged"):
             run.metrics()
 
-    def test_a_loss_that_is_no_number_is_kept(self, run: Run) -> None:
+    def test_a_loss_that_is_not_a_number_is_kept(self, run: Run) -> None:
         run.add_metrics(1, {"loss": float("nan")})
         assert str(run.metrics()[0]["loss"]) == "nan"
 
@@ -284,14 +284,14 @@ class TestLock:
 
         def unlink_and_lose(path: Path, missing_ok: bool = False) -> None:
             unlink(path, missing_ok=missing_ok)
-            write_lock(run, 1)  # the other process was quicker
+            write_lock(run, 1)  # the other process was faster
 
         monkeypatch.setattr(Path, "unlink", unlink_and_lose)
         with pytest.raises(RunError, match="another process is training"), run.in_use():
             pytest.fail("two processes work in one run")
 
 
-def test_versions_leave_out_what_decides_nothing() -> None:
+def test_versions_contain_only_relevant_distributions() -> None:
     found = versions()
     assert "boxwright" in found
     assert "pytest" not in found

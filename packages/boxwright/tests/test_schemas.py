@@ -1,4 +1,4 @@
-"""The schemas: what they refuse, and that what they hold stays what it is."""
+"""The schemas: the values they refuse, and that they are immutable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from boxwright import Box, Boxes, DatasetInfo, Detections, ImageRef, LabelMap, S
 from boxwright.label_map import LabelMapItem
 
 INFINITY, NAN = float("inf"), float("nan")
-NOT_EDGES = [
+INVALID_COORDINATES = [
     ((NAN, 0, 1, 1), "not a finite number"),
     ((0, 0, 1, NAN), "not a finite number"),
     ((0, 0, INFINITY, 1), "not a finite number"),
@@ -27,16 +27,16 @@ NOT_EDGES = [
 ]
 
 
-@pytest.mark.parametrize(("edges", "problem"), NOT_EDGES)
-def test_edges_that_are_refused(edges: tuple[float, float, float, float], problem: str) -> None:
-    xmin, ymin, xmax, ymax = edges
+@pytest.mark.parametrize(("coordinates", "problem"), INVALID_COORDINATES)
+def test_coordinates_that_are_refused(coordinates: tuple[float, float, float, float], problem: str) -> None:
+    xmin, ymin, xmax, ymax = coordinates
     with pytest.raises(ValidationError, match=problem):
         Box(label="fig", xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax)
     with pytest.raises(ValueError, match=rf"box 2 \(fig\): .*{problem}"):
-        Boxes(["date", "fig"], [(0, 0, 1, 1), edges])
+        Boxes(["date", "fig"], [(0, 0, 1, 1), coordinates])
 
 
-def test_edges_that_real_annotations_hold() -> None:
+def test_coordinates_of_real_annotations() -> None:
     boxes = Boxes(["dot", "outside"], [(3, 4, 3, 4), (-10.5, -3, 9000, 7)])
     assert [box.area for box in boxes] == [0, 9010.5 * 10]
     assert (boxes[1].width, boxes[1].height) == (9010.5, 10)
@@ -60,11 +60,11 @@ def test_columns_that_are_refused(arguments: tuple[Any, ...], problem: str) -> N
 
 
 def test_a_box_needs_a_label_and_no_unknown_field() -> None:
-    edges: dict[str, Any] = {"xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}
+    coordinates: dict[str, Any] = {"xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}
     with pytest.raises(ValidationError, match="label"):
-        Box(label="", **edges)
+        Box(label="", **coordinates)
     with pytest.raises(ValidationError, match="Extra inputs"):
-        Box(label="a", depth=3, **edges)  # type: ignore[call-arg]
+        Box(label="a", depth=3, **coordinates)  # type: ignore[call-arg]
 
 
 def test_boxes_are_a_sequence_of_box() -> None:
@@ -155,7 +155,7 @@ def test_nothing_can_be_changed() -> None:
     [{"width": 0}, {"height": -1}, {"name": ""}, {"width": 1.5}, {"size": 4}],
     ids=lambda fields: str(fields),
 )
-def test_a_picture_has_a_name_and_a_size(fields: dict[str, Any]) -> None:
+def test_an_image_has_a_name_and_a_size(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ImageRef(**dict[str, Any](name="a.jpg", width=4, height=3) | fields)
 
@@ -183,7 +183,7 @@ def _whole_sample() -> Sample:
 )
 def test_copies_are_equal(thing: Any) -> None:
     if isinstance(thing, LabelMap):
-        thing.id("a")  # derived tables are no part of it
+        thing.id("a")  # without derived tables
     assert pickle.loads(pickle.dumps(thing)) == thing
     assert copy.deepcopy(thing) == thing
     if not isinstance(thing, Boxes):
@@ -200,14 +200,16 @@ def test_copies_are_equal(thing: Any) -> None:
     ),
     st.binary(),
 )
-def test_json_holds_any_sample(boxes: list[tuple[str, tuple[float, ...], dict[str, int]]], data: bytes) -> None:
+def test_any_sample_can_be_stored_as_json(
+    boxes: list[tuple[str, tuple[float, ...], dict[str, int]]], data: bytes
+) -> None:
     ordered = [(min(a, c), min(b, d), max(a, c), max(b, d)) for _, (a, b, c, d), _ in boxes]
     columns = Boxes([label for label, _, _ in boxes], ordered, [attributes for _, _, attributes in boxes])
     sample = Sample(image=ImageRef(name="a", width=1, height=1, data=data), boxes=columns)
     assert Sample.model_validate_json(sample.model_dump_json()) == sample
 
 
-def test_replace_checks_what_is_new() -> None:
+def test_replace_validates_new_values() -> None:
     sample = _whole_sample()
     assert sample.replace(split="test") == sample.model_copy(update={"split": "test"})
     assert sample.replace(boxes=[{"label": "a", "xmin": 0, "ymin": 0, "xmax": 1, "ymax": 1}]).boxes.labels == ("a",)
@@ -216,7 +218,7 @@ def test_replace_checks_what_is_new() -> None:
             sample.replace(**wrong)
 
 
-def test_a_picture_in_memory_is_read_from_there(tmp_path: Any) -> None:
+def test_an_image_in_memory_is_read_from_there(tmp_path: Any) -> None:
     (tmp_path / "a.jpg").write_bytes(b"on disk")
     location = str(tmp_path / "a.jpg")
     assert ImageRef(name="a.jpg", width=1, height=1, location=location).read() == b"on disk"
@@ -267,10 +269,10 @@ def test_label_maps_that_are_refused(items: list[tuple[int, str]], problem: str)
 # Detections
 
 
-def test_detections_come_best_first(sample: Callable[..., Sample]) -> None:
+def test_detections_are_sorted_by_score(sample: Callable[..., Sample]) -> None:
     image = sample("a.jpg").image
-    edges = np.array([[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 3, 3]], np.float32)
-    found = Detections.from_arrays(image, ["low", "high", "middle"], edges, np.array([0.1, 0.9, 0.5], np.float32))
+    coordinates = np.array([[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 3, 3]], np.float32)
+    found = Detections.from_arrays(image, ["low", "high", "middle"], coordinates, np.array([0.1, 0.9, 0.5], np.float32))
     assert found.boxes.labels == ("high", "middle", "low")
     assert found.boxes.edges == ((0, 0, 2, 2), (0, 0, 3, 3), (0, 0, 1, 1))
     assert found.scores == pytest.approx((0.9, 0.5, 0.1))

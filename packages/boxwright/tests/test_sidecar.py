@@ -1,4 +1,4 @@
-"""Sidecars: what a poor format loses comes back, and what was changed by hand since is not overruled."""
+"""Sidecars: they restore what a limited format loses, and do not override manual changes."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ EVERYTHING = (
 
 
 class PoorWriter:
-    """NAME WIDTH HEIGHT LABEL XMIN YMIN XMAX YMAX a line, edges rounded to whole pixels."""
+    """One line per box: NAME WIDTH HEIGHT LABEL XMIN YMIN XMAX YMAX, with coordinates rounded to whole pixels."""
 
     def __init__(self, output: Any, label_map: LabelMap | None) -> None:
         self.file = output.open()
 
     def write(self, sample: Sample) -> None:
         image = sample.image
-        for label, edges in zip(sample.boxes.labels, sample.boxes.edges, strict=True):
-            row = [image.name, image.width, image.height, label, *map(round, edges)]
+        for label, coordinates in zip(sample.boxes.labels, sample.boxes.edges, strict=True):
+            row = [image.name, image.width, image.height, label, *map(round, coordinates)]
             self.file.write((" ".join(map(str, row)) + "\n").encode())
 
     def close(self) -> None:
@@ -57,11 +57,11 @@ class PoorReader:
         self.info = DatasetInfo(format="poor", location=location)
 
     def read(self, on_problem: Any) -> Iterator[Sample]:
-        pictures: dict[str, list[list[str]]] = {}
+        images: dict[str, list[list[str]]] = {}
         for line in Path(self.location).read_text("utf-8").splitlines():
             name, *fields = line.split(" ")
-            pictures.setdefault(name, []).append(fields)
-        for name, rows in pictures.items():
+            images.setdefault(name, []).append(fields)
+        for name, rows in images.items():
             yield Sample(
                 image=ImageRef(name=name, width=int(rows[0][0]), height=int(rows[0][1])),
                 boxes=Boxes([row[2] for row in rows], [tuple(map(float, row[3:])) for row in rows]),  # type: ignore[misc]
@@ -76,7 +76,7 @@ def poor(make_registry: Callable[..., Registry], toys: types.ModuleType) -> Regi
 
 @pytest.fixture
 def there(poor: Registry, sample: Callable[..., Sample], tmp_path: Path) -> Path:
-    """A poor file with a sidecar."""
+    """A file of the limited format, with a sidecar."""
     samples = [sample(*each, split="train", attributes={"camera": "left"}) for each in EVERYTHING]
     info = DatasetInfo(
         format="memory",
@@ -99,7 +99,7 @@ def facts(sample: Sample) -> tuple[Any, ...]:
     return (image.name, image.width, image.height, sample.boxes, sample.split, sample.attributes)
 
 
-def test_everything_comes_back(there: Path, poor: Registry, sample: Callable[..., Sample]) -> None:
+def test_everything_is_restored(there: Path, poor: Registry, sample: Callable[..., Sample]) -> None:
     assert there.read_text("utf-8").splitlines() == [
         "a.jpg 100 80 fig 10 8 30 24",
         "a.jpg 100 80 date 50 40 70 56",
@@ -115,7 +115,7 @@ def test_everything_comes_back(there: Path, poor: Registry, sample: Callable[...
     assert str(there) in info.notes[-1]
 
 
-def test_what_was_changed_by_hand_since_stays_changed(there: Path, poor: Registry) -> None:
+def test_manual_changes_have_priority_over_the_sidecar(there: Path, poor: Registry) -> None:
     there.write_text(
         "a.jpg 100 80 date 51 40 70 56\n"  # moved by a pixel, and now first
         "a.jpg 100 80 fig 10 8 60 24\n"  # made wider
@@ -123,7 +123,9 @@ def test_what_was_changed_by_hand_since_stays_changed(there: Path, poor: Registr
         "utf-8",
     )
     first, second, third = read(there, poor)
-    assert first.boxes.edges == ((50, 40, 70, 56), (10, 8, 60, 24)), "within a pixel: the exact edges come back"
+    assert first.boxes.edges == ((50, 40, 70, 56), (10, 8, 60, 24)), (
+        "within a pixel: the exact coordinates are restored"
+    )
     assert [dict(each) for each in first.boxes.attributes] == [{}, {}]
     assert (first.split, first.attributes) == ("train", {"camera": "left"})
     assert (second.image.name, second.split) == ("new.jpg", None)
@@ -142,7 +144,7 @@ def test_boxes_near_each_other_keep_their_own_attributes(
     assert [each.get("note") for each in back.boxes.attributes] == [10, 10.5, 11, None]
 
 
-def test_a_format_that_holds_a_value_has_the_last_word(
+def test_values_of_the_format_have_priority_over_the_sidecar(
     make_registry: Callable[..., Registry], toys: types.ModuleType, sample: Callable[..., Sample], tmp_path: Path
 ) -> None:
     carries = frozenset({"empty", "subpixel"})
@@ -161,18 +163,18 @@ def test_a_format_that_holds_a_value_has_the_last_word(
 
 
 numbers = st.floats(-20, 300, allow_nan=False)
-edges = st.tuples(numbers, numbers, numbers, numbers).map(
+coordinates = st.tuples(numbers, numbers, numbers, numbers).map(
     lambda e: (min(e[0], e[2]), min(e[1], e[3]), max(e[0], e[2]), max(e[1], e[3]))
 )
 values = st.one_of(st.integers(), st.text(max_size=3), st.booleans(), st.floats(allow_nan=False), st.none())
 marked = st.lists(
-    st.tuples(st.sampled_from(["fig", "date"]), edges, st.dictionaries(st.text(max_size=3), values)), max_size=4
+    st.tuples(st.sampled_from(["fig", "date"]), coordinates, st.dictionaries(st.text(max_size=3), values)), max_size=4
 )
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(marked, st.sampled_from([None, "train"]), st.dictionaries(st.text(max_size=3), values))
-def test_any_sample_survives(
+def test_any_sample_is_restored(
     poor: Registry,
     tmp_path: Path,
     boxes: list[tuple[str, Any, dict[str, Any]]],
@@ -198,12 +200,12 @@ def test_strict_is_content_with_a_sidecar(poor: Registry, sample: Callable[..., 
 
 
 def test_a_sidecar_does_not_outlive_its_dataset(there: Path, poor: Registry, sample: Callable[..., Sample]) -> None:
-    beside = Path(f"{there}.sidecar.jsonl")
+    sidecar = Path(f"{there}.sidecar.jsonl")
     data = Dataset(SampleReader([sample("a.jpg", ("fig", 10, 8, 30, 24))]))
     boxwright.convert(data, f"poor:{there}", overwrite=True, registry=poor)
-    assert not beside.exists()
+    assert not sidecar.exists()
     there.unlink()
-    beside.write_text("{}")
+    sidecar.write_text("{}")
     with pytest.raises(OutputError, match=r"sidecar\.jsonl exists already"):
         boxwright.convert(data, f"poor:{there}", registry=poor)
     assert not there.exists()
@@ -224,11 +226,11 @@ def test_a_sidecar_does_not_outlive_its_dataset(there: Path, poor: Registry, sam
         ),
     ],
 )
-def test_a_damaged_sidecar_is_named(there: Path, poor: Registry, line: int, text: str, says: str) -> None:
-    beside = Path(f"{there}.sidecar.jsonl")
-    lines = beside.read_text("utf-8").splitlines()
+def test_a_damaged_sidecar_is_reported(there: Path, poor: Registry, line: int, text: str, says: str) -> None:
+    sidecar = Path(f"{there}.sidecar.jsonl")
+    lines = sidecar.read_text("utf-8").splitlines()
     lines[line] = text
-    beside.write_text("\n".join(lines) + "\n", "utf-8")
+    sidecar.write_text("\n".join(lines) + "\n", "utf-8")
     with pytest.raises(DataError, match=says) as raised:
         read(there, poor)
     assert "sidecar.jsonl" in str(raised.value)
@@ -255,7 +257,7 @@ def test_a_format_that_cannot_be_read_gets_none(
         )
 
 
-def test_a_sidecar_is_json_lines_that_people_can_read(there: Path) -> None:
+def test_a_sidecar_is_readable_json_lines(there: Path) -> None:
     head, *records = [json.loads(line) for line in Path(f"{there}.sidecar.jsonl").read_text("utf-8").splitlines()]
     assert head["boxwright_sidecar"] == 1
     assert [record["name"] for record in records] == ["a.jpg", "ü/c.jpg", "b.jpg"]
@@ -263,7 +265,7 @@ def test_a_sidecar_is_json_lines_that_people_can_read(there: Path) -> None:
     assert records[0]["edges"][0] == [10.25, 8.0, 30.0, 24.5]
 
 
-def test_where_it_lies() -> None:
+def test_its_location() -> None:
     file, folder = FormatSpec(name="file"), FormatSpec(name="folder", target="folder")
     assert sidecar_path(file, "s3://b/train.record") == "s3://b/train.record.sidecar.jsonl"
     assert sidecar_path(file, "train.record@10") == "train.record.sidecar.jsonl"

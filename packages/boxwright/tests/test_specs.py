@@ -15,13 +15,13 @@ SPEC = FormatSpec(
     name="albums",
     carries=frozenset({"images", "empty", "image.*", "box.pose"}),
     write_options=(
-        Option("pictures", bool, True, "whether pictures are copied", carries={"false": "-images"}),
+        Option("pictures", bool, True, "whether images are copied", carries={"false": "-images"}),
         Option("scores", bool, False, "whether scores are written", carries={"true": "+box.score"}),
         Option("kind", ("all", "boxes"), "all", "what is written", carries={"boxes": "-empty -image.* +subpixel"}),
         Option("ids", bool, True, "whether numbers are kept", carries={"false": "-image.source_id"}),
         Option("digits", int, 3, "after the point", carries={"0": "-box.pose"}),
         Option("again", bool, False, "whether numbers are kept all the same", carries={"true": "+image.source_id"}),
-        Option("folder", str, None, "where the pictures are"),
+        Option("folder", str, None, "where the images are"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Steps of a conversion as a user writes them, and the threads that share their work."""
+"""Steps of a conversion as a user writes them, and the threads that run them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_steps_that_are_refused(step: str, said: str, steps: Registry) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_a_transform_object_is_taken_as_it_is(steps: Registry) -> None:
+def test_a_transform_object_is_used_unchanged(steps: Registry) -> None:
     ready: Any = types.SimpleNamespace(per_sample=True)
     assert make_transform(ready, steps) is ready
 
@@ -98,7 +98,7 @@ def test_threads_read_only_a_little_ahead(sample: Callable[..., Sample]) -> None
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_a_bug_in_a_thread_comes_out_at_its_place(workers: int, sample: Callable[..., Sample]) -> None:
+def test_an_exception_in_a_thread_is_raised_at_its_position(workers: int, sample: Callable[..., Sample]) -> None:
     def work(each: Sample) -> str:
         if each.image.name == "7.jpg":
             raise KeyError("a bug")

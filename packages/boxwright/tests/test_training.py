@@ -1,4 +1,4 @@
-"""From a dataset to a run folder, with the backend of the protocols' example and toys that fail as real ones do."""
+"""From a dataset to a run folder, with the example backend and small backends that fail as real ones do."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from boxwright.plugins.manager import LoadedPlugins
 from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter
 
-# The mean of the three boxes of `truths`, by hand: (0.1, 0.1, 0.3, 0.3), (0.5, 0.5, 0.7, 0.7), (0.3, 0.3, 0.5, 0.5).
+# The mean of the three boxes of `ground_truth`: (0.1, 0.1, 0.3, 0.3), (0.5, 0.5, 0.7, 0.7), (0.3, 0.3, 0.5, 0.5).
 AVERAGE = [0.3, 0.3, 0.5, 0.5]
 
 
 class Stoppable:
-    """A backend of three epochs that stops where it is told to, and goes on after the last whole epoch."""
+    """A backend of three epochs that stops at a set point, and resumes after the last complete epoch."""
 
     stop: BaseException | None = None
     stop_after = 3
@@ -74,7 +74,7 @@ STOPPABLE = BackendSpec(name="stoppable", load="toys:Stoppable", options=(Option
 
 
 class Events:
-    """Every event hook's call, as a plugin sees it."""
+    """Records the calls of every event hook."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -96,7 +96,7 @@ class Events:
 
 
 class Reports:
-    """Keeps what a reporter is told."""
+    """Records the calls of a reporter."""
 
     def __init__(self) -> None:
         self.messages: list[str] = []
@@ -118,20 +118,20 @@ def reports() -> Reports:
 
 
 @pytest.fixture
-def other_truths(tmp_path: Path) -> str:
+def other_ground_truth(tmp_path: Path) -> str:
     path = tmp_path / "other.jsonl"
     path.write_text('{"name": "a.jpg", "size": [100, 80], "boxes": [["fig", 1, 2, 3, 4], ["date", 1, 2, 3, 4]]}\n')
     return f"lines:{path}"
 
 
 class TestDone:
-    def test_the_model_is_the_hand_computed_one(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        run = train(truths, out=tmp_path / "run", registry=plugins)
+    def test_the_model_is_the_hand_computed_one(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
+        run = train(ground_truth, out=tmp_path / "run", registry=plugins)
         assert json.loads(run.file("model/average.json").read_bytes()) == pytest.approx(AVERAGE)
 
-    def test_what_stands_in_the_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+    def test_the_contents_of_the_run_folder(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
         train(
-            truths, out=tmp_path / "run", epochs=4, batch_size=2, image_size=(64, 32), seed=7,
+            ground_truth, out=tmp_path / "run", epochs=4, batch_size=2, image_size=(64, 32), seed=7,
             augment=["flip"], settings={"rate": "0.25"}, registry=plugins,
         )  # fmt: skip
         run = Run(tmp_path / "run")
@@ -142,7 +142,7 @@ class TestDone:
         assert run.metrics() == [{"epoch": 1, "loss": 0.0}]
         assert not run.file(".in-use").exists()
         expected = {
-            "data": truths, "val": None, "backend": "average", "preset": "plain", "trainer": "local",
+            "data": ground_truth, "val": None, "backend": "average", "preset": "plain", "trainer": "local",
             "augment": ["flip"], "epochs": 4, "batch_size": 2, "image_size": [64, 32], "seed": 7,
             "settings": {"rate": 0.25},
         }  # fmt: skip
@@ -150,11 +150,11 @@ class TestDone:
         inputs = run.state["inputs"]["data"]
         assert (inputs["samples"], inputs["boxes"], inputs["classes"]) == (2, 3, {"date": 1, "fig": 2})
 
-    def test_what_the_backend_is_handed(
-        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+    def test_the_arguments_of_the_backend(
+        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
     ) -> None:
         train(
-            truths, out=tmp_path / "run", val=truths, backend="stoppable", epochs=4, batch_size=2,
+            ground_truth, out=tmp_path / "run", val=ground_truth, backend="stoppable", epochs=4, batch_size=2,
             image_size=(64, 32), seed=7, augment=[], settings={"rate": 2}, registry=make_registry(STOPPABLE),
         )  # fmt: skip
         (job,) = stoppable.jobs
@@ -166,10 +166,10 @@ class TestDone:
         assert job.val is not None
         assert job.val.label_map == job.label_map
 
-    def test_what_is_not_said_is_left_to_the_backend(
-        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+    def test_settings_that_are_not_passed_are_left_to_the_backend(
+        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
     ) -> None:
-        train(truths, out=tmp_path / "run", backend="stoppable", registry=make_registry(STOPPABLE))
+        train(ground_truth, out=tmp_path / "run", backend="stoppable", registry=make_registry(STOPPABLE))
         (job,) = stoppable.jobs
         assert (job.val, job.epochs, job.batch_size, job.image_size, job.augment) == (None,) * 5
         assert (job.seed, dict(job.settings)) == (0, {})
@@ -182,7 +182,7 @@ class TestDone:
         assert json.loads(run.file("model/average.json").read_bytes()) == [0, 0, 0.5, 0.5]
 
     def test_another_trainer_runs_it(
-        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], toys: types.ModuleType
+        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry], toys: types.ModuleType
     ) -> None:
         seen: list[object] = []
 
@@ -193,17 +193,17 @@ class TestDone:
 
         toys.Elsewhere = Elsewhere  # type: ignore[attr-defined]
         plugins = make_registry(TrainerSpec(name="elsewhere", load="toys:Elsewhere"))
-        run = train(truths, out=tmp_path / "run", trainer="elsewhere", registry=plugins)
+        run = train(ground_truth, out=tmp_path / "run", trainer="elsewhere", registry=plugins)
         assert len(seen) == 1
         assert run.config["trainer"] == "elsewhere"
         assert run.file("model/average.json").exists()
 
-    def test_overwrite_replaces_a_run(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
-        train(truths, out=tmp_path / "run", seed=1, registry=plugins)
+    def test_overwrite_replaces_a_run(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
+        train(ground_truth, out=tmp_path / "run", seed=1, registry=plugins)
         with pytest.raises(RunError, match="contains a run already"):
-            train(truths, out=tmp_path / "run", seed=2, registry=plugins)
+            train(ground_truth, out=tmp_path / "run", seed=2, registry=plugins)
         assert Run(tmp_path / "run").config["seed"] == 1
-        train(truths, out=tmp_path / "run", seed=2, overwrite=True, registry=plugins)
+        train(ground_truth, out=tmp_path / "run", seed=2, overwrite=True, registry=plugins)
         assert Run(tmp_path / "run").config["seed"] == 2
 
 
@@ -221,7 +221,7 @@ class TestEnds:
         self,
         error: BaseException,
         status: str,
-        truths: str,
+        ground_truth: str,
         tmp_path: Path,
         make_registry: Callable[..., Registry],
         stoppable: type[Stoppable],
@@ -230,19 +230,19 @@ class TestEnds:
         events = Events()
         plugins = make_registry(STOPPABLE, **events.hooks())
         with pytest.raises(type(error)) as caught:
-            train(truths, out=tmp_path / "run", backend="stoppable", registry=plugins)
+            train(ground_truth, out=tmp_path / "run", backend="stoppable", registry=plugins)
         assert caught.value is error
         run = Run(tmp_path / "run")
         assert (run.status, run.state["error"]) == (status, repr(error))
         assert not run.file(".in-use").exists()
         assert events.calls[-1] == ("ended", status, status, error)
 
-    def test_event_hooks_in_order(
-        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+    def test_the_order_of_event_hooks(
+        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
     ) -> None:
         events = Events()
         plugins = make_registry(STOPPABLE, **events.hooks())
-        train(truths, out=tmp_path / "run", backend="stoppable", seed=5, registry=plugins)
+        train(ground_truth, out=tmp_path / "run", backend="stoppable", seed=5, registry=plugins)
         expected: list[tuple[Any, ...]] = [("started", "running", "stoppable", 5)]
         for epoch in (1, 2, 3):
             expected.append(("epoch", epoch, {"loss": 1 / epoch}, epoch))
@@ -253,7 +253,7 @@ class TestEnds:
     def test_a_failing_event_hook_only_warns(
         self,
         error: BaseException,
-        truths: str,
+        ground_truth: str,
         tmp_path: Path,
         make_registry: Callable[..., Registry],
         stoppable: type[Stoppable],
@@ -270,7 +270,7 @@ class TestEnds:
             STOPPABLE, **(events.hooks() | {"boxwright_epoch_ended": boxwright_epoch_ended})
         )  # fmt: skip
         with caplog.at_level(logging.WARNING, logger="boxwright"):
-            run = train(truths, out=tmp_path / "run", backend="stoppable", registry=plugins)
+            run = train(ground_truth, out=tmp_path / "run", backend="stoppable", registry=plugins)
         assert run.status == "done"
         assert len(run.metrics()) == 3
         warned = [record for record in caplog.records if "boxwright_epoch_ended" in record.getMessage()]
@@ -282,24 +282,24 @@ class TestEnds:
 class TestResume:
     @pytest.fixture
     def interrupted(
-        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
     ) -> Registry:
         """An interrupted run of one epoch in ``tmp_path / "run"``, and the plugins that made it."""
         plugins = make_registry(STOPPABLE)
         stoppable.stop, stoppable.stop_after = KeyboardInterrupt(), 1
         with pytest.raises(KeyboardInterrupt):
             train(
-                truths, out=tmp_path / "run", backend="stoppable", epochs=9, seed=3, val=truths,
+                ground_truth, out=tmp_path / "run", backend="stoppable", epochs=9, seed=3, val=ground_truth,
                 settings={"rate": 0.125}, registry=plugins,
             )  # fmt: skip
         stoppable.stop = None
         return plugins
 
-    def test_it_goes_on_as_first_asked(
-        self, truths: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
+    def test_it_resumes_with_its_first_settings(
+        self, ground_truth: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
     ) -> None:
         before = Run(tmp_path / "run").state["seconds"]
-        run = train(truths, out=tmp_path / "run", resume=True, epochs=1, seed=4, registry=interrupted)
+        run = train(ground_truth, out=tmp_path / "run", resume=True, epochs=1, seed=4, registry=interrupted)
         assert stoppable.trained == [1, 2, 3]
         job = stoppable.jobs[-1]
         assert (job.resume, job.epochs, job.seed, dict(job.settings)) == (True, 9, 3, {"rate": 0.125})
@@ -309,34 +309,38 @@ class TestResume:
         assert run.state["seconds"] >= before
 
     def test_other_data_is_refused(
-        self, other_truths: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
+        self, other_ground_truth: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
     ) -> None:
         with pytest.raises(RunError, match="is not the data that .*run was trained on") as caught:
-            train(other_truths, out=tmp_path / "run", resume=True, registry=interrupted)
+            train(other_ground_truth, out=tmp_path / "run", resume=True, registry=interrupted)
         assert "--data" in caught.value.remedy
         assert Run(tmp_path / "run").status == "interrupted"
         assert stoppable.trained == [1]
 
-    def test_the_same_data_from_elsewhere_will_do(self, truths: str, tmp_path: Path, interrupted: Registry) -> None:
+    def test_the_same_data_at_another_location_is_accepted(
+        self, ground_truth: str, tmp_path: Path, interrupted: Registry
+    ) -> None:
         copy = tmp_path / "copy.jsonl"
-        copy.write_bytes(Path(truths.removeprefix("lines:")).read_bytes())
+        copy.write_bytes(Path(ground_truth.removeprefix("lines:")).read_bytes())
         assert train(f"lines:{copy}", out=tmp_path / "run", resume=True, registry=interrupted).status == "done"
 
-    def test_a_done_run_is_left_alone(self, truths: str, tmp_path: Path, plugins: Registry, reports: Reports) -> None:
-        train(truths, out=tmp_path / "run", registry=plugins)
+    def test_a_done_run_is_left_alone(
+        self, ground_truth: str, tmp_path: Path, plugins: Registry, reports: Reports
+    ) -> None:
+        train(ground_truth, out=tmp_path / "run", registry=plugins)
         before = (tmp_path / "run" / "run.json").read_bytes()
         run = train("lines:nowhere", out=tmp_path / "run", resume=True, reporter=reports, registry=plugins)
         assert run.status == "done"
         assert (tmp_path / "run" / "run.json").read_bytes() == before
         assert "done already" in reports.messages[0]
 
-    def test_nothing_to_resume(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+    def test_nothing_to_resume(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
         with pytest.raises(RunError, match="does not exist"):
-            train(truths, out=tmp_path / "run", resume=True, registry=plugins)
+            train(ground_truth, out=tmp_path / "run", resume=True, registry=plugins)
 
-    def test_held_out_samples_of_memory_are_asked_for_again(
+    def test_held_out_samples_in_memory_must_be_passed_again(
         self,
-        truths: str,
+        ground_truth: str,
         tmp_path: Path,
         make_registry: Callable[..., Registry],
         stoppable: type[Stoppable],
@@ -346,11 +350,11 @@ class TestResume:
         plugins, held_out = make_registry(STOPPABLE), dataset(sample("v.jpg", ("fig", 1, 2, 3, 4)))
         stoppable.stop, stoppable.stop_after = KeyboardInterrupt(), 1
         with pytest.raises(KeyboardInterrupt):
-            train(truths, out=tmp_path / "run", val=held_out, backend="stoppable", registry=plugins)
+            train(ground_truth, out=tmp_path / "run", val=held_out, backend="stoppable", registry=plugins)
         stoppable.stop = None
         with pytest.raises(UsageError, match="held-out samples"):
-            train(truths, out=tmp_path / "run", resume=True, registry=plugins)
-        run = train(truths, out=tmp_path / "run", val=held_out, resume=True, registry=plugins)
+            train(ground_truth, out=tmp_path / "run", resume=True, registry=plugins)
+        run = train(ground_truth, out=tmp_path / "run", val=held_out, resume=True, registry=plugins)
         assert run.status == "done"
 
 
@@ -380,12 +384,12 @@ class TestRefused:
         arguments: dict[str, Any],
         error: type[BoxwrightError],
         text: str,
-        truths: str,
+        ground_truth: str,
         tmp_path: Path,
         plugins: Registry,
     ) -> None:
         with pytest.raises(error, match=text):
-            train(truths, out=tmp_path / "run", registry=plugins, **arguments)
+            train(ground_truth, out=tmp_path / "run", registry=plugins, **arguments)
         assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize(
@@ -406,55 +410,57 @@ class TestRefused:
         assert str(path) in caught.value.message
         assert not (tmp_path / "run").exists()
 
-    def test_where_every_line_is_skipped(self, tmp_path: Path, plugins: Registry) -> None:
+    def test_data_whose_every_line_is_skipped(self, tmp_path: Path, plugins: Registry) -> None:
         path = tmp_path / "data.jsonl"
         path.write_text("{}\n{}\n", "utf-8")
         with pytest.raises(DataError, match="every one of its 2 items was skipped.*line 1"):
             train(f"lines:{path}", out=tmp_path / "run", on_error="skip", registry=plugins)
 
-    def test_no_backend_at_all(self, truths: str, tmp_path: Path) -> None:
+    def test_no_backend_at_all(self, ground_truth: str, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="no backend is installed") as caught:
-            train(truths, out=tmp_path / "run", registry=Registry(LoadedPlugins()))
+            train(ground_truth, out=tmp_path / "run", registry=Registry(LoadedPlugins()))
         assert "pip install" in caught.value.remedy
 
     def test_a_backend_without_its_library(
-        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry]
+        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry]
     ) -> None:
         spec = BackendSpec(name="heavy", load="toys:Heavy", requires=("no_such_library",), install="pip install it")
         with pytest.raises(MissingLibraryError, match="no_such_library") as caught:
-            train(truths, out=tmp_path / "run", backend="heavy", registry=make_registry(spec))
+            train(ground_truth, out=tmp_path / "run", backend="heavy", registry=make_registry(spec))
         assert caught.value.remedy == "run: pip install it"
         assert not (tmp_path / "run").exists()
 
-    def test_a_foreign_folder(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+    def test_a_foreign_folder(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
         with pytest.raises(RunError, match="is not a run"):
-            train(truths, out=tmp_path, registry=plugins)
+            train(ground_truth, out=tmp_path, registry=plugins)
 
 
 class TestLabelMap:
-    def test_its_order_and_its_spare_classes_hold(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+    def test_its_order_and_its_unused_classes_are_kept(
+        self, ground_truth: str, tmp_path: Path, plugins: Registry
+    ) -> None:
         path = tmp_path / "classes.pbtxt"
         given = LabelMap.from_names(["fig", "kiwi", "date"], sort=False)
         path.write_text(given.to_pbtxt(), "utf-8")
-        assert train(truths, out=tmp_path / "a", label_map=path, registry=plugins).label_map == given
-        assert train(truths, out=tmp_path / "b", label_map=given, registry=plugins).label_map == given
+        assert train(ground_truth, out=tmp_path / "a", label_map=path, registry=plugins).label_map == given
+        assert train(ground_truth, out=tmp_path / "b", label_map=given, registry=plugins).label_map == given
 
-    def test_held_out_pictures_of_another_class(
-        self, truths: str, tmp_path: Path, plugins: Registry, reports: Reports
+    def test_held_out_images_of_another_class(
+        self, ground_truth: str, tmp_path: Path, plugins: Registry, reports: Reports
     ) -> None:
         val = tmp_path / "val.jsonl"
         val.write_text('{"name": "v.jpg", "size": [10, 8], "boxes": [["kiwi", 1, 2, 3, 4]]}\n', "utf-8")
         with pytest.raises(DataError, match="not in the label map: 'kiwi'") as caught:
-            train(truths, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
+            train(ground_truth, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
         assert str(val) in caught.value.message
-        run = train(truths, out=tmp_path / "run", val=f"lines:{val}", on_error="skip", registry=plugins)
+        run = train(ground_truth, out=tmp_path / "run", val=f"lines:{val}", on_error="skip", registry=plugins)
         assert run.status == "done"
 
-    def test_held_out_data_without_pictures(self, truths: str, tmp_path: Path, plugins: Registry) -> None:
+    def test_held_out_data_without_images(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
         val = tmp_path / "val.jsonl"
         val.write_text("", "utf-8")
         with pytest.raises(DataError, match="no images to hold out"):
-            train(truths, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
+            train(ground_truth, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
 
 
 class TestMeasuredAtTheEnd:
@@ -470,34 +476,34 @@ class TestMeasuredAtTheEnd:
 
     def test_on_the_held_out_data(
         self,
-        truths: str,
+        ground_truth: str,
         tmp_path: Path,
         make_registry: Callable[..., Registry],
         coco: MetricSpec,
         reports: Reports,
     ) -> None:
         plugins = make_registry(coco)
-        run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry=plugins)
+        run = train(ground_truth, out=tmp_path / "run", val=ground_truth, reporter=reports, registry=plugins)
         (path,) = run.file("evaluation").iterdir()
         assert json.loads(path.read_text("utf-8"))["values"] == {"AP": 0.5, "AP50": 0.25}
         assert reports.messages[-1] == "On 2 held-out images: AP50 0.250, AP 0.500."
         assert reports.warnings == []
 
-    def test_not_without_held_out_data(
-        self, truths: str, tmp_path: Path, make_registry: Callable[..., Registry], coco: MetricSpec
+    def test_nothing_is_measured_without_held_out_data(
+        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry], coco: MetricSpec
     ) -> None:
-        run = train(truths, out=tmp_path / "run", registry=make_registry(coco))
+        run = train(ground_truth, out=tmp_path / "run", registry=make_registry(coco))
         assert not run.file("evaluation").exists()
 
-    def test_a_training_is_done_all_the_same_where_it_cannot_be(
+    def test_a_failing_measurement_does_not_fail_the_training(
         self,
-        truths: str,
+        ground_truth: str,
         tmp_path: Path,
         make_registry: Callable[..., Registry],
         reports: Reports,
     ) -> None:
         plugins = make_registry(MetricSpec(name="coco", load="toys:Share", requires=("no_such_library",)))
-        run = train(truths, out=tmp_path / "run", val=truths, reporter=reports, registry=plugins)
+        run = train(ground_truth, out=tmp_path / "run", val=ground_truth, reporter=reports, registry=plugins)
         assert Run(run.path).status == "done"
         assert "could not be evaluated" in reports.warnings[0]
         assert "no_such_library" in reports.warnings[0]

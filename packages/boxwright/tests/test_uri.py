@@ -63,7 +63,7 @@ def test_parts(text: str, format: str | None, location: str, options: dict[str, 
         ("csv:a.csv?x=%ff", "is not UTF-8"),
     ],
 )
-def test_what_is_no_uri(text: str, said: str) -> None:
+def test_invalid_uris(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said) as caught:
         DatasetURI.parse(text)
     assert caught.value.remedy
@@ -88,7 +88,7 @@ def test_splits_are_filled_in() -> None:
     assert not DatasetURI.parse("csv:a.csv?x={split}").has_split
 
 
-def test_places() -> None:
+def test_locations() -> None:
     assert is_remote("s3://bucket/a")
     assert not is_remote(r"C:\a")
     assert join("a", "b.jpg") == "a/b.jpg"
@@ -99,8 +99,8 @@ def test_places() -> None:
     assert join("s3://bucket", "d/b.jpg") == "s3://bucket/d/b.jpg"
 
 
-def test_places_in_archives() -> None:
-    """fsspec's chained URLs: what stands before the first :: is a place inside what stands after it."""
+def test_locations_in_archives() -> None:
+    """fsspec's chained URLs: the part before the first :: is a path inside the archive after it."""
     assert join("zip://a::x.zip", "b.jpg") == "zip://a/b.jpg::x.zip"
     assert join("zip://::s3://b/x.zip", "b.jpg") == "zip://b.jpg::s3://b/x.zip"
     assert parent("zip://a/b.csv::x.zip") == "zip://a::x.zip"

@@ -145,10 +145,10 @@ def test_images_that_look_alike(shot: MakeSample, dataset: MakeDataset) -> None:
 
 
 def test_pictures_without_contrast_are_not_alike(
-    sample: MakeSample, dataset: MakeDataset, picture_bytes: Callable[..., bytes]
+    sample: MakeSample, dataset: MakeDataset, image_bytes: Callable[..., bytes]
 ) -> None:
     flat = [
-        sample(f"{i}.jpg", ("fig", 1, 1, 20, 20), image={"data": picture_bytes(color=(i * 40, 9, 9))}) for i in range(3)
+        sample(f"{i}.jpg", ("fig", 1, 1, 20, 20), image={"data": image_bytes(color=(i * 40, 9, 9))}) for i in range(3)
     ]
     assert validate(dataset(*flat), few=0).problems == []
 
@@ -235,12 +235,12 @@ def test_to_dict_has_it_all(sample: MakeSample, dataset: MakeDataset) -> None:
     ]
 
 
-def test_by_uri(truths: str, plugins: Registry) -> None:
-    report = boxwright.validate(truths, registry=plugins)
+def test_by_uri(ground_truth: str, plugins: Registry) -> None:
+    report = boxwright.validate(ground_truth, registry=plugins)
     # The images of the example's dataset do not exist.
     assert report.counts["missing_picture"] == 2
     with pytest.raises(DataError, match="file not found"):
-        boxwright.validate([truths, "lines:nowhere.jsonl"], registry=plugins)
+        boxwright.validate([ground_truth, "lines:nowhere.jsonl"], registry=plugins)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A worker in a process of its own: what comes back, and that it never outlives its parent."""
+"""A worker in a separate process: its results, and that it never outlives its parent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def tell(connection):
     return [1, {"a": None}]
 
 def refuse(connection, kind):
-    raise connection.Refusal("there is no such field", "try another", kind)
+    raise connection.Refusal("unknown field", "try another", kind)
 
 def fail(connection):
     raise ZeroDivisionError("a mistake of the programmer")
@@ -92,7 +92,7 @@ class Remembering:
 
 
 def gone(pid: int, seconds: float = 5.0) -> bool:
-    """Whether a process ends within some time; one that is dead and not waited for counts as ended."""
+    """Returns whether a process ends within some time; a dead one that is not waited for counts as ended."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if not alive(pid) or Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
@@ -102,7 +102,7 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
 
 
 class TestCalls:
-    def test_results_come_back_and_prints_go_to_the_log(self, start: Callable[..., Worker], tmp_path: Path) -> None:
+    def test_results_are_returned_and_prints_go_to_the_log(self, start: Callable[..., Worker], tmp_path: Path) -> None:
         with start() as running:
             assert running.call("work:add", {"a": 1, "b": 2}) == 3
             assert running.call("work:add", {"a": "x", "b": "é"}) == "xé"
@@ -110,7 +110,7 @@ class TestCalls:
         assert "this goes to the log" in log
         assert "and so does this" in log
 
-    def test_events_messages_and_numbers_that_are_none(self, start: Callable[..., Worker]) -> None:
+    def test_events_messages_and_numbers_that_are_not_finite(self, start: Callable[..., Worker]) -> None:
         reporter, events = Remembering(), []
         with start(reporter=reporter) as running:
             assert running.call("work:tell", {}, lambda name, values: events.append((name, values))) == [1, {"a": None}]
@@ -118,16 +118,16 @@ class TestCalls:
         assert events == [("step", {"step": 1, "loss": None, "more": [None, 2.5]})]
 
     @pytest.mark.parametrize(("kind", "error"), [("usage", UsageError), ("run", RunError)])
-    def test_a_refusal_is_an_error_of_ours(
+    def test_a_refusal_is_an_error_of_boxwright(
         self, start: Callable[..., Worker], kind: str, error: type[BoxwrightError]
     ) -> None:
         with start() as running:
             with pytest.raises(error) as caught:
                 running.call("work:refuse", {"kind": kind})
-            assert (caught.value.message, caught.value.remedy) == ("there is no such field", "try another")
-            assert running.call("work:add", {"a": 1, "b": 1}) == 2  # it goes on
+            assert (caught.value.message, caught.value.remedy) == ("unknown field", "try another")
+            assert running.call("work:add", {"a": 1, "b": 1}) == 2  # it continues
 
-    def test_a_mistake_names_itself_and_the_log_has_its_story(
+    def test_an_exception_is_named_and_the_log_has_its_traceback(
         self, start: Callable[..., Worker], tmp_path: Path
     ) -> None:
         with start() as running, pytest.raises(WorkerError) as caught:
@@ -136,7 +136,7 @@ class TestCalls:
         assert str(tmp_path / "toy.log") in caught.value.remedy
         assert "Traceback" in (tmp_path / "toy.log").read_text()
 
-    def test_it_is_in_a_world_of_its_own(self, start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_it_has_a_separate_environment(self, start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PYTHONPATH", "/somewhere")
         with start() as running:
             assert running.call("work:here", {}) == ["next door", False, None]
@@ -147,33 +147,33 @@ class TestCalls:
         )
         assert b"Error" not in done.stderr
 
-    def test_an_interpreter_that_is_not_there(self, package: Path) -> None:
+    def test_a_missing_interpreter(self, package: Path) -> None:
         with pytest.raises(BoxwrightError, match="cannot be started") as caught:
             Worker(Path("/nowhere/python"), package, name="toy")
         assert caught.value.remedy == "run: boxwright env check toy"
 
 
 class TestDeath:
-    def test_a_crash_gives_the_last_words_that_tell_something(self, start: Callable[..., Worker]) -> None:
+    def test_a_crash_is_reported_with_the_last_meaningful_output(self, start: Callable[..., Worker]) -> None:
         with start() as running, pytest.raises(WorkerDiedError) as caught:
             running.call("work:crash", {"code": 3})
         assert caught.value.message == "the worker of toy ended with code 3. Its last words:\n    the disk has melted"
 
-    def test_words_of_an_earlier_worker_are_not_its_own(self, start: Callable[..., Worker]) -> None:
+    def test_output_of_an_earlier_worker_is_not_reported(self, start: Callable[..., Worker]) -> None:
         with start() as running, pytest.raises(WorkerDiedError):
             running.call("work:crash", {"code": 3})
         with start() as running, pytest.raises(WorkerDiedError) as caught:
             running.call("work:kill", {"number": int(signal.SIGTERM)})
         assert caught.value.message == f"the worker of toy was killed by signal {signal.SIGTERM.value} (SIGTERM)"
 
-    def test_a_kill_is_most_likely_for_want_of_memory(self, start: Callable[..., Worker]) -> None:
+    def test_a_kill_is_reported_as_likely_out_of_memory(self, start: Callable[..., Worker]) -> None:
         with start() as running:
             with pytest.raises(WorkerDiedError, match=r"signal 9 \(SIGKILL\), most likely because it ran out"):
                 running.call("work:kill", {"number": 9})
-            with pytest.raises(WorkerDiedError):  # and does not wait for an answer for ever
+            with pytest.raises(WorkerDiedError):  # and does not wait forever for a result
                 running.call("work:add", {"a": 1, "b": 2})
 
-    def test_ctrl_c_ends_it_and_what_it_has_started(self, start: Callable[..., Worker]) -> None:
+    def test_ctrl_c_ends_it_and_its_processes(self, start: Callable[..., Worker]) -> None:
         pids: list[int] = []
 
         def interrupt(name: str, values: Any) -> None:
@@ -186,7 +186,7 @@ class TestDeath:
         assert all(gone(pid) for pid in pids)
 
     @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-    def test_no_orphan_however_the_parent_ends(self, package: Path, number: signal.Signals) -> None:
+    def test_no_orphan_when_the_parent_ends(self, package: Path, number: signal.Signals) -> None:
         code = (
             "import sys; from pathlib import Path; from boxwright.environments.worker import Worker\n"
             f"w = Worker(Path(sys.executable), Path({str(package)!r}), name='toy')\n"
@@ -202,7 +202,7 @@ class TestDeath:
             parent.wait(20)
         assert all(gone(pid) for pid in pids)
 
-    def test_the_end_of_a_worker_that_waits_is_quick(self, start: Callable[..., Worker]) -> None:
+    def test_an_idle_worker_ends_quickly(self, start: Callable[..., Worker]) -> None:
         running = start()
         running.call("work:add", {"a": 1, "b": 2})
         started = time.monotonic()
@@ -211,9 +211,7 @@ class TestDeath:
         assert gone(running.pid)
 
 
-def test_a_worker_that_gives_no_sign_of_life_is_told_of(
-    start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_stays_silent_is_reported(start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "SILENCE", 1.0)
     reporter = Remembering()
     with start(reporter=reporter) as running:

@@ -1,4 +1,4 @@
-"""The format of pictures without annotations."""
+"""The format of images without annotations."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from boxwright.datasets.image_folder import detect
 from boxwright.plugins.registry import Registry
 
 
-def test_photos_are_copied_as_they_are(pictures: Path, plugins: Registry, tmp_path: Path) -> None:
+def test_photos_are_copied_unchanged(images: Path, plugins: Registry, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    report = boxwright.convert(f"pictures:{pictures}", f"pictures:{out}", strict=True, registry=plugins)
+    report = boxwright.convert(f"pictures:{images}", f"pictures:{out}", strict=True, registry=plugins)
     assert report.samples == {f"pictures:{out}": 3}
     assert {path.relative_to(out): path.read_bytes() for path in out.rglob("*.*g")} == {
-        path.relative_to(pictures): path.read_bytes() for path in pictures.rglob("*.*g")
+        path.relative_to(images): path.read_bytes() for path in images.rglob("*.*g")
     }
 
 
-def test_sizes_are_those_of_the_upright_picture(plugins: Registry, tmp_path: Path) -> None:
+def test_sizes_are_those_of_the_upright_image(plugins: Registry, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     (tmp_path / "in").mkdir()
@@ -40,17 +40,17 @@ def test_boxes_are_refused_and_not_dropped(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_is_recognised_by_holding_nothing_else(pictures: Path, tmp_path: Path) -> None:
-    assert detect(str(pictures)).matches
-    (pictures / "sub" / "notes.txt").write_text("x")
-    assert detect(str(pictures)).reason == "it contains files other than images, such as notes.txt"
+def test_only_a_folder_without_other_files_is_recognised(images: Path, tmp_path: Path) -> None:
+    assert detect(str(images)).matches
+    (images / "sub" / "notes.txt").write_text("x")
+    assert detect(str(images)).reason == "it contains files other than images, such as notes.txt"
     assert not detect(str(tmp_path / "none")).matches
     assert not detect("memory://x").matches
     (tmp_path / "empty").mkdir()
     assert detect(str(tmp_path / "empty")).reason == "it contains no images"
 
 
-def test_a_folder_elsewhere_or_nowhere_is_an_error(plugins: Registry, tmp_path: Path) -> None:
+def test_a_remote_or_missing_folder_is_an_error(plugins: Registry, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="local folders"):
         boxwright.open("pictures:memory://x", registry=plugins)
     with pytest.raises(DataError, match="image or folder not found"):
