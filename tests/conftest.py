@@ -132,7 +132,7 @@ class AverageBackend:
         rows = [
             [x1 / s.image.width, y1 / s.image.height, x2 / s.image.width, y2 / s.image.height]
             for s in job.data
-            for x1, y1, x2, y2 in s.boxes.edges
+            for x1, y1, x2, y2 in s.boxes.coordinates
         ]
         average = [sum(column) / len(rows) for column in zip(*rows)]
         with job.run.open_write("model/average.json") as file:

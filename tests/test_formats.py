@@ -148,7 +148,7 @@ def facts(samples: Any) -> list[tuple[Any, ...]]:
             [
                 (label, coordinates, sorted(dict(attributes).items(), key=lambda item: item[0]))
                 for label, coordinates, attributes in zip(
-                    sample.boxes.labels, sample.boxes.edges, sample.boxes.attributes, strict=True
+                    sample.boxes.labels, sample.boxes.coordinates, sample.boxes.attributes, strict=True
                 )
             ],
             sample.image.read() if sample.boxes else None,
@@ -216,7 +216,7 @@ def assert_same_boxes(found: Any, asked: list[Sample], tolerance: float) -> None
         other = by_name[sample.image.name]
         assert (other.image.width, other.image.height) == (sample.image.width, sample.image.height)
         assert other.boxes.labels == sample.boxes.labels
-        for one, two in zip(sample.boxes.edges, other.boxes.edges, strict=True):
+        for one, two in zip(sample.boxes.coordinates, other.boxes.coordinates, strict=True):
             assert two == pytest.approx(one, abs=max(tolerance, 1e-12))
 
 

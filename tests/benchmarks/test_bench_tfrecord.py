@@ -28,7 +28,7 @@ def content(path: Path) -> list[tuple[object, ...]]:
             sample.image.width,
             sample.image.height,
             sample.boxes.labels,
-            sample.boxes.edges,
+            sample.boxes.coordinates,
             hashlib.sha256(sample.image.read()).hexdigest(),
         )
         for sample in bw.open(f"tfrecord:{path}")

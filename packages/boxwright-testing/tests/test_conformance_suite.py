@@ -72,7 +72,7 @@ toy.Grow.per_sample = False
     ),
     "drops attributes": (
         """
-toy.Grow.changed = lambda self, sample: sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.edges))
+toy.Grow.changed = lambda self, sample: sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.coordinates))
 """,
         {"test_boxes_stay_with_their_objects"},
     ),

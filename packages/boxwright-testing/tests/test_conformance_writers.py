@@ -125,7 +125,7 @@ toy.Writer.write = noisy
         """
 write = toy.Writer.write
 def picky(self, sample):
-    keep = [x1 < x2 and y1 < y2 for x1, y1, x2, y2 in sample.boxes.edges]
+    keep = [x1 < x2 and y1 < y2 for x1, y1, x2, y2 in sample.boxes.coordinates]
     write(self, sample.replace(boxes=sample.boxes.select(keep)))
 toy.Writer.write = picky
 """,
@@ -203,7 +203,7 @@ toy.Writer.row = more
 write = toy.Writer.write
 def trimmed(self, sample):
     labels = [label.strip() or label for label in sample.boxes.labels]
-    boxes = Boxes(labels, sample.boxes.edges, sample.boxes.attributes)
+    boxes = Boxes(labels, sample.boxes.coordinates, sample.boxes.attributes)
     write(self, sample.replace(boxes=boxes))
 toy.Writer.write = trimmed
 """,

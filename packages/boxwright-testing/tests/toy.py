@@ -240,7 +240,7 @@ class Writer:
                 "more": {name: value for name, value in attributes.items() if name in self.carried_by_boxes},
             }
             for label, edges, attributes in zip(
-                sample.boxes.labels, sample.boxes.edges, sample.boxes.attributes, strict=True
+                sample.boxes.labels, sample.boxes.coordinates, sample.boxes.attributes, strict=True
             )
         ]
         return {
@@ -296,7 +296,7 @@ class Found:
 
 class Model:
     def __init__(self, label_map, edges):
-        self.label_map, self.edges = label_map, edges
+        self.label_map, self.coordinates = label_map, edges
 
     def predict(self, samples, *, batch_size=8, score=0.0):
         for sample in samples:
@@ -305,7 +305,7 @@ class Model:
 
     def found(self, sample):
         width, height = sample.image.width, sample.image.height
-        edges = tuple(e * s for e, s in zip(self.edges, (width, height, width, height), strict=True))
+        edges = tuple(e * s for e, s in zip(self.coordinates, (width, height, width, height), strict=True))
         names = self.label_map.names
         scored = [{"score": 0.9 - 0.1 * position} for position in range(len(names))]
         return Detections(image=sample.image, boxes=Boxes(names, [edges] * len(names), scored))
@@ -319,7 +319,7 @@ class Backend:
         rows = [
             [x1 / s.image.width, y1 / s.image.height, x2 / s.image.width, y2 / s.image.height]
             for s in job.data
-            for x1, y1, x2, y2 in s.boxes.edges
+            for x1, y1, x2, y2 in s.boxes.coordinates
         ]
         for epoch in range(done + 1, job.epochs + 1):
             with job.run.open_write("checkpoints/epoch") as file:

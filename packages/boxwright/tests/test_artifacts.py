@@ -59,7 +59,7 @@ def test_an_export_is_checked_and_can_be_used_like_its_run(
     assert json.loads(json.dumps(made.to_dict()))["check"]["found_again"] == 2
     for place in (tmp_path / "out", made.artifact):
         found = boxwright.predict(place, images / "a.jpg", registry=plugins)
-        assert found.detections[0].boxes.edges[0] == pytest.approx((10, 8, 30, 24))
+        assert found.detections[0].boxes.coordinates[0] == pytest.approx((10, 8, 30, 24))
     ours, theirs = (
         boxwright.evaluate(each, data, metric="found", registry=plugins) for each in (tmp_path / "out", run.path)
     )

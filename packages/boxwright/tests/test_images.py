@@ -86,7 +86,7 @@ class TestOrientation:
         data = marked(orientation)
         judge = turned_by_pillow(data)
         decoded = images.decode_sample(sample_of(data, judge.size, mark_of(judge)))
-        assert decoded.boxes.edges == (mark_of(judge),)
+        assert decoded.boxes.coordinates == (mark_of(judge),)
         assert mark_of(decoded.image) == mark_of(judge)
         assert not decoded.rotated_boxes
         assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [list(mark_of(judge))]
@@ -96,7 +96,7 @@ class TestOrientation:
     def test_boxes_in_the_stored_frame_turn_with_the_pixels(self, orientation: int, format: str) -> None:
         decoded = images.decode_sample(sample_of(marked(orientation, format), STORED))
         assert decoded.image.size == STORED[::-1]
-        assert decoded.boxes.edges == (mark_of(decoded.image),)
+        assert decoded.boxes.coordinates == (mark_of(decoded.image),)
         assert decoded.boxes.labels == ("mark",)
         assert dict(decoded.boxes.attributes[0]) == {"pose": "Left"}
         assert decoded.rotated_boxes
@@ -115,7 +115,7 @@ class TestOrientation:
     def test_boxes_of_a_square_image_are_upright(self) -> None:
         data = marked(6, size=(96, 96))
         decoded = images.decode_sample(sample_of(data, (96, 96), (1, 2, 3, 4)))
-        assert decoded.boxes.edges == ((1, 2, 3, 4),)
+        assert decoded.boxes.coordinates == ((1, 2, 3, 4),)
 
     @pytest.mark.parametrize("orientation", [0, 9, 77])
     def test_an_unknown_orientation_turns_nothing(self, orientation: int) -> None:
@@ -148,7 +148,7 @@ class TestReducedDecoding:
         wanted = (upright.width // 4, upright.height // 4)
         decoded = images.decode_sample(sample_of(data, upright.size, mark_of(upright)), at_least=wanted)
         assert decoded.image.size == wanted
-        assert decoded.boxes.edges == (mark_of(decoded.image),)
+        assert decoded.boxes.coordinates == (mark_of(decoded.image),)
         assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [list(mark_of(upright))]
 
     @pytest.mark.parametrize("orientation", [5, 6, 7, 8])
@@ -156,7 +156,7 @@ class TestReducedDecoding:
         sample = sample_of(marked(orientation, "JPEG", (384, 256)), (384, 256), tuple(4 * edge for edge in MARK))
         decoded = images.decode_sample(sample, at_least=(64, 96))
         assert decoded.image.size == (64, 96)
-        assert decoded.boxes.edges == (mark_of(decoded.image),)
+        assert decoded.boxes.coordinates == (mark_of(decoded.image),)
         assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [[4.0 * edge for edge in MARK]]
 
     @pytest.mark.parametrize("wanted", [(384, 256), (200, 100), (193, 1), (96, 64), (500, 500)])
@@ -182,7 +182,7 @@ class TestReducedDecoding:
     def test_pixels_of_the_original_size(self) -> None:
         pixels, boxes = images.load_pixels(sample_of(marked(1), STORED))
         assert pixels.shape == (64, 96, 3)
-        assert boxes.edges == (MARK,)
+        assert boxes.coordinates == (MARK,)
 
 
 class TestModes:
@@ -369,7 +369,7 @@ class TestRemoteImages:
         url = remote("a.jpg", marked(6, "JPEG"))
         image = ImageRef(name="a.jpg", width=96, height=64, location=url)
         decoded = images.decode_sample(Sample(image=image, boxes=Boxes(["mark"], [MARK])))
-        assert decoded.boxes.edges == (mark_of(decoded.image),)
+        assert decoded.boxes.coordinates == (mark_of(decoded.image),)
 
     def test_a_missing_one(self) -> None:
         image = ImageRef(name="a.jpg", width=96, height=64, location="memory://boxwright-images/gone.jpg")

@@ -134,7 +134,7 @@ class TestInputs:
     ) -> None:
         (found,) = predict(TwoEverywhere(), dataset(sample("m.jpg", ("fig", 5, 5, 6, 6)))).detections
         assert found.image.name == "m.jpg"
-        assert found.boxes.edges == ((10, 20, 30, 40.126), (1, 2, 3, 4))
+        assert found.boxes.coordinates == ((10, 20, 30, 40.126), (1, 2, 3, 4))
 
     def test_an_image_whose_name_looks_like_a_uri(self, tmp_path: Path, image_bytes: Callable[..., bytes]) -> None:
         path = tmp_path / "lines:a.jpg"
@@ -286,7 +286,7 @@ class TestOut:
                 assert image.size == upright
         assert len(drawn) == 2
         if orientation > 4:  # a dataset with boxes in the stored frame gets its detections in that frame
-            assert found.detections[0].boxes.edges == ((16, 8, 40, 56),)
+            assert found.detections[0].boxes.coordinates == ((16, 8, 40, 56),)
 
     def test_an_older_folder_is_kept(self, images: Path, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()

@@ -78,7 +78,7 @@ def test_detections_without_writing_anything(predict: Callable[..., Prediction],
         ("sub/c.jpg", 100, 80),
     ]
     assert found.detections[0].boxes.labels == ("fig", "date")
-    assert found.detections[0].boxes.edges[0] == pytest.approx((10, 16, 40, 48))
+    assert found.detections[0].boxes.coordinates[0] == pytest.approx((10, 16, 40, 48))
     assert (found.drawings, found.files, found.skipped) == ([], [], [])
     assert predict(images).detections[0].boxes.labels == ("fig",)  # 0.3 is the default
     assert predict(images, score=0.9).detections[0].boxes.labels == ()
@@ -139,7 +139,7 @@ def test_detections_as_a_dataset(
     assert len(found.drawings) == 3
     samples = list(boxwright.open(f"lines:{tmp_path}/found/detections.jsonl", registry=plugins))
     assert [(s.image.name, s.boxes.labels) for s in samples] == [(n, ("fig",)) for n in ("a.jpg", "b.png", "sub/c.jpg")]
-    assert samples[0].boxes.edges[0] == pytest.approx((10, 16, 40, 48))
+    assert samples[0].boxes.coordinates[0] == pytest.approx((10, 16, 40, 48))
     assert recorded.warnings == ["lines cannot hold everything that was found; left out: score: 3 boxes"]
 
 
@@ -298,7 +298,7 @@ def test_a_rotated_photo_is_drawn_upright_with_its_boxes(
     assert (by_folder.image.width, by_folder.image.height) == (80, 100)
     stored = Sample(image=ImageRef(name="phone.jpg", width=100, height=80, location=str(path)))
     found = predict(dataset(stored), out=tmp_path / "two").detections[0]
-    assert found.boxes.edges[0] == pytest.approx((10, 16, 40, 48))
+    assert found.boxes.coordinates[0] == pytest.approx((10, 16, 40, 48))
     drawn = np.asarray(Image.open(tmp_path / "two/phone.jpg").convert("RGB")).astype(int)
     assert drawn.shape[0] > drawn.shape[1]
     scale = drawn.shape[0] / 100
@@ -328,7 +328,7 @@ def test_the_model_of_a_run(plugins: Registry, ground_truth: str, tmp_path: Path
     run = boxwright.train(ground_truth, out=tmp_path / "run", backend="average", registry=plugins)
     for model in (run, str(run.path), run.path, boxwright.load_model(run.path, registry=plugins)):
         found = boxwright.predict(model, images / "a.jpg", registry=plugins)
-        assert found.detections[0].boxes.edges[0] == pytest.approx((30, 24, 50, 40))
+        assert found.detections[0].boxes.coordinates[0] == pytest.approx((30, 24, 50, 40))
 
 
 def test_a_run_without_a_model(plugins: Registry, tmp_path: Path, images: Path) -> None:

@@ -85,7 +85,7 @@ def test_the_example_reader(ground_truth: str, plugins: Registry) -> None:
         ("a.jpg", 100, 80, ("fig", "date")),
         ("b.jpg", 100, 80, ("fig",)),
     ]
-    assert samples[0].boxes.edges == ((10, 8, 30, 24), (50, 40, 70, 56))
+    assert samples[0].boxes.coordinates == ((10, 8, 30, 24), (50, 40, 70, 56))
     assert samples[1].source == f"{ground_truth.removeprefix('lines:')}, line 2"
     assert list(data) == samples
 
@@ -156,7 +156,7 @@ def test_the_example_backend_metric_trainer_and_exporter(ground_truth: str, plug
     image = Sample(image=ImageRef(name="x.jpg", width=200, height=160))
     [found] = list(model.predict([image]))
     assert found.boxes[0].label == "date"
-    assert found.boxes[0].edges == pytest.approx([2 * edge for edge in expected.values()])
+    assert found.boxes[0].coordinates == pytest.approx([2 * edge for edge in expected.values()])
     evaluation = boxwright.evaluate(run, ground_truth, metric="found", registry=plugins)
     assert evaluation.values == {"found": 1.0}
     (tmp_path / "exported").mkdir()

@@ -108,8 +108,8 @@ def test_rows_of_any_kind_become_tuples_of_floats() -> None:
     rows: Any
     for rows in (array, [[0, 0, 1, 2]], [np.array([0.0, 0, 1, 2])]):
         boxes = Boxes(["a"], rows)
-        assert boxes.edges == ((0.0, 0.0, 1.0, 2.0),)
-        assert type(boxes.edges[0]) is tuple
+        assert boxes.coordinates == ((0.0, 0.0, 1.0, 2.0),)
+        assert type(boxes.coordinates[0]) is tuple
         assert hash(boxes) == hash(Boxes(["a"], [(0, 0, 1, 2)]))
     assert Boxes.from_array(["a"], array) == Boxes(["a"], [(0, 0, 1, 2)])
 
@@ -122,7 +122,7 @@ def test_arrays() -> None:
     with pytest.raises(ValueError, match="read-only"):
         boxes.xyxy[0, 0] = 9
     moved = boxes.with_xyxy(boxes.xyxy + 1)
-    assert moved.edges == ((1, 1, 2, 3), (2.5, 2, 5, 5))
+    assert moved.coordinates == ((1, 1, 2, 3), (2.5, 2, 5, 5))
     assert moved.labels == boxes.labels
     assert moved.attributes[0] == {"k": 1}
 
@@ -137,7 +137,7 @@ def test_nothing_can_be_changed() -> None:
     with pytest.raises(TypeError):
         Boxes(["a"], [(0, 0, 1, 2)]).attributes[0]["k"] = 3  # type: ignore[index]
     with pytest.raises(TypeError):
-        boxes.edges[0][0] = 3  # type: ignore[index]
+        boxes.coordinates[0][0] = 3  # type: ignore[index]
     box = boxes[0]
     with pytest.raises(ValidationError, match="frozen"):
         box.label = "b"
@@ -274,7 +274,7 @@ def test_detections_are_sorted_by_score(sample: Callable[..., Sample]) -> None:
     coordinates = np.array([[0, 0, 1, 1], [0, 0, 2, 2], [0, 0, 3, 3]], np.float32)
     found = Detections.from_arrays(image, ["low", "high", "middle"], coordinates, np.array([0.1, 0.9, 0.5], np.float32))
     assert found.boxes.labels == ("high", "middle", "low")
-    assert found.boxes.edges == ((0, 0, 2, 2), (0, 0, 3, 3), (0, 0, 1, 1))
+    assert found.boxes.coordinates == ((0, 0, 2, 2), (0, 0, 3, 3), (0, 0, 1, 1))
     assert found.scores == pytest.approx((0.9, 0.5, 0.1))
     assert found.above(0.5).boxes.labels == ("high", "middle")
     assert found.to_sample().boxes[0].attributes["score"] == pytest.approx(0.9)

@@ -43,7 +43,7 @@ class PoorWriter:
 
     def write(self, sample: Sample) -> None:
         image = sample.image
-        for label, coordinates in zip(sample.boxes.labels, sample.boxes.edges, strict=True):
+        for label, coordinates in zip(sample.boxes.labels, sample.boxes.coordinates, strict=True):
             row = [image.name, image.width, image.height, label, *map(round, coordinates)]
             self.file.write((" ".join(map(str, row)) + "\n").encode())
 
@@ -123,7 +123,7 @@ def test_manual_changes_have_priority_over_the_sidecar(there: Path, poor: Regist
         "utf-8",
     )
     first, second, third = read(there, poor)
-    assert first.boxes.edges == ((50, 40, 70, 56), (10, 8, 60, 24)), (
+    assert first.boxes.coordinates == ((50, 40, 70, 56), (10, 8, 60, 24)), (
         "within a pixel: the exact coordinates are restored"
     )
     assert [dict(each) for each in first.boxes.attributes] == [{}, {}]
@@ -158,7 +158,7 @@ def test_values_of_the_format_have_priority_over_the_sidecar(
     boxwright.convert(data, f"lines:{path}", sidecar=True, registry=plugins)
     path.write_text(path.read_text().replace("30", "30.75"), "utf-8")
     (back,) = boxwright.open(f"lines:{path}", registry=plugins)
-    assert back.boxes.edges == ((10, 8, 30.75, 24),)
+    assert back.boxes.coordinates == ((10, 8, 30.75, 24),)
     assert dict(back.boxes.attributes[0]) == {"difficult": 1}
 
 

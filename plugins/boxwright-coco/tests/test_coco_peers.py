@@ -71,7 +71,7 @@ def test_pycocotools_reads_what_was_written(tmp_path: Path, seed: int) -> None:
         assert [names[row["category_id"]] for row in rows] == list(sample.boxes.labels)
         for row, box in zip(rows, sample.boxes, strict=True):
             x, y, w, h = row["bbox"]
-            assert (x, y, x + w, y + h) == pytest.approx(box.edges, abs=1e-9)
+            assert (x, y, x + w, y + h) == pytest.approx(box.coordinates, abs=1e-9)
             assert row["area"] == pytest.approx(box.attributes.get("area", box.area))
             assert row["iscrowd"] == box.attributes.get("iscrowd", 0)
             assert row["segmentation"] == box.attributes.get("segmentation", [])
@@ -83,7 +83,7 @@ def test_pycocotools_evaluates_our_files(tmp_path: Path) -> None:
     """Detections equal to the ground truth have an average precision of 1, with both files loaded by pycocotools."""
     evaluation = pytest.importorskip("pycocotools.cocoeval")
     plain = [
-        sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.edges, [{"score": 0.5}] * len(sample.boxes)))
+        sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.coordinates, [{"score": 0.5}] * len(sample.boxes)))
         for sample in random_samples(1)
     ]
     for suffix in ("truth.json", "found.json?kind=detections"):
@@ -123,7 +123,7 @@ def test_we_read_what_pycocotools_reads(tmp_path: Path, seed: int) -> None:
         assert [theirs.loadCats(row["category_id"])[0]["name"] for row in annotations] == list(sample.boxes.labels)
         for row, box in zip(annotations, sample.boxes, strict=True):
             x, y, w, h = row["bbox"]
-            assert box.edges == pytest.approx((x, y, x + w, y + h), abs=1e-9)
+            assert box.coordinates == pytest.approx((x, y, x + w, y + h), abs=1e-9)
             assert box.attributes["area"] == row["area"]
             assert box.attributes.get("iscrowd", 0) == row["iscrowd"]
 
@@ -158,7 +158,7 @@ def test_globox_reads_ours_and_we_read_its(tmp_path: Path) -> None:
     for sample in samples:
         boxes = found[sample.image.name].boxes
         assert [box.label for box in boxes] == list(sample.boxes.labels)
-        for box, coordinates in zip(boxes, sample.boxes.edges, strict=True):
+        for box, coordinates in zip(boxes, sample.boxes.coordinates, strict=True):
             assert box.ltrb == pytest.approx(coordinates, abs=1e-9)
     found.save_coco(theirs)
     back = {sample.image.name: sample for sample in CocoReader(str(theirs)).read(raise_it)}
@@ -166,7 +166,7 @@ def test_globox_reads_ours_and_we_read_its(tmp_path: Path) -> None:
         other = back[sample.image.name]
         assert (other.image.width, other.image.height) == (400, 300)
         assert other.boxes.labels == sample.boxes.labels
-        for coordinates, others in zip(sample.boxes.edges, other.boxes.edges, strict=True):
+        for coordinates, others in zip(sample.boxes.coordinates, other.boxes.coordinates, strict=True):
             assert others == pytest.approx(coordinates, abs=1e-9)
 
 
@@ -176,7 +176,7 @@ def test_supervision_reads_ours_and_we_read_its(tmp_path: Path) -> None:
         supervision = pytest.importorskip("supervision")
     ours, theirs = tmp_path / "ours.json", tmp_path / "theirs.json"
     samples = [
-        sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.edges))
+        sample.replace(boxes=Boxes(sample.boxes.labels, sample.boxes.coordinates))
         for sample in random_samples(3)
         if sample.boxes
     ]
@@ -188,10 +188,14 @@ def test_supervision_reads_ours_and_we_read_its(tmp_path: Path) -> None:
     for sample in samples:
         detections = by_name[sample.image.name]
         assert [found.classes[number] for number in detections.class_id] == list(sample.boxes.labels)
-        assert detections.xyxy.tolist() == [pytest.approx(coordinates, abs=1e-4) for coordinates in sample.boxes.edges]
+        assert detections.xyxy.tolist() == [
+            pytest.approx(coordinates, abs=1e-4) for coordinates in sample.boxes.coordinates
+        ]
     found.as_coco(annotations_path=str(theirs))
     back = {sample.image.name: sample for sample in CocoReader(str(theirs)).read(raise_it)}
     for sample in samples:
         assert back[sample.image.name].boxes.labels == sample.boxes.labels
-        for coordinates, others in zip(sample.boxes.edges, back[sample.image.name].boxes.edges, strict=True):
+        for coordinates, others in zip(
+            sample.boxes.coordinates, back[sample.image.name].boxes.coordinates, strict=True
+        ):
             assert others == pytest.approx(coordinates, abs=1e-4)

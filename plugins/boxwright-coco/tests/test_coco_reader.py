@@ -118,7 +118,7 @@ def test_every_field_of_the_specification_is_read(tmp_path: Path) -> None:
     }
     assert one.boxes.labels == ("dog", "person")
     # Computed manually: 473.07 + 38.65 and 395.93 + 28.67, as decimals.
-    assert one.boxes.edges == ((473.07, 395.93, 511.72, 424.6), (1.0, 2.0, 4.0, 6.0))
+    assert one.boxes.coordinates == ((473.07, 395.93, 511.72, 424.6), (1.0, 2.0, 4.0, 6.0))
     assert one.boxes.attributes[0] == {
         "id": 1768,
         "area": 702.1057499999998,
@@ -190,7 +190,7 @@ def test_many_annotations_in_any_order_belong_to_their_images(tmp_path: Path) ->
     for image, sample in zip(images, samples, strict=True):
         mine = [row for row in annotations if row["image_id"] == image["id"]]
         assert list(sample.boxes.labels) == [{2: "a", 7: "b"}[row["category_id"]] for row in mine]
-        assert list(sample.boxes.edges) == [(x, y, x + w, y + h) for x, y, w, h in (row["bbox"] for row in mine)]
+        assert list(sample.boxes.coordinates) == [(x, y, x + w, y + h) for x, y, w, h in (row["bbox"] for row in mine)]
         expected = [{"id": row["id"]} | ({"note": row["note"]} if "note" in row else {}) for row in mine]
         assert [dict(each) for each in sample.boxes.attributes] == expected
 
@@ -223,12 +223,12 @@ def test_ids_can_be_ignored(tmp_path: Path) -> None:
     ],
 )
 def test_coordinates_are_computed(tmp_path: Path, box: list[float], coordinates: tuple[float, ...]) -> None:
-    assert one_box(tmp_path, {"bbox": box}).edges == coordinates
+    assert one_box(tmp_path, {"bbox": box}).coordinates == coordinates
 
 
 def test_a_negative_width_extends_to_the_left_on_request(tmp_path: Path) -> None:
     found = one_box(tmp_path, {"bbox": [10, 20, -4, -5], "area": 20}, inverted="swap")
-    assert (found.edges, found.attributes) == ((6, 15, 10, 20), {"id": 5})
+    assert (found.coordinates, found.attributes) == ((6, 15, 10, 20), {"id": 5})
 
 
 def test_swapped_boxes_are_counted(tmp_path: Path) -> None:
@@ -257,8 +257,8 @@ def test_swapped_boxes_are_counted(tmp_path: Path) -> None:
 def test_a_missing_box_is_the_bounding_box_of_the_segmentation(
     tmp_path: Path, segmentation: Any, coordinates: tuple[float, ...]
 ) -> None:
-    assert one_box(tmp_path, {"segmentation": segmentation}).edges == coordinates
-    assert one_box(tmp_path, {"segmentation": segmentation, "bbox": []}).edges == coordinates
+    assert one_box(tmp_path, {"segmentation": segmentation}).coordinates == coordinates
+    assert one_box(tmp_path, {"segmentation": segmentation, "bbox": []}).coordinates == coordinates
 
 
 @pytest.mark.parametrize(
@@ -413,7 +413,7 @@ def test_detections_are_read_with_their_instances_file(tmp_path: Path) -> None:
     reader = CocoReader(detections(tmp_path, RESULTS), truth=put(tmp_path, SPECIFIED))
     one, two, three = reader.read(raise_it)
     assert [sample.image.name for sample in (one, two, three)] == ["000000397133.jpg", "cam 1/вишня.jpg", "empty.png"]
-    assert (one.boxes.labels, one.boxes.edges) == (("dog",), ((1, 2, 4, 6),))
+    assert (one.boxes.labels, one.boxes.coordinates) == (("dog",), ((1, 2, 4, 6),))
     assert one.boxes.attributes[0] == {"score": 0.75}
     assert two.boxes.labels == ("toothbrush", "person")
     assert [dict(each) for each in two.boxes.attributes] == [{"score": 0.25}, {"score": 1}]
@@ -451,9 +451,19 @@ def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
 def test_invalid_exact_coordinates_are_ignored(tmp_path: Path) -> None:
     """The box takes precedence if the two disagree."""
     for coordinates in ([1, 2, 3.9, 6], [1, 2, 4], "x", [1, 2, float("inf"), 6], [1, 2, "4", 6], [4, 2, 1, 6]):
-        assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": coordinates}}).edges == (1, 2, 4, 6)
+        assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": coordinates}}).coordinates == (
+            1,
+            2,
+            4,
+            6,
+        )
     near = 4 + 1e-9
-    assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": [1, 2, near, 6]}}).edges == (1, 2, near, 6)
+    assert one_box(tmp_path, {"bbox": [1, 2, 3, 4], "boxwright": {"edges": [1, 2, near, 6]}}).coordinates == (
+        1,
+        2,
+        near,
+        6,
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from hypothesis import example, given, strategies as st
 import boxwright
 from boxwright import (
     Boxes,
+    Coordinates,
     DataError,
     Dataset,
-    Edges,
     ImageRef,
     LabelMap,
     LabelMapItem,
@@ -99,7 +99,7 @@ class Memory:
 
 
 def sample_of(
-    name: str, labels: Sequence[str] = (), coordinates: Sequence[Edges] = (), *attributes: Any, **more: Any
+    name: str, labels: Sequence[str] = (), coordinates: Sequence[Coordinates] = (), *attributes: Any, **more: Any
 ) -> Sample:
     boxes = Boxes(labels, coordinates, attributes or None)
     return Sample(image=ImageRef(name=name, width=40, height=30), boxes=boxes, source="the source", attributes=more)
@@ -333,14 +333,14 @@ decimals = st.integers(-(10**9), 10**9).map(lambda number: number / 10**6) | st.
 @given(st.lists(st.tuples(*[coordinate | decimals] * 4), min_size=1, max_size=5))
 @example([(1 / 3, 0.1, 63.9, 47.123456)])
 @example([(0.3, 5e-324, 1e22, 1e200)])
-def test_coordinates_are_restored_exactly(numbers: list[Edges]) -> None:
+def test_coordinates_are_restored_exactly(numbers: list[Coordinates]) -> None:
     coordinates = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in numbers]
     output = Memory()
     writer = CocoWriter(output)
     writer.write(sample_of("a.jpg", ["fig"] * len(coordinates), coordinates))
     writer.close()
     (found,) = _read_bytes(output.content)
-    assert list(found.boxes.edges) == coordinates
+    assert list(found.boxes.coordinates) == coordinates
     assert all(set(attributes) == {"id"} for attributes in found.boxes.attributes)
 
 

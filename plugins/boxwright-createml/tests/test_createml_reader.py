@@ -63,7 +63,7 @@ def test_apples_example(place: Place) -> None:
     (sample,) = read(folder)
     assert (sample.image.name, sample.image.width, sample.image.height) == ("cat and dog.png", 200, 160)
     assert sample.boxes.labels == ("cat", "dog")
-    assert sample.boxes.edges == ((-6.1, -18.05, 13.9, 22.05), (3.9, -10.05, 73.9, 90.05))
+    assert sample.boxes.coordinates == ((-6.1, -18.05, 13.9, 22.05), (3.9, -10.05, 73.9, 90.05))
     assert sample.image.location == str(folder / "cat and dog.png")
     assert sample.source == f"{folder}/annotations.json, image 1 (line 2)"
 
@@ -77,7 +77,7 @@ def test_labelimgs_file(place: Place) -> None:
     )
     folder = place({"photos.json": text, "1.jpg": (40, 30), "2.jpg": (40, 30)})
     one, two = read(folder / "photos.json")
-    assert (one.boxes.edges, one.attributes) == (((15, 11, 26, 19),), {"verified": "yes"})
+    assert (one.boxes.coordinates, one.attributes) == (((15, 11, 26, 19),), {"verified": "yes"})
     assert not one.boxes.has_attributes
     assert (len(two.boxes), two.attributes) == (0, {})
 
@@ -140,12 +140,14 @@ def test_other_keys_become_attributes(place: Place) -> None:
 def test_other_coordinates(place: Place, options: dict[str, str], coordinates: tuple[float, ...]) -> None:
     box = {"label": "fig", "coordinates": dict(zip(("x", "y", "width", "height"), coordinates, strict=True))}
     (sample,) = read(place({"a.json": [entry("1.jpg", box)], "1.jpg": (40, 30)}), **options)
-    assert sample.boxes.edges == EDGES
+    assert sample.boxes.coordinates == EDGES
 
 
 def test_boxes_with_zero_area_and_outside_the_image_are_read(place: Place) -> None:
     box = {"label": "fig", "coordinates": {"x": -5, "y": 300, "width": 0, "height": 0}}
-    assert read(place({"a.json": [entry("1.jpg", box)], "1.jpg": (40, 30)}))[0].boxes.edges == ((-5, 300, -5, 300),)
+    assert read(place({"a.json": [entry("1.jpg", box)], "1.jpg": (40, 30)}))[0].boxes.coordinates == (
+        (-5, 300, -5, 300),
+    )
 
 
 def test_a_turned_image_has_its_upright_size(place: Place) -> None:
@@ -164,7 +166,7 @@ def test_images_elsewhere_and_nowhere(place: Place) -> None:
     assert "images=FOLDER" in caught.value.remedy
     assert "size=WxH" in caught.value.remedy
     (sample,) = read(folder / "json", images=str(folder / "photos"))
-    assert (sample.image.name, sample.boxes.edges) == ("1.jpg", EDGES)
+    assert (sample.image.name, sample.boxes.coordinates) == ("1.jpg", EDGES)
     (sample,) = read(folder / "json", size="400x300")
     assert (sample.image.name, sample.image.width, sample.image.location) == ("1.JPG", 400, None)
     for size in ("400", "0x3", "axb"):
@@ -217,7 +219,7 @@ def test_remote_folders_and_zip_files(place: Place) -> None:
         f"zip://a.json::{folder}/ds.zip",
     ):
         (sample,) = read(location)
-        assert (sample.image.name, sample.boxes.edges) == ("1.jpg", EDGES)
+        assert (sample.image.name, sample.boxes.coordinates) == ("1.jpg", EDGES)
         assert sample.image.read() == (folder / "1.jpg").read_bytes()
     assert detect("memory://createml-reader").matches
     assert detect("memory://createml-reader/a.json").matches

@@ -66,14 +66,14 @@ def test_the_keys_of_apples_reference(tmp_path: Path, image: Path) -> None:
     coordinates = {"x": 20, "y": 15, "width": 10, "height": 8}
     assert content == [{"imagefilename": "1.jpg", "annotation": [{"label": "fig", "coordinates": coordinates}]}]
     (sample,) = boxwright.open(f"createml:{tmp_path / 'out'}")
-    assert sample.boxes.edges == ((15, 11, 25, 19),)
+    assert sample.boxes.coordinates == ((15, 11, 25, 19),)
 
 
 def test_without_images(tmp_path: Path, image: Path) -> None:
     write(tmp_path / "out", sample_of(None), options="?pictures=false")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["annotations.json"]
     (sample,) = boxwright.open(f"createml:{tmp_path / 'out'}?size=40x30")
-    assert (sample.image.name, sample.boxes.edges) == ("1.jpg", ((15, 11, 25, 19),))
+    assert (sample.image.name, sample.boxes.coordinates) == ("1.jpg", ((15, 11, 25, 19),))
 
 
 @pytest.mark.parametrize("edge", [0.1, 1 / 3, 29.999999999, 63.9, 1234.56789])
@@ -81,7 +81,7 @@ def test_fractions_are_restored_to_a_billionth_of_a_pixel(tmp_path: Path, edge: 
     edges = (-edge, 0.0, edge, 2 * edge)
     write(tmp_path / "out", sample_of(None, edges=edges), options="?pictures=false")
     (sample,) = boxwright.open(f"createml:{tmp_path / 'out'}?size=40x30")
-    assert sample.boxes.edges == (tuple(round(edge, 9) for edge in edges),)
+    assert sample.boxes.coordinates == (tuple(round(edge, 9) for edge in edges),)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_fractions_are_restored_to_a_billionth_of_a_pixel(tmp_path: Path, edge: 
         (sample_of(None, ".a.jpg"), "would not be found"),
         (sample_of(None, "a//b.jpg"), "would not be found"),
         (sample_of(None, "plain.jpg"), r"duplicate image plain\.jpg"),
-        (sample_of(None, labels=("\ud800",)), "half a character, which cannot be written"),
+        (sample_of(None, labels=("\ud800",)), "unpaired surrogate, which cannot be written"),
         (sample_of(None, attributes={"verified": float("nan")}), "it cannot be written as JSON"),
         (sample_of(None, attributes={"verified": {1}}), "it cannot be written as JSON"),
     ],

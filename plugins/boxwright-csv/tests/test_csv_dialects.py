@@ -57,7 +57,7 @@ def write(folder: Path, format: str, *samples: Sample, options: str = "") -> str
 
 
 def boxes_of(sample: Sample) -> list[tuple[Any, ...]]:
-    return [(box.label, box.edges, dict(box.attributes)) for box in sample.boxes]
+    return [(box.label, box.coordinates, dict(box.attributes)) for box in sample.boxes]
 
 
 # Open Images
@@ -143,7 +143,7 @@ def test_whole_coordinates_remain_whole(folder: Path) -> None:
     image = ImageRef(name="a.jpg", width=1023, height=769, location=str(folder / "a.jpg"))
     sample = Sample(image=image, boxes=Boxes(["fig"] * len(edges), edges), source="a")
     content = write(folder, "openimages", sample)
-    assert read(folder, content)[0].boxes.edges == tuple(edges)
+    assert read(folder, content)[0].boxes.coordinates == tuple(edges)
 
 
 def test_open_images_writing(folder: Path) -> None:
@@ -304,11 +304,11 @@ def test_via_shapes(folder: Path) -> None:
 def test_a_rotated_ellipse(folder: Path) -> None:
     shape = '{""name"":""ellipse"",""cx"":20,""cy"":10,""rx"":5,""ry"":3,""theta"":%s}'
     row = f'a.jpg,-1,"{{}}",1,0,"{shape}","{{""class"":""fig""}}"\n'
-    quarter = read(folder, VIA + row % (math.pi / 2))[0].boxes.edges[0]
+    quarter = read(folder, VIA + row % (math.pi / 2))[0].boxes.coordinates[0]
     assert quarter == pytest.approx((17, 5, 23, 15))
     # Rotated by 45 degrees, both half extents are the root of the mean of the squares: sqrt((25 + 9) / 2).
     half = math.sqrt(17)
-    eighth = read(folder, VIA + row % (math.pi / 4))[0].boxes.edges[0]
+    eighth = read(folder, VIA + row % (math.pi / 4))[0].boxes.coordinates[0]
     assert eighth == pytest.approx((20 - half, 10 - half, 20 + half, 10 + half))
 
 
@@ -480,7 +480,7 @@ def test_coordinates_in_the_wrong_order_are_swapped_on_request(folder: Path, for
         "retinanet": "a.jpg,30,2,1,20,fig\n",
         "via": VIA + region('{""class"":""fig""}', '{""name"":""rect"",""x"":30,""y"":2,""width"":-29,""height"":18}'),
     }[format]
-    assert read(folder, content, options="?inverted=swap")[0].boxes.edges == ((1, 2, 30, 20),)
+    assert read(folder, content, options="?inverted=swap")[0].boxes.coordinates == ((1, 2, 30, 20),)
 
 
 @pytest.mark.parametrize("format", ["openimages", "retinanet", "via"])

@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 def boxes(folder: Path, content: str) -> list[tuple[str, str, Sequence[float]]]:
     (folder / "labels.csv").write_text(content)
     samples = list(boxwright.open(str(folder / "labels.csv")))
-    return [(sample.image.name, box.label, box.edges) for sample in samples for box in sample.boxes]
+    return [(sample.image.name, box.label, box.coordinates) for sample in samples for box in sample.boxes]
 
 
 def test_a_file_of_globox_is_read(folder: Path) -> None:

@@ -43,9 +43,9 @@ def test_rows_become_samples(tmp_path: Path) -> None:
     )
     assert (one.image.name, one.image.width, one.image.height, one.image.location) == ("a.jpg", 40, 30, None)
     assert one.boxes.labels == ("fig", "date")
-    assert one.boxes.edges == ((1, 2, 30, 20), (0.5, 2, 30, 20.25))
+    assert one.boxes.coordinates == ((1, 2, 30, 20), (0.5, 2, 30, 20.25))
     assert not one.boxes.has_attributes
-    assert two.boxes.edges == ((-1, 0, 5, 0),)
+    assert two.boxes.coordinates == ((-1, 0, 5, 0),)
     assert two.source.endswith("labels.csv, line 4")
 
 
@@ -64,7 +64,7 @@ def test_what_spreadsheets_save(tmp_path: Path, delimiter: str, line_end: str, e
     assert sample.image.name == "a, b.jpg"
     assert (sample.image.width, sample.image.height) == (40, 30)
     assert sample.boxes.labels == ('red, "ripe"; вишня',)
-    assert sample.boxes.edges == ((1, 2, 30, 20),)
+    assert sample.boxes.coordinates == ((1, 2, 30, 20),)
 
 
 def test_other_columns_become_attributes(tmp_path: Path) -> None:
@@ -100,11 +100,11 @@ def test_rows_of_an_image_are_combined_on_request(tmp_path: Path) -> None:
 
 def test_one_based_and_inverted(tmp_path: Path) -> None:
     content = HEADER + "a.jpg,40,30,fig,30,2,1,20\n"
-    assert read_text(tmp_path, content, inverted="swap")[0].boxes.edges == ((1, 2, 30, 20),)
+    assert read_text(tmp_path, content, inverted="swap")[0].boxes.coordinates == ((1, 2, 30, 20),)
     # 1-based with xmax included: columns 1..40 are all 40 of the image.
     content = HEADER + "a.jpg,40,30,fig,1,1,40,30\n"
-    assert read_text(tmp_path, content, one_based=True)[0].boxes.edges == ((0, 0, 40, 30),)
-    assert read_text(tmp_path, content)[0].boxes.edges == ((1, 1, 40, 30),)
+    assert read_text(tmp_path, content, one_based=True)[0].boxes.coordinates == ((0, 0, 40, 30),)
+    assert read_text(tmp_path, content)[0].boxes.coordinates == ((1, 1, 40, 30),)
 
 
 def test_images_are_found_next_to_the_file_or_in_a_folder(tmp_path: Path) -> None:

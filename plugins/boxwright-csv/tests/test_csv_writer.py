@@ -112,7 +112,7 @@ def test_names_are_restored(tmp_path: Path, name: str) -> None:
 def test_fractional_coordinates_are_restored_exactly(tmp_path: Path, edge: float) -> None:
     edges = (-edge, 0.0, edge, edge)
     write(tmp_path / "labels.csv", sample_of("a.jpg", ["fig"], [edges]))
-    assert next(iter(boxwright.open(f"csv:{tmp_path / 'labels.csv'}"))).boxes.edges == (edges,)
+    assert next(iter(boxwright.open(f"csv:{tmp_path / 'labels.csv'}"))).boxes.coordinates == (edges,)
 
 
 def test_one_based_writing(tmp_path: Path) -> None:

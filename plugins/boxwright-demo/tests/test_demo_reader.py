@@ -21,7 +21,7 @@ def test_samples_are_the_scenes_with_their_boxes_split_by_split():
     ]
     image, objects = draw_scene(scene_rng(5, "train", 1), 96, 64)
     assert list(samples[1].boxes.labels) == [drawn.label for drawn in objects]
-    assert list(samples[1].boxes.edges) == [(o.xmin, o.ymin, o.xmax, o.ymax) for o in objects]
+    assert list(samples[1].boxes.coordinates) == [(o.xmin, o.ymin, o.xmax, o.ymax) for o in objects]
     with Image.open(io.BytesIO(samples[1].image.read())) as decoded:
         assert (decoded.format, decoded.size) == ("JPEG", image.size)
 

@@ -23,11 +23,11 @@ from boxwright_kerascv.recipe import Recipe  # noqa: E402
 pytestmark = pytest.mark.tensorflow
 
 LABELS = LabelMap.from_names(["fig", "plum"])
-Edges = tuple[float, float, float, float]
+Coordinates = tuple[float, float, float, float]
 
 
 def sample(
-    name: str, size: tuple[int, int], boxes: Sequence[Edges] = (), level: int = 90, data: bytes | None = None
+    name: str, size: tuple[int, int], boxes: Sequence[Coordinates] = (), level: int = 90, data: bytes | None = None
 ) -> Sample:
     if data is None:
         buffer = io.BytesIO()
@@ -76,7 +76,7 @@ def test_a_small_image_is_not_enlarged() -> None:
 
 
 def test_boxes_are_clipped_and_counted() -> None:
-    boxes: list[Edges] = [
+    boxes: list[Coordinates] = [
         (10, 10, 10, 20),  # zero area: dropped
         (-10, 5, 20, 30),  # extends beyond the image: clipped
         (50, 50, 64.3, 60),  # by less than half a pixel: rounding, clipped and not counted

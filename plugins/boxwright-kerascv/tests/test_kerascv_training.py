@@ -342,7 +342,7 @@ def test_awkward_data_is_trained_on_and_what_happened_is_said(
     )
     empty = others[0].replace(boxes=())
     outside = others[1].replace(boxes=Boxes(["thing"] * 3, [(-20, -5, 50, 60), (10, 10, 10, 40), (500, 500, 510, 520)]))
-    rest = [other.replace(boxes=Boxes(["thing"] * len(other.boxes), other.boxes.edges)) for other in others[2:]]
+    rest = [other.replace(boxes=Boxes(["thing"] * len(other.boxes), other.boxes.coordinates)) for other in others[2:]]
     data = Dataset(SampleReader([damaged, empty, outside, *rest]), problems=Problems("skip"))
     val = Dataset(SampleReader([other.replace(boxes=Boxes(["thing"], [(5, 5, 40, 40)])) for other in held_out]))
     seen: list[bool] = []

@@ -35,7 +35,7 @@ def test_the_benchmarks_own_files(folder: Path) -> None:
     one, two = boxwright.open(f"kitti:{folder}")
     assert (one.image.name, one.image.width, one.image.height) == ("000001.png", 1242, 375)
     truck, region = one.boxes
-    assert (truck.label, truck.edges) == ("Truck", (599.41, 156.40, 629.75, 189.25))
+    assert (truck.label, truck.coordinates) == ("Truck", (599.41, 156.40, 629.75, 189.25))
     assert truck.attributes == {
         "alpha": -1.57,
         "dimensions": [2.85, 2.63, 12.34],
@@ -79,12 +79,12 @@ def test_panlabel_reads_the_same(folder: Path, tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     for ours, theirs in zip(boxwright.open(f"kitti:{folder}"), boxwright.open(f"ir-json:{target}"), strict=True):
         assert (ours.image.name, ours.image.width) == (theirs.image.name, theirs.image.width)
-        assert (ours.boxes.labels, ours.boxes.edges) == (theirs.boxes.labels, theirs.boxes.edges)
+        assert (ours.boxes.labels, ours.boxes.coordinates) == (theirs.boxes.labels, theirs.boxes.coordinates)
 
 
 def test_coordinates_that_include_the_last_pixel(folder: Path, tmp_path: Path) -> None:
     (sample,) = list(boxwright.open(f"kitti:{folder}?inclusive=true"))[1:]
-    assert sample.boxes.edges == ((0, 192.37, 403.31, 375),)
+    assert sample.boxes.coordinates == ((0, 192.37, 403.31, 375),)
     boxwright.convert(f"kitti:{folder}?inclusive=true", f"kitti:{tmp_path / 'again'}?inclusive=true")
     assert (tmp_path / "again" / "label_2" / "000008.txt").read_text() == CAR
 
@@ -95,7 +95,7 @@ def test_scores_and_swapped_coordinates(folder: Path) -> None:
     with pytest.raises(DataError, match=r"line 1 \(Car\): xmin 90 is greater than xmax 10\n.*inverted=swap"):
         list(boxwright.open(f"kitti:{folder}"))
     sample = next(iter(boxwright.open(f"kitti:{folder}?inverted=swap")))
-    assert sample.boxes.edges == ((10, 20, 90, 80),)
+    assert sample.boxes.coordinates == ((10, 20, 90, 80),)
     assert sample.boxes[0].attributes["score"] == 0.9125
 
 

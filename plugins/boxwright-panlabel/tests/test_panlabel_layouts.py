@@ -34,7 +34,7 @@ def boxes_of(uri: DatasetURI, only_label: str) -> dict[str, list[tuple[str, Any]
         assert not only_label or set(sample.boxes.labels) == {only_label}
         assert (sample.image.width, sample.image.height) == (40, 32)
         found[sample.image.name] = sorted(
-            zip(labels, sample.boxes.edges, strict=True), key=lambda box: BOXES[sample.image.name].index(box)
+            zip(labels, sample.boxes.coordinates, strict=True), key=lambda box: BOXES[sample.image.name].index(box)
         )
     return found
 

@@ -43,7 +43,7 @@ def read(uri: str, **options: Any) -> list[Sample]:
 
 
 def boxes(sample: Sample) -> list[tuple[Any, ...]]:
-    return [(box.label, *box.edges, box.attributes) for box in sample.boxes]
+    return [(box.label, *box.coordinates, box.attributes) for box in sample.boxes]
 
 
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
@@ -209,7 +209,7 @@ def test_bdd100k_has_no_sizes(put: Callable[..., Path], tmp_path: Path) -> None:
     assert boxes(sample) == [("car", 10.5, 20, 30.5, 25, {"occluded": 1, "trafficLightColor": "none"})]
     assert sample.attributes == {"weather": "clear", "timeofday": "daytime"}
     (sample,) = read(f"bdd100k:{path}?guessed=accept&inclusive=true")
-    assert sample.boxes.edges == ((10.5, 20, 31.5, 26),)
+    assert sample.boxes.coordinates == ((10.5, 20, 31.5, 26),)
 
 
 def test_v7_darwin_has_one_file_per_image(put: Callable[..., Path], tmp_path: Path) -> None:
@@ -360,10 +360,10 @@ def test_photos_with_exif_orientation_have_the_displayed_size(put: Callable[...,
     put("d/a.jpg", (40, 30, 6))
     rows = "image,xmin,ymin,xmax,ymax,label\na.jpg,3,4,30,40,fig\n"
     (sample,) = read(f"vott-csv:{put('d/export.csv', rows)}")
-    assert (sample.image.width, sample.image.height, sample.boxes.edges) == (30, 40, ((3, 4, 30, 40),))
+    assert (sample.image.width, sample.image.height, sample.boxes.coordinates) == (30, 40, ((3, 4, 30, 40),))
     (sample,) = read(f"automl-vision:{put('d/a.csv', 'TRAIN,a.jpg,fig,0.1,0.1,,,1.0,1.0,,')}")
     assert (sample.image.width, sample.image.height, sample.split) == (30, 40, "train")
-    assert sample.boxes.edges == ((3, 4, 30, 40),)
+    assert sample.boxes.coordinates == ((3, 4, 30, 40),)
 
 
 def test_the_whole_dataset_in_panlabels_json(put: Callable[..., Path]) -> None:

@@ -97,8 +97,8 @@ def test_coordinates_of_voc_are_unchanged(builder: Any, tmp_path: Path) -> None:
     }
     assert sorted(found) == ["000005.jpg", "000007.jpg", "000009.jpg"]
     chair, dog = found["000005.jpg"].boxes
-    assert (chair.label, chair.edges) == ("chair", (263, 211, 324, 339))
-    assert (dog.edges, dog.attributes) == ((1, 1, 500, 375), {"pose": "left", "truncated": 1})
+    assert (chair.label, chair.coordinates) == ("chair", (263, 211, 324, 339))
+    assert (dog.coordinates, dog.attributes) == ((1, 1, 500, 375), {"pose": "left", "truncated": 1})
     jpeg = builder.as_dataset("train", decoders={"image": tfds.decode.SkipDecoding()})
     bytes_of = {each["image/filename"].decode(): each["image"] for each in jpeg.as_numpy_iterator()}
     assert {name: sample.image.read() for name, sample in found.items()} == bytes_of

@@ -68,14 +68,18 @@ def test_the_features_of_voc(voc: Path, encode: Callable[..., bytes]) -> None:
     assert (one.image.name, one.image.width, one.image.height, one.image.format) == ("000005.jpg", 500, 375, "png")
     assert one.image.read() == encode(500, 375)
     dog, cat = one.boxes
-    assert (dog.label, dog.edges, dog.attributes) == ("dog", (240, 48, 499, 371), {"pose": "frontal", "truncated": 1})
-    assert (cat.label, cat.edges, cat.attributes) == ("cat", (125, 37.5, 500, 375), {"difficult": 1})
+    assert (dog.label, dog.coordinates, dog.attributes) == (
+        "dog",
+        (240, 48, 499, 371),
+        {"pose": "frontal", "truncated": 1},
+    )
+    assert (cat.label, cat.coordinates, cat.attributes) == ("cat", (125, 37.5, 500, 375), {"difficult": 1})
     assert (empty.image.name, len(empty.boxes), empty.attributes) == ("000007.jpg", 0, {})
     assert one.source == f"{voc}, train, example 0"
     assert (dataset.label_map.names, dataset.info.num_samples) == (("cat", "dog"), 2)
     assert dataset.info.notes == ("features that are not read: labels",)
     first = next(iter(boxwright.open(f"tfds:{voc}?split=train&one_based=true")))
-    assert first.boxes[0].edges == (239, 47, 499, 371)
+    assert first.boxes[0].coordinates == (239, 47, 499, 371)
 
 
 def test_splits(voc: Path) -> None:
@@ -141,7 +145,7 @@ def test_coco_and_open_images(prepare: Callable[..., Path], encode: Callable[...
     (sample,) = dataset
     assert sample.attributes == {"source_id": "139"}
     assert dict(sample.boxes[0].attributes) == {"id": 900100, "area": 4231, "iscrowd": 1}
-    assert (sample.boxes[0].label, sample.boxes[0].edges) == ("2", (20, 0, 40, 15))
+    assert (sample.boxes[0].label, sample.boxes[0].coordinates) == ("2", (20, 0, 40, 15))
     assert dataset.info.notes == ("features that are not read: objects/segmentation",)
     open_images = {
         "image": F.Image(),
@@ -192,7 +196,7 @@ def test_kitti_and_faces_without_a_class(prepare: Callable[..., Path], encode: C
     unspecified = car | {"type": 1, "truncated": 0.0, "occluded": 0, "alpha": np.nan}
     folder = prepare("kitti", kitti, {"train": [example | {"objects": [car, unspecified]}]})
     (sample,) = read(f"tfds:{folder}")
-    assert (sample.image.name, sample.boxes.labels, sample.boxes[0].edges) == (
+    assert (sample.image.name, sample.boxes.labels, sample.boxes[0].coordinates) == (
         "000001.png",
         ("Car", "Van"),
         (0, 0, 10, 15),
@@ -223,7 +227,7 @@ def test_single_boxes_and_other_formats(prepare: Callable[..., Path], encode: Ca
     }
     example = {"image": encode(40, 30), "label": 1, "bbox": BBox(0.0, 0.25, 0.5, 1.0), "note": "é"}
     (sample,) = read(f"tfds:{prepare('birds', birds, {'train': [example]})}")
-    assert [(box.label, box.edges) for box in sample.boxes] == [("wren", (10, 0, 40, 15))]
+    assert [(box.label, box.coordinates) for box in sample.boxes] == [("wren", (10, 0, 40, 15))]
     assert sample.attributes == {"note": "é"}
     for name, numbers in (("XYXY", (1, 2, 30, 20)), ("XYWH", (1, 2, 29, 18)), ("YXYX", (2, 1, 20, 30))):
         features = {
@@ -232,7 +236,7 @@ def test_single_boxes_and_other_formats(prepare: Callable[..., Path], encode: Ca
         }
         box = {"bbox": np.array(numbers, np.float64), "kind": 0}
         (sample,) = read(f"tfds:{prepare(name, features, {'train': [{'image': encode(40, 30), 'things': [box]}]})}")
-        assert [(each.label, each.edges) for each in sample.boxes] == [("fig", (1, 2, 30, 20))]
+        assert [(each.label, each.coordinates) for each in sample.boxes] == [("fig", (1, 2, 30, 20))]
     features["things"] = F.Sequence({"bbox": F.BBoxFeature(bbox_format=None)})
     nothing = [{"image": encode(40, 30), "things": []}]
     folder = prepare("unspecified", features, {"train": nothing})
@@ -261,7 +265,7 @@ def test_the_y_axis_of_kitti_points_up(prepare: Callable[..., Path], encode: Cal
         (f"tfds:{other_folder}", upside_down),
         (f"tfds:{kitti_folder}?y_axis=down", upside_down),
     ):
-        assert read(uri)[0].boxes[0].edges == pytest.approx(expected, abs=1e-9)
+        assert read(uri)[0].boxes[0].coordinates == pytest.approx(expected, abs=1e-9)
 
 
 def test_boxes_without_a_class_get_that_of_the_image(
@@ -286,7 +290,7 @@ def test_boxes_without_a_class_get_that_of_the_image(
     boxes = [BBox(0.0, 0.25, 0.5, 1.0), BBox(0.0, 0.0, 0.0, 0.0)]
     examples = [{"image": encode(40, 30), "label": 0, "species": 1, "head_bbox": box} for box in boxes]
     one, none = read(f"tfds:{prepare('pets', pets, {'train': examples})}")
-    assert [(each.label, each.edges) for each in one.boxes] == [("pug", (10, 0, 40, 15))]
+    assert [(each.label, each.coordinates) for each in one.boxes] == [("pug", (10, 0, 40, 15))]
     assert (one.attributes, len(none.boxes)) == ({"species": "Dog"}, 0)
 
 
@@ -359,7 +363,7 @@ def test_invalid_examples(prepare: Callable[..., Path], encode: Callable[..., by
     for text in (
         "example 0: ",
         "example 2: box 1 (cat): ymin 15 is greater than ymax 7.5",
-        "example 3: box 1 (cat): an edge is not a finite number",
+        "example 3: box 1 (cat): a coordinate is not a finite number",
         "example 4: its boxes have the class numbers [7], but there are 2 classes",
         "example 5: its boxes have the class numbers [-1]",
     ):

@@ -262,7 +262,7 @@ class TestBadInput:
         assert "1 box extended beyond the image" in caplog.text
         assert "1 box with zero area" in caplog.text
         (written,) = boxwright.open(f"tfrecord:{run.file('data/train.record')}")
-        assert written.boxes.edges == ((0, 0, 20, 20), (30, 30, 60, 60))
+        assert written.boxes.coordinates == ((0, 0, 20, 20), (30, 30, 60, 60))
 
     def test_a_run_without_a_model(
         self, worker: FakeWorker, train: Callable[..., boxwright.Run], tmp_path: Path
@@ -286,13 +286,13 @@ class TestDetector:
         (found, *others) = list(model.predict(drawn))
         assert len(others) == 7
         assert found.boxes.labels == ("fig", "hazelnut")  # best first; what has no area is padding
-        assert found.boxes.edges == ((0, 0, 24, 40), (48, 20, 96, 60))
+        assert found.boxes.coordinates == ((0, 0, 24, 40), (48, 20, 96, 60))
         assert found.scores == (0.875, 0.5)
         assert next(model.predict(drawn, score=0.6)).boxes.labels == ("fig",)
 
     def test_boxes_are_clipped_to_the_image(self, tmp_path: Path, drawn: Dataset) -> None:
         model = self.make(tmp_path, [[-0.5, -0.1, 1.5, 1.1]], [0.5], [1])
-        assert next(model.predict(drawn)).boxes.edges == ((0, 0, 96, 80),)
+        assert next(model.predict(drawn)).boxes.coordinates == ((0, 0, 96, 80),)
 
     def test_a_number_that_the_label_map_has_not(self, tmp_path: Path, drawn: Dataset) -> None:
         model = self.make(tmp_path, [[0, 0, 1, 1]], [0.5], [4])

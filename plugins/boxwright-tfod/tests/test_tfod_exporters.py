@@ -68,7 +68,7 @@ def exported(tmp_path: Path) -> Path:
 def test_a_saved_model_is_a_model(exported: Path, photo: Path) -> None:
     (found,) = boxwright.predict(exported, photo).detections
     assert found.boxes.labels == ("fig",)
-    assert found.boxes.edges[0] == pytest.approx((20, 10, 120, 60), abs=1e-4)
+    assert found.boxes.coordinates[0] == pytest.approx((20, 10, 120, 60), abs=1e-4)
     assert found.scores == pytest.approx((0.9,))
 
 
@@ -83,7 +83,7 @@ def test_a_frozen_graph_finds_the_same(exported: Path, photo: Path, tmp_path: Pa
         node.name for node in definition.node
     }
     one, two = (boxwright.predict(place, photo).detections[0] for place in (exported, graph))
-    assert one.boxes.edges == two.boxes.edges
+    assert one.boxes.coordinates == two.boxes.coordinates
     assert one.scores == two.scores
     # As the first tutorial's notebook runs it: a TensorFlow 1 session, by tensor names.
     with tf.Graph().as_default():
@@ -109,7 +109,7 @@ def test_a_graph_as_tensorflow_1_wrote_it(photo: Path, tmp_path: Path) -> None:
     classes.write_text(CLASSES.to_pbtxt(), "utf-8")
     (found,) = boxwright.predict(place, photo, label_map=classes).detections
     assert found.boxes.labels == ("fig",)
-    assert found.boxes.edges[0] == pytest.approx((20, 10, 120, 60), abs=1e-4)
+    assert found.boxes.coordinates[0] == pytest.approx((20, 10, 120, 60), abs=1e-4)
 
 
 def test_what_is_no_detector_is_said(tmp_path: Path, photo: Path) -> None:

@@ -108,7 +108,7 @@ def test_it_is_a_model(model: Callable[..., Path], photo: Path) -> None:
     (found,) = boxwright.predict(model(mean=[51.0, 77.0, 101.0], std=[204.0, 170.0, 110.0]), photo).detections
     assert found.boxes.labels == ("fig", "nut", "date")
     assert found.scores == pytest.approx((0.9, 0.7, 0.5), abs=1e-6)
-    for edges in found.boxes.edges:
+    for edges in found.boxes.coordinates:
         assert edges == pytest.approx((40, 10, 120, 50), abs=1e-4)
 
 
@@ -190,7 +190,7 @@ class TestPixels:
         """An image twice as wide as high fills the upper half: its relative heights are twice those of the input."""
         said = {"min_dimension": SIDE, "max_dimension": SIDE, "pad": [0.0, 0.0, 0.0]}
         found = boxwright.predict(model(resizer=said), photo).detections[0]
-        assert found.boxes.edges[0] == pytest.approx((40, 20, 120, 100), abs=1e-4)
+        assert found.boxes.coordinates[0] == pytest.approx((40, 20, 120, 100), abs=1e-4)
 
     def test_whole_numbers_as_input(self, tmp_path: Path, photo: Path) -> None:
         """The first generation's quantised models take bytes; scale and zero say what they stand for."""

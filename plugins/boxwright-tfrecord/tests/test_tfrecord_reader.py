@@ -100,9 +100,9 @@ def test_whole_pixels_come_back_exactly(make_record: Callable[..., Path]) -> Non
             }
         )
         (sample,) = read(path)
-        assert [edge[0] for edge in sample.boxes.edges] == edges
-        assert [edge[1] for edge in sample.boxes.edges] == edges[::-1]
-        assert all(edge[2:] == (size, size) for edge in sample.boxes.edges)
+        assert [edge[0] for edge in sample.boxes.coordinates] == edges
+        assert [edge[1] for edge in sample.boxes.coordinates] == edges[::-1]
+        assert all(edge[2:] == (size, size) for edge in sample.boxes.coordinates)
 
 
 @pytest.mark.parametrize("size", [33, 500, 4032])
@@ -121,7 +121,7 @@ def test_fractions_come_back_within_the_precision_of_float32(make_record: Callab
         }
     )
     (sample,) = read(path)
-    back = [edge[0] for edge in sample.boxes.edges]
+    back = [edge[0] for edge in sample.boxes.coordinates]
     assert back[990:] == decimals
     assert all(abs(a - b) <= a * 2**-22 + a * 2**-24 for a, b in zip(fractions, back, strict=False))
 
@@ -168,7 +168,7 @@ def test_the_size_comes_from_the_image_if_the_record_has_none(
     for format in ("JPEG", "PNG", "BMP", "GIF"):
         (sample,) = read(make_record({**without, "image/encoded": [encode(20, 10, format)], "image/format": None}))
         assert (sample.image.width, sample.image.height) == (20, 10)
-        assert sample.boxes.edges == ((5, 5, 15, 10),)
+        assert sample.boxes.coordinates == ((5, 5, 15, 10),)
     (tmp_path / "a.jpg").write_bytes(encode(60, 50))
     (sample,) = read(make_record({**without, "image/encoded": None}))
     assert (sample.image.width, sample.image.height) == (60, 50)
@@ -214,11 +214,11 @@ def test_edges_in_pixels_and_in_the_wrong_order(make_record: Callable[..., Path]
     )
     with pytest.raises(DataError, match=r"look like pixels\n.*coordinates=pixels"):
         read(pixels)
-    assert read(pixels, coordinates="pixels")[0].boxes.edges == ((3, 4.5, 20, 30),)
+    assert read(pixels, coordinates="pixels")[0].boxes.coordinates == ((3, 4.5, 20, 30),)
     swapped = make_record({"image/object/bbox/xmin": [0.75], "image/object/bbox/xmax": [0.25]})
     with pytest.raises(DataError, match=r"xmin 30 is greater than xmax 10\n.*inverted=swap"):
         read(swapped)
-    assert read(swapped, inverted="swap")[0].boxes.edges == ((10, 15, 30, 30),)
+    assert read(swapped, inverted="swap")[0].boxes.coordinates == ((10, 15, 30, 30),)
 
 
 BAD: dict[str, tuple[dict[str, list[Any] | None], str]] = {
@@ -284,7 +284,7 @@ def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
 
 def test_boxes_outside_the_image_are_kept(make_record: Callable[..., Path]) -> None:
     path = make_record({"image/object/bbox/xmin": [-0.25], "image/object/bbox/xmax": [1.25]})
-    assert read(path)[0].boxes.edges == ((-10, 15, 50, 30),)
+    assert read(path)[0].boxes.coordinates == ((-10, 15, 50, 30),)
 
 
 @pytest.mark.tensorflow

@@ -56,8 +56,8 @@ def test_create_coco_tf_record(data: Path) -> None:
     assert "image/object/class/label" not in keys_of(data / "coco.record")
     assert (sample.image.name, sample.attributes) == ("000000000139.jpg", {"source_id": "139"})
     one, two = sample.boxes
-    assert (one.label, one.edges, one.attributes) == ("fig", (1, 2, 30, 20), {"area": 261.5})
-    assert (two.label, two.edges) == ("date, dried", (10.25, 5.5, 30.75, 15.5))
+    assert (one.label, one.coordinates, one.attributes) == ("fig", (1, 2, 30, 20), {"area": 261.5})
+    assert (two.label, two.coordinates) == ("date, dried", (10.25, 5.5, 30.75, 15.5))
     assert two.attributes == {"area": 120.125, "iscrowd": 1}
     notes = boxwright.open(f"tfrecord:{data / 'coco.record'}").info.notes
     assert notes == ("keys of its records that are not read: image/object/mask",)
@@ -78,7 +78,7 @@ def test_oid_tfrecord_creation(data: Path) -> None:
     (sample,) = read(data / "oid.record")
     assert not {b"image/height", b"image/width", b"image/format"} & keys_of(data / "oid.record")
     assert (sample.image.name, sample.image.width, sample.image.height) == ("i1.jpg", 40, 30)
-    assert [(box.label, box.edges) for box in sample.boxes] == [
+    assert [(box.label, box.coordinates) for box in sample.boxes] == [
         ("/m/a", (4, 6, 20, 12)),
         ("/m/b", (10, 15, 30, 30)),
     ]
@@ -95,7 +95,7 @@ def test_create_kitti_tf_record(data: Path) -> None:
     (sample,) = read(data / "kitti.record", names="basename")
     assert (sample.image.name, sample.image.width, sample.image.height) == ("000001.png", 40, 30)
     car, van = sample.boxes
-    assert (car.edges, van.edges) == ((0, 1, 30, 20), (5.25, 2, 10, 12))
+    assert (car.coordinates, van.coordinates) == ((0, 1, 30, 20), (5.25, 2, 10, 12))
     assert (car.attributes["truncated"], car.attributes["alpha"]) == (0.88, -0.69)
     assert van.attributes["3d_bbox/height"] == 1.6
     assert "truncated" not in van.attributes
@@ -172,7 +172,7 @@ def test_panlabel(tmp_path: Path, encode: Callable[..., bytes]) -> None:
     command = [program, "convert", "-f", "ir-json", "-t", "tfrecord", "-i", str(tmp_path / "x.json"), "-o", str(target)]
     subprocess.run([*command, "--allow-lossy"], check=True, capture_output=True)
     (sample,) = read(target)
-    assert [(each.label, each.edges) for each in sample.boxes] == [("fig", (1, 2, 30.5, 20))]
+    assert [(each.label, each.coordinates) for each in sample.boxes] == [("fig", (1, 2, 30.5, 20))]
     assert (sample.image.name, sample.attributes) == ("sub/é.jpg", {})
     (tmp_path / "photos" / "sub").mkdir(parents=True)
     (tmp_path / "photos" / "sub" / "é.jpg").write_bytes(encode(40, 30))

@@ -46,22 +46,22 @@ def fixed(sample: Sample, **options: Any) -> Sample:
 )
 def test_boxes_are_clipped_to_the_image(before: Any, after: Any) -> None:
     result = fixed(sample_of([before]))
-    assert result.boxes.edges == ((after,) if after else ())
+    assert result.boxes.coordinates == ((after,) if after else ())
     assert fixed(sample_of([before]), flat="keep") == result, "a box outside the image became a line"
 
 
 def test_boxes_with_zero_area_are_dropped_or_kept() -> None:
     sample = sample_of([(10, 10, 10, 20), (10, 10, 20, 10), (5, 5, 5, 5), (1, 1, 2, 2)])
-    assert fixed(sample).boxes.edges == ((1, 1, 2, 2),)
+    assert fixed(sample).boxes.coordinates == ((1, 1, 2, 2),)
     assert fixed(sample, flat="keep").boxes == sample.boxes
     reaching_out = sample_of([(-5, 10, 20, 10), (-9, 3, -9, 5)])
-    assert fixed(reaching_out, flat="keep").boxes.edges == ((0, 10, 20, 10),), "a line was not clipped like a box"
+    assert fixed(reaching_out, flat="keep").boxes.coordinates == ((0, 10, 20, 10),), "a line was not clipped like a box"
 
 
 def test_tiny_is_the_shorter_side_after_clipping() -> None:
     sample = sample_of([(-8, 0, 3, 40), (0, 0, 4, 40), (0, 0, 40, 3.99), (0, 0, 4, 4)])
-    assert fixed(sample, tiny=4).boxes.edges == ((0, 0, 4, 40), (0, 0, 4, 4))
-    assert fixed(sample, tiny=4, clip=False).boxes.edges == ((-8, 0, 3, 40), (0, 0, 4, 40), (0, 0, 4, 4))
+    assert fixed(sample, tiny=4).boxes.coordinates == ((0, 0, 4, 40), (0, 0, 4, 4))
+    assert fixed(sample, tiny=4, clip=False).boxes.coordinates == ((-8, 0, 3, 40), (0, 0, 4, 40), (0, 0, 4, 4))
 
 
 def test_duplicate_boxes_are_dropped() -> None:
@@ -77,7 +77,7 @@ def test_duplicate_boxes_are_dropped() -> None:
     assert [dict(box.attributes) for box in result.boxes] == [{"id": 1}, {"id": 3}, {}, {"difficult": 1}, {}]
     assert result.boxes.labels == ("fig", "plum", "fig", "fig", "fig")
     assert len(fixed(sample, duplicates="keep").boxes) == 7
-    assert fixed(sample_of([one, one])).boxes.edges == (one,), "the duplicate was kept, with nothing else to fix"
+    assert fixed(sample_of([one, one])).boxes.coordinates == (one,), "the duplicate was kept, with nothing else to fix"
 
 
 def test_notes_report_counts_and_the_first_few_places() -> None:
@@ -122,7 +122,7 @@ def test_correct_samples_are_the_same_objects() -> None:
 )
 def test_each_correction_can_be_turned_off(off: dict[str, Any], after: list[Any]) -> None:
     sample = sample_of([(1, 1, 9, 9), (-5, 0, 9, 9), (5, 5, 5, 9), (1, 1, 9, 9)])
-    assert list(fixed(sample, **off).boxes.edges) == after
+    assert list(fixed(sample, **off).boxes.coordinates) == after
 
 
 number = st.one_of(st.integers(-30, 130), st.floats(-30, 130, allow_nan=False, width=32)).map(float)
@@ -143,17 +143,17 @@ def test_fixing_is_idempotent(found: Boxes, tiny: float) -> None:
     after = fixed(before, tiny=tiny)
     assert fixed(after, tiny=tiny) is after
     assert len(after.boxes) <= len(before.boxes)
-    for xmin, ymin, xmax, ymax in after.boxes.edges:
+    for xmin, ymin, xmax, ymax in after.boxes.coordinates:
         assert 0 <= xmin < xmax <= 100
         assert 0 <= ymin < ymax <= 80
         assert min(xmax - xmin, ymax - ymin) >= tiny
-    rows = [(box.label, box.edges, str(box.attributes)) for box in after.boxes]
+    rows = [(box.label, box.coordinates, str(box.attributes)) for box in after.boxes]
     assert len(set(rows)) == len(rows)
     # Each box that is left is one of those that were there, cut; none is moved, made or given another label.
     cut = [
         (b.label, max(b.xmin, 0), max(b.ymin, 0), min(b.xmax, 100), min(b.ymax, 80), b.attributes) for b in before.boxes
     ]
-    assert all((b.label, *b.edges, b.attributes) in cut for b in after.boxes)
+    assert all((b.label, *b.coordinates, b.attributes) in cut for b in after.boxes)
 
 
 def photo(size: tuple[int, int], orientation: int = 1) -> bytes:
@@ -187,14 +187,14 @@ def test_a_wrong_size_becomes_that_of_the_file_with_boxes_unchanged() -> None:
     step = Fix(size="picture")
     (result,) = step([with_image((60, 80), [(50, 10, 79, 59)], (80, 60))])
     assert size_of(result) == (80, 60)
-    assert result.boxes.edges == ((50, 10, 79, 59),)
+    assert result.boxes.coordinates == ((50, 10, 79, 59),)
     assert step.notes() == ["1 image changed to the size of the file, boxes unchanged: a.xml, 60x80 is 80x60"]
 
 
 def test_boxes_are_clipped_to_the_corrected_size() -> None:
     """(50, 10, 90, 59) extends beyond the annotated 60 columns as well, so it says nothing about the size."""
     result = fixed(with_image((60, 80), [(50, 10, 90, 59)], (80, 60)), size="picture")
-    assert result.boxes.edges == ((50, 10, 80, 59),)
+    assert result.boxes.coordinates == ((50, 10, 80, 59),)
 
 
 def test_boxes_outside_the_size_of_the_file_are_an_error() -> None:
@@ -203,7 +203,7 @@ def test_boxes_outside_the_size_of_the_file_are_an_error() -> None:
     with pytest.raises(DataError, match=r"a\.xml: .*800x600.*400x300.*boxes are outside") as caught:
         fixed(sample, size="picture")
     assert "size=scale" in caught.value.remedy
-    assert fixed(sample, size="scale").boxes.edges == ((250, 50, 350, 250),)
+    assert fixed(sample, size="scale").boxes.coordinates == ((250, 50, 350, 250),)
 
 
 def test_boxes_outlines_and_areas_are_scaled() -> None:
@@ -212,7 +212,7 @@ def test_boxes_outlines_and_areas_are_scaled() -> None:
     step = Fix(size="scale")
     (result,) = step([with_image((1000, 500), [(100, 50, 1000, 500)], (400, 200), attributes=attributes)])
     assert size_of(result) == (400, 200)
-    assert result.boxes.edges == ((40, 20, 400, 200),)
+    assert result.boxes.coordinates == ((40, 20, 400, 200),)
     assert result.boxes.attributes[0]["segmentation"] == [[4.0, 4.0, 8.0, 4.0, 8.0, 12.0]]
     assert result.boxes.attributes[0]["area"] == pytest.approx(16.0)
     assert step.notes() == ["1 image changed to the size of the file, boxes scaled: a.xml, 1000x500 is 400x200"]
@@ -264,7 +264,7 @@ def test_a_rotated_photo_gets_the_size_that_contains_its_boxes() -> None:
     with pytest.raises(DataError, match="boxes are outside"):
         fixed(with_image((999, 999), [(1, 1, 79, 79)], (80, 60), orientation=6), size="picture")
     scaled = fixed(with_image((160, 120), [(2, 2, 20, 20)], (80, 60), orientation=6), size="scale")
-    assert (size_of(scaled), scaled.boxes.edges) == ((80, 60), ((1, 1, 10, 10),))
+    assert (size_of(scaled), scaled.boxes.coordinates) == ((80, 60), ((1, 1, 10, 10),))
 
 
 def test_threads_and_skipped_images(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_polygons_and_areas_are_transformed_with_their_boxes() -> None:
     edges = np.array([[5.0, 20.0, 15.0, 60.0]] * 3)
     moved, masks = transform_boxes(boxes, edges, lambda points: points * (0.5, 2.0), 1.0)
     assert masks == 1
-    assert moved.edges == ((5.0, 20.0, 15.0, 60.0),) * 3
+    assert moved.coordinates == ((5.0, 20.0, 15.0, 60.0),) * 3
     assert [dict(row) for row in moved.attributes] == [
         {"segmentation": [[5.0, 20.0, 15.0, 20.0, 15.0, 60.0, 5.0, 60.0]], "area": 400.0, "difficult": 1},
         {"area": 7.0},

@@ -42,13 +42,13 @@ def test_maps(step: str, after: list[str]) -> None:
     (result,) = make_transform(step)([sample])
     assert list(result.boxes.labels) == after
     if len(after) == 4:
-        assert result.boxes.edges == sample.boxes.edges
+        assert result.boxes.coordinates == sample.boxes.coordinates
         assert [*result.boxes.attributes] == [*sample.boxes.attributes]
 
 
 def test_coordinates_and_attributes_are_dropped_with_their_box() -> None:
     (result,) = Remap({"pear": ""})([sample_of("apple", "pear", "fig")])
-    assert result.boxes.edges == ((0.0, 0.0, 5.0, 9.0), (2.0, 0.0, 7.0, 9.0))
+    assert result.boxes.coordinates == ((0.0, 0.0, 5.0, 9.0), (2.0, 0.0, 7.0, 9.0))
     assert [dict(row) for row in result.boxes.attributes] == [{}, {"difficult": 2}]
 
 

@@ -74,7 +74,7 @@ def test_boxes_for_each_fit(options: dict[str, Any], size: tuple[int, int], box:
     image = marked((400, 200), (40, 20, 200, 180))
     result = resized(sample_of(encoded(image), image.size, [(40, 20, 200, 180)]), "100x100", **options)
     assert (result.image.width, result.image.height) == size
-    assert result.boxes.edges == (box,)
+    assert result.boxes.coordinates == (box,)
     image = pixels(result)
     assert image.size == size
     assert found(image) == pytest.approx(box, abs=1)
@@ -85,7 +85,7 @@ def test_tall_images_fit_by_their_height() -> None:
         sample_of(encoded(Image.new("RGB", (200, 400))), (200, 400), [(0, 0, 200, 400)]), "100x100", "inside"
     )
     assert pixels(result).size == (50, 100)
-    assert result.boxes.edges == ((0.0, 0.0, 50.0, 100.0),)
+    assert result.boxes.coordinates == ((0.0, 0.0, 50.0, 100.0),)
 
 
 def test_a_sliver_keeps_one_pixel() -> None:
@@ -98,7 +98,7 @@ def test_a_box_over_the_whole_image_remains_exact(width: int) -> None:
     data = encoded(Image.new("L", (width, 5)), "PNG")
     for target in (1, 49, 97, 800):
         result = resized(sample_of(data, (width, 5), [(0, 0, width, 5)], "a.png"), f"{target}x3")
-        assert result.boxes.edges == ((0.0, 0.0, float(target), 3.0),)
+        assert result.boxes.coordinates == ((0.0, 0.0, float(target), 3.0),)
 
 
 def test_labels_attributes_and_other_fields_are_kept() -> None:
@@ -131,10 +131,10 @@ def test_outlines_are_rotated_and_padded_with_their_boxes() -> None:
     data = encoded(marked((80, 40), (10, 10, 30, 20)), "PNG", 6)
     corners = [[10.0, 10.0, 30.0, 10.0, 30.0, 20.0, 10.0, 20.0]]
     sample = sample_of(data, (80, 40), [(10, 10, 30, 20)], "a.png")
-    sample = sample.replace(boxes=Boxes(["fig"], sample.boxes.edges, [{"segmentation": corners}]))
+    sample = sample.replace(boxes=Boxes(["fig"], sample.boxes.coordinates, [{"segmentation": corners}]))
     result = resized(sample, "40x40", "pad")
-    xmin, ymin, xmax, ymax = result.boxes.edges[0]
-    assert found(pixels(result)) == pytest.approx(result.boxes.edges[0], abs=1)
+    xmin, ymin, xmax, ymax = result.boxes.coordinates[0]
+    assert found(pixels(result)) == pytest.approx(result.boxes.coordinates[0], abs=1)
     (polygon,) = result.boxes.attributes[0]["segmentation"]
     assert set(zip(polygon[::2], polygon[1::2], strict=True)) == {(x, y) for x in (xmin, xmax) for y in (ymin, ymax)}
 
@@ -158,8 +158,8 @@ def test_orientation_is_applied_as_in_pillow(orientation: int, form: str) -> Non
         image = pixels(result)
         assert image.getexif().get(ORIENTATION) is None
         assert image.size == (upright.width // 2, upright.height // 2)
-        assert result.boxes.edges == (tuple(coordinate / 2 for coordinate in expected),)
-        assert found(image) == pytest.approx(result.boxes.edges[0], abs=1)
+        assert result.boxes.coordinates == (tuple(coordinate / 2 for coordinate in expected),)
+        assert found(image) == pytest.approx(result.boxes.coordinates[0], abs=1)
     notes = [note for note in step.notes() if "EXIF" in note]
     assert notes == ([] if orientation == 1 else ["1 image rotated by their EXIF orientation, pixels and boxes"])
 
@@ -177,8 +177,8 @@ def test_a_large_photo_is_decoded_at_a_fraction(monkeypatch: pytest.MonkeyPatch)
     image = marked((1600, 1200), (400, 300, 1200, 900))
     result = resized(sample_of(encoded(image), image.size, [(400, 300, 1200, 900)]), "180x130")
     assert decoded == [(200, 150)]
-    assert result.boxes.edges == ((45.0, 32.5, 135.0, 97.5),)
-    assert found(pixels(result)) == pytest.approx(result.boxes.edges[0], abs=1)
+    assert result.boxes.coordinates == ((45.0, 32.5, 135.0, 97.5),)
+    assert found(pixels(result)) == pytest.approx(result.boxes.coordinates[0], abs=1)
     resized(sample_of(encoded(image, orientation=6), (1200, 1600)), "130x180")
     assert decoded[1:] == [(150, 200)], "the size is not that of the rotated image"
 

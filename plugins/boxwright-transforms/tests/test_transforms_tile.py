@@ -102,9 +102,9 @@ def test_boxes_of_tiles() -> None:
     ]
     found = tiles(plain((100, 40), edges), "50x40", overlap=0)
     assert found["x0_y0"].boxes.labels == ("box 1", "box 2", "box 4")
-    assert found["x0_y0"].boxes.edges == ((10, 10, 30, 30), (40, 10, 50, 30), (44, 5, 50, 25))
+    assert found["x0_y0"].boxes.coordinates == ((10, 10, 30, 30), (40, 10, 50, 30), (44, 5, 50, 25))
     assert found["x50_y0"].boxes.labels == ("box 2", "box 3", "box 4", "box 5")
-    assert found["x50_y0"].boxes.edges == ((0, 10, 10, 30), (0, 0, 45, 40), (0, 5, 14, 25), (0, 0, 50, 40))
+    assert found["x50_y0"].boxes.coordinates == ((0, 10, 10, 30), (0, 0, 45, 40), (0, 5, 14, 25), (0, 0, 50, 40))
 
 
 @pytest.mark.parametrize(("visible", "left"), [(0, 3), (0.1, 3), (0.11, 2), (0.5, 2), (0.51, 1), (1, 1)])
@@ -119,7 +119,7 @@ def test_only_the_part_of_a_box_inside_the_image_counts() -> None:
     """The image contains 20x10 of (-100, 0, 20, 10), all of it in the left tile, and nothing of the other."""
     step = Tile("50x40", overlap=0, visible=0.9)
     left, right = step([plain((100, 40), [(-100, 0, 20, 10), (200, 0, 210, 10)])])
-    assert left.boxes.edges == ((0, 0, 20, 10),)
+    assert left.boxes.coordinates == ((0, 0, 20, 10),)
     assert not right.boxes
     assert "1 box in no tile, because none contains enough (visible=0.9)" in step.notes()
 
@@ -128,9 +128,9 @@ def test_lines_and_points_are_in_the_tile_of_their_center() -> None:
     edges = [(50, 10, 50, 20), (40, 5, 58, 5), (100, 40, 100, 40), (0, 0, 0, 0)]
     found = tiles(plain((100, 40), edges), "50x40", overlap=0)
     assert found["x0_y0"].boxes.labels == ("box 2", "box 4")
-    assert found["x0_y0"].boxes.edges[0] == (40, 5, 50, 5)
+    assert found["x0_y0"].boxes.coordinates[0] == (40, 5, 50, 5)
     assert found["x50_y0"].boxes.labels == ("box 1", "box 3")
-    assert found["x50_y0"].boxes.edges == ((0, 10, 0, 20), (50, 40, 50, 40))
+    assert found["x50_y0"].boxes.coordinates == ((0, 10, 0, 20), (50, 40, 50, 40))
 
 
 def test_attributes_are_kept_or_clipped() -> None:
@@ -183,9 +183,9 @@ def test_boxes_of_the_stored_pixels_are_rotated() -> None:
     (tile,) = (tile for tile in found if tile.boxes)
     assert tile.image.name == "photo_x0_y30.png"
     rows, columns = np.nonzero(np.asarray(pixels(tile))[..., 0])
-    assert tile.boxes.edges == ((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),)
+    assert tile.boxes.coordinates == ((columns.min(), rows.min(), columns.max() + 1, rows.max() + 1),)
     (polygon,) = tile.boxes.attributes[0]["segmentation"]
-    xmin, ymin, xmax, ymax = tile.boxes.edges[0]
+    xmin, ymin, xmax, ymax = tile.boxes.coordinates[0]
     assert set(zip(polygon[::2], polygon[1::2], strict=True)) == {(x, y) for x in (xmin, xmax) for y in (ymin, ymax)}
     assert "1 image rotated by their EXIF orientation, pixels and boxes" in step.notes()
 
@@ -292,7 +292,7 @@ def test_tiles_cover_the_image_and_their_boxes_cover_each_box(
     for tile in found:
         left, top = (int(part[1:]) for part in tile.image.name[6:-4].split("_"))
         seen[top : top + tile.image.height, left : left + tile.image.width] += 1
-        for label, (x1, y1, x2, y2) in zip(tile.boxes.labels, tile.boxes.edges, strict=True):
+        for label, (x1, y1, x2, y2) in zip(tile.boxes.labels, tile.boxes.coordinates, strict=True):
             assert 0 <= x1 <= x2 <= tile.image.width
             assert 0 <= y1 <= y2 <= tile.image.height
             parts.setdefault(label, []).append((x1 + left, y1 + top, x2 + left, y2 + top))
@@ -320,6 +320,6 @@ def test_from_a_folder_to_a_folder(tmp_path: Path) -> None:
     report = boxwright.convert(
         f"csv:{tmp_path}/in.csv", f"labelimg:{tmp_path}/out", steps=["tile:50x40,overlap=0"], on_error="skip"
     )
-    found = {sample.image.name: sample.boxes.edges for sample in boxwright.open(f"labelimg:{tmp_path}/out")}
+    found = {sample.image.name: sample.boxes.coordinates for sample in boxwright.open(f"labelimg:{tmp_path}/out")}
     assert found == {"photos/photo_x0_y0.png": ((40, 10, 50, 30),), "photos/photo_x50_y0.png": ((0, 10, 10, 30),)}
     assert report.notes[0] == "1 image cut into 2 tiles of 50x40"

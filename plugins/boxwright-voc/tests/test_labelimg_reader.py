@@ -76,7 +76,7 @@ def test_real_photos_read_as_element_tree_reads_them(real_photos: Path, part: st
         assert sample.attributes == {"folder": root.findtext("folder"), "path": root.findtext("path")}
         objects = root.findall("object")
         assert list(sample.boxes.labels) == [o.findtext("name") for o in objects]
-        assert [list(coordinates) for coordinates in sample.boxes.edges] == [
+        assert [list(coordinates) for coordinates in sample.boxes.coordinates] == [
             [float(o.findtext(f"bndbox/{edge}") or "nan") for edge in ("xmin", "ymin", "xmax", "ymax")] for o in objects
         ]
         truncated = [int(o.findtext("truncated") or 0) for o in objects]
@@ -150,7 +150,7 @@ def test_elements_may_be_in_any_order_and_coordinates_may_be_fractions(tmp_path:
       <object><bndbox><ymax>25.25</ymax><xmax>2e1</xmax><ymin>+4.5</ymin><xmin>.5</xmin></bndbox><name>fig</name></object>
       <size><height>30</height><width>40.0</width></size><filename> 1.jpg </filename></annotation>"""
     sample = read_one(tmp_path, content)
-    assert sample.boxes.edges == ((0.5, 4.5, 20.0, 25.25),)
+    assert sample.boxes.coordinates == ((0.5, 4.5, 20.0, 25.25),)
     assert (sample.image.name, sample.image.width, sample.image.height) == ("1.jpg", 40, 30)
     assert sample.attributes == {}
 
@@ -181,9 +181,9 @@ def test_class_names_are_kept_but_for_white_space_around_them(tmp_path: Path, wr
 
 
 def test_one_based_coordinates_are_shifted_only_when_asked(tmp_path: Path) -> None:
-    assert read_one(tmp_path, xml()).boxes.edges == ((3, 4, 20, 25),)
+    assert read_one(tmp_path, xml()).boxes.coordinates == ((3, 4, 20, 25),)
     # 1-based with xmax included: columns 3..20 are 18 wide, so 2 to 20 in continuous coordinates.
-    assert read_one(tmp_path, xml(), one_based=True).boxes.edges == ((2, 3, 20, 25),)
+    assert read_one(tmp_path, xml(), one_based=True).boxes.coordinates == ((2, 3, 20, 25),)
 
 
 def test_inverted_coordinates_are_swapped_only_when_asked(tmp_path: Path) -> None:
@@ -191,12 +191,12 @@ def test_inverted_coordinates_are_swapped_only_when_asked(tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"1\.xml, object 1 \(fig\): xmin 39 is greater than xmax 20") as caught:
         read_one(tmp_path, content)
     assert "inverted=swap" in caught.value.remedy
-    assert read_one(tmp_path, content, inverted="swap").boxes.edges == ((20, 4, 39, 25),)
+    assert read_one(tmp_path, content, inverted="swap").boxes.coordinates == ((20, 4, 39, 25),)
 
 
 def test_boxes_with_zero_area_and_outside_the_image_are_read(tmp_path: Path) -> None:
     content = xml(objects=FIG.replace("<xmin>3", "<xmin>20") + FIG.replace("<xmin>3", "<xmin>-7.5"))
-    assert read_one(tmp_path, content).boxes.edges == ((20, 4, 20, 25), (-7.5, 4, 20, 25))
+    assert read_one(tmp_path, content).boxes.coordinates == ((20, 4, 20, 25), (-7.5, 4, 20, 25))
 
 
 @pytest.mark.parametrize("content", [xml(size="0x0"), xml().replace("size>", "sizes>")])

@@ -147,21 +147,21 @@ def test_fields_of_a_wrong_type_are_restored(tmp_path: Path) -> None:
     (sample,) = read(tmp_path / "out")
     assert sample.attributes == image
     assert sample.boxes.attributes[0] == box
-    assert sample.boxes.edges == ((1, 2, 30, 20),)
+    assert sample.boxes.coordinates == ((1, 2, 30, 20),)
 
 
 @pytest.mark.parametrize("value", [0.1, 1 / 3, 29.999999999999996, 1e-9, 12345678.9, 5e-324])
 def test_sub_pixel_coordinates_are_restored_exactly(tmp_path: Path, value: float) -> None:
     coordinates = (-value, 0.0, value, value)
     write(tmp_path / "out", sample_of(None, coordinates=coordinates), options="?pictures=false")
-    assert read(tmp_path / "out")[0].boxes.edges == (coordinates,)
+    assert read(tmp_path / "out")[0].boxes.coordinates == (coordinates,)
 
 
 def test_one_based_writing(tmp_path: Path) -> None:
     write(tmp_path / "out", sample_of(None, coordinates=(0, 0, 40, 30)), options="?pictures=false&one_based=true")
     # The whole of a 40x30 image, as the PASCAL VOC development kit counts.
-    assert read(tmp_path / "out")[0].boxes.edges == ((1, 1, 40, 30),)
-    assert next(iter(boxwright.open(f"labelimg:{tmp_path / 'out'}?one_based=1"))).boxes.edges == ((0, 0, 40, 30),)
+    assert read(tmp_path / "out")[0].boxes.coordinates == ((1, 1, 40, 30),)
+    assert next(iter(boxwright.open(f"labelimg:{tmp_path / 'out'}?one_based=1"))).boxes.coordinates == ((0, 0, 40, 30),)
 
 
 def test_an_image_without_boxes_is_written(tmp_path: Path, draw: Callable[..., Path]) -> None:
@@ -196,7 +196,7 @@ def test_a_second_image_for_one_xml_is_refused(
     [
         (sample_of(None, labels=("a\0b",)), r"'a\\x00b' contains the character '\\x00', which XML cannot represent"),
         (sample_of(None, labels=("\x08",)), "which XML cannot"),
-        (sample_of(None, labels=("\ud800",)), "half a character, which cannot be written"),
+        (sample_of(None, labels=("\ud800",)), "unpaired surrogate, which cannot be written"),
         (sample_of(None, labels=(" fig",)), "begins or ends with white space"),
         (sample_of(None, name="a\x01.jpg"), "which XML cannot"),
         (sample_of(None, box={"raw": b"bytes"}), "'raw' is a bytes"),

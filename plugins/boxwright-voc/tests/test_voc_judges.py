@@ -52,10 +52,10 @@ def test_supervisions_files_are_read(make_voc: Callable[..., Path]) -> None:
     (root / "Annotations" / "one.xml").write_text(SUPERVISIONS)
     (sample,) = boxwright.open(f"voc:{root}?one_based=true")
     # What supervision itself reads from it.
-    assert sample.boxes.edges == ((0, 0, 40, 30), (3, 6, 20, 26))
+    assert sample.boxes.coordinates == ((0, 0, 40, 30), (3, 6, 20, 26))
     assert sample.boxes.labels == ("fig", "date")
     (plain,) = boxwright.open(f"voc:{root}")
-    assert plain.boxes.edges == ((1, 1, 40, 30), (4, 7, 20, 26))
+    assert plain.boxes.coordinates == ((1, 1, 40, 30), (4, 7, 20, 26))
 
 
 def test_what_supervision_read_of_ours_is_what_is_written_today(make_voc: Callable[..., Path], tmp_path: Path) -> None:

@@ -86,10 +86,10 @@ def test_the_first_annotation_of_voc_2007(make_voc: Make) -> None:
         "owner": {"flickrid": "Fried Camels", "name": "Jinky the Fruit Bat"},
     }
     assert sample.boxes.labels == ("dog", "person")
-    assert sample.boxes.edges == ((48, 240, 195, 371), (8, 12, 352, 498))
+    assert sample.boxes.coordinates == ((48, 240, 195, 371), (8, 12, 352, 498))
     assert [dict(box) for box in sample.boxes.attributes] == [{"pose": "Left", "truncated": 1}] * 2
     # Columns 48 to 195 counted from 1 are those from 47 on, up to the edge at 195, counted from 0.
-    assert read(root, one_based=True)[0].boxes.edges == ((47, 239, 195, 371), (7, 11, 352, 498))
+    assert read(root, one_based=True)[0].boxes.coordinates == ((47, 239, 195, 371), (7, 11, 352, 498))
 
 
 def test_pixels_that_count_from_one_are_noted_and_not_changed(make_voc: Make) -> None:

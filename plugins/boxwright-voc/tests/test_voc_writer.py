@@ -159,7 +159,7 @@ def test_everything_that_voc_says_of_a_box_is_kept_and_counted_alike(
     assert head == {"name": "head", "bndbox": {"xmin": 10, "ymin": 1, "xmax": 21, "ymax": 12}}
     assert hand == {"name": "hand", "bndbox": {"xmin": 30.5, "ymin": 13.25, "xmax": 34, "ymax": 17}}
     assert two.attributes["source"] == {"annotation": "PASCAL VOC2012", "image": "flickr"}
-    assert two.boxes.edges == ((2, 3, 20.4, 25),)
+    assert two.boxes.coordinates == ((2, 3, 20.4, 25),)
     assert two.boxes.attributes[0] == {
         "actions": {"jumping": 1, "other": 0},
         "difficult": 1,

@@ -295,7 +295,7 @@ def test_fields_of_the_voc_database_are_restored_with_any_content(tmp_path: Path
         folder = Folder.at(str(tmp_path))
         read = XmlSamples(folder, ImageLookup(folder, besides=folder.names), one_based=one_based).annotated("1.xml")
         assert repr(dict(read.boxes.attributes[0])) == repr(attributes)
-        assert read.boxes.edges == boxes.edges
+        assert read.boxes.coordinates == boxes.coordinates
         assert repr(read.attributes) == repr(sample.attributes)
 
 

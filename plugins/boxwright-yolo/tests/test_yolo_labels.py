@@ -22,16 +22,16 @@ def test_the_example_worked_out_by_hand() -> None:
     # A box of 100x50 px whose centre is at (300, 50) of a 400x200 image: 250..350 and 25..75.
     boxes = read("1 0.75 0.25 0.25 0.25\n")
     assert boxes.labels == ("date",)
-    assert boxes.edges == ((250, 25, 350, 75),)
+    assert boxes.coordinates == ((250, 25, 350, 75),)
     assert not boxes.has_attributes
 
 
 def test_labelimgs_own_text_is_read_within_its_six_decimals() -> None:
     # What labelImg writes ("%d %.6f %.6f %.6f %.6f\n") for 33, 7, 251, 166 in a image of 640x427.
     text = "12 0.221875 0.202576 0.340625 0.372365\n"
-    ((xmin, ymin, xmax, ymax),) = read(text, (640, 427)).edges
+    ((xmin, ymin, xmax, ymax),) = read(text, (640, 427)).coordinates
     assert (xmin, ymin, xmax, ymax) == pytest.approx((33, 7, 251, 166), abs=4e-4)
-    assert read(text, (640, 427), decimals=0).edges == ((33, 7, 251, 166),)
+    assert read(text, (640, 427), decimals=0).coordinates == ((33, 7, 251, 166),)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_labelimgs_own_text_is_read_within_its_six_decimals() -> None:
 )
 def test_other_ways_to_write_the_same(text: str | bytes) -> None:
     boxes = read(text)
-    assert (boxes.labels, boxes.edges) == (("fig",), ((100, 50, 300, 150),))
+    assert (boxes.labels, boxes.coordinates) == (("fig",), ((100, 50, 300, 150),))
 
 
 def test_an_empty_file_has_no_boxes() -> None:
@@ -58,7 +58,7 @@ def test_an_empty_file_has_no_boxes() -> None:
 
 
 def test_boxes_outside_and_with_zero_area_are_kept() -> None:
-    assert read("0 1 0 1 0\n0 -0.5 0.5 0 1\n").edges == ((200, 0, 600, 0), (-200, 0, -200, 200))
+    assert read("0 1 0 1 0\n0 -0.5 0.5 0 1\n").coordinates == ((200, 0, 600, 0), (-200, 0, -200, 200))
 
 
 def test_the_same_line_twice_is_two_boxes() -> None:
@@ -73,7 +73,7 @@ def test_a_sixth_column_is_the_score() -> None:
 def test_a_polygon_is_kept_and_gives_its_box() -> None:
     # The triangle (40, 20), (200, 20), (40, 180) of a 400x200 image.
     boxes = read("1 0.1 0.1 0.5 0.1 0.1 0.9\n0 .5 .5 .5 .5\n")
-    assert boxes.edges == ((40, 20, 200, 180), (100, 50, 300, 150))
+    assert boxes.coordinates == ((40, 20, 200, 180), (100, 50, 300, 150))
     assert [dict(each) for each in boxes.attributes] == [{"segmentation": [[40, 20, 200, 20, 40, 180]]}, {}]
 
 
@@ -89,7 +89,7 @@ def test_eight_numbers_are_a_polygon_or_an_oriented_box() -> None:
     corners = [78.0811, 74.3961, 78.2371, 74.686, 77.7691, 75.2174, 77.6131, 74.9758]
     for options, attributes in (({}, {"segmentation": [corners]}), ({"oriented": True}, {"obb": corners})):
         boxes = read(text, (100, 100), **options)
-        assert boxes.edges == ((77.6131, 74.3961, 78.2371, 75.2174),)
+        assert boxes.coordinates == ((77.6131, 74.3961, 78.2371, 75.2174),)
         assert dict(boxes.attributes[0]) == attributes
 
 
@@ -97,7 +97,7 @@ def test_points_of_a_pose_are_not_a_polygon() -> None:
     # Two points of three numbers, as kpt_shape: [2, 3] declares: 4 + 6 numbers after the class.
     text = "0 .5 .5 .5 .5 0.25 0.5 2 0.75 0.5 1\n"
     boxes = read(text, keypoints=(2, 3))
-    assert boxes.edges == ((100, 50, 300, 150),)
+    assert boxes.coordinates == ((100, 50, 300, 150),)
     assert dict(boxes.attributes[0]) == {"keypoints": [100, 100, 2, 300, 100, 1]}
     boxes = read("0 .5 .5 .5 .5 0.25 0.5 0.75 0.5 0.9\n", keypoints=(2, 2))
     assert dict(boxes.attributes[0]) == {"keypoints": [100, 100, 300, 100], "score": 0.9}
@@ -156,7 +156,7 @@ def test_every_coordinate_is_restored_to_a_millionth_of_a_pixel(data: st.DataObj
 
     (xmin, xmax), (ymin, ymax) = pair(width), pair(height)
     coordinates = (xmin, ymin, xmax, ymax)
-    (back,) = read(LineFormat().line(0, coordinates, width, height), (width, height)).edges
+    (back,) = read(LineFormat().line(0, coordinates, width, height), (width, height)).coordinates
     assert max(abs(a - b) for a, b in zip(coordinates, back, strict=True)) <= 1e-6
     if whole:
         assert back == coordinates
@@ -169,7 +169,7 @@ def test_any_text_is_read_or_refused(text: str | bytes) -> None:
         boxes = read(text)
     except DataError:
         return
-    assert all(-1e4 < edge < 1e4 for coordinates in boxes.edges for edge in coordinates)
+    assert all(-1e4 < edge < 1e4 for coordinates in boxes.coordinates for edge in coordinates)
 
 
 def test_key_points_that_nothing_declares_are_not_a_polygon() -> None:
@@ -177,7 +177,7 @@ def test_key_points_that_nothing_declares_are_not_a_polygon() -> None:
     row = "0 .5 .5 .5 .5 .1 .1 2 .3 .3 1 0 0 0"
     with pytest.raises(DataError, match=r"line 1: it seems to have 3 key points.*\n.*kpt_shape: \[3, 3\]"):
         read(row)
-    assert read(row, keypoints=(3, 3)).edges == ((100, 50, 300, 150),)
+    assert read(row, keypoints=(3, 3)).coordinates == ((100, 50, 300, 150),)
     # A polygon with corners of the image in those places is one.
     corners = read("0 0 0 1 0 1 1 0 1 .5 .5").attributes[0]
     assert corners["segmentation"] == [[0, 0, 400, 0, 400, 200, 0, 200, 200, 100]]

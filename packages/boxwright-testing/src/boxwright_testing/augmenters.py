@@ -85,7 +85,7 @@ class AugmenterTests(SpecTests):
             )
 
     def test_boxes_stay_in_the_image(self, augment: Augmenter) -> None:
-        """Edges are ordered and inside, and each box keeps its class."""
+        """Coordinates are sorted and inside the image, and each box keeps its class."""
         for result in self._many(augment, _EDGES):
             height, width = result["images"].shape[:2]
             xmin, ymin, xmax, ymax = result["boxes"].T

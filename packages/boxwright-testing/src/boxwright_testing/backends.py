@@ -143,7 +143,9 @@ class BackendTests(SpecTests):
             assert isinstance(detections, Detections), f"predict gave {detections!r}; give Detections"
             width, height = sample.image.width, sample.image.height
             assert list(detections.scores) == sorted(detections.scores, reverse=True), "detections come best first"
-            for label, (xmin, ymin, xmax, ymax) in zip(detections.boxes.labels, detections.boxes.edges, strict=True):
+            for label, (xmin, ymin, xmax, ymax) in zip(
+                detections.boxes.labels, detections.boxes.coordinates, strict=True
+            ):
                 assert label in model.label_map, f"{label!r} is not in the label map"
                 assert 0 <= xmin < xmax <= width, f"{sample.image.name}: columns {xmin} to {xmax} of {width}"
                 assert 0 <= ymin < ymax <= height, f"{sample.image.name}: rows {ymin} to {ymax} of {height}"
@@ -177,7 +179,8 @@ class BackendTests(SpecTests):
             and not any(
                 box.label == other.label
                 and abs(box.attributes["score"] - other.attributes["score"]) <= self.score_tolerance
-                and max(abs(a - b) for a, b in zip(box.edges, other.edges, strict=True)) <= self.edge_tolerance
+                and max(abs(a - b) for a, b in zip(box.coordinates, other.coordinates, strict=True))
+                <= self.edge_tolerance
                 for other in two.boxes
             )
         ]

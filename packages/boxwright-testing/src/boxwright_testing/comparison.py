@@ -43,7 +43,9 @@ def differences(
         ):
             if one != two:
                 found.append(f"{name}: {what} {one!r} became {two!r}")
-        for position, (edges, others) in enumerate(zip(sample.boxes.edges, other.boxes.edges, strict=False), start=1):
+        for position, (edges, others) in enumerate(
+            zip(sample.boxes.coordinates, other.boxes.coordinates, strict=False), start=1
+        ):
             if max(abs(a - b) for a, b in zip(edges, others, strict=True)) > tolerance:
                 found.append(f"{name}, box {position}: edges {edges} became {others}")
     return found
@@ -65,7 +67,7 @@ def observed_losses(before: Sequence[Sample], after: Sequence[Sample], tolerance
             for name, value in attributes.items():
                 if name not in BOX_BOOKKEEPING and others.get(name) != value:
                     found[name] += 1
-        for edges, others_edges in zip(sample.boxes.edges, other.boxes.edges, strict=True):
+        for edges, others_edges in zip(sample.boxes.coordinates, other.boxes.coordinates, strict=True):
             if max(abs(a - b) for a, b in zip(edges, others_edges, strict=True)) > tolerance:
                 found[SUBPIXEL] += 1
     return found

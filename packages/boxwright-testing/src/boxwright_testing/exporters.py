@@ -150,7 +150,8 @@ class ExporterTests(SpecTests):
             and not any(
                 box.label == other.label
                 and abs(box.attributes["score"] - other.attributes["score"]) <= self.score_tolerance
-                and max(abs(a - b) for a, b in zip(box.edges, other.edges, strict=True)) <= self.edge_tolerance
+                and max(abs(a - b) for a, b in zip(box.coordinates, other.coordinates, strict=True))
+                <= self.edge_tolerance
                 for other in two.boxes
             )
         ]

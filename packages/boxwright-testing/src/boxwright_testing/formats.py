@@ -151,7 +151,7 @@ class FormatTests(SpecTests):
         if self.box_order:
             return list(samples)
         return [
-            sample.replace(boxes=sorted(sample.boxes, key=lambda box: [round(edge, 6) for edge in box.edges]))
+            sample.replace(boxes=sorted(sample.boxes, key=lambda box: [round(edge, 6) for edge in box.coordinates]))
             for sample in samples
         ]
 

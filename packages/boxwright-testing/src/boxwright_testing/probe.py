@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
-from boxwright import BackendSpec, Boxes, Detections, Edges, LabelMap, Option, Sample, TrainJob, hookimpl
+from boxwright import BackendSpec, Boxes, Coordinates, Detections, LabelMap, Option, Sample, TrainJob, hookimpl
 from boxwright.plugins import LoadedPlugins, PluginRecord, Registry
 
 PROBE = "boxwright-testing-probe"
@@ -23,7 +23,7 @@ class ProbeModel:
         averages: For each class ``(xmin, ymin, xmax, ymax)``, relative to the image's size.
     """
 
-    def __init__(self, label_map: LabelMap, averages: dict[str, Edges]) -> None:
+    def __init__(self, label_map: LabelMap, averages: dict[str, Coordinates]) -> None:
         self.label_map = label_map
         self.averages = averages
 
@@ -33,7 +33,7 @@ class ProbeModel:
         for sample in samples:
             sample.image.read()
             width, height = sample.image.width, sample.image.height
-            edges: list[Edges] = [
+            edges: list[Coordinates] = [
                 (x1 * width, y1 * height, x2 * width, y2 * height) for x1, y1, x2, y2 in self.averages.values()
             ]
             scores = [{"score": 0.9 - 0.1 * position} for position in range(len(names))]
@@ -75,7 +75,7 @@ def _averages(job: TrainJob) -> dict[str, list[float]]:
     rows: dict[str, list[list[float]]] = {name: [] for name in job.label_map.names}
     for sample in job.data:
         size = (sample.image.width, sample.image.height) * 2
-        for label, edges in zip(sample.boxes.labels, sample.boxes.edges, strict=True):
+        for label, edges in zip(sample.boxes.labels, sample.boxes.coordinates, strict=True):
             rows[label].append([edge / side for edge, side in zip(edges, size, strict=True)])
     return {
         name: [sum(column) / len(boxes) for column in zip(*boxes, strict=True)] for name, boxes in rows.items() if boxes

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from boxwright import Boxes, Edges, ImageRef, Sample
+from boxwright import Boxes, Coordinates, ImageRef, Sample
 
 LABELS = ("apple", "red, ripe", 'the "big" one', "вишня", "a<b & c")
 """Class names with a comma, quotes, spaces, another script and markup: all of them occur in real datasets."""
@@ -60,7 +60,7 @@ ANY_ATTRIBUTES: Mapping[str, Any] = {
 
 
 def draw_image(
-    width: int, height: int, boxes: Iterable[Edges] = (), colours: Sequence[tuple[int, int, int]] = COLOURS
+    width: int, height: int, boxes: Iterable[Coordinates] = (), colours: Sequence[tuple[int, int, int]] = COLOURS
 ) -> Any:
     """An image of mode RGB with one filled rectangle a box on a grey slope, as ``PIL.Image.Image``."""
     from PIL import Image, ImageDraw
@@ -88,7 +88,7 @@ def make_sample(
     name: str,
     size: tuple[int, int],
     labels: Sequence[str] = (),
-    edges: Sequence[Edges] = (),
+    edges: Sequence[Coordinates] = (),
     box_attributes: Sequence[Mapping[str, Any]] | None = None,
     attributes: Mapping[str, Any] | None = None,
     split: str | None = None,
@@ -223,7 +223,7 @@ def drawn_samples(
     samples = []
     for number in range(count):
         names: list[str] = []
-        edges: list[Edges] = []
+        edges: list[Coordinates] = []
         for position, label in enumerate(labels if number < count - empty else ()):
             tall = chance.randint(height // 4, height // 2)
             wide = tall if position == 0 else min(tall * 3 // 2, width)

@@ -60,7 +60,7 @@ class TransformTests(SpecTests):
         samples = self.samples(tmp_path)
         for sample in step(samples):
             width, height = sample.image.width, sample.image.height
-            for xmin, ymin, xmax, ymax in sample.boxes.edges:
+            for xmin, ymin, xmax, ymax in sample.boxes.coordinates:
                 assert -1e-6 <= xmin <= xmax <= width + 1e-6, f"{sample.image.name}: a box leaves the {width} columns"
                 assert -1e-6 <= ymin <= ymax <= height + 1e-6, f"{sample.image.name}: a box leaves the {height} rows"
         if self.keeps_images and self.keeps_boxes:

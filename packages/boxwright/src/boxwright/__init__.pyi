@@ -51,13 +51,13 @@ from .schemas import (
     NO_ATTRIBUTES as NO_ATTRIBUTES,
     Box as Box,
     Boxes as Boxes,
+    Coordinates as Coordinates,
     DatasetInfo as DatasetInfo,
     Detections as Detections,
-    Edges as Edges,
     ImageRef as ImageRef,
     Sample as Sample,
     SwappedCoordinates as SwappedCoordinates,
-    check_edges as check_edges,
+    check_coordinates as check_coordinates,
 )
 from .storage.uri import DatasetURI as DatasetURI
 from .text import is_text as is_text

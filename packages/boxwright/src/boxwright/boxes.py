@@ -1,7 +1,7 @@
 """Boxes as numpy arrays: conversion between the eight formats, IoU and clipping.
 
 The formats are those of KerasCV (https://keras.io/api/keras_cv/bounding_box/formats/), and ``rel_center_xywh`` of YOLO,
-which Keras 3 has (``keras.utils.bounding_boxes``). Edges are continuous coordinates, so width is ``xmax - xmin`` with
+which Keras 3 has (``keras.utils.bounding_boxes``). Coordinates are continuous, so width is ``xmax - xmin`` with
 nothing added.
 """
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from boxwright.boxes import iou
-from boxwright.schemas import Boxes, Edges
+from boxwright.schemas import Boxes, Coordinates
 
 _NEAR = 2.0
 _PAIRS = 1 << 20
@@ -42,9 +42,9 @@ class _Candidate(NamedTuple):
 
 def match_boxes(
     first_labels: Sequence[str],
-    first: Sequence[Edges],
+    first: Sequence[Coordinates],
     second_labels: Sequence[str],
-    second: Sequence[Edges],
+    second: Sequence[Coordinates],
     *,
     least_iou: float = 0.5,
     near: float = _NEAR,
@@ -63,7 +63,7 @@ def match_boxes(
             at all.
     """
     result = Matching()
-    waiting: dict[tuple[str, Edges], list[int]] = {}
+    waiting: dict[tuple[str, Coordinates], list[int]] = {}
     for position in reversed(range(len(second))):
         waiting.setdefault((second_labels[position], second[position]), []).append(position)
     left = []
@@ -94,7 +94,7 @@ def match_detections(detected: Boxes, reference: Boxes, least_iou: float) -> Mat
         least_iou: Boxes with a smaller IoU do not match.
     """
     left, right = list(range(len(detected))), list(range(len(reference)))
-    candidates = _candidates(left, right, detected.edges, reference.edges, least_iou)
+    candidates = _candidates(left, right, detected.coordinates, reference.coordinates, least_iou)
     same_class = (c for c in candidates if detected.labels[c.first] == reference.labels[c.second])
     result = Matching()
     result.removed, result.added = _take(sorted(same_class, key=lambda c: (c.first, c)), left, right, result)
@@ -104,8 +104,8 @@ def match_detections(detected: Boxes, reference: Boxes, least_iou: float) -> Mat
 def _candidates(
     left: Sequence[int],
     right: Sequence[int],
-    first: Sequence[Edges],
-    second: Sequence[Edges],
+    first: Sequence[Coordinates],
+    second: Sequence[Coordinates],
     least_iou: float,
     near: float = -1.0,
 ) -> Iterator[_Candidate]:

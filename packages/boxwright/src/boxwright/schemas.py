@@ -1,6 +1,6 @@
 """The vocabulary of boxwright as validated, immutable objects: boxes, samples, detections.
 
-Edges are continuous pixel coordinates, 0-based, ``xmax`` and ``ymax`` exclusive: a box that covers the whole of an
+Coordinates are continuous, in pixels, 0-based, ``xmax`` and ``ymax`` exclusive: a box that covers the whole of an
 800x600 image is ``(0, 0, 800, 600)``. Objects name classes by *label*; numbers exist only in files and tensors and
 come from a :class:`LabelMap`.
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-Edges = tuple[float, float, float, float]
+Coordinates = tuple[float, float, float, float]
 """``(xmin, ymin, xmax, ymax)`` in pixels."""
 
 NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
@@ -35,16 +35,16 @@ NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 _TEXT = {str}
 
 
-def check_edges(edges: Edges) -> str | None:
+def check_coordinates(coordinates: Coordinates) -> str | None:
     """Returns the problem with the coordinates of a box, or ``None``.
 
-    Wrong are NaN and infinity, and edges in the wrong order. A box without area, or one that reaches outside its
-    image, is valid here: real annotations contain both.
+    NaN, infinity and coordinates in the wrong order are invalid. A box with zero area, or one that is out of bounds,
+    is valid here: real annotations contain both.
     """
-    xmin, ymin, xmax, ymax = edges
+    xmin, ymin, xmax, ymax = coordinates
     total = xmin + ymin + xmax + ymax
     if total - total != 0:  # NaN for any NaN or infinity among the four
-        return f"an edge is not a finite number: {edges}"
+        return f"a coordinate is not a finite number: {coordinates}"
     if xmin > xmax:
         return f"xmin {xmin:g} is greater than xmax {xmax:g}"
     if ymin > ymax:
@@ -62,10 +62,10 @@ class SwappedCoordinates:
     def __init__(self) -> None:
         self.count = 0
 
-    def sort(self, edges: Edges) -> Edges:
+    def sort(self, coordinates: Coordinates) -> Coordinates:
         """The coordinates of one box with ``xmin <= xmax`` and ``ymin <= ymax``."""
         self.count += 1
-        xmin, ymin, xmax, ymax = edges
+        xmin, ymin, xmax, ymax = coordinates
         return (min(xmin, xmax), min(ymin, ymax), max(xmin, xmax), max(ymin, ymax))
 
 
@@ -88,12 +88,12 @@ class Box(BaseModel):
 
     @model_validator(mode="after")
     def _ordered(self) -> Box:
-        if problem := check_edges(self.edges):
+        if problem := check_coordinates(self.coordinates):
             raise ValueError(problem)
         return self
 
     @property
-    def edges(self) -> Edges:
+    def coordinates(self) -> Coordinates:
         """``(xmin, ymin, xmax, ymax)`` in pixels."""
         return (self.xmin, self.ymin, self.xmax, self.ymax)
 
@@ -113,10 +113,10 @@ class Box(BaseModel):
         return self.width * self.height
 
     def __hash__(self) -> int:
-        return hash((self.label, self.edges))  # the attributes are a dict
+        return hash((self.label, self.coordinates))  # the attributes are a dict
 
 
-def _as_edges(row: Iterable[Any]) -> Edges:
+def _as_coordinates(row: Iterable[Any]) -> Coordinates:
     xmin, ymin, xmax, ymax = map(float, row)
     return (xmin, ymin, xmax, ymax)
 
@@ -126,7 +126,7 @@ class Boxes(Sequence[Box]):
 
     Args:
         labels: One label a box.
-        edges: One ``(xmin, ymin, xmax, ymax)`` per box, in pixels; tuples are kept, other rows become tuples of
+        coordinates: One ``(xmin, ymin, xmax, ymax)`` per box, in pixels; tuples are kept, other rows become tuples of
             floats.
         attributes: One mapping per box, or ``None`` if no box has any; copied, except for read-only ones
             (``MappingProxyType``), which boxes may share.
@@ -135,34 +135,34 @@ class Boxes(Sequence[Box]):
         ValueError: The columns differ in length, a label is empty or not a string, or coordinates are invalid.
     """
 
-    __slots__ = ("_array", "_attributes", "edges", "labels")
+    __slots__ = ("_array", "_attributes", "coordinates", "labels")
 
     labels: tuple[str, ...]
-    edges: tuple[Edges, ...]
+    coordinates: tuple[Coordinates, ...]
     _attributes: tuple[Mapping[str, Any], ...] | None
 
     def __init__(
         self,
         labels: Iterable[str] = (),
-        edges: Iterable[Edges] = (),
+        coordinates: Iterable[Coordinates] = (),
         attributes: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
         self._array: NDArray[np.float64] | None = None
         self.labels = tuple(labels)
-        self.edges = tuple([box if type(box) is tuple else _as_edges(box) for box in edges])
+        self.coordinates = tuple([box if type(box) is tuple else _as_coordinates(box) for box in coordinates])
         self._attributes = None
         if attributes is not None and any(attributes):
             self._attributes = tuple(
                 [each if type(each) is MappingProxyType else MappingProxyType(dict(each)) for each in attributes]
             )
         count = len(self.labels)
-        if len(self.edges) != count or (self._attributes is not None and len(self._attributes) != count):
-            raise ValueError(f"{count} labels, {len(self.edges)} boxes: every box needs its label and attributes")
-        for position, box in enumerate(self.edges):
+        if len(self.coordinates) != count or (self._attributes is not None and len(self._attributes) != count):
+            raise ValueError(f"{count} labels, {len(self.coordinates)} boxes: every box needs its label and attributes")
+        for position, box in enumerate(self.coordinates):
             xmin, ymin, xmax, ymax = box
             total = xmin + ymin + xmax + ymax
             if total - total != 0 or xmin > xmax or ymin > ymax:
-                raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_edges(box)}")
+                raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_coordinates(box)}")
         if set(map(type, self.labels)) <= _TEXT and "" not in self.labels:
             return
         for position, label in enumerate(self.labels):
@@ -193,23 +193,23 @@ class Boxes(Sequence[Box]):
 
     @property
     def xyxy(self) -> NDArray[np.float64]:
-        """The edges as a read-only array of shape (N, 4), float64, pixels."""
+        """The coordinates as a read-only array of shape (N, 4), float64, pixels."""
         if self._array is None:
             import numpy as np
 
-            self._array = np.array(self.edges, dtype=np.float64).reshape(-1, 4)
+            self._array = np.array(self.coordinates, dtype=np.float64).reshape(-1, 4)
             self._array.flags.writeable = False
         return self._array
 
     def with_xyxy(self, xyxy: NDArray[Any]) -> Boxes:
-        """The same labels and attributes with other edges, shape (N, 4)."""
+        """The same labels and attributes with other coordinates, shape (N, 4)."""
         return Boxes.from_array(self.labels, xyxy, self._attributes)
 
     def select(self, keep: Iterable[bool]) -> Boxes:
         """The boxes where ``keep`` (one bool a box) is true, in their order."""
         kept = [position for position, wanted in enumerate(keep) if wanted]
         attributes = None if self._attributes is None else [self._attributes[i] for i in kept]
-        return Boxes((self.labels[i] for i in kept), (self.edges[i] for i in kept), attributes)
+        return Boxes((self.labels[i] for i in kept), (self.coordinates[i] for i in kept), attributes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -221,8 +221,8 @@ class Boxes(Sequence[Box]):
     def __getitem__(self, index: int | slice) -> Box | Boxes:
         if isinstance(index, slice):
             attributes = None if self._attributes is None else self._attributes[index]
-            return Boxes(self.labels[index], self.edges[index], attributes)
-        xmin, ymin, xmax, ymax = self.edges[index]
+            return Boxes(self.labels[index], self.coordinates[index], attributes)
+        xmin, ymin, xmax, ymax = self.coordinates[index]
         return Box(
             label=self.labels[index],
             xmin=xmin,
@@ -240,19 +240,19 @@ class Boxes(Sequence[Box]):
             return NotImplemented
         return (
             self.labels == other.labels
-            and self.edges == other.edges
+            and self.coordinates == other.coordinates
             and [dict(a) for a in self.attributes] == [dict(a) for a in other.attributes]
         )
 
     def __hash__(self) -> int:
-        return hash((self.labels, self.edges))
+        return hash((self.labels, self.coordinates))
 
     def __repr__(self) -> str:
         return f"Boxes({list(self)!r})"
 
     def __reduce__(self) -> tuple[object, ...]:
         attributes = None if self._attributes is None else [dict(a) for a in self._attributes]
-        return (Boxes, (self.labels, self.edges, attributes))
+        return (Boxes, (self.labels, self.coordinates, attributes))
 
     @classmethod
     def _coerce(cls, value: object) -> Boxes:
@@ -261,7 +261,7 @@ class Boxes(Sequence[Box]):
         if not isinstance(value, Iterable) or isinstance(value, str | bytes):
             raise ValueError(f"boxes must be a sequence of Box, not {type(value).__name__}")
         boxes = [box if isinstance(box, Box) else Box.model_validate(box) for box in value]
-        return cls([b.label for b in boxes], [b.edges for b in boxes], [b.attributes for b in boxes])
+        return cls([b.label for b in boxes], [b.coordinates for b in boxes], [b.attributes for b in boxes])
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -384,7 +384,9 @@ class Detections(BaseModel):
         order = sorted(range(len(scored)), key=lambda i: -scored[i]["score"])
         if order != list(range(len(scored))):
             boxes = Boxes(
-                (boxes.labels[i] for i in order), (boxes.edges[i] for i in order), [boxes.attributes[i] for i in order]
+                (boxes.labels[i] for i in order),
+                (boxes.coordinates[i] for i in order),
+                [boxes.attributes[i] for i in order],
             )
         return cls(image=image, boxes=boxes)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright import Boxes, Edges
+from boxwright import Boxes, Coordinates
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.numbers import NumberTexts, far_coordinate, is_number, span_between
 from boxwright_coco.texts import OWN, members, named_text
@@ -43,7 +43,7 @@ class BoxTexts:
         requested: list[int | None] = []
         label = ""
         try:
-            for label, coordinates, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True):
+            for label, coordinates, attributes in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True):
                 xmin, ymin, xmax, ymax = coordinates
                 width, height = xmax - xmin, ymax - ymin
                 tail = self._tail(attributes) if attributes else _NOTHING_MORE
@@ -92,7 +92,7 @@ class BoxTexts:
             self._tails[id(attributes)] = attributes, tail
         return tail
 
-    def _annotation(self, coordinates: Edges, attributes: Mapping[str, Any]) -> str:
+    def _annotation(self, coordinates: Coordinates, attributes: Mapping[str, Any]) -> str:
         """Returns an annotation from its box on."""
         shape, size, exact = self._shape(coordinates)
         given = dict(attributes)
@@ -113,7 +113,7 @@ class BoxTexts:
         more = members(given, BOX_KEYS, exact) if given or exact else ""
         return f'"iscrowd":{crowd},"segmentation":{outline}{more}}}'
 
-    def _shape(self, coordinates: Edges) -> tuple[str, float, list[float] | None]:
+    def _shape(self, coordinates: Coordinates) -> tuple[str, float, list[float] | None]:
         """Returns ``[x,y,width,height]``, the area, and the coordinates if these four cannot restore them exactly."""
         texts = self._texts
         xmin, ymin, xmax, ymax = coordinates
@@ -132,5 +132,5 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and bool(value - value == 0)
 
 
-def _numbered(boxes: Boxes) -> enumerate[tuple[str, Edges, Mapping[str, Any]]]:
-    return enumerate(zip(boxes.labels, boxes.edges, boxes.attributes, strict=True), start=1)
+def _numbered(boxes: Boxes) -> enumerate[tuple[str, Coordinates, Mapping[str, Any]]]:
+    return enumerate(zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True), start=1)

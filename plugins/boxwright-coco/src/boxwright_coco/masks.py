@@ -12,10 +12,10 @@ from __future__ import annotations
 from itertools import chain
 from typing import Any
 
-from boxwright import Edges
+from boxwright import Coordinates
 
 
-def outline_box(segmentation: Any) -> Edges:
+def outline_box(segmentation: Any) -> Coordinates:
     """Returns the bounding box of polygons or run lengths, in pixels.
 
     Raises:
@@ -59,7 +59,7 @@ def unpacked(text: str) -> list[int]:
     return counts
 
 
-def _box_of_runs(counts: list[int], height: int, width: int) -> Edges:
+def _box_of_runs(counts: list[int], height: int, width: int) -> Coordinates:
     for number in (height, width, *counts):
         if type(number) is not int or number < 0:
             raise ValueError("its run lengths are not integers")

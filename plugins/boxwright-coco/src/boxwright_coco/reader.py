@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, Sample, SwappedCoordinates
+from boxwright import Boxes, Coordinates, DataError, DatasetInfo, ImageRef, Sample, SwappedCoordinates
 from boxwright.datasets import OnProblem
 from boxwright.images import last_if_absolute, measured_size, safe_filename, spellings
 from boxwright.storage import is_remote, join
@@ -217,7 +217,7 @@ class _Reading:
 
     def _boxes_one_by_one(self, numbers: Sequence[int]) -> Boxes:
         labels: list[str] = []
-        coordinates: list[Edges] = []
+        coordinates: list[Coordinates] = []
         attributes: list[dict[str, Any]] = []
         for number in numbers:
             try:
@@ -229,7 +229,7 @@ class _Reading:
             attributes.append(more)
         return Boxes(labels, coordinates, attributes)
 
-    def _box(self, number: int) -> tuple[str, Edges, dict[str, Any]]:
+    def _box(self, number: int) -> tuple[str, Coordinates, dict[str, Any]]:
         columns = self._annotations
         own = columns.ids[number]
         first = columns.first_with.get(own, number) if self._ids else number

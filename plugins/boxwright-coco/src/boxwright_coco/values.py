@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from boxwright import Edges, SwappedCoordinates, is_text
+from boxwright import Coordinates, SwappedCoordinates, is_text
 from boxwright_coco.masks import outline_box
 from boxwright_coco.numbers import as_number, far_coordinate
 from boxwright_coco.texts import OWN
@@ -47,7 +47,7 @@ class AnnotationRow(NamedTuple):
     """An annotation: its class id, coordinates in pixels, and attributes."""
 
     category: int
-    coordinates: Edges
+    coordinates: Coordinates
     attributes: dict[str, Any]
 
 
@@ -120,7 +120,7 @@ def annotation_row(row: Any, swapped: SwappedCoordinates | None) -> AnnotationRo
     return AnnotationRow(category, coordinates, attributes)
 
 
-def _box(row: dict[str, Any], box: Any) -> Edges:
+def _box(row: dict[str, Any], box: Any) -> Coordinates:
     if not isinstance(box, list):
         raise RowError(_missing(row, "bbox", "[x, y, width, height]"))
     if len(box) != 4 or not all(type(number) in (int, float) for number in box):
@@ -136,7 +136,7 @@ def _box(row: dict[str, Any], box: Any) -> Edges:
     return (left, top, width, height)
 
 
-def _coordinates(row: dict[str, Any], box: Edges, swapped: SwappedCoordinates | None) -> Edges:
+def _coordinates(row: dict[str, Any], box: Coordinates, swapped: SwappedCoordinates | None) -> Coordinates:
     left, top, width, height = box
     if swapped is None and (width < 0 or height < 0):
         what = "width" if width < 0 else "height"
@@ -159,7 +159,7 @@ def _coordinates(row: dict[str, Any], box: Edges, swapped: SwappedCoordinates | 
     return (left, top, right, bottom)
 
 
-def _outline_coordinates(segmentation: Any) -> Edges:
+def _outline_coordinates(segmentation: Any) -> Coordinates:
     try:
         return outline_box(segmentation)
     except (KeyError, IndexError, OverflowError, TypeError, ValueError) as error:

@@ -117,7 +117,9 @@ class _Batch:
         self.image += 1
         self.images.append({"id": self.image, "width": sample.image.width, "height": sample.image.height})
         boxes = sample.boxes
-        for label, (xmin, ymin, xmax, ymax), more in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True):
+        for label, (xmin, ymin, xmax, ymax), more in zip(
+            boxes.labels, boxes.coordinates, boxes.attributes, strict=True
+        ):
             crowd = _is_set(more.get("iscrowd"))
             self.boxes += 1
             self.ground_truth[label] += not crowd
@@ -135,7 +137,9 @@ class _Batch:
                 }
             )
         boxes = detections.boxes
-        for label, (xmin, ymin, xmax, ymax), score in zip(boxes.labels, boxes.edges, detections.scores, strict=True):
+        for label, (xmin, ymin, xmax, ymax), score in zip(
+            boxes.labels, boxes.coordinates, detections.scores, strict=True
+        ):
             row = (self.image, xmin, ymin, xmax - xmin, ymax - ymin, score, self.label_map.id(label))
             self.detections.append(row)
 

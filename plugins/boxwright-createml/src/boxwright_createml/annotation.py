@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from boxwright import Boxes, Edges
+from boxwright import Boxes, Coordinates
 
 IMAGE_KEYS: Final = ("image", "imagefilename")
 ANNOTATION_KEYS: Final = ("annotations", "annotation")
@@ -22,7 +22,7 @@ _DECIMALS = 9
 """Coordinates are rounded to this many decimals of a pixel, to remove the rounding errors of halving and adding."""
 
 
-class Coordinates(NamedTuple):
+class CoordinateSystem(NamedTuple):
     """The meaning of ``x``, ``y``, ``width`` and ``height``; by default the center, in pixels from the top left.
 
     The values are those of Apple's ``MLBoundingBoxUnits``, ``MLBoundingBoxAnchor`` and
@@ -33,7 +33,7 @@ class Coordinates(NamedTuple):
     anchor: str = "center"
     origin: str = "topLeft"
 
-    def xyxy(self, values: tuple[float, float, float, float], width: int, height: int) -> Edges:
+    def xyxy(self, values: tuple[float, float, float, float], width: int, height: int) -> Coordinates:
         """Returns ``(xmin, ymin, xmax, ymax)`` in pixels of a box in an image of that size."""
         x, y, w, h = values
         if self.units == "normalized":
@@ -121,7 +121,7 @@ class Entry:
         self._values.append((x, y, width, height))
         self._attributes.append(rest | {"coordinates": more} if more else rest)
 
-    def boxes(self, coordinates: Coordinates, width: int, height: int) -> Boxes:
+    def boxes(self, coordinates: CoordinateSystem, width: int, height: int) -> Boxes:
         """Returns the boxes in an image of that size."""
         xyxy = [coordinates.xyxy(values, width, height) for values in self._values]
         return Boxes(self.labels, xyxy, self._attributes)

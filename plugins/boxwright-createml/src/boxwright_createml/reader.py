@@ -11,7 +11,7 @@ from boxwright.datasets import OnProblem
 from boxwright.images import ImageLookup, measured_size
 from boxwright.plugins import parse_size
 from boxwright.storage import Folder, base_name, check_unicode, parent
-from boxwright_createml.annotation import Coordinates, Entry, EntryError
+from boxwright_createml.annotation import CoordinateSystem, Entry, EntryError
 from boxwright_createml.elements import elements
 
 ROBOFLOW: Final = "_annotations.createml.json"
@@ -79,7 +79,7 @@ class CreateMLReader:
                 f"it contains images ({len(found)}) and no JSON file",
                 "annotate them, or name the JSON: createml:FILE.json?images=IMAGE_FOLDER",
             )
-        self._coordinates = Coordinates(units, anchor, origin)
+        self._coordinates = CoordinateSystem(units, anchor, origin)
         splits = tuple(dict.fromkeys(split for file in self._files if (split := self._split(file))))
         self.info = DatasetInfo(format="createml", location=location, splits=splits)
 

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from boxwright import DataError, Edges, LabelMap, Sample
+from boxwright import Coordinates, DataError, LabelMap, Sample
 from boxwright.datasets import FolderFiles, Output
 from boxwright.storage import safe_name
 from boxwright_createml.annotation import ANNOTATION_KEYS, IMAGE_KEYS, VERIFIED
@@ -83,12 +83,12 @@ class CreateMLWriter:
             entry[VERIFIED] = True if verified == "yes" else verified
         entry[self._annotations] = [
             {"label": label, "coordinates": _coordinates(box)}
-            for label, box in zip(boxes.labels, boxes.edges, strict=True)
+            for label, box in zip(boxes.labels, boxes.coordinates, strict=True)
         ]
         return entry
 
 
-def _coordinates(box: Edges) -> dict[str, int | float]:
+def _coordinates(box: Coordinates) -> dict[str, int | float]:
     """Returns the center and the size of a box, in pixels from the top left."""
     xmin, ymin, xmax, ymax = box
     values = {"x": (xmin + xmax) / 2, "y": (ymin + ymax) / 2, "width": xmax - xmin, "height": ymax - ymin}

@@ -48,8 +48,8 @@ class Dialect:
         """Returns whether a first line is a row of this dialect: a name, four numbers or none, a class."""
         if self.needs_header or len(fields) != len(self.required) or not fields[0]:
             return False
-        edges = fields[1:5]
-        return not any(fields[1:]) or all(map(_NUMBER.fullmatch, edges))
+        coordinates = fields[1:5]
+        return not any(fields[1:]) or all(map(_NUMBER.fullmatch, coordinates))
 
 
 TUTORIAL: Final = Dialect(

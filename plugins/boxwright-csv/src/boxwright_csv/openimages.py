@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final
 
-from boxwright import Edges, LabelMap, Sample
+from boxwright import Coordinates, LabelMap, Sample
 from boxwright.datasets import Output
 from boxwright.storage import IMAGE_SUFFIXES, join
 from boxwright_csv.classes import read_descriptions
@@ -73,7 +73,7 @@ class OpenImagesRows(Rows):
                     f"the class {label!r} is not in the file of the classes", f"add it there, {SKIP}", line
                 )
             label = self._names[label]
-        group.edges.append(self.edges_of([row[column].strip() for column in self._edges], label, line))
+        group.coordinates.append(self.edges_of([row[column].strip() for column in self._edges], label, line))
         group.labels.append(label)
         group.box_attributes.append(self._attributes(row, label, line))
 
@@ -118,11 +118,11 @@ class OpenImagesRows(Rows):
             raise self.error(problem, f"write its suffix, or remove one of them, {SKIP}", group.line)
         return (found[0], join(self.folder, found[0])) if found else (name if whole else f"{name}.jpg", None)
 
-    def edges(self, group: ImageRows, width: int, height: int) -> list[Edges]:
+    def coordinates(self, group: ImageRows, width: int, height: int) -> list[Coordinates]:
         """Returns the boxes of an image in pixels."""
         return [
             (_pixels(xmin, width), _pixels(ymin, height), _pixels(xmax, width), _pixels(ymax, height))
-            for xmin, ymin, xmax, ymax in group.edges
+            for xmin, ymin, xmax, ymax in group.coordinates
         ]
 
 
@@ -175,7 +175,7 @@ class OpenImagesWriter:
             start = quoted(identifier)
             rows = [
                 f"{start},{self._row(*box, image.width, image.height)}\n"
-                for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
+                for box in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True)
             ]
         except ValueError as error:
             raise unsupported(sample, error) from None
@@ -193,8 +193,8 @@ class OpenImagesWriter:
             raise ValueError(f"the images {self._written[identifier]} and {name} would share an ImageID")
         return identifier
 
-    def _row(self, label: str, edges: Edges, attributes: Mapping[str, Any], width: int, height: int) -> str:
-        xmin, ymin, xmax, ymax = edges
+    def _row(self, label: str, coordinates: Coordinates, attributes: Mapping[str, Any], width: int, height: int) -> str:
+        xmin, ymin, xmax, ymax = coordinates
         score = attributes.get("score")
         return ",".join(
             (

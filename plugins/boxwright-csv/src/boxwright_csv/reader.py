@@ -154,8 +154,8 @@ class CsvReader:
         name, location = rows.located(group)
         width, height = rows.size(group, name, location)
         image = ImageRef(name=name, width=width, height=height, location=location)
-        edges = rows.edges(group, width, height)
-        boxes = Boxes(group.labels, edges, group.box_attributes or None)
+        coordinates = rows.coordinates(group, width, height)
+        boxes = Boxes(group.labels, coordinates, group.box_attributes or None)
         source = f"{self._location}, line {group.line}"
         return Sample(image=image, boxes=boxes, attributes=group.attributes, source=source)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 
-from boxwright import Edges, LabelMap, Sample
+from boxwright import Coordinates, LabelMap, Sample
 from boxwright.datasets import Output
 from boxwright.storage import is_remote, join
 from boxwright_csv.classes import class_mapping_path
@@ -42,7 +42,7 @@ class RetinaNetRows(Rows):
             if not any(texts):
                 return
             raise self.error("the class is empty", f"name it, {SKIP}", line)
-        group.edges.append(self.edges_of(texts, label, line))
+        group.coordinates.append(self.edges_of(texts, label, line))
         group.labels.append(label)
 
     def safe_name(self, name: str, line: int) -> str:
@@ -97,18 +97,18 @@ class RetinaNetWriter:
         try:
             start = quoted(join(self._folder, image.name))
             rows = [
-                f"{start},{','.join(map(str, self._whole(edges)))},{self._fields[label]}\n"
-                for label, edges in zip(boxes.labels, boxes.edges, strict=True)
+                f"{start},{','.join(map(str, self._whole(coordinates)))},{self._fields[label]}\n"
+                for label, coordinates in zip(boxes.labels, boxes.coordinates, strict=True)
             ]
         except ValueError as error:
             raise unsupported(sample, error) from None
         self._lines.add(rows or [f"{start},,,,,\n"])
 
-    def _whole(self, edges: Edges) -> tuple[int, int, int, int]:
-        xmin, ymin, xmax, ymax = edges
+    def _whole(self, coordinates: Coordinates) -> tuple[int, int, int, int]:
+        xmin, ymin, xmax, ymax = coordinates
         (x1, x2), (y1, y2) = _whole(xmin, xmax), _whole(ymin, ymax)
         if x1 == x2 or y1 == y2:
-            raise ValueError(f"the box {edges} has zero area, which keras-retinanet rejects")
+            raise ValueError(f"the box {coordinates} has zero area, which keras-retinanet rejects")
         return x1 + self._shift, y1 + self._shift, x2, y2
 
     def close(self) -> None:

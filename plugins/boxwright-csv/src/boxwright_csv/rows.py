@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from boxwright import DataError, Edges, SwappedCoordinates, check_edges
+from boxwright import Coordinates, DataError, SwappedCoordinates, check_coordinates
 from boxwright.images import measured_size, safe_filename, spellings
 from boxwright.storage import filesystem, is_remote, join
 from boxwright_csv.table import Table
@@ -28,7 +28,7 @@ class ImageRows:
     width: int = 0
     height: int = 0
     labels: list[str] = field(default_factory=list)
-    edges: list[Edges] = field(default_factory=list)
+    coordinates: list[Coordinates] = field(default_factory=list)
     box_attributes: list[dict[str, Any]] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
     broken: bool = False
@@ -92,11 +92,11 @@ class Rows(ABC):
         remedy = "write width and height" if "width" in self.table.dialect.header else ""
         return measured_size(name, location, self.table.location, f"line {group.line}", remedy=remedy)
 
-    def edges(self, group: ImageRows, width: int, height: int) -> list[Edges]:
+    def coordinates(self, group: ImageRows, width: int, height: int) -> list[Coordinates]:
         """Returns the boxes of an image in pixels."""
-        return group.edges
+        return group.coordinates
 
-    def edges_of(self, texts: list[str], label: str, line: int) -> Edges:
+    def edges_of(self, texts: list[str], label: str, line: int) -> Coordinates:
         """Returns four fields as coordinates.
 
         Raises:
@@ -104,28 +104,28 @@ class Rows(ABC):
         """
         if all(map(_is_number, texts)):
             xmin, ymin, xmax, ymax = map(float, texts)
-            edges = (xmin - self.shift, ymin - self.shift, xmax, ymax)
-            if not check_edges(edges):
-                return edges
+            coordinates = (xmin - self.shift, ymin - self.shift, xmax, ymax)
+            if not check_coordinates(coordinates):
+                return coordinates
         for name, text in zip(self.edge_names, texts, strict=True):
             if not NUMBER.fullmatch(text) or not math.isfinite(float(text)):
                 problem = f"{name} is {text!r}, not a finite number" if text else f"{name} is empty"
                 raise self.error(problem, f"correct it, {SKIP}", line, label)
-        return self.ordered(edges, label, line)
+        return self.ordered(coordinates, label, line)
 
-    def ordered(self, edges: Edges, label: str, line: int) -> Edges:
+    def ordered(self, coordinates: Coordinates, label: str, line: int) -> Coordinates:
         """Returns sorted coordinates.
 
         Raises:
             DataError: They are in the wrong order, or not finite.
         """
-        problem = check_edges(edges)
+        problem = check_coordinates(coordinates)
         if not problem:
-            return edges
-        if not self.swap or not all(map(math.isfinite, edges)):
+            return coordinates
+        if not self.swap or not all(map(math.isfinite, coordinates)):
             remedy = f"correct it, swap the coordinates (?inverted=swap), {SKIP}"
             raise self.error(problem, remedy, line, label)
-        return self.swapped.sort(edges)
+        return self.swapped.sort(coordinates)
 
     def safe_name(self, name: str, line: int) -> str:
         """Returns the name of an image with ``/`` between folders.

@@ -12,14 +12,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from boxwright import Edges
+from boxwright import Coordinates
 
 OUTLINES: Final = frozenset({"circle", "ellipse", "polyline"})
 """Shapes that a box has as its attribute ``shape``; a polygon is its ``segmentation``."""
 POINT: Final = "point"
 
 
-def bounding_box(shape: Mapping[str, Any]) -> Edges:
+def bounding_box(shape: Mapping[str, Any]) -> Coordinates:
     """Returns the bounding box of a shape, in pixels.
 
     Raises:
@@ -46,9 +46,9 @@ def bounding_box(shape: Mapping[str, Any]) -> Edges:
             raise ValueError(f"the shape is {name!r}, which has no bounding box")
 
 
-def rectangle(edges: Edges) -> dict[str, Any]:
+def rectangle(coordinates: Coordinates) -> dict[str, Any]:
     """Returns a box as a shape with exactly this :func:`bounding_box`, if floating-point widths allow it."""
-    xmin, ymin, xmax, ymax = edges
+    xmin, ymin, xmax, ymax = coordinates
     shape = {"x": xmin, "y": ymin, "width": _length(xmin, xmax), "height": _length(ymin, ymax)}
     return {"name": "rect", **{name: _plain(value) for name, value in shape.items()}}
 

@@ -42,7 +42,7 @@ class TutorialRows(Rows):
             if not any(texts):
                 return
             raise self.error("the class is empty", f"name it, {SKIP}", line)
-        group.edges.append(self.edges_of(texts, label, line))
+        group.coordinates.append(self.edges_of(texts, label, line))
         group.labels.append(label)
         group.box_attributes.append(
             {name: value_of(row[column]) for name, column in self._extra if row[column].strip()}

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-from boxwright import Edges, LabelMap, Sample
+from boxwright import Coordinates, LabelMap, Sample
 from boxwright.datasets import Output
 from boxwright.storage import is_remote
 from boxwright_csv.dialects import VIA
@@ -65,7 +65,7 @@ class ViaRows(Rows):
             return
         attributes = self._parsed(row[self._region], "region_attributes", line)
         try:
-            edges = bounding_box(shape)
+            coordinates = bounding_box(shape)
         except ValueError as error:
             remedy = "ignore points: ?points=ignore, " if shape.get("name") == POINT else "draw it again, "
             raise self.error(str(error), f"{remedy}{SKIP}", line) from None
@@ -74,7 +74,7 @@ class ViaRows(Rows):
             attributes["shape"] = shape
         elif shape["name"] == "polygon":
             attributes["segmentation"] = segmentation(shape)
-        group.edges.append(self.ordered(edges, label, line))
+        group.coordinates.append(self.ordered(coordinates, label, line))
         group.labels.append(label)
         group.box_attributes.append(attributes)
 
@@ -145,19 +145,19 @@ class ViaWriter:
             start = f"{quoted(sample.image.name)},{_file_size(sample)},{_json(sample.attributes)}"
             rows = [
                 f"{start},{len(boxes)},{number},{self._region(*box)}\n"
-                for number, box in enumerate(zip(boxes.labels, boxes.edges, boxes.attributes, strict=True))
+                for number, box in enumerate(zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True))
             ]
         except (ValueError, TypeError, RecursionError) as error:
             raise unsupported(sample, error) from None
         self._lines.add(rows or [f'{start},0,0,"{{}}","{{}}"\n'])
 
-    def _region(self, label: str, edges: Edges, attributes: Mapping[str, Any]) -> str:
+    def _region(self, label: str, coordinates: Coordinates, attributes: Mapping[str, Any]) -> str:
         if self._label in attributes:
             raise ValueError(f"the box has an attribute {self._label!r}: write the class to another with ?label=NAME")
         left = dict(attributes)
-        shape = rectangle(edges)
+        shape = rectangle(coordinates)
         for name, drawn in (("segmentation", polygon(left.get("segmentation"))), ("shape", left.get("shape"))):
-            if isinstance(drawn, dict) and _matches(drawn, edges):
+            if isinstance(drawn, dict) and _matches(drawn, coordinates):
                 shape = drawn
                 del left[name]
                 break
@@ -168,9 +168,9 @@ class ViaWriter:
         self._lines.close()
 
 
-def _matches(shape: dict[str, Any], edges: Edges) -> bool:
+def _matches(shape: dict[str, Any], coordinates: Coordinates) -> bool:
     try:
-        return shape.get("name") in (*OUTLINES, "polygon") and bounding_box(shape) == edges
+        return shape.get("name") in (*OUTLINES, "polygon") and bounding_box(shape) == coordinates
     except ValueError:
         return False
 

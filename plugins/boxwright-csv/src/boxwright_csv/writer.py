@@ -40,7 +40,7 @@ class CsvWriter:
         before = len(lines)
         try:
             start = f"{quoted(image.name)},{image.width},{image.height},"
-            for label, (xmin, ymin, xmax, ymax) in zip(boxes.labels, boxes.edges, strict=True):
+            for label, (xmin, ymin, xmax, ymax) in zip(boxes.labels, boxes.coordinates, strict=True):
                 if shift:
                     xmin, ymin = xmin + shift, ymin + shift
                 lines.append(f"{start}{fields[label]},{text[xmin]},{text[ymin]},{text[xmax]},{text[ymax]}\n")

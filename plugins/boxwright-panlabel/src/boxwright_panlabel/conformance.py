@@ -38,7 +38,7 @@ class PanlabelTests(FormatTests):
         bridge, boxes = self.bridge, sample.boxes
         if bridge.label or not bridge.spaces:
             labels = [bridge.label or label.replace(" ", "-") for label in boxes.labels]
-            sample = sample.replace(boxes=Boxes(labels, boxes.edges, boxes.attributes))
+            sample = sample.replace(boxes=Boxes(labels, boxes.coordinates, boxes.attributes))
         if bridge.names != "spaceless":
             return sample
         return sample.replace(image=sample.image.model_copy(update={"name": sample.image.name.replace(" ", "-")}))
@@ -319,4 +319,4 @@ class TestKitti(ReaderTests, WriterTests):
     def adapted(self, sample: Sample) -> Sample:
         """Returns the sample without spaces in labels, which end a field."""
         labels = [label.replace(" ", "-") for label in sample.boxes.labels]
-        return sample.replace(boxes=Boxes(labels, sample.boxes.edges, sample.boxes.attributes))
+        return sample.replace(boxes=Boxes(labels, sample.boxes.coordinates, sample.boxes.attributes))

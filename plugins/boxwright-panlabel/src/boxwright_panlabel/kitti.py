@@ -17,7 +17,17 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, Sample, SwappedCoordinates, check_edges
+from boxwright import (
+    Boxes,
+    Coordinates,
+    DataError,
+    DatasetInfo,
+    ImageRef,
+    LabelMap,
+    Sample,
+    SwappedCoordinates,
+    check_coordinates,
+)
 from boxwright.datasets import OnProblem, Output
 from boxwright.images import measured_size
 from boxwright.plugins import Detection
@@ -83,7 +93,7 @@ class KittiReader:
         except UnicodeDecodeError:
             raise DataError(place, "it is not UTF-8", "save it as UTF-8") from None
         labels: list[str] = []
-        edges: list[Edges] = []
+        edges: list[Coordinates] = []
         attributes: list[dict[str, Any]] = []
         for number, line in enumerate(text.split("\n"), start=1):
             fields = line.split()
@@ -101,10 +111,10 @@ class KittiReader:
             source=place,
         )
 
-    def _edges(self, numbers: Sequence[float], place: str, line: str) -> Edges:
+    def _edges(self, numbers: Sequence[float], place: str, line: str) -> Coordinates:
         xmin, ymin, xmax, ymax = numbers[3:7]
         edges = (xmin, ymin, xmax + self._last, ymax + self._last)
-        problem = check_edges(edges)
+        problem = check_coordinates(edges)
         if not problem:
             return edges
         if not self._swap:
@@ -212,7 +222,7 @@ class KittiWriter:
             stem = self._stem(name)
             lines = [
                 self._line(label, edges, attributes)
-                for label, edges, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
+                for label, edges, attributes in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True)
             ]
             content = "".join(lines).encode()
         except ValueError as error:
@@ -238,7 +248,7 @@ class KittiWriter:
             raise ValueError(f"duplicate image {stem!r}: KITTI does not distinguish suffixes")
         return stem
 
-    def _line(self, label: str, edges: Edges, attributes: Mapping[str, Any]) -> str:
+    def _line(self, label: str, edges: Coordinates, attributes: Mapping[str, Any]) -> str:
         if not label.split() or label.split()[0] != label:
             raise ValueError(f"the class {label!r} contains white space, which ends a field in KITTI")
         values = _UNKNOWN | {name: value for name, value in attributes.items() if name in _UNKNOWN}

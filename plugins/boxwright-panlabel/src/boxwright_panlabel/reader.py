@@ -13,7 +13,17 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from boxwright import Boxes, DataError, DatasetInfo, Edges, ImageRef, LabelMap, Sample, SwappedCoordinates, check_edges
+from boxwright import (
+    Boxes,
+    Coordinates,
+    DataError,
+    DatasetInfo,
+    ImageRef,
+    LabelMap,
+    Sample,
+    SwappedCoordinates,
+    check_coordinates,
+)
 from boxwright.datasets import OnProblem
 from boxwright.images import measured_size, safe_filename
 from boxwright.storage import filesystem, is_remote, join
@@ -223,14 +233,14 @@ class PanlabelReader:
             attributes["score"] = _without_noise(annotation["confidence"] / self._bridge.certain)
         return attributes
 
-    def _edges(self, bbox: dict[str, Any], label: str, name: str) -> Edges:
+    def _edges(self, bbox: dict[str, Any], label: str, name: str) -> Coordinates:
         values = [bbox[edge] for edge in ("xmin", "ymin", "xmax", "ymax")]
         if None in values:
             raise self._error("a coordinate is not a finite number", f"correct it, {_SKIP}", f"{name} ({label})")
         xmin, ymin, xmax, ymax = map(_without_noise, values)
         first, last = self._shift
         edges = (xmin + first, ymin + first, xmax + last, ymax + last)
-        problem = check_edges(edges)
+        problem = check_coordinates(edges)
         if not problem:
             return edges
         if not self._swap:
@@ -239,8 +249,8 @@ class PanlabelReader:
         return self.swapped.sort(edges)
 
     def _size(
-        self, image: dict[str, Any], name: str, location: str | None, edges: list[Edges]
-    ) -> tuple[tuple[int, int], list[Edges]]:
+        self, image: dict[str, Any], name: str, location: str | None, edges: list[Coordinates]
+    ) -> tuple[tuple[int, int], list[Coordinates]]:
         """Returns the image size, after EXIF orientation if panlabel measured it, and the coordinates in its pixels."""
         size = (int(image["width"]), int(image["height"]))
         sizes = self._bridge.sizes
@@ -270,7 +280,7 @@ class PanlabelReader:
             places.sort(key=lambda place: int(numbers[place]))
         return places
 
-    def _boxes(self, labels: list[str], edges: list[Edges], attributes: list[dict[str, Any]], name: str) -> Boxes:
+    def _boxes(self, labels: list[str], edges: list[Coordinates], attributes: list[dict[str, Any]], name: str) -> Boxes:
         try:
             return Boxes(labels, edges, attributes)
         except ValueError as error:
@@ -326,7 +336,7 @@ def _split(attributes: Mapping[str, str]) -> str | None:
     return None
 
 
-def _extent(edges: list[Edges]) -> tuple[int, int]:
+def _extent(edges: list[Coordinates]) -> tuple[int, int]:
     """Returns the size that panlabel guesses for an image: the smallest that contains its boxes."""
     widest = max([edge[2] for edge in edges], default=1.0)
     tallest = max([edge[3] for edge in edges], default=1.0)

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import IO, Any
 
-from boxwright import DataError, Edges, LabelMap, Sample
+from boxwright import Coordinates, DataError, LabelMap, Sample
 from boxwright.datasets import Output
 from boxwright.storage import safe_name
 from boxwright_panlabel.layouts import from_panlabel
@@ -183,7 +183,7 @@ class PanlabelWriter:
     def _annotated(self, sample: Sample) -> list[dict[str, Any]]:
         boxes = sample.boxes
         annotations = []
-        for position, (label, edges) in enumerate(zip(boxes.labels, boxes.edges, strict=True)):
+        for position, (label, edges) in enumerate(zip(boxes.labels, boxes.coordinates, strict=True)):
             annotation = {
                 "id": _FIRST_ID + self._boxes + position if self._bridge.order else self._boxes + position + 1,
                 "image_id": len(self._names) + 1,
@@ -206,7 +206,7 @@ class PanlabelWriter:
             raise ValueError("a box has an attribute 'label', which is the class in VIA")
         return found | {"attributes": written}
 
-    def _bbox(self, edges: Edges) -> dict[str, float]:
+    def _bbox(self, edges: Coordinates) -> dict[str, float]:
         first, last = self._shift
         xmin, ymin, xmax, ymax = edges
         return {"xmin": xmin + first, "ymin": ymin + first, "xmax": xmax + last, "ymax": ymax + last}

@@ -11,14 +11,14 @@ from typing import cast
 from boxwright import (
     Boxes,
     BoxwrightError,
+    Coordinates,
     DataError,
     DatasetInfo,
-    Edges,
     ImageRef,
     LabelMap,
     Sample,
     SwappedCoordinates,
-    check_edges,
+    check_coordinates,
     find_label_map,
     read_label_map,
 )
@@ -255,7 +255,7 @@ class TFRecordReader:
                 str(error), "correct the boxes; to swap coordinates in the wrong order: ?inverted=swap"
             ) from None
 
-    def _edges(self, columns: list[list[float]], image: ImageRef) -> list[Edges]:
+    def _edges(self, columns: list[list[float]], image: ImageRef) -> list[Coordinates]:
         if self._pixels:
             scaled = columns
         else:
@@ -268,8 +268,10 @@ class TFRecordReader:
             scaled = [[_unrounded(edge * size) for edge in column] for column, size in zip(columns, sizes, strict=True)]
         edges = list(zip(*scaled, strict=True))
         if self._swap:
-            edges = [self.swapped.sort(box) if check_edges(box) else box for box in cast("list[Edges]", edges)]
-        return cast("list[Edges]", edges)
+            edges = [
+                self.swapped.sort(box) if check_coordinates(box) else box for box in cast("list[Coordinates]", edges)
+            ]
+        return cast("list[Coordinates]", edges)
 
     def _labels(self, features: dict[str, Values], count: int) -> list[str]:
         texts = cast("list[bytes]", features.get(_TEXT) or [])

@@ -81,7 +81,7 @@ class TFRecordWriter:
         self._written += 1
 
     def _example(self, sample: Sample, data: bytes, header: Header) -> Example:
-        image, labels, edges = sample.image, sample.boxes.labels, sample.boxes.edges
+        image, labels, edges = sample.image, sample.boxes.labels, sample.boxes.coordinates
         width, height = image.width, image.height
         name = image.name.encode()
         try:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from boxwright import Edges, ImageRef, Sample, UsageError
+from boxwright import Coordinates, ImageRef, Sample, UsageError
 
 ImageTest = Callable[[Sample], bool]
-BoxTest = Callable[[str, Edges, Mapping[str, Any], ImageRef], bool]
+BoxTest = Callable[[str, Coordinates, Mapping[str, Any], ImageRef], bool]
 """A test of a box by its label, coordinates, attributes and image."""
 
 BOX, IMAGE = "box.", "image."
@@ -21,7 +21,7 @@ BOX, IMAGE = "box.", "image."
 BOX_ATTRIBUTES: Final = ("difficult", "truncated", "occluded", "iscrowd", "pose", "score")
 """Attributes of boxes that need no ``box.`` before them."""
 
-_BOX_MEASURES: Final[Mapping[str, Callable[[Edges, ImageRef], float]]] = {
+_BOX_MEASURES: Final[Mapping[str, Callable[[Coordinates, ImageRef], float]]] = {
     "side": lambda box, image: min(box[2] - box[0], box[3] - box[1]),
     "width": lambda box, image: box[2] - box[0],
     "height": lambda box, image: box[3] - box[1],
@@ -124,7 +124,7 @@ def _box_test(name: str, value: str) -> BoxTest | None:
     return None
 
 
-def _area(box: Edges) -> float:
+def _area(box: Coordinates) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 

@@ -119,7 +119,7 @@ class Dedupe:
             images.names.append(sample.image.name)
             images.splits.append(sample.split)
             images.boxes.append(len(boxes))
-            images.annotations.append(hash(tuple(sorted(zip(boxes.labels, boxes.edges, strict=True)))))
+            images.annotations.append(hash(tuple(sorted(zip(boxes.labels, boxes.coordinates, strict=True)))))
         return images
 
     def _originals(self, images: _Images, order: Iterable[int], *, by_split: bool) -> list[int]:

@@ -128,7 +128,7 @@ class Filter:
     def _kept_boxes(self, sample: Sample, counts: _Counts) -> Boxes:
         boxes = sample.boxes
         keep = []
-        for label, box, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True):
+        for label, box, attributes in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True):
             failed = next(
                 (name for name, test in self._box_tests.items() if not test(label, box, attributes, sample.image)), None
             )

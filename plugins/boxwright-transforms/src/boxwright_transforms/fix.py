@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from boxwright import Boxes, Edges, Sample, UsageError
+from boxwright import Boxes, Coordinates, Sample, UsageError
 from boxwright_transforms.notes import Ledger, amount, examples
 
 _NOTES: Final = (
@@ -111,7 +111,7 @@ class Fix:
     def _is_correct(self, sample: Sample) -> bool:
         """Returns whether no box needs a correction, as in most images, by a quick check."""
         width, height, tiny = sample.image.width, sample.image.height, self.tiny
-        coordinates = sample.boxes.edges
+        coordinates = sample.boxes.coordinates
         if self.duplicates == "drop" and len(set(coordinates)) < len(coordinates):
             return False
         for xmin, ymin, xmax, ymax in coordinates:
@@ -124,11 +124,11 @@ class Fix:
     def _fixed_boxes(self, sample: Sample, found: list[Finding]) -> Boxes:
         boxes = sample.boxes
         labels: list[str] = []
-        kept: list[Edges] = []
+        kept: list[Coordinates] = []
         attributes: list[Any] = []
-        seen: dict[tuple[str, Edges], list[dict[str, Any]]] = {}
+        seen: dict[tuple[str, Coordinates], list[dict[str, Any]]] = {}
         for position, (label, box, row) in enumerate(
-            zip(boxes.labels, boxes.edges, boxes.attributes, strict=True), start=1
+            zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True), start=1
         ):
             place = f"box {position} ({label})"
             box, kind = self._fixed_box(box, sample.image.width, sample.image.height)
@@ -144,11 +144,11 @@ class Fix:
             labels.append(label)
             kept.append(box)
             attributes.append(row)
-        if tuple(kept) == boxes.edges:
+        if tuple(kept) == boxes.coordinates:
             return boxes
         return Boxes(labels, kept, attributes if boxes.has_attributes else None)
 
-    def _fixed_box(self, box: Edges, width: int, height: int) -> tuple[Edges, str]:
+    def _fixed_box(self, box: Coordinates, width: int, height: int) -> tuple[Coordinates, str]:
         """Returns the coordinates and the finding: ``"clipped"``, the reason to drop the box, or an empty text."""
         xmin, ymin, xmax, ymax = box
         kind = ""
@@ -165,7 +165,7 @@ class Fix:
         return box, kind
 
 
-def _has_area(box: Edges) -> bool:
+def _has_area(box: Coordinates) -> bool:
     return box[0] < box[2] and box[1] < box[3]
 
 

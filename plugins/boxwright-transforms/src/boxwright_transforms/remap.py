@@ -76,7 +76,7 @@ class Remap:
             kept = boxes if all(labels) else boxes.select(map(bool, labels))
             self._emptied += not kept
             attributes = kept.attributes if kept.has_attributes else None
-            yield sample.replace(boxes=Boxes(filter(None, labels), kept.edges, attributes))
+            yield sample.replace(boxes=Boxes(filter(None, labels), kept.coordinates, attributes))
 
     def notes(self) -> list[str]:
         """Returns the changes of each class, and the classes of the map that did not occur."""

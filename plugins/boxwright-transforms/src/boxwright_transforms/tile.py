@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
-from boxwright import Boxes, DataError, Edges, ImageRef, Sample, UsageError
+from boxwright import Boxes, Coordinates, DataError, ImageRef, Sample, UsageError
 from boxwright.images import decode_sample
 from boxwright_transforms.encoding import check_quality, encode_image, name_for, parse_size, target_format
 from boxwright_transforms.notes import Ledger, amount
@@ -159,9 +159,9 @@ class Tile:
     ) -> Boxes:
         """Returns the boxes of a tile, in its pixels."""
         labels: list[str] = []
-        coordinates: list[Edges] = []
+        coordinates: list[Coordinates] = []
         rows: list[dict[str, Any]] = []
-        for position, (box, attributes) in enumerate(zip(boxes.edges, boxes.attributes, strict=True)):
+        for position, (box, attributes) in enumerate(zip(boxes.coordinates, boxes.attributes, strict=True)):
             part = _intersection(box, window)
             if part is None or not self._contains_enough(box, part, window, size):
                 continue
@@ -179,7 +179,7 @@ class Tile:
             rows.append(row)
         return Boxes(labels, coordinates, rows)
 
-    def _contains_enough(self, box: Edges, part: Edges, window: Window, size: tuple[int, int]) -> bool:
+    def _contains_enough(self, box: Coordinates, part: Coordinates, window: Window, size: tuple[int, int]) -> bool:
         if not _area(box):  # a line or a point is in the tile that contains its center
             x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
             return (window.left <= x < window.right or x == window.right == size[0]) and (
@@ -195,12 +195,12 @@ def _starts(length: int, size: int, overlap: int) -> list[int]:
     return [*range(0, last, size - overlap), last]
 
 
-def _intersection(box: Edges, window: Window) -> Edges | None:
+def _intersection(box: Coordinates, window: Window) -> Coordinates | None:
     """Returns the part of a box inside a window; ``None`` if they do not touch."""
     xmin, ymin = max(box[0], float(window.left)), max(box[1], float(window.top))
     xmax, ymax = min(box[2], float(window.right)), min(box[3], float(window.bottom))
     return (xmin, ymin, xmax, ymax) if xmin <= xmax and ymin <= ymax else None
 
 
-def _area(box: Edges) -> float:
+def _area(box: Coordinates) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from boxwright import Boxes, DataError, Edges, ImageRef, Sample, SwappedCoordinates, check_edges
+from boxwright import Boxes, Coordinates, DataError, ImageRef, Sample, SwappedCoordinates, check_coordinates
 from boxwright.images import ImageLookup, measured_size
 from boxwright.storage import Folder, check_unicode
 from boxwright_voc.xml.annotation import Annotation
@@ -111,11 +111,11 @@ class XmlSamples:
         found = find_labels(self._folder.read(xml))
         return found if found is not None else self.annotated(xml).boxes.labels
 
-    def _sorted(self, labels: Sequence[str], coordinates: list[Edges], file: str) -> list[Edges]:
+    def _sorted(self, labels: Sequence[str], coordinates: list[Coordinates], file: str) -> list[Coordinates]:
         """Swaps coordinates in the wrong order, or reports the first."""
         result = []
         for position, (label, box) in enumerate(zip(labels, coordinates, strict=True), start=1):
-            problem = check_edges(box)
+            problem = check_coordinates(box)
             if problem and not self._swap:
                 raise DataError(
                     file,

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from boxwright import Boxes, DataError, Edges
+from boxwright import Boxes, Coordinates, DataError
 from boxwright_yolo.description import Description, decoded
 
 LARGEST: Final = 2.0
@@ -60,7 +60,7 @@ class LabelReader:
         if _ODD.search(text):
             self._check_numbers(lines, file)
         labels: list[str] = []
-        coordinates: list[Edges] = []
+        coordinates: list[Coordinates] = []
         attributes: list[Mapping[str, Any]] = []
         known, decimals = self._labels, self._decimals
         for number, line in enumerate(lines, start=1):
@@ -206,7 +206,7 @@ class LineFormat:
     def __init__(self) -> None:
         self._formats: dict[int, tuple[int, str]] = {}
 
-    def line(self, number: int, box: Edges, width: int, height: int, score: float | None = None) -> str:
+    def line(self, number: int, box: Coordinates, width: int, height: int, score: float | None = None) -> str:
         """Returns the line of one box in an image of that size.
 
         Raises:

@@ -136,12 +136,12 @@ class YoloWriter:
             if not self._scores:
                 rows = [
                     line(classes[label], box, width, height)
-                    for label, box in zip(boxes.labels, boxes.edges, strict=True)
+                    for label, box in zip(boxes.labels, boxes.coordinates, strict=True)
                 ]
             else:
                 rows = [
                     line(classes[label], box, width, height, _score(attributes))
-                    for label, box, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
+                    for label, box, attributes in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True)
                 ]
         except ValueError as error:
             raise DataError(sample.source or image.name, f"a box {error}", f"correct it, {_SKIP}") from None

@@ -16,5 +16,5 @@ def test_it_predicts_the_average(tmp_path: Path) -> None:
     data = Dataset(SampleReader(samples))
     run = boxwright.train(data, out=tmp_path / "run", backend="myplugin", settings={"rate": 1})
     (found,) = boxwright.load_model(run).predict(samples[:1])
-    columns = zip(*(sample.boxes.edges[0] for sample in samples), strict=True)
-    assert found.boxes[0].edges == pytest.approx([sum(column) / 6 for column in columns])
+    columns = zip(*(sample.boxes.coordinates[0] for sample in samples), strict=True)
+    assert found.boxes[0].coordinates == pytest.approx([sum(column) / 6 for column in columns])

@@ -15,7 +15,7 @@ def test_a_line_of_another_program(tmp_path: Path) -> None:
     assert (sample.image.name, sample.image.width, sample.image.height) == ("a.jpg", 40, 30)
     assert sample.image.location == str(tmp_path / "a.jpg")
     assert sample.boxes.labels == ("fig",)
-    assert sample.boxes.edges == ((1.0, 2.0, 30.5, 20.0),)
+    assert sample.boxes.coordinates == ((1.0, 2.0, 30.5, 20.0),)
 
 
 def test_the_images_may_be_in_another_folder(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ class LossCounter:
             if not self._empty:
                 dropped["images without boxes"] += 1
         elif not self._subpixel:
-            for xmin, ymin, xmax, ymax in boxes.edges:
+            for xmin, ymin, xmax, ymax in boxes.coordinates:
                 if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1:
                     self.losses.changed[SUBPIXEL] += 1
         if boxes.has_attributes and not self._every_box:

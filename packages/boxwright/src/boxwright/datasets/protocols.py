@@ -171,7 +171,7 @@ class Writer(Protocol):
 
             def write(self, sample):
                 image, boxes = sample.image, sample.boxes
-                rows = [[label, *edges] for label, edges in zip(boxes.labels, boxes.edges)]
+                rows = [[label, *edges] for label, edges in zip(boxes.labels, boxes.coordinates)]
                 row = {"name": image.name, "size": [image.width, image.height], "boxes": rows}
                 self.file.write(json.dumps(row).encode() + b"\n")
 

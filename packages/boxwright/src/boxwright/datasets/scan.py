@@ -54,7 +54,7 @@ class Scan:
         for sample in samples:
             image, boxes = sample.image, sample.boxes
             digest.update(repr((image.name, image.width, image.height, boxes.labels)).encode())
-            digest.update(array("d", chain.from_iterable(boxes.edges)).tobytes())
+            digest.update(array("d", chain.from_iterable(boxes.coordinates)).tobytes())
             scan.samples += 1
             scan.boxes += len(boxes)
             scan.empty += not boxes.labels
@@ -67,7 +67,7 @@ class Scan:
                 scan.splits[sample.split] = scan.splits.get(sample.split, 0) + 1
             size = (image.width, image.height)
             scan.sizes[size] = scan.sizes.get(size, 0) + 1
-            for xmin, ymin, xmax, ymax in boxes.edges:
+            for xmin, ymin, xmax, ymax in boxes.coordinates:
                 scan.flawed["without area"] += xmin == xmax or ymin == ymax
                 scan.flawed["outside the image"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
                 relative = ((xmax - xmin) * (ymax - ymin) / (image.width * image.height)) ** 0.5

@@ -20,7 +20,7 @@ from boxwright.datasets.protocols import OnProblem, Reader, SwappingReader
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap, LabelMapItem
 from boxwright.plugins.specs import FormatSpec, carried
-from boxwright.schemas import Boxes, DatasetInfo, Edges, ImageRef, Sample
+from boxwright.schemas import Boxes, Coordinates, DatasetInfo, ImageRef, Sample
 from boxwright.storage.filesystem import read_file
 from boxwright.storage.output import SIDECAR_SUFFIX, AtomicOutput
 from boxwright.storage.uri import is_remote, join, parent, with_suffix
@@ -47,7 +47,7 @@ def fingerprint(sample: Sample) -> str:
     image, boxes = sample.image, sample.boxes
     content = (image.name, image.width, image.height, sample.split, sorted(sample.attributes.items()))
     rows = [sorted(attributes.items()) for attributes in boxes.attributes] if boxes.has_attributes else None
-    return hashlib.blake2b(repr((content, boxes.labels, boxes.edges, rows)).encode(), digest_size=12).hexdigest()
+    return hashlib.blake2b(repr((content, boxes.labels, boxes.coordinates, rows)).encode(), digest_size=12).hexdigest()
 
 
 class SidecarWriter:
@@ -88,7 +88,7 @@ class SidecarWriter:
             "split": sample.split,
             "attributes": sample.attributes,
             "labels": boxes.labels,
-            "edges": boxes.edges,
+            "edges": boxes.coordinates,
             "box_attributes": [dict(each) for each in boxes.attributes] if boxes.has_attributes else None,
         }
         return _dumped(content, sample)
@@ -262,16 +262,16 @@ class SidecarReader:
         """The annotation as it is now, with what its format cannot say of the boxes that are still there."""
         old: Boxes = record["boxes"]
         free = list(range(len(old)))
-        edges: list[Edges] = []
+        edges: list[Coordinates] = []
         attributes: list[dict[str, Any]] = []
-        for label, now, own in zip(sample.boxes.labels, sample.boxes.edges, sample.boxes.attributes, strict=True):
-            match = next((i for i in free if old.labels[i] == label and _near(old.edges[i], now)), None)
+        for label, now, own in zip(sample.boxes.labels, sample.boxes.coordinates, sample.boxes.attributes, strict=True):
+            match = next((i for i in free if old.labels[i] == label and _near(old.coordinates[i], now)), None)
             if match is None:
                 edges.append(now)
                 attributes.append(dict(own))
                 continue
             free.remove(match)
-            edges.append(now if "subpixel" in self._carries else old.edges[match])
+            edges.append(now if "subpixel" in self._carries else old.coordinates[match])
             attributes.append(self._not_carried("box.", old.attributes[match]) | dict(own))
         return sample.replace(
             boxes=Boxes(sample.boxes.labels, edges, attributes),
@@ -300,9 +300,9 @@ def _label_map(head: Mapping[str, Any]) -> LabelMap | None:
     return None if items is None else LabelMap(items=tuple(LabelMapItem(**item) for item in items))
 
 
-def _near(one: Edges, other: Edges) -> bool:
+def _near(one: Coordinates, other: Coordinates) -> bool:
     return all(abs(a - b) <= _NEAR for a, b in zip(one, other, strict=True))
 
 
 def _same_boxes(one: Boxes, other: Boxes) -> bool:
-    return one.labels == other.labels and all(map(_near, one.edges, other.edges))
+    return one.labels == other.labels and all(map(_near, one.coordinates, other.coordinates))

@@ -183,7 +183,7 @@ def _plain(found: Detections) -> dict[str, Any]:
         "height": found.image.height,
         "detections": [
             {"label": label, "score": round(score, 4), "box": [round(edge, 2) for edge in edges]}
-            for label, score, edges in zip(found.boxes.labels, found.scores, found.boxes.edges, strict=True)
+            for label, score, edges in zip(found.boxes.labels, found.scores, found.boxes.coordinates, strict=True)
         ],
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from boxwright import Edges
+from boxwright import Coordinates
 
 DEFAULT_POSE: Final = "Unspecified"
 DEFAULT_DATABASE: Final = "Unknown"
@@ -30,5 +30,5 @@ class Annotation(NamedTuple):
     height: int
     attributes: dict[str, Any]
     labels: list[str]
-    coordinates: list[Edges]
+    coordinates: list[Coordinates]
     box_attributes: Sequence[Mapping[str, Any]] | None

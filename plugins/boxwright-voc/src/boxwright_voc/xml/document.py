@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from boxwright import Edges, Sample
+from boxwright import Coordinates, Sample
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE
 from boxwright_voc.xml.values import (
     attribute_lines,
@@ -76,9 +76,13 @@ class XmlDocument:
             extra.append(json_line(key, value, "\t") if reserved else attribute_lines(key, value, "\t"))
         filename = _plain(os.path.basename(image.name), "the file name")
         if boxes.has_attributes:
-            objects = [self._object(*box) for box in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)]
+            objects = [
+                self._object(*box) for box in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True)
+            ]
         else:
-            objects = [self._object(label, box, None) for label, box in zip(boxes.labels, boxes.edges, strict=True)]
+            objects = [
+                self._object(label, box, None) for label, box in zip(boxes.labels, boxes.coordinates, strict=True)
+            ]
         document = (
             f"<annotation{start}>\n"
             + (f"\t<folder>{folder}</folder>\n" if folder else "\t<folder/>\n")
@@ -95,7 +99,7 @@ class XmlDocument:
         )
         return document.encode()
 
-    def _object(self, label: str, coordinates: Edges, attributes: Mapping[str, Any] | None) -> str:
+    def _object(self, label: str, coordinates: Coordinates, attributes: Mapping[str, Any] | None) -> str:
         name = self._texts.get(label) or self._cached(label, _plain(label, "the class"))
         numbers, shift = self._numbers, self._shift
         xmin, ymin, xmax, ymax = coordinates

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright import Edges
+from boxwright import Coordinates
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_POSE, Annotation
 from boxwright_voc.xml.values import number, scalar
 
@@ -193,7 +193,7 @@ class _Layout:
         columns = zip(fields[a::step], fields[b::step], fields[c::step], fields[d::step], strict=True)
         numbers = _NUMBERS
         try:
-            coordinates: list[Edges] = [
+            coordinates: list[Coordinates] = [
                 (numbers[xmin], numbers[ymin], numbers[xmax], numbers[ymax]) for xmin, ymin, xmax, ymax in columns
             ]
         except _NotANumberError:

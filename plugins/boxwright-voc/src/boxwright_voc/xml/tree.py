@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from boxwright import DataError, Edges
+from boxwright import Coordinates, DataError
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE, Annotation
 from boxwright_voc.xml.values import NUMBER, SPACE, children, each, lengths, scalar, with_lengths
 
@@ -101,7 +101,7 @@ class _TreeReader:
         self._source(root, attributes)
         width, height = self._size(root, attributes)
         labels: list[str] = []
-        coordinates: list[Edges] = []
+        coordinates: list[Coordinates] = []
         box_attributes: list[Mapping[str, Any]] = []
         for position, element in enumerate(root.findall("object"), start=1):
             label, box = self._object(element, position, box_attributes)
@@ -142,7 +142,9 @@ class _TreeReader:
             raise self.error(f"<{tag}> is {text!r}, not a number of pixels", "correct <size>")
         return int(value)
 
-    def _object(self, element: Element, position: int, box_attributes: list[Mapping[str, Any]]) -> tuple[str, Edges]:
+    def _object(
+        self, element: Element, position: int, box_attributes: list[Mapping[str, Any]]
+    ) -> tuple[str, Coordinates]:
         place = f"object {position}"
         label = self._text(element, "name", place)
         if not label:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
-from boxwright import Edges, Run, TrainJob
+from boxwright import Coordinates, Run, TrainJob
 
 from boxwright_myplugin.model import MyPluginModel
 
 _EPOCHS = 4
-_START: Edges = (0.0, 0.0, 1.0, 1.0)
+_START: Coordinates = (0.0, 0.0, 1.0, 1.0)
 
 
 class MyPluginBackend:
@@ -35,7 +35,7 @@ class MyPluginBackend:
         boxes = json.loads(run.file("model/boxes.json").read_text("utf-8"))
         return MyPluginModel(run.label_map, {label: tuple(edges) for label, edges in boxes.items()})
 
-    def _checkpoint(self, run: Run) -> tuple[int, dict[str, Edges]]:
+    def _checkpoint(self, run: Run) -> tuple[int, dict[str, Coordinates]]:
         path = run.file("checkpoints/newest.json")
         if not path.is_file():
             return 0, dict.fromkeys(run.label_map.names, _START)
@@ -43,13 +43,13 @@ class MyPluginBackend:
         return content["epoch"], {label: tuple(edges) for label, edges in content["boxes"].items()}
 
 
-def _averages(job: TrainJob) -> dict[str, Edges]:
+def _averages(job: TrainJob) -> dict[str, Coordinates]:
     """Returns the average ``xmin, ymin, xmax, ymax`` of each class, relative to the image size."""
     sums = {label: [0.0, 0.0, 0.0, 0.0] for label in job.label_map.names}
     counts = dict.fromkeys(sums, 0)
     for sample in job.data:
         width, height = sample.image.width, sample.image.height
-        for label, (xmin, ymin, xmax, ymax) in zip(sample.boxes.labels, sample.boxes.edges, strict=True):
+        for label, (xmin, ymin, xmax, ymax) in zip(sample.boxes.labels, sample.boxes.coordinates, strict=True):
             relative = (xmin / width, ymin / height, xmax / width, ymax / height)
             sums[label] = [total + edge for total, edge in zip(sums[label], relative, strict=True)]
             counts[label] += 1
@@ -60,6 +60,6 @@ def _averages(job: TrainJob) -> dict[str, Edges]:
     return averages
 
 
-def _between(one: Edges, other: Edges, share: float) -> Edges:
+def _between(one: Coordinates, other: Coordinates, share: float) -> Coordinates:
     xmin, ymin, xmax, ymax = (a + share * (b - a) for a, b in zip(one, other, strict=True))
     return (xmin, ymin, xmax, ymax)

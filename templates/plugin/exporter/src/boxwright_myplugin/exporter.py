@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from boxwright import Edges, LabelMap, Run, RunError, UsageError
+from boxwright import Coordinates, LabelMap, Run, RunError, UsageError
 
 from boxwright_myplugin.model import MyPluginModel
 
@@ -49,6 +49,6 @@ class MyPluginExporter:
         return MyPluginModel(label_map, boxes)
 
 
-def _edges(numbers: Any) -> Edges:
+def _edges(numbers: Any) -> Coordinates:
     xmin, ymin, xmax, ymax = map(float, numbers)
     return (xmin, ymin, xmax, ymax)

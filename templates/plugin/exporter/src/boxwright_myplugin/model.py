@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from boxwright import Boxes, Detections, Edges, LabelMap, Sample
+from boxwright import Boxes, Detections, Coordinates, LabelMap, Sample
 
 
 class MyPluginModel:
@@ -15,7 +15,7 @@ class MyPluginModel:
         boxes: ``xmin, ymin, xmax, ymax`` of each class, relative to the image size.
     """
 
-    def __init__(self, label_map: LabelMap, boxes: Mapping[str, Edges]) -> None:
+    def __init__(self, label_map: LabelMap, boxes: Mapping[str, Coordinates]) -> None:
         self.label_map = label_map
         self._boxes = boxes
 

@@ -29,7 +29,7 @@ class MyPluginWriter:
             "height": sample.image.height,
             "boxes": [
                 _box(label, edges, attributes)
-                for label, edges, attributes in zip(boxes.labels, boxes.edges, boxes.attributes, strict=True)
+                for label, edges, attributes in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True)
             ],
         }
         self._file.write(json.dumps(row).encode() + b"\n")

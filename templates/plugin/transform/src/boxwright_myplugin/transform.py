@@ -29,6 +29,6 @@ class MyPluginTransform:
         for sample in samples:
             keep = [
                 xmax - xmin >= self._least and ymax - ymin >= self._least
-                for xmin, ymin, xmax, ymax in sample.boxes.edges
+                for xmin, ymin, xmax, ymax in sample.boxes.coordinates
             ]
             yield sample if all(keep) else sample.replace(boxes=sample.boxes.select(keep))

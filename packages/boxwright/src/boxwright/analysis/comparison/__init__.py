@@ -16,7 +16,7 @@ from boxwright.errors import DataError, UsageError
 from boxwright.matching import match_boxes
 from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter, Reporter
-from boxwright.schemas import Edges
+from boxwright.schemas import Coordinates
 from boxwright.storage.uri import DatasetURI
 
 _IGNORABLE = ("attributes", "splits", "sizes", "class-numbers")
@@ -60,7 +60,7 @@ class Difference:
     kind: Kind
     image: str = ""
     label: str = ""
-    coordinates: Edges | None = None
+    coordinates: Coordinates | None = None
     name: str = ""
     first: Any = None
     second: Any = None
@@ -267,26 +267,28 @@ class _Comparer:
 
     def _boxes(self, one: ComparedImage, two: ComparedImage) -> list[Difference]:
         before, after = one.boxes, two.boxes
-        if before.labels == after.labels and before.edges == after.edges:
+        if before.labels == after.labels and before.coordinates == after.coordinates:
             pairs, removed, added = [(i, i) for i in range(len(before))], [], []
-            moved: tuple[Edges, ...] = after.edges
+            moved: tuple[Coordinates, ...] = after.coordinates
         else:
             moved = scaled_coordinates(one, two)
             near = max(_NEAR, self._tolerance)
-            matching = match_boxes(before.labels, before.edges, after.labels, moved, least_iou=self._iou, near=near)
+            matching = match_boxes(
+                before.labels, before.coordinates, after.labels, moved, least_iou=self._iou, near=near
+            )
             pairs, removed, added = matching.pairs, matching.removed, matching.added
         self._result.boxes += len(pairs)
         found = []
         for i, j in pairs:
             found += self._pair(one, i, two, j, moved[j])
-        found += [Difference(Kind.REMOVED, one.name, before.labels[i], before.edges[i]) for i in removed]
-        found += [Difference(Kind.ADDED, one.name, after.labels[j], after.edges[j]) for j in added]
+        found += [Difference(Kind.REMOVED, one.name, before.labels[i], before.coordinates[i]) for i in removed]
+        found += [Difference(Kind.ADDED, one.name, after.labels[j], after.coordinates[j]) for j in added]
         return found
 
-    def _pair(self, one: ComparedImage, i: int, two: ComparedImage, j: int, moved: Edges) -> list[Difference]:
+    def _pair(self, one: ComparedImage, i: int, two: ComparedImage, j: int, moved: Coordinates) -> list[Difference]:
         """Returns the differences in one box; ``moved`` are the second's coordinates, at the first's image size."""
         found = []
-        old, new = one.boxes.edges[i], two.boxes.edges[j]
+        old, new = one.boxes.coordinates[i], two.boxes.coordinates[j]
         label, other = one.boxes.labels[i], two.boxes.labels[j]
         moves = [after - before for before, after in zip(old, moved, strict=True)]
         distance = max(map(abs, moves))

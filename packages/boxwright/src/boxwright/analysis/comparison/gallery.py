@@ -18,7 +18,7 @@ from boxwright.images.decode import decode_sample
 from boxwright.progress import LogReporter, Reporter, Task
 from boxwright.render.boxes import ON_A_PAGE, draw_boxes
 from boxwright.render.pages import PAGE_SIDE, SHEETS, checked_suffix, sheet_or_page
-from boxwright.schemas import Boxes, Edges, Sample
+from boxwright.schemas import Boxes, Coordinates, Sample
 from boxwright.storage.output import AtomicOutput
 from boxwright.storage.uri import DatasetURI
 
@@ -177,7 +177,7 @@ class _Mark(NamedTuple):
 
     kind: str
     text: str
-    coordinates: Edges
+    coordinates: Coordinates
 
 
 def _marks(differing: _Differing, frame: tuple[int, int]) -> list[_Mark]:
@@ -186,7 +186,7 @@ def _marks(differing: _Differing, frame: tuple[int, int]) -> list[_Mark]:
     marks: list[_Mark] = []
     if first is not None and second is not None:
         changed = {(difference.label, difference.coordinates) for difference in differing.differences}
-        for label, coordinates in zip(first.boxes.labels, first.boxes.edges, strict=True):
+        for label, coordinates in zip(first.boxes.labels, first.boxes.coordinates, strict=True):
             if (label, coordinates) not in changed:
                 marks.append(_Mark(_SAME, "", _scaled(coordinates, first.size, frame)))
         for difference in differing.differences:
@@ -194,7 +194,7 @@ def _marks(differing: _Differing, frame: tuple[int, int]) -> list[_Mark]:
         return marks
     for kind, image in ((_REMOVED, first), (_ADDED, second)):
         if image is not None:
-            pairs = zip(image.boxes.labels, image.boxes.edges, strict=True)
+            pairs = zip(image.boxes.labels, image.boxes.coordinates, strict=True)
             marks += [_Mark(kind, label, _scaled(coordinates, image.size, frame)) for label, coordinates in pairs]
     return marks
 
@@ -219,7 +219,7 @@ def _marks_of(
             yield _Mark(_CHANGED, f"{label}: {difference.name}", _scaled(coordinates, first, frame))
 
 
-def _scaled(coordinates: Edges, size: tuple[int, int], frame: tuple[int, int]) -> Edges:
+def _scaled(coordinates: Coordinates, size: tuple[int, int], frame: tuple[int, int]) -> Coordinates:
     across, down = frame[0] / size[0], frame[1] / size[1]
     xmin, ymin, xmax, ymax = coordinates
     return (xmin * across, ymin * down, xmax * across, ymax * down)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from boxwright.errors import DataError
 from boxwright.progress import Task
-from boxwright.schemas import Boxes, Edges, Sample
+from boxwright.schemas import Boxes, Coordinates, Sample
 
 
 class ComparedImage(NamedTuple):
@@ -86,9 +86,9 @@ def _stems() -> Callable[[int, Sample], str]:
     return stem
 
 
-def scaled_coordinates(one: ComparedImage, two: ComparedImage) -> tuple[Edges, ...]:
+def scaled_coordinates(one: ComparedImage, two: ComparedImage) -> tuple[Coordinates, ...]:
     """Returns the second's coordinates, scaled to the first's size of the image."""
-    if one.size == two.size or one.boxes.edges == two.boxes.edges:
-        return two.boxes.edges
+    if one.size == two.size or one.boxes.coordinates == two.boxes.coordinates:
+        return two.boxes.coordinates
     across, down = one.size[0] / two.size[0], one.size[1] / two.size[1]
-    return tuple((x1 * across, y1 * down, x2 * across, y2 * down) for x1, y1, x2, y2 in two.boxes.edges)
+    return tuple((x1 * across, y1 * down, x2 * across, y2 * down) for x1, y1, x2, y2 in two.boxes.coordinates)

@@ -64,9 +64,9 @@ class Statistics:
         """Yields the samples and counts them; the counts are complete at the end."""
         for sample in samples:
             boxes = sample.boxes
-            for coordinates in boxes.edges:
+            for coordinates in boxes.coordinates:
                 self._coordinates.extend(coordinates)
-            self._images.extend((sample.image.width, sample.image.height, len(boxes.edges)))
+            self._images.extend((sample.image.width, sample.image.height, len(boxes.coordinates)))
             if "database" in sample.attributes:
                 self.borders.note_source(sample)
             if len(self._coordinates) >= _BATCH or len(self._images) >= _BATCH:

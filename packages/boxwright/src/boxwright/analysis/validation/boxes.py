@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from boxwright.analysis.validation.checks import Problem
-from boxwright.schemas import Edges, Sample
+from boxwright.schemas import Coordinates, Sample
 
 SAME = 0.99
 """Boxes with a greater IoU are at the same position."""
@@ -20,7 +20,7 @@ def box_problems(sample: Sample, tiny: float) -> Iterator[Problem]:
         sample: The image.
         tiny: Boxes with a shorter side below this number of pixels are tiny.
     """
-    labels, coordinates = sample.boxes.labels, sample.boxes.edges
+    labels, coordinates = sample.boxes.labels, sample.boxes.coordinates
     file = sample.source or sample.image.name
     width, height = sample.image.width, sample.image.height
     for position, box in enumerate(coordinates):
@@ -43,7 +43,7 @@ def box_problems(sample: Sample, tiny: float) -> Iterator[Problem]:
             )
 
 
-def _flaw(box: Edges, width: int, height: int, tiny: float) -> tuple[str, str] | None:
+def _flaw(box: Coordinates, width: int, height: int, tiny: float) -> tuple[str, str] | None:
     xmin, ymin, xmax, ymax = box
     wide, high = xmax - xmin, ymax - ymin
     size = f"{wide:g} x {high:g} pixels"
@@ -61,7 +61,7 @@ def _flaw(box: Edges, width: int, height: int, tiny: float) -> tuple[str, str] |
     return None
 
 
-def same_positions(coordinates: tuple[Edges, ...]) -> Iterator[tuple[int, int]]:
+def same_positions(coordinates: tuple[Coordinates, ...]) -> Iterator[tuple[int, int]]:
     """Yields pairs of indices of boxes with an IoU above :data:`SAME`, the lower index first; sorted by ``xmin``.
 
     The work grows little faster than the number of boxes, because the second box of a pair starts at most 1 % of the
@@ -89,5 +89,5 @@ def _place(position: int, label: str) -> str:
     return f"box {position + 1} ({label})"
 
 
-def _numbers(box: Edges) -> str:
+def _numbers(box: Coordinates) -> str:
     return ", ".join(f"{each:g}" for each in box)

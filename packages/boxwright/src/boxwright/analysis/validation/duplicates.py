@@ -38,7 +38,7 @@ class SeenImages:
             self._same.setdefault(check.digest, []).append(len(self._places))
             self._places.append(place_of(sample))
             self._parts.append(part)
-            self._boxes.append(hash(frozenset(zip(sample.boxes.labels, sample.boxes.edges, strict=True))))
+            self._boxes.append(hash(frozenset(zip(sample.boxes.labels, sample.boxes.coordinates, strict=True))))
             self._hashes.append(check.difference_hash)
         source = sample.source or place_of(sample)
         key = (dataset, sample.image.name)
