@@ -1,4 +1,4 @@
-"""What several of these tests need: drawn images, a reporter that remembers, and one finished training."""
+"""Fixtures: drawn datasets, and a reporter that records its messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class SilentTask:
 
 
 @dataclass
-class Remembering:
+class RecordingReporter:
     """A reporter that records its messages."""
 
     messages: list[str] = field(default_factory=list)
@@ -47,8 +47,8 @@ class Remembering:
 
 
 @pytest.fixture
-def reporter() -> Remembering:
-    return Remembering()
+def reporter() -> RecordingReporter:
+    return RecordingReporter()
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +58,6 @@ def drawn() -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def held_out() -> Dataset:
-    """Four others."""
+def validation() -> Dataset:
+    """Four other scenes."""
     return boxwright.open("demo:test?images=16&seed=4&size=96x80")

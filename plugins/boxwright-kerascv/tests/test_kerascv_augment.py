@@ -1,4 +1,4 @@
-"""Augmenters: the box must stay on the object, a red rectangle whose place the pixels themselves tell."""
+"""Augmenters: the box must stay on the object, a red rectangle whose position the tests find in the pixels."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from boxwright_kerascv.augment import (  # noqa: E402
     Expand,
     Flip,
     Rotate90,
+    Step,
     Stretch,
     VerticalFlip,
     resize,
@@ -45,7 +46,7 @@ ALWAYS: Mapping[str, list[Any]] = {
 
 
 def image(box: tuple[int, int, int, int] = BOX, width: int = WIDTH, height: int = HEIGHT) -> np.ndarray:
-    """Grey, as outside the image, with one red rectangle."""
+    """Returns a gray image, like the area outside images, with one red rectangle."""
     image = np.full((height, width, 3), FILL, np.uint8)
     xmin, ymin, xmax, ymax = box
     image[ymin:ymax, xmin:xmax] = (255, 0, 0)
@@ -58,13 +59,13 @@ def labelled(image: np.ndarray, boxes: Any = (BOX,)) -> Any:
 
 
 def augmented(augmentation: Any, sample: Any, seeds: int = SEEDS) -> list[dict[str, np.ndarray]]:
-    """One result a seed, made inside ``tf.data``, where the code is traced once."""
+    """Returns one result per seed, computed inside ``tf.data``, where the code is traced once."""
     pairs = tf.data.Dataset.range(seeds).map(lambda number: tf.stack([tf.constant(11, tf.int64), number]))
     return list(pairs.map(lambda seed: augmentation(sample, seed)).as_numpy_iterator())
 
 
 def red_rectangle(image: np.ndarray) -> Any:
-    """Where at least half of a pixel is red."""
+    """Returns the rectangle in which pixels are at least half red."""
     red = image[..., 0] - image[..., 1] > 127.5
     if not red.any():
         return None
@@ -74,7 +75,7 @@ def red_rectangle(image: np.ndarray) -> Any:
 
 @cache
 def always(name: str) -> list[dict[str, np.ndarray]]:
-    """What many seeds make of the image; made once for all tests."""
+    """Returns the results of many seeds, computed once for all tests."""
     return augmented(Augmentation(ALWAYS[name], NETWORK), labelled(image(), [BOX, *OTHERS]))
 
 
@@ -91,18 +92,18 @@ def test_the_box_stays_on_the_object(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALWAYS)
-def test_boxes_lie_inside_the_image_and_have_two_pixels_of_side(name: str) -> None:
+def test_boxes_are_inside_the_image_with_sides_of_at_least_two_pixels(name: str) -> None:
     for result in always(name):
         found = result["boxes"]
         assert found.shape == (len(result["classes"]), 4)
         assert (found >= 0).all()
         assert (found <= [NETWORK[1], NETWORK[0]] * 2).all()
         assert (found[:, 2:] - found[:, :2] >= 2).all()
-        assert result["classes"].tolist() == sorted(result["classes"].tolist()), "in the order they came in"
+        assert result["classes"].tolist() == sorted(result["classes"].tolist()), "in the original order"
 
 
-def test_mirrors_by_hand() -> None:
-    """(10, 20)-(40, 60) in 100x80 becomes (60, 20)-(90, 60) left to right, and (10, 20)-(40, 60) top to bottom."""
+def test_mirrors_computed_manually() -> None:
+    """(10, 20)-(40, 60) in 100x80 becomes (60, 20)-(90, 60) horizontally, and (10, 20)-(40, 60) vertically."""
     sample = labelled(image((10, 20, 40, 60), 100, 80), [(10, 20, 40, 60)])
     left_right = Augmentation([Flip(probability=1.0)], (80, 100))(sample, (1, 2))
     np.testing.assert_allclose(left_right["boxes"], [[60, 20, 90, 60]], atol=1e-4)
@@ -112,17 +113,17 @@ def test_mirrors_by_hand() -> None:
     np.testing.assert_allclose(top_bottom["images"], sample["images"][::-1], atol=1e-3)
 
 
-def test_a_quarter_turn_by_hand() -> None:
-    """As a transposition, x and y change places; in a square image nothing is cut."""
+def test_a_rotation_by_90_degrees_computed_manually() -> None:
+    """In a transposition, x and y are swapped; a square image is not cropped."""
     sample = labelled(image((10, 20, 40, 60), 80, 80), [(10, 20, 40, 60)])
-    turned = Augmentation([Rotate90(probability=1.0)], (80, 80))(sample, (1, 2))
-    np.testing.assert_allclose(turned["boxes"], [[20, 10, 60, 40]], atol=1e-4)
-    np.testing.assert_allclose(turned["images"], np.transpose(sample["images"], (1, 0, 2)), atol=1e-3)
+    rotated = Augmentation([Rotate90(probability=1.0)], (80, 80))(sample, (1, 2))
+    np.testing.assert_allclose(rotated["boxes"], [[20, 10, 60, 40]], atol=1e-4)
+    np.testing.assert_allclose(rotated["images"], np.transpose(sample["images"], (1, 0, 2)), atol=1e-3)
 
 
 @dataclass
-class Window:
-    """An augmenter of this test's own, which looks at a fixed part of the image."""
+class Window(Step):
+    """A step that uses a fixed part of the image."""
 
     left: float
     top: float
@@ -136,31 +137,33 @@ class Window:
 
 
 @pytest.mark.parametrize(
-    ("box", "wanted"),
+    ("box", "expected"),
     [
-        ((30, 10, 60, 40), (0, 10, 10, 40)),  # 10 of 30 columns are left: a third
+        ((30, 10, 60, 40), (0, 10, 10, 40)),  # 10 of 30 columns remain: a third
         ((30, 10, 58, 40), None),  # 8 of 28: 0.286, less than 0.3
         ((60, 10, 61.5, 40), None),  # a side of a pixel and a half
         ((60, 10, 62, 40), (10, 10, 12, 40)),  # of two pixels
         ((0, 10, 50, 40), None),  # ends where the window begins
-        ((60, 20, 60, 40), None),  # no area
-        ((90, 90, 120, 130), (40, 90, 70, 100)),  # reaches outside the window below, but not left or right of it
+        ((60, 20, 60, 40), None),  # zero area
+        ((90, 90, 120, 130), (40, 90, 70, 100)),  # extends beyond the window below, but not to the left or right
     ],
 )
-def test_what_is_left_of_a_box_by_hand(box: tuple[float, ...], wanted: tuple[float, ...] | None) -> None:
-    """A window of 100x100 whose left edge is at 50."""
+def test_the_remaining_part_of_a_box_computed_manually(
+    box: tuple[float, ...], expected: tuple[float, ...] | None
+) -> None:
+    """A window of 100x100 whose left side is at 50."""
     sample = labelled(np.zeros((200, 200, 3), np.uint8), [box])
     result = Augmentation([Window(50, 0, 100, 100)], (100, 100))(sample, (0, 0))
-    if wanted is None or box == (90, 90, 120, 130):
-        # 10 of 40 rows of the last one are left: a quarter.
+    if expected is None or box == (90, 90, 120, 130):
+        # 10 of 40 rows of the last one remain: a quarter.
         assert result["boxes"].shape == (0, 4)
         assert result["classes"].shape == (0,)
     else:
-        np.testing.assert_allclose(result["boxes"], [wanted])
+        np.testing.assert_allclose(result["boxes"], [expected])
 
 
-def test_a_window_is_scaled_to_the_networks_size_by_hand() -> None:
-    """A window of 100x50 at 50x100: half as wide, twice as high; beyond the image all is grey."""
+def test_a_window_is_scaled_to_the_networks_size_computed_manually() -> None:
+    """A window of 100x50 at 50x100: half as wide, twice as high; the area outside the image is gray."""
     sample = labelled(np.full((40, 100, 3), 200, np.uint8), [(20, 10, 60, 30)])
     result = Augmentation([Window(0, 0, 100, 50)], (100, 50))(sample, (0, 0))
     np.testing.assert_allclose(result["boxes"], [[10, 20, 30, 60]])
@@ -169,7 +172,7 @@ def test_a_window_is_scaled_to_the_networks_size_by_hand() -> None:
     np.testing.assert_allclose(image[81:], FILL)
 
 
-def test_all_chance_comes_from_the_seed() -> None:
+def test_randomness_depends_only_on_the_seed() -> None:
     augmentation = Augmentation(list(AUGMENTERS), NETWORK)
     first, again = (augmented(augmentation, labelled(image()), 12) for _ in range(2))
     for one, two in zip(first, again, strict=True):
@@ -178,7 +181,7 @@ def test_all_chance_comes_from_the_seed() -> None:
     assert len({one["images"].tobytes() for one in first}) == 12
 
 
-def test_what_one_augmenter_draws_does_not_depend_on_another() -> None:
+def test_the_random_choices_of_an_augmenter_do_not_depend_on_another() -> None:
     """Disabling one by its probability does not change the choices of the others."""
     both = augmented(Augmentation([Crop(1.0), Flip(0.0)], NETWORK), labelled(image()), 10)
     alone = augmented(Augmentation([Crop(1.0)], NETWORK), labelled(image()), 10)
@@ -186,7 +189,7 @@ def test_what_one_augmenter_draws_does_not_depend_on_another() -> None:
         np.testing.assert_array_equal(one["images"], two["images"])
 
 
-def test_images_without_boxes_are_taken() -> None:
+def test_images_without_boxes_are_augmented() -> None:
     for result in augmented(Augmentation(list(AUGMENTERS), NETWORK), labelled(image(), []), 10):
         assert result["boxes"].shape == (0, 4)
         assert result["classes"].shape == (0,)
@@ -196,13 +199,13 @@ def test_images_without_boxes_are_taken() -> None:
 def test_a_probability_of_zero_changes_nothing() -> None:
     sample = labelled(image())
     plain = resize(sample, NETWORK)
-    never = [make(probability=0.0) for make in AUGMENTERS.values()]  # type: ignore[call-arg]
+    never = [make(probability=0.0) for make in AUGMENTERS.values()]
     for result in augmented(Augmentation(never, NETWORK), sample, 10):
         np.testing.assert_array_equal(result["images"], plain["images"])
         np.testing.assert_array_equal(result["boxes"], plain["boxes"])
 
 
-def test_probability_is_how_often() -> None:
+def test_probability_is_the_frequency() -> None:
     """Of 400 fair coins, between 150 and 250 fall on one side, except once in a million."""
     results = augmented(Augmentation([Flip(probability=0.5)], (32, 32)), labelled(image()), 400)
     plain = resize(labelled(image()), (32, 32))["boxes"].numpy()
@@ -220,14 +223,14 @@ def test_without_augmenters_the_image_is_only_resized() -> None:
     np.testing.assert_allclose(red_rectangle(half["images"].numpy()), [15, 10, 50, 40], atol=1)
 
 
-def test_float_images_are_taken_like_whole_numbers() -> None:
-    whole, real = labelled(image()), labelled(image().astype(np.float32))
+def test_float_images_are_augmented_like_integers() -> None:
+    integers, floats = labelled(image()), labelled(image().astype(np.float32))
     augmentation = Augmentation(["crop", "flip", "color"], NETWORK)
-    for one, two in zip(augmented(augmentation, whole, 5), augmented(augmentation, real, 5), strict=True):
+    for one, two in zip(augmented(augmentation, integers, 5), augmented(augmentation, floats, 5), strict=True):
         np.testing.assert_allclose(one["images"], two["images"], atol=1e-3)
 
 
-def test_color_leaves_boxes_and_size_alone() -> None:
+def test_color_does_not_change_boxes_and_size() -> None:
     sample = labelled(image())
     plain = resize(sample, NETWORK)
     results = augmented(Augmentation([Color(probability=1.0)], NETWORK), sample)
@@ -244,14 +247,14 @@ def test_brightness_shifts_all_levels_alike() -> None:
     shifts = []
     for result in augmented(Augmentation(steps, (32, 32)), sample):
         change = result["images"] - [100, 120, 140]
-        # The two matrices of the YIQ space are rounded to three digits and undo each other to half a level.
+        # The two matrices of the YIQ space are rounded to three digits: their product is not exactly the identity.
         assert np.ptp(change) < 0.5
         shifts.append(change.mean())
     assert -26 < min(shifts) < -15
     assert 15 < max(shifts) < 26
 
 
-def test_contrast_keeps_the_mean_and_saturation_keeps_grey() -> None:
+def test_contrast_keeps_the_mean_and_saturation_keeps_gray() -> None:
     halves = np.full((32, 32, 3), 100, np.uint8)
     halves[:16] = 140
     contrast = [Color(probability=1.0, brightness=0.0, contrast=1.5, saturation=1.0, hue=0.0)]
@@ -266,6 +269,6 @@ def test_contrast_keeps_the_mean_and_saturation_keeps_grey() -> None:
         np.testing.assert_allclose(result["images"], halves, atol=1.5)
 
 
-def test_an_unknown_augmenter_is_named_with_those_there_are() -> None:
+def test_an_unknown_augmenter_is_reported_with_the_available_ones() -> None:
     with pytest.raises(ValueError, match=r"'blurr'; there are crop, "):
         Augmentation(["blurr"], NETWORK)

@@ -30,9 +30,9 @@ RECIPE = Recipe("tiny", 32, 32, batch_size=2, steps=4, steps_per_epoch=2, warmup
 
 
 def model(seed: int = 0, channels: int = 8, freeze: bool = False, recipe: Recipe = RECIPE) -> Detector:
-    """The detector on a very narrow backbone."""
+    """Returns the detector with a very narrow backbone."""
     backbone = NarrowBackbone(channels=[8, 8, 8, channels], depths=[0, 0, 0, 0], input_shape=(32, 32, 3))
-    made = build_network(
+    built = build_network(
         "tiny",
         num_classes=2,
         image_size=(32, 32),
@@ -41,13 +41,13 @@ def model(seed: int = 0, channels: int = 8, freeze: bool = False, recipe: Recipe
         freeze_backbone=freeze,
         seed=seed,
     )
-    compile_network(made, recipe)
-    _make_variables(made, recipe)
-    return made
+    compile_network(built, recipe)
+    _make_variables(built, recipe)
+    return built
 
 
 def state(of: Detector) -> list[np.ndarray]:
-    """Everything that determines how a training continues."""
+    """Returns everything that determines how a training continues."""
     return [*of.get_weights(), *(np.asarray(variable) for variable in of.optimizer.variables)]
 
 
@@ -72,7 +72,7 @@ def run(tmp_path: Path) -> Run:
     )
 
 
-def test_every_variable_comes_back_as_it_was(run: Run) -> None:
+def test_every_variable_is_restored(run: Run) -> None:
     assert newest_checkpoint(run) is None
     first = model(seed=1)
     mark(first)
@@ -85,7 +85,7 @@ def test_every_variable_comes_back_as_it_was(run: Run) -> None:
         np.testing.assert_array_equal(one, two)
 
 
-def test_a_moving_average_of_the_weights_comes_back_too(run: Run) -> None:
+def test_a_moving_average_of_the_weights_is_restored(run: Run) -> None:
     recipe = RECIPE.with_settings({"ema": 0.9})
     first, again = model(recipe=recipe), model(seed=2, recipe=recipe)
     assert len(state(first)) > len(state(model()))
@@ -96,16 +96,16 @@ def test_a_moving_average_of_the_weights_comes_back_too(run: Run) -> None:
 
 
 def batches(first_step: int) -> Any:
-    """Four different batches; the training begins with the one of its step."""
+    """Returns four different batches, from the one of a step on."""
     chance = np.random.default_rng(0)
     images = chance.uniform(0, 255, (4, 2, 32, 32, 3)).astype(np.float32)
-    edges = chance.uniform(0, 16, (4, 2, 3, 2))
-    boxes = np.concatenate([edges, edges + chance.uniform(8, 16, (4, 2, 3, 2))], axis=-1).astype(np.float32)
+    corners = chance.uniform(0, 16, (4, 2, 3, 2))
+    boxes = np.concatenate([corners, corners + chance.uniform(8, 16, (4, 2, 3, 2))], axis=-1).astype(np.float32)
     labels = {"boxes": boxes, "classes": chance.integers(0, 2, (4, 2, 3)).astype(np.float32)}
     return tf.data.Dataset.from_tensor_slices((images, labels)).skip(first_step)
 
 
-def test_four_steps_are_two_and_two_more(run: Run) -> None:
+def test_four_steps_equal_two_and_two_resumed_ones(run: Run) -> None:
     """Bit by bit: weights, batch-norm statistics, optimizer and learning rate."""
     whole, resumed = model(), model(seed=9)
     saving = keras.callbacks.LambdaCallback(
@@ -124,7 +124,7 @@ def _garbage(path: Path) -> None:
     path.write_bytes(b"PK no archive")
 
 
-def _cut(path: Path) -> None:
+def _truncated(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2000])
 
 
@@ -154,8 +154,8 @@ def _gap(path: Path) -> None:
     _rewrite(path, **kept)
 
 
-@pytest.mark.parametrize("damage", [_garbage, _cut, _empty, _flipped, _other_arrays, _gap])
-def test_a_damaged_file_is_refused_and_the_model_left_as_it_was(
+@pytest.mark.parametrize("damage", [_garbage, _truncated, _empty, _flipped, _other_arrays, _gap])
+def test_a_damaged_file_is_an_error_and_the_model_is_unchanged(
     run: Run, target: Detector, damage: Callable[[Path], None]
 ) -> None:
     before = state(target)
@@ -169,7 +169,7 @@ def test_a_damaged_file_is_refused_and_the_model_left_as_it_was(
         np.testing.assert_array_equal(one, two)
 
 
-def test_the_model_is_left_as_it_was_where_the_last_array_is_missing(run: Run, target: Detector) -> None:
+def test_the_model_is_unchanged_if_the_last_array_is_missing(run: Run, target: Detector) -> None:
     other = [value + 1 for value in target.get_weights()]
     before = state(target)
     path = save_checkpoint(run, target, 2)
@@ -183,16 +183,16 @@ def test_the_model_is_left_as_it_was_where_the_last_array_is_missing(run: Run, t
 
 
 @pytest.mark.parametrize("other", [{"channels": 16}, {"freeze": True}, {"recipe": RECIPE.with_settings({"ema": 0.9})}])
-def test_a_checkpoint_of_another_network_is_refused(run: Run, target: Detector, other: dict[str, Any]) -> None:
-    stranger = model(**other)
-    with pytest.raises(RunError, match="of another network|has other variables"):
-        load_checkpoint(save_checkpoint(run, target, 2), stranger)
-    with pytest.raises(RunError, match="of another network|has other variables"):
-        load_checkpoint(save_checkpoint(run, stranger, 2), target)
+def test_a_checkpoint_of_another_network_is_an_error(run: Run, target: Detector, other: dict[str, Any]) -> None:
+    different = model(**other)
+    with pytest.raises(RunError, match="another network|has other variables"):
+        load_checkpoint(save_checkpoint(run, target, 2), different)
+    with pytest.raises(RunError, match="another network|has other variables"):
+        load_checkpoint(save_checkpoint(run, different, 2), target)
 
 
 class Touch:
-    """Makes a file when it is unpickled."""
+    """Creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -212,7 +212,7 @@ def test_nothing_is_unpickled(run: Run, target: Detector, tmp_path: Path) -> Non
     assert not (tmp_path / "executed").exists()
 
 
-def test_the_older_checkpoint_stays_until_the_newer_is_whole(
+def test_the_previous_checkpoint_remains_until_the_next_is_complete(
     run: Run, target: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save_checkpoint(run, target, 2)

@@ -1,4 +1,4 @@
-"""The decoder, held against KerasCV's own on the same predictions, and against boxes worked out by hand."""
+"""The decoder, compared with KerasCV's own on the same predictions, and with boxes computed manually."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def anchors(model: Detector) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def predictions(anchors: np.ndarray) -> dict[str, Any]:
-    """Two images of random predictions, on in one anchor of ten, none of them near the edge of the image."""
+    """Random predictions of two images, with scores in one of ten anchors, none near the edge of the image."""
     chance = np.random.default_rng(5)
     logits = np.full((2, len(anchors), CLASSES), OFF, np.float32)
     height, width = SIZE
@@ -52,7 +52,7 @@ def predictions(anchors: np.ndarray) -> dict[str, Any]:
 
 
 def rows(found: dict[str, Any], image: int, scores: str) -> list[tuple[float, ...]]:
-    """The detections of an image, best first: class, score, edges."""
+    """Returns the detections of an image, best first: class, score, coordinates."""
     classes, values, boxes = (np.asarray(found[name])[image] for name in ("classes", scores, "boxes"))
     kept = [place for place in range(len(values)) if classes[place] >= 0]
     ordered = sorted(kept, key=lambda place: -values[place])
@@ -99,8 +99,8 @@ def test_with_one_class_detections_are_those_of_kerascvs_decoder_for_all_classes
         np.testing.assert_allclose(one, two, atol=2e-3)
 
 
-def test_the_best_thousand_are_enough(model: Detector, predictions: dict[str, Any]) -> None:
-    """Choosing before suppression changes nothing as long as what is left out scores below what is kept."""
+def test_the_best_predictions_are_enough(model: Detector, predictions: dict[str, Any]) -> None:
+    """Choosing before suppression changes nothing if the omitted predictions have lower scores than the detections."""
     every = decode(model, predictions, SIZE, DecoderSettings(max_detections=10, pre_nms=100_000))
     best = decode(model, predictions, SIZE, DecoderSettings(max_detections=10, pre_nms=300))
     for name in every:
@@ -108,7 +108,7 @@ def test_the_best_thousand_are_enough(model: Detector, predictions: dict[str, An
 
 
 def prediction(anchors: np.ndarray, on: dict[tuple[int, int], float]) -> dict[str, Any]:
-    """One image whose boxes are the anchors themselves; ``on``: score by anchor and class."""
+    """Returns predictions of one image whose boxes are the anchors; ``on`` is the score by anchor and class."""
     logits = np.full((1, len(anchors), CLASSES), OFF, np.float32)
     for (anchor, number), score in on.items():
         logits[0, anchor, number] = math.log(score / (1 - score))
@@ -116,7 +116,7 @@ def prediction(anchors: np.ndarray, on: dict[tuple[int, int], float]) -> dict[st
 
 
 @pytest.fixture(scope="module")
-def neighbours(anchors: np.ndarray) -> tuple[int, int, int, float]:
+def neighbors(anchors: np.ndarray) -> tuple[int, int, int, float]:
     """Two anchors in the middle of the image that overlap, one far from both, and the IoU of the two."""
     size = anchors[:, 2:] - anchors[:, :2]
     square = np.flatnonzero((np.abs(size - 24) < 0.01).all(axis=1) & (anchors[:, :2] > 10).all(axis=1))
@@ -128,88 +128,90 @@ def neighbours(anchors: np.ndarray) -> tuple[int, int, int, float]:
     return int(first), int(second), int(far), iou
 
 
-def test_suppression_by_hand(model: Detector, anchors: np.ndarray, neighbours: tuple[int, int, int, float]) -> None:
-    first, second, far, iou = neighbours
+def test_suppression_computed_manually(
+    model: Detector, anchors: np.ndarray, neighbors: tuple[int, int, int, float]
+) -> None:
+    first, second, far, iou = neighbors
     assert iou == pytest.approx(0.2)
     on = {(first, 0): 0.9, (second, 0): 0.8, (second, 2): 0.7, (far, 0): 0.6, (far, 1): 0.04}
     found = decode(model, prediction(anchors, on), SIZE, DecoderSettings(iou_threshold=0.15))
     # The second box of class 0 overlaps a better one; that of class 2 is alone in its class; 0.04 is below 0.05.
-    wanted = [(0, 0.9, *anchors[first]), (2, 0.7, *anchors[second]), (0, 0.6, *anchors[far])]
-    np.testing.assert_allclose(rows(found, 0, "scores"), wanted, atol=1e-4)
+    expected = [(0, 0.9, *anchors[first]), (2, 0.7, *anchors[second]), (0, 0.6, *anchors[far])]
+    np.testing.assert_allclose(rows(found, 0, "scores"), expected, atol=1e-4)
     assert int(found["num"][0]) == 3
     for name in ("boxes", "scores", "classes"):
         assert found[name].shape[:2] == (1, 100)
-        assert (found[name][0, 3:].numpy() == -1).all(), f"{name} are filled up with -1"
+        assert (found[name][0, 3:].numpy() == -1).all(), f"{name} are padded with -1"
     both = decode(model, prediction(anchors, on), SIZE, DecoderSettings(iou_threshold=0.25))
     assert int(both["num"][0]) == 4
 
 
-def test_soft_suppression_by_hand(
-    model: Detector, anchors: np.ndarray, neighbours: tuple[int, int, int, float]
+def test_soft_suppression_computed_manually(
+    model: Detector, anchors: np.ndarray, neighbors: tuple[int, int, int, float]
 ) -> None:
-    """Bodla et al. 2017, equation 3: the score of the lesser box times exp(-iou**2 / sigma), and no box is dropped."""
-    first, second, far, iou = neighbours
+    """Bodla et al. 2017, equation 3: the score of the worse box times exp(-iou**2 / sigma), and no box is dropped."""
+    first, second, far, iou = neighbors
     on = {(first, 0): 0.9, (second, 0): 0.8, (far, 0): 0.6}
     found = decode(model, prediction(anchors, on), SIZE, DecoderSettings(iou_threshold=0.1, soft_nms_sigma=0.3))
-    wanted = [
+    expected = [
         (0, 0.9, *anchors[first]),
         (0, 0.8 * math.exp(-(iou**2) / 0.3), *anchors[second]),
         (0, 0.6, *anchors[far]),
     ]
-    np.testing.assert_allclose(rows(found, 0, "scores"), wanted, atol=1e-4)
+    np.testing.assert_allclose(rows(found, 0, "scores"), expected, atol=1e-4)
 
 
 def test_a_box_is_decoded_as_faster_r_cnn_encodes_it(
-    model: Detector, anchors: np.ndarray, neighbours: tuple[int, int, int, float]
+    model: Detector, anchors: np.ndarray, neighbors: tuple[int, int, int, float]
 ) -> None:
-    """Ren et al. 2015, equation 2, with variances of 0.1 for the centre and 0.2 for the sides; y before x.
+    """Ren et al. 2015, equation 2, with variances of 0.1 for the center and 0.2 for the sides; y before x.
 
-    The anchor is a square of 24: the centre moves by 0.1 * 24 times the first two, the sides grow by exp(0.2 times).
+    The anchor is a square of 24: the center moves by 0.1 * 24 times the first two, the sides grow by exp(0.2 times).
     """
-    first = neighbours[0]
+    first = neighbors[0]
     outputs = prediction(anchors, {(first, 1): 0.5})
     deltas = np.zeros((1, len(anchors), 4), np.float32)
     deltas[0, first] = (1.0, -0.5, math.log(1.5) / 0.2, math.log(0.5) / 0.2)
     found = decode(model, {**outputs, "box": tf.constant(deltas)}, SIZE, DecoderSettings())
     xmin, ymin, xmax, ymax = anchors[first]
-    centre_x, centre_y = (xmin + xmax) / 2 - 0.5 * 2.4, (ymin + ymax) / 2 + 2.4
-    wanted = (centre_x - 6, centre_y - 18, centre_x + 6, centre_y + 18)
-    np.testing.assert_allclose(rows(found, 0, "scores"), [(1, 0.5, *wanted)], atol=1e-4)
+    center_x, center_y = (xmin + xmax) / 2 - 0.5 * 2.4, (ymin + ymax) / 2 + 2.4
+    expected = (center_x - 6, center_y - 18, center_x + 6, center_y + 18)
+    np.testing.assert_allclose(rows(found, 0, "scores"), [(1, 0.5, *expected)], atol=1e-4)
 
 
-def test_wild_predictions_stay_finite_and_inside(model: Detector, anchors: np.ndarray) -> None:
-    wild = {
+def test_extreme_predictions_stay_finite_and_inside(model: Detector, anchors: np.ndarray) -> None:
+    extreme = {
         "box": tf.fill((1, len(anchors), 4), 1e6),
         "classification": tf.fill((1, len(anchors), CLASSES), 50.0),
     }
-    found = decode(model, wild, SIZE, DecoderSettings())
+    found = decode(model, extreme, SIZE, DecoderSettings())
     boxes = found["boxes"].numpy()[0, : int(found["num"][0])]
     assert np.isfinite(boxes).all()
     assert (boxes >= 0).all()
     assert (boxes <= [128, 96, 128, 96]).all()
 
 
-def test_nothing_above_the_threshold_is_nothing(model: Detector, anchors: np.ndarray) -> None:
+def test_predictions_below_the_threshold_are_no_detections(model: Detector, anchors: np.ndarray) -> None:
     found = decode(model, prediction(anchors, {}), SIZE, DecoderSettings())
     assert found["num"].numpy().tolist() == [0]
     assert all((found[name].numpy() == -1).all() for name in ("boxes", "scores", "classes"))
 
 
-def test_more_detections_than_predictions_can_be_asked_for(model: Detector, anchors: np.ndarray) -> None:
+def test_more_detections_than_predictions_can_be_requested(model: Detector, anchors: np.ndarray) -> None:
     settings = DecoderSettings(max_detections=60, pre_nms=20)
     found = decode(model, prediction(anchors, {(0, 0): 0.9}), SIZE, settings)
     assert found["boxes"].shape == (1, 60, 4)
     assert found["num"].numpy().tolist() == [1]
 
 
-def test_a_images_detections_do_not_depend_on_its_batch(model: Detector) -> None:
+def test_the_detections_of_an_image_do_not_depend_on_its_batch(model: Detector) -> None:
     chance = np.random.default_rng(1)
     images = chance.integers(0, 256, (3, *SIZE, 3), dtype=np.uint8)
     detect = make_detector(model, DecoderSettings(score_threshold=0.0, max_detections=5))
     together = detect(tf.constant(images))
     alone = detect(tf.constant(images[1:2]))
     np.testing.assert_allclose(together["scores"][1], alone["scores"][0], atol=1e-5)
-    # Untrained scores are all but equal, so that the order may differ; the numbers come in the asked shape.
+    # Untrained scores are almost equal, so the order may differ; the shape is as requested.
     assert together["boxes"].shape == (3, 5, 4)
     assert together["num"].numpy().tolist() == [5, 5, 5]
 
@@ -225,11 +227,11 @@ def test_a_images_detections_do_not_depend_on_its_batch(model: Detector) -> None
         ("soft_nms_sigma", -1.0),
     ],
 )
-def test_settings_out_of_range_are_refused_by_name(name: str, value: float) -> None:
+def test_settings_out_of_range_are_reported_by_name(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=name):
         DecoderSettings(**{name: value})  # type: ignore[arg-type]
 
 
-def test_settings_as_json_and_back() -> None:
+def test_settings_are_restored_from_json() -> None:
     settings = DecoderSettings(iou_threshold=0.3, soft_nms_sigma=0.5)
     assert DecoderSettings.from_dict(settings.to_dict()) == settings

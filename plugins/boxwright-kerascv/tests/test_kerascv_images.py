@@ -1,4 +1,4 @@
-"""Training images: decoded once, kept in memory or on disk, and given out in an order that seed and step decide."""
+"""Training images: decoded once, cached in memory or on disk, and returned in the order of seed and step."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ def loaded(samples: Sequence[Sample], tmp_path: Path, reporter: Any, **options: 
     )
 
 
-def test_an_image_is_made_small_and_its_boxes_along_with_it() -> None:
-    """400x200 at once the network's 64x32 (width x height) is 64x32; a box of a quarter of it stays a quarter."""
+def test_an_image_is_resized_with_its_boxes() -> None:
+    """400x200 at the network's 64x32 (width x height) is 64x32; a box of a quarter of it stays a quarter."""
     ready = prepare(sample("a", (400, 200), [(100, 50, 200, 150)]), LABELS, (32, 64), 1.0)
     assert ready.image.shape == (32, 64, 3)
     assert ready.image.dtype == np.uint8
@@ -110,8 +110,8 @@ def test_box_sizes_are_in_pixels_of_the_network(tmp_path: Path, reporter: Any) -
     np.testing.assert_allclose(images.box_sizes, [[48, 16]], rtol=1e-6)
 
 
-def test_memory_and_disk_give_the_same(drawn: Dataset, tmp_path: Path, reporter: Any) -> None:
-    """On disk images are JPEG of quality 95: as Pillow makes and reads them. Boxes and classes are the very same."""
+def test_memory_and_disk_return_the_same(drawn: Dataset, tmp_path: Path, reporter: Any) -> None:
+    """On disk, images are JPEG with quality 95, as Pillow encodes and decodes them. Boxes and classes are equal."""
     found = {
         cache: load_images(
             drawn,
@@ -158,27 +158,29 @@ def test_images_in_memory_are_the_decoded_ones_exactly() -> None:
     assert cache(tf.constant(1))["classes"].shape == (0,)
 
 
-def test_a_damaged_image_ends_the_loading_and_leaves_no_file(tmp_path: Path, reporter: Any) -> None:
+def test_a_damaged_image_is_an_error_and_no_file_remains(tmp_path: Path, reporter: Any) -> None:
     samples = [sample("a", (64, 64)), sample("b", (64, 64), data=b"no image")]
     with pytest.raises(DataError, match="b: "):
         loaded(samples, tmp_path, reporter, cache="disk")
     assert not (tmp_path / "cache" / "pictures.bin").exists()
 
 
-def test_a_damaged_image_can_be_left_out(tmp_path: Path, reporter: Any) -> None:
+def test_a_damaged_image_can_be_skipped(tmp_path: Path, reporter: Any) -> None:
     samples = [sample("a", (64, 64), level=10), sample("b", (64, 64), data=b"no image"), sample("c", (64, 64))]
     images = loaded(samples, tmp_path, reporter, on_error="skip")
     assert images.count == 2
     assert int(images.load(tf.constant(0))["images"][0, 0, 0]) == 10
 
 
-def test_without_any_image_there_is_nothing_to_train_on(tmp_path: Path, reporter: Any) -> None:
+def test_training_without_images_is_an_error(tmp_path: Path, reporter: Any) -> None:
     with pytest.raises(ValueError, match="no images"):
         loaded([sample("b", (64, 64), data=b"")], tmp_path, reporter, on_error="skip", cache="disk")
     assert not (tmp_path / "cache" / "pictures.bin").exists()
 
 
-def test_the_size_decides_where_images_are_kept(tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_determines_where_images_are_cached(
+    tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     samples = [sample("a", (64, 64))]
     monkeypatch.setattr("boxwright_kerascv.images.MEMORY_BYTES", 64 * 64 * 3)
     assert loaded(samples, tmp_path, reporter, cache="auto").on_disk is None
@@ -193,7 +195,7 @@ def recipe(batch_size: int, max_boxes: int = 10) -> Recipe:
 
 
 def numbered(count: int) -> ImageCache:
-    """Images whose grey level is their number, with as many boxes."""
+    """Returns images whose gray level is their number, with as many boxes."""
     return ImageCache(
         [np.full((40, 40, 3), number, np.uint8) for number in range(count)],
         [np.tile([[4.0, 4, 30, 30]], (number, 1)) for number in range(count)],
@@ -203,12 +205,14 @@ def numbered(count: int) -> ImageCache:
 
 def stream(count: int, batches: int, *, batch_size: int = 4, seed: int = 0, first_step: int = 0) -> list[Any]:
     augmentation = Augmentation(["crop", "flip"], (32, 32))
-    made = training_batches(numbered(count), count, recipe(batch_size), augmentation, seed=seed, first_step=first_step)
-    return list(made.take(batches).as_numpy_iterator())
+    batched = training_batches(
+        numbered(count), count, recipe(batch_size), augmentation, seed=seed, first_step=first_step
+    )
+    return list(batched.take(batches).as_numpy_iterator())
 
 
 def levels(batches: list[Any]) -> list[int]:
-    """Which images came: the level in the middle, which neither crop nor flip changes."""
+    """Returns the numbers of images: the level in the middle, which neither crop nor flip changes."""
     return [round(float(image[16, 16, 0])) for images, _ in batches for image in images]
 
 
@@ -220,7 +224,7 @@ def test_every_pass_shows_every_image_once_in_another_order() -> None:
     assert len({tuple(each) for each in passes}) > 2
 
 
-def test_a_training_that_goes_on_sees_what_it_would_have_seen() -> None:
+def test_a_resumed_training_has_the_same_batches() -> None:
     whole = stream(7, 6)
     for first_step in (2, 5):
         rest = stream(7, 6 - first_step, first_step=first_step)
@@ -228,7 +232,7 @@ def test_a_training_that_goes_on_sees_what_it_would_have_seen() -> None:
             tf.nest.map_structure(np.testing.assert_array_equal, one, two)
 
 
-def test_the_seed_decides_order_and_augmentation() -> None:
+def test_the_seed_determines_order_and_augmentation() -> None:
     first, again, other = stream(7, 3), stream(7, 3), stream(7, 3, seed=1)
     for one, two in zip(first, again, strict=True):
         tf.nest.map_structure(np.testing.assert_array_equal, one, two)
@@ -242,11 +246,11 @@ def test_an_image_is_augmented_differently_in_every_pass() -> None:
     assert len({rows.tobytes() for rows in boxes if (rows >= 0).all()}) > 2
 
 
-def test_batches_are_filled_up_to_the_fullest_image_and_cut_at_the_most() -> None:
+def test_batches_are_padded_to_the_most_boxes_up_to_the_limit() -> None:
     augmentation = Augmentation([], (32, 32))
     for max_boxes in (10, 3):
-        made = training_batches(numbered(6), 6, recipe(6, max_boxes), augmentation, seed=0)
-        ((images, labels),) = made.take(1).as_numpy_iterator()
+        batched = training_batches(numbered(6), 6, recipe(6, max_boxes), augmentation, seed=0)
+        ((images, labels),) = batched.take(1).as_numpy_iterator()
         assert images.shape == (6, 32, 32, 3)
         assert images.dtype == np.float32
         most = min(5, max_boxes)
@@ -260,14 +264,14 @@ def test_batches_are_filled_up_to_the_fullest_image_and_cut_at_the_most() -> Non
 
 
 def test_images_without_boxes_have_one_empty_row() -> None:
-    """KerasCV's matching cannot do with none."""
-    made = training_batches(numbered(1), 1, recipe(2), Augmentation([], (32, 32)), seed=0)
-    ((_, labels),) = made.take(1).as_numpy_iterator()
+    """KerasCV's matching fails without any row."""
+    batched = training_batches(numbered(1), 1, recipe(2), Augmentation([], (32, 32)), seed=0)
+    ((_, labels),) = batched.take(1).as_numpy_iterator()
     assert labels["boxes"].tolist() == [[[-1.0] * 4]] * 2
     assert labels["classes"].tolist() == [[-1.0]] * 2
 
 
-def test_columns_of_different_lengths_are_refused() -> None:
+def test_columns_of_different_lengths_are_errors() -> None:
     with pytest.raises(ValueError, match="do not match"):
         ImageCache([np.zeros((4, 4, 3), np.uint8)], [], [])
     with pytest.raises(ValueError, match="no images"):

@@ -1,4 +1,4 @@
-"""Listing the plugin imports no framework, and what its specs say is what is there."""
+"""Listing the plugin imports no framework, and its specs match the code."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_plugin_module_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_listed_augmenters_are_those_there_are() -> None:
+def test_the_listed_augmenters_are_the_available_ones() -> None:
     listed = {spec.name: spec for spec in boxwright_kerascv.boxwright_augmenters()}
     assert set(listed) == set(AUGMENTERS)
     for name, make in AUGMENTERS.items():
@@ -48,7 +48,7 @@ def test_the_listed_augmenters_are_those_there_are() -> None:
 
 
 @pytest.mark.parametrize("library", ["tensorflow", "keras_cv"])
-def test_without_a_library_the_install_command_is_the_answer(
+def test_the_error_for_a_missing_library_contains_the_install_command(
     drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str
 ) -> None:
     find_spec = importlib.util.find_spec
@@ -72,7 +72,7 @@ def test_the_readme_lists_every_preset_option_and_augmenter_with_its_default() -
     defaults = {field.name: field.default for field in (*fields(Recipe), *fields(DecoderSettings))}
     for option in boxwright_kerascv.RECIPE_OPTIONS + boxwright_kerascv.DECODER_OPTIONS:
         stated = rows[option.name]
-        if option.name not in ("steps", "learning_rate", "pixel_budget", "oversample"):  # they depend on the data
+        if option.name not in ("steps", "learning_rate", "pixel_budget", "oversample"):  # these depend on the data
             assert stated == str(defaults[option.name]).lower(), option.name
     assert {option.name for option in boxwright_kerascv.OTHER_OPTIONS} <= set(rows)
     for spec in boxwright_kerascv.boxwright_augmenters():

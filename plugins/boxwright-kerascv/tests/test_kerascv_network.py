@@ -1,4 +1,4 @@
-"""The networks: their names, sizes, weights, and what freezing leaves alone."""
+"""The networks: names, sizes, weights and freezing."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ def tiny() -> Detector:
 
 def test_the_listed_presets_are_those_that_can_be_built() -> None:
     assert list(boxwright_kerascv.PRESETS) == list(PRESETS)
-    assert next(iter(PRESETS)) == "tiny", "the first is what a newcomer gets"
-    for name in PRETRAINED:
-        assert boxwright_kerascv.PRESETS[name] == PRESETS[name].description
+    assert next(iter(PRESETS)) == "tiny", "the first is the default"
 
 
 @pytest.mark.parametrize("name", PRETRAINED)
@@ -60,7 +58,7 @@ QUICK = ("resnet50_imagenet", "resnet50_v2_imagenet", "csp_darknet_tiny_imagenet
     "name",
     [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(network._ARCHITECTURES)],
 )
-def test_architectures_have_as_many_parameters_as_kerascv_says(name: str) -> None:
+def test_architectures_have_as_many_parameters_as_in_kerascvs_registry(name: str) -> None:
     """KerasCV's registry counts the parameters of each; for a whole detector it counts those of the detector."""
     stated = keras_cv.models.RetinaNet.presets
     key = "resnet50_imagenet" if name == "retinanet_resnet50_pascalvoc" else name
@@ -69,10 +67,10 @@ def test_architectures_have_as_many_parameters_as_kerascv_says(name: str) -> Non
     assert backbone.count_params() == stated[key]["metadata"]["params"]
 
 
-def test_tiny_has_a_million_parameters_and_one_output_an_anchor(tiny: Detector) -> None:
+def test_tiny_has_a_million_parameters_and_one_output_per_anchor(tiny: Detector) -> None:
     assert round(tiny.count_params() / 1e6) == 1
     outputs = tiny(np.zeros((2, *SIZE, 3), np.float32), training=False)
-    # Strides of 8 and 16, four anchors a place.
+    # Strides of 8 and 16, four anchors per location.
     count = 4 * (8 * 12 + 4 * 6)
     assert outputs["box"].shape == (2, count, 4)
     assert outputs["classification"].shape == (2, count, 2)
@@ -80,22 +78,22 @@ def test_tiny_has_a_million_parameters_and_one_output_an_anchor(tiny: Detector) 
     assert sum(level.shape[0] for level in anchors.values()) == count
 
 
-def test_an_untrained_network_says_background_everywhere(tiny: Detector) -> None:
-    """Lin et al. 2017, section 4.1: a prior of 0.01, so that background does not drown the first steps."""
+def test_an_untrained_network_predicts_background_everywhere(tiny: Detector) -> None:
+    """Lin et al. 2017, section 4.1: a prior of 0.01, so that background does not dominate the first steps."""
     images = np.random.default_rng(0).integers(0, 256, (4, *SIZE, 3)).astype(np.float32)
     logits = np.asarray(build(seed=3)(images, training=True)["classification"])
     assert np.median(1 / (1 + np.exp(-logits))) == pytest.approx(0.01, rel=0.2)
 
 
-def test_the_seed_decides_the_first_weights(tiny: Detector) -> None:
+def test_the_seed_determines_the_initial_weights(tiny: Detector) -> None:
     assert same(build(seed=1).get_weights(), tiny.get_weights())
     assert not same(build(seed=2).get_weights(), tiny.get_weights())
 
 
-def test_a_saved_model_is_the_same_model_again(tiny: Detector, tmp_path: Path) -> None:
+def test_a_saved_model_is_restored(tiny: Detector, tmp_path: Path) -> None:
     """Pyramid, heads and anchors are restored from Keras' own file."""
-    tiny.save(tmp_path / "whole.keras")
-    again = keras.saving.load_model(tmp_path / "whole.keras", compile=False)
+    tiny.save(tmp_path / "saved.keras")
+    again = keras.saving.load_model(tmp_path / "saved.keras", compile=False)
     image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3)).astype(np.float32)
     one, two = tiny(image, training=False), again(image, training=False)
     for name in ("box", "classification"):
@@ -110,7 +108,7 @@ def test_a_saved_model_is_the_same_model_again(tiny: Detector, tmp_path: Path) -
 
 @pytest.mark.parametrize("ending", ["weights.h5", "keras"])
 @pytest.mark.parametrize("whole", [True, False])
-def test_weights_come_from_a_file_of_the_network_or_of_its_backbone(
+def test_weights_are_loaded_from_a_file_of_the_network_or_its_backbone(
     tiny: Detector, tmp_path: Path, ending: str, whole: bool
 ) -> None:
     path = tmp_path / f"saved.{ending}"
@@ -135,27 +133,27 @@ def _nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "answer"),
+    ("name", "write", "problem"),
     [
-        ("gone.weights.h5", _nothing, "there is no weights file"),
-        ("text.weights.h5", _text, "fits neither the network"),
+        ("gone.weights.h5", _nothing, "weights file not found"),
+        ("text.weights.h5", _text, "matches neither the network"),
         ("text.keras", _text, "cannot be read as a Keras model"),
-        ("text.npz", _text, r"weights end in .weights.h5 or .keras"),
-        ("other.weights.h5", _other_backbone, "fits neither the network"),
-        ("other.keras", _other_backbone, "fit neither the network"),
+        ("text.npz", _text, r"ends in \.weights\.h5 or \.keras"),
+        ("other.weights.h5", _other_backbone, "matches neither the network"),
+        ("other.keras", _other_backbone, "match neither the network"),
     ],
 )
-def test_weights_that_do_not_fit_are_named(
-    tmp_path: Path, name: str, write: Callable[[Path], None], answer: str
+def test_weights_that_do_not_match_are_reported(
+    tmp_path: Path, name: str, write: Callable[[Path], None], problem: str
 ) -> None:
     path = tmp_path / name
     write(path)
-    with pytest.raises(WeightsError, match=answer) as caught:
+    with pytest.raises(WeightsError, match=problem) as caught:
         build(weights=str(path))
     assert str(path) in str(caught.value)
 
 
-def test_weights_of_other_classes_still_give_their_backbone_only_from_a_backbones_file(
+def test_the_backbone_of_a_network_with_other_classes_is_loaded_only_from_a_keras_file(
     tiny: Detector, tmp_path: Path
 ) -> None:
     """A network for two classes does not match one for five, but its .keras file contains the backbone."""
@@ -168,42 +166,42 @@ def test_weights_of_other_classes_still_give_their_backbone_only_from_a_backbone
 
 
 @pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """KerasCV without a network; the list fills with what it was asked for."""
-    asked: list[str] = []
+def no_internet(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """KerasCV without internet access; the list records the requested presets."""
+    requested: list[str] = []
 
     def refuse(preset: str, **_: Any) -> None:
-        asked.append(preset)
+        requested.append(preset)
         raise ConnectionError("Failed to resolve 'www.kaggle.com'")
 
     for kind in (keras_cv.models.Backbone, keras_cv.models.RetinaNet):
         monkeypatch.setattr(kind, "from_preset", refuse)
-    return asked
+    return requested
 
 
 @pytest.mark.parametrize("name", ["resnet50_imagenet", "efficientnetv2_b0_imagenet", "retinanet_resnet50_pascalvoc"])
-def test_without_a_network_the_message_says_what_to_do(no_network: list[str], name: str) -> None:
+def test_the_error_without_internet_access_contains_the_remedy(no_internet: list[str], name: str) -> None:
     with pytest.raises(WeightsError, match=name) as caught:
         build(name)
-    answer = str(caught.value)
-    assert "Failed to resolve" in answer
-    assert f"weights={name}." in answer
-    assert "tiny, resnet18, resnet50" in answer
-    assert len(no_network) == 1
+    message = str(caught.value)
+    assert "Failed to resolve" in message
+    assert f"weights={name}." in message
+    assert "tiny, resnet18, resnet50" in message
+    assert len(no_internet) == 1
 
 
-def test_kerascv_is_asked_by_the_handle_of_its_registry(no_network: list[str]) -> None:
+def test_kerascv_is_called_with_the_handle_of_its_registry(no_internet: list[str]) -> None:
     """Its base class does not know the names: `Backbone.from_preset("resnet50_imagenet")` fails with a network, too."""
     assert "resnet50_imagenet" not in keras_cv.models.Backbone.presets
     with pytest.raises(WeightsError):
         build("resnet50_imagenet")
-    assert no_network == [keras_cv.models.RetinaNet.presets["resnet50_imagenet"]["kaggle_handle"]]
+    assert no_internet == [keras_cv.models.RetinaNet.presets["resnet50_imagenet"]["kaggle_handle"]]
 
 
-@pytest.mark.usefixtures("no_network")
+@pytest.mark.usefixtures("no_internet")
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_local_keras_file_takes_the_place_of_the_network(tmp_path: Path, whole: bool) -> None:
-    """Any KerasCV backbone will do; here a narrow one stands for the pretrained one."""
+def test_a_local_keras_file_replaces_the_download(tmp_path: Path, whole: bool) -> None:
+    """Any KerasCV backbone works; this test uses a narrow one."""
     backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))
     source = build(backbone=backbone) if whole else backbone
     source.save(tmp_path / "mine.keras")
@@ -211,8 +209,8 @@ def test_a_local_keras_file_takes_the_place_of_the_network(tmp_path: Path, whole
     assert same(loaded.backbone.get_weights(), backbone.get_weights())
 
 
-@pytest.mark.usefixtures("no_network")
-def test_a_local_weights_file_does_where_the_architecture_is_known(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_internet")
+def test_a_local_weights_file_is_enough_if_the_architecture_is_known(tmp_path: Path) -> None:
     kind, config = network._ARCHITECTURES["yolo_v8_xs_backbone_coco"]
     backbone = getattr(keras_cv.models, kind)(include_rescaling=True, input_shape=(*SIZE, 3), **config)
     backbone.save_weights(tmp_path / "yolo.weights.h5")
@@ -220,15 +218,15 @@ def test_a_local_weights_file_does_where_the_architecture_is_known(tmp_path: Pat
     assert same(loaded.backbone.get_weights(), backbone.get_weights())
 
 
-@pytest.mark.usefixtures("no_network")
-def test_another_weights_file_is_asked_for_where_it_is_not(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("no_internet")
+def test_a_keras_file_is_required_if_the_architecture_is_unknown(tmp_path: Path) -> None:
     path = tmp_path / "mobile.weights.h5"
     path.write_bytes(b"")
     with pytest.raises(WeightsError, match=r"requires a \.keras file"):
         build("mobilenet_v3_small_imagenet", weights=str(path))
 
 
-def test_freezing_takes_the_backbone_out_of_training(tiny: Detector) -> None:
+def test_a_frozen_backbone_is_not_trained(tiny: Detector) -> None:
     frozen = build(freeze_backbone=True)
     assert not frozen.backbone.trainable_variables
     heads = len(tiny.trainable_variables) - len(tiny.backbone.trainable_variables)
@@ -244,7 +242,7 @@ def test_freezing_takes_the_backbone_out_of_training(tiny: Detector) -> None:
         ({"image_size": (0, 64)}, "multiples of 32"),
     ],
 )
-def test_impossible_networks_are_refused(arguments: dict[str, Any], named: str) -> None:
+def test_invalid_networks_are_errors(arguments: dict[str, Any], named: str) -> None:
     given: dict[str, Any] = {"preset": "tiny", "num_classes": 2, "image_size": SIZE, "anchors": ANCHORS, **arguments}
     with pytest.raises(ValueError, match=named):
         build_network(given.pop("preset"), **given)

@@ -54,7 +54,7 @@ SMALL: dict[str, Any] = {
     "batch_size": 4,
     "epochs": 3,
     "seed": 1,
-    # An untrained detector is sure of nothing.
+    # An untrained detector has only low scores.
     "settings": {"score_threshold": 0.001, "oversample": 1.0},
 }
 
@@ -64,16 +64,16 @@ def weights(run: Run) -> list[np.ndarray]:
 
 
 def narrow(preset: Any, shape: tuple[int, int, int], weights: str | None) -> NarrowBackbone:
-    """A backbone of few layers: the time of so short a training goes into tracing them."""
+    """Returns a backbone with few layers, because short trainings spend their time on tracing."""
     return NarrowBackbone(channels=[16, 16, 32, 32], depths=[0, 0, 0, 0], input_shape=shape)
 
 
 @pytest.fixture(scope="module")
-def finished(drawn: Dataset, held_out: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Three epochs of two steps, with four held-out images."""
+def finished(drawn: Dataset, validation: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three epochs of two steps, with four validation images."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "_backbone", narrow)
-        return train(drawn, val=held_out, out=tmp_path_factory.mktemp("finished") / "run", **SMALL)
+        return train(drawn, val=validation, out=tmp_path_factory.mktemp("finished") / "run", **SMALL)
 
 
 def test_the_content_of_a_run_folder(finished: Run) -> None:
@@ -88,7 +88,7 @@ def test_the_content_of_a_run_folder(finished: Run) -> None:
     assert [path.name for path in finished.file("checkpoints").iterdir()] == ["last.npz"]
 
 
-def test_metrics_are_one_line_an_epoch(finished: Run) -> None:
+def test_metrics_have_one_line_per_epoch(finished: Run) -> None:
     lines = finished.metrics()
     assert [line["epoch"] for line in lines] == [1, 2, 3]
     assert [line["step"] for line in lines] == [2, 4, 6]
@@ -99,8 +99,8 @@ def test_metrics_are_one_line_an_epoch(finished: Run) -> None:
         }  # fmt: skip
         assert all(math.isfinite(value) for value in line.values())
         # A warm-up of one step, then half a cosine from 0.002 at step 1 to 0 at step 6.
-        wanted = 0.002 * 0.5 * (1 + math.cos(math.pi * (line["step"] - 1) / 5))
-        assert line["learning_rate"] == pytest.approx(wanted, abs=1e-8)
+        expected = 0.002 * 0.5 * (1 + math.cos(math.pi * (line["step"] - 1) / 5))
+        assert line["learning_rate"] == pytest.approx(expected, abs=1e-8)
 
 
 def test_tensorboard_shows_the_same_numbers_and_images(finished: Run) -> None:
@@ -112,14 +112,14 @@ def test_tensorboard_shows_the_same_numbers_and_images(finished: Run) -> None:
         shown = {event.step: float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(name)}
         assert shown == pytest.approx({line["step"]: line[name] for line in finished.metrics()}, rel=1e-6)
     tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("prediction")]
-    assert tags == [f"prediction {number}" for number in range(1, 5)], "one a held-out image"
+    assert tags == [f"prediction {number}" for number in range(1, 5)], "one per validation image"
     width, height, data = tf.make_ndarray(events.Tensors(tags[0])[-1].tensor_proto)[:3]
     image = Image.open(io.BytesIO(data))
     assert image.size == (int(width), int(height))
-    assert image.width > 2 * 96, "truth and prediction side by side"
+    assert image.width > 2 * 96, "ground truth and prediction side by side"
 
 
-def test_drawn_predictions_lie_in_the_run(finished: Run) -> None:
+def test_the_run_contains_drawn_predictions(finished: Run) -> None:
     found = sorted(finished.file("pictures").iterdir())
     assert [path.name for path in found] == [f"prediction-{number}.jpg" for number in range(1, 5)]
     for path in found:
@@ -139,13 +139,13 @@ def unboxed(name: str, image: Image.Image, data: bytes | None = None) -> Sample:
 
 
 @pytest.fixture(scope="module")
-def photo(held_out: Dataset) -> Image.Image:
-    """Twice the network's size, so that this image and one twice as large are made small without a remainder."""
-    return Image.open(io.BytesIO(next(iter(held_out)).image.read())).convert("RGB").resize((128, 128))
+def photo(validation: Dataset) -> Image.Image:
+    """Twice the network's size, so that this image and one twice as large are reduced without a remainder."""
+    return Image.open(io.BytesIO(next(iter(validation)).image.read())).convert("RGB").resize((128, 128))
 
 
-def test_boxes_are_in_the_images_own_pixels(finished: Run, photo: Image.Image) -> None:
-    """The same image at twice the size (every pixel four times) has the same objects at twice the place."""
+def test_boxes_are_in_pixels_of_the_image(finished: Run, photo: Image.Image) -> None:
+    """The same image at twice the size (every pixel four times) has the same objects at twice the coordinates."""
     double = photo.resize((photo.width * 2, photo.height * 2), Image.Resampling.NEAREST)
     one, two = load_model(finished).predict([unboxed("one", photo), unboxed("two", double)])
     assert len(one.boxes) > 10
@@ -156,7 +156,7 @@ def test_boxes_are_in_the_images_own_pixels(finished: Run, photo: Image.Image) -
     assert one.boxes.xyxy.max() > 64, "not in the pixels of the network's 64x64"
 
 
-def test_boxes_of_a_turned_photo_are_in_the_frame_of_its_annotation(finished: Run, photo: Image.Image) -> None:
+def test_boxes_of_a_rotated_photo_have_the_orientation_of_its_annotation(finished: Run, photo: Image.Image) -> None:
     """EXIF orientation 6: what is stored at (x, y) of an image h high is shown at (h - y, x)."""
     photo = photo.crop((0, 0, 128, 96))
     exif = Image.Exif()
@@ -168,13 +168,13 @@ def test_boxes_of_a_turned_photo_are_in_the_frame_of_its_annotation(finished: Ru
     shown, raw = load_model(finished).predict([Sample(image=upright), Sample(image=stored)])
     assert len(shown.boxes) > 5
     xmin, ymin, xmax, ymax = raw.boxes.xyxy.T
-    turned = np.stack([photo.height - ymax, xmin, photo.height - ymin, xmax], axis=1)
-    np.testing.assert_allclose(shown.boxes.xyxy, turned, atol=1e-3)
-    # The two rows of a batch may be calculated by different instructions, which round their float32 differently.
+    rotated = np.stack([photo.height - ymax, xmin, photo.height - ymin, xmax], axis=1)
+    np.testing.assert_allclose(shown.boxes.xyxy, rotated, atol=1e-3)
+    # The two rows of a batch may be computed by different instructions, which round their float32 differently.
     np.testing.assert_allclose(shown.scores, raw.scores, rtol=1e-5)
 
 
-STORY = """
+SCRIPT = """
 import json, sys, time
 from pathlib import Path
 import boxwright
@@ -210,12 +210,12 @@ train(data, out=out, resume=True)
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def interruptions(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """A training in a separate process: stopped by Ctrl-C after one epoch, resumed, killed after the second."""
-    out = tmp_path_factory.mktemp("story") / "run"
+    out = tmp_path_factory.mktemp("interruptions") / "run"
     settings = json.dumps(SMALL)
     child = subprocess.Popen(
-        [sys.executable, "-c", STORY, str(out), settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", SCRIPT, str(out), settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert child.stdout is not None
     record: dict[str, Any] = {"out": out, "lines": []}
@@ -236,18 +236,18 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return record
 
 
-def test_ctrl_c_leaves_a_run_that_says_so(story: dict[str, Any]) -> None:
-    assert story["lines"] == ["checkpoint 1", "interrupted", "checkpoint 2"], story["stderr"]
-    assert story["interrupted"] == ("interrupted", [1])
-    assert "Warning" not in story["stderr"], "Keras' warnings do not reach the user"
+def test_the_status_after_ctrl_c_is_interrupted(interruptions: dict[str, Any]) -> None:
+    assert interruptions["lines"] == ["checkpoint 1", "interrupted", "checkpoint 2"], interruptions["stderr"]
+    assert interruptions["interrupted"] == ("interrupted", [1])
+    assert "Warning" not in interruptions["stderr"], "Keras' warnings do not reach the user"
 
 
-def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been_stopped(
-    story: dict[str, Any], finished: Run, drawn: Dataset, reporter: Any
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(
+    interruptions: dict[str, Any], finished: Run, drawn: Dataset, reporter: Any
 ) -> None:
-    """Bit by bit, over three processes and with no held-out images, which change nothing."""
-    assert story["killed"] == ("running", [1, 2])
-    run = train(drawn, out=story["out"], resume=True, reporter=reporter)
+    """Bit by bit, over three processes and without validation images, which change nothing."""
+    assert interruptions["killed"] == ("running", [1, 2])
+    run = train(drawn, out=interruptions["out"], resume=True, reporter=reporter)
     assert "Resuming after step 4 of 6." in reporter.messages
     assert run.status == "done"
     assert [line["epoch"] for line in run.metrics()] == [1, 2, 3]
@@ -265,14 +265,14 @@ def test_a_finished_run_is_not_trained_again(finished: Run, drawn: Dataset, repo
     assert reporter.tasks == {}
 
 
-def test_a_run_whose_checkpoint_is_damaged_is_refused(
-    finished: Run, drawn: Dataset, held_out: Dataset, tmp_path: Path
+def test_a_run_whose_checkpoint_is_damaged_is_an_error(
+    finished: Run, drawn: Dataset, validation: Dataset, tmp_path: Path
 ) -> None:
     copy = shutil.copytree(finished.path, tmp_path / "copy")
     Run(copy).update(status="interrupted")
     (copy / "checkpoints" / "last.npz").write_bytes(b"no checkpoint")
     with pytest.raises(RunError, match=r"last\.npz cannot be resumed"):
-        train(drawn, val=held_out, out=copy, resume=True)
+        train(drawn, val=validation, out=copy, resume=True)
     (copy / "model" / "network.weights.h5").unlink()
     with pytest.raises(RunError, match="no trained model yet") as caught:
         load_model(copy)
@@ -288,7 +288,7 @@ def test_a_run_whose_checkpoint_is_damaged_is_refused(
         ("network.json", b'{"preset": "tiny"}'),
     ],
 )
-def test_a_run_whose_model_is_damaged_is_refused(finished: Run, tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_run_whose_model_is_damaged_is_an_error(finished: Run, tmp_path: Path, name: str, content: bytes) -> None:
     copy = shutil.copytree(finished.path, tmp_path / "copy")
     (copy / "model" / name).write_bytes(content)
     with pytest.raises(RunError, match="cannot be loaded") as caught:
@@ -298,7 +298,7 @@ def test_a_run_whose_model_is_damaged_is_refused(finished: Run, tmp_path: Path, 
 
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A third party's augmenter: the complete example of the core's protocol, word for word. Counts its calls."""
+    """The complete example in the core's protocol as an augmenter of another plugin; counts its calls."""
     text = Augmenter.__doc__ or ""
     example = text[text.index("import tensorflow") : text.index("The factory named by")]
     lines = [line.removeprefix("        ") for line in example.splitlines()]
@@ -329,11 +329,16 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
-def test_awkward_data_is_trained_on_and_what_happened_is_said(
-    drawn: Dataset, held_out: Dataset, mirror: list[int], reporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_training_on_awkward_data_reports_every_change(
+    drawn: Dataset,
+    validation: Dataset,
+    mirror: list[int],
+    reporter: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """One class; a damaged image first, one without boxes, boxes outside and without area; images on disk; an
-    augmenter of another plugin; early stopping, with a loss that grows from the first look on."""
+    """One class; a damaged image first, one without boxes, boxes outside and with zero area; images on disk; an
+    augmenter of another plugin; early stopping, with a loss that grows from the first evaluation on."""
     first, *others = list(drawn)
     damaged = first.replace(
         image=first.image.model_copy(update={"data": b"no image"}),
@@ -344,17 +349,17 @@ def test_awkward_data_is_trained_on_and_what_happened_is_said(
     outside = others[1].replace(boxes=Boxes(["thing"] * 3, [(-20, -5, 50, 60), (10, 10, 10, 40), (500, 500, 510, 520)]))
     rest = [other.replace(boxes=Boxes(["thing"] * len(other.boxes), other.boxes.coordinates)) for other in others[2:]]
     data = Dataset(SampleReader([damaged, empty, outside, *rest]), problems=Problems("skip"))
-    val = Dataset(SampleReader([other.replace(boxes=Boxes(["thing"], [(5, 5, 40, 40)])) for other in held_out]))
+    val = Dataset(SampleReader([other.replace(boxes=Boxes(["thing"], [(5, 5, 40, 40)])) for other in validation]))
     seen: list[bool] = []
-    look = rounds_module.Watch.look
+    evaluate = rounds_module.Watch.evaluate
 
     def growing(watch: Any) -> dict[str, float]:
-        found = look(watch)
+        found = evaluate(watch)
         seen.append((watch._job.run.path / "cache" / "pictures.bin").is_file())
         watch.losses[-1] = float(len(watch.losses))
         return found
 
-    monkeypatch.setattr(rounds_module.Watch, "look", growing)
+    monkeypatch.setattr(rounds_module.Watch, "evaluate", growing)
     run = train(
         data,
         val=val,
@@ -374,29 +379,29 @@ def test_awkward_data_is_trained_on_and_what_happened_is_said(
     assert "on 7 images at 64x64" in record
     most = max(len(other.boxes) for other in rest)
     assert f"an image has {most} boxes, of which 2 are used in training" in record
-    # The first look is the best; two more without a lower loss are enough.
-    assert seen == [True] * 3, "images lay on disk while it trained"
-    assert "2 looks without a lower val loss" in record
+    # The first evaluation is the best; two more without a lower loss are enough.
+    assert seen == [True] * 3, "images are on disk during training"
+    assert "2 evaluations without a lower validation loss" in record
     assert run.metrics()[-1]["epoch"] < 20
-    assert not run.file("cache/pictures.bin").exists(), "and do no longer"
+    assert not run.file("cache/pictures.bin").exists(), "the file is removed at the end"
     assert all(math.isfinite(line["loss"]) for line in run.metrics())
     found = list(load_model(run).predict(rest[:1], score=0.0))
     assert set(found[0].boxes.labels) <= {"thing"}
 
 
-def test_a_pretrained_backbone_is_fetched_once_frozen_and_kept(
+def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
     drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """KerasCV's download is a narrow backbone here; then there is no network any more."""
+    """KerasCV's download is a narrow backbone here, and then there is no internet access."""
     pretrained = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(None, None, 3))
     chance = np.random.default_rng(0)
     pretrained.set_weights([value + chance.uniform(0, 0.1, value.shape) for value in pretrained.get_weights()])
     before = [value.copy() for value in pretrained.get_weights()]
-    asked: list[str] = []
+    requested: list[str] = []
 
     def fetch(preset: str, **_: Any) -> Any:
-        asked.append(preset)
-        if len(asked) > 1:
+        requested.append(preset)
+        if len(requested) > 1:
             raise ConnectionError("there is no network")
         return pretrained
 
@@ -404,9 +409,9 @@ def test_a_pretrained_backbone_is_fetched_once_frozen_and_kept(
     settings = {"freeze_backbone": True, "precision": "mixed_bfloat16", "score_threshold": 0.001}
     changes = {"preset": "mobilenet_v3_small_imagenet", "epochs": 1, "settings": settings}
     run = train(drawn, out=tmp_path / "run", augment=[], **SMALL | changes)
-    assert keras.config.dtype_policy().name == "float32", "the precision is that of the training only"
+    assert keras.config.dtype_policy().name == "float32", "the precision applies only to the training"
     model = load_model(run)
-    assert len(asked) == 1, "the trained model needs no network"
+    assert len(requested) == 1, "the trained model requires no download"
     for one, two in zip(before, model.network.backbone.get_weights(), strict=True):  # type: ignore[attr-defined]
         np.testing.assert_array_equal(one, two)
     (found,) = model.predict(list(drawn)[:1])
@@ -429,7 +434,7 @@ def test_a_pretrained_backbone_is_fetched_once_frozen_and_kept(
         ({"early_stopping": -1}, "early_stopping"),
     ],
 )
-def test_settings_that_cannot_be_are_usage_errors(
+def test_invalid_settings_are_usage_errors(
     drawn: Dataset, tmp_path: Path, settings: dict[str, Any], named: str
 ) -> None:
     with pytest.raises(UsageError, match=named) as caught:
@@ -447,7 +452,7 @@ def test_settings_that_cannot_be_are_usage_errors(
         ("flip:probability=2", UsageError, "probability must be from 0 to 1"),
     ],
 )
-def test_augmenters_that_cannot_be_are_usage_errors(
+def test_invalid_augmenters_are_usage_errors(
     drawn: Dataset, tmp_path: Path, step: str, error: type[Exception], named: str, reporter: Any
 ) -> None:
     with pytest.raises(error, match=named):
@@ -455,19 +460,19 @@ def test_augmenters_that_cannot_be_are_usage_errors(
     assert "Decoding the images" not in reporter.tasks, "before any work"
 
 
-def test_a_pretrained_preset_without_a_network_is_a_data_error(
+def test_a_pretrained_preset_without_internet_access_is_a_data_error(
     drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(preset: str, **_: Any) -> None:
         raise ConnectionError("Failed to resolve 'www.kaggle.com'")
 
     monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", refuse)
-    with pytest.raises(DataError, match=r"could not be fetched from kaggle\.com"):
+    with pytest.raises(DataError, match=r"could not be downloaded from kaggle\.com"):
         train(drawn, out=tmp_path / "run", **SMALL | {"preset": "resnet50_imagenet"})
     assert Run(tmp_path / "run").status == "failed"
 
 
-def test_another_keras_backend_is_refused(drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_keras_backend_is_an_error(drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with pytest.raises(UsageError, match="Keras uses jax") as caught:
         train(drawn, out=tmp_path / "run", **SMALL)
@@ -475,7 +480,7 @@ def test_another_keras_backend_is_refused(drawn: Dataset, tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_ends_the_training(loss: float, reporter: Any) -> None:
+def test_a_loss_that_is_not_finite_ends_the_training(loss: float, reporter: Any) -> None:
     recipe = Recipe("tiny", 64, 64, batch_size=4, steps=6, steps_per_epoch=2)
     job: Any = SimpleNamespace(settings={})
     with reporter.task("Training", 6) as task:
@@ -490,26 +495,26 @@ def test_a_loss_that_is_no_number_ends_the_training(loss: float, reporter: Any) 
     ("patience", "losses", "stalled"),
     [
         (2, [3.0], False),
-        (2, [3.0, 2.0, 2.5], False),  # one look since the best
+        (2, [3.0, 2.0, 2.5], False),  # one evaluation since the best
         (2, [3.0, 2.0, 2.5, 2.1], True),
         (2, [3.0, 2.0, 2.5, 1.9], False),
         (1, [3.0, 3.0], True),
-        (0, [1.0, 2.0, 3.0, 4.0], False),  # not asked for
+        (0, [1.0, 2.0, 3.0, 4.0], False),  # not requested
     ],
 )
-def test_early_stopping_by_hand(patience: int, losses: list[float], stalled: bool) -> None:
+def test_early_stopping_computed_manually(patience: int, losses: list[float], stalled: bool) -> None:
     recipe = Recipe("tiny", 64, 64, batch_size=4, steps=6, steps_per_epoch=2)
     job: Any = SimpleNamespace(settings={"early_stopping": patience})
     rounds = Rounds(job, recipe, SimpleNamespace(losses=losses), SimpleNamespace(), start=0)  # type: ignore[arg-type]
     assert rounds._stalled() == stalled
 
 
-def test_the_listed_options_are_those_that_the_code_takes() -> None:
+def test_the_listed_options_are_the_settings_of_the_code() -> None:
     from dataclasses import fields
 
     from boxwright_kerascv.decode import DecoderSettings
 
-    chosen_elsewhere = {"preset", "width", "height", "batch_size", "steps_per_epoch", "augment"}
-    recipe = {field.name for field in fields(Recipe)} - chosen_elsewhere
+    set_elsewhere = {"preset", "width", "height", "batch_size", "steps_per_epoch", "augment"}
+    recipe = {field.name for field in fields(Recipe)} - set_elsewhere
     assert {option.name for option in boxwright_kerascv.RECIPE_OPTIONS} == recipe
     assert {option.name for option in boxwright_kerascv.DECODER_OPTIONS} == {f.name for f in fields(DecoderSettings)}

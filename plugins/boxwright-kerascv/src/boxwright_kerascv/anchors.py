@@ -1,8 +1,8 @@
 """Anchor boxes fitted to the objects of a dataset.
 
 RetinaNet learns an object only through the anchors that overlap it with an IoU of 0.5 or more (Lin et al. 2017,
-"Focal Loss for Dense Object Detection", section 4); an object that no anchor suits is never learned. The anchors of
-the paper suit COCO at 800 pixels. Here their sizes and aspect ratios come from the boxes of the training data,
+"Focal Loss for Dense Object Detection", section 4); an object that no anchor matches is never learned. The anchors of
+the paper are for COCO at 800 pixels. Here, sizes and aspect ratios are computed from the boxes of the training data,
 measured in pixels of the network's input.
 
 Only numpy is imported.
@@ -26,26 +26,26 @@ MAX_LEVELS = 5
 POSITIVE_IOU = 0.5
 """An anchor that overlaps an object by this much is trained to find it."""
 
-# Geometric step between two neighbouring anchor sizes. A square box midway between two sizes has an IoU of 1 / step
-# with the nearer one, so 1.5 leaves 0.67 for what aspect ratio and position cost.
+# Geometric step between two neighboring anchor sizes. A square box midway between two sizes has an IoU of 1 / step
+# with the nearer one, so 1.5 allows 0.67 for differences in aspect ratio and position.
 _LARGEST_STEP = 1.5
 _SCALES_PER_LEVEL = 3
-# Augmentation zooms: the sizes to cover reach this far beyond those of the data.
+# Augmentation zooms: the sizes to cover extend beyond those of the data by this factor.
 _MARGIN = 1.25
-# Aspect ratios closer than this are one anchor: the IoU of two such boxes is 0.8.
+# Aspect ratios closer than this share one anchor: the IoU of two such boxes is 0.8.
 _RATIO_STEP = 1.25
-_WANTED_COVERAGE = 0.99
+_SUFFICIENT_COVERAGE = 0.99
 
 
 @dataclass(frozen=True)
 class AnchorSettings:
-    """What makes the anchors: the arguments of ``keras_cv.layers.AnchorGenerator``.
+    """The arguments of ``keras_cv.layers.AnchorGenerator``.
 
     Attributes:
-        sizes: one size for each pyramid level from P3 on, 1 to 5 of them: the side in pixels of the network's input
-            of a square anchor at scale 1.
-        scales: factors on the size, the same at every level.
-        aspect_ratios: width / height, the same at every level.
+        sizes: One size for each of the 1 to 5 pyramid levels from P3 on: the side of a square anchor at scale 1, in
+            pixels of the network's input.
+        scales: Factors of the size, the same at every level.
+        aspect_ratios: Width / height, the same at every level.
     """
 
     sizes: tuple[float, ...]
@@ -62,22 +62,22 @@ class AnchorSettings:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Pixels between neighbouring anchors, one number for each level: 8, 16, 32, ..."""
+        """Pixels between neighboring anchors, for each level: 8, 16, 32, ..."""
         return tuple(2 ** (FIRST_LEVEL + level) for level in range(len(self.sizes)))
 
     @property
     def per_location(self) -> int:
-        """How many anchors share one centre."""
+        """The number of anchors with the same center."""
         return len(self.scales) * len(self.aspect_ratios)
 
     def shapes(self) -> NDArray[np.float64]:
-        """Width and height of every kind of anchor, in pixels: ``(levels * scales * ratios, 2)``."""
+        """Returns the width and height of every kind of anchor, in pixels: ``(levels * scales * ratios, 2)``."""
         sides = np.outer(self.sizes, self.scales).reshape(-1, 1)
         roots = np.sqrt(np.asarray(self.aspect_ratios, dtype=np.float64))
         return np.stack([sides * roots, sides / roots], axis=-1).reshape(-1, 2)
 
     def to_dict(self) -> dict[str, list[float]]:
-        """The settings as JSON can hold them."""
+        """Returns the settings as JSON values."""
         return {
             "sizes": [float(value) for value in self.sizes],
             "scales": [float(value) for value in self.scales],
@@ -86,11 +86,11 @@ class AnchorSettings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> AnchorSettings:
-        """The inverse of `to_dict`.
+        """Returns the settings of :meth:`to_dict`.
 
         Raises:
-            KeyError: if one of the three fields is missing.
-            ValueError: if a value is not a positive number.
+            KeyError: One of the three fields is missing.
+            ValueError: A value is not a positive number.
         """
         return cls(
             sizes=tuple(float(value) for value in data["sizes"]),
@@ -100,32 +100,32 @@ class AnchorSettings:
 
 
 def default_anchors(image_size: tuple[int, int]) -> AnchorSettings:
-    """Anchors for unknown objects: sides from an eighth of the image to all of it, ratios 1:2, 1:1 and 2:1.
+    """Returns anchors for unknown objects: sides from an eighth of the image to all of it, ratios 1:2, 1:1 and 2:1.
 
     Args:
-        image_size: height and width of the network's input in pixels.
+        image_size: Height and width of the network's input in pixels.
     """
     side = float(min(image_size))
     return _settings(max(8.0, side / 8), side, (0.5, 1.0, 2.0))
 
 
 def fit_anchors(box_sizes: NDArray[Any], image_size: tuple[int, int]) -> AnchorSettings:
-    """The fewest anchors that cover the boxes of a dataset.
+    """Returns the fewest anchors that cover the boxes of a dataset.
 
-    The sizes are a geometric series over the sizes (root of the area) of the boxes and a quarter more at both ends, as
-    augmentation zooms. The aspect ratios are quantiles of those of the boxes. If that leaves more than one box in a
-    hundred without an anchor of IoU 0.5, outer quantiles are added.
+    The sizes are a geometric series over the sizes (root of the area) of the boxes, extended by a quarter at both ends,
+    because augmentation zooms. The aspect ratios are quantiles of those of the boxes. If more than one box in a hundred
+    has no anchor with an IoU of 0.5, outer quantiles are added.
 
     Args:
-        box_sizes: ``(N, 2)``, width and height of the boxes in pixels of the network's input. Boxes without an area or
-            that are not finite are left out; N may be 0.
-        image_size: height and width of the network's input in pixels.
+        box_sizes: ``(N, 2)``, width and height of the boxes in pixels of the network's input; N may be 0. Boxes with
+            zero area or values that are not finite are ignored.
+        image_size: Height and width of the network's input in pixels.
 
     Returns:
-        The anchors, or `default_anchors` where no box is left.
+        The anchors, or :func:`default_anchors` if no box remains.
 
     Raises:
-        ValueError: if `box_sizes` is not of shape ``(N, 2)``.
+        ValueError: ``box_sizes`` is not of shape ``(N, 2)``.
     """
     boxes = _usable(box_sizes)
     if len(boxes) == 0:
@@ -141,30 +141,30 @@ def fit_anchors(box_sizes: NDArray[Any], image_size: tuple[int, int]) -> AnchorS
         (0.0, (0.0, 0.25, 0.5, 0.75, 1.0)),
     ):
         smallest, largest = np.quantile(sides, [tail, 1 - tail])
-        # A stride of 8 pixels cannot separate objects of under 4; a larger input is what those need.
+        # A stride of 8 pixels cannot separate objects under 4 pixels, which need a larger input.
         smallest = float(np.clip(smallest / _MARGIN, 4.0, largest_side))
         largest = float(np.clip(largest * _MARGIN, smallest, largest_side))
         candidate = _settings(smallest, largest, _distinct_ratios(np.quantile(ratios, quantiles)))
         covered = coverage(boxes, candidate)
         if covered > best:
             best, settings = covered, candidate
-        if best >= _WANTED_COVERAGE:
+        if best >= _SUFFICIENT_COVERAGE:
             break
     return settings
 
 
 def coverage(box_sizes: NDArray[Any], settings: AnchorSettings) -> float:
-    """The share of boxes whose best anchor has an IoU of at least 0.5, both centred on one point.
+    """Returns the fraction of boxes whose best anchor has an IoU of at least 0.5, with the same center.
 
     Args:
         box_sizes: ``(N, 2)``, width and height of the boxes in pixels of the network's input.
-        settings: the anchors, in the same pixels.
+        settings: The anchors, in the same pixels.
 
     Returns:
-        A number from 0 to 1; 1 where there is no box with an area.
+        A number from 0 to 1; 1 if there is no box with an area.
 
     Raises:
-        ValueError: if `box_sizes` is not of shape ``(N, 2)``.
+        ValueError: ``box_sizes`` is not of shape ``(N, 2)``.
     """
     boxes = _usable(box_sizes)
     if len(boxes) == 0:
@@ -185,16 +185,16 @@ def _usable(box_sizes: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _settings(smallest: float, largest: float, aspect_ratios: tuple[float, ...]) -> AnchorSettings:
-    """Anchors whose sides run from `smallest` to `largest` in equal factors."""
+    """Returns anchors whose sides increase from ``smallest`` to ``largest`` by equal factors."""
     span = largest / smallest
     levels = int(np.ceil((np.log(span) / np.log(_LARGEST_STEP) + 1) / _SCALES_PER_LEVEL - 1e-9))
     # At least two levels: with one, large objects would be detected at a stride of 8 pixels.
     levels = int(np.clip(levels, 2, MAX_LEVELS))
     step = span ** (1 / (levels * _SCALES_PER_LEVEL - 1))
-    # Nearly equal objects would give nearly equal anchors; the levels' strides double, so their sizes grow as well.
+    # Nearly equal objects would produce nearly equal anchors; the strides double per level, so the sizes grow as well.
     step = max(step, 2 ** (1 / _SCALES_PER_LEVEL))
-    centre = np.sqrt(smallest * largest)
-    first = centre / step ** ((levels * _SCALES_PER_LEVEL - 1) / 2)
+    center = np.sqrt(smallest * largest)
+    first = center / step ** ((levels * _SCALES_PER_LEVEL - 1) / 2)
     return AnchorSettings(
         sizes=tuple(round(float(first * step ** (_SCALES_PER_LEVEL * level)), 3) for level in range(levels)),
         scales=tuple(round(float(step**index), 5) for index in range(_SCALES_PER_LEVEL)),
@@ -203,7 +203,7 @@ def _settings(smallest: float, largest: float, aspect_ratios: tuple[float, ...])
 
 
 def _distinct_ratios(log_ratios: NDArray[np.float64]) -> tuple[float, ...]:
-    """Aspect ratios from the sorted logarithms of candidates, those left out that are near the one before."""
+    """Returns aspect ratios from the sorted logarithms of candidates, without those close to another one."""
     kept = [float(log_ratios[len(log_ratios) // 2])]
     for value in sorted(log_ratios, key=lambda candidate: abs(candidate - kept[0])):
         if all(abs(value - other) >= np.log(_RATIO_STEP) for other in kept):

@@ -1,10 +1,10 @@
 """Augmentation of one image inside tf.data, with stateless seeds: the same seed produces the same image.
 
 How an image is cropped, enlarged, rotated or mirrored is first only recorded, as the *view*: a window in the image's
-pixels. The window is then resampled once, with antialiasing, to the network's size, and the colours are changed there.
-That costs one resampling however many augmenters there are, and blurs once. KerasCV's layers are not used for
-this: they resample one after the other, take no stateless seed, and `RandomZoom` and the random choices of 0.9 do not
-run on boxes.
+pixels. The window is then resampled once, with antialiasing, to the network's size, and the colors are changed there.
+The image is resampled and blurred only once, however many augmenters there are. KerasCV's layers are not used,
+because they resample one after the other and take no stateless seed, and `RandomZoom` and the random choices of 0.9 do
+not support boxes.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class View:
     """The part of an image that is visible, and how; all are scalar float32 tensors.
 
     Attributes:
-        left: of the window, in pixels of the image; like the others, it may be outside.
-        top: of the window.
-        width: of the window.
-        height: of the window.
-        mirror: whether the window is mirrored left to right; boolean.
-        upend: whether the window is mirrored top to bottom; boolean.
-        image_width: of the image, pixels.
-        image_height: of the image, pixels.
+        left: The left side of the window in pixels of the image; the window may extend beyond the image.
+        top: The top of the window.
+        width: The width of the window.
+        height: The height of the window.
+        mirror: Whether the window is mirrored horizontally; boolean.
+        upend: Whether the window is mirrored vertically; boolean.
+        image_width: The image's width in pixels.
+        image_height: The image's height in pixels.
     """
 
     left: Any
@@ -64,7 +64,7 @@ class View:
 
 
 def _uniform(seed: Any, index: int, low: float = 0.0, high: float = 1.0, shape: Sequence[int] = ()) -> Any:
-    """The `index`-th random number of a seed."""
+    """Returns the random number of a seed with an index."""
     return tf.random.stateless_uniform(shape, tf.random.experimental.stateless_fold_in(seed, index), low, high)
 
 
@@ -79,11 +79,27 @@ _RANGES = {
 }
 
 
-class Augmenter:
-    """The common part of all augmenters: checked settings, and use without the others, like any plugin's.
+class Step:
+    """One step of the augmentation. Its methods, in the order of their calls, change nothing unless overridden."""
+
+    def image(self, sample: Labelled, seed: Any) -> Labelled:
+        """Returns the changed image and boxes."""
+        return sample
+
+    def view(self, view: View, seed: Any) -> View:
+        """Returns the changed view."""
+        return view
+
+    def color(self, image: Any, seed: Any) -> Any:
+        """Returns the resampled image with changed colors."""
+        return image
+
+
+class Augmenter(Step):
+    """A named step with checked settings, which other backends can use like an augmenter of any plugin.
 
     Raises:
-        ValueError: for a setting out of its range.
+        ValueError: A setting is out of range.
     """
 
     def __post_init__(self) -> None:
@@ -96,8 +112,8 @@ class Augmenter:
         """Returns a changed image of the same size; boxes mostly outside of it are dropped, as in training.
 
         Args:
-            example: as `boxwright.models.Augmenter` says.
-            seed: two integers.
+            example: See :class:`boxwright.models.Augmenter`.
+            seed: Two integers.
         """
         labelled: Labelled = {name: example[name] for name in ("images", "boxes", "classes")}  # type: ignore[assignment]
         return {**example, **_augment((self,), labelled, seed, tf.shape(example["images"])[:2])}
@@ -108,8 +124,8 @@ class Crop(Augmenter):
     """Uses a part of the image, so that objects appear larger.
 
     Attributes:
-        probability: how often.
-        smallest: minimum side of the part, as a fraction of the image's; sampled uniformly on a log scale.
+        probability: How often it is applied, 0 to 1.
+        smallest: Minimum side of the part, as a fraction of the image's; sampled uniformly on a log scale.
     """
 
     probability: float = 0.5
@@ -130,8 +146,8 @@ class Expand(Augmenter):
     """Places the image on a larger gray canvas, so that objects appear smaller (SSD, Liu et al. 2016, section 2.2).
 
     Attributes:
-        probability: how often.
-        largest: maximum side of the canvas, as a multiple of the image's; sampled uniformly on a log scale.
+        probability: How often it is applied, 0 to 1.
+        largest: Maximum side of the canvas, as a multiple of the image's; sampled uniformly on a log scale.
     """
 
     probability: float = 0.4
@@ -149,11 +165,11 @@ class Expand(Augmenter):
 
 @dataclass(frozen=True)
 class Stretch(Augmenter):
-    """Change the aspect ratio.
+    """Changes the aspect ratio.
 
     Attributes:
-        probability: how often.
-        largest: most factor between the change of the width and that of the height, either way.
+        probability: How often it is applied, 0 to 1.
+        largest: Maximum factor between the change of the width and that of the height, in both directions.
     """
 
     probability: float = 0.5
@@ -172,10 +188,10 @@ class Stretch(Augmenter):
 
 @dataclass(frozen=True)
 class Flip(Augmenter):
-    """Mirror left to right.
+    """Mirrors horizontally.
 
     Attributes:
-        probability: how often.
+        probability: How often it is applied, 0 to 1.
     """
 
     probability: float = 0.5
@@ -187,10 +203,10 @@ class Flip(Augmenter):
 
 @dataclass(frozen=True)
 class VerticalFlip(Augmenter):
-    """Mirror top to bottom.
+    """Mirrors vertically.
 
     Attributes:
-        probability: how often.
+        probability: How often it is applied, 0 to 1.
     """
 
     probability: float = 0.5
@@ -202,12 +218,12 @@ class VerticalFlip(Augmenter):
 
 @dataclass(frozen=True)
 class Rotate90(Augmenter):
-    """Turn by a quarter, as a transposition; together with the two flips all eight orientations come up.
+    """Rotates by 90 degrees, as a transposition; together with the two flips, all eight orientations occur.
 
     The network's input keeps its shape: of a wide image that is rotated, a wide part is used.
 
     Attributes:
-        probability: how often.
+        probability: How often it is applied, 0 to 1.
     """
 
     probability: float = 0.5
@@ -224,15 +240,16 @@ class Rotate90(Augmenter):
 
 @dataclass(frozen=True)
 class Color(Augmenter):
-    """Change brightness, contrast, saturation and hue.
+    """Changes brightness, contrast, saturation and hue.
 
-    All four are one linear map of the colours: hue turns and saturation scales the chroma plane of the YIQ space.
+    All four are one linear map of the colors: hue rotates and saturation scales the chroma plane of the YIQ space.
 
     Attributes:
-        probability: how often.
-        brightness: most shift, in parts of the full range.
-        contrast, saturation: most factor, either way.
-        hue: most turn, in parts of the full circle.
+        probability: How often it is applied, 0 to 1.
+        brightness: Maximum shift, as a fraction of the full range.
+        contrast: Maximum factor, in both directions.
+        saturation: Maximum factor, in both directions.
+        hue: Maximum rotation, as a fraction of the full circle.
     """
 
     probability: float = 0.8
@@ -262,7 +279,7 @@ class Color(Augmenter):
         return tf.cond(apply, change, lambda: image)
 
 
-AUGMENTERS: dict[str, Callable[[], Any]] = {
+AUGMENTERS: dict[str, Callable[..., Augmenter]] = {
     "crop": Crop,
     "expand": Expand,
     "stretch": Stretch,
@@ -271,30 +288,29 @@ AUGMENTERS: dict[str, Callable[[], Any]] = {
     "rotate-90": Rotate90,
     "color": Color,
 }
-"""The named augmenters. Each has one of the methods ``image(sample, seed)``, ``view(view, seed)`` and
-``color(image, seed)``, called in this order."""
+"""The augmenters by name."""
 
 
 class Augmentation:
     """A list of augmenters as one function from an image to the network's input.
 
-    With no augmenter it only resizes, which is what evaluation and prediction do.
+    Without augmenters it only resizes, as in evaluation and prediction.
 
     Example:
         augmentation = Augmentation(("crop", "flip", "color"), image_size=(256, 320))
         sample = augmentation({"images": image, "boxes": boxes, "classes": classes}, seed=(7, 0))
 
     Args:
-        augmenters: names out of `AUGMENTERS`, or objects with the same methods.
-        image_size: height and width of the network's input in pixels.
+        augmenters: Names in :data:`AUGMENTERS`, or steps.
+        image_size: Height and width of the network's input in pixels.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: A name is unknown.
     """
 
-    def __init__(self, augmenters: Sequence[Any], image_size: tuple[int, int]) -> None:
+    def __init__(self, augmenters: Sequence[str | Step], image_size: tuple[int, int]) -> None:
         self.image_size = image_size
-        self._steps = []
+        self._steps: list[Step] = []
         for augmenter in augmenters:
             if isinstance(augmenter, str):
                 if augmenter not in AUGMENTERS:
@@ -306,13 +322,13 @@ class Augmentation:
         """Returns the augmented image.
 
         Args:
-            sample: image of any size and its boxes.
-            seed: two integers.
+            sample: An image of any size and its boxes.
+            seed: Two integers.
 
         Returns:
             images: ``(height, width, 3)`` float32 of 0 to 255 at the network's size; boxes: ``(M, 4)`` float32 in its
-            pixels, clipped to it; classes: ``(M,)`` of the type they came in. M is at most N: boxes mostly outside and
-            boxes without an area are dropped.
+            pixels, clipped to it; classes: ``(M,)`` with the same type as before. M is at most N: boxes mostly outside
+            and boxes with zero area are dropped.
         """
         result = _augment(self._steps, sample, seed, self.image_size)
         result["images"] = tf.ensure_shape(result["images"], (*self.image_size, 3))
@@ -323,56 +339,53 @@ def resize(sample: Labelled, image_size: tuple[int, int]) -> Labelled:
     """Returns the whole image at the network's size, as in evaluation and prediction, with its boxes.
 
     Args:
-        sample: image of any size and its boxes.
-        image_size: height and width in pixels.
+        sample: An image of any size and its boxes.
+        image_size: Height and width in pixels.
     """
     return Augmentation((), image_size)(sample, (0, 0))
 
 
-def _augment(steps: Sequence[Any], sample: Labelled, seed: Any, image_size: Any) -> Labelled:
+def _augment(steps: Sequence[Step], sample: Labelled, seed: Any, image_size: Any) -> Labelled:
     """Rotates, crops and colors; `image_size` is the height and width of the result, numbers or a tensor."""
     seed = tf.convert_to_tensor(seed)
     seeds = [tf.random.experimental.stateless_fold_in(seed, index + 1) for index in range(len(steps))]
     shape = tf.cast(tf.shape(sample["images"]), tf.float32)
     for step, step_seed in zip(steps, seeds, strict=True):
-        if hasattr(step, "image"):
-            sample = step.image(sample, step_seed)
-    turned_shape = tf.cast(tf.shape(sample["images"]), tf.float32)
-    view = _first_view(shape, turned_shape, tf.random.experimental.stateless_fold_in(seed, 0))
+        sample = step.image(sample, step_seed)
+    rotated_shape = tf.cast(tf.shape(sample["images"]), tf.float32)
+    view = _first_view(shape, rotated_shape, tf.random.experimental.stateless_fold_in(seed, 0))
     for step, step_seed in zip(steps, seeds, strict=True):
-        if hasattr(step, "view"):
-            view = step.view(view, step_seed)
-    result = _look(sample, view, tf.convert_to_tensor(image_size, tf.int32))
+        view = step.view(view, step_seed)
+    result = _resample(sample, view, tf.convert_to_tensor(image_size, tf.int32))
     for step, step_seed in zip(steps, seeds, strict=True):
-        if hasattr(step, "color"):
-            result["images"] = step.color(result["images"], step_seed)
+        result["images"] = step.color(result["images"], step_seed)
     return result
 
 
-def _first_view(shape: Any, turned_shape: Any, seed: Any) -> View:
+def _first_view(shape: Any, rotated_shape: Any, seed: Any) -> View:
     """Returns all of an image, or for one that was rotated by 90 degrees, a part of the original shape.
 
     That part is between the largest without gray borders and the smallest that contains the whole image.
     """
     height, width = shape[0], shape[1]
-    turned_height, turned_width = turned_shape[0], turned_shape[1]
+    rotated_height, rotated_width = rotated_shape[0], rotated_shape[1]
     ratio = tf.minimum(height, width) / tf.maximum(height, width)
-    share = tf.where(tf.equal(height, turned_height), 1.0, tf.sqrt(ratio))
+    share = tf.where(tf.equal(height, rotated_height), 1.0, tf.sqrt(ratio))
     off = tf.constant(False)
     return View(
-        left=(turned_width - width * share) * _uniform(seed, 0),
-        top=(turned_height - height * share) * _uniform(seed, 1),
+        left=(rotated_width - width * share) * _uniform(seed, 0),
+        top=(rotated_height - height * share) * _uniform(seed, 1),
         width=width * share,
         height=height * share,
         mirror=off,
         upend=off,
-        image_width=turned_width,
-        image_height=turned_height,
+        image_width=rotated_width,
+        image_height=rotated_height,
     )
 
 
-def _look(sample: Labelled, view: View, image_size: Any) -> Labelled:
-    """Resample the window of the view to the size, a tensor, and bring the boxes along."""
+def _resample(sample: Labelled, view: View, image_size: Any) -> Labelled:
+    """Returns the window of the view at the size, a tensor, with its boxes."""
     height, width = tf.unstack(tf.cast(image_size, tf.float32))
     scale_x, scale_y = width / view.width, height / view.height
     shift_x, shift_y = -view.left * scale_x, -view.top * scale_y
@@ -385,10 +398,10 @@ def _look(sample: Labelled, view: View, image_size: Any) -> Labelled:
         antialias=True,
     )[0]
     # Outside the image this op returns black; gray is closer to the training data.
-    centres_x = tf.range(width, dtype=tf.float32) + 0.5
-    centres_y = tf.range(height, dtype=tf.float32) + 0.5
-    inside_x = (centres_x > shift_x) & (centres_x < shift_x + view.image_width * scale_x)
-    inside_y = (centres_y > shift_y) & (centres_y < shift_y + view.image_height * scale_y)
+    centers_x = tf.range(width, dtype=tf.float32) + 0.5
+    centers_y = tf.range(height, dtype=tf.float32) + 0.5
+    inside_x = (centers_x > shift_x) & (centers_x < shift_x + view.image_width * scale_x)
+    inside_y = (centers_y > shift_y) & (centers_y < shift_y + view.image_height * scale_y)
     image = tf.where((inside_y[:, None] & inside_x[None, :])[..., None], image, FILL)
 
     boxes = tf.cast(sample["boxes"], tf.float32)

@@ -15,7 +15,7 @@ from boxwright.models import Run
 from boxwright.plugins import AugmenterSpec, convert_options, default_registry
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
 from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
-from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled
+from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled, Step
 from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
 from boxwright_kerascv.decode import DecoderSettings
 from boxwright_kerascv.images import TrainingImages, load_images
@@ -75,14 +75,14 @@ class KerasCVBackend:
         if images.most_boxes > recipe.max_boxes:
             job.reporter.warning(
                 f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
-                f"--set max_boxes={images.most_boxes} uses all."
+                f"--set max_boxes={images.most_boxes} uses all of them"
             )
         anchors = fit_anchors(images.box_sizes, recipe.image_size)
         share = coverage(images.box_sizes, anchors)
         if share < 0.95:
             job.reporter.warning(
-                f"{1 - share:.0%} of the boxes are too small or too long for the network at {recipe.width}x"
-                f"{recipe.height} and will hardly be learned; a larger --image-size helps."
+                f"{1 - share:.0%} of the boxes are too small or too narrow for the network at {recipe.width}x"
+                f"{recipe.height} and can hardly be learned: pass a larger --image-size"
             )
         checkpoint = newest_checkpoint(job.run) if job.resume else None
         model = _build(job, recipe, anchors) if checkpoint is None else _rebuild(job, recipe, anchors)
@@ -101,7 +101,7 @@ class KerasCVBackend:
             "anchors": anchors.to_dict(),
             "decoder": decoder.to_dict(),
             "precision": recipe.precision,
-            # So that a pretrained preset need not be fetched again, only to be overwritten.
+            # A pretrained preset is not downloaded again just to be overwritten.
             "backbone": keras.saving.serialize_keras_object(model.backbone),
         }
         job.run.write_json(NETWORK, network)
@@ -251,7 +251,7 @@ def _make_variables(model: Detector, recipe: Recipe) -> None:
     model.compute_loss(blank, no_box, model(blank), sample_weight=None)
 
 
-class _Foreign:
+class _Foreign(Step):
     """An augmenter of another plugin as a step of the augmentation."""
 
     def __init__(self, augmenter: Any) -> None:
@@ -264,10 +264,10 @@ class _Foreign:
         return {"images": changed["images"], "boxes": changed["boxes"], "classes": changed["classes"]}
 
 
-def _augmenters(steps: tuple[str, ...]) -> list[Any]:
+def _augmenters(steps: tuple[str, ...]) -> list[Step]:
     """Returns the augmenters of steps such as ``crop`` or ``crop:smallest=0.4,probability=1``."""
     plugins = default_registry()
-    found: list[Any] = []
+    found: list[Step] = []
     for step in steps:
         name, _, text = step.partition(":")
         spec: AugmenterSpec = plugins.get("augmenter", name).spec
@@ -285,14 +285,14 @@ def _augmenters(steps: tuple[str, ...]) -> list[Any]:
 
 def _save_weights(model: Detector, run: Run) -> None:
     target = run.file(WEIGHTS)
-    # Keras requires the suffix; the file appears when it is complete.
+    # Keras requires the suffix; the final name appears only when the file is complete.
     temporary = target.with_name("writing.weights.h5")
     model.save_weights(temporary)
     os.replace(temporary, target)
 
 
 class _Precision:
-    """Keras' dtype policy for a while: it is one of the process."""
+    """Sets Keras' dtype policy, which applies to the whole process, and restores it afterwards."""
 
     def __init__(self, policy: str) -> None:
         self._policy = policy

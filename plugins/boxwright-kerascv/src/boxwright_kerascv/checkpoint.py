@@ -1,7 +1,7 @@
-"""Checkpoints: everything that a training needs to resume as if it had not been interrupted.
+"""Checkpoints: the state from which a training resumes as if it had not been interrupted.
 
 A checkpoint is a numpy archive without pickles: the step, the network's variables and the optimizer's, by position. The
-order of images and their augmentation follow from seed and step, so they are not in it.
+order of images and their augmentation depend only on the seed and the step, so a checkpoint does not contain them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ CHECKPOINT = "checkpoints/last.npz"
 
 
 def save_checkpoint(run: Run, model: Any, step: int) -> Path:
-    """Writes the state after a step, replacing the older one when it is whole; returns the file's path."""
+    """Writes the state after a step, replaces the previous one when it is complete, and returns the path."""
     arrays = {f"model_{i}": value for i, value in enumerate(model.get_weights())}
     arrays |= {f"optimizer_{i}": np.asarray(variable) for i, variable in enumerate(model.optimizer.variables)}
     with run.open_write(CHECKPOINT) as file:
@@ -28,25 +28,25 @@ def save_checkpoint(run: Run, model: Any, step: int) -> Path:
 
 
 def newest_checkpoint(run: Run) -> Path | None:
-    """The checkpoint of a run, or ``None`` where there is none yet."""
+    """Returns the checkpoint of a run, or ``None`` if there is none yet."""
     path = run.file(CHECKPOINT)
     return path if path.is_file() else None
 
 
 def load_checkpoint(path: Path, model: Any) -> int:
-    """Puts a state back into a compiled model of the same shape, or leaves that alone; returns the state's step.
+    """Restores a state into a compiled model of the same shape, completely or not at all; returns its step.
 
     Raises:
-        RunError: The file is damaged, or is of another network.
+        RunError: The file is damaged, or belongs to another network.
     """
     try:
-        # All is read and held against the model before any of it is changed.
+        # Everything is read and compared with the model before the model changes.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             step = int(arrays["step"])
             weights, state = _numbered(arrays, "model"), _numbered(arrays, "optimizer")
         model.optimizer.build(model.trainable_variables)
         if _shapes(weights) != _shapes(model.weights):
-            raise ValueError("it is of another network")
+            raise ValueError("it belongs to another network")
         if _shapes(state) != _shapes(model.optimizer.variables):
             raise ValueError("its optimizer has other variables")
         model.set_weights(weights)

@@ -1,4 +1,4 @@
-"""How backend and augmenters are put to boxwright's conformance tests; imported by ``boxwright plugins check`` only."""
+"""The conformance tests of the backend and the augmenters; imported only by ``boxwright plugins check``."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class TestKerasCV(BackendTests):
     backend: ClassVar[str] = "kerascv"
     preset: ClassVar[str] = "tiny"
     settings: ClassVar[Mapping[str, Any]] = {"score_threshold": 0.001}
-    """An untrained detector is sure of nothing."""
+    """An untrained detector has only low scores."""
     least_score: ClassVar[float] = 0.001
 
     @pytest.fixture(autouse=True)
     def narrower(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Four trainings, whose time goes into tracing: on a backbone of fewer layers it is half of it."""
+        """Uses a backbone with fewer layers, which halves the time of tracing in the four trainings."""
         from boxwright_kerascv import network
         from boxwright_kerascv.layers import NarrowBackbone
 

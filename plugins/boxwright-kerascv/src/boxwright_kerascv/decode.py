@@ -1,4 +1,4 @@
-"""From a network's raw output to detections."""
+"""Decodes a network's raw output to detections."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class DecoderSettings:
     """How detections are chosen among the anchors' predictions.
 
     Attributes:
-        score_threshold: detections below are dropped.
-        iou_threshold: of two detections of one class that overlap more than this, the better stays.
-        max_detections: maximum number per image.
-        pre_nms: number of best predictions per image that enter non-maximum suppression.
-        soft_nms_sigma: above 0, overlapping detections lose score instead of being dropped (Bodla et al. 2017).
+        score_threshold: Detections with a lower score are dropped.
+        iou_threshold: Of two detections of a class with a higher IoU, the one with the higher score is kept.
+        max_detections: Maximum number per image.
+        pre_nms: Number of best predictions per image that enter non-maximum suppression.
+        soft_nms_sigma: If positive, overlapping detections lose score instead of being dropped (Bodla et al. 2017).
     """
 
     score_threshold: float = 0.05
@@ -41,16 +41,16 @@ class DecoderSettings:
             raise ValueError(f"soft_nms_sigma must be at least 0, not {self.soft_nms_sigma}")
 
     def to_dict(self) -> dict[str, float | int]:
-        """The settings as JSON can hold them."""
+        """Returns the settings as JSON values."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> DecoderSettings:
-        """The inverse of `to_dict`.
+        """Returns the settings of :meth:`to_dict`.
 
         Raises:
-            TypeError: for an unknown setting.
-            ValueError: for a value out of its range.
+            TypeError: A setting is unknown.
+            ValueError: A value is out of range.
         """
         return cls(**data)
 
@@ -58,18 +58,18 @@ class DecoderSettings:
 def make_detector(
     model: Detector, settings: DecoderSettings | None = None, image_size: tuple[int, int] | None = None
 ) -> Callable[[Any], dict[str, Any]]:
-    """A function from images to detections.
+    """Returns a function from images to detections.
 
     Args:
-        model: a trained network.
-        settings: of the decoder.
-        image_size: height and width of all images, as float32; then the function is traced once for all batch
+        model: A trained network.
+        settings: The settings of the decoder.
+        image_size: Height and width of all images, as float32; then the function is traced once for all batch
             sizes, including a smaller last batch.
 
     Returns:
         A `tf.function` from ``(batch, height, width, 3)``, uint8 or float32 of 0 to 255 at the network's size, to a
         dict of ``boxes`` ``(batch, max_detections, 4)`` float32 ``xyxy`` in pixels of the input, clipped to it,
-        ``scores`` and ``classes`` ``(batch, max_detections)`` float32 and int32, best first, all filled up with -1, and
+        ``scores`` and ``classes`` ``(batch, max_detections)`` float32 and int32, best first, all padded with -1, and
         ``num`` ``(batch,)`` int32.
     """
     chosen = settings or DecoderSettings()
@@ -87,16 +87,16 @@ def make_detector(
 def decode(
     model: Detector, outputs: Mapping[str, Any], image_size: tuple[int, int], settings: DecoderSettings
 ) -> dict[str, Any]:
-    """Detections from a network's raw output, as `make_detector` returns them.
+    """Returns the detections in a network's raw output, as :func:`make_detector` does.
 
-    The best class scores of all anchors together enter non-maximum suppression, which is run once for all classes, with
-    the boxes of each class moved to a separate area.
+    The best class scores of all anchors enter non-maximum suppression, which runs once for all classes, with the boxes
+    of each class moved to a separate area.
 
     Args:
-        model: the network, for its anchors.
-        outputs: its ``box`` and ``classification``.
-        image_size: height and width of the input in pixels.
-        settings: of the decoder.
+        model: The network, for its anchors.
+        outputs: Its ``box`` and ``classification``.
+        image_size: Height and width of the input in pixels.
+        settings: The settings of the decoder.
     """
     height, width = image_size
     levels = model.anchor_generator(image_shape=(height, width, 3))
@@ -143,15 +143,15 @@ def decode(
 
 
 def _decode_boxes(anchors: Any, deltas: Any) -> Any:
-    """Boxes ``xyxy`` from anchors ``xyxy`` and what the box head predicts.
+    """Returns boxes ``xyxy`` from anchors ``xyxy`` and the output of the box head.
 
-    The encoding of Faster R-CNN (Ren et al. 2015, equation 2) with KerasCV's order, centre y, centre x, height, width,
+    The encoding of Faster R-CNN (Ren et al. 2015, equation 2) with KerasCV's order, center y, center x, height, width,
     and variances.
     """
     deltas = deltas * tf.constant(BOX_VARIANCE, tf.float32)
     sizes = anchors[..., 2:] - anchors[..., :2]
-    centres = (anchors[..., 2:] + anchors[..., :2]) / 2
-    centres = centres + tf.reverse(deltas[..., :2], [-1]) * sizes
-    # An untrained network may ask for e**100; no box is larger than what 1000 / 16 makes of an anchor (torchvision).
+    centers = (anchors[..., 2:] + anchors[..., :2]) / 2
+    centers = centers + tf.reverse(deltas[..., :2], [-1]) * sizes
+    # An untrained network may predict e**100; like in torchvision, an anchor grows at most by a factor of 1000 / 16.
     sizes = sizes * tf.exp(tf.minimum(tf.reverse(deltas[..., 2:], [-1]), 4.135))
-    return tf.concat([centres - sizes / 2, centres + sizes / 2], axis=-1)
+    return tf.concat([centers - sizes / 2, centers + sizes / 2], axis=-1)

@@ -1,4 +1,4 @@
-"""The backend, imported without TensorFlow's start-up lines; this is what the plugin's spec names."""
+"""The backend, imported without TensorFlow's start-up messages; the plugin's spec names this module."""
 
 from __future__ import annotations
 

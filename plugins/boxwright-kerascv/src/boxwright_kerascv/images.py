@@ -32,11 +32,11 @@ class Prepared:
     """One image ready for training.
 
     Attributes:
-        image: (height, width, 3), uint8, at most the asked number of times the network's size.
-        boxes: (N, 4), float32, ``xyxy`` in its pixels, clipped to it, all with an area.
+        image: (height, width, 3), uint8, at most ``oversample`` times the network's size.
+        boxes: (N, 4), float32, ``xyxy`` in its pixels, clipped to it, without zero area.
         classes: (N,), float32, 0-based.
         clipped: Boxes that extended beyond the image and were clipped.
-        dropped: Boxes without an area, which nothing can be learned from.
+        dropped: Boxes with zero area, which training cannot use.
     """
 
     image: NDArray[np.uint8]
@@ -51,7 +51,7 @@ def prepare(sample: Sample, label_map: LabelMap, image_size: tuple[int, int], ov
 
     Args:
         sample: The image.
-        label_map: The classes' numbers.
+        label_map: The class ids.
         image_size: Height and width of the network's input.
         oversample: The largest size of the image, as a multiple of that size.
 
@@ -59,11 +59,11 @@ def prepare(sample: Sample, label_map: LabelMap, image_size: tuple[int, int], ov
         DataError: The image cannot be read, or a class is unknown.
     """
     classes = class_numbers(sample, label_map)
-    image, edges = small_image(sample, image_size, oversample)
+    image, coordinates = small_image(sample, image_size, oversample)
     height, width = image.shape[:2]
-    clipped = clip(edges, width, height)
+    clipped = clip(coordinates, width, height)
     # Less than half a pixel is rounding of the annotation, not a box that extends beyond the image.
-    outside = np.abs(clipped - edges).max(axis=1, initial=0) > 0.5
+    outside = np.abs(clipped - coordinates).max(axis=1, initial=0) > 0.5
     sides = clipped[:, 2:] - clipped[:, :2]
     kept = np.all(sides > 0, axis=1)
     return Prepared(
@@ -149,7 +149,7 @@ class ImageFile:
             return bytes(self._bytes[self._starts[position] : self._starts[position + 1]])
 
         encoded = tf.ensure_shape(tf.numpy_function(read, [index], tf.string), ())
-        # As Pillow decodes; TensorFlow's default is a rougher transform.
+        # The same transform as Pillow's; TensorFlow's default is less accurate.
         image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
         return {"images": image, "boxes": self._ragged_boxes[index], "classes": self._ragged_classes[index]}
 
@@ -167,7 +167,7 @@ class TrainingImages:
 
     Attributes:
         load: Returns the image and the boxes of an index, inside ``tf.data``.
-        count: How many.
+        count: The number of images.
         box_sizes: (M, 2), float64: width and height of every box, in pixels of the network's input.
         most_boxes: The largest number of boxes in one image.
         on_disk: The file that contains them, or ``None``.
@@ -180,7 +180,7 @@ class TrainingImages:
     on_disk: ImageFile | None
 
     def close(self) -> None:
-        """Removes the file, where there is one."""
+        """Removes the file, if there is one."""
         if self.on_disk is not None:
             self.on_disk.close()
 
@@ -200,17 +200,17 @@ def load_images(
 
     Args:
         dataset: The dataset; images that cannot be read are added to its ``problems``.
-        label_map: The classes' numbers.
+        label_map: The class ids.
         image_size: Height and width of the network's input.
         oversample: The largest size of images, as a multiple of that size.
         expected: The approximate number of images.
-        cache: ``"memory"``, ``"disk"``, or ``"auto"``, which chooses by the size they will have.
+        cache: ``"memory"``, ``"disk"``, or ``"auto"``, which depends on their expected size.
         cache_file: The file for the cache on disk.
-        reporter: Gets the progress, and what had to be done to the boxes.
+        reporter: Receives the progress, and the numbers of clipped and unused boxes.
 
     Raises:
         DataError: An image cannot be read (under ``on_error="fail"``).
-        ValueError: None was left.
+        ValueError: No image remains.
     """
     height, width = image_size
     bytes_expected = expected * height * width * 3 * oversample**2

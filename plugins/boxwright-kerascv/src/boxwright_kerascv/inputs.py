@@ -1,6 +1,6 @@
-"""Batches for training, in an order and with an augmentation that depend on the seed and the step alone.
+"""Batches for training, whose order and augmentation depend only on the seed and the step.
 
-So a training that is stopped and resumed sees what it would have seen.
+An interrupted training therefore resumes with the same batches.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ImageCache:
         classes: ``(N,)`` each, from 0.
 
     Raises:
-        ValueError: if the three have different lengths, or there are no images.
+        ValueError: The three have different lengths, or there are no images.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class ImageCache:
         return int(self._shapes.shape[0])
 
     def __call__(self, index: Any) -> Labelled:
-        """Returns the image at `index`, a scalar integer tensor."""
+        """Returns the image at ``index``, a scalar integer tensor."""
         image = tf.reshape(tf.io.decode_raw(self._images[index], tf.uint8), self._shapes[index])
         return {"images": image, "boxes": self._boxes[index], "classes": self._classes[index]}
 
@@ -64,23 +64,23 @@ class ImageCache:
 def training_batches(
     load: Any, count: int, recipe: Recipe, augmentation: Augmentation, *, seed: int, first_step: int = 0
 ) -> Any:
-    """Endless batches of augmented images.
+    """Returns endless batches of augmented images.
 
     Every pass over the images has its own order. A batch may contain the end of one pass and the start of the next, so
-    all are of the same size.
+    all have the same size.
 
     Args:
-        load: from a scalar int64 index to a `Labelled`, as `ImageCache` does.
-        count: the number of images.
-        recipe: for the batch size and the maximum number of boxes per image.
-        augmentation: resizes images to the network's size.
-        seed: of the order and the augmentation.
-        first_step: the step to begin with, when a training is resumed.
+        load: Returns the image at a scalar int64 index, like :class:`ImageCache`.
+        count: The number of images.
+        recipe: Sets the batch size and the maximum number of boxes per image.
+        augmentation: Resizes images to the network's size.
+        seed: The seed of the order and the augmentation.
+        first_step: The first step, if a training is resumed.
 
     Returns:
         A `tf.data.Dataset` of ``(images, labels)``: images ``(batch, height, width, 3)`` float32; labels a dict of
-        ``boxes`` ``(batch, M, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, M)`` float32, both filled up with -1; M
-        is the maximum number of boxes in an image, from 1 to `max_boxes`.
+        ``boxes`` ``(batch, M, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, M)`` float32, both padded with -1; M
+        is the maximum number of boxes in an image, from 1 to ``max_boxes``.
     """
 
     def sample(position: Any) -> tuple[Any, dict[str, Any]]:
@@ -93,7 +93,7 @@ def training_batches(
         labelled = augmentation(load(index), seeds)
         boxes = labelled["boxes"][: recipe.max_boxes]
         classes = tf.cast(labelled["classes"][: recipe.max_boxes], tf.float32)
-        # One row at least: KerasCV's matching wants something to match with.
+        # At least one row: KerasCV's matching fails without any.
         none = tf.cast(tf.equal(tf.shape(boxes)[0], 0), tf.int32)
         boxes = tf.pad(boxes, [[0, none], [0, 0]], constant_values=PAD)
         classes = tf.pad(classes, [[0, none]], constant_values=PAD)

@@ -1,6 +1,6 @@
-"""The parts of the detectors that KerasCV fixes and a small machine needs smaller.
+"""Smaller versions of the parts whose size KerasCV fixes.
 
-KerasCV's pyramid and heads are of 256 channels and nine anchors. These take any number, and are saved and loaded with
+KerasCV's pyramid and heads have 256 channels and nine anchors. These support any number, and are saved and loaded with
 the model.
 """
 
@@ -13,9 +13,10 @@ import keras_cv
 
 PACKAGE = "boxwright_kerascv"
 
-# Short trainings see few batches: a slow average would still hold the first, useless statistics at the end.
+# Short trainings have few batches: a slow average would still contain the first, useless statistics at the end.
 _BATCH_NORM_MOMENTUM = 0.97
-_BACKGROUND_LOGIT = -4.59511985013459  # log(0.01 / 0.99): an untrained head says 1% everywhere (Lin et al. 2017, 4.1)
+# log(0.01 / 0.99): an untrained head predicts 1% everywhere (Lin et al. 2017, section 4.1).
+_BACKGROUND_LOGIT = -4.59511985013459
 
 
 def _conv_norm(x: Any, filters: int, kernel_size: int, strides: int, activation: str, name: str) -> Any:
@@ -35,11 +36,11 @@ class NarrowBackbone(keras_cv.models.Backbone):
     and Farhadi 2018).
 
     Args:
-        channels: of the stages P2, P3, P4, P5.
-        depths: residual blocks of each stage.
-        activation: Keras activation name.
-        include_rescaling: whether to rescale images from 0 to 255 to -1 to 1 first.
-        input_shape: height, width, channels.
+        channels: The channels of the stages P2, P3, P4 and P5.
+        depths: The number of residual blocks of each stage.
+        activation: The name of a Keras activation.
+        include_rescaling: Whether to rescale images from 0 to 255 to -1 to 1 first.
+        input_shape: Height, width, channels.
     """
 
     def __init__(
@@ -89,14 +90,14 @@ class NarrowBackbone(keras_cv.models.Backbone):
 class Pyramid(keras.layers.Layer):
     """A feature pyramid (Lin et al. 2017, "Feature Pyramid Networks") of any width and number of levels.
 
-    Takes the backbone's P3, P4 and P5 and returns a tuple of `levels` feature maps from P3 on, each of half the size of
-    the one before. Levels from P6 on come from P5 through strided convolutions, as in RetinaNet. The last convolution
-    of each level is followed by batch normalization, separate for each level, so that heads trained from scratch
-    start from equal scales.
+    Its input is the backbone's P3, P4 and P5, its output a tuple of ``levels`` feature maps from P3 on, each half the
+    size of the one before. Levels from P6 on are computed from P5 by strided convolutions, as in RetinaNet. The last
+    convolution of each level is followed by a separate batch normalization, so that heads trained from scratch start
+    from equal scales.
 
     Args:
-        channels: of every level.
-        levels: how many, 1 to 5.
+        channels: The channels of every level.
+        levels: The number of levels, 1 to 5.
     """
 
     def __init__(self, channels: int = 64, levels: int = 5, **kwargs: Any) -> None:
@@ -165,10 +166,10 @@ class Head(keras.layers.Layer):
     """The prediction head of RetinaNet: 3x3 convolutions, one set of weights for all levels.
 
     Args:
-        output_filters: anchors at a location times the numbers predicted for each.
-        channels: of the hidden convolutions.
-        convolutions: how many hidden ones.
-        background: start from the logit of a 1% chance, as a classification head must.
+        output_filters: The number of anchors per location times the numbers predicted for each.
+        channels: The channels of the hidden convolutions.
+        convolutions: The number of hidden convolutions.
+        background: Whether to start from the logit of 1%, as a classification head must.
     """
 
     def __init__(
@@ -222,7 +223,7 @@ class Head(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Detector(keras_cv.models.RetinaNet):
-    """KerasCV's RetinaNet, whose saved configuration keeps the pyramid as well."""
+    """KerasCV's RetinaNet, whose saved configuration also contains the pyramid."""
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         # KerasCV names its input but passes a plain tensor, for which Keras warns.

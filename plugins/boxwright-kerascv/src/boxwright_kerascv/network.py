@@ -1,4 +1,4 @@
-"""The networks: one for a CPU, two from scratch, and KerasCV's pretrained backbones."""
+"""The networks: one for CPUs, two from scratch, and KerasCV's pretrained backbones."""
 
 from __future__ import annotations
 
@@ -10,64 +10,41 @@ from typing import Any
 import keras
 import keras_cv
 
+from boxwright_kerascv import PRESETS as _DESCRIPTIONS
 from boxwright_kerascv.anchors import AnchorSettings
 from boxwright_kerascv.layers import Detector, Head, NarrowBackbone, Pyramid
 
 BOX_VARIANCE = (0.1, 0.1, 0.2, 0.2)
-"""Scale of the encoded box: centre y, centre x, height, width (the order and values of KerasCV's RetinaNet)."""
+"""The scale of the encoded box: center y, center x, height, width (the order and values of KerasCV's RetinaNet)."""
 
 
 class WeightsError(Exception):
-    """Weights could not be had or do not fit; the message says what to do."""
+    """Weights are not available or do not match; the message contains the remedy."""
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A network by name.
+    """The network of a preset.
 
     Attributes:
-        name: as users write it.
-        description: one line.
-        channels: of the pyramid and the heads.
-        convolutions: hidden ones of each head.
-        pretrained: KerasCV's name of the backbone's weights; None if training starts from scratch.
+        name: The name of the preset, and KerasCV's name of pretrained weights.
+        channels: The channels of the pyramid and the heads.
+        convolutions: The number of hidden convolutions of each head.
+        pretrained: Whether the backbone has pretrained weights.
     """
 
     name: str
-    description: str
     channels: int = 256
     convolutions: int = 3
-    pretrained: str | None = None
+    pretrained: bool = True
 
 
-def _pretrained(name: str, description: str) -> Preset:
-    return Preset(name, description, pretrained=name)
-
-
-PRESETS: dict[str, Preset] = {
-    preset.name: preset
-    for preset in (
-        Preset("tiny", "Narrow residual network of 1 M parameters, from scratch, for a CPU", 64, 1),
-        Preset("resnet18", "ResNet18 V2 from scratch"),
-        Preset("resnet50", "ResNet50 V2 from scratch"),
-        _pretrained("resnet50_imagenet", "ResNet50 trained on ImageNet"),
-        _pretrained("resnet50_v2_imagenet", "ResNet50 V2 trained on ImageNet"),
-        _pretrained("csp_darknet_tiny_imagenet", "CSPDarkNet tiny trained on ImageNet"),
-        _pretrained("csp_darknet_l_imagenet", "CSPDarkNet large trained on ImageNet"),
-        _pretrained("yolo_v8_xs_backbone_coco", "YOLOv8 extra small backbone trained on COCO"),
-        _pretrained("yolo_v8_s_backbone_coco", "YOLOv8 small backbone trained on COCO"),
-        _pretrained("yolo_v8_m_backbone_coco", "YOLOv8 medium backbone trained on COCO"),
-        _pretrained("yolo_v8_l_backbone_coco", "YOLOv8 large backbone trained on COCO"),
-        _pretrained("yolo_v8_xl_backbone_coco", "YOLOv8 extra large backbone trained on COCO"),
-        _pretrained("efficientnetv2_b0_imagenet", "EfficientNetV2 B0 trained on ImageNet"),
-        _pretrained("efficientnetv2_b1_imagenet", "EfficientNetV2 B1 trained on ImageNet"),
-        _pretrained("efficientnetv2_b2_imagenet", "EfficientNetV2 B2 trained on ImageNet"),
-        _pretrained("efficientnetv2_s_imagenet", "EfficientNetV2 S trained on ImageNet"),
-        _pretrained("mobilenet_v3_small_imagenet", "MobileNetV3 small trained on ImageNet"),
-        _pretrained("mobilenet_v3_large_imagenet", "MobileNetV3 large trained on ImageNet"),
-        _pretrained("retinanet_resnet50_pascalvoc", "ResNet50 of a RetinaNet trained on PASCAL VOC"),
-    )
+_FROM_SCRATCH = {
+    "tiny": Preset("tiny", 64, 1, pretrained=False),
+    "resnet18": Preset("resnet18", pretrained=False),
+    "resnet50": Preset("resnet50", pretrained=False),
 }
+PRESETS = {name: _FROM_SCRATCH.get(name, Preset(name)) for name in _DESCRIPTIONS}
 
 
 def build_network(
@@ -81,25 +58,25 @@ def build_network(
     freeze_backbone: bool = False,
     seed: int = 0,
 ) -> Detector:
-    """A RetinaNet for images from 0 to 255 and boxes as ``xyxy`` in pixels of its input.
+    """Returns a RetinaNet for images from 0 to 255 and boxes as ``xyxy`` in pixels of its input.
 
     Args:
-        preset: a key of `PRESETS`.
-        num_classes: without the background, at least 1.
-        image_size: height and width of the input in pixels, multiples of 32.
-        anchors: sizes, scales and aspect ratios; their number of sizes is the number of pyramid levels.
-        weights: a local `.weights.h5` or `.keras` file of this network or of its backbone.
-        backbone: a KerasCV backbone instead of the preset's own, which then is neither made nor fetched.
-        freeze_backbone: whether the backbone's weights and batch normalization statistics stay unchanged.
-        seed: of the initial weights; this seeds Python, numpy and TensorFlow for the whole process.
+        preset: A key of :data:`PRESETS`.
+        num_classes: The number of classes without the background, at least 1.
+        image_size: Height and width of the input in pixels, multiples of 32.
+        anchors: Sizes, scales and aspect ratios; the number of sizes is the number of pyramid levels.
+        weights: A local ``.weights.h5`` or ``.keras`` file of this network or its backbone.
+        backbone: A KerasCV backbone to use instead of the preset's, which is then neither created nor downloaded.
+        freeze_backbone: Whether the backbone's weights and batch normalization statistics stay unchanged.
+        seed: The seed of the initial weights; it seeds Python, NumPy and TensorFlow for the whole process.
 
     Returns:
         The model, not compiled. Its output is a dict: ``box`` ``(batch, anchors, 4)``, encoded; ``classification``
         ``(batch, anchors, num_classes)``, logits.
 
     Raises:
-        ValueError: for an unknown preset, no class, or a size that is not a multiple of 32.
-        WeightsError: if pretrained weights cannot be fetched, or `weights` does not exist or does not fit.
+        ValueError: The preset is unknown, there is no class, or a size is not a multiple of 32.
+        WeightsError: Pretrained weights cannot be downloaded, or ``weights`` does not exist or does not match.
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
@@ -109,12 +86,12 @@ def build_network(
     if height < 32 or width < 32 or height % 32 or width % 32:
         raise ValueError(f"the input's height and width must be multiples of 32, not {height} and {width}")
     if weights is not None and not Path(weights).is_file():
-        raise WeightsError(f"there is no weights file {weights}")
+        raise WeightsError(f"weights file not found: {weights}")
     keras.utils.set_random_seed(seed)
     entry = PRESETS[preset]
     if backbone is None:
         backbone = _backbone(entry, (height, width, 3), weights)
-    # Anchors stay float32 whatever the precision: bfloat16 rounds a coordinate of 300 pixels to even numbers.
+    # Anchors are float32 with every precision: bfloat16 rounds a coordinate of 300 pixels to even numbers.
     generator = keras_cv.layers.AnchorGenerator(
         bounding_box_format="xyxy",
         sizes=list(anchors.sizes),
@@ -145,7 +122,7 @@ def build_network(
     return model
 
 
-# What a pretrained preset looks like, for weights files without an architecture: KerasCV fetches that, too.
+# The architectures of pretrained presets, for weights files without one: KerasCV downloads both.
 _RESNET50: dict[str, Any] = {
     "stackwise_filters": [64, 128, 256, 512],
     "stackwise_blocks": [3, 4, 6, 3],
@@ -210,15 +187,15 @@ def _backbone(preset: Preset, input_shape: tuple[int, int, int], weights: str | 
         ending = "weights.h5" if preset.name in _ARCHITECTURES else "keras"
         saving = "save_weights" if ending == "weights.h5" else "save"
         raise WeightsError(
-            f"the pretrained preset {preset.name} could not be fetched from kaggle.com "
-            f"({type(error).__name__}: {_first_line(error)}). On a machine with network access train with it once, or "
-            f"save its backbone with backbone.{saving}('{preset.name}.{ending}'), and pass "
-            f"weights={preset.name}.{ending}; or take a preset that trains from scratch: tiny, resnet18, resnet50"
+            f"the pretrained preset {preset.name} could not be downloaded from kaggle.com "
+            f"({type(error).__name__}: {_first_line(error)}). On a machine with internet access, train with it once, "
+            f"or save its backbone with backbone.{saving}('{preset.name}.{ending}') and pass "
+            f"weights={preset.name}.{ending}; or use a preset that trains from scratch: tiny, resnet18, resnet50"
         ) from error
 
 
 def _handle(name: str) -> str:
-    """Where KerasCV keeps a preset; its base class does not know the names."""
+    """Returns KerasCV's address of a preset, because its base class does not accept the names."""
     handle: str = keras_cv.models.RetinaNet.presets[name]["kaggle_handle"]
     return handle
 
@@ -239,13 +216,13 @@ def _saved_model(path: str) -> Any:
 
 
 def _load(model: Detector, path: str) -> None:
-    """Fill a network from a file of a whole network or of a backbone."""
+    """Loads the weights of a whole network or a backbone from a file."""
     if path.endswith(".keras"):
         _copy_weights(model, path)
         return
     if not path.endswith(".weights.h5"):
-        raise WeightsError(f"{path}: weights end in .weights.h5 or .keras")
-    # A file that does not fit may fill a part of the model before it fails.
+        raise WeightsError(f"{path} is not a weights file, which ends in .weights.h5 or .keras")
+    # A file that does not match may change a part of the model before it fails.
     before = model.get_weights()
     try:
         _fill(model, path)
@@ -258,8 +235,8 @@ def _load(model: Detector, path: str) -> None:
     except (ValueError, KeyError, OSError, UserWarning) as error:
         model.set_weights(before)
         raise WeightsError(
-            f"{path} fits neither the network ({_first_line(first_error)}) nor its backbone ({_first_line(error)}); "
-            "check that preset, classes and anchors are those it was saved with"
+            f"{path} matches neither the network ({_first_line(first_error)}) nor its backbone ({_first_line(error)}); "
+            "check that preset, classes and anchors are the same as when it was saved"
         ) from error
 
 
@@ -279,7 +256,7 @@ def _copy_weights(model: Detector, path: str) -> None:
             target.set_weights(values)
             return
     raise WeightsError(
-        f"the weights of {path} fit neither the network nor its backbone; take the preset they were saved from"
+        f"the weights of {path} match neither the network nor its backbone; use the preset that they were saved from"
     )
 
 

@@ -27,8 +27,8 @@ class KerasCVModel:
         label_map: The classes, in the order of the network's outputs.
         image_size: Height and width of the network's input.
         decoder: How detections are chosen.
-        oversample: At how many times the network's size images were kept for the training; predictions see them
-            made small in the same two steps.
+        oversample: The multiple of the network's size at which training caches images; prediction resizes images in
+            the same two steps.
     """
 
     def __init__(
@@ -48,12 +48,12 @@ class KerasCVModel:
         self._names = np.array(label_map.names, dtype=object)
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
-        """Yields one ``Detections`` a sample, in order.
+        """Yields one ``Detections`` per sample, in order.
 
         Args:
             samples: The images; their boxes are ignored.
-            batch_size: How many go through the network at once.
-            score: Detections below it are left out.
+            batch_size: The number of images per batch.
+            score: Detections with a lower score are dropped.
 
         Raises:
             DataError: An image cannot be read.
@@ -69,9 +69,9 @@ class KerasCVModel:
 
     def _prepare(self, sample: Sample) -> tuple[Sample, DecodedImage, Any]:
         height, width = self.image_size
-        wanted = (round(width * self.oversample), round(height * self.oversample))
-        decoded = decode_sample(sample.replace(boxes=()), at_least=wanted)
-        return sample, decoded, network_input(shrink(decoded.image, wanted), self.image_size)
+        size = (round(width * self.oversample), round(height * self.oversample))
+        decoded = decode_sample(sample.replace(boxes=()), at_least=size)
+        return sample, decoded, network_input(shrink(decoded.image, size), self.image_size)
 
     def _predict(self, batch: list[tuple[Sample, DecodedImage, Any]], score: float) -> Iterator[Detections]:
         found = {name: value.numpy() for name, value in self._detect(tf.stack([row[2] for row in batch])).items()}

@@ -1,6 +1,6 @@
-"""Every number of a training run, and the rule that chooses them.
+"""The settings of a training run, and the rule that determines them.
 
-Pure Python: reading or changing a recipe imports no framework.
+Reading or changing a recipe imports no framework.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ class Recipe:
     """The settings of one training run; each is a name for ``--set name=value``.
 
     Attributes:
-        preset: the network, a key of `boxwright_kerascv.network.PRESETS`.
-        width: of the network's input, pixels, a multiple of 32.
-        height: of the network's input, pixels, a multiple of 32.
-        batch_size: images per step.
-        steps: optimizer steps in all; what the default fixes, as a network learns from steps, not from epochs.
-        steps_per_epoch: steps that show every image once (rounded up).
-        learning_rate: the peak, after warm-up; from there it falls to 0 along a cosine (Loshchilov and Hutter 2017).
-        warmup_fraction: the share of the steps over which the learning rate rises from 0.
-        weight_decay: decoupled (AdamW, Loshchilov and Hutter 2019); not on biases and normalisation.
-        clipnorm: maximum norm of the gradient; 0 for no limit.
-        ema: momentum of the moving average of the weights that replaces them in the end; 0 for none. With the
-            learning rate falling to 0 the last weights measured the same, and few steps leave an average of the start.
-        focal_alpha: weight of an object against background in the focal loss (Lin et al. 2017).
-        focal_gamma: how far easy anchors are damped in the focal loss.
-        box_loss_weight: weight of the box loss against the classification loss.
-        smooth_l1_cutoff: error, in units of the encoded box, below which the box loss is quadratic.
-        label_smoothing: of the classification targets, 0 to 1.
-        augment: names of augmenters (`boxwright_kerascv.augment.AUGMENTERS`), in order.
-        pixel_budget: most pixels of the network's input, where width and height are not given.
-        oversample: images are cached at up to this multiple of the network's size, so that crops remain sharp.
-        max_boxes: maximum number of boxes per image used in training.
-        freeze_backbone: train the pyramid and the heads only.
-        precision: Keras dtype policy, `float32` or `mixed_bfloat16`.
+        preset: The name of the network, a key of :data:`boxwright_kerascv.PRESETS`.
+        width: The width of the network's input in pixels, a multiple of 32.
+        height: The height of the network's input in pixels, a multiple of 32.
+        batch_size: Images per step.
+        steps: Total number of optimizer steps. The default sets steps, not epochs, because a network learns from steps.
+        steps_per_epoch: Steps that show every image once (rounded up).
+        learning_rate: The peak, after warm-up; from there it falls to 0 along a cosine (Loshchilov and Hutter 2017).
+        warmup_fraction: Fraction of the steps during which the learning rate rises from 0.
+        weight_decay: Decoupled (AdamW, Loshchilov and Hutter 2019); not applied to biases and normalization.
+        clipnorm: Maximum norm of the gradient; 0 for no limit.
+        ema: Momentum of the moving average of the weights, which becomes the final model; 0 for none. Because the
+            learning rate falls to 0, the last weights are as good; after few steps, the average depends on the start.
+        focal_alpha: Weight of objects relative to background in the focal loss (Lin et al. 2017).
+        focal_gamma: How strongly the focal loss reduces the weight of easy anchors.
+        box_loss_weight: Weight of the box loss relative to the classification loss.
+        smooth_l1_cutoff: Error, in units of the encoded box, below which the box loss is quadratic.
+        label_smoothing: Label smoothing of the class targets, 0 to 1.
+        augment: Names of augmenters, in order.
+        pixel_budget: Maximum number of pixels of the network's input, if width and height are not set.
+        oversample: Images are cached at up to this multiple of the network's size, so that crops remain sharp.
+        max_boxes: Maximum number of boxes per image used in training.
+        freeze_backbone: Whether to train only the feature pyramid and the heads.
+        precision: Keras' dtype policy, ``float32`` or ``mixed_bfloat16``.
     """
 
     preset: str
@@ -84,10 +84,10 @@ class Recipe:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("learning_rate", "smooth_l1_cutoff"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+                raise ValueError(f"{name} must be greater than 0, not {getattr(self, name)}")
         for name in ("warmup_fraction", "ema", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
+                raise ValueError(f"{name} must be at least 0 and less than 1, not {getattr(self, name)}")
         for name in ("weight_decay", "clipnorm", "focal_alpha", "focal_gamma", "box_loss_weight"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
@@ -100,7 +100,7 @@ class Recipe:
 
     @property
     def epochs(self) -> int:
-        """How many times the training shows every image, rounded up."""
+        """The number of times that the training shows every image, rounded up."""
         return math.ceil(self.steps / self.steps_per_epoch)
 
     @property
@@ -109,27 +109,27 @@ class Recipe:
         return self.height, self.width
 
     def to_dict(self) -> dict[str, Any]:
-        """The recipe as JSON can hold it."""
+        """Returns the recipe as JSON values."""
         return {**asdict(self), "augment": list(self.augment)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
-        """The inverse of `to_dict`.
+        """Returns the recipe of :meth:`to_dict`.
 
         Raises:
-            TypeError: if a setting is missing or unknown.
-            ValueError: if a setting is out of its range.
+            TypeError: A setting is missing or unknown.
+            ValueError: A setting is out of range.
         """
         return cls(**{**data, "augment": tuple(data["augment"])})
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
-        """A copy with some settings changed; text is read as the type of the setting.
+        """Returns a copy with some settings changed; text is converted to the type of the setting.
 
         Args:
-            settings: values by name. `augment` may be text with commas; `epochs` is read as its number of steps.
+            settings: Values by name. ``augment`` may be text with commas; ``epochs`` is converted to steps.
 
         Raises:
-            ValueError: if a name is unknown or a value cannot be read.
+            ValueError: A name is unknown, or a value is invalid.
         """
         known = {field.name: field for field in fields(self)}
         changes: dict[str, Any] = {}
@@ -145,7 +145,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class _Defaults:
-    """What differs between presets."""
+    """The defaults that differ between presets."""
 
     batch_size: int = 8
     steps: int = 1500
@@ -168,21 +168,21 @@ def default_recipe(
     batch_size: int | None = None,
     image_size: tuple[int, int] | None = None,
 ) -> Recipe:
-    """The recipe for a dataset: one rule for twenty images and for twenty thousand.
+    """Returns the recipe for a dataset of any size.
 
-    Small sets get a fixed number of steps, however many epochs that makes; large ones a fixed number of epochs. The
+    Small datasets get a fixed number of steps, whatever the number of epochs; large ones a fixed number of epochs. The
     network's input has the shape of the median image, its size or less, and at most the preset's pixel budget.
 
     Args:
-        preset: the network's name.
-        num_images: number of training images, at least 1.
-        image_sizes: width and height of the images, or of a sample of them.
-        epochs: instead of the default number of steps.
-        batch_size: images per step instead of the default.
-        image_size: width and height of the network's input instead of the default; rounded to multiples of 32.
+        preset: The name of the network.
+        num_images: The number of training images, at least 1.
+        image_sizes: Width and height of the images, or of a sample of them.
+        epochs: The number of epochs; by default, a number of steps.
+        batch_size: Images per step, if not the default.
+        image_size: Width and height of the network's input, if not the default; rounded to multiples of 32.
 
     Raises:
-        ValueError: if there are no images, or a number is below 1.
+        ValueError: There are no images, or a number is less than 1.
     """
     if num_images < 1:
         raise ValueError("there are no images to train on")
@@ -220,21 +220,21 @@ def default_recipe(
 
 
 def input_size(image_sizes: Sequence[tuple[int, int]], pixel_budget: int) -> tuple[int, int]:
-    """Width and height of the network's input: multiples of 32, shaped like the images.
+    """Returns the width and height of the network's input: multiples of 32, shaped like the images.
 
     The median aspect ratio is kept as well as multiples of 32 allow, no side is larger than that of the median image
     (rounded up), and width times height stays within the budget.
 
     Args:
-        image_sizes: width and height of the images; if empty, a square is chosen.
-        pixel_budget: most pixels.
+        image_sizes: Width and height of the images; if empty, the result is a square.
+        pixel_budget: Maximum number of pixels.
     """
     if image_sizes:
         ratio = median(width / height for width, height in image_sizes)
         pixels = min(float(pixel_budget), median(width * height for width, height in image_sizes))
     else:
         ratio, pixels = 1.0, float(pixel_budget)
-    # No stranger shape than 4:1, so that a panorama keeps some height.
+    # At most 4:1, so that a panorama keeps some height.
     ratio = min(max(ratio, 0.25), 4.0)
     # Every side near the ideal one; the best has the most pixels with the least distortion.
     ideal = math.sqrt(pixels * ratio), math.sqrt(pixels / ratio)
@@ -261,7 +261,7 @@ def _to_multiple(side: int) -> int:
 
 
 def _read(name: str, value: Any, current: Any) -> Any:
-    """`value` as the type of `current`."""
+    """Returns ``value`` converted to the type of ``current``."""
     try:
         if isinstance(current, bool):
             if isinstance(value, str):

@@ -1,7 +1,7 @@
 """Work between steps: checkpoints, metrics, validation, TensorBoard, early stopping.
 
-A training is reported in *rounds* of whole epochs, or of parts of one where an epoch is long: twenty images are an
-epoch of three steps, and a checkpoint after each would take longer than the steps.
+A training is reported in *rounds* of whole epochs, or of parts of one if an epoch is long: twenty images are an epoch
+of three steps, and a checkpoint after each would take longer than the steps.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from boxwright_kerascv.recipe import Recipe
 
 ROUNDS = 30
 LONGEST_ROUND = 500
-LOOKS = 10
-WATCHED = 200
-SHOWN = 6
-SHOWN_SCORE = 0.3
+EVALUATIONS = 10
+MOST_VALIDATION_IMAGES = 200
+DRAWN = 6
+DRAWN_SCORE = 0.3
 FOLDER = "pictures"
 """The folder of a run for images with the predictions of the final model."""
 
@@ -47,12 +47,12 @@ def round_steps(recipe: Recipe) -> int:
     epoch = recipe.steps_per_epoch
     if epoch > LONGEST_ROUND:
         return math.ceil(epoch / math.ceil(epoch / LONGEST_ROUND))
-    wanted = max(1, math.ceil(recipe.steps / ROUNDS / epoch))
-    return min(wanted, max(1, LONGEST_ROUND // epoch)) * epoch
+    length = max(1, math.ceil(recipe.steps / ROUNDS / epoch))
+    return min(length, max(1, LONGEST_ROUND // epoch)) * epoch
 
 
 class Watch:
-    """Held-out images and TensorBoard: what lets a person see a training.
+    """Evaluates validation images during a training, and writes TensorBoard's files.
 
     Validation images never change the weights; they end a training only with early stopping.
 
@@ -63,32 +63,32 @@ class Watch:
     def __init__(self, job: TrainJob, recipe: Recipe, model: Detector, decoder: DecoderSettings) -> None:
         self._job = job
         self._model = model
-        self._view = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample)
+        self._predictor = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample)
         self._writer = tf.summary.create_file_writer(str(job.run.file("tensorboard")))
-        self._watched = _held_out(job, recipe)
-        self._shown = _readable(job.val if job.val is not None else job.data, SHOWN)
+        self._validation = _validation_batches(job, recipe)
+        self._samples = _readable(job.val if job.val is not None else job.data, DRAWN)
         self.losses: list[float] = []
 
     @classmethod
     @contextmanager
     def open(cls, job: TrainJob, recipe: Recipe, model: Detector, decoder: DecoderSettings) -> Iterator[Watch]:
-        """Opens the event file for the time of a training."""
+        """Opens the event file during a training."""
         watch = cls(job, recipe, model, decoder)
         try:
             yield watch
         finally:
             watch._writer.close()
 
-    def look(self) -> dict[str, float]:
+    def evaluate(self) -> dict[str, float]:
         """Returns the loss on the validation images: ``{"val_loss": ...}``, empty if there are none."""
-        if self._watched is None:
+        if self._validation is None:
             return {}
-        logs = self._model.evaluate(self._watched, verbose=0, return_dict=True)
+        logs = self._model.evaluate(self._validation, verbose=0, return_dict=True)
         self.losses.append(float(logs["loss"]))
         return {f"val_{name}": value for name, value in _numbers(logs).items()}
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Scalars to TensorBoard."""
+        """Writes numbers to TensorBoard."""
         with self._writer.as_default(step=step):
             for name, value in metrics.items():
                 tf.summary.scalar(name, value)
@@ -109,25 +109,25 @@ class Watch:
 
     def _drawn(self) -> Iterator[Any]:
         colors = palette(self._job.label_map.names)
-        detections = self._view.predict(self._shown, batch_size=len(self._shown), score=SHOWN_SCORE)
-        for sample, found in zip(self._shown, detections, strict=True):
-            truth = decode_sample(sample)
-            guess = decode_sample(sample.replace(boxes=found.boxes))
+        detections = self._predictor.predict(self._samples, batch_size=len(self._samples), score=DRAWN_SCORE)
+        for sample, found in zip(self._samples, detections, strict=True):
+            annotated = decode_sample(sample)
+            predicted = decode_sample(sample.replace(boxes=found.boxes))
             yield side_by_side(
-                draw_boxes(truth.image, truth.boxes.xyxy, truth.boxes.labels, colors=colors),
-                draw_boxes(guess.image, guess.boxes.xyxy, guess.boxes.labels, found.scores, colors=colors),
+                draw_boxes(annotated.image, annotated.boxes.xyxy, annotated.boxes.labels, colors=colors),
+                draw_boxes(predicted.image, predicted.boxes.xyxy, predicted.boxes.labels, found.scores, colors=colors),
             )
 
 
 class Rounds(keras.callbacks.Callback):
-    """Keras' callback that does all this after each round.
+    """The Keras callback that reports and saves the training after each round.
 
     Args:
         job: The training.
-        recipe: Its numbers.
+        recipe: Its settings.
         watch: The validation images.
         task: The progress bar.
-        start: Steps that were done before.
+        start: The number of steps before, if it is resumed.
     """
 
     def __init__(self, job: TrainJob, recipe: Recipe, watch: Watch, task: Task, start: int) -> None:
@@ -135,7 +135,7 @@ class Rounds(keras.callbacks.Callback):
         self._job, self._recipe, self._watch, self._task = job, recipe, watch, task
         self._length = round_steps(recipe)
         self._last_round = recipe.steps // self._length
-        self._every = max(1, round(self._last_round / LOOKS))
+        self._every = max(1, round(self._last_round / EVALUATIONS))
         self._step = start
         self._epoch = start // recipe.steps_per_epoch
         self._began = time.perf_counter()
@@ -159,9 +159,9 @@ class Rounds(keras.callbacks.Callback):
         metrics = _numbers(logs or {})
         metrics["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
         metrics["images_per_second"] = self._length * self._recipe.batch_size / max(seconds, 1e-9)
-        looking = done % self._every == 0 or last
-        if looking:
-            metrics |= self._watch.look()
+        evaluating = done % self._every == 0 or last
+        if evaluating:
+            metrics |= self._watch.evaluate()
         note = f"loss {metrics['loss']:.3f}"
         self._task.update(note=note + (f", val {metrics['val_loss']:.3f}" if "val_loss" in metrics else ""))
         path = save_checkpoint(self._job.run, self.model, self._step)
@@ -171,11 +171,11 @@ class Rounds(keras.callbacks.Callback):
             self._epoch = finished
         self._job.checkpoint_written(path, finished)
         self._watch.write(self._step, metrics)
-        if looking and (done % (2 * self._every) == 0 or last):
+        if evaluating and (done % (2 * self._every) == 0 or last):
             self._watch.show(self._step)
-        if looking and self._stalled():
+        if evaluating and self._stalled():
             self._job.reporter.message(
-                f"Stopped at step {self._step}: {self._patience} looks without a lower val loss."
+                f"Stopped at step {self._step}: {self._patience} evaluations without a lower validation loss."
             )
             self.model.stop_training = True
         self._began = time.perf_counter()
@@ -196,11 +196,11 @@ def _readable(data: Dataset, count: int) -> list[Sample]:
 
 
 def _numbers(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Keras' logs without KerasCV's ``percent_boxes_matched_with_anchor``, which counts what is *not* matched."""
+    """Returns Keras' logs without ``percent_boxes_matched_with_anchor``, which counts boxes that are *not* matched."""
     return {name: float(value) for name, value in logs.items() if not name.startswith("percent_boxes")}
 
 
-def _held_out(job: TrainJob, recipe: Recipe) -> Any:
+def _validation_batches(job: TrainJob, recipe: Recipe) -> Any:
     """Returns the first few hundred validation images as batches of the network's size, or ``None``."""
     if job.val is None:
         return None
@@ -217,18 +217,18 @@ def _held_out(job: TrainJob, recipe: Recipe) -> Any:
             ready.classes[: recipe.max_boxes],
         )
 
-    found = list(islice(map_samples(one, job.val, job.val.problems, workers=2), WATCHED))
+    found = list(islice(map_samples(one, job.val, job.val.problems, workers=2), MOST_VALIDATION_IMAGES))
     if not found:
         return None
     most = max(1, *(len(classes) for _, _, classes in found))
     images = np.stack([image for image, _, _ in found])
-    boxes = np.stack([_filled_up(rows, (most, 4)) for _, rows, _ in found])
-    classes = np.stack([_filled_up(rows, (most,)) for _, _, rows in found])
+    boxes = np.stack([_padded(rows, (most, 4)) for _, rows, _ in found])
+    classes = np.stack([_padded(rows, (most,)) for _, _, rows in found])
     labels = {"boxes": boxes, "classes": classes}
     return tf.data.Dataset.from_tensor_slices((images, labels)).batch(recipe.batch_size)
 
 
-def _filled_up(rows: Any, shape: tuple[int, ...]) -> Any:
-    whole = np.full(shape, PAD, np.float32)
-    whole[: len(rows)] = rows
-    return whole
+def _padded(rows: Any, shape: tuple[int, ...]) -> Any:
+    padded = np.full(shape, PAD, np.float32)
+    padded[: len(rows)] = rows
+    return padded

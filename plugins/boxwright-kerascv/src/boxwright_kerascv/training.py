@@ -17,9 +17,9 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
     """A linear rise from 0 to the peak, then half a cosine down to 0 (Loshchilov and Hutter 2017, no restarts).
 
     Args:
-        peak: largest learning rate.
-        warmup_steps: steps of the rise.
-        total_steps: the step at which 0 is reached.
+        peak: The highest learning rate.
+        warmup_steps: The number of steps of the rise.
+        total_steps: The step at which it reaches 0.
     """
 
     def __init__(self, peak: float, warmup_steps: int, total_steps: int) -> None:
@@ -38,19 +38,18 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
 
 
-def compile_network(model: Detector, recipe: Recipe, total_steps: int | None = None) -> None:
-    """Compile a network for `fit`.
+def compile_network(model: Detector, recipe: Recipe) -> None:
+    """Compiles a network for ``fit``.
 
-    The optimizer keeps a moving average of the weights where the recipe asks for one; `fit` puts it in their place when
-    it ends.
+    If the recipe sets ``ema``, the optimizer keeps a moving average of the weights, which replaces them at the end of
+    ``fit``.
 
     Args:
-        model: from `boxwright_kerascv.network.build_network`.
-        recipe: the numbers.
-        total_steps: when the learning rate reaches 0, instead of the recipe's steps.
+        model: The result of :func:`boxwright_kerascv.network.build_network`.
+        recipe: The settings.
     """
-    steps = total_steps or recipe.steps
-    schedule = WarmupCosine(recipe.learning_rate, max(1, round(steps * recipe.warmup_fraction)), steps)
+    warmup_steps = max(1, round(recipe.steps * recipe.warmup_fraction))
+    schedule = WarmupCosine(recipe.learning_rate, warmup_steps, recipe.steps)
     optimizer = keras.optimizers.AdamW(
         learning_rate=schedule,
         weight_decay=recipe.weight_decay,
@@ -58,7 +57,7 @@ def compile_network(model: Detector, recipe: Recipe, total_steps: int | None = N
         use_ema=recipe.ema > 0,
         ema_momentum=recipe.ema or 0.99,
     )
-    # Decay pulls features towards simple ones; a bias or a normalisation's scale has nothing to simplify.
+    # Weight decay simplifies features, which does not apply to biases and the scales of normalization.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
         box_loss=keras_cv.losses.SmoothL1Loss(l1_cutoff=recipe.smooth_l1_cutoff, reduction="sum"),
