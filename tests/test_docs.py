@@ -227,18 +227,18 @@ class Terminal:
         self.site = folder / "site"
         self.site.mkdir()
         self.path = [str(self.site)]
-        self.said = ""
+        self.output = ""
 
     def type(self, words: list[str]) -> None:
         path = {"PYTHONPATH": os.pathsep.join(self.path)}
         if words[0] == "cd":
             self.cwd /= words[1]
         elif words[0] == "boxwright":
-            self.said = boxwright(*words[1:], cwd=self.cwd, **path)
+            self.output = boxwright(*words[1:], cwd=self.cwd, **path)
         elif words[:4] == ["python", "-m", "pip", "install"]:
             self._install(words[4:])
         elif words == ["python", "-m", "pytest"]:
-            self.said = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=self.cwd, **path)
+            self.output = python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=self.cwd, **path)
         elif words[0] in ("ruff", "mypy"):
             if shutil.which(words[0]):
                 # mypy's cache of boxwright's packages is shared.
@@ -267,9 +267,9 @@ def test_a_format_in_ten_minutes(tmp_path: Path) -> None:
     for words in typed:
         terminal.type(words)
         if words[:3] == ["boxwright", "plugins", "check"]:
-            assert "Everything that was checked is as it should be" in terminal.said
+            assert "Everything that was checked is as it should be" in terminal.output
         if words[:2] == ["boxwright", "info"]:
-            assert "myformat" in terminal.said
+            assert "myformat" in terminal.output
     assert (terminal.cwd / "train.myformat").read_text("utf-8").startswith('{"image": "')
 
 
@@ -286,7 +286,7 @@ def test_the_plugin_of_two_files_is_found_and_converts(tmp_path: Path) -> None:
     install, listing, convert = commands(block)
     terminal.type(install)
     terminal.type(listing)
-    assert "boxwright-lines" in terminal.said
+    assert "boxwright-lines" in terminal.output
     terminal.type(convert)
     assert (tmp_path / "labels.lines").read_text("utf-8") == (
         '{"name": "a.jpg", "width": 40, "height": 30, "boxes": [["fig", 1.0, 2.0, 3.0, 4.0]]}\n'
@@ -351,7 +351,7 @@ def test_every_field_of_a_spec_is_documented() -> None:
         assert missing == [], f"{PAGES[kind]} does not describe {missing} of {spec.__name__}"
 
 
-def test_the_options_that_change_what_is_carried_mean_what_the_page_says() -> None:
+def test_the_options_that_change_what_is_carried_are_documented_correctly() -> None:
     (code,) = [block for block in blocks(PAGES["format"], "python") if "write_options = (" in block]
     names: dict[str, Any] = {}
     exec(compile(code, PAGES["format"], "exec"), names)  # the page's own code

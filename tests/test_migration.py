@@ -60,10 +60,10 @@ def test_the_first_tutorials_data(project: Path, here: Callable[..., str]) -> No
     assert (project / "data/annotations/label_map.pbtxt").read_text().count("item {") == 3
     direct = project / "direct.record"
     here("convert", "labelimg:data/images/train", f"tfrecord:{direct}", cwd=project)
-    said = here(
+    output = here(
         "diff", "tfrecord:data/annotations/train.record", f"tfrecord:{direct}", "--ignore", "attributes", cwd=project
     )
-    assert "nothing differs" in said
+    assert "nothing differs" in output
 
 
 @pytest.mark.slow

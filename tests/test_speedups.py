@@ -130,7 +130,7 @@ def damaged(chance: random.Random) -> bytes:
         text = HEAD + "".join(chance.choices(list(OBJECTS.values()), k=chance.randint(1, 3))) + "</annotation>"
     for _ in range(chance.randint(0, 3)):
         start = chance.randrange(len(text) + 1)
-        if chance.random() < 0.5 and ">" in text[start:]:  # where a text begins
+        if chance.random() < 0.5 and ">" in text[start:]:  # the start of a text
             start = text.index(">", start) + 1
         stop = start + chance.choice((0, 0, 1, 1, 2, 5, 20))
         text = text[:start] + chance.choice(PIECES) + text[stop:]

@@ -106,7 +106,7 @@ def test_any_number_of_leading_axes_and_sizes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (([[1, 2, 3, 4]], "xyxy", "rel_xyxy", None), "needs image_size"),
         (([[1, 2, 3, 4]], "rel_xyxy", "xywh", (0, 10)), r"image_size is \(0, 10\)"),
@@ -122,10 +122,10 @@ def test_any_number_of_leading_axes_and_sizes() -> None:
     ],
 )
 def test_inputs_that_cannot_be_converted(
-    arguments: tuple[object, str, str, tuple[float, float] | None], said: str
+    arguments: tuple[object, str, str, tuple[float, float] | None], message: str
 ) -> None:
     boxes, source, target, image_size = arguments
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         convert_format(boxes, source, target, image_size=image_size)  # type: ignore[arg-type]
 
 

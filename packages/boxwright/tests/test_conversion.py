@@ -293,7 +293,7 @@ def test_an_empty_dataset(
 
 
 @pytest.mark.parametrize(
-    ("target", "error", "said"),
+    ("target", "error", "message"),
     [
         ("read-only:{}/a", UsageError, "can be read and not written"),
         ("{}/a.xyz", UsageError, "does not say which format to write"),
@@ -308,9 +308,9 @@ def test_targets_that_are_refused(
     tmp_path: Path,
     target: str,
     error: type[Exception],
-    said: str,
+    message: str,
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         convert(fruits, target.format(tmp_path))
     assert names_in(tmp_path) == []
 

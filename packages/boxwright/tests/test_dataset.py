@@ -244,7 +244,7 @@ class TestDetection:
         assert reasons["broken"] == Detection(False, "could not look: PermissionError: keep out")
         assert reasons["odd"] == Detection(False, "said 'yes'")
 
-    def test_one_whose_library_is_missing_says_so(self, make_registry: Callable[..., Registry]) -> None:
+    def test_a_missing_library_is_reported(self, make_registry: Callable[..., Registry]) -> None:
         spec = FormatSpec(name="heavy", load="toys:Heavy", detect="toys:detect", requires=("no_such_library",))
         with pytest.raises(UsageError, match="no  heavy: no_such_library is not installed"):
             detect_format("here", make_registry(spec))

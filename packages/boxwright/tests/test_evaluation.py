@@ -230,27 +230,27 @@ class TestRuns:
 
 class TestUnknownClasses:
     @pytest.fixture
-    def strangers(self, sample: Callable[..., Sample]) -> list[Sample]:
+    def unknown_classes(self, sample: Callable[..., Sample]) -> list[Sample]:
         return [
             sample("a.jpg", ("fig", 1, 2, 3, 4)),
             sample("b.jpg", ("kiwi", 1, 2, 3, 4), ("apple", 1, 2, 3, 4), ("fig", 1, 2, 3, 4), source="b.xml"),
         ]
 
-    def test_fail(self, strangers: list[Sample], measured: Registry) -> None:
+    def test_fail(self, unknown_classes: list[Sample], measured: Registry) -> None:
         with pytest.raises(DataError, match="does not know the class 'apple', 'kiwi'") as caught:
-            evaluate(TwoInEach(), Dataset(SampleReader(strangers)), metric="keep", registry=measured)
+            evaluate(TwoInEach(), Dataset(SampleReader(unknown_classes)), metric="keep", registry=measured)
         assert caught.value.file == "b.xml"
         assert "date, fig" in caught.value.remedy
 
-    def test_skip(self, strangers: list[Sample], measured: Registry) -> None:
-        found = evaluate(TwoInEach(), skipping(strangers), metric="keep", registry=measured)
+    def test_skip(self, unknown_classes: list[Sample], measured: Registry) -> None:
+        found = evaluate(TwoInEach(), skipping(unknown_classes), metric="keep", registry=measured)
         assert (found.samples, found.ground_truth, found.detections) == (1, 1, 2)
         assert [error.file for error in found.skipped] == ["b.xml"]
         assert "'kiwi'" in found.to_dict()["skipped"][0]
 
-    def test_only_unknown_classes(self, strangers: list[Sample], measured: Registry) -> None:
+    def test_only_unknown_classes(self, unknown_classes: list[Sample], measured: Registry) -> None:
         with pytest.raises(DataError, match="every one of its 1 items was skipped; the first: b.xml"):
-            evaluate(TwoInEach(), skipping(strangers[1:]), metric="keep", registry=measured)
+            evaluate(TwoInEach(), skipping(unknown_classes[1:]), metric="keep", registry=measured)
 
 
 class TestBadImages:

@@ -145,9 +145,9 @@ class TestReducedDecoding:
     def test_boxes_match_the_smaller_image(self, orientation: int) -> None:
         data = marked(orientation, "JPEG", (384, 256))
         upright = turned_by_pillow(data)
-        wanted = (upright.width // 4, upright.height // 4)
-        decoded = images.decode_sample(sample_of(data, upright.size, mark_of(upright)), at_least=wanted)
-        assert decoded.image.size == wanted
+        requested = (upright.width // 4, upright.height // 4)
+        decoded = images.decode_sample(sample_of(data, upright.size, mark_of(upright)), at_least=requested)
+        assert decoded.image.size == requested
         assert decoded.boxes.coordinates == (mark_of(decoded.image),)
         assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [list(mark_of(upright))]
 
@@ -159,11 +159,11 @@ class TestReducedDecoding:
         assert decoded.boxes.coordinates == (mark_of(decoded.image),)
         assert decoded.to_annotation(decoded.boxes.xyxy).tolist() == [[4.0 * edge for edge in MARK]]
 
-    @pytest.mark.parametrize("wanted", [(384, 256), (200, 100), (193, 1), (96, 64), (500, 500)])
-    def test_it_is_never_smaller_than_requested(self, wanted: tuple[int, int]) -> None:
-        size = images.decode_image(marked(1, "JPEG", (384, 256)), "a", at_least=wanted).size
-        assert size[0] >= min(wanted[0], 384)
-        assert size[1] >= min(wanted[1], 256)
+    @pytest.mark.parametrize("requested", [(384, 256), (200, 100), (193, 1), (96, 64), (500, 500)])
+    def test_it_is_never_smaller_than_requested(self, requested: tuple[int, int]) -> None:
+        size = images.decode_image(marked(1, "JPEG", (384, 256)), "a", at_least=requested).size
+        assert size[0] >= min(requested[0], 384)
+        assert size[1] >= min(requested[1], 256)
         assert 384 % size[0] == 0
 
     def test_a_png_has_its_full_size(self) -> None:

@@ -114,22 +114,22 @@ def test_an_empty_folder_may_be_filled(tmp_path: Path) -> None:
     assert everything(tmp_path) == {"out": None, "out/a.txt": b"a"}
 
 
-@pytest.mark.parametrize(("target", "said"), [("file", "is a folder"), ("folder", "is a file")])
-def test_a_target_of_the_other_kind(tmp_path: Path, target: str, said: str) -> None:
+@pytest.mark.parametrize(("target", "message"), [("file", "is a folder"), ("folder", "is a file")])
+def test_a_target_of_the_other_kind(tmp_path: Path, target: str, message: str) -> None:
     location = tmp_path / "out"
     if target == "file":
         location.mkdir()
     else:
         location.write_bytes(b"x")
-    with pytest.raises(OutputError, match=said):
+    with pytest.raises(OutputError, match=message):
         AtomicOutput(str(location), target, overwrite=True)
 
 
 def test_a_neighbour_of_the_name_is_kept(tmp_path: Path) -> None:
     (tmp_path / "b.record").write_bytes(b"old")
     (tmp_path / "c.record").mkdir()
-    for name, overwrite, said in (("b.record", False, "exists already"), ("c.record", True, "is a folder")):
-        with pytest.raises(OutputError, match=said):
+    for name, overwrite, message in (("b.record", False, "exists already"), ("c.record", True, "is a folder")):
+        with pytest.raises(OutputError, match=message):
             write(tmp_path / "a.record", {"x.record": b"1", name: b"2"}, "file", overwrite=overwrite)
     assert everything(tmp_path) == {"b.record": b"old", "c.record": None}
 

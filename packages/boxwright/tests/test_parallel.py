@@ -80,7 +80,7 @@ def test_an_error_that_cannot_be_pickled_is_described() -> None:
         list(shared(work, 1, 1))
 
 
-def test_a_killed_process_is_an_error_that_says_so() -> None:
+def test_a_killed_process_is_reported() -> None:
     def work(start: int, stop: int) -> int:
         if start:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -194,14 +194,14 @@ def test_two_plugins_with_one_name(site: Site) -> None:
         try:
             default_registry().get("format", "voc")
         except PluginError as error:
-            said = str(error)
+            message = str(error)
         entries = [(entry.spec.name, entry.distribution) for entry in default_registry().all("format")
                    if entry.distribution != "boxwright"]
-        print(json.dumps([said, entries, default_registry().get("format", "good").distribution]))
+        print(json.dumps([message, entries, default_registry().get("format", "good").distribution]))
     """
-    said, entries, good = site.json(code)
-    assert "format 'voc' is claimed by one-voc 1.2 and voc-of-others 0.3" in said
-    assert "BOXWRIGHT_PLUGINS" in said
+    message, entries, good = site.json(code)
+    assert "format 'voc' is claimed by one-voc 1.2 and voc-of-others 0.3" in message
+    assert "BOXWRIGHT_PLUGINS" in message
     assert entries == [["good", "boxwright-good"], ["voc", "one-voc"], ["voc", "voc-of-others"]]
     assert good == "boxwright-good"
 
@@ -259,7 +259,7 @@ def test_a_missing_library(make_registry: Callable[..., Registry]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("load", "said"),
+    ("load", "message"),
     [
         ("no_such_module:X", "ModuleNotFoundError"),
         ("json:X", "AttributeError"),
@@ -267,13 +267,13 @@ def test_a_missing_library(make_registry: Callable[..., Registry]) -> None:
         ("", "ValueError"),
     ],
 )
-def test_a_missing_object(make_registry: Callable[..., Registry], toys: Any, load: str, said: str) -> None:
+def test_a_missing_object(make_registry: Callable[..., Registry], toys: Any, load: str, message: str) -> None:
     def leave(name: str) -> None:
         raise SystemExit(name)
 
     toys.__getattr__ = leave
     plugins = make_registry(LoaderSpec(name="xx", load=load))
-    with pytest.raises(PluginError, match=rf"loader 'xx' of toys 1\.0 could not be imported from .*{said}"):
+    with pytest.raises(PluginError, match=rf"loader 'xx' of toys 1\.0 could not be imported from .*{message}"):
         plugins.resolve("loader", "xx")
 
 
@@ -307,7 +307,7 @@ def test_options_are_converted(given: dict[str, object], expected: dict[str, obj
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"siez": "1", "key": "k"}, r"csv:a has no option 'siez'\n  -> did you mean 'size'\? it takes: size, rate"),
         ({"size": "1.5", "key": "k"}, r"size='1.5' is not a whole number\n  -> in pixels"),
@@ -320,8 +320,8 @@ def test_options_are_converted(given: dict[str, object], expected: dict[str, obj
         ({"key": None}, "needs the option 'key'"),
     ],
 )
-def test_options_that_are_refused(given: dict[str, object], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_options_that_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         convert_options(given, OPTIONS, "csv:a")
 
 

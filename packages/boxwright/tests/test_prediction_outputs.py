@@ -246,7 +246,7 @@ def test_nothing_to_predict_on(
 
 
 @pytest.mark.parametrize(
-    ("inputs", "error", "said"),
+    ("inputs", "error", "message"),
     [
         ([], UsageError, "nothing to predict on"),
         ("none.jpg", DataError, r"none\.jpg: image or folder not found"),
@@ -256,14 +256,14 @@ def test_nothing_to_predict_on(
     ],
 )
 def test_inputs_that_are_refused(
-    predict: Callable[..., Prediction], inputs: Any, error: type[Exception], said: str
+    predict: Callable[..., Prediction], inputs: Any, error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=said):
+    with pytest.raises(error, match=message):
         predict(inputs)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"score": 1.5}, "the score is 1.5"),
         ({"score": float("nan")}, "the score is nan"),
@@ -276,11 +276,11 @@ def test_options_that_are_refused(
     predict: Callable[..., Prediction],
     images: Path,
     options: dict[str, Any],
-    said: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(images)
-    with pytest.raises(boxwright.BoxwrightError, match=said) as caught:
+    with pytest.raises(boxwright.BoxwrightError, match=message) as caught:
         predict(images / "a.jpg", **options)
     assert caught.value.exit_code == 2
     assert not (images / "found").exists()

@@ -48,7 +48,7 @@ def test_every_kind_of_plugin_has_a_hook_and_a_protocol_with_an_example(
     assert hook.__annotations__["return"] == f"list[{KINDS[kind].__name__}]"
 
 
-def test_every_hook_says_when_it_is_called() -> None:
+def test_every_hook_documents_when_it_is_called() -> None:
     hooks = [value for name, value in vars(hookspecs).items() if name.startswith("boxwright_")]
     assert len(hooks) == len(KINDS) + 4
     for hook in hooks:

@@ -44,7 +44,7 @@ def test_options_of_a_step(step: str, options: dict[str, Any], steps: Registry) 
 
 
 @pytest.mark.parametrize(
-    ("step", "said"),
+    ("step", "message"),
     [
         ("resize:800x600,400x300", "'400x300' has no name"),
         ("resize:quality=1,quality=2", "duplicate option 'quality'"),
@@ -57,8 +57,8 @@ def test_options_of_a_step(step: str, options: dict[str, Any], steps: Registry) 
         ("resise:1x1", "did you mean 'resize'"),
     ],
 )
-def test_steps_that_are_refused(step: str, said: str, steps: Registry) -> None:
-    with pytest.raises((UsageError, PluginNotFoundError), match=said) as caught:
+def test_steps_that_are_refused(step: str, message: str, steps: Registry) -> None:
+    with pytest.raises((UsageError, PluginNotFoundError), match=message) as caught:
         make_transform(step, steps)
     assert caught.value.exit_code == 2
 

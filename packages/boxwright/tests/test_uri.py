@@ -49,7 +49,7 @@ def test_parts(text: str, format: str | None, location: str, options: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "names no place"),
         ("labelimg:", "names no place"),
@@ -63,8 +63,8 @@ def test_parts(text: str, format: str | None, location: str, options: dict[str, 
         ("csv:a.csv?x=%ff", "is not UTF-8"),
     ],
 )
-def test_invalid_uris(text: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said) as caught:
+def test_invalid_uris(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message) as caught:
         DatasetURI.parse(text)
     assert caught.value.remedy
     assert caught.value.exit_code == 2
