@@ -23,7 +23,8 @@ STABLE = re.compile(
     r"""|(?<=["'`])[\w.*-]*(?==)"""  # the name of a quoted setting
     r"""|--[\w-]+"""  # a flag
     r"""|pictures:(?=[\w/{ ])|(?<=, )pictures(?=")"""  # the name of a format
-    r"""|pictures(?=: bool|: Whether| and )"""  # a writer's parameter, which users set as an option
+    r"""|pictures(?=: bool|: Whether| and | is None)|(?<=output, )pictures|(?<== )pictures\b|(?<=else )pictures"""
+    # a writer's parameter, which users set as an option
     r"""|[?&,:]\w+(?==)(=picture\b)?"""  # an option of a URI or a step
 )
 """Names that do not change, because users type them or programs read them."""

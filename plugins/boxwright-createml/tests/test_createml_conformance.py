@@ -51,7 +51,7 @@ class TestCreateML(conformance.TestCreateML):
             BadInput(what, self._put(folder / what, f"[\n{GOOD},\n{content}\n]"), message, skipped=1, good=1)
             for what, (content, message) in wrong.items()
         ]
-        # What comes after a fault of the JSON cannot be read.
+        # The rest of a file with a JSON error cannot be read.
         broken = {
             "a comma too many": (f"[\n{GOOD},\n]", r"a\.json, line 3: it is not valid JSON"),
             "no comma": (f"[\n{GOOD}\n{entry}]", r"a\.json, line 3: .* there is '\{' after an element, not a comma"),

@@ -34,8 +34,8 @@ def xml(filename: str, *labels: str) -> str:
 
 
 def _data() -> Path:
-    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
-    return Path(os.environ.get("BOXWRIGHT_SHARED_DATA", beside))
+    default = Path(__file__).resolve().parents[4] / "shared" / "data"
+    return Path(os.environ.get("BOXWRIGHT_SHARED_DATA", default))
 
 
 @pytest.fixture

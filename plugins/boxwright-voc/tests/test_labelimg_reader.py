@@ -289,7 +289,9 @@ def test_no_image_outside_the_folder_is_reached(tmp_path: Path, draw: Callable[.
 
 
 @pytest.mark.parametrize("filename", ["/home/me/1.jpg", "\\\\server\\photos\\1.jpg", "C:\\1.jpg", "c:1.jpg"])
-def test_an_absolute_path_stands_for_the_image_beside(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
+def test_an_absolute_path_means_the_image_next_to_the_xml(
+    tmp_path: Path, draw: Callable[..., Path], filename: str
+) -> None:
     draw("1.jpg")
     image = read_one(tmp_path, xml(filename)).image
     assert (image.name, image.location) == ("1.jpg", str(tmp_path / "1.jpg"))
@@ -324,7 +326,7 @@ def test_images_and_no_xml_at_all_is_an_error(tmp_path: Path, draw: Callable[...
     assert len(read(tmp_path, unannotated="include")) == 1
 
 
-def test_an_empty_folder_gives_nothing_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_empty_dataset_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
     assert read(tmp_path) == []
     with pytest.raises(DataError, match="no such folder"):
         LabelImgReader(str(tmp_path / "missing"))

@@ -148,7 +148,7 @@ def test_the_lists_of_classes_are_no_splits_and_can_be_read(make_voc: Make) -> N
 
 def test_other_lists_are_splits_where_they_share_nothing(make_voc: Make) -> None:
     root = make_voc(dict.fromkeys("123", ()), {"train": "1\n", "holdout": "2\n", "default": "3\n"})
-    # CVAT and Datumaro call it default.txt what belongs to no split.
+    # CVAT and Datumaro call the file of images without a split default.txt.
     assert names(root) == [("1.jpg", "train"), ("2.jpg", "holdout"), ("3.jpg", None)]
     assert VocReader(str(root)).info.splits == ("holdout", "train")
     assert names(root, split="default") == [("3.jpg", None)]

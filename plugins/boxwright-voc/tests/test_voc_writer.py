@@ -198,7 +198,7 @@ def test_images_without_a_split_have_a_their_own_list(tmp_path: Path) -> None:
     }
 
 
-def test_trainval_of_its_own_beside_train_and_val(tmp_path: Path) -> None:
+def test_a_separate_trainval_next_to_train_and_val(tmp_path: Path) -> None:
     splits = ("train", "val", "trainval")
     write(tmp_path / "out", *(sample_of(f"{split}.jpg", split) for split in splits))
     assert lists(tmp_path / "out")["trainval.txt"] == "train\nval\ntrainval\n"

@@ -46,7 +46,7 @@ class TestYolo(conformance.TestYolo):
             "half a number": ("0 .5 1e .5 .5", r"line 2: a value is '1e'"),
             "pixels": ("0 20 15 10 10", r"line 2: a value is 20, .* these seem to be pixels\n.*divide"),
             "a polygon in pixels": ("0 2 3 20 3 20 15", r"line 2: a value is 3, .* these seem to be pixels"),
-            "less than nothing": ("0 .5 .5 -.5 .5", r"line 2: the width or height of the box is negative: -0\.5, 0\.5"),
+            "negative": ("0 .5 .5 -.5 .5", r"line 2: the width or height of the box is negative: -0\.5, 0\.5"),
             "a score above 1": ("0 .5 .5 .5 .5 7", r"line 2: the column after the box is 7, not a score"),
             "not UTF-8": (b"0 .5 .5 .5 \xff", "it is not UTF-8 text"),
             "NUL characters": ("0 .5 .5 .5 .5\0", "it is not text"),
@@ -58,10 +58,10 @@ class TestYolo(conformance.TestYolo):
         place = dataset(folder / "no image", image="c.jpg")
         message = r"labels/train/b\.txt: its image images/train/b is missing.*\n.*images=FOLDER.*size=WIDTHxHEIGHT"
         inputs.append(BadInput("no image", place, message, skipped=1, good=2))
-        place = dataset(folder / "two pictures")
+        place = dataset(folder / "two images")
         Image.new("RGB", (40, 30)).save(place / "images/train/b.png")
         message = r"b\.txt: it could belong to images/train/b\.jpg or images/train/b\.png\n.*rename"
-        inputs.append(BadInput("two pictures", place, message, skipped=1, good=1))
+        inputs.append(BadInput("two images", place, message, skipped=1, good=1))
         place = dataset(folder / "no real image")
         (place / "images/train/b.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is none")
         inputs.append(BadInput("no real image", place, r"b\.jpg: it cannot be read as an image", skipped=1, good=1))

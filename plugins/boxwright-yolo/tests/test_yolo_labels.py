@@ -70,7 +70,7 @@ def test_a_sixth_column_is_the_score() -> None:
     assert [dict(each) for each in boxes.attributes] == [{}, {"score": 0.875}, {"score": 1.0}]
 
 
-def test_a_polygon_is_kept_and_gives_its_box() -> None:
+def test_a_polygon_is_kept_and_becomes_its_box() -> None:
     # The triangle (40, 20), (200, 20), (40, 180) of a 400x200 image.
     boxes = read("1 0.1 0.1 0.5 0.1 0.1 0.9\n0 .5 .5 .5 .5\n")
     assert boxes.coordinates == ((40, 20, 200, 180), (100, 50, 300, 150))

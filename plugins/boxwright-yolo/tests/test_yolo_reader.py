@@ -218,7 +218,7 @@ def test_class_names_are_taken_unchanged(place: Place) -> None:
     assert sample.boxes.labels == ("no", "1.0", "null", "0x1F", "~", "вишня 'n' чай")
 
 
-def test_classes_with_gaps_and_names_that_stand_twice(place: Place) -> None:
+def test_classes_with_gaps_and_duplicate_names(place: Place) -> None:
     folder = place(
         {
             "data.yaml": "train: images\nnames: {3: fig, 0: date, 7: fig, 9: ''}\n",
@@ -296,7 +296,7 @@ def test_class_names_from_elsewhere(place: Place) -> None:
 
 
 def test_darknets_files_as_cvat_exports_them(place: Place) -> None:
-    # https://docs.cvat.ai/docs/dataset_management/formats/format-yolo/: paths begin with data/, the pictures' folder
+    # https://docs.cvat.ai/docs/dataset_management/formats/format-yolo/: paths begin with data/, the image folder
     # has the label files.
     folder = place(
         {
@@ -448,7 +448,7 @@ def test_file_names_that_are_not_utf8_are_an_error(place: Place) -> None:
     assert str(caught.value).encode()  # can be printed
 
 
-# What supervision 0.31 wrote (as_yolo) for three pictures; it names no split, and rounds to five decimals.
+# What supervision 0.31 wrote (as_yolo) for three images; it names no split, and rounds to five decimals.
 SUPERVISION = {
     "data.yaml": "nc: 3\nnames: [fig, 'red, ripe', date]\n",
     "labels/1.txt": "0 0.17969 0.36458 0.26562 0.52083\n1 0.71094 0.50521 0.47656 0.65625\n",
@@ -472,7 +472,7 @@ def test_supervisions_files(place: Place) -> None:
     assert detect(str(folder)).matches
 
 
-def test_globox_gives_the_same_boxes(place: Place) -> None:
+def test_globox_reads_the_same_boxes(place: Place) -> None:
     globox = pytest.importorskip("globox")
     folder = place(SUPERVISION)
     (folder / "images/2.png").rename(folder / "images/2.jpg")

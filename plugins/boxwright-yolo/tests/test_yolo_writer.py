@@ -345,7 +345,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, image: Path, monkeypatch: py
 
 
 def test_a_conversion_imports_neither_numpy_nor_yaml(tmp_path: Path) -> None:
-    """They would take longer than the conversion of a thousand pictures."""
+    """They would take longer than the conversion of a thousand images."""
     make_sample(tmp_path / "in", "1.jpg", (40, 30), ["fig"], [(1, 2, 3, 4)])
     (tmp_path / "in/1.xml").write_text(
         "<annotation><filename>1.jpg</filename><size><width>40</width><height>30</height></size></annotation>"
@@ -358,7 +358,7 @@ def test_a_conversion_imports_neither_numpy_nor_yaml(tmp_path: Path) -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_globox_gives_the_same_boxes(tmp_path: Path) -> None:
+def test_globox_reads_the_same_boxes(tmp_path: Path) -> None:
     globox = pytest.importorskip("globox")
     coordinates = [(3, 5, 20, 30), (0, 0, 500, 375), (1 / 3, 0.1, 63.9, 47.123456), (10, 10, 10, 40)]
     sample = make_sample(tmp_path / "in", "1.jpg", (500, 375), ["b", "a", "c", "a"], coordinates)
@@ -417,7 +417,7 @@ def test_a_dataset_moved_elsewhere_is_the_same(tmp_path: Path, image: Path) -> N
 
 
 def test_a_sidecar_knows_what_the_labels_were_written_with(tmp_path: Path, image: Path) -> None:
-    """Whoever takes a score out of a label file that held scores means it; where none were held, it comes back."""
+    """A score removed from a label file with scores stays removed; from a file without scores, it is restored."""
     sample = sample_of(image, box={"score": 0.25})
     found = {}
     for options in ("?scores=true", ""):

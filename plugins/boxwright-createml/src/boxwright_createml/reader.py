@@ -54,7 +54,7 @@ class CreateMLReader:
         origin: The corner of the image that they are measured from: ``"topLeft"`` or ``"bottomLeft"``.
 
     Raises:
-        DataError: There is no such file or folder, or it contains images and no JSON file.
+        DataError: The location does not exist, or contains images and no JSON file.
         UsageError: ``size`` is not a size.
     """
 

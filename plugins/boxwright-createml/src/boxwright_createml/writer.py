@@ -38,7 +38,7 @@ class CreateMLWriter:
         self, output: Output, label_map: LabelMap | None = None, pictures: bool = True, keys: str = "image"
     ) -> None:
         self._files = FolderFiles(output)
-        self._pictures = pictures
+        self._copies_images = pictures
         self._image, self._annotations = next(
             pair for pair in zip(IMAGE_KEYS, ANNOTATION_KEYS, strict=True) if pair[0] == keys
         )
@@ -65,7 +65,7 @@ class CreateMLWriter:
             entry = json.dumps(self._entry(sample), ensure_ascii=False, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise DataError(place, f"it cannot be written as JSON: {error}", f"correct it, {_SKIP}") from None
-        if self._pictures:
+        if self._copies_images:
             self._files.copy(name, sample.image)
         self._file.write((b",\n" if self._names else b"\n") + entry)
         self._names.add(name)

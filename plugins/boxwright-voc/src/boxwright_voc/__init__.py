@@ -14,7 +14,7 @@ _INVERTED = Option("inverted", ("error", "swap"), "error", "what to do with a bo
 _UNANNOTATED = Option("unannotated", ("ignore", "include"), "ignore", "images without XML, as images without boxes")
 
 
-def _pictures(target: str) -> Option:
+def _copy_option(target: str) -> Option:
     return Option("pictures", bool, True, f"whether to copy the images {target}", carries={"false": "-images"})
 
 
@@ -34,7 +34,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 _INVERTED,
                 _UNANNOTATED,
             ),
-            write_options=(_pictures("next to the XML"), _ONE_BASED),
+            write_options=(_copy_option("next to the XML"), _ONE_BASED),
             carries=frozenset({"images", "empty", "subpixel", "box.*", "image.*"}),
             target="folder",
             docs="https://github.com/HumanSignal/labelImg",
@@ -59,7 +59,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 _UNANNOTATED,
             ),
             write_options=(
-                _pictures("to JPEGImages"),
+                _copy_option("to JPEGImages"),
                 _ONE_BASED,
                 Option("class_lists", bool, False, "whether each class gets its own lists: aeroplane_train.txt"),
             ),

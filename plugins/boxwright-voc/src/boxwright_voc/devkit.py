@@ -27,7 +27,7 @@ def years(location: str) -> list[tuple[str, str]]:
     contains ``Annotations`` is a year, in plain string order, with a prefix such as ``VOC2007/``.
 
     Raises:
-        DataError: There is no such folder, or no ``Annotations`` in it or its sub-folders.
+        DataError: The folder does not exist, or neither it nor its sub-folders contain ``Annotations``.
     """
     found = _subfolders(location)
     if ANNOTATIONS in found:

@@ -84,7 +84,7 @@ class LabelImgReader(_XmlReader):
             others.
 
     Raises:
-        DataError: There is no such folder, or it contains images and no XML file.
+        DataError: The folder does not exist, or contains images and no XML file.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class VocReader(_XmlReader):
         unannotated: ``"ignore"``, or ``"include"`` to yield images without XML as samples without boxes.
 
     Raises:
-        DataError: There is no such folder, no ``Annotations`` in it, or no image set of that name.
+        DataError: The folder, its ``Annotations``, or the image set does not exist.
     """
 
     def __init__(

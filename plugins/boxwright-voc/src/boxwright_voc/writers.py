@@ -19,7 +19,7 @@ class _XmlWriter:
 
     def __init__(self, output: Output, pictures: bool, one_based: bool, xml_folder: str, image_folder: str) -> None:
         self._files = FolderFiles(output)
-        self._pictures = pictures
+        self._copies_images = pictures
         self._document = XmlDocument(one_based)
         self._xml_folder = xml_folder
         self._image_folder = image_folder
@@ -40,7 +40,7 @@ class _XmlWriter:
         except ValueError as error:
             remedy = "rename it in the source, or leave the image out with --on-error skip"
             raise DataError(sample.source or image, str(error), remedy) from None
-        if self._pictures:
+        if self._copies_images:
             self._files.copy(self._image_folder + image, sample.image)
         self._written[name] = image
         self._files.put(f"{self._xml_folder}{name}.xml", document)

@@ -58,7 +58,7 @@ class Layout:
 
     Raises:
         DataError: A required split is missing.
-        UsageError: There is no such split.
+        UsageError: The split does not exist.
     """
 
     def __init__(

@@ -37,8 +37,8 @@ class YoloReader:
         parts: The number of images, which processes may share.
 
     Raises:
-        DataError: There is no such folder, or its class names are missing or invalid.
-        UsageError: ``size`` or ``decimals`` is invalid, or there is no such split.
+        DataError: The folder does not exist, or its class names are missing or invalid.
+        UsageError: ``size`` or ``decimals`` is invalid, or the split does not exist.
     """
 
     def __init__(

@@ -57,7 +57,7 @@ class YoloWriter:
         self._flat = layout == "labelimg"
         if self._flat:
             _check_lines(self._names, output.location)
-        self._pictures = pictures
+        self._copies_images = pictures
         self._scores = scores
         self._lines = LineFormat()
         self._image_of: dict[str, str] = {"classes.txt": "the file of the class names"} if self._flat else {}
@@ -77,7 +77,7 @@ class YoloWriter:
         label = f"{stem_of(image)}.txt" if self._flat else label_file_of(image)
         self._check_names(sample, label)
         content = self._content(sample).encode()
-        if self._pictures:
+        if self._copies_images:
             self._files.copy(image, sample.image)
         self._image_of[label] = name
         self._files.put(label, content)
@@ -149,13 +149,13 @@ class YoloWriter:
 
     def _list(self, split: str, image: str) -> None:
         if split not in self._splits:
-            self._splits[split] = None if self._pictures else self._output.open(f"{split}.txt")
+            self._splits[split] = None if self._copies_images else self._output.open(f"{split}.txt")
         file = self._splits[split]
         if file is not None:
             file.write(f"./{image}\n".encode())
 
     def _yaml(self) -> str:
-        pattern = "images/{}" if self._pictures else "{}.txt"
+        pattern = "images/{}" if self._copies_images else "{}.txt"
         paths = {split: pattern.format(split) for split in self._splits}
         if list(paths) == [UNSPLIT]:
             paths = dict.fromkeys(("train", "val"), paths[UNSPLIT])
