@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PENDING = ROOT / "scripts" / "words_pending.txt"
 SUFFIXES = (".py", ".pyi", ".md", ".toml", ".c", ".h", ".html", ".jinja", ".in")
 EXEMPT = ("docs/glossary.md", "scripts/check_words.py")
 DATA = re.compile(r"/tests/(.*/)?data/")
@@ -101,14 +100,6 @@ def files() -> list[str]:
     return sorted(name for name in listed if name.endswith(SUFFIXES) and (ROOT / name).is_file())
 
 
-def is_pending(name: str) -> bool:
-    """Returns whether a file is in a folder that words_pending.txt lists."""
-    if not PENDING.exists():
-        return False
-    folders = [line for line in PENDING.read_text("utf-8").splitlines() if line and not line.startswith("#")]
-    return any(name == entry or (entry.endswith("/") and name.startswith(entry)) for entry in folders)
-
-
 def check(name: str) -> list[str]:
     """Returns one line per phrase to replace in a file."""
     text = (ROOT / name).read_text("utf-8")
@@ -125,7 +116,7 @@ def check(name: str) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Checks the files that were passed, or all that are not pending."""
-    names = arguments or [name for name in files() if not is_pending(name)]
+    names = arguments or files()
     problems = [
         problem for name in names if name not in EXEMPT and not DATA.search(f"/{name}") for problem in check(name)
     ]

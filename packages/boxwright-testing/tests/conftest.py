@@ -91,7 +91,7 @@ Suite = Callable[..., dict[str, set[str]]]
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester) -> Suite:
-    """Runs the tests of one kind, and gives for each of the broken toys the names of the tests that failed.
+    """Runs the tests of one kind, and returns for each of the broken toys the names of the tests that failed.
 
     One run for all, since starting pytest costs more than most tests.
     """

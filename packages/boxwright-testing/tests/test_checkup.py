@@ -32,7 +32,7 @@ boxwright_conformance = "check_probe_conformance"
 
 @hookimpl
 def boxwright_transforms():
-    return [TransformSpec(name="check-probe", summary="Keeps pictures with boxes", load="check_probe:Annotated")]
+    return [TransformSpec(name="check-probe", summary="Keeps images with boxes", load="check_probe:Annotated")]
 
 
 class Annotated:
@@ -56,7 +56,7 @@ Install = Callable[..., Registry]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
-    """Installs the plugin ``check_probe`` and gives the registry with it."""
+    """Installs the plugin ``check_probe`` and returns the registry with it."""
 
     def make(
         code: str = TRANSFORM, *, metadata: str = METADATA, conformance: str = CONFORMANCE, **others: str
@@ -125,8 +125,8 @@ def test_a_failed_conformance_test_says_what_why_and_where(install: Install, mon
     assert "an empty stream returns an empty stream" not in failed
 
 
-def test_who_is_tested_with_the_defaults_is_told_so(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    """This one drops pictures on purpose, and does not say so."""
+def test_who_is_tested_with_the_defaults_is_reported_so(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This one drops images on purpose, and does not say so."""
     plugins = install(TRANSFORM.replace('boxwright_conformance = "check_probe_conformance"\n', ""))
     examination = examined(plugins, monkeypatch, tests=True)
     assert "order is kept" in failures(examination)
@@ -143,7 +143,7 @@ def test_the_message_of_an_assertion_is_shown_without_the_machinery(
     )
     finding = failures(examination)["order is kept"]
     assert finding.says == "8 images went in and 7 came out"
-    assert finding.place == ""  # in the tests, which is no place to look
+    assert finding.place == ""  # in the tests, which is not a place to look
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_the_message_of_an_assertion_is_shown_without_the_machinery(
 def test_what_importing_does(
     install: Install, monkeypatch: pytest.MonkeyPatch, code: str, what: str, says: str
 ) -> None:
-    plugins = install()  # imported here as it should be: what it does is seen in a process of its own
+    plugins = install()  # imported here as it should be: what it does is seen in a process separate
     path = Path(sys.modules["check_probe"].__file__ or "")
     path.write_text(code + TRANSFORM, "utf-8")
     failed = failures(examined(plugins, monkeypatch))
@@ -212,7 +212,7 @@ def test_a_plugin_that_cannot_be_imported(install: Install, monkeypatch: pytest.
     assert failed["it can be imported"].place.endswith("check_probe.py, line 3")
 
 
-def test_a_syntax_error_is_told_with_its_line(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_syntax_error_is_reported_with_its_line(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     failed = failures(examined(install("x = 1\nif x\n    pass\n"), monkeypatch))
     assert "SyntaxError" in failed["it can be imported"].says
     assert failed["it can be imported"].place.endswith("check_probe.py, line 2")
@@ -295,9 +295,9 @@ def test_another_plugin_is_not_needed(install: Install, monkeypatch: pytest.Monk
 
 
 def test_a_name_that_another_plugin_has(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    plugins = install(check_twin=TRANSFORM.replace("check_probe", "check_twin"))
+    plugins = install(check_double=TRANSFORM.replace("check_probe", "check_double"))
     failed = failures(examined(plugins, monkeypatch))
-    assert "transform check-probe (also of check-twin)" in failed["its names are its own"].says
+    assert "transform check-probe (also of check-double)" in failed["its names are its own"].says
 
 
 def test_a_package_that_says_too_little(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +334,7 @@ def _again(install: Install, conformance: str) -> Registry:
     return default_registry()
 
 
-def test_what_cannot_be_tested_with_the_defaults_is_told(install: Install) -> None:
+def test_what_cannot_be_tested_with_the_defaults_is_reported(install: Install) -> None:
     code = """
 from boxwright import BackendSpec, ExporterSpec, FormatSpec, MetricSpec, Option, TransformSpec, hookimpl
 
@@ -371,12 +371,12 @@ def boxwright_metrics():
     suite = suite_of(plugins, record)
     assert sorted(suite.parts.values()) == ["format check-both", "metric check-metric"]
     assert "(ReaderTests, WriterTests):\n    format = 'check-both'" in suite.code
-    told = {finding.part: (finding.outcome, finding.says) for finding in suite.findings}
-    assert told["format check-read"][0] == "advice"
-    assert "make_dataset" in told["format check-read"][1]
-    assert "'check-step' alone is not a step" in told["transform check-step"][1]
-    assert "backend" in told["exporter check-export"][1]
-    assert told["metric check-heavy"] == ("skipped", "it needs no_such_thing: get it")
+    reported = {finding.part: (finding.outcome, finding.says) for finding in suite.findings}
+    assert reported["format check-read"][0] == "advice"
+    assert "make_dataset" in reported["format check-read"][1]
+    assert "'check-step' alone is not a step" in reported["transform check-step"][1]
+    assert "backend" in reported["exporter check-export"][1]
+    assert reported["metric check-heavy"] == ("skipped", "it needs no_such_thing: get it")
 
 
 @pytest.mark.parametrize("name", ["check_probe", "check-probe", "Check.Probe"])

@@ -25,7 +25,7 @@ toy.Reader.read = careless
             "test_bad_inputs_get_their_answers",
         },
     ),
-    "leaves bad lines out in silence": (
+    "leaves bad lines out silently": (
         """
 read = toy.Reader.read
 toy.Reader.read = lambda self, on_problem: read(self, lambda error: None)
@@ -36,11 +36,11 @@ toy.Reader.read = lambda self, on_problem: read(self, lambda error: None)
         """
 read = toy.Reader.read
 def forgetful(self, on_problem):
-    told = []
+    reported = []
     def once(error):
-        if not told:
+        if not reported:
             on_problem(error)
-        told.append(error)
+        reported.append(error)
     return read(self, once)
 toy.Reader.read = forgetful
 """,
@@ -68,7 +68,7 @@ toy.Reader.sample = trusting
 """,
         {"test_altered_files_are_read_or_refused"},
     ),
-    "raises an error of its own that cannot travel": (
+    "raises a private error that cannot travel": (
         """
 read = toy.Reader.read
 class LineError(DataError):
@@ -97,7 +97,7 @@ toy.Reader.read = curt
             "test_bad_inputs_get_their_answers",
         },
     ),
-    "gives another order each time": (
+    "returns another order each time": (
         """
 random.seed(1)
 read = toy.Reader.read
@@ -110,7 +110,7 @@ toy.Reader.read = shuffled
 """,
         {"test_reading_again_returns_the_same", "test_order_does_not_depend_on_the_file_system"},
     ),
-    "goes on where the last reading stopped": (
+    "continues where the last reading stopped": (
         """
 init, read = toy.Reader.__init__, toy.Reader.read
 def started(self, location, strict=False):
@@ -189,7 +189,7 @@ toy.Reader.sample = lambda self, row, number: sample(self, row, number).replace(
 """,
         {"test_samples_say_where_they_come_from"},
     ),
-    "leaves a cache beside the dataset": (
+    "leaves a cache next to the dataset": (
         """
 init = toy.Reader.__init__
 def cached(self, location, strict=False):
@@ -250,7 +250,7 @@ toy.Reader.read_part, toy.Reader.labels_part = toy.Reader.items, toy.Reader.item
 """,
         set(),
     ),
-    "gives one item too few in parts": (
+    "yields one item too few in parts": (
         """
 toy.Reader.parts = property(lambda self: self.count)
 toy.Reader.read_part = lambda self, start, stop, on_problem: self.items(start, stop - 1, on_problem)
@@ -265,13 +265,13 @@ toy.Reader.labels_part = lambda self, start, stop: self.item_labels(start + 1, s
 """,
         {"test_parts_make_up_the_whole"},
     ),
-    "opens files of this machine only": (
+    "opens local files only": (
         """
 toy.Reader.open = lambda self: open(self.location, "rb")
 """,
         {"test_a_dataset_is_read_from_elsewhere"},
     ),
-    "looks for pictures on this machine only": (
+    "looks for images on this machine only": (
         "toy.join = lambda folder, name: folder.replace('memory:/', '') + '/' + name",
         {"test_a_dataset_is_read_from_elsewhere"},
     ),
@@ -310,7 +310,7 @@ toy.Reader.read = asking
 """,
         set(),
     ),
-    "detects files of this machine only": (
+    "detects local files only": (
         """
 import os
 toy.detect = lambda location: toy.Detection(location.endswith(".toy") and os.path.isfile(location), "looked")

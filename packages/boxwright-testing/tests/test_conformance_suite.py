@@ -23,7 +23,7 @@ toy.Grow.changed = changed
 """,
         {"test_the_input_is_not_changed"},
     ),
-    "gives something else each time": (
+    "returns something else each time": (
         """
 toy.Grow.changed = lambda self, sample: sample.replace(attributes={"grown": random.random()})
 """,
@@ -38,7 +38,7 @@ toy.Grow.__call__ = call
 """,
         {"test_one_by_one_is_the_same_as_all_at_once"},
     ),
-    "ends on a picture that is not there": (
+    "ends on an image that is not there": (
         """
 def call(self, samples):
     for sample in samples:
@@ -49,7 +49,7 @@ toy.Grow.per_sample = False
 """,
         {"test_a_missing_image_is_left_out_when_asked"},
     ),
-    "leaves out pictures without a word": (
+    "leaves out images silently": (
         """
 import os
 def apply(self, samples, on_problem):
@@ -76,7 +76,7 @@ toy.Grow.changed = lambda self, sample: sample.replace(boxes=Boxes(sample.boxes.
 """,
         {"test_boxes_stay_with_their_objects"},
     ),
-    "moves boxes out of the picture": (
+    "moves boxes out of the image": (
         """
 toy.Grow.changed = lambda self, sample: sample.replace(boxes=sample.boxes.with_xyxy(sample.boxes.xyxy + 1))
 """,
@@ -124,7 +124,7 @@ toy.Found.__call__ = lambda self, pairs, label_map: call(self, list(pairs), labe
         "toy.Found.check = lambda self, sample, detections, label_map: None",
         {"test_unknown_labels_are_data_errors"},
     ),
-    "gives 0 where there is nothing to measure": (
+    "returns 0 where there is nothing to measure": (
         """
 call = toy.Found.__call__
 def zero(self, pairs, label_map):
@@ -204,7 +204,7 @@ toy.Model.found = shaky
             "test_the_same_seed_produces_the_same_training",
         },
     ),
-    "gives boxes of the network's size": (
+    "returns boxes of the network's size": (
         """
 def raw(self, sample):
     boxes = Boxes(self.label_map.names[:1], [(1.0, 1.0, 70.0, 60.0)], [{"score": 0.5}])
@@ -213,7 +213,7 @@ toy.Model.found = raw
 """,
         {"test_predictions_are_well_formed"},
     ),
-    "leaves pictures out in which it finds nothing": (
+    "leaves images out in which it finds nothing": (
         """
 predict = toy.Model.predict
 def sparse(self, samples, *, batch_size=8, score=0.0):
@@ -250,7 +250,7 @@ BROKEN_TRAINERS = {
             "test_an_interrupted_training_goes_on",
         },
     ),
-    "asks for two epochs whatever was said": (
+    "asks for two epochs regardless of the job": (
         """
 def train(self, backend, job):
     job.epochs = 2
@@ -259,7 +259,7 @@ toy.Trainer.train = train
 """,
         {"test_what_was_asked_for_is_what_is_trained"},
     ),
-    "has a seed of its own": (
+    "has a private seed": (
         """
 def train(self, backend, job):
     job.seed = 7
@@ -327,7 +327,7 @@ toy.Trainer.train = train
 }
 
 BROKEN_EXPORTERS = {
-    "writes beside its folder": (
+    "writes next to its folder": (
         """
 export = toy.Exporter.export
 toy.Exporter.export = lambda self, run, out, precision="": export(self, run, out.parent, precision)
@@ -354,7 +354,7 @@ def load(self, artifact):
     from boxwright import Run
     from boxwright_testing.probe import ProbeBackend
     if not artifact.is_file() or not Path(artifact.read_text()).is_absolute():
-        raise DataError(artifact, "it is no toy artifact", "export again")
+        raise DataError(artifact, "it is not a toy artifact", "export again")
     return ProbeBackend().load(Run(artifact.read_text()))
 toy.Exporter.export, toy.Exporter.load = export, load
 """,
@@ -478,7 +478,7 @@ toy.Toys.__iter__ = lambda self: (one for one in iterate(self) if len(one["bound
             "test_images_are_what_the_files_show",
         },
     ),
-    "gives BGR": (
+    "returns BGR": (
         """
 pixels = toy.Toys.pixels
 toy.Toys.pixels = lambda self, sample: pixels(self, sample)[:, :, ::-1]
@@ -512,7 +512,7 @@ toy.to_toys = to_toys
 """,
         {"test_an_unknown_box_format_is_a_usage_error"},
     ),
-    "gives black for a picture that is not there": (
+    "returns black for an image that does not exist": (
         """
 pixels = toy.Toys.pixels
 def black(self, sample):
@@ -544,7 +544,7 @@ toy.Mirror.chance = lambda self, seed: tf.random.uniform([])
         "toy.Mirror.chance = lambda self, seed: random.random()",
         {"test_all_chance_comes_from_the_seed"},
     ),
-    "moves boxes out of the picture": (
+    "moves boxes out of the image": (
         """
 call = toy.Mirror.__call__
 def shifted(self, example, seed):

@@ -33,7 +33,7 @@ BROKEN_WRITERS = {
         f"{OPTION}toy.Writer.__init__ = lambda self, output, label_map, poses=True: init(self, output, label_map)",
         {"test_what_an_option_changes_is_as_declared"},
     ),
-    "has an option that is said to drop what the format never had": (
+    "has an option that claims to drop what the format never had": (
         f"{OPTION}changes['false'] += ' -box.difficult'",
         {"test_what_an_option_changes_is_as_declared"},
     ),
@@ -58,7 +58,7 @@ toy.Writer.write = lambda self, sample: write(
 """,
         {"test_a_round_trip_keeps_everything_that_is_carried", "test_losses_are_as_declared"},
     ),
-    "works in a temporary file of its own": (
+    "works in a separate temporary file": (
         """
 import os
 init, write, close = toy.Writer.__init__, toy.Writer.write, toy.Writer.close
@@ -96,7 +96,7 @@ toy.Writer = Writer
 """,
         {"test_writing_keeps_no_sample", "test_memory_for_writing_does_not_grow"},
     ),
-    "loses the second of two pictures of one name": (
+    "loses the second of two images of one name": (
         """
 write = toy.Writer.write
 def polite(self, sample):
@@ -131,7 +131,7 @@ toy.Writer.write = picky
 """,
         {"test_boxes_without_area_or_outside_are_kept_or_refused"},
     ),
-    "drops what is said of the dataset": (
+    "drops the fields of the dataset": (
         """
 init = toy.Writer.__init__
 def forgetful(self, output, label_map):
@@ -145,10 +145,10 @@ toy.Writer.__init__ = forgetful
         """
 init = toy.Writer.__init__
 def keeping(self, output, label_map):
-    told = dict(output.dataset_attributes)
+    reported = dict(output.dataset_attributes)
     init(self, output, label_map)
     self.file.seek(0)
-    self.add({"toy": 1, "dataset": told})
+    self.add({"toy": 1, "dataset": reported})
 toy.Writer.__init__ = keeping
 """,
         {"test_a_round_trip_keeps_what_is_said_of_the_dataset"},
@@ -209,7 +209,7 @@ toy.Writer.write = trimmed
 """,
         {"test_awkward_labels_are_kept_or_refused"},
     ),
-    "leaves hidden pictures out": (
+    "leaves hidden images out": (
         """
 write = toy.Writer.write
 toy.Writer.write = lambda self, sample: None if sample.image.name.startswith(".") else write(self, sample)
@@ -227,13 +227,13 @@ toy.Writer.close = logging
 """,
         {"test_writing_touches_nothing_else"},
     ),
-    "marks the pictures as done": (
+    "marks the images as done": (
         """
 write = toy.Writer.write
 def marking(self, sample):
     if sample.image.location:
-        with open(sample.image.location, "ab") as picture:
-            picture.write(b"done")
+        with open(sample.image.location, "ab") as image:
+            image.write(b"done")
     write(self, sample)
 toy.Writer.write = marking
 """,

@@ -96,7 +96,7 @@ def test_the_longest_name_breaks_no_line() -> None:
                 assert [line for line in text.splitlines() if len(line) > 120] == [], f"{kind}: {path}"
 
 
-def test_endings_and_names_are_told_apart() -> None:
+def test_endings_and_names_are_reported_apart() -> None:
     names = Names.of("my-format")
     text = names.put_into(
         '".myplugin" a.myplugin {x}.myplugin r"\\.myplugin" myplugin:a test_myplugin to_myplugin', "format"

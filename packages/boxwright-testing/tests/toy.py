@@ -70,7 +70,7 @@ def boxwright_transforms():
 
 @hookimpl
 def boxwright_metrics():
-    return [MetricSpec(name="toymetric", summary="Share of truths found at IoU 0.9", load="toy:Found")]
+    return [MetricSpec(name="toymetric", summary="Share of ground truth boxes found at IoU 0.9", load="toy:Found")]
 
 
 @hookimpl
@@ -90,7 +90,7 @@ def boxwright_augmenters():
     return [
         AugmenterSpec(
             name="toymirror",
-            summary="Mirrors half of the pictures",
+            summary="Mirrors half of the images",
             load="toy:Mirror",
             requires=("tensorflow",),
             install="python -m pip install tensorflow",
@@ -133,7 +133,7 @@ def detect(location):
         return Detection(False, "its name does not end in .toy")
     files, path = fsspec.core.url_to_fs(location)
     there = files.isfile(path)
-    return Detection(there, "a .toy file" if there else "there is no such file")
+    return Detection(there, "a .toy file" if there else "file not found")
 
 
 class Reader:
@@ -145,7 +145,7 @@ class Reader:
                 self.has_head = "toy" in head
                 self.count = sum(1 for _ in lines) + (not self.has_head)
         except FileNotFoundError:
-            raise DataError(location, "there is no such file", "check the path") from None
+            raise DataError(location, "file not found", "check the path") from None
         except (ValueError, TypeError, RecursionError):
             head, self.has_head = {}, False
         dataset = head.get("dataset") or {}
@@ -160,7 +160,7 @@ class Reader:
         names = set()
         for sample in self.items(0, None, on_problem):
             if sample.image.name in names:
-                on_problem(DataError(sample.source, f"{sample.image.name} stands twice", "remove the line"))
+                on_problem(DataError(sample.source, f"{sample.image.name} is a duplicate", "remove the line"))
                 continue
             names.add(sample.image.name)
             yield sample
@@ -172,11 +172,11 @@ class Reader:
                 try:
                     sample = self.sample(self.parsed(line, place), place)
                 except (ValueError, KeyError, TypeError, RecursionError, OutputError) as error:
-                    on_problem(DataError(self.location, str(error), "mend the line", f"line {place}"))
+                    on_problem(DataError(self.location, str(error), "correct the line", f"line {place}"))
                     continue
                 yield sample
         if number < 0:
-            on_problem(DataError(self.location, "there is no picture in the file", "write it again"))
+            on_problem(DataError(self.location, "the file contains no image", "write it again"))
 
     def lines(self):
         with self.open() as lines:
@@ -187,7 +187,7 @@ class Reader:
     def parsed(self, line, place):
         row = json.loads(line.decode("utf-8"))
         if not isinstance(row, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
         return row
 
     def labels(self):
@@ -228,7 +228,7 @@ class Writer:
 
     def write(self, sample):
         if sample.image.name in self.names:
-            raise DataError(sample.source, f"{sample.image.name} comes twice", "rename one of the pictures")
+            raise DataError(sample.source, f"{sample.image.name} is a duplicate", "rename one of the images")
         self.names.add(sample.image.name)
         self.add(self.row(sample))
 
@@ -279,13 +279,13 @@ class Found:
     def __call__(self, pairs, label_map):
         from boxwright import iou
 
-        truths = found = 0
+        ground_truth = found = 0
         for sample, detections in pairs:
             self.check(sample, detections, label_map)
-            truths += len(sample.boxes)
+            ground_truth += len(sample.boxes)
             if len(sample.boxes) and len(detections.boxes):
                 found += int((iou(sample.boxes.xyxy, detections.boxes.xyxy).max(axis=1) >= 0.9).sum())
-        return MetricResult(values={"found": found / truths if truths else float("nan")}, main="found")
+        return MetricResult(values={"found": found / ground_truth if ground_truth else float("nan")}, main="found")
 
     def check(self, sample, detections, label_map):
         for label in (*sample.boxes.labels, *detections.boxes.labels):
@@ -375,7 +375,7 @@ class Exporter:
             content = json.loads(artifact.read_text("utf-8"))
             classes, edges = content["classes"], content["edges"]
         except (OSError, ValueError, TypeError, KeyError) as error:
-            raise DataError(artifact, f"it is no toy artifact: {error}", "export again") from None
+            raise DataError(artifact, f"it is not a toy artifact: {error}", "export again") from None
         from boxwright_testing.probe import ProbeModel
 
         return ProbeModel(LabelMap.from_names(classes, sort=False), edges)
