@@ -115,7 +115,7 @@ def check(name: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Checks the files that were passed, or all that are not pending."""
+    """Checks the files that were passed, or all."""
     names = arguments or files()
     problems = [
         problem for name in names if name not in EXEMPT and not DATA.search(f"/{name}") for problem in check(name)
