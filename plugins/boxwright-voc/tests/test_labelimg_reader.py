@@ -328,7 +328,7 @@ def test_images_and_no_xml_at_all_is_an_error(tmp_path: Path, draw: Callable[...
 
 def test_an_empty_folder_is_an_empty_dataset_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
     assert read(tmp_path) == []
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="folder not found"):
         LabelImgReader(str(tmp_path / "missing"))
     (tmp_path / "file.xml").write_text(xml())
     with pytest.raises(DataError, match="it is a file") as caught:
@@ -357,7 +357,7 @@ def test_remote_folders_are_read(tmp_path: Path, draw: Callable[..., Path]) -> N
     assert sample.image.name == "cam/1.jpg"
     assert sample.image.location == "memory://labelimg-test/cam/1.jpg"
     assert sample.image.read() == content
-    with pytest.raises(DataError, match="no such folder"):
+    with pytest.raises(DataError, match="folder not found"):
         read("memory://labelimg-missing")
 
 
