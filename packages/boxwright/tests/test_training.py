@@ -70,7 +70,12 @@ def stoppable(toys: types.ModuleType) -> type[Stoppable]:
     return Fresh
 
 
-STOPPABLE = BackendSpec(name="stoppable", load="toys:Stoppable", options=(Option("rate", float, 0.5),))
+STOPPABLE = BackendSpec(
+    name="stoppable",
+    load="toys:Stoppable",
+    options=(Option("rate", float, 0.5),),
+    objects={"model": "A model of your own", "callbacks": "Called at the end of each epoch"},
+)
 
 
 class Events:
@@ -143,8 +148,8 @@ class TestDone:
         assert not run.file(".in-use").exists()
         expected = {
             "data": ground_truth, "val": None, "backend": "average", "preset": "plain", "trainer": "local",
-            "augment": ["flip"], "epochs": 4, "batch_size": 2, "image_size": [64, 32], "seed": 7,
-            "settings": {"rate": 0.25},
+            "augment": ["flip"], "epochs": 4, "batch_size": 2, "eval_every": None, "image_size": [64, 32], "seed": 7,
+            "settings": {"rate": 0.25}, "objects": [],
         }  # fmt: skip
         assert run.config == expected
         inputs = run.state["inputs"]["data"]
@@ -155,9 +160,12 @@ class TestDone:
     ) -> None:
         train(
             ground_truth, out=tmp_path / "run", val=ground_truth, backend="stoppable", epochs=4, batch_size=2,
-            image_size=(64, 32), seed=7, augment=[], settings={"rate": 2}, registry=make_registry(STOPPABLE),
+            eval_every=3, image_size=(64, 32), seed=7, augment=[], settings={"rate": 2}, model=stoppable,
+            objects={"callbacks": [print]}, registry=make_registry(STOPPABLE),
         )  # fmt: skip
         (job,) = stoppable.jobs
+        assert job.eval_every == 3
+        assert job.objects == {"model": stoppable, "callbacks": [print]}
         assert (job.preset, job.epochs, job.batch_size, job.image_size, job.seed) == ("", 4, 2, (64, 32), 7)
         assert (job.augment, job.resume, dict(job.settings)) == ((), False, {"rate": 2.0})
         assert job.scan.classes == {"date": 1, "fig": 2}
@@ -308,6 +316,13 @@ class TestResume:
         assert (Run(run.path).status, Run(run.path).state["error"]) == ("done", None)
         assert run.state["seconds"] >= before
 
+    def test_it_requires_the_python_objects_it_began_with(
+        self, ground_truth: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
+    ) -> None:
+        with pytest.raises(UsageError, match=r"trained with objects=\[\], not \['callbacks'\]"):
+            train(ground_truth, out=tmp_path / "run", resume=True, objects={"callbacks": []}, registry=interrupted)
+        assert stoppable.trained == [1]
+
     def test_other_data_is_refused(
         self, other_ground_truth: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
     ) -> None:
@@ -369,6 +384,8 @@ class TestRefused:
             ({"settings": {"rate": "fast"}}, UsageError, "is not a number"),
             ({"trainer": "cluster"}, PluginNotFoundError, "cluster"),
             ({"epochs": 0}, UsageError, "the number of epochs is 0"),
+            ({"eval_every": 0}, UsageError, "the number of epochs between evaluations is 0"),
+            ({"model": object()}, UsageError, "has no object 'model'"),
             ({"batch_size": -1}, UsageError, "batch size is -1"),
             ({"image_size": (64, 31)}, UsageError, "64x31"),
             ({"image_size": (0, 0)}, UsageError, "0x0"),

@@ -158,6 +158,9 @@ def show(
         first = next(iter(shown["presets"]))
         rows = [(n, f"{text} (default)" if n == first else text) for n, text in shown["presets"].items()]
         session.table(("", ""), rows, title="Presets")
+    if shown["objects"]:
+        session.say()
+        session.table(("", ""), list(shown["objects"].items()), title="Python objects, for train(objects=...)")
     for title, options in (("Options", shown["options"]), ("Options for writing", shown["write_options"])):
         if options:
             session.say()
@@ -267,6 +270,7 @@ def _details(kind: str, name: str) -> dict[str, Any]:
         "install": _install(spec, missing) if missing else spec.install,
         "docs": (is_format and spec.docs) or _homepage(entry.distribution),
         "presets": dict(spec.presets) if isinstance(spec, BackendSpec) else {},
+        "objects": dict(spec.objects) if isinstance(spec, BackendSpec) else {},
         "precisions": list(spec.precisions) if is_exporter else [],
         "backends": list(spec.backends) if is_exporter or isinstance(spec, AugmenterSpec) else [],
         "environment": _environment(spec),

@@ -88,6 +88,16 @@ def train(
             show_default="the backend's",
         ),
     ] = None,
+    eval_every: Annotated[
+        int | None,
+        typer.Option(
+            "--eval-every",
+            metavar="N",
+            parser=parse_count,
+            help="Number of epochs between two evaluations of --val.",
+            show_default="the backend's",
+        ),
+    ] = None,
     image_size: Annotated[
         str | None,
         typer.Option(
@@ -159,6 +169,7 @@ def train(
             augment=None if augment is None else [] if augment == ["none"] else augment,
             epochs=epochs,
             batch_size=batch_size,
+            eval_every=eval_every,
             image_size=size,
             seed=seed,
             label_map=label_map,

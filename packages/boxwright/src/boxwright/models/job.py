@@ -26,11 +26,13 @@ class TrainJob:
         preset: The name of the backend's preset.
         epochs: How often every image is used; ``None`` lets the backend choose.
         batch_size: The number of images per step; ``None`` lets the backend choose.
+        eval_every: The number of epochs between two evaluations of ``val``; ``None`` lets the backend choose.
         image_size: ``(width, height)`` to which images are resized; ``None`` lets the backend choose.
         seed: The seed of everything random.
         augment: Augmenter steps in order; ``None`` for the backend's default, an empty tuple for none.
         resume: Whether to continue from the newest checkpoint.
         settings: The backend's own options, converted to their types.
+        objects: Python objects of the user by name, of those that the backend declares; the run does not keep them.
         scan: Counts and classes of ``data``.
         reporter: Where progress goes.
         plugins: Whose event hooks are called.
@@ -48,6 +50,8 @@ class TrainJob:
     resume: bool
     settings: Mapping[str, Any]
     scan: Scan
+    eval_every: int | None = None
+    objects: Mapping[str, object] = field(default_factory=dict)
     reporter: Reporter = field(default_factory=LogReporter)
     plugins: LoadedPlugins = field(default_factory=load_plugins)
 

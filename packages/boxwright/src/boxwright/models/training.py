@@ -44,6 +44,7 @@ def train(
     augment: Sequence[str] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
+    eval_every: int | None = None,
     image_size: tuple[int, int] | None = None,
     seed: int = 0,
     label_map: LabelMap | str | Path | None = None,
@@ -51,6 +52,8 @@ def train(
     overwrite: bool = False,
     on_error: str = "fail",
     settings: Mapping[str, object] | None = None,
+    model: object | None = None,
+    objects: Mapping[str, object] | None = None,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Run:
@@ -59,14 +62,15 @@ def train(
     Args:
         data: The dataset to train on.
         out: The run folder to make, or with ``resume`` to continue.
-        val: A dataset to evaluate while training. It is never trained on, and decides nothing but early stopping,
-            where that is asked for.
+        val: A dataset to evaluate while training. It is never trained on; with it, a backend can choose the best
+            weights and stop early.
         backend: The name of the backend; ``None`` for the installed one (``kerascv`` if there are several).
         preset: One of the backend's presets; ``None`` for its first.
         trainer: Where and how the training runs.
         augment: Augmenter steps; ``None`` for the backend's default, ``[]`` for none.
         epochs: ``None`` lets the backend choose from the size of the data.
         batch_size: ``None`` lets the backend choose.
+        eval_every: The number of epochs between two evaluations of ``val``; ``None`` lets the backend choose.
         image_size: ``(width, height)``; ``None`` lets the backend choose from the data.
         seed: The seed of everything random.
         label_map: The classes and their ids: a label map, or a ``label_map.pbtxt``.
@@ -74,6 +78,9 @@ def train(
         overwrite: Replace an existing run.
         on_error: ``"fail"`` at images that cannot be read, or ``"skip"`` them.
         settings: Options of the backend; ``boxwright plugins show backend NAME`` lists them.
+        model: A model of the backend's library to train instead of a preset's: ``objects["model"]``.
+        objects: Python objects for the backend by name, such as callbacks; ``boxwright plugins show backend NAME``
+            lists them. The run does not keep them: pass them again with ``resume``.
         reporter: Where progress is shown.
         registry: The plugins to use, instead of the installed ones.
 
@@ -87,6 +94,7 @@ def train(
         PluginError: No backend is installed, or its library is missing.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
+    objects = dict(objects or {}) | ({} if model is None else {"model": model})
     if resume:
         plan = _resumed_plan(Path(out), val, plugins)
         if plan.run.status == "done":
@@ -94,12 +102,14 @@ def train(
             return plan.run
         prepared = _prepared(data, plan.val, plan.run.label_map, on_error, plugins, reporter)
         _check_same_data(plan.run, prepared, data)
+        _check_same_objects(plan.run, objects)
         run, options = plan.run, plan.options
     else:
-        config = _planned(backend, preset, trainer, augment, epochs, batch_size, image_size, seed, settings, plugins)
+        numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
+        config = _planned(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)
         prepared = _prepared(data, val, label_map, on_error, plugins, reporter)
         run, options = _created(out, config, prepared, overwrite), config["settings"]
-    job = _job(run, prepared, options, resume, reporter, plugins)
+    job = _job(run, prepared, options, objects, resume, reporter, plugins)
     _fit(job, plugins)
     _measure(job, plugins)
     return run
@@ -119,11 +129,10 @@ def _planned(
     preset: str | None,
     trainer: str,
     augment: Sequence[str] | None,
-    epochs: int | None,
-    batch_size: int | None,
-    image_size: tuple[int, int] | None,
+    numbers: Mapping[str, Any],
     seed: int,
     settings: Mapping[str, object] | None,
+    objects: Mapping[str, object],
     plugins: Registry,
 ) -> dict[str, Any]:
     """Checks the settings before any work, and returns the configuration of the run without its data."""
@@ -131,17 +140,18 @@ def _planned(
     entry = plugins.get("backend", name)
     require("backend", entry)
     plugins.get("trainer", trainer)
-    _check_numbers(epochs, batch_size, image_size)
+    _check_numbers(**numbers)
+    _check_objects(entry.spec, objects)
     return {
         "backend": name,
         "preset": _preset(entry.spec, preset),
         "trainer": trainer,
         "augment": list(augment) if augment is not None else None,
-        "epochs": epochs,
-        "batch_size": batch_size,
-        "image_size": list(image_size) if image_size else None,
+        **numbers,
+        "image_size": list(numbers["image_size"]) if numbers["image_size"] else None,
         "seed": seed,
         "settings": convert_options(settings or {}, entry.spec.options, f"the backend {name}"),
+        "objects": sorted(objects),
     }
 
 
@@ -227,6 +237,14 @@ def _check_same_data(run: Run, prepared: _Prepared, data: str | Dataset) -> None
         )
 
 
+def _check_same_objects(run: Run, objects: Mapping[str, object]) -> None:
+    before = run.config.get("objects", [])
+    if before != sorted(objects):
+        raise UsageError(
+            f"{run.path} was trained with objects={before}, not {sorted(objects)}", "pass the same objects with resume"
+        )
+
+
 def _created(out: str | Path, config: Mapping[str, Any], prepared: _Prepared, overwrite: bool) -> Run:
     uris = {"data": prepared.data.uri, "val": prepared.val.uri if prepared.val is not None else None}
     return Run.create(
@@ -243,6 +261,7 @@ def _job(
     run: Run,
     prepared: _Prepared,
     options: Mapping[str, Any],
+    objects: Mapping[str, object],
     resume: bool,
     reporter: Reporter,
     plugins: Registry,
@@ -255,11 +274,13 @@ def _job(
         preset=config["preset"],
         epochs=config["epochs"],
         batch_size=config["batch_size"],
+        eval_every=config.get("eval_every"),
         image_size=tuple(config["image_size"]) if config["image_size"] else None,
         seed=config["seed"],
         augment=tuple(config["augment"]) if config["augment"] is not None else None,
         resume=resume,
         settings=options,
+        objects=objects,
         scan=prepared.scan,
         reporter=reporter,
         plugins=plugins.plugins,
@@ -319,9 +340,19 @@ def _preset(spec: BackendSpec, preset: str | None) -> str:
     return preset
 
 
-def _check_numbers(epochs: int | None, batch_size: int | None, image_size: tuple[int, int] | None) -> None:
-    for name, value in (("number of epochs", epochs), ("batch size", batch_size)):
+def _check_numbers(
+    epochs: int | None, batch_size: int | None, eval_every: int | None, image_size: tuple[int, int] | None
+) -> None:
+    counts = {"number of epochs": epochs, "batch size": batch_size, "number of epochs between evaluations": eval_every}
+    for name, value in counts.items():
         if value is not None and value < 1:
             raise UsageError(f"the {name} is {value}", "use a whole number of at least 1")
     if image_size is not None and min(image_size) < 32:
         raise UsageError(f"the image size is {image_size[0]}x{image_size[1]}", "use at least 32x32")
+
+
+def _check_objects(spec: BackendSpec, objects: Mapping[str, object]) -> None:
+    for name in objects:
+        if name not in spec.objects:
+            offer = f"it takes: {', '.join(spec.objects)}" if spec.objects else "it takes no Python objects"
+            raise UsageError(f"the backend {spec.name} has no object {name!r}", offer)

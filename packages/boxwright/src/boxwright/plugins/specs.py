@@ -155,9 +155,12 @@ class BackendSpec(Spec):
 
     Args:
         presets: Name and one line on each ready-made configuration; the first is the default.
+        objects: Name and one line on each Python object that ``boxwright.train(objects=...)`` passes on, such as
+            callbacks.
     """
 
     presets: Mapping[str, str] = field(default_factory=dict)
+    objects: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
