@@ -29,6 +29,10 @@ OPTIONS = {
     "export": ["--to", "--out", "--data", "--overwrite", "--json"],
     "env list": ["--json"],
     "env install": ["--json"],
+    "weights list": ["--json"],
+    "weights import": ["--npm", "--json"],
+    "weights verify": ["--json"],
+    "weights remove": ["--json"],
     "plugins list": ["--json"],
     "plugins show": ["--json"],
 }

@@ -345,6 +345,8 @@ def test_every_field_of_a_spec_is_documented() -> None:
     for spec in (specs.Spec, specs.Option, specs.EnvironmentSpec):
         missing = [name for name in fields(spec) if not described(GUIDE, name)]
         assert missing == [], f"{GUIDE} does not describe {missing} of {spec.__name__}"
+    missing = [name for name in fields(specs.WeightsSpec) if not described(PAGES["backend"], name)]
+    assert missing == [], f"{PAGES['backend']} does not describe {missing} of WeightsSpec"
     for kind, spec in KINDS.items():
         own = set(fields(spec)) - set(fields(specs.Spec))
         missing = [name for name in sorted(own) if not described(PAGES[kind], name)]
@@ -362,7 +364,14 @@ def test_the_options_that_change_what_is_carried_are_documented_correctly() -> N
     assert spec.written_with({"scores": True, "kind": "boxes"}).carries == {"images", "box.score"}
 
 
-PAGE_OF = {"Reader": "format", "Writer": "format", "Output": "format", "Transform": "transform", "Model": "backend"}
+PAGE_OF = {
+    "Reader": "format",
+    "Writer": "format",
+    "Output": "format",
+    "Transform": "transform",
+    "Model": "backend",
+    "Converter": "backend",
+}
 """The page of each protocol by the end of its name; others have the name of their page."""
 
 

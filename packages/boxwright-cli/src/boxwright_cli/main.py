@@ -26,7 +26,7 @@ _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 _COMMANDS = ("demo", "info", "validate", "diff", "view", "convert", "train", "evaluate", "predict", "export", "formats")
-_GROUPS = ("plugins", "env")
+_GROUPS = ("plugins", "env", "weights")
 
 
 class Program(Group):

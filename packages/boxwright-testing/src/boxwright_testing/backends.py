@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -108,6 +110,22 @@ class BackendTests(SpecTests):
         """Every preset has one line for the lists; the first is what a newcomer gets."""
         assert entry.spec.presets, "name at least one preset"
         assert all(entry.spec.presets.values()), "a preset has no description"
+
+    def test_weights_are_described(self, entry: Registered[Any]) -> None:
+        """Pretrained weights name their file, digest, data and presets, and a converter that can be imported."""
+        for weights in entry.spec.weights:
+            name = f"the weights {weights.name!r}"
+            described = (weights.summary, weights.trained_on, weights.homepage)
+            assert all(described), f"{name} need a summary, trained_on and homepage: {described}"
+            unknown = set(weights.presets) - set(entry.spec.presets)
+            assert not unknown, f"{name} belong to presets that do not exist: {unknown}"
+            if weights.origin != "download":
+                assert re.fullmatch(r"[0-9a-f]{64}", weights.sha256), f"{name}: sha256 is not a digest"
+                assert all((weights.file, weights.size)), f"{name} name no file, or not its size"
+            assert weights.install or weights.origin != "package", f"{name} do not say how to install their package"
+            if weights.convert:
+                module, _, function = weights.convert.partition(":")
+                assert callable(getattr(importlib.import_module(module), function)), f"{name}: convert is not callable"
 
     def test_training_leaves_a_whole_run(self, trained: Run) -> None:
         """The run is done, contains a model, and has one line of finite metrics an epoch.

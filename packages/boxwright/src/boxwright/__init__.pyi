@@ -45,6 +45,7 @@ from .plugins.specs import (
     MetricSpec as MetricSpec,
     TrainerSpec as TrainerSpec,
     TransformSpec as TransformSpec,
+    WeightsSpec as WeightsSpec,
 )
 from .progress import LogReporter as LogReporter, Reporter as Reporter, Task as Task
 from .schemas import (

@@ -155,8 +155,8 @@ def show(
         session.say(f"precisions: {', '.join(shown['precisions'])} (the first is the default)")
     if shown["presets"]:
         session.say()
-        first = next(iter(shown["presets"]))
-        rows = [(n, f"{text} (default)" if n == first else text) for n, text in shown["presets"].items()]
+        default = shown["default_preset"]
+        rows = [(n, f"{text} (default)" if n == default else text) for n, text in shown["presets"].items()]
         session.table(("", ""), rows, title="Presets")
     if shown["objects"]:
         session.say()
@@ -255,6 +255,7 @@ def _find(words: list[str]) -> tuple[str, str]:
 
 
 def _details(kind: str, name: str) -> dict[str, Any]:
+    from boxwright.models import default_preset
     from boxwright.plugins import AugmenterSpec, BackendSpec, ExporterSpec, FormatSpec, default_registry
 
     entry = default_registry().get(kind, name)
@@ -270,6 +271,7 @@ def _details(kind: str, name: str) -> dict[str, Any]:
         "install": _install(spec, missing) if missing else spec.install,
         "docs": (is_format and spec.docs) or _homepage(entry.distribution),
         "presets": dict(spec.presets) if isinstance(spec, BackendSpec) else {},
+        "default_preset": default_preset(spec) if isinstance(spec, BackendSpec) else "",
         "objects": dict(spec.objects) if isinstance(spec, BackendSpec) else {},
         "precisions": list(spec.precisions) if is_exporter else [],
         "backends": list(spec.backends) if is_exporter or isinstance(spec, AugmenterSpec) else [],

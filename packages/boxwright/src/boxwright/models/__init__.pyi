@@ -12,6 +12,17 @@ from .protocols import (
     MetricResult as MetricResult,
     Model as Model,
     Trainer as Trainer,
+    WeightsConverter as WeightsConverter,
 )
 from .run import Run as Run
 from .training import train as train
+from .weights import (
+    OwnWeights as OwnWeights,
+    Weights as Weights,
+    default_preset as default_preset,
+    find_all_weights as find_all_weights,
+    find_own_weights as find_own_weights,
+    find_weights as find_weights,
+    import_weights as import_weights,
+    remove_weights as remove_weights,
+)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from boxwright.label_map import LabelMap
 from boxwright.models.job import TrainJob
 from boxwright.schemas import Detections, Sample
+
+if TYPE_CHECKING:
+    from boxwright.progress import Reporter
 
 
 @runtime_checkable
@@ -114,6 +117,27 @@ class Backend(Protocol):
 
     def load(self, run: Any) -> Model:
         """The trained model of a :class:`boxwright.Run` that this backend made."""
+        ...
+
+
+@runtime_checkable
+class WeightsConverter(Protocol):
+    """Converts a file of imported weights into what a backend reads; named by ``WeightsSpec.convert``.
+
+    A complete converter, which keeps the first kilobyte::
+
+        def convert(source, folder, reporter):
+            (folder / "head.bin").write_bytes(source.read_bytes()[:1024])
+    """
+
+    def __call__(self, source: Path, folder: Path, reporter: Reporter) -> None:
+        """Writes files into ``folder``, which exists and is empty; it appears when the import is complete.
+
+        Args:
+            source: The file, whose digest has been checked.
+            folder: The backend finds it again as ``find_weights(NAME).converted(BACKEND)``.
+            reporter: Receives messages and progress.
+        """
         ...
 
 

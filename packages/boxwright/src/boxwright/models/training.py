@@ -16,6 +16,7 @@ from boxwright.models.evaluation import evaluate
 from boxwright.models.job import TrainJob
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
+from boxwright.models.weights import default_preset
 from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry, require
 from boxwright.plugins.specs import BackendSpec
@@ -65,7 +66,8 @@ def train(
         val: A dataset to evaluate while training. It is never trained on; with it, a backend can choose the best
             weights and stop early.
         backend: The name of the backend; ``None`` for the installed one (``kerascv`` if there are several).
-        preset: One of the backend's presets; ``None`` for its first.
+        preset: One of the backend's presets; ``None`` for the first whose pretrained weights, if any, are
+            installed.
         trainer: Where and how the training runs.
         augment: Augmenter steps; ``None`` for the backend's default, ``[]`` for none.
         epochs: ``None`` lets the backend choose from the size of the data.
@@ -334,7 +336,7 @@ def _default_backend(plugins: Registry) -> str:
 
 def _preset(spec: BackendSpec, preset: str | None) -> str:
     if preset is None:
-        return next(iter(spec.presets), "")
+        return default_preset(spec)
     if preset not in spec.presets:
         raise UsageError(f"the backend {spec.name} has no preset {preset!r}", f"use one of: {', '.join(spec.presets)}")
     return preset

@@ -22,4 +22,5 @@ from .specs import (
     Spec as Spec,
     TrainerSpec as TrainerSpec,
     TransformSpec as TransformSpec,
+    WeightsSpec as WeightsSpec,
 )

@@ -147,6 +147,49 @@ class AugmenterSpec(Spec):
 
 
 @dataclass(frozen=True)
+class WeightsSpec:
+    """Pretrained weights that a backend can start from, for ``boxwright weights``.
+
+    Two backends may declare the same name for what each of them makes of one file; ``file`` and ``sha256`` are then
+    equal.
+
+    Args:
+        name: What the user types, lower case.
+        summary: One line for lists.
+        origin: ``"package"`` for a file of an installed Python package, ``"import"`` for a file in an archive that
+            ``boxwright weights import`` reads, ``"download"`` if the backend downloads them when a training starts.
+        presets: The presets of the backend that start from them.
+        required: Whether these presets cannot be used without them.
+        trained_on: The data.
+        license: The SPDX identifier of the license; empty if it is unknown.
+        homepage: The page that describes them.
+        size: Bytes of the file; 0 if it is unknown.
+        sha256: The digest of the file; empty only for a download.
+        file: For a package ``"package:path"``, for an archive the path in it.
+        install: For a package, the command that installs it, word for word.
+        npm: For an archive that npm can download, the package and its version: ``"@scope/name@1.2.3"``.
+        convert: For an archive, ``"package.module:function"`` of a
+            :class:`~boxwright.models.WeightsConverter`, which writes what the backend reads; empty if it reads the
+            file.
+    """
+
+    name: str
+    summary: str = ""
+    origin: Literal["package", "import", "download"] = "package"
+    presets: tuple[str, ...] = ()
+    required: bool = True
+    trained_on: str = ""
+    license: str = ""
+    homepage: str = ""
+    size: int = 0
+    sha256: str = ""
+    file: str = ""
+    install: str = ""
+    npm: str = ""
+    convert: str = ""
+
+
+@dataclass(frozen=True)
 class BackendSpec(Spec):
     """A kind of model and the way to train it. See :class:`boxwright.models.Backend`.
 
@@ -154,13 +197,16 @@ class BackendSpec(Spec):
     affair.
 
     Args:
-        presets: Name and one line on each ready-made configuration; the first is the default.
+        presets: Name and one line on each ready-made configuration. The default is the first whose required weights, if
+            any, are installed.
         objects: Name and one line on each Python object that ``boxwright.train(objects=...)`` passes on, such as
             callbacks.
+        weights: The pretrained weights that it can start from.
     """
 
     presets: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, str] = field(default_factory=dict)
+    weights: tuple[WeightsSpec, ...] = ()
 
 
 @dataclass(frozen=True)
