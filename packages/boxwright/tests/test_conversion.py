@@ -233,7 +233,7 @@ def test_strict_writes_nothing_at_all(
 ) -> None:
     data = dataset(sample("a.jpg", ("fig", 0, 0, 10.5, 10, {"difficult": 1})))
     with monkeypatch.context() as patched:
-        patched.setattr("boxwright.datasets.destination.AtomicOutput", None)  # not even a temporary file
+        patched.setattr("boxwright.datasets.outputs.AtomicOutput", None)  # not even a temporary file
         with pytest.raises(LossError, match="difficult: 1 box, sub-pixel coordinates: 1 box"):
             convert(data, f"numbers:{tmp_path}/new/a.num", strict=True)
     assert names_in(tmp_path) == []

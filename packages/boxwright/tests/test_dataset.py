@@ -417,6 +417,13 @@ class TestSteps:
         data = Dataset(SampleReader([sample("a"), sample("b", ("fig", 1, 2, 3, 4))]))
         assert names(data.through(make_transform("only-annotated", plugins))) == ["b"]
 
+    def test_a_dataset_is_opened_with_steps(self, ground_truth: str, abc: Dataset, plugins: Registry) -> None:
+        assert names(open_dataset(ground_truth, steps=[Rename("1"), Rename("2")], registry=plugins)) == [
+            "a.jpg12",
+            "b.jpg12",
+        ]
+        assert names(open_dataset(abc, steps=[Rename("1")])) == ["a1", "b1", "c1"]
+
     def test_a_transform_is_itself(self, plugins: Registry) -> None:
         rename = Rename()
         assert make_transform(rename, plugins) is rename

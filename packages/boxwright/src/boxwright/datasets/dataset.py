@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from boxwright.datasets.detect import detect_format
-from boxwright.datasets.parallel import map_samples, shared
+from boxwright.datasets.parallel import available_cores, map_samples, shared
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import (
     DatasetTransform,
@@ -24,6 +24,7 @@ from boxwright.datasets.protocols import (
 )
 from boxwright.datasets.scan import Scan
 from boxwright.datasets.sidecar import with_sidecar
+from boxwright.datasets.steps import make_transform, reading_options
 from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.plugins.options import convert_options
@@ -132,16 +133,14 @@ class Dataset(Iterable[Sample]):
             processes: How many may share the work, where the reader lets them.
         """
         found: set[str] = set()
-        reader, quick = self.reader, not self._changing and self.problems.on_error == "fail"
-        if quick and processes > 1 and isinstance(reader, PartitionedLabelReader):
-            with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as chunks:
-                found.update(*chunks)
-            return sorted(found)
-        each: Iterable[Sequence[str]]
-        if quick and isinstance(reader, LabelReader):
-            each = reader.labels()
-        else:
-            each = (sample.boxes.labels for sample in self._copy(transforms=self._changing))
+        reader, changing = self.reader, self._changing
+        each: Iterable[Sequence[str]] = (sample.boxes.labels for sample in self._copy(transforms=changing))
+        if not changing and self.problems.on_error == "fail":
+            if processes > 1 and isinstance(reader, PartitionedLabelReader):
+                with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as chunks:
+                    return sorted(found.union(*chunks))
+            if isinstance(reader, LabelReader):
+                each = reader.labels()
         for names in each:
             found.update(names)
             advance(1)
@@ -198,29 +197,35 @@ class _Restartable(Iterable[Sample]):
 def open_dataset(
     uri: str | DatasetURI | Dataset,
     *,
+    steps: Sequence[str | Transform] = (),
     on_error: str = "fail",
     label_map: LabelMap | None = None,
+    workers: int = 0,
     registry: Registry | None = None,
 ) -> Dataset:
     """Opens a dataset by its URI.
 
     Args:
-        uri: ``FORMAT:LOCATION[?option=value]``; without ``FORMAT`` it is detected. A :class:`Dataset` is returned
-            unchanged, with its own ``on_error``.
+        uri: ``FORMAT:LOCATION[?option=value]``; without ``FORMAT`` it is detected. A :class:`Dataset` keeps its
+            own ``on_error``.
+        steps: What its samples pass through, as ``"resize:800x600"`` or as objects.
         on_error: ``"fail"`` raises at the first item that cannot be read, ``"skip"`` leaves it out and keeps it in
             ``dataset.problems.skipped``.
         label_map: The classes and their ids, instead of the dataset's own.
+        workers: Threads for the steps; 0 for one per core.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: A malformed URI, an unknown option, or a format that cannot be detected.
+        UsageError: A malformed URI, a wrong option or step, or a format that cannot be detected.
         PluginError: The format's plugin is not installed, clashes with another, or needs a library that is missing.
         DataError: There is nothing at that location.
     """
-    if isinstance(uri, Dataset):
-        return uri if label_map is None else uri.with_label_map(label_map)
-    problems = Problems(on_error)
     plugins = registry or default_registry()
+    transforms = [make_transform(step, plugins) for step in steps]
+    if isinstance(uri, Dataset):
+        dataset = uri if label_map is None else uri.with_label_map(label_map)
+        return dataset.through(*transforms, workers=workers or available_cores()) if transforms else dataset
+    problems = Problems(on_error)
     parsed = DatasetURI.parse(uri) if isinstance(uri, str) else uri
     if parsed.has_split:
         raise UsageError(f"{parsed}: {{split}} stands for a part that is written", "name the part to read")
@@ -228,14 +233,18 @@ def open_dataset(
     spec: FormatSpec = plugins.get("format", name).spec
     if not spec.load:
         raise UsageError(f"the format {name!r} can be written and not read", "see `boxwright formats`")
-    options = convert_options(parsed.options, spec.options, f"{name}:{parsed.location}")
-    reader: Reader = plugins.resolve("format", name)(parsed.location, **options)
-    reader = with_sidecar(reader, spec, parsed.location)
+    known = {option.name for option in spec.options}
+    wanted = {option: value for option, value in reading_options(steps, plugins).items() if option in known}
+    resolved = replace(parsed, format=name, options=wanted | parsed.options)
+    options = convert_options(resolved.options, spec.options, f"{name}:{resolved.location}")
+    reader: Reader = plugins.resolve("format", name)(resolved.location, **options)
     return Dataset(
-        reader,
-        uri=str(replace(parsed, format=name)),
+        with_sidecar(reader, spec, resolved.location),
+        uri=str(resolved),
         problems=problems,
+        transforms=transforms,
         label_map=label_map,
+        workers=workers or available_cores(),
         plugins=plugins,
     )
 

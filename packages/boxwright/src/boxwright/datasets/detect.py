@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
+from pathlib import Path
 
 from boxwright.errors import UsageError
 from boxwright.plugins.registry import Registry, default_registry
@@ -30,7 +30,8 @@ def detect_format(location: str, plugins: Registry | None = None) -> str:
         raise UsageError(f"{location} could be {' or '.join(matches)}:{reasons}", f"say which: {matches[0]}:{location}")
     inside = " or ".join(recognised_inside(location, plugins or default_registry()))
     remedy = f"it is a folder; name what is in it: {inside}" if inside else f"say which it is: FORMAT:{location}"
-    if not is_remote(location) and not os.path.lexists(location):
+    path = Path(location)
+    if not is_remote(location) and not path.exists() and not path.is_symlink():
         remedy = f"file or folder not found: check the path, or {remedy}"
     raise UsageError(f"no format was recognised at {location}:{reasons}", remedy)
 
@@ -40,28 +41,27 @@ def recognised_inside(location: str, plugins: Registry) -> list[str]:
 
     Such as ``coco:export/train/_annotations.coco.json``: for somebody who names the folder that was unpacked.
     """
-    if is_remote(location) or not os.path.isdir(location):
+    if is_remote(location):
         return []
     found: list[str] = []
-    inside = [os.path.join(location, name) for name in _listed(location)]
-    for folder in (location, *[path for path in inside if os.path.isdir(path)][:_FEW]):
-        for name in _listed(folder)[:_MANY]:
+    top = Path(location)
+    for folder in (top, *[path for path in _listed(top) if path.is_dir()][:_FEW]):
+        for path in _listed(folder)[:_MANY]:
             for entry in plugins.all("format"):
                 spec: FormatSpec = entry.spec
-                fits = spec.detect and spec.target == "file" and name.lower().endswith(spec.suffixes or ("/",))
+                fits = spec.detect and spec.target == "file" and path.name.lower().endswith(spec.suffixes or ("/",))
                 with suppress(Exception):  # it is no more than a hint
-                    place = os.path.join(folder, name)
-                    if fits and plugins.resolve("format", spec.name, "detect")(place).matches:
-                        found.append(f"{spec.name}:{place}")
+                    if fits and plugins.resolve("format", spec.name, "detect")(str(path)).matches:
+                        found.append(f"{spec.name}:{path}")
         if len(found) >= _FEW:
             break
     return found[:_FEW]
 
 
-def _listed(folder: str) -> list[str]:
+def _listed(folder: Path) -> list[Path]:
     try:
-        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
-    except OSError:  # it may not be looked into
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:  # it does not exist, is a file, or may not be looked into
         return []
 
 

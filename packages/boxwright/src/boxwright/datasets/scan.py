@@ -5,9 +5,18 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable
 from itertools import chain
+from typing import NamedTuple
 
 from boxwright.label_map import LabelMap
 from boxwright.schemas import Sample
+
+
+class RelativeSize(NamedTuple):
+    """The smallest, mean and largest square root of the area of a box relative to its image."""
+
+    smallest: float
+    mean: float
+    largest: float
 
 
 class Scan:
@@ -22,7 +31,7 @@ class Scan:
         splits: The number of images by split.
         sizes: The number of images by ``(width, height)``.
         most_boxes: The largest number of boxes in an image.
-        relative_size: ``(smallest, mean, largest)`` of the square root of the area of a box relative to its image.
+        relative_size: The square root of the area of a box relative to its image.
         flawed: The number of boxes with zero area, and of boxes that are out of bounds.
         digest: SHA-256 of names, sizes, labels and coordinates in order, which does not depend on the format; the
             bytes of the images are not part of it.
@@ -37,7 +46,7 @@ class Scan:
         self.splits: dict[str, int] = {}
         self.sizes: dict[tuple[int, int], int] = {}
         self.flawed: dict[str, int] = {"without area": 0, "outside the image": 0}
-        self.relative_size = (0.0, 0.0, 0.0)
+        self.relative_size = RelativeSize(0.0, 0.0, 0.0)
         self.most_boxes = 0
         self.digest = ""
         self._given: LabelMap | None = None
@@ -73,7 +82,7 @@ class Scan:
                 relative = ((xmax - xmin) * (ymax - ymin) / (image.width * image.height)) ** 0.5
                 smallest, largest, total = min(smallest, relative), max(largest, relative), total + relative
         if scan.boxes:
-            scan.relative_size = (smallest, total / scan.boxes, largest)
+            scan.relative_size = RelativeSize(smallest, total / scan.boxes, largest)
         scan.classes = dict(sorted(scan.classes.items()))
         scan.pictures_with = dict(sorted(scan.pictures_with.items()))
         scan.digest = digest.hexdigest()

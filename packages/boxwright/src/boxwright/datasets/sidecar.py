@@ -14,7 +14,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from boxwright.datasets.protocols import OnProblem, Reader, SwappingReader
 from boxwright.errors import DataError
@@ -152,6 +152,13 @@ def with_sidecar(reader: Reader, spec: FormatSpec, location: str) -> Reader:
     return SidecarReader(reader, spec, path, content)
 
 
+class _Line(NamedTuple):
+    """A line of a sidecar: its offset in bytes, and its number from 1."""
+
+    offset: int
+    number: int
+
+
 class SidecarReader:
     """A reader that restores what a format could not store.
 
@@ -198,34 +205,34 @@ class SidecarReader:
                 place = places.pop(name, None)
                 if folder is None and location is not None and location.replace("\\", "/").endswith(f"/{name}"):
                     folder = location[: -len(name)]
-                yield sample if place is None else self._restored(sample, self._record(file, *place))
+                yield sample if place is None else self._restored(sample, self._record(file, place))
             for name, place in places.items():
-                record = self._record(file, *place)
+                record = self._record(file, place)
                 if not record["labels"] and not record["read"] and "empty" not in self._carries:
                     yield self._empty(name, record, folder)
 
     def _open(self) -> IO[bytes]:
         return open(self._path, "rb") if self._content is None else io.BytesIO(self._content)
 
-    def _index(self, file: IO[bytes]) -> dict[str, tuple[int, int]]:
-        """Returns the offset and the number of each image's line."""
-        places: dict[str, tuple[int, int]] = {}
+    def _index(self, file: IO[bytes]) -> dict[str, _Line]:
+        """Returns the line of each image."""
+        places: dict[str, _Line] = {}
         offset = len(file.readline())
         for number, line in enumerate(file, start=2):
-            places[str(self._parsed(line, number).get("name"))] = (offset, number)
+            places[str(self._parsed(line, number).get("name"))] = _Line(offset, number)
             offset += len(line)
         return places
 
-    def _record(self, file: IO[bytes], offset: int, number: int) -> dict[str, Any]:
-        file.seek(offset)
-        record = self._parsed(file.readline(), number)
+    def _record(self, file: IO[bytes], line: _Line) -> dict[str, Any]:
+        file.seek(line.offset)
+        record = self._parsed(file.readline(), line.number)
         try:
             record["boxes"] = Boxes(record["labels"], record["edges"], record["box_attributes"])
             (record["width"], record["height"]) = map(int, record["size"])
             dict(record["attributes"])
             record["read"], record["split"]
         except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged(f"{type(error).__name__}: {error}", number) from None
+            raise self._damaged(f"{type(error).__name__}: {error}", line.number) from None
         return record
 
     def _parsed(self, line: bytes, number: int) -> dict[str, Any]:

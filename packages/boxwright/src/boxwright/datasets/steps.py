@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from boxwright.datasets.protocols import Transform
 from boxwright.errors import UsageError
 from boxwright.plugins.options import convert_options
@@ -24,15 +27,30 @@ def make_transform(step: str | Transform, plugins: Registry | None = None) -> Tr
     plugins = plugins or default_registry()
     name, _, text = step.partition(":")
     spec: TransformSpec = plugins.get("transform", name).spec
-    given, collected = _take_apart(step, text, spec)
-    extra: dict[str, object] = {spec.positional: collected} if collected else {}
-    options = convert_options(given, spec.options, f"the step {step!r}", extra=extra)
+    settings = _take_apart(step, text, spec)
+    extra: dict[str, object] = {spec.positional: settings.collected} if settings.collected else {}
+    options = convert_options(settings.given, spec.options, f"the step {step!r}", extra=extra)
     transform: Transform = plugins.resolve("transform", name)(**options)
     return transform
 
 
-def _take_apart(step: str, text: str, spec: TransformSpec) -> tuple[dict[str, object], dict[str, str]]:
-    """The step's options, and the ``key=value`` pairs that a keyed step collects."""
+def reading_options(steps: Iterable[str | Transform], plugins: Registry) -> dict[str, str]:
+    """The options with which the steps want a dataset to be read, where its format has them."""
+    options: dict[str, str] = {}
+    for step in steps:
+        if isinstance(step, str):
+            options |= plugins.get("transform", step.partition(":")[0]).spec.reading
+    return options
+
+
+class _Settings(NamedTuple):
+    """What a step sets: its options, and the ``key=value`` pairs that a keyed step collects."""
+
+    given: dict[str, object]
+    collected: dict[str, str]
+
+
+def _take_apart(step: str, text: str, spec: TransformSpec) -> _Settings:
     given: dict[str, object] = {}
     collected: dict[str, str] = {}
     known = {option.name for option in spec.options}
@@ -48,7 +66,7 @@ def _take_apart(step: str, text: str, spec: TransformSpec) -> tuple[dict[str, ob
             collected[key] = value
         else:
             given[key] = value
-    return given, collected
+    return _Settings(given, collected)
 
 
 def _split_at_commas(text: str) -> list[str]:

@@ -1,0 +1,101 @@
+"""What a conversion is going to do: settled before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from boxwright.datasets.dataset import Dataset
+from boxwright.datasets.destination import Destination, LabelMapFile
+from boxwright.datasets.losses import LossCounter
+from boxwright.datasets.parallel import process_count
+from boxwright.datasets.protocols import PartitionedReader
+from boxwright.errors import LossError, UsageError
+from boxwright.label_map import LabelMap
+from boxwright.progress import LogReporter, Reporter
+from boxwright.text import is_text
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a conversion is going to do.
+
+    Attributes:
+        dataset: What is read.
+        destination: What is written.
+        label_map_file: Where the label map goes.
+        label_map: The classes, as far as they are known.
+        sidecar: Whether sidecars are written.
+        processes: How many processes share the work.
+    """
+
+    dataset: Dataset
+    destination: Destination
+    label_map_file: LabelMapFile
+    label_map: LabelMap | None
+    sidecar: bool
+    processes: int
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        destination: Destination,
+        label_map: str | Path | LabelMap | None,
+        *,
+        sidecar: bool,
+        workers: int,
+        reporter: Reporter,
+    ) -> Plan:
+        """Settles the classes and how the work is shared.
+
+        Raises:
+            UsageError: A sidecar is requested for a format that cannot be read.
+            OutputError: The label map file exists and has other classes.
+            DataError: The classes must be known, and an item cannot be read.
+        """
+        if sidecar and not destination.spec.load:
+            name = destination.spec.name
+            raise UsageError(f"{name} cannot be read, so a sidecar cannot help", "leave out --sidecar")
+        file = LabelMapFile.choose(label_map, destination)
+        known = file.label_map
+        if known is None and (file.path or destination.spec.numbered):
+            known = dataset.known_label_map
+        processes = _processes(dataset, workers)
+        if known is None and destination.needs_label_map:
+            known = _scanned_label_map(dataset, processes, reporter)
+        return cls(dataset, destination, file, known, sidecar, processes)
+
+    def loss_counter(self) -> LossCounter:
+        """Returns a counter of what the target format does not carry."""
+        attributes = self.dataset.info.attributes
+        return LossCounter(
+            self.destination.spec, split_in_name=self.destination.uri.has_split, dataset_attributes=attributes
+        )
+
+    def refuse_losses(self, reporter: Reporter) -> None:
+        """Reads the dataset, and raises a LossError if the target format cannot store everything."""
+        counter = self.loss_counter()
+        with reporter.task("Checking that nothing would be lost", self.dataset.info.num_samples) as task:
+            for sample in self.dataset:
+                counter.count(sample)
+                task.advance()
+        if counter.losses:
+            raise LossError(
+                f"{self.destination.spec.name} cannot store everything: {counter.losses.describe()}",
+                "convert to a format that carries it (see `boxwright formats`), or leave out --strict",
+            )
+
+
+def _processes(dataset: Dataset, workers: int) -> int:
+    """How many processes shall share the work: one, where they would not pay or the dataset does not let them."""
+    parts = dataset.reader.parts if isinstance(dataset.reader, PartitionedReader) else 0
+    return 1 if dataset.transforms else process_count(parts, workers)
+
+
+def _scanned_label_map(dataset: Dataset, processes: int, reporter: Reporter) -> LabelMap:
+    # Processes take a second at most, and must not be forked while the thread of a progress bar runs.
+    bars = LogReporter() if processes > 1 else reporter
+    with bars.task("Looking for the classes", dataset.info.num_samples) as task:
+        labels = dataset.labels(task.advance, processes)
+    return LabelMap.from_names(filter(is_text, labels))

@@ -1,0 +1,223 @@
+"""Brings the samples of a conversion from the reader to the outputs, in this process or shared between several."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack, closing, suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, NamedTuple
+
+from boxwright.datasets.losses import Losses
+from boxwright.datasets.outputs import Outputs, Part, located_error
+from boxwright.datasets.parallel import shared
+from boxwright.datasets.plan import Plan
+from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, SwappingReader
+from boxwright.errors import DataError
+from boxwright.label_map import LabelMap
+from boxwright.progress import Reporter
+from boxwright.schemas import Sample, SwappedCoordinates
+
+
+@dataclass
+class Counts:
+    """What was written."""
+
+    swapped: int = 0
+    boxes: int = 0
+    classes: Counter[str] = field(default_factory=Counter)
+    losses: Losses = field(default_factory=Losses)
+
+    def add(self, other: Counts) -> None:
+        """Adds what was counted elsewhere."""
+        self.swapped += other.swapped
+        self.boxes += other.boxes
+        self.classes.update(other.classes)
+        self.losses.add(other.losses)
+
+
+def transfer(plan: Plan, outputs: Outputs, reporter: Reporter) -> Counts:
+    """Brings every sample to its output, and counts."""
+    dataset = plan.dataset
+    if plan.processes > 1 and not plan.sidecar and not plan.destination.uri.has_split:
+        reader, writer = dataset.reader, outputs.single.writer
+        if isinstance(reader, PartitionedReader) and isinstance(writer, PreparingWriter):
+            try:
+                return _transfer_shared(plan, reader, writer, outputs.single, reporter)
+            except _OrderMattersError:
+                outputs.restart()
+    tally = _Tally(plan)
+    with reporter.task("Converting", dataset.info.num_samples) as task:
+        for sample in dataset:
+            try:
+                tally.check(sample)
+                outputs.write(sample)
+            except (DataError, UnicodeEncodeError) as error:
+                dataset.problems(located_error(error, sample))
+                continue
+            tally.count(sample)
+            task.advance()
+    return tally.counts()
+
+
+class _Tally:
+    """Checks samples against the known classes, and counts what is written."""
+
+    def __init__(self, plan: Plan) -> None:
+        file = plan.label_map_file
+        self._counter = plan.loss_counter()
+        self._label_map = plan.label_map
+        self._names = None if plan.label_map is None else frozenset(plan.label_map.names)
+        self._source = file.source if file.label_map is not None else "the dataset's label map"
+        reader = plan.dataset.reader
+        self._swapped = reader.swapped if isinstance(reader, SwappingReader) else SwappedCoordinates()
+        self._swapped_before = self._swapped.count
+        self._boxes = 0
+        self._classes: Counter[str] = Counter()
+
+    def check(self, sample: Sample) -> None:
+        """Raises a DataError if the sample has a class that is not in the label map."""
+        if self._names is not None and not self._names.issuperset(sample.boxes.labels):
+            assert self._label_map is not None
+            _check_labels(sample, self._label_map, self._source)
+
+    def count(self, sample: Sample) -> None:
+        """Counts a sample that was written."""
+        self._counter.count(sample)
+        classes, labels = self._classes, sample.boxes.labels
+        self._boxes += len(labels)
+        for label in labels:
+            classes[label] += 1
+
+    def counts(self) -> Counts:
+        """What was counted since the last call."""
+        swapped = self._swapped.count
+        counts = Counts(swapped - self._swapped_before, self._boxes, self._classes, self._counter.take())
+        self._swapped_before, self._boxes, self._classes = swapped, 0, Counter()
+        return counts
+
+
+class _ChunkEndsError(Exception):
+    """The rest of a chunk is not needed: the parent process raises the error that is its last entry."""
+
+
+class _OrderMattersError(Exception):
+    """An item depends on another, such as by its name, so that several processes cannot share the work."""
+
+
+class _Failure(NamedTuple):
+    """An error of one item, as plain values."""
+
+    file: str
+    problem: str
+    remedy: str
+    place: str
+
+
+class _Chunk(NamedTuple):
+    """What a process made of some consecutive items.
+
+    Attributes:
+        names: The name of each sample; ``None`` for an error.
+        entries: The prepared samples and the errors, in order; ``None`` if ``packed`` has them all.
+        packed: All prepared samples in one value, where the writer can do that.
+        items: How many items the chunk has.
+        counts: What was counted.
+    """
+
+    names: list[str | None]
+    entries: list[Any] | None
+    packed: Any
+    items: int
+    counts: Counts
+
+
+@dataclass
+class _Work:
+    """Reads, checks and encodes some items, in another process.
+
+    It is pickled if that process is not a fork of this one.
+    """
+
+    reader: PartitionedReader
+    writer: PreparingWriter
+    tally: _Tally
+    on_error: str
+
+    def __call__(self, start: int, stop: int) -> _Chunk:
+        names: list[str | None] = []
+        entries: list[Any] = []
+
+        def on_problem(error: DataError) -> None:
+            names.append(None)
+            entries.append(_Failure(error.file, error.problem, error.remedy, error.place))
+            if self.on_error == "fail":
+                raise _ChunkEndsError
+
+        with suppress(_ChunkEndsError):
+            for sample in self.reader.read_part(start, stop, on_problem):
+                try:
+                    self.tally.check(sample)
+                    prepared = self.writer.prepare(sample)
+                except (DataError, UnicodeEncodeError) as error:
+                    on_problem(located_error(error, sample))
+                    continue
+                names.append(sample.image.name)
+                entries.append(prepared)
+                self.tally.count(sample)
+        packed = self.writer.pack(entries) if isinstance(self.writer, BatchWriter) and None not in names else None
+        return _Chunk(names, entries if packed is None else None, packed, stop - start, self.tally.counts())
+
+
+def _transfer_shared(
+    plan: Plan, reader: PartitionedReader, writer: PreparingWriter, part: Part, reporter: Reporter
+) -> Counts:
+    """Reads, checks and encodes in several processes, and puts everything together in this one.
+
+    Raises:
+        _OrderMattersError: The work must be done in one process after all.
+    """
+    tally, problems = _Tally(plan), plan.dataset.problems
+    batch_writer = writer if isinstance(writer, BatchWriter) else None
+    total = tally.counts()  # the losses of the dataset as a whole are counted once, here
+    work = _Work(reader, writer, tally, problems.on_error)
+    seen: set[str | None] = set()
+    with ExitStack() as stack:
+        chunks = stack.enter_context(closing(shared(work, reader.parts, plan.processes)))
+        first = next(chunks)  # the processes are started before a progress bar's thread runs
+        task = stack.enter_context(reporter.task("Converting", plan.dataset.info.num_samples))
+        for chunk in chain((first,), chunks):
+            names = [name for name in chunk.names if name is not None]
+            if len(set(names)) < len(names) or not seen.isdisjoint(names):
+                raise _OrderMattersError
+            seen.update(names)
+            if chunk.entries is None:
+                assert batch_writer is not None
+                batch_writer.put_pack(chunk.packed)
+            for entry in chunk.entries or ():
+                if isinstance(entry, _Failure):
+                    problems(DataError(*entry))
+                else:
+                    writer.put(entry)
+            part.samples += len(names)
+            total.add(chunk.counts)
+            task.advance(chunk.items)
+    return total
+
+
+def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
+    for position, label in enumerate(sample.boxes.labels, start=1):
+        if label not in label_map:
+            raise DataError(
+                sample.source or sample.image.name,
+                f"the class {label!r} is not in {source} ({_listed(label_map)})",
+                "add it there, or use another --label-map",
+                f"box {position}",
+            )
+
+
+def _listed(label_map: LabelMap) -> str:
+    return ", ".join(
+        item.name if item.display_name in (None, item.name) else f"{item.name}, displayed as {item.display_name!r}"
+        for item in label_map.items
+    )
