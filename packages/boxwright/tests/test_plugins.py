@@ -325,6 +325,33 @@ def test_options_that_are_refused(given: dict[str, object], message: str) -> Non
         convert_options(given, OPTIONS, "csv:a")
 
 
+LIMITED = (
+    Option("rate", float, gt=0),
+    Option("share", float, ge=0, lt=1),
+    Option("size", int, le=8),
+)
+
+
+@pytest.mark.parametrize("given", [{"rate": "1e-9"}, {"share": "0"}, {"share": 0.999}, {"size": "8"}, {"size": -3}])
+def test_numbers_within_the_limits(given: dict[str, object]) -> None:
+    ((name, value),) = given.items()
+    assert convert_options(given, LIMITED, "x") == {name: float(str(value))}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rate": "0"}, r"x: rate=0 is out of range\n  -> set a number greater than 0$"),
+        ({"share": -0.1}, r"share=-0.1 is out of range\n  -> set a number at least 0 and less than 1$"),
+        ({"share": "1"}, r"share=1 is out of range"),
+        ({"size": 9}, r"set a number at most 8$"),
+    ],
+)
+def test_numbers_beyond_the_limits_are_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        convert_options(given, LIMITED, "x")
+
+
 def test_options_of_a_spec_without_options() -> None:
     with pytest.raises(UsageError, match="it takes no options"):
         convert_options({"x": 1}, (), "csv:a")

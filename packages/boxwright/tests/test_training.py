@@ -129,6 +129,29 @@ def other_ground_truth(tmp_path: Path) -> str:
     return f"lines:{path}"
 
 
+def test_the_backend_checks_the_settings_before_the_data_is_read(
+    toys: Any, make_registry: Callable[..., Registry], tmp_path: Path
+) -> None:
+    asked: list[tuple[Any, bool]] = []
+
+    def check(config: dict[str, Any], *, held_out: bool) -> None:
+        asked.append((config["settings"], held_out))
+        raise UsageError("the rate is too high", "lower it")
+
+    toys.check_rate = check
+    plugins = make_registry(
+        BackendSpec(name="checked", load="toys:Stoppable", check="toys:check_rate", options=(Option("rate", float),))
+    )
+    for val in (None, "lines:missing"):
+        with pytest.raises(UsageError, match="the rate is too high"):
+            train(
+                "lines:missing", val=val, out=tmp_path / "run", backend="checked", settings={"rate": "5"},
+                registry=plugins,
+            )  # fmt: skip
+    assert asked == [({"rate": 5.0}, False), ({"rate": 5.0}, True)]
+    assert not (tmp_path / "run").exists()
+
+
 class TestDone:
     def test_the_model_is_the_hand_computed_one(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
         run = train(ground_truth, out=tmp_path / "run", registry=plugins)

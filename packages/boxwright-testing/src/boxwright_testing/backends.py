@@ -127,6 +127,11 @@ class BackendTests(SpecTests):
                 module, _, function = weights.convert.partition(":")
                 assert callable(getattr(importlib.import_module(module), function)), f"{name}: convert is not callable"
 
+    def test_the_check_accepts_what_trains(self, registry: Registry, entry: Registered[Any], trained: Run) -> None:
+        """``BackendSpec.check`` raises nothing for the configuration of a training that works."""
+        if entry.spec.check:
+            registry.resolve(self.kind, self.backend, "check")(trained.config, held_out=False)
+
     def test_training_leaves_a_whole_run(self, trained: Run) -> None:
         """The run is done, contains a model, and has one line of finite metrics an epoch.
 

@@ -39,39 +39,54 @@ RECIPE_OPTIONS = (
         int,
         None,
         "Total number of optimizer steps, instead of --epochs; by default, the preset and the data decide",
+        ge=1,
     ),
-    Option("learning_rate", float, None, "Peak learning rate, after the warm-up"),
-    Option("warmup_fraction", float, None, "Fraction of the steps during which the learning rate rises"),
-    Option("weight_decay", float, None, "Decoupled weight decay (AdamW)"),
-    Option("clipnorm", float, None, "Maximum norm of the gradient; 0 for no limit"),
-    Option("ema", float, None, "Momentum of the moving average of the weights; 0 for none"),
-    Option("focal_alpha", float, None, "Weight of objects relative to background in the focal loss"),
-    Option("focal_gamma", float, None, "How strongly the focal loss reduces the weight of easy anchors"),
-    Option("box_loss_weight", float, None, "Weight of the box loss"),
-    Option("smooth_l1_cutoff", float, None, "Error below which the box loss is quadratic"),
-    Option("label_smoothing", float, None, "Label smoothing of the class targets, 0 to 1"),
-    Option("pixel_budget", int, None, "Maximum number of pixels of the network's input, if --image-size is not set"),
-    Option("oversample", float, None, "Images are cached at up to this multiple of the network's input size"),
-    Option("max_boxes", int, None, "Maximum number of boxes per image used in training"),
+    Option("learning_rate", float, None, "Peak learning rate, after the warm-up", gt=0),
+    Option("warmup_fraction", float, None, "Fraction of the steps during which the learning rate rises", ge=0, lt=1),
+    Option("weight_decay", float, None, "Decoupled weight decay (AdamW)", ge=0),
+    Option("clipnorm", float, None, "Maximum norm of the gradient; 0 for no limit", ge=0),
+    Option("ema", float, None, "Momentum of the moving average of the weights; 0 for none", ge=0, lt=1),
+    Option("focal_alpha", float, None, "Weight of objects relative to background in the focal loss", ge=0),
+    Option("focal_gamma", float, None, "How strongly the focal loss reduces the weight of easy anchors", ge=0),
+    Option("box_loss_weight", float, None, "Weight of the box loss", ge=0),
+    Option("smooth_l1_cutoff", float, None, "Error below which the box loss is quadratic", gt=0),
+    Option("label_smoothing", float, None, "Label smoothing of the class targets", ge=0, lt=1),
+    Option(
+        "pixel_budget",
+        int,
+        None,
+        "Maximum number of pixels of the network's input, if --image-size is not set",
+        ge=32 * 32,
+    ),
+    Option("oversample", float, None, "Images are cached at up to this multiple of the network's input size", ge=1),
+    Option("max_boxes", int, None, "Maximum number of boxes per image used in training", ge=1),
     Option("freeze_backbone", bool, None, "Train only the feature pyramid and the heads"),
     Option("precision", ("float32", "mixed_bfloat16"), None, "Precision of the network's arithmetic"),
 )
 DECODER_OPTIONS = (
-    Option("score_threshold", float, None, "Detections with a lower score are dropped"),
+    Option("score_threshold", float, None, "Detections with a lower score are dropped", ge=0, le=1),
     Option(
         "iou_threshold",
         float,
         None,
         "Of two detections of a class with a higher IoU, the one with the higher score is kept",
+        ge=0,
+        le=1,
     ),
-    Option("max_detections", int, None, "Maximum number of detections per image"),
-    Option("pre_nms", int, None, "Number of best predictions per image that enter non-maximum suppression"),
-    Option("soft_nms_sigma", float, None, "If positive, overlapping detections lose score instead of being dropped"),
+    Option("max_detections", int, None, "Maximum number of detections per image", ge=1),
+    Option("pre_nms", int, None, "Number of best predictions per image that enter non-maximum suppression", ge=1),
+    Option(
+        "soft_nms_sigma", float, None, "If positive, overlapping detections lose score instead of being dropped", ge=0
+    ),
 )
 OTHER_OPTIONS = (
     Option("weights", str, None, "A .weights.h5 or .keras file of this network or of its backbone to start from"),
     Option(
-        "early_stopping", int, None, "Stop after this many evaluations of --val without a lower loss; off by default"
+        "early_stopping",
+        int,
+        None,
+        "Stop after this many evaluations of --val without a lower loss; off by default",
+        ge=0,
     ),
     Option("cache", ("auto", "memory", "disk"), "auto", "Where decoded images are kept during training"),
 )
@@ -85,6 +100,7 @@ def boxwright_backends() -> list[BackendSpec]:
             name="kerascv",
             summary="KerasCV RetinaNet on TensorFlow",
             load="boxwright_kerascv.entry:KerasCVBackend",
+            check="boxwright_kerascv.checks:check",
             options=RECIPE_OPTIONS + DECODER_OPTIONS + OTHER_OPTIONS,
             presets=PRESETS,
             requires=_REQUIRES,
@@ -96,7 +112,7 @@ def boxwright_backends() -> list[BackendSpec]:
 @hookimpl
 def boxwright_augmenters() -> list[AugmenterSpec]:
     """The augmenters, including those that the backend uses by default."""
-    probability = Option("probability", float, None, "How often it is applied, 0 to 1")
+    probability = Option("probability", float, None, "How often it is applied", ge=0, le=1)
 
     def augmenter(name: str, attribute: str, summary: str, *options: Option) -> AugmenterSpec:
         return AugmenterSpec(
@@ -113,19 +129,21 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
             "crop",
             "Crop",
             "Use a part of the image: objects appear larger",
-            Option("smallest", float, None, "Minimum side of the part, as a fraction of the image's"),
+            Option("smallest", float, None, "Minimum side of the part, as a fraction of the image's", ge=0.01, le=1),
         ),
         augmenter(
             "expand",
             "Expand",
             "Place the image on a larger gray canvas: objects appear smaller",
-            Option("largest", float, None, "Maximum side of the canvas, as a multiple of the image's"),
+            Option("largest", float, None, "Maximum side of the canvas, as a multiple of the image's", ge=1),
         ),
         augmenter(
             "stretch",
             "Stretch",
             "Change the aspect ratio",
-            Option("largest", float, None, "Maximum factor between the change of the width and that of the height"),
+            Option(
+                "largest", float, None, "Maximum factor between the change of the width and that of the height", ge=1
+            ),
         ),
         augmenter("flip", "Flip", "Mirror horizontally"),
         augmenter("vertical-flip", "VerticalFlip", "Mirror vertically"),

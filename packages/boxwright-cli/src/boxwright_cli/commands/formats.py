@@ -114,6 +114,7 @@ def options_table(options: Iterable[Option]) -> list[dict[str, Any]]:
             "type": "|".join(option.type) if isinstance(option.type, tuple) else _TYPES[option.type],
             "default": option.default,
             "required": option.required,
+            "limits": option.limits,
             "help": option.help,
         }
         for option in options
@@ -122,12 +123,13 @@ def options_table(options: Iterable[Option]) -> list[dict[str, Any]]:
 
 def option_value(option: dict[str, Any]) -> str:
     """Returns the type and default of an option: ``whole number = 3``."""
+    kind = f"{option['type']} {option['limits']}".rstrip()
     if option["required"]:
-        return f"{option['type']}, required"
+        return f"{kind}, required"
     if option["default"] is None:
-        return str(option["type"])
+        return kind
     default = str(option["default"]).lower() if isinstance(option["default"], bool) else option["default"]
-    return f"{option['type']} = {default}"
+    return f"{kind} = {default}"
 
 
 _TYPES: dict[type, str] = {str: "text", int: "whole number", float: "number", bool: "true|false"}

@@ -22,6 +22,9 @@ from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Detections, Sample
 
+NO_BOXES = "nothing to measure: no boxes"
+"""The message in place of numbers where the ground truth has no box."""
+
 
 @dataclass
 class Evaluation:
@@ -137,6 +140,8 @@ def evaluate(
         label_map=loaded.label_map,
         **counts,
     )
+    if not evaluation.ground_truth:
+        result.notes.insert(0, NO_BOXES)
     run = Run(model) if isinstance(model, str | Path) and os.path.isfile(os.path.join(model, STATE)) else model
     if isinstance(run, Run):
         run.write_json(f"evaluation/{_file_name(dataset.uri)}-{metric}.json", evaluation.to_dict())

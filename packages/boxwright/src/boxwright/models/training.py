@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_datase
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, RunError, UsageError
 from boxwright.label_map import LabelMap, resolve_label_map
-from boxwright.models.evaluation import evaluate
+from boxwright.models.evaluation import NO_BOXES, evaluate
 from boxwright.models.job import TrainJob
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
@@ -109,6 +110,8 @@ def train(
     else:
         numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
         config = _planned(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)
+        if plugins.get("backend", config["backend"]).spec.check:
+            plugins.resolve("backend", config["backend"], "check")(config, held_out=val is not None)
         prepared = _prepared(data, val, label_map, on_error, plugins, reporter)
         run, options = _created(out, config, prepared, overwrite), config["settings"]
     job = _job(run, prepared, options, objects, resume, reporter, plugins)
@@ -324,7 +327,8 @@ def _measure(job: TrainJob, plugins: Registry) -> None:
     except Exception as error:  # whatever a metric plugin raises
         job.reporter.warning(f"the model could not be evaluated on {job.val.uri or 'the held-out data'}: {error}")
         return
-    job.reporter.message(f"On {found.samples} held-out images: {numbers}.")
+    measured = math.isfinite(found.values["AP"])
+    job.reporter.message(f"On {found.samples} held-out images: {numbers if measured else NO_BOXES}.")
 
 
 def _default_backend(plugins: Registry) -> str:

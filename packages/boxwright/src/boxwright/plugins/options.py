@@ -29,6 +29,8 @@ class Option:
             what
             :attr:`FormatSpec.carries` says, by the option's value as it is written in a URI:
             ``{"false": "-images"}``, ``{"detections": "-empty -image.* +box.score"}``.
+        gt, ge, lt, le: For a number: it must be greater than, at least, less than, or at most this. The names are those
+            of pydantic's ``Field``.
     """
 
     name: str
@@ -37,6 +39,25 @@ class Option:
     help: str = ""
     required: bool = False
     carries: Mapping[str, str] = field(default_factory=dict, hash=False)
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+
+    @property
+    def limits(self) -> str:
+        """The limits of a number in words, such as ``"at least 0 and less than 1"``; empty if there are none."""
+        named = {"greater than": self.gt, "at least": self.ge, "less than": self.lt, "at most": self.le}
+        return " and ".join(f"{words} {limit:g}" for words, limit in named.items() if limit is not None)
+
+    def allows(self, number: float) -> bool:
+        """Whether a number is within the limits."""
+        return (
+            (self.gt is None or number > self.gt)
+            and (self.ge is None or number >= self.ge)
+            and (self.lt is None or number < self.lt)
+            and (self.le is None or number <= self.le)
+        )
 
 
 def convert_options(
@@ -54,7 +75,8 @@ def convert_options(
         Only the options that were given, so that a plugin's own defaults hold for the others.
 
     Raises:
-        UsageError: An unknown option (with the known ones), a value of the wrong type, or a required one missing.
+        UsageError: An unknown option (with the known ones), a value of the wrong type or beyond the option's limits, or
+            a required one missing.
     """
     known = {option.name: option for option in options}
     converted: dict[str, Any] = dict(extra or {})
@@ -93,12 +115,14 @@ def _convert(value: object, option: Option, where: str) -> object:
         return str(value)
     try:
         number = int(text) if wanted is int else float(text)
-        if math.isfinite(number):
-            return number
-        raise ValueError
+        if not math.isfinite(number):
+            raise ValueError
     except ValueError:
         kind = "a whole number" if wanted is int else "a number"
         raise UsageError(f"{where}: {option.name}={text!r} is not {kind}", option.help) from None
+    if not option.allows(number):
+        raise UsageError(f"{where}: {option.name}={text} is out of range", f"set a number {option.limits}")
+    return number
 
 
 def parse_size(text: str) -> tuple[int, int]:

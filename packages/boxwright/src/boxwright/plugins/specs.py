@@ -202,11 +202,15 @@ class BackendSpec(Spec):
         objects: Name and one line on each Python object that ``boxwright.train(objects=...)`` passes on, such as
             callbacks.
         weights: The pretrained weights that it can start from.
+        check: A callable ``(config, *, held_out)`` that is called before the data is read, with the configuration of a
+            training (as in ``config.json``) and whether there is validation data. It raises
+            :class:`~boxwright.UsageError` for what :class:`~boxwright.Option` cannot declare, and imports no framework.
     """
 
     presets: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, str] = field(default_factory=dict)
     weights: tuple[WeightsSpec, ...] = ()
+    check: str = ""
 
 
 @dataclass(frozen=True)
