@@ -17,6 +17,7 @@ import keras_cv
 import boxwright_kerascv
 from boxwright_kerascv import network
 from boxwright_kerascv.anchors import AnchorSettings
+from boxwright_kerascv.backend import convolutions_of
 from boxwright_kerascv.layers import Detector, NarrowBackbone
 from boxwright_kerascv.network import PRESETS, WeightsError, build_network
 
@@ -76,6 +77,18 @@ def test_tiny_has_a_million_parameters_and_one_output_per_anchor(tiny: Detector)
     assert outputs["classification"].shape == (2, count, 2)
     anchors = tiny.anchor_generator(image_shape=(*SIZE, 3))
     assert sum(level.shape[0] for level in anchors.values()) == count
+
+
+def test_the_heads_are_those_of_the_paper_and_in_older_runs_those_of_kerascv() -> None:
+    """Lin et al. 2017, section 4: four 3x3 convolutions with 256 filters. KerasCV's `num_conv_layers` is 3."""
+    backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))
+    model = build("resnet50", backbone=backbone)
+    for head in (model.classification_head, model.box_head):
+        assert [(layer.filters, layer.kernel_size) for layer in head.hidden] == [(256, (3, 3))] * 4
+    older = keras_cv.src.models.object_detection.retinanet.prediction_head.PredictionHead(9, "zeros")
+    assert convolutions_of({"preset": "resnet50"}) == older.num_conv_layers
+    assert convolutions_of({"preset": "tiny"}) == 1
+    assert convolutions_of({"preset": "resnet50", "convolutions": 4}) == 4
 
 
 def test_an_untrained_network_predicts_background_everywhere(tiny: Detector) -> None:

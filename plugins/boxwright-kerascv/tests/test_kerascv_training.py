@@ -30,6 +30,7 @@ from boxwright import (  # noqa: E402
     DataError,
     Dataset,
     ImageRef,
+    Option,
     PluginNotFoundError,
     RunError,
     Sample,
@@ -40,7 +41,8 @@ from boxwright import (  # noqa: E402
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
 from boxwright.models import Augmenter, Run  # noqa: E402
 from boxwright.plugins import default_registry  # noqa: E402
-from boxwright_kerascv import backend as backend_module, network, rounds as rounds_module  # noqa: E402
+from boxwright_kerascv import backend as backend_module, checks, network, rounds as rounds_module  # noqa: E402
+from boxwright_kerascv.decode import DecoderSettings  # noqa: E402
 from boxwright_kerascv.layers import NarrowBackbone  # noqa: E402
 from boxwright_kerascv.recipe import Recipe  # noqa: E402
 from boxwright_kerascv.rounds import Rounds  # noqa: E402
@@ -326,6 +328,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             return module.Mirror if name == "mirror" else installed.resolve(kind, name)
 
     monkeypatch.setattr(backend_module, "default_registry", WithMirror)
+    monkeypatch.setattr(checks, "default_registry", WithMirror)
     return calls
 
 
@@ -440,6 +443,7 @@ def test_invalid_settings_are_usage_errors(
     with pytest.raises(UsageError, match=named) as caught:
         train(drawn, out=tmp_path / "run", **SMALL | {"image_size": None, "settings": settings})
     assert caught.value.remedy
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
@@ -448,8 +452,8 @@ def test_invalid_settings_are_usage_errors(
         ("blurr", PluginNotFoundError, "blurr"),
         ("crop:size=3", UsageError, "'size'"),
         ("crop:smallest", UsageError, "smallest"),
-        ("crop:smallest=0", UsageError, r"smallest must be from 0\.01 to 1"),
-        ("flip:probability=2", UsageError, "probability must be from 0 to 1"),
+        ("crop:smallest=0", UsageError, "smallest=0 is out of range"),
+        ("flip:probability=2", UsageError, "probability=2 is out of range"),
     ],
 )
 def test_invalid_augmenters_are_usage_errors(
@@ -457,7 +461,7 @@ def test_invalid_augmenters_are_usage_errors(
 ) -> None:
     with pytest.raises(error, match=named):
         train(drawn, out=tmp_path / "run", augment=["color", step], reporter=reporter, **SMALL)
-    assert "Decoding the images" not in reporter.tasks, "before any work"
+    assert reporter.tasks == {}, "before any work"
 
 
 def test_a_pretrained_preset_without_internet_access_is_a_data_error(
@@ -477,6 +481,23 @@ def test_another_keras_backend_is_an_error(drawn: Dataset, tmp_path: Path, monke
     with pytest.raises(UsageError, match="Keras uses jax") as caught:
         train(drawn, out=tmp_path / "run", **SMALL)
     assert "KERAS_BACKEND" in caught.value.remedy
+
+
+def test_one_step_of_one_image_with_an_empty_held_out_set(
+    drawn: Dataset, validation: Dataset, reporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held-out background has a loss, and no average precision."""
+    monkeypatch.setattr(network, "_backbone", narrow)
+    empty = Dataset(SampleReader([sample.replace(boxes=()) for sample in validation]))
+    changes = {"batch_size": 1, "epochs": None, "settings": {"steps": "1", "oversample": 1.0}}
+    run = train(drawn, val=empty, out=tmp_path / "run", reporter=reporter, **SMALL | changes)
+    (line,) = run.metrics()
+    assert (line["step"], line["epoch"]) == (1, 1)
+    assert reporter.tasks["Training"][1].done == 1
+    # An untrained head predicts 1% for each class and anchor: 0.75 * 0.01**2 * -ln(0.99) each.
+    assert line["val_classification_loss"] == line["val_loss"] > 0
+    assert line["val_box_loss"] == 0
+    assert "On 4 held-out images: nothing to measure: no boxes." in reporter.messages
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
@@ -512,9 +533,29 @@ def test_early_stopping_computed_manually(patience: int, losses: list[float], st
 def test_the_listed_options_are_the_settings_of_the_code() -> None:
     from dataclasses import fields
 
-    from boxwright_kerascv.decode import DecoderSettings
-
     set_elsewhere = {"preset", "width", "height", "batch_size", "steps_per_epoch", "augment"}
     recipe = {field.name for field in fields(Recipe)} - set_elsewhere
     assert {option.name for option in boxwright_kerascv.RECIPE_OPTIONS} == recipe
     assert {option.name for option in boxwright_kerascv.DECODER_OPTIONS} == {f.name for f in fields(DecoderSettings)}
+
+
+@pytest.mark.parametrize("option", boxwright_kerascv.RECIPE_OPTIONS + boxwright_kerascv.DECODER_OPTIONS, ids=str)
+def test_the_listed_limits_are_those_of_the_code(option: Option) -> None:
+    """Slightly beyond a limit is an error, slightly within is none."""
+
+    def accepted(value: float) -> bool:
+        try:
+            if option in boxwright_kerascv.DECODER_OPTIONS:
+                DecoderSettings(**{option.name: value})
+            else:
+                Recipe("tiny", 64, 64, 4, 6, 2).with_settings({option.name: value})
+        except ValueError:
+            return False
+        return True
+
+    step = 1 if option.type is int else 1e-6
+    for limit, inclusive, direction in ((option.gt, 0, 1), (option.ge, 1, 1), (option.lt, 0, -1), (option.le, 1, -1)):
+        if limit is not None:
+            assert not accepted(limit - direction * step)
+            assert accepted(limit) == bool(inclusive)
+            assert accepted(limit + direction * step)

@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from boxwright import DataError, RunError, TrainJob, UsageError
 from boxwright.models import Run
-from boxwright.plugins import AugmenterSpec, convert_options, default_registry
+from boxwright.plugins import default_registry
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
 from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
 from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled, Step
 from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
+from boxwright_kerascv.checks import augmenter_steps
 from boxwright_kerascv.decode import DecoderSettings
 from boxwright_kerascv.images import TrainingImages, load_images
 from boxwright_kerascv.inputs import PAD, training_batches
@@ -47,7 +48,6 @@ class KerasCVBackend:
         recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
         decoder = _decoder(job)
         augmentation = Augmentation(_augmenters(recipe.augment), recipe.image_size)
-        _check_early_stopping(job)
         with _Precision(recipe.precision):
             images = load_images(
                 job.data,
@@ -101,6 +101,7 @@ class KerasCVBackend:
             "anchors": anchors.to_dict(),
             "decoder": decoder.to_dict(),
             "precision": recipe.precision,
+            "convolutions": model.box_head.convolutions,
             # A pretrained preset is not downloaded again just to be overwritten.
             "backbone": keras.saving.serialize_keras_object(model.backbone),
         }
@@ -119,7 +120,7 @@ class KerasCVBackend:
                     batches,
                     steps_per_epoch=length,
                     initial_epoch=start // length,
-                    epochs=recipe.steps // length,
+                    epochs=-(-recipe.steps // length),
                     callbacks=[rounds],
                     shuffle=False,
                     verbose=0,
@@ -151,6 +152,7 @@ class KerasCVBackend:
                     anchors=AnchorSettings.from_dict(network["anchors"]),
                     weights=str(weights),
                     backbone=keras.saving.deserialize_keras_object(network["backbone"]),
+                    convolutions=convolutions_of(network),
                 )
             decoder = DecoderSettings.from_dict(network["decoder"])
         except (OSError, ValueError, KeyError, TypeError, WeightsError) as error:
@@ -179,6 +181,8 @@ def _recipe(job: TrainJob) -> Recipe:
         changes["augment"] = job.augment
     try:
         recipe = recipe.with_settings(changes)
+        if "steps" in changes:
+            return recipe
         length = round_steps(recipe)
         return recipe.with_settings({"steps": -(-recipe.steps // length) * length})
     except ValueError as error:
@@ -190,14 +194,6 @@ def _decoder(job: TrainJob) -> DecoderSettings:
         return DecoderSettings(**_given(job.settings, DECODER_OPTIONS))
     except ValueError as error:
         raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
-
-
-def _check_early_stopping(job: TrainJob) -> None:
-    patience = job.settings.get("early_stopping", 0)
-    if patience < 0:
-        raise UsageError(f"early_stopping is {patience}", "set a number of evaluations, or remove the setting")
-    if patience and job.val is None:
-        raise UsageError("early stopping requires validation images", "pass --val, or remove the setting")
 
 
 def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, Any]:
@@ -238,9 +234,15 @@ def _rebuild(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector
         image_size=recipe.image_size,
         anchors=anchors,
         backbone=backbone,
+        convolutions=convolutions_of(network),
         freeze_backbone=recipe.freeze_backbone,
         seed=job.seed,
     )
+
+
+def convolutions_of(network: Mapping[str, Any]) -> int:
+    """Returns the hidden convolutions of each head in a run's ``network.json``; older ones do not state them."""
+    return int(network.get("convolutions", 1 if network["preset"] == "tiny" else 3))
 
 
 def _make_variables(model: Detector, recipe: Recipe) -> None:
@@ -266,19 +268,12 @@ class _Foreign(Step):
 
 def _augmenters(steps: tuple[str, ...]) -> list[Step]:
     """Returns the augmenters of steps such as ``crop`` or ``crop:smallest=0.4,probability=1``."""
-    plugins = default_registry()
     found: list[Step] = []
-    for step in steps:
-        name, _, text = step.partition(":")
-        spec: AugmenterSpec = plugins.get("augmenter", name).spec
-        if spec.backends and "kerascv" not in spec.backends:
-            raise UsageError(f"the augmenter {name!r} does not work with kerascv", "remove it")
-        given = dict(part.partition("=")[::2] for part in text.split(",") if part)
-        options = convert_options(given, spec.options, f"--augment {step}")
+    for name, options in augmenter_steps(steps):
         try:
-            augmenter = plugins.resolve("augmenter", name)(**options)
+            augmenter = default_registry().resolve("augmenter", name)(**options)
         except ValueError as error:
-            raise UsageError(f"--augment {step}: {error}", f"see: boxwright plugins show augmenter {name}") from None
+            raise UsageError(f"--augment {name}: {error}", f"see: boxwright plugins show augmenter {name}") from None
         found.append(augmenter if isinstance(augmenter, Augmenter) else _Foreign(augmenter))
     return found
 

@@ -230,6 +230,27 @@ class Detector(keras_cv.models.RetinaNet):
         named = inputs if isinstance(inputs, dict) else {"images": inputs}
         return super().call(named, training=training, mask=mask, **kwargs)
 
+    def compute_loss(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None, training: bool = True, **kwargs: Any
+    ) -> Any:
+        """Returns the loss of a batch: both sums over the anchors, divided by max(1, number of positive anchors).
+
+        In KerasCV, every anchor of a batch without a positive one has the weight 0, so that background alone teaches
+        nothing. The maximum is that of RetinaNet's first implementation (Detectron, ``retinanet_heads.py``).
+        """
+        boxes, classes = self.label_encoder(x, y)
+        positive = keras.ops.cast(classes >= 0, "float32")
+        used = keras.ops.cast(classes >= -1, "float32")  # -2 is ignored
+        normalizer = keras.ops.maximum(keras.ops.sum(positive), 1.0)
+        # Task, the base class of RetinaNet, which would divide by the positive anchors alone.
+        return super(keras_cv.models.RetinaNet, self).compute_loss(
+            x=x,
+            y={"box": boxes, "classification": keras.ops.one_hot(classes, self.num_classes, dtype="float32")},
+            y_pred=y_pred,
+            sample_weight={"box": positive / normalizer, "classification": used / normalizer},
+            training=training,
+        )
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature_pyramid": keras.saving.serialize_keras_object(self.feature_pyramid)}
 

@@ -13,6 +13,7 @@ import keras_cv
 from boxwright_kerascv import PRESETS as _DESCRIPTIONS
 from boxwright_kerascv.anchors import AnchorSettings
 from boxwright_kerascv.layers import Detector, Head, NarrowBackbone, Pyramid
+from boxwright_kerascv.targets import TargetEncoder
 
 BOX_VARIANCE = (0.1, 0.1, 0.2, 0.2)
 """The scale of the encoded box: center y, center x, height, width (the order and values of KerasCV's RetinaNet)."""
@@ -29,13 +30,13 @@ class Preset:
     Attributes:
         name: The name of the preset, and KerasCV's name of pretrained weights.
         channels: The channels of the pyramid and the heads.
-        convolutions: The number of hidden convolutions of each head.
+        convolutions: The number of hidden convolutions of each head; four in Lin et al. 2017, section 4.
         pretrained: Whether the backbone has pretrained weights.
     """
 
     name: str
     channels: int = 256
-    convolutions: int = 3
+    convolutions: int = 4
     pretrained: bool = True
 
 
@@ -55,6 +56,7 @@ def build_network(
     anchors: AnchorSettings,
     weights: str | None = None,
     backbone: Any = None,
+    convolutions: int | None = None,
     freeze_backbone: bool = False,
     seed: int = 0,
 ) -> Detector:
@@ -67,6 +69,7 @@ def build_network(
         anchors: Sizes, scales and aspect ratios; the number of sizes is the number of pyramid levels.
         weights: A local ``.weights.h5`` or ``.keras`` file of this network or its backbone.
         backbone: A KerasCV backbone to use instead of the preset's, which is then neither created nor downloaded.
+        convolutions: The number of hidden convolutions of each head, if not the preset's.
         freeze_backbone: Whether the backbone's weights and batch normalization statistics stay unchanged.
         seed: The seed of the initial weights; it seeds Python, NumPy and TensorFlow for the whole process.
 
@@ -89,6 +92,7 @@ def build_network(
         raise WeightsError(f"weights file not found: {weights}")
     keras.utils.set_random_seed(seed)
     entry = PRESETS[preset]
+    hidden = entry.convolutions if convolutions is None else convolutions
     if backbone is None:
         backbone = _backbone(entry, (height, width, 3), weights)
     # Anchors are float32 with every precision: bfloat16 rounds a coordinate of 300 pixels to even numbers.
@@ -101,7 +105,7 @@ def build_network(
         clip_boxes=True,
         dtype="float32",
     )
-    encoder = keras_cv.models.retinanet.LabelEncoder(
+    encoder = TargetEncoder(
         bounding_box_format="xyxy", anchor_generator=generator, box_variance=list(BOX_VARIANCE), dtype="float32"
     )
     model = Detector(
@@ -110,10 +114,8 @@ def build_network(
         bounding_box_format="xyxy",
         label_encoder=encoder,
         feature_pyramid=Pyramid(entry.channels, len(anchors.sizes)),
-        classification_head=Head(
-            anchors.per_location * num_classes, entry.channels, entry.convolutions, background=True
-        ),
-        box_head=Head(anchors.per_location * 4, entry.channels, entry.convolutions),
+        classification_head=Head(anchors.per_location * num_classes, entry.channels, hidden, background=True),
+        box_head=Head(anchors.per_location * 4, entry.channels, hidden),
     )
     if weights is not None:
         _load(model, weights)

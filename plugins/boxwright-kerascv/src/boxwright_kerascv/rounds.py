@@ -134,10 +134,11 @@ class Rounds(keras.callbacks.Callback):
         super().__init__()
         self._job, self._recipe, self._watch, self._task = job, recipe, watch, task
         self._length = round_steps(recipe)
-        self._last_round = recipe.steps // self._length
+        self._last_round = math.ceil(recipe.steps / self._length)
         self._every = max(1, round(self._last_round / EVALUATIONS))
         self._step = start
         self._epoch = start // recipe.steps_per_epoch
+        self._round_start = start
         self._began = time.perf_counter()
         self._patience = int(job.settings.get("early_stopping", 0))
 
@@ -150,6 +151,8 @@ class Rounds(keras.callbacks.Callback):
                 f"the loss is {logs['loss']} at step {self._step}",
                 f"train with a lower learning rate than {self._recipe.learning_rate:g}: --set learning_rate=...",
             )
+        if self._step >= self._recipe.steps:  # the last round may be shorter
+            self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Ends a round; Keras calls it an epoch."""
@@ -158,14 +161,15 @@ class Rounds(keras.callbacks.Callback):
         last = done == self._last_round
         metrics = _numbers(logs or {})
         metrics["learning_rate"] = float(self.model.optimizer.learning_rate.numpy())
-        metrics["images_per_second"] = self._length * self._recipe.batch_size / max(seconds, 1e-9)
+        images = (self._step - self._round_start) * self._recipe.batch_size
+        metrics["images_per_second"] = images / max(seconds, 1e-9)
         evaluating = done % self._every == 0 or last
         if evaluating:
             metrics |= self._watch.evaluate()
         note = f"loss {metrics['loss']:.3f}"
         self._task.update(note=note + (f", val {metrics['val_loss']:.3f}" if "val_loss" in metrics else ""))
         path = save_checkpoint(self._job.run, self.model, self._step)
-        finished = self._step // self._recipe.steps_per_epoch
+        finished = self._recipe.epochs if last else self._step // self._recipe.steps_per_epoch
         if finished > self._epoch:
             self._job.epoch_ended(finished, {"step": self._step, **metrics})
             self._epoch = finished
@@ -178,6 +182,7 @@ class Rounds(keras.callbacks.Callback):
                 f"Stopped at step {self._step}: {self._patience} evaluations without a lower validation loss."
             )
             self.model.stop_training = True
+        self._round_start = self._step
         self._began = time.perf_counter()
 
     def _stalled(self) -> bool:
