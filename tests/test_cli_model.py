@@ -110,7 +110,7 @@ def test_training_interrupted_before_there_is_a_run_says_so(boxwright, monkeypat
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("boxwright.models.training._prepared", interrupt)
+    monkeypatch.setattr("boxwright.models.training.prepare", interrupt)
     stopped = boxwright("train", "--data", "endless:x", "--out", tmp_path / "run", "--backend", "average")
     assert stopped.exit_code == 130
     assert stopped.stderr == "interrupted; nothing was changed.\n"

@@ -238,8 +238,9 @@ def open_dataset(
     resolved = replace(parsed, format=name, options=wanted | parsed.options)
     options = convert_options(resolved.options, spec.options, f"{name}:{resolved.location}")
     reader: Reader = plugins.resolve("format", name)(resolved.location, **options)
+    reader = with_sidecar(reader, spec, resolved.location)
     return Dataset(
-        with_sidecar(reader, spec, resolved.location),
+        reader,
         uri=str(resolved),
         problems=problems,
         transforms=transforms,

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_dataset
-from boxwright.datasets.scan import Scan
-from boxwright.errors import DataError, RunError, UsageError
-from boxwright.label_map import LabelMap, resolve_label_map
+from boxwright.datasets.dataset import Dataset
+from boxwright.errors import UsageError
+from boxwright.label_map import LabelMap
 from boxwright.models.evaluation import NO_BOXES, evaluate
 from boxwright.models.job import TrainJob
+from boxwright.models.preparation import Prepared, prepare
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
 from boxwright.models.weights import default_preset
@@ -98,38 +98,49 @@ def train(
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     objects = dict(objects or {}) | ({} if model is None else {"model": model})
-    if resume:
-        plan = _resumed_plan(Path(out), val, plugins)
-        if plan.run.status == "done":
-            reporter.message(f"{plan.run.path} is done already; nothing to resume.")
-            return plan.run
-        prepared = _prepared(data, plan.val, plan.run.label_map, on_error, plugins, reporter)
-        _check_same_data(plan.run, prepared, data)
-        _check_same_objects(plan.run, objects)
-        run, options = plan.run, plan.options
-    else:
+    run = Run(out) if resume else None
+    if run is None:
         numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
-        config = _planned(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)
+        config = _config(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)
         if plugins.get("backend", config["backend"]).spec.check:
             plugins.resolve("backend", config["backend"], "check")(config, held_out=val is not None)
-        prepared = _prepared(data, val, label_map, on_error, plugins, reporter)
-        run, options = _created(out, config, prepared, overwrite), config["settings"]
-    job = _job(run, prepared, options, objects, resume, reporter, plugins)
+        plan = _Plan(config, val, label_map)
+    elif run.status == "done":
+        reporter.message(f"{run.path} is done already; nothing to resume.")
+        return run
+    else:
+        plan = _resumed_plan(run, val, objects, plugins)
+    prepared = prepare(data, plan.val, plan.label_map, run, on_error=on_error, reporter=reporter, plugins=plugins)
+    run = run or Run.create(
+        out,
+        backend=plan.config["backend"],
+        config=prepared.uris | plan.config,
+        label_map=prepared.data.label_map,
+        inputs={"data": prepared.digest},
+        overwrite=overwrite,
+    )
+    job = _job(run, prepared, plan.config, objects, resume, reporter, plugins)
     _fit(job, plugins)
     _measure(job, plugins)
     return run
 
 
 @dataclass(frozen=True)
-class _ResumedPlan:
-    """An existing run, and what it was asked for."""
+class _Plan:
+    """What a training is going to do.
 
-    run: Run
-    options: Mapping[str, Any]
+    Attributes:
+        config: The configuration of the run without its data.
+        val: The held-out samples.
+        label_map: The classes, if they are known.
+    """
+
+    config: dict[str, Any]
     val: str | Dataset | None
+    label_map: LabelMap | str | Path | None
 
 
-def _planned(
+def _config(
     backend: str | None,
     preset: str | None,
     trainer: str,
@@ -160,118 +171,27 @@ def _planned(
     }
 
 
-def _resumed_plan(out: Path, val: str | Dataset | None, plugins: Registry) -> _ResumedPlan:
-    run = Run(out)
-    config = run.config
-    options = convert_options(
-        config["settings"], plugins.get("backend", run.backend).spec.options, f"the backend {run.backend}"
-    )
-    if val is None and config["val"] == "" and run.status != "done":
+def _resumed_plan(run: Run, val: str | Dataset | None, objects: Mapping[str, object], plugins: Registry) -> _Plan:
+    config, spec = run.config, plugins.get("backend", run.backend).spec
+    settings = convert_options(config["settings"], spec.options, f"the backend {run.backend}")
+    if val is None and config["val"] == "":
         raise UsageError(f"the held-out samples of {run.path} came from no URI", "pass them again: val=...")
-    return _ResumedPlan(run, options, val if val is not None else config["val"])
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """The data of a training, read through once.
-
-    Attributes:
-        data: The training samples, with the label map of the run.
-        scan: Their counts.
-        val: The held-out samples.
-        label_map: The classes.
-    """
-
-    data: Dataset
-    scan: Scan
-    val: Dataset | None
-    label_map: LabelMap
-
-    @property
-    def digest(self) -> dict[str, Any]:
-        """What the run folder keeps of the data, to recognise it."""
-        scan = self.scan
-        return {"digest": scan.digest, "samples": scan.samples, "boxes": scan.boxes, "classes": scan.classes}
-
-
-def _prepared(
-    data: str | Dataset,
-    val: str | Dataset | None,
-    label_map: LabelMap | str | Path | None,
-    on_error: str,
-    plugins: Registry,
-    reporter: Reporter,
-) -> _Prepared:
-    """Opens the data, reads its annotations once, and settles the classes."""
-    dataset = open_dataset(data, on_error=on_error, label_map=resolve_label_map(label_map), registry=plugins)
-    with reporter.task("Reading the annotations", dataset.info.num_samples):
-        scan = dataset.scan()
-    if not scan.samples:
-        raise empty_dataset_error(dataset, "it contains no images")
-    if not scan.boxes:
-        raise DataError(dataset.info.location, "it contains no box to learn from", "check the location and the format")
-    classes = scan.label_map
-    _check_classes(dataset, scan, classes, "add them to the label map, or use another label map")
-    held_out = None if val is None else _held_out(val, on_error, classes, plugins)
-    return _Prepared(dataset.with_label_map(classes), scan, held_out, classes)
-
-
-def _held_out(val: str | Dataset, on_error: str, classes: LabelMap, plugins: Registry) -> Dataset:
-    dataset = open_dataset(val, on_error=on_error, registry=plugins).with_label_map(classes)
-    scan = dataset.scan()
-    if not scan.samples:
-        raise empty_dataset_error(dataset, "it contains no images to hold out")
-    if dataset.problems.on_error == "fail":
-        _check_classes(dataset, scan, classes, "remove them, or add them to the training data as well")
-    return dataset
-
-
-def _check_classes(dataset: Dataset, scan: Scan, classes: LabelMap, remedy: str) -> None:
-    unknown = [label for label in scan.classes if label not in classes]
-    if unknown:
-        raise DataError(
-            dataset.info.location, f"classes that are not in the label map: {', '.join(map(repr, unknown))}", remedy
-        )
-
-
-def _check_same_data(run: Run, prepared: _Prepared, data: str | Dataset) -> None:
-    if prepared.scan.digest != run.state["inputs"]["data"]["digest"]:
-        raise RunError(
-            f"{prepared.data.uri or data} is not the data that {run.path} was trained on",
-            "pass the same --data, or train into another folder",
-        )
-
-
-def _check_same_objects(run: Run, objects: Mapping[str, object]) -> None:
-    before = run.config.get("objects", [])
-    if before != sorted(objects):
+    if (before := config.get("objects", [])) != sorted(objects):
         raise UsageError(
             f"{run.path} was trained with objects={before}, not {sorted(objects)}", "pass the same objects with resume"
         )
-
-
-def _created(out: str | Path, config: Mapping[str, Any], prepared: _Prepared, overwrite: bool) -> Run:
-    uris = {"data": prepared.data.uri, "val": prepared.val.uri if prepared.val is not None else None}
-    return Run.create(
-        out,
-        backend=config["backend"],
-        config={**uris, **config},
-        label_map=prepared.label_map,
-        inputs={"data": prepared.digest},
-        overwrite=overwrite,
-    )
+    return _Plan(config | {"settings": settings}, val if val is not None else config["val"], run.label_map)
 
 
 def _job(
     run: Run,
-    prepared: _Prepared,
-    options: Mapping[str, Any],
+    prepared: Prepared,
+    config: Mapping[str, Any],
     objects: Mapping[str, object],
     resume: bool,
     reporter: Reporter,
     plugins: Registry,
 ) -> TrainJob:
-    config = run.config
     return TrainJob(
         data=prepared.data,
         val=prepared.val,
@@ -284,7 +204,7 @@ def _job(
         seed=config["seed"],
         augment=tuple(config["augment"]) if config["augment"] is not None else None,
         resume=resume,
-        settings=options,
+        settings=config["settings"],
         objects=objects,
         scan=prepared.scan,
         reporter=reporter,

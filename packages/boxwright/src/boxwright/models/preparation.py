@@ -1,0 +1,95 @@
+"""The data of a training: opened, read once and checked before a run is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_dataset
+from boxwright.datasets.scan import Scan
+from boxwright.errors import DataError, RunError
+from boxwright.label_map import LabelMap, resolve_label_map
+from boxwright.models.run import Run
+from boxwright.plugins.registry import Registry
+from boxwright.progress import Reporter
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The data of a training.
+
+    Attributes:
+        data: The training samples, with the label map of the run.
+        scan: Their counts.
+        val: The held-out samples, with the same label map.
+    """
+
+    data: Dataset
+    scan: Scan
+    val: Dataset | None
+
+    @property
+    def uris(self) -> dict[str, str | None]:
+        """Where the samples come from; an empty text for those without a URI."""
+        return {"data": self.data.uri, "val": None if self.val is None else self.val.uri}
+
+    @property
+    def digest(self) -> dict[str, Any]:
+        """What the run folder keeps of the data, to recognise it."""
+        scan = self.scan
+        return {"digest": scan.digest, "samples": scan.samples, "boxes": scan.boxes, "classes": scan.classes}
+
+
+def prepare(
+    data: str | Dataset,
+    val: str | Dataset | None,
+    label_map: LabelMap | str | Path | None,
+    run: Run | None,
+    *,
+    on_error: str,
+    reporter: Reporter,
+    plugins: Registry,
+) -> Prepared:
+    """Opens the data, reads its annotations once, and settles the classes; ``run`` is the one that is continued.
+
+    Raises:
+        UsageError: A URI is wrong.
+        DataError: There are no samples or boxes, or a class is not in the label map.
+        RunError: The run was trained on other data.
+    """
+    dataset = open_dataset(data, on_error=on_error, label_map=resolve_label_map(label_map), registry=plugins)
+    held_out = None if val is None else open_dataset(val, on_error=on_error, registry=plugins)
+    with reporter.task("Reading the annotations", dataset.info.num_samples):
+        scan = dataset.scan()
+    if not scan.samples:
+        raise empty_dataset_error(dataset, "it contains no images")
+    if not scan.boxes:
+        raise DataError(dataset.info.location, "it contains no box to learn from", "check the location and the format")
+    classes = scan.label_map
+    _check_classes(dataset, scan, classes, "add them to the label map, or use another label map")
+    if run is not None and scan.digest != run.state["inputs"]["data"]["digest"]:
+        raise RunError(
+            f"{dataset.uri or data} is not the data that {run.path} was trained on",
+            "pass the same --data, or train into another folder",
+        )
+    if held_out is not None:
+        _check_held_out(held_out, classes)
+        held_out = held_out.with_label_map(classes)
+    return Prepared(dataset.with_label_map(classes), scan, held_out)
+
+
+def _check_held_out(dataset: Dataset, classes: LabelMap) -> None:
+    scan = dataset.scan()
+    if not scan.samples:
+        raise empty_dataset_error(dataset, "it contains no images to hold out")
+    if dataset.problems.on_error == "fail":
+        _check_classes(dataset, scan, classes, "remove them, or add them to the training data as well")
+
+
+def _check_classes(dataset: Dataset, scan: Scan, classes: LabelMap, remedy: str) -> None:
+    unknown = [label for label in scan.classes if label not in classes]
+    if unknown:
+        raise DataError(
+            dataset.info.location, f"classes that are not in the label map: {', '.join(map(repr, unknown))}", remedy
+        )
