@@ -48,6 +48,7 @@ CASES = {
     "createml": Case("dataset", tolerance=1e-9),
     "csv": Case("dataset.csv", next_to_it),
     "labelimg": Case("dataset"),
+    "labelme": Case("dataset"),
     "openimages": Case("dataset.csv", next_to_it, tolerance=1e-4),
     "retinanet": Case("dataset.csv", next_to_it),
     "tfrecord": Case("dataset.record", tolerance=1e-3),

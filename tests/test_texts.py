@@ -25,10 +25,20 @@ def dataset(*samples: Sample, on_error: str = "fail") -> Dataset:
     return Dataset(SampleReader(list(samples)), problems=Problems(on_error))
 
 
-FORMATS = ("coco", "createml", "csv", "kitti", "label-studio", "labelimg", "openimages", "retinanet", "tfrecord")
+FORMATS = (
+    "coco",
+    "createml",
+    "csv",
+    "kitti",
+    "label-studio",
+    "labelimg",
+    "labelme",
+    "openimages",
+    "retinanet",
+)
 
 
-@pytest.mark.parametrize("format", [*FORMATS, "via", "voc", "yolo"])
+@pytest.mark.parametrize("format", [*FORMATS, "tfrecord", "via", "voc", "yolo"])
 def test_a_class_that_utf8_cannot_encode_is_reported_with_its_box(format: str, tmp_path: Path) -> None:
     samples = [sample("a.png", "fig"), sample("b.png", "fig", "fi\ud800"), sample("c.png", "fig")]
     with pytest.raises(DataError) as caught:

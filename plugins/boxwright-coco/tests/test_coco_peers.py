@@ -16,8 +16,8 @@ from PIL import Image
 
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
-from boxwright.datasets import SampleReader
-from boxwright_coco.masks import outline_box, unpacked
+from boxwright.datasets import SampleReader, unpacked_runs
+from boxwright_coco.masks import outline_box
 from boxwright_coco.reader import CocoReader
 
 LABELS = ("dog", "red, ripe", "вишня")
@@ -137,15 +137,15 @@ def test_bounding_boxes_of_masks_are_those_of_pycocotools(width: int, height: in
     x, y, w, h = mask.toBbox(packed)
     segmentation = {"size": [height, width], "counts": packed["counts"].decode()}
     assert outline_box(segmentation) == (x, y, x + w, y + h)
-    counts = unpacked(segmentation["counts"])
+    counts = unpacked_runs(segmentation["counts"])
     assert outline_box({"size": [height, width], "counts": counts}) == (x, y, x + w, y + h)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20))
-def test_run_lengths_packed_by_pycocotools_are_unpacked(counts: list[int]) -> None:
+def test_run_lengths_packed_by_pycocotools_are_unpacked_runs(counts: list[int]) -> None:
     mask = pytest.importorskip("pycocotools.mask")
     packed = mask.frPyObjects({"size": [sum(counts), 1], "counts": counts}, sum(counts), 1)
-    assert unpacked(packed["counts"].decode()) == counts
+    assert unpacked_runs(packed["counts"].decode()) == counts
 
 
 def test_globox_reads_ours_and_we_read_its(tmp_path: Path) -> None:

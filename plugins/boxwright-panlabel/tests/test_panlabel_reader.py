@@ -96,26 +96,6 @@ def test_label_studio(put: Callable[..., Path]) -> None:
     assert sample.attributes == {"path": "/data/upload/1/ab-1.jpg", "from_name": "tag"}
 
 
-def labelme(name: str, *shapes: tuple[str, str, list[list[float]]]) -> dict[str, Any]:
-    listed: list[dict[str, Any]] = [
-        {"label": label, "points": points, "group_id": None, "description": "", "shape_type": kind, "flags": {}}
-        for label, kind, points in shapes
-    ]
-    size = {"imageHeight": 30, "imageWidth": 40}
-    return {"version": "5.4.1", "flags": {}, "shapes": listed, "imagePath": name, "imageData": None, **size}
-
-
-def test_labelme_next_to_the_images(put: Callable[..., Path], tmp_path: Path) -> None:
-    polygon = [[5.5, 6.0], [20.0, 4.25], [12.0, 25.0]]
-    put("d/a.json", labelme("a.jpg", ("fig", "rectangle", [[30.0, 20.0], [10.0, 5.0]]), ("nut", "polygon", polygon)))
-    put("d/b.json", labelme("b.jpg"))
-    put("d/a.jpg", (40, 30))
-    one, empty = read(f"labelme:{tmp_path / 'd'}")
-    assert boxes(one) == [("fig", 10, 5, 30, 20, {}), ("nut", 5.5, 4.25, 20, 25, {"shape_type": "polygon"})]
-    assert one.image.location == str(tmp_path / "d" / "a.jpg")
-    assert (empty.image.name, empty.image.location, boxes(empty)) == ("b.jpg", None, [])
-
-
 def test_sagemaker(put: Callable[..., Path]) -> None:
     # The example of the manual, https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html, shortened.
     edges = {"left": 111, "top": 134, "width": 61, "height": 128}
@@ -452,12 +432,14 @@ def test_xml_that_swells_is_rejected(put: Callable[..., Path]) -> None:
 
 
 def test_files_that_panlabel_skips_are_reported(put: Callable[..., Path], tmp_path: Path) -> None:
-    put("d/annotations/a.json", labelme("../images/a.jpg", ("fig", "rectangle", [[1, 2], [3, 4]])))
-    put("d/annotations/b.json", '{"shapes": [')
-    with pytest.raises(DataError, match=r"skipped 1 of 2 files, such as .*b\.json: Expecting value") as caught:
-        read(f"labelme:{tmp_path / 'd'}")
+    instance = {"type": "bbox", "className": "fig", "points": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}
+    content = {"metadata": {"name": "a.jpg", "width": 40, "height": 30}, "instances": [instance]}
+    put("d/annotations/a.json", content)
+    put("d/annotations/b.json", {"images": []})
+    with pytest.raises(DataError, match=r"panlabel skipped 1 of 2 files \(.*b\.json\)") as caught:
+        read(f"superannotate:{tmp_path / 'd'}")
     assert "on-error skip" in caught.value.remedy
-    dataset = open_dataset(f"labelme:{tmp_path / 'd'}", on_error="skip")
+    dataset = open_dataset(f"superannotate:{tmp_path / 'd'}", on_error="skip")
     assert [sample.image.name for sample in dataset] == ["a.jpg"]
 
 

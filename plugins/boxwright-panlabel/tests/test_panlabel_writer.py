@@ -58,14 +58,6 @@ def test_edge_impulse_as_its_uploader_reads_it(sample: Callable[..., Sample], tm
     assert content == {"version": 1, "type": "bounding-box-labels", "boundingBoxes": {"b.jpg": [box], "é.jpg": []}}
 
 
-def test_labelme_finds_its_images(sample: Callable[..., Sample], tmp_path: Path) -> None:
-    write(f"labelme:{tmp_path / 'l'}", sample())
-    file = tmp_path / "l" / "annotations" / "a.json"
-    content = json.loads(file.read_text())
-    assert (file.parent / content["imagePath"]).resolve() == tmp_path / "l" / "images" / "a.jpg"
-    assert [(shape["label"], shape["points"]) for shape in content["shapes"]] == [("fig", [[1.0, 2.0], [30.5, 20.0]])]
-
-
 def test_label_studio_takes_scores_for_predictions(sample: Callable[..., Sample], tmp_path: Path) -> None:
     boxes = Boxes(["fig", "nut"], [(1, 2, 31, 17), (0, 0, 40, 30)], [{"score": 0.75}, {}])
     write(f"label-studio:{tmp_path / 'x.json'}?from_name=tag&to_name=photo", sample(boxes=boxes))
@@ -108,7 +100,7 @@ def test_labelbox_by_its_suffix(sample: Callable[..., Sample], tmp_path: Path) -
         ("via-json:x.json", {"attributes": {"label": "x"}}, "an attribute 'label', which is the class in VIA"),
         ("automl-vision:x.csv", {"split": "holdout"}, "the split is 'holdout'; the format has train, val, test"),
         ("cvat:x.xml", {"attributes": {"f": float("nan")}}, "JSON cannot represent"),
-        ("labelme:x", {"name": "first.png"}, "duplicate image 'first.png': the format labelme does not"),
+        ("superannotate:x", {"name": "first.png"}, "duplicate image 'first.png': the format superannotate does not"),
         ("cvat:x.xml", {"name": " b.jpg"}, "surrounding white space"),
     ],
 )
@@ -131,8 +123,8 @@ def test_a_missing_image(sample: Callable[..., Sample], tmp_path: Path) -> None:
     gone = sample()
     gone = gone.replace(image=gone.image.model_copy(update={"location": str(tmp_path / "gone.jpg")}))
     with pytest.raises(DataError, match=r"gone\.jpg: file not found"):
-        write(f"labelme:{tmp_path / 'l'}", gone)
-    write(f"labelme:{tmp_path / 'l'}?pictures=false", gone)
+        write(f"superannotate:{tmp_path / 'l'}", gone)
+    write(f"superannotate:{tmp_path / 'l'}?pictures=false", gone)
     assert not (tmp_path / "l" / "images").exists()
 
 

@@ -18,8 +18,15 @@ import fsspec
 import pytest
 
 from boxwright import BoxwrightError, DataError, Dataset, DatasetInfo, DatasetURI, LabelMap, Sample, UsageError
-from boxwright.datasets import LabelReader, PartitionedLabelReader, PartitionedReader, Problems, open_dataset
-from boxwright.plugins import Detection, FormatSpec, Registered, Registry, convert_options
+from boxwright.datasets import (
+    LabelReader,
+    PartitionedLabelReader,
+    PartitionedReader,
+    Problems,
+    ShapeReader,
+    open_dataset,
+)
+from boxwright.plugins import SHAPES, Detection, FormatSpec, Registered, Registry, convert_options
 from boxwright.storage import IMAGE_SUFFIXES, AtomicOutput
 from boxwright_testing.damages import alterations, damages
 from boxwright_testing.formats import FormatTests
@@ -136,6 +143,18 @@ class ReaderTests(FormatTests):
         splits = {sample.split for sample in samples} - {None}
         assert not info.splits or splits <= set(info.splits), f"info.splits is {info.splits}, {splits} were read"
         assert json.loads(json.dumps(info.attributes)) == info.attributes, "info.attributes are not plain values"
+
+    def test_shapes_follow_one_rule(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """A reader with the option ``shapes`` is a ``ShapeReader``, and no other is.
+
+        On failure: add ``boxwright.plugins.SHAPES`` to the options, and pass each shape to a ``ShapeRule``.
+        """
+        reader = self._read(registry, self.make_dataset(registry, spec, tmp_path)).reader
+        declared = any(option == SHAPES for option in spec.options)
+        assert isinstance(reader, ShapeReader) == declared, (
+            f"the option shapes is {'' if declared else 'not '}declared, and the reader has "
+            f"{'no' if declared else 'a'} ShapeRule as its attribute shapes"
+        )
 
     def test_samples_say_where_they_come_from(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """``sample.source`` names the file (and place) of each annotation, for messages; no two are the same.

@@ -151,12 +151,6 @@ class TestLabelbox(TableTests):
     format: ClassVar[str] = "labelbox"
 
 
-class TestLabelme(TableTests):
-    """``labelme``."""
-
-    format: ClassVar[str] = "labelme"
-
-
 class TestOidv4(TableTests):
     """``oidv4``."""
 

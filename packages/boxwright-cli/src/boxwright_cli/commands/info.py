@@ -133,7 +133,7 @@ def _content(dataset: Dataset, scan: Scan, detected: dict[str, Any]) -> dict[str
         "relative_box_size": {"smallest": smallest, "mean": mean, "largest": largest},
         "flawed_boxes": dict(scan.flawed),
         "splits": dict(sorted(scan.splits.items())),
-        "notes": list(dataset.info.notes),
+        "notes": [*dataset.info.notes, *dataset.shape_notes],
         "digest": scan.digest,
         "skipped": [
             {"file": e.file, "place": e.place, "problem": e.problem, "remedy": e.remedy}

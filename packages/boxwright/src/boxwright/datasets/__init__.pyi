@@ -23,9 +23,31 @@ from .protocols import (
     PreparingWriter as PreparingWriter,
     Reader as Reader,
     ReportingTransform as ReportingTransform,
+    ShapeReader as ShapeReader,
     SwappingReader as SwappingReader,
     Transform as Transform,
     Writer as Writer,
 )
+from .runs import (
+    box_of_runs as box_of_runs,
+    pixels_of_runs as pixels_of_runs,
+    runs_of_pixels as runs_of_pixels,
+    unpacked_runs as unpacked_runs,
+)
 from .scan import Scan as Scan
+from .shape_rule import RefusedShapeError as RefusedShapeError, ShapeRule as ShapeRule
+from .shapes import (
+    Ellipse as Ellipse,
+    Mask as Mask,
+    Points as Points,
+    Polygon as Polygon,
+    Polyline as Polyline,
+    Rectangle as Rectangle,
+    Shape as Shape,
+    ShapeError as ShapeError,
+    Skeleton as Skeleton,
+    box_of_points as box_of_points,
+    rotated as rotated,
+    shape_of as shape_of,
+)
 from .steps import make_transform as make_transform

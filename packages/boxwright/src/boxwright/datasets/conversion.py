@@ -17,6 +17,7 @@ from boxwright.datasets.losses import Losses
 from boxwright.datasets.outputs import Outputs
 from boxwright.datasets.plan import Plan
 from boxwright.datasets.protocols import Transform
+from boxwright.datasets.shape_rule import shape_notes
 from boxwright.datasets.transfer import transfer
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
@@ -144,7 +145,7 @@ def convert(
         swapped=counts.swapped,
         losses=counts.losses,
         skipped=dataset.problems.skipped,
-        notes=dataset.notes,
+        notes=[*dataset.notes, *shape_notes(counts.shapes)],
         label_map=plan.label_map_file.path,
         label_map_reused=plan.label_map_file.reused,
         sidecars=sidecars,

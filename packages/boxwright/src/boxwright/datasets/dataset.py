@@ -20,9 +20,11 @@ from boxwright.datasets.protocols import (
     PartitionedLabelReader,
     Reader,
     ReportingTransform,
+    ShapeReader,
     Transform,
 )
 from boxwright.datasets.scan import Scan
+from boxwright.datasets.shape_rule import shape_notes
 from boxwright.datasets.sidecar import with_sidecar
 from boxwright.datasets.steps import make_transform, reading_options
 from boxwright.errors import DataError, UsageError
@@ -63,10 +65,15 @@ class Dataset(Iterable[Sample]):
         self._plugins = plugins
 
     def __iter__(self) -> Iterator[Sample]:
-        samples: Iterable[Sample] = _Restartable(lambda: self.reader.read(self.problems))
+        samples: Iterable[Sample] = _Restartable(self._read)
         for transform in self.transforms:
             samples = _Restartable(self._applied(transform, samples))
         return iter(samples)
+
+    def _read(self) -> Iterator[Sample]:
+        if isinstance(self.reader, ShapeReader):
+            self.reader.shapes.restart()
+        return self.reader.read(self.problems)
 
     def _applied(self, transform: Transform, samples: Iterable[Sample]) -> Callable[[], Iterator[Sample]]:
         if transform.per_sample:
@@ -151,6 +158,11 @@ class Dataset(Iterable[Sample]):
         """What the reader and the transforms report, after the dataset was read."""
         said = [note for step in self.transforms if isinstance(step, ReportingTransform) for note in step.notes()]
         return [*self.info.notes, *said]
+
+    @property
+    def shape_notes(self) -> list[str]:
+        """What the last reading made of shapes that are not upright boxes, in lines for a report."""
+        return shape_notes(self.reader.shapes.totals()) if isinstance(self.reader, ShapeReader) else []
 
     @cached_property
     def label_map(self) -> LabelMap:

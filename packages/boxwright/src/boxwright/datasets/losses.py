@@ -21,11 +21,16 @@ SUBPIXEL = "sub-pixel coordinates"
 """What a report of losses calls coordinates that a format rounds to whole pixels."""
 
 
+SHAPE = "shape "
+"""What the names of losses of whole shapes begin with: ``shape polygon``."""
+
+
 @dataclass
 class Losses:
     """How often each thing was dropped, changed or added: ``{"difficult": 12, "image source": 40}``.
 
-    A name alone is an attribute of boxes, ``image NAME`` one of images, ``dataset NAME`` one of the dataset.
+    A name alone is an attribute of boxes, ``image NAME`` one of images, ``dataset NAME`` one of the dataset. ``shape
+    NAME`` is a shape that was left out when the source was read.
 
     Attributes:
         dropped: What the format cannot store.
@@ -55,6 +60,12 @@ class Losses:
         self.added.update(other.added)
         self.bookkeeping.update(other.bookkeeping)
 
+    def add_left_out(self, shapes: Mapping[tuple[str, str], int]) -> None:
+        """Adds the shapes that a reader left out, from the totals of its :class:`ShapeRule`."""
+        for (done, kind), count in shapes.items():
+            if done == "left out":
+                self.dropped[f"{SHAPE}{kind}"] += count
+
     def rows(self) -> list[tuple[str, str, int, str]]:
         """``(what happened, to what, how often, counted in)``, for a table."""
         happened = {"dropped": self.dropped, "changed": self.changed, "added": self.added}
@@ -73,6 +84,8 @@ def unit(what: str, count: int) -> str:
     """``boxes`` or ``pictures``: what a loss is counted in."""
     if what.startswith("dataset "):
         return "dataset" if count == 1 else "datasets"
+    if what.startswith(SHAPE):
+        return "shape" if count == 1 else "shapes"
     if what in _IMAGES or what.startswith("image "):
         return "image" if count == 1 else "images"
     return "box" if count == 1 else "boxes"

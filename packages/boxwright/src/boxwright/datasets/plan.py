@@ -9,7 +9,7 @@ from boxwright.datasets.dataset import Dataset
 from boxwright.datasets.destination import Destination, LabelMapFile
 from boxwright.datasets.losses import LossCounter
 from boxwright.datasets.parallel import process_count
-from boxwright.datasets.protocols import PartitionedReader
+from boxwright.datasets.protocols import PartitionedReader, ShapeReader
 from boxwright.errors import LossError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.progress import LogReporter, Reporter
@@ -80,6 +80,8 @@ class Plan:
             for sample in self.dataset:
                 counter.count(sample)
                 task.advance()
+        if isinstance(self.dataset.reader, ShapeReader):
+            counter.losses.add_left_out(self.dataset.reader.shapes.totals())
         if counter.losses:
             raise LossError(
                 f"{self.destination.spec.name} cannot store everything: {counter.losses.describe()}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from boxwright.datasets.shape_rule import ShapeRule
 from boxwright.errors import DataError
 from boxwright.schemas import DatasetInfo, Sample, SwappedCoordinates
 
@@ -53,7 +54,8 @@ class Reader(Protocol):
     The factory named by ``FormatSpec.load`` is called as ``factory(location, **options)`` with only the options that
     the user gave. It raises :class:`~boxwright.DataError` where the location is not there at all.
 
-    A reader may do more: see :class:`LabelReader`, :class:`PartitionedReader` and :class:`SwappingReader`.
+    A reader may do more: see :class:`LabelReader`, :class:`PartitionedReader`, :class:`SwappingReader` and
+    :class:`ShapeReader`.
     """
 
     info: DatasetInfo
@@ -120,6 +122,17 @@ class SwappingReader(Protocol):
     """
 
     swapped: SwappedCoordinates
+
+
+@runtime_checkable
+class ShapeReader(Protocol):
+    """A reader of a format with shapes that are not upright boxes, which has the option ``shapes``.
+
+    Attributes:
+        shapes: Applies the option and counts the shapes, for the report of a conversion.
+    """
+
+    shapes: ShapeRule
 
 
 class Output(Protocol):

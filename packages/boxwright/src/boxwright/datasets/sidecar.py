@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import IO, Any, NamedTuple
 
-from boxwright.datasets.protocols import OnProblem, Reader, SwappingReader
+from boxwright.datasets.protocols import OnProblem, Reader, ShapeReader, SwappingReader
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap, LabelMapItem
 from boxwright.plugins.specs import FormatSpec, carried
@@ -184,6 +184,8 @@ class SidecarReader:
         self._carries = frozenset(map(str, carries)) if isinstance(carries, list) else spec.carries
         if isinstance(reader, SwappingReader):
             self.swapped = reader.swapped
+        if isinstance(reader, ShapeReader):
+            self.shapes = reader.shapes
         info = reader.info
         self.info = DatasetInfo(
             format=info.format,

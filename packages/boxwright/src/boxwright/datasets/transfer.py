@@ -12,7 +12,8 @@ from boxwright.datasets.losses import Losses
 from boxwright.datasets.outputs import Outputs, Part, located_error
 from boxwright.datasets.parallel import shared
 from boxwright.datasets.plan import Plan
-from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, SwappingReader
+from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, ShapeReader, SwappingReader
+from boxwright.datasets.shape_rule import ShapeRule
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.progress import Reporter
@@ -27,6 +28,7 @@ class Counts:
     boxes: int = 0
     classes: Counter[str] = field(default_factory=Counter)
     losses: Losses = field(default_factory=Losses)
+    shapes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     def add(self, other: Counts) -> None:
         """Adds what was counted elsewhere."""
@@ -34,6 +36,7 @@ class Counts:
         self.boxes += other.boxes
         self.classes.update(other.classes)
         self.losses.add(other.losses)
+        self.shapes.update(other.shapes)
 
 
 def transfer(plan: Plan, outputs: Outputs, reporter: Reporter) -> Counts:
@@ -72,6 +75,8 @@ class _Tally:
         reader = plan.dataset.reader
         self._swapped = reader.swapped if isinstance(reader, SwappingReader) else SwappedCoordinates()
         self._swapped_before = self._swapped.count
+        self._shapes = reader.shapes if isinstance(reader, ShapeReader) else ShapeRule()
+        self._shapes.restart()
         self._boxes = 0
         self._classes: Counter[str] = Counter()
 
@@ -91,9 +96,12 @@ class _Tally:
 
     def counts(self) -> Counts:
         """What was counted since the last call."""
-        swapped = self._swapped.count
-        counts = Counts(swapped - self._swapped_before, self._boxes, self._classes, self._counter.take())
+        swapped, shapes = self._swapped.count, self._shapes.totals()
+        losses = self._counter.take()
+        losses.add_left_out(shapes)
+        counts = Counts(swapped - self._swapped_before, self._boxes, self._classes, losses, shapes)
         self._swapped_before, self._boxes, self._classes = swapped, 0, Counter()
+        self._shapes.restart()
         return counts
 
 

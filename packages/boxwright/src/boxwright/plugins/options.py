@@ -60,6 +60,15 @@ class Option:
         )
 
 
+SHAPES = Option(
+    "shapes",
+    ("box", "skip", "fail"),
+    "box",
+    "shapes that are not upright boxes: as the box around each, left out, or an error",
+)
+"""The option of every reader of a format that has such shapes; see :class:`boxwright.datasets.ShapeRule`."""
+
+
 def convert_options(
     given: Mapping[str, object], options: tuple[Option, ...], where: str, *, extra: Mapping[str, object] | None = None
 ) -> dict[str, Any]:

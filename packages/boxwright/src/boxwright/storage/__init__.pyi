@@ -6,6 +6,7 @@ from .filesystem import (
     read_file as read_file,
 )
 from .folder import Folder as Folder
+from .json_files import parse_json as parse_json
 from .output import (
     AtomicOutput as AtomicOutput,
     is_safe_name as is_safe_name,

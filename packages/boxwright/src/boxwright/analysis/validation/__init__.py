@@ -176,7 +176,7 @@ class _Validation:
         if advice := borders.advice(one_based_option(dataset)):
             text = f"it {borders.conclusion}; coordinates at the edges: {borders.evidence}"
             self.found(Problem("pixel_convention", uri, text, own_remedy="; ".join(advice)))
-        for note in dataset.info.notes:
+        for note in (*dataset.info.notes, *dataset.shape_notes):
             self.found(Problem("reader_note", uri, note))
 
     def finish(self, datasets: Sequence[Dataset], few: int) -> None:

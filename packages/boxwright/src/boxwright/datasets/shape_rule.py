@@ -1,0 +1,92 @@
+"""What a reader does with shapes that are not upright boxes: the option ``?shapes=box|skip|fail``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from boxwright.datasets.shapes import Points, Rectangle, Shape, ShapeError
+from boxwright.schemas import Coordinates
+
+
+class RefusedShapeError(ShapeError):
+    """A shape is not allowed, under ``?shapes=fail``."""
+
+
+class ShapeRule:
+    """Applies the option ``shapes``, and counts.
+
+    Args:
+        choice: ``"box"``, ``"skip"`` or ``"fail"``.
+
+    Attributes:
+        boxed: Shapes of which the box around them was returned, by kind.
+        left_out: Shapes that were left out, by kind.
+    """
+
+    def __init__(self, choice: str = "box") -> None:
+        self._choice = choice
+        self.boxed: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
+
+    def __call__(self, shape: Shape) -> tuple[Coordinates, dict[str, Any]] | None:
+        """Returns the smallest box that contains a shape, and the attributes that keep the shape.
+
+        A rectangle without rotation is a box without further attributes, and not counted. Points without any extent
+        have no box, so they are left out.
+
+        Returns:
+            ``None`` if the shape is left out.
+
+        Raises:
+            ShapeError: The shape is empty, or has coordinates that are not finite numbers.
+            RefusedShapeError: Under ``"fail"``.
+        """
+        if isinstance(shape, Rectangle) and not shape.rotation % 360:
+            return shape.box, {}
+        box = shape.box
+        if self._choice == "fail":
+            raise RefusedShapeError(f"it is not an upright box, but {_named(shape.kind)}")
+        point = isinstance(shape, Points) and box[:2] == box[2:]
+        if self._choice == "skip" or point:
+            self.left_out[shape.kind] += 1
+            return None
+        self.boxed[shape.kind] += 1
+        return box, shape.attributes
+
+    def restart(self) -> None:
+        """Counts from zero: the dataset is read from the start."""
+        self.boxed.clear()
+        self.left_out.clear()
+
+    def totals(self) -> Counter[tuple[str, str]]:
+        """All counts, by what was done and the kind."""
+        counts = Counter({("boxed", kind): count for kind, count in self.boxed.items()})
+        counts.update({("left out", kind): count for kind, count in self.left_out.items()})
+        return counts
+
+
+def shape_notes(counts: Mapping[tuple[str, str], int]) -> list[str]:
+    """Returns lines for a report: ``shapes read as the boxes around them: 3 polygons``."""
+    notes = []
+    for what, text in (
+        ("boxed", "shapes read as the boxes around them (?shapes=skip leaves them out)"),
+        ("left out", "shapes left out, because they have no box or ?shapes=skip is set"),
+    ):
+        found = [
+            f"{count:,} {kind if count == 1 else _plural(kind)}"
+            for (done, kind), count in sorted(counts.items())
+            if done == what and count
+        ]
+        if found:
+            notes.append(f"{text}: {', '.join(found)}")
+    return notes
+
+
+def _plural(kind: str) -> str:
+    return kind if kind.endswith("s") else f"{kind}s"
+
+
+def _named(kind: str) -> str:
+    return kind if kind == "points" else f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
