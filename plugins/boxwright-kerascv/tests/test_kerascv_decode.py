@@ -11,11 +11,14 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 import keras_cv  # noqa: E402
+from PIL import Image  # noqa: E402
 
+from boxwright.models import DecoderSettings, InputSettings, select_detections, shrink  # noqa: E402
 from boxwright_kerascv.anchors import AnchorSettings  # noqa: E402
-from boxwright_kerascv.decode import DecoderSettings, decode, make_detector  # noqa: E402
+from boxwright_kerascv.decode import all_anchors, decode, decode_boxes, make_detector  # noqa: E402
 from boxwright_kerascv.layers import Detector  # noqa: E402
 from boxwright_kerascv.network import build_network  # noqa: E402
+from boxwright_kerascv.predictor import network_input  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 
@@ -97,6 +100,35 @@ def test_with_one_class_detections_are_those_of_kerascvs_decoder_for_all_classes
         one, two = rows(ours, image, "scores"), rows(theirs, image, "confidence")
         assert len(one) > 5
         np.testing.assert_allclose(one, two, atol=2e-3)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.4])
+@pytest.mark.parametrize(("score", "most", "pre_nms"), [(0.05, 100, 1000), (0.3, 7, 1000), (0.05, 100, 40)])
+def test_detections_without_tensorflow_are_the_same(
+    model: Detector, predictions: dict[str, Any], sigma: float, score: float, most: int, pre_nms: int
+) -> None:
+    settings = DecoderSettings(
+        score_threshold=score, max_detections=most, pre_nms=pre_nms, iou_threshold=0.5, soft_nms_sigma=sigma
+    )
+    expected = decode(model, predictions, SIZE, settings)
+    boxes = decode_boxes(all_anchors(model, SIZE)[None], predictions["box"]).numpy()
+    scores = tf.sigmoid(predictions["classification"]).numpy()
+    for image in range(2):
+        found = select_detections(boxes[image], scores[image], InputSettings(SIZE[1], SIZE[0]), settings)
+        number = int(expected["num"][image])
+        assert number > 5
+        for ours, name in zip(found, ("boxes", "scores", "classes"), strict=True):
+            np.testing.assert_allclose(ours, np.asarray(expected[name])[image, :number], atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [(150, 110), (90, 71), (97, 200)])
+def test_the_input_without_tensorflow_is_the_same(size: tuple[int, int]) -> None:
+    """Up to 1% of a gray level: Pillow rounds the weights of a pixel less than TensorFlow does."""
+    noise = np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    inputs = InputSettings(SIZE[1], SIZE[0], 2.0)
+    assert shrink(image, inputs.reduced_size) is image
+    np.testing.assert_allclose(inputs(image), network_input(image, SIZE), atol=0.01)
 
 
 def test_the_best_predictions_are_enough(model: Detector, predictions: dict[str, Any]) -> None:

@@ -16,9 +16,9 @@ pytest.importorskip("tensorflow")
 import boxwright_kerascv
 from boxwright import MissingLibraryError, train
 from boxwright.datasets import Dataset
+from boxwright.models import DecoderSettings
 from boxwright.plugins import default_registry
 from boxwright_kerascv.augment import AUGMENTERS
-from boxwright_kerascv.decode import DecoderSettings
 from boxwright_kerascv.recipe import Recipe
 
 pytestmark = pytest.mark.tensorflow

@@ -39,11 +39,12 @@ from boxwright import (  # noqa: E402
     train,
 )
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
-from boxwright.models import Augmenter, Run  # noqa: E402
+from boxwright.models import Augmenter, PortableModel, Run  # noqa: E402
 from boxwright.plugins import default_registry  # noqa: E402
 from boxwright_kerascv import backend as backend_module, checks, network, rounds as rounds_module  # noqa: E402
 from boxwright_kerascv.decode import DecoderSettings  # noqa: E402
 from boxwright_kerascv.layers import NarrowBackbone  # noqa: E402
+from boxwright_kerascv.predictor import KerasCVModel  # noqa: E402
 from boxwright_kerascv.recipe import Recipe  # noqa: E402
 from boxwright_kerascv.rounds import Rounds  # noqa: E402
 
@@ -62,7 +63,7 @@ SMALL: dict[str, Any] = {
 
 
 def weights(run: Run) -> list[np.ndarray]:
-    return load_model(run).network.get_weights()  # type: ignore[attr-defined,no-any-return]
+    return backend_module.KerasCVBackend().load(run).network.get_weights()  # type: ignore[no-any-return]
 
 
 def narrow(preset: Any, shape: tuple[int, int, int], weights: str | None) -> NarrowBackbone:
@@ -86,7 +87,9 @@ def test_the_content_of_a_run_folder(finished: Run) -> None:
     assert config["recipe"]["steps"] == 6
     assert (config["recipe"]["width"], config["recipe"]["height"]) == (64, 64)
     assert set(config) >= {"anchors", "decoder", "seed", "data", "val", "settings"}
-    assert {path.name for path in finished.file("model").iterdir()} == {"network.json", "network.weights.h5"}
+    assert {path.name for path in finished.file("model").iterdir()} == {
+        "network.json", "network.weights.h5", "network.tflite", "portable.json",
+    }  # fmt: skip
     assert [path.name for path in finished.file("checkpoints").iterdir()] == ["last.npz"]
 
 
@@ -174,6 +177,40 @@ def test_boxes_of_a_rotated_photo_have_the_orientation_of_its_annotation(finishe
     np.testing.assert_allclose(shown.boxes.xyxy, rotated, atol=1e-3)
     # The two rows of a batch may be computed by different instructions, which round their float32 differently.
     np.testing.assert_allclose(shown.scores, raw.scores, rtol=1e-5)
+
+
+def test_litert_finds_what_keras_finds(finished: Run, validation: Dataset) -> None:
+    samples = list(validation)
+    slow = list(backend_module.KerasCVBackend().load(finished).predict(samples))
+    fast = list(load_model(finished).predict(samples))
+    assert sum(len(found.boxes) for found in slow) > 100
+    for one, two in zip(slow, fast, strict=True):
+        assert one.boxes.labels == two.boxes.labels
+        np.testing.assert_allclose(two.scores, one.scores, atol=1e-5)
+        np.testing.assert_allclose(two.boxes.xyxy, one.boxes.xyxy, atol=1e-2)
+
+
+PREDICT = """
+import sys
+from boxwright import load_model, open
+(found,) = load_model(sys.argv[1]).predict(open("demo:test?images=1&seed=4&size=96x80"))
+assert len(found.boxes) > 10
+heavy = {"tensorflow", "keras", "keras_cv"} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_prediction_imports_no_tensorflow(finished: Run) -> None:
+    subprocess.run([sys.executable, "-c", PREDICT, finished.path], check=True)
+
+
+def test_a_network_of_other_weights_is_not_used(finished: Run, tmp_path: Path) -> None:
+    copy = shutil.copytree(finished.path, tmp_path / "copy")
+    model = backend_module.KerasCVBackend().load(Run(copy))
+    model.network.set_weights([np.zeros_like(weight) for weight in model.network.get_weights()])
+    model.network.save_weights(copy / "model" / "network.weights.h5")
+    assert isinstance(load_model(finished), PortableModel)
+    assert isinstance(load_model(copy), KerasCVModel)
 
 
 SCRIPT = """

@@ -11,25 +11,23 @@ import keras
 import tensorflow as tf
 
 from boxwright import DataError, RunError, TrainJob, UsageError
-from boxwright.models import Run
+from boxwright.models import DecoderSettings, InputSettings, Run
 from boxwright.plugins import default_registry
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
 from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
 from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled, Step
 from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
 from boxwright_kerascv.checks import augmenter_steps
-from boxwright_kerascv.decode import DecoderSettings
+from boxwright_kerascv.decode import portable_network
 from boxwright_kerascv.images import TrainingImages, load_images
 from boxwright_kerascv.inputs import PAD, training_batches
 from boxwright_kerascv.layers import Detector
 from boxwright_kerascv.network import WeightsError, build_network
+from boxwright_kerascv.portable import NETWORK, WEIGHTS, save_portable
 from boxwright_kerascv.predictor import KerasCVModel
 from boxwright_kerascv.recipe import Recipe, default_recipe, input_size
 from boxwright_kerascv.rounds import Rounds, Watch, round_steps
 from boxwright_kerascv.training import compile_network
-
-NETWORK = "model/network.json"
-WEIGHTS = "model/network.weights.h5"
 
 
 class KerasCVBackend:
@@ -126,6 +124,7 @@ class KerasCVBackend:
                     verbose=0,
                 )
             _save_weights(model, job.run)
+            _save_portable(model, job.run, recipe, decoder)
             watch.finish()
 
     def load(self, run: Run) -> KerasCVModel:
@@ -284,6 +283,13 @@ def _save_weights(model: Detector, run: Run) -> None:
     temporary = target.with_name("writing.weights.h5")
     model.save_weights(temporary)
     os.replace(temporary, target)
+
+
+def _save_portable(model: Detector, run: Run, recipe: Recipe, decoder: DecoderSettings) -> None:
+    """Writes the network in LiteRT as well, which computes in float32: with another precision, it is not the same."""
+    if recipe.precision == "float32":
+        inputs = InputSettings(recipe.width, recipe.height, recipe.oversample)
+        save_portable(run, portable_network(model, recipe.image_size), inputs, decoder)
 
 
 class _Precision:

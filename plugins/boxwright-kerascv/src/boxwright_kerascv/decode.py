@@ -3,56 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import tensorflow as tf
 
+from boxwright.models import DecoderSettings
 from boxwright_kerascv.layers import Detector
 from boxwright_kerascv.network import BOX_VARIANCE
-
-
-@dataclass(frozen=True)
-class DecoderSettings:
-    """How detections are chosen among the anchors' predictions.
-
-    Attributes:
-        score_threshold: Detections with a lower score are dropped.
-        iou_threshold: Of two detections of a class with a higher IoU, the one with the higher score is kept.
-        max_detections: Maximum number per image.
-        pre_nms: Number of best predictions per image that enter non-maximum suppression.
-        soft_nms_sigma: If positive, overlapping detections lose score instead of being dropped (Bodla et al. 2017).
-    """
-
-    score_threshold: float = 0.05
-    iou_threshold: float = 0.5
-    max_detections: int = 100
-    pre_nms: int = 1000
-    soft_nms_sigma: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("score_threshold", "iou_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
-        for name in ("max_detections", "pre_nms"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.soft_nms_sigma < 0:
-            raise ValueError(f"soft_nms_sigma must be at least 0, not {self.soft_nms_sigma}")
-
-    def to_dict(self) -> dict[str, float | int]:
-        """Returns the settings as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> DecoderSettings:
-        """Returns the settings of :meth:`to_dict`.
-
-        Raises:
-            TypeError: A setting is unknown.
-            ValueError: A value is out of range.
-        """
-        return cls(**data)
 
 
 def make_detector(
@@ -99,8 +56,7 @@ def decode(
         settings: The settings of the decoder.
     """
     height, width = image_size
-    levels = model.anchor_generator(image_shape=(height, width, 3))
-    anchors = tf.concat([tf.cast(level, tf.float32) for level in levels.values()], axis=0)
+    anchors = all_anchors(model, image_size)
     logits = tf.cast(outputs["classification"], tf.float32)
     deltas = tf.cast(outputs["box"], tf.float32)
     num_classes = logits.shape[-1]
@@ -109,7 +65,7 @@ def decode(
     best, places = tf.math.top_k(flat, count)
     scores = tf.sigmoid(best)
     rows, classes = places // num_classes, places % num_classes
-    boxes = _decode_boxes(tf.gather(anchors, rows), tf.gather(deltas, rows, batch_dims=1))
+    boxes = decode_boxes(tf.gather(anchors, rows), tf.gather(deltas, rows, batch_dims=1))
     limits = tf.constant([width, height, width, height], tf.float32)
     boxes = tf.clip_by_value(boxes, 0.0, limits)
     apart = boxes + tf.cast(classes, tf.float32)[..., None] * (2.0 * max(height, width))
@@ -142,7 +98,34 @@ def decode(
     }
 
 
-def _decode_boxes(anchors: Any, deltas: Any) -> Any:
+def portable_network(model: Detector, image_size: tuple[int, int]) -> Callable[[Any], tuple[Any, Any]]:
+    """Returns a network as a function from images to the boxes and scores of all anchors.
+
+    Args:
+        model: The network.
+        image_size: Height and width of its input.
+
+    Returns:
+        A function from ``(batch, height, width, 3)`` float32, 0 to 255, to boxes ``(batch, anchors, 4)`` float32
+        ``xyxy`` in pixels of the input, not clipped, and scores ``(batch, anchors, classes)`` float32, 0 to 1.
+    """
+    anchors = all_anchors(model, image_size)
+
+    def network(images: Any) -> tuple[Any, Any]:
+        outputs = model(images, training=False)
+        boxes = decode_boxes(anchors[None], tf.cast(outputs["box"], tf.float32))
+        return boxes, tf.sigmoid(tf.cast(outputs["classification"], tf.float32))
+
+    return network
+
+
+def all_anchors(model: Detector, image_size: tuple[int, int]) -> Any:
+    """Returns the anchors of all levels, ``(anchors, 4)`` float32 ``xyxy`` in pixels of the input."""
+    levels = model.anchor_generator(image_shape=(*image_size, 3))
+    return tf.concat([tf.cast(level, tf.float32) for level in levels.values()], axis=0)
+
+
+def decode_boxes(anchors: Any, deltas: Any) -> Any:
     """Returns boxes ``xyxy`` from anchors ``xyxy`` and the output of the box head.
 
     The encoding of Faster R-CNN (Ren et al. 2015, equation 2) with KerasCV's order, center y, center x, height, width,

@@ -1,10 +1,39 @@
-"""The backend, imported without TensorFlow's start-up messages; the plugin's spec names this module."""
+"""The backend, which imports TensorFlow only where it is needed, and without its start-up messages.
+
+The plugin's spec names this module.
+"""
 
 from __future__ import annotations
 
+from boxwright import RunError, TrainJob
+from boxwright.models import Model, Run
+from boxwright_kerascv.portable import WEIGHTS, load_portable
 from boxwright_tf.quiet import quiet_import
 
-with quiet_import():
-    from boxwright_kerascv.backend import KerasCVBackend
 
-__all__ = ["KerasCVBackend"]
+class KerasCVBackend:
+    """Trains KerasCV's RetinaNet and loads what it trained."""
+
+    def fit(self, job: TrainJob) -> None:
+        """Trains, or resumes training; see :mod:`boxwright_kerascv.backend`."""
+        with quiet_import():
+            from boxwright_kerascv import backend
+        backend.KerasCVBackend().fit(job)
+
+    def load(self, run: Run) -> Model:
+        """Returns the trained model of a run: in LiteRT if the run and the environment have it, else in Keras.
+
+        Raises:
+            RunError: The run has no model yet, or its files are inconsistent.
+        """
+        if not run.file(WEIGHTS).is_file():
+            raise RunError(
+                f"{run.path} has no trained model yet (it is {run.status})",
+                f"finish it: boxwright train --resume --out {run.path}",
+            )
+        portable = load_portable(run)
+        if portable is not None:
+            return portable
+        with quiet_import():
+            from boxwright_kerascv import backend
+        return backend.KerasCVBackend().load(run)

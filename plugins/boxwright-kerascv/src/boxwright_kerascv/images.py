@@ -17,6 +17,7 @@ from PIL import Image
 from boxwright import Dataset, LabelMap, Reporter, Sample, clip, scale
 from boxwright.datasets import map_samples
 from boxwright.images import decode_sample, encode_jpeg
+from boxwright.models import shrink
 from boxwright_kerascv.augment import Labelled
 from boxwright_kerascv.inputs import ImageCache
 from boxwright_tf.decoding import class_numbers
@@ -85,15 +86,6 @@ def small_image(
     image = shrink(decoded.image, size)
     factors = (image.width / decoded.image.width, image.height / decoded.image.height)
     return np.asarray(image), scale(decoded.boxes.xyxy, *factors)
-
-
-def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Returns an image reduced with its aspect ratio, so that it still covers ``size`` (width, height)."""
-    factor = max(size[0] / image.width, size[1] / image.height)
-    if factor >= 1:
-        return image
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    return image.resize(size, Image.Resampling.BOX, reducing_gap=3.0)
 
 
 class ImageFile:

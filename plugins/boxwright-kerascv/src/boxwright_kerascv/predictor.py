@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from boxwright import DataError, Detections, LabelMap, Sample, scale
 from boxwright.datasets import map_samples
 from boxwright.images import DecodedImage, decode_sample
+from boxwright.models import DecoderSettings, shrink
 from boxwright_kerascv.augment import resize
-from boxwright_kerascv.decode import DecoderSettings, make_detector
-from boxwright_kerascv.images import shrink
+from boxwright_kerascv.decode import make_detector
 from boxwright_kerascv.layers import Detector
 
 

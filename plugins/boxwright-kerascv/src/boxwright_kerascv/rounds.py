@@ -20,9 +20,9 @@ import tensorflow as tf
 from boxwright import Dataset, RunError, Sample, Task, TrainJob
 from boxwright.datasets import map_samples
 from boxwright.images import decode_sample, encode_jpeg
+from boxwright.models import DecoderSettings
 from boxwright.render import draw_boxes, palette, side_by_side
 from boxwright_kerascv.checkpoint import save_checkpoint
-from boxwright_kerascv.decode import DecoderSettings
 from boxwright_kerascv.images import prepare
 from boxwright_kerascv.inputs import PAD
 from boxwright_kerascv.layers import Detector

@@ -2,6 +2,13 @@ from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .export import Export as Export, export as export
 from .inference import load_model as load_model
 from .job import TrainJob as TrainJob
+from .portable import (
+    DecoderSettings as DecoderSettings,
+    InputSettings as InputSettings,
+    PortableModel as PortableModel,
+    select_detections as select_detections,
+    shrink as shrink,
+)
 from .prediction import Prediction as Prediction, predict as predict
 from .protocols import (
     Augmenter as Augmenter,
