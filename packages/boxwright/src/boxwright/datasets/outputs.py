@@ -98,6 +98,11 @@ class Outputs:
             raise OutputError(
                 f"{sidecar_location} exists already", "choose another name, or say --overwrite (overwrite=True)"
             )
+        sidecar = None
+        if plan.sidecar:
+            classes = plan.label_map if plan.label_map is not None else plan.dataset.known_label_map
+            sidecar = SidecarWriter(sidecar_location, info, classes, destination.spec.carries)
+            self._sidecars.callback(sidecar.close)
         output = AtomicOutput(
             uri.location,
             destination.spec.target,
@@ -105,11 +110,6 @@ class Outputs:
             dataset_attributes=info.attributes,
         )
         self._targets.enter_context(output)
-        sidecar = None
-        if plan.sidecar:
-            classes = plan.label_map if plan.label_map is not None else plan.dataset.known_label_map
-            sidecar = SidecarWriter(sidecar_location, info, classes, destination.spec.carries)
-            self._sidecars.callback(sidecar.close)
         writer = destination.writer(output, plan.label_map)
         part = self._parts[uri.location] = Part(uri, output, writer, sidecar)
         return part
