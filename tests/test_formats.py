@@ -45,6 +45,7 @@ def next_to_it(images: str) -> Mapping[str, str]:
 
 CASES = {
     "coco": Case("dataset.json", next_to_it, tolerance=1e-9),
+    "cvat": Case("annotations.xml", next_to_it),
     "createml": Case("dataset", tolerance=1e-9),
     "csv": Case("dataset.csv", next_to_it),
     "labelimg": Case("dataset"),

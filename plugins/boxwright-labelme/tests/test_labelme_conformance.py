@@ -10,11 +10,23 @@ from PIL import Image
 from boxwright_labelme import conformance
 from boxwright_testing import BadInput
 
-SHAPE = {"label": "fig", "points": [[1, 2], [30, 20]], "group_id": None, "shape_type": "rectangle", "flags": {}}
+SHAPE: dict[str, Any] = {
+    "label": "fig",
+    "points": [[1, 2], [30, 20]],
+    "group_id": None,
+    "shape_type": "rectangle",
+    "flags": {},
+}
 
 
 def document(image: str = "b.jpg", *shapes: Any, **other: Any) -> str:
-    content = {"version": "5.5.0", "flags": {}, "shapes": shapes or [SHAPE], "imagePath": image, "imageData": None}
+    content: dict[str, Any] = {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": shapes or [SHAPE],
+        "imagePath": image,
+        "imageData": None,
+    }
     return json.dumps({**content, "imageHeight": 30, "imageWidth": 40, **other})
 
 

@@ -14,21 +14,21 @@ from boxwright_panlabel import detect
 
 pytest.importorskip("panlabel")
 
-CVAT = '<annotations><image id="0" name="a.jpg" width="40" height="30"></image></annotations>'
+OPENLABEL = Path(__file__).with_name("layouts") / "openlabel" / "dataset.json"
 
 
 def test_panlabel_is_asked_once_for_all_formats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "annotations.xml"
-    path.write_text(CVAT)
+    path = tmp_path / "annotations.json"
+    path.write_bytes(OPENLABEL.read_bytes())
     calls: list[Any] = []
     convert = detect.convert
     monkeypatch.setattr(detect, "convert", lambda *a, **k: calls.append(a) or convert(*a, **k))
-    assert detect_format(str(path)) == "cvat"
-    assert detect.detect("cvat", str(path)).reason == "panlabel detects cvat"
+    assert detect_format(str(path)) == "openlabel"
+    assert detect.detect("openlabel", str(path)).reason == "panlabel detects openlabel"
     assert not detect.detect("labelbox", str(path)).matches
     assert len(calls) == 1
-    path.write_text(CVAT.replace("annotations", "notes"))
-    assert not detect.detect("cvat", str(path)).matches
+    path.write_text(OPENLABEL.read_text().replace("openlabel", "notes"))
+    assert not detect.detect("openlabel", str(path)).matches
     assert len(calls) == 2
 
 
@@ -47,13 +47,13 @@ def test_locations_that_panlabel_is_not_asked_about(tmp_path: Path, monkeypatch:
     voc = tmp_path / "voc"
     (voc / "Annotations").mkdir(parents=True)
     (voc / "a.xml").write_text("<annotation/>")
-    assert "contains no file or folder" in detect.detect("cvat", str(voc)).reason
+    assert "contains no file or folder" in detect.detect("openlabel", str(voc)).reason
     (tmp_path / "a.record").write_bytes(b"x")
-    assert "does not end in .json" in detect.detect("cvat", str(tmp_path / "a.record")).reason
+    assert "does not end in .json" in detect.detect("openlabel", str(tmp_path / "a.record")).reason
     large = tmp_path / "large.json"
     with open(large, "wb") as file:
         file.truncate(65 << 20)
-    assert "larger than 64 MiB" in detect.detect("cvat", str(large)).reason
-    assert "No such file" in detect.detect("cvat", str(tmp_path / "gone.json")).reason
+    assert "larger than 64 MiB" in detect.detect("openlabel", str(large)).reason
+    assert "No such file" in detect.detect("openlabel", str(tmp_path / "gone.json")).reason
     with pytest.raises(UsageError, match="no format was recognised"):
         detect_format(str(tmp_path / "a.record"))

@@ -39,7 +39,7 @@ def test_no_name_belongs_to_another_plugin() -> None:
 def test_listing_starts_no_program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
     assert len(boxwright_panlabel.boxwright_formats()) == len(BRIDGES) + 1
-    assert default_registry().get("format", "cvat").missing == ()
+    assert default_registry().get("format", "openlabel").missing == ()
 
 
 @pytest.fixture

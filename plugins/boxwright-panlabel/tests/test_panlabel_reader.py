@@ -46,42 +46,6 @@ def boxes(sample: Sample) -> list[tuple[Any, ...]]:
     return [(box.label, *box.coordinates, box.attributes) for box in sample.boxes]
 
 
-CVAT = """<?xml version="1.0" encoding="utf-8"?>
-<annotations>
-  <version>1.1</version>
-  <meta><task><name>t</name><labels>
-    <label><name>plate</name><color>#c06060</color><type>bbox</type></label>
-    <label><name>car</name><color>#2080c0</color><type>bbox</type></label>
-  </labels></task></meta>
-  <image id="7" name="cam1/фото.jpg" width="1600" height="1200">
-    <box label="plate" source="auto" occluded="1" xtl="797.33" ytl="870.92" xbr="965.52" ybr="928.94" z_order="4">
-      <attribute name="number">0042</attribute>
-      <attribute name="lanes">2</attribute>
-      <attribute name="dirty">false</attribute>
-    </box>
-    <box label="car" source="manual" occluded="0" xtl="0" ytl="0" xbr="1600" ybr="1200" z_order="0"/>
-  </image>
-</annotations>
-"""
-
-
-def test_cvat(put: Callable[..., Path]) -> None:
-    dataset = boxwright.open(f"cvat:{put('annotations.xml', CVAT)}")
-    (sample,) = dataset
-    assert (sample.image.name, sample.image.width, sample.image.height) == ("cam1/фото.jpg", 1600, 1200)
-    assert boxes(sample) == [
-        (
-            "plate",
-            *(797.33, 870.92, 965.52, 928.94),
-            {"occluded": 1, "z_order": 4, "source": "auto", "number": "0042", "lanes": 2, "dirty": False},
-        ),
-        ("car", 0, 0, 1600, 1200, {}),
-    ]
-    assert sample.attributes == {"source_id": "7"}
-    assert dataset.label_map.names == ("car", "plate")
-    assert sample.source == f"{dataset.info.location}, cam1/фото.jpg"
-
-
 def test_label_studio(put: Callable[..., Path]) -> None:
     value = {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 0, "rectanglelabels": ["fig"]}
     result = {"type": "rectanglelabels", "original_width": 600, "original_height": 400, "from_name": "tag"}
@@ -424,13 +388,6 @@ def test_invalid_files_are_errors(put: Callable[..., Path], case: str) -> None:
     assert caught.value.remedy
 
 
-def test_xml_that_swells_is_rejected(put: Callable[..., Path]) -> None:
-    entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
-    text = f'<!DOCTYPE a [<!ENTITY e0 "boom">{entities}]><annotations>&e9;</annotations>'
-    with pytest.raises(DataError, match=r"annotations\.xml: panlabel: "):
-        read(f"cvat:{put('annotations.xml', text)}")
-
-
 def test_files_that_panlabel_skips_are_reported(put: Callable[..., Path], tmp_path: Path) -> None:
     instance = {"type": "bbox", "className": "fig", "points": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}
     content = {"metadata": {"name": "a.jpg", "width": 40, "height": 30}, "instances": [instance]}
@@ -444,10 +401,10 @@ def test_files_that_panlabel_skips_are_reported(put: Callable[..., Path], tmp_pa
 
 
 def test_locations_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"memory://nowhere/a\.xml: file not found\n.*check the URL"):
-        read("cvat:memory://nowhere/a.xml")
+    with pytest.raises(DataError, match=r"memory://nowhere/a\.json: file not found\n.*check the URL"):
+        read("scale-ai:memory://nowhere/a.json")
     with pytest.raises(DataError, match=r"file not found"):
-        read(f"cvat:{tmp_path / 'gone.xml'}")
+        read(f"scale-ai:{tmp_path / 'gone.json'}")
     entry = {"filename": "a.jpg", "size": 1, "regions": [], "file_attributes": {}}
     (tmp_path / "via.json").write_text(json.dumps({"a.jpg1": entry}))
     with pytest.raises(DataError, match=r"VIA image not found: a\.jpg.*\n.*via-json:LOCATION\?images=FOLDER"):
@@ -483,5 +440,5 @@ def test_nothing_stays_in_the_temporary_folder(
     del dataset
     with pytest.raises(DataError):
         read(f"ir-json:{put('y.json', 'hello')}")
-    boxwright.convert(f"ir-json:{tmp_path / 'x.json'}", f"cvat:{tmp_path / 'x.xml'}")
+    boxwright.convert(f"ir-json:{tmp_path / 'x.json'}", f"openlabel:{tmp_path / 'z.json'}")
     assert os.listdir(workplace) == []

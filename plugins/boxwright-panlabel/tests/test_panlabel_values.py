@@ -54,7 +54,12 @@ def test_what_json_cannot_represent(value: object) -> None:
         encode(value)
 
 
-CVAT = BRIDGES["cvat"].box
+CVAT = (
+    Field("occluded", "occluded", "flag", 0, written=True),
+    Field("z_order", "z_order", "int", 0, written=True),
+    Field("source", "source", "text", "manual", written=True),
+    Field("cvat_attr_", ANY, "value", written=True),
+)
 
 
 def test_values_that_do_not_match_a_field_become_other_attributes() -> None:

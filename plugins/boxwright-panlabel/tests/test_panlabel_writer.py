@@ -87,8 +87,8 @@ def test_labelbox_by_its_suffix(sample: Callable[..., Sample], tmp_path: Path) -
 @pytest.mark.parametrize(
     ("target", "changes", "says"),
     [
-        ("cvat:x.xml", {"label": "fig "}, r"the class 'fig ' has surrounding white space"),
-        ("cvat:x.xml", {"label": "a\x01b"}, "control characters"),
+        ("scale-ai:x.json", {"label": "fig "}, r"the class 'fig ' has surrounding white space"),
+        ("scale-ai:x.json", {"label": "a\x01b"}, "control characters"),
         ("kaggle-wheat:x.csv", {}, "kaggle-wheat has only the class 'wheat_head'"),
         ("oidv4:x", {"label": "dried fig"}, "the class 'dried fig' contains white space"),
         ("oidv4:x", {"name": "a.tif"}, r"oidv4 finds images by \.bmp"),
@@ -99,9 +99,9 @@ def test_labelbox_by_its_suffix(sample: Callable[..., Sample], tmp_path: Path) -
         ("via-json:x.json", {"name": "a..jpg"}, "two dots"),
         ("via-json:x.json", {"attributes": {"label": "x"}}, "an attribute 'label', which is the class in VIA"),
         ("automl-vision:x.csv", {"split": "holdout"}, "the split is 'holdout'; the format has train, val, test"),
-        ("cvat:x.xml", {"attributes": {"f": float("nan")}}, "JSON cannot represent"),
+        ("scale-ai:x.json", {"attributes": {"f": float("nan")}}, "JSON cannot represent"),
         ("superannotate:x", {"name": "first.png"}, "duplicate image 'first.png': the format superannotate does not"),
-        ("cvat:x.xml", {"name": " b.jpg"}, "surrounding white space"),
+        ("scale-ai:x.json", {"name": " b.jpg"}, "surrounding white space"),
     ],
 )
 def test_what_a_format_cannot_hold_is_refused(

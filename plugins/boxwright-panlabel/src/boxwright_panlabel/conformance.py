@@ -100,12 +100,6 @@ class TestBdd100k(TableTests):
     format: ClassVar[str] = "bdd100k"
 
 
-class TestCvat(FullTests):
-    """``cvat``."""
-
-    format: ClassVar[str] = "cvat"
-
-
 class TestDatumaro(TableTests):
     """``datumaro``."""
 

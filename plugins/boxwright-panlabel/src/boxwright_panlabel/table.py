@@ -64,19 +64,6 @@ BRIDGES: dict[str, Bridge] = {
             image=(Field("cityscapes_city", "city"), Field("cityscapes_split"), Field("cityscapes_ann_path")),
         ),
         Bridge(
-            "cvat",
-            "CVAT for images: XML with boxes",
-            "https://docs.cvat.ai/docs/dataset_management/formats/format-cvat/",
-            endings=(".xml",),
-            box=(
-                Field("occluded", "occluded", "flag", 0, written=True),
-                Field("z_order", "z_order", "int", 0, written=True),
-                Field("source", "source", "text", "manual", written=True),
-                Field("cvat_attr_", ANY, "value", written=True),
-            ),
-            image=(Field("cvat_image_id", "source_id"),),
-        ),
-        Bridge(
             "datumaro",
             "Datumaro's JSON, boxes only",
             "https://open-edge-platform.github.io/datumaro/latest/docs/data-formats/formats/datumaro.html",
@@ -389,6 +376,7 @@ BRIDGES: dict[str, Bridge] = {
 ELSEWHERE: dict[str, str] = {
     "coco": "coco",
     "create-ml": "createml",
+    "cvat": "cvat",
     "kitti": "kitti",
     "labelme": "labelme",
     "openimages": "csv",

@@ -126,7 +126,8 @@ class Rectangle:
     def box(self) -> Coordinates:
         """The smallest box that contains the rectangle."""
         if not self.rotation % 360:
-            return box_of_points(((self.xmin, self.ymin), (self.xmax, self.ymax)))
+            xmin, ymin = _check_finite(self.xmin), _check_finite(self.ymin)
+            return xmin, ymin, _check_finite(self.xmax), _check_finite(self.ymax)
         return box_of_points(self.corners)
 
     @property

@@ -3,6 +3,7 @@ from .filesystem import (
     filesystem as filesystem,
     is_folder as is_folder,
     list_folder as list_folder,
+    open_binary as open_binary,
     read_file as read_file,
 )
 from .folder import Folder as Folder

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import IO, Any, cast
 
 from boxwright.errors import BoxwrightError, DataError, MissingLibraryError, UsageError
 from boxwright.storage.uri import is_remote
@@ -70,6 +73,29 @@ def check_unicode(path: str) -> None:
     except UnicodeEncodeError:
         shown = path.encode(errors="backslashreplace").decode()
         raise DataError(shown, "its path is not UTF-8, which no format can represent", "rename the file") from None
+
+
+@contextlib.contextmanager
+def open_binary(location: str) -> Iterator[IO[bytes]]:
+    """Opens a file to read it in parts, by path or URL; one that cannot be sought is read into memory.
+
+    Raises:
+        DataError: It does not exist, or cannot be read.
+        UsageError, MissingLibraryError: As :func:`filesystem`.
+    """
+    try:
+        if is_remote(location):
+            files, path = filesystem(location)  # closes an archive's file when it is released
+            file: Any = files.open(path, "rb")
+            file = file if file.seekable() else io.BytesIO(file.read())
+        else:
+            file = open(location, "rb")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        problem = "file not found" if missing else f"it cannot be read: {error.strerror or error}"
+        raise DataError(location, problem, "check the path") from None
+    with file:
+        yield file
 
 
 def read_file(location: str, remedy: str = "") -> bytes | None:
