@@ -76,10 +76,10 @@ def test_every_variable_is_restored(run: Run) -> None:
     assert newest_checkpoint(run) is None
     first = model(seed=1)
     mark(first)
-    path = save_checkpoint(run, first, 17)
+    path = save_checkpoint(run, first, 17, {"best": [0.5, -1e-9], "epoch": 4})
     assert newest_checkpoint(run) == path
     again = model(seed=2)
-    assert load_checkpoint(path, again) == 17
+    assert load_checkpoint(path, again) == (17, {"best": [0.5, -1e-9], "epoch": 4})
     for one, two in zip(state(first), state(again), strict=True):
         assert one.dtype == two.dtype
         np.testing.assert_array_equal(one, two)
@@ -90,7 +90,7 @@ def test_a_moving_average_of_the_weights_is_restored(run: Run) -> None:
     first, again = model(recipe=recipe), model(seed=2, recipe=recipe)
     assert len(state(first)) > len(state(model()))
     mark(first)
-    load_checkpoint(save_checkpoint(run, first, 3), again)
+    load_checkpoint(save_checkpoint(run, first, 3, {}), again)
     for one, two in zip(state(first), state(again), strict=True):
         np.testing.assert_array_equal(one, two)
 
@@ -109,10 +109,10 @@ def test_four_steps_equal_two_and_two_resumed_ones(run: Run) -> None:
     """Bit by bit: weights, batch-norm statistics, optimizer and learning rate."""
     whole, resumed = model(), model(seed=9)
     saving = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: save_checkpoint(run, whole, 2) if epoch == 0 else None
+        on_epoch_end=lambda epoch, logs: save_checkpoint(run, whole, 2, {}) if epoch == 0 else None
     )
     whole.fit(batches(0), steps_per_epoch=2, epochs=2, callbacks=[saving], shuffle=False, verbose=0)
-    start = load_checkpoint(run.file("checkpoints/last.npz"), resumed)
+    start, _ = load_checkpoint(run.file("checkpoints/last.npz"), resumed)
     assert start == 2
     resumed.fit(batches(start), steps_per_epoch=2, epochs=1, shuffle=False, verbose=0)
     assert int(resumed.optimizer.iterations) == 4
@@ -159,7 +159,7 @@ def test_a_damaged_file_is_an_error_and_the_model_is_unchanged(
     run: Run, target: Detector, damage: Callable[[Path], None]
 ) -> None:
     before = state(target)
-    path = save_checkpoint(run, target, 2)
+    path = save_checkpoint(run, target, 2, {})
     damage(path)
     with pytest.raises(RunError) as caught:
         load_checkpoint(path, target)
@@ -172,7 +172,7 @@ def test_a_damaged_file_is_an_error_and_the_model_is_unchanged(
 def test_the_model_is_unchanged_if_the_last_array_is_missing(run: Run, target: Detector) -> None:
     other = [value + 1 for value in target.get_weights()]
     before = state(target)
-    path = save_checkpoint(run, target, 2)
+    path = save_checkpoint(run, target, 2, {})
     with np.load(path) as arrays:
         kept = {name: arrays[name] for name in arrays.files if name != "step"}
     _rewrite(path, **kept | {f"model_{place}": value for place, value in enumerate(other)})
@@ -186,9 +186,9 @@ def test_the_model_is_unchanged_if_the_last_array_is_missing(run: Run, target: D
 def test_a_checkpoint_of_another_network_is_an_error(run: Run, target: Detector, other: dict[str, Any]) -> None:
     different = model(**other)
     with pytest.raises(RunError, match="another network|has other variables"):
-        load_checkpoint(save_checkpoint(run, target, 2), different)
+        load_checkpoint(save_checkpoint(run, target, 2, {}), different)
     with pytest.raises(RunError, match="another network|has other variables"):
-        load_checkpoint(save_checkpoint(run, different, 2), target)
+        load_checkpoint(save_checkpoint(run, different, 2, {}), target)
 
 
 class Touch:
@@ -202,7 +202,7 @@ class Touch:
 
 
 def test_nothing_is_unpickled(run: Run, target: Detector, tmp_path: Path) -> None:
-    path = save_checkpoint(run, target, 2)
+    path = save_checkpoint(run, target, 2, {})
     with np.load(path) as arrays:
         kept = {name: arrays[name] for name in arrays.files}
     kept["model_0"] = np.array([Touch(tmp_path / "executed")], dtype=object)
@@ -215,14 +215,14 @@ def test_nothing_is_unpickled(run: Run, target: Detector, tmp_path: Path) -> Non
 def test_the_previous_checkpoint_remains_until_the_next_is_complete(
     run: Run, target: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = save_checkpoint(run, target, 2)
+    path = save_checkpoint(run, target, 2, {})
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("boxwright_kerascv.checkpoint.np.savez", full)
     with pytest.raises(Exception, match="No space left"):
-        save_checkpoint(run, target, 4)
+        save_checkpoint(run, target, 4, {})
     monkeypatch.undo()
-    assert load_checkpoint(path, target) == 2
+    assert load_checkpoint(path, target) == (2, {})
     assert [file.name for file in path.parent.iterdir()] == [path.name], "and no incomplete file remains"

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
-from boxwright_kerascv.recipe import Recipe, default_recipe, input_size
-from boxwright_kerascv.rounds import LONGEST_ROUND, round_steps
-
 pytest.importorskip("tensorflow")
+
+import keras
+
+from boxwright_kerascv.monitor import Monitor
+from boxwright_kerascv.recipe import Recipe, checkpoint_steps, default_eval_every, default_recipe, input_size
+from boxwright_kerascv.training import Warmup, build_optimizer
 
 pytestmark = pytest.mark.tensorflow
 
@@ -117,6 +123,7 @@ def test_large_datasets_are_cached_at_the_size_of_the_network() -> None:
         ("augment", ["crop"], ("crop",)),
         ("precision", "mixed_bfloat16", "mixed_bfloat16"),
         ("clipnorm", 0, 0.0),
+        ("milestones", "0.5, 0.8", (0.5, 0.8)),
     ],
 )
 def test_settings_are_converted_to_their_type(name: str, text: object, value: object) -> None:
@@ -145,6 +152,13 @@ def test_epochs_as_a_setting_are_steps() -> None:
         ("label_smoothing", 1.5),
         ("precision", "float16"),
         ("width", 50),
+        ("milestones", "0.9,0.5"),
+        ("milestones", "1.5"),
+        ("decay_factor", 1),
+        ("schedule", "linear"),
+        ("monitor", "loss"),
+        ("accumulate", 0),
+        ("early_stopping", -1),
         ("no_such_setting", 1),
     ],
 )
@@ -176,20 +190,124 @@ def test_a_recipe_is_restored_from_json() -> None:
 @pytest.mark.parametrize(
     ("steps", "steps_per_epoch", "expected"),
     [
-        (1500, 2, 50),  # 750 epochs in 30 rounds of 25
-        (1500, 30, 60),  # 50 epochs in 25 rounds of 2
+        (1500, 2, 50),  # 750 epochs, a checkpoint after every 25th
+        (1500, 30, 60),  # 50 epochs, after every second
         (10, 2, 2),
         (3, 3, 3),
-        (150_000, 12_500, 500),  # an epoch in 25 rounds
+        (150_000, 12_500, 500),  # 25 within an epoch
         (24, 1, 1),
     ],
 )
-def test_rounds_are_whole_epochs_or_even_parts_of_one(steps: int, steps_per_epoch: int, expected: int) -> None:
-    chosen = recipe(steps=steps, steps_per_epoch=steps_per_epoch)
-    length = round_steps(chosen)
-    assert length == expected
-    assert length <= LONGEST_ROUND
-    assert length % steps_per_epoch == 0 or steps_per_epoch % length == 0
-    # The backend rounds the steps up to whole rounds, which must not change the length of one.
-    rounded = chosen.with_settings({"steps": -(-steps // length) * length})
-    assert round_steps(rounded) == length
+def test_checkpoints_are_about_thirty_and_at_most_500_steps_apart(
+    steps: int, steps_per_epoch: int, expected: int
+) -> None:
+    assert checkpoint_steps(recipe(steps=steps, steps_per_epoch=steps_per_epoch)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 5),  # ten evaluations in 50 epochs
+        ({"early_stopping": 15}, 1),
+        ({"schedule": "plateau"}, 1),
+        ({"steps": 4}, 1),
+    ],
+)
+def test_a_patience_in_epochs_requires_an_evaluation_after_each(changes: dict[str, object], expected: int) -> None:
+    assert default_eval_every(recipe(**{"steps": 100, **changes})) == expected
+
+
+LOSSES = {
+    "falling": [5, 4, 3, 2, 1, 0.5, 0.4, 0.3, 0.2, 0.1],
+    "rising": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
+    "equal": [1] * 10,
+    "slower than the plateau's smallest improvement": [1 - 0.00003 * epoch for epoch in range(10)],
+    "uneven": [3, 2, 2.5, 2.4, 1.9, 2.1, 2.2, 1.95, 1.8, 2.0],
+}
+
+
+@pytest.mark.parametrize("patience", [1, 2, 3, 15])
+@pytest.mark.parametrize("name", LOSSES)
+def test_patience_is_counted_as_by_keras(name: str, patience: int) -> None:
+    """The epoch of early stopping, and the learning rate after each epoch, of Keras' callbacks for the same losses."""
+    losses = LOSSES[name]
+    model = SimpleNamespace(stop_training=False, optimizer=keras.optimizers.SGD(1.0), metrics=[])
+    stopping = keras.callbacks.EarlyStopping(patience=patience)
+    reducing = keras.callbacks.ReduceLROnPlateau(patience=patience)
+    for callback in (stopping, reducing):
+        callback.set_model(model)
+        callback.on_train_begin()
+    monitor, rate = Monitor("val_loss", early_stopping=patience, patience=patience), 1.0
+    for epoch, loss in enumerate(losses):
+        logs = {"val_loss": float(loss)}
+        stopping.on_epoch_end(epoch, logs)
+        reducing.on_epoch_end(epoch, logs)
+        # As a checkpoint restores it.
+        monitor = Monitor.restored(json.loads(json.dumps(monitor.state())))
+        monitor.add(epoch + 1, 2 * epoch, logs)
+        if monitor.plateau(epoch + 1):
+            rate *= 0.1
+        assert monitor.stopped == model.stop_training
+        assert rate == pytest.approx(float(model.optimizer.learning_rate.numpy()), rel=1e-5)
+        if monitor.stopped:
+            break
+    assert monitor.best_epoch == stopping.best_epoch + 1
+
+
+def test_average_precision_decides_before_the_loss() -> None:
+    monitor = Monitor()
+    evaluations = [
+        {"val_loss": 3.0, "val_AP": 0.0},
+        {"val_loss": 2.0, "val_AP": 0.0},  # better by its loss
+        {"val_loss": 9.0, "val_AP": 0.2},
+        {"val_loss": 1.0, "val_AP": 0.1},
+        {"val_loss": math.inf, "val_AP": 0.2},
+        {"val_loss": 8.0, "val_AP": 0.2},
+    ]
+    assert [monitor.add(n, 5 * n, found) for n, found in enumerate(evaluations, 1)] == [
+        True, True, True, False, False, True,
+    ]  # fmt: skip
+    assert (monitor.best_epoch, monitor.best_step) == (6, 30)
+    # Without boxes there is no average precision.
+    assert Monitor("val_AP50").add(1, 5, {"val_loss": 2.0})
+
+
+def test_learning_rates_computed_manually() -> None:
+    """Ten steps, of which two are the warm-up; with milestones at steps 5 and 8."""
+    settings = {"steps": 10, "learning_rate": 1.0, "warmup_fraction": 0.2, "milestones": "0.5,0.8"}
+    rate = build_optimizer(recipe().with_settings({**settings, "schedule": "step"}))._learning_rate
+    expected = [0.5, 1, 1, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01]
+    assert [float(rate(step)) for step in range(10)] == pytest.approx(expected)
+    model = SimpleNamespace(optimizer=build_optimizer(recipe().with_settings({**settings, "schedule": "constant"})))
+    warmup = Warmup(1.0, 2, start=0)
+    warmup.set_model(model)
+    rates = []
+    for step in range(4):
+        warmup.on_train_batch_begin(step)
+        rates.append(float(model.optimizer.learning_rate.numpy()))
+    assert rates == [0.5, 1, 1, 1]
+
+
+def test_the_optimizer_of_the_keras_guide() -> None:
+    """SGD(learning_rate=0.1, momentum=0.9, global_clipnorm=10.0), with Keras' own default for the rest."""
+    chosen = recipe().with_settings(
+        {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 0, "schedule": "plateau", "clipnorm": 10}
+    )
+    ours = build_optimizer(chosen).get_config()
+    theirs = keras.optimizers.SGD(learning_rate=0.1, momentum=0.9, global_clipnorm=10.0).get_config()
+    assert ours.pop("weight_decay") == 0.0
+    assert theirs.pop("weight_decay") is None
+    assert ours.pop("learning_rate") == pytest.approx(theirs.pop("learning_rate"))
+    assert ours == {**theirs, "name": ours["name"]}
+
+
+def test_accumulated_gradients_are_averaged_over_the_steps() -> None:
+    """Two steps with the gradients 1 and 3 are one with 2; the learning rate follows the steps."""
+    settings = {"optimizer": "sgd", "momentum": 0, "learning_rate": 0.5, "schedule": "constant", "weight_decay": 0}
+    weight = keras.Variable([1.0])
+    optimizer = build_optimizer(recipe().with_settings({**settings, "accumulate": 2, "clipnorm": 0}))
+    optimizer.build([weight])
+    optimizer.apply([np.array([1.0], np.float32)])
+    assert weight.numpy() == [1.0]
+    optimizer.apply([np.array([3.0], np.float32)])
+    assert weight.numpy() == [0.0]

@@ -35,18 +35,20 @@ from boxwright import (  # noqa: E402
     RunError,
     Sample,
     UsageError,
+    evaluate,
     load_model,
     train,
 )
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
 from boxwright.models import Augmenter, PortableModel, Run  # noqa: E402
 from boxwright.plugins import default_registry  # noqa: E402
-from boxwright_kerascv import backend as backend_module, checks, network, rounds as rounds_module  # noqa: E402
+from boxwright_kerascv import backend as backend_module, checks, network, watch as watch_module  # noqa: E402
 from boxwright_kerascv.decode import DecoderSettings  # noqa: E402
+from boxwright_kerascv.epochs import Evaluate, Progress  # noqa: E402
 from boxwright_kerascv.layers import NarrowBackbone  # noqa: E402
+from boxwright_kerascv.monitor import Monitor  # noqa: E402
 from boxwright_kerascv.predictor import KerasCVModel  # noqa: E402
 from boxwright_kerascv.recipe import Recipe  # noqa: E402
-from boxwright_kerascv.rounds import Rounds  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 
@@ -87,9 +89,9 @@ def test_the_content_of_a_run_folder(finished: Run) -> None:
     assert config["recipe"]["steps"] == 6
     assert (config["recipe"]["width"], config["recipe"]["height"]) == (64, 64)
     assert set(config) >= {"anchors", "decoder", "seed", "data", "val", "settings"}
-    assert {path.name for path in finished.file("model").iterdir()} == {
-        "network.json", "network.weights.h5", "network.tflite", "portable.json",
-    }  # fmt: skip
+    model = {path.name for path in finished.file("model").iterdir()}
+    portable = {"network.tflite", "portable.json"}
+    assert model - {"last.weights.h5"} == {"network.json", "network.weights.h5", *portable}
     assert [path.name for path in finished.file("checkpoints").iterdir()] == ["last.npz"]
 
 
@@ -100,7 +102,7 @@ def test_metrics_have_one_line_per_epoch(finished: Run) -> None:
     for line in lines:
         assert set(line) == {
             "epoch", "step", "loss", "box_loss", "classification_loss", "val_loss", "val_box_loss",
-            "val_classification_loss", "learning_rate", "images_per_second",
+            "val_classification_loss", "val_AP", "val_AP50", "val_AR100", "learning_rate", "images_per_second",
         }  # fmt: skip
         assert all(math.isfinite(value) for value in line.values())
         # A warm-up of one step, then half a cosine from 0.002 at step 1 to 0 at step 6.
@@ -108,12 +110,21 @@ def test_metrics_have_one_line_per_epoch(finished: Run) -> None:
         assert line["learning_rate"] == pytest.approx(expected, abs=1e-8)
 
 
+def test_the_model_has_the_weights_of_the_best_epoch(finished: Run, validation: Dataset) -> None:
+    lines = finished.metrics()
+    best = max(lines, key=lambda line: (line["val_AP"], -line["val_loss"]))
+    values = evaluate(backend_module.KerasCVBackend().load(finished), validation).values
+    for name in ("AP", "AP50", "AR100"):
+        assert values[name] == pytest.approx(best[f"val_{name}"], abs=1e-6)
+    assert finished.file("model/last.weights.h5").exists() == (best["epoch"] != 3)
+
+
 def test_tensorboard_shows_the_same_numbers_and_images(finished: Run) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # type: ignore[import-untyped]
 
     events = EventAccumulator(str(finished.file("tensorboard")), size_guidance={"tensors": 0})
     events.Reload()
-    for name in ("loss", "val_loss", "learning_rate"):
+    for name in ("loss", "val_loss", "val_AP", "learning_rate"):
         shown = {event.step: float(tf.make_ndarray(event.tensor_proto)) for event in events.Tensors(name)}
         assert shown == pytest.approx({line["step"]: line[name] for line in finished.metrics()}, rel=1e-6)
     tags = [tag for tag in events.Tags()["tensors"] if tag.startswith("prediction")]
@@ -238,9 +249,10 @@ def halting(job, path, epoch):
 
 TrainJob.checkpoint_written = halting
 data = boxwright.open("demo:train?images=8&seed=4&size=96x80")
+val = "demo:test?images=16&seed=4&size=96x80"
 stop = 1
 try:
-    train(data, out=out, **settings)
+    train(data, val=val, out=out, **settings)
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 stop = 2
@@ -284,7 +296,7 @@ def test_the_status_after_ctrl_c_is_interrupted(interruptions: dict[str, Any]) -
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(
     interruptions: dict[str, Any], finished: Run, drawn: Dataset, reporter: Any
 ) -> None:
-    """Bit by bit, over three processes and without validation images, which change nothing."""
+    """Bit by bit, over three processes, and with the same best epoch."""
     assert interruptions["killed"] == ("running", [1, 2])
     run = train(drawn, out=interruptions["out"], resume=True, reporter=reporter)
     assert "Resuming after step 4 of 6." in reporter.messages
@@ -294,8 +306,10 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(
     assert (total, task.done) == (6, 6)
     for one, two in zip(weights(finished), weights(run), strict=True):
         np.testing.assert_array_equal(one, two)
-    losses = [[line["loss"] for line in each.metrics()] for each in (finished, run)]
-    assert losses[0] == losses[1]
+    lines = [[{**line, "images_per_second": 0} for line in each.metrics()] for each in (finished, run)]
+    assert lines[0] == lines[1]
+    files = [sorted(path.name for path in each.file("model").iterdir()) for each in (finished, run)]
+    assert files[0] == files[1]
 
 
 def test_a_finished_run_is_not_trained_again(finished: Run, drawn: Dataset, reporter: Any) -> None:
@@ -378,7 +392,8 @@ def test_training_on_awkward_data_reports_every_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One class; a damaged image first, one without boxes, boxes outside and with zero area; images on disk; an
-    augmenter of another plugin; early stopping, with a loss that grows from the first evaluation on."""
+    augmenter of another plugin; a callback; a plateau and early stopping, with a loss that grows from the first
+    evaluation on."""
     first, *others = list(drawn)
     damaged = first.replace(
         image=first.image.model_copy(update={"data": b"no image"}),
@@ -391,22 +406,35 @@ def test_training_on_awkward_data_reports_every_change(
     data = Dataset(SampleReader([damaged, empty, outside, *rest]), problems=Problems("skip"))
     val = Dataset(SampleReader([other.replace(boxes=Boxes(["thing"], [(5, 5, 40, 40)])) for other in validation]))
     seen: list[bool] = []
-    evaluate = rounds_module.Watch.evaluate
+    evaluate = watch_module.Watch.evaluate
 
     def growing(watch: Any) -> dict[str, float]:
         found = evaluate(watch)
         seen.append((watch._job.run.path / "cache" / "pictures.bin").is_file())
-        watch.losses[-1] = float(len(watch.losses))
-        return found
+        return {"val_loss": float(len(seen)), "val_AP50": found["val_AP50"]}
 
-    monkeypatch.setattr(rounds_module.Watch, "evaluate", growing)
+    class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+        """A callback of the user."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.logs: list[tuple[int, float]] = []
+
+        def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+            self.logs.append((epoch, logs["val_loss"]))
+
+    recorder = Recorder()
+    settings = {"cache": "disk", "early_stopping": 2, "max_boxes": 2, "schedule": "plateau", "patience": 1}
+    settings |= {"warmup_fraction": 0, "optimizer": "sgd", "learning_rate": 0.001, "monitor": "val_loss"}
+    monkeypatch.setattr(watch_module.Watch, "evaluate", growing)
     run = train(
         data,
         val=val,
         out=tmp_path / "run",
         augment=["mirror", "crop:smallest=0.5,probability=1"],
         reporter=reporter,
-        **SMALL | {"epochs": 20, "settings": {"cache": "disk", "early_stopping": 2, "max_boxes": 2}},
+        objects={"callbacks": [recorder]},
+        **SMALL | {"epochs": 20, "settings": settings},
     )
     assert run.status == "done"
     assert run.label_map.names == ("thing",)
@@ -419,10 +447,21 @@ def test_training_on_awkward_data_reports_every_change(
     assert "on 7 images at 64x64" in record
     most = max(len(other.boxes) for other in rest)
     assert f"an image has {most} boxes, of which 2 are used in training" in record
-    # The first evaluation is the best; two more without a lower loss are enough.
+    # The first epoch is the best; two more without a lower loss are enough.
     assert seen == [True] * 3, "images are on disk during training"
-    assert "2 evaluations without a lower validation loss" in record
-    assert run.metrics()[-1]["epoch"] < 20
+    assert recorder.logs == [(0, 1.0), (1, 2.0), (2, 3.0)]
+    assert "Stopped after epoch 3: 2 epochs without a better val_loss" in record
+    lines = run.metrics()
+    assert [line["epoch"] for line in lines] == [1, 2, 3]
+    assert [line["learning_rate"] for line in lines] == pytest.approx([1e-3, 1e-3, 1e-4])
+    assert "Epoch 1 was the best on the validation images" in record
+    with np.load(run.file("checkpoints/last.npz")) as arrays:
+        last = [arrays[f"model_{place}"] for place in range(len(weights(run)))]
+    model = backend_module.KerasCVBackend().load(run).network
+    assert any(not np.array_equal(one, two) for one, two in zip(model.get_weights(), last, strict=True))
+    model.load_weights(run.file("model/last.weights.h5"))
+    for one, two in zip(model.get_weights(), last, strict=True):
+        np.testing.assert_array_equal(one, two)
     assert not run.file("cache/pictures.bin").exists(), "the file is removed at the end"
     assert all(math.isfinite(line["loss"]) for line in run.metrics())
     found = list(load_model(run).predict(rest[:1], score=0.0))
@@ -471,6 +510,8 @@ def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
         ({"weight_decay": -1}, "weight_decay"),
         ({"precision": "float8"}, "precision"),
         ({"early_stopping": 3}, "early stopping"),
+        ({"schedule": "plateau"}, "schedule=plateau requires validation images"),
+        ({"milestones": "0.9,0.1"}, "milestones"),
         ({"early_stopping": -1}, "early_stopping"),
     ],
 )
@@ -540,37 +581,20 @@ def test_one_step_of_one_image_with_an_empty_held_out_set(
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_ends_the_training(loss: float, reporter: Any) -> None:
     recipe = Recipe("tiny", 64, 64, batch_size=4, steps=6, steps_per_epoch=2)
-    job: Any = SimpleNamespace(settings={})
+    unused: Any = None
     with reporter.task("Training", 6) as task:
-        rounds = Rounds(job, recipe, SimpleNamespace(losses=[]), task, start=2)  # type: ignore[arg-type]
-        rounds.on_train_batch_end(0, {"loss": 1.0})
+        evaluating = Evaluate(unused, recipe, unused, Progress(2, Monitor()), task)
+        evaluating.set_model(SimpleNamespace(stop_training=False))
+        evaluating.on_train_batch_end(0, {"loss": 1.0})
         with pytest.raises(RunError, match=f"the loss is {loss} at step 4") as caught:
-            rounds.on_train_batch_end(1, {"loss": loss})
+            evaluating.on_train_batch_end(1, {"loss": loss})
     assert "learning_rate" in caught.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("patience", "losses", "stalled"),
-    [
-        (2, [3.0], False),
-        (2, [3.0, 2.0, 2.5], False),  # one evaluation since the best
-        (2, [3.0, 2.0, 2.5, 2.1], True),
-        (2, [3.0, 2.0, 2.5, 1.9], False),
-        (1, [3.0, 3.0], True),
-        (0, [1.0, 2.0, 3.0, 4.0], False),  # not requested
-    ],
-)
-def test_early_stopping_computed_manually(patience: int, losses: list[float], stalled: bool) -> None:
-    recipe = Recipe("tiny", 64, 64, batch_size=4, steps=6, steps_per_epoch=2)
-    job: Any = SimpleNamespace(settings={"early_stopping": patience})
-    rounds = Rounds(job, recipe, SimpleNamespace(losses=losses), SimpleNamespace(), start=0)  # type: ignore[arg-type]
-    assert rounds._stalled() == stalled
 
 
 def test_the_listed_options_are_the_settings_of_the_code() -> None:
     from dataclasses import fields
 
-    set_elsewhere = {"preset", "width", "height", "batch_size", "steps_per_epoch", "augment"}
+    set_elsewhere = {"preset", "width", "height", "batch_size", "steps_per_epoch", "augment", "eval_every"}
     recipe = {field.name for field in fields(Recipe)} - set_elsewhere
     assert {option.name for option in boxwright_kerascv.RECIPE_OPTIONS} == recipe
     assert {option.name for option in boxwright_kerascv.DECODER_OPTIONS} == {f.name for f in fields(DecoderSettings)}

@@ -41,9 +41,21 @@ RECIPE_OPTIONS = (
         "Total number of optimizer steps, instead of --epochs; by default, the preset and the data decide",
         ge=1,
     ),
+    Option("optimizer", ("adamw", "adam", "sgd"), None, "Optimizer"),
+    Option("momentum", float, None, "Momentum of sgd", ge=0, lt=1),
+    Option("accumulate", int, None, "Number of steps whose gradients are averaged for one update of the weights", ge=1),
     Option("learning_rate", float, None, "Peak learning rate, after the warm-up", gt=0),
+    Option(
+        "schedule", ("cosine", "plateau", "constant", "step"), None, "How the learning rate changes after the warm-up"
+    ),
     Option("warmup_fraction", float, None, "Fraction of the steps during which the learning rate rises", ge=0, lt=1),
-    Option("weight_decay", float, None, "Decoupled weight decay (AdamW)", ge=0),
+    Option("milestones", str, None, "For schedule=step: fractions of the steps, such as 0.67,0.89"),
+    Option("decay_factor", float, None, "For schedule=step and plateau: factor of the learning rate", gt=0, lt=1),
+    Option(
+        "patience", int, None, "For schedule=plateau: epochs without improvement before the factor is applied", ge=1
+    ),
+    Option("min_learning_rate", float, None, "For schedule=plateau: the lowest learning rate", ge=0),
+    Option("weight_decay", float, None, "Decoupled weight decay", ge=0),
     Option("clipnorm", float, None, "Maximum norm of the gradient; 0 for no limit", ge=0),
     Option("ema", float, None, "Momentum of the moving average of the weights; 0 for none", ge=0, lt=1),
     Option("focal_alpha", float, None, "Weight of objects relative to background in the focal loss", ge=0),
@@ -62,6 +74,10 @@ RECIPE_OPTIONS = (
     Option("max_boxes", int, None, "Maximum number of boxes per image used in training", ge=1),
     Option("freeze_backbone", bool, None, "Train only the feature pyramid and the heads"),
     Option("precision", ("float32", "mixed_bfloat16"), None, "Precision of the network's arithmetic"),
+    Option("eval_images", int, None, "Maximum number of images of --val that are evaluated during training", ge=1),
+    Option("monitor", ("auto", "val_loss", "val_AP", "val_AP50"), None, "Metric by which an epoch is the best"),
+    Option("early_stopping", int, None, "Stop after this many epochs without a better one on --val; 0 for never", ge=0),
+    Option("final_weights", ("best", "last"), None, "Epoch whose weights become the model, if there is a --val"),
 )
 DECODER_OPTIONS = (
     Option("score_threshold", float, None, "Detections with a lower score are dropped", ge=0, le=1),
@@ -81,15 +97,15 @@ DECODER_OPTIONS = (
 )
 OTHER_OPTIONS = (
     Option("weights", str, None, "A .weights.h5 or .keras file of this network or of its backbone to start from"),
-    Option(
-        "early_stopping",
-        int,
-        None,
-        "Stop after this many evaluations of --val without a lower loss; off by default",
-        ge=0,
-    ),
     Option("cache", ("auto", "memory", "disk"), "auto", "Where decoded images are kept during training"),
 )
+
+OBJECTS = {
+    "callbacks": "A list of keras.callbacks.Callback, called with the epochs of the data and the logs of metrics.jsonl",
+    "optimizer": "A new keras.optimizers.Optimizer, instead of the settings of optimizer and schedule",
+    "box_loss": "A keras.losses.Loss of encoded boxes, with reduction='sum'",
+    "classification_loss": "A keras.losses.Loss of logits, with reduction='sum'",
+}
 
 
 @hookimpl
@@ -103,6 +119,7 @@ def boxwright_backends() -> list[BackendSpec]:
             check="boxwright_kerascv.checks:check",
             options=RECIPE_OPTIONS + DECODER_OPTIONS + OTHER_OPTIONS,
             presets=PRESETS,
+            objects=OBJECTS,
             requires=_REQUIRES,
             install=INSTALL,
         )

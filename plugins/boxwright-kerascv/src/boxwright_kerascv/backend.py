@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -16,18 +16,20 @@ from boxwright.plugins import default_registry
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
 from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
 from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled, Step
-from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
+from boxwright_kerascv.checkpoint import best_weights, load_checkpoint, newest_checkpoint, remove_best, save_weights
 from boxwright_kerascv.checks import augmenter_steps
 from boxwright_kerascv.decode import portable_network
+from boxwright_kerascv.epochs import Evaluate, Progress, Report
 from boxwright_kerascv.images import TrainingImages, load_images
 from boxwright_kerascv.inputs import PAD, training_batches
 from boxwright_kerascv.layers import Detector
+from boxwright_kerascv.monitor import Monitor
 from boxwright_kerascv.network import WeightsError, build_network
 from boxwright_kerascv.portable import NETWORK, WEIGHTS, save_portable
 from boxwright_kerascv.predictor import KerasCVModel
-from boxwright_kerascv.recipe import Recipe, default_recipe, input_size
-from boxwright_kerascv.rounds import Rounds, Watch, round_steps
-from boxwright_kerascv.training import compile_network
+from boxwright_kerascv.recipe import OPTIMIZER_DEFAULTS, Recipe, default_eval_every, default_recipe, input_size
+from boxwright_kerascv.training import Warmup, compile_network, warmup_steps
+from boxwright_kerascv.watch import Watch
 
 
 class KerasCVBackend:
@@ -84,12 +86,13 @@ class KerasCVBackend:
             )
         checkpoint = newest_checkpoint(job.run) if job.resume else None
         model = _build(job, recipe, anchors) if checkpoint is None else _rebuild(job, recipe, anchors)
-        compile_network(model, recipe)
+        compile_network(model, recipe, job.objects)
         _make_variables(model, recipe)
-        start = 0
+        patience = recipe.patience if recipe.schedule == "plateau" else 0
+        progress = Progress(0, Monitor(recipe.monitor, recipe.early_stopping, patience))
         if checkpoint is not None:
-            start = load_checkpoint(checkpoint, model)
-            job.reporter.message(f"Resuming after step {start} of {recipe.steps}.")
+            progress = Progress.restored(*load_checkpoint(checkpoint, model))
+            job.reporter.message(f"Resuming after step {progress.step} of {recipe.steps}.")
         job.run.update_config({"recipe": recipe.to_dict(), "anchors": anchors.to_dict(), "decoder": decoder.to_dict()})
         network = {
             "preset": job.preset,
@@ -108,22 +111,29 @@ class KerasCVBackend:
             f"Training {job.preset}: {model.count_params() / 1e6:.1f} M parameters on {images.count} images at "
             f"{recipe.width}x{recipe.height}, {recipe.steps} steps of {recipe.batch_size}, {recipe.epochs} epochs."
         )
+        predictor = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample)
+        start = progress.step
         batches = training_batches(images.load, images.count, recipe, augmentation, seed=job.seed, first_step=start)
-        length = round_steps(recipe)
-        with Watch.open(job, recipe, model, decoder) as watch, job.reporter.task("Training", recipe.steps) as task:
+        with Watch.open(job, recipe, predictor) as watch, job.reporter.task("Training", recipe.steps) as task:
             task.advance(start)
-            rounds = Rounds(job, recipe, watch, task, start)
-            if start < recipe.steps:
+            if start < recipe.steps and not progress.monitor.stopped:
                 model.fit(
                     batches,
-                    steps_per_epoch=length,
-                    initial_epoch=start // length,
-                    epochs=-(-recipe.steps // length),
-                    callbacks=[rounds],
+                    steps_per_epoch=recipe.steps_per_epoch,
+                    initial_epoch=start // recipe.steps_per_epoch,
+                    epochs=recipe.epochs,
+                    callbacks=[
+                        Evaluate(job, recipe, watch, progress, task),
+                        *_warmup(recipe, start),
+                        *cast(Sequence[Any], job.objects.get("callbacks", ())),
+                        Report(job, recipe, watch, progress),
+                    ],
                     shuffle=False,
                     verbose=0,
                 )
-            _save_weights(model, job.run)
+            else:  # the state of a checkpoint is before `fit` applies the moving average
+                model.optimizer.finalize_variable_values(model.trainable_variables)
+            _finish(job, recipe, model, progress)
             _save_portable(model, job.run, recipe, decoder)
             watch.finish()
 
@@ -175,15 +185,15 @@ def _recipe(job: TrainJob) -> Recipe:
         batch_size=job.batch_size,
         image_size=image_size,
     )
-    changes = _given(job.settings, RECIPE_OPTIONS)
+    changes = OPTIMIZER_DEFAULTS[job.settings.get("optimizer", "adamw")] | _given(job.settings, RECIPE_OPTIONS)
+    if "optimizer" in job.objects:
+        changes |= {"optimizer": "object", "schedule": changes.get("schedule", "constant"), "warmup_fraction": 0.0}
     if job.augment is not None:
         changes["augment"] = job.augment
     try:
         recipe = recipe.with_settings(changes)
-        if "steps" in changes:
-            return recipe
-        length = round_steps(recipe)
-        return recipe.with_settings({"steps": -(-recipe.steps // length) * length})
+        each = 1 if "callbacks" in job.objects else default_eval_every(recipe)
+        return recipe.with_settings({"eval_every": job.eval_every or each})
     except ValueError as error:
         raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
 
@@ -193,6 +203,37 @@ def _decoder(job: TrainJob) -> DecoderSettings:
         return DecoderSettings(**_given(job.settings, DECODER_OPTIONS))
     except ValueError as error:
         raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
+
+
+def _warmup(recipe: Recipe, start: int) -> list[Warmup]:
+    """Returns the callback for the warm-up of schedules that do not contain it."""
+    if recipe.schedule not in ("constant", "plateau") or not recipe.warmup_fraction:
+        return []
+    return [Warmup(recipe.learning_rate, warmup_steps(recipe), start)]
+
+
+def _finish(job: TrainJob, recipe: Recipe, model: Detector, progress: Progress) -> None:
+    """Writes the weights of the best or the last epoch as the model, and the others next to it."""
+    run, monitor = job.run, progress.monitor
+    if monitor.best_step and monitor.best_step != progress.step:
+        last = recipe.final_weights == "last"
+        other = "best" if last else "last"
+        if last:
+            save_weights(run, model, WEIGHTS)
+            os.replace(run.file(best_weights(monitor.best_step)), run.file(f"model/{other}.weights.h5"))
+        else:
+            save_weights(run, model, f"model/{other}.weights.h5")
+            model.load_weights(run.file(best_weights(monitor.best_step)))
+            save_weights(run, model, WEIGHTS)
+        job.reporter.message(
+            f"Epoch {monitor.best_epoch} was the best on the validation images. The model has the weights of the "
+            f"{recipe.final_weights} epoch; those of the {other} one are in model/{other}.weights.h5."
+        )
+    else:
+        save_weights(run, model, WEIGHTS)
+        if monitor.best_step:
+            job.reporter.message(f"The last epoch, {monitor.best_epoch}, was the best on the validation images.")
+    remove_best(run)
 
 
 def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, Any]:
@@ -275,14 +316,6 @@ def _augmenters(steps: tuple[str, ...]) -> list[Step]:
             raise UsageError(f"--augment {name}: {error}", f"see: boxwright plugins show augmenter {name}") from None
         found.append(augmenter if isinstance(augmenter, Augmenter) else _Foreign(augmenter))
     return found
-
-
-def _save_weights(model: Detector, run: Run) -> None:
-    target = run.file(WEIGHTS)
-    # Keras requires the suffix; the final name appears only when the file is complete.
-    temporary = target.with_name("writing.weights.h5")
-    model.save_weights(temporary)
-    os.replace(temporary, target)
 
 
 def _save_portable(model: Detector, run: Run, recipe: Recipe, decoder: DecoderSettings) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from boxwright import UsageError
 from boxwright.plugins import AugmenterSpec, convert_options, default_registry
+from boxwright_kerascv.recipe import Recipe
 
 
 def check(config: Mapping[str, Any], *, held_out: bool) -> None:
@@ -19,8 +20,16 @@ def check(config: Mapping[str, Any], *, held_out: bool) -> None:
     Raises:
         UsageError: A setting requires validation data, or an augmenter is unknown or has a wrong option.
     """
-    if config["settings"].get("early_stopping", 0) and not held_out:
-        raise UsageError("early stopping requires validation images", "pass --val, or remove the setting")
+    settings = config["settings"]
+    early_stopping, plateau = settings.get("early_stopping", 0), settings.get("schedule") == "plateau"
+    for needed, what in ((early_stopping, "early stopping"), (plateau, "schedule=plateau")):
+        if needed and not held_out:
+            raise UsageError(f"{what} requires validation images", "pass --val, or remove the setting")
+    if "milestones" in settings:
+        try:
+            Recipe(config["preset"], 32, 32, 1, 1, 1).with_settings({"milestones": settings["milestones"]})
+        except ValueError as error:
+            raise UsageError(str(error), "set increasing fractions, such as milestones=0.67,0.89") from None
     list(augmenter_steps(config["augment"] or ()))
 
 

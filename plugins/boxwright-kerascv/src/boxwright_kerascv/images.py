@@ -16,7 +16,7 @@ from PIL import Image
 
 from boxwright import Dataset, LabelMap, Reporter, Sample, clip, scale
 from boxwright.datasets import map_samples
-from boxwright.images import decode_sample, encode_jpeg
+from boxwright.images import DecodedImage, decode_sample, encode_jpeg
 from boxwright.models import shrink
 from boxwright_kerascv.augment import Labelled
 from boxwright_kerascv.inputs import ImageCache
@@ -47,7 +47,13 @@ class Prepared:
     dropped: int
 
 
-def prepare(sample: Sample, label_map: LabelMap, image_size: tuple[int, int], oversample: float) -> Prepared:
+def prepare(
+    sample: Sample,
+    label_map: LabelMap,
+    image_size: tuple[int, int],
+    oversample: float,
+    decoded: DecodedImage | None = None,
+) -> Prepared:
     """Decodes and resizes an image, and clips its boxes.
 
     Args:
@@ -55,13 +61,17 @@ def prepare(sample: Sample, label_map: LabelMap, image_size: tuple[int, int], ov
         label_map: The class ids.
         image_size: Height and width of the network's input.
         oversample: The largest size of the image, as a multiple of that size.
+        decoded: The result of :func:`decode_for`, if the image has been decoded already.
 
     Raises:
         DataError: The image cannot be read, or a class is unknown.
     """
     classes = class_numbers(sample, label_map)
-    image, coordinates = small_image(sample, image_size, oversample)
-    height, width = image.shape[:2]
+    if decoded is None:
+        decoded = decode_for(sample, image_size, oversample)
+    small = shrink(decoded.image, _cached_size(image_size, oversample))
+    image, width, height = np.asarray(small), small.width, small.height
+    coordinates = scale(decoded.boxes.xyxy, width / decoded.image.width, height / decoded.image.height)
     clipped = clip(coordinates, width, height)
     # Less than half a pixel is rounding of the annotation, not a box that extends beyond the image.
     outside = np.abs(clipped - coordinates).max(axis=1, initial=0) > 0.5
@@ -72,20 +82,18 @@ def prepare(sample: Sample, label_map: LabelMap, image_size: tuple[int, int], ov
     )
 
 
-def small_image(
-    sample: Sample, image_size: tuple[int, int], oversample: float
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Returns an image at no more than ``oversample`` times the network's size with its aspect ratio, and its boxes.
+def decode_for(sample: Sample, image_size: tuple[int, int], oversample: float) -> DecodedImage:
+    """Decodes an image at no less than ``oversample`` times the network's size.
 
     Raises:
         DataError: The image cannot be read.
     """
+    return decode_sample(sample, at_least=_cached_size(image_size, oversample))
+
+
+def _cached_size(image_size: tuple[int, int], oversample: float) -> tuple[int, int]:
     height, width = image_size
-    size = (round(width * oversample), round(height * oversample))
-    decoded = decode_sample(sample, at_least=size)
-    image = shrink(decoded.image, size)
-    factors = (image.width / decoded.image.width, image.height / decoded.image.height)
-    return np.asarray(image), scale(decoded.boxes.xyxy, *factors)
+    return round(width * oversample), round(height * oversample)
 
 
 class ImageFile:

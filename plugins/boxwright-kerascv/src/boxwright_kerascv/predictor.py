@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from PIL import Image
 
 from boxwright import DataError, Detections, LabelMap, Sample, scale
 from boxwright.datasets import map_samples
-from boxwright.images import DecodedImage, decode_sample
+from boxwright.images import DecodedImage
 from boxwright.models import DecoderSettings, shrink
 from boxwright_kerascv.augment import resize
 from boxwright_kerascv.decode import make_detector
+from boxwright_kerascv.images import decode_for
 from boxwright_kerascv.layers import Detector
 
 
@@ -58,7 +61,7 @@ class KerasCVModel:
         Raises:
             DataError: An image cannot be read.
         """
-        batch: list[tuple[Sample, DecodedImage, Any]] = []
+        batch: list[tuple[Any, Origin]] = []
         for item in map_samples(self._prepare, samples, _raise, workers=min(8, os.cpu_count() or 1)):
             batch.append(item)
             if len(batch) == batch_size:
@@ -67,23 +70,53 @@ class KerasCVModel:
         if batch:
             yield from self._predict(batch, score)
 
-    def _prepare(self, sample: Sample) -> tuple[Sample, DecodedImage, Any]:
+    def _prepare(self, sample: Sample) -> tuple[Any, Origin]:
+        decoded = decode_for(sample.replace(boxes=()), self.image_size, self.oversample)
         height, width = self.image_size
-        size = (round(width * self.oversample), round(height * self.oversample))
-        decoded = decode_sample(sample.replace(boxes=()), at_least=size)
-        return sample, decoded, network_input(shrink(decoded.image, size), self.image_size)
+        small = shrink(decoded.image, (round(width * self.oversample), round(height * self.oversample)))
+        return network_input(small, self.image_size), Origin.of(sample, decoded)
 
-    def _predict(self, batch: list[tuple[Sample, DecodedImage, Any]], score: float) -> Iterator[Detections]:
-        found = {name: value.numpy() for name, value in self._detect(tf.stack([row[2] for row in batch])).items()}
+    def _predict(self, batch: list[tuple[Any, Origin]], score: float) -> Iterator[Detections]:
+        yield from self.detections(tf.stack([image for image, _ in batch]), [origin for _, origin in batch], score)
+
+    def detections(self, images: Any, origins: Sequence[Origin], score: float = 0.0) -> Iterator[Detections]:
+        """Yields the detections of images that are decoded already, in pixels of their samples.
+
+        Args:
+            images: ``(batch, height, width, 3)`` float32, of the network's size.
+            origins: The sample of each.
+            score: Detections with a lower score are dropped.
+        """
+        found = {name: value.numpy() for name, value in self._detect(images).items()}
         height, width = self.image_size
-        for position, (sample, decoded, _) in enumerate(batch):
+        for position, origin in enumerate(origins):
             number = int(found["num"][position])
             scores: NDArray[Any] = np.clip(found["scores"][position, :number], 0.0, 1.0)
             kept = scores >= score
-            boxes = found["boxes"][position, :number][kept]
-            labels = self._names[found["classes"][position, :number][kept]]
-            boxes = scale(boxes, decoded.image.width / width, decoded.image.height / height)
-            yield Detections.from_arrays(sample.image, labels.tolist(), decoded.to_annotation(boxes), scores[kept])
+            boxes = scale(found["boxes"][position, :number][kept], 1 / width, 1 / height)
+            labels = self._names[found["classes"][position, :number][kept]].tolist()
+            yield Detections.from_arrays(origin.sample.image, labels, origin.decoded.to_annotation(boxes), scores[kept])
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The sample that an input of the network was made from.
+
+    Attributes:
+        sample: The sample.
+        decoded: Its decoded image, reduced to one pixel: it converts fractions of the image to pixels of the sample.
+    """
+
+    sample: Sample
+    decoded: DecodedImage
+
+    @classmethod
+    def of(cls, sample: Sample, decoded: DecodedImage) -> Origin:
+        """Returns the origin of an image, without its pixels."""
+        return cls(sample, replace(decoded, image=_ONE_PIXEL))
+
+
+_ONE_PIXEL = Image.new("RGB", (1, 1))
 
 
 def network_input(image: Any, image_size: tuple[int, int]) -> Any:

@@ -11,14 +11,39 @@ from dataclasses import asdict, dataclass, fields, replace
 from statistics import median
 from typing import Any
 
+from boxwright_kerascv.monitor import MONITORS
+
 SIZE_MULTIPLE = 32
 """Width and height of the network's input are multiples of this: the stride of the backbone's last level."""
 
 _CACHE_BYTES = 1_500_000_000
+_CHECKPOINTS = 30
+_MOST_STEPS = 500
+_EVALUATIONS = 10
 
 DEFAULT_AUGMENT = ("crop", "expand", "stretch", "flip", "color")
 """Suitable for any photo. `vertical-flip` and `rotate-90` suit images without a natural orientation, such as aerial or
 microscope images; for upright objects they reduce accuracy."""
+
+
+OPTIMIZERS = ("adamw", "adam", "sgd")
+SCHEDULES = ("cosine", "plateau", "constant", "step")
+PRECISIONS = ("float32", "mixed_bfloat16")
+FINAL_WEIGHTS = ("best", "last")
+_CHOICES = {
+    "optimizer": (*OPTIMIZERS, "object"),
+    "schedule": SCHEDULES,
+    "precision": PRECISIONS,
+    "monitor": MONITORS,
+    "final_weights": FINAL_WEIGHTS,
+}
+
+OPTIMIZER_DEFAULTS: dict[str, dict[str, float]] = {
+    "adamw": {},
+    "adam": {"weight_decay": 0.0},
+    "sgd": {"learning_rate": 0.01, "weight_decay": 0.0},
+}
+"""The settings whose default depends on the optimizer."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +57,19 @@ class Recipe:
         batch_size: Images per step.
         steps: Total number of optimizer steps. The default sets steps, not epochs, because a network learns from steps.
         steps_per_epoch: Steps that show every image once (rounded up).
-        learning_rate: The peak, after warm-up; from there it falls to 0 along a cosine (Loshchilov and Hutter 2017).
+        optimizer: One of :data:`OPTIMIZERS`, or ``object`` for a Keras optimizer of the user.
+        momentum: Of ``sgd``.
+        accumulate: Number of steps whose gradients are averaged for one update of the weights.
+        learning_rate: The peak, after the warm-up.
+        schedule: How the learning rate changes from there, one of :data:`SCHEDULES`. ``cosine`` falls to 0 at the last
+            step (Loshchilov and Hutter 2017), ``step`` is multiplied by ``decay_factor`` at each milestone, ``plateau``
+            after ``patience`` epochs without improvement, as by Keras' ``ReduceLROnPlateau``.
         warmup_fraction: Fraction of the steps during which the learning rate rises from 0.
-        weight_decay: Decoupled (AdamW, Loshchilov and Hutter 2019); not applied to biases and normalization.
+        milestones: Of ``step``: fractions of the steps.
+        decay_factor: Of ``step`` and ``plateau``.
+        patience: Of ``plateau``: epochs without improvement.
+        min_learning_rate: Of ``plateau``: the learning rate below which it is not reduced.
+        weight_decay: Decoupled (Loshchilov and Hutter 2019); not applied to biases and normalization.
         clipnorm: Maximum norm of the gradient; 0 for no limit.
         ema: Momentum of the moving average of the weights, which becomes the final model; 0 for none. Because the
             learning rate falls to 0, the last weights are as good; after few steps, the average depends on the start.
@@ -49,6 +84,11 @@ class Recipe:
         max_boxes: Maximum number of boxes per image used in training.
         freeze_backbone: Whether to train only the feature pyramid and the heads.
         precision: Keras' dtype policy, ``float32`` or ``mixed_bfloat16``.
+        eval_every: Epochs between two evaluations of the validation images.
+        eval_images: Maximum number of validation images that are evaluated during training.
+        monitor: The metric that decides which epoch is the best, one of :data:`boxwright_kerascv.monitor.MONITORS`.
+        early_stopping: Epochs without improvement after which the training stops; 0 for never.
+        final_weights: ``best`` or ``last``: which weights become the model, if there are validation images.
     """
 
     preset: str
@@ -57,8 +97,16 @@ class Recipe:
     batch_size: int
     steps: int
     steps_per_epoch: int
+    optimizer: str = "adamw"
+    momentum: float = 0.9
+    accumulate: int = 1
     learning_rate: float = 2e-3
+    schedule: str = "cosine"
     warmup_fraction: float = 0.05
+    milestones: tuple[float, ...] = (0.67, 0.89)
+    decay_factor: float = 0.1
+    patience: int = 10
+    min_learning_rate: float = 0.0
     weight_decay: float = 0.02
     clipnorm: float = 10.0
     ema: float = 0.0
@@ -73,30 +121,42 @@ class Recipe:
     max_boxes: int = 300
     freeze_backbone: bool = False
     precision: str = "float32"
+    eval_every: int = 1
+    eval_images: int = 200
+    monitor: str = "auto"
+    early_stopping: int = 0
+    final_weights: str = "best"
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
             value = getattr(self, name)
             if value < SIZE_MULTIPLE or value % SIZE_MULTIPLE:
                 raise ValueError(f"{name} must be a multiple of {SIZE_MULTIPLE}, not {value}")
-        for name in ("batch_size", "steps", "steps_per_epoch", "max_boxes"):
+        counts = ("batch_size", "steps", "steps_per_epoch", "accumulate", "patience", "max_boxes")
+        for name in (*counts, "eval_every", "eval_images"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("learning_rate", "smooth_l1_cutoff"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be greater than 0, not {getattr(self, name)}")
-        for name in ("warmup_fraction", "ema", "label_smoothing"):
+        for name in ("warmup_fraction", "momentum", "ema", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 0 and less than 1, not {getattr(self, name)}")
-        for name in ("weight_decay", "clipnorm", "focal_alpha", "focal_gamma", "box_loss_weight"):
+        amounts = ("min_learning_rate", "weight_decay", "clipnorm", "focal_alpha", "focal_gamma", "box_loss_weight")
+        for name in (*amounts, "early_stopping"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         if self.pixel_budget < SIZE_MULTIPLE**2:
             raise ValueError(f"pixel_budget must be at least {SIZE_MULTIPLE**2}, not {self.pixel_budget}")
         if self.oversample < 1:
             raise ValueError(f"oversample must be at least 1, not {self.oversample}")
-        if self.precision not in ("float32", "mixed_bfloat16"):
-            raise ValueError(f"precision must be float32 or mixed_bfloat16, not {self.precision}")
+        if not 0 < self.decay_factor < 1:
+            raise ValueError(f"decay_factor must be between 0 and 1, not {self.decay_factor}")
+        if any(not 0 < place < 1 for place in self.milestones) or list(self.milestones) != sorted(self.milestones):
+            raise ValueError(f"milestones must be increasing fractions between 0 and 1, not {self.milestones}")
+        for name, values in _CHOICES.items():
+            if getattr(self, name) not in values:
+                raise ValueError(f"{name} must be {', '.join(values[:-1])} or {values[-1]}, not {getattr(self, name)}")
 
     @property
     def epochs(self) -> int:
@@ -110,7 +170,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the recipe as JSON values."""
-        return {**asdict(self), "augment": list(self.augment)}
+        return {**asdict(self), "augment": list(self.augment), "milestones": list(self.milestones)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Recipe:
@@ -120,7 +180,7 @@ class Recipe:
             TypeError: A setting is missing or unknown.
             ValueError: A setting is out of range.
         """
-        return cls(**{**data, "augment": tuple(data["augment"])})
+        return cls(**{**data, "augment": tuple(data["augment"]), "milestones": tuple(data["milestones"])})
 
     def with_settings(self, settings: Mapping[str, Any]) -> Recipe:
         """Returns a copy with some settings changed; text is converted to the type of the setting.
@@ -219,6 +279,22 @@ def default_recipe(
     )
 
 
+def checkpoint_steps(recipe: Recipe) -> int:
+    """Returns the number of steps between two checkpoints: whole epochs if they are short, otherwise parts of one."""
+    epoch = recipe.steps_per_epoch
+    if epoch > _MOST_STEPS:
+        return math.ceil(epoch / math.ceil(epoch / _MOST_STEPS))
+    length = max(1, math.ceil(recipe.steps / _CHECKPOINTS / epoch))
+    return min(length, max(1, _MOST_STEPS // epoch)) * epoch
+
+
+def default_eval_every(recipe: Recipe) -> int:
+    """Returns the number of epochs between two evaluations: one if a patience in epochs depends on them."""
+    if recipe.early_stopping or recipe.schedule == "plateau":
+        return 1
+    return max(1, round(recipe.epochs / _EVALUATIONS))
+
+
 def input_size(image_sizes: Sequence[tuple[int, int]], pixel_budget: int) -> tuple[int, int]:
     """Returns the width and height of the network's input: multiples of 32, shaped like the images.
 
@@ -270,8 +346,9 @@ def _read(name: str, value: Any, current: Any) -> Any:
                 return value.lower() in ("true", "1", "yes")
             return bool(value)
         if isinstance(current, tuple):
-            parts = value.split(",") if isinstance(value, str) else value
-            return tuple(part.strip() for part in parts if part.strip())
+            parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+            kind = type(current[0]) if current else str
+            return tuple(kind(part) for part in parts if part != "")
         if isinstance(current, int):
             return int(value)
         return type(current)(value)

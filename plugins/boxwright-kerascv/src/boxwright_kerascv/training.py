@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -38,7 +39,94 @@ class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
         return {"peak": self.peak, "warmup_steps": self.warmup_steps, "total_steps": self.total_steps}
 
 
-def compile_network(model: Detector, recipe: Recipe) -> None:
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class WarmupSteps(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise from 0 to the peak, which is multiplied by a factor at each milestone.
+
+    Args:
+        peak: The highest learning rate.
+        warmup_steps: The number of steps of the rise.
+        milestones: The steps of the milestones.
+        factor: The factor.
+    """
+
+    def __init__(self, peak: float, warmup_steps: int, milestones: list[int], factor: float) -> None:
+        self.peak = peak
+        self.warmup_steps = warmup_steps
+        self.milestones = milestones
+        self.factor = factor
+
+    def __call__(self, step: Any) -> Any:
+        step = keras.ops.cast(step, "float32")
+        rate = self.peak * keras.ops.minimum((step + 1) / max(self.warmup_steps, 1), 1.0)
+        for milestone in self.milestones:
+            rate = rate * keras.ops.where(step < milestone, 1.0, self.factor)
+        return rate
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "peak": self.peak,
+            "warmup_steps": self.warmup_steps,
+            "milestones": self.milestones,
+            "factor": self.factor,
+        }
+
+
+class Warmup(keras.callbacks.Callback):
+    """The linear rise of the learning rate for schedules that later change it by epoch.
+
+    Args:
+        peak: The highest learning rate.
+        warmup_steps: The number of steps of the rise.
+        start: The number of steps before, if a training is resumed.
+    """
+
+    def __init__(self, peak: float, warmup_steps: int, start: int) -> None:
+        super().__init__()
+        self._peak, self._warmup_steps, self._step = peak, warmup_steps, start
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Sets the learning rate of a step of the rise."""
+        if self._step < self._warmup_steps:
+            self.model.optimizer.learning_rate = self._peak * (self._step + 1) / self._warmup_steps
+        self._step += 1
+
+
+def warmup_steps(recipe: Recipe) -> int:
+    """Returns the number of steps during which the learning rate rises; at least 1, which has the peak."""
+    return max(1, round(recipe.steps * recipe.warmup_fraction))
+
+
+def build_optimizer(recipe: Recipe) -> Any:
+    """Returns the Keras optimizer of a recipe.
+
+    The learning rate is a variable with the schedules ``constant`` and ``plateau``, which callbacks change.
+    """
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        rate = WarmupCosine(rate, warmup_steps(recipe), recipe.steps)
+    elif recipe.schedule == "step":
+        milestones = [round(recipe.steps * place) for place in recipe.milestones]
+        rate = WarmupSteps(rate, warmup_steps(recipe), milestones, recipe.decay_factor)
+    arguments: dict[str, Any] = {
+        "learning_rate": rate,
+        "weight_decay": recipe.weight_decay,
+        "global_clipnorm": recipe.clipnorm or None,
+        "use_ema": recipe.ema > 0,
+        "ema_momentum": recipe.ema or 0.99,
+        "gradient_accumulation_steps": recipe.accumulate if recipe.accumulate > 1 else None,
+    }
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(momentum=recipe.momentum, **arguments)
+    else:
+        kinds = {"adamw": keras.optimizers.AdamW, "adam": keras.optimizers.Adam}
+        optimizer = kinds[recipe.optimizer](**arguments)
+    # Weight decay simplifies features, which does not apply to biases and the scales of normalization.
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def compile_network(model: Detector, recipe: Recipe, objects: Mapping[str, Any] | None = None) -> None:
     """Compiles a network for ``fit``.
 
     If the recipe sets ``ema``, the optimizer keeps a moving average of the weights, which replaces them at the end of
@@ -47,28 +135,21 @@ def compile_network(model: Detector, recipe: Recipe) -> None:
     Args:
         model: The result of :func:`boxwright_kerascv.network.build_network`.
         recipe: The settings.
+        objects: The user's ``optimizer``, ``box_loss`` and ``classification_loss``, which replace those of the recipe.
     """
-    warmup_steps = max(1, round(recipe.steps * recipe.warmup_fraction))
-    schedule = WarmupCosine(recipe.learning_rate, warmup_steps, recipe.steps)
-    optimizer = keras.optimizers.AdamW(
-        learning_rate=schedule,
-        weight_decay=recipe.weight_decay,
-        global_clipnorm=recipe.clipnorm or None,
-        use_ema=recipe.ema > 0,
-        ema_momentum=recipe.ema or 0.99,
+    own = objects or {}
+    box_loss = keras_cv.losses.SmoothL1Loss(l1_cutoff=recipe.smooth_l1_cutoff, reduction="sum")
+    classification_loss = keras_cv.losses.FocalLoss(
+        alpha=recipe.focal_alpha,
+        gamma=recipe.focal_gamma,
+        from_logits=True,
+        label_smoothing=recipe.label_smoothing,
+        reduction="sum",
     )
-    # Weight decay simplifies features, which does not apply to biases and the scales of normalization.
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     model.compile(
-        box_loss=keras_cv.losses.SmoothL1Loss(l1_cutoff=recipe.smooth_l1_cutoff, reduction="sum"),
-        classification_loss=keras_cv.losses.FocalLoss(
-            alpha=recipe.focal_alpha,
-            gamma=recipe.focal_gamma,
-            from_logits=True,
-            label_smoothing=recipe.label_smoothing,
-            reduction="sum",
-        ),
+        box_loss=own.get("box_loss", box_loss),
+        classification_loss=own.get("classification_loss", classification_loss),
         loss_weights={"box": recipe.box_loss_weight, "classification": 1.0},
-        optimizer=optimizer,
+        optimizer=own["optimizer"] if "optimizer" in own else build_optimizer(recipe),
         jit_compile=False,
     )

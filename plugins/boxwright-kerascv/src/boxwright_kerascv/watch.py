@@ -1,0 +1,219 @@
+"""What a training shows of itself: validation, TensorBoard, and drawn predictions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from boxwright import Dataset, Detections, Sample, TrainJob
+from boxwright.datasets import map_samples
+from boxwright.images import decode_sample, encode_jpeg
+from boxwright.plugins import Registry, default_registry
+from boxwright.render import draw_boxes, palette, side_by_side
+from boxwright_kerascv.augment import resize
+from boxwright_kerascv.images import Prepared, decode_for, prepare
+from boxwright_kerascv.inputs import PAD, ImageCache
+from boxwright_kerascv.predictor import KerasCVModel, Origin
+from boxwright_kerascv.recipe import Recipe
+
+METRIC = "coco"
+MEASURED = ("AP", "AP50", "AR100")
+"""The numbers of the metric that a training reports: mean average precision, the same at an IoU of 0.5, and recall."""
+
+DRAWN = 6
+DRAWN_SCORE = 0.3
+FOLDER = "pictures"
+"""The folder of a run for images with the predictions of the final model."""
+
+
+class Watch:
+    """Evaluates validation images during a training, and writes TensorBoard's files.
+
+    Validation images never change how the weights are trained. They decide which epoch's weights become the model, and
+    end a training only with early stopping.
+
+    Args:
+        job: The training.
+        recipe: Its settings.
+        predictor: The network with its decoder.
+    """
+
+    def __init__(self, job: TrainJob, recipe: Recipe, predictor: KerasCVModel) -> None:
+        self._job = job
+        self._recipe = recipe
+        self._predictor = predictor
+        self._writer = tf.summary.create_file_writer(str(job.run.file("tensorboard")))
+        self._validation = _validation(job, recipe)
+        self._metric = None if self._validation is None else _metric(job, default_registry())
+        self._samples = _readable(job.val if job.val is not None else job.data, DRAWN)
+
+    @classmethod
+    @contextmanager
+    def open(cls, job: TrainJob, recipe: Recipe, predictor: KerasCVModel) -> Iterator[Watch]:
+        """Opens the event file during a training."""
+        watch = cls(job, recipe, predictor)
+        try:
+            yield watch
+        finally:
+            watch._writer.close()
+
+    @property
+    def measures(self) -> bool:
+        """Whether there are validation images."""
+        return self._validation is not None
+
+    def evaluate(self) -> dict[str, float]:
+        """Returns the losses and metrics on the validation images, such as ``val_loss`` and ``val_AP``.
+
+        Metrics that cannot be measured are omitted; without validation images, the result is empty.
+        """
+        if self._validation is None:
+            return {}
+        with averaged(self._predictor.network):
+            logs = self._predictor.network.evaluate(self._validation.batches, verbose=0, return_dict=True)
+            found = numbers(logs)
+            if self._metric is not None:
+                values = self._metric(self._pairs(self._validation), self._job.label_map).values
+                found |= {name: float(values[name]) for name in MEASURED if math.isfinite(values[name])}
+        return {f"val_{name}": value for name, value in found.items()}
+
+    def _pairs(self, validation: _Validation) -> Iterator[tuple[Sample, Detections]]:
+        origins = iter(validation.origins)
+        for images, _ in validation.batches:
+            batch = list(islice(origins, int(images.shape[0])))
+            found = self._predictor.detections(images, batch)
+            yield from zip((origin.sample for origin in batch), found, strict=True)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Writes numbers to TensorBoard."""
+        with self._writer.as_default(step=step):
+            for name, value in metrics.items():
+                tf.summary.scalar(name, value)
+        self._writer.flush()
+
+    def show(self, step: int) -> None:
+        """Writes images with ground truth and predictions to TensorBoard."""
+        with self._writer.as_default(step=step):
+            for position, image in enumerate(self._drawn()):
+                tf.summary.image(f"prediction {position + 1}", np.asarray(image)[None])
+        self._writer.flush()
+
+    def finish(self) -> None:
+        """Writes the same images with the final model to the run folder."""
+        for position, image in enumerate(self._drawn()):
+            with self._job.run.open_write(f"{FOLDER}/prediction-{position + 1}.jpg") as file:
+                file.write(encode_jpeg(image))
+
+    def _drawn(self) -> Iterator[Any]:
+        colors = palette(self._job.label_map.names)
+        detections = self._predictor.predict(self._samples, batch_size=len(self._samples), score=DRAWN_SCORE)
+        for sample, found in zip(self._samples, detections, strict=True):
+            annotated = decode_sample(sample)
+            predicted = decode_sample(sample.replace(boxes=found.boxes))
+            yield side_by_side(
+                draw_boxes(annotated.image, annotated.boxes.xyxy, annotated.boxes.labels, colors=colors),
+                draw_boxes(predicted.image, predicted.boxes.xyxy, predicted.boxes.labels, found.scores, colors=colors),
+            )
+
+
+@contextmanager
+def averaged(model: Any) -> Iterator[None]:
+    """Sets a network to the moving average of its weights for a while, if its optimizer keeps one."""
+    if not model.optimizer.use_ema:
+        yield
+        return
+    before = [np.asarray(variable) for variable in model.trainable_variables]
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(model.trainable_variables, before, strict=True):
+            variable.assign(value)
+
+
+def _metric(job: TrainJob, plugins: Registry) -> Callable[..., Any] | None:
+    """Returns the COCO metric, or says what to install."""
+    entry = plugins.get("metric", METRIC) if METRIC in plugins.names("metric") else None
+    if entry is not None and not entry.missing:
+        metric: Callable[..., Any] = plugins.resolve("metric", METRIC)()
+        return metric
+    job.reporter.message(
+        "Average precision and recall are not measured during the training, because boxwright-cocoeval is not "
+        "installed; the loss on the validation images decides instead. To install it, run: "
+        "python -m pip install boxwright-cocoeval"
+    )
+    return None
+
+
+def _readable(data: Dataset, count: int) -> list[Sample]:
+    """Returns the first few samples whose images can be read; others are added to the dataset's problems."""
+
+    def readable(sample: Sample) -> Sample:
+        decode_sample(sample)
+        return sample
+
+    return list(islice(map_samples(readable, data, data.problems), count))
+
+
+def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Returns Keras' logs without ``percent_boxes_matched_with_anchor``, which counts boxes that are *not* matched."""
+    return {name: float(value) for name, value in logs.items() if not name.startswith("percent_boxes")}
+
+
+@dataclass(frozen=True)
+class _Validation:
+    """Validation images as batches of the network's size, and the sample of each."""
+
+    batches: Any
+    origins: list[Origin]
+
+
+def _validation(job: TrainJob, recipe: Recipe) -> _Validation | None:
+    """Returns validation images from all parts of the dataset, or ``None`` if none can be read."""
+    if job.val is None:
+        return None
+    total = job.val.info.num_samples
+    stride = 1 if total is None else max(1, math.ceil(total / recipe.eval_images))
+    if stride > 1:
+        job.reporter.message(
+            f"During the training, one in {stride} of the {total} validation images is evaluated; "
+            f"--set eval_images={total} evaluates all of them."
+        )
+
+    def one(sample: Sample) -> tuple[Prepared, Origin]:
+        decoded = decode_for(sample, recipe.image_size, recipe.oversample)
+        ready = prepare(sample, job.label_map, recipe.image_size, recipe.oversample, decoded)
+        return ready, Origin.of(sample, decoded)
+
+    chosen = islice(job.val, 0, None, stride)
+    found = list(islice(map_samples(one, chosen, job.val.problems, workers=2), recipe.eval_images))
+    if not found:
+        return None
+    cache = ImageCache(
+        [ready.image for ready, _ in found], [ready.boxes for ready, _ in found], [ready.classes for ready, _ in found]
+    )
+
+    def example(index: Any) -> tuple[Any, dict[str, Any]]:
+        resized = resize(cache(index), recipe.image_size)
+        boxes, classes = resized["boxes"][: recipe.max_boxes], resized["classes"][: recipe.max_boxes]
+        return resized["images"], {"boxes": boxes, "classes": tf.cast(classes, tf.float32)}
+
+    most = max(1, min(recipe.max_boxes, max(len(ready.classes) for ready, _ in found)))
+    batches = (
+        tf.data.Dataset.range(len(found))
+        .map(example, num_parallel_calls=tf.data.AUTOTUNE)
+        .padded_batch(
+            recipe.batch_size,
+            padded_shapes=((*recipe.image_size, 3), {"boxes": (most, 4), "classes": (most,)}),
+            padding_values=(0.0, {"boxes": PAD, "classes": PAD}),
+        )
+        .prefetch(2)
+    )
+    return _Validation(batches, [origin for _, origin in found])
