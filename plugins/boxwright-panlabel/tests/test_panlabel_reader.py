@@ -46,20 +46,6 @@ def boxes(sample: Sample) -> list[tuple[Any, ...]]:
     return [(box.label, *box.coordinates, box.attributes) for box in sample.boxes]
 
 
-def test_label_studio(put: Callable[..., Path]) -> None:
-    value = {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 0, "rectanglelabels": ["fig"]}
-    result = {"type": "rectanglelabels", "original_width": 600, "original_height": 400, "from_name": "tag"}
-    annotation = {"id": 1, "result": [result | {"id": "aZ3", "to_name": "image", "value": value}]}
-    guess = {
-        "result": [result | {"to_name": "image", "score": 0.5, "value": value | {"x": 0, "rectanglelabels": ["nut"]}}]
-    }
-    task = {"id": 3, "data": {"image": "/data/upload/1/ab-1.jpg"}, "annotations": [annotation], "predictions": [guess]}
-    (sample,) = read(f"label-studio:{put('export.json', [task])}")
-    assert boxes(sample) == [("fig", 60, 80, 240, 240, {}), ("nut", 0, 80, 180, 240, {"score": 0.5})]
-    assert (sample.image.name, sample.image.width, sample.image.height) == ("ab-1.jpg", 600, 400)
-    assert sample.attributes == {"path": "/data/upload/1/ab-1.jpg", "from_name": "tag"}
-
-
 def test_sagemaker(put: Callable[..., Path]) -> None:
     # The example of the manual, https://docs.aws.amazon.com/sagemaker/latest/dg/sms-data-output.html, shortened.
     edges = {"left": 111, "top": 134, "width": 61, "height": 128}

@@ -58,18 +58,6 @@ def test_edge_impulse_as_its_uploader_reads_it(sample: Callable[..., Sample], tm
     assert content == {"version": 1, "type": "bounding-box-labels", "boundingBoxes": {"b.jpg": [box], "é.jpg": []}}
 
 
-def test_label_studio_takes_scores_for_predictions(sample: Callable[..., Sample], tmp_path: Path) -> None:
-    boxes = Boxes(["fig", "nut"], [(1, 2, 31, 17), (0, 0, 40, 30)], [{"score": 0.75}, {}])
-    write(f"label-studio:{tmp_path / 'x.json'}?from_name=tag&to_name=photo", sample(boxes=boxes))
-    (task,) = json.loads((tmp_path / "x.json").read_text())
-    (guess,) = task["predictions"][0]["result"]
-    (drawn,) = task["annotations"][0]["result"]
-    assert (guess["value"]["rectanglelabels"], guess["score"]) == (["fig"], 0.75)
-    assert (drawn["value"]["width"], drawn["from_name"], drawn["to_name"]) == (100.0, "tag", "photo")
-    percent = [guess["value"][edge] for edge in ("x", "y", "width", "height")]
-    assert percent == pytest.approx([2.5, 100 / 15, 75, 50])
-
-
 def test_class_numbers_follow_the_label_map(sample: Callable[..., Sample], tmp_path: Path) -> None:
     classes = boxwright.LabelMap.from_names(["nut", "fig"], sort=False)
     write(f"yolo-keras:{tmp_path / 'y'}?one_based=true", sample(), label_map=classes)
@@ -92,7 +80,6 @@ def test_labelbox_by_its_suffix(sample: Callable[..., Sample], tmp_path: Path) -
         ("kaggle-wheat:x.csv", {}, "kaggle-wheat has only the class 'wheat_head'"),
         ("oidv4:x", {"label": "dried fig"}, "the class 'dried fig' contains white space"),
         ("oidv4:x", {"name": "a.tif"}, r"oidv4 finds images by \.bmp"),
-        ("label-studio:x.json", {"name": "b/a.jpg"}, "label-studio has no subfolders"),
         ("sagemaker:x.manifest", {"name": "a#1.jpg"}, r"cannot represent a name with \? or #"),
         ("yolo-keras:x", {"name": "a b.jpg"}, "cannot represent a name with white space or a comma"),
         ("wider-face:x.txt", {"name": "a", "label": "face"}, "cannot represent a name without a suffix"),

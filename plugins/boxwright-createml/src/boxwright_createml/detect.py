@@ -6,10 +6,9 @@ from itertools import islice
 
 from boxwright import DataError
 from boxwright.plugins import Detection
-from boxwright.storage import join, list_folder
+from boxwright.storage import join, json_elements, list_folder
 from boxwright_createml.annotation import ANNOTATION_KEYS, IMAGE_KEYS
-from boxwright_createml.elements import elements
-from boxwright_createml.reader import ROBOFLOW
+from boxwright_createml.reader import LIST, ROBOFLOW
 
 _EXAMINED = 3
 _ROBOFLOW_SPLITS = ("train", "valid", "test")
@@ -37,7 +36,7 @@ def detect(location: str) -> Detection:
 
 def _examine(location: str, name: str) -> Detection:
     try:
-        first = next((content for _, content in islice(elements(location), 1)), None)
+        first = next((content for _, content in islice(json_elements(location, LIST), 1)), None)
     except DataError as error:
         return Detection(False, f"{name}: {error.problem}")
     if first is None:

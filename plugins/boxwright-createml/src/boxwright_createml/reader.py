@@ -10,11 +10,11 @@ from boxwright import DataError, DatasetInfo, ImageRef, Sample
 from boxwright.datasets import OnProblem
 from boxwright.images import ImageLookup, measured_size
 from boxwright.plugins import parse_size
-from boxwright.storage import Folder, base_name, check_unicode, parent
+from boxwright.storage import Folder, base_name, check_unicode, json_elements, parent
 from boxwright_createml.annotation import CoordinateSystem, Entry, EntryError
-from boxwright_createml.elements import elements
 
 ROBOFLOW: Final = "_annotations.createml.json"
+LIST: Final = "name a CreateML JSON file, a list with an object for each image"
 _SKIP = "or leave the image out with --on-error skip"
 
 
@@ -115,7 +115,7 @@ class CreateMLReader:
                 yield self._entry(place, content).labels
 
     def _entries(self, file: str) -> Iterator[tuple[_Place, Any]]:
-        for number, (line, content) in enumerate(elements(self._folder.place(file)), start=1):
+        for number, (line, content) in enumerate(json_elements(self._folder.place(file), LIST), start=1):
             yield _Place(file, number, line), content
 
     def _entry(self, place: _Place, content: Any) -> Entry:

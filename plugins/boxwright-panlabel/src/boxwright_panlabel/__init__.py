@@ -36,10 +36,6 @@ _READ = {
 }
 _WRITE = {
     "hf": (_BBOX,),
-    "label-studio": (
-        Option("from_name", str, "label", "the name of the control tag in the labeling configuration"),
-        Option("to_name", str, "image", "the name of the object tag in the labeling configuration"),
-    ),
 }
 
 

@@ -131,14 +131,6 @@ class TestKaggleWheat(FullTests):
     labels: ClassVar[Sequence[str]] = ("wheat_head",) * 5
 
 
-class TestLabelStudio(TableTests):
-    """``label-studio``."""
-
-    format: ClassVar[str] = "label-studio"
-    box_order: ClassVar[bool] = False
-    subfolders: ClassVar[bool] = False
-
-
 class TestLabelbox(TableTests):
     """``labelbox``."""
 

@@ -53,8 +53,6 @@ class PanlabelWriter:
         one_based: Adds 1 to xmin and ymin.
         inclusive: Subtracts 1 from xmax and ymax.
         bbox: The meaning of a box's four numbers (``hf``).
-        from_name: The name of the control tag (``label-studio``).
-        to_name: The name of the object tag (``label-studio``).
     """
 
     def __init__(
@@ -66,15 +64,12 @@ class PanlabelWriter:
         one_based: bool = False,
         inclusive: bool = False,
         bbox: str = "xywh",
-        from_name: str = "label",
-        to_name: str = "image",
     ) -> None:
         self._bridge = BRIDGES[name]
         self._output = output
         self._copies = pictures and self._bridge.image_folder is not None
         self._shift = _HABITS["one_based" if one_based else "inclusive" if inclusive else ""]
         self._options = [f"--hf-bbox-format={bbox}"] if name == "hf" else []
-        self._tags = {"ls_from_name": from_name, "ls_to_name": to_name} if name == "label-studio" else {}
         if label_map is not None and self._bridge.names == "spaceless":  # every class is a line of a file
             self._check_classes(label_map)
         self._classes = {label: i for i, label in enumerate(label_map.names if label_map else (), start=1)}
@@ -137,7 +132,7 @@ class PanlabelWriter:
             raise ValueError(
                 f"the name of the image {name!r} has surrounding white space, control characters or empty folders"
             )
-        if bridge.name in ("label-studio", "oidv4") and "/" in name:
+        if bridge.name == "oidv4" and "/" in name:
             raise ValueError(f"the image is called {name!r}: the format {bridge.name} has no subfolders")
         if bridge.name == "oidv4" and os.path.splitext(name)[1] not in _WRITTEN:
             raise ValueError(f"the image is called {name!r}: oidv4 finds images by {', '.join(sorted(_WRITTEN))}")
@@ -172,7 +167,7 @@ class PanlabelWriter:
 
     def _image(self, sample: Sample) -> dict[str, Any]:
         image = sample.image
-        attributes = write_attributes(sample.attributes, self._bridge.image) | self._tags
+        attributes = write_attributes(sample.attributes, self._bridge.image)
         if self._bridge.split and sample.split is not None:
             if sample.split not in _USES:
                 raise ValueError(f"the split is {sample.split!r}; the format has {', '.join(_USES)}")

@@ -8,6 +8,7 @@ from .filesystem import (
 )
 from .folder import Folder as Folder
 from .json_files import parse_json as parse_json
+from .json_stream import JsonMember as JsonMember, json_elements as json_elements, json_members as json_members
 from .output import (
     AtomicOutput as AtomicOutput,
     is_safe_name as is_safe_name,
