@@ -14,6 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from boxwright_testing import labelimg_xml
+
 WIDTH, HEIGHT = 500, 375
 DISTINCT = 20
 CLASSES = [
@@ -39,35 +41,6 @@ CLASSES = [
     "tvmonitor",
 ]
 
-_ANNOTATION = """<annotation>
-\t<folder>{folder}</folder>
-\t<filename>{name}</filename>
-\t<path>/photos/{folder}/{name}</path>
-\t<source>
-\t\t<database>Unknown</database>
-\t</source>
-\t<size>
-\t\t<width>{width}</width>
-\t\t<height>{height}</height>
-\t\t<depth>3</depth>
-\t</size>
-\t<segmented>0</segmented>
-{objects}</annotation>
-"""
-_OBJECT = """\t<object>
-\t\t<name>{label}</name>
-\t\t<pose>Unspecified</pose>
-\t\t<truncated>{truncated}</truncated>
-\t\t<difficult>{difficult}</difficult>
-\t\t<bndbox>
-\t\t\t<xmin>{xmin}</xmin>
-\t\t\t<ymin>{ymin}</ymin>
-\t\t\t<xmax>{xmax}</xmax>
-\t\t\t<ymax>{ymax}</ymax>
-\t\t</bndbox>
-\t</object>
-"""
-
 
 def photo(rng: random.Random, size: int) -> bytes:
     """A JPEG of about ``size`` bytes: smooth colours with as much noise as it takes."""
@@ -86,22 +59,14 @@ def photo(rng: random.Random, size: int) -> bytes:
 
 def annotation(rng: random.Random, folder: str, name: str) -> str:
     """Returns labelImg's XML for one image."""
-    objects = []
+    labels, coordinates, flags = [], [], []
     for _ in range(rng.randint(1, 8)):
         width, height = rng.randint(12, 300), rng.randint(12, 220)
         xmin, ymin = rng.randint(1, WIDTH - width), rng.randint(1, HEIGHT - height)
-        objects.append(
-            _OBJECT.format(
-                label=rng.choice(CLASSES),
-                truncated=int(rng.random() < 0.15),
-                difficult=int(rng.random() < 0.1),
-                xmin=xmin,
-                ymin=ymin,
-                xmax=xmin + width,
-                ymax=ymin + height,
-            )
-        )
-    return _ANNOTATION.format(folder=folder, name=name, width=WIDTH, height=HEIGHT, objects="".join(objects))
+        labels.append(rng.choice(CLASSES))
+        flags.append({"truncated": int(rng.random() < 0.15), "difficult": int(rng.random() < 0.1)})
+        coordinates.append((float(xmin), float(ymin), float(xmin + width), float(ymin + height)))
+    return labelimg_xml(name, labels, coordinates, flags, size=(WIDTH, HEIGHT), folder=folder)
 
 
 def make(folder: Path, images: int, seed: int = 0) -> None:

@@ -7,30 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-OBJECT = """\t<object>
-\t\t<name>{name}</name>
-\t\t<pose>Unspecified</pose>
-\t\t<truncated>0</truncated>
-\t\t<difficult>0</difficult>
-\t\t<bndbox>
-\t\t\t<xmin>3</xmin>
-\t\t\t<ymin>4</ymin>
-\t\t\t<xmax>20</xmax>
-\t\t\t<ymax>25</ymax>
-\t\t</bndbox>
-\t</object>
-"""
-
-
-def xml(filename: str, *labels: str) -> str:
-    """An annotation with one box a label."""
-    objects = "".join(OBJECT.format(name=label) for label in labels)
-    return (
-        f"<annotation>\n\t<folder>VOC2007</folder>\n\t<filename>{filename}</filename>\n"
-        "\t<source>\n\t\t<database>Unknown</database>\n\t</source>\n"
-        "\t<size>\n\t\t<width>40</width>\n\t\t<height>30</height>\n\t\t<depth>3</depth>\n\t</size>\n"
-        f"\t<segmented>0</segmented>\n{objects}</annotation>\n"
-    )
+from boxwright_testing import labelimg_xml
 
 
 def _data() -> Path:
@@ -75,7 +52,7 @@ def make_voc(tmp_path: Path) -> Callable[..., Path]:
         for folder in ("Annotations", "JPEGImages"):
             (root / folder).mkdir(parents=True)
         for name, labels in annotations.items():
-            (root / "Annotations" / f"{name}.xml").write_text(xml(f"{name}.jpg", *labels))
+            (root / "Annotations" / f"{name}.xml").write_text(labelimg_xml(f"{name}.jpg", labels, folder=place))
         for name in [f"{name}.jpg" for name in annotations] if pictures is None else pictures:
             Image.new("RGB", (40, 30), (90, 120, 60)).save(root / "JPEGImages" / name)
         if lists is not None:

@@ -11,40 +11,8 @@ import pytest
 
 import boxwright
 from boxwright import DataError, Sample
+from boxwright_testing import labelimg_xml
 from boxwright_voc.readers import LabelImgReader
-
-FIG = """\t<object>
-\t\t<name>fig</name>
-\t\t<pose>Unspecified</pose>
-\t\t<truncated>0</truncated>
-\t\t<difficult>0</difficult>
-\t\t<bndbox>
-\t\t\t<xmin>3</xmin>
-\t\t\t<ymin>4</ymin>
-\t\t\t<xmax>20</xmax>
-\t\t\t<ymax>25</ymax>
-\t\t</bndbox>
-\t</object>
-"""
-
-
-def xml(filename: str = "1.jpg", objects: str = FIG, size: str = "40x30", extra: str = "") -> str:
-    width, height = size.split("x")
-    return f"""<annotation>
-\t<folder>photos</folder>
-\t<filename>{filename}</filename>
-\t<path>/home/me/photos/1.jpg</path>
-\t<source>
-\t\t<database>Unknown</database>
-\t</source>
-\t<size>
-\t\t<width>{width}</width>
-\t\t<height>{height}</height>
-\t\t<depth>3</depth>
-\t</size>
-\t<segmented>0</segmented>
-{extra}{objects}</annotation>
-"""
 
 
 def raise_it(error: DataError) -> None:
@@ -87,16 +55,16 @@ def test_real_photos_read_as_element_tree_reads_them(real_photos: Path, part: st
 
 def test_order_is_plain_string_order_of_the_files(tmp_path: Path) -> None:
     for name in ("2", "10", "b", "B", "1"):
-        (tmp_path / f"{name}.xml").write_text(xml(f"{name}.jpg"))
+        (tmp_path / f"{name}.xml").write_text(labelimg_xml(f"{name}.jpg"))
     (tmp_path / "Z").mkdir()
-    (tmp_path / "Z" / "0.xml").write_text(xml("0.jpg"))
+    (tmp_path / "Z" / "0.xml").write_text(labelimg_xml("0.jpg"))
     names = [sample.image.name for sample in read(tmp_path)]
     assert names == ["1.jpg", "10.jpg", "2.jpg", "B.jpg", "Z/0.jpg", "b.jpg"]
 
 
 def test_every_field_of_labelimg_is_read(tmp_path: Path) -> None:
     content = (
-        xml()
+        labelimg_xml("1.jpg")
         .replace("<annotation>", '<annotation verified="yes">')
         .replace("Unknown", "my set")
         .replace("<depth>3", "<depth>1")
@@ -118,19 +86,24 @@ def test_every_field_of_labelimg_is_read(tmp_path: Path) -> None:
 
 
 def test_fields_with_labelimgs_defaults_are_left_out(tmp_path: Path) -> None:
-    sample = read_one(tmp_path, xml())
+    sample = read_one(tmp_path, labelimg_xml("1.jpg"))
     assert not sample.boxes.has_attributes
     assert sample.attributes.keys() == {"folder", "path"}
 
 
 def test_unknown_elements_become_attributes(tmp_path: Path) -> None:
-    content = xml(
-        extra="<owner><flickrid>7</flickrid><name>Ann</name></owner><tag>a</tag><tag>b</tag><serial>007</serial>",
-        objects=FIG.replace(
-            "<difficult>",
-            "<occluded>1</occluded><score>0.5</score><part><name>stem</name></part><note/><difficult>",
-        ).replace("<object>", '<object id="9">'),
-    ).replace("<database>", "<annotation>VOC</annotation><database>")
+    content = (
+        labelimg_xml("1.jpg")
+        .replace("<database>", "<annotation>VOC</annotation><database>")
+        .replace(
+            "<difficult>", "<occluded>1</occluded><score>0.5</score><part><name>stem</name></part><note/><difficult>"
+        )
+        .replace("<object>", '<object id="9">')
+        .replace(
+            "</segmented>",
+            "</segmented><owner><flickrid>7</flickrid><name>Ann</name></owner><tag>a</tag><tag>b</tag><serial>007</serial>",
+        )
+    )
     sample = read_one(tmp_path, content)
     assert sample.attributes["owner"] == {"flickrid": 7, "name": "Ann"}
     assert sample.attributes["tag"] == ["a", "b"]
@@ -158,7 +131,7 @@ def test_elements_may_be_in_any_order_and_coordinates_may_be_fractions(tmp_path:
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "iso-8859-1"])
 def test_declared_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     declared = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>\n'
-    content = declared + xml(objects=FIG.replace("fig", "Mirabelle süß"))
+    content = declared + labelimg_xml("1.jpg", ["Mirabelle süß"])
     assert read_one(tmp_path, content.encode(encoding)).boxes.labels == ("Mirabelle süß",)
 
 
@@ -177,17 +150,17 @@ def test_declared_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     ],
 )
 def test_class_names_are_kept_but_for_white_space_around_them(tmp_path: Path, written: str, label: str) -> None:
-    assert read_one(tmp_path, xml(objects=FIG.replace("fig", written))).boxes.labels == (label,)
+    assert read_one(tmp_path, labelimg_xml("1.jpg").replace("fig", written)).boxes.labels == (label,)
 
 
 def test_one_based_coordinates_are_shifted_only_when_asked(tmp_path: Path) -> None:
-    assert read_one(tmp_path, xml()).boxes.coordinates == ((3, 4, 20, 25),)
+    assert read_one(tmp_path, labelimg_xml("1.jpg")).boxes.coordinates == ((3, 4, 20, 25),)
     # 1-based with xmax included: columns 3..20 are 18 wide, so 2 to 20 in continuous coordinates.
-    assert read_one(tmp_path, xml(), one_based=True).boxes.coordinates == ((2, 3, 20, 25),)
+    assert read_one(tmp_path, labelimg_xml("1.jpg"), one_based=True).boxes.coordinates == ((2, 3, 20, 25),)
 
 
 def test_inverted_coordinates_are_swapped_only_when_asked(tmp_path: Path) -> None:
-    content = xml(objects=FIG.replace("<xmin>3", "<xmin>39"))
+    content = labelimg_xml("1.jpg", coordinates=[(39, 4, 20, 25)])
     with pytest.raises(DataError, match=r"1\.xml, object 1 \(fig\): xmin 39 is greater than xmax 20") as caught:
         read_one(tmp_path, content)
     assert "inverted=swap" in caught.value.remedy
@@ -195,11 +168,13 @@ def test_inverted_coordinates_are_swapped_only_when_asked(tmp_path: Path) -> Non
 
 
 def test_boxes_with_zero_area_and_outside_the_image_are_read(tmp_path: Path) -> None:
-    content = xml(objects=FIG.replace("<xmin>3", "<xmin>20") + FIG.replace("<xmin>3", "<xmin>-7.5"))
+    content = labelimg_xml("1.jpg", ["fig", "fig"], [(20, 4, 20, 25), (-7.5, 4, 20, 25)])
     assert read_one(tmp_path, content).boxes.coordinates == ((20, 4, 20, 25), (-7.5, 4, 20, 25))
 
 
-@pytest.mark.parametrize("content", [xml(size="0x0"), xml().replace("size>", "sizes>")])
+@pytest.mark.parametrize(
+    "content", [labelimg_xml("1.jpg", size=(0, 0)), labelimg_xml("1.jpg").replace("size>", "sizes>")]
+)
 def test_a_missing_size_is_taken_from_the_upright_image(
     tmp_path: Path, draw: Callable[..., Path], content: str
 ) -> None:
@@ -214,7 +189,7 @@ def test_a_wrong_size_is_found_when_pixels_are_read(tmp_path: Path, draw: Callab
     from boxwright.images import decode_sample
 
     draw("1.jpg", (40, 30))
-    sample = read_one(tmp_path, xml(size="400x300"))
+    sample = read_one(tmp_path, labelimg_xml("1.jpg", size=(400, 300)))
     with pytest.raises(DataError, match=r"1\.xml: the annotated size is 400x300, .* is 40x30"):
         decode_sample(sample)
 
@@ -236,7 +211,7 @@ def test_a_wrong_size_is_found_when_pixels_are_read(tmp_path: Path, draw: Callab
 )
 def test_the_image_is_found(tmp_path: Path, draw: Callable[..., Path], filename: str, image: str) -> None:
     path = draw(image)
-    sample = read_one(tmp_path, xml(filename))
+    sample = read_one(tmp_path, labelimg_xml(filename))
     assert sample.image.location == str(path)
     assert sample.image.name == image
     assert sample.image.read() == path.read_bytes()
@@ -245,14 +220,14 @@ def test_the_image_is_found(tmp_path: Path, draw: Callable[..., Path], filename:
 def test_the_image_named_is_preferred_to_the_one_with_the_xmls_name(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("1.jpg")
     draw("2.jpg")
-    assert read_one(tmp_path, xml("2.jpg")).image.name == "2.jpg"
+    assert read_one(tmp_path, labelimg_xml("2.jpg")).image.name == "2.jpg"
 
 
 def test_two_images_that_fit_equally_well_are_an_error(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("1.jpg")
     draw("1.png")
     with pytest.raises(DataError, match=r"1\.xml: it could belong to 1\.jpg or 1\.png"):
-        read_one(tmp_path, xml("1"))
+        read_one(tmp_path, labelimg_xml("1"))
 
 
 def test_images_in_another_folder_and_in_sub_folders(tmp_path: Path, draw: Callable[..., Path]) -> None:
@@ -260,8 +235,8 @@ def test_images_in_another_folder_and_in_sub_folders(tmp_path: Path, draw: Calla
     draw("images/cam/2.jpg")
     labels = tmp_path / "labels"
     (labels / "cam").mkdir(parents=True)
-    (labels / "1.xml").write_text(xml())
-    (labels / "cam" / "2.xml").write_text(xml("2.jpg"))
+    (labels / "1.xml").write_text(labelimg_xml("1.jpg"))
+    (labels / "cam" / "2.xml").write_text(labelimg_xml("2.jpg"))
     samples = read(labels, images=str(tmp_path / "images"))
     assert [sample.image.name for sample in samples] == ["1.jpg", "cam/2.jpg"]
     assert [sample.image.location for sample in samples] == [
@@ -271,7 +246,7 @@ def test_images_in_another_folder_and_in_sub_folders(tmp_path: Path, draw: Calla
 
 
 def test_annotations_are_read_without_images(tmp_path: Path) -> None:
-    sample = read_one(tmp_path, xml())
+    sample = read_one(tmp_path, labelimg_xml("1.jpg"))
     assert sample.image.location is None
     with pytest.raises(DataError, match=r"1\.jpg") as caught:
         sample.image.read()
@@ -285,7 +260,7 @@ def test_no_image_outside_the_folder_is_reached(tmp_path: Path, draw: Callable[.
     draw("1.jpg")
     (tmp_path / "in").mkdir()
     with pytest.raises(DataError, match=r"1\.xml: the <filename> is .* leads out of the folder"):
-        read_one(tmp_path / "in", xml(filename))
+        read_one(tmp_path / "in", labelimg_xml(filename))
 
 
 @pytest.mark.parametrize("filename", ["/home/me/1.jpg", "\\\\server\\photos\\1.jpg", "C:\\1.jpg", "c:1.jpg"])
@@ -293,7 +268,7 @@ def test_an_absolute_path_means_the_image_next_to_the_xml(
     tmp_path: Path, draw: Callable[..., Path], filename: str
 ) -> None:
     draw("1.jpg")
-    image = read_one(tmp_path, xml(filename)).image
+    image = read_one(tmp_path, labelimg_xml(filename)).image
     assert (image.name, image.location) == ("1.jpg", str(tmp_path / "1.jpg"))
 
 
@@ -301,13 +276,13 @@ def test_an_absolute_path_means_the_image_next_to_the_xml(
 def test_a_path_with_dots_or_without_a_name_does_not(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
     draw("1.jpg")
     with pytest.raises(DataError, match="leads out of the folder"):
-        read_one(tmp_path, xml(filename))
+        read_one(tmp_path, labelimg_xml(filename))
 
 
 def test_images_without_xml(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("1.jpg")
     extra = draw("2.jpg", (40, 30), orientation=6)
-    (tmp_path / "1.xml").write_text(xml())
+    (tmp_path / "1.xml").write_text(labelimg_xml("1.jpg"))
     reader = LabelImgReader(str(tmp_path))
     assert [sample.image.name for sample in reader.read(raise_it)] == ["1.jpg"]
     assert reader.info.num_samples == 1
@@ -330,7 +305,7 @@ def test_an_empty_folder_is_an_empty_dataset_and_a_missing_one_is_an_error(tmp_p
     assert read(tmp_path) == []
     with pytest.raises(DataError, match="folder not found"):
         LabelImgReader(str(tmp_path / "missing"))
-    (tmp_path / "file.xml").write_text(xml())
+    (tmp_path / "file.xml").write_text(labelimg_xml("1.jpg"))
     with pytest.raises(DataError, match="it is a file") as caught:
         LabelImgReader(str(tmp_path / "file.xml"))
     assert "folder" in caught.value.remedy
@@ -338,12 +313,12 @@ def test_an_empty_folder_is_an_empty_dataset_and_a_missing_one_is_an_error(tmp_p
 
 def test_hidden_files_are_no_part_of_the_dataset(tmp_path: Path) -> None:
     (tmp_path / "._1.xml").write_bytes(b"\0\5\26\7")  # what macOS leaves on other file systems
-    assert len(read_one(tmp_path, xml()).boxes) == 1
+    assert len(read_one(tmp_path, labelimg_xml("1.jpg")).boxes) == 1
 
 
 def test_a_link_back_to_the_folder_does_not_repeat_it(tmp_path: Path) -> None:
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
-    assert read_one(tmp_path, xml()).image.name == "1.jpg"
+    assert read_one(tmp_path, labelimg_xml("1.jpg")).image.name == "1.jpg"
 
 
 def test_remote_folders_are_read(tmp_path: Path, draw: Callable[..., Path]) -> None:
@@ -351,7 +326,7 @@ def test_remote_folders_are_read(tmp_path: Path, draw: Callable[..., Path]) -> N
 
     content = draw("1.jpg").read_bytes()
     fs = fsspec.filesystem("memory")
-    fs.pipe("/labelimg-test/cam/1.xml", xml().encode())
+    fs.pipe("/labelimg-test/cam/1.xml", labelimg_xml("1.jpg").encode())
     fs.pipe("/labelimg-test/cam/1.jpg", content)
     (sample,) = read("memory://labelimg-test")
     assert sample.image.name == "cam/1.jpg"
@@ -367,14 +342,14 @@ def test_file_names_that_are_no_utf8_are_an_error(tmp_path: Path, draw: Callable
     with pytest.raises(DataError, match=r"\.jpg: its path is not UTF-8") as caught:
         read(tmp_path, unannotated="include")
     assert str(caught.value).encode()  # can be printed
-    (tmp_path / os.fsdecode(b"\xff.xml")).write_text(xml(""))
+    (tmp_path / os.fsdecode(b"\xff.xml")).write_text(labelimg_xml(""))
     with pytest.raises(DataError, match=r"\.xml: its path is not UTF-8"):
         read(tmp_path)
     assert image.exists()
 
 
 def test_large_files_are_read_whole(tmp_path: Path) -> None:
-    sample = read_one(tmp_path, xml(objects=FIG * 1000))
+    sample = read_one(tmp_path, labelimg_xml("1.jpg", ["fig"] * 1000))
     assert len(sample.boxes) == 1000
 
 
@@ -394,19 +369,19 @@ def test_an_image_is_found_by_another_spelling(
     tmp_path: Path, draw: Callable[..., Path], written: str, existing: str
 ) -> None:
     draw(existing)
-    sample = read_one(tmp_path, xml(written))
+    sample = read_one(tmp_path, labelimg_xml(written))
     assert (sample.image.name, sample.image.location) == (existing, str(tmp_path / existing))
 
 
 def test_an_escape_does_not_lead_out(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("secret.jpg")
     (tmp_path / "in").mkdir()
-    assert read_one(tmp_path / "in", xml("%2e%2e/secret.jpg")).image.location is None
+    assert read_one(tmp_path / "in", labelimg_xml("%2e%2e/secret.jpg")).image.location is None
 
 
 def test_an_address_is_not_a_file_name(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"<filename> is 'https://x\.org/1\.jpg', an address on the network"):
-        read_one(tmp_path, xml("https://x.org/1.jpg"))
+        read_one(tmp_path, labelimg_xml("https://x.org/1.jpg"))
 
 
 def test_a_folder_of_cvats_xml_is_not_taken_for_ones_own(tmp_path: Path) -> None:
@@ -422,7 +397,7 @@ def test_folders_of_folders_are_recognized(tmp_path: Path) -> None:
     """As Roboflow exports Pascal VOC: train/NAME.xml next to its image, and valid, and test."""
     for split in ("train", "valid"):
         (tmp_path / split).mkdir()
-        (tmp_path / split / "1.xml").write_text(xml())
+        (tmp_path / split / "1.xml").write_text(labelimg_xml("1.jpg"))
     assert repr(boxwright.open(str(tmp_path))).startswith("<Dataset labelimg:")
     (tmp_path / "train" / "1.xml").write_text("<config/>")
     (tmp_path / "valid" / "1.xml").write_text("<config/>")
@@ -434,7 +409,7 @@ def test_folders_of_folders_are_recognized(tmp_path: Path) -> None:
 def test_a_folder_is_recognized(tmp_path: Path) -> None:
     from boxwright_voc.detect import detect_labelimg
 
-    (tmp_path / "1.xml").write_text(xml(), encoding="utf-16")
+    (tmp_path / "1.xml").write_text(labelimg_xml("1.jpg"), encoding="utf-16")
     assert detect_labelimg(str(tmp_path)).matches
     assert repr(boxwright.open(str(tmp_path))).startswith("<Dataset labelimg:")
     (tmp_path / "Annotations").mkdir()
@@ -447,7 +422,7 @@ def test_a_folder_is_recognized(tmp_path: Path) -> None:
 def test_an_image_of_another_xml_is_not_unannotated(tmp_path: Path, draw: Callable[..., Path]) -> None:
     draw("2.jpg")
     draw("3.jpg")
-    (tmp_path / "1.xml").write_text(xml("2.jpg"))
+    (tmp_path / "1.xml").write_text(labelimg_xml("2.jpg"))
     names = [(sample.image.name, len(sample.boxes)) for sample in read(tmp_path, unannotated="include")]
     assert names == [("2.jpg", 1), ("3.jpg", 0)]
     assert LabelImgReader(str(tmp_path), unannotated="include").parts == 3

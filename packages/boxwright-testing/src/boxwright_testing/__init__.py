@@ -42,6 +42,7 @@ from boxwright_testing.backends import BackendTests  # noqa: E402
 from boxwright_testing.comparison import differences  # noqa: E402
 from boxwright_testing.exporters import ExporterTests  # noqa: E402
 from boxwright_testing.formats import FormatTests  # noqa: E402
+from boxwright_testing.labelimg import labelimg_xml  # noqa: E402
 from boxwright_testing.loaders import Loaded, LoaderTests  # noqa: E402
 from boxwright_testing.metrics import MetricTests  # noqa: E402
 from boxwright_testing.readers import BadInput, ReaderTests  # noqa: E402
@@ -77,6 +78,7 @@ __all__ = [
     "draw_image",
     "drawn_samples",
     "encode_image",
+    "labelimg_xml",
     "make_sample",
     "registry_of",
     "unlike_samples",
