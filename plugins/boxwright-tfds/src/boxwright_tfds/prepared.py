@@ -43,8 +43,7 @@ def find_prepared(location: str, data_dir: str | None) -> str | None:
         return found
     if not _NAME.fullmatch(location):
         return None
-    name, _, version = location.partition(":")
-    folder = os.path.join(data_folder(data_dir), *name.split("/"), version)
+    folder = os.path.join(data_folder(data_dir), *location.replace(":", "/").split("/"))
     return _newest(folder) if os.path.isdir(folder) else None
 
 
