@@ -34,9 +34,6 @@ DEVELOPMENT_EXTRAS = ("cpu", "litert")
 PYTHON, *OTHER_PYTHONS = nox.project.python_versions(nox.project.load_toml("packages/boxwright/pyproject.toml"))
 """What the classifiers name: the sessions run on the first, and `tests-3.12` on another."""
 
-WITH_FALLBACKS = ("plugins/boxwright-coco", "plugins/boxwright-voc")
-"""The tests of the plugins that use compiled functions and have a fallback in Python."""
-
 KINDS = sorted(path.name for path in (ROOT / "templates" / "plugin").iterdir() if (path / "tests").is_dir())
 """What `boxwright plugins new` can make."""
 
@@ -109,8 +106,6 @@ def run_tests(session: nox.Session) -> None:
     """Runs every test but the slow ones."""
     install(session, "tests")
     session.run(*PYTEST, *session.posargs)
-    if not session.posargs:  # the fallbacks in Python
-        session.run(*PYTEST, *WITH_FALLBACKS, env={"BOXWRIGHT_SPEEDUPS": "0"})
 
 
 nox.session(run_tests, name="tests", python=PYTHON)

@@ -27,6 +27,10 @@ def _records(boxwright):
     return {record["name"]: record for record in boxwright.json("plugins", "list")["plugins"]}
 
 
+def _files(folder):
+    return sorted(str(path) for path in folder.rglob("*") if "__pycache__" not in path.parts)
+
+
 def test_list_says_what_each_brings(boxwright):
     records = _records(boxwright)
     assert records["boxwright"]["brings"] == {"format": ["pictures"], "trainer": ["local"]}
@@ -252,12 +256,12 @@ def test_new_answers_mistakes(boxwright, tmp_path, monkeypatch, words, code, sai
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "work.py").write_text("mine", "utf-8")
     (tmp_path / "file.txt").write_text("mine", "utf-8")
-    before = sorted(str(path) for path in tmp_path.rglob("*"))
+    before = _files(tmp_path)
     result = boxwright("plugins", "new", *words)
     assert result.exit_code == code
     assert said in result.stderr
     assert "->" in result.stderr
-    assert sorted(str(path) for path in tmp_path.rglob("*")) == before
+    assert _files(tmp_path) == before
 
 
 METRIC = """

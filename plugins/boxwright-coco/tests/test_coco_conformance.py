@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from boxwright_coco import conformance
 from boxwright_testing import BadInput
 
@@ -149,6 +151,7 @@ def two_classes_with_the_same_name(content: dict[str, Any]) -> None:
     content["annotations"][1]["category_id"] = 2
 
 
+@pytest.mark.usefixtures("parser")
 class TestCoco(conformance.TestCoco):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         inputs: list[BadInput] = []

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from boxwright_testing import labelimg_xml
+from boxwright_voc.xml import parsing
 
 
 def _data() -> Path:
@@ -21,6 +22,16 @@ def real_photos() -> Path:
     if not _data().is_dir():
         pytest.skip("the real photos are not here (BOXWRIGHT_SHARED_DATA)")
     return _data()
+
+
+@pytest.fixture(params=["compiled", "Python"])
+def parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a test with the compiled parser and with its fallback, also in the processes that it starts."""
+    if request.param == "Python":
+        monkeypatch.setattr(parsing, "_compiled", None)
+        monkeypatch.setenv("BOXWRIGHT_SPEEDUPS", "0")
+    elif parsing._compiled is None:
+        pytest.skip("boxwright-speedups is not installed, or was built without a C compiler")
 
 
 @pytest.fixture

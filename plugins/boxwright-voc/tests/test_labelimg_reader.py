@@ -14,6 +14,8 @@ from boxwright import DataError, Sample
 from boxwright_testing import labelimg_xml
 from boxwright_voc.readers import LabelImgReader
 
+pytestmark = pytest.mark.usefixtures("parser")
+
 
 def raise_it(error: DataError) -> None:
     raise error

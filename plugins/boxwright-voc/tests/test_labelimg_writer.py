@@ -10,6 +10,8 @@ import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, OutputError, Sample
 from boxwright.datasets import SampleReader
 
+pytestmark = pytest.mark.usefixtures("parser")
+
 # The layout of the files that labelImg wrote for the real photos, typed by hand with other names and numbers.
 EXPECTED = """<annotation verified="yes">
 \t<folder>photos</folder>

@@ -3,6 +3,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from boxwright_testing import BadInput, ReaderTests, WriterTests
 
 OBJECT = "<object><name>fig</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>30</xmax><ymax>20</ymax></bndbox></object>"
@@ -13,6 +15,7 @@ def xml(filename: str = "b.jpg", objects: str = OBJECT, size: str = SIZE) -> str
     return f"<annotation>\n<filename>{filename}</filename>\n{size}\n{objects}\n</annotation>"
 
 
+@pytest.mark.usefixtures("parser")
 class TestLabelImg(ReaderTests, WriterTests):
     format = "labelimg"
 
@@ -67,6 +70,7 @@ class TestLabelImg(ReaderTests, WriterTests):
         return inputs
 
 
+@pytest.mark.usefixtures("parser")
 class TestVoc(ReaderTests, WriterTests):
     format = "voc"
 

@@ -9,7 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 import boxwright
+
+pytestmark = pytest.mark.usefixtures("parser")
 
 # Written by supervision from [[0, 0, 40, 30], [3.4, 5.6, 20.2, 25.9]] of the classes fig and date, in 40x30 pixels.
 SUPERVISIONS = """<?xml version="1.0" ?>

@@ -10,6 +10,8 @@ import boxwright
 from boxwright import DataError, Sample
 from boxwright_voc.readers import VocReader
 
+pytestmark = pytest.mark.usefixtures("parser")
+
 Make = Callable[..., Path]
 
 # The first annotation of the VOC 2007 database, as its documentation and many others quote it.

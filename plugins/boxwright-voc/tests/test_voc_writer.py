@@ -12,6 +12,8 @@ import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
 from boxwright.datasets import SampleReader
 
+pytestmark = pytest.mark.usefixtures("parser")
+
 # As the VOC 2007 database has it, with other names and numbers; the parts are those of the person layout task.
 VOC_2007 = """<annotation>
 \t<folder>VOC2007</folder>

@@ -20,6 +20,8 @@ from boxwright_voc.xml.parsing import parse_known_layout
 from boxwright_voc.xml.patterns import find_labels
 from boxwright_voc.xml.tree import parse_tree
 
+pytestmark = pytest.mark.usefixtures("parser")
+
 TEXTS = ("fig", "red, ripe", "вишня", "?", "'q'", "a\u00a0b", "-1", "07", "341012865", "1.50")
 LABELIMG_TEXTS = (
     "fig",

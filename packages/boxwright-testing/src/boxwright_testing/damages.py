@@ -21,8 +21,11 @@ _ODD_NUMBERS = (
 )
 _ODD_BYTES = (b"\x00", b"\xff", b"\xed\xa0\x80", b"\n", b'"', b"'", b"<", b">", b"{", b"]", b",", b";", b"\\", b" ")
 
-_FIELDS = 12
-_CHANGES = 60
+FIELDS = 12
+"""How many numbers of a text are altered, in two selections."""
+
+CHANGES = 60
+"""How many bytes or parts are altered."""
 
 
 def damages(whole: bytes) -> Iterator[tuple[str, bytes, bool]]:
@@ -58,7 +61,7 @@ def alterations(whole: bytes) -> Iterator[tuple[str, bytes]]:
             was, becomes = match[0].decode(), odd.decode() or "nothing"
             yield f"{was} at byte {match.start()} became {becomes}", whole[: match.start()] + odd + whole[match.end() :]
     chance = random.Random(0)
-    for _ in range(_CHANGES):
+    for _ in range(CHANGES):
         start = chance.randrange(max(len(whole), 1))
         end = min(len(whole), start + chance.choice((1, 1, 5, 60)))
         what = chance.choice(("exchanged", "left out", "doubled", "moved to the end"))
@@ -77,5 +80,5 @@ def _numbers(whole: bytes) -> list[re.Match[bytes]]:
     after: dict[bytes, re.Match[bytes]] = {}
     for match in found:
         after.setdefault(whole[max(0, match.start() - 6) : match.start()], match)
-    chosen = {match.start(): match for match in (*list(after.values())[:_FIELDS], *found[:_FIELDS])}
+    chosen = {match.start(): match for match in (*list(after.values())[:FIELDS], *found[:FIELDS])}
     return list(chosen.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,9 @@ def draw_image(
     width: int, height: int, boxes: Iterable[Coordinates] = (), colours: Sequence[tuple[int, int, int]] = COLOURS
 ) -> Any:
     """An image of mode RGB with one filled rectangle a box on a grey slope, as ``PIL.Image.Image``."""
-    from PIL import Image, ImageDraw
+    from PIL import ImageDraw
 
-    image = Image.linear_gradient("L").resize((width, height)).point(lambda level: 90 + level // 4).convert("RGB")
+    image = _slope(width, height).copy()
     draw = ImageDraw.Draw(image)
     for number, (xmin, ymin, xmax, ymax) in enumerate(boxes):
         if xmax > xmin and ymax > ymin:
@@ -74,6 +75,13 @@ def draw_image(
                 fill=colours[number % len(colours)],
             )
     return image
+
+
+@lru_cache(64)
+def _slope(width: int, height: int) -> Any:
+    from PIL import Image
+
+    return Image.linear_gradient("L").resize((width, height)).point(lambda level: 90 + level // 4).convert("RGB")
 
 
 def encode_image(image: Any, name: str) -> bytes:
