@@ -281,8 +281,29 @@ class Count:
 """
 
 
-def test_check_prints_a_report_to_act_on(boxwright, install_plugin):
+@pytest.fixture(scope="module")
+def examinations():
+    return {}
+
+
+@pytest.fixture
+def count_plugin(install_plugin, examinations, monkeypatch):
+    """The plugin ``cli_count``, examined once for all tests, which print the same examination in several ways."""
+    from boxwright_testing import examination
+
+    examine = examination.examine
+
+    def once(registry, record, task):
+        if record.name not in examinations:
+            examinations[record.name] = examine(registry, record, task)
+        return examinations[record.name]
+
+    monkeypatch.setattr(examination, "examine", once)
     install_plugin("cli_count", METRIC)
+
+
+@pytest.mark.usefixtures("count_plugin")
+def test_check_prints_a_report_to_act_on(boxwright):
     result = boxwright("plugins", "check", "cli_count")
     assert result.exit_code == 1
     text = result.stdout
@@ -298,8 +319,8 @@ def test_check_prints_a_report_to_act_on(boxwright, install_plugin):
     assert "Traceback" not in result.stderr
 
 
-def test_check_for_machines(boxwright, install_plugin):
-    install_plugin("cli_count", METRIC)
+@pytest.mark.usefixtures("count_plugin")
+def test_check_for_machines(boxwright):
     import json
 
     result = boxwright("plugins", "check", "cli-count", "--json")
@@ -315,8 +336,8 @@ def test_check_for_machines(boxwright, install_plugin):
     assert kept["says"] == "40 of 40 samples were still in memory"
 
 
-def test_check_lists_what_passed_and_what_went_wrong_in_detail(boxwright, install_plugin):
-    install_plugin("cli_count", METRIC)
+@pytest.mark.usefixtures("count_plugin")
+def test_check_lists_what_passed_and_what_went_wrong_in_detail(boxwright):
     text = boxwright("--verbose", "--debug", "plugins", "check", "cli_count").stdout
     assert "  passed   measuring again returns the same\n" in text
     assert "def test_images_are_not_kept(" in text
