@@ -107,7 +107,7 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
             files[f"test_toy{number}"] = HEAD.replace("import toy", f"import toy{number} as toy") + code + CLASSES[kind]
         pytester.makepyfile(**files)
         pytester.syspathinsert()
-        passed, _, failed = pytester.inline_run("-p", "no:cacheprovider", "-q", *options).listoutcomes()
+        passed, _, failed = pytester.inline_run("-p", "no:cacheprovider", "-q", "--tb=no", *options).listoutcomes()
         names: dict[str, set[str]] = {what: set() for what in broken}
         for report in failed:
             file, _, test = report.nodeid.partition("::")
