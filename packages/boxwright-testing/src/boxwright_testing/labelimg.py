@@ -61,7 +61,7 @@ def labelimg_xml(
     objects = ""
     for label in labels:
         xmin, ymin, xmax, ymax = next(places, (3, 4, 20, 25))
-        values = {"truncated": 0, "difficult": 0} | next(marks, {})
+        values = {"truncated": 0, "difficult": 0, **next(marks, {})}
         objects += _OBJECT.format(label=escape(label), xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax, **values)
     width, height = size
     return _ANNOTATION.format(
