@@ -42,6 +42,14 @@ def test_one_box(box: tuple[float, ...], check: str | None, text: str, sample: C
         assert each.remedy
 
 
+def test_more_boxes_than_most_detectors_find(sample: Callable[..., Sample]) -> None:
+    """RetinaNet, SSD and Faster R-CNN keep 100 detections per image, and COCO's metric counts 100."""
+    rows = [("fig", x * 6, y * 6, x * 6 + 4, y * 6 + 4) for x in range(10) for y in range(11)]
+    assert list(box_problems(sample("a", *rows[:100]), tiny=3)) == []
+    (found,) = box_problems(sample("a", *rows[:101]), tiny=3)
+    assert (found.check, found.problem) == ("crowded_picture", "101 boxes")
+
+
 def test_what_is_tiny_is_a_choice(sample: Callable[..., Sample]) -> None:
     boxes_ = sample("a", ("fig", 10, 10, 15, 40), ("date", 50, 50, 50.5, 60))
     assert [p.place for p in box_problems(boxes_, tiny=6)] == ["box 1 (fig)", "box 2 (date)"]

@@ -13,9 +13,11 @@ import pytest
 
 from boxwright import (
     BackendSpec,
+    Boxes,
     BoxwrightError,
     DataError,
     Dataset,
+    ImageRef,
     LabelMap,
     MetricSpec,
     MissingLibraryError,
@@ -27,6 +29,7 @@ from boxwright import (
     UsageError,
     train,
 )
+from boxwright.datasets import SampleReader
 from boxwright.models.job import TrainJob
 from boxwright.models.protocols import MetricResult
 from boxwright.models.run import Run
@@ -150,6 +153,45 @@ def test_the_backend_checks_the_settings_before_the_data_is_read(
             )  # fmt: skip
     assert asked == [({"rate": 5.0}, False), ({"rate": 5.0}, True)]
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("boxes", "val_boxes", "most"),
+    [(66, None, 100), (80, None, 120), (210, None, 315), (2, 210, 315), (210, 3, 315)],
+)
+def test_the_number_of_detections_follows_from_the_data(
+    stoppable: type[Stoppable],
+    make_registry: Callable[..., Registry],
+    reports: Reports,
+    tmp_path: Path,
+    boxes: int,
+    val_boxes: int | None,
+    most: int,
+) -> None:
+    """Half as many again as the most crowded image has, of the training and the validation data, and at least 100."""
+
+    def dataset(count: int) -> Dataset:
+        image = ImageRef(name="a.jpg", width=100, height=80)
+        return Dataset(SampleReader([Sample(image=image, boxes=Boxes(["fig"] * count, [(1, 2, 3, 4)] * count))]))
+
+    train(
+        dataset(boxes),
+        val=None if val_boxes is None else dataset(val_boxes),
+        out=tmp_path / "run",
+        backend="stoppable",
+        reporter=reports,
+        registry=make_registry(STOPPABLE),
+    )
+    assert stoppable.jobs[0].most_detections == most
+    reported = [text for text in reports.messages if "detections per image" in text]
+    assert reported == (
+        []
+        if most == 100
+        else [
+            f"An image has {max(boxes, val_boxes or 0)} boxes: the model keeps up to {most} detections per image,"
+            " instead of 100, if the settings do not limit them."
+        ]
+    )
 
 
 class TestDone:

@@ -59,7 +59,9 @@ def random_pairs(seed: int, images: int = 60) -> list[Pair]:
     return pairs
 
 
-def by_pycocotools(pairs: list[Pair], label_map: LabelMap) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def by_pycocotools(
+    pairs: list[Pair], label_map: LabelMap, most: int = 100
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Returns the numbers of pycocotools, with -1 as nan."""
     ground_truth: dict[str, Any] = {
         "info": {},
@@ -94,19 +96,21 @@ def by_pycocotools(pairs: list[Pair], label_map: LabelMap) -> tuple[dict[str, fl
         coco.dataset = ground_truth
         coco.createIndex()
         evaluation = COCOeval(coco, coco.loadRes(results), "bbox")
+        evaluation.params.maxDets = [1, 10, most]
         evaluation.evaluate()
         evaluation.accumulate()
-        evaluation.summarize()
+        if most == 100:  # it summarizes no other number
+            evaluation.summarize()
     of_class = {}
     for place, number in enumerate(evaluation.params.catIds):
         precision, recall = evaluation.eval["precision"], evaluation.eval["recall"]
         of_class[label_map.name(number)] = {
             "AP": mean(precision[:, :, place, 0, 2]),
             "AP50": mean(precision[0, :, place, 0, 2]),
-            "AR100": mean(recall[:, place, 0, 2]),
+            f"AR{most}": mean(recall[:, place, 0, 2]),
         }
     overall = [float("nan") if value == -1 else float(value) for value in evaluation.stats]
-    return dict(zip(NAMES, overall, strict=True)), of_class
+    return dict(zip(NAMES, overall, strict=most == 100)), of_class
 
 
 def mean(values: Any) -> float:
@@ -137,6 +141,35 @@ def test_every_number_is_exactly_that_of_pycocotools(seed: int) -> None:
 def test_more_images_than_are_matched_at_once() -> None:
     pairs, label_map = random_pairs(100, images=300), LabelMap.from_names(CLASSES)
     assert_same(CocoMetric()(pairs, label_map), *by_pycocotools(pairs, label_map))
+
+
+def test_another_number_of_detections_is_that_of_pycocotools(capfd: pytest.CaptureFixture[str]) -> None:
+    """Up to 150 detections of four classes per image."""
+    pairs, label_map = random_pairs(2), LabelMap.from_names(CLASSES)
+    result = CocoMetric(max_detections=20)(pairs, label_map)
+    _, of_class = by_pycocotools(pairs, label_map, 20)
+    assert set(result.per_class["apple"]) == {"AP", "AP50", "AR20", "truths"}
+    for label, numbers in of_class.items():
+        for name, value in numbers.items():
+            assert result.per_class[label][name] == pytest.approx(value, abs=0, nan_ok=True), (label, name)
+    assert result.per_class["apple"]["AP"] != CocoMetric()(pairs, label_map).per_class["apple"]["AP"]
+    assert "AR20" in result.values
+    assert capfd.readouterr() == ("", "")
+
+
+def test_more_than_100_boxes_of_a_class_calculated_manually() -> None:
+    """All 150 are found, of which 100 count: recall 2/3, and 67 of the 101 recall values have precision 1."""
+    boxes = [(x * 40.0, y * 40.0, x * 40 + 30.0, y * 40 + 30.0) for x in range(15) for y in range(10)]
+    found = Boxes(["apple"] * 150, boxes, [{"score": 0.9 - place / 1000} for place in range(150)])
+    perfect = [pair(Boxes(["apple"] * 150, boxes), found)]
+    cut = CocoMetric()(perfect, ONE)
+    assert cut.values["AP"] == pytest.approx(67 / 101)
+    assert cut.values["AR100"] == pytest.approx(100 / 150)
+    (note,) = cut.notes
+    assert "more than 100 boxes of a class" in note
+    assert "max_detections=150" in note
+    whole = CocoMetric(max_detections=150)(perfect, ONE)
+    assert (whole.values["AP"], whole.values["AR150"], whole.notes) == (1.0, 1.0, [])
 
 
 def test_classes_whose_numbers_are_in_another_order_than_their_names() -> None:

@@ -73,6 +73,7 @@ def compose(worker: Worker, tmp_path: Path) -> Callable[..., Any]:
             "val_records": "/data/val.record",
             "num_classes": 3,
             "most_boxes": 5,
+            "most_detections": 100,
             "images": 40,
             "settings": {},
         }
@@ -96,6 +97,25 @@ class TestPipeline:
         ):
             assert line in settled["text"], line
         assert settled["steps"] * settled["batch_size"] >= 2000
+
+    @pytest.mark.parametrize(
+        ("preset", "limits"),
+        [
+            ("ssd_mobilenet_v2_fpnlite_320", ["max_detections_per_class", "max_total_detections"]),
+            (
+                "faster_rcnn_resnet50",
+                ["first_stage_max_proposals", "max_detections_per_class", "max_total_detections"],
+            ),
+            ("centernet_resnet50_fpn", ["max_box_predictions"]),
+        ],
+    )
+    def test_more_than_100_boxes_need_more_detections(
+        self, compose: Callable[..., Any], preset: str, limits: list[str]
+    ) -> None:
+        settled = compose(preset_text(preset), most_boxes=210, most_detections=315)
+        for limit in limits:
+            assert f"{limit}: 315" in settled["text"], limit
+        assert ": 100\n" not in settled["text"]
 
     def test_what_the_tutorial_edits(self, compose: Callable[..., Any]) -> None:
         settled = compose(batch_size=8, steps=77, image_size=[320, 256], augment=["random_crop_image:min_area=0.25"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from boxwright import MetricSpec, hookimpl
+from boxwright import MetricSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
 
@@ -15,6 +15,9 @@ def boxwright_metrics() -> list[MetricSpec]:
             name="coco",
             summary="The twelve metrics of the COCO detection challenge, overall and per class",
             load="boxwright_cocoeval.metric:CocoMetric",
+            options=(
+                Option("max_detections", int, 100, "Detections per image and class that count, best first", ge=11),
+            ),
             requires=("hotcoco",),
             install="python -m pip install boxwright-cocoeval",
         )

@@ -6,6 +6,7 @@ matches the boxes, and the means are computed as in ``COCOeval.summarize``.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,7 +20,7 @@ from boxwright import DataError, Detections, LabelMap, MetricResult, Sample
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)
 """Indices of the area axis: all; under 32x32, 32x32 to 96x96, and over 96x96 square pixels."""
 
-_BEST_1, _BEST_10, _BEST_100 = range(3)
+_BEST_1, _BEST_10, _BEST_ALL = range(3)
 """Indices of the axis of the largest number of detections per image and class."""
 
 _IOU_50, _IOU_75 = 0, 5
@@ -28,10 +29,12 @@ _IOU_50, _IOU_75 = 0, 5
 _BATCH: Final = 256
 """Number of images matched at once."""
 
-_NAMES: Final = (
-    *("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge"),
-    *("AR1", "AR10", "AR100", "ARsmall", "ARmedium", "ARlarge"),
-)
+
+def _names(most: int) -> tuple[str, ...]:
+    return (
+        *("AP", "AP50", "AP75", "APsmall", "APmedium", "APlarge"),
+        *("AR1", "AR10", f"AR{most}", "ARsmall", "ARmedium", "ARlarge"),
+    )
 
 
 class CocoMetric:
@@ -40,7 +43,14 @@ class CocoMetric:
     Boxes are matched by IoU at ten thresholds from 0.50 to 0.95, class by class, at most 100 detections per image and
     class, best scores first; precision is averaged at 101 recall values. The area of a ground-truth box is that of the
     box. A ground-truth box with the attribute ``iscrowd`` need not be detected, and a detection in it is not wrong.
+
+    Args:
+        max_detections: The largest number of detections per image and class that count, more than 10. With another
+            number than COCO's 100, ``AR100`` has another name, such as ``AR300``.
     """
+
+    def __init__(self, max_detections: int = 100) -> None:
+        self.max_detections = max_detections
 
     def __call__(self, pairs: Iterable[tuple[Sample, Detections]], label_map: LabelMap) -> MetricResult:
         """Measures detections against the ground truth, image by image; only the matches are kept.
@@ -59,15 +69,17 @@ class CocoMetric:
             DataError: A ground-truth box or a detection has a class that is not in the label map.
         """
         categories = [{"id": item.id, "name": item.name} for item in label_map.items]
-        matching = hotcoco.StreamingEval(categories, "bbox")
-        batch = _Batch(label_map)
+        parameters = hotcoco.Params("bbox")
+        parameters.max_dets = [1, 10, self.max_detections]
+        matching = hotcoco.StreamingEval(categories, "bbox", params=parameters)
+        batch = _Batch(label_map, self.max_detections)
         for sample, detections in pairs:
             batch.add(sample, detections)
             if len(batch.images) == _BATCH:
                 batch.match(matching)
         batch.match(matching)
         if not categories:
-            return MetricResult(values=dict.fromkeys(_NAMES, float("nan")), main="AP")
+            return MetricResult(values=dict.fromkeys(_names(self.max_detections), float("nan")), main="AP")
         evaluation: Any = matching.finalize()
         evaluation.accumulate()
         precision = np.asarray(evaluation.eval["precision"])
@@ -75,9 +87,9 @@ class CocoMetric:
         # hotcoco orders classes by id, as pycocotools does; a label map may list them in another order.
         index = {class_id: position for position, class_id in enumerate(sorted(item.id for item in label_map.items))}
         return MetricResult(
-            values=_summary(precision, recall),
+            values=_summary(precision, recall, self.max_detections),
             per_class={
-                item.name: _of_class(precision, recall, index[item.id])
+                item.name: _of_class(precision, recall, index[item.id], self.max_detections)
                 | {"truths": float(batch.ground_truth[item.name])}
                 for item in label_map.items
             },
@@ -91,6 +103,7 @@ class _Batch:
     """Images to be matched, as columns, and counts of all images so far."""
 
     label_map: LabelMap
+    most: int
     images: list[dict[str, Any]] = field(default_factory=list)
     annotations: list[dict[str, Any]] = field(default_factory=list)
     detections: list[tuple[float, ...]] = field(default_factory=list)
@@ -98,6 +111,8 @@ class _Batch:
     boxes: int = 0
     difficult: int = 0
     zero_area: int = 0
+    crowded: int = 0
+    largest: int = 0
     ground_truth: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -136,6 +151,9 @@ class _Batch:
                     "iscrowd": int(crowd),
                 }
             )
+        counts = Counter(sample.boxes.labels).values()
+        self.crowded += max(counts, default=0) > self.most
+        self.largest = max(self.largest, *counts, 0)
         boxes = detections.boxes
         for label, (xmin, ymin, xmax, ymax), score in zip(
             boxes.labels, boxes.coordinates, detections.scores, strict=True
@@ -159,6 +177,11 @@ class _Batch:
             )
         if self.zero_area:
             notes.append(f"boxes with zero area, which cannot be detected and count as missed: {self.zero_area}")
+        if self.crowded:
+            notes.append(
+                f"images with more than {self.most} boxes of a class, of which COCO counts only {self.most} as found:"
+                f" {self.crowded}; the metric's option max_detections={self.largest} counts all"
+            )
         return notes
 
 
@@ -167,34 +190,35 @@ def _is_set(value: object) -> bool:
     return str(value).strip().lower() in ("1", "1.0", "true", "yes")
 
 
-def _summary(precision: NDArray[Any], recall: NDArray[Any]) -> dict[str, float]:
+def _summary(precision: NDArray[Any], recall: NDArray[Any], most: int) -> dict[str, float]:
     """Returns the twelve numbers.
 
     Args:
         precision: Shape (IoU thresholds, recall values, classes, areas, detections per image), -1 without ground truth.
         recall: The same without the second axis.
+        most: The largest number of detections per image.
     """
     return dict(
         zip(
-            _NAMES,
+            _names(most),
             (
-                _mean(precision[:, :, :, _ALL, _BEST_100]),
-                _mean(precision[_IOU_50, :, :, _ALL, _BEST_100]),
-                _mean(precision[_IOU_75, :, :, _ALL, _BEST_100]),
-                *(_mean(precision[:, :, :, area, _BEST_100]) for area in (_SMALL, _MEDIUM, _LARGE)),
-                *(_mean(recall[:, :, _ALL, best]) for best in (_BEST_1, _BEST_10, _BEST_100)),
-                *(_mean(recall[:, :, area, _BEST_100]) for area in (_SMALL, _MEDIUM, _LARGE)),
+                _mean(precision[:, :, :, _ALL, _BEST_ALL]),
+                _mean(precision[_IOU_50, :, :, _ALL, _BEST_ALL]),
+                _mean(precision[_IOU_75, :, :, _ALL, _BEST_ALL]),
+                *(_mean(precision[:, :, :, area, _BEST_ALL]) for area in (_SMALL, _MEDIUM, _LARGE)),
+                *(_mean(recall[:, :, _ALL, best]) for best in (_BEST_1, _BEST_10, _BEST_ALL)),
+                *(_mean(recall[:, :, area, _BEST_ALL]) for area in (_SMALL, _MEDIUM, _LARGE)),
             ),
             strict=True,
         )
     )
 
 
-def _of_class(precision: NDArray[Any], recall: NDArray[Any], index: int) -> dict[str, float]:
+def _of_class(precision: NDArray[Any], recall: NDArray[Any], index: int, most: int) -> dict[str, float]:
     return {
-        "AP": _mean(precision[:, :, index, _ALL, _BEST_100]),
-        "AP50": _mean(precision[_IOU_50, :, index, _ALL, _BEST_100]),
-        "AR100": _mean(recall[:, index, _ALL, _BEST_100]),
+        "AP": _mean(precision[:, :, index, _ALL, _BEST_ALL]),
+        "AP50": _mean(precision[_IOU_50, :, index, _ALL, _BEST_ALL]),
+        f"AR{most}": _mean(recall[:, index, _ALL, _BEST_ALL]),
     }
 
 

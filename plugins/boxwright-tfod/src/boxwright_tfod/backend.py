@@ -134,6 +134,7 @@ def _compose(job: TrainJob, worker: Worker, base: tuple[str, str, bool], checkpo
         "val_records": _path(job, _RECORDS["val"]) if job.val is not None else None,
         "num_classes": max(item.id for item in job.label_map.items),
         "most_boxes": job.scan.most_boxes,
+        "most_detections": job.most_detections,
         "images": job.scan.samples,
         "settings": fields,
     }

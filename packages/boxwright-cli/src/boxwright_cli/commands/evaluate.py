@@ -43,7 +43,10 @@ def evaluate(
     context: typer.Context,
     model: ModelArgument,
     data: Annotated[str, typer.Option("--data", metavar="URI", help="Annotated images that it was not trained on.")],
-    metric: Annotated[str, typer.Option("--metric", metavar="NAME", help="The metric.")] = "coco",
+    metric: Annotated[
+        str,
+        typer.Option("--metric", metavar="NAME[:OPTION=VALUE,...]", help="The metric, with its options."),
+    ] = "coco",
     report: Annotated[
         Path | None,
         typer.Option(
@@ -72,11 +75,14 @@ def evaluate(
     session.if_interrupted = "nothing was written."
     import boxwright
 
+    name, _, text = metric.partition(":")
+    options = dict(part.partition("=")[::2] for part in text.split(",") if part)
     if report is None:
         evaluation = boxwright.evaluate(
             model,
             data,
-            metric=metric,
+            metric=name,
+            metric_options=options,
             batch_size=batch_size,
             on_error=on_error.value,
             label_map=label_map,
@@ -90,7 +96,8 @@ def evaluate(
             data,
             report,
             overwrite=overwrite,
-            metric=metric,
+            metric=name,
+            metric_options=options,
             batch_size=batch_size,
             on_error=on_error.value,
             label_map=label_map,

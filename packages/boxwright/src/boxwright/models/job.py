@@ -14,6 +14,9 @@ from boxwright.models.run import Run
 from boxwright.plugins.manager import LoadedPlugins, load_plugins
 from boxwright.progress import LogReporter, Reporter
 
+USUAL_DETECTIONS = 100
+"""The usual limit of detections per image, in detectors and in COCO's metric."""
+
 
 @dataclass
 class TrainJob:
@@ -34,6 +37,7 @@ class TrainJob:
         settings: The backend's own options, converted to their types.
         objects: Python objects of the user by name, of those that the backend declares; the run does not keep them.
         scan: Counts and classes of ``data``.
+        val_scan: Counts and classes of ``val``.
         reporter: Where progress goes.
         plugins: Whose event hooks are called.
     """
@@ -50,6 +54,7 @@ class TrainJob:
     resume: bool
     settings: Mapping[str, Any]
     scan: Scan
+    val_scan: Scan | None = None
     eval_every: int | None = None
     objects: Mapping[str, object] = field(default_factory=dict)
     reporter: Reporter = field(default_factory=LogReporter)
@@ -59,6 +64,16 @@ class TrainJob:
     def label_map(self) -> LabelMap:
         """The classes, in the order of the model's outputs."""
         return self.run.label_map
+
+    @property
+    def most_boxes(self) -> int:
+        """The largest number of boxes in an image, of the training and the validation data."""
+        return max(self.scan.most_boxes, self.val_scan.most_boxes if self.val_scan is not None else 0)
+
+    @property
+    def most_detections(self) -> int:
+        """How many detections per image the model keeps: 100, or half as many again as :attr:`most_boxes`."""
+        return max(USUAL_DETECTIONS, self.most_boxes + self.most_boxes // 2)
 
     def epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Records the metrics of an epoch and calls the event hooks; the backend calls it after each epoch, from 1."""

@@ -23,11 +23,13 @@ class Prepared:
         data: The training samples, with the label map of the run.
         scan: Their counts.
         val: The held-out samples, with the same label map.
+        val_scan: Their counts.
     """
 
     data: Dataset
     scan: Scan
     val: Dataset | None
+    val_scan: Scan | None
 
     @property
     def uris(self) -> dict[str, str | None]:
@@ -73,18 +75,20 @@ def prepare(
             f"{dataset.uri or data} is not the data that {run.path} was trained on",
             "pass the same --data, or train into another folder",
         )
+    val_scan = None
     if held_out is not None:
-        _check_held_out(held_out, classes)
+        val_scan = _checked_held_out(held_out, classes)
         held_out = held_out.with_label_map(classes)
-    return Prepared(dataset.with_label_map(classes), scan, held_out)
+    return Prepared(dataset.with_label_map(classes), scan, held_out, val_scan)
 
 
-def _check_held_out(dataset: Dataset, classes: LabelMap) -> None:
+def _checked_held_out(dataset: Dataset, classes: LabelMap) -> Scan:
     scan = dataset.scan()
     if not scan.samples:
         raise empty_dataset_error(dataset, "it contains no images to hold out")
     if dataset.problems.on_error == "fail":
         _check_classes(dataset, scan, classes, "remove them, or add them to the training data as well")
+    return scan
 
 
 def _check_classes(dataset: Dataset, scan: Scan, classes: LabelMap, remedy: str) -> None:

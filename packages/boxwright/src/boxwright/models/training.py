@@ -13,7 +13,7 @@ from boxwright.datasets.dataset import Dataset
 from boxwright.errors import UsageError
 from boxwright.label_map import LabelMap
 from boxwright.models.evaluation import NO_BOXES, evaluate
-from boxwright.models.job import TrainJob
+from boxwright.models.job import USUAL_DETECTIONS, TrainJob
 from boxwright.models.preparation import Prepared, prepare
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
@@ -195,6 +195,7 @@ def _job(
     return TrainJob(
         data=prepared.data,
         val=prepared.val,
+        val_scan=prepared.val_scan,
         run=run,
         preset=config["preset"],
         epochs=config["epochs"],
@@ -218,6 +219,11 @@ def _fit(job: TrainJob, plugins: Registry) -> None:
     require("backend", plugins.get("backend", run.backend))
     backend: Backend = plugins.resolve("backend", run.backend)()
     trainer: Trainer = plugins.resolve("trainer", run.config["trainer"])()
+    if job.most_detections > USUAL_DETECTIONS:
+        job.reporter.message(
+            f"An image has {job.most_boxes} boxes: the model keeps up to {job.most_detections} detections per image,"
+            f" instead of {USUAL_DETECTIONS}, if the settings do not limit them."
+        )
     started = time.perf_counter()
     seconds_before = float(run.state.get("seconds", 0.0))
     status, failure = "failed", None
@@ -249,6 +255,8 @@ def _measure(job: TrainJob, plugins: Registry) -> None:
         return
     measured = math.isfinite(found.values["AP"])
     job.reporter.message(f"On {found.samples} held-out images: {numbers if measured else NO_BOXES}.")
+    if measured and found.result.notes:
+        job.reporter.message(f"Notes: {'; '.join(found.result.notes)}.")
 
 
 def _default_backend(plugins: Registry) -> str:

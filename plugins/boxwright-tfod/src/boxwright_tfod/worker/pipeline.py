@@ -34,6 +34,7 @@ def compose(
     val_records: str | None,
     num_classes: int,
     most_boxes: int,
+    most_detections: int,
     images: int,
     settings: dict[str, str],
     augment: list[str] | None = None,
@@ -56,6 +57,7 @@ def compose(
         val_records: The records to evaluate on.
         num_classes: The highest id in the label map.
         most_boxes: The largest number of boxes in an image.
+        most_detections: The number of detections per image that the model should keep.
         images: Number of images to train on.
         settings: Values by field, such as ``{"train_config.batch_size": "8"}``; they override the others.
         augment: Steps of ``PreprocessingStep``, as ``random_crop_image:min_area=0.5``; ``None`` for no change.
@@ -86,6 +88,8 @@ def compose(
     if not own:
         model.num_classes = num_classes
         config.train_config.max_number_of_boxes = max(config.train_config.max_number_of_boxes, most_boxes)
+        for message, field in _limits(model):
+            setattr(message, field, max(getattr(message, field), most_detections))
     for path, value in settings.items():
         set_field(connection, config, path, value)
     model = _model(connection, config, source)
@@ -94,7 +98,7 @@ def compose(
     if not own:
         _set_schedule(config, settings)
     fill_paths(config, label_map, train_records, val_records)
-    _check(connection, config, model, source, num_classes, most_boxes)
+    _check(connection, config, model, source, num_classes, most_boxes, most_detections)
     write(config, target)
     return {
         "steps": config.train_config.num_steps,
@@ -240,7 +244,23 @@ def _set_schedule(config: Any, settings: dict[str, str]) -> None:
         cosine.warmup_steps = min(500, config.train_config.num_steps // 20)
 
 
-def _check(connection: Any, config: Any, model: Any, source: str, num_classes: int, most_boxes: int) -> None:
+def _limits(model: Any) -> list[tuple[Any, str]]:
+    """Returns the messages and fields of a model that limit the number of detections per image."""
+    limits: list[tuple[Any, str]] = []
+    for name in ("post_processing", "second_stage_post_processing"):
+        if name in model.DESCRIPTOR.fields_by_name:
+            suppression = getattr(model, name).batch_non_max_suppression
+            limits += [(suppression, "max_detections_per_class"), (suppression, "max_total_detections")]
+    if "first_stage_max_proposals" in model.DESCRIPTOR.fields_by_name:
+        limits.append((model, "first_stage_max_proposals"))
+    if "object_center_params" in model.DESCRIPTOR.fields_by_name:
+        limits.append((model.object_center_params, "max_box_predictions"))
+    return limits
+
+
+def _check(
+    connection: Any, config: Any, model: Any, source: str, num_classes: int, most_boxes: int, most_detections: int
+) -> None:
     if model.num_classes < num_classes:
         kind = config.model.WhichOneof("model")
         raise connection.Refusal(
@@ -255,6 +275,9 @@ def _check(connection: Any, config: Any, model: Any, source: str, num_classes: i
             f"an image has {most_boxes} boxes, of which {most} are trained on;"
             f" --set train_config.max_number_of_boxes={most_boxes} trains on all."
         )
+    for message, field in _limits(model):
+        if (most := getattr(message, field)) < min(most_boxes, most_detections):
+            connection.warning(f"an image has {most_boxes} boxes, and {field} is {most}: some cannot be found.")
     checkpoint = config.train_config.fine_tune_checkpoint
     if checkpoint and not os.path.exists(f"{checkpoint}.index"):
         raise connection.Refusal(

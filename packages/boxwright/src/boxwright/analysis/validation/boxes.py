@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from boxwright.analysis.validation.checks import Problem
+from boxwright.models.job import USUAL_DETECTIONS
 from boxwright.schemas import Coordinates, Sample
 
 SAME = 0.99
@@ -32,6 +33,8 @@ def box_problems(sample: Sample, tiny: float) -> Iterator[Problem]:
         if found := _flaw(box, width, height, tiny):
             check, text = found
             yield Problem(check, file, text, _place(position, labels[position]))
+    if len(coordinates) > USUAL_DETECTIONS:
+        yield Problem("crowded_picture", file, f"{len(coordinates)} boxes")
     if len(coordinates) > 1:
         for one, two in same_positions(coordinates):
             same = labels[one] == labels[two]

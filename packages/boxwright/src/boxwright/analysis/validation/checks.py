@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from boxwright.errors import DataError
+from boxwright.models.job import USUAL_DETECTIONS
 
 
 class Severity(StrEnum):
@@ -132,6 +133,11 @@ CHECKS = (
                 "boxwright converts it to 8-bit RGB; other programs may not",
             ),
             "picture_without_boxes": ("images without boxes", "annotate it, unless it contains no objects"),
+            "crowded_picture": (
+                f"images with more than {USUAL_DETECTIONS} boxes",
+                "most detectors and COCO's metric keep no more detections per image: boxwright train keeps more,"
+                " evaluate --metric coco:max_detections=N counts more, and convert --with tile makes smaller images",
+            ),
             "similar_picture": ("images that look alike", "convert --with dedupe:how=near keeps one of them"),
             "pixel_convention": (
                 "datasets that seem to have another pixel convention",
