@@ -136,6 +136,17 @@ def test_evaluate_prints_the_numbers(boxwright, trained):
     assert ["mug", "1.000"] in rows
 
 
+def test_evaluate_passes_the_options_of_a_metric(boxwright, trained):
+    pytest.importorskip("hotcoco")
+    uri, run = trained
+    result = boxwright("evaluate", run, "--data", uri, "--metric", "coco:max_detections=300")
+    rows = {line.split()[0]: line.split()[2:] for line in result.stdout.splitlines() if line.strip()}
+    assert rows["AR300"] == ["recall", "with", "300"]
+    refused = boxwright("evaluate", run, "--data", uri, "--metric", "coco:max_detections=3")
+    assert refused.exit_code == 2
+    assert "max_detections=3 is out of range" in refused.stderr
+
+
 def test_evaluate_with_coco_explains_its_twelve_numbers(boxwright, trained):
     pytest.importorskip("hotcoco")
     uri, run = trained

@@ -90,6 +90,13 @@ class TestScan:
         assert scan.relative_size == pytest.approx((0.0, (0.5 + 0.2291288 + 1 + 0.1229837) / 5, 1.0))
         assert scan.label_map == LabelMap.from_names(["date", "fig"])
 
+    @pytest.mark.parametrize(("boxes", "every"), [(4096, 1), (4097, 2), (8193, 4), (10_000, 4)])
+    def test_some_thousands_of_boxes_are_kept(self, sample: Callable[..., Sample], boxes: int, every: int) -> None:
+        """Every second, fourth, ... box: never more than 4096, evenly distributed."""
+        samples = [sample(f"{i}.jpg", ("fig", 0, i % 80, 50, 80)) for i in range(boxes)]
+        expected = [(0.0, (i % 80) / 80, 0.5, 1.0) for i in range(0, boxes, every)]
+        assert Scan.of(samples).box_sample == expected
+
     def test_of_nothing(self) -> None:
         scan = Scan.of([])
         assert (scan.samples, scan.boxes, scan.classes, scan.relative_size) == (0, 0, {}, (0.0, 0.0, 0.0))

@@ -99,15 +99,15 @@ def test_changes_of_boxes_are_reported(tmp_path: Path, reporter: Any) -> None:
         "2 boxes extend beyond their image; they were clipped for the training.",
         "1 boxes have zero area inside their image; they were not used in the training.",
     ]
-    assert (images.count, images.most_boxes, len(images.box_sizes)) == (2, 2, 3)
+    assert (images.count, images.most_boxes, len(images.boxes)) == (2, 2, 3)
     total, task = reporter.tasks["Decoding the images"]
     assert (total, task.done) == (2, 2)
 
 
-def test_box_sizes_are_in_pixels_of_the_network(tmp_path: Path, reporter: Any) -> None:
+def test_boxes_are_in_pixels_of_the_network(tmp_path: Path, reporter: Any) -> None:
     """A box of half by a quarter of the image is half by a quarter of the network's 96x64."""
-    images = loaded([sample("a", (400, 200), [(0, 0, 200, 50)])], tmp_path, reporter, image_size=(64, 96))
-    np.testing.assert_allclose(images.box_sizes, [[48, 16]], rtol=1e-6)
+    images = loaded([sample("a", (400, 200), [(100, 0, 300, 50)])], tmp_path, reporter, image_size=(64, 96))
+    np.testing.assert_allclose(images.boxes, [[24, 0, 72, 16]], rtol=1e-6)
 
 
 def test_memory_and_disk_return_the_same(drawn: Dataset, tmp_path: Path, reporter: Any) -> None:
@@ -127,7 +127,7 @@ def test_memory_and_disk_return_the_same(drawn: Dataset, tmp_path: Path, reporte
     }
     memory, disk = found["memory"], found["disk"]
     assert (memory.count, memory.most_boxes) == (disk.count, disk.most_boxes) == (8, memory.most_boxes)
-    np.testing.assert_array_equal(memory.box_sizes, disk.box_sizes)
+    np.testing.assert_array_equal(memory.boxes, disk.boxes)
     numbers = tf.data.Dataset.range(8)
     for one, two in zip(numbers.map(memory.load), numbers.map(disk.load), strict=True):
         assert set(one) == set(two) == {"images", "boxes", "classes"}

@@ -79,6 +79,24 @@ def test_tiny_has_a_million_parameters_and_one_output_per_anchor(tiny: Detector)
     assert sum(level.shape[0] for level in anchors.values()) == count
 
 
+def test_a_pyramid_from_p2_has_anchors_every_4_pixels(tmp_path: Path) -> None:
+    anchors = AnchorSettings(sizes=(6, 12, 24, 48), scales=(1,), aspect_ratios=(1, 2), first_level=2)
+    backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))
+    fine = build_network("tiny", num_classes=2, image_size=SIZE, anchors=anchors, backbone=backbone)
+    # Strides of 4, 8, 16 and 32, two anchors per location.
+    count = 2 * (16 * 24 + 8 * 12 + 4 * 6 + 2 * 3)
+    image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3)).astype(np.float32)
+    found = fine(image, training=False)
+    assert found["box"].shape == (1, count, 4)
+    assert sum(level.shape[0] for level in fine.anchor_generator(image_shape=(*SIZE, 3)).values()) == count
+    fine.save(tmp_path / "fine.keras")
+    again = keras.saving.load_model(tmp_path / "fine.keras", compile=False)(image, training=False)
+    np.testing.assert_allclose(found["box"], again["box"], atol=1e-5)
+    backbone.pyramid_level_inputs = {name: backbone.pyramid_level_inputs[name] for name in ("P3", "P4", "P5")}
+    with pytest.raises(WeightsError, match="no P2, only P3, P4, P5"):
+        build_network("tiny", num_classes=2, image_size=SIZE, anchors=anchors, backbone=backbone)
+
+
 def test_the_heads_are_those_of_the_paper_and_in_older_runs_those_of_kerascv() -> None:
     """Lin et al. 2017, section 4: four 3x3 convolutions with 256 filters. KerasCV's `num_conv_layers` is 3."""
     backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))

@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -578,6 +579,32 @@ def test_one_step_of_one_image_with_an_empty_held_out_set(
     assert line["val_classification_loss"] == line["val_loss"] > 0
     assert line["val_box_loss"] == 0
     assert "On 4 held-out images: nothing to measure: no boxes." in reporter.messages
+
+
+def test_many_tiny_objects_are_learned_and_can_be_found(
+    reporter: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """121 objects of 6 pixels: under a stride of 8, and more than the usual 100 detections."""
+    monkeypatch.setattr(network, "_backbone", narrow)
+    places = [(11 * x + 2, 11 * y + 2) for x in range(11) for y in range(11)]
+    boxes = Boxes(["dot"] * 121, [(x, y, x + 6, y + 6) for x, y in places])
+    samples = [unboxed(name, Image.new("RGB", (128, 128), "gray")).replace(boxes=boxes) for name in "abcd"]
+    settings = {"steps": 1, "oversample": 1.0}
+    changes = {"image_size": None, "batch_size": 2, "epochs": None, "augment": [], "settings": settings}
+    run = train(Dataset(SampleReader(samples)), out=tmp_path / "run", reporter=reporter, **SMALL | changes)
+    assert run.metrics()[0]["box_loss"] > 0
+    stored = json.loads(run.file("model/network.json").read_text())
+    assert (stored["image_size"], stored["anchors"]["first_level"]) == ([128, 128], 2)
+    assert (stored["decoder"]["max_detections"], stored["decoder"]["pre_nms"]) == (181, 1810)
+    record = "\n".join([*reporter.messages, *reporter.warnings])
+    assert "input is 128x128 with anchors every 4 pixels, instead of 128x128 and 8 pixels" in record
+    assert "An image has 121 boxes: the model keeps up to 181 detections per image" in record
+    # The centers of objects, 5 + 11 n, are 0 (2 of 11), 1 (6) or 2 (3) pixels from those of anchors, 2 + 4 n. A square
+    # of 6 is covered if the distances are 0 and 0, 0 and 1 (IoU 30 / 42) or 1 and 1 (25 / 47), perhaps if they are 0
+    # and 2 (24 / 48), else not: 64 to 76 of 121.
+    (share,) = re.findall(r"(\d+)% of the boxes are too small", record)
+    assert round(100 * 45 / 121) <= int(share) <= round(100 * 57 / 121)
+    load_model(run)
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])

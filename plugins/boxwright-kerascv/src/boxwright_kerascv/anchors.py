@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 FIRST_LEVEL = 3
-"""The finest pyramid level, P3: one row of anchors every 2**3 = 8 pixels."""
+"""The finest pyramid level by default, P3: one row of anchors every 2**3 = 8 pixels."""
 
 MAX_LEVELS = 5
-"""P3 to P7, the pyramid of the RetinaNet paper."""
+"""P3 to P7 in the RetinaNet paper."""
 
 POSITIVE_IOU = 0.5
 """An anchor that overlaps an object by this much is trained to find it."""
@@ -35,6 +35,8 @@ _MARGIN = 1.25
 # Aspect ratios closer than this share one anchor: the IoU of two such boxes is 0.8.
 _RATIO_STEP = 1.25
 _SUFFICIENT_COVERAGE = 0.99
+# More boxes would not change the result, only take time.
+_MOST_BOXES = 4000
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,23 @@ class AnchorSettings:
     """The arguments of ``keras_cv.layers.AnchorGenerator``.
 
     Attributes:
-        sizes: One size for each of the 1 to 5 pyramid levels from P3 on: the side of a square anchor at scale 1, in
-            pixels of the network's input.
+        sizes: One size for each of the 1 to 5 pyramid levels from ``first_level`` on: the side of a square anchor at
+            scale 1, in pixels of the network's input.
         scales: Factors of the size, the same at every level.
         aspect_ratios: Width / height, the same at every level.
+        first_level: The finest pyramid level: 3 for P3, 2 for P2.
     """
 
     sizes: tuple[float, ...]
     scales: tuple[float, ...]
     aspect_ratios: tuple[float, ...]
+    first_level: int = FIRST_LEVEL
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.sizes) <= MAX_LEVELS:
             raise ValueError(f"anchors need 1 to {MAX_LEVELS} sizes, one for each pyramid level, not {len(self.sizes)}")
+        if self.first_level not in (2, 3):
+            raise ValueError(f"anchors begin at level 2 or 3, not {self.first_level}")
         for name in ("sizes", "scales", "aspect_ratios"):
             values = getattr(self, name)
             if not values or not all(np.isfinite(value) and value > 0 for value in values):
@@ -62,8 +68,8 @@ class AnchorSettings:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Pixels between neighboring anchors, for each level: 8, 16, 32, ..."""
-        return tuple(2 ** (FIRST_LEVEL + level) for level in range(len(self.sizes)))
+        """Pixels between neighboring anchors, for each level: 8, 16, 32, ... from P3 on."""
+        return tuple(2 ** (self.first_level + level) for level in range(len(self.sizes)))
 
     @property
     def per_location(self) -> int:
@@ -76,40 +82,43 @@ class AnchorSettings:
         roots = np.sqrt(np.asarray(self.aspect_ratios, dtype=np.float64))
         return np.stack([sides * roots, sides / roots], axis=-1).reshape(-1, 2)
 
-    def to_dict(self) -> dict[str, list[float]]:
+    def to_dict(self) -> dict[str, Any]:
         """Returns the settings as JSON values."""
         return {
             "sizes": [float(value) for value in self.sizes],
             "scales": [float(value) for value in self.scales],
             "aspect_ratios": [float(value) for value in self.aspect_ratios],
+            "first_level": self.first_level,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> AnchorSettings:
-        """Returns the settings of :meth:`to_dict`.
+        """Returns the settings of :meth:`to_dict`; those of older runs have no ``first_level``, which was 3.
 
         Raises:
-            KeyError: One of the three fields is missing.
+            KeyError: Another field is missing.
             ValueError: A value is not a positive number.
         """
         return cls(
             sizes=tuple(float(value) for value in data["sizes"]),
             scales=tuple(float(value) for value in data["scales"]),
             aspect_ratios=tuple(float(value) for value in data["aspect_ratios"]),
+            first_level=int(data.get("first_level", FIRST_LEVEL)),
         )
 
 
-def default_anchors(image_size: tuple[int, int]) -> AnchorSettings:
+def default_anchors(image_size: tuple[int, int], first_level: int = FIRST_LEVEL) -> AnchorSettings:
     """Returns anchors for unknown objects: sides from an eighth of the image to all of it, ratios 1:2, 1:1 and 2:1.
 
     Args:
         image_size: Height and width of the network's input in pixels.
+        first_level: The finest pyramid level.
     """
     side = float(min(image_size))
-    return _settings(max(8.0, side / 8), side, (0.5, 1.0, 2.0))
+    return _settings(max(8.0, side / 8), side, (0.5, 1.0, 2.0), first_level)
 
 
-def fit_anchors(box_sizes: NDArray[Any], image_size: tuple[int, int]) -> AnchorSettings:
+def fit_anchors(boxes: NDArray[Any], image_size: tuple[int, int], first_level: int = FIRST_LEVEL) -> AnchorSettings:
     """Returns the fewest anchors that cover the boxes of a dataset.
 
     The sizes are a geometric series over the sizes (root of the area) of the boxes, extended by a quarter at both ends,
@@ -117,23 +126,24 @@ def fit_anchors(box_sizes: NDArray[Any], image_size: tuple[int, int]) -> AnchorS
     has no anchor with an IoU of 0.5, outer quantiles are added.
 
     Args:
-        box_sizes: ``(N, 2)``, width and height of the boxes in pixels of the network's input; N may be 0. Boxes with
-            zero area or values that are not finite are ignored.
+        boxes: ``(N, 4)``, ``xyxy`` in pixels of the network's input; N may be 0. Boxes with zero area or values that
+            are not finite are ignored.
         image_size: Height and width of the network's input in pixels.
+        first_level: The finest pyramid level.
 
     Returns:
         The anchors, or :func:`default_anchors` if no box remains.
 
     Raises:
-        ValueError: ``box_sizes`` is not of shape ``(N, 2)``.
+        ValueError: ``boxes`` is not of shape ``(N, 4)``.
     """
-    boxes = _usable(box_sizes)
-    if len(boxes) == 0:
-        return default_anchors(image_size)
-    sides = np.sqrt(boxes.prod(axis=1))
-    ratios = np.log(boxes[:, 0] / boxes[:, 1])
+    usable = _usable(boxes)
+    settings = default_anchors(image_size, first_level)
+    if len(usable) == 0:
+        return settings
+    widths, heights = (usable[:, 2:] - usable[:, :2]).T
+    sides, ratios = np.sqrt(widths * heights), np.log(widths / heights)
     largest_side = float(max(image_size))
-    settings = default_anchors(image_size)
     best = -1.0
     for tail, quantiles in (
         (0.02, (0.1, 0.5, 0.9)),
@@ -142,10 +152,10 @@ def fit_anchors(box_sizes: NDArray[Any], image_size: tuple[int, int]) -> AnchorS
     ):
         smallest, largest = np.quantile(sides, [tail, 1 - tail])
         # A stride of 8 pixels cannot separate objects under 4 pixels, which need a larger input.
-        smallest = float(np.clip(smallest / _MARGIN, 4.0, largest_side))
+        smallest = float(np.clip(smallest / _MARGIN, 2 ** (first_level - 1), largest_side))
         largest = float(np.clip(largest * _MARGIN, smallest, largest_side))
-        candidate = _settings(smallest, largest, _distinct_ratios(np.quantile(ratios, quantiles)))
-        covered = coverage(boxes, candidate)
+        candidate = _settings(smallest, largest, _distinct_ratios(np.quantile(ratios, quantiles)), first_level)
+        covered = coverage(usable, candidate, image_size)
         if covered > best:
             best, settings = covered, candidate
         if best >= _SUFFICIENT_COVERAGE:
@@ -153,42 +163,79 @@ def fit_anchors(box_sizes: NDArray[Any], image_size: tuple[int, int]) -> AnchorS
     return settings
 
 
-def coverage(box_sizes: NDArray[Any], settings: AnchorSettings) -> float:
-    """Returns the fraction of boxes whose best anchor has an IoU of at least 0.5, with the same center.
+def coverage(boxes: NDArray[Any], settings: AnchorSettings, image_size: tuple[int, int]) -> float:
+    """Returns the fraction of boxes that overlap an anchor, where it is, with an IoU of at least 0.5.
 
     Args:
-        box_sizes: ``(N, 2)``, width and height of the boxes in pixels of the network's input.
+        boxes: ``(N, 4)``, ``xyxy`` in pixels of the network's input. Of many boxes, some thousands are measured.
         settings: The anchors, in the same pixels.
+        image_size: Height and width of the network's input in pixels.
 
     Returns:
         A number from 0 to 1; 1 if there is no box with an area.
 
     Raises:
-        ValueError: ``box_sizes`` is not of shape ``(N, 2)``.
+        ValueError: ``boxes`` is not of shape ``(N, 4)``.
     """
-    boxes = _usable(box_sizes)
-    if len(boxes) == 0:
+    usable = _usable(boxes)
+    if len(usable) == 0:
         return 1.0
-    shapes = settings.shapes()
-    overlap = np.minimum(boxes[:, None, :], shapes[None, :, :]).prod(axis=2)
-    union = boxes.prod(axis=1)[:, None] + shapes.prod(axis=1)[None, :] - overlap
-    return float(np.mean((overlap / union).max(axis=1) >= POSITIVE_IOU))
+    usable = usable[:: -(-len(usable) // _MOST_BOXES)]
+    best = np.zeros(len(usable))
+    for size, stride in zip(settings.sizes, settings.strides, strict=True):
+        for scale in settings.scales:
+            for ratio in settings.aspect_ratios:
+                width, height = size * scale * ratio**0.5, size * scale / ratio**0.5
+                shared_x, anchor_x = _near(usable[:, 0], usable[:, 2], width, stride, image_size[1])
+                shared_y, anchor_y = _near(usable[:, 1], usable[:, 3], height, stride, image_size[0])
+                # Every column with every row of the neighborhood.
+                shared = shared_x[:, :, None] * shared_y[:, None, :]
+                areas = anchor_x[:, :, None] * anchor_y[:, None, :]
+                own = (usable[:, 2:] - usable[:, :2]).prod(axis=1)[:, None, None]
+                best = np.maximum(best, (shared / (own + areas - shared)).max(axis=(1, 2)))
+    return float(np.mean(best >= POSITIVE_IOU))
 
 
-def _usable(box_sizes: NDArray[Any]) -> NDArray[np.float64]:
-    boxes = np.asarray(box_sizes, dtype=np.float64)
-    if boxes.size == 0:
-        return np.empty((0, 2))
-    if boxes.ndim != 2 or boxes.shape[1] != 2:
-        raise ValueError(f"box sizes must be of shape (N, 2), width and height, not {boxes.shape}")
-    return boxes[np.isfinite(boxes).all(axis=1) & (boxes > 0).all(axis=1)]
+def _near(
+    low: NDArray[np.float64], high: NDArray[np.float64], side: float, stride: int, length: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Returns what boxes share with the nearest anchors along one axis, and the sides of these anchors.
+
+    Anchors are clipped to the image. One that is clipped may fit better than the one with the nearest center, so the
+    two neighbors are measured as well; at an edge, one even farther away may rarely fit better still.
+
+    Args:
+        low: ``(N,)``, the lower edge of each box.
+        high: ``(N,)``, the upper edge.
+        side: The side of an anchor before it is clipped.
+        stride: The distance between two centers; the first is half of it from the edge of the image.
+        length: The side of the image.
+
+    Returns:
+        Two arrays ``(N, 3)``.
+    """
+    last = -(-length // stride) - 1
+    nearest = np.rint((low + high) / 2 / stride - 0.5)[:, None] + np.array([-1, 0, 1])
+    centers = (np.clip(nearest, 0, last) + 0.5) * stride
+    start, end = np.clip(centers - side / 2, 0, length), np.clip(centers + side / 2, 0, length)
+    shared = np.clip(np.minimum(high[:, None], end) - np.maximum(low[:, None], start), 0, None)
+    return shared, end - start
 
 
-def _settings(smallest: float, largest: float, aspect_ratios: tuple[float, ...]) -> AnchorSettings:
+def _usable(boxes: NDArray[Any]) -> NDArray[np.float64]:
+    rows = np.asarray(boxes, dtype=np.float64)
+    if rows.size == 0:
+        return np.empty((0, 4))
+    if rows.ndim != 2 or rows.shape[1] != 4:
+        raise ValueError(f"boxes must be of shape (N, 4), xyxy, not {rows.shape}")
+    return rows[np.isfinite(rows).all(axis=1) & (rows[:, 2:] > rows[:, :2]).all(axis=1)]
+
+
+def _settings(smallest: float, largest: float, aspect_ratios: tuple[float, ...], first_level: int) -> AnchorSettings:
     """Returns anchors whose sides increase from ``smallest`` to ``largest`` by equal factors."""
     span = largest / smallest
     levels = int(np.ceil((np.log(span) / np.log(_LARGEST_STEP) + 1) / _SCALES_PER_LEVEL - 1e-9))
-    # At least two levels: with one, large objects would be detected at a stride of 8 pixels.
+    # At least two levels: with one, large objects would be detected at a stride of 8 pixels or less.
     levels = int(np.clip(levels, 2, MAX_LEVELS))
     step = span ** (1 / (levels * _SCALES_PER_LEVEL - 1))
     # Nearly equal objects would produce nearly equal anchors; the strides double per level, so the sizes grow as well.
@@ -199,6 +246,7 @@ def _settings(smallest: float, largest: float, aspect_ratios: tuple[float, ...])
         sizes=tuple(round(float(first * step ** (_SCALES_PER_LEVEL * level)), 3) for level in range(levels)),
         scales=tuple(round(float(step**index), 5) for index in range(_SCALES_PER_LEVEL)),
         aspect_ratios=aspect_ratios,
+        first_level=first_level,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from boxwright import DataError, RunError, TrainJob, UsageError
@@ -20,6 +21,7 @@ from boxwright_kerascv.checkpoint import best_weights, load_checkpoint, newest_c
 from boxwright_kerascv.checks import augmenter_steps
 from boxwright_kerascv.decode import portable_network
 from boxwright_kerascv.epochs import Evaluate, Progress, Report
+from boxwright_kerascv.fitting import GROWTH, SUFFICIENT_COVERAGE, fit_input
 from boxwright_kerascv.images import TrainingImages, load_images
 from boxwright_kerascv.inputs import PAD, training_batches
 from boxwright_kerascv.layers import Detector
@@ -77,12 +79,17 @@ class KerasCVBackend:
                 f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
                 f"--set max_boxes={images.most_boxes} uses all of them"
             )
-        anchors = fit_anchors(images.box_sizes, recipe.image_size)
-        share = coverage(images.box_sizes, anchors)
-        if share < 0.95:
+        stored = job.run.config.get("anchors") if job.resume else None
+        if stored is not None:  # an older version may have fitted others
+            anchors = AnchorSettings.from_dict(stored)
+        else:
+            anchors = fit_anchors(images.boxes, recipe.image_size, recipe.first_level)
+        share = coverage(images.boxes, anchors, recipe.image_size)
+        if share < SUFFICIENT_COVERAGE:
             job.reporter.warning(
-                f"{1 - share:.0%} of the boxes are too small or too narrow for the network at {recipe.width}x"
-                f"{recipe.height} and can hardly be learned: pass a larger --image-size"
+                f"{1 - share:.0%} of the boxes are too small or too narrow for the anchors of the network at "
+                f"{recipe.width}x{recipe.height} (IoU under 0.5) and are learned by a single anchor each, less "
+                "accurately: pass a larger --image-size, or tile the images with boxwright convert --with tile"
             )
         checkpoint = newest_checkpoint(job.run) if job.resume else None
         model = _build(job, recipe, anchors) if checkpoint is None else _rebuild(job, recipe, anchors)
@@ -174,10 +181,21 @@ def _recipe(job: TrainJob) -> Recipe:
     for size, count in job.scan.sizes.items():
         # The median needs proportions, not one entry per image.
         sizes += [size] * max(1, round(1000 * count / job.scan.samples))
-    image_size = job.image_size
-    if image_size is None and job.settings.get("pixel_budget", 0) > 0:
-        image_size = input_size(sizes, job.settings["pixel_budget"])
-    recipe = default_recipe(
+    changes = OPTIMIZER_DEFAULTS[job.settings.get("optimizer", "adamw")] | _given(job.settings, RECIPE_OPTIONS)
+    if "optimizer" in job.objects:
+        changes |= {"optimizer": "object", "schedule": changes.get("schedule", "constant"), "warmup_fraction": 0.0}
+    if job.augment is not None:
+        changes["augment"] = job.augment
+    try:
+        recipe = _fitted(job, sizes, _default(job, sizes, job.image_size).with_settings(changes), changes)
+        each = 1 if "callbacks" in job.objects else default_eval_every(recipe)
+        return recipe.with_settings({"eval_every": job.eval_every or each})
+    except ValueError as error:
+        raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
+
+
+def _default(job: TrainJob, sizes: list[tuple[int, int]], image_size: tuple[int, int] | None) -> Recipe:
+    return default_recipe(
         job.preset,
         num_images=job.scan.samples,
         image_sizes=sizes,
@@ -185,22 +203,40 @@ def _recipe(job: TrainJob) -> Recipe:
         batch_size=job.batch_size,
         image_size=image_size,
     )
-    changes = OPTIMIZER_DEFAULTS[job.settings.get("optimizer", "adamw")] | _given(job.settings, RECIPE_OPTIONS)
-    if "optimizer" in job.objects:
-        changes |= {"optimizer": "object", "schedule": changes.get("schedule", "constant"), "warmup_fraction": 0.0}
-    if job.augment is not None:
-        changes["augment"] = job.augment
-    try:
-        recipe = recipe.with_settings(changes)
-        each = 1 if "callbacks" in job.objects else default_eval_every(recipe)
-        return recipe.with_settings({"eval_every": job.eval_every or each})
-    except ValueError as error:
-        raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
+
+
+def _fitted(job: TrainJob, sizes: list[tuple[int, int]], recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """Returns the recipe with the input size and the finest pyramid level that the objects need.
+
+    A size, a number of pixels or a level that the user set is kept.
+    """
+    if job.image_size is not None:
+        tried = [(recipe.width, recipe.height)]
+    elif "pixel_budget" in changes:
+        tried = [input_size(sizes, recipe.pixel_budget)]
+    else:
+        tried = list(dict.fromkeys(input_size(sizes, round(recipe.pixel_budget * factor)) for factor in GROWTH))
+    levels = (recipe.first_level,) if "first_level" in changes else (3, 2)
+    found = fit_input(np.array(job.scan.box_sample).reshape(-1, 4), tried, levels)
+    if (found.image_size, found.first_level) != (tried[0], levels[0]):
+        (width, height), (default_width, default_height) = found.image_size, tried[0]
+        job.reporter.message(
+            f"The objects are small: the network's input is {width}x{height} with anchors every {2**found.first_level} "
+            f"pixels, instead of {default_width}x{default_height} and {2 ** levels[0]} pixels. Each step takes longer; "
+            f"--image-size {default_width}x{default_height} --set first_level={levels[0]} is faster, and less accurate."
+        )
+    return _default(job, sizes, found.image_size).with_settings({**changes, "first_level": found.first_level})
 
 
 def _decoder(job: TrainJob) -> DecoderSettings:
+    given = _given(job.settings, DECODER_OPTIONS)
+    most = given.get("max_detections", job.most_detections)
+    if most < job.most_boxes:
+        job.reporter.warning(f"an image has {job.most_boxes} boxes, and max_detections={most}: some cannot be found")
+    # Each object has several predictions: ten times as many as are kept enter the suppression, as in RetinaNet.
+    chosen = {"max_detections": most, "pre_nms": max(DecoderSettings.pre_nms, 10 * most)} | given
     try:
-        return DecoderSettings(**_given(job.settings, DECODER_OPTIONS))
+        return DecoderSettings(**chosen)
     except ValueError as error:
         raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
 

@@ -168,14 +168,14 @@ class TrainingImages:
     Attributes:
         load: Returns the image and the boxes of an index, inside ``tf.data``.
         count: The number of images.
-        box_sizes: (M, 2), float64: width and height of every box, in pixels of the network's input.
+        boxes: (M, 4), float64: all boxes, ``xyxy`` in pixels of the network's input.
         most_boxes: The largest number of boxes in one image.
         on_disk: The file that contains them, or ``None``.
     """
 
     load: Any
     count: int
-    box_sizes: NDArray[np.float64]
+    boxes: NDArray[np.float64]
     most_boxes: int
     on_disk: ImageFile | None
 
@@ -216,7 +216,7 @@ def load_images(
     bytes_expected = expected * height * width * 3 * oversample**2
     disk = ImageFile(cache_file) if cache == "disk" or (cache == "auto" and bytes_expected > MEMORY_BYTES) else None
     kept: list[Prepared] = []
-    box_sizes: list[NDArray[np.float64]] = []
+    boxes: list[NDArray[np.float64]] = []
     clipped = dropped = most = 0
     try:
         with reporter.task("Decoding the images", expected) as task:
@@ -228,8 +228,7 @@ def load_images(
             )
             for prepared in work:
                 rows, columns = prepared.image.shape[:2]
-                sides = prepared.boxes[:, 2:] - prepared.boxes[:, :2]
-                box_sizes.append(sides * np.array([width / columns, height / rows]))
+                boxes.append(prepared.boxes * np.array([width / columns, height / rows] * 2))
                 clipped, dropped = clipped + prepared.clipped, dropped + prepared.dropped
                 most = max(most, len(prepared.classes))
                 if disk is not None:
@@ -237,7 +236,7 @@ def load_images(
                 else:
                     kept.append(prepared)
                 task.advance()
-        if not box_sizes:
+        if not boxes:
             raise ValueError("there are no images to train on")
         load = disk.finish() if disk is not None else _in_memory(kept)
     except BaseException:
@@ -248,7 +247,7 @@ def load_images(
         reporter.message(f"{clipped} boxes extend beyond their image; they were clipped for the training.")
     if dropped:
         reporter.message(f"{dropped} boxes have zero area inside their image; they were not used in the training.")
-    return TrainingImages(load, len(box_sizes), np.concatenate(box_sizes), most, disk)
+    return TrainingImages(load, len(boxes), np.concatenate(boxes), most, disk)
 
 
 def _in_memory(prepared: Sequence[Prepared]) -> ImageCache:

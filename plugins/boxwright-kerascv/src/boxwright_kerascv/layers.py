@@ -90,22 +90,25 @@ class NarrowBackbone(keras_cv.models.Backbone):
 class Pyramid(keras.layers.Layer):
     """A feature pyramid (Lin et al. 2017, "Feature Pyramid Networks") of any width and number of levels.
 
-    Its input is the backbone's P3, P4 and P5, its output a tuple of ``levels`` feature maps from P3 on, each half the
-    size of the one before. Levels from P6 on are computed from P5 by strided convolutions, as in RetinaNet. The last
-    convolution of each level is followed by a separate batch normalization, so that heads trained from scratch start
-    from equal scales.
+    Its input is the backbone's P3, P4 and P5, and P2 if that is the first level, its output a tuple of ``levels``
+    feature maps from the first level on, each half the size of the one before. Levels from P6 on are computed from P5
+    by strided convolutions, as in RetinaNet. The last convolution of each level is followed by a separate batch
+    normalization, so that heads trained from scratch start from equal scales.
 
     Args:
         channels: The channels of every level.
         levels: The number of levels, 1 to 5.
+        first_level: The finest level: 3 for P3, 2 for P2.
     """
 
-    def __init__(self, channels: int = 64, levels: int = 5, **kwargs: Any) -> None:
+    def __init__(self, channels: int = 64, levels: int = 5, first_level: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.channels = channels
         self.levels = levels
-        self.lateral = [keras.layers.Conv2D(channels, 1, name=f"lateral_{index}") for index in range(3)]
-        inner = min(levels, 3)
+        self.first_level = first_level
+        self.names = [f"P{level}" for level in range(first_level, 6)]
+        self.lateral = [keras.layers.Conv2D(channels, 1, name=f"lateral_{index}") for index in range(len(self.names))]
+        inner = min(levels, len(self.names))
         self.output_convs = [
             keras.layers.Conv2D(
                 channels,
@@ -125,22 +128,22 @@ class Pyramid(keras.layers.Layer):
         self.upsample = keras.layers.UpSampling2D(2, interpolation="nearest")
 
     def build(self, input_shape: dict[str, tuple[int | None, ...]]) -> None:
-        for level, layer in zip(("P3", "P4", "P5"), self.lateral, strict=True):
+        for level, layer in zip(self.names, self.lateral, strict=True):
             layer.build(input_shape[level])
         inside = (None, None, None, self.channels)
         for index, (conv, norm) in enumerate(zip(self.output_convs, self.norms, strict=True)):
-            conv.build(input_shape["P5"] if index == 3 else inside)
+            conv.build(input_shape["P5"] if index == len(self.names) else inside)
             norm.build(inside)
         self.built = True
 
     def call(self, inputs: dict[str, Any], training: bool | None = None) -> tuple[Any, ...]:
-        p5 = self.lateral[2](inputs["P5"])
-        p4 = self.lateral[1](inputs["P4"]) + self.upsample(p5)
-        p3 = self.lateral[0](inputs["P3"]) + self.upsample(p4)
-        merged = [p3, p4, p5]
+        merged = [self.lateral[-1](inputs["P5"])]
+        for name, lateral in reversed(list(zip(self.names[:-1], self.lateral[:-1], strict=True))):
+            merged.insert(0, lateral(inputs[name]) + self.upsample(merged[0]))
+        last = len(merged)
         outputs: list[Any] = []
         for index, (conv, norm) in enumerate(zip(self.output_convs, self.norms, strict=True)):
-            source = merged[index] if index < 3 else inputs["P5"] if index == 3 else outputs[-1]
+            source = merged[index] if index < last else inputs["P5"] if index == last else outputs[-1]
             outputs.append(keras.ops.relu(norm(conv(source), training=training)))
         return tuple(outputs)
 
@@ -149,16 +152,21 @@ class Pyramid(keras.layers.Layer):
     ) -> tuple[tuple[int | None, ...], ...]:
         shapes: list[tuple[int | None, ...]] = []
         for index in range(self.levels):
-            if index < 3:
-                batch, height, width, _ = input_shape[f"P{index + 3}"]
+            if index < len(self.names):
+                batch, height, width, _ = input_shape[self.names[index]]
             else:
-                batch, height, width, _ = shapes[-1] if index > 3 else input_shape["P5"]
+                batch, height, width, _ = shapes[-1] if index > len(self.names) else input_shape["P5"]
                 height, width = (None if side is None else -(-side // 2) for side in (height, width))
             shapes.append((batch, height, width, self.channels))
         return tuple(shapes)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "channels": self.channels, "levels": self.levels}
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "levels": self.levels,
+            "first_level": self.first_level,
+        }
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -223,7 +231,58 @@ class Head(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Detector(keras_cv.models.RetinaNet):
-    """KerasCV's RetinaNet, whose saved configuration also contains the pyramid."""
+    """KerasCV's RetinaNet with any first level, whose saved configuration also contains the pyramid.
+
+    Args:
+        backbone: A KerasCV backbone with the levels that the pyramid takes.
+        bounding_box_format: The format of boxes in the training.
+        num_classes: The number of classes without the background.
+        label_encoder: The targets, with the anchors.
+        feature_pyramid: The pyramid.
+        classification_head: The head that predicts classes.
+        box_head: The head that predicts boxes.
+        prediction_decoder: KerasCV's decoder, which this plugin does not use.
+    """
+
+    def __init__(
+        self,
+        backbone: Any,
+        bounding_box_format: str,
+        num_classes: int,
+        *,
+        label_encoder: Any,
+        feature_pyramid: Pyramid,
+        classification_head: Any,
+        box_head: Any,
+        prediction_decoder: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # RetinaNet always takes P3 to P5 from its backbone; the rest of its constructor is repeated here.
+        levels = {name: backbone.get_layer(backbone.pyramid_level_inputs[name]) for name in feature_pyramid.names}
+        extractor = keras.Model(backbone.inputs, {name: layer.output for name, layer in levels.items()})
+        images = keras.layers.Input(extractor.input_shape[1:], name="images")
+        boxes, classes = [], []
+        for feature in feature_pyramid(extractor(images)):
+            boxes.append(keras.layers.Reshape((-1, 4))(box_head(feature)))
+            classes.append(keras.layers.Reshape((-1, num_classes))(classification_head(feature)))
+        outputs = {
+            "box": keras.layers.Concatenate(axis=1, name="box")(boxes),
+            "classification": keras.layers.Concatenate(axis=1, name="classification")(classes),
+        }
+        super(keras_cv.models.RetinaNet, self).__init__(inputs={"images": images}, outputs=outputs, **kwargs)
+        self.label_encoder = label_encoder
+        self.anchor_generator = label_encoder.anchor_generator
+        self.bounding_box_format = bounding_box_format
+        self.num_classes = num_classes
+        self.backbone = backbone
+        self.feature_extractor = extractor
+        self.feature_pyramid = feature_pyramid
+        self.classification_head = classification_head
+        self.box_head = box_head
+        self._prediction_decoder = prediction_decoder or keras_cv.layers.NonMaxSuppression(
+            bounding_box_format=bounding_box_format, from_logits=True
+        )
+        self.build(backbone.input_shape)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None, **kwargs: Any) -> Any:
         # KerasCV names its input but passes a plain tensor, for which Keras warns.

@@ -66,7 +66,8 @@ def build_network(
         preset: A key of :data:`PRESETS`.
         num_classes: The number of classes without the background, at least 1.
         image_size: Height and width of the input in pixels, multiples of 32.
-        anchors: Sizes, scales and aspect ratios; the number of sizes is the number of pyramid levels.
+        anchors: Sizes, scales and aspect ratios; the number of sizes is the number of pyramid levels, from
+            ``first_level`` on.
         weights: A local ``.weights.h5`` or ``.keras`` file of this network or its backbone.
         backbone: A KerasCV backbone to use instead of the preset's, which is then neither created nor downloaded.
         convolutions: The number of hidden convolutions of each head, if not the preset's.
@@ -79,7 +80,8 @@ def build_network(
 
     Raises:
         ValueError: The preset is unknown, there is no class, or a size is not a multiple of 32.
-        WeightsError: Pretrained weights cannot be downloaded, or ``weights`` does not exist or does not match.
+        WeightsError: Pretrained weights cannot be downloaded, ``weights`` does not exist or does not match, or the
+            backbone has no such level.
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
@@ -95,6 +97,11 @@ def build_network(
     hidden = entry.convolutions if convolutions is None else convolutions
     if backbone is None:
         backbone = _backbone(entry, (height, width, 3), weights)
+    pyramid = Pyramid(entry.channels, len(anchors.sizes), anchors.first_level)
+    if missing := set(pyramid.names) - set(backbone.pyramid_level_inputs):
+        raise WeightsError(
+            f"the backbone has no {', '.join(sorted(missing))}, only {', '.join(sorted(backbone.pyramid_level_inputs))}"
+        )
     # Anchors are float32 with every precision: bfloat16 rounds a coordinate of 300 pixels to even numbers.
     generator = keras_cv.layers.AnchorGenerator(
         bounding_box_format="xyxy",
@@ -113,7 +120,7 @@ def build_network(
         num_classes=num_classes,
         bounding_box_format="xyxy",
         label_encoder=encoder,
-        feature_pyramid=Pyramid(entry.channels, len(anchors.sizes)),
+        feature_pyramid=pyramid,
         classification_head=Head(anchors.per_location * num_classes, entry.channels, hidden, background=True),
         box_head=Head(anchors.per_location * 4, entry.channels, hidden),
     )

@@ -82,6 +82,7 @@ class Recipe:
         pixel_budget: Maximum number of pixels of the network's input, if width and height are not set.
         oversample: Images are cached at up to this multiple of the network's size, so that crops remain sharp.
         max_boxes: Maximum number of boxes per image used in training.
+        first_level: The finest level of the pyramid, 3 (anchors every 8 pixels) or 2 (every 4 pixels).
         freeze_backbone: Whether to train only the feature pyramid and the heads.
         precision: Keras' dtype policy, ``float32`` or ``mixed_bfloat16``.
         eval_every: Epochs between two evaluations of the validation images.
@@ -119,6 +120,7 @@ class Recipe:
     pixel_budget: int = 82_000
     oversample: float = 1.5
     max_boxes: int = 300
+    first_level: int = 3
     freeze_backbone: bool = False
     precision: str = "float32"
     eval_every: int = 1
@@ -148,6 +150,8 @@ class Recipe:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
         if self.pixel_budget < SIZE_MULTIPLE**2:
             raise ValueError(f"pixel_budget must be at least {SIZE_MULTIPLE**2}, not {self.pixel_budget}")
+        if self.first_level not in (2, 3):
+            raise ValueError(f"first_level must be 2 or 3, not {self.first_level}")
         if self.oversample < 1:
             raise ValueError(f"oversample must be at least 1, not {self.oversample}")
         if not 0 < self.decay_factor < 1:

@@ -31,7 +31,6 @@ _MEANING = {
     "APlarge": "large objects, over 96x96 pixels",
     "AR1": "recall with 1 detection per image",
     "AR10": "recall with 10",
-    "AR100": "recall with 100",
     "ARsmall": "recall, small objects",
     "ARmedium": "recall, medium objects",
     "ARlarge": "recall, large objects",
@@ -118,7 +117,7 @@ def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | 
         f" {amount(evaluation.detections, 'detection')}, {duration(evaluation.seconds)}"
     )
     session.say()
-    rows = [(name, number(value), _MEANING.get(name, "")) for name, value in evaluation.values.items()]
+    rows = [(name, number(value), _meaning(name)) for name, value in evaluation.values.items()]
     session.table((evaluation.metric.upper(), "", ""), rows)
     per_class = evaluation.result.per_class
     names = list(dict.fromkeys(name for values in per_class.values() for name in values))
@@ -139,3 +138,9 @@ def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | 
     show_skipped(session, evaluation.skipped)
     if report is not None:
         session.say(f"report: {report}", style="bold")
+
+
+def _meaning(name: str) -> str:
+    if name.startswith("AR") and name[2:].isdigit() and name not in _MEANING:
+        return f"recall with {name[2:]}"
+    return _MEANING.get(name, "")

@@ -19,6 +19,9 @@ class RelativeSize(NamedTuple):
     largest: float
 
 
+_MOST_SAMPLED = 4096
+
+
 class Scan:
     """The counts of one reading.
 
@@ -31,6 +34,8 @@ class Scan:
         splits: The number of images by split.
         sizes: The number of images by ``(width, height)``.
         most_boxes: The largest number of boxes in an image.
+        box_sample: Up to 4,096 boxes, evenly distributed over the dataset: ``(xmin, ymin, xmax, ymax)``, relative to
+            their image.
         relative_size: The square root of the area of a box relative to its image.
         flawed: The number of boxes with zero area, and of boxes that are out of bounds.
         digest: SHA-256 of names, sizes, labels and coordinates in order, which does not depend on the format; the
@@ -48,6 +53,7 @@ class Scan:
         self.flawed: dict[str, int] = {"without area": 0, "outside the image": 0}
         self.relative_size = RelativeSize(0.0, 0.0, 0.0)
         self.most_boxes = 0
+        self.box_sample: list[tuple[float, float, float, float]] = []
         self.digest = ""
         self._given: LabelMap | None = None
 
@@ -60,6 +66,7 @@ class Scan:
 
         digest = hashlib.sha256()
         smallest, largest, total = float("inf"), 0.0, 0.0
+        count, every = 0, 1
         for sample in samples:
             image, boxes = sample.image, sample.boxes
             digest.update(repr((image.name, image.width, image.height, boxes.labels)).encode())
@@ -77,6 +84,15 @@ class Scan:
             size = (image.width, image.height)
             scan.sizes[size] = scan.sizes.get(size, 0) + 1
             for xmin, ymin, xmax, ymax in boxes.coordinates:
+                if count % every == 0:
+                    if len(scan.box_sample) == _MOST_SAMPLED:
+                        # Every second one is kept, and from now on half as many are added.
+                        del scan.box_sample[1::2]
+                        every *= 2
+                    if count % every == 0:
+                        sides = image.width, image.height
+                        scan.box_sample.append((xmin / sides[0], ymin / sides[1], xmax / sides[0], ymax / sides[1]))
+                count += 1
                 scan.flawed["without area"] += xmin == xmax or ymin == ymax
                 scan.flawed["outside the image"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
                 relative = ((xmax - xmin) * (ymax - ymin) / (image.width * image.height)) ** 0.5
