@@ -321,6 +321,7 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
                 "type": "true|false",
                 "default": False,
                 "required": False,
+                "limits": "",
                 "help": "whether it prints while it reads",
             }
         ],
@@ -330,6 +331,7 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
                 "type": "true|false",
                 "default": False,
                 "required": False,
+                "limits": "",
                 "help": "whether to write captions after the boxes",
             }
         ],

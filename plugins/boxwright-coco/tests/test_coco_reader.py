@@ -510,3 +510,51 @@ def test_the_file_in_a_folder_is_offered(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         boxwright.open(str(tmp_path))
     assert caught.value.remedy == f"it is a folder; name what is in it: coco:{tmp_path}/train/_annotations.coco.json"
+
+
+def test_rectangles_that_cvat_exported_without_their_rotation(tmp_path: Path) -> None:
+    """40 x 4 about (30, 22) by 90 degrees; as CVAT writes it, with the box before the rotation."""
+    box = {"image_id": 1, "category_id": 1, "bbox": [10, 20, 40, 4], "area": 160, "segmentation": []}
+    turned = {"id": 1, **box, "attributes": {"occluded": False, "rotation": 90.0}}
+    upright = {"id": 2, **box, "attributes": {"occluded": False, "rotation": 0.0}}
+    image = {"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}
+    classes = [{"id": 1, "name": "fig"}]
+    path = put(tmp_path, {"images": [image], "annotations": [turned, upright], "categories": classes})
+    (sample,) = read(path)
+    assert sample.boxes.coordinates == ((28, 2, 32, 42), (10, 20, 50, 24))
+    assert {**sample.boxes.attributes[0], "id": None} == {
+        "id": None,
+        "attributes": {"occluded": False},
+        "rotation": 90,
+        "segmentation": [[32, 2, 32, 42, 28, 42, 28, 2]],
+    }
+    report = boxwright.convert(f"coco:{path}?shapes=skip", f"coco:{tmp_path}/o.json")
+    assert (report.boxes, dict(report.losses.dropped)) == (1, {"shape rotated rectangle": 1})
+    with pytest.raises(DataError, match=r"annotations\[0\] .*not an upright box, but a rotated rectangle"):
+        list(boxwright.open(f"coco:{path}?shapes=fail"))
+    boxwright.convert(f"coco:{path}", f"coco:{tmp_path}/again.json")
+    assert read(f"{tmp_path}/again.json")[0].boxes == sample.boxes
+
+
+def test_paths_of_the_computer_that_wrote_the_file(tmp_path: Path) -> None:
+    """As Label Studio writes them on Windows: the last parts count."""
+    names = ("images\\1/90f-a.jpg", "..\\..\\media\\upload\\4\\cb0-b.jpg")
+    rows = [{"id": i, "file_name": name, "width": 64, "height": 48} for i, name in enumerate(names)]
+    path = put(tmp_path, {"images": rows, "annotations": [], "categories": []})
+    (tmp_path / "images").mkdir()
+    for name in ("90f-a.jpg", "cb0-b.jpg"):
+        (tmp_path / "images" / name).write_bytes(b"x")
+    for options in ({}, {"images": f"{tmp_path}/images"}):
+        assert [(sample.image.name, sample.image.location) for sample in read(path, **options)] == [
+            ("90f-a.jpg", f"{tmp_path}/images/90f-a.jpg"),
+            ("cb0-b.jpg", f"{tmp_path}/images/cb0-b.jpg"),
+        ]
+
+
+def test_two_images_are_never_the_same_file(tmp_path: Path) -> None:
+    names = ("train/c.jpg", "val/c.jpg", "val/d.jpg")
+    rows = [{"id": i, "file_name": name, "width": 64, "height": 48} for i, name in enumerate(names)]
+    path = put(tmp_path, {"images": rows, "annotations": [], "categories": []})
+    for name in ("c.jpg", "d.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [sample.image.location for sample in read(path)] == [f"{tmp_path}/c.jpg", None, f"{tmp_path}/d.jpg"]

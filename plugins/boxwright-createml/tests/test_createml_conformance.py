@@ -39,7 +39,7 @@ class TestCreateML(conformance.TestCreateML):
             "negative": (entry.replace("10", "-10"), r"annotation 1 \(fig\): width is negative: -10"),
             "infinity": (entry.replace("20", "1e999"), r"annotation 1 \(fig\): x is not a finite number"),
             "a huge number": (entry.replace("20", "1" * 400), r"annotation 1 \(fig\): x is not a finite number"),
-            "outside": (entry.replace("b.jpg", "../b.jpg"), r'the "image" is \'\.\./b\.jpg\', which leads out'),
+            "outside": (entry.replace("b.jpg", "../c.jpg"), r'the "image" is \'\.\./c\.jpg\', which leads out'),
             "absolute": (entry.replace("b.jpg", "/c.jpg"), r'the "image" is \'/c\.jpg\', which leads out'),
             "not there": (entry.replace("b.jpg", "c.jpg"), r"the image c\.jpg is missing"),
             "the same image": (

@@ -50,7 +50,7 @@ class TestCvat(conformance.TestCvat):
             ),
             "a size in words": (image("b.jpg", size='width="wide"'), r"its size is 'wide', not a number of pixels"),
             "no size": (image("c.jpg", size=""), r"image's size, and the image c\.jpg is missing"),
-            "outside": (image("../b.jpg"), r"the name is '\.\./b\.jpg', which leads out"),
+            "outside": (image("../c.jpg"), r"the name is '\.\./c\.jpg', which leads out"),
             "the same image": (good, r"line 2, image a\.jpg: it names the image a\.jpg, as line 1 does"),
             "truncated": (image("b.jpg", BOX)[:-9], r"x\.xml, line 2: it is not well-formed XML"),
             "a wrong end": ("<image></a>", r"x\.xml, line 2: it is not well-formed XML: mismatched tag"),

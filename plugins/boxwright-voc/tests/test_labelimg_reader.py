@@ -265,8 +265,11 @@ def test_no_image_outside_the_folder_is_reached(tmp_path: Path, draw: Callable[.
         read_one(tmp_path / "in", labelimg_xml(filename))
 
 
-@pytest.mark.parametrize("filename", ["/home/me/1.jpg", "\\\\server\\photos\\1.jpg", "C:\\1.jpg", "c:1.jpg"])
-def test_an_absolute_path_means_the_image_next_to_the_xml(
+@pytest.mark.parametrize(
+    "filename",
+    ["/home/me/1.jpg", "\\\\server\\photos\\1.jpg", "C:\\1.jpg", "c:1.jpg", "/home/../1.jpg", "..\\..\\upload\\1.jpg"],
+)
+def test_a_path_of_another_computer_means_the_image_next_to_the_xml(
     tmp_path: Path, draw: Callable[..., Path], filename: str
 ) -> None:
     draw("1.jpg")
@@ -274,8 +277,8 @@ def test_an_absolute_path_means_the_image_next_to_the_xml(
     assert (image.name, image.location) == ("1.jpg", str(tmp_path / "1.jpg"))
 
 
-@pytest.mark.parametrize("filename", ["/home/../1.jpg", "../1.jpg", "/", "/..", "C:", "C:\\", "/home/me/"])
-def test_a_path_with_dots_or_without_a_name_does_not(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
+@pytest.mark.parametrize("filename", ["/home/../2.jpg", "../1.jpg/..", "/", "/..", "C:", "C:\\", "/home/me/"])
+def test_a_path_without_the_name_of_an_image_does_not(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
     draw("1.jpg")
     with pytest.raises(DataError, match="leads out of the folder"):
         read_one(tmp_path, labelimg_xml(filename))

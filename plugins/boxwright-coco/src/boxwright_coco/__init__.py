@@ -1,6 +1,7 @@
 """COCO's instances and detections JSON for boxwright: reader and writer."""
 
 from boxwright import FormatSpec, Option, hookimpl
+from boxwright.plugins import SHAPES
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_coco.conformance"
@@ -17,6 +18,7 @@ def boxwright_formats() -> list[FormatSpec]:
             write="boxwright_coco.writer:CocoWriter",
             detect="boxwright_coco.detect:detect",
             options=(
+                SHAPES,
                 Option("images", str, None, "the folder of the images, if it is not a usual one"),
                 Option("truth", str, None, "for a list of detections: its instances file"),
                 Option("inverted", ("error", "swap"), "error", "what to do with a box with negative width or height"),

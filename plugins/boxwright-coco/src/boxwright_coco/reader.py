@@ -8,14 +8,14 @@ from itertools import islice
 from typing import Any
 
 from boxwright import Boxes, Coordinates, DataError, DatasetInfo, ImageRef, Sample, SwappedCoordinates
-from boxwright.datasets import OnProblem
-from boxwright.images import last_if_absolute, measured_size, safe_filename, spellings
+from boxwright.datasets import OnProblem, ShapeRule
+from boxwright.images import measured_size, safe_filename, spellings, trailing_parts
 from boxwright.storage import is_remote, join
 from boxwright_coco.annotations import NO_ID
 from boxwright_coco.contents import Contents, open_contents
 from boxwright_coco.document import Elements, OpenDocument
 from boxwright_coco.images import image_folder, is_plain
-from boxwright_coco.values import ImageRow, RowError, annotation_row, image_attributes, image_row
+from boxwright_coco.values import ImageRow, RowError, annotation_row, image_attributes, image_row, rotated_box
 
 _NO_BOXES = Boxes()
 _SOME = 5
@@ -31,6 +31,7 @@ class CocoReader:
         location: An instances file, or a detections file (a list of results); a path, or a URL that fsspec opens.
         images: The folder of the images; by default, the usual ones are searched, see
             :func:`boxwright_coco.images.usual_folders`.
+        shapes: What happens to rotated rectangles: ``"box"``, ``"skip"`` or ``"fail"``.
         truth: The instances file that defines the images and classes of a detections file.
         inverted: ``"error"``, or ``"swap"`` for boxes with a negative width or height, which then extend to the left or
             upwards.
@@ -45,16 +46,19 @@ class CocoReader:
         self,
         location: str,
         images: str | None = None,
+        shapes: str = "box",
         truth: str | None = None,
         inverted: str = "error",
         ids: bool = True,
     ) -> None:
+        self.shapes = ShapeRule(shapes)
         contents = self._contents = open_contents(location, truth)
         self.parts = len(contents.images)
         self._swap = inverted == "swap"
         self.swapped = SwappedCoordinates()
         self._ids = ids
-        some = [name for _, each in islice(contents.names(), _SOME) if is_plain(name := last_if_absolute(each))]
+        named = (each for _, name in islice(contents.names(), _SOME) for each in trailing_parts(name))
+        some = [name for name in named if is_plain(name)]
         self._folder = image_folder(images, contents.truth.location, some)
         self.info = DatasetInfo(
             format="coco",
@@ -74,7 +78,13 @@ class CocoReader:
         contents = self._contents
         with contents.truth.open() as truth, contents.document.open() as document:
             reading = _Reading(
-                contents, truth, document, self._folder, swapped=self.swapped if self._swap else None, ids=self._ids
+                contents,
+                truth,
+                document,
+                self._folder,
+                swapped=self.swapped if self._swap else None,
+                shapes=self.shapes,
+                ids=self._ids,
             )
             for position in range(start, stop):
                 try:
@@ -99,6 +109,7 @@ class _Reading:
         folder: str | None,
         *,
         swapped: SwappedCoordinates | None,
+        shapes: ShapeRule,
         ids: bool,
     ) -> None:
         self._contents = contents
@@ -112,8 +123,10 @@ class _Reading:
         self._folder = folder
         self._local = folder is not None and not is_remote(folder)
         self._swapped = swapped
+        self._shapes = shapes
         self._ids = ids
         self._seen: dict[str, int] = {}
+        self._name_of: dict[str, str] = {}
 
     def sample(self, position: int) -> Sample:
         """Returns the image at a position with its boxes.
@@ -198,8 +211,10 @@ class _Reading:
         place = join(self._folder, name)
         if not self._local or os.path.isfile(place):
             return place
-        others = (join(self._folder, other) for other in spellings(name))
-        return next(filter(os.path.isfile, others), None)
+        others = (join(self._folder, other) for other in (*spellings(name), *trailing_parts(name)))
+        found = next(filter(os.path.isfile, others), None)
+        # Two images are never the same file, whatever folders their names have.
+        return found if found is not None and self._name_of.setdefault(found, name) == name else None
 
     def _boxes(self, numbers: Sequence[int]) -> Boxes:
         if not numbers:
@@ -221,15 +236,16 @@ class _Reading:
         attributes: list[dict[str, Any]] = []
         for number in numbers:
             try:
-                label, box, more = self._box(number)
+                found = self._box(number)
             except RowError as error:
                 raise self._annotation_error(number, error.problem, error.remedy) from None
-            labels.append(label)
-            coordinates.append(box)
-            attributes.append(more)
+            if found is not None:
+                labels.append(found[0])
+                coordinates.append(found[1])
+                attributes.append(found[2])
         return Boxes(labels, coordinates, attributes)
 
-    def _box(self, number: int) -> tuple[str, Coordinates, dict[str, Any]]:
+    def _box(self, number: int) -> tuple[str, Coordinates, dict[str, Any]] | None:
         columns = self._annotations
         own = columns.ids[number]
         first = columns.first_with.get(own, number) if self._ids else number
@@ -237,7 +253,10 @@ class _Reading:
             problem = f"duplicate id, the same as {self._contents.annotation(first)}"
             raise RowError(problem, "give each annotation its own id, or ignore the ids: ?ids=false")
         if columns.again[number]:
-            category, coordinates, attributes = annotation_row(self._annotation_row(number), self._swapped)
+            row = rotated_box(annotation_row(self._annotation_row(number), self._swapped), self._shapes)
+            if row is None:
+                return None
+            category, coordinates, attributes = row
         else:
             left, top, right, bottom = columns.coordinates[4 * number : 4 * number + 4]
             category, coordinates = columns.categories[number], (left, top, right, bottom)

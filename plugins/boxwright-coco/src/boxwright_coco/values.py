@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from boxwright import Coordinates, SwappedCoordinates, is_text
+from boxwright.datasets import Rectangle, ShapeError, ShapeRule
 from boxwright_coco.masks import outline_box
 from boxwright_coco.numbers import as_number, far_coordinate
 from boxwright_coco.texts import OWN
@@ -118,6 +119,36 @@ def annotation_row(row: Any, swapped: SwappedCoordinates | None) -> AnnotationRo
     attributes.update(own_attributes(row))
     _check_attributes(attributes)
     return AnnotationRow(category, coordinates, attributes)
+
+
+def rotated_box(row: AnnotationRow, rule: ShapeRule) -> AnnotationRow | None:
+    """Returns the annotation of a rectangle that CVAT exported without its rotation, with the box around it.
+
+    CVAT's COCO files have the box before the rotation, and the angle as ``"attributes": {"rotation": 90.0}``, in
+    degrees, clockwise, about the center of the box. Other annotations are returned unchanged.
+
+    Args:
+        row: The annotation.
+        rule: What to do with such a rectangle; ``None`` is returned if it is left out.
+
+    Raises:
+        RowError: The rule refuses it.
+    """
+    nested = row.attributes.get("attributes")
+    if not isinstance(nested, dict):
+        return row
+    rotation = nested.get("rotation", 0)
+    if not isinstance(rotation, int | float) or not rotation % 360 or "segmentation" in row.attributes:
+        return row
+    try:
+        boxed = rule(Rectangle(*row.coordinates, rotation))
+    except ShapeError as error:
+        raise RowError(str(error), f"read the box around it (?shapes=box), {_SKIP}") from None
+    if boxed is None:
+        return None
+    rest = {key: value for key, value in nested.items() if key != "rotation"}
+    attributes = {key: value for key, value in row.attributes.items() if key != "attributes"}
+    return AnnotationRow(row.category, boxed[0], attributes | ({"attributes": rest} if rest else {}) | boxed[1])
 
 
 def _box(row: dict[str, Any], box: Any) -> Coordinates:

@@ -19,6 +19,7 @@ from .lookup import (
     measured_size as measured_size,
     safe_filename as safe_filename,
     spellings as spellings,
+    trailing_parts as trailing_parts,
 )
 from .similarity import (
     MAX_DISTANCE as MAX_DISTANCE,

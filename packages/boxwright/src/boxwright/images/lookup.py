@@ -163,8 +163,8 @@ def safe_filename(
 ) -> str:
     r"""Returns a relative file name with ``/`` between folders, from one with ``/`` or ``\``.
 
-    An absolute path, which is from the computer that wrote the annotation, is replaced with its last part if an image
-    with that name exists.
+    A path that leads elsewhere on the computer that wrote the annotation, or has more folders than the dataset, is
+    replaced with its last parts if an image with that name exists: as many as match.
 
     Args:
         filename: The file name in the annotation; may be empty.
@@ -174,26 +174,38 @@ def safe_filename(
         is_there: Returns whether an image with a name exists in the folder of the images.
 
     Raises:
-        DataError: It is absolute or has a drive letter, and no image with its last part exists; or it has a ``..``
-            part, or is a URL.
+        DataError: It is absolute, or has a drive letter or a ``..`` part, and no image with its last part exists; or it
+            is a URL.
     """
     if _ADDRESS.match(filename):
         problem = f"the {field} is {filename!r}, an address on the network"
         raise DataError(file, problem, "download the image, and write its plain file name there", place)
+    if is_there is not None and "\0" not in filename:
+        found = next(filter(is_there, trailing_parts(filename)), None)
+        if found is not None:
+            return found
     parts = filename.replace("\\", "/").split("/")
     unsafe = ".." in parts or "\0" in filename
     last = last_if_absolute(filename)
-    if last != filename and not unsafe and is_there is not None and last not in ("", ".") and is_there(last):
-        return last
     if unsafe or last != filename:
         raise DataError(
             file,
             f"the {field} is {filename!r}, which leads out of the folder",
             "write the image's plain file name there"
-            + (", or put an image with that name into the folder" if last != filename and not unsafe else ""),
+            + (", or put an image with that name into the folder" if "\0" not in filename else ""),
             place,
         )
     return "/".join(part for part in parts if part not in ("", "."))
+
+
+def trailing_parts(filename: str) -> Iterator[str]:
+    r"""Yields the last parts of a path with ``/`` or ``\``, the longest first.
+
+    They have no drive, and no part that leads out of a folder: of ``..\x\1.jpg``, these are ``x/1.jpg`` and ``1.jpg``.
+    """
+    parts = [part for part in re.split(r"[/\\]", _DRIVE.sub("", filename, count=1)) if part not in ("", ".", "..")]
+    for start in range(len(parts)):
+        yield "/".join(parts[start:])
 
 
 def last_if_absolute(filename: str) -> str:
