@@ -277,7 +277,7 @@ def test_a_path_of_another_computer_means_the_image_next_to_the_xml(
     assert (image.name, image.location) == ("1.jpg", str(tmp_path / "1.jpg"))
 
 
-@pytest.mark.parametrize("filename", ["/home/../2.jpg", "../1.jpg/..", "/", "/..", "C:", "C:\\", "/home/me/"])
+@pytest.mark.parametrize("filename", ["/home/../2.jpg", "../../2.jpg", "/", "/..", "C:", "C:\\", "/home/me/"])
 def test_a_path_without_the_name_of_an_image_does_not(tmp_path: Path, draw: Callable[..., Path], filename: str) -> None:
     draw("1.jpg")
     with pytest.raises(DataError, match="leads out of the folder"):
