@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 from boxwright import Boxes, DataError, ImageRef, Sample
+from boxwright.datasets import ShapeRule
 from boxwright.images import ImageLookup
 from boxwright.storage import Folder
 from boxwright_voc.samples import XmlSamples
@@ -310,6 +311,45 @@ def test_parts_and_points_are_moved_as_the_box_is(tmp_path: Path) -> None:
         assert text in written
     assert "<x>1</x>\n\t\t\t<y>30</y>" in written
     assert sample.boxes.attributes[0]["part"][0] == part  # what was written has not changed
+
+
+ROTATED = "<robndbox><cx>30</cx><cy>22</cy><w>40</w><h>4</h><angle>1.570796</angle></robndbox>"
+POLYGONS = (
+    "<polygon><x1>1</x1><y1>2</y1><x2>20</x2><y2>3</y2><x3>9</x3><y3>30</y3></polygon>",
+    "<polygon><pt><x>1</x><y>2</y></pt><pt><x>20</x><y>3</y></pt><pt><x>9</x><y>30</y></pt></polygon>",
+)
+
+
+def of_shape(shape: str) -> bytes:
+    return f"<annotation><object><type>x</type><name>fig</name>{shape}</object></annotation>".encode()
+
+
+def test_a_rotated_box_of_rolabelimg() -> None:
+    """40 x 4 about (30, 22), by 90 degrees, which roLabelImg writes in radians."""
+    annotation = parse_tree(of_shape(ROTATED), "x.xml")
+    assert annotation.coordinates[0] == pytest.approx((28, 2, 32, 42), abs=1e-4)
+    (attributes,) = annotation.box_attributes or ()
+    assert attributes["rotation"] == pytest.approx(90, abs=1e-4)
+    assert (attributes["type"], "robndbox" in attributes) == ("x", False)
+
+
+@pytest.mark.parametrize("polygon", POLYGONS)
+def test_a_polygon_of_roboflow_or_labelme(polygon: str) -> None:
+    annotation = parse_tree(of_shape(polygon), "x.xml")
+    assert annotation.coordinates == [(1, 2, 20, 30)]
+    assert dict((annotation.box_attributes or ())[0]) == {"type": "x", "segmentation": [[1, 2, 20, 3, 9, 30]]}
+
+
+def test_shapes_that_are_left_out_or_refused() -> None:
+    rule = ShapeRule("skip")
+    assert parse_tree(of_shape(ROTATED), "x.xml", rule).labels == []
+    assert rule.left_out == {"rotated rectangle": 1}
+    with pytest.raises(DataError, match=r"object 1 \(fig\): it is not an upright box, but a polygon"):
+        parse_tree(of_shape(POLYGONS[0]), "x.xml", ShapeRule("fail"))
+    with pytest.raises(DataError, match=r"<polygon>: it has no points"):
+        parse_tree(of_shape("<polygon/>"), "x.xml")
+    with pytest.raises(DataError, match="the object has no <bndbox>"):
+        parse_tree(of_shape(""), "x.xml")
 
 
 def test_an_unknown_flag_names_its_object() -> None:

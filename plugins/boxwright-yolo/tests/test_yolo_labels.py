@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given, settings, strategies as st
 
 from boxwright import DataError
+from boxwright.datasets import ShapeRule
 from boxwright_yolo.description import Description
 from boxwright_yolo.labels import LabelReader, LineFormat
 
@@ -87,10 +89,24 @@ def test_eight_numbers_are_a_polygon_or_an_oriented_box() -> None:
     # Ultralytics' own example of an oriented box, on a image of 100x100.
     text = "0 0.780811 0.743961 0.782371 0.74686 0.777691 0.752174 0.776131 0.749758\n"
     corners = [78.0811, 74.3961, 78.2371, 74.686, 77.7691, 75.2174, 77.6131, 74.9758]
-    for options, attributes in (({}, {"segmentation": [corners]}), ({"oriented": True}, {"obb": corners})):
+    # Its first side goes 0.156 to the right and 0.2899 down.
+    turned = {"rotation": pytest.approx(math.degrees(math.atan2(0.2899, 0.156)))}
+    for options, more in (({}, {}), ({"oriented": True}, turned)):
         boxes = read(text, (100, 100), **options)
         assert boxes.coordinates == ((77.6131, 74.3961, 78.2371, 75.2174),)
-        assert dict(boxes.attributes[0]) == attributes
+        assert dict(boxes.attributes[0]) == {"segmentation": [corners], **more}
+
+
+def test_oriented_boxes_that_are_upright_or_left_out() -> None:
+    """A square of side 20 about (50, 50), upright and by 45 degrees: half its diagonal is 14.142136."""
+    text = "0 .4 .4 .6 .4 .6 .6 .4 .6\n0 .5 .35857864 .64142136 .5 .5 .64142136 .35857864 .5\n"
+    upright, turned = read(text, (100, 100), oriented=True)
+    assert (upright.coordinates, upright.attributes) == ((40, 40, 60, 60), {})
+    assert turned.coordinates == pytest.approx((35.857864, 35.857864, 64.142136, 64.142136))
+    assert turned.attributes["rotation"] == pytest.approx(45)
+    assert len(read(text, (100, 100), oriented=True, shapes=ShapeRule("skip"))) == 1
+    with pytest.raises(DataError, match=r"line 2: it is not an upright box, but a rotated rectangle"):
+        read(text, (100, 100), oriented=True, shapes=ShapeRule("fail"))
 
 
 def test_points_of_a_pose_are_not_a_polygon() -> None:

@@ -1,6 +1,7 @@
 """Pascal VOC XML for boxwright: the formats ``labelimg`` and ``voc``."""
 
 from boxwright import FormatSpec, Option, hookimpl
+from boxwright.plugins import SHAPES
 
 boxwright_api = (1, 1)
 
@@ -29,6 +30,7 @@ def boxwright_formats() -> list[FormatSpec]:
             write="boxwright_voc.writers:LabelImgWriter",
             detect="boxwright_voc.detect:detect_labelimg",
             options=(
+                SHAPES,
                 Option("images", str, None, "the folder of the images, if it is not that of the XML"),
                 _ONE_BASED,
                 _INVERTED,
@@ -52,6 +54,7 @@ def boxwright_formats() -> list[FormatSpec]:
                     None,
                     "a list of ImageSets/Main: train, val, trainval, test or another; else all",
                 ),
+                SHAPES,
                 Option("images", str, None, "the folder of the images, if it is not JPEGImages"),
                 _ONE_BASED,
                 _INVERTED,

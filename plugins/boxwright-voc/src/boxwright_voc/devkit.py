@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from boxwright import DataError, SwappedCoordinates
+from boxwright.datasets import ShapeRule
 from boxwright.images import ImageLookup
 from boxwright.storage import Folder, is_folder, join, list_folder
 from boxwright_voc.image_sets import NO_SPLIT, ImageSets
@@ -59,6 +60,7 @@ class Year:
         inverted: As for :class:`boxwright_voc.samples.XmlSamples`.
         unannotated: Whether an image without XML is an image without boxes instead of a problem.
         swapped: Counts the boxes whose coordinates were swapped.
+        shapes: What to do with shapes that are not upright boxes.
 
     Attributes:
         image_sets: Its image sets.
@@ -77,12 +79,13 @@ class Year:
         inverted: str,
         unannotated: bool,
         swapped: SwappedCoordinates,
+        shapes: ShapeRule,
     ) -> None:
         folder = Folder.at(join(location, ANNOTATIONS))
         xmls = folder.ending(".xml")
         lookup = _image_lookup(location, images, folder)
         self._samples = XmlSamples(
-            folder, lookup, one_based=one_based, inverted=inverted, prefix=prefix, swapped=swapped
+            folder, lookup, one_based=one_based, inverted=inverted, prefix=prefix, swapped=swapped, shapes=shapes
         )
         self._xmls = {os.path.splitext(xml)[0]: xml for xml in xmls}
         # Matching names takes time, and matters only if there are more images than XML files.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from boxwright import DataError, DatasetInfo, Sample, SwappedCoordinates
-from boxwright.datasets import OnProblem
+from boxwright.datasets import OnProblem, ShapeRule
 from boxwright.images import ImageLookup
 from boxwright.storage import Folder
 from boxwright_voc.devkit import Year, years
@@ -82,6 +82,7 @@ class LabelImgReader(_XmlReader):
         inverted: ``"error"``, or ``"swap"`` to swap coordinates in the wrong order.
         unannotated: ``"ignore"``, or ``"include"`` to yield images without XML as samples without boxes, after the
             others.
+        shapes: What happens to shapes that are not upright boxes: ``"box"``, ``"skip"`` or ``"fail"``.
 
     Raises:
         DataError: The folder does not exist, or contains images and no XML file.
@@ -94,11 +95,13 @@ class LabelImgReader(_XmlReader):
         one_based: bool = False,
         inverted: str = "error",
         unannotated: str = "ignore",
+        shapes: str = "box",
     ) -> None:
+        self.shapes = ShapeRule(shapes)
         folder = Folder.at(location)
         xmls = folder.ending(".xml")
         lookup = ImageLookup(folder if images is None else Folder.at(images), "<filename>", besides=xmls)
-        samples = XmlSamples(folder, lookup, one_based=one_based, inverted=inverted)
+        samples = XmlSamples(folder, lookup, one_based=one_based, inverted=inverted, shapes=self.shapes)
         self.swapped = samples.swapped
         include = unannotated == "include"
         # Matching names takes time, and matters only if there are more files than XML files.
@@ -138,6 +141,7 @@ class VocReader(_XmlReader):
         unlisted: ``"ignore"``, or ``"include"`` to yield annotations that are in no image set as well, without a split.
             A year without image sets is read completely.
         unannotated: ``"ignore"``, or ``"include"`` to yield images without XML as samples without boxes.
+        shapes: What happens to shapes that are not upright boxes: ``"box"``, ``"skip"`` or ``"fail"``.
 
     Raises:
         DataError: The folder, its ``Annotations``, or the image set does not exist.
@@ -152,7 +156,9 @@ class VocReader(_XmlReader):
         inverted: str = "error",
         unlisted: str = "ignore",
         unannotated: str = "ignore",
+        shapes: str = "box",
     ) -> None:
+        self.shapes = ShapeRule(shapes)
         self.swapped = SwappedCoordinates()
         include = {"unlisted": unlisted == "include", "unannotated": unannotated == "include"}
         found = [
@@ -164,6 +170,7 @@ class VocReader(_XmlReader):
                 inverted=inverted,
                 unannotated=include["unannotated"],
                 swapped=self.swapped,
+                shapes=self.shapes,
             )
             for prefix, folder in years(location)
         ]

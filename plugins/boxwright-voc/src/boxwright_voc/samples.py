@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from boxwright import Boxes, Coordinates, DataError, ImageRef, Sample, SwappedCoordinates, check_coordinates
+from boxwright.datasets import ShapeRule
 from boxwright.images import ImageLookup, measured_size
 from boxwright.storage import Folder, check_unicode
 from boxwright_voc.xml.annotation import Annotation
@@ -29,6 +30,7 @@ class XmlSamples:
         inverted: ``"error"``, or ``"swap"`` to swap coordinates in the wrong order.
         prefix: The prefix of the images' names, such as ``"VOC2007/"``.
         swapped: Counts the boxes whose coordinates were swapped; several folders of a dataset share one.
+        shapes: What to do with shapes that are not upright boxes; shared in the same way.
     """
 
     def __init__(
@@ -40,12 +42,14 @@ class XmlSamples:
         inverted: str = "error",
         prefix: str = "",
         swapped: SwappedCoordinates | None = None,
+        shapes: ShapeRule | None = None,
     ) -> None:
         self._folder = folder
         self._images = images
         self._one_based = one_based
         self._swap = inverted == "swap"
         self.swapped = swapped if swapped is not None else SwappedCoordinates()
+        self.shapes = shapes if shapes is not None else ShapeRule()
         self._prefix = prefix
 
     def annotated(self, xml: str, split: str | None = None) -> Sample:
@@ -61,7 +65,7 @@ class XmlSamples:
         """
         folder = self._folder
         file = folder.place(xml)
-        annotation = parse(folder.read(xml), file)
+        annotation = parse(folder.read(xml), file, self.shapes)
         filename, width, height, attributes, labels, coordinates, box_attributes = annotation
         name, location = self._images.find(filename, xml, file)
         if not width or not height:
@@ -100,7 +104,7 @@ class XmlSamples:
         Raises:
             DataError: It is not a complete annotation.
         """
-        return parse(self._folder.read(xml), self._folder.place(xml))
+        return parse(self._folder.read(xml), self._folder.place(xml), self.shapes)
 
     def labels(self, xml: str) -> Sequence[str]:
         """Returns the labels in an XML file.

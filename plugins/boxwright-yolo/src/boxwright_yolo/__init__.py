@@ -1,6 +1,7 @@
 """YOLO label files for boxwright: Ultralytics' layout, labelImg's and darknet's."""
 
 from boxwright import FormatSpec, Option, hookimpl
+from boxwright.plugins import SHAPES
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_yolo.conformance"
@@ -17,6 +18,7 @@ def boxwright_formats() -> list[FormatSpec]:
             write="boxwright_yolo.writer:YoloWriter",
             detect="boxwright_yolo.detect:detect",
             options=(
+                SHAPES,
                 Option("split", str, None, "the only split to read: train, val, test, or another of data.yaml"),
                 Option("images", str, None, "the folder of the images, if they are not with the label files"),
                 Option("classes", str, None, "the file of the class names, if it is not with the label files"),

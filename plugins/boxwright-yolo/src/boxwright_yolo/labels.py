@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from boxwright import Boxes, Coordinates, DataError
+from boxwright.datasets import Polygon, Rectangle, ShapeError, ShapeRule
 from boxwright_yolo.description import Description, decoded
 
 LARGEST: Final = 2.0
@@ -33,9 +34,13 @@ class LabelReader:
         description: The classes, and the number of key points of a pose.
         decimals: The decimals of a pixel to which coordinates are rounded.
         oriented: Whether eight numbers are the corners of an oriented box instead of a polygon.
+        shapes: What to do with polygons and oriented boxes.
     """
 
-    def __init__(self, description: Description, decimals: int = 6, oriented: bool = False) -> None:
+    def __init__(
+        self, description: Description, decimals: int = 6, oriented: bool = False, shapes: ShapeRule | None = None
+    ) -> None:
+        self._shapes = shapes or ShapeRule()
         self._description = description
         self._labels = {str(number): name for number, name in description.names.items()}
         self._decimals = decimals
@@ -71,7 +76,10 @@ class LabelReader:
                 label = known.get(fields[0]) or self._label(fields[0])
                 values = [float(field) for field in fields[1:]]
                 if len(values) != 4:
-                    values, extra = self._more(values, width, height)
+                    found = self._more(values, width, height)
+                    if found is None:
+                        continue
+                    values, extra = found
                     attributes += [{}] * (len(labels) - len(attributes))
                     attributes.append(extra)
                 cx, cy, w, h = values
@@ -105,8 +113,12 @@ class LabelReader:
             raise _LineError(problem, "add it there, or correct it")
         return label
 
-    def _more(self, values: list[float], width: int, height: int) -> tuple[list[float], dict[str, Any]]:
-        """Returns the center and size of a line that does not have four numbers, and its attributes."""
+    def _more(self, values: list[float], width: int, height: int) -> tuple[list[float], dict[str, Any]] | None:
+        """Returns the center and size of a line that does not have four numbers, and its attributes.
+
+        Returns:
+            ``None`` if its shape is left out.
+        """
         count = len(values)
         if count < 4:
             raise _LineError(f"it has {1 + count} columns instead of 5", "write class, x, y, width, height")
@@ -126,8 +138,24 @@ class LabelReader:
         xs, ys = points[::2], points[1::2]
         box = [(min(xs) + max(xs)) / 2, (min(ys) + max(ys)) / 2, max(xs) - min(xs), max(ys) - min(ys)]
         outline = self._pixels(points, width, height)
-        extra = {"obb": outline} if self._oriented and len(points) == 8 else {"segmentation": [outline]}
-        return box, extra | _score(values[len(points) :])
+        corners = tuple(zip(outline[::2], outline[1::2], strict=True))
+        rectangle = Rectangle.from_corners(corners) if self._oriented else None
+        score = _score(values[len(points) :])
+        if rectangle is not None and not rectangle.rotation % 360:
+            return box, score
+        try:
+            kept = self._shapes(Polygon.of(corners) if rectangle is None else rectangle)
+        except ShapeError as error:
+            raise _LineError(
+                str(error), "read the box around it (?shapes=box), or leave it out (?shapes=skip)"
+            ) from None
+        if kept is None:
+            return None
+        extra = {"segmentation": [outline]}
+        if self._oriented and len(corners) == 4:
+            (left, top), (right, bottom) = corners[:2]
+            extra["rotation"] = math.degrees(math.atan2(bottom - top, right - left))
+        return box, extra | score
 
     def _keypoints(self, values: Sequence[float], width: int, height: int) -> list[float]:
         each = self._description.keypoints[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from boxwright import DataError, DatasetInfo, ImageRef, LabelMap, LabelMapItem, Sample, UsageError
-from boxwright.datasets import OnProblem
+from boxwright.datasets import OnProblem, ShapeRule
 from boxwright.images import measured_size
 from boxwright.plugins import parse_size
 from boxwright.storage import Folder, check_unicode
@@ -32,9 +32,11 @@ class YoloReader:
         eight: The meaning of eight numbers after the class: ``"polygon"``, or ``"obb"``, an oriented box. The file does
             not distinguish the two.
         decimals: The decimals of a pixel to which coordinates are rounded, 0..12.
+        shapes: What happens to polygons and oriented boxes: ``"box"``, ``"skip"`` or ``"fail"``.
 
     Attributes:
         parts: The number of images, which processes may share.
+        shapes: The rule for shapes.
 
     Raises:
         DataError: The folder does not exist, or its class names are missing or invalid.
@@ -51,6 +53,7 @@ class YoloReader:
         unannotated: str = "include",
         eight: str = "polygon",
         decimals: int = 6,
+        shapes: str = "box",
     ) -> None:
         if not 0 <= decimals <= 12:
             raise UsageError(f"decimals is {decimals}", "set a number from 0 to 12")
@@ -64,7 +67,8 @@ class YoloReader:
         layout = Layout(tree, description, image_tree, split, unannotated == "ignore", self._size is not None)
         self._folder, self._images, self._items = tree.folder, image_tree.folder, layout.items
         self.parts = len(layout.items)
-        self._labels = LabelReader(description, decimals, eight == "obb")
+        self.shapes = ShapeRule(shapes)
+        self._labels = LabelReader(description, decimals, eight == "obb", self.shapes)
         label_map, duplicates = _label_map(description)
         self.info = DatasetInfo(
             format="yolo",

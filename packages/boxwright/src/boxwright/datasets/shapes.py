@@ -28,6 +28,8 @@ Point = tuple[float, float]
 """``(x, y)`` in pixels."""
 
 _DECIMALS = 9
+_ROUGHLY = 1e-3
+"""The share of its sides by which the corners of a rectangle may be off, where a format rounds them."""
 _NEAR = 1e-6
 """Pixels and degrees within which a box is that of its shape; more comes from a change of one of the two."""
 
@@ -113,7 +115,7 @@ class Rectangle:
         xmin, ymin, xmax, ymax = (round(value, _DECIMALS - 2) + 0.0 for value in edges)
         found = cls(xmin, ymin, xmax, ymax, angle)
         away = max(math.dist(one, other) for one, other in zip(found.corners, corners, strict=True))
-        return found if away <= _NEAR * (1 + width + height) else None
+        return found if away <= (_NEAR if rotation is not None else _ROUGHLY) * (1 + width + height) else None
 
     @property
     def corners(self) -> tuple[Point, ...]:

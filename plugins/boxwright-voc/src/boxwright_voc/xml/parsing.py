@@ -11,8 +11,13 @@ return the same for the same file. Measured on labelImg files with one to five b
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from boxwright_voc.xml.annotation import Annotation
 from boxwright_voc.xml.patterns import match_layout
+
+if TYPE_CHECKING:
+    from boxwright.datasets import ShapeRule
 
 try:
     from boxwright_speedups import parse_layout as _compiled
@@ -20,17 +25,18 @@ except ImportError:  # not installed
     _compiled = None
 
 
-def parse(data: bytes, file: str) -> Annotation:
+def parse(data: bytes, file: str, rule: ShapeRule | None = None) -> Annotation:
     """Returns the content of an annotation.
 
     Args:
         data: The file's content.
         file: Its location, for messages.
+        rule: What to do with shapes that are not upright boxes; by default, the box around them is read.
 
     Raises:
         DataError: As :func:`boxwright_voc.xml.tree.parse_tree`.
     """
-    return parse_known_layout(data) or _parse_tree(data, file)
+    return parse_known_layout(data) or _parse_tree(data, file, rule)
 
 
 def parse_known_layout(data: bytes) -> Annotation | None:
@@ -40,7 +46,7 @@ def parse_known_layout(data: bytes) -> Annotation | None:
     return match_layout(data)
 
 
-def _parse_tree(data: bytes, file: str) -> Annotation:
+def _parse_tree(data: bytes, file: str, rule: ShapeRule | None) -> Annotation:
     from boxwright_voc.xml.tree import parse_tree  # imports XML libraries, which most datasets never need
 
-    return parse_tree(data, file)
+    return parse_tree(data, file, rule)

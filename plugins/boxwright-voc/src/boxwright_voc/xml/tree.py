@@ -13,22 +13,26 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
 from boxwright import Coordinates, DataError
+from boxwright.datasets import Polygon, Rectangle, RefusedShapeError, Shape, ShapeError, ShapeRule
 from boxwright_voc.xml.annotation import DEFAULT_DATABASE, DEFAULT_DEPTH, DEFAULT_POSE, Annotation
 from boxwright_voc.xml.values import NUMBER, SPACE, children, each, lengths, scalar, with_lengths
 
 _COORDINATES = ("xmin", "ymin", "xmax", "ymax")
+_ROTATED = ("cx", "cy", "w", "h", "angle")
 _FLAGS = ("truncated", "difficult", "occluded")
 _FLAG_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "unspecified": 0, "": 0}
 _SKIP = "or leave it out with --on-error skip"
 
 
-def parse_tree(data: bytes, file: str) -> Annotation:
+def parse_tree(data: bytes, file: str, rule: ShapeRule | None = None) -> Annotation:
     """Returns the content of an annotation.
 
     Args:
         data: The file's content, in any encoding that expat supports (UTF-8, UTF-16, ISO-8859-1, single-byte code
             pages).
         file: Its location, for messages.
+        rule: What to do with objects that have ``<robndbox>`` or ``<polygon>`` instead of ``<bndbox>``; by default, the
+            box around them is read.
 
     Raises:
         DataError: It is not well-formed XML, has a document type or entities, is not an annotation, or a box is
@@ -41,7 +45,7 @@ def parse_tree(data: bytes, file: str) -> Annotation:
             f"it is not an annotation: the root element is <{root.tag}>, not <annotation>",
             f"move it out of the folder, {_SKIP}",
         )
-    return _TreeReader(file).annotation(root)
+    return _TreeReader(file, rule or ShapeRule()).annotation(root)
 
 
 def _root(data: bytes, file: str) -> Element:
@@ -83,8 +87,9 @@ def _is_utf8(data: bytes) -> bool:
 class _TreeReader:
     """Converts the elements of one file to an :class:`Annotation`."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, rule: ShapeRule) -> None:
         self.file = file
+        self.rule = rule
 
     def error(self, problem: str, remedy: str, place: str = "") -> DataError:
         return DataError(self.file, problem, f"{remedy}, {_SKIP}", place)
@@ -105,8 +110,9 @@ class _TreeReader:
         box_attributes: list[Mapping[str, Any]] = []
         for position, element in enumerate(root.findall("object"), start=1):
             label, box = self._object(element, position, box_attributes)
-            labels.append(label)
-            coordinates.append(box)
+            if box is not None:
+                labels.append(label)
+                coordinates.append(box)
         filename = self._text(root, "filename")
         return Annotation(
             filename, width, height, attributes, labels, coordinates, box_attributes if any(box_attributes) else None
@@ -144,7 +150,8 @@ class _TreeReader:
 
     def _object(
         self, element: Element, position: int, box_attributes: list[Mapping[str, Any]]
-    ) -> tuple[str, Coordinates]:
+    ) -> tuple[str, Coordinates | None]:
+        """Returns the label and the box of an object, ``None`` if its shape is left out, and adds its attributes."""
         place = f"object {position}"
         label = self._text(element, "name", place)
         if not label:
@@ -163,12 +170,45 @@ class _TreeReader:
             attributes["point"] = each(attributes["point"], lengths)
         bndbox = self._only(element, "bndbox", place)
         if bndbox is None:
-            raise self.error("the object has no <bndbox>", "draw its box again", place)
+            return label, self._shape(element, place, attributes, box_attributes)
         xmin, ymin, xmax, ymax = (self._coordinate(bndbox, tag, place) for tag in _COORDINATES)
         if rest := self._rest(bndbox, set(_COORDINATES), place):
             attributes["bndbox"] = rest
         box_attributes.append(attributes)
         return label, (xmin, ymin, xmax, ymax)
+
+    def _shape(
+        self, element: Element, place: str, attributes: dict[str, Any], box_attributes: list[Mapping[str, Any]]
+    ) -> Coordinates | None:
+        """Returns the box around a ``<robndbox>`` or ``<polygon>``."""
+        shape: Shape
+        rotated, polygon = self._only(element, "robndbox", place), self._only(element, "polygon", place)
+        if rotated is not None:
+            # As https://github.com/cgvict/roLabelImg writes it: the angle is in radians, clockwise.
+            cx, cy, width, height, angle = (self._coordinate(rotated, tag, place) for tag in _ROTATED)
+            edges = (cx - width / 2, cy - height / 2, cx + width / 2, cy + height / 2)
+            shape = Rectangle(*edges, round(math.degrees(angle), 9))
+        elif polygon is not None:
+            points = polygon.findall("pt") or polygon.findall("point")
+            numbers = [self._coordinate(point, axis, place) for point in points for axis in "xy"]
+            while not points and polygon.find(f"x{len(numbers) // 2 + 1}") is not None:
+                number = len(numbers) // 2 + 1
+                numbers += [self._coordinate(polygon, f"{axis}{number}", place) for axis in "xy"]
+            shape = Polygon.of(zip(numbers[::2], numbers[1::2], strict=True))
+        else:
+            raise self.error("the object has no <bndbox>", "draw its box again", place)
+        try:
+            boxed = self.rule(shape)
+        except RefusedShapeError as error:
+            remedy = "read the box around it (?shapes=box), leave such shapes out (?shapes=skip)"
+            raise self.error(str(error), remedy, place) from None
+        except ShapeError as error:
+            raise self.error(f"<polygon>: {error}", "draw it again", place) from None
+        if boxed is None:
+            return None
+        rest = {name: value for name, value in attributes.items() if name not in ("robndbox", "polygon")}
+        box_attributes.append(rest | boxed[1])
+        return boxed[0]
 
     def _coordinate(self, bndbox: Element, tag: str, place: str) -> float:
         text = self._text(bndbox, tag, place)
