@@ -15,7 +15,7 @@ tf = pytest.importorskip("tensorflow")
 
 from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample  # noqa: E402
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
-from boxwright_kerascv.augment import Augmentation  # noqa: E402
+from boxwright_kerascv.augmentation import Augmentation  # noqa: E402
 from boxwright_kerascv.images import TrainingImages, load_images, prepare  # noqa: E402
 from boxwright_kerascv.inputs import ImageCache, training_batches  # noqa: E402
 from boxwright_kerascv.recipe import Recipe  # noqa: E402

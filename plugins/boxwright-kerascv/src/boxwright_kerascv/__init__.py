@@ -145,41 +145,35 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
             summary=summary,
             load=f"boxwright_kerascv.augment:{attribute}",
             options=(probability, *options),
-            requires=_REQUIRES,
-            install=INSTALL,
+            requires=("cv2",),
+            install="python -m pip install opencv-python-headless",
         )
 
+    smallest = Option("smallest", float, None, "Minimum side of the part, as a fraction of the image's", ge=0.01, le=1)
+    canvas = Option("largest", float, None, "Maximum side of the canvas, as a multiple of the image's", ge=1)
+    ratio = Option("largest", float, None, "Maximum factor between the changes of the width and of the height", ge=1)
+    color = (
+        Option("brightness", float, None, "Maximum shift, as a fraction of the full range", ge=0, le=1),
+        Option("contrast", float, None, "Maximum factor, in both directions", ge=1),
+        Option("saturation", float, None, "Maximum factor, in both directions", ge=1),
+        Option("hue", float, None, "Maximum rotation, as a fraction of the full circle", ge=0, le=0.5),
+    )
+    degrees = Option("degrees", float, None, "Maximum angle, in both directions", ge=0, le=180)
+    factor = Option("factor", float, None, "Maximum shift, as a fraction of the distance from the center", ge=0, le=2)
+    strength = Option("largest", float, None, "Maximum factor, in both directions", ge=1)
+    sigma = Option("sigma", float, None, "Maximum standard deviation in pixels", ge=0, le=50)
+    quality = Option("quality", int, None, "Minimum quality", ge=1, le=95)
     return [
-        augmenter(
-            "crop",
-            "Crop",
-            "Use a part of the image: objects appear larger",
-            Option("smallest", float, None, "Minimum side of the part, as a fraction of the image's", ge=0.01, le=1),
-        ),
-        augmenter(
-            "expand",
-            "Expand",
-            "Place the image on a larger gray canvas: objects appear smaller",
-            Option("largest", float, None, "Maximum side of the canvas, as a multiple of the image's", ge=1),
-        ),
-        augmenter(
-            "stretch",
-            "Stretch",
-            "Change the aspect ratio",
-            Option(
-                "largest", float, None, "Maximum factor between the change of the width and that of the height", ge=1
-            ),
-        ),
+        augmenter("crop", "Crop", "Use a part of the image: objects appear larger", smallest),
+        augmenter("expand", "Expand", "Place the image on a larger gray canvas: objects appear smaller", canvas),
+        augmenter("stretch", "Stretch", "Change the aspect ratio", ratio),
         augmenter("flip", "Flip", "Mirror horizontally"),
         augmenter("vertical-flip", "VerticalFlip", "Mirror vertically"),
         augmenter("rotate-90", "Rotate90", "Rotate by 90 degrees"),
-        augmenter(
-            "color",
-            "Color",
-            "Change brightness, contrast, saturation and hue",
-            Option("brightness", float, None, "Maximum shift, as a fraction of the full range"),
-            Option("contrast", float, None, "Maximum factor, in both directions"),
-            Option("saturation", float, None, "Maximum factor, in both directions"),
-            Option("hue", float, None, "Maximum rotation, as a fraction of the full circle"),
-        ),
+        augmenter("rotate", "Rotate", "Rotate by a small angle", degrees),
+        augmenter("shear", "Shear", "Shear horizontally and vertically", factor),
+        augmenter("color", "Color", "Change brightness, contrast, saturation and hue", *color),
+        augmenter("sharpness", "Sharpness", "Sharpen or smooth fine detail", strength),
+        augmenter("blur", "Blur", "Blur with a Gaussian", sigma),
+        augmenter("jpeg", "Jpeg", "Add the artifacts of JPEG compression", quality),
     ]

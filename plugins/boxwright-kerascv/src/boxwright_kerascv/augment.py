@@ -1,72 +1,28 @@
-"""Augmentation of one image inside tf.data, with stateless seeds: the same seed produces the same image.
+"""The augmenters that change one image, on NumPy arrays; they need no TensorFlow.
 
 How an image is cropped, enlarged, rotated or mirrored is first only recorded, as the *view*: a window in the image's
-pixels. The window is then resampled once, with antialiasing, to the network's size, and the colors are changed there.
-The image is resampled and blurred only once, however many augmenters there are. KerasCV's layers are not used,
-because they resample one after the other and take no stateless seed, and `RandomZoom` and the random choices of 0.9 do
-not support boxes.
+pixels. The window is then resampled once, with antialiasing, and the colors are changed after that. The image is
+resampled only once, however many augmenters there are. KerasCV's layers are available as ``keras:NAME``; they resample
+one after the other.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, Final
 
-import tensorflow as tf
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
-FILL = 114.0
-"""The gray level outside the image."""
+from boxwright.models import ArrayAugmenter
+from boxwright_kerascv.warp import View, resample
 
-MIN_VISIBLE = 0.3
-"""A box is dropped if less than this fraction of its area remains in the image."""
-
-MIN_SIDE = 2.0
-"""A box with a side under this many pixels of the network's input is dropped."""
-
-
-class Labelled(TypedDict):
-    """An image and its boxes.
-
-    images: ``(height, width, 3)``, uint8 or float32, 0 to 255. boxes: ``(N, 4)`` float32, ``xyxy`` in pixels of the
-    image. classes: ``(N,)``, from 0.
-    """
-
-    images: Any
-    boxes: Any
-    classes: Any
-
-
-@dataclass
-class View:
-    """The part of an image that is visible, and how; all are scalar float32 tensors.
-
-    Attributes:
-        left: The left side of the window in pixels of the image; the window may extend beyond the image.
-        top: The top of the window.
-        width: The width of the window.
-        height: The height of the window.
-        mirror: Whether the window is mirrored horizontally; boolean.
-        upend: Whether the window is mirrored vertically; boolean.
-        image_width: The image's width in pixels.
-        image_height: The image's height in pixels.
-    """
-
-    left: Any
-    top: Any
-    width: Any
-    height: Any
-    mirror: Any
-    upend: Any
-    image_width: Any
-    image_height: Any
-
-
-def _uniform(seed: Any, index: int, low: float = 0.0, high: float = 1.0, shape: Sequence[int] = ()) -> Any:
-    """Returns the random number of a seed with an index."""
-    return tf.random.stateless_uniform(shape, tf.random.experimental.stateless_fold_in(seed, index), low, high)
-
+Random = np.random.Generator
+Example = dict[str, Any]
+Levels = NDArray[np.float32]
 
 _RANGES = {
     "probability": (0.0, 1.0),
@@ -76,47 +32,119 @@ _RANGES = {
     "contrast": (1.0, 100.0),
     "saturation": (1.0, 100.0),
     "hue": (0.0, 0.5),
+    "degrees": (0.0, 180.0),
+    "factor": (0.0, 2.0),
+    "sigma": (0.0, 50.0),
+    "quality": (1, 95),
 }
 
 
+def check_ranges(settings: object, ranges: dict[str, tuple[float, float]]) -> None:
+    """Checks the settings of an augmenter.
+
+    Raises:
+        ValueError: A setting is out of range.
+    """
+    for name, (low, high) in ranges.items():
+        value = vars(settings).get(name, low)
+        if not low <= value <= high:
+            raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value}")
+
+
 class Step:
-    """One step of the augmentation. Its methods, in the order of their calls, change nothing unless overridden."""
+    """One step of the augmentation. Its methods, in the order of their calls, change nothing unless overridden.
 
-    def image(self, sample: Labelled, seed: Any) -> Labelled:
+    ``random`` is the step's own generator, and continues from one method to the next.
+    """
+
+    def image(self, example: Example, random: Random) -> Example:
         """Returns the changed image and boxes."""
-        return sample
+        return example
 
-    def view(self, view: View, seed: Any) -> View:
-        """Returns the changed view."""
-        return view
+    def view(self, view: View, random: Random) -> None:
+        """Changes the view."""
 
-    def color(self, image: Any, seed: Any) -> Any:
-        """Returns the resampled image with changed colors."""
+    def color(self, image: Levels, random: Random) -> Levels:
+        """Returns the resampled image, (height, width, 3) float32 of 0 to 255, with changed colors.
+
+        The result may be the same array, modified.
+        """
         return image
+
+    def augment(self, example: Example, random: Random) -> Example:
+        """Returns a changed example; see :class:`boxwright.models.ArrayAugmenter`.
+
+        The image keeps its size. Boxes that are mostly outside of it are dropped.
+        """
+        return Combined((self,)).augment(example, random)
+
+    def join(self, following: ArrayAugmenter) -> ArrayAugmenter | None:
+        """Returns both steps as one; see :class:`boxwright.models.JoiningAugmenter`."""
+        return Combined((self,)).join(following)
+
+
+@dataclass(frozen=True)
+class Combined:
+    """Several steps as one augmenter, which resamples the image once.
+
+    Attributes:
+        steps: The steps.
+        size: Height and width of the result, which is then float32; ``None`` for the size of the image, and uint8.
+    """
+
+    steps: tuple[Step, ...]
+    size: tuple[int, int] | None = None
+
+    def augment(self, example: Example, random: Random) -> Example:
+        """Returns a changed example; see :class:`boxwright.models.ArrayAugmenter`."""
+        randoms = random.spawn(len(self.steps) + 1)
+        shape = example["images"].shape[:2]
+        for step, its in zip(self.steps, randoms, strict=False):
+            example = step.image(example, its)
+        view = _first_view(example["images"], shape, randoms[-1])
+        for step, its in zip(self.steps, randoms, strict=False):
+            step.view(view, its)
+        result = resample(example, view, self.size or shape)
+        colored = [
+            (step, its) for step, its in zip(self.steps, randoms, strict=False) if type(step).color != Step.color
+        ]
+        if not colored and self.size is None:
+            return result
+        levels: Levels = result["images"].astype(np.float32)
+        for step, its in colored:
+            levels = step.color(levels, its)
+        return result | {"images": levels if self.size else np.rint(levels).astype(np.uint8)}
+
+    def join(self, following: ArrayAugmenter) -> ArrayAugmenter | None:
+        """Returns both augmenters as one; see :class:`boxwright.models.JoiningAugmenter`."""
+        if self.size is not None:
+            return None
+        if isinstance(following, Step):
+            return Combined((*self.steps, following))
+        return Combined((*self.steps, *following.steps), following.size) if isinstance(following, Combined) else None
+
+
+def _first_view(image: NDArray[np.uint8], shape: tuple[int, int], random: Random) -> View:
+    """Returns all of an image, or for one that was rotated by 90 degrees, a part of the original shape.
+
+    That part is between the largest without gray borders and the smallest that contains the whole image.
+    """
+    view = View.whole(image)
+    if image.shape[:2] != shape:
+        share = math.sqrt(min(shape) / max(shape))
+        view.zoom(shape[1] * share, shape[0] * share, random.random(), random.random())
+    return view
 
 
 class Augmenter(Step):
-    """A named step with checked settings, which other backends can use like an augmenter of any plugin.
+    """A step with checked settings.
 
     Raises:
         ValueError: A setting is out of range.
     """
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            low, high = _RANGES[name]
-            if not low <= value <= high:
-                raise ValueError(f"{name} must be from {low:g} to {high:g}, not {value}")
-
-    def __call__(self, example: dict[str, Any], seed: Any) -> dict[str, Any]:
-        """Returns a changed image of the same size; boxes mostly outside of it are dropped, as in training.
-
-        Args:
-            example: See :class:`boxwright.models.Augmenter`.
-            seed: Two integers.
-        """
-        labelled: Labelled = {name: example[name] for name in ("images", "boxes", "classes")}  # type: ignore[assignment]
-        return {**example, **_augment((self,), labelled, seed, tf.shape(example["images"])[:2])}
+        check_ranges(self, _RANGES)
 
 
 @dataclass(frozen=True)
@@ -131,14 +159,10 @@ class Crop(Augmenter):
     probability: float = 0.5
     smallest: float = 0.6
 
-    def view(self, view: View, seed: Any) -> View:
-        share = tf.exp(_uniform(seed, 0, math.log(self.smallest), 0.0))
-        share = tf.where(_uniform(seed, 1) < self.probability, share, 1.0)
-        width, height = view.width * share, view.height * share
-        view.left += (view.width - width) * _uniform(seed, 2)
-        view.top += (view.height - height) * _uniform(seed, 3)
-        view.width, view.height = width, height
-        return view
+    def view(self, view: View, random: Random) -> None:
+        if random.random() < self.probability:
+            share = math.exp(random.uniform(math.log(self.smallest), 0.0))
+            view.zoom(view.width * share, view.height * share, random.random(), random.random())
 
 
 @dataclass(frozen=True)
@@ -153,14 +177,10 @@ class Expand(Augmenter):
     probability: float = 0.4
     largest: float = 1.5
 
-    def view(self, view: View, seed: Any) -> View:
-        share = tf.exp(_uniform(seed, 0, 0.0, math.log(self.largest)))
-        share = tf.where(_uniform(seed, 1) < self.probability, share, 1.0)
-        width, height = view.width * share, view.height * share
-        view.left -= (width - view.width) * _uniform(seed, 2)
-        view.top -= (height - view.height) * _uniform(seed, 3)
-        view.width, view.height = width, height
-        return view
+    def view(self, view: View, random: Random) -> None:
+        if random.random() < self.probability:
+            share = math.exp(random.uniform(0.0, math.log(self.largest)))
+            view.zoom(view.width * share, view.height * share, random.random(), random.random())
 
 
 @dataclass(frozen=True)
@@ -175,15 +195,11 @@ class Stretch(Augmenter):
     probability: float = 0.5
     largest: float = 1.25
 
-    def view(self, view: View, seed: Any) -> View:
-        bound = math.log(self.largest) / 2
-        factor = tf.exp(_uniform(seed, 0, -bound, bound))
-        factor = tf.where(_uniform(seed, 1) < self.probability, factor, 1.0)
-        width, height = view.width * factor, view.height / factor
-        view.left += (view.width - width) * _uniform(seed, 2)
-        view.top += (view.height - height) * _uniform(seed, 3)
-        view.width, view.height = width, height
-        return view
+    def view(self, view: View, random: Random) -> None:
+        if random.random() < self.probability:
+            bound = math.log(self.largest) / 2
+            factor = math.exp(random.uniform(-bound, bound))
+            view.zoom(view.width * factor, view.height / factor, random.random(), random.random())
 
 
 @dataclass(frozen=True)
@@ -196,9 +212,8 @@ class Flip(Augmenter):
 
     probability: float = 0.5
 
-    def view(self, view: View, seed: Any) -> View:
-        view.mirror = tf.math.logical_xor(view.mirror, _uniform(seed, 0) < self.probability)
-        return view
+    def view(self, view: View, random: Random) -> None:
+        view.mirror ^= random.random() < self.probability
 
 
 @dataclass(frozen=True)
@@ -211,16 +226,15 @@ class VerticalFlip(Augmenter):
 
     probability: float = 0.5
 
-    def view(self, view: View, seed: Any) -> View:
-        view.upend = tf.math.logical_xor(view.upend, _uniform(seed, 0) < self.probability)
-        return view
+    def view(self, view: View, random: Random) -> None:
+        view.upend ^= random.random() < self.probability
 
 
 @dataclass(frozen=True)
 class Rotate90(Augmenter):
     """Rotates by 90 degrees, as a transposition; together with the two flips, all eight orientations occur.
 
-    The network's input keeps its shape: of a wide image that is rotated, a wide part is used.
+    The result keeps its shape: of a wide image that is rotated, a wide part is used.
 
     Attributes:
         probability: How often it is applied, 0 to 1.
@@ -228,14 +242,49 @@ class Rotate90(Augmenter):
 
     probability: float = 0.5
 
-    def image(self, sample: Labelled, seed: Any) -> Labelled:
-        def transpose() -> tuple[Any, Any]:
-            return tf.transpose(sample["images"], (1, 0, 2)), tf.gather(sample["boxes"], (1, 0, 3, 2), axis=1)
+    def image(self, example: Example, random: Random) -> Example:
+        if random.random() >= self.probability:
+            return example
+        return example | {"images": cv2.transpose(example["images"]), "boxes": example["boxes"][:, [1, 0, 3, 2]]}
 
-        images, boxes = tf.cond(
-            _uniform(seed, 0) < self.probability, transpose, lambda: (sample["images"], sample["boxes"])
-        )
-        return {"images": images, "boxes": boxes, "classes": sample["classes"]}
+
+@dataclass(frozen=True)
+class Rotate(Augmenter):
+    """Rotates by a small angle about the center; the corners that become empty are gray.
+
+    A box becomes the smallest box around the rotated one, so it is larger than its object unless the object fills it.
+
+    Attributes:
+        probability: How often it is applied, 0 to 1.
+        degrees: Maximum angle, in both directions.
+    """
+
+    probability: float = 0.5
+    degrees: float = 10.0
+
+    def view(self, view: View, random: Random) -> None:
+        if random.random() < self.probability:
+            angle = math.radians(random.uniform(-self.degrees, self.degrees))
+            cosine, sine = math.cos(angle), math.sin(angle)
+            view.turn(np.array([[cosine, -sine], [sine, cosine]]))
+
+
+@dataclass(frozen=True)
+class Shear(Augmenter):
+    """Shears horizontally and vertically about the center; the corners that become empty are gray.
+
+    Attributes:
+        probability: How often it is applied, 0 to 1.
+        factor: Maximum shift of a row by its distance from the center, and of a column, in both directions.
+    """
+
+    probability: float = 0.5
+    factor: float = 0.1
+
+    def view(self, view: View, random: Random) -> None:
+        if random.random() < self.probability:
+            x, y = random.uniform(-self.factor, self.factor, 2)
+            view.turn(np.array([[1.0, x], [0.0, 1.0]]) @ np.array([[1.0, 0.0], [y, 1.0]]))
 
 
 @dataclass(frozen=True)
@@ -258,25 +307,90 @@ class Color(Augmenter):
     saturation: float = 1.6
     hue: float = 0.03
 
-    def color(self, image: Any, seed: Any) -> Any:
-        to_yiq = tf.constant([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
-        from_yiq = tf.constant([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])
-        apply = _uniform(seed, 0) < self.probability
+    def color(self, image: Levels, random: Random) -> Levels:
+        if random.random() >= self.probability:
+            return image
+        contrast = math.exp(random.uniform(-math.log(self.contrast), math.log(self.contrast)))
+        chroma = math.exp(random.uniform(-math.log(self.saturation), math.log(self.saturation)))
+        angle = 2 * math.pi * random.uniform(-self.hue, self.hue)
+        cosine, sine = chroma * math.cos(angle), chroma * math.sin(angle)
+        turn = np.array([[1.0, 0.0, 0.0], [0.0, cosine, -sine], [0.0, sine, cosine]])
+        shift = sum(cv2.mean(image)[:3]) / 3 * (1 - contrast) + 255 * random.uniform(-self.brightness, self.brightness)
+        matrix = np.column_stack([contrast * _FROM_YIQ @ turn @ _TO_YIQ, np.full(3, shift)])
+        return _clipped(cv2.transform(image, matrix))
 
-        def change() -> Any:
-            contrast = tf.exp(_uniform(seed, 1, -math.log(self.contrast), math.log(self.contrast)))
-            chroma = tf.exp(_uniform(seed, 2, -math.log(self.saturation), math.log(self.saturation)))
-            angle = _uniform(seed, 3, -self.hue, self.hue) * 2 * math.pi
-            cosine, sine = chroma * tf.cos(angle), chroma * tf.sin(angle)
-            turn = tf.reshape(tf.stack([1.0, 0.0, 0.0, 0.0, cosine, -sine, 0.0, sine, cosine]), (3, 3))
-            matrix = contrast * tf.matmul(from_yiq, tf.matmul(turn, to_yiq))
-            mean = tf.reduce_mean(image)
-            shift = mean * (1 - contrast) + 255 * _uniform(seed, 4, -self.brightness, self.brightness)
-            shape = tf.shape(image)
-            flat = tf.matmul(tf.reshape(image, (-1, 3)), matrix, transpose_b=True) + shift
-            return tf.clip_by_value(tf.reshape(flat, shape), 0.0, 255.0)
 
-        return tf.cond(apply, change, lambda: image)
+_TO_YIQ: Final = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+_FROM_YIQ: Final = np.array([[1.0, 0.956, 0.621], [1.0, -0.272, -0.647], [1.0, -1.106, 1.703]])
+
+
+@dataclass(frozen=True)
+class Sharpness(Augmenter):
+    """Sharpens or smooths fine detail, like Pillow's ``ImageEnhance.Sharpness``.
+
+    Attributes:
+        probability: How often it is applied, 0 to 1.
+        largest: Maximum factor of the difference from the smoothed image, in both directions.
+    """
+
+    probability: float = 0.5
+    largest: float = 2.5
+
+    def color(self, image: Levels, random: Random) -> Levels:
+        if random.random() >= self.probability:
+            return image
+        factor = math.exp(random.uniform(-math.log(self.largest), math.log(self.largest)))
+        # smooth + factor * (image - smooth) is one convolution.
+        kernel = np.full((3, 3), (1 - factor) / 13)
+        kernel[1, 1] = factor + (1 - factor) * 5 / 13
+        return _clipped(cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE))
+
+
+@dataclass(frozen=True)
+class Blur(Augmenter):
+    """Blurs with a Gaussian.
+
+    Attributes:
+        probability: How often it is applied, 0 to 1.
+        sigma: Maximum standard deviation, in pixels of the result.
+    """
+
+    probability: float = 0.2
+    sigma: float = 1.5
+
+    def color(self, image: Levels, random: Random) -> Levels:
+        sigma = random.uniform(0.0, self.sigma)
+        if random.random() >= self.probability or sigma < 0.1:  # less changes no level
+            return image
+        return _clipped(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
+
+
+@dataclass(frozen=True)
+class Jpeg(Augmenter):
+    """Adds the artifacts of JPEG compression.
+
+    Attributes:
+        probability: How often it is applied, 0 to 1.
+        quality: Minimum quality, 1 to 95, as in Pillow; the maximum is 95.
+    """
+
+    probability: float = 0.2
+    quality: int = 30
+
+    def color(self, image: Levels, random: Random) -> Levels:
+        if random.random() >= self.probability:
+            return image
+        settings = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(self.quality, 96))]
+        # Its channels are blue, green and red.
+        bgr = cv2.cvtColor(np.rint(image).astype(np.uint8), cv2.COLOR_RGB2BGR)
+        decoded = cv2.imdecode(cv2.imencode(".jpg", bgr, settings)[1], cv2.IMREAD_COLOR)
+        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.float32)
+
+
+def _clipped(image: Any) -> Levels:
+    """Clips levels to 0 to 255, in place."""
+    clipped: Levels = np.clip(image, 0.0, 255.0, out=image)
+    return clipped
 
 
 AUGMENTERS: dict[str, Callable[..., Augmenter]] = {
@@ -286,141 +400,29 @@ AUGMENTERS: dict[str, Callable[..., Augmenter]] = {
     "flip": Flip,
     "vertical-flip": VerticalFlip,
     "rotate-90": Rotate90,
+    "rotate": Rotate,
+    "shear": Shear,
     "color": Color,
+    "sharpness": Sharpness,
+    "blur": Blur,
+    "jpeg": Jpeg,
 }
-"""The augmenters by name."""
+"""The augmenters of single images by name."""
 
 
-class Augmentation:
-    """A list of augmenters as one function from an image to the network's input.
-
-    Without augmenters it only resizes, as in evaluation and prediction.
-
-    Example:
-        augmentation = Augmentation(("crop", "flip", "color"), image_size=(256, 320))
-        sample = augmentation({"images": image, "boxes": boxes, "classes": classes}, seed=(7, 0))
-
-    Args:
-        augmenters: Names in :data:`AUGMENTERS`, or steps.
-        image_size: Height and width of the network's input in pixels.
+def augmenter_of(augmenter: str | Any) -> Any:
+    """Returns the augmenter of a name with its default settings; an augmenter is returned unchanged.
 
     Raises:
-        ValueError: A name is unknown.
+        ValueError: The name is unknown.
     """
-
-    def __init__(self, augmenters: Sequence[str | Step], image_size: tuple[int, int]) -> None:
-        self.image_size = image_size
-        self._steps: list[Step] = []
-        for augmenter in augmenters:
-            if isinstance(augmenter, str):
-                if augmenter not in AUGMENTERS:
-                    raise ValueError(f"unknown augmenter {augmenter!r}; there are {', '.join(AUGMENTERS)}")
-                augmenter = AUGMENTERS[augmenter]()
-            self._steps.append(augmenter)
-
-    def __call__(self, sample: Labelled, seed: Any) -> Labelled:
-        """Returns the augmented image.
-
-        Args:
-            sample: An image of any size and its boxes.
-            seed: Two integers.
-
-        Returns:
-            images: ``(height, width, 3)`` float32 of 0 to 255 at the network's size; boxes: ``(M, 4)`` float32 in its
-            pixels, clipped to it; classes: ``(M,)`` with the same type as before. M is at most N: boxes mostly outside
-            and boxes with zero area are dropped.
-        """
-        result = _augment(self._steps, sample, seed, self.image_size)
-        result["images"] = tf.ensure_shape(result["images"], (*self.image_size, 3))
-        return result
+    if not isinstance(augmenter, str):
+        return augmenter
+    if augmenter not in AUGMENTERS:
+        raise ValueError(f"unknown augmenter {augmenter!r}; there are {', '.join(AUGMENTERS)}")
+    return AUGMENTERS[augmenter]()
 
 
-def resize(sample: Labelled, image_size: tuple[int, int]) -> Labelled:
-    """Returns the whole image at the network's size, as in evaluation and prediction, with its boxes.
-
-    Args:
-        sample: An image of any size and its boxes.
-        image_size: Height and width in pixels.
-    """
-    return Augmentation((), image_size)(sample, (0, 0))
-
-
-def _augment(steps: Sequence[Step], sample: Labelled, seed: Any, image_size: Any) -> Labelled:
-    """Rotates, crops and colors; `image_size` is the height and width of the result, numbers or a tensor."""
-    seed = tf.convert_to_tensor(seed)
-    seeds = [tf.random.experimental.stateless_fold_in(seed, index + 1) for index in range(len(steps))]
-    shape = tf.cast(tf.shape(sample["images"]), tf.float32)
-    for step, step_seed in zip(steps, seeds, strict=True):
-        sample = step.image(sample, step_seed)
-    rotated_shape = tf.cast(tf.shape(sample["images"]), tf.float32)
-    view = _first_view(shape, rotated_shape, tf.random.experimental.stateless_fold_in(seed, 0))
-    for step, step_seed in zip(steps, seeds, strict=True):
-        view = step.view(view, step_seed)
-    result = _resample(sample, view, tf.convert_to_tensor(image_size, tf.int32))
-    for step, step_seed in zip(steps, seeds, strict=True):
-        result["images"] = step.color(result["images"], step_seed)
-    return result
-
-
-def _first_view(shape: Any, rotated_shape: Any, seed: Any) -> View:
-    """Returns all of an image, or for one that was rotated by 90 degrees, a part of the original shape.
-
-    That part is between the largest without gray borders and the smallest that contains the whole image.
-    """
-    height, width = shape[0], shape[1]
-    rotated_height, rotated_width = rotated_shape[0], rotated_shape[1]
-    ratio = tf.minimum(height, width) / tf.maximum(height, width)
-    share = tf.where(tf.equal(height, rotated_height), 1.0, tf.sqrt(ratio))
-    off = tf.constant(False)
-    return View(
-        left=(rotated_width - width * share) * _uniform(seed, 0),
-        top=(rotated_height - height * share) * _uniform(seed, 1),
-        width=width * share,
-        height=height * share,
-        mirror=off,
-        upend=off,
-        image_width=rotated_width,
-        image_height=rotated_height,
-    )
-
-
-def _resample(sample: Labelled, view: View, image_size: Any) -> Labelled:
-    """Returns the window of the view at the size, a tensor, with its boxes."""
-    height, width = tf.unstack(tf.cast(image_size, tf.float32))
-    scale_x, scale_y = width / view.width, height / view.height
-    shift_x, shift_y = -view.left * scale_x, -view.top * scale_y
-    image = tf.raw_ops.ScaleAndTranslate(
-        images=sample["images"][None],
-        size=image_size,
-        scale=tf.stack([scale_y, scale_x]),
-        translation=tf.stack([shift_y, shift_x]),
-        kernel_type="triangle",
-        antialias=True,
-    )[0]
-    # Outside the image this op returns black; gray is closer to the training data.
-    centers_x = tf.range(width, dtype=tf.float32) + 0.5
-    centers_y = tf.range(height, dtype=tf.float32) + 0.5
-    inside_x = (centers_x > shift_x) & (centers_x < shift_x + view.image_width * scale_x)
-    inside_y = (centers_y > shift_y) & (centers_y < shift_y + view.image_height * scale_y)
-    image = tf.where((inside_y[:, None] & inside_x[None, :])[..., None], image, FILL)
-
-    boxes = tf.cast(sample["boxes"], tf.float32)
-    boxes = boxes * tf.stack([scale_x, scale_y, scale_x, scale_y]) + tf.stack([shift_x, shift_y, shift_x, shift_y])
-    area = tf.maximum(boxes[:, 2] - boxes[:, 0], 0.0) * tf.maximum(boxes[:, 3] - boxes[:, 1], 0.0)
-    limits = tf.stack([width, height, width, height])
-    boxes = tf.clip_by_value(boxes, 0.0, limits)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    keep = tf.reduce_all(sides >= MIN_SIDE, axis=1) & (sides[:, 0] * sides[:, 1] >= MIN_VISIBLE * area)
-    boxes = tf.boolean_mask(boxes, keep)
-    classes = tf.boolean_mask(sample["classes"], keep)
-
-    x1, y1, x2, y2 = tf.unstack(boxes, axis=1)
-    x1, x2 = tf.where(view.mirror, width - x2, x1), tf.where(view.mirror, width - x1, x2)
-    y1, y2 = tf.where(view.upend, height - y2, y1), tf.where(view.upend, height - y1, y2)
-    image = tf.cond(view.mirror, lambda: tf.reverse(image, [1]), lambda: image)
-    image = tf.cond(view.upend, lambda: tf.reverse(image, [0]), lambda: image)
-    return {
-        "images": image,
-        "boxes": tf.stack([x1, y1, x2, y2], axis=1),
-        "classes": classes,
-    }
+def resized_to(size: tuple[int, int]) -> ArrayAugmenter:
+    """Returns an augmenter that resizes to height and width, and returns float32; see :class:`Combined`."""
+    return Combined((), size)

@@ -12,13 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 from boxwright import DataError, RunError, TrainJob, UsageError
-from boxwright.models import DecoderSettings, InputSettings, Run
-from boxwright.plugins import default_registry
+from boxwright.models import DecoderSettings, InputSettings, Run, make_augmenters
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
 from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
-from boxwright_kerascv.augment import Augmentation, Augmenter, Labelled, Step
+from boxwright_kerascv.augmentation import Augmentation
 from boxwright_kerascv.checkpoint import best_weights, load_checkpoint, newest_checkpoint, remove_best, save_weights
-from boxwright_kerascv.checks import augmenter_steps
 from boxwright_kerascv.decode import portable_network
 from boxwright_kerascv.epochs import Evaluate, Progress, Report
 from boxwright_kerascv.fitting import GROWTH, SUFFICIENT_COVERAGE, fit_input
@@ -49,7 +47,7 @@ class KerasCVBackend:
         stored = job.run.config if job.resume else {}
         recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
         decoder = _decoder(job)
-        augmentation = Augmentation(_augmenters(recipe.augment), recipe.image_size)
+        augmentation = Augmentation(make_augmenters(recipe.augment, backend="kerascv"), recipe.image_size)
         with _Precision(recipe.precision):
             images = load_images(
                 job.data,
@@ -327,31 +325,6 @@ def _make_variables(model: Detector, recipe: Recipe) -> None:
     blank = tf.zeros((1, *recipe.image_size, 3))
     no_box = {"boxes": tf.fill((1, 1, 4), PAD), "classes": tf.fill((1, 1), PAD)}
     model.compute_loss(blank, no_box, model(blank), sample_weight=None)
-
-
-class _Foreign(Step):
-    """An augmenter of another plugin as a step of the augmentation."""
-
-    def __init__(self, augmenter: Any) -> None:
-        self._augmenter = augmenter
-
-    def image(self, sample: Labelled, seed: Any) -> Labelled:
-        """Passes the image as float32, as the protocol requires."""
-        example = {**sample, "images": tf.cast(sample["images"], tf.float32)}
-        changed = self._augmenter(example, tf.cast(seed, tf.int32))
-        return {"images": changed["images"], "boxes": changed["boxes"], "classes": changed["classes"]}
-
-
-def _augmenters(steps: tuple[str, ...]) -> list[Step]:
-    """Returns the augmenters of steps such as ``crop`` or ``crop:smallest=0.4,probability=1``."""
-    found: list[Step] = []
-    for name, options in augmenter_steps(steps):
-        try:
-            augmenter = default_registry().resolve("augmenter", name)(**options)
-        except ValueError as error:
-            raise UsageError(f"--augment {name}: {error}", f"see: boxwright plugins show augmenter {name}") from None
-        found.append(augmenter if isinstance(augmenter, Augmenter) else _Foreign(augmenter))
-    return found
 
 
 def _save_portable(model: Detector, run: Run, recipe: Recipe, decoder: DecoderSettings) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from boxwright import UsageError
-from boxwright.plugins import AugmenterSpec, convert_options, default_registry
+from boxwright.models import check_augmenters
 from boxwright_kerascv.recipe import Recipe
 
 
@@ -30,21 +30,4 @@ def check(config: Mapping[str, Any], *, held_out: bool) -> None:
             Recipe(config["preset"], 32, 32, 1, 1, 1).with_settings({"milestones": settings["milestones"]})
         except ValueError as error:
             raise UsageError(str(error), "set increasing fractions, such as milestones=0.67,0.89") from None
-    list(augmenter_steps(config["augment"] or ()))
-
-
-def augmenter_steps(steps: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yields the name and the options of each step, such as ``crop`` or ``crop:smallest=0.4,probability=1``.
-
-    Raises:
-        UsageError: An augmenter does not work with this backend, or has no such option.
-        PluginNotFoundError: An augmenter is unknown.
-    """
-    plugins = default_registry()
-    for step in steps:
-        name, _, text = step.partition(":")
-        spec: AugmenterSpec = plugins.get("augmenter", name).spec
-        if spec.backends and "kerascv" not in spec.backends:
-            raise UsageError(f"the augmenter {name!r} does not work with kerascv", "remove it")
-        given = dict(part.partition("=")[::2] for part in text.split(",") if part)
-        yield name, convert_options(given, spec.options, f"--augment {step}")
+    check_augmenters(config["augment"] or (), backend="kerascv")

@@ -73,8 +73,40 @@ class TestRotate90(AugmenterTests):
     augmenter: ClassVar[str] = "rotate-90"
 
 
+class TestRotate(AugmenterTests):
+    """``rotate``."""
+
+    augmenter: ClassVar[str] = "rotate"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1", "degrees": "60"}
+
+
+class TestShear(AugmenterTests):
+    """``shear``."""
+
+    augmenter: ClassVar[str] = "shear"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1", "factor": "0.5"}
+
+
 class TestColor(AugmenterTests):
     """``color``."""
 
     augmenter: ClassVar[str] = "color"
     options: ClassVar[Mapping[str, str]] = {"brightness": "0.3"}
+
+
+class TestSharpness(AugmenterTests):
+    """``sharpness``."""
+
+    augmenter: ClassVar[str] = "sharpness"
+
+
+class TestBlur(AugmenterTests):
+    """``blur``."""
+
+    augmenter: ClassVar[str] = "blur"
+
+
+class TestJpeg(AugmenterTests):
+    """``jpeg``."""
+
+    augmenter: ClassVar[str] = "jpeg"

@@ -18,7 +18,7 @@ from boxwright import Dataset, LabelMap, Reporter, Sample, clip, scale
 from boxwright.datasets import map_samples
 from boxwright.images import DecodedImage, decode_sample, encode_jpeg
 from boxwright.models import shrink
-from boxwright_kerascv.augment import Labelled
+from boxwright_kerascv.augmentation import Labelled
 from boxwright_kerascv.inputs import ImageCache
 from boxwright_tf.decoding import class_numbers
 

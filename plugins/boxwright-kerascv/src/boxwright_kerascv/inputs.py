@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from boxwright_kerascv.augment import Augmentation, Labelled
+from boxwright_kerascv.augmentation import Augmentation, Labelled
 from boxwright_kerascv.recipe import Recipe
 
 PAD = -1.0

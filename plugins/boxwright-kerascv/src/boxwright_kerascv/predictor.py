@@ -16,7 +16,7 @@ from boxwright import DataError, Detections, LabelMap, Sample, scale
 from boxwright.datasets import map_samples
 from boxwright.images import DecodedImage
 from boxwright.models import DecoderSettings, shrink
-from boxwright_kerascv.augment import resize
+from boxwright_kerascv.augmentation import resize
 from boxwright_kerascv.decode import make_detector
 from boxwright_kerascv.images import decode_for
 from boxwright_kerascv.layers import Detector

@@ -16,7 +16,10 @@ _NEAR_DUPLICATES = Option("near_duplicates", bool, False, "Whether to keep near-
 @hookimpl
 def boxwright_transforms() -> list[TransformSpec]:
     """Returns the transforms, in their usual order in a conversion."""
-    return [_fix(), _filter(), _remap(), _dedupe(), _sample(), _split(), _kfold(), _tile(), _resize()]
+    return [
+        *(_fix(), _upright(), _filter(), _remap(), _dedupe(), _sample(), _split(), _kfold(), _tile(), _resize()),
+        _augment(),
+    ]
 
 
 def _fix() -> TransformSpec:
@@ -37,6 +40,15 @@ def _fix() -> TransformSpec:
                 "Wrong sizes: keep does not check, size=picture uses that of the file, scale also scales the boxes",
             ),
         ),
+    )
+
+
+def _upright() -> TransformSpec:
+    return TransformSpec(
+        name="upright",
+        summary="Rotates images with an EXIF orientation, and changes nothing else",
+        load="boxwright_transforms.upright:Upright",
+        options=(Option("quality", int, 95, "JPEG quality, 1 to 95"),),
     )
 
 
@@ -190,6 +202,23 @@ def _resize() -> TransformSpec:
                 "stretch to exactly this size; inside keeps the aspect ratio; pad adds gray padding to that",
             ),
             Option("only_larger", bool, False, "Whether to leave images that are not larger unchanged"),
+            _QUALITY,
+        ),
+    )
+
+
+def _augment() -> TransformSpec:
+    return TransformSpec(
+        name="augment",
+        summary="Adds randomly changed copies of images, by the augmenters of boxwright train --augment",
+        load="boxwright_transforms.augment:Augment",
+        positional="steps",
+        options=(
+            Option("steps", str, help="Augmenters: flip+crop(smallest=0.4)+choice(color|blur)", required=True),
+            Option("copies", int, 1, "Number of copies per image"),
+            Option("originals", bool, True, "Whether to keep the images themselves"),
+            Option("splits", str, "", "Augment only images of these splits: train"),
+            _SEED,
             _QUALITY,
         ),
     )

@@ -16,6 +16,9 @@ from boxwright_transforms.stratification import Unit, stratify
 IMAGE: Final = "image."
 """Prefix of an attribute of images in options: ``image.camera``."""
 
+ORIGIN: Final = "origin"
+"""The attribute of an image that was made from another: the name of that image."""
+
 
 @dataclass
 class GroupedImages:
@@ -118,6 +121,7 @@ class Grouper:
         # Equal sets of labels are kept once: most datasets have few combinations.
         known: dict[frozenset[str], frozenset[str]] = {}
         by_key: dict[str, list[int]] = {}
+        by_origin: dict[str, list[int]] = {}
         hashes: list[int] = []
         with_split = 0
         for index, sample in enumerate(samples):
@@ -137,16 +141,24 @@ class Grouper:
             with_split += sample.split is not None
             if self._key is not None and (key := self._key(sample)) is not None:
                 by_key.setdefault(key, []).append(position)
+            if (origin := _text(sample.attributes.get(ORIGIN))) is not None:
+                by_origin.setdefault(origin, []).append(position)
+        if by_origin:
+            for position, name in enumerate(found.names):
+                if name in by_origin and position not in by_origin[name]:
+                    by_origin[name].append(position)
+            made = sum(map(len, by_origin.values()))
+            found.notes.append(f"{amount(made, 'image')} with a common {ORIGIN}, in {amount(len(by_origin), 'group')}")
         found.groups = [[position] for position in range(len(found.names))]
         if found.names and self._key is not None:
             found.notes += self._describe(len(found.names), by_key)
-        if found.names and (self._key is not None or self._hashes is not None):
+        if found.names and (self._key is not None or self._hashes is not None or by_origin):
             from boxwright.images import merge_groups, near_groups  # imports NumPy and Pillow
 
             alike = near_groups(hashes)
             if self._hashes is not None:
                 found.notes.append(_describe_alike(alike))
-            found.groups = merge_groups(len(found.names), [*by_key.values(), *alike])
+            found.groups = merge_groups(len(found.names), [*by_key.values(), *by_origin.values(), *alike])
         if with_split:
             found.notes.append(f"{amount(with_split, 'image')} already had a split, which was replaced")
         return found

@@ -31,6 +31,14 @@ def view(
         list[str] | None,
         typer.Option("--class", metavar="NAME", help="Only images with this class; can be repeated."),
     ] = None,
+    augment: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--augment",
+            metavar="STEP",
+            help="Show each image before and after this augmenter, as for train; can be repeated.",
+        ),
+    ] = None,
     on_error: OnErrorOption = OnError.FAIL,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
@@ -40,6 +48,7 @@ def view(
     Examples:
       boxwright view labelimg:photos/train
       boxwright view tfrecord:train.record --out page.html --images 100 --class mug
+      boxwright view labelimg:photos/train --augment crop:smallest=0.4 --augment "choice(color|blur)"
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
@@ -52,6 +61,7 @@ def view(
         images=images,
         seed=seed,
         classes=classes or (),
+        augment=augment or (),
         on_error=on_error.value,
         overwrite=overwrite,
         reporter=reporter,

@@ -5,19 +5,22 @@ from __future__ import annotations
 import difflib
 import os
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from PIL.Image import Image
 
 from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.protocols import DatasetTransform
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, UsageError
 from boxwright.images.decode import decode_sample
+from boxwright.plugins.registry import default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.render.boxes import ON_A_PAGE, Color, draw_boxes, palette
 from boxwright.render.pages import PAGE_SIDE, SHEETS, checked_suffix, sheet_or_page
+from boxwright.render.sheets import side_by_side
 from boxwright.schemas import Sample
 from boxwright.storage.output import AtomicOutput
 
@@ -61,6 +64,7 @@ def view(
     images: int = 24,
     seed: int | None = None,
     classes: Collection[str] = (),
+    augment: Sequence[str] = (),
     on_error: str = "fail",
     overwrite: bool = False,
     reporter: Reporter | None = None,
@@ -73,17 +77,21 @@ def view(
         images: The largest number of images, spread evenly over the dataset.
         seed: Choose them at random instead; the same seed results in the same choice.
         classes: Only images with a box of one of these classes; empty for all.
+        augment: Augmenters as for :func:`boxwright.train`; each image is drawn before and after them.
         on_error: ``"fail"``, or ``"skip"`` images and annotations that cannot be read.
         overwrite: Whether to replace an existing file.
         reporter: Receives the progress.
 
     Raises:
-        UsageError: Another suffix, more images than fit on a contact sheet, or a class that the dataset does not have.
+        UsageError: Another suffix, more images than fit on a contact sheet, a class that the dataset does not have, or
+            an invalid option of an augmenter.
+        PluginNotFoundError: An augmenter is unknown.
         DataError: An item cannot be read, or there are no images.
         OutputError: ``out`` exists and ``overwrite`` is false, or it cannot be written.
     """
     reporter = reporter or LogReporter()
     suffix = checked_suffix(out, images, _MOST_ON_A_SHEET)
+    transform = _augmentation(augment, seed) if augment else None
     with AtomicOutput(os.fspath(out), overwrite=overwrite) as output:
         dataset = open_dataset(data, on_error=on_error)
         scan, candidates = _count(dataset, classes, reporter)
@@ -94,11 +102,13 @@ def view(
         with reporter.task("Drawing", len(chosen)) as task:
 
             def drawn() -> Iterator[tuple[Image, str]]:
-                for sample in _at(dataset, classes, chosen):
+                samples = _Chosen(dataset, classes, chosen)
+                for shown in ((each,) for each in samples) if transform is None else _pairs(transform, samples):
                     task.advance()
-                    if (image := _draw(dataset, sample, colors, side)) is not None:
+                    images = [_draw(dataset, sample, colors, side) for sample in shown]
+                    if (image := _joined([each for each in images if each is not None])) is not None:
                         result.shown += 1
-                        yield image, _caption(sample)
+                        yield image, _caption(shown[0])
 
             legend = {f"{name} ({number:,})": colors[name] for name, number in scan.classes.items()}
             notes = [f"{scan.samples:,} images, {scan.boxes:,} boxes"]
@@ -152,9 +162,34 @@ def _choose(candidates: int, images: int, seed: int | None) -> set[int]:
     return {(2 * part + 1) * candidates // (2 * number) for part in range(number)}
 
 
-def _at(dataset: Dataset, classes: Collection[str], chosen: set[int]) -> Iterator[Sample]:
-    candidates = (sample for sample in dataset if _is_candidate(sample, classes))
-    return (sample for position, sample in enumerate(candidates) if position in chosen)
+class _Chosen(Iterable[Sample]):
+    """The samples at some positions among the candidates."""
+
+    def __init__(self, dataset: Dataset, classes: Collection[str], positions: set[int]) -> None:
+        self.dataset, self._classes, self._positions = dataset, classes, positions
+
+    def __iter__(self) -> Iterator[Sample]:
+        candidates = (sample for sample in self.dataset if _is_candidate(sample, self._classes))
+        return (sample for position, sample in enumerate(candidates) if position in self._positions)
+
+
+def _augmentation(steps: Sequence[str], seed: int | None) -> DatasetTransform:
+    """Returns the step ``augment``, which yields each image and one changed copy of it."""
+    transform: DatasetTransform = default_registry().resolve("transform", "augment")(
+        steps=list(steps), seed=seed or 0, quality=95
+    )
+    return transform
+
+
+def _pairs(transform: DatasetTransform, samples: _Chosen) -> Iterator[tuple[Sample, Sample]]:
+    results = transform.apply(samples, samples.dataset.problems)
+    return zip(results, results, strict=True)
+
+
+def _joined(images: Sequence[Image]) -> Image | None:
+    if len(images) < 2:
+        return next(iter(images), None)
+    return side_by_side(images[0], images[1], ("before", "after"))
 
 
 def _draw(dataset: Dataset, sample: Sample, colors: dict[str, Color], side: int) -> Image | None:

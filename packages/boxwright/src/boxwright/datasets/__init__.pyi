@@ -50,4 +50,4 @@ from .shapes import (
     rotated as rotated,
     shape_of as shape_of,
 )
-from .steps import make_transform as make_transform
+from .steps import make_transform as make_transform, split_outside_brackets as split_outside_brackets

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from boxwright.datasets.protocols import Transform
@@ -27,7 +27,8 @@ def make_transform(step: str | Transform, plugins: Registry | None = None) -> Tr
     plugins = plugins or default_registry()
     name, _, text = step.partition(":")
     spec: TransformSpec = plugins.get("transform", name).spec
-    settings = _take_apart(step, text, spec)
+    known = {option.name for option in spec.options} if spec.keyed else None
+    settings = parse_options(step, name, text, spec.positional, known)
     extra: dict[str, object] = {spec.positional: settings.collected} if settings.collected else {}
     options = convert_options(settings.given, spec.options, f"the step {step!r}", extra=extra)
     transform: Transform = plugins.resolve("transform", name)(**options)
@@ -43,36 +44,50 @@ def reading_options(steps: Iterable[str | Transform], plugins: Registry) -> dict
     return options
 
 
-class _Settings(NamedTuple):
-    """What a step sets: its options, and the ``key=value`` pairs that a keyed step collects."""
+class StepSettings(NamedTuple):
+    """What a step sets: its options, and the ``key=value`` pairs that are not options."""
 
     given: dict[str, object]
     collected: dict[str, str]
 
 
-def _take_apart(step: str, text: str, spec: TransformSpec) -> _Settings:
+def parse_options(
+    step: str, name: str, text: str, positional: str, known: Collection[str] | None = None
+) -> StepSettings:
+    """Returns the options of a step by name, and the ``key=value`` pairs with unknown names.
+
+    Args:
+        step: The whole step, for messages.
+        name: The name of the plugin.
+        text: The options, separated by commas.
+        positional: The option that a value without a name sets; empty for none.
+        known: The names of the options; ``None`` if all pairs are options.
+
+    Raises:
+        UsageError: A value without a name, or a duplicate option.
+    """
     given: dict[str, object] = {}
     collected: dict[str, str] = {}
-    known = {option.name for option in spec.options}
-    for part in filter(None, (part.strip() for part in _split_at_commas(text))):
-        key, equals, value = (piece.strip() for piece in part.partition("="))
-        if not equals:
-            if not spec.positional or spec.positional in given:
-                raise UsageError(f"the step {step!r}: {part!r} has no name", f"write {spec.name}:name=value,...")
-            key, value = spec.positional, part
+    for part in filter(None, (part.strip() for part in split_outside_brackets(text, ","))):
+        key = split_outside_brackets(part, "=")[0]
+        key, value = key.strip(), part[len(key) + 1 :].strip()
+        if key == part:
+            if not positional or positional in given:
+                raise UsageError(f"the step {step!r}: {part!r} has no name", f"write {name}:name=value,...")
+            key, value = positional, part
         if key in given or key in collected:
             raise UsageError(f"the step {step!r}: duplicate option {key!r}", "remove one of them")
-        if spec.keyed and key not in known:
+        if known is not None and key not in known:
             collected[key] = value
         else:
             given[key] = value
-    return _Settings(given, collected)
+    return StepSettings(given, collected)
 
 
-def _split_at_commas(text: str) -> list[str]:
-    r"""The options of a step; a comma inside brackets or quotes belongs to its option, as in ``group=^(cam\d{1,3})_``.
+def split_outside_brackets(text: str, separator: str) -> list[str]:
+    r"""Returns the parts of a text; a separator inside brackets or quotes does not split: ``group=^(cam\d{1,3})_``.
 
-    Brackets that are never closed hold nothing together, so that a stray one spoils no more than its own option.
+    An opening bracket without a closing one is an ordinary character, so that it affects only its own part.
     """
     parts, start, closing = [], 0, ""
     for place, letter in enumerate(text):
@@ -83,7 +98,7 @@ def _split_at_commas(text: str) -> list[str]:
                 closing += _BRACKETS[letter] if _BRACKETS[letter] in text[place + 1 :] else ""
         elif letter in _BRACKETS and _BRACKETS[letter] in text[place + 1 :]:
             closing = _BRACKETS[letter]
-        elif letter == ",":
+        elif letter == separator:
             parts.append(text[start:place])
             start = place + 1
     return [*parts, text[start:]]

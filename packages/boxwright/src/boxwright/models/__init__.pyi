@@ -1,3 +1,9 @@
+from .augmentation import (
+    ArrayAugmentation as ArrayAugmentation,
+    AugmenterChoice as AugmenterChoice,
+    check_augmenters as check_augmenters,
+    make_augmenters as make_augmenters,
+)
 from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .export import Export as Export, export as export
 from .inference import load_model as load_model
@@ -11,12 +17,15 @@ from .portable import (
 )
 from .prediction import Prediction as Prediction, predict as predict
 from .protocols import (
+    ArrayAugmenter as ArrayAugmenter,
     Augmenter as Augmenter,
     Backend as Backend,
     Exporter as Exporter,
+    JoiningAugmenter as JoiningAugmenter,
     Loader as Loader,
     Metric as Metric,
     MetricResult as MetricResult,
+    MixingAugmenter as MixingAugmenter,
     Model as Model,
     Trainer as Trainer,
     WeightsConverter as WeightsConverter,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -12,6 +12,9 @@ from boxwright.models.job import TrainJob
 from boxwright.schemas import Detections, Sample
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from boxwright.progress import Reporter
 
 
@@ -47,6 +50,101 @@ class Augmenter(Protocol):
                 ``classes`` (N,) 0-based.
             seed: A tensor of shape (2,), int32, different for every example and epoch; all chance comes from it, so
                 that the same run produces the same images.
+        """
+        ...
+
+
+@runtime_checkable
+class ArrayAugmenter(Protocol):
+    """Changes a training image and its boxes at random, as NumPy arrays.
+
+    A complete augmenter, which mirrors half of the images::
+
+        import numpy as np
+
+
+        class Mirror:
+            def augment(self, example, random):
+                if random.random() < 0.5:
+                    return example
+                width = example["images"].shape[1]
+                xmin, ymin, xmax, ymax = example["boxes"].T
+                return example | {
+                    "images": np.ascontiguousarray(example["images"][:, ::-1]),
+                    "boxes": np.stack([width - xmax, ymin, width - xmin, ymax], axis=1),
+                }
+
+    The factory named by ``AugmenterSpec.load`` is called with the step's options. An augmenter may do more: see
+    :class:`JoiningAugmenter`; one that combines several images is a :class:`MixingAugmenter`.
+    """
+
+    def augment(self, example: dict[str, Any], random: np.random.Generator) -> dict[str, Any]:
+        """Returns a changed example; the arrays of ``example`` are never modified.
+
+        Args:
+            example: ``images`` (height, width, 3) uint8, RGB; ``boxes`` (N, 4) float32 ``xyxy`` in pixels; ``classes``
+                (N,). Any other array has one row per box, and is selected together with ``boxes``.
+            random: The only source of randomness; different for every example and epoch.
+        """
+        ...
+
+
+@runtime_checkable
+class JoiningAugmenter(ArrayAugmenter, Protocol):
+    """An augmenter that can do the work of a following one together with its own, to resample an image only once."""
+
+    def join(self, following: ArrayAugmenter) -> ArrayAugmenter | None:
+        """Returns one augmenter that does both, or ``None`` if they must be applied one after the other."""
+        ...
+
+
+@runtime_checkable
+class MixingAugmenter(Protocol):
+    """Combines a training image with other images, as NumPy arrays.
+
+    A complete augmenter, which shows two images on top of each other::
+
+        import numpy as np
+
+
+        class DoubleExposure:
+            def weights(self, classes):
+                return None
+
+            def mix(self, example, random, draw):
+                image, other = example["images"], draw()
+                height, width = (min(pair) for pair in zip(image.shape[:2], other["images"].shape[:2]))
+                both = image.astype(np.float32)
+                both[:height, :width] += other["images"][:height, :width]
+                boxes = np.minimum(other["boxes"], [width, height, width, height])
+                kept = np.all(boxes[:, 2:] > boxes[:, :2], axis=1)
+                added = {name: value[kept] for name, value in (other | {"boxes": boxes}).items() if name != "images"}
+                rows = {name: np.concatenate([example[name], value]) for name, value in added.items()}
+                rows["boxes"] = rows["boxes"].astype(np.float32)
+                return rows | {"images": (both / 2).astype(np.uint8)}
+
+    The factory named by ``AugmenterSpec.load`` is called with the step's options.
+    """
+
+    def weights(self, classes: Sequence[NDArray[Any]]) -> NDArray[Any] | None:
+        """Returns how often each image is to be drawn relative to the others, shape (images,); ``None`` for equally.
+
+        Called once, before :meth:`mix`.
+
+        Args:
+            classes: The classes of the boxes of each training image, shape (N,) each.
+        """
+        ...
+
+    def mix(
+        self, example: dict[str, Any], random: np.random.Generator, draw: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Returns the combined example, with an image of the same size; the arrays of ``example`` are never modified.
+
+        Args:
+            example: As for :meth:`ArrayAugmenter.augment`.
+            random: As for :meth:`ArrayAugmenter.augment`.
+            draw: Returns another training example at random, of any size; each call returns another one.
         """
         ...
 

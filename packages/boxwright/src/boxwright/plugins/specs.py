@@ -137,13 +137,18 @@ class TransformSpec(Spec):
 
 @dataclass(frozen=True)
 class AugmenterSpec(Spec):
-    """A random change of training pictures and their boxes. See :class:`boxwright.models.Augmenter`.
+    """A random change of training images and their boxes. See :class:`boxwright.models.ArrayAugmenter`.
 
     Args:
-        backends: The backends that can use it; empty for all that speak ``tf.data``.
+        backends: The backends that can use it; empty for all.
+        positional: The option that a value without a name sets: ``keras:RandomShear`` is ``keras:layer=RandomShear``.
+        arguments: The option that receives all ``key=value`` pairs that are not options, as a dict of strings; empty
+            if there are no others.
     """
 
     backends: tuple[str, ...] = ()
+    positional: str = ""
+    arguments: str = ""
 
 
 @dataclass(frozen=True)
