@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import io
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
@@ -269,6 +272,24 @@ def test_view_spreads_its_choice_and_repeats_it(boxwright, lines, tmp_path):
     assert names("--seed", 1) == names("--seed", 1)
     assert len(names("--seed", 1)) == 3
     assert len({tuple(names("--seed", seed)) for seed in range(5)}) > 1
+
+
+def test_view_shows_images_before_and_after_augmenters(boxwright, lines, tmp_path):
+    uri = lines(MUG, TWO)
+    plain = boxwright.json("view", uri, "--out", tmp_path / "plain.html")
+    words = ["--augment", "flip:probability=1", "--augment", "choice(blur|color)"]
+    shown = boxwright.json("view", uri, "--out", tmp_path / "both.html", *words)
+    assert shown | {"out": ""} == plain | {"out": ""}
+    sizes = []
+    for name in ("plain", "both"):
+        found = re.findall(r"base64,([\w+/=]+)", (tmp_path / f"{name}.html").read_text("utf-8"))
+        sizes.append([Image.open(io.BytesIO(base64.b64decode(text))).width for text in found])
+    assert len(sizes[0]) == len(sizes[1]) == 2
+    assert all(both > 2 * one for one, both in zip(*sizes, strict=True))
+    unknown = boxwright("view", uri, "--out", tmp_path / "other.html", "--augment", "flop")
+    assert unknown.exit_code == 2
+    assert "did you mean 'flip'?" in unknown.stderr
+    assert not (tmp_path / "other.html").exists()
 
 
 def test_view_of_one_class(boxwright, lines, tmp_path):

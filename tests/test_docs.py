@@ -185,14 +185,24 @@ def conformance(path: str, folder: Path, *pages: str) -> str:
 
 
 def test_the_examples_of_the_pages_conform(site: Path, tmp_path: Path) -> None:
-    pages = [page for kind, page in PAGES.items() if kind != "augmenter"]
-    assert "passed" in conformance(str(site), tmp_path / "tests", *pages)
+    assert "passed" in conformance(str(site), tmp_path / "tests", *PAGES.values())
 
 
-@pytest.mark.tensorflow
-def test_the_example_of_an_augmenter_conforms(site: Path, tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
-    assert "passed" in conformance(str(site), tmp_path / "tests", PAGES["augmenter"])
+def test_the_example_of_a_mixing_augmenter_conforms(site: Path, tmp_path: Path) -> None:
+    """The second block of the page, in place of the first one's class."""
+    first, second = blocks(PAGES["augmenter"], "python")[:2]
+    code = first[: first.index("class Haze")].replace("haze", "exposure").replace(":Haze", ":DoubleExposure")
+    code = code.replace('options=(Option("strength", float, 0.5, "maximum reduction", gt=0, le=1),),', "") + second
+    (tmp_path / "boxwright_exposure.py").write_text(code, "utf-8")
+    project = {"name": "boxwright-exposure", "version": "1.0", "dependencies": ["boxwright>=0.1,<0.2"]}
+    install_by_hand(tmp_path, project | {"entry-points": {"boxwright": {"exposure": "boxwright_exposure"}}})
+    test = (
+        "from boxwright_testing import AugmenterTests\n\n\nclass TestIt(AugmenterTests):\n    augmenter = 'exposure'\n"
+    )
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "pytest.ini").write_text("[pytest]\naddopts = -q -p no:cacheprovider\n")
+    (tmp_path / "tests" / "test_exposure.py").write_text(test, "utf-8")
+    assert "passed" in python("-m", "pytest", cwd=tmp_path / "tests", PYTHONPATH=str(tmp_path))
 
 
 def test_the_commands_of_the_pages_run(site: Path, workplace: Path) -> None:
@@ -371,6 +381,7 @@ PAGE_OF = {
     "Transform": "transform",
     "Model": "backend",
     "Converter": "backend",
+    "Augmenter": "augmenter",
 }
 """The page of each protocol by the end of its name; others have the name of their page."""
 

@@ -20,7 +20,7 @@ from boxwright.plugins.registry import KINDS, Registry
 PROTOCOL_OF = {
     "format": "Reader",
     "transform": "Transform",
-    "augmenter": "Augmenter",
+    "augmenter": "ArrayAugmenter",
     "backend": "Backend",
     "metric": "Metric",
     "trainer": "Trainer",
@@ -171,6 +171,28 @@ def test_the_examples_follow_their_protocols(examples: dict[str, types.ModuleTyp
     assert isinstance(examples["Metric"].AnythingFound(), model_protocols.Metric)
     assert isinstance(examples["Trainer"].HereAndNow(), model_protocols.Trainer)
     assert isinstance(examples["Exporter"].JsonExporter(), model_protocols.Exporter)
+
+
+def test_the_example_augmenters_on_arrays(docstring_code: Callable[[object], str]) -> None:
+    import numpy as np
+
+    namespace: dict[str, Any] = {}
+    exec(docstring_code(model_protocols.ArrayAugmenter), namespace)
+    exec(docstring_code(model_protocols.MixingAugmenter), namespace)
+    mirror, double = namespace["Mirror"](), namespace["DoubleExposure"]()
+    assert isinstance(mirror, model_protocols.ArrayAugmenter)
+    assert isinstance(double, model_protocols.MixingAugmenter)
+    image = np.arange(2 * 5 * 3, dtype=np.uint8).reshape(2, 5, 3)
+    example = {"images": image, "boxes": np.array([[0, 0, 2, 1]], np.float32), "classes": np.array([3])}
+    results = [mirror.augment(example, np.random.default_rng(seed)) for seed in range(20)]
+    flipped = [result for result in results if result["boxes"].tolist() == [[3, 0, 5, 1]]]
+    assert 0 < len(flipped) < 20
+    assert all(np.array_equal(result["images"], image[:, ::-1]) for result in flipped)
+    other = {"images": np.full((4, 3, 3), 9, np.uint8), "boxes": np.array([[1, 1, 9, 9]], np.float32)}
+    both = double.mix(example, np.random.default_rng(0), lambda: other | {"classes": np.array([4])})
+    assert both["boxes"].tolist() == [[0, 0, 2, 1], [1, 1, 3, 2]]
+    assert both["classes"].tolist() == [3, 4]
+    assert both["images"].shape == image.shape
 
 
 @pytest.mark.tensorflow

@@ -26,10 +26,10 @@ pytestmark = pytest.mark.tensorflow
 _CHECK = """
 import sys, boxwright_kerascv
 assert boxwright_kerascv.boxwright_backends()[0].presets
-assert len(boxwright_kerascv.boxwright_augmenters()) == 7
+assert len(boxwright_kerascv.boxwright_augmenters()) == 12
 heavy = {"tensorflow", "keras", "keras_cv", "numpy", "PIL", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
-import boxwright_kerascv.recipe, boxwright_kerascv.anchors
+import boxwright_kerascv.recipe, boxwright_kerascv.anchors, boxwright_kerascv.augment
 heavy = {"tensorflow", "keras", "keras_cv"} & set(sys.modules)
 assert not heavy, heavy
 """

@@ -41,9 +41,9 @@ from boxwright import (  # noqa: E402
     train,
 )
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
-from boxwright.models import Augmenter, PortableModel, Run  # noqa: E402
+from boxwright.models import Augmenter, PortableModel, Run, augmentation  # noqa: E402
 from boxwright.plugins import default_registry  # noqa: E402
-from boxwright_kerascv import backend as backend_module, checks, network, watch as watch_module  # noqa: E402
+from boxwright_kerascv import backend as backend_module, network, watch as watch_module  # noqa: E402
 from boxwright_kerascv.decode import DecoderSettings  # noqa: E402
 from boxwright_kerascv.epochs import Evaluate, Progress  # noqa: E402
 from boxwright_kerascv.layers import NarrowBackbone  # noqa: E402
@@ -381,8 +381,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         def resolve(self, kind: str, name: str) -> Any:
             return module.Mirror if name == "mirror" else installed.resolve(kind, name)
 
-    monkeypatch.setattr(backend_module, "default_registry", WithMirror)
-    monkeypatch.setattr(checks, "default_registry", WithMirror)
+    monkeypatch.setattr(augmentation, "default_registry", WithMirror)
     return calls
 
 

@@ -13,6 +13,7 @@ from boxwright.datasets import (
 
 STEPS = (
     "fix",
+    "upright",
     "filter:side=8..",
     "remap:apple=fruit",
     "dedupe",

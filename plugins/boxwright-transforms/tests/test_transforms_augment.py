@@ -48,7 +48,7 @@ class Noise:
         return example | {"images": image}
 
 
-class Beside:
+class Average:
     """Adds the boxes of another image of the same size, and averages both."""
 
     def weights(self, classes: Sequence[Any]) -> Any:
@@ -66,7 +66,7 @@ class Plugin:
     @hookimpl
     def boxwright_augmenters(self) -> list[AugmenterSpec]:
         options = {"mirror": (Option("drop", bool),)}
-        names = {"mirror": "Mirror", "noise": "Noise", "beside": "Beside"}
+        names = {"mirror": "Mirror", "noise": "Noise", "average": "Average"}
         return [
             AugmenterSpec(name, load=f"{__name__}:{attribute}", options=options.get(name, ()))
             for name, attribute in names.items()
@@ -147,7 +147,7 @@ def test_only_chosen_splits_are_augmented() -> None:
 def test_other_images_add_their_boxes_with_labels_and_attributes() -> None:
     """The class numbers of a fig and a kiwi differ; the kiwi comes from the other image only."""
     images = [sample("a.png", ("fig",)), sample("b.png", ("kiwi",))]
-    step = Augment("beside", copies=8, originals=False)
+    step = Augment("average", copies=8, originals=False)
     copies = list(step.apply(images, Problems()))
     found = {copy.boxes.labels for copy in copies}
     assert found == {("fig", "fig"), ("fig", "kiwi"), ("kiwi", "fig"), ("kiwi", "kiwi")}
@@ -157,7 +157,7 @@ def test_other_images_add_their_boxes_with_labels_and_attributes() -> None:
 def test_an_unreadable_image_is_reported_and_the_others_are_augmented() -> None:
     broken = sample("b.png")
     broken = broken.replace(image=broken.image.model_copy(update={"data": b"nothing"}))
-    for steps in ("mirror", "beside"):
+    for steps in ("mirror", "average"):
         problems: list[DataError] = []
         step = Augment(steps)
         names = [each.image.name for each in step.apply([broken, sample("a.png")], problems.append)]

@@ -72,7 +72,7 @@ def test_an_image_without_orientation_is_the_same_object() -> None:
     plain = sample_of(photo(1), STORED)
     step = Upright()
     assert next(iter(step([plain]))) is plain
-    assert step.notes() == []
+    assert step.notes() == ["no EXIF orientation in 1 image"]
 
 
 def test_polygons_rotate_and_masks_are_dropped() -> None:

@@ -381,10 +381,8 @@ class Jpeg(Augmenter):
         if random.random() >= self.probability:
             return image
         settings = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(self.quality, 96))]
-        # Its channels are blue, green and red.
-        bgr = cv2.cvtColor(np.rint(image).astype(np.uint8), cv2.COLOR_RGB2BGR)
-        decoded = cv2.imdecode(cv2.imencode(".jpg", bgr, settings)[1], cv2.IMREAD_COLOR)
-        return cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.float32)
+        encoded = cv2.imencode(".jpg", np.rint(image[..., ::-1]).astype(np.uint8), settings)[1]  # takes BGR
+        return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), np.float32)
 
 
 def _clipped(image: Any) -> Levels:

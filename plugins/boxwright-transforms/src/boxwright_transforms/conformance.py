@@ -128,6 +128,13 @@ class TestFixScales(TransformTests):
     transform: ClassVar[str] = "fix:size=scale"
 
 
+class TestUpright(TransformTests):
+    """``upright:quality=80``."""
+
+    transform: ClassVar[str] = "upright:quality=80"
+    bad_steps: ClassVar[tuple[str, ...]] = ("upright:quality=0", "upright:quality=100", "upright:5")
+
+
 class TestFilter(TransformTests):
     """``filter:classes=apple+red?*,side=10..,difficult=0``."""
 

@@ -43,7 +43,10 @@ class Upright:
 
     def notes(self) -> list[str]:
         """Returns the numbers of rotated images and boxes."""
-        counts = Counter(action for actions in self._ledger.entries() for action in actions)
+        entries = self._ledger.entries()
+        if entries and not any(entries):
+            return [f"no EXIF orientation in {amount(len(entries), 'image')}"]
+        counts = Counter(action for actions in entries for action in actions)
         texts = (
             ("image", "rotated by their EXIF orientation"),
             ("box", "rotated with them, because they referred to the stored pixels"),
@@ -58,6 +61,7 @@ class Upright:
         data = sample.image.read()
         header = read_header(data, place)
         if header.orientation == 1:
+            self._ledger.enter(sample.image.name, ())
             return sample
         stored, annotated = (header.width, header.height), (sample.image.width, sample.image.height)
         boxes, actions = sample.boxes, ["image"]
