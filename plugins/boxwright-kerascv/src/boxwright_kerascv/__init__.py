@@ -139,11 +139,11 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
     """The augmenters, including those that the backend uses by default."""
     probability = Option("probability", float, None, "How often it is applied", ge=0, le=1)
 
-    def augmenter(name: str, attribute: str, summary: str, *options: Option) -> AugmenterSpec:
+    def augmenter(name: str, attribute: str, summary: str, *options: Option, module: str = "augment") -> AugmenterSpec:
         return AugmenterSpec(
             name=name,
             summary=summary,
-            load=f"boxwright_kerascv.augment:{attribute}",
+            load=f"boxwright_kerascv.{module}:{attribute}",
             options=(probability, *options),
             requires=("cv2",),
             install="python -m pip install opencv-python-headless",
@@ -163,6 +163,9 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
     strength = Option("largest", float, None, "Maximum factor, in both directions", ge=1)
     sigma = Option("sigma", float, None, "Maximum standard deviation in pixels", ge=0, le=50)
     quality = Option("quality", int, None, "Minimum quality", ge=1, le=95)
+    alpha = Option("alpha", float, None, "How close the shares of the images are to one half", ge=0.1, le=1000)
+    most = Option("most", int, None, "Maximum number of objects per image", ge=1, le=100)
+    size = Option("largest", float, None, "Maximum change of an object's size, in both directions", ge=1, le=4)
     return [
         augmenter("crop", "Crop", "Use a part of the image: objects appear larger", smallest),
         augmenter("expand", "Expand", "Place the image on a larger gray canvas: objects appear smaller", canvas),
@@ -176,4 +179,7 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
         augmenter("sharpness", "Sharpness", "Sharpen or smooth fine detail", strength),
         augmenter("blur", "Blur", "Blur with a Gaussian", sigma),
         augmenter("jpeg", "Jpeg", "Add the artifacts of JPEG compression", quality),
+        augmenter("mosaic", "Mosaic", "Put parts of four images next to each other", module="mix"),
+        augmenter("mixup", "MixUp", "Blend two images", alpha, module="mix"),
+        augmenter("copy-paste", "CopyPaste", "Paste objects, those of rare classes as often", most, size, module="mix"),
     ]

@@ -118,6 +118,8 @@ class KerasCVBackend:
         )
         predictor = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample)
         start = progress.step
+        if augmentation.mixes:
+            augmentation.draw_from(images.load.example, images.load.classes)
         batches = training_batches(images.load, images.count, recipe, augmentation, seed=job.seed, first_step=start)
         with Watch.open(job, recipe, predictor) as watch, job.reporter.task("Training", recipe.steps) as task:
             task.advance(start)

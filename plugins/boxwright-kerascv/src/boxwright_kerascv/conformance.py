@@ -110,3 +110,24 @@ class TestJpeg(AugmenterTests):
     """``jpeg``."""
 
     augmenter: ClassVar[str] = "jpeg"
+
+
+class TestMosaic(AugmenterTests):
+    """``mosaic``."""
+
+    augmenter: ClassVar[str] = "mosaic"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1"}
+
+
+class TestMixUp(AugmenterTests):
+    """``mixup``."""
+
+    augmenter: ClassVar[str] = "mixup"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1", "alpha": "2"}
+
+
+class TestCopyPaste(AugmenterTests):
+    """``copy-paste``."""
+
+    augmenter: ClassVar[str] = "copy-paste"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1", "most": "2"}

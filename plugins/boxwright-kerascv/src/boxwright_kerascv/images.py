@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,7 +19,7 @@ from boxwright.datasets import map_samples
 from boxwright.images import DecodedImage, decode_sample, encode_jpeg
 from boxwright.models import shrink
 from boxwright_kerascv.augmentation import Labelled
-from boxwright_kerascv.inputs import ImageCache
+from boxwright_kerascv.inputs import ImageCache, load_example
 from boxwright_tf.decoding import class_numbers
 
 MEMORY_BYTES = 2_000_000_000
@@ -111,11 +111,8 @@ class ImageFile:
         self._writing: io.BufferedWriter | None = path.open("wb")
         self._offsets = [0]
         self._boxes: list[NDArray[np.float32]] = []
-        self._classes: list[NDArray[np.float32]] = []
+        self.classes: list[NDArray[np.float32]] = []
         self._bytes: NDArray[np.uint8] | None = None
-        self._starts: Any = None
-        self._ragged_boxes: Any = None
-        self._ragged_classes: Any = None
 
     def add(self, prepared: Prepared) -> None:
         """Appends one image."""
@@ -124,7 +121,7 @@ class ImageFile:
         self._writing.write(encoded)
         self._offsets.append(self._offsets[-1] + len(encoded))
         self._boxes.append(prepared.boxes)
-        self._classes.append(prepared.classes)
+        self.classes.append(prepared.classes)
 
     def finish(self) -> ImageFile:
         """Finishes writing; after this, images can be read."""
@@ -132,26 +129,21 @@ class ImageFile:
         self._writing.close()
         self._writing = None
         self._bytes = np.memmap(self._path, np.uint8, "r")
-        lengths = [len(rows) for rows in self._classes]
-        self._starts = np.array(self._offsets)
-        self._ragged_boxes = tf.RaggedTensor.from_row_lengths(np.concatenate(self._boxes), lengths)
-        self._ragged_classes = tf.RaggedTensor.from_row_lengths(np.concatenate(self._classes), lengths)
         return self
 
     def __len__(self) -> int:
-        return len(self._classes)
+        return len(self.classes)
+
+    def example(self, index: int) -> Labelled:
+        """Returns the image at ``index``, as arrays."""
+        assert self._bytes is not None
+        encoded = self._bytes[self._offsets[index] : self._offsets[index + 1]]
+        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
+        return {"images": image, "boxes": self._boxes[index], "classes": self.classes[index]}
 
     def __call__(self, index: Any) -> Labelled:
         """Returns the image at ``index``, a scalar integer tensor."""
-
-        def read(position: Any) -> bytes:
-            assert self._bytes is not None
-            return bytes(self._bytes[self._starts[position] : self._starts[position + 1]])
-
-        encoded = tf.ensure_shape(tf.numpy_function(read, [index], tf.string), ())
-        # The same transform as Pillow's; TensorFlow's default is less accurate.
-        image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-        return {"images": image, "boxes": self._ragged_boxes[index], "classes": self._ragged_classes[index]}
+        return load_example(self.example, index)
 
     def close(self) -> None:
         """Removes the file."""
@@ -166,14 +158,14 @@ class TrainingImages:
     """All images of a training set.
 
     Attributes:
-        load: Returns the image and the boxes of an index, inside ``tf.data``.
+        load: The images: called with an index, returns the image and the boxes inside ``tf.data``.
         count: The number of images.
         boxes: (M, 4), float64: all boxes, ``xyxy`` in pixels of the network's input.
         most_boxes: The largest number of boxes in one image.
         on_disk: The file that contains them, or ``None``.
     """
 
-    load: Any
+    load: ImageCache | ImageFile
     count: int
     boxes: NDArray[np.float64]
     most_boxes: int

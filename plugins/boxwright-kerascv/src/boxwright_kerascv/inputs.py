@@ -5,7 +5,7 @@ An interrupted training therefore resumes with the same batches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,9 @@ class ImageCache:
         boxes: ``(N, 4)`` each, ``xyxy`` in pixels of its image; N may be 0.
         classes: ``(N,)`` each, from 0.
 
+    Attributes:
+        classes: ``(N,)`` float32 each.
+
     Raises:
         ValueError: The three have different lengths, or there are no images.
     """
@@ -41,24 +44,40 @@ class ImageCache:
             raise ValueError(f"{len(images)} images, {len(boxes)} boxes and {len(classes)} classes do not match")
         if not images:
             raise ValueError("there are no images to train on")
-        self._images = tf.constant([np.ascontiguousarray(image).tobytes() for image in images])
-        self._shapes = tf.constant([image.shape for image in images], tf.int32)
-        self._boxes = tf.RaggedTensor.from_row_lengths(
-            np.concatenate([np.asarray(rows, np.float32).reshape(-1, 4) for rows in boxes]),
-            [len(rows) for rows in boxes],
-        )
-        self._classes = tf.RaggedTensor.from_row_lengths(
-            np.concatenate([np.asarray(rows, np.float32).reshape(-1) for rows in classes]),
-            [len(rows) for rows in classes],
-        )
+        self._images = list(map(np.ascontiguousarray, images))
+        self._boxes = [np.asarray(rows, np.float32).reshape(-1, 4) for rows in boxes]
+        self.classes = [np.asarray(rows, np.float32).reshape(-1) for rows in classes]
 
     def __len__(self) -> int:
-        return int(self._shapes.shape[0])
+        return len(self._images)
+
+    def example(self, index: int) -> Labelled:
+        """Returns the image at ``index``, as arrays."""
+        return {"images": self._images[index], "boxes": self._boxes[index], "classes": self.classes[index]}
 
     def __call__(self, index: Any) -> Labelled:
         """Returns the image at ``index``, a scalar integer tensor."""
-        image = tf.reshape(tf.io.decode_raw(self._images[index], tf.uint8), self._shapes[index])
-        return {"images": image, "boxes": self._boxes[index], "classes": self._classes[index]}
+        return load_example(self.example, index)
+
+
+def load_example(load: Callable[[int], Labelled], index: Any) -> Labelled:
+    """Returns the image at ``index``, a scalar integer tensor, inside ``tf.data``.
+
+    Args:
+        load: Returns the arrays of an image.
+        index: Its index.
+    """
+
+    def arrays(index: Any) -> tuple[Any, Any, Any]:
+        example = load(int(index))
+        return example["images"], example["boxes"], example["classes"]
+
+    image, boxes, classes = tf.numpy_function(arrays, [index], (tf.uint8, tf.float32, tf.float32), stateful=False)
+    return {
+        "images": tf.ensure_shape(image, (None, None, 3)),
+        "boxes": tf.ensure_shape(boxes, (None, 4)),
+        "classes": tf.ensure_shape(classes, (None,)),
+    }
 
 
 def training_batches(
