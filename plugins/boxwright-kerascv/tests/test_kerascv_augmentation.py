@@ -103,6 +103,16 @@ def test_augmenters_on_tensors_are_applied_in_their_order() -> None:
     assert found == {"dark", "upended", "same"}
 
 
+def test_other_images_are_drawn_inside_the_graph() -> None:
+    augmentation = Augmentation(["mosaic", "flip"], NETWORK)
+    assert augmentation.mixes
+    others = [{"images": np.full((60, 60, 3), 9, np.uint8), "boxes": BOXES[:1], "classes": np.array([5.0], np.float32)}]
+    augmentation.draw_from(lambda index: others[index], [others[0]["classes"]])
+    results = augmented(augmentation, labelled(), 12)
+    assert {5.0} < {number for result in results for number in result["classes"].tolist()}
+    assert all(result["images"].shape == (*NETWORK, 3) for result in results)
+
+
 def test_an_unknown_augmenter_is_reported_with_the_available_ones() -> None:
     with pytest.raises(ValueError, match=r"'blurr'; there are crop, "):
         Augmentation(["blurr"], NETWORK)

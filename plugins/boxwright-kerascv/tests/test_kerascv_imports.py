@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,17 +20,20 @@ from boxwright.datasets import Dataset
 from boxwright.models import DecoderSettings
 from boxwright.plugins import default_registry
 from boxwright_kerascv.augment import AUGMENTERS
+from boxwright_kerascv.mix import MIXING
 from boxwright_kerascv.recipe import Recipe
 
 pytestmark = pytest.mark.tensorflow
 
+ALL: dict[str, Any] = {**AUGMENTERS, **MIXING}
+
 _CHECK = """
 import sys, boxwright_kerascv
 assert boxwright_kerascv.boxwright_backends()[0].presets
-assert len(boxwright_kerascv.boxwright_augmenters()) == 12
+assert len(boxwright_kerascv.boxwright_augmenters()) == 15
 heavy = {"tensorflow", "keras", "keras_cv", "numpy", "PIL", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
-import boxwright_kerascv.recipe, boxwright_kerascv.anchors, boxwright_kerascv.augment
+import boxwright_kerascv.recipe, boxwright_kerascv.anchors, boxwright_kerascv.augment, boxwright_kerascv.mix
 heavy = {"tensorflow", "keras", "keras_cv"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -42,8 +46,8 @@ def test_the_plugin_module_imports_nothing_heavy() -> None:
 
 def test_the_listed_augmenters_are_the_available_ones() -> None:
     listed = {spec.name: spec for spec in boxwright_kerascv.boxwright_augmenters()}
-    assert set(listed) == set(AUGMENTERS)
-    for name, make in AUGMENTERS.items():
+    assert set(listed) == set(ALL)
+    for name, make in ALL.items():
         assert default_registry().resolve("augmenter", name) is make
 
 
@@ -67,7 +71,7 @@ def test_the_readme_lists_every_preset_option_and_augmenter_with_its_default() -
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
     names = {name for row in table for name in re.findall("`([^`]+)`", row[0])}
     assert set(boxwright_kerascv.PRESETS) <= names
-    assert set(AUGMENTERS) <= names
+    assert set(ALL) <= names
     rows = {row[0].strip("`"): row[1] for row in table}
     defaults = {field.name: field.default for field in (*fields(Recipe), *fields(DecoderSettings))}
     for option in boxwright_kerascv.RECIPE_OPTIONS + boxwright_kerascv.DECODER_OPTIONS:
@@ -80,6 +84,6 @@ def test_the_readme_lists_every_preset_option_and_augmenter_with_its_default() -
     for spec in boxwright_kerascv.boxwright_augmenters():
         row = next(line for line in text.splitlines() if line.startswith(f"| `{spec.name}` |"))
         for option in spec.options[1:]:
-            default = next(field.default for field in fields(AUGMENTERS[spec.name]) if field.name == option.name)  # type: ignore[arg-type]
+            default = next(field.default for field in fields(ALL[spec.name]) if field.name == option.name)  # type: ignore[arg-type]
             assert f"`{option.name}`" in row
             assert str(default) in row

@@ -408,19 +408,6 @@ AUGMENTERS: dict[str, Callable[..., Augmenter]] = {
 """The augmenters of single images by name."""
 
 
-def augmenter_of(augmenter: str | Any) -> Any:
-    """Returns the augmenter of a name with its default settings; an augmenter is returned unchanged.
-
-    Raises:
-        ValueError: The name is unknown.
-    """
-    if not isinstance(augmenter, str):
-        return augmenter
-    if augmenter not in AUGMENTERS:
-        raise ValueError(f"unknown augmenter {augmenter!r}; there are {', '.join(AUGMENTERS)}")
-    return AUGMENTERS[augmenter]()
-
-
 def resized_to(size: tuple[int, int]) -> ArrayAugmenter:
     """Returns an augmenter that resizes to height and width, and returns float32; see :class:`Combined`."""
     return Combined((), size)

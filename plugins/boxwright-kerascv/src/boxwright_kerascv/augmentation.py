@@ -10,7 +10,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from boxwright.models import ArrayAugmentation, Augmenter, AugmenterChoice
-from boxwright_kerascv.augment import augmenter_of, resized_to
+from boxwright_kerascv.augment import AUGMENTERS, resized_to
+from boxwright_kerascv.mix import MIXING
 from boxwright_kerascv.warp import MIN_SIDE, MIN_VISIBLE
 
 
@@ -26,6 +27,9 @@ class Labelled(TypedDict):
     classes: Any
 
 
+_BY_NAME: dict[str, Callable[[], Any]] = {**AUGMENTERS, **MIXING}
+
+
 class Augmentation:
     """A list of augmenters as one function from an image to the network's input.
 
@@ -36,7 +40,7 @@ class Augmentation:
         sample = augmentation({"images": image, "boxes": boxes, "classes": classes}, seed=(7, 0))
 
     Args:
-        augmenters: Names in :data:`~boxwright_kerascv.augment.AUGMENTERS`, or augmenters of any kind.
+        augmenters: Names of this plugin's augmenters, or augmenters of any kind.
         image_size: Height and width of the network's input in pixels.
 
     Raises:
@@ -48,7 +52,11 @@ class Augmentation:
         # Runs of augmenters on arrays, each between two augmenters on tensors.
         runs: list[list[Any]] = [[]]
         self._tensor_augmenters: list[Any] = []
-        for augmenter in map(augmenter_of, augmenters):
+        for augmenter in augmenters:
+            if isinstance(augmenter, str):
+                if augmenter not in _BY_NAME:
+                    raise ValueError(f"unknown augmenter {augmenter!r}; there are {', '.join(_BY_NAME)}")
+                augmenter = _BY_NAME[augmenter]()
             if _on_tensors(augmenter):
                 self._tensor_augmenters.append(augmenter)
                 runs.append([])

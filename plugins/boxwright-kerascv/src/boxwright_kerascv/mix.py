@@ -173,8 +173,8 @@ class CopyPaste(Mixing):
             top = int(random.integers(target.shape[0] - height + 1))
             right, bottom = left + width, top + height
             boxes = example["boxes"]
-            beside = (boxes[:, 2] <= left) | (boxes[:, 0] >= right) | (boxes[:, 3] <= top) | (boxes[:, 1] >= bottom)
-            if beside.all():
+            apart = (boxes[:, 2] <= left) | (boxes[:, 0] >= right) | (boxes[:, 3] <= top) | (boxes[:, 1] >= bottom)
+            if apart.all():
                 target[top:bottom, left:right] = patch
                 added = select(other, np.array([chosen])) | {
                     "boxes": np.array([[left, top, right, bottom]], np.float32)

@@ -17,7 +17,7 @@ from boxwright.datasets import map_samples
 from boxwright.images import decode_sample, encode_jpeg
 from boxwright.plugins import Registry, default_registry
 from boxwright.render import draw_boxes, palette, side_by_side
-from boxwright_kerascv.augment import resize
+from boxwright_kerascv.augmentation import resize
 from boxwright_kerascv.images import Prepared, decode_for, prepare
 from boxwright_kerascv.inputs import PAD, ImageCache
 from boxwright_kerascv.predictor import KerasCVModel, Origin
