@@ -68,11 +68,14 @@ def test_list_install_check_remove(program, tmp_path):
     assert str(path) in installed.stdout
 
     assert "toy is installed already" in program("env", "install", "toy").stdout
+    refused = program("env", "install", "toy", "--gpu")
+    assert (refused.exit_code, "toy has no packages for GPUs" in refused.stderr) == (2, True)
     checked = program("env", "check", "toy")
     assert (checked.exit_code, checked.stdout.startswith("toy has no problems: 1 package, ")) == (0, True)
     assert program.json("env", "check")["environments"][0]["problems"] == []
     (entry,) = program.json("env", "list")["environments"]
     assert (entry["status"], entry["path"], entry["packages"]) == ("installed", str(path), 1)
+    assert entry["gpu"] is False
 
     assert "toy is removed, which frees " in program("env", "remove", "toy").stdout
     assert not path.exists()

@@ -172,6 +172,14 @@ class TestMissing:
             require("backend", registry.get("backend", "one"))
         assert registry.resolve("backend", "one") is json.loads
 
+    def test_packages_for_gpus_that_do_not_exist(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+        with pytest.raises(UsageError, match="toy has no packages for GPUs"):
+            install(toy, gpu=True)
+        monkeypatch.setattr(installation.sys, "platform", "darwin")
+        with pytest.raises(UsageError, match="only for Linux"):
+            install(Environment(replace(SPEC, gpu_lock="toyplug:lock.txt")), gpu=True)
+        assert toy.status == "missing"
+
     def test_uv_is_missing(self, toy: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "uv", None)
         monkeypatch.setattr(installation.shutil, "which", lambda name: None)
@@ -212,6 +220,25 @@ class TestInstalled:
         assert install(installed, again=True)
         assert not mark.exists()
         assert installed.check() == []
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="the packages for GPUs are for Linux")
+    def test_the_packages_for_gpus_replace_the_others_and_are_kept(self, installed: Environment, plugin: Path) -> None:
+        lines = [f"--no-index\n--find-links {plugin}\n", make_wheel(plugin, "tiny", "3.0", "ANSWER = 'GPU'\n")]
+        (plugin / "gpu.txt").write_text("".join(lines))
+        environment = Environment(replace(SPEC, gpu_lock="toyplug:gpu.txt", gpu_size=2_000_000))
+        assert (environment.gpu, environment.status, environment.size) == (False, "installed", 1_000_000)
+        assert install(environment, gpu=True)
+        assert (environment.gpu, environment.status, environment.size) == (True, "installed", 2_000_000)
+        with environment.worker() as worker:
+            assert worker.call("work:answer", {}) == "GPU"
+        assert not install(environment)
+        assert not install(environment, gpu=True)
+        (plugin / "gpu.txt").write_text("".join(lines) + "\n")
+        assert environment.status == "outdated"
+        assert install(environment)
+        assert environment.gpu
+        assert install(environment, gpu=False)
+        assert (environment.gpu, environment.check()) == (False, [])
 
     def test_another_list_makes_it_outdated(self, installed: Environment, plugin: Path) -> None:
         write_lock(plugin, make_wheel(plugin, "tiny", "2.0", "ANSWER = 43\n"))

@@ -59,6 +59,14 @@ def list_(context: typer.Context, as_json: JsonOption = False) -> None:
 def install(
     context: typer.Context,
     name: _Name,
+    gpu: Annotated[
+        bool | None,
+        typer.Option(
+            "--gpu/--no-gpu",
+            help="Whether to install the packages for NVIDIA GPUs (Linux).",
+            show_default="the installed kind, or without",
+        ),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Install it again, even if it has no problems.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -70,6 +78,7 @@ def install(
 
     Example:
       boxwright env install tfod
+      boxwright env install tfod --gpu
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
@@ -78,15 +87,15 @@ def install(
 
     environment = find_environment(name)
     session.if_interrupted = "nothing was installed."
-    done = install(environment, again=again, reporter=reporter)
+    done = install(environment, again=again, gpu=gpu, reporter=reporter)
     content = _describe(environment) | {"changed": done}
     if as_json:
         session.result(content)
         return
     if done:
         session.say(
-            f"{name} is installed: {amount(content['packages'], 'package')}, {_size(content['bytes'])}"
-            f" in {duration(content['seconds'])}"
+            f"{name} is installed{' for GPUs' if content['gpu'] else ''}: {amount(content['packages'], 'package')},"
+            f" {_size(content['bytes'])} in {duration(content['seconds'])}"
         )
     else:
         session.say(f"{name} is installed already, from the same list; --again installs it again")
@@ -174,8 +183,9 @@ def _describe(environment: Environment) -> dict[str, Any]:
         "distribution": environment.distribution,
         "path": str(environment.path),
         "python": environment.spec.python,
+        "gpu": environment.gpu,
         "packages": made.get("packages", len(environment.pins)),
-        "bytes": made.get("bytes", environment.spec.size),
+        "bytes": made.get("bytes", environment.size),
         "made": made.get("made"),
         "seconds": made.get("seconds"),
     }

@@ -61,10 +61,12 @@ class Environment:
     Args:
         spec: What the plugin says of it.
         distribution: The plugin's distribution, for lists.
+        with_gpu: Whether it has the packages for GPUs; ``None`` for those that are installed.
     """
 
     spec: EnvironmentSpec
     distribution: str = ""
+    with_gpu: bool | None = None
 
     @property
     def name(self) -> str:
@@ -82,9 +84,24 @@ class Environment:
         return interpreter(self.path)
 
     @property
+    def gpu(self) -> bool:
+        """Whether its packages are those for GPUs."""
+        return bool(self.made.get("gpu", False)) if self.with_gpu is None else self.with_gpu
+
+    @property
     def lock(self) -> Path:
         """The requirements file that the plugin ships."""
-        return _resource(self.spec.lock)
+        return _resource(self.spec.gpu_lock if self.gpu and self.spec.gpu_lock else self.spec.lock)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk, as the plugin expects."""
+        return self.spec.gpu_size if self.gpu else self.spec.size
+
+    @property
+    def download(self) -> int:
+        """Bytes to fetch, where uv has none of it in its cache."""
+        return self.spec.gpu_download if self.gpu else self.spec.download
 
     @property
     def pins(self) -> dict[str, str]:
@@ -125,7 +142,7 @@ class Environment:
         """
         status, line = self.status, f"run: boxwright env install {self.name}"
         if status == "missing":
-            size = f"   ({describe_size(self.spec.size)} on disk)" if self.spec.size else ""
+            size = f"   ({describe_size(self.size)} on disk)" if self.size else ""
             raise MissingLibraryError(f"the environment {self.name} is not installed", line + size)
         if status == "broken":
             raise PluginError(f"the environment {self.name} in {self.path} is broken", line)

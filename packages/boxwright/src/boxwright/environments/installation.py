@@ -9,37 +9,47 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from boxwright.environments.environment import LAYOUT, MARKER, Environment, describe_size, faults, interpreter
-from boxwright.errors import MissingLibraryError, OutputError, PluginError
+from boxwright.errors import MissingLibraryError, OutputError, PluginError, UsageError
 from boxwright.progress import LogReporter, Reporter, Task
 from boxwright.storage.filesystem import alive
 
 _REPORT = "report this to the plugin's author"
 
 
-def install(environment: Environment, *, again: bool = False, reporter: Reporter | None = None) -> bool:
+def install(
+    environment: Environment, *, again: bool = False, gpu: bool | None = None, reporter: Reporter | None = None
+) -> bool:
     """Builds an environment, or replaces one that is outdated or broken.
 
     Args:
         environment: Which.
         again: Whether an installed environment is built again.
+        gpu: Whether it gets the packages for NVIDIA GPUs; ``None`` for the kind that is installed, or without.
         reporter: Where progress goes.
 
     Returns:
-        Whether anything was done; an installed environment that is up to date is kept.
+        Whether anything was done; an installed environment that is up to date, and of this kind, is kept.
 
     Raises:
+        UsageError: There are no packages for GPUs, or not for this system.
         MissingLibraryError: uv is not there.
         OutputError: The disk has too little room, or cannot be written.
         PluginError: uv failed, or the environment does not work; nothing was changed.
     """
     reporter = reporter or LogReporter()
+    if gpu is not None:
+        environment = replace(environment, with_gpu=gpu)
+    if environment.gpu:
+        _check_gpu(environment)
     if environment.status == "installed" and not again:
         return False
     uv, spec, target = _uv(), environment.spec, environment.path
@@ -51,15 +61,17 @@ def install(environment: Environment, *, again: bool = False, reporter: Reporter
         raise OutputError(
             f"{target} cannot be written: {error.strerror}", "set BOXWRIGHT_HOME to another folder"
         ) from None
-    if room < spec.size * 1.1:
+    if room < environment.size * 1.1:
         raise OutputError(
-            f"{target.parent} has room for {describe_size(room)}, and {spec.name} takes {describe_size(spec.size)}",
+            f"{target.parent} has room for {describe_size(room)}, and {spec.name} takes"
+            f" {describe_size(environment.size)}",
             "free some space there, or set BOXWRIGHT_HOME to a folder on another disk",
         )
     pins = environment.pins
     reporter.message(
-        f"Installing the environment {spec.name}: {len(pins)} packages, {describe_size(spec.size)} in {target}."
-        f" It takes about ten seconds, plus the download of missing packages: up to {describe_size(spec.download)}."
+        f"Installing the environment {spec.name}{' for GPUs' if environment.gpu else ''}: {len(pins)} packages,"
+        f" {describe_size(environment.size)} in {target}. It takes about ten seconds, plus the download of missing"
+        f" packages: up to {describe_size(environment.download)}."
     )
     started = time.perf_counter()
     with _built_aside(target) as aside:
@@ -78,6 +90,7 @@ def install(environment: Environment, *, again: bool = False, reporter: Reporter
             "layout": LAYOUT,
             "digest": environment.digest,
             "distribution": environment.distribution,
+            "gpu": environment.gpu,
             "packages": len(pins),
             "bytes": _size(aside),
             "seconds": round(time.perf_counter() - started, 1),
@@ -86,6 +99,16 @@ def install(environment: Environment, *, again: bool = False, reporter: Reporter
         (aside / MARKER).write_text(json.dumps(made, indent=2) + "\n", "utf-8")
         _put_in_place(aside, target)
     return True
+
+
+def _check_gpu(environment: Environment) -> None:
+    if not environment.spec.gpu_lock:
+        raise UsageError(f"the environment {environment.name} has no packages for GPUs", "install it without --gpu")
+    if sys.platform != "linux":
+        raise UsageError(
+            f"the packages of {environment.name} for GPUs exist only for Linux",
+            "install it without --gpu; on Windows, use WSL",
+        )
 
 
 def remove(environment: Environment) -> int:

@@ -21,6 +21,9 @@ class EnvironmentSpec:
         imports: Modules whose import shows that it works.
         size: Bytes on disk.
         download: Bytes to fetch, where uv has none of it in its cache.
+        gpu_lock: As ``lock``, with the packages for NVIDIA GPUs on Linux; empty if there are none.
+        gpu_size: Bytes on disk with these packages.
+        gpu_download: Bytes to fetch for these packages.
     """
 
     name: str
@@ -31,3 +34,6 @@ class EnvironmentSpec:
     imports: tuple[str, ...] = ()
     size: int = 0
     download: int = 0
+    gpu_lock: str = ""
+    gpu_size: int = 0
+    gpu_download: int = 0
