@@ -17,10 +17,22 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("boxwright_tfrecord")
 
+import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 import boxwright
-from boxwright import DataError, Dataset, LabelMap, MissingLibraryError, RunError, UsageError, WorkerDiedError
+from boxwright import (
+    DataError,
+    Dataset,
+    ImageRef,
+    LabelMap,
+    MissingLibraryError,
+    RunError,
+    Sample,
+    UsageError,
+    WorkerDiedError,
+)
 from boxwright.datasets import SampleReader
 from boxwright.environments import Environment
 from boxwright.models import load_model
@@ -29,7 +41,11 @@ from boxwright_tfod.detector import SavedModelDetector
 
 pytestmark = pytest.mark.tensorflow
 
-HELD = {"DetectionBoxes_Precision/mAP": 0.25, "DetectionBoxes_Precision/mAP@.50IOU": 0.5}
+
+def held(ap: float) -> dict[str, float]:
+    """The result of an evaluation by the API's names; -1 for what cannot be measured."""
+    names = ("DetectionBoxes_Precision/mAP", "DetectionBoxes_Precision/mAP@.50IOU", "DetectionBoxes_Recall/AR@100")
+    return dict.fromkeys(names, ap) | {"Loss/total_loss": 1.5}
 
 
 def save_detector(folder: Path, boxes: Any, scores: Any, classes: Any) -> None:
@@ -58,6 +74,8 @@ class FakeWorker:
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.starts_at = 0
         self.dies_at: int | None = None
+        self.aps = [0.5, 0.25, 0.125]
+        """The AP of each evaluation."""
 
     def call(self, function: str, arguments: Mapping[str, Any], on_event: Any = None) -> Any:
         request = json.loads(json.dumps(dict(arguments)))  # what goes over the wire must be plain
@@ -70,21 +88,26 @@ class FakeWorker:
         return {"steps": steps, "batch_size": 4, "model": "ssd", "extractor": "toy", "checkpoint": ""}
 
     def train(self, request: dict[str, Any], on_event: Any) -> dict[str, Any]:
-        on_event("start", {"step": self.starts_at})
+        on_event("start", {"step": self.starts_at, "gpus": 0})
+        aps, seen = iter(self.aps), []
         for step in range(self.starts_at + 1, 7):
-            losses = {"localization_loss": 0.1, "total_loss": 1 / step}
-            on_event("step", {"step": step, "losses": losses, "learning_rate": 0.01, "seconds": 0.5})
             if step % request["every"] == 0 or step == 6:
                 folder = Path(request["folder"])
                 folder.mkdir(exist_ok=True)
                 (folder / "checkpoint").write_text(f'model_checkpoint_path: "ckpt-{step}"\n')
                 on_event("checkpoint", {"step": step, "path": str(folder / f"ckpt-{step}")})
+            each, evaluation = request["evaluate_every"], None
+            if each is not None and (step % each == 0 or step == 6):
+                evaluation = held(next(aps))
+                seen.append({"step": step, "values": evaluation})
+            values = {"step": step, "learning_rate": 0.01, "seconds": 0.5, "evaluation": evaluation}
+            losses = {"Loss/localization_loss": 0.1, "Loss/total_loss": 1 / step}
+            on_event("step", values | {"losses": losses})
             if step == self.dies_at:
                 raise WorkerDiedError("the worker of tfod was killed by signal 9 (SIGKILL)")
-        return {"start": self.starts_at, "loss": 0.1}
-
-    def evaluate(self, request: dict[str, Any], on_event: Any) -> dict[str, float]:
-        return HELD
+        found = [each for each in seen if each["values"]["DetectionBoxes_Precision/mAP"] >= 0]
+        best = max(found, key=lambda each: each["values"]["DetectionBoxes_Precision/mAP"], default=None)
+        return {"step": 6, "loss": 0.1, "stopped": False, "last": seen[-1] if seen else None, "best": best}
 
     def export(self, request: dict[str, Any], on_event: Any) -> None:
         save_detector(Path(request["out"]) / "saved_model", [[0.1, 0.2, 0.5, 0.6]], [0.9], [1])
@@ -129,7 +152,6 @@ class TestFit:
         assert [name for name, _ in worker.calls] == [
             "pipeline:compose",
             "training:train",
-            "finishing:evaluate",
             "finishing:export",
         ]
         assert [(line["epoch"], line["step"], line["loss"]) for line in run.metrics()] == [
@@ -137,7 +159,6 @@ class TestFit:
             (2, 4, 1 / 4),
             (3, 6, 1 / 6),
         ]
-        assert json.loads(run.file("evaluation/api.json").read_text())["values"] == HELD
         assert not run.file(".model-in-the-making").exists()
         assert next(iter(load_model(run).predict(drawn))).scores == (pytest.approx(0.9),)
 
@@ -191,7 +212,8 @@ class TestFit:
     ) -> None:
         train()
         assert worker.asked("pipeline:compose")["val_records"] is None
-        assert "finishing:evaluate" not in dict(worker.calls)
+        assert worker.asked("training:train")["evaluate_every"] is None
+        assert worker.asked("finishing:export")["folder"].endswith("run/checkpoints")
 
     def test_a_pretrained_checkpoint_is_brought_into_the_run(
         self, worker: FakeWorker, train: Callable[..., boxwright.Run], tmp_path: Path
@@ -220,6 +242,166 @@ class TestFit:
         assert "epochs" not in asked
         assert run.file("data/train.record").stat().st_mtime_ns == records
         assert [line["step"] for line in run.metrics()] == [2, 4, 6]
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    with caplog.at_level("INFO", "boxwright"):
+        yield caplog
+
+
+class TestEvaluation:
+    def test_the_best_checkpoint_becomes_the_model(
+        self, worker: FakeWorker, train: Callable[..., boxwright.Run], drawn: Dataset, said: Any
+    ) -> None:
+        run = train(val=drawn, eval_every=2)
+        assert worker.asked("training:train")["evaluate_every"] == 4  # steps: an epoch has two
+        assert [line.get("val_AP") for line in run.metrics()] == [None, 0.5, 0.25]
+        assert {"val_AP50", "val_AR100", "val_loss"} <= set(run.metrics()[1])
+        assert worker.asked("finishing:export")["folder"] == str(run.file("checkpoints/best").absolute())
+        assert json.loads(run.file("evaluation/api.json").read_text())["values"] == held(0.5)
+        assert "Step 4 was the best on the held-out images: AP 0.500, and 0.250 after the last step." in said.text
+
+    def test_the_last_one_if_the_user_says_so(
+        self, worker: FakeWorker, train: Callable[..., boxwright.Run], drawn: Dataset, said: Any
+    ) -> None:
+        run = train(val=drawn, eval_every=2, settings={"final_weights": "last"})
+        assert worker.asked("finishing:export")["folder"] == str(run.file("checkpoints").absolute())
+        assert json.loads(run.file("evaluation/api.json").read_text())["values"] == held(0.25)
+        assert "The last one becomes the model" in said.text
+
+    def test_images_without_boxes_measure_nothing(
+        self, worker: FakeWorker, train: Callable[..., boxwright.Run], drawn: Dataset, said: Any
+    ) -> None:
+        worker.aps = [-1.0] * 3
+        run = train(val=drawn)
+        assert "val_AP" not in run.metrics()[-1]
+        assert "No AP was measured" in said.text
+        assert worker.asked("finishing:export")["folder"].endswith("checkpoints")
+
+    @pytest.mark.parametrize(
+        ("options", "steps", "patience"),
+        [
+            ({}, 2, None),  # each of the three epochs
+            ({"settings": {"eval_steps": "3"}}, 3, None),
+            ({"eval_every": 3, "settings": {"early_stopping": "1"}}, 2, 2),
+        ],
+    )
+    def test_how_often_and_how_long(
+        self,
+        worker: FakeWorker,
+        train: Callable[..., boxwright.Run],
+        drawn: Dataset,
+        options: dict[str, Any],
+        steps: int,
+        patience: int | None,
+    ) -> None:
+        worker.aps = [0.1, 0.2, 0.3]
+        train(val=drawn, **options)
+        asked = worker.asked("training:train")
+        assert (asked["evaluate_every"], asked["patience"]) == (steps, patience)
+
+    @pytest.mark.parametrize("name", ["early_stopping", "eval_steps"])
+    def test_without_held_out_images_it_is_an_error(
+        self, worker: FakeWorker, train: Callable[..., boxwright.Run], name: str
+    ) -> None:
+        with pytest.raises(UsageError, match=f"{name} requires validation images"):
+            train(settings={name: "3"})
+        assert worker.calls == []
+
+
+class TestImportedWeights:
+    @pytest.fixture
+    def imported(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        monkeypatch.setenv("BOXWRIGHT_HOME", str(tmp_path / "home"))
+        folder = tmp_path / "home/weights/objectron/tfod"
+        for name in ("checkpoint", "backbone"):
+            (folder / name).mkdir(parents=True)
+            for part in ("index", "data-00000-of-00001"):
+                (folder / name / f"ckpt-1.{part}").write_text(name)
+        return folder
+
+    @pytest.mark.parametrize(
+        ("preset", "part"), [("ssd_mobilenet_v2", "checkpoint"), ("ssd_mobilenet_v2_fpnlite_320", "backbone")]
+    )
+    def test_presets_start_from_them_and_say_so(
+        self,
+        worker: FakeWorker,
+        train: Callable[..., boxwright.Run],
+        imported: Path,
+        said: Any,
+        preset: str,
+        part: str,
+    ) -> None:
+        run = train(preset=preset)
+        assert worker.asked("pipeline:compose")["checkpoint"] == str(run.file("pretrained/ckpt-1").absolute())
+        assert run.file("pretrained/ckpt-1.index").read_text() == part
+        assert "Starting from the imported weights objectron (Open Images V4)" in said.text
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"settings": {"checkpoint": "none"}},
+            {"settings": {"model.ssd.feature_extractor.depth_multiplier": "0.35"}},
+            {"preset": "efficientdet_d0"},
+        ],
+    )
+    def test_not_if_the_network_is_another_one_or_the_user_says_none(
+        self, worker: FakeWorker, train: Callable[..., boxwright.Run], imported: Path, options: dict[str, Any]
+    ) -> None:
+        train(**options)
+        assert worker.asked("pipeline:compose")["checkpoint"] is None
+
+    def test_what_to_run_if_they_are_missing(
+        self,
+        worker: FakeWorker,
+        train: Callable[..., boxwright.Run],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        said: Any,
+    ) -> None:
+        monkeypatch.setenv("BOXWRIGHT_HOME", str(tmp_path / "home"))
+        train(preset="ssd_mobilenet_v2")
+        assert worker.asked("pipeline:compose")["checkpoint"] is None
+        assert "Pretrained weights for this preset (Apache-2.0): boxwright weights import objectron --npm" in said.text
+        with pytest.raises(MissingLibraryError, match="'objectron' are not imported for tfod"):
+            train(out=tmp_path / "other", settings={"checkpoint": "objectron"})
+
+
+class TestRotatedImages:
+    """Photos of phones: stored sideways, with the EXIF orientation of EXIF 2.32, tag 0x0112."""
+
+    def test_the_api_gets_them_upright_and_their_boxes_on_the_object(
+        self, worker: FakeWorker, tmp_path: Path, said: Any
+    ) -> None:
+        upright = np.zeros((96, 64, 3), np.uint8)
+        upright[8:40, 16:48] = 255
+        exif = Image.Exif()
+        exif[0x0112] = 6  # a viewer turns the stored image clockwise
+        stored = Image.fromarray(np.rot90(upright))
+        for name in ("phone.jpg", "other.jpg"):
+            stored.save(tmp_path / name, exif=exif, quality=95)
+        Image.fromarray(upright).save(tmp_path / "plain.png")
+        on_screen, as_stored = (16, 8, 48, 40), (8, 16, 40, 48)  # of the square in `upright` and in `stored`
+        samples = [
+            self.sample(tmp_path / "phone.jpg", (64, 96), on_screen),
+            self.sample(tmp_path / "other.jpg", (96, 64), as_stored),
+            self.sample(tmp_path / "plain.png", (64, 96), on_screen),
+        ]
+        run = boxwright.train(Dataset(SampleReader(samples)), out=tmp_path / "run", backend="tfod")
+        assert "2 images rotated by their EXIF orientation" in said.text
+        written = list(boxwright.open(f"tfrecord:{run.file('data/train.record')}"))
+        assert [sample.boxes.coordinates for sample in written] == [(on_screen,)] * 3
+        for sample in written:
+            pixels = tf.io.decode_image(sample.image.read(), channels=3).numpy()  # which ignores EXIF, as the API does
+            assert pixels.shape == upright.shape
+            assert np.abs(pixels.astype(int) - upright).mean() < 3
+        assert written[2].image.read() == (tmp_path / "plain.png").read_bytes()
+
+    @staticmethod
+    def sample(path: Path, size: tuple[int, int], box: tuple[float, float, float, float]) -> Sample:
+        image = ImageRef(name=path.name, width=size[0], height=size[1], location=str(path), format=path.suffix[1:])
+        return Sample(image=image, boxes=boxwright.Boxes(["fig"], [box]))
 
 
 class TestBadInput:

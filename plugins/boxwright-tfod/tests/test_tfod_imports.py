@@ -44,7 +44,7 @@ def imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", WORKER, ids=lambda path: path.stem)
 def test_the_worker_imports_nothing_of_boxwright(path: Path) -> None:
     tops = {name.partition(".")[0] for name in imported(path)} - set(sys.stdlib_module_names)
-    assert tops <= {"tensorflow", "keras", "google", "object_detection"}
+    assert tops <= {"tensorflow", "keras", "google", "numpy", "object_detection"}
 
 
 @pytest.mark.parametrize("path", WORKER, ids=lambda path: path.stem)
@@ -64,14 +64,41 @@ def test_nothing_imports_the_worker() -> None:
         assert not any("worker" in name for name in imported(path) if name.startswith("boxwright_tfod"))
 
 
-def test_the_lock_names_every_package_by_version_and_digest_and_no_index() -> None:
-    lock = PACKAGE / "requirements.lock.txt"
-    entries = lock.read_text("utf-8").replace("\\\n", " ").splitlines()
-    assert len(entries) == 60
-    for entry in entries:
+def entries(lock: str) -> list[str]:
+    return (PACKAGE / lock).read_text("utf-8").replace("\\\n", " ").splitlines()
+
+
+@pytest.mark.parametrize(("lock", "count"), [("requirements.lock.txt", 60), ("requirements-gpu.lock.txt", 72)])
+def test_a_lock_names_every_package_by_version_and_digest_and_no_index(lock: str, count: int) -> None:
+    assert len(entries(lock)) == count
+    for entry in entries(lock):
         assert entry.partition(" ")[0].count("==") == 1, entry
         assert "--hash=sha256:" in entry
-    assert "://" not in lock.read_text("utf-8")
-    wanted = (PACKAGE / "requirements.in").read_text("utf-8").split()
-    assert {line.partition(" ")[0] for line in entries} >= set(wanted)
-    assert ENVIRONMENT.lock == "boxwright_tfod:requirements.lock.txt"
+    assert "://" not in (PACKAGE / lock).read_text("utf-8")
+    assert f"boxwright_tfod:{lock}" in (ENVIRONMENT.lock, ENVIRONMENT.gpu_lock)
+
+
+def test_the_packages_for_gpus_are_the_same_with_another_tensorflow() -> None:
+    plain, gpu = (
+        {entry.partition(" ")[0] for entry in entries(lock)}
+        for lock in ("requirements.lock.txt", "requirements-gpu.lock.txt")
+    )
+    assert plain >= set((PACKAGE / "requirements.in").read_text("utf-8").split())
+    assert plain - gpu == {"tensorflow-cpu==2.15.1"}
+    added = {name.partition("==")[0] for name in gpu - plain}
+    assert {name for name in added if not name.startswith("nvidia-")} == {"tensorflow"}
+    # The requirements of the extra and-cuda in the metadata of tensorflow 2.15.1.
+    assert gpu >= {
+        "nvidia-cublas-cu12==12.2.5.6",
+        "nvidia-cuda-cupti-cu12==12.2.142",
+        "nvidia-cuda-nvcc-cu12==12.2.140",
+        "nvidia-cuda-nvrtc-cu12==12.2.140",
+        "nvidia-cuda-runtime-cu12==12.2.140",
+        "nvidia-cudnn-cu12==8.9.4.25",
+        "nvidia-cufft-cu12==11.0.8.103",
+        "nvidia-curand-cu12==10.3.3.141",
+        "nvidia-cusolver-cu12==11.5.2.141",
+        "nvidia-cusparse-cu12==12.1.2.141",
+        "nvidia-nccl-cu12==2.16.5",
+        "nvidia-nvjitlink-cu12==12.2.140",
+    }

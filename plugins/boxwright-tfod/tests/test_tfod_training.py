@@ -237,13 +237,13 @@ class TestTraining:
     def test_it_went_on_where_it_was(self, trained: tuple[boxwright.Run, list[str]]) -> None:
         run, messages = trained
         assert run.status == "done"
-        assert "Resuming after step 100 of 300." in messages
+        assert "Resuming after step 108 of 300." in messages
         lines = run.metrics()
         assert [line["step"] for line in lines] == [12 * line for line in range(1, 26)]
         assert lines[-1]["loss"] < lines[0]["loss"]
         assert {path.name for path in run.file("checkpoints").glob("*.index")} == {
-            "ckpt-100.index",
-            "ckpt-200.index",
+            "ckpt-252.index",
+            "ckpt-288.index",
             "ckpt-300.index",
         }
 
@@ -268,14 +268,31 @@ class TestTraining:
         assert compared["AP"] > 0
         assert {name: ours[name] for name in compared} == pytest.approx(compared, abs=1e-6)
 
-    def test_tensorboard_has_losses_and_images(self, trained: tuple[boxwright.Run, list[str]]) -> None:
-        tags = set()
-        for path in trained[0].file("tensorboard").rglob("events.out.*"):
-            for event in tf.compat.v1.train.summary_iterator(str(path)):
-                tags |= {value.tag for value in event.summary.value}
-        assert {"total_loss", "learning_rate", "DetectionBoxes_Precision/mAP"} <= tags
-        assert any("train_input_images" in tag for tag in tags)
-        assert any("eval_side_by_side" in tag for tag in tags)
+    def test_it_was_evaluated_while_it_trained(self, trained: tuple[boxwright.Run, list[str]]) -> None:
+        run, messages = trained
+        measured = {line["step"]: line["val_AP"] for line in run.metrics() if "val_AP" in line}
+        assert list(measured) == [36, 72, 108, 144, 180, 216, 252, 288, 300]
+        theirs = json.loads(run.file("evaluation/api.json").read_text())
+        assert theirs["values"]["DetectionBoxes_Precision/mAP"] == max(measured.values())
+        best = max(step for step, value in measured.items() if value == max(measured.values()))
+        assert [path.name for path in run.file("checkpoints/best").glob("*.index")] == [f"ckpt-{theirs['step']}.index"]
+        assert theirs["step"] <= best
+        assert any(f"Step {theirs['step']} was the best" in text for text in messages) == (theirs["step"] != 300)
+
+    def test_tensorboard_has_what_the_api_writes_by_its_names(self, trained: tuple[boxwright.Run, list[str]]) -> None:
+        tags: dict[str, dict[str, set[int]]] = {}
+        for name in ("train", "eval"):
+            found = tags.setdefault(name, {})
+            for path in trained[0].file(f"tensorboard/{name}").glob("events.out.*"):
+                for event in tf.compat.v1.train.summary_iterator(str(path)):
+                    for value in event.summary.value:
+                        found.setdefault(value.tag, set()).add(event.step)
+        # The names of object_detection/model_lib_v2.py: train_loop and eager_eval_loop.
+        assert {"Loss/total_loss", "learning_rate", "steps_per_sec"} <= set(tags["train"])
+        assert any("train_input_images" in tag for tag in tags["train"])
+        scalars = {"Loss/total_loss", "DetectionBoxes_Precision/mAP", "DetectionBoxes_Recall/AR@100"}
+        for tag in (*scalars, "eval_side_by_side_0_0"):
+            assert tags["eval"][tag] >= {36, 72, 108, 288, 300}, tag
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from boxwright.models import Run
 from boxwright.storage import read_file
 from boxwright_tf.quiet import quiet_import
 from boxwright_tfod import ENVIRONMENT
-from boxwright_tfod.checkpoints import obtain
+from boxwright_tfod.pretrained import starting_point
 from boxwright_tfod.records import LABEL_MAP, write_records
 
 if TYPE_CHECKING:
@@ -27,10 +27,18 @@ CHECKPOINTS = "checkpoints"
 SAVED_MODEL = "model/saved_model"
 LOG = "worker.log"
 _RECORDS = {"train": "data/train.record", "val": "data/val.record"}
-_PRETRAINED = "pretrained"
+_BEST = f"{CHECKPOINTS}/best"
 _ROUNDS = 30
+_EVALUATIONS = 10
 _KEPT = 3
-_AP = {"AP50": "DetectionBoxes_Precision/mAP@.50IOU", "AP": "DetectionBoxes_Precision/mAP"}
+_METRICS = {
+    "AP": "DetectionBoxes_Precision/mAP",
+    "AP50": "DetectionBoxes_Precision/mAP@.50IOU",
+    "AR100": "DetectionBoxes_Recall/AR@100",
+}
+"""The API's names of the metrics that are reported; it returns -1 for what it cannot measure."""
+
+_LOSS = "Loss/total_loss"
 
 
 class TFODBackend:
@@ -48,16 +56,15 @@ class TFODBackend:
         environment = Environment(ENVIRONMENT)
         environment.require()
         base = _base(job)  # first, because it is quick and may be mistyped
-        checkpoint = None if _has_checkpoint(job) else _pretrained(job)
+        checkpoint = None if _has_checkpoint(job) else starting_point(job)
         _write_data(job)
         try:
             with environment.worker(log=job.run.file(LOG), reporter=job.reporter) as worker:
                 composed = _compose(job, worker, base, checkpoint)
-                _train(job, worker, composed)
-            # The API's training leaves the process in training mode, so the rest needs another process.
+                folder = _finish(job, _train(job, worker, composed, environment.gpu))
+            # The API's training leaves the process in training mode, so the export needs another process.
             with environment.worker(log=job.run.file(LOG), reporter=job.reporter) as worker:
-                _evaluate(job, worker)
-                _export(job, worker)
+                _export(job, worker, folder)
         except WorkerDiedError as error:
             again = f"boxwright train --out {job.run.path} --resume"
             raise WorkerDiedError(
@@ -103,14 +110,6 @@ def _has_checkpoint(job: TrainJob) -> bool:
     return job.resume and (job.run.file(CHECKPOINTS) / "checkpoint").is_file()
 
 
-def _pretrained(job: TrainJob) -> Path | None:
-    source = job.settings.get("checkpoint")
-    if not source:
-        return None
-    digest = job.settings.get("checkpoint_sha256")
-    return obtain(source, job.run.file(_PRETRAINED).absolute(), sha256=digest, reporter=job.reporter)
-
-
 def _write_data(job: TrainJob) -> None:
     for name, data in (("train", job.data), ("val", job.val)):
         target = job.run.file(_RECORDS[name])
@@ -152,25 +151,44 @@ def _compose(job: TrainJob, worker: Worker, base: tuple[str, str, bool], checkpo
     return composed
 
 
-def _train(job: TrainJob, worker: Worker, composed: Mapping[str, Any]) -> None:
+def _train(job: TrainJob, worker: Worker, composed: Mapping[str, Any], gpu: bool) -> dict[str, Any]:
+    """Trains, and returns the worker's result."""
     steps, batch_size = composed["steps"], composed["batch_size"]
     every = job.settings.get("checkpoint_every") or max(1, math.ceil(steps / 10))
     epoch = math.ceil(job.scan.samples / batch_size)
+    epochs = math.ceil(steps / epoch)
+    report = math.ceil(epochs / _ROUNDS)
+    patience = job.settings.get("early_stopping")
     job.reporter.message(
         f"Training {composed['model']} ({composed['extractor']}) on {job.scan.samples} images,"
-        f" {steps} steps of {batch_size}, {math.ceil(steps / epoch)} epochs."
+        f" {steps} steps of {batch_size}, {epochs} epochs."
     )
     with job.reporter.task("Training", steps) as task:
         task.update(note="the first step takes longest")
         request = {
             "pipeline": _path(job, PIPELINE),
             "folder": _path(job, CHECKPOINTS),
-            "tensorboard": _path(job, "tensorboard/train"),
+            "tensorboard": _path(job, "tensorboard"),
             "every": every,
             "keep": _KEPT,
             "seed": job.seed,
+            "evaluate_every": _evaluate_every(job, epoch, epochs, report),
+            "patience": None if patience is None else patience * epoch,
         }
-        worker.call("training:train", request, _Watch(job, task, steps, epoch))
+        result: dict[str, Any] = worker.call("training:train", request, _Watch(job, task, steps, epoch, report, gpu))
+    if result["stopped"]:
+        job.reporter.message(f"Stopped after step {result['step']}: {patience} epochs without a higher AP.")
+    return result
+
+
+def _evaluate_every(job: TrainJob, epoch: int, epochs: int, report: int) -> int | None:
+    """Returns the steps between evaluations: whole epochs that are reported, unless the user decides."""
+    if job.val is None:
+        return None
+    if "eval_steps" in job.settings:
+        return int(job.settings["eval_steps"])
+    each = job.eval_every or report * math.ceil(epochs / _EVALUATIONS / report)
+    return epoch * min(each, int(job.settings.get("early_stopping", each)))
 
 
 class _Watch:
@@ -181,16 +199,22 @@ class _Watch:
         task: The progress bar.
         steps: Number of steps.
         epoch: Steps per epoch.
+        every: Epochs between reports.
+        gpu: Whether a GPU is expected.
     """
 
-    def __init__(self, job: TrainJob, task: Task, steps: int, epoch: int) -> None:
+    def __init__(self, job: TrainJob, task: Task, steps: int, epoch: int, every: int, gpu: bool) -> None:
         self._job, self._task, self._steps, self._epoch = job, task, steps, epoch
+        self._every, self._gpu = every, gpu
         self._reported = 0
-        self._every = max(1, math.ceil(steps / epoch / _ROUNDS))
+        self._measured: dict[str, float] = {}
+        self._note = ""
 
     def __call__(self, event: str, values: Mapping[str, Any]) -> None:
         step = int(values["step"])
         if event == "start":
+            if self._gpu and not values["gpus"]:
+                self._job.reporter.warning("no GPU found, so the CPU is used: check the driver with nvidia-smi")
             if step:
                 self._job.reporter.message(f"Resuming after step {step} of {self._steps}.")
             self._task.advance(step)
@@ -201,40 +225,58 @@ class _Watch:
             self._job.checkpoint_written(Path(str(values["path"])), step // self._epoch)
 
     def _step(self, step: int, values: Mapping[str, Any]) -> None:
-        losses = {name.replace("total_loss", "loss"): float(value) for name, value in values["losses"].items()}
+        losses = {name.removeprefix("Loss/"): float(value) for name, value in values["losses"].items()}
+        losses = {"loss": losses.pop("total_loss"), **losses}
+        if values["evaluation"] is not None:
+            self._measured = {f"val_{name}": value for name, value in _measured(values["evaluation"]).items()}
+            self._note = f", val AP {self._measured['val_AP']:.3f}" if "val_AP" in self._measured else ""
         self._task.advance()
-        self._task.update(note=f"loss {losses['loss']:.3f}")
+        self._task.update(note=f"loss {losses['loss']:.3f}{self._note}")
         done = step // self._epoch + (1 if step == self._steps and step % self._epoch else 0)
         # The same epochs after a resume as before it, so that a repeated epoch replaces its line.
-        if done > self._reported and (done % self._every == 0 or step == self._steps):
+        if done > self._reported and (done % self._every == 0 or step == self._steps or self._measured):
             self._reported = done
             rate = float(values["learning_rate"])
             metrics = {"step": float(step), **losses, "learning_rate": rate, "seconds_per_step": values["seconds"]}
-            self._job.epoch_ended(done, metrics)
+            self._job.epoch_ended(done, metrics | self._measured)
+            self._measured = {}
 
 
-def _evaluate(job: TrainJob, worker: Worker) -> None:
-    """Computes the API's own metrics on the held-out images, in addition to boxwright's."""
+def _measured(values: Mapping[str, float]) -> dict[str, float]:
+    """Returns what was measured, by boxwright's names."""
+    found = {name: values[api] for name, api in _METRICS.items() if values.get(api, -1.0) >= 0}
+    return {"loss": values[_LOSS], **found}
+
+
+def _finish(job: TrainJob, result: Mapping[str, Any]) -> str:
+    """Reports the API's own metrics, and returns the folder of the checkpoint that becomes the model."""
     if job.val is None:
-        return
-    request = {
-        "pipeline": _path(job, PIPELINE),
-        "folder": _path(job, CHECKPOINTS),
-        "tensorboard": _path(job, "tensorboard/eval"),
-    }
-    with job.reporter.task("Evaluating with the API"):
-        found: dict[str, float] = worker.call("finishing:evaluate", request)
-    job.run.write_json("evaluation/api.json", {"data": job.val.uri, "values": found})
-    if all(name in found for name in _AP.values()):
-        numbers = ", ".join(f"{short} {found[name]:.3f}" for short, name in _AP.items())
+        return CHECKPOINTS
+    last, best = result["last"], result["best"]
+    if best is None:
+        job.reporter.message("No AP was measured on the held-out images, so the last checkpoint becomes the model.")
+    use_best = best is not None and job.settings.get("final_weights", "best") == "best"
+    chosen = best if use_best else last
+    if best is not None and best["step"] != last["step"]:
+        ap = {"best": _measured(best["values"])["AP"], "last": _measured(last["values"])["AP"]}
+        other, this = ("last", "best") if use_best else ("best", "last")
+        job.reporter.message(
+            f"Step {best['step']} was the best on the held-out images: AP {ap['best']:.3f}, and {ap['last']:.3f} after"
+            f" the last step. The {this} one becomes the model; --set final_weights={other} chooses the other."
+        )
+    job.run.write_json("evaluation/api.json", {"data": job.val.uri, **chosen})
+    found = _measured(chosen["values"])
+    if "AP" in found:
+        numbers = ", ".join(f"{name} {found[name]:.3f}" for name in _METRICS)
         job.reporter.message(f"The API's own COCO metric on the held-out images: {numbers}.")
+    return _BEST if use_best else CHECKPOINTS
 
 
-def _export(job: TrainJob, worker: Worker) -> None:
-    """Exports the model to ``model/``, in the layout of the model zoo, completely or not at all."""
+def _export(job: TrainJob, worker: Worker, folder: str) -> None:
+    """Exports the checkpoint in a folder to ``model/``, in the layout of the model zoo, completely or not at all."""
     temporary = Path(_path(job, ".model-in-the-making"))
     shutil.rmtree(temporary, ignore_errors=True)
-    request = {"pipeline": _path(job, PIPELINE), "folder": _path(job, CHECKPOINTS), "out": str(temporary)}
+    request = {"pipeline": _path(job, PIPELINE), "folder": _path(job, folder), "out": str(temporary)}
     try:
         with job.reporter.task("Exporting"):
             worker.call("finishing:export", request)

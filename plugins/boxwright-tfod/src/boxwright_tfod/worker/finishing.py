@@ -1,4 +1,4 @@
-"""The steps after training: the API's own evaluation and export."""
+"""The step after training: the API's own export."""
 
 from __future__ import annotations
 
@@ -7,36 +7,10 @@ from typing import Any
 
 from . import prepare  # noqa: F401  isort:skip
 
-import tensorflow as tf
-from object_detection import exporter_lib_v2, inputs, model_lib_v2
+from object_detection import exporter_lib_v2
 
 from .pipeline import load
-from .training import build, memory_errors
-
-
-def evaluate(connection: Any, *, pipeline: str, folder: str, tensorboard: str) -> dict[str, float]:
-    """Computes the metrics of ``eval_config`` on the records of ``eval_input_reader``, with the newest checkpoint.
-
-    Returns:
-        The values by the API's names, such as ``DetectionBoxes_Precision/mAP@.50IOU``.
-    """
-    _, configs = load(pipeline)
-    configs["eval_input_config"] = configs["eval_input_configs"][0]
-    configs["eval_input_config"].num_epochs = 1
-    with memory_errors(connection, configs["train_config"]):
-        model = build(connection, configs["model"], is_training=True)
-        data = inputs.eval_input(
-            eval_config=configs["eval_config"],
-            eval_input_config=configs["eval_input_config"],
-            model_config=configs["model"],
-            model=model,
-        )
-        step = tf.Variable(0, trainable=False, dtype=tf.int64)
-        newest = tf.train.latest_checkpoint(folder)
-        tf.train.Checkpoint(step=step, model=model).restore(newest).expect_partial()
-        with tf.summary.create_file_writer(tensorboard).as_default():
-            found = model_lib_v2.eager_eval_loop(model, configs, data, global_step=step)
-    return {name: float(value) for name, value in found.items()}
+from .training import memory_errors
 
 
 def export(

@@ -5,6 +5,9 @@
 - ``tensorflow_io`` is imported only for DeepMAC's color loss, and is replaced by an empty module.
 - CenterNet's ResNet-18 and -34 need Keras' general ResNet, which Keras 2.13 moved.
 - CenterNet's MobileNetV2 would download weights without a request; it begins without them.
+
+TensorFlow would take all memory of a GPU when it starts; it takes what it needs instead, because the process that
+started this one may use the GPU, too.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from tensorflow.python.ops import control_flow_ops
 from tensorflow.python.util import deprecation
 
 deprecation._PRINT_DEPRECATION_WARNINGS = False
+
+for _gpu in tf.config.list_physical_devices("GPU"):
+    tf.config.experimental.set_memory_growth(_gpu, True)
 
 for _name in ("case", "cond", "while_loop"):
     if not hasattr(control_flow_ops, _name):

@@ -1,12 +1,13 @@
 """Training: the API's own steps, in a loop that can be watched, stopped and resumed.
 
 It does the same as ``object_detection/model_lib_v2.py: train_loop`` on one device, with its functions. In addition, it
-reports every step, saves a checkpoint of the last one, and ends if the loss is not a finite number.
+reports every step, evaluates, saves a checkpoint of the last step, and ends if the loss is not a finite number.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,28 +21,50 @@ from object_detection.builders import model_builder, optimizer_builder
 from object_detection.core import standard_fields
 from object_detection.utils import config_util, variables_helper
 
+from .evaluation import Evaluation, History
+from .normalization import put_statistics
 from .pipeline import load
 
+BEST = "best"
+"""The folder with the best checkpoint, in the folder of the checkpoints."""
+
+HISTORY = "evaluations.json"
+_TOTAL = "Loss/total_loss"
 _SUMMARIES = 200
 _IMAGE_SUMMARIES = 5
+_MEASURED_IMAGES = 16
 
 
 def train(
-    connection: Any, *, pipeline: str, folder: str, tensorboard: str, every: int, keep: int, seed: int
+    connection: Any,
+    *,
+    pipeline: str,
+    folder: str,
+    tensorboard: str,
+    every: int,
+    keep: int,
+    seed: int,
+    evaluate_every: int | None = None,
+    patience: int | None = None,
 ) -> dict[str, Any]:
     """Trains to the last step, from the newest checkpoint in the folder if there is one.
 
     Args:
-        connection: Receives ``step`` after each step and ``checkpoint`` after each checkpoint.
+        connection: Receives ``start`` with the number of GPUs, ``step`` after each step, with the metrics if the model
+            was evaluated after it, and ``checkpoint`` after each checkpoint.
         pipeline: The ``pipeline.config``.
-        folder: The folder of the checkpoints.
-        tensorboard: The folder of the event files.
+        folder: The folder of the checkpoints. Its subfolder ``best`` gets the weights with the highest AP.
+        tensorboard: The folder of the event files: ``train`` and ``eval`` in it.
         every: Steps between checkpoints.
         keep: Number of checkpoints to keep.
         seed: The seed of the weights; the API decides the order of the images.
+        evaluate_every: Steps between evaluations on the held-out records; ``None`` for no evaluation.
+        patience: Steps without a higher AP after which training stops; ``None`` for no limit.
 
     Returns:
-        The first step and the last loss.
+        ``start``, the first step; ``step`` and ``loss``, the last ones; ``stopped``, whether this was before the end;
+        if the model was evaluated, ``last`` and ``best`` with ``step`` and ``values``; ``best`` is ``None`` if there is
+        no AP.
     """
     _, configs = load(pipeline)
     config = configs["train_config"]
@@ -65,14 +88,22 @@ def train(
             _restore(connection, checkpoint, manager.latest_checkpoint)
         elif config.fine_tune_checkpoint:
             _load_pretrained(connection, model, data, config, folder)
+            put_statistics(model, _images(data, math.ceil(_MEASURED_IMAGES / config.batch_size)))
         start = int(step.numpy())
-        connection.event("start", step=start)
+        connection.event("start", step=start, gpus=len(tf.config.list_physical_devices("GPU")))
         learning_rate = rate if callable(rate) else lambda: rate
-        writer = tf.summary.create_file_writer(tensorboard)
+        writer = tf.summary.create_file_writer(os.path.join(tensorboard, "train"))
+        looks = None
+        if evaluate_every is not None:
+            evaluation = Evaluation(model, configs, os.path.join(tensorboard, "eval"))
+            looks = _Looks(evaluation, tf.train.Checkpoint(step=step, model=model), folder, evaluate_every, patience)
+            looks.resume(start, config.num_steps)
         advance = _step_function(model, data, optimizer, step, config, writer)
-        loss = _loop(connection, advance, step, learning_rate, manager, writer, config.num_steps, every)
+        loss = _loop(connection, advance, step, learning_rate, manager, writer, config.num_steps, every, looks)
         writer.close()
-    return {"start": start, "loss": loss}
+    end = int(step.numpy())
+    seen = {} if looks is None else {"last": looks.history.last, "best": looks.history.best}
+    return {"start": start, "step": end, "loss": loss, "stopped": end < config.num_steps, **seen}
 
 
 def build(connection: Any, config: Any, *, is_training: bool) -> Any:
@@ -97,6 +128,54 @@ def memory_errors(connection: Any, config: Any) -> Iterator[None]:
         ) from error
 
 
+class _Looks:
+    """Evaluations at intervals, the weights of the best one, and early stopping.
+
+    Args:
+        evaluation: Evaluates the model.
+        checkpoint: The model and its step.
+        folder: The folder of the checkpoints.
+        every: Steps between evaluations.
+        patience: Steps without a higher AP after which training stops.
+
+    Attributes:
+        history: The evaluations so far.
+    """
+
+    def __init__(
+        self, evaluation: Evaluation, checkpoint: tf.train.Checkpoint, folder: str, every: int, patience: int | None
+    ) -> None:
+        self.history = History(os.path.join(folder, HISTORY))
+        self._evaluation = evaluation
+        self._best = tf.train.CheckpointManager(checkpoint, os.path.join(folder, BEST), max_to_keep=1)
+        self._every, self._patience = every, patience
+
+    def due(self, step: int, steps: int) -> bool:
+        """Whether the model is evaluated after a step."""
+        return step % self._every == 0 or step == steps
+
+    def resume(self, step: int, steps: int) -> None:
+        """Continues after a step; what was evaluated later is trained again."""
+        self.history.rewind(step)
+        last = self.history.last
+        if step and self.due(step, steps) and (last is None or last["step"] != step):  # killed in that evaluation
+            self.evaluate(step)
+
+    def evaluate(self, step: int) -> dict[str, float]:
+        """Evaluates the model after a step, and keeps its weights if they are the best."""
+        values = self._evaluation(step)
+        self.history.add(step, values)
+        best = self.history.best
+        if best is not None and best["step"] == step:
+            self._best.save(checkpoint_number=step)
+        return values
+
+    @property
+    def finished(self) -> bool:
+        """Whether early stopping ends the training."""
+        return self._patience is not None and self.history.stalled(self._patience)
+
+
 def _loop(
     connection: Any,
     advance: Callable[[], dict[str, Any]],
@@ -106,30 +185,41 @@ def _loop(
     writer: Any,
     steps: int,
     every: int,
+    looks: _Looks | None,
 ) -> float | None:
     log_every = max(1, steps // _SUMMARIES)
     total = None
     for number in range(int(step.numpy()) + 1, steps + 1):
+        if looks is not None and looks.finished:
+            break
         started = time.perf_counter()
         rate = float(learning_rate())
-        losses = {name.removeprefix("Loss/"): float(value) for name, value in advance().items()}
-        total = losses["total_loss"]
+        losses = {name: float(value) for name, value in advance().items()}
+        total = losses[_TOTAL]
         if not math.isfinite(total):
             raise connection.Refusal(
                 f"the loss is {total} at step {number}",
                 "train with a lower learning rate: --set train_config.optimizer....learning_rate...=",
             )
         seconds = time.perf_counter() - started
-        connection.event("step", step=number, losses=losses, learning_rate=rate, seconds=seconds)
         if number % log_every == 0 or number == steps:
             with writer.as_default(step=number):
                 for name, value in {**losses, "learning_rate": rate, "steps_per_sec": 1 / seconds}.items():
                     tf.summary.scalar(name, value)
             writer.flush()
-        if number % every == 0 or number == steps:
+        looking = looks is not None and looks.due(number, steps)
+        if number % every == 0 or number == steps or looking:
             path = manager.save(checkpoint_number=number)
             connection.event("checkpoint", step=number, path=path)
+        seen = looks.evaluate(number) if looks is not None and looking else None
+        connection.event("step", step=number, losses=losses, learning_rate=rate, seconds=seconds, evaluation=seen)
     return total
+
+
+def _images(data: Any, batches: int) -> Iterator[Any]:
+    """Yields batches of training images as the model takes them."""
+    for features, _ in data.take(batches):
+        yield features[standard_fields.InputDataFields.image]
 
 
 def _step_function(
