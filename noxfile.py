@@ -28,7 +28,7 @@ SOURCES = [str(path.relative_to(ROOT) / "src") for path in DISTRIBUTIONS]
 WHEELS = ROOT / "dist"
 VERSION = ROOT / "packages" / "boxwright" / "src" / "boxwright" / "_version.py"
 
-DEVELOPMENT_EXTRAS = ("cpu", "litert")
+DEVELOPMENT_EXTRAS = ("cpu", "litert", "pretrained")
 """The extras that are installed here, of every distribution that has them."""
 
 PYTHON, *OTHER_PYTHONS = nox.project.python_versions(nox.project.load_toml("packages/boxwright/pyproject.toml"))

@@ -66,6 +66,11 @@ def test_the_error_for_a_missing_library_contains_the_install_command(
     assert not (tmp_path / "run").exists()
 
 
+PRESETS_DECIDE = ("freeze_levels", "freeze_statistics")
+DEPENDENT = ("steps", "learning_rate", "pixel_budget", "oversample", "first_level", "max_detections", *PRESETS_DECIDE)
+"""The options whose default depends on the data or the preset."""
+
+
 def test_the_readme_lists_every_preset_option_and_augmenter_with_its_default() -> None:
     text = (Path(__file__).resolve().parents[1] / "README.md").read_text("utf-8")
     table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| `")]
@@ -76,7 +81,7 @@ def test_the_readme_lists_every_preset_option_and_augmenter_with_its_default() -
     defaults = {field.name: field.default for field in (*fields(Recipe), *fields(DecoderSettings))}
     for option in boxwright_kerascv.RECIPE_OPTIONS + boxwright_kerascv.DECODER_OPTIONS:
         stated = rows[option.name]
-        if option.name not in ("steps", "learning_rate", "pixel_budget", "oversample"):  # these depend on the data
+        if option.name not in DEPENDENT:
             default = defaults[option.name]
             text_of = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
             assert stated == text_of, option.name

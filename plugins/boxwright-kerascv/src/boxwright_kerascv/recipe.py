@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from statistics import median
 from typing import Any
 
+from boxwright_kerascv import OBJECTRON, PACKAGED
 from boxwright_kerascv.monitor import MONITORS
 
 SIZE_MULTIPLE = 32
@@ -84,6 +85,9 @@ class Recipe:
         max_boxes: Maximum number of boxes per image used in training.
         first_level: The finest level of the pyramid, 3 (anchors every 8 pixels) or 2 (every 4 pixels).
         freeze_backbone: Whether to train only the feature pyramid and the heads.
+        freeze_levels: The first levels of the backbone whose weights do not change: 2 for those up to P2, 0 for none.
+            They have learned edges and colors, and take most of the time of a training step.
+        freeze_statistics: Whether the batch normalization of the backbone keeps its statistics and scales.
         precision: Keras' dtype policy, ``float32`` or ``mixed_bfloat16``.
         eval_every: Epochs between two evaluations of the validation images.
         eval_images: Maximum number of validation images that are evaluated during training.
@@ -122,6 +126,8 @@ class Recipe:
     max_boxes: int = 300
     first_level: int = 3
     freeze_backbone: bool = False
+    freeze_levels: int = 0
+    freeze_statistics: bool = False
     precision: str = "float32"
     eval_every: int = 1
     eval_images: int = 200
@@ -148,6 +154,8 @@ class Recipe:
         for name in (*amounts, "early_stopping"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if not 0 <= self.freeze_levels <= 5:
+            raise ValueError(f"freeze_levels must be 0 to 5, not {self.freeze_levels}")
         if self.pixel_budget < SIZE_MULTIPLE**2:
             raise ValueError(f"pixel_budget must be at least {SIZE_MULTIPLE**2}, not {self.pixel_budget}")
         if self.first_level not in (2, 3):
@@ -216,11 +224,20 @@ class _Defaults:
     epochs: int = 12
     pixel_budget: int = 82_000
     learning_rate: float = 2e-3
+    freeze_levels: int = 0
+    freeze_statistics: bool = False
 
 
 _TINY = _Defaults()
 _FROM_SCRATCH = _Defaults(steps=4000, epochs=24, pixel_budget=262_144, learning_rate=5e-4)
+_LITE = _Defaults(steps=400, epochs=2, pixel_budget=66_000, learning_rate=1e-3, freeze_levels=2)
 _PRETRAINED = _Defaults(steps=2000, epochs=12, pixel_budget=262_144, learning_rate=2e-4)
+_DEFAULTS = {
+    "tiny": _TINY,
+    **dict.fromkeys(("resnet18", "resnet50"), _FROM_SCRATCH),
+    **dict.fromkeys(PACKAGED, _LITE),
+    **dict.fromkeys(OBJECTRON.presets, replace(_LITE, freeze_statistics=True)),  # they are folded into the weights
+}
 
 
 def default_recipe(
@@ -254,7 +271,7 @@ def default_recipe(
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
-    defaults = _TINY if preset == "tiny" else _FROM_SCRATCH if preset in ("resnet18", "resnet50") else _PRETRAINED
+    defaults = _DEFAULTS.get(preset, _PRETRAINED)
     batch = batch_size or defaults.batch_size
     steps_per_epoch = math.ceil(num_images / batch)
     if epochs is not None:
@@ -279,6 +296,8 @@ def default_recipe(
         steps_per_epoch=steps_per_epoch,
         learning_rate=defaults.learning_rate,
         pixel_budget=defaults.pixel_budget,
+        freeze_levels=defaults.freeze_levels,
+        freeze_statistics=defaults.freeze_statistics,
         oversample=oversample,
     )
 
