@@ -49,6 +49,7 @@ CASES = {
     "createml": Case("dataset", tolerance=1e-9),
     "csv": Case("dataset.csv", next_to_it),
     "labelimg": Case("dataset"),
+    "datumaro": Case("dataset", tolerance=1e-9),
     "label-studio": Case("tasks.json", next_to_it, tolerance=1e-9),
     "labelme": Case("dataset"),
     "openimages": Case("dataset.csv", next_to_it, tolerance=1e-4),

@@ -21,6 +21,7 @@ from boxwright.datasets import (
     ShapeRule,
     Skeleton,
     box_of_runs,
+    packed_runs,
     pixels_of_runs,
     rotated,
     runs_of_pixels,
@@ -149,6 +150,7 @@ def test_runs_are_those_of_pycocotools(seed: int) -> None:
     packed = coco.encode(np.asfortranarray(whole))
     assert coco.frPyObjects({"size": [14, 12], "counts": list(runs)}, 14, 12)["counts"] == packed["counts"]
     assert list(runs) == unpacked_runs(packed["counts"].decode())
+    assert packed_runs(runs) == packed["counts"].decode()
     if whole.any():
         box = box_of_runs(runs, 14, 12)
         x, y, width, height = coco.toBbox(packed).tolist()

@@ -100,12 +100,6 @@ class TestBdd100k(TableTests):
     format: ClassVar[str] = "bdd100k"
 
 
-class TestDatumaro(TableTests):
-    """``datumaro``."""
-
-    format: ClassVar[str] = "datumaro"
-
-
 class TestEdgeImpulse(TableTests):
     """``edge-impulse``."""
 

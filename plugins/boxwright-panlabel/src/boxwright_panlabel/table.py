@@ -64,15 +64,6 @@ BRIDGES: dict[str, Bridge] = {
             image=(Field("cityscapes_city", "city"), Field("cityscapes_split"), Field("cityscapes_ann_path")),
         ),
         Bridge(
-            "datumaro",
-            "Datumaro's JSON, boxes only",
-            "https://open-edge-platform.github.io/datumaro/latest/docs/data-formats/formats/datumaro.html",
-            endings=(".json",),
-            sizes="guessed",
-            score=True,
-            numbered=True,
-        ),
-        Bridge(
             "edge-impulse",
             "Edge Impulse's bounding_boxes.labels next to the images",
             "https://docs.edgeimpulse.com/tools/specifications/data-annotation/image-annotation",
@@ -362,6 +353,7 @@ ELSEWHERE: dict[str, str] = {
     "coco": "coco",
     "create-ml": "createml",
     "cvat": "cvat",
+    "datumaro": "datumaro",
     "kitti": "kitti",
     "label-studio": "label-studio",
     "labelme": "labelme",

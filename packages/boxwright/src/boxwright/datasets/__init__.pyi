@@ -30,6 +30,7 @@ from .protocols import (
 )
 from .runs import (
     box_of_runs as box_of_runs,
+    packed_runs as packed_runs,
     pixels_of_runs as pixels_of_runs,
     runs_of_pixels as runs_of_pixels,
     unpacked_runs as unpacked_runs,

@@ -72,6 +72,21 @@ def unpacked_runs(text: str) -> list[int]:
     return counts
 
 
+def packed_runs(counts: Iterable[int]) -> str:
+    """Returns run lengths as COCO's packed text, which :func:`unpacked_runs` reads; see ``rleToString`` there."""
+    known = list(counts)
+    text = ""
+    for place, count in enumerate(known):
+        number = count - (known[place - 2] if place > 2 else 0)
+        more = True
+        while more:
+            bits = number & 31
+            number >>= 5
+            more = number != (-1 if bits & 16 else 0)
+            text += chr(48 + (bits | 32 if more else bits))
+    return text
+
+
 def runs_of_pixels(inside: NDArray[np.bool_], left: int, top: int, width: int, height: int) -> tuple[int, ...]:
     """Returns the run lengths of a mask that covers a part of an image.
 
