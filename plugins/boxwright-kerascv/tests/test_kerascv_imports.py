@@ -67,7 +67,16 @@ def test_the_error_for_a_missing_library_contains_the_install_command(
 
 
 PRESETS_DECIDE = ("freeze_levels", "freeze_statistics")
-DEPENDENT = ("steps", "learning_rate", "pixel_budget", "oversample", "first_level", "max_detections", *PRESETS_DECIDE)
+DEPENDENT = (
+    "steps",
+    "learning_rate",
+    "pixel_budget",
+    "oversample",
+    "first_level",
+    "max_detections",
+    "pre_nms",
+    *PRESETS_DECIDE,
+)
 """The options whose default depends on the data or the preset."""
 
 
