@@ -47,7 +47,7 @@ def test_files_that_cannot_be_read_are_errors(tmp_path: Path) -> None:
 
 
 def test_large_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("boxwright.storage.folder._LARGEST", 100_000)
+    monkeypatch.setattr("boxwright.storage.folder.MAX_FILE_BYTES", 100_000)
     (tmp_path / "a.xml").write_bytes(b"x" * 100_000)
     (tmp_path / "b.xml").write_bytes(b"x" * 100_001)
     folder = Folder(str(tmp_path))

@@ -321,7 +321,7 @@ def test_names_that_are_duplicates_or_lead_outside_are_errors() -> None:
 
 
 def test_a_box_beyond_floats_is_an_error() -> None:
-    for coordinates in [(-1e308, 0, 1e308, 1), (0, 0, 1e200, 1e200), (-1e308, 0, 8e307, 1)]:
+    for coordinates in [(0, 0, 1e200, 1e200), (-1e300, 0, 1e300, 1e10)]:
         with pytest.raises(DataError, match="too large"):
             write(sample_of("a.jpg", ["fig"], [coordinates]))
 

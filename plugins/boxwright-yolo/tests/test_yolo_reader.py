@@ -12,6 +12,7 @@ from PIL import Image
 
 import boxwright
 from boxwright import DataError, Sample, UsageError
+from boxwright.storage import follow_links
 from boxwright_yolo.detect import detect
 
 Place = Callable[[Mapping[str, str]], Path]
@@ -115,8 +116,11 @@ def test_nothing_outside_the_folder_is_read(place: Place) -> None:
         read(folder / "ds", split="val")
     with pytest.raises(DataError, match=r"list\.txt, line 1: the image secret/images/1\.jpg is missing"):
         read(folder / "ds", split="test")
-    (folder / "ds/images/link").symlink_to(folder / "secret/images")  # the user's own link is followed, as elsewhere
-    assert found(folder / "ds", split="train") == [("2.jpg", "train", 0), ("link/1.jpg", "train", 0)]
+    (folder / "ds/images/link").symlink_to(folder / "secret/images")
+    with pytest.raises(DataError, match=r"link: it is a link out of the dataset"):
+        found(folder / "ds", split="train")
+    with follow_links():
+        assert found(folder / "ds", split="train") == [("2.jpg", "train", 0), ("link/1.jpg", "train", 0)]
 
 
 @pytest.mark.parametrize(

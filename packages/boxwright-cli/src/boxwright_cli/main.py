@@ -10,6 +10,7 @@ import io
 import os
 import sys
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from boxwright_cli.pages import WIDTH, Commands, Group
 from boxwright_cli.session import Session
 from boxwright_cli.text import printable
 
-_ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v"})
+_ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v", "--follow-links"})
 """Global flags that are accepted after the command as well."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -54,7 +55,8 @@ class Program(Group):
         with warnings.catch_warnings():
             warnings.showwarning = _warner(session)
             try:
-                result = super().invoke(ctx)
+                with _links(bool(ctx.params.get("follow_links"))):
+                    result = super().invoke(ctx)
                 session.finish()
                 return result
             except (typer.Exit, typer.Abort, typer.TyperException):
@@ -85,6 +87,14 @@ class Program(Group):
             finally:
                 if session.json:
                     sys.stdout = session.stdout
+
+
+def _links(followed: bool) -> AbstractContextManager[None]:
+    if not followed:  # saves an import
+        return nullcontext()
+    from boxwright.storage import follow_links
+
+    return follow_links()
 
 
 def _show(session: Session, problem: str, remedy: str = "", head: str = "Error: ") -> None:
@@ -135,6 +145,9 @@ def _program(
         bool, typer.Option("--quiet", "-q", help="Show only results and errors, without progress and hints.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what plugins and libraries log.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Read also what links in a dataset to other places lead to.")
+    ] = False,
 ) -> None:
     """Turn annotated photos into a working object detector.
 

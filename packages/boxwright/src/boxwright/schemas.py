@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
-from boxwright.storage.filesystem import read_file
+from boxwright.storage.filesystem import MAX_IMAGE_BYTES, read_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 
 Coordinates = tuple[float, float, float, float]
 """``(xmin, ymin, xmax, ymax)`` in pixels."""
+
+MAX_SIDE = 1_000_000_000
+"""The largest width or height of an image, in pixels: larger values are mistakes."""
+
+MAX_COORDINATE = 1e300
+"""The largest coordinate, in pixels: sums and differences of coordinates are finite."""
 
 NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 """The attributes of a box without attributes."""
@@ -38,18 +44,19 @@ _TEXT = {str}
 def check_coordinates(coordinates: Coordinates) -> str | None:
     """Returns the problem with the coordinates of a box, or ``None``.
 
-    NaN, infinity and coordinates in the wrong order are invalid. A box with zero area, or one that is out of bounds,
-    is valid here: real annotations contain both.
+    NaN, infinity, coordinates beyond :data:`MAX_COORDINATE`, and those in the wrong order are invalid. A box with zero
+    area, or one that is out of bounds, is valid here: real annotations contain both.
     """
     xmin, ymin, xmax, ymax = coordinates
-    total = xmin + ymin + xmax + ymax
-    if total - total != 0:  # NaN for any NaN or infinity among the four
+    if -MAX_COORDINATE <= xmin <= xmax <= MAX_COORDINATE >= ymax >= ymin >= -MAX_COORDINATE:
+        return None
+    if any(value - value != 0 for value in coordinates):  # NaN for infinity
         return f"a coordinate is not a finite number: {coordinates}"
+    if any(abs(value) > MAX_COORDINATE for value in coordinates):
+        return f"a coordinate is too large: {coordinates}"
     if xmin > xmax:
         return f"xmin {xmin:g} is greater than xmax {xmax:g}"
-    if ymin > ymax:
-        return f"ymin {ymin:g} is greater than ymax {ymax:g}"
-    return None
+    return f"ymin {ymin:g} is greater than ymax {ymax:g}"
 
 
 class SwappedCoordinates:
@@ -160,8 +167,7 @@ class Boxes(Sequence[Box]):
             raise ValueError(f"{count} labels, {len(self.coordinates)} boxes: every box needs its label and attributes")
         for position, box in enumerate(self.coordinates):
             xmin, ymin, xmax, ymax = box
-            total = xmin + ymin + xmax + ymax
-            if total - total != 0 or xmin > xmax or ymin > ymax:
+            if not (-MAX_COORDINATE <= xmin <= xmax <= MAX_COORDINATE >= ymax >= ymin >= -MAX_COORDINATE):
                 raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_coordinates(box)}")
         if set(map(type, self.labels)) <= _TEXT and "" not in self.labels:
             return
@@ -289,8 +295,8 @@ class ImageRef(BaseModel):
     )
 
     name: str = Field(min_length=1)
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
+    width: int = Field(gt=0, le=MAX_SIDE)
+    height: int = Field(gt=0, le=MAX_SIDE)
     location: str | None = None
     data: bytes | None = Field(default=None, repr=False)
     format: str | None = None
@@ -305,7 +311,7 @@ class ImageRef(BaseModel):
             return self.data
         if not self.location:
             raise DataError(self.name, "the dataset does not contain the location of this image", _FOLDER_REMEDY)
-        content = read_file(self.location, _FOLDER_REMEDY)
+        content = read_file(self.location, _FOLDER_REMEDY, limit=MAX_IMAGE_BYTES)
         if content is None:
             raise DataError(self.location, "file not found", _FOLDER_REMEDY)
         return content

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from boxwright import BoxwrightError, DataError
 from boxwright.plugins import Detection
-from boxwright.storage import base_name, filesystem, is_remote
+from boxwright.storage import base_name, filesystem, is_remote, open_regular
 from boxwright_coco.document import Document, Scanner
 
 _LOOKED_AT: Final = 1 << 16
@@ -137,7 +137,7 @@ def _ends(location: str) -> tuple[bytes, bytes]:
         head = files.cat_file(path, start=0, end=_LOOKED_AT)
         tail = files.cat_file(path, start=max(_LOOKED_AT, size - _LOOKED_AT), end=size) if size > _LOOKED_AT else b""
         return head, tail
-    with open(location, "rb") as file:
+    with open(location, "rb", opener=open_regular) as file:
         head = file.read(_LOOKED_AT)
         size = file.seek(0, 2)
         file.seek(max(len(head), size - _LOOKED_AT))

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import IO, Any, Final
 
 from boxwright import DataError
-from boxwright.storage import is_remote, read_file
+from boxwright.storage import MAX_DATASET_BYTES, is_remote, open_regular, read_file
 
 _WINDOW: Final = 1 << 16
 _BLOCK: Final = 1 << 20
@@ -56,7 +56,7 @@ class Document:
         self.location = location
         self._content = content
         if content is None and is_remote(location):
-            self._content = read_file(location, "check the URL")
+            self._content = read_file(location, "check the URL", limit=MAX_DATASET_BYTES)
             if self._content is None:
                 raise DataError(location, "file not found", "check the URL")
         if self._content is not None:
@@ -90,7 +90,7 @@ class Document:
 
     def _opened(self) -> IO[bytes]:
         try:
-            return open(self.location, "rb", buffering=0)
+            return open(self.location, "rb", buffering=0, opener=open_regular)
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             problem = "file not found" if missing else f"it cannot be read: {error.strerror or error}"

@@ -7,7 +7,16 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from boxwright import Boxes, Coordinates, DataError, DatasetInfo, ImageRef, Sample, SwappedCoordinates
+from boxwright import (
+    Boxes,
+    Coordinates,
+    DataError,
+    DatasetInfo,
+    ImageRef,
+    Sample,
+    SwappedCoordinates,
+    check_coordinates,
+)
 from boxwright.datasets import OnProblem, ShapeRule
 from boxwright.images import measured_size, safe_filename, spellings, trailing_parts
 from boxwright.storage import is_remote, join
@@ -228,7 +237,10 @@ class _Reading:
             return self._boxes_one_by_one(numbers)
         flat = iter(columns.coordinates[4 * start : 4 * end])
         coordinates = list(zip(flat, flat, flat, flat, strict=True))
-        return Boxes(labels, coordinates, columns.attributes(start, end, ids=self._ids))
+        try:
+            return Boxes(labels, coordinates, columns.attributes(start, end, ids=self._ids))
+        except ValueError:  # the other way names the annotation
+            return self._boxes_one_by_one(numbers)
 
     def _boxes_one_by_one(self, numbers: Sequence[int]) -> Boxes:
         labels: list[str] = []
@@ -261,6 +273,8 @@ class _Reading:
             left, top, right, bottom = columns.coordinates[4 * number : 4 * number + 4]
             category, coordinates = columns.categories[number], (left, top, right, bottom)
             attributes = dict(columns.attributes(number, number + 1, ids=True)[0])
+        if problem := check_coordinates(coordinates):
+            raise RowError(problem)
         if not self._ids:
             attributes.pop("id", None)
         label = self._labels.get(category)

@@ -9,7 +9,7 @@ from boxwright.datasets import OnProblem
 from boxwright.storage import parent
 from boxwright_csv.classes import class_numbers, read_descriptions
 from boxwright_csv.dialects import DIALECTS, OPENIMAGES, RETINANET, TUTORIAL, VIA, Dialect
-from boxwright_csv.rows import ImageRows, Rows
+from boxwright_csv.rows import SKIP, ImageRows, Rows
 from boxwright_csv.table import Table
 from boxwright_csv.tutorial import TutorialRows
 
@@ -155,7 +155,10 @@ class CsvReader:
         width, height = rows.size(group, name, location)
         image = ImageRef(name=name, width=width, height=height, location=location)
         coordinates = rows.coordinates(group, width, height)
-        boxes = Boxes(group.labels, coordinates, group.box_attributes or None)
+        try:
+            boxes = Boxes(group.labels, coordinates, group.box_attributes or None)
+        except ValueError as error:  # relative coordinates, multiplied by the size
+            raise rows.error(str(error), f"correct it, {SKIP}", group.line) from None
         source = f"{self._location}, line {group.line}"
         return Sample(image=image, boxes=boxes, attributes=group.attributes, source=source)
 

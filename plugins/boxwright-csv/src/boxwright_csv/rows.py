@@ -122,10 +122,10 @@ class Rows(ABC):
         problem = check_coordinates(coordinates)
         if not problem:
             return coordinates
-        if not self.swap or not all(map(math.isfinite, coordinates)):
-            remedy = f"correct it, swap the coordinates (?inverted=swap), {SKIP}"
-            raise self.error(problem, remedy, line, label)
-        return self.swapped.sort(coordinates)
+        if self.swap and not check_coordinates(ordered := self.swapped.sort(coordinates)):
+            return ordered
+        remedy = f"correct it, swap the coordinates (?inverted=swap), {SKIP}"
+        raise self.error(problem, remedy, line, label)
 
     def safe_name(self, name: str, line: int) -> str:
         """Returns the name of an image with ``/`` between folders.

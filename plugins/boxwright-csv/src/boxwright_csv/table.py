@@ -8,11 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from boxwright import DataError
-from boxwright.storage import filesystem, is_remote
+from boxwright.storage import filesystem, is_remote, open_regular
 from boxwright_csv.dialects import DIALECTS, Dialect
 
 _DELIMITERS = (",", ";", "\t")
 _LARGEST_HEADER = 1 << 16
+_LONGEST_LINE = 16 << 20
 
 
 class Table:
@@ -67,10 +68,8 @@ class Table:
             DataError: The file does not match its encoding.
         """
         with self._open_bytes() as binary, io.TextIOWrapper(binary, self._encoding, newline="") as text:
-            reader = csv.reader(text, delimiter=self._delimiter, strict=True)
-            width = self._width
-            if self._has_header:
-                next(reader)
+            reader = csv.reader(self._lines(text), delimiter=self._delimiter, strict=True)
+            width, skip = self._width, self._has_header
             while True:
                 line = reader.line_num + 1
                 try:
@@ -81,6 +80,9 @@ class Table:
                     raise self._not_text() from None
                 except csv.Error as error:
                     yield line, self._error(f"it cannot be read as CSV: {error}", "check the quotes in it", line)
+                    continue
+                if skip:
+                    skip = False
                     continue
                 if not any(row):  # a blank line, or an empty row of a spreadsheet
                     continue
@@ -97,6 +99,17 @@ class Table:
                         ),
                     )
 
+    def _lines(self, text: IO[str]) -> Iterator[str]:
+        """Yields the lines. A line without end would fill the memory, which a small archive can contain."""
+        number = 0
+        while line := text.readline(_LONGEST_LINE):
+            number += 1
+            if len(line) == _LONGEST_LINE:
+                raise self._error(
+                    f"it has more than {_LONGEST_LINE:,} characters", "check that it is a CSV file", number
+                )
+            yield line
+
     def _error(self, problem: str, remedy: str, line: int) -> DataError:
         return DataError(self.location, problem, remedy, f"line {line}")
 
@@ -106,7 +119,7 @@ class Table:
                 self._files, path = filesystem(self.location)  # kept: a zip file is closed with its file system
                 file: Any = self._files.open(path, "rb")
                 return io.BytesIO(file.read()) if not file.seekable() else file
-            return open(self.location, "rb")
+            return open(self.location, "rb", opener=open_regular)
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             problem = "file not found" if missing else f"it cannot be read: {error.strerror or error}"
@@ -152,7 +165,7 @@ class Table:
         place = ""
         if self._encoding == "utf-8-sig":
             with self._open_bytes() as file:
-                for number, line in enumerate(file, start=1):
+                for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
                     try:
                         line.decode()
                     except UnicodeDecodeError:

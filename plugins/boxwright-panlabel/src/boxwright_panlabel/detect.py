@@ -15,7 +15,7 @@ from boxwright import BoxwrightError, DataError
 from boxwright.plugins import Detection
 from boxwright.storage import IMAGE_SUFFIXES, filesystem, is_remote
 from boxwright_panlabel.program import convert
-from boxwright_panlabel.stage import fetch
+from boxwright_panlabel.stage import fetch, first_special
 from boxwright_panlabel.table import BRIDGES, ELSEWHERE
 
 _LARGEST = 64 << 20
@@ -86,6 +86,8 @@ def _unlikely(location: str, state: _State) -> str:
         return f"its name does not end in {', '.join(_FILES)}"
     if state.size > _LARGEST:
         return f"it is larger than {_LARGEST >> 20} MiB, and panlabel would read all of it"
+    if not is_remote(location) and (special := first_special(location)):
+        return f"{special} is not a regular file, but a pipe, a device or a socket"
     return ""
 
 

@@ -117,9 +117,9 @@ class KittiReader:
         problem = check_coordinates(edges)
         if not problem:
             return edges
-        if not self._swap:
-            raise DataError(place, problem, f"swap the coordinates (?inverted=swap), or {_REMEDY}", line)
-        return self.swapped.sort(edges)
+        if self._swap and not check_coordinates(ordered := self.swapped.sort(edges)):
+            return ordered
+        raise DataError(place, problem, f"swap the coordinates (?inverted=swap), or {_REMEDY}", line)
 
     def _image(self, file: str, place: str) -> tuple[str, str | None]:
         stem = os.path.splitext(file)[0]

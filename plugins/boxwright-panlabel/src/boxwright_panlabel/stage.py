@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from boxwright import BoxwrightError, DataError, UsageError
 from boxwright.images import safe_filename
-from boxwright.storage import IMAGE_SUFFIXES, filesystem, is_remote
+from boxwright.storage import IMAGE_SUFFIXES, MAX_DATASET_BYTES, MAX_IMAGE_BYTES, filesystem, is_remote, read_within
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.layouts import needs_conversion, to_panlabel
 
@@ -31,11 +31,22 @@ def fetched(location: str, bridge: Bridge, folder: str) -> str:
             location = fetch(location, folder, images=bridge.sizes != "stated")
         except FileNotFoundError:
             raise DataError(location, f"{bridge.target} not found", "check the URL") from None
+    if os.path.exists(location) and (special := first_special(location)):
+        raise DataError(special, "it is not a regular file, but a pipe, a device or a socket", "remove it")
     if not os.path.exists(location):
         raise DataError(location, f"{bridge.target} not found", "check the path")
     if os.path.isfile(location) and not os.path.getsize(location):
         raise DataError(location, "the file is empty", "export it again")
     return location
+
+
+def first_special(location: str) -> str:
+    """Returns a file that would block panlabel for ever; an empty string if there is none."""
+    paths = (os.path.join(base, name) for base, _, names in os.walk(location) for name in names)
+    for path in paths if os.path.isdir(location) else (location,):
+        if os.path.exists(path) and not os.path.isfile(path):
+            return path
+    return ""
 
 
 def fetch(location: str, folder: str, *, images: bool) -> str:
@@ -70,7 +81,8 @@ def fetch(location: str, folder: str, *, images: bool) -> str:
             place = os.path.join(target, *safe_filename(inside, location).split("/"))
             os.makedirs(os.path.dirname(place), exist_ok=True)
             with open(place, "wb") as file:
-                file.write(files.cat_file(path))
+                limit = MAX_IMAGE_BYTES if is_image else MAX_DATASET_BYTES
+                file.write(read_within(files, path, f"{location}: {inside}", limit))
     except (FileNotFoundError, BoxwrightError):
         raise
     except Exception as error:  # each of fsspec's file systems raises the errors of its own library

@@ -13,7 +13,7 @@ from typing import Any
 
 from boxwright import DataError, UsageError
 from boxwright.plugins import Detection
-from boxwright.storage import is_remote
+from boxwright.storage import is_remote, open_regular
 
 INFO, FEATURES = "dataset_info.json", "features.json"
 _NAME = re.compile(r"[a-z][a-z0-9_]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*(:[0-9.]+)?")
@@ -91,7 +91,7 @@ def _load_json(path: str) -> dict[str, Any]:
     try:
         if os.path.getsize(path) > _MAX_BYTES:
             raise DataError(path, f"the file is larger than {_MAX_BYTES >> 20} MiB", "prepare the dataset again")
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=open_regular) as file:
             content = json.load(file)
     except FileNotFoundError:
         raise DataError(path, "file not found", "prepare the dataset again, with TFDS 4 or newer") from None

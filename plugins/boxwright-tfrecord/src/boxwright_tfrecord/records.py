@@ -18,11 +18,11 @@ from typing import IO, NamedTuple, cast
 from google_crc32c import value
 
 from boxwright import DataError
-from boxwright.storage import filesystem, is_remote
+from boxwright.storage import MAX_FILE_BYTES, MAX_IMAGE_BYTES, filesystem, is_remote, open_regular
 
 HEADER_SIZE = 12
 _FOOTER_SIZE = 4
-_MAX_LENGTH = (1 << 31) - 1  # protobuf's limit for one message
+_MAX_LENGTH = MAX_IMAGE_BYTES + MAX_FILE_BYTES
 _PIECE = 1 << 24
 _GZIP_MAGIC = b"\x1f\x8b"
 _length = struct.Struct("<Q")
@@ -87,7 +87,7 @@ def open_records(path: str) -> IO[bytes]:
 
 def _open(path: str) -> IO[bytes]:
     if not is_remote(path):
-        return open(path, "rb", buffering=1 << 16)
+        return open(path, "rb", buffering=1 << 16, opener=open_regular)
     files, inside = filesystem(path)
     file = files.open(inside, "rb")
     file.boxwright_filesystem = files  # an archive is closed with the last reference to its file system
@@ -135,7 +135,10 @@ def read_records(path: str, *, check: bool = True, may_be_empty: bool = False) -
                 length = _length.unpack_from(head)[0]
                 if length > _MAX_LENGTH:
                     yield DataError(
-                        path, f"the record's length is {length:,} bytes", "write the file again", _place(number, offset)
+                        path,
+                        f"the record's length is {length:,} bytes, more than {_MAX_LENGTH >> 20} MiB",
+                        "write the file again",
+                        _place(number, offset),
                     )
                     return
                 data = _read(file, length)
@@ -199,7 +202,7 @@ def count_records(paths: list[str]) -> int | None:
         if is_remote(path):
             return None
         try:
-            with open(path, "rb", buffering=0) as file:
+            with open(path, "rb", buffering=0, opener=open_regular) as file:
                 size, position = os.fstat(file.fileno()).st_size, 0
                 while position < size:
                     head = file.read(HEADER_SIZE)

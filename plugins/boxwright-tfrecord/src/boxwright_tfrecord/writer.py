@@ -15,7 +15,7 @@ from typing import IO, cast
 from boxwright import DataError, LabelMap, Sample, UsageError
 from boxwright.datasets import Output
 from boxwright.images import Header, is_complete
-from boxwright.storage import is_remote, is_safe_name
+from boxwright.storage import is_remote, is_safe_name, open_regular
 from boxwright_tfrecord.attributes import add_box_attributes
 from boxwright_tfrecord.example import Example
 from boxwright_tfrecord.header import jpeg_or_png_header
@@ -161,7 +161,7 @@ def _image_bytes(sample: Sample) -> bytes:
         )
     if not is_remote(image.location):
         try:
-            with open(image.location, "rb", buffering=0) as file:
+            with open(image.location, "rb", buffering=0, opener=open_regular) as file:
                 return file.read()
         except OSError:
             pass  # the core reports the error

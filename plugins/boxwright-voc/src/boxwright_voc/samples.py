@@ -120,14 +120,17 @@ class XmlSamples:
         result = []
         for position, (label, box) in enumerate(zip(labels, coordinates, strict=True), start=1):
             problem = check_coordinates(box)
-            if problem and not self._swap:
+            if problem and self._swap:
+                box = self.swapped.sort(box)
+                problem = check_coordinates(box)
+            if problem:
                 raise DataError(
                     file,
                     problem,
                     "draw the box again, or let coordinates in the wrong order be swapped: ?inverted=swap",
                     f"object {position} ({label})",
                 )
-            result.append(self.swapped.sort(box) if problem else box)
+            result.append(box)
         return result
 
 

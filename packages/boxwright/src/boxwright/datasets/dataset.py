@@ -33,7 +33,9 @@ from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import FormatSpec
 from boxwright.schemas import DatasetInfo, Sample
-from boxwright.storage.uri import DatasetURI
+from boxwright.storage.filesystem import is_folder
+from boxwright.storage.links import Boundary
+from boxwright.storage.uri import DatasetURI, join, parent
 
 
 class Dataset(Iterable[Sample]):
@@ -55,12 +57,14 @@ class Dataset(Iterable[Sample]):
         label_map: LabelMap | None = None,
         workers: int = 1,
         plugins: Registry | None = None,
+        boundary: Boundary | None = None,
     ) -> None:
         self.reader = reader
         self.uri = uri
         self.problems = problems or Problems()
         self.transforms = tuple(transforms)
         self.workers = workers
+        self.boundary = boundary or Boundary(())
         self._label_map = label_map
         self._plugins = plugins
 
@@ -73,7 +77,13 @@ class Dataset(Iterable[Sample]):
     def _read(self) -> Iterator[Sample]:
         if isinstance(self.reader, ShapeReader):
             self.reader.shapes.restart()
-        return self.reader.read(self.problems)
+        for sample in self.reader.read(self.problems):
+            try:
+                self.boundary.check(sample.image.location)
+            except DataError as error:
+                self.problems(error)
+                continue
+            yield sample
 
     def _applied(self, transform: Transform, samples: Iterable[Sample]) -> Callable[[], Iterator[Sample]]:
         if transform.per_sample:
@@ -109,6 +119,7 @@ class Dataset(Iterable[Sample]):
             "label_map": self._label_map,
             "workers": self.workers,
             "plugins": self._plugins,
+            "boundary": self.boundary,
         }
         return Dataset(self.reader, **(same | changes))
 
@@ -259,7 +270,14 @@ def open_dataset(
         label_map=label_map,
         workers=workers or available_cores(),
         plugins=plugins,
+        boundary=_boundary(resolved.location, resolved.options.get("images")),
     )
+
+
+def _boundary(location: str, images: str | None) -> Boundary:
+    """Returns the folders of a dataset: its own, and that of its images if it was set."""
+    own = location if is_folder(location) else parent(location)
+    return Boundary([own] if images is None else [own, images, join(own, images)])
 
 
 class SampleReader:

@@ -16,10 +16,10 @@ from typing import Final
 from boxwright.datasets.protocols import Output
 from boxwright.errors import OutputError
 from boxwright.schemas import ImageRef
+from boxwright.storage.filesystem import open_regular
 from boxwright.storage.output import safe_name
 from boxwright.storage.uri import is_remote
 
-_READ: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 _PLAIN = re.compile(r"[^/\\:\0][^\\:\0]*")
 _MOST = 1 << 30
@@ -81,7 +81,7 @@ class FolderFiles:
         if not self._place or image.data is not None or not image.location or is_remote(image.location):
             return None
         try:
-            return None if os.path.isdir(image.location) else os.open(image.location, _READ)
+            return open_regular(image.location)
         except OSError:
             return None
 

@@ -20,13 +20,16 @@ from boxwright.datasets.protocols import OnProblem, Reader, ShapeReader, Swappin
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap, LabelMapItem
 from boxwright.plugins.specs import FormatSpec, carried
-from boxwright.schemas import Boxes, Coordinates, DatasetInfo, ImageRef, Sample
-from boxwright.storage.filesystem import read_file
-from boxwright.storage.output import SIDECAR_SUFFIX, AtomicOutput
+from boxwright.schemas import MAX_SIDE, Boxes, Coordinates, DatasetInfo, ImageRef, Sample
+from boxwright.storage.filesystem import MAX_DATASET_BYTES, open_regular, read_file
+from boxwright.storage.output import SIDECAR_SUFFIX, AtomicOutput, is_safe_name
 from boxwright.storage.uri import is_remote, join, parent, with_suffix
 
 VERSION = 1
 _SHARDS = re.compile(r"@[0-9]+$|-\?+-of-[0-9]+$")
+_READ_WITHOUT = "remove it, if the dataset is to be read without it"
+_LONGEST = 200
+"""The largest number of characters of a problem in a message."""
 _NEAR = 1.0
 """Pixels by which a format may have moved an edge of a box that nobody has touched."""
 
@@ -146,7 +149,7 @@ def with_sidecar(reader: Reader, spec: FormatSpec, location: str) -> Reader:
     path = sidecar_path(spec, location)
     if not is_remote(path) and not os.path.isfile(path):
         return reader
-    content = read_file(path, "remove it, if the dataset is to be read without it") if is_remote(path) else None
+    content = read_file(path, _READ_WITHOUT, limit=MAX_DATASET_BYTES) if is_remote(path) else None
     if is_remote(path) and content is None:
         return reader
     return SidecarReader(reader, spec, path, content)
@@ -187,14 +190,21 @@ class SidecarReader:
         if isinstance(reader, ShapeReader):
             self.shapes = reader.shapes
         info = reader.info
+        attributes = head.get("dataset") or {}
+        try:
+            label_map = _label_map(head)
+        except (TypeError, ValueError) as error:
+            raise self._damaged(f"its label map is invalid: {error}"[:_LONGEST], 1) from None
+        if not isinstance(attributes, dict):
+            raise self._damaged("its entry for the dataset is not an object", 1)
         self.info = DatasetInfo(
             format=info.format,
             location=info.location,
-            label_map=info.label_map if info.label_map is not None else _label_map(head),
+            label_map=info.label_map if info.label_map is not None else label_map,
             num_samples=info.num_samples,
             splits=info.splits,
             notes=(*info.notes, f"what the format itself cannot hold comes from {path}"),
-            attributes=head.get("dataset") or {},
+            attributes=attributes,
         )
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
@@ -214,7 +224,7 @@ class SidecarReader:
                     yield self._empty(name, record, folder)
 
     def _open(self) -> IO[bytes]:
-        return open(self._path, "rb") if self._content is None else io.BytesIO(self._content)
+        return open(self._path, "rb", opener=open_regular) if self._content is None else io.BytesIO(self._content)
 
     def _index(self, file: IO[bytes]) -> dict[str, _Line]:
         """Returns the line of each image."""
@@ -230,18 +240,23 @@ class SidecarReader:
         record = self._parsed(file.readline(), line.number)
         try:
             record["boxes"] = Boxes(record["labels"], record["edges"], record["box_attributes"])
-            (record["width"], record["height"]) = map(int, record["size"])
-            dict(record["attributes"])
-            record["read"], record["split"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged(f"{type(error).__name__}: {error}", line.number) from None
+            (record["width"], record["height"]) = sides = tuple(map(int, record["size"]))
+            name, read, split, attributes = (record[key] for key in ("name", "read", "split", "attributes"))
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise self._damaged(f"{type(error).__name__}: {error}"[:_LONGEST], line.number) from None
+        if not isinstance(name, str) or not is_safe_name(name):
+            raise self._damaged(f"the name {name!r:.80} leads out of the folder", line.number)
+        if not all(0 < side <= MAX_SIDE for side in sides):
+            raise self._damaged(f"the size of {name:.80} is not a number of pixels", line.number)
+        if not all(value is None or isinstance(value, str) for value in (read, split)) or type(attributes) is not dict:
+            raise self._damaged(f"the values of {name:.80} have other types", line.number)
         return record
 
     def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
         try:
             content = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise self._damaged(str(error), number) from None
+            raise self._damaged(str(error)[:_LONGEST], number) from None
         if not isinstance(content, dict):
             raise self._damaged("the line is not a JSON object", number)
         return content

@@ -18,6 +18,7 @@ from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.progress import Reporter
 from boxwright.schemas import Sample, SwappedCoordinates
+from boxwright.storage.links import Boundary
 
 
 @dataclass
@@ -150,6 +151,7 @@ class _Work:
     reader: PartitionedReader
     writer: PreparingWriter
     tally: _Tally
+    boundary: Boundary
     on_error: str
 
     def __call__(self, start: int, stop: int) -> _Chunk:
@@ -165,6 +167,7 @@ class _Work:
         with suppress(_ChunkEndsError):
             for sample in self.reader.read_part(start, stop, on_problem):
                 try:
+                    self.boundary.check(sample.image.location)
                     self.tally.check(sample)
                     prepared = self.writer.prepare(sample)
                 except (DataError, UnicodeEncodeError) as error:
@@ -188,7 +191,7 @@ def _transfer_shared(
     tally, problems = _Tally(plan), plan.dataset.problems
     batch_writer = writer if isinstance(writer, BatchWriter) else None
     total = tally.counts()  # the losses of the dataset as a whole are counted once, here
-    work = _Work(reader, writer, tally, problems.on_error)
+    work = _Work(reader, writer, tally, plan.dataset.boundary, problems.on_error)
     seen: set[str | None] = set()
     with ExitStack() as stack:
         chunks = stack.enter_context(closing(shared(work, reader.parts, plan.processes)))

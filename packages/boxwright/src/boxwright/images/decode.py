@@ -22,6 +22,7 @@ from boxwright import boxes as box_math
 from boxwright.errors import DataError, UsageError
 from boxwright.images.header import Header, parse_header
 from boxwright.schemas import Boxes, ImageRef, Sample
+from boxwright.storage.filesystem import open_regular
 
 
 def _pixel_limit() -> int:
@@ -121,6 +122,8 @@ def open_image(source: bytes | str, name: str) -> Image.Image:
         DataError: As :func:`read_header`.
     """
     try:
+        if isinstance(source, str):
+            os.close(open_regular(source))
         image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
     except Image.DecompressionBombError:
         raise _too_large(name, "it") from None

@@ -11,11 +11,10 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from boxwright.storage.filesystem import filesystem
+from boxwright.storage.filesystem import filesystem, open_regular
 from boxwright.storage.uri import is_remote
 
 _AMOUNTS = (1 << 12, 1 << 16, 1 << 20)
-_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 _JPEG_MAGIC, _PNG_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _JPEG_END, _PNG_END = b"\xff\xd9", b"\0\0\0\0IEND\xaeB`\x82"
 _SOS, _APP1, _APP2 = 0xDA, 0xE1, 0xE2
@@ -85,7 +84,7 @@ def is_complete(data: bytes) -> bool:
 
 
 def _parse_local(path: str) -> Header | None:
-    file = os.open(path, _READ_ONLY)
+    file = open_regular(path)
     try:
         data = b""
         for amount in _AMOUNTS:

@@ -3,13 +3,49 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
+import stat
 from collections.abc import Iterator
-from typing import IO, Any, cast
+from typing import IO, Any, Final, cast
 
 from boxwright.errors import BoxwrightError, DataError, MissingLibraryError, UsageError
 from boxwright.storage.uri import is_remote
+
+MAX_FILE_BYTES: Final = 64 << 20
+"""A larger file is not an annotation. Counted after decompression, so that a zip bomb does not fill the memory."""
+MAX_IMAGE_BYTES: Final = 256 << 20
+"""A larger file is not read as an image."""
+MAX_DATASET_BYTES: Final = 1 << 30
+"""A larger file is not read from a URL if it must be in memory as a whole, such as a dataset in one JSON file."""
+_READ_ONLY = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+
+
+def open_regular(path: str, flags: int = 0) -> int:
+    """Opens a local file for reading, and refuses FIFOs, devices and sockets, which may block for ever.
+
+    Args:
+        path: The file.
+        flags: Not used; with it, this is an ``opener`` for :func:`open`.
+
+    Returns:
+        The file descriptor.
+
+    Raises:
+        OSError: The file does not exist, cannot be opened, or is not a regular file.
+    """
+    handle = os.open(path, _READ_ONLY)  # without O_NONBLOCK, opening a FIFO waits for another program
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISREG(mode):
+        return handle
+    os.close(handle)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+    raise OSError(errno.EINVAL, _SPECIAL, path)
+
+
+_SPECIAL = "it is not a regular file, but a pipe, a device or a socket"
 
 
 def filesystem(url: str) -> tuple[Any, str]:
@@ -17,18 +53,26 @@ def filesystem(url: str) -> tuple[Any, str]:
 
     Raises:
         UsageError: fsspec does not know the scheme.
+        DataError: It is a local pipe, device or socket.
         MissingLibraryError: The library for the scheme is not installed.
     """
     import fsspec
 
     scheme = url.partition("://")[0]
     try:
-        return cast(tuple[Any, str], fsspec.core.url_to_fs(url))
+        files, path = cast(tuple[Any, str], fsspec.core.url_to_fs(url))
     except ImportError as error:
         remedy = f"run: python -m pip install fsspec[{scheme}]"
         raise MissingLibraryError(f"{url} cannot be opened: {error}", remedy) from None
     except ValueError as error:
         raise UsageError(f"{url} cannot be opened: {error}", "write a path, or a URL that fsspec opens") from None
+    if "file" in files.protocol and _is_special(path):
+        raise DataError(url, _SPECIAL, "name a file or folder")
+    return files, path
+
+
+def _is_special(path: str) -> bool:
+    return os.path.exists(path) and not (os.path.isfile(path) or os.path.isdir(path))
 
 
 def is_folder(location: str) -> bool:
@@ -89,7 +133,7 @@ def open_binary(location: str) -> Iterator[IO[bytes]]:
             file: Any = files.open(path, "rb")
             file = file if file.seekable() else io.BytesIO(file.read())
         else:
-            file = open(location, "rb")  # noqa: SIM115 (closed below)
+            file = open(location, "rb", opener=open_regular)  # noqa: SIM115 (closed below)
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         problem = "file not found" if missing else f"it cannot be read: {error.strerror or error}"
@@ -98,25 +142,62 @@ def open_binary(location: str) -> Iterator[IO[bytes]]:
         yield file
 
 
-def read_file(location: str, remedy: str = "") -> bytes | None:
+def read_file(location: str, remedy: str = "", *, limit: int = MAX_FILE_BYTES) -> bytes | None:
     """Returns the content of a file, by path or URL; ``None`` if it does not exist.
 
+    Args:
+        location: The file.
+        remedy: For the error.
+        limit: The largest number of bytes to accept, after decompression.
+
     Raises:
-        DataError: It is there and cannot be read; ``remedy`` is the error's.
+        DataError: It exists, but is larger, is not a regular file, or cannot be read.
         UsageError, MissingLibraryError: As :func:`filesystem`.
     """
     try:
         if is_remote(location):
             files, path = filesystem(location)
-            return cast(bytes, files.cat_file(path))
-        with open(location, "rb") as file:
-            return file.read()
+            return read_within(files, path, location, limit)
+        with open(location, "rb", opener=open_regular) as file:
+            return check_length(file.read(limit + 1), location, limit)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except BoxwrightError:
         raise
     except Exception as error:  # each of fsspec's file systems raises the errors of its own library
         raise DataError(location, getattr(error, "strerror", None) or str(error) or repr(error), remedy) from None
+
+
+def read_within(files: Any, path: str, location: str, limit: int) -> bytes:
+    """Returns the content of a file of an fsspec file system, without reading more than a limit.
+
+    Args:
+        files: The file system.
+        path: The path inside it.
+        location: The URL, for messages.
+        limit: The largest number of bytes to accept, after decompression.
+
+    Raises:
+        DataError: The file is larger.
+        Exception: It does not exist or cannot be read; each file system raises the errors of its own library.
+    """
+    from fsspec.archive import AbstractArchiveFileSystem
+
+    if not isinstance(files, AbstractArchiveFileSystem):  # others send the bytes that they store
+        return check_length(cast(bytes, files.cat_file(path)), location, limit)
+    with files.open(path, "rb") as file:
+        return check_length(cast(bytes, file.read(limit + 1)), location, limit)
+
+
+def check_length(content: bytes, location: str, limit: int) -> bytes:
+    """Returns the content of a file unchanged.
+
+    Raises:
+        DataError: It has more bytes than the limit.
+    """
+    if len(content) > limit:
+        raise DataError(location, f"it is larger than {limit >> 20} MiB", "check that it belongs to the dataset")
+    return content
 
 
 def remove_file(location: str) -> None:

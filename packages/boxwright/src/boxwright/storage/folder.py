@@ -6,28 +6,30 @@ import os
 from typing import Any
 
 from boxwright.errors import DataError
+from boxwright.storage.filesystem import MAX_FILE_BYTES, check_length, open_regular, read_within
+from boxwright.storage.links import link_error, links_followed
 from boxwright.storage.uri import is_remote, join
 
 _CHUNK = 1 << 16
-_LARGEST = 64 << 20
-_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 
 class Folder:
     """A folder and all its sub-folders; hidden files and folders (``.name``) are left out.
 
-    Make one by :meth:`at`, which also takes URLs.
+    Make one by :meth:`at`, which also takes URLs. Links that lead out of the folder are refused unless the user follows
+    links: those to folders at once, and those to files when they are read.
 
     Attributes:
         names: The files by their path inside the folder, with ``/``, in the order of the file system; sort what you
             use.
 
     Raises:
-        DataError: The folder does not exist.
+        DataError: The folder does not exist, or a link to another folder leads out of it.
     """
 
     def __init__(self, location: str) -> None:
         self.location = location
+        self._links_out: dict[str, str] = {}
         self.names: list[str] = self._list()
 
     @staticmethod
@@ -47,19 +49,21 @@ class Folder:
         """Returns the content of one of its annotation files; use :meth:`boxwright.ImageRef.read` for images.
 
         Raises:
-            DataError: It cannot be read, or is larger than any annotation.
+            DataError: It cannot be read, is larger than any annotation, or is a link that leads out of the folder.
         """
+        if name in self._links_out:
+            raise link_error(self.place(name), self._links_out[name])
         try:
             # os.open and os.read cost half of open(), which matters with thousands of small files.
-            handle = os.open(self.place(name), _FLAGS)
+            handle = open_regular(self.place(name))
             try:
                 content = data = os.read(handle, _CHUNK)
-                while data and len(content) <= _LARGEST:  # a read may return less than the rest of the file
+                while data and len(content) <= MAX_FILE_BYTES:  # a read may return less than the rest of the file
                     data = os.read(handle, max(_CHUNK, len(content)))
                     content += data
             finally:
                 os.close(handle)
-            return _limited(content, self.place(name))
+            return check_length(content, self.place(name), MAX_FILE_BYTES)
         except OSError as error:
             raise _unreadable(self.place(name), error) from None
 
@@ -73,20 +77,29 @@ class Folder:
                 "name its folder" if file else "check the path",
             )
         names: list[str] = []
-        self._walk("", names, {os.path.realpath(self.location)})
+        root = os.path.realpath(self.location)
+        self._walk("", names, {root}, "" if links_followed() else os.path.join(root, ""))
         return names
 
-    def _walk(self, inside: str, names: list[str], seen: set[str]) -> None:
+    def _walk(self, inside: str, names: list[str], seen: set[str], root: str) -> None:
+        """Adds the files of a sub-folder; ``root`` is where links may lead, empty for anywhere."""
         try:
             with os.scandir(self.place(inside) if inside else self.location) as entries:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
+                    if entry.is_symlink():
+                        target = os.path.realpath(entry.path)
+                        outside = not os.path.join(target, "").startswith(root)
+                        if outside and entry.is_dir():
+                            raise link_error(entry.path, target)
+                        if outside:
+                            self._links_out[inside + entry.name] = target
                     if not entry.is_dir():
                         names.append(inside + entry.name)
                     elif (real := os.path.realpath(entry.path)) not in seen:  # a link may lead back up
                         seen.add(real)
-                        self._walk(f"{inside}{entry.name}/", names, seen)
+                        self._walk(f"{inside}{entry.name}/", names, seen, root)
         except OSError as error:
             raise _unreadable(self.place(inside), error) from None
 
@@ -97,10 +110,9 @@ class _RemoteFolder(Folder):
 
     def read(self, name: str) -> bytes:
         try:
-            content: bytes = self._fs.cat_file(f"{self._root}/{name}")
+            return read_within(self._fs, f"{self._root}/{name}", self.place(name), MAX_FILE_BYTES)
         except OSError as error:
             raise _unreadable(self.place(name), error) from None
-        return _limited(content, self.place(name))
 
     def _list(self) -> list[str]:
         import fsspec
@@ -112,12 +124,6 @@ class _RemoteFolder(Folder):
             raise DataError(self.location, "folder not found", "check the address")
         inside = [path[len(self._root) :].lstrip("/") for path in self._fs.find(root)]
         return [name for name in inside if not any(part.startswith(".") for part in name.split("/"))]
-
-
-def _limited(data: bytes, place: str) -> bytes:
-    if len(data) > _LARGEST:
-        raise DataError(place, f"it is larger than {_LARGEST >> 20} MiB", "is this an annotation? move it elsewhere")
-    return data
 
 
 def _unreadable(place: str, error: OSError) -> DataError:

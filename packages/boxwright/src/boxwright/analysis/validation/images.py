@@ -14,7 +14,7 @@ from boxwright.images.decode import TRANSPOSE, header_of, open_image, size_misma
 from boxwright.images.header import Header
 from boxwright.images.similarity import MIN_SIZE, difference_hash
 from boxwright.schemas import ImageRef, Sample
-from boxwright.storage.filesystem import read_file
+from boxwright.storage.filesystem import MAX_IMAGE_BYTES, read_file
 from boxwright.storage.uri import is_remote
 
 _DEEP = ("I", "F")
@@ -73,7 +73,7 @@ def _source(ref: ImageRef, *, whole: bool) -> bytes | str | None:
     if ref.data is not None or ref.location is None:
         return ref.data
     if whole or is_remote(ref.location):
-        return read_file(ref.location)
+        return read_file(ref.location, limit=MAX_IMAGE_BYTES)
     return ref.location if os.path.exists(ref.location) else None
 
 

@@ -1,0 +1,88 @@
+"""Symbolic links that lead out of a dataset: they are refused unless the user follows them.
+
+A dataset from the internet may contain a link to any local file, which a conversion would copy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from boxwright.errors import DataError
+from boxwright.storage.uri import is_remote
+
+_FOLLOWED: ContextVar[bool] = ContextVar("follow_links", default=False)
+
+
+@contextmanager
+def follow_links(followed: bool = True) -> Iterator[None]:
+    """Sets whether datasets that are opened in this block may contain links that lead out of them.
+
+    Args:
+        followed: Whether they may.
+    """
+    token = _FOLLOWED.set(followed)
+    try:
+        yield
+    finally:
+        _FOLLOWED.reset(token)
+
+
+def links_followed() -> bool:
+    """Returns whether links may lead out of a dataset that is opened now."""
+    return _FOLLOWED.get()
+
+
+def link_error(path: str, target: str) -> DataError:
+    """Returns the error for a link that leads out of its dataset."""
+    return DataError(
+        path,
+        f"it is a link out of the dataset, to {target}",
+        "replace it by what it links to, or pass --follow-links if you trust the dataset",
+    )
+
+
+class Boundary:
+    """The folders of a dataset, which no symbolic link may leave.
+
+    Args:
+        roots: Local paths; URLs, and paths that are not folders, are ignored.
+    """
+
+    def __init__(self, roots: Iterable[str]) -> None:
+        folders = [root for root in roots if not is_remote(root) and os.path.isdir(root)]
+        self._roots = tuple(_below(os.path.abspath(root)) for root in folders)
+        self._real_roots = tuple(_below(os.path.realpath(root)) for root in folders)
+        self._followed = links_followed() or not folders
+        self._known: dict[str, tuple[bool, str]] = {}
+
+    def check(self, path: str | None) -> None:
+        """Checks a file. One that is in another place without any link is not in the dataset, and not checked.
+
+        Args:
+            path: A path or URL; ``None`` is ignored.
+
+        Raises:
+            DataError: A link leads out of the dataset.
+        """
+        if path is None or self._followed or is_remote(path):
+            return
+        folder = os.path.dirname(path)
+        if folder not in self._known:
+            inside = _below(os.path.abspath(folder)).startswith(self._roots)
+            real = os.path.realpath(folder)
+            self._known[folder] = inside, "" if _below(real).startswith(self._real_roots) else real
+        inside, outside = self._known[folder]
+        if not inside:
+            return
+        if outside:
+            raise link_error(folder, outside)
+        if os.path.islink(path) and not (real := os.path.realpath(path)).startswith(self._real_roots):
+            raise link_error(path, real)
+
+
+def _below(folder: str) -> str:
+    """Returns the beginning of the paths in a folder."""
+    return folder if folder.endswith(os.sep) else folder + os.sep
