@@ -317,6 +317,24 @@ class TestNumbers:
         assert len(str(caught.value)) < 500
 
 
+class TestNames:
+    @pytest.mark.parametrize("name", [".", "./", "/", "./."])
+    def test_a_file_name_without_a_name_is_an_error_of_its_item(self, tmp_path, name):
+        sources = {
+            "coco": coco(file_name=name),
+            "createml": createml().replace('"a.jpg"', json.dumps(name)),
+            "csv": TUTORIAL.replace("a.jpg", name),
+            "labelimg": voc().replace("a.jpg", name),
+            "retinanet": f"{name},1,2,4,6,fig\n",
+        }
+        for form, content in sources.items():
+            uri = dataset(tmp_path / form, form)
+            write(tmp_path / form / ANNOTATIONS[form][0], content)
+            data = boxwright.open(uri, on_error="skip")
+            assert list(data) == [], form
+            assert len(data.problems.skipped) == 1, form
+
+
 class TestSidecars:
     @pytest.fixture
     def source(self, tmp_path) -> tuple[str, Path]:

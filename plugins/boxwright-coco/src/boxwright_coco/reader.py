@@ -208,6 +208,8 @@ class _Reading:
         except DataError:  # the line is determined only for the error, because this takes long
             safe_filename(name, location, self._image_place(position), field="file_name")
             raise
+        if not name:
+            raise self._image_error(position, f"file_name is {row['file_name']!r:.60}", "write the name of the image")
         return ImageRow(name, width, height, attributes)
 
     def _exists(self, name: str) -> bool:
@@ -273,8 +275,8 @@ class _Reading:
             left, top, right, bottom = columns.coordinates[4 * number : 4 * number + 4]
             category, coordinates = columns.categories[number], (left, top, right, bottom)
             attributes = dict(columns.attributes(number, number + 1, ids=True)[0])
-        if problem := check_coordinates(coordinates):
-            raise RowError(problem)
+        if invalid := check_coordinates(coordinates):
+            raise RowError(invalid)
         if not self._ids:
             attributes.pop("id", None)
         label = self._labels.get(category)
