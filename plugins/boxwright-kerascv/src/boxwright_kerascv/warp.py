@@ -21,7 +21,7 @@ MIN_VISIBLE: Final = 0.3
 MIN_SIDE: Final = 2.0
 """A box with a side under this many pixels of the result is dropped."""
 
-_SMALLEST_REDUCTION: Final = 1.1
+_SMALLEST_REDUCTION: Final = 1.5
 """An image is reduced before it is rotated if it becomes smaller by more than this factor, against aliasing."""
 
 Example = Mapping[str, Any]

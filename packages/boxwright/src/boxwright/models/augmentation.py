@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -179,21 +180,21 @@ class ArrayAugmentation:
             example: As for :meth:`ArrayAugmenter.augment`.
             seed: Integers; the same ones return the same example.
         """
-        pending: ArrayAugmenter | None = None
+        pending: Any = None
         pending_random: np.random.Generator | None = None
         for position, augmenter in enumerate(self._augmenters):
             random = _generator(seed, position)
-            chosen = _chosen(augmenter, random)
+            chosen: Any = _chosen(augmenter, random)
             if chosen is None:
                 continue
-            if isinstance(chosen, MixingAugmenter):
+            if _follows(type(chosen), MixingAugmenter):  # type: ignore[arg-type]
                 if pending is not None and pending_random is not None:
                     example, pending = pending.augment(example, pending_random), None
                 example = chosen.mix(example, random, self._draw(chosen, random))
                 continue
-            assert isinstance(chosen, ArrayAugmenter)
             if pending is not None and pending_random is not None:
-                joined = pending.join(chosen) if isinstance(pending, JoiningAugmenter) else None
+                joins = _follows(type(pending), JoiningAugmenter)  # type: ignore[arg-type]
+                joined = pending.join(chosen) if joins else None
                 if joined is not None:
                     pending = joined
                     continue
@@ -213,6 +214,12 @@ class ArrayAugmentation:
             return load(min(int(np.searchsorted(cumulative, random.random(), side="right")), self._count - 1))
 
         return draw
+
+
+@cache
+def _follows(kind: type, protocol: type) -> bool:
+    """Returns whether a class follows a protocol; `isinstance` takes longer than some augmenters."""
+    return issubclass(kind, protocol)
 
 
 def _generator(seed: Sequence[int], position: int) -> np.random.Generator:
