@@ -230,7 +230,7 @@ class _Defaults:
 
 _TINY = _Defaults()
 _FROM_SCRATCH = _Defaults(steps=4000, epochs=24, pixel_budget=262_144, learning_rate=5e-4)
-_LITE = _Defaults(steps=400, epochs=2, pixel_budget=66_000, learning_rate=1e-3, freeze_levels=2)
+_LITE = _Defaults(steps=400, epochs=6, pixel_budget=66_000, learning_rate=1e-3, freeze_levels=2)
 _PRETRAINED = _Defaults(steps=2000, epochs=12, pixel_budget=262_144, learning_rate=2e-4)
 _DEFAULTS = {
     "tiny": _TINY,
