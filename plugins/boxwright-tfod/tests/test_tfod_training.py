@@ -319,6 +319,7 @@ class TestPretrained:
                 "val_records": None,
                 "num_classes": 3,
                 "most_boxes": 5,
+                "most_detections": 100,
                 "images": 12,
                 "settings": settings,
                 "image_size": [96, 96],
