@@ -10,7 +10,7 @@ from PIL import Image
 
 from boxwright import ImageRef, LabelMap, Sample
 from boxwright.images import encode_jpeg
-from boxwright.models import DecoderSettings, InputSettings, PortableModel, select_detections
+from boxwright.models import DecoderSettings, InputSettings, PortableModel, Suppressed, select_detections
 
 INPUTS = InputSettings(width=40, height=20)
 
@@ -85,7 +85,9 @@ def test_detections_are_in_pixels_of_the_image() -> None:
         return BOXES[None], SCORES[None]
 
     photo = encode_jpeg(Image.new("RGB", (80, 60)))
-    model = PortableModel(LabelMap.from_names(["cat", "dog"], sort=False), INPUTS, DecoderSettings(), network)
+    model = PortableModel(
+        LabelMap.from_names(["cat", "dog"], sort=False), INPUTS, Suppressed(network, INPUTS, DecoderSettings())
+    )
     sample = Sample(image=ImageRef(name="a.jpg", width=80, height=60, data=photo))
     (found,) = model.predict([sample], score=0.6)
     assert shapes == [(1, 20, 40, 3)]

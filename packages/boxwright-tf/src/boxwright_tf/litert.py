@@ -16,12 +16,13 @@ from boxwright import RunError
 from boxwright_tf.quiet import quiet_stderr
 
 
-def to_litert(network: Callable[[Any], Any], image_size: tuple[int, int]) -> bytes:
-    """Converts a network to a ``.tflite`` file with float32 arithmetic.
+def to_litert(network: Callable[[Any], Any], image_size: tuple[int, int], precision: str = "fp32") -> bytes:
+    """Converts a network to a ``.tflite`` file, whose input and outputs are float32.
 
     Args:
         network: A function from a tensor ``(1, height, width, 3)`` float32 to a tuple of tensors.
         image_size: Height and width.
+        precision: Of the weights: ``fp32``, ``fp16``, or ``dynamic`` for int8 with activations quantized at run time.
     """
     import tensorflow as tf
 
@@ -29,6 +30,10 @@ def to_litert(network: Callable[[Any], Any], image_size: tuple[int, int]) -> byt
     with quiet_stderr():
         concrete = tf.function(network).get_concrete_function(signature)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+        if precision != "fp32":
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        if precision == "fp16":
+            converter.target_spec.supported_types = [tf.float16]
         return bytes(converter.convert())
 
 

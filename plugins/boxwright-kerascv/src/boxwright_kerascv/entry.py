@@ -5,8 +5,10 @@ The plugin's spec names this module.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from boxwright import RunError, TrainJob
-from boxwright.models import Model, Run
+from boxwright.models import Model, Network, Run
 from boxwright_kerascv.portable import WEIGHTS, load_portable
 from boxwright_tf.quiet import quiet_import
 
@@ -37,3 +39,13 @@ class KerasCVBackend:
         with quiet_import():
             from boxwright_kerascv import backend
         return backend.KerasCVBackend().load(run)
+
+    def write_network(self, run: Run, folder: Path) -> Network:
+        """Writes the network of a run as a SavedModel, for exporters.
+
+        Raises:
+            RunError: The run has no model yet, or its files are inconsistent.
+        """
+        with quiet_import():
+            from boxwright_kerascv.saved import write_network
+        return write_network(run, folder)

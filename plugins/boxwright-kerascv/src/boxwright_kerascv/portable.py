@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from boxwright import RunError
-from boxwright.models import DecoderSettings, InputSettings, PortableModel, Run
+from boxwright.models import DecoderSettings, InputSettings, PortableModel, Run, Suppressed
 from boxwright_tf.litert import LiteRTNetwork, to_litert
 
 NETWORK = "model/network.json"
@@ -57,7 +57,7 @@ def load_portable(run: Run) -> PortableModel | None:
         decoder = DecoderSettings.from_dict(content["decoder"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{settings} is damaged: {error}", f"delete it: {WEIGHTS} is then used") from error
-    return PortableModel(run.label_map, inputs, decoder, LiteRTNetwork(network.read_bytes()))
+    return PortableModel(run.label_map, inputs, Suppressed(LiteRTNetwork(network.read_bytes()), inputs, decoder))
 
 
 def _digest(run: Run) -> str:

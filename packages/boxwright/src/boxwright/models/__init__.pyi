@@ -8,10 +8,19 @@ from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .export import Export as Export, export as export
 from .inference import load_model as load_model
 from .job import TrainJob as TrainJob
+from .network import (
+    Network as Network,
+    NetworkBackend as NetworkBackend,
+    open_network as open_network,
+    read_settings as read_settings,
+    write_settings as write_settings,
+)
 from .portable import (
     DecoderSettings as DecoderSettings,
+    Found as Found,
     InputSettings as InputSettings,
     PortableModel as PortableModel,
+    Suppressed as Suppressed,
     select_detections as select_detections,
     shrink as shrink,
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,28 +107,34 @@ class DecoderSettings:
         return cls(**data)
 
 
+class Found(NamedTuple):
+    """The detections in one image, best first.
+
+    Attributes:
+        boxes: ``(D, 4)``, ``xyxy`` in pixels of the network's input.
+        scores: ``(D,)``, 0 to 1.
+        classes: ``(D,)``, from 0 in the order of the label map.
+    """
+
+    boxes: Floats
+    scores: Floats
+    classes: NDArray[np.int64]
+
+
 class PortableModel:
     """A detector made of a network in any runtime and the settings around it.
 
     Args:
         label_map: The classes, in the order of the network's scores.
         inputs: How an image becomes the input.
-        decoder: How detections are chosen.
-        infer: The network: from images ``(1, height, width, 3)`` float32, 0 to 255, to boxes ``(1, N, 4)`` float32,
-            ``xyxy`` in pixels of the input, and scores ``(1, N, classes)`` float32, 0 to 1, before suppression.
+        detect: From images ``(1, height, width, 3)`` float32, 0 to 255, to the detections. For a network without
+            suppression, :class:`Suppressed` does the rest.
     """
 
-    def __init__(
-        self,
-        label_map: LabelMap,
-        inputs: InputSettings,
-        decoder: DecoderSettings,
-        infer: Callable[[Floats], Sequence[Floats]],
-    ) -> None:
+    def __init__(self, label_map: LabelMap, inputs: InputSettings, detect: Callable[[Floats], Found]) -> None:
         self.label_map = label_map
         self.inputs = inputs
-        self.decoder = decoder
-        self._infer = infer
+        self._detect = detect
         self._names = np.array(label_map.names, dtype=object)
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
@@ -138,21 +144,42 @@ class PortableModel:
             DataError: An image cannot be read.
         """
         for sample, decoded, pixels in map_samples(self._prepare, samples, _raise, workers=os.cpu_count() or 1):
-            boxes, scores = self._infer(pixels[None])
-            kept, best, classes = select_detections(boxes[0], scores[0], self.inputs, self.decoder)
-            sure = best >= score
+            found = self._detect(pixels[None])
+            sure = found.scores >= score
             factors = decoded.image.width / self.inputs.width, decoded.image.height / self.inputs.height
-            found = decoded.to_annotation(scale(kept[sure], *factors))
-            yield Detections.from_arrays(sample.image, self._names[classes[sure]].tolist(), found, best[sure])
+            boxes = decoded.to_annotation(scale(found.boxes[sure], *factors))
+            labels = self._names[found.classes[sure]].tolist()
+            yield Detections.from_arrays(sample.image, labels, boxes, found.scores[sure])
 
     def _prepare(self, sample: Sample) -> tuple[Sample, DecodedImage, Floats]:
         decoded = decode_sample(sample.replace(boxes=()), at_least=self.inputs.reduced_size)
         return sample, decoded, self.inputs(decoded.image)
 
 
-def select_detections(
-    boxes: Floats, scores: Floats, inputs: InputSettings, settings: DecoderSettings
-) -> tuple[Floats, Floats, NDArray[np.int64]]:
+class Suppressed:
+    """A network with the suppression that follows it.
+
+    Args:
+        network: From images ``(1, height, width, 3)`` to boxes ``(1, N, 4)`` float32, ``xyxy`` in pixels of the input,
+            and scores ``(1, N, classes)`` float32, 0 to 1.
+        inputs: The size of the input, to which boxes are clipped.
+        decoder: How detections are chosen.
+    """
+
+    def __init__(
+        self, network: Callable[[Floats], Sequence[Floats]], inputs: InputSettings, decoder: DecoderSettings
+    ) -> None:
+        self._network = network
+        self._inputs = inputs
+        self._decoder = decoder
+
+    def __call__(self, images: Floats) -> Found:
+        """Returns the detections in one image."""
+        boxes, scores = self._network(images)
+        return select_detections(boxes[0], scores[0], self._inputs, self._decoder)
+
+
+def select_detections(boxes: Floats, scores: Floats, inputs: InputSettings, settings: DecoderSettings) -> Found:
     """Chooses detections among the predictions of a network for one image.
 
     The best scores of all anchors and classes enter non-maximum suppression, which runs for each class. Soft-NMS
@@ -164,8 +191,6 @@ def select_detections(
         inputs: The size of the input, to which boxes are clipped.
         settings: The settings of the decoder.
 
-    Returns:
-        Boxes ``(D, 4)``, scores ``(D,)`` and classes ``(D,)`` from 0, best first.
     """
     flat = scores.reshape(-1)
     places = np.flatnonzero(flat > settings.score_threshold)
@@ -193,7 +218,7 @@ def select_detections(
             left[rivals] *= np.exp(-(overlap**2) / settings.soft_nms_sigma)
         else:
             left[rivals[overlap > settings.iou_threshold]] = 0
-    return candidates[chosen], np.array(kept, np.float32), classes[chosen]
+    return Found(candidates[chosen], np.array(kept, np.float32), classes[chosen])
 
 
 def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:

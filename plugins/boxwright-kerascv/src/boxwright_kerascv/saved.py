@@ -1,0 +1,35 @@
+"""The network of a run as a SavedModel, which exporters convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from boxwright.models import InputSettings, Network, Run
+from boxwright_kerascv.backend import KerasCVBackend
+from boxwright_kerascv.decode import portable_network
+from boxwright_tf.quiet import quiet_stderr
+
+
+def write_network(run: Run, folder: Path) -> Network:
+    """Writes the network of a run; see :class:`boxwright.models.Network`.
+
+    Raises:
+        RunError: The run has no model yet, or its files are inconsistent.
+    """
+    model = KerasCVBackend().load(run)
+    network = portable_network(model.network, model.image_size)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.image_size, 3), tf.float32, name="images")])
+    def serve(images: Any) -> dict[str, Any]:
+        boxes, scores = network(images)
+        return {"boxes": boxes, "scores": scores}
+
+    module = tf.Module()
+    module.network = model.network
+    with quiet_stderr():
+        tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
+    height, width = model.image_size
+    return Network(folder, InputSettings(width, height, model.oversample), model.decoder, run.label_map)

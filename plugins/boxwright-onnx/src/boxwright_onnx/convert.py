@@ -1,0 +1,131 @@
+"""Conversion from a SavedModel with tf2onnx, and the suppression as part of the graph."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from boxwright import UsageError
+from boxwright.models import Network
+from boxwright_tf.quiet import quiet_import, quiet_stderr
+
+OPSET = 17
+_LARGE = 1024
+"""Weights with fewer numbers stay float32: they need no space."""
+
+
+def convert(network: Network, precision: str) -> bytes:
+    """Returns a network as an ONNX file.
+
+    Its input is ``images``, ``(batch, height, width, 3)`` float32. Its outputs are the detections in all images of the
+    batch after suppression, of each class separately and in no order: ``boxes`` ``(D, 4)`` float32, ``xyxy`` in pixels
+    of the input, ``scores`` ``(D,)`` float32, ``classes`` ``(D,)`` int64 from 0, and ``positions`` ``(D,)`` int64, the
+    image in the batch.
+
+    Args:
+        network: The network.
+        precision: Of the weights: ``fp32`` or ``fp16``.
+
+    Raises:
+        UsageError: Its decoder is Soft-NMS, which ONNX does not have.
+    """
+    if network.decoder.soft_nms_sigma > 0:
+        raise UsageError("ONNX has no Soft-NMS", "export a run with soft_nms_sigma=0")
+    model = _converted(network.saved_model)
+    _add_suppression(model.graph, network)
+    if precision == "fp16":
+        _halve_weights(model.graph)
+    names = json.dumps(network.label_map.names, ensure_ascii=False)
+    helper.set_model_props(model, {"names": names, "image_size": f"{network.inputs.width}x{network.inputs.height}"})
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _converted(folder: Path) -> Any:
+    """Returns a SavedModel as an ONNX model with the outputs ``raw_boxes`` and ``raw_scores``."""
+    with quiet_import():
+        import tensorflow as tf
+        import tf2onnx
+        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with quiet_stderr():
+        loaded = tf.saved_model.load(str(folder))
+        frozen = convert_variables_to_constants_v2(loaded.signatures["serving_default"])
+        names = {key: tensor.name for key, tensor in zip(("boxes", "scores"), frozen.outputs, strict=True)}
+        (images,) = (tensor.name for tensor in frozen.inputs)
+        model, _ = tf2onnx.convert.from_graph_def(
+            frozen.graph.as_graph_def(), input_names=[images], output_names=list(names.values()), opset=OPSET
+        )
+    _rename(model.graph, {images: "images", names["boxes"]: "raw_boxes", names["scores"]: "raw_scores"})
+    return model
+
+
+def _rename(graph: Any, names: dict[str, str]) -> None:
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.get(name, name) for name in values]
+
+
+def _add_suppression(graph: Any, network: Network) -> None:
+    """Appends ``NonMaxSuppression`` and gathers what it selects (onnx/docs/Operators.md)."""
+    decoder, inputs = network.decoder, network.inputs
+    constants = {
+        "origin": np.zeros(4, np.float32),
+        "corner": np.array([inputs.width, inputs.height] * 2, np.float32),
+        "max_detections": np.array([decoder.max_detections], np.int64),
+        "iou_threshold": np.array([decoder.iou_threshold], np.float32),
+        "score_threshold": np.array([decoder.score_threshold], np.float32),
+        "of_image": np.array([0], np.int64),
+        "of_class": np.array([1], np.int64),
+        "of_box": np.array([0, 2], np.int64),
+        "column": np.array([1], np.int64),
+    }
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    limits = ["max_detections", "iou_threshold", "score_threshold"]
+    graph.node.extend(
+        [
+            helper.make_node("Max", ["raw_boxes", "origin"], ["not_negative"]),
+            helper.make_node("Min", ["not_negative", "corner"], ["clipped"]),
+            helper.make_node("Transpose", ["raw_scores"], ["scores_by_class"], perm=[0, 2, 1]),
+            # Corners in any order: with center_point_box=0, x and y may be exchanged in all boxes.
+            helper.make_node("NonMaxSuppression", ["clipped", "scores_by_class", *limits], ["selected"]),
+            helper.make_node("GatherND", ["scores_by_class", "selected"], ["scores"]),
+            helper.make_node("Gather", ["selected", "of_box"], ["selected_boxes"], axis=1),
+            helper.make_node("GatherND", ["clipped", "selected_boxes"], ["boxes"]),
+            helper.make_node("Gather", ["selected", "of_class"], ["class_column"], axis=1),
+            helper.make_node("Squeeze", ["class_column", "column"], ["classes"]),
+            helper.make_node("Gather", ["selected", "of_image"], ["image_column"], axis=1),
+            helper.make_node("Squeeze", ["image_column", "column"], ["positions"]),
+        ]
+    )
+    del graph.output[:]
+    graph.output.extend(
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, ["detections", 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["detections"]),
+            helper.make_tensor_value_info("classes", TensorProto.INT64, ["detections"]),
+            helper.make_tensor_value_info("positions", TensorProto.INT64, ["detections"]),
+        ]
+    )
+
+
+def _halve_weights(graph: Any) -> None:
+    """Stores large weights as float16, with a cast to float32 before their use."""
+    casts = []
+    for weight in graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if values.dtype == np.float32 and values.size >= _LARGE:
+            name = weight.name
+            weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
+            casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
