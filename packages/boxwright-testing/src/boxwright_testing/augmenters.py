@@ -51,8 +51,10 @@ class AugmenterTests(SpecTests):
     def _example(self, edges: Sequence[Box]) -> dict[str, Any]:
         import numpy as np
 
+        # With noise, because a blur does not change areas of one color.
+        levels = np.asarray(draw_image(64, 48, list(edges))) + np.random.default_rng(0).integers(-20, 21, (48, 64, 3))
         return {
-            "images": np.asarray(draw_image(64, 48, list(edges))),
+            "images": np.clip(levels, 0, 255).astype(np.uint8),
             "boxes": np.array(edges, np.float32).reshape(-1, 4),
             "classes": np.arange(len(edges)),
         }
@@ -135,9 +137,9 @@ class AugmenterTests(SpecTests):
 
         # Two seeds of the process, or an augmenter that draws from them would give the same twice in a seeded process.
         seed(1)
-        first = self._many(augment, _EDGES)
+        first = self._many(augment, _EDGES[1:2])
         seed(2)
-        again = self._many(augment, _EDGES)
+        again = self._many(augment, _EDGES[1:2])
         for one, two in zip(first, again, strict=True):
             np.testing.assert_array_equal(one["images"], two["images"])
             np.testing.assert_array_equal(one["boxes"], two["boxes"])

@@ -98,18 +98,21 @@ class TestSharpness(AugmenterTests):
     """``sharpness``."""
 
     augmenter: ClassVar[str] = "sharpness"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1"}
 
 
 class TestBlur(AugmenterTests):
     """``blur``."""
 
     augmenter: ClassVar[str] = "blur"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1"}
 
 
 class TestJpeg(AugmenterTests):
     """``jpeg``."""
 
     augmenter: ClassVar[str] = "jpeg"
+    options: ClassVar[Mapping[str, str]] = {"probability": "1"}
 
 
 class TestMosaic(AugmenterTests):
