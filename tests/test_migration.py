@@ -90,6 +90,7 @@ def test_every_command_of_the_second_tutorial_is_valid(project: Path, here: Call
         "tfds:voc/2007?split=test": f"labelimg:{SHARED / 'fruits' / 'test'}",
         "resnet50_imagenet": "tiny",
         "freeze_backbone=true": "freeze_backbone=false",
+        "learning_rate=0.1": "learning_rate=0.001",
     }
     for words in commands(SECOND):
         short = ["--set", "steps=2", "--image-size", "96x96"] if words[0] == "train" else []

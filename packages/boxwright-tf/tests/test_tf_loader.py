@@ -69,6 +69,32 @@ def numbers(examples: Any) -> list[int]:
     return [int(example["images"][0, 0, 0]) // 10 for example in examples]
 
 
+def test_the_size_by_name_equals_the_size_as_a_pair(five: Dataset) -> None:
+    named = to_tf(five, height=24, width=48, max_boxes=2, batch_size=5, dtype="uint8")
+    ordered = to_tf(five, image_size=(48, 24), max_boxes=2, batch_size=5)
+    assert named.element_spec["images"].dtype == tf.uint8
+    (one,), (two,) = named, ordered
+    assert one["images"].shape == (5, 24, 48, 3)
+    np.testing.assert_array_equal(tf.cast(one["images"], tf.float32), two["images"])
+    np.testing.assert_array_equal(one["bounding_boxes"]["boxes"], two["bounding_boxes"]["boxes"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"height": 24}, {"height": 24, "width": 24, "image_size": (24, 24)}, {"width": 0, "height": 8}]
+)
+def test_sizes_that_contradict_each_other(five: Dataset, options: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="height|width is 0"):
+        to_tf(five, **options)
+
+
+def test_the_cardinality_is_known_unless_images_may_be_skipped(five: Dataset) -> None:
+    assert len(to_tf(five)) == 5
+    assert len(to_tf(five, batch_size=2, shuffle=3)) == 3, "two batches of two images and one of one"
+    assert len(list(to_tf(five, batch_size=2))) == 3
+    skipping = to_tf(dataset([sample(number) for number in range(5)], on_error="skip"))
+    assert skipping.cardinality() == tf.data.UNKNOWN_CARDINALITY
+
+
 FORMATS = ("xyxy", "yxyx", "xywh", "center_xywh", "rel_xyxy", "rel_yxyx", "rel_xywh", "rel_center_xywh")
 
 

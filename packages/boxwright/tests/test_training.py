@@ -388,6 +388,14 @@ class TestResume:
             train(ground_truth, out=tmp_path / "run", resume=True, objects={"callbacks": []}, registry=interrupted)
         assert stoppable.trained == [1]
 
+    def test_a_model_replaces_the_preset(
+        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry], stoppable: type[Stoppable]
+    ) -> None:
+        arguments: dict[str, Any] = {"backend": "stoppable", "model": object(), "registry": make_registry(STOPPABLE)}
+        with pytest.raises(UsageError, match="a model was passed, and the preset 'plain'"):
+            train(ground_truth, out=tmp_path / "model", preset="plain", **arguments)
+        assert train(ground_truth, out=tmp_path / "model", **arguments).config["preset"] == ""
+
     def test_other_data_is_refused(
         self, other_ground_truth: str, tmp_path: Path, interrupted: Registry, stoppable: type[Stoppable]
     ) -> None:

@@ -15,7 +15,7 @@ import keras_cv
 
 import boxwright_kerascv
 from boxwright_kerascv import OBJECTRON, PACKAGED, network
-from boxwright_kerascv.anchors import AnchorSettings
+from boxwright_kerascv.anchors import AnchorSettings, kerascv_anchors
 from boxwright_kerascv.backend import convolutions_of
 from boxwright_kerascv.layers import Detector, NarrowBackbone
 from boxwright_kerascv.network import PRESETS, WeightsError, build_network, load_weights
@@ -226,3 +226,26 @@ def test_invalid_networks_are_errors(arguments: dict[str, Any], named: str) -> N
     given: dict[str, Any] = {"preset": "tiny", "num_classes": 2, "image_size": SIZE, "anchors": ANCHORS, **arguments}
     with pytest.raises(ValueError, match=named):
         build_network(given.pop("preset"), **given)
+
+
+def test_the_network_of_kerascv_is_the_same_as_kerascvs_own(tmp_path: Path) -> None:
+    """Equal outputs for equal weights, before and after they are saved; the anchors are equal too."""
+    backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))
+    ours = build_network(
+        "resnet50", num_classes=2, image_size=SIZE, anchors=kerascv_anchors(), backbone=backbone, kerascv_heads=True
+    )
+    theirs = keras_cv.models.RetinaNet(backbone=backbone, num_classes=2, bounding_box_format="xyxy")
+    theirs.set_weights(ours.get_weights())
+    images = np.random.default_rng(0).uniform(0, 255, (1, *SIZE, 3)).astype(np.float32)
+    expected = theirs({"images": images}, training=False)
+    for one, two in (
+        (ours.anchor_generator(image_shape=(*SIZE, 3)), theirs.anchor_generator(image_shape=(*SIZE, 3))),
+        (ours(images, training=False), expected),
+    ):
+        assert list(one) == list(two)
+        for name in one:
+            np.testing.assert_allclose(one[name], two[name], atol=1e-4)
+    ours.save_weights(tmp_path / "ours.weights.h5")
+    ours.set_weights([value * 0 for value in ours.get_weights()])
+    ours.load_weights(tmp_path / "ours.weights.h5")
+    np.testing.assert_array_equal(ours(images, training=False)["box"], expected["box"])

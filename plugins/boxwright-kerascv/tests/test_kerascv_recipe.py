@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import time
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +15,12 @@ import pytest
 pytest.importorskip("tensorflow")
 
 import keras
+import tensorflow as tf
 
+from boxwright_kerascv.augment import Augmentation
+from boxwright_kerascv.balance import image_weights
+from boxwright_kerascv.inputs import ImageCache, InputClock, training_batches
+from boxwright_kerascv.memory import activation_bytes, available_bytes, fitting
 from boxwright_kerascv.monitor import Monitor
 from boxwright_kerascv.recipe import Recipe, checkpoint_steps, default_eval_every, default_recipe, input_size
 from boxwright_kerascv.training import Warmup, build_optimizer
@@ -311,3 +319,83 @@ def test_accumulated_gradients_are_averaged_over_the_steps() -> None:
     assert weight.numpy() == [1.0]
     optimizer.apply([np.array([3.0], np.float32)])
     assert weight.numpy() == [0.0]
+
+
+def classes(*numbers: int) -> np.ndarray:
+    return np.array(numbers, np.float32)
+
+
+def test_images_of_rare_classes_count_more_computed_manually() -> None:
+    """Class 0 is in 4 of 6 images, class 1 in 1, class 2 in none."""
+    present = [classes(0), classes(0, 0), classes(0, 1), classes(0), classes(), classes()]
+    assert image_weights(present, 3, 0.5).tolist() == [1, 1, 2, 1, 1, 1]
+    assert image_weights(present, 3, 1.0).tolist() == [1, 1, 4, 1, 1, 1]
+    assert image_weights(present, 3, 0.0).tolist() == [1] * 6
+    assert image_weights([classes(), classes()], 3, 1.0).tolist() == [1, 1]
+
+
+def shown(weights: np.ndarray | None, passes: int) -> list[list[int]]:
+    """Returns the images of each pass, by the gray level that identifies them."""
+    chosen = recipe(batch_size=3, width=32, height=32)
+    gray = [np.full((32, 32, 3), 10 * number, np.uint8) for number in range(6)]
+    cache = ImageCache(gray, [np.zeros((0, 4))] * 6, [np.zeros(0)] * 6)
+    batches = training_batches(cache, 6, chosen, Augmentation([], (32, 32)), seed=3, weights=weights)
+    levels = [int(level) // 10 for images, _ in batches.take(2 * passes) for level in images[:, 0, 0, 0]]
+    return [levels[6 * number : 6 * number + 6] for number in range(passes)]
+
+
+def test_a_pass_shows_each_image_as_often_as_its_weight_says() -> None:
+    weights = np.array([1.0, 1, 4, 1, 1, 4])
+    passes = shown(weights, 4)
+    for one in passes:
+        for number, expected in enumerate(weights / weights.sum() * 6):
+            assert one.count(number) in (math.floor(expected), math.ceil(expected))
+    total = [sum(one.count(number) for one in passes) for number in range(6)]
+    assert total[2] + total[5] >= 12, "at least half of all"
+    assert len({tuple(one) for one in passes}) == 4, "each pass has its own order"
+    assert all(sorted(one) == list(range(6)) for one in [*shown(None, 2), *shown(np.ones(6), 2)])
+
+
+def test_the_clock_measures_the_wait_for_a_late_batch() -> None:
+    clock = InputClock()
+
+    def slow(images: Any) -> Any:
+        return tf.numpy_function(lambda value: (time.sleep(0.2), value)[1], [images], tf.float32)
+
+    batches = tf.data.Dataset.from_tensors((tf.zeros((1, 2)), {"boxes": tf.zeros((1, 4))})).repeat(2)
+    batches = iter(clock.ready(batches.map(lambda images, labels: (slow(images), labels))).prefetch(2))
+    clock.ask()
+    next(batches)
+    assert clock.waited() == pytest.approx(0.2, abs=0.15)
+    time.sleep(0.5)  # the next batch is ready long before it is used
+    clock.ask()
+    next(batches)
+    assert clock.waited() == 0
+
+
+def test_the_batch_size_that_fits_in_memory(monkeypatch: pytest.MonkeyPatch, reporter: Any) -> None:
+    """A network of two convolutions with 4 and 8 channels: 12 float32 per pixel, and once more for the gradients."""
+    inputs = keras.Input((64, 64, 3))
+    first = keras.layers.Conv2D(4, 3, padding="same", use_bias=False)(inputs)
+    model = keras.Model(inputs, keras.layers.Conv2D(8, 3, padding="same", use_bias=False)(first))
+    image = activation_bytes(model, (64, 64))
+    assert image == 2 * 64 * 64 * 12 * 4
+    states = 16 * (3 * 3 * 3 * 4 + 3 * 3 * 4 * 8)
+    chosen = recipe(batch_size=8, steps=20, steps_per_epoch=5)
+    monkeypatch.setattr("boxwright_kerascv.memory.available_bytes", lambda: int((states + 3.5 * image) / 0.8))
+    found = fitting(chosen, model, reporter, fixed=False)
+    assert (found.batch_size, found.accumulate, found.steps, found.steps_per_epoch) == (2, 4, 80, 20)
+    assert found.epochs == chosen.epochs
+    assert "4 steps of 2" in reporter.messages[-1]
+    assert fitting(chosen, model, reporter, fixed=True) == chosen
+    assert "accumulate=" in reporter.warnings[-1]
+    for available in (int((states + 8 * image) / 0.8) + 1, 10**12, None):
+        monkeypatch.setattr("boxwright_kerascv.memory.available_bytes", lambda available=available: available)
+        assert fitting(chosen, model, reporter, fixed=False) == chosen
+
+
+def test_the_memory_of_this_machine_is_known() -> None:
+    """At most the physical memory, as the operating system states it."""
+    available = available_bytes()
+    assert available is not None
+    assert 10**7 < available <= os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -35,6 +35,7 @@ from boxwright import (  # noqa: E402
     PluginNotFoundError,
     RunError,
     Sample,
+    TrainJob,
     UsageError,
     evaluate,
     load_model,
@@ -46,8 +47,10 @@ from boxwright.plugins import default_registry  # noqa: E402
 from boxwright_kerascv import backend as backend_module, network, watch as watch_module  # noqa: E402
 from boxwright_kerascv.decode import DecoderSettings  # noqa: E402
 from boxwright_kerascv.epochs import Evaluate, Progress  # noqa: E402
-from boxwright_kerascv.layers import NarrowBackbone  # noqa: E402
+from boxwright_kerascv.layers import Head, NarrowBackbone, Pyramid  # noqa: E402
 from boxwright_kerascv.monitor import Monitor  # noqa: E402
+from boxwright_kerascv.objects import check_objects  # noqa: E402
+from boxwright_kerascv.own import plain_inputs  # noqa: E402
 from boxwright_kerascv.predictor import KerasCVModel  # noqa: E402
 from boxwright_kerascv.recipe import Recipe  # noqa: E402
 from boxwright_kerascv.starting import find_start  # noqa: E402
@@ -105,6 +108,7 @@ def test_metrics_have_one_line_per_epoch(finished: Run) -> None:
         assert set(line) == {
             "epoch", "step", "loss", "box_loss", "classification_loss", "val_loss", "val_box_loss",
             "val_classification_loss", "val_AP", "val_AP50", "val_AR100", "learning_rate", "images_per_second",
+            "input_wait",
         }  # fmt: skip
         assert all(math.isfinite(value) for value in line.values())
         # A warm-up of one step, then half a cosine from 0.002 at step 1 to 0 at step 6.
@@ -310,7 +314,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(
     assert (total, task.done) == (6, 6)
     for one, two in zip(weights(finished), weights(run), strict=True):
         np.testing.assert_array_equal(one, two)
-    lines = [[{**line, "images_per_second": 0} for line in each.metrics()] for each in (finished, run)]
+    lines = [[{**line, "images_per_second": 0, "input_wait": 0} for line in each.metrics()] for each in (finished, run)]
     assert lines[0] == lines[1]
     files = [sorted(path.name for path in each.file("model").iterdir()) for each in (finished, run)]
     assert files[0] == files[1]
@@ -428,7 +432,13 @@ def test_training_on_awkward_data_reports_every_change(
 
     recorder = Recorder()
     settings = {"cache": "disk", "early_stopping": 2, "max_boxes": 2, "schedule": "plateau", "patience": 1}
-    settings |= {"warmup_fraction": 0, "optimizer": "sgd", "learning_rate": 0.001, "monitor": "val_loss"}
+    settings |= {
+        "balance": 0.5,
+        "warmup_fraction": 0,
+        "optimizer": "sgd",
+        "learning_rate": 0.001,
+        "monitor": "val_loss",
+    }
     monkeypatch.setattr(watch_module.Watch, "evaluate", growing)
     run = train(
         data,
@@ -448,6 +458,7 @@ def test_training_on_awkward_data_reports_every_change(
     assert "1 boxes extend beyond their image" in record
     assert "2 boxes have zero area inside their image" in record
     assert "on 7 images at 64x64" in record
+    assert "Balanced sampling: images with rare classes are shown up to 1.0 times as often" in record
     most = max(len(other.boxes) for other in rest)
     assert f"an image has {most} boxes, of which 2 are used in training" in record
     # The first epoch is the best; two more without a lower loss are enough.
@@ -471,10 +482,21 @@ def test_training_on_awkward_data_reports_every_change(
     assert set(found[0].boxes.labels) <= {"thing"}
 
 
+class Recorded(keras.losses.BinaryFocalCrossentropy):  # type: ignore[misc]
+    """A loss of the user."""
+
+    shapes: ClassVar[set[tuple[int, ...]]] = set()
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        self.shapes.add(tuple(y_pred.shape))
+        return super().call(y_true, y_pred)
+
+
 def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
     drawn: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """KerasCV's download is a narrow backbone here, and then there is no internet access."""
+    """KerasCV's download is a narrow backbone here, and then there is no internet access. The optimizer and the losses
+    are the user's."""
     pretrained = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(None, None, 3))
     chance = np.random.default_rng(0)
     pretrained.set_weights([value + chance.uniform(0, 0.1, value.shape) for value in pretrained.get_weights()])
@@ -490,7 +512,15 @@ def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
     monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", fetch)
     settings = {"freeze_backbone": True, "precision": "mixed_bfloat16", "score_threshold": 0.001}
     changes = {"preset": "mobilenet_v3_small_imagenet", "epochs": 1, "settings": settings}
-    run = train(drawn, out=tmp_path / "run", augment=[], **SMALL | changes)
+    objects: dict[str, Any] = {
+        "optimizer": keras.optimizers.SGD(learning_rate=0.01, momentum=0.5),
+        "box_loss": keras.losses.Huber(reduction="sum"),
+        "classification_loss": Recorded(from_logits=True, reduction="sum"),
+    }
+    run = train(drawn, out=tmp_path / "run", augment=[], objects=objects, **SMALL | changes)
+    assert objects["optimizer"].iterations == 2, "eight images in steps of four"
+    assert {shape[-1] for shape in Recorded.shapes} == {3}, "one logit per class"
+    assert run.metrics()[0]["learning_rate"] == pytest.approx(0.01)
     assert keras.config.dtype_policy().name == "float32", "the precision applies only to the training"
     model = load_model(run)
     assert len(requested) == 1, "the trained model requires no download"
@@ -607,12 +637,112 @@ def test_many_tiny_objects_are_learned_and_can_be_found(
     load_model(run)
 
 
+def own_model(num_classes: int = 3, **arguments: Any) -> Any:
+    """Returns KerasCV's RetinaNet as a user builds it, with other coordinates and a decoder of the user's."""
+    backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(64, 96, 3))
+    decoder = keras_cv.layers.NonMaxSuppression("yxyx", from_logits=True, confidence_threshold=0.0, max_detections=7)
+    return keras_cv.models.RetinaNet(
+        backbone, num_classes=num_classes, bounding_box_format="yxyx", prediction_decoder=decoder, **arguments
+    )
+
+
+def test_a_model_of_the_user_is_trained_resumed_and_loaded(
+    drawn: Dataset, validation: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted after the first epoch of two, with one image per step."""
+    val = Dataset(SampleReader(list(validation)[:2]))
+    epoch_ended = TrainJob.epoch_ended
+
+    def stop(job: TrainJob, epoch: int, metrics: Any) -> None:
+        epoch_ended(job, epoch, metrics)
+        raise KeyboardInterrupt
+
+    arguments: dict[str, Any] = {"val": val, "out": tmp_path / "run", "augment": [], "batch_size": 1, "epochs": 2}
+    arguments["settings"] = {"score_threshold": 0.0}
+    data = Dataset(SampleReader([*drawn][:2]))
+    monkeypatch.setattr(TrainJob, "epoch_ended", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, backend="kerascv", model=own_model(), **arguments)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match=r"trained with objects=\['model'\]"):
+        train(data, **arguments, resume=True)
+    model = own_model()
+    run = train(data, **arguments, resume=True, model=model)
+    assert (run.config["preset"], run.config["recipe"]["width"], run.config["recipe"]["height"]) == ("", 96, 64)
+    lines = run.metrics()
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert all(line["loss"] > 0 for line in lines)
+    assert "val_AP" in lines[-1]
+    # The same detections as KerasCV's own predict, in pixels of the image instead of the input's 96x64.
+    (found,) = load_model(run).predict([*val][:1])
+    loaded = backend_module.KerasCVBackend().load(run)
+    inputs, _ = loaded._prepare(next(iter(val)))
+    with plain_inputs():
+        expected = loaded.network.predict(np.asarray(inputs)[None], verbose=0)
+    assert 0 < len(found.boxes) <= 7
+    ymin, xmin, ymax, xmax = expected["boxes"][0][:1].T
+    scale = np.array([96, 80, 96, 80]) / [96, 64, 96, 64]
+    clipped = np.clip(np.stack([xmin, ymin, xmax, ymax], axis=1), 0, [96, 64, 96, 64])
+    np.testing.assert_allclose(found.boxes.xyxy[:1], clipped * scale, atol=1e-2)
+    np.testing.assert_allclose(found.scores[0], expected["confidence"][0][0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "train_arguments", "named"),
+    [
+        ({"num_classes": 2}, {}, "the model has 2 classes, and the data has 3"),
+        ({}, {"image_size": (64, 64)}, "the model's input is 96x64, and the image size 64x64"),
+        ({}, {"settings": {"freeze_backbone": True}}, "the setting freeze_backbone"),
+        (
+            {"feature_pyramid": Pyramid(16, 5), "classification_head": Head(27), "box_head": Head(36)},
+            {},
+            "other weights",
+        ),
+    ],
+)
+def test_a_model_of_the_user_that_cannot_be_trained(
+    drawn: Dataset, tmp_path: Path, arguments: dict[str, Any], train_arguments: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(UsageError, match=named):
+        train(drawn, out=tmp_path / "run", backend="kerascv", model=own_model(**arguments), **train_arguments)
+
+
+USED = keras.optimizers.SGD(0.1)
+USED.build([])
+
+
+@pytest.mark.parametrize(
+    ("objects", "settings", "named"),
+    [
+        ({"callbacks": keras.callbacks.Callback()}, {}, "pass a list of keras.callbacks.Callback"),
+        ({"callbacks": [print]}, {}, "pass a list of keras.callbacks.Callback"),
+        ({"box_loss": "huber"}, {}, "pass a keras.losses.Loss"),
+        ({"classification_loss": keras.losses.BinaryFocalCrossentropy()}, {}, "reduction='sum'"),
+        ({"model": keras.Sequential()}, {}, "pass a keras_cv.models.RetinaNet or a keras_hub"),
+        ({"optimizer": "sgd"}, {}, "pass a keras.optimizers.Optimizer"),
+        ({"optimizer": USED}, {}, "pass a new one"),
+        ({"optimizer": keras.optimizers.SGD(0.1)}, {"learning_rate": 0.1}, "setting learning_rate: remove one"),
+        ({"optimizer": keras.optimizers.SGD(0.1)}, {"schedule": "step"}, "give the optimizer a schedule"),
+        (
+            {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 5))},
+            {"schedule": "plateau"},
+            "whose learning rate is a number",
+        ),
+    ],
+)
+def test_objects_that_cannot_be_used(objects: dict[str, Any], settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_objects(objects, settings)
+    assert named in str(caught.value)
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_ends_the_training(loss: float, reporter: Any) -> None:
     recipe = Recipe("tiny", 64, 64, batch_size=4, steps=6, steps_per_epoch=2)
     unused: Any = None
     with reporter.task("Training", 6) as task:
-        evaluating = Evaluate(unused, recipe, unused, Progress(2, Monitor()), task)
+        clock: Any = SimpleNamespace(waited=lambda: 0.0)
+        evaluating = Evaluate(unused, recipe, unused, Progress(2, Monitor()), task, clock)
         evaluating.set_model(SimpleNamespace(stop_training=False))
         evaluating.on_train_batch_end(0, {"loss": 1.0})
         with pytest.raises(RunError, match=f"the loss is {loss} at step 4") as caught:

@@ -99,6 +99,12 @@ RECIPE_OPTIONS = (
         "Total number of optimizer steps, instead of --epochs; by default, the preset and the data decide",
         ge=1,
     ),
+    Option(
+        "network",
+        ("boxwright", "kerascv"),
+        None,
+        "Pyramid, heads and anchors: boxwright's or KerasCV's own",
+    ),
     Option("optimizer", ("adamw", "adam", "sgd"), None, "Optimizer"),
     Option("momentum", float, None, "Momentum of sgd", ge=0, lt=1),
     Option("accumulate", int, None, "Number of steps whose gradients are averaged for one update of the weights", ge=1),
@@ -138,6 +144,7 @@ RECIPE_OPTIONS = (
         ge=2,
         le=3,
     ),
+    Option("balance", float, None, "How strongly images with rare classes are shown more often; 0 for not", ge=0, le=1),
     Option("freeze_backbone", bool, None, "Train only the feature pyramid and the heads"),
     Option("freeze_levels", int, None, "First levels of the backbone whose weights do not change, 0 to 5"),
     Option("freeze_statistics", bool, None, "Whether the backbone's batch normalization keeps its statistics"),
@@ -174,6 +181,7 @@ OTHER_OPTIONS = (
 )
 
 OBJECTS = {
+    "model": "A keras_cv.models.RetinaNet or keras_hub.models.RetinaNetObjectDetector to train instead of a preset's",
     "callbacks": "A list of keras.callbacks.Callback, called with the epochs of the data and the logs of metrics.jsonl",
     "optimizer": "A new keras.optimizers.Optimizer, instead of the settings of optimizer and schedule",
     "box_loss": "A keras.losses.Loss of encoded boxes, with reduction='sum'",

@@ -107,6 +107,11 @@ class AnchorSettings:
         )
 
 
+def kerascv_anchors() -> AnchorSettings:
+    """Returns the anchors of KerasCV's RetinaNet: those of Lin et al. 2017, for images of 800 pixels."""
+    return AnchorSettings((32.0, 64.0, 128.0, 256.0, 512.0), tuple(2 ** (n / 3) for n in range(3)), (0.5, 1.0, 2.0))
+
+
 def default_anchors(image_size: tuple[int, int], first_level: int = FIRST_LEVEL) -> AnchorSettings:
     """Returns anchors for unknown objects: sides from an eighth of the image to all of it, ratios 1:2, 1:1 and 2:1.
 

@@ -14,17 +14,21 @@ import tensorflow as tf
 from boxwright import DataError, RunError, TrainJob, UsageError
 from boxwright.models import DecoderSettings, InputSettings, Run, make_augmenters
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
-from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors
+from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors, kerascv_anchors
 from boxwright_kerascv.augmentation import Augmentation
+from boxwright_kerascv.balance import image_weights
 from boxwright_kerascv.checkpoint import best_weights, load_checkpoint, newest_checkpoint, remove_best, save_weights
 from boxwright_kerascv.decode import portable_network
 from boxwright_kerascv.epochs import Evaluate, Progress, Report
 from boxwright_kerascv.fitting import GROWTH, SUFFICIENT_COVERAGE, fit_input
 from boxwright_kerascv.images import TrainingImages, load_images
-from boxwright_kerascv.inputs import PAD, training_batches
+from boxwright_kerascv.inputs import PAD, InputClock, training_batches
 from boxwright_kerascv.layers import Detector
+from boxwright_kerascv.memory import fitting
 from boxwright_kerascv.monitor import Monitor
 from boxwright_kerascv.network import build_network, freeze, load_weights
+from boxwright_kerascv.objects import check_objects
+from boxwright_kerascv.own import Adapter, adapted, adapter_of, check_own, described, own_size, plain_inputs, restored
 from boxwright_kerascv.portable import NETWORK, WEIGHTS, save_portable
 from boxwright_kerascv.predictor import KerasCVModel
 from boxwright_kerascv.recipe import OPTIMIZER_DEFAULTS, Recipe, default_eval_every, default_recipe, input_size
@@ -46,12 +50,15 @@ class KerasCVBackend:
             RunError: No checkpoint matches.
         """
         _check_framework()
+        check_objects(job.objects, job.settings)
         stored = job.run.config if job.resume else {}
         recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
         decoder = _decoder(job)
+        if "model" in job.objects:
+            check_own(job.objects, job.label_map, recipe, job.settings)
         augmentation = Augmentation(make_augmenters(recipe.augment, backend="kerascv"), recipe.image_size)
         start = None if job.resume else find_start(job.settings.get("weights"), job.preset)
-        with _Precision(recipe.precision):
+        with _Precision(recipe.precision), plain_inputs():
             images = load_images(
                 job.data,
                 job.label_map,
@@ -81,51 +88,52 @@ class KerasCVBackend:
                 f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
                 f"--set max_boxes={images.most_boxes} uses all of them"
             )
-        stored = job.run.config.get("anchors") if job.resume else None
-        if stored is not None:  # an older version may have fitted others
-            anchors = AnchorSettings.from_dict(stored)
-        else:
-            anchors = fit_anchors(images.boxes, recipe.image_size, recipe.first_level)
-        share = coverage(images.boxes, anchors, recipe.image_size)
-        if share < SUFFICIENT_COVERAGE:
-            job.reporter.warning(
-                f"{1 - share:.0%} of the boxes are too small or too narrow for the anchors of the network at "
-                f"{recipe.width}x{recipe.height} (IoU under 0.5) and are learned by a single anchor each, less "
-                "accurately: pass a larger --image-size, or tile the images with boxwright convert --with tile"
-            )
         checkpoint = newest_checkpoint(job.run) if job.resume else None
-        model = _build(job, recipe, anchors, weights) if checkpoint is None else _rebuild(job, recipe, anchors)
-        freeze(model.backbone, recipe.freeze_levels, recipe.freeze_statistics)
-        compile_network(model, recipe, job.objects)
-        _make_variables(model, recipe)
+        own = job.objects.get("model")
+        if own is not None:
+            adapter: Adapter | None = adapter_of(own)
+            model: Any = own
+            anchors = None
+        else:
+            adapter = None
+            anchors = _anchors(job, recipe, images)
+            model = _build(job, recipe, anchors, weights) if checkpoint is None else _rebuild(job, recipe, anchors)
+            freeze(model.backbone, recipe.freeze_levels, recipe.freeze_statistics)
+        if adapter is None and not job.resume:
+            recipe = fitting(recipe, model, job.reporter, fixed=job.batch_size is not None)
+        if adapter is None or not model.compiled:
+            compile_network(model, recipe, job.objects, adapter)
+        _make_variables(model, recipe, adapter)
         patience = recipe.patience if recipe.schedule == "plateau" else 0
         progress = Progress(0, Monitor(recipe.monitor, recipe.early_stopping, patience))
         if checkpoint is not None:
             progress = Progress.restored(*load_checkpoint(checkpoint, model))
             job.reporter.message(f"Resuming after step {progress.step} of {recipe.steps}.")
-        job.run.update_config({"recipe": recipe.to_dict(), "anchors": anchors.to_dict(), "decoder": decoder.to_dict()})
-        network = {
-            "preset": job.preset,
-            "num_classes": len(job.label_map),
-            "image_size": list(recipe.image_size),
-            "oversample": recipe.oversample,
-            "anchors": anchors.to_dict(),
-            "decoder": decoder.to_dict(),
-            "precision": recipe.precision,
-            "convolutions": model.box_head.convolutions,
-            # A pretrained preset is not downloaded again just to be overwritten.
-            "backbone": keras.saving.serialize_keras_object(model.backbone),
-        }
-        job.run.write_json(NETWORK, network)
+        resolved = {"recipe": recipe.to_dict(), "decoder": decoder.to_dict()}
+        job.run.update_config(resolved if anchors is None else {**resolved, "anchors": anchors.to_dict()})
+        job.run.write_json(NETWORK, _description(job, recipe, decoder, model, anchors))
         job.reporter.message(
-            f"Training {job.preset}: {model.count_params() / 1e6:.1f} M parameters on {images.count} images at "
-            f"{recipe.width}x{recipe.height}, {recipe.steps} steps of {recipe.batch_size}, {recipe.epochs} epochs."
+            f"Training {job.preset or model.name}: {model.count_params() / 1e6:.1f} M parameters on "
+            f"{images.count} images at {recipe.width}x{recipe.height}, {recipe.steps} steps of {recipe.batch_size}, "
+            f"{recipe.epochs} epochs."
         )
-        predictor = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample)
+        predictor = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample, adapter)
         start = progress.step
         if augmentation.mixes:
             augmentation.draw_from(images.load.example, images.load.classes)
-        batches = training_batches(images.load, images.count, recipe, augmentation, seed=job.seed, first_step=start)
+        clock = InputClock()
+        batches = training_batches(
+            images.load,
+            images.count,
+            recipe,
+            augmentation,
+            seed=job.seed,
+            first_step=start,
+            weights=_weights(job, recipe, images),
+            clock=clock,
+        )
+        if adapter is not None:
+            batches = adapted(batches, adapter, recipe)
         with Watch.open(job, recipe, predictor) as watch, job.reporter.task("Training", recipe.steps) as task:
             task.advance(start)
             if start < recipe.steps and not progress.monitor.stopped:
@@ -135,7 +143,7 @@ class KerasCVBackend:
                     initial_epoch=start // recipe.steps_per_epoch,
                     epochs=recipe.epochs,
                     callbacks=[
-                        Evaluate(job, recipe, watch, progress, task),
+                        Evaluate(job, recipe, watch, progress, task, clock),
                         *_warmup(recipe, start),
                         *cast(Sequence[Any], job.objects.get("callbacks", ())),
                         Report(job, recipe, watch, progress),
@@ -146,7 +154,8 @@ class KerasCVBackend:
             else:  # the state of a checkpoint is before `fit` applies the moving average
                 model.optimizer.finalize_variable_values(model.trainable_variables)
             _finish(job, recipe, model, progress)
-            _save_portable(model, job.run, recipe, decoder)
+            if adapter is None:
+                _save_portable(model, job.run, recipe, decoder)
             watch.finish()
 
     def load(self, run: Run) -> KerasCVModel:
@@ -165,6 +174,13 @@ class KerasCVBackend:
         try:
             network = json.loads(run.file(NETWORK).read_text("utf-8"))
             height, width = network["image_size"]
+            decoder = DecoderSettings.from_dict(network["decoder"])
+            if "own" in network:
+                own = restored(network["own"])
+                own.load_weights(weights)
+                return KerasCVModel(
+                    own, run.label_map, (height, width), decoder, network["oversample"], adapter_of(own)
+                )
             with _Precision(network["precision"]):
                 model = build_network(
                     network["preset"],
@@ -173,9 +189,9 @@ class KerasCVBackend:
                     anchors=AnchorSettings.from_dict(network["anchors"]),
                     backbone=keras.saving.deserialize_keras_object(network["backbone"]),
                     convolutions=convolutions_of(network),
+                    kerascv_heads=network.get("network") == "kerascv",
                 )
                 load_weights(model, str(weights))
-            decoder = DecoderSettings.from_dict(network["decoder"])
         except (OSError, ValueError, KeyError, TypeError, WeightsError) as error:
             raise RunError(f"the model of {run.path} cannot be loaded: {error}", "train it again") from error
         return KerasCVModel(model, run.label_map, (height, width), decoder, network["oversample"])
@@ -187,14 +203,18 @@ def _recipe(job: TrainJob) -> Recipe:
         # The median needs proportions, not one entry per image.
         sizes += [size] * max(1, round(1000 * count / job.scan.samples))
     changes = OPTIMIZER_DEFAULTS[job.settings.get("optimizer", "adamw")] | _given(job.settings, RECIPE_OPTIONS)
-    if "optimizer" in job.objects:
+    own: Any = job.objects.get("model")
+    if "optimizer" in job.objects or (own is not None and own.compiled):
         changes |= {"optimizer": "object", "schedule": changes.get("schedule", "constant"), "warmup_fraction": 0.0}
     if job.settings.get("weights") == NONE:  # random weights must be trained
         changes = {"freeze_levels": 0, "freeze_statistics": False, **changes}
     if job.augment is not None:
         changes["augment"] = job.augment
     try:
-        recipe = _fitted(job, sizes, _default(job, sizes, job.image_size).with_settings(changes), changes)
+        chosen = job.image_size or (None if own is None else own_size(own))
+        recipe = _default(job, sizes, chosen).with_settings(changes)
+        if chosen is None or own is None:
+            recipe = _fitted(job, sizes, recipe, changes, own is not None)
         each = 1 if "callbacks" in job.objects else default_eval_every(recipe)
         return recipe.with_settings({"eval_every": job.eval_every or each})
     except ValueError as error:
@@ -212,10 +232,13 @@ def _default(job: TrainJob, sizes: list[tuple[int, int]], image_size: tuple[int,
     )
 
 
-def _fitted(job: TrainJob, sizes: list[tuple[int, int]], recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+def _fitted(
+    job: TrainJob, sizes: list[tuple[int, int]], recipe: Recipe, changes: Mapping[str, Any], own: bool
+) -> Recipe:
     """Returns the recipe with the input size and the finest pyramid level that the objects need.
 
-    A size, a number of pixels or a level that the user set is kept.
+    A size, a number of pixels or a level that the user set is kept. The anchors of KerasCV's network and of a model of
+    the user do not depend on the objects.
     """
     if job.image_size is not None:
         tried = [(recipe.width, recipe.height)]
@@ -224,6 +247,8 @@ def _fitted(job: TrainJob, sizes: list[tuple[int, int]], recipe: Recipe, changes
     else:
         tried = list(dict.fromkeys(input_size(sizes, round(recipe.pixel_budget * factor)) for factor in GROWTH))
     levels = (recipe.first_level,) if "first_level" in changes else (3, 2)
+    if own or recipe.network == "kerascv":
+        return _default(job, sizes, tried[0]).with_settings(changes)
     found = fit_input(np.array(job.scan.box_sample).reshape(-1, 4), tried, levels)
     if (found.image_size, found.first_level) != (tried[0], levels[0]):
         (width, height), (default_width, default_height) = found.image_size, tried[0]
@@ -246,6 +271,20 @@ def _decoder(job: TrainJob) -> DecoderSettings:
         return DecoderSettings(**chosen)
     except ValueError as error:
         raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
+
+
+def _weights(job: TrainJob, recipe: Recipe, images: TrainingImages) -> Any:
+    """Returns how often each image is shown, and says for which class most."""
+    if not recipe.balance:
+        return None
+    weights = image_weights(images.present, len(job.label_map), recipe.balance)
+    rarest = images.present[int(weights.argmax())]
+    names = job.label_map.names
+    job.reporter.message(
+        f"Balanced sampling: images with rare classes are shown up to {weights.max():.1f} times as often as others "
+        f"(the most with {', '.join(names[int(number)] for number in rarest)})."
+    )
+    return weights
 
 
 def _warmup(recipe: Recipe, start: int) -> list[Warmup]:
@@ -284,6 +323,49 @@ def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, A
     return {name: value for name, value in settings.items() if name in names}
 
 
+def _anchors(job: TrainJob, recipe: Recipe, images: TrainingImages) -> AnchorSettings:
+    """Returns the anchors, and warns if they miss boxes."""
+    stored = job.run.config.get("anchors") if job.resume else None
+    if stored is not None:  # an older version may have fitted others
+        anchors = AnchorSettings.from_dict(stored)
+    elif recipe.network == "kerascv":
+        anchors = kerascv_anchors()
+    else:
+        anchors = fit_anchors(images.boxes, recipe.image_size, recipe.first_level)
+    share = coverage(images.boxes, anchors, recipe.image_size)
+    if share < SUFFICIENT_COVERAGE:
+        job.reporter.warning(
+            f"{1 - share:.0%} of the boxes are too small or too narrow for the anchors of the network at "
+            f"{recipe.width}x{recipe.height} (IoU under 0.5) and are learned by a single anchor each, less "
+            "accurately: pass a larger --image-size, or tile the images with boxwright convert --with tile"
+        )
+    return anchors
+
+
+def _description(
+    job: TrainJob, recipe: Recipe, decoder: DecoderSettings, model: Any, anchors: AnchorSettings | None
+) -> dict[str, Any]:
+    """Returns what :meth:`KerasCVBackend.load` builds the network from."""
+    shared = {
+        "image_size": list(recipe.image_size),
+        "oversample": recipe.oversample,
+        "decoder": decoder.to_dict(),
+        "precision": recipe.precision,
+    }
+    if anchors is None:
+        return {**shared, "own": described(model)}
+    return {
+        **shared,
+        "preset": job.preset,
+        "num_classes": len(job.label_map),
+        "anchors": anchors.to_dict(),
+        "network": recipe.network,
+        "convolutions": None if recipe.network == "kerascv" else model.box_head.convolutions,
+        # A pretrained preset is not downloaded again just to be overwritten.
+        "backbone": keras.saving.serialize_keras_object(model.backbone),
+    }
+
+
 def _build(job: TrainJob, recipe: Recipe, anchors: AnchorSettings, start: Start | None) -> Detector:
     """Returns the network at the start of a training."""
     try:
@@ -294,6 +376,7 @@ def _build(job: TrainJob, recipe: Recipe, anchors: AnchorSettings, start: Start 
             anchors=anchors,
             weights=start.path if start else NONE if job.settings.get("weights") == NONE else None,
             backbone=backbone_of(start, recipe.image_size) if start and start.backbone else None,
+            kerascv_heads=recipe.network == "kerascv",
             freeze_backbone=recipe.freeze_backbone,
             seed=job.seed,
         )
@@ -322,22 +405,25 @@ def _rebuild(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector
         anchors=anchors,
         backbone=backbone,
         convolutions=convolutions_of(network),
+        kerascv_heads=recipe.network == "kerascv",
         freeze_backbone=recipe.freeze_backbone,
         seed=job.seed,
     )
 
 
-def convolutions_of(network: Mapping[str, Any]) -> int:
+def convolutions_of(network: Mapping[str, Any]) -> int | None:
     """Returns the hidden convolutions of each head in a run's ``network.json``; older ones do not state them."""
-    return int(network.get("convolutions", 1 if network["preset"] == "tiny" else 3))
+    convolutions: int | None = network.get("convolutions", 1 if network["preset"] == "tiny" else 3)
+    return convolutions
 
 
-def _make_variables(model: Detector, recipe: Recipe) -> None:
+def _make_variables(model: Any, recipe: Recipe, adapter: Adapter | None = None) -> None:
     """Creates the variables of the optimizer and the losses: otherwise `fit` would trace its step twice."""
     model.optimizer.build(model.trainable_variables)
     blank = tf.zeros((1, *recipe.image_size, 3))
     no_box = {"boxes": tf.fill((1, 1, 4), PAD), "classes": tf.fill((1, 1), PAD)}
-    model.compute_loss(blank, no_box, model(blank), sample_weight=None)
+    labels = no_box if adapter is None else adapter.labels(blank, no_box)
+    model.compute_loss(blank, labels, model(blank), sample_weight=None)
 
 
 def _save_portable(model: Detector, run: Run, recipe: Recipe, decoder: DecoderSettings) -> None:

@@ -12,9 +12,16 @@ import keras
 
 from boxwright import RunError, Task, TrainJob
 from boxwright_kerascv.checkpoint import best_weights, remove_best, save_checkpoint, save_weights
+from boxwright_kerascv.inputs import InputClock
 from boxwright_kerascv.monitor import Monitor
 from boxwright_kerascv.recipe import Recipe, checkpoint_steps
 from boxwright_kerascv.watch import Watch, averaged, numbers
+
+_LATE = 0.25
+"""The share of its time that a training may wait for images without a warning."""
+
+_FIRST_STEPS = 5
+"""Steps that do not count for it: the network is traced, and the input adapts its threads."""
 
 _SHOWN = 5
 """How often a training writes images to TensorBoard."""
@@ -67,22 +74,36 @@ class Evaluate(keras.callbacks.Callback):
         watch: The validation images.
         progress: What has been done.
         task: The progress bar.
+        clock: Measures the input.
     """
 
-    def __init__(self, job: TrainJob, recipe: Recipe, watch: Watch, progress: Progress, task: Task) -> None:
+    def __init__(
+        self, job: TrainJob, recipe: Recipe, watch: Watch, progress: Progress, task: Task, clock: InputClock
+    ) -> None:
         super().__init__()
+        self._clock = clock
+        self._seen, self._warned = 0, False
         self._job, self._recipe, self._watch, self._progress, self._task = job, recipe, watch, progress, task
         self._began = time.perf_counter()
         self._steps = 0
+        self._waited = 0.0
         self._shorter = False
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts the clock."""
-        self._began, self._steps, self._shorter = time.perf_counter(), 0, False
+        self._began, self._steps, self._waited, self._shorter = time.perf_counter(), 0, 0.0, False
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Asks for a batch."""
+        self._clock.ask()
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
         """Counts the step; a loss that is not finite, or the last step, ends the training."""
+        waited = self._clock.waited()
         self._steps += 1
+        self._seen += 1
+        if self._seen > _FIRST_STEPS:
+            self._waited += waited
         self._progress.step += 1
         step, epoch = self._progress.step, self._recipe.steps_per_epoch
         self._task.advance()
@@ -109,6 +130,13 @@ class Evaluate(keras.callbacks.Callback):
         logs.update(losses)
         logs["learning_rate"] = _learning_rate(self.model)
         logs["images_per_second"] = self._steps * self._recipe.batch_size / max(seconds, 1e-9)
+        logs["input_wait"] = self._waited / max(seconds, 1e-9)
+        if logs["input_wait"] > _LATE and not self._warned:
+            self._warned = True
+            self._job.reporter.warning(
+                f"The training waits {logs['input_wait']:.0%} of its time for images: use fewer augmenters, "
+                "cache=memory, a smaller oversample, or more processor cores"
+            )
         last = progress.step >= self._recipe.steps
         if self._watch.measures and (done % self._recipe.eval_every == 0 or last):
             logs.update(self._watch.evaluate())

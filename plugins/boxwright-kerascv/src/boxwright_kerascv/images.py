@@ -162,6 +162,7 @@ class TrainingImages:
         count: The number of images.
         boxes: (M, 4), float64: all boxes, ``xyxy`` in pixels of the network's input.
         most_boxes: The largest number of boxes in one image.
+        present: The classes in each image.
         on_disk: The file that contains them, or ``None``.
     """
 
@@ -169,6 +170,7 @@ class TrainingImages:
     count: int
     boxes: NDArray[np.float64]
     most_boxes: int
+    present: list[NDArray[np.float32]]
     on_disk: ImageFile | None
 
     def close(self) -> None:
@@ -209,6 +211,7 @@ def load_images(
     disk = ImageFile(cache_file) if cache == "disk" or (cache == "auto" and bytes_expected > MEMORY_BYTES) else None
     kept: list[Prepared] = []
     boxes: list[NDArray[np.float64]] = []
+    present: list[NDArray[np.float32]] = []
     clipped = dropped = most = 0
     try:
         with reporter.task("Decoding the images", expected) as task:
@@ -223,6 +226,7 @@ def load_images(
                 boxes.append(prepared.boxes * np.array([width / columns, height / rows] * 2))
                 clipped, dropped = clipped + prepared.clipped, dropped + prepared.dropped
                 most = max(most, len(prepared.classes))
+                present.append(np.unique(prepared.classes))
                 if disk is not None:
                     disk.add(prepared)
                 else:
@@ -239,7 +243,7 @@ def load_images(
         reporter.message(f"{clipped} boxes extend beyond their image; they were clipped for the training.")
     if dropped:
         reporter.message(f"{dropped} boxes have zero area inside their image; they were not used in the training.")
-    return TrainingImages(load, len(boxes), np.concatenate(boxes), most, disk)
+    return TrainingImages(load, len(boxes), np.concatenate(boxes), most, present, disk)
 
 
 def _in_memory(prepared: Sequence[Prepared]) -> ImageCache:

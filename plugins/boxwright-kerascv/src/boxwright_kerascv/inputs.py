@@ -5,6 +5,8 @@ An interrupted training therefore resumes with the same batches.
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,8 +82,50 @@ def load_example(load: Callable[[int], Labelled], index: Any) -> Labelled:
     }
 
 
+class InputClock:
+    """Measures how long the training waits for its batches.
+
+    A batch is late if it becomes ready after the training has asked for it.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[float] = deque()
+        self._asked = 0.0
+
+    def ready(self, batches: Any) -> Any:
+        """Returns the same batches; the time at which each becomes ready is recorded."""
+
+        def record() -> np.int64:
+            self._ready.append(time.perf_counter())
+            return np.int64(0)
+
+        def passed(images: Any, labels: Any) -> tuple[Any, Any]:
+            with tf.control_dependencies([images, *labels.values()]):
+                recorded = tf.numpy_function(record, [], tf.int64)
+            with tf.control_dependencies([recorded]):
+                return tf.identity(images), labels
+
+        return batches.map(passed)
+
+    def ask(self) -> None:
+        """Records that the training asks for the next batch."""
+        self._asked = time.perf_counter()
+
+    def waited(self) -> float:
+        """Returns for how many seconds the training waited for the batch that it has just used."""
+        return max(0.0, self._ready.popleft() - self._asked)
+
+
 def training_batches(
-    load: Any, count: int, recipe: Recipe, augmentation: Augmentation, *, seed: int, first_step: int = 0
+    load: Any,
+    count: int,
+    recipe: Recipe,
+    augmentation: Augmentation,
+    *,
+    seed: int,
+    first_step: int = 0,
+    weights: NDArray[np.float64] | None = None,
+    clock: InputClock | None = None,
 ) -> Any:
     """Returns endless batches of augmented images.
 
@@ -95,12 +139,16 @@ def training_batches(
         augmentation: Resizes images to the network's size.
         seed: The seed of the order and the augmentation.
         first_step: The first step, if a training is resumed.
+        weights: ``(count,)``: how often each image is shown, relative to the others; ``None`` for equally often. A pass
+            still has ``count`` images; each is shown as often as its weight says, rounded up or down.
+        clock: Records when batches become ready.
 
     Returns:
         A `tf.data.Dataset` of ``(images, labels)``: images ``(batch, height, width, 3)`` float32; labels a dict of
         ``boxes`` ``(batch, M, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, M)`` float32, both padded with -1; M
         is the maximum number of boxes in an image, from 1 to ``max_boxes``.
     """
+    limits = None if weights is None else tf.constant(np.cumsum(weights) / np.sum(weights), tf.float64)
 
     def sample(position: Any) -> tuple[Any, dict[str, Any]]:
         epoch, place = position // count, position % count
@@ -108,6 +156,10 @@ def training_batches(
         if count > 1:
             order = tf.stack([tf.constant(seed, tf.int64), epoch])
             index = tf.random.experimental.index_shuffle(place, order, count - 1)
+            if limits is not None:
+                # Systematic sampling: one point in each of `count` equal parts of the weights.
+                point = (tf.cast(index, tf.float64) + tf.random.stateless_uniform([], order, dtype=tf.float64)) / count
+                index = tf.minimum(tf.searchsorted(limits, [point], side="right", out_type=tf.int64)[0], count - 1)
         seeds = tf.stack([tf.constant(seed, tf.int64), position])
         labelled = augmentation(load(index), seeds)
         boxes = labelled["boxes"][: recipe.max_boxes]
@@ -121,9 +173,10 @@ def training_batches(
     positions = tf.data.Dataset.counter(start=first_step * recipe.batch_size, step=1)
     samples = positions.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     # Padded to the maximum of the batch, not to `max_boxes`, because matching takes time for every row.
-    return samples.padded_batch(
+    batches = samples.padded_batch(
         recipe.batch_size,
         padded_shapes=((recipe.height, recipe.width, 3), {"boxes": (None, 4), "classes": (None,)}),
         padding_values=(0.0, {"boxes": PAD, "classes": PAD}),
         drop_remainder=True,
-    ).prefetch(2)
+    )
+    return (batches if clock is None else clock.ready(batches)).prefetch(2)

@@ -170,6 +170,28 @@ class Pyramid(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class KerasCVPyramid(keras_cv.models.retinanet.FeaturePyramid):
+    """KerasCV's own pyramid: P3 to P7 with 256 channels, without normalization.
+
+    Attributes:
+        names: The levels that it takes from the backbone.
+    """
+
+    names = ("P3", "P4", "P5")
+
+
+def kerascv_head(output_filters: int, *, background: bool = False) -> Any:
+    """Returns KerasCV's own prediction head: three convolutions of 256 channels.
+
+    Args:
+        output_filters: See :class:`Head`.
+        background: See :class:`Head`.
+    """
+    bias = keras.initializers.Constant(_BACKGROUND_LOGIT) if background else keras.initializers.Zeros()
+    return keras_cv.models.retinanet.PredictionHead(output_filters=output_filters, bias_initializer=bias)
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class Head(keras.layers.Layer):
     """The prediction head of RetinaNet: 3x3 convolutions, one set of weights for all levels.
 
@@ -251,7 +273,7 @@ class Detector(keras_cv.models.RetinaNet):
         num_classes: int,
         *,
         label_encoder: Any,
-        feature_pyramid: Pyramid,
+        feature_pyramid: Pyramid | KerasCVPyramid,
         classification_head: Any,
         box_head: Any,
         prediction_decoder: Any = None,

@@ -13,7 +13,7 @@ from boxwright.models import find_weights
 from boxwright_kerascv import OBJECTRON, PACKAGED, PRESETS as _DESCRIPTIONS
 from boxwright_kerascv.anchors import AnchorSettings
 from boxwright_kerascv.efficientnet_lite import efficientnet_lite, load_imagenet
-from boxwright_kerascv.layers import Detector, Head, NarrowBackbone, Pyramid
+from boxwright_kerascv.layers import Detector, Head, KerasCVPyramid, NarrowBackbone, Pyramid, kerascv_head
 from boxwright_kerascv.mobilenet_v2 import WEIGHTS_FILE, MobileNetV2
 from boxwright_kerascv.targets import TargetEncoder
 from boxwright_kerascv.transfer import WeightsError
@@ -57,6 +57,7 @@ def build_network(
     weights: str | None = None,
     backbone: Any = None,
     convolutions: int | None = None,
+    kerascv_heads: bool = False,
     freeze_backbone: bool = False,
     seed: int = 0,
 ) -> Detector:
@@ -72,6 +73,7 @@ def build_network(
             the backbone has the pretrained weights of its preset. Another file means that the weights come later.
         backbone: A KerasCV backbone to use instead of the preset's, which is then neither created nor downloaded.
         convolutions: The number of hidden convolutions of each head, if not the preset's.
+        kerascv_heads: Whether to use KerasCV's own pyramid and heads, which require five levels.
         freeze_backbone: Whether the backbone's weights and batch normalization statistics stay unchanged.
         seed: The seed of the initial weights; it seeds Python, NumPy and TensorFlow for the whole process.
 
@@ -98,11 +100,6 @@ def build_network(
     hidden = entry.convolutions if convolutions is None else convolutions
     if backbone is None:
         backbone = _backbone(entry, (height, width, 3), weights)
-    pyramid = Pyramid(entry.channels, len(anchors.sizes), anchors.first_level)
-    if missing := set(pyramid.names) - set(backbone.pyramid_level_inputs):
-        raise WeightsError(
-            f"the backbone has no {', '.join(sorted(missing))}, only {', '.join(sorted(backbone.pyramid_level_inputs))}"
-        )
     # Anchors are float32 with every precision: bfloat16 rounds a coordinate of 300 pixels to even numbers.
     generator = keras_cv.layers.AnchorGenerator(
         bounding_box_format="xyxy",
@@ -116,14 +113,26 @@ def build_network(
     encoder = TargetEncoder(
         bounding_box_format="xyxy", anchor_generator=generator, box_variance=list(BOX_VARIANCE), dtype="float32"
     )
+    outputs = {"classification_head": anchors.per_location * num_classes, "box_head": anchors.per_location * 4}
+    if kerascv_heads:
+        pyramid: Any = KerasCVPyramid()
+        heads = {name: kerascv_head(count, background=name != "box_head") for name, count in outputs.items()}
+    else:
+        pyramid = Pyramid(entry.channels, len(anchors.sizes), anchors.first_level)
+        heads = {
+            name: Head(count, entry.channels, hidden, background=name != "box_head") for name, count in outputs.items()
+        }
+    if missing := set(pyramid.names) - set(backbone.pyramid_level_inputs):
+        raise WeightsError(
+            f"the backbone has no {', '.join(sorted(missing))}, only {', '.join(sorted(backbone.pyramid_level_inputs))}"
+        )
     model = Detector(
         backbone=backbone,
         num_classes=num_classes,
         bounding_box_format="xyxy",
         label_encoder=encoder,
         feature_pyramid=pyramid,
-        classification_head=Head(anchors.per_location * num_classes, entry.channels, hidden, background=True),
-        box_head=Head(anchors.per_location * 4, entry.channels, hidden),
+        **heads,
     )
     if freeze_backbone:
         model.backbone.trainable = False

@@ -19,7 +19,7 @@ from boxwright.models import DecoderSettings, shrink
 from boxwright_kerascv.augmentation import resize
 from boxwright_kerascv.decode import make_detector
 from boxwright_kerascv.images import decode_for
-from boxwright_kerascv.layers import Detector
+from boxwright_kerascv.own import Adapter, make_own_detector
 
 
 class KerasCVModel:
@@ -32,22 +32,28 @@ class KerasCVModel:
         decoder: How detections are chosen.
         oversample: The multiple of the network's size at which training caches images; prediction resizes images in
             the same two steps.
+        adapter: For a detector of the user, which has its own decoder.
     """
 
     def __init__(
         self,
-        network: Detector,
+        network: Any,
         label_map: LabelMap,
         image_size: tuple[int, int],
         decoder: DecoderSettings,
         oversample: float,
+        adapter: Adapter | None = None,
     ) -> None:
         self.network = network
         self.label_map = label_map
         self.image_size = image_size
         self.decoder = decoder
         self.oversample = oversample
-        self._detect = make_detector(network, decoder, image_size)
+        self.adapter = adapter
+        if adapter is None:
+            self._detect = make_detector(network, decoder, image_size)
+        else:
+            self._detect = make_own_detector(adapter, decoder, image_size)
         self._names = np.array(label_map.names, dtype=object)
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:

@@ -29,11 +29,13 @@ microscope images; for upright objects they reduce accuracy."""
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "plateau", "constant", "step")
+NETWORKS = ("boxwright", "kerascv")
 PRECISIONS = ("float32", "mixed_bfloat16")
 FINAL_WEIGHTS = ("best", "last")
 _CHOICES = {
     "optimizer": (*OPTIMIZERS, "object"),
     "schedule": SCHEDULES,
+    "network": NETWORKS,
     "precision": PRECISIONS,
     "monitor": MONITORS,
     "final_weights": FINAL_WEIGHTS,
@@ -46,6 +48,15 @@ OPTIMIZER_DEFAULTS: dict[str, dict[str, float]] = {
 }
 """The settings whose default depends on the optimizer."""
 
+OPTIMIZER_SETTINGS = (
+    *("optimizer", "momentum", "accumulate", "learning_rate", "warmup_fraction", "milestones"),
+    *("weight_decay", "clipnorm", "ema"),
+)
+"""The settings that an optimizer of the user replaces."""
+
+LOSS_SETTINGS = ("focal_alpha", "focal_gamma", "box_loss_weight", "smooth_l1_cutoff", "label_smoothing")
+"""The settings of the losses."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -53,6 +64,8 @@ class Recipe:
 
     Attributes:
         preset: The name of the network, a key of :data:`boxwright_kerascv.PRESETS`.
+        network: ``boxwright`` for a pyramid and heads with normalization and anchors that fit the data, ``kerascv`` for
+            KerasCV's own: 256 channels, heads of three convolutions, and anchors of 32 to 512 pixels.
         width: The width of the network's input in pixels, a multiple of 32.
         height: The height of the network's input in pixels, a multiple of 32.
         batch_size: Images per step.
@@ -84,6 +97,8 @@ class Recipe:
         oversample: Images are cached at up to this multiple of the network's size, so that crops remain sharp.
         max_boxes: Maximum number of boxes per image used in training.
         first_level: The finest level of the pyramid, 3 (anchors every 8 pixels) or 2 (every 4 pixels).
+        balance: How strongly images with rare classes are shown more often: 0 for not at all, 1 for in inverse
+            proportion to the frequency of the class.
         freeze_backbone: Whether to train only the feature pyramid and the heads.
         freeze_levels: The first levels of the backbone whose weights do not change: 2 for those up to P2, 0 for none.
             They have learned edges and colors, and take most of the time of a training step.
@@ -102,6 +117,7 @@ class Recipe:
     batch_size: int
     steps: int
     steps_per_epoch: int
+    network: str = "boxwright"
     optimizer: str = "adamw"
     momentum: float = 0.9
     accumulate: int = 1
@@ -125,6 +141,7 @@ class Recipe:
     oversample: float = 1.5
     max_boxes: int = 300
     first_level: int = 3
+    balance: float = 0.0
     freeze_backbone: bool = False
     freeze_levels: int = 0
     freeze_statistics: bool = False
@@ -162,6 +179,8 @@ class Recipe:
             raise ValueError(f"first_level must be 2 or 3, not {self.first_level}")
         if self.oversample < 1:
             raise ValueError(f"oversample must be at least 1, not {self.oversample}")
+        if not 0 <= self.balance <= 1:
+            raise ValueError(f"balance must be from 0 to 1, not {self.balance}")
         if not 0 < self.decay_factor < 1:
             raise ValueError(f"decay_factor must be between 0 and 1, not {self.decay_factor}")
         if any(not 0 < place < 1 for place in self.milestones) or list(self.milestones) != sorted(self.milestones):

@@ -20,6 +20,7 @@ from boxwright.render import draw_boxes, palette, side_by_side
 from boxwright_kerascv.augmentation import resize
 from boxwright_kerascv.images import Prepared, decode_for, prepare
 from boxwright_kerascv.inputs import PAD, ImageCache
+from boxwright_kerascv.own import Adapter
 from boxwright_kerascv.predictor import KerasCVModel, Origin
 from boxwright_kerascv.recipe import Recipe
 
@@ -50,7 +51,7 @@ class Watch:
         self._recipe = recipe
         self._predictor = predictor
         self._writer = tf.summary.create_file_writer(str(job.run.file("tensorboard")))
-        self._validation = _validation(job, recipe)
+        self._validation = _validation(job, recipe, predictor.adapter)
         self._metric = None if self._validation is None else _metric(job, default_registry())
         self._samples = _readable(job.val if job.val is not None else job.data, DRAWN)
 
@@ -175,7 +176,7 @@ class _Validation:
     origins: list[Origin]
 
 
-def _validation(job: TrainJob, recipe: Recipe) -> _Validation | None:
+def _validation(job: TrainJob, recipe: Recipe, adapter: Adapter | None) -> _Validation | None:
     """Returns validation images from all parts of the dataset, or ``None`` if none can be read."""
     if job.val is None:
         return None
@@ -216,4 +217,6 @@ def _validation(job: TrainJob, recipe: Recipe) -> _Validation | None:
         )
         .prefetch(2)
     )
+    if adapter is not None:
+        batches = batches.map(lambda images, labels: (images, adapter.labels(images, labels)))
     return _Validation(batches, [origin for _, origin in found])

@@ -178,11 +178,21 @@ class Run:
 
     def add_metrics(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Appends an epoch's metrics; an epoch that is done again after a resume replaces its older line."""
-        lines = [line for line in self.metrics() if line["epoch"] < epoch]
-        lines.append({"epoch": epoch, **{name: float(value) for name, value in metrics.items()}})
-        content = "".join(json.dumps(line) + "\n" for line in lines)
-        write_atomically(self.path / "metrics.jsonl", content.encode())
+        path = self.path / "metrics.jsonl"
+        before = self._text(path) if path.is_file() else ""
+        # An epoch usually follows the last line; then the others need not be parsed.
+        if before and not self._ends_before(before, epoch):
+            before = "".join(json.dumps(line) + "\n" for line in self.metrics() if line["epoch"] < epoch)
+        line = {"epoch": epoch, **{name: float(value) for name, value in metrics.items()}}
+        write_atomically(path, f"{before}{json.dumps(line)}\n".encode())
         self.update(epochs_done=epoch)
+
+    @staticmethod
+    def _ends_before(lines: str, epoch: int) -> bool:
+        try:
+            return bool(json.loads(lines.rstrip("\n").rpartition("\n")[2])["epoch"] < epoch)
+        except (ValueError, KeyError, TypeError):
+            return False
 
     def metrics(self) -> list[dict[str, Any]]:
         """The metrics of each epoch, oldest first.

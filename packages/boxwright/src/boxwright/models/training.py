@@ -158,9 +158,11 @@ def _config(
     plugins.get("trainer", trainer)
     _check_numbers(**numbers)
     _check_objects(entry.spec, objects)
+    if "model" in objects and preset is not None:
+        raise UsageError(f"a model was passed, and the preset {preset!r}", "remove one of them")
     return {
         "backend": name,
-        "preset": _preset(entry.spec, preset),
+        "preset": "" if "model" in objects else _preset(entry.spec, preset),
         "trainer": trainer,
         "augment": list(augment) if augment is not None else None,
         **numbers,

@@ -1,0 +1,208 @@
+"""A detector of the user in the training: KerasCV's or KerasHub's RetinaNet, built by any program."""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import keras
+import keras_cv
+import tensorflow as tf
+
+from boxwright import LabelMap, UsageError
+from boxwright.models import DecoderSettings
+from boxwright_kerascv.inputs import PAD
+from boxwright_kerascv.recipe import LOSS_SETTINGS, OPTIMIZER_SETTINGS, Recipe
+
+OWN_SETTINGS = ("network", "freeze_backbone", "precision", "weights")
+"""The settings that such a detector replaces."""
+
+
+class Adapter(Protocol):
+    """How the labels and the output of a detector are converted; boxes are ``xyxy`` in pixels of its input."""
+
+    model: Any
+    outputs: tuple[str, str]
+
+    def labels(self, images: Any, labels: Mapping[str, Any]) -> dict[str, Any]:
+        """Converts a batch of ``boxes`` and ``classes``, padded with -1."""
+        ...
+
+    def found(self, images: Any) -> tuple[Any, Any, Any]:
+        """Returns boxes ``(batch, N, 4)``, scores and classes ``(batch, N)``, with a score of -1 for padding."""
+        ...
+
+
+class _KerasCV:
+    """A ``keras_cv.models.RetinaNet``."""
+
+    outputs = ("box", "classification")
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def labels(self, images: Any, labels: Mapping[str, Any]) -> dict[str, Any]:
+        boxes = keras_cv.bounding_box.convert_format(
+            labels["boxes"], source="xyxy", target=self.model.bounding_box_format, images=images
+        )
+        return {"boxes": tf.where(labels["classes"][..., None] >= 0, boxes, PAD), "classes": labels["classes"]}
+
+    def found(self, images: Any) -> tuple[Any, Any, Any]:
+        decoded = self.model.decode_predictions(self.model({"images": images}, training=False), images)
+        boxes = keras_cv.bounding_box.convert_format(
+            decoded["boxes"], source=self.model.bounding_box_format, target="xyxy", images=images
+        )
+        return boxes, decoded["confidence"], decoded["classes"]
+
+
+class _KerasHub:
+    """A ``keras_hub.models.RetinaNetObjectDetector``, with its preprocessor."""
+
+    outputs = ("bbox_regression", "cls_logits")
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def labels(self, images: Any, labels: Mapping[str, Any]) -> dict[str, Any]:
+        height, width = images.shape[1:3]
+        boxes = keras.utils.bounding_boxes.convert_format(
+            labels["boxes"], source="xyxy", target=self.model.bounding_box_format, height=height, width=width
+        )
+        return {"boxes": tf.where(labels["classes"][..., None] >= 0, boxes, PAD), "labels": labels["classes"]}
+
+    def found(self, images: Any) -> tuple[Any, Any, Any]:
+        height, width = images.shape[1:3]
+        preprocessor = self.model.preprocessor
+        inputs = images if preprocessor is None else preprocessor.image_converter(images)
+        decoded = self.model.decode_predictions(self.model(inputs, training=False), inputs)
+        boxes = keras.utils.bounding_boxes.convert_format(
+            decoded["boxes"], source=self.model.bounding_box_format, target="xyxy", height=height, width=width
+        )
+        return boxes, decoded["confidence"], decoded["labels"]
+
+
+def adapter_of(model: object) -> Adapter:
+    """Returns the adapter of a detector.
+
+    Raises:
+        UsageError: It is neither KerasCV's nor KerasHub's RetinaNet.
+    """
+    if isinstance(model, keras_cv.models.RetinaNet):
+        return _KerasCV(model)
+    hub = sys.modules.get("keras_hub")  # imported already if the model comes from it
+    if hub is not None and isinstance(model, hub.models.RetinaNetObjectDetector):
+        return _KerasHub(model)
+    raise UsageError(
+        f"the model is a {type(model).__module__}.{type(model).__name__}",
+        "pass a keras_cv.models.RetinaNet or a keras_hub.models.RetinaNetObjectDetector",
+    )
+
+
+def make_own_detector(adapter: Adapter, decoder: DecoderSettings, image_size: tuple[int, int]) -> Any:
+    """Returns a function like that of :func:`boxwright_kerascv.decode.make_detector`.
+
+    The detector's own decoder chooses the detections; of the settings, ``score_threshold`` and ``max_detections`` apply
+    to its result.
+    """
+    height, width = image_size
+
+    @tf.function(input_signature=[tf.TensorSpec((None, height, width, 3), tf.float32)])
+    def detect(images: Any) -> dict[str, Any]:
+        boxes, scores, classes = adapter.found(images)
+        boxes = tf.clip_by_value(tf.cast(boxes, tf.float32), 0.0, tf.constant([width, height] * 2, tf.float32))
+        area = tf.reduce_min(boxes[..., 2:] - boxes[..., :2], axis=-1)
+        valid = (scores >= decoder.score_threshold) & (area > 0)
+        count = min(decoder.max_detections, scores.shape[1])
+        best, places = tf.math.top_k(tf.where(valid, tf.cast(scores, tf.float32), -1.0), count)
+        return {
+            "boxes": tf.gather(boxes, places, batch_dims=1),
+            "scores": best,
+            "classes": tf.cast(tf.gather(classes, places, batch_dims=1), tf.int32),
+            "num": tf.reduce_sum(tf.cast(best >= 0, tf.int32), axis=1),
+        }
+
+    return detect
+
+
+@contextmanager
+def plain_inputs() -> Iterator[None]:
+    """Suppresses a warning of Keras: KerasCV names the input of its RetinaNet, and ``fit`` passes a plain tensor."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "(?s).*structure of `inputs` doesn't match", UserWarning)
+        yield
+
+
+def adapted(batches: Any, adapter: Adapter, recipe: Recipe) -> Any:
+    """Returns the batches of a training with the labels that a detector of the user expects."""
+
+    def convert(images: Any, labels: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        boxes, classes = labels["boxes"], labels["classes"]
+        if recipe.batch_size == 1:  # KerasCV's matching fails for one image with an unknown number of boxes
+            more = recipe.max_boxes - tf.shape(classes)[1]
+            boxes = tf.pad(boxes, [[0, 0], [0, more], [0, 0]], constant_values=PAD)
+            classes = tf.pad(classes, [[0, 0], [0, more]], constant_values=PAD)
+            boxes = tf.ensure_shape(boxes, (1, recipe.max_boxes, 4))
+            classes = tf.ensure_shape(classes, (1, recipe.max_boxes))
+        return images, adapter.labels(images, {"boxes": boxes, "classes": classes})
+
+    return batches.map(convert, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def check_own(objects: Mapping[str, Any], label_map: LabelMap, recipe: Recipe, settings: Mapping[str, Any]) -> None:
+    """Checks a detector against the training.
+
+    Raises:
+        UsageError: It has another number of classes or another input, cannot be saved, or a setting contradicts it.
+    """
+    model = objects["model"]
+    if model.num_classes != len(label_map):
+        raise UsageError(
+            f"the model has {model.num_classes} classes, and the data has {len(label_map)}: "
+            f"{', '.join(label_map.names)}",
+            "build the model with as many",
+        )
+    size = tuple(model.input_shape[1:3])
+    if any(side not in (None, wanted) for side, wanted in zip(size, recipe.image_size, strict=True)):
+        raise UsageError(
+            f"the model's input is {size[1]}x{size[0]}, and the image size {recipe.width}x{recipe.height}",
+            f"pass image_size=({size[1]}, {size[0]}), multiples of 32",
+        )
+    for name in (*OWN_SETTINGS, *(OPTIMIZER_SETTINGS + LOSS_SETTINGS if model.compiled else ())):
+        if name in settings:
+            kind = "compiled model" if model.compiled else "model"
+            raise UsageError(f"a {kind} was passed, and the setting {name}", "remove one of them")
+    if model.compiled and (also := objects.keys() & {"optimizer", "box_loss", "classification_loss"}):
+        raise UsageError(f"a compiled model was passed, and {', '.join(sorted(also))}", "remove one of them")
+    try:
+        copied = restored(described(model))
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        raise UsageError(f"the model cannot be saved: {error}", "register its classes with Keras") from error
+    if [weight.shape for weight in copied.weights] != [weight.shape for weight in model.weights]:
+        raise UsageError(
+            "the model cannot be saved: the one that its configuration describes has other weights",
+            "return all arguments from get_config; keras_cv.models.RetinaNet omits feature_pyramid",
+        )
+
+
+def described(model: Any) -> dict[str, Any]:
+    """Returns the configuration of a detector as JSON values."""
+    config = keras.saving.serialize_keras_object(model)
+    # KerasCV's compile does not accept the arguments in it.
+    config.pop("compile_config", None)
+    described: dict[str, Any] = json.loads(json.dumps(config))
+    return described
+
+
+def restored(config: Mapping[str, Any]) -> Any:
+    """Returns the detector of :func:`described`, with random weights."""
+    return keras.saving.deserialize_keras_object(dict(config))
+
+
+def own_size(model: Any) -> tuple[int, int] | None:
+    """Returns the width and height of a detector's input, or ``None`` if it accepts any."""
+    height, width = model.input_shape[1:3]
+    return None if height is None or width is None else (width, height)
