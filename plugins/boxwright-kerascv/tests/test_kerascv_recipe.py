@@ -17,7 +17,7 @@ pytest.importorskip("tensorflow")
 import keras
 import tensorflow as tf
 
-from boxwright_kerascv.augment import Augmentation
+from boxwright_kerascv.augmentation import Augmentation
 from boxwright_kerascv.balance import image_weights
 from boxwright_kerascv.inputs import ImageCache, InputClock, training_batches
 from boxwright_kerascv.memory import activation_bytes, available_bytes, fitting
