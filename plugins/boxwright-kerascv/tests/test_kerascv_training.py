@@ -721,7 +721,7 @@ USED.build([])
         ({"model": keras.Sequential()}, {}, "pass a keras_cv.models.RetinaNet or a keras_hub"),
         ({"optimizer": "sgd"}, {}, "pass a keras.optimizers.Optimizer"),
         ({"optimizer": USED}, {}, "pass a new one"),
-        ({"optimizer": keras.optimizers.SGD(0.1)}, {"learning_rate": 0.1}, "setting learning_rate: remove one"),
+        ({"optimizer": keras.optimizers.SGD(0.1)}, {"learning_rate": 0.1}, "and the setting learning_rate"),
         ({"optimizer": keras.optimizers.SGD(0.1)}, {"schedule": "step"}, "give the optimizer a schedule"),
         (
             {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 5))},
