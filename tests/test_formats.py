@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 import fsspec
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import boxwright
 from boxwright import Boxes, Dataset, DatasetURI, ImageRef, Sample
@@ -64,6 +65,8 @@ BOTH_WAYS = [name for name in CASES if name in default_registry().names("format"
 
 SIZES = {"a.jpg": (64, 48), "b two.png": (40, 40), "c.jpg": (33, 21), "ü.jpg": (50, 70)}
 LABELS = ("fig", "date palm", "вишня")
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML 1.0 cannot represent (section 2.2)."""
 
 
 def test_every_format_of_this_repository_is_here() -> None:
@@ -181,6 +184,8 @@ def test_there_and_back_with_a_sidecar_is_the_same_dataset(
     tmp_path: Path,
 ) -> None:
     """From A to B and back to A, for any two formats."""
+    if "cvat" in (first, second):  # XML with every attribute, and XML has no control characters
+        assume(not any(CONTROL.search(str(box[2].get("note"))) for _, boxes, _, _ in content for box in boxes))
     samples = samples_of(content, images)
     asked = facts(samples)
     folder = Path(tempfile.mkdtemp(dir=tmp_path))

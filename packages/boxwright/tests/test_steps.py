@@ -11,7 +11,7 @@ import pytest
 from boxwright import Dataset, Option, PluginNotFoundError, Sample, TransformSpec, UsageError
 from boxwright.datasets import map_samples
 from boxwright.datasets.problems import Problems
-from boxwright.datasets.steps import _split_at_commas, make_transform
+from boxwright.datasets.steps import make_transform, split_outside_brackets
 from boxwright.plugins.registry import Registry
 
 
@@ -124,4 +124,4 @@ def test_an_exception_in_a_thread_is_raised_at_its_position(workers: int, sample
     ],
 )
 def test_commas_in_brackets_and_quotes_separate_nothing(text: str, parts: list[str]) -> None:
-    assert _split_at_commas(text) == parts
+    assert split_outside_brackets(text, ",") == parts

@@ -646,6 +646,7 @@ def own_model(num_classes: int = 3, **arguments: Any) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_a_model_of_the_user_is_trained_resumed_and_loaded(
     drawn: Dataset, validation: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

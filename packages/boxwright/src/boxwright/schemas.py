@@ -47,7 +47,7 @@ def check_coordinates(coordinates: Coordinates) -> str | None:
     NaN, infinity, coordinates beyond :data:`MAX_COORDINATE`, and those in the wrong order are invalid. A box with zero
     area, or one that is out of bounds, is valid here: real annotations contain both.
     """
-    xmin, ymin, xmax, ymax = coordinates
+    xmin, ymin, xmax, ymax = map(float, coordinates)
     if -MAX_COORDINATE <= xmin <= xmax <= MAX_COORDINATE >= ymax >= ymin >= -MAX_COORDINATE:
         return None
     if any(value - value != 0 for value in coordinates):  # NaN for infinity
@@ -166,7 +166,7 @@ class Boxes(Sequence[Box]):
         if len(self.coordinates) != count or (self._attributes is not None and len(self._attributes) != count):
             raise ValueError(f"{count} labels, {len(self.coordinates)} boxes: every box needs its label and attributes")
         for position, box in enumerate(self.coordinates):
-            xmin, ymin, xmax, ymax = box
+            xmin, ymin, xmax, ymax = map(float, box)  # the limit is beyond NumPy's smaller types
             if not (-MAX_COORDINATE <= xmin <= xmax <= MAX_COORDINATE >= ymax >= ymin >= -MAX_COORDINATE):
                 raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_coordinates(box)}")
         if set(map(type, self.labels)) <= _TEXT and "" not in self.labels:

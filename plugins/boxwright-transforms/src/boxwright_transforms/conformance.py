@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
+
+import pytest
 
 from boxwright import Sample
 from boxwright_testing import TransformTests
@@ -278,3 +281,13 @@ class TestDedupeUnreadable(TransformTests):
 
     transform: ClassVar[str] = "dedupe:near,unreadable=keep"
     keeps_images: ClassVar[bool] = False
+
+
+@pytest.mark.skipif(find_spec("boxwright_kerascv") is None, reason="needs an augmenter: install boxwright-kerascv")
+class TestAugment(TransformTests):
+    """``augment:flip``."""
+
+    transform: ClassVar[str] = "augment:flip"
+    bad_steps: ClassVar[tuple[str, ...]] = ("augment", "augment:", "augment:flip,copies=0")
+    keeps_images: ClassVar[bool] = False
+    keeps_names: ClassVar[bool] = False
