@@ -281,6 +281,7 @@ class Skeleton:
 
 
 Shape = Polygon | Rectangle | Ellipse | Polyline | Points | Mask | Skeleton
+"""Any shape from which an upright box is made."""
 
 
 def shape_of(coordinates: Coordinates, attributes: Mapping[str, Any]) -> tuple[Shape, frozenset[str]] | None:

@@ -29,8 +29,10 @@ class Option:
             what
             :attr:`FormatSpec.carries` says, by the option's value as it is written in a URI:
             ``{"false": "-images"}``, ``{"detections": "-empty -image.* +box.score"}``.
-        gt, ge, lt, le: For a number: it must be greater than, at least, less than, or at most this. The names are those
-            of pydantic's ``Field``.
+        gt: A number must be greater than this. This name and the next three are those of pydantic's ``Field``.
+        ge: A number must be at least this.
+        lt: A number must be less than this.
+        le: A number must be at most this.
     """
 
     name: str
