@@ -8,6 +8,7 @@ import struct
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -49,13 +50,13 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def coco(box=(1, 2, 3, 4), file_name="a.jpg", **image) -> str:
+def coco(box: Any = (1, 2, 3, 4), file_name: str = "a.jpg", **image: Any) -> str:
     images = [{"id": 1, "file_name": file_name, "width": WIDTH, "height": HEIGHT} | image]
     annotations = [{"id": 1, "image_id": 1, "category_id": 1, "bbox": list(box)}]
     return json.dumps({"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "fig"}]})
 
 
-def voc(box=(1, 2, 4, 6)) -> str:
+def voc(box: Any = (1, 2, 4, 6)) -> str:
     edges = "".join(f"<{n}>{v}</{n}>" for n, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
     size = f"<size><width>{WIDTH}</width><height>{HEIGHT}</height><depth>3</depth></size>"
     return (
@@ -64,7 +65,7 @@ def voc(box=(1, 2, 4, 6)) -> str:
     )
 
 
-def createml(x=2, y=4, width=2, height=4) -> str:
+def createml(x: Any = 2, y: Any = 4, width: Any = 2, height: Any = 4) -> str:
     coordinates = {"x": x, "y": y, "width": width, "height": height}
     return json.dumps([{"image": "a.jpg", "annotations": [{"label": "fig", "coordinates": coordinates}]}])
 
@@ -177,7 +178,7 @@ def _nothing():
 
 class TestLinks:
     @pytest.fixture
-    def secret(self, tmp_path) -> Path:
+    def secret(self, tmp_path: Path) -> Path:
         return write(tmp_path / "secret" / "key.txt", "the secret")
 
     @pytest.mark.parametrize("name", NATIVE)
@@ -337,15 +338,15 @@ class TestNames:
 
 class TestSidecars:
     @pytest.fixture
-    def source(self, tmp_path) -> tuple[str, Path]:
+    def source(self, tmp_path: Path) -> tuple[str, Path]:
         photo(tmp_path / "in" / "a.jpg")
         uri = dataset(tmp_path / "in", "labelimg")
         boxwright.convert(uri, f"labelimg:{tmp_path / 'set'}", sidecar=True)
         photo(tmp_path / "secret.jpg")
         return f"labelimg:{tmp_path / 'set'}", tmp_path / "set" / "boxwright.sidecar.jsonl"
 
-    def empty_image(self, path: Path, **changes) -> None:
-        record = {
+    def empty_image(self, path: Path, **changes: Any) -> None:
+        record: dict[str, Any] = {
             "read": None,
             "name": "b.jpg",
             "size": [8, 8],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -24,7 +25,7 @@ _DATA = Path(os.environ.get("BOXWRIGHT_SHARED_DATA") or Path(__file__).resolve()
 SIZE = (192, 256)
 
 
-def placed(sides: np.ndarray, center: tuple[float, float] = (100, 100)) -> np.ndarray:
+def placed(sides: Any, center: tuple[float, float] = (100, 100)) -> np.ndarray:
     """Boxes of a width and height, all with the same center."""
     half = np.asarray(sides, float) / 2
     return np.concatenate([np.array(center) - half, np.array(center) + half], axis=1)

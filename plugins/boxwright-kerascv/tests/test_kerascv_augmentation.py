@@ -106,7 +106,9 @@ def test_augmenters_on_tensors_are_applied_in_their_order() -> None:
 def test_other_images_are_drawn_inside_the_graph() -> None:
     augmentation = Augmentation(["mosaic", "flip"], NETWORK)
     assert augmentation.mixes
-    others = [{"images": np.full((60, 60, 3), 9, np.uint8), "boxes": BOXES[:1], "classes": np.array([5.0], np.float32)}]
+    others: list[Any] = [
+        {"images": np.full((60, 60, 3), 9, np.uint8), "boxes": BOXES[:1], "classes": np.array([5.0], np.float32)}
+    ]
     augmentation.draw_from(lambda index: others[index], [others[0]["classes"]])
     results = augmented(augmentation, labelled(), 12)
     assert {5.0} < {number for result in results for number in result["classes"].tolist()}

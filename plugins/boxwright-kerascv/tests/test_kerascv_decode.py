@@ -117,7 +117,7 @@ def test_detections_without_tensorflow_are_the_same(
         found = select_detections(boxes[image], scores[image], InputSettings(SIZE[1], SIZE[0]), settings)
         number = int(expected["num"][image])
         assert number > 5
-        for ours, name in zip(found, ("boxes", "scores", "classes"), strict=True):
+        for name, ours in found._asdict().items():
             np.testing.assert_allclose(ours, np.asarray(expected[name])[image, :number], atol=1e-4)
 
 

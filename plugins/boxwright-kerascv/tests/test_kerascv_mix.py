@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def mixed(steps: Sequence[Any], seeds: int = 80, scenes: Sequence[Any] = tuple(S
     results = []
     for seed in range(seeds):
         following = itertools.cycle([*scenes[seed % len(scenes) + 1 :], *scenes[: seed % len(scenes) + 1]])
-        augmentation.draw_from(lambda _, them=following: next(them), [each["classes"] for each in scenes])
+        augmentation.draw_from(partial(lambda them, _: next(them), following), [each["classes"] for each in scenes])
         results.append(augmentation(scenes[seed % len(scenes)], (5, seed)))
     return results
 
@@ -53,7 +54,7 @@ def mixed(steps: Sequence[Any], seeds: int = 80, scenes: Sequence[Any] = tuple(S
 def pixels_of(image: np.ndarray, number: int) -> np.ndarray:
     """Returns where a pixel is at least half of the color of a class, the other half being gray."""
     distance = np.abs(image.astype(float) - COLORS[number]).max(axis=2)
-    return distance <= max(abs(level - GRAY) for level in COLORS[number]) / 2
+    return np.asarray(distance <= max(abs(level - GRAY) for level in COLORS[number]) / 2)
 
 
 def bounds(mask: np.ndarray) -> Any:

@@ -101,7 +101,7 @@ def backbone() -> EfficientNetLite:
 def test_a_state_dict_of_another_network_is_refused(
     backbone: EfficientNetLite, monkeypatch: pytest.MonkeyPatch, change: Any, problem: str
 ) -> None:
-    tensors = {f"{name}.num_batches_tracked": np.int64(1) for name in ("_bn0", "_bn1")}
+    tensors: dict[str, Any] = {f"{name}.num_batches_tracked": np.int64(1) for name in ("_bn0", "_bn1")}
     for layer, names in module._layers(backbone):
         for name, weight in zip(names, layer.weights, strict=True):
             shape = tuple(weight.shape)
@@ -130,7 +130,7 @@ class Tensor:
 
     def __init__(self, key: str, count: int, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]) -> None:
         self.storage = SimpleNamespace(key=key, count=count)
-        self.rest = (offset, shape, strides, False, collections.OrderedDict())
+        self.rest: tuple[Any, ...] = (offset, shape, strides, False, collections.OrderedDict())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_tensor_v2, (self.storage, *self.rest)

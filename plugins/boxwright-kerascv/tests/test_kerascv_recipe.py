@@ -238,7 +238,7 @@ LOSSES = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_patience_is_counted_as_by_keras(name: str, patience: int) -> None:
     """The epoch of early stopping, and the learning rate after each epoch, of Keras' callbacks for the same losses."""
-    losses = LOSSES[name]
+    losses: Any = LOSSES[name]
     model = SimpleNamespace(stop_training=False, optimizer=keras.optimizers.SGD(1.0), metrics=[])
     stopping = keras.callbacks.EarlyStopping(patience=patience)
     reducing = keras.callbacks.ReduceLROnPlateau(patience=patience)

@@ -620,7 +620,7 @@ def test_many_tiny_objects_are_learned_and_can_be_found(
     boxes = Boxes(["dot"] * 121, [(x, y, x + 6, y + 6) for x, y in places])
     samples = [unboxed(name, Image.new("RGB", (128, 128), "gray")).replace(boxes=boxes) for name in "abcd"]
     settings = {"steps": 1, "oversample": 1.0}
-    changes = {"image_size": None, "batch_size": 2, "epochs": None, "augment": [], "settings": settings}
+    changes: dict[str, Any] = {"image_size": None, "batch_size": 2, "epochs": None, "augment": [], "settings": settings}
     run = train(Dataset(SampleReader(samples)), out=tmp_path / "run", reporter=reporter, **SMALL | changes)
     assert run.metrics()[0]["box_loss"] > 0
     stored = json.loads(run.file("model/network.json").read_text())
@@ -767,7 +767,7 @@ def test_the_listed_limits_are_those_of_the_code(option: Option) -> None:
     def accepted(value: float) -> bool:
         try:
             if option in boxwright_kerascv.DECODER_OPTIONS:
-                DecoderSettings(**{option.name: value})
+                DecoderSettings(**{option.name: value})  # type: ignore[arg-type]
             else:
                 Recipe("tiny", 64, 64, 4, 6, 2).with_settings({option.name: value})
         except ValueError:

@@ -41,7 +41,13 @@ def place(tmp_path: Path) -> Place:
 
 
 def document(image: str | None, *shapes: dict[str, Any], **other: Any) -> dict[str, Any]:
-    content = {"version": "5.5.0", "flags": {}, "shapes": list(shapes), "imagePath": image, "imageData": None}
+    content: dict[str, Any] = {
+        "version": "5.5.0",
+        "flags": {},
+        "shapes": list(shapes),
+        "imagePath": image,
+        "imageData": None,
+    }
     return {**content, "imageHeight": 48, "imageWidth": 64, **other}
 
 

@@ -30,7 +30,7 @@ BOXES = np.array([[2, 4, 12, 10], [3, 4, 13, 10], [20, 1, 30, 9]], np.float32)
 GREEN = Image.new("RGB", (64, 32), (0, 128, 0))
 
 
-class Colors(tf.Module):  # type: ignore[misc]
+class Colors(tf.Module):  # type: ignore[misc,name-defined]
     """Scores of three fixed boxes: the mean of red and of green over the image, 0 to 1, times the box's factor."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ BOXES = np.array([[2, 4, 12, 10], [3, 4, 13, 10], [20, 1, 30, 9]], np.float32)
 GREEN = Image.new("RGB", (64, 32), (0, 128, 0))
 
 
-class Colors(tf.Module):  # type: ignore[misc]
+class Colors(tf.Module):  # type: ignore[misc,name-defined]
     """Scores of three fixed boxes: the mean of red and of green over the image, 0 to 1, times the box's factor."""
 
     def __init__(self) -> None:
@@ -77,9 +77,8 @@ def test_the_artifact_detects_what_the_network_says(exporter: ONNXExporter, tmp_
 def test_onnx_runtime_detects_in_a_batch_of_any_size(exporter: ONNXExporter, tmp_path: Path) -> None:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(
-        exporter.export(SimpleNamespace(), tmp_path), providers=["CPUExecutionProvider"]
-    )  # type: ignore[arg-type]
+    artifact = exporter.export(SimpleNamespace(), tmp_path)  # type: ignore[arg-type]
+    session = onnxruntime.InferenceSession(artifact, providers=["CPUExecutionProvider"])
     images = np.zeros((2, 16, 32, 3), np.float32)
     images[1, :, :, 0] = 255
     boxes, scores, classes, positions = session.run(["boxes", "scores", "classes", "positions"], {"images": images})

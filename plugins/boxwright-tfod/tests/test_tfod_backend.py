@@ -89,7 +89,8 @@ class FakeWorker:
 
     def train(self, request: dict[str, Any], on_event: Any) -> dict[str, Any]:
         on_event("start", {"step": self.starts_at, "gpus": 0})
-        aps, seen = iter(self.aps), []
+        aps = iter(self.aps)
+        seen: list[dict[str, Any]] = []
         for step in range(self.starts_at + 1, 7):
             if step % request["every"] == 0 or step == 6:
                 folder = Path(request["folder"])

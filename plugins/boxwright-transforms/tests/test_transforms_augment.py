@@ -88,7 +88,9 @@ def sample(name: str, labels: Sequence[str] = ("fig", "plum"), **fields: Any) ->
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     boxes = [(2.0, 3.0, 12.0, 9.0), (20.0, 10.0, 30.0, 25.0)][: len(labels)]
-    rows = [{"difficult": 1, "id": 7}, {"pose": "Left", "segmentation": [[1, 1, 2, 2, 3, 3]]}][: len(labels)]
+    outline = [[1, 1, 2, 2, 3, 3]]
+    attributes: list[dict[str, Any]] = [{"difficult": 1, "id": 7}, {"pose": "Left", "segmentation": outline}]
+    rows = attributes[: len(labels)]
     reference = ImageRef(name=name, width=40, height=30, data=buffer.getvalue())
     return Sample(image=reference, boxes=Boxes(labels, boxes, rows), source=name, **fields)
 

@@ -9,7 +9,7 @@ from boxwright_transforms.conformance import *  # noqa: F403
 pytest.importorskip("boxwright_kerascv", reason="its augmenters are used here")
 
 
-class TestAugment(TransformTests):
+class TestAugmentChoice(TransformTests):
     transform: ClassVar[str] = "augment:flip(probability=1)+choice(color|blur),copies=2"
     keeps_images: ClassVar[bool] = False
     keeps_names: ClassVar[bool] = False

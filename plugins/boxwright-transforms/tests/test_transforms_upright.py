@@ -18,7 +18,7 @@ BOX = (2.0, 3.0, 12.0, 9.0)
 
 def photo(orientation: int, form: str = "JPEG") -> bytes:
     image = Image.new("RGB", STORED, (114, 114, 114))
-    image.paste((255, 0, 0), tuple(map(int, BOX)))
+    image.paste((255, 0, 0), tuple(map(int, BOX)))  # type: ignore[arg-type]
     exif = Image.Exif()
     exif[0x0112] = orientation
     buffer = io.BytesIO()
