@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 import boxwright
-from boxwright import Boxes, Dataset, DatasetURI, ImageRef, Sample
+from boxwright import Boxes, DataError, Dataset, DatasetURI, ImageRef, Sample
 from boxwright.datasets import SampleReader
 from boxwright.plugins import default_registry
 from boxwright_testing import draw_image
@@ -227,6 +227,41 @@ def assert_same_boxes(found: Any, asked: list[Sample], tolerance: float) -> None
         assert other.boxes.labels == sample.boxes.labels
         for one, two in zip(sample.boxes.coordinates, other.boxes.coordinates, strict=True):
             assert two == pytest.approx(one, abs=max(tolerance, 1e-12))
+
+
+WITHOUT_SIZES = [
+    *(
+        "automl-vision",
+        "createml",
+        "ibm-cloud-annotations",
+        "kitti",
+        "label-studio",
+        "oidv4",
+        "openimages",
+        "retinanet",
+    ),
+    *("tfod", "tfrecord", "via", "via-json", "vott-json", "wider-face", "yolo", "yolo-keras", "yolov4-pytorch"),
+]
+"""Formats with relative coordinates, or without the size of the image."""
+
+
+@pytest.mark.parametrize("name", sorted({*WITHOUT_SIZES, *BOTH_WAYS} & {*default_registry().names("format")}))
+def test_a_wrong_size_is_stored_unchanged_or_refused(name: str, images: Path, tmp_path: Path) -> None:
+    """``<size>`` is half of the image's, as in https://github.com/HumanSignal/labelImg/issues/445."""
+    location = str(images / "a.jpg")
+    image = ImageRef(name="a.jpg", width=32, height=24, location=location)
+    stale = [Sample(image=image, boxes=Boxes(["face"], [(4, 4, 20, 20)]), source="a.xml")]
+    file = CASES[name].file if name in CASES else "dataset"
+    dataset, uri = Dataset(SampleReader(stale)), DatasetURI(f"{tmp_path}/{file}", name)
+    if name in WITHOUT_SIZES:
+        with pytest.raises(
+            DataError, match=r"a\.xml.* size is 32x24, but the image a\.jpg is 64x48.*\n.*fix:size=picture"
+        ):
+            boxwright.convert(dataset, uri)
+        assert not list(tmp_path.iterdir())
+    else:
+        boxwright.convert(dataset, uri)
+        assert_same_boxes(boxwright.open(source(name, tmp_path, images)), stale, CASES[name].tolerance)
 
 
 @pytest.mark.parametrize("name", BOTH_WAYS)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from boxwright import Boxes, DataError, ImageRef, Sample, UsageError
-from boxwright.images import decode as images
+from boxwright.images import check_size, decode as images
 
 STORED = (96, 64)
 MARK = (16, 8, 40, 56)  # in the stored pixels; at multiples of 8, so that JPEG keeps it sharp
@@ -380,6 +380,24 @@ class TestRemoteImages:
         url = remote("bad.jpg", b"nothing")
         with pytest.raises(DataError, match=r"memory://boxwright-images/bad\.jpg: it cannot be read as an image"):
             images.decode_sample(Sample(image=ImageRef(name="bad.jpg", width=96, height=64, location=url)))
+
+
+@pytest.mark.parametrize("format", ["JPEG", "WEBP"])
+@pytest.mark.parametrize("orientation", EVERY_TURN)
+def test_the_size_of_an_annotation_must_be_that_of_the_displayed_image(orientation: int, format: str) -> None:
+    data = marked(orientation, format)
+    upright = turned_by_pillow(data).size
+    check_size(sample_of(data, upright, (0, 0, 1, 1)))
+    wrong = {upright[::-1]: "--with upright" if upright != STORED else "fix:size", (48, 32): "fix:size=picture"}
+    for size, remedy in wrong.items():
+        with pytest.raises(DataError, match=f"a.xml(?s:.*){remedy}"):
+            check_size(sample_of(data, size, (0, 0, 1, 1)))
+
+
+@pytest.mark.parametrize("data", [b"", b"not an image", marked(6, "JPEG")[:200]], ids=["empty", "text", "cut off"])
+def test_an_image_without_a_readable_header_has_no_size_to_compare(data: bytes) -> None:
+    check_size(sample_of(data, (1000, 1000)))
+    check_size(Sample(image=ImageRef(name="gone.jpg", width=5, height=5, location="/gone/gone.jpg")))
 
 
 def test_encode_jpeg_leaves_no_exif() -> None:

@@ -137,7 +137,7 @@ def refusals(make_sample: Callable[..., Sample], encode: Callable[..., bytes]) -
         "wrong size": (make_sample("i.jpg", (41, 30), content=good), "41x30.* 40x30"),
         "turned": (
             make_sample("j.jpg", (30, 40), edges=[(0, 0, 5, 5)], content=turned),
-            "(?s)orientation 6.*resize:30x40",
+            "(?s)orientation 6.*--with upright",
         ),
         "upside down": (make_sample("k.jpg", content=encode(40, 30, orientation=3)), "orientation 3"),
         "turned, wrong size": (make_sample("l.jpg", (31, 40), edges=[(0, 0, 5, 5)], content=turned), "31x40"),

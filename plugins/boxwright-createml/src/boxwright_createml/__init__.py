@@ -51,6 +51,7 @@ def boxwright_formats() -> list[FormatSpec]:
             ),
             carries=frozenset({"images", "empty", "subpixel", "image.verified"}),
             target="folder",
+            true_size=True,
             docs="https://developer.apple.com/documentation/createml/building-an-object-detector-data-source",
         )
     ]

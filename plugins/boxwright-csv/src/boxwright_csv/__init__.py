@@ -81,6 +81,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 }
             ),
             target="file",
+            true_size=True,
             docs="https://storage.googleapis.com/openimages/web/download_v7.html",
         ),
         FormatSpec(
@@ -96,6 +97,7 @@ def boxwright_formats() -> list[FormatSpec]:
             ),
             carries=frozenset({"empty"}),
             target="file",
+            true_size=True,
             numbered=True,
             label_map_file="label_map.pbtxt",
             docs="https://github.com/fizyr/keras-retinanet#csv-datasets",
@@ -110,6 +112,7 @@ def boxwright_formats() -> list[FormatSpec]:
             write_options=(Option("label", str, "class", "the attribute that contains the class"),),
             carries=frozenset({"empty", "subpixel", "box.*", "image.*"}),
             target="file",
+            true_size=True,
             docs="https://www.robots.ox.ac.uk/~vgg/software/via/",
         ),
     ]

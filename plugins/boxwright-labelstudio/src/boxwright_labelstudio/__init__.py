@@ -44,6 +44,7 @@ def boxwright_formats() -> list[FormatSpec]:
             carries=frozenset({"empty", "subpixel", "box.*", "image.*"}),
             adds=frozenset({"box.id", "image.source_id"}),
             target="file",
+            true_size=True,
             docs="https://labelstud.io/guide/task_format",
         )
     ]

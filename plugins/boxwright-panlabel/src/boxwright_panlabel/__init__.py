@@ -63,6 +63,7 @@ def _spec(bridge: Bridge) -> FormatSpec:
         adds=bridge.adds,
         target=bridge.target,
         numbered=bridge.numbered and bridge.writes,
+        true_size=bridge.relative or bridge.sizes == "measured",
         # Suffixes that many formats share are not registered, so that `out.csv` remains unambiguous.
         suffixes=(".manifest",) if bridge.name == "sagemaker" else (),
         docs=bridge.docs,
@@ -88,5 +89,6 @@ def _kitti() -> FormatSpec:
         detect="boxwright_panlabel.kitti:detect",
         carries=frozenset({"images", "empty", "subpixel", *(f"box.{name}" for name in names)}),
         target="folder",
+        true_size=True,
         docs="https://www.cvlibs.net/datasets/kitti/eval_object.php?obj_benchmark=2d",
     )

@@ -192,7 +192,7 @@ def _checked_header(sample: Sample, data: bytes) -> Header:
             place,
             f"the image has EXIF orientation {header.orientation}, which TensorFlow ignores: its boxes would be in the"
             " wrong places",
-            f"rotate the pixels while converting: --with resize:{image.width}x{image.height}",
+            "rotate the pixels while converting: --with upright",
         )
     if annotated != (header.width, header.height):
         from boxwright.images import size_mismatch  # with Pillow and NumPy, which most conversions do not need

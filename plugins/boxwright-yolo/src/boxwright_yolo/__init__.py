@@ -52,6 +52,7 @@ def boxwright_formats() -> list[FormatSpec]:
             carries=frozenset({"images", "empty", "subpixel", "split"}),
             target="folder",
             numbered=True,
+            true_size=True,
             docs="https://docs.ultralytics.com/datasets/detect/",
         )
     ]

@@ -97,6 +97,7 @@ def describe(entry: Any) -> dict[str, Any]:
         "adds": sorted(spec.adds),
         "read_options": options_table(spec.options),
         "write_options": options_table(spec.write_options),
+        "true_size": spec.true_size,
         "label_map_file": spec.label_map_file or None,
         "distribution": entry.distribution,
         "version": entry.version,

@@ -15,6 +15,7 @@ from boxwright.datasets.plan import Plan
 from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, ShapeReader, SwappingReader
 from boxwright.datasets.shape_rule import ShapeRule
 from boxwright.errors import DataError
+from boxwright.images.lookup import check_size
 from boxwright.label_map import LabelMap
 from boxwright.progress import Reporter
 from boxwright.schemas import Sample, SwappedCoordinates
@@ -70,6 +71,7 @@ class _Tally:
     def __init__(self, plan: Plan) -> None:
         file = plan.label_map_file
         self._counter = plan.loss_counter()
+        self._true_size = plan.destination.spec.true_size
         self._label_map = plan.label_map
         self._names = None if plan.label_map is None else frozenset(plan.label_map.names)
         self._source = file.source if file.label_map is not None else "the dataset's label map"
@@ -82,7 +84,9 @@ class _Tally:
         self._classes: Counter[str] = Counter()
 
     def check(self, sample: Sample) -> None:
-        """Raises a DataError if the sample has a class that is not in the label map."""
+        """Raises a DataError if the sample has a class that is not in the label map, or a wrong size."""
+        if self._true_size:
+            check_size(sample)
         if self._names is not None and not self._names.issuperset(sample.boxes.labels):
             assert self._label_map is not None
             _check_labels(sample, self._label_map, self._source)

@@ -15,6 +15,7 @@ from .decode import (
 from .header import Header as Header, is_complete as is_complete, parse_header as parse_header
 from .lookup import (
     ImageLookup as ImageLookup,
+    check_size as check_size,
     last_if_absolute as last_if_absolute,
     measured_size as measured_size,
     safe_filename as safe_filename,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from boxwright.errors import DataError
 from boxwright.images.header import parse_header
-from boxwright.schemas import ImageRef
+from boxwright.schemas import ImageRef, Sample
 from boxwright.storage.folder import Folder
 from boxwright.storage.uri import IMAGE_SUFFIXES
 
@@ -240,6 +240,38 @@ def measured_size(name: str, location: str | None, file: str, place: str = "", *
 
         header = read_header(ImageRef(name=name, width=1, height=1, location=location).read(), location)
     return header.upright_size
+
+
+def check_size(sample: Sample) -> None:
+    """Checks that the size in an annotation is that of the image, if the image exists and has a readable header.
+
+    Raises:
+        DataError: It is another size, or only that of the stored pixels, which EXIF orientation rotates.
+    """
+    image = sample.image
+    source = image.data if image.data is not None else image.location
+    if source is None:
+        return
+    header = parse_header(source)
+    if header is None:
+        try:
+            from boxwright.images.decode import read_header  # imports Pillow, which most images do not need
+
+            header = read_header(image.read(), image.name)
+        except DataError:  # missing or damaged: there is nothing to compare with
+            return
+    annotated = (image.width, image.height)
+    if annotated == header.upright_size:
+        return
+    if annotated != (header.width, header.height):
+        from boxwright.images.decode import size_mismatch
+
+        raise size_mismatch(sample, header)
+    raise DataError(
+        sample.source or image.name,
+        f"its boxes refer to the stored pixels of {image.name}, which EXIF orientation {header.orientation} rotates",
+        "rotate the image and its boxes: --with upright",
+    )
 
 
 def _folded(name: str) -> str:

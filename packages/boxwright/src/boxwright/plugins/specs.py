@@ -61,6 +61,8 @@ class FormatSpec(Spec):
             ``"late"`` for a writer that takes one where it is known and else numbers the classes itself when all have
             come, in the order of their names: it saves a reading. Where that depends on its options, the writer has a
             static method ``needs_label_map(**options)``.
+        true_size: Whether its boxes are correct only with the true size of each image, because coordinates are relative
+            to it or it is not stored. boxwright then compares the annotated size with the image before it is written.
         label_map_file: The name of the label map file next to a written dataset; empty for none.
         suffixes: File endings that belong to it, for messages and detection: ``(".csv",)``.
         docs: Where the format is defined.
@@ -73,6 +75,7 @@ class FormatSpec(Spec):
     adds: frozenset[str] = frozenset()
     target: str = "file"
     numbered: bool | Literal["late"] = False
+    true_size: bool = False
     label_map_file: str = ""
     suffixes: tuple[str, ...] = ()
     docs: str = ""
