@@ -39,13 +39,14 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgut
 
 from boxwright_testing.augmenters import AugmenterTests  # noqa: E402
 from boxwright_testing.backends import BackendTests  # noqa: E402
+from boxwright_testing.bad_inputs import BadInput  # noqa: E402
 from boxwright_testing.comparison import differences  # noqa: E402
 from boxwright_testing.exporters import ExporterTests  # noqa: E402
 from boxwright_testing.formats import FormatTests  # noqa: E402
 from boxwright_testing.labelimg import labelimg_xml  # noqa: E402
 from boxwright_testing.loaders import Loaded, LoaderTests  # noqa: E402
 from boxwright_testing.metrics import MetricTests  # noqa: E402
-from boxwright_testing.readers import BadInput, ReaderTests  # noqa: E402
+from boxwright_testing.readers import ReaderTests  # noqa: E402
 from boxwright_testing.round_trips import RoundTripTests  # noqa: E402
 from boxwright_testing.samples import (  # noqa: E402
     draw_image,

@@ -144,3 +144,49 @@ def peak_of(work: Callable[[], object]) -> int:
     finally:
         tracemalloc.stop()
         gc.set_threshold(*thresholds)
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file below a folder, with its bytes and when it was changed."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+class _Listed:
+    """What ``os.scandir`` returns, in another order."""
+
+    def __init__(self, entries: list[Any]) -> None:
+        self._entries = iter(entries)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._entries
+
+    def __next__(self) -> Any:
+        return next(self._entries)
+
+    def __enter__(self) -> _Listed:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@contextmanager
+def listing(monkeypatch: pytest.MonkeyPatch, *, backwards: bool) -> Iterator[None]:
+    """Makes the operating system list every folder sorted, or sorted backwards."""
+    scandir, listdir = os.scandir, os.listdir
+
+    def sorted_scandir(path: Any = ".") -> _Listed:
+        with scandir(path) as entries:
+            return _Listed(sorted(entries, key=lambda entry: str(entry.name), reverse=backwards))
+
+    def sorted_listdir(path: Any = ".") -> list[Any]:
+        return sorted(listdir(path), reverse=backwards)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", sorted_scandir)
+        patch.setattr(os, "listdir", sorted_listdir)
+        yield

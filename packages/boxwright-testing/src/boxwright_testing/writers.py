@@ -18,7 +18,7 @@ from boxwright.plugins import FormatSpec, Registry, convert_options
 from boxwright.storage import AtomicOutput
 from boxwright_testing.round_trips import RoundTripTests
 from boxwright_testing.samples import make_sample
-from boxwright_testing.sandbox import Survivors, only_here, peak_of
+from boxwright_testing.sandbox import Survivors, only_here, peak_of, snapshot
 from boxwright_testing.specs import check_answer
 
 _FEW, _MANY = 40, 160
@@ -50,10 +50,10 @@ class WriterTests(RoundTripTests):
         On failure: write by ``output.open(name)`` only, and remove temporary files.
         """
         samples = self.samples(spec, tmp_path / "pictures")
-        before = _contents(tmp_path / "pictures")
+        before = snapshot(tmp_path / "pictures")
         with only_here(monkeypatch, tmp_path), self.offline():
             self.write(registry, samples, self.location(spec, tmp_path / "out"), tmp_path / "pictures")
-        assert _contents(tmp_path / "pictures") == before, "writing changed the images that were read"
+        assert snapshot(tmp_path / "pictures") == before, "writing changed the images that were read"
         strays = {path.name for path in tmp_path.iterdir()} - {"pictures", "out", "working folder", "temporary folder"}
         assert not strays, f"writing made {', '.join(sorted(strays))} next to the target's folder"
 
@@ -221,10 +221,6 @@ class _Failing:
 
 def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
-
-
-def _contents(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in _files(folder)}
 
 
 class _Making:
