@@ -85,10 +85,10 @@ def test_every_variable_is_restored(run: Run) -> None:
         np.testing.assert_array_equal(one, two)
 
 
-def test_a_moving_average_of_the_weights_is_restored(run: Run) -> None:
+def test_a_moving_average_of_the_weights_is_restored(run: Run, target: Detector) -> None:
     recipe = RECIPE.with_settings({"ema": 0.9})
     first, again = model(recipe=recipe), model(seed=2, recipe=recipe)
-    assert len(state(first)) > len(state(model()))
+    assert len(state(first)) > len(state(target))
     mark(first)
     load_checkpoint(save_checkpoint(run, first, 3, {}), again)
     for one, two in zip(state(first), state(again), strict=True):
@@ -105,6 +105,7 @@ def batches(first_step: int) -> Any:
     return tf.data.Dataset.from_tensor_slices((images, labels)).skip(first_step)
 
 
+@pytest.mark.slow
 def test_four_steps_equal_two_and_two_resumed_ones(run: Run) -> None:
     """Bit by bit: weights, batch-norm statistics, optimizer and learning rate."""
     whole, resumed = model(), model(seed=9)

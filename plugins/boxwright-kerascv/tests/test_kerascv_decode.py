@@ -16,7 +16,7 @@ from PIL import Image  # noqa: E402
 from boxwright.models import DecoderSettings, InputSettings, select_detections, shrink  # noqa: E402
 from boxwright_kerascv.anchors import AnchorSettings  # noqa: E402
 from boxwright_kerascv.decode import all_anchors, decode, decode_boxes, make_detector  # noqa: E402
-from boxwright_kerascv.layers import Detector  # noqa: E402
+from boxwright_kerascv.layers import Detector, NarrowBackbone  # noqa: E402
 from boxwright_kerascv.network import build_network  # noqa: E402
 from boxwright_kerascv.predictor import network_input  # noqa: E402
 
@@ -31,7 +31,8 @@ OFF = -12.0
 
 @pytest.fixture(scope="module")
 def model() -> Detector:
-    return build_network("tiny", num_classes=CLASSES, image_size=SIZE, anchors=ANCHORS)
+    backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))
+    return build_network("tiny", num_classes=CLASSES, image_size=SIZE, anchors=ANCHORS, backbone=backbone)
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +87,15 @@ def test_detections_are_those_of_kerascvs_multi_class_decoder(
 
 
 def test_with_one_class_detections_are_those_of_kerascvs_decoder_for_all_classes(
-    anchors: np.ndarray, predictions: dict[str, Any]
+    model: Detector, predictions: dict[str, Any]
 ) -> None:
-    single = build_network("tiny", num_classes=1, image_size=SIZE, anchors=ANCHORS)
     one_class = {**predictions, "classification": predictions["classification"][..., :1]}
     settings = DecoderSettings(score_threshold=0.1, iou_threshold=0.4, max_detections=50, pre_nms=100_000)
-    ours = decode(single, one_class, SIZE, settings)
-    single.prediction_decoder = keras_cv.layers.NonMaxSuppression(
+    ours = decode(model, one_class, SIZE, settings)
+    model.prediction_decoder = keras_cv.layers.NonMaxSuppression(
         "xyxy", from_logits=True, iou_threshold=0.4, confidence_threshold=0.1, max_detections=50
     )
-    theirs = single.decode_predictions(one_class, tf.zeros((2, *SIZE, 3)))
+    theirs = model.decode_predictions(one_class, tf.zeros((2, *SIZE, 3)))
     for image in range(2):
         one, two = rows(ours, image, "scores"), rows(theirs, image, "confidence")
         assert len(one) > 5
