@@ -63,6 +63,18 @@ CASES = {
 
 BOTH_WAYS = [name for name in CASES if name in default_registry().names("format")]
 
+RICH = "datumaro"
+"""The format that most others lose something of."""
+
+FOLLOWING = dict(zip(BOTH_WAYS, (*BOTH_WAYS[1:], *BOTH_WAYS[:1]), strict=True))
+
+PAIRS = [
+    pytest.param(first, second, marks=() if second in (RICH, FOLLOWING[first]) else pytest.mark.slow)
+    for first in BOTH_WAYS
+    for second in BOTH_WAYS
+]
+"""Any two formats: each with the next and with a rich one always, the others in the slow tests."""
+
 SIZES = {"a.jpg": (64, 48), "b two.png": (40, 40), "c.jpg": (33, 21), "ü.jpg": (50, 70)}
 LABELS = ("fig", "date palm", "вишня")
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -172,8 +184,7 @@ def source(name: str, folder: Path | str, images: Path | str) -> DatasetURI:
     return DatasetURI(f"{folder}/{CASES[name].file}", name, dict(CASES[name].read(str(images))))
 
 
-@pytest.mark.parametrize("second", BOTH_WAYS)
-@pytest.mark.parametrize("first", BOTH_WAYS)
+@pytest.mark.parametrize(("first", "second"), PAIRS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2, deadline=None, database=None)
 @given(content=datasets())
 def test_there_and_back_with_a_sidecar_is_the_same_dataset(
