@@ -28,7 +28,7 @@ def to_litert(network: Callable[[Any], Any], image_size: tuple[int, int], precis
 
     signature = tf.TensorSpec((1, *image_size, 3), tf.float32)
     with quiet_stderr():
-        concrete = tf.function(network).get_concrete_function(signature)
+        concrete = tf.function(network, autograph=False).get_concrete_function(signature)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
         if precision != "fp32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]

@@ -33,7 +33,7 @@ def make_detector(
 
     signature = None if image_size is None else [tf.TensorSpec((None, *image_size, 3), tf.float32)]
 
-    @tf.function(input_signature=signature, reduce_retracing=True)
+    @tf.function(input_signature=signature, reduce_retracing=True, autograph=False)
     def detect(images: Any) -> dict[str, Any]:
         outputs = model(tf.cast(images, tf.float32), training=False)
         return decode(model, outputs, tuple(images.shape[1:3]), chosen)

@@ -68,7 +68,8 @@ def fitting(recipe: Recipe, model: Any, reporter: Reporter, *, fixed: bool) -> R
 def activation_bytes(model: Any, image_size: tuple[int, int]) -> int:
     """Returns the bytes of one image's activations in a training step, in float32: each once, and once its gradient."""
     inputs = tf.TensorSpec((1, *image_size, 3), tf.float32)
-    graph = tf.function(lambda images: model(images, training=True)).get_concrete_function(inputs).graph
+    forward = tf.function(lambda images: model(images, training=True), autograph=False)
+    graph = forward.get_concrete_function(inputs).graph
     return 2 * sum(_bytes(output) for output in _outputs(graph))
 
 

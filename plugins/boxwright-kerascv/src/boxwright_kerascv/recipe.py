@@ -101,7 +101,7 @@ class Recipe:
             proportion to the frequency of the class.
         freeze_backbone: Whether to train only the feature pyramid and the heads.
         freeze_levels: The first levels of the backbone whose weights do not change: 2 for those up to P2, 0 for none.
-            They have learned edges and colors, and take most of the time of a training step.
+            They have learned edges and colors.
         freeze_statistics: Whether the batch normalization of the backbone keeps its statistics and scales.
         precision: Keras' dtype policy, ``float32`` or ``mixed_bfloat16``.
         eval_every: Epochs between two evaluations of the validation images.
@@ -249,13 +249,15 @@ class _Defaults:
 
 _TINY = _Defaults()
 _FROM_SCRATCH = _Defaults(steps=4000, epochs=24, pixel_budget=262_144, learning_rate=5e-4)
-_LITE = _Defaults(steps=400, epochs=6, pixel_budget=66_000, learning_rate=1e-3, freeze_levels=2)
+_LITE = _Defaults(
+    steps=400, epochs=6, pixel_budget=66_000, learning_rate=2e-3, freeze_levels=3, freeze_statistics=True
+)
 _PRETRAINED = _Defaults(steps=2000, epochs=12, pixel_budget=262_144, learning_rate=2e-4)
 _DEFAULTS = {
     "tiny": _TINY,
     **dict.fromkeys(("resnet18", "resnet50"), _FROM_SCRATCH),
     **dict.fromkeys(PACKAGED, _LITE),
-    **dict.fromkeys(OBJECTRON.presets, replace(_LITE, freeze_statistics=True)),  # they are folded into the weights
+    **dict.fromkeys(OBJECTRON.presets, replace(_LITE, learning_rate=1e-3, freeze_levels=2)),
 }
 
 

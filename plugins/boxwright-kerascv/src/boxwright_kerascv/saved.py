@@ -22,7 +22,9 @@ def write_network(run: Run, folder: Path) -> Network:
     model = KerasCVBackend().load(run)
     network = portable_network(model.network, model.image_size)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.image_size, 3), tf.float32, name="images")])
+    @tf.function(
+        input_signature=[tf.TensorSpec((None, *model.image_size, 3), tf.float32, name="images")], autograph=False
+    )
     def serve(images: Any) -> dict[str, Any]:
         boxes, scores = network(images)
         return {"boxes": boxes, "scores": scores}
