@@ -160,12 +160,12 @@ def test_a_turned_image_has_its_upright_size(place: Place) -> None:
 
 
 def test_images_elsewhere_and_nowhere(place: Place) -> None:
-    folder = place({"json/a.json": [entry("1.JPG", BOX)], "photos/1.jpg": (40, 30)})
+    folder = place({"json/a.json": [entry("1.JPG", BOX)], "elsewhere/1.jpg": (40, 30)})
     with pytest.raises(DataError, match=r"a\.json, image 1 \(line 1\): .* 1\.JPG is missing") as caught:
         read(folder / "json")
     assert "images=FOLDER" in caught.value.remedy
     assert "size=WxH" in caught.value.remedy
-    (sample,) = read(folder / "json", images=str(folder / "photos"))
+    (sample,) = read(folder / "json", images=str(folder / "elsewhere"))
     assert (sample.image.name, sample.boxes.coordinates) == ("1.jpg", EDGES)
     (sample,) = read(folder / "json", size="400x300")
     assert (sample.image.name, sample.image.width, sample.image.location) == ("1.JPG", 400, None)

@@ -50,7 +50,7 @@ class TestOpenImages(InvalidRows, conformance.TestOpenImages):
             r"line 3: it does not contain .* z\.jpg is missing",
         ),
         "two images": ("d,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: image d could be d\.bmp or d\.png"),
-        "outside": ("../b,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the file name is '\.\./b', which leads out"),
+        "outside": ("../z,,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the file name is '\.\./z', which leads out"),
         "no name": (",,/m/01,1,0.1,0.5,0.2,0.6,0,0,0,0,0\n", r"line 3: the file name is empty"),
     }
 
@@ -68,8 +68,8 @@ class TestRetinaNet(InvalidRows, conformance.TestRetinaNet):
             "z.jpg,1,2,30,20,fig\n",
             r"line 2: it does not contain the image's size, and .* z\.jpg is missing",
         ),
-        "outside": ("../b.jpg,1,2,30,20,fig\n", r"line 2: the path \.\./b\.jpg leads out .*\n.*\?images="),
-        "elsewhere": ("/else/b.jpg,1,2,30,20,fig\n", r"line 2: the path /else/b\.jpg leads out .*\n.*\?images=/else"),
+        "outside": ("../z.jpg,1,2,30,20,fig\n", r"line 2: the path \.\./z\.jpg leads out .*\n.*\?images="),
+        "elsewhere": ("/else/z.jpg,1,2,30,20,fig\n", r"line 2: the path /else/z\.jpg leads out .*\n.*\?images=/else"),
         "no name": (",1,2,30,20,fig\n", r"line 2: the file name is empty"),
     }
 

@@ -64,7 +64,7 @@ class TestLabelMe(conformance.TestLabelMe):
             "a size in words": (document(imageWidth="40"), r"imageWidth is '40', not a number of pixels"),
             "a number as image": (document(7), r"imagePath is 7, not a path"),  # type: ignore[arg-type]
             "the same image": (good, r"b\.json: it names the image a\.jpg, as .*a\.json does"),
-            "an address": (document("http://x/b.jpg"), r'"imagePath" is \'http://x/b\.jpg\', an address'),
+            "an address": (document("http://x/gone.jpg"), r'"imagePath" is \'http://x/gone\.jpg\', an address'),
         }
         inputs = [
             BadInput(what, self._put(folder / what, good, content), message, skipped=1, good=1)

@@ -11,7 +11,7 @@ from boxwright_coco.categories import Categories, have_other_keys
 from boxwright_coco.document import Document, Scanner
 from boxwright_coco.images import Images
 from boxwright_coco.texts import OWN
-from boxwright_coco.values import is_finite, own_attributes
+from boxwright_coco.values import file_name, is_finite, own_attributes
 
 EMPTY: Final[dict[str, Any]] = {"info": {}, "licenses": []}
 """Keys of every written file, with their values for no content."""
@@ -91,7 +91,7 @@ class Contents:
                         row = file.decode(images.starts[position], images.starts[position + 1])
                     except ValueError:
                         continue
-                    name = row.get("file_name") if isinstance(row, dict) else None
+                    name = file_name(row) if isinstance(row, dict) else None
                 if isinstance(name, str):
                     yield position, name
 

@@ -110,7 +110,8 @@ def _of_object(keys: dict[str, Any], tail: bytes) -> Detection:
     image, annotation = keys.get("images"), keys.get("annotations")
     if "images" not in keys and not (isinstance(annotation, dict) and "image_id" in annotation):
         return Detection(False, f"it is an object with {_listed(keys)}, not images and annotations")
-    if "images" in keys and image is not None and not (isinstance(image, dict) and {"id", "file_name"} <= image.keys()):
+    named = isinstance(image, dict) and "id" in image and not image.keys().isdisjoint(("file_name", "coco_url"))
+    if "images" in keys and image is not None and not named:
         return Detection(False, "its images have no id and file_name")
     if isinstance(annotation, dict):
         for key, kind in (("caption", "captions"), ("segments_info", "panoptic segments")):

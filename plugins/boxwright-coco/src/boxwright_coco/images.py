@@ -6,12 +6,10 @@ import os
 import re
 from array import array
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any, Final
 
 from boxwright import DataError
-from boxwright.images import spellings
-from boxwright.storage import base_name, filesystem, is_folder, is_remote, join, parent
+from boxwright.storage import base_name, is_file, is_folder, is_remote, join, parent
 from boxwright_coco.document import decoded_text
 from boxwright_coco.numbers import as_number, is_number
 from boxwright_coco.values import LARGEST_SIDE
@@ -127,8 +125,7 @@ def image_folder(given: str | None, location: str, names: Sequence[str]) -> str 
             raise DataError(given, f"folder not found, neither here nor next to {location}", "check ?images=")
         return found
     candidates = usual_folders(location)
-    names = [*names, *chain.from_iterable(map(spellings, names))]
-    return next((folder for folder in candidates if any(_is_file(join(folder, name)) for name in names)), None)
+    return next((folder for folder in candidates if any(is_file(join(folder, name)) for name in names)), None)
 
 
 def usual_folders(location: str) -> list[str]:
@@ -146,13 +143,3 @@ def usual_folders(location: str) -> list[str]:
     last = base_name(folder if is_remote(folder) else os.path.abspath(folder))
     bases = [folder, above] if last.lower() in ("annotations", "labels") else [folder]
     return [join(base, each) if each else base for base in bases for each in inside]
-
-
-def _is_file(location: str) -> bool:
-    if not is_remote(location):
-        return os.path.isfile(location)
-    files, path = filesystem(location)
-    try:
-        return bool(files.isfile(path))
-    except OSError:  # no permission
-        return False

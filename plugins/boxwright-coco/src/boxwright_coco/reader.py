@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -18,7 +17,7 @@ from boxwright import (
     check_coordinates,
 )
 from boxwright.datasets import OnProblem, ShapeRule
-from boxwright.images import measured_size, safe_filename, spellings, trailing_parts
+from boxwright.images import ImageLookup, lookup_of_file, measured_size, safe_filename, trailing_parts
 from boxwright.storage import is_remote, join
 from boxwright_coco.annotations import NO_ID
 from boxwright_coco.contents import Contents, open_contents
@@ -68,13 +67,21 @@ class CocoReader:
         self._ids = ids
         named = (each for _, name in islice(contents.names(), _SOME) for each in trailing_parts(name))
         some = [name for name in named if is_plain(name)]
-        self._folder = image_folder(images, contents.truth.location, some)
+        place = contents.truth.location
+        self._folder = image_folder(images, place, some)
+        self._lookup = ImageLookup(self._folder, "file_name") if self._folder is not None else None
+        if self._lookup is None:
+            found = lookup_of_file(place, None, some, uri=f"coco:{location}", field="file_name")
+            self._lookup = found if any(map(found.contains, some)) else None
+            notes = found.notes
+        else:
+            notes = ()
         self.info = DatasetInfo(
             format="coco",
             location=location,
             label_map=contents.categories.label_map,
             num_samples=self.parts,
-            notes=contents.notes,
+            notes=(*contents.notes, *notes),
             attributes={} if contents.are_detections else contents.attributes,
         )
 
@@ -90,7 +97,7 @@ class CocoReader:
                 contents,
                 truth,
                 document,
-                self._folder,
+                self._lookup,
                 swapped=self.swapped if self._swap else None,
                 shapes=self.shapes,
                 ids=self._ids,
@@ -115,7 +122,7 @@ class _Reading:
         contents: Contents,
         truth: OpenDocument,
         document: OpenDocument,
-        folder: str | None,
+        images: ImageLookup | None,
         *,
         swapped: SwappedCoordinates | None,
         shapes: ShapeRule,
@@ -129,8 +136,8 @@ class _Reading:
         self._document = document
         self._image_rows = Elements(truth, contents.images.starts)
         self._annotation_rows = Elements(document, contents.annotations.starts)
-        self._folder = folder
-        self._local = folder is not None and not is_remote(folder)
+        self._lookup = images
+        self._remote = images is not None and is_remote(images.location)
         self._swapped = swapped
         self._shapes = shapes
         self._ids = ids
@@ -160,11 +167,11 @@ class _Reading:
             width, height = images.widths[position], images.heights[position]
             if images.more[position]:
                 attributes = self._image_attributes(position)
+        name, location = self._located(name, position)
         first = self._seen.setdefault(name, position)
         if first != position:
             problem = f"duplicate file_name {name}, the same as images[{first}]"
             raise self._image_error(position, problem, "correct the file_name of one of them, or remove one")
-        location = self._located(name)
         if not width or not height:
             place = self._image_place(position)
             remedy = "write width and height"
@@ -202,30 +209,28 @@ class _Reading:
             other = next(each for each in same if each != position)
             problem = f"duplicate id, the same as images[{other}]: their annotations cannot be distinguished"
             raise self._image_error(position, problem, "give each image its own id")
-        location = self._truth.document.location
-        try:
-            name = safe_filename(name, location, field="file_name", is_there=self._exists)
-        except DataError:  # the line is determined only for the error, because this takes long
-            safe_filename(name, location, self._image_place(position), field="file_name")
-            raise
-        if not name:
-            raise self._image_error(position, f"file_name is {row['file_name']!r:.60}", "write the name of the image")
+        if not any(trailing_parts(name)):
+            raise self._image_error(position, f"file_name is {name!r:.60}", "write the name of the image")
         return ImageRow(name, width, height, attributes)
 
-    def _exists(self, name: str) -> bool:
-        return self._folder is not None and self._local and os.path.isfile(join(self._folder, name))
+    def _located(self, written: str, position: int) -> tuple[str, str | None]:
+        """Returns the name and the location of an image.
 
-    def _located(self, name: str) -> str | None:
-        """Returns the location of an image. Those at URLs are not checked, which would take a request for each."""
-        if self._folder is None:
-            return None
-        place = join(self._folder, name)
-        if not self._local or os.path.isfile(place):
-            return place
-        others = (join(self._folder, other) for other in (*spellings(name), *trailing_parts(name)))
-        found = next(filter(os.path.isfile, others), None)
+        Those at URLs are not checked, which would take a request for each.
+        """
+        try:
+            return self._found(written, "")
+        except DataError:  # the line is determined only for the error, because this takes long
+            return self._found(written, self._image_place(position))
+
+    def _found(self, written: str, place: str) -> tuple[str, str | None]:
+        file = self._truth.document.location
+        if self._lookup is None or self._remote:
+            name = written if is_plain(written) else safe_filename(written, file, place, field="file_name")
+            return name, None if self._lookup is None else join(self._lookup.location, name)
+        name, location = self._lookup.find_written(written, file, place)
         # Two images are never the same file, whatever folders their names have.
-        return found if found is not None and self._name_of.setdefault(found, name) == name else None
+        return name, location if location is not None and self._name_of.setdefault(location, name) == name else None
 
     def _boxes(self, numbers: Sequence[int]) -> Boxes:
         if not numbers:

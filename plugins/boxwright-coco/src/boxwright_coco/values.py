@@ -63,13 +63,19 @@ def image_row(row: Any) -> ImageRow:
     number = row.get("id")
     if as_number(number) is None and not (isinstance(number, str) and number):
         raise RowError(_missing(row, "id", "an integer"))
-    name = row.get("file_name")
+    name = file_name(row)
     if not isinstance(name, str) or not name:
         raise RowError(_missing(row, "file_name", "the file name"))
     if not is_text(name):
         raise RowError(f"file_name is {_shown(name)}, which contains an unpaired surrogate", "rename the image")
     width, height = (_side(row, key) for key in ("width", "height"))
     return ImageRow(name, width, height, image_attributes(row))
+
+
+def file_name(row: dict[str, Any]) -> Any:
+    """Returns the file name of an image: LVIS has only its address, which ends in it."""
+    address = row.get("coco_url")
+    return row.get("file_name") or (address.rpartition("/")[2] if isinstance(address, str) else None)
 
 
 def image_attributes(row: dict[str, Any]) -> dict[str, Any]:

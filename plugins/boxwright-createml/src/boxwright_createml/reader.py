@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample
 from boxwright.datasets import OnProblem
-from boxwright.images import ImageLookup, measured_size
+from boxwright.images import lookup_for, measured_size
 from boxwright.plugins import parse_size
 from boxwright.storage import Folder, base_name, check_unicode, json_elements, parent
 from boxwright_createml.annotation import CoordinateSystem, Entry, EntryError
 
 ROBOFLOW: Final = "_annotations.createml.json"
 LIST: Final = "name a CreateML JSON file, a list with an object for each image"
+_SOME: Final = 20
 _SKIP = "or leave the image out with --on-error skip"
 
 
@@ -70,8 +73,9 @@ class CreateMLReader:
     ) -> None:
         self._size = parse_size(size) if size is not None else None
         self._folder, self._files = _found(location)
-        image_folder = self._folder if images is None else Folder.at(images)
-        self._images = ImageLookup(image_folder, '"image"', besides=self._folder.ending(".json"))
+        uri, others = f"createml:{location}", self._folder.ending(".json")
+        named = (name for file in self._files for name in self._named(file))
+        self._images = lookup_for(self._folder, images, others, uri=uri, field='"image"', named=named)
         self._include = unannotated == "include"
         if not self._files and not self._include and (found := self._images.without(())):
             raise DataError(
@@ -81,7 +85,7 @@ class CreateMLReader:
             )
         self._coordinates = CoordinateSystem(units, anchor, origin)
         splits = tuple(dict.fromkeys(split for file in self._files if (split := self._split(file))))
-        self.info = DatasetInfo(format="createml", location=location, splits=splits)
+        self.info = DatasetInfo(format="createml", location=location, splits=splits, notes=self._images.notes)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""
@@ -117,6 +121,12 @@ class CreateMLReader:
     def _entries(self, file: str) -> Iterator[tuple[_Place, Any]]:
         for number, (line, content) in enumerate(json_elements(self._folder.place(file), LIST), start=1):
             yield _Place(file, number, line), content
+
+    def _named(self, file: str) -> Iterator[str]:
+        """Yields the names of some images."""
+        with suppress(DataError):
+            for place, content in islice(self._entries(file), _SOME):
+                yield self._entry(place, content).image
 
     def _entry(self, place: _Place, content: Any) -> Entry:
         try:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from boxwright import Coordinates, LabelMap, Sample
 from boxwright.datasets import Output
-from boxwright.storage import IMAGE_SUFFIXES, join
+from boxwright.images import ImageLookup
+from boxwright.storage import IMAGE_SUFFIXES
 from boxwright_csv.classes import read_descriptions
 from boxwright_csv.dialects import OPENIMAGES
 from boxwright_csv.rows import NUMBER, SKIP, ImageRows, Rows, value_of
@@ -46,9 +48,9 @@ class OpenImagesRows(Rows):
     edge_names = ("XMin", "YMin", "XMax", "YMax")
 
     def __init__(
-        self, table: Table, folder: str, *, swap: bool = False, names: Mapping[str, str] | None = None
+        self, table: Table, images: ImageLookup, *, swap: bool = False, names: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(table, folder, swap=swap)
+        super().__init__(table, images, swap=swap)
         columns = table.columns
         self.name_column = columns["ImageID"]
         self._label = columns["LabelName"]
@@ -106,17 +108,12 @@ class OpenImagesRows(Rows):
         Raises:
             DataError: The identifier is empty, leads out of the folder, or matches two images.
         """
-        name = self.safe_name(group.name, group.line)
-        whole = os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
-        for candidate in (name, f"{name}.jpg") if whole else (f"{name}.jpg", name):
-            if self.exists(candidate):
-                return candidate, join(self.folder, candidate)
-        suffixes = [case for suffix in sorted(IMAGE_SUFFIXES) for case in (suffix, suffix.upper())]
-        found = [name + suffix for suffix in suffixes if self.exists(name + suffix)]
-        if len(found) > 1:
-            problem = f"image {name} could be {' or '.join(found)}"
-            raise self.error(problem, f"write its suffix, or remove one of them, {SKIP}", group.line)
-        return (found[0], join(self.folder, found[0])) if found else (name if whole else f"{name}.jpg", None)
+        if not group.name or os.path.splitext(group.name)[1].lower() in IMAGE_SUFFIXES:
+            return super().located(group)
+        name = f"{group.name}.jpg"
+        usual = self.images.contains(name)
+        found, location = super().located(replace(group, name=name) if usual else group)
+        return (found, location) if location is not None else (f"{found}.jpg", None)
 
     def coordinates(self, group: ImageRows, width: int, height: int) -> list[Coordinates]:
         """Returns the boxes of an image in pixels."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from boxwright import Boxes, DataError, DatasetInfo, ImageRef, LabelMap, Sample, UsageError, find_label_map
 from boxwright.datasets import OnProblem
+from boxwright.images import lookup_of_file
 from boxwright.storage import parent
 from boxwright_csv.classes import class_numbers, read_descriptions
 from boxwright_csv.dialects import DIALECTS, OPENIMAGES, RETINANET, TUTORIAL, VIA, Dialect
 from boxwright_csv.rows import SKIP, ImageRows, Rows
 from boxwright_csv.table import Table
 from boxwright_csv.tutorial import TutorialRows
+
+_SOME = 20
 
 
 class CsvReader:
@@ -62,7 +66,11 @@ class CsvReader:
         _check_options(table.dialect, [name for name, value in given.items() if value], location)
         self._location = location
         self._grouped = grouped
-        folder = images if images is not None else parent(location)
+        column = table.columns[table.dialect.header[0]]
+        first = (
+            [row[column] for _, row in islice(table.rows(), _SOME) if isinstance(row, list)] if images is None else []
+        )
+        lookup = lookup_of_file(location, images, list(dict.fromkeys(first)), uri=f"{self.format}:{location}")
         numbers, _ = find_label_map(label_map, parent(location))
         swap = inverted == "swap"
         match table.dialect.name:  # imports only the module of the dialect
@@ -70,23 +78,23 @@ class CsvReader:
                 from boxwright_csv.openimages import OpenImagesRows
 
                 names = read_descriptions(classes) if classes is not None else None
-                self._rows: Rows = OpenImagesRows(table, folder, swap=swap, names=names)
+                self._rows: Rows = OpenImagesRows(table, lookup, swap=swap, names=names)
                 if names is not None and numbers is None:
                     numbers = LabelMap.from_names(names.values(), sort=False)
             case RETINANET.name:
                 from boxwright_csv.retinanet import RetinaNetRows
 
-                self._rows = RetinaNetRows(table, folder, one_based=one_based, swap=swap)
+                self._rows = RetinaNetRows(table, lookup, one_based=one_based, swap=swap)
                 if numbers is None or classes is not None:
                     numbers = class_numbers(classes, location)
             case VIA.name:
                 from boxwright_csv.via import ViaRows
 
-                self._rows = ViaRows(table, folder, swap=swap, label=label, points=points == "ignore")
+                self._rows = ViaRows(table, lookup, swap=swap, label=label, points=points == "ignore")
             case _:
-                self._rows = TutorialRows(table, folder, one_based=one_based, swap=swap)
+                self._rows = TutorialRows(table, lookup, one_based=one_based, swap=swap)
         self.swapped = self._rows.swapped
-        self.info = DatasetInfo(format=self.format, location=location, label_map=numbers)
+        self.info = DatasetInfo(format=self.format, location=location, label_map=numbers, notes=lookup.notes)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import replace
 
-from boxwright import Coordinates, LabelMap, Sample
+from boxwright import Coordinates, DataError, LabelMap, Sample
 from boxwright.datasets import Output
+from boxwright.images import ImageLookup
 from boxwright.storage import is_remote, join
 from boxwright_csv.classes import class_mapping_path
 from boxwright_csv.rows import SKIP, ImageRows, Rows
@@ -23,8 +25,8 @@ class RetinaNetRows(Rows):
 
     edge_names = ("x1", "y1", "x2", "y2")
 
-    def __init__(self, table: Table, folder: str, *, one_based: bool = False, swap: bool = False) -> None:
-        super().__init__(table, folder, one_based=one_based, swap=swap)
+    def __init__(self, table: Table, images: ImageLookup, *, one_based: bool = False, swap: bool = False) -> None:
+        super().__init__(table, images, one_based=one_based, swap=swap)
         columns = table.columns
         self.name_column = columns["path"]
         self._label = columns["class_name"]
@@ -45,24 +47,31 @@ class RetinaNetRows(Rows):
         group.coordinates.append(self.edges_of(texts, label, line))
         group.labels.append(label)
 
-    def safe_name(self, name: str, line: int) -> str:
-        """Returns the name of an image; a path from the CSV file into the folder of the images is used from there on.
+    def located(self, group: ImageRows) -> tuple[str, str | None]:
+        """Returns the name and the location of an image.
+
+        A path from the CSV file into the folder of the images is used from there on.
 
         Raises:
             DataError: The name is empty, or leads out of the folder.
         """
-        if name and not is_remote(self.folder):
-            path = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(self.table.location)), name))
-            inside = os.path.join(os.path.abspath(self.folder), "")
-            if path.startswith(inside):
-                name = path.removeprefix(inside)
-            elif os.path.isabs(name) or ".." in name.split("/"):
-                raise self.error(
-                    f"the path {name} leads out of the folder of the images, {self.folder}",
-                    f"pass the folder that it leads into: ?images={os.path.dirname(path)}",
-                    line,
-                )
-        return super().safe_name(name, line)
+        name, folder = group.name, self.images.location
+        if not name or is_remote(folder):
+            return super().located(group)
+        path = os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(self.table.location)), name))
+        inside = os.path.join(os.path.abspath(folder), "")
+        if path.startswith(inside):
+            return super().located(replace(group, name=path.removeprefix(inside)))
+        try:
+            return super().located(group)
+        except DataError:
+            if not (os.path.isabs(name) or ".." in name.split("/")):
+                raise
+            raise self.error(
+                f"the path {name} leads out of the folder of the images, {folder}",
+                f"pass the folder that it leads into: ?images={os.path.dirname(path)}",
+                group.line,
+            ) from None
 
 
 class RetinaNetWriter:

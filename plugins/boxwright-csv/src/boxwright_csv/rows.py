@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from boxwright import Coordinates, DataError, SwappedCoordinates, check_coordinates
-from boxwright.images import measured_size, safe_filename, spellings
-from boxwright.storage import filesystem, is_remote, join
+from boxwright.images import ImageLookup, measured_size
 from boxwright_csv.table import Table
 
 NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -41,7 +39,7 @@ class Rows(ABC):
 
     Args:
         table: The file.
-        folder: The folder of the images, a path or a URL.
+        images: The images.
         one_based: Whether pixels are counted from 1 with xmax, ymax inclusive; the coordinates become
             ``(xmin - 1, ymin - 1, xmax, ymax)``.
         swap: Whether coordinates that are in the wrong order are swapped.
@@ -53,13 +51,12 @@ class Rows(ABC):
     name_column: int
     edge_names: tuple[str, str, str, str] = ("xmin", "ymin", "xmax", "ymax")
 
-    def __init__(self, table: Table, folder: str, *, one_based: bool = False, swap: bool = False) -> None:
+    def __init__(self, table: Table, images: ImageLookup, *, one_based: bool = False, swap: bool = False) -> None:
         self.table = table
-        self.folder = folder
+        self.images = images
         self.shift = 1 if one_based else 0
         self.swap = swap
         self.swapped = SwappedCoordinates()
-        self._remote: tuple[Any, str] | None = None
 
     @abstractmethod
     def add(self, group: ImageRows, row: list[str], line: int) -> None:
@@ -73,13 +70,11 @@ class Rows(ABC):
         """Returns the name of an image in the dataset and its location, ``None`` if it does not exist.
 
         Raises:
-            DataError: The name is empty, or leads out of the folder.
+            DataError: The name is empty, leads out of the folder, or matches two images.
         """
-        name = self.safe_name(group.name, group.line)
-        if self.exists(name):
-            return name, join(self.folder, name)
-        other = next(filter(self.exists, spellings(name)), None)
-        return name, join(self.folder, other) if other is not None else None
+        if not group.name.strip():
+            raise self.error("the file name is empty", f"write the file name of the image, {SKIP}", group.line)
+        return self.images.find_written(group.name, self.table.location, f"line {group.line}")
 
     def size(self, group: ImageRows, name: str, location: str | None) -> tuple[int, int]:
         """Returns the width and height of an image in pixels.
@@ -126,26 +121,6 @@ class Rows(ABC):
             return ordered
         remedy = f"correct it, swap the coordinates (?inverted=swap), {SKIP}"
         raise self.error(problem, remedy, line, label)
-
-    def safe_name(self, name: str, line: int) -> str:
-        """Returns the name of an image with ``/`` between folders.
-
-        Raises:
-            DataError: The name is empty, or leads out of the folder.
-        """
-        safe = safe_filename(name, self.table.location, f"line {line}", is_there=self.exists)
-        if not safe:
-            raise self.error("the file name is empty", f"write the file name of the image, {SKIP}", line)
-        return safe
-
-    def exists(self, name: str) -> bool:
-        """Returns whether a file exists in the folder of the images."""
-        if not is_remote(self.folder):
-            return os.path.isfile(join(self.folder, name))
-        if self._remote is None:
-            self._remote = filesystem(self.folder)
-        files, root = self._remote
-        return bool(files.isfile(join(root, name)))
 
     def error(self, problem: str, remedy: str, line: int, label: str = "") -> DataError:
         """Returns an error for a line of the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from boxwright.images import ImageLookup
 from boxwright_csv.rows import NUMBER, SKIP, ImageRows, Rows, value_of
 from boxwright_csv.table import Table
 
@@ -11,8 +12,8 @@ _SIZE = ("width", "height")
 class TutorialRows(Rows):
     """Reads the rows of the tutorials. Additional columns become box attributes."""
 
-    def __init__(self, table: Table, folder: str, *, one_based: bool = False, swap: bool = False) -> None:
-        super().__init__(table, folder, one_based=one_based, swap=swap)
+    def __init__(self, table: Table, images: ImageLookup, *, one_based: bool = False, swap: bool = False) -> None:
+        super().__init__(table, images, one_based=one_based, swap=swap)
         columns = table.columns
         self.name_column = columns["filename"]
         self._label = columns["class"]

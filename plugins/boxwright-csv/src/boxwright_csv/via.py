@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 
 from boxwright import Coordinates, LabelMap, Sample
 from boxwright.datasets import Output
+from boxwright.images import ImageLookup
 from boxwright.storage import is_remote
 from boxwright_csv.dialects import VIA
 from boxwright_csv.rows import NUMBER, SKIP, ImageRows, Rows
@@ -36,9 +37,9 @@ class ViaRows(Rows):
     """
 
     def __init__(
-        self, table: Table, folder: str, *, swap: bool = False, label: str | None = None, points: bool = False
+        self, table: Table, images: ImageLookup, *, swap: bool = False, label: str | None = None, points: bool = False
     ) -> None:
-        super().__init__(table, folder, swap=swap)
+        super().__init__(table, images, swap=swap)
         columns = table.columns
         self.name_column = columns["filename"]
         self._file = columns.get("file_attributes")

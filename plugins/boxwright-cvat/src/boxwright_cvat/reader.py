@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any, Final
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample
 from boxwright.datasets import OnProblem, ShapeRule
-from boxwright.images import ImageLookup, measured_size
+from boxwright.images import lookup_for, measured_size
 from boxwright.plugins import parse_size
 from boxwright.storage import IMAGE_SUFFIXES, Folder, check_unicode, is_folder, join, open_binary, parent
 from boxwright_cvat.items import ItemError, boxes_of, item, tag_of
@@ -20,6 +22,7 @@ FILE: Final = "annotations.xml"
 SUBSETS: Final = {"": None, "default": None, "train": "train", "test": "test", "validation": "val"}
 """The splits of CVAT's usual subsets, in lower case; others keep their names."""
 
+_SOME = 20
 _SKIP = "or leave the image out with --on-error skip"
 
 
@@ -49,9 +52,10 @@ class CvatReader:
         self._size = parse_size(size) if size is not None else None
         self._file = join(location, FILE) if is_folder(location) else location
         with open_binary(self._file):  # raises the error if it does not exist
-            folder = Folder.at(parent(self._file) if images is None else images)
-        self._images = ImageLookup(folder, "name", besides=folder.ending(".xml"))
-        self.info = DatasetInfo(format="cvat", location=location)
+            folder = Folder.at(parent(self._file))
+        uri, others = f"cvat:{location}", folder.ending(".xml")
+        self._images = lookup_for(folder, images, others, uri=uri, field="name", named=names_of(self._file))
+        self.info = DatasetInfo(format="cvat", location=location, notes=self._images.notes)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""
@@ -157,15 +161,15 @@ class CvatReader:
         """Returns the name and the location of an image."""
         source = f"{self._file}, {place}"
         check_unicode(source)
-        name, location = self._images.find(filename, "", source)
-        for folder in ("images/", *((f"images/{subset}/", f"{subset}/") if subset else ())):
+        for folder in ("", "images/", *((f"images/{subset}/", f"{subset}/") if subset else ())):
+            name, location = self._images.find(filename, folder, source, below=False)
             if location is not None:
                 break
-            found, location = self._images.find(filename, folder, source)
-            if location is not None:
-                name = found.removeprefix(folder)
+        else:
+            folder = ""
+            name, location = self._images.find(filename, "", source)
         check_unicode(location or "")
-        return name, location
+        return name.removeprefix(folder), location
 
     def _stated_size(self, node: Node, place: str) -> tuple[int, int] | None:
         texts = [node.attributes.get(name, "0") for name in ("width", "height")]
@@ -177,6 +181,13 @@ class CvatReader:
 
     def _error(self, place: str, problem: str, remedy: str) -> DataError:
         return DataError(self._file, problem, f"{remedy}, {_SKIP}", place)
+
+
+def names_of(file: str) -> Iterator[str]:
+    """Yields the names of the first images of a file."""
+    with suppress(DataError):
+        for node in islice(nodes(file, ROOT), _SOME):
+            yield node.attributes.get("name", "")
 
 
 def _place(node: Node) -> str:

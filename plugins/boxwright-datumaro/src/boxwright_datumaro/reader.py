@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from boxwright import DataError, DatasetInfo, ImageRef, LabelMap, Sample
 from boxwright.datasets import OnProblem, ShapeRule
-from boxwright.images import ImageLookup, measured_size
+from boxwright.images import lookup_for, measured_size
 from boxwright.storage import Folder, base_name, check_unicode, is_folder, join, json_members, open_binary, parent
 from boxwright_datumaro.items import Item, ItemError, category_names
 
 ANNOTATIONS: Final = "annotations"
 DEFAULT: Final = "default"
 OBJECT: Final = "name a JSON file of Datumaro, an object with categories and items"
+_SOME: Final = 20
 _SKIP = "or leave the image out with --on-error skip"
 
 
@@ -48,14 +51,16 @@ class DatumaroReader:
         self.shapes = ShapeRule(shapes)
         root, files = _found(location)
         self._files = [_File(place, subset, _names_of(place)) for place, subset in files]
-        folder = Folder.at(root if images is None else images)
-        self._images = ImageLookup(folder, "path", besides=folder.ending(".json"))
+        folder = Folder.at(root)
+        uri, others = f"datumaro:{location}", folder.ending(".json")
+        self._images = lookup_for(folder, images, others, uri=uri, field="path", named=self._named())
         names = {tuple(file.names) for file in self._files}
         unique = next(iter(names)) if len(names) == 1 else ()
         self.info = DatasetInfo(
             format="datumaro",
             location=location,
             label_map=LabelMap.from_names(unique, sort=False) if unique and len(set(unique)) == len(unique) else None,
+            notes=self._images.notes,
             splits=tuple(split for file in self._files if (split := _split(file.subset)) is not None),
         )
 
@@ -96,13 +101,18 @@ class DatumaroReader:
         return Sample(image=image, boxes=boxes, split=_split(file.subset), attributes=item.attributes, source=source)
 
     def _located(self, filename: str, subset: str, source: str) -> tuple[str, str | None]:
-        name = ""
-        for folder in (*((f"images/{subset}/",) if subset else ()), "images/", ""):
-            found, location = self._images.find(filename, folder, source)
-            name = found.removeprefix(folder)
+        for folder in (*((f"images/{subset}/",) if subset else ()), "images/"):
+            name, location = self._images.find(filename, folder, source, below=False)
             if location is not None:
-                return name, location
-        return name, None
+                return name.removeprefix(folder), location
+        return self._images.find(filename, "", source)
+
+    def _named(self) -> Iterator[str]:
+        """Yields the names of some images."""
+        with suppress(DataError, ItemError):
+            for file in self._files:
+                for _, _, content in islice(_items(file.location), _SOME):
+                    yield Item(content, file.names).name
 
 
 def _found(location: str) -> tuple[str, list[tuple[str, str]]]:

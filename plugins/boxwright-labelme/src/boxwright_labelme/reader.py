@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample
 from boxwright.datasets import OnProblem, ShapeRule
-from boxwright.images import ImageLookup, last_if_absolute, measured_size, read_header
+from boxwright.images import ImageLookup, last_if_absolute, lookup_for, measured_size, read_header
 from boxwright.storage import IMAGE_SUFFIXES, Folder, base_name, check_unicode, is_folder, is_remote, join, parent
 from boxwright_labelme.annotation import Annotation
 
@@ -45,8 +45,7 @@ class LabelMeReader:
         self._folder, self._files = _found(location)
         self._own_images = images is None
         self._next_to: dict[str, ImageLookup | None] = {}
-        image_folder = self._folder if images is None else Folder.at(images)
-        self._images = ImageLookup(image_folder, _FIELD, besides=self._folder.ending(".json"))
+        self._images = lookup_for(self._folder, images, self._files, uri=f"labelme:{location}", field=_FIELD)
         include = unannotated == "include"
         matching = include or len(self._images.names) > len(self._files)
         others = self._images.without(self._files) if matching else []
@@ -58,7 +57,7 @@ class LabelMeReader:
             )
         self._items = [*self._files, *(others if include else ())]
         self.parts = len(self._items)
-        self.info = DatasetInfo(format="labelme", location=location, num_samples=self.parts)
+        self.info = DatasetInfo(format="labelme", location=location, num_samples=self.parts, notes=self._images.notes)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples, each image once; see :class:`boxwright.datasets.Reader`."""

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import base64
 import re
-from functools import cached_property
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from boxwright import DataError
-from boxwright.images import ImageLookup
-from boxwright.storage import Folder
+from boxwright.images import ImageLookup, trailing_parts
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _UPLOAD = re.compile(r"(?:.*/)?upload/[0-9]+/([^/]+)")
@@ -25,19 +23,17 @@ class Paths:
     """Finds the images of tasks in a folder.
 
     Args:
-        folder: The folder.
+        images: The images.
     """
 
-    def __init__(self, folder: Folder) -> None:
-        self._folder = folder
-        self._images = ImageLookup(folder, "image", besides=folder.ending(".json"))
+    def __init__(self, images: ImageLookup) -> None:
+        self._images = images
 
     def find(self, path: str, source: str) -> tuple[str, str | None]:
         """Returns the name of an image, and its location, ``None`` if it is not in the folder.
 
-        The path is tried as a whole, then without its first parts, then its last part in any sub-folder, then that
-        without the hash that Label Studio puts before the name of an uploaded file; the last two if there is exactly
-        one such image.
+        The path is tried as :class:`boxwright.images.ImageLookup` does, then its last part without the hash that Label
+        Studio puts before the name of an uploaded file.
 
         Args:
             path: As the task has it.
@@ -49,23 +45,13 @@ class Paths:
         parts = parts_of(path)
         if not parts:
             raise DataError(source, f"the image is {path[:80]!r}, which has no name", "correct it")
-        for start in range(len(parts)):
-            name, location = self._images.find("/".join(parts[start:]), "", source)
+        path = "/".join(parts)
+        for written in dict.fromkeys((path, _HASH.sub("", parts[-1], count=1))):
+            found, location = self._images.find(written, "", source, moved=True)
             if location is not None:
-                return name, location
-        last = parts[-1]
-        for base in (last, _HASH.sub("", last, count=1)):
-            found = self._by_base.get(base, [])
-            if len(found) == 1:
-                return base, self._folder.place(found[0])
-        return "/".join(parts), None
-
-    @cached_property
-    def _by_base(self) -> dict[str, list[str]]:
-        table: dict[str, list[str]] = {}
-        for name in self._images.names:
-            table.setdefault(name.rpartition("/")[2], []).append(name)
-        return table
+                ends = (tail for tail in trailing_parts(written) if f"/{found}".endswith(f"/{tail}"))
+                return next(ends, found), location
+        return path, None
 
 
 def parts_of(path: str) -> list[str]:
@@ -81,6 +67,12 @@ def parts_of(path: str) -> list[str]:
     upload = _UPLOAD.fullmatch(path)
     parts = [upload[1]] if upload else _DRIVE.sub("", path, count=1).split("/")
     return [part for part in parts if part not in ("", ".", "..") and "\0" not in part]
+
+
+def bases(path: str) -> list[str]:
+    """Returns the last part of a path, and that without a hash."""
+    parts = parts_of(path)[-1:]
+    return [*parts, *(_HASH.sub("", part, count=1) for part in parts)]
 
 
 def embedded(path: str) -> bytes | None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any, Final
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample
 from boxwright.datasets import OnProblem, ShapeRule
-from boxwright.images import measured_size, read_header
+from boxwright.images import lookup_for, measured_size, read_header
 from boxwright.storage import Folder, check_unicode, json_elements, open_binary, parent
-from boxwright_labelstudio.paths import Paths, embedded
+from boxwright_labelstudio.paths import Paths, bases, embedded
 from boxwright_labelstudio.regions import ResultError, Results
 from boxwright_labelstudio.tasks import Task, stated_size, tasks
 
 LIST: Final = "name the JSON export of Label Studio, a list of tasks"
+_SOME: Final = 20
 _SKIP = "or leave the image out with --on-error skip"
 
 
@@ -52,8 +55,11 @@ class LabelStudioReader:
         self._predictions = predictions
         self._key = image
         with open_binary(location):  # raises the error if it does not exist
-            self._paths = Paths(Folder.at(parent(location) if images is None else images))
-        self.info = DatasetInfo(format="label-studio", location=location)
+            folder = Folder.at(parent(location))
+        uri, others = f"label-studio:{location}", folder.ending(".json")
+        lookup = lookup_for(folder, images, others, uri=uri, field="image", named=self._named())
+        self._paths = Paths(lookup)
+        self.info = DatasetInfo(format="label-studio", location=location, notes=lookup.notes)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""
@@ -99,6 +105,12 @@ class LabelStudioReader:
             else:
                 line, number, error = task
                 on_problem(self._error(f"task {number} (line {line})", error))
+
+    def _named(self) -> Iterator[str]:
+        """Yields the names of some images, with and without the hash of an upload."""
+        with suppress(DataError, ResultError):
+            for task in islice(self._tasks(lambda error: None), _SOME):
+                yield from bases(task.image(self._key)[0])
 
     def _results(self, task: Task) -> Results:
         return Results(task.chosen(self._annotation, self._predictions) or [])

@@ -29,7 +29,7 @@ from boxwright import (
     check_coordinates,
 )
 from boxwright.datasets import OnProblem, Output
-from boxwright.images import measured_size
+from boxwright.images import ImageLookup, measured_size
 from boxwright.plugins import Detection
 from boxwright.storage import IMAGE_SUFFIXES, Folder, is_remote, join, safe_name
 
@@ -72,7 +72,8 @@ class KittiReader:
         self._files = [name for name in self._labels.ending(".txt") if "/" not in name]
         if not self._files:
             raise DataError(location, f"its folder {_LABELS} contains no .txt file", "check the location")
-        self._images = _image_folder(images if images is not None else join(root, _IMAGES), images is not None)
+        folder = _image_folder(images if images is not None else join(root, _IMAGES), images is not None)
+        self._images = None if folder is None else ImageLookup(folder)
         self._swap = inverted == "swap"
         self.swapped = SwappedCoordinates()
         self._last = 1 if inclusive else 0
@@ -122,18 +123,10 @@ class KittiReader:
         raise DataError(place, problem, f"swap the coordinates (?inverted=swap), or {_REMEDY}", line)
 
     def _image(self, file: str, place: str) -> tuple[str, str | None]:
-        stem = os.path.splitext(file)[0]
-        names = [name for name in (self._images.names if self._images else ()) if _is_of(name, stem)]
-        if len(names) > 1:
-            raise DataError(place, f"it matches {' or '.join(sorted(names))}", "remove one of them")
-        if not names or self._images is None:
-            return f"{stem}.png", None
-        return names[0], self._images.place(names[0])
-
-
-def _is_of(name: str, stem: str) -> bool:
-    base, ending = os.path.splitext(name)
-    return base == stem and ending.lower() in IMAGE_SUFFIXES
+        usual = f"{os.path.splitext(file)[0]}.png"
+        if self._images is None:
+            return usual, None
+        return self._images.find(usual, file, place, below=False)
 
 
 def _root(location: str) -> str | None:

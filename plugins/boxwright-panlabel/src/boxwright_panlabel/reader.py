@@ -25,8 +25,8 @@ from boxwright import (
     check_coordinates,
 )
 from boxwright.datasets import OnProblem
-from boxwright.images import measured_size, safe_filename
-from boxwright.storage import filesystem, is_remote, join
+from boxwright.images import ImageLookup, measured_size
+from boxwright.storage import is_file, is_folder, is_safe_name, join, parent
 from boxwright_panlabel.bridges import ANY, Bridge
 from boxwright_panlabel.document import Document
 from boxwright_panlabel.program import Done, convert, first_few
@@ -92,7 +92,7 @@ class PanlabelReader:
         self.swapped = SwappedCoordinates()
         self._accept = guessed == "accept"
         self._shift = _HABITS["one_based" if one_based else "inclusive" if inclusive else ""]
-        self._places = _Places(location, images, self._bridge)
+        self._places = _Places(location, images, self._bridge, options.get("split", ""))
         workplace = tempfile.mkdtemp(prefix="boxwright-panlabel-")
         weakref.finalize(self, shutil.rmtree, workplace, ignore_errors=True)
         self._local = fetched(location, self._bridge, os.path.join(workplace, "dataset"))
@@ -201,10 +201,9 @@ class PanlabelReader:
 
     def _sample(self, image: dict[str, Any], annotations: list[dict[str, Any]]) -> Sample:
         bridge = self._bridge
-        name = safe_filename(str(image["file_name"]).removeprefix(bridge.prefix), self._location)
+        name, location = self._places.find(str(image["file_name"]).removeprefix(bridge.prefix))
         if not name:
             raise self._error("an image has no file name", f"add it, {_SKIP}", str(image["id"]))
-        location = self._places.find(name)
         attributes = read_attributes(image.get("attributes", {}), bridge.image)
         split = _split(image.get("attributes", {}))
         for field in ("license_id", "date_captured"):
@@ -293,26 +292,32 @@ class PanlabelReader:
 class _Places:
     """The folders in which images are searched for."""
 
-    def __init__(self, location: str, images: str | None, bridge: Bridge) -> None:
-        self._remote: Any = None
-        if is_remote(images or location):
-            self._remote, root = filesystem(images or location)
-        if images is not None:
-            self._folders = [images]
-        else:
-            whole = self._remote.isdir(root) if self._remote else os.path.isdir(location)
-            base = location if whole else location.replace("\\", "/").rpartition("/")[0]
-            self._folders = [join(base, name) if name else base for name in bridge.searched]
+    def __init__(self, location: str, images: str | None, bridge: Bridge, split: str = "") -> None:
+        base = location if is_folder(location) else parent(location.replace("\\", "/"))
+        self._location = location
+        self._folders = (
+            [images]
+            if images is not None
+            else [join(base, name) if name else base for name in (*filter(None, (split,)), *bridge.searched)]
+        )
+        self._lookup = ImageLookup(images or base)
         self._split = bridge.name == "supervisely"
 
-    def find(self, name: str) -> str | None:
-        """Returns the location of an image, or ``None``."""
-        for folder in self._folders:
-            for inside in (name, *(self._in_datasets(name) if self._split else ())):
-                place = join(folder, inside)
-                if self._remote.isfile(place) if self._remote else os.path.isfile(place):
-                    return place
-        return None
+    def find(self, filename: str) -> tuple[str, str | None]:
+        """Returns the name and the location of an image, ``None`` if it does not exist.
+
+        Raises:
+            DataError: The file name leads out of the dataset, or two images match.
+        """
+        if not filename:
+            return "", None
+        if is_safe_name(filename):
+            for folder in self._folders:
+                for inside in (filename, *(self._in_datasets(filename) if self._split else ())):
+                    if is_file(place := join(folder, inside)):
+                        return filename, place
+        name, location = self._lookup.find_written(filename, self._location)
+        return filename if is_safe_name(filename) else name, location
 
     def _in_datasets(self, name: str) -> Iterator[str]:
         """Yields the locations of Supervisely's images: ``DATASET/img/NAME``."""

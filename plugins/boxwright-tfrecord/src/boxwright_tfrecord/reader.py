@@ -23,9 +23,9 @@ from boxwright import (
     read_label_map,
 )
 from boxwright.datasets import OnProblem
-from boxwright.images import Header, parse_header
+from boxwright.images import Header, ImageLookup, parse_header
 from boxwright.plugins import Detection
-from boxwright.storage import is_safe_name, join, parent, read_file
+from boxwright.storage import is_remote, is_safe_name, join, parent, read_file
 from boxwright_tfrecord.attributes import (
     FLAGS,
     MASK,
@@ -102,7 +102,7 @@ class TFRecordReader:
     ) -> None:
         self._files = find_files(location)
         self._folder = parent(self._files[0])
-        self._images = self._folder if images is None else images
+        self._images = ImageLookup(self._folder if images is None else images, "image/filename")
         self._names = names
         self._pixels = coordinates == "pixels"
         self._swap = inverted == "swap"
@@ -177,10 +177,14 @@ class TFRecordReader:
                 f"image/filename is missing; the keys are: {keys[:_LONGEST]}", "check that this is such a dataset"
             )
         header = _header(data, filename) if data is not None else None
-        name = self._name(filename, path, record, header)
+        name, location = self._name(filename, path, record, header), None
+        if data is None:
+            name, location = self._outside(filename, name)
+        elif not is_safe_name(name):
+            raise _RecordError(f"the file name {name!r} leads outside the dataset's folder", _NAME_REMEDY)
         if name in seen:
             raise _RecordError(f"duplicate image {name!r}", _NAME_REMEDY)
-        image = self._image(features, name, filename, data, header)
+        image = self._image(features, name, location, data, header)
         boxes = self._boxes(features, image)
         try:
             attributes = read_image_attributes(features, filename)
@@ -200,19 +204,22 @@ class TFRecordReader:
             raise _RecordError("image/filename is missing", _NAME_REMEDY)
         if self._names == "basename":
             return filename.replace("\\", "/").rpartition("/")[2] or "image"
-        if not is_safe_name(filename):
-            raise _RecordError(f"the file name {filename!r} leads outside the dataset's folder", _NAME_REMEDY)
         return filename
 
+    def _outside(self, filename: str, name: str) -> tuple[str, str]:
+        """Returns the name and the location of an image that is not in its record."""
+        outside = name if self._names == "basename" else filename
+        if is_remote(self._images.location) and is_safe_name(outside):  # not checked: that would take a request
+            return name, join(self._images.location, outside)
+        try:
+            found, location = self._images.find_written(outside, self._folder)
+        except DataError as error:
+            raise _RecordError(f"the image is not in the record, and {error.problem}", _NAME_REMEDY) from None
+        return name if self._names == "number" else found, location or join(self._images.location, found)
+
     def _image(
-        self, features: dict[str, Values], name: str, filename: str, data: bytes | None, header: Header | None
+        self, features: dict[str, Values], name: str, location: str | None, data: bytes | None, header: Header | None
     ) -> ImageRef:
-        location = None
-        if data is None:
-            outside = name if self._names == "basename" else filename
-            if not outside or not is_safe_name(outside):
-                raise _RecordError(f"the image is not in the record, and its file name is {filename!r}", _NAME_REMEDY)
-            location = join(self._images, outside)
         width, height = (cast("int | None", _single(features, key)) for key in ("image/width", "image/height"))
         if width is None or height is None:
             header = header or _any_header(name, location, data)

@@ -9,7 +9,7 @@ from typing import Final
 
 from boxwright import DataError, SwappedCoordinates
 from boxwright.datasets import ShapeRule
-from boxwright.images import ImageLookup
+from boxwright.images import lookup_for
 from boxwright.storage import Folder, is_folder, join, list_folder
 from boxwright_voc.image_sets import NO_SPLIT, ImageSets
 from boxwright_voc.samples import Item, XmlSamples
@@ -64,6 +64,7 @@ class Year:
 
     Attributes:
         image_sets: Its image sets.
+        notes: Notes for the user about the folder of the images.
 
     Raises:
         DataError: An image set cannot be read.
@@ -83,7 +84,10 @@ class Year:
     ) -> None:
         folder = Folder.at(join(location, ANNOTATIONS))
         xmls = folder.ending(".xml")
-        lookup = _image_lookup(location, images, folder)
+        if images is None and is_folder(usual := join(location, IMAGES)):
+            images = usual
+        lookup = lookup_for(folder, images, xmls, uri=f"voc:{location}", field="<filename>")
+        self.notes = lookup.notes
         self._samples = XmlSamples(
             folder, lookup, one_based=one_based, inverted=inverted, prefix=prefix, swapped=swapped, shapes=shapes
         )
@@ -165,13 +169,6 @@ class Year:
             f"add the annotation, remove the name from the list{unannotated}",
             line,
         )
-
-
-def _image_lookup(location: str, images: str | None, annotations: Folder) -> ImageLookup:
-    folder = join(location, IMAGES) if images is None else images
-    if images is None and not is_folder(folder):  # annotations can be read without images
-        return ImageLookup(annotations, "<filename>", besides=annotations.names)
-    return ImageLookup(Folder.at(folder), "<filename>")
 
 
 def _subfolders(location: str) -> list[str]:

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 
 from boxwright import DataError, DatasetInfo, Sample, SwappedCoordinates
 from boxwright.datasets import OnProblem, ShapeRule
-from boxwright.images import ImageLookup
+from boxwright.images import folders_near, lookup_for
 from boxwright.storage import Folder
 from boxwright_voc.devkit import Year, years
 from boxwright_voc.samples import Item, XmlSamples
+
+_MOST = 100
 
 
 class _XmlReader:
@@ -100,23 +102,25 @@ class LabelImgReader(_XmlReader):
         self.shapes = ShapeRule(shapes)
         folder = Folder.at(location)
         xmls = folder.ending(".xml")
-        lookup = ImageLookup(folder if images is None else Folder.at(images), "<filename>", besides=xmls)
+        lookup = lookup_for(folder, images, xmls, uri=f"labelimg:{location}", field="<filename>")
         samples = XmlSamples(folder, lookup, one_based=one_based, inverted=inverted, shapes=self.shapes)
         self.swapped = samples.swapped
         include = unannotated == "include"
         # Matching names takes time, and matters only if there are more files than XML files.
         unannotated_images = lookup.without(xmls) if include or len(lookup.names) > len(xmls) else []
         if unannotated_images and not xmls and not include:
+            near = folders_near(folder.location, unannotated_images[:_MOST], (".xml",)) or ["XML_FOLDER"]
             raise DataError(
                 location,
                 f"it contains images ({len(unannotated_images)}) and no XML file",
-                "annotate them with labelImg (format PascalVOC), or name the folder of the XML:"
-                " labelimg:XML_FOLDER?images=IMAGE_FOLDER",
+                "annotate them with labelImg (format PascalVOC), or name the folder of the XML: "
+                + " or ".join(f"labelimg:{place}?images={location}" for place in near),
             )
         items = [Item(samples, xml) for xml in xmls]
         if include:
             items += [Item(samples, image=name) for name in unannotated_images]
-        notes = [_unannotated_note(len(unannotated_images))] if unannotated_images and not include else []
+        notes = [*lookup.notes]
+        notes += [_unannotated_note(len(unannotated_images))] if unannotated_images and not include else []
         super().__init__(
             DatasetInfo(format="labelimg", location=location, num_samples=len(items), notes=tuple(notes)), items
         )
@@ -186,7 +190,8 @@ class VocReader(_XmlReader):
             elif split in year.image_sets:
                 of_year += year.items_of(split)
             items += sorted(of_year, key=lambda item: item.xml or item.image)
-        notes = list(_not_read(found, **include)) if split is None else []
+        notes = [note for year in found for note in year.notes]
+        notes += _not_read(found, **include) if split is None else []
         database = "" if one_based else next(filter(None, (year.voc_database() for year in found)), "")
         if database:
             notes.append(

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from boxwright import DataError, UsageError
+from boxwright.images import trailing_parts
 from boxwright.storage import base_name
 from boxwright_yolo.description import ORDER, UNSPLIT, Description, decoded
 from boxwright_yolo.paths import Tree, clean, is_absolute, label_file_of, labels_folder_of, stem_of
@@ -200,9 +201,8 @@ class Layout:
     def _image(self, path: str) -> str:
         """Returns the location of an image of the dataset: its path, or one below the folder of the images."""
         if not self._separate:
-            return path if path in self._tree.names else ""
-        parts = path.split("/")
-        return next((p for p in ("/".join(parts[i:]) for i in range(len(parts))) if p in self._images.names), "")
+            return self._tree.spelled(path)
+        return next(filter(None, map(self._images.spelled, trailing_parts(path))), "")
 
     def _images_of(self, stem: str, inside: str, split: str | None) -> list[str]:
         """Returns the images in the folder of the images that a label file could belong to."""
@@ -224,7 +224,8 @@ class Layout:
         for label in (label_file_of(image), adjacent, f"labels/{adjacent}" if self._separate else adjacent):
             if label in self._tree.names and label != self._description.file:
                 return label
-        return ""
+        found = self._tree.spelled(label_file_of(image)) or self._tree.spelled(adjacent)
+        return found if found != self._description.file else ""
 
     def _add(self, item: Item, path: str) -> None:
         key = item.image or path

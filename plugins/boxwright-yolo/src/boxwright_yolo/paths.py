@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
+from urllib.parse import unquote
 
+from boxwright.images import folded
 from boxwright.storage import IMAGE_SUFFIXES, Folder, base_name, parent
 
 YAML_SUFFIXES: Final = (".yaml", ".yml")
@@ -92,6 +94,23 @@ class Tree:
         """The files with an image's suffix, in plain string order."""
         return self.folder.ending(*IMAGE_SUFFIXES)
 
+    @cached_property
+    def _by_folded_name(self) -> dict[str, list[str]]:
+        table: dict[str, list[str]] = {}
+        for name in self.names:
+            table.setdefault(folded(name), []).append(name)
+        return table
+
+    def spelled(self, path: str) -> str:
+        """Returns the file with a path, or the only one that differs from it in case or the Unicode normal form.
+
+        Empty if there is none.
+        """
+        if path in self.names:
+            return path
+        found = self._by_folded_name.get(folded(path), ())
+        return found[0] if len(found) == 1 else ""
+
     def find(self, written: str, base: str = "") -> str | None:
         """Returns the path inside the folder that a written path means, or ``None`` if there is none.
 
@@ -117,10 +136,11 @@ class Tree:
         if written in self.names:
             return written
         for parts in self._candidates(written, base):
-            path = "/".join(parts)
+            path = self.spelled("/".join(parts)) or "/".join(parts)
             if path in self.names or label_file_of(path) in self.names or f"{stem_of(path)}.txt" in self.names:
                 return path
-        return None
+        decoded = unquote(written)
+        return self.find_image(decoded, base) if decoded != written else None
 
     def _candidates(self, written: str, base: str) -> Iterator[list[str]]:
         absolute = is_absolute(written)

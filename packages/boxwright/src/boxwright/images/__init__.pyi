@@ -16,12 +16,15 @@ from .header import Header as Header, is_complete as is_complete, parse_header a
 from .lookup import (
     ImageLookup as ImageLookup,
     check_size as check_size,
-    last_if_absolute as last_if_absolute,
     measured_size as measured_size,
+)
+from .names import (
+    folded as folded,
+    last_if_absolute as last_if_absolute,
     safe_filename as safe_filename,
-    spellings as spellings,
     trailing_parts as trailing_parts,
 )
+from .siblings import folders_near as folders_near, lookup_for as lookup_for, lookup_of_file as lookup_of_file
 from .similarity import (
     MAX_DISTANCE as MAX_DISTANCE,
     MIN_SIZE as MIN_SIZE,

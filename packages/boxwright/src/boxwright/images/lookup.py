@@ -3,52 +3,84 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import Literal
+from typing import NamedTuple
 
 from boxwright.errors import DataError
 from boxwright.images.header import parse_header
+from boxwright.images.names import (
+    PLAIN,
+    PLAIN_PATH,
+    folded,
+    path_of,
+    safe_filename,
+    trailing_parts,
+    unquoted,
+    without_suffix,
+)
 from boxwright.schemas import ImageRef, Sample
+from boxwright.storage.filesystem import is_file
 from boxwright.storage.folder import Folder
-from boxwright.storage.uri import IMAGE_SUFFIXES
-
-_PLAIN = re.compile(r"[^./\\:\0][^/\\:\0]*")
-_DRIVE = re.compile(r"[A-Za-z]:")
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+from boxwright.storage.uri import IMAGE_SUFFIXES, join
 
 
 class ImageLookup:
     """Finds the images of annotations by the file name in the annotation, or by the name of the annotation file.
 
     Args:
-        folder: The folder of the images.
+        folder: The folder of the images; a path or a URL is listed only if an image is not found under its own name.
         field: The annotation format's name for the file name of an image, for messages: ``<filename>``.
         besides: Files of the folder that are not images, but annotations.
 
     Attributes:
-        names: The files to search.
+        notes: Notes for the user about the folder of the images.
     """
 
-    def __init__(self, folder: Folder, field: str = "file name", besides: Iterable[str] = ()) -> None:
-        self.folder = folder
-        self.names = frozenset(folder.names).difference(besides)
+    def __init__(self, folder: Folder | str, field: str = "file name", besides: Iterable[str] = ()) -> None:
+        self._given = folder
         self._field = field
+        self._besides = frozenset(besides)
+        self.notes: tuple[str, ...] = ()
 
-    def find(self, filename: str, annotation: str, file: str) -> tuple[str, str | None]:
-        """Finds the image of an annotation.
+    @property
+    def location(self) -> str:
+        """The path or URL of the folder."""
+        return self._given if isinstance(self._given, str) else self._given.location
+
+    @cached_property
+    def folder(self) -> Folder:
+        """The folder of the images."""
+        return Folder.at(self._given) if isinstance(self._given, str) else self._given
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """The files to search; none if a folder that was not listed before cannot be."""
+        try:
+            return frozenset(self.folder.names) - self._besides
+        except DataError:
+            return frozenset()
+
+    def find(
+        self, filename: str, annotation: str, file: str, place: str = "", *, below: bool = True, moved: bool = False
+    ) -> tuple[str, str | None]:
+        r"""Finds the image of an annotation.
 
         The search is in this order: the file name in the folder of the annotation (or in the sub-folder of the same
-        name), then in the folder of the images (of an absolute path, as some tools write it, only the last part); the
-        file name with the suffix of an image; the annotation's own name with the suffix of an image. Each step also
-        accepts differences in case and in the Unicode normal form (macOS decomposes accented letters, other systems do
-        not). At last, ``%`` in the file name is decoded as in a URL.
+        name), then in the folder of the images; the file name with the suffix of an image; the annotation's own name
+        with the suffix of an image; the last parts of the file name, as many as possible, anywhere below the folder of
+        the annotation, or below the first folder above it that contains images. Each step also accepts differences in
+        case and in the Unicode normal form (macOS decomposes accented letters, other systems do not), backslashes, and
+        ``%`` as in a URL. Of a path that leads elsewhere on the computer that wrote it (``C:\x\1.jpg``,
+        ``file:///x/1.jpg``, ``../x/1.jpg``), only the last parts count.
 
         Args:
             filename: The file name in the annotation; may be empty.
             annotation: The annotation file's path in its folder, with ``/``.
             file: The path of the annotation, for messages.
+            place: The place in the file, for messages.
+            below: Whether to search below the folder as well.
+            moved: Whether the images may be in other folders than when the file name was written.
 
         Returns:
             The image's name in the dataset, with ``/`` between folders, and its path or URL. If the image does not
@@ -63,155 +95,171 @@ class ImageLookup:
         if name in self.names:
             # The names are those of files in the folder, so that the name is safe.
             return name, self.folder.place(name)
-        if not _PLAIN.fullmatch(filename):
-            filename = safe_filename(
-                filename,
-                file,
-                field=self._field,
-                is_there=lambda last: not self.names.isdisjoint((folder + last, last)),
-            )
-        name = folder + filename
+        refusal = None
+        safe = filename
+        if not PLAIN.fullmatch(filename):
+            try:
+                safe = safe_filename(filename, file, place, field=self._field)
+            except DataError as error:
+                safe, refusal = "", error
+        name, stem = folder + safe, without_suffix(annotation)
         found = None
         if self.names:
-            found = self._search((name, filename) if filename else (), _without_suffix(annotation), file)
+            source = _Source(file, place, "it could belong to" if annotation else f"image {filename} could be")
+            if refusal is not None:
+                found = self._below(path_of(filename), folder, source, moved=True)
+            else:
+                found = self._search((name, safe) if safe else (), stem, source)
+                for path in (safe, stem.rpartition("/")[2]) if below else ():
+                    found = found or self._below(path, folder, source, moved=moved)
         if found is not None:
             return found, self.folder.place(found)
-        if not filename:
+        if refusal is not None:
+            raise refusal
+        if not safe:
             raise DataError(
                 file,
                 f"it has no {self._field}, and no image has the annotation's name",
                 f"put the image next to it, or add {self._field}",
+                place,
             )
         return name, None
 
-    def _search(self, names: tuple[str, ...], stem: str, file: str) -> str | None:
+    def find_written(self, filename: str, file: str, place: str = "") -> tuple[str, str | None]:
+        """Finds an image by its file name in a file that contains the annotations of many.
+
+        Args:
+            filename: The file name in the annotation.
+            file: The path of the annotation, for messages.
+            place: The place in the file, for messages.
+
+        Returns:
+            The image's name in the dataset and its path or URL, as :meth:`find`. A name that can be the path of an
+            image is kept, whatever the spelling of the file is.
+
+        Raises:
+            DataError: As :meth:`find`.
+        """
+        plain = PLAIN_PATH.fullmatch(filename) is not None
+        if plain and is_file(own := join(self.location, filename)):
+            return filename, own
+        name, location = self.find(filename, "", file, place)
+        kept = plain and os.path.splitext(filename)[1].lower() in IMAGE_SUFFIXES
+        return filename if kept else name, location
+
+    def contains(self, filename: str) -> bool:
+        """Returns whether an image is found by a file name."""
+        try:
+            return self.find_written(filename, filename)[1] is not None
+        except DataError:
+            return False
+
+    def _search(self, names: tuple[str, ...], stem: str, source: _Source) -> str | None:
         for name in names:
             if name in self.names:
                 return name
         for name in names:
-            if found := self._one(self._by_folded_name.get(_folded(name), ()), file):
+            if found := self._one(self._by_folded_name.get(folded(name), ()), source):
                 return found
         decoded = tuple(map(unquoted, names))
-        if decoded != names and (found := self._search(decoded, "", file)):
+        if decoded != names and (found := self._search(decoded, "", source)):
             return found
         for name in (*names, stem, stem.rpartition("/")[2]):
-            candidates = self._by_folded_stem.get(_folded(name), ())
-            if found := self._one([found for found in candidates if _without_suffix(found) == name], file):
+            candidates = self._by_folded_stem.get(folded(name), ())
+            if found := self._one([found for found in candidates if without_suffix(found) == name], source):
                 return found
-            if found := self._one(candidates, file):
+            if found := self._one(candidates, source):
                 return found
         return None
 
-    def _one(self, candidates: list[str] | tuple[str, ...], file: str) -> str | None:
+    def _below(self, path: str, folder: str, source: _Source, *, moved: bool = False) -> str | None:
+        """Finds an image by the last parts of a path, below the first folder with images from the annotation's up.
+
+        If the folder of the annotation has images next to it, its own is missing, unless the path was moved. An image
+        next to an annotation of its name belongs to that one.
+        """
+        if not moved and "/" not in path and folder in self.folders_of_images:
+            return None
+        scope = folder
+        while scope and not any(each.startswith(scope) for each in self.folders_of_images):
+            scope = scope[: scope.rfind("/", 0, -1) + 1]
+        for tail in trailing_parts(path):
+            decoded = folded(unquoted(tail))
+            base = decoded.rpartition("/")[2]
+            candidates = {
+                name: None
+                for key in (base, without_suffix(base))
+                for name in self._by_folded_base.get(key, ())
+                if name.startswith(scope)
+                and any(f"/{each}".endswith(f"/{decoded}") for each in (folded(name), folded(without_suffix(name))))
+                and (moved or without_suffix(name) not in self._annotated)
+            }
+            if found := self._one([name for name in candidates if f"/{name}".endswith(f"/{tail}")], source):
+                return found
+            if found := self._one(list(candidates), source):
+                return found
+            above = tail[: tail.rfind("/") + 1]
+            if above and any(f"/{each}".endswith(f"/{above}") for each in self.folders_of_images):
+                return None
+        return None
+
+    def _one(self, candidates: list[str] | tuple[str, ...], source: _Source) -> str | None:
         if len(candidates) > 1:
             raise DataError(
-                file,
-                f"it could belong to {' or '.join(sorted(candidates))}",
+                source.file,
+                f"{source.question} {' or '.join(sorted(candidates))}",
                 f"write the image's full {self._field}, or remove one of them",
+                source.place,
             )
         return candidates[0] if candidates else None
 
     def without(self, annotations: Iterable[str]) -> list[str]:
         """Returns the images whose names without suffix none of these files has, sorted."""
-        stems = {_without_suffix(name) for name in annotations}
+        stems = {without_suffix(name) for name in annotations}
         return sorted(
-            name for names in self._by_folded_stem.values() for name in names if _without_suffix(name) not in stems
+            name for names in self._by_folded_stem.values() for name in names if without_suffix(name) not in stems
         )
 
     @cached_property
     def _by_folded_name(self) -> dict[str, list[str]]:
-        table: dict[str, list[str]] = {}
-        for name in self.names:
-            table.setdefault(_folded(name), []).append(name)
-        return table
+        return _grouped(self.names, folded)
 
     @cached_property
     def _by_folded_stem(self) -> dict[str, list[str]]:
-        table: dict[str, list[str]] = {}
-        for name in self.names:
-            if os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES:
-                table.setdefault(_folded(_without_suffix(name)), []).append(name)
-        return table
+        return _grouped(filter(_is_image, self.names), lambda name: folded(without_suffix(name)))
+
+    @cached_property
+    def _by_folded_base(self) -> dict[str, list[str]]:
+        images = [name for names in self._by_folded_stem.values() for name in names]
+        return _grouped(images, lambda name: folded(without_suffix(name)).rpartition("/")[2])
+
+    @cached_property
+    def folders_of_images(self) -> frozenset[str]:
+        """The folders that contain images, each with ``/`` at the end; the top is empty."""
+        return frozenset(name[: name.rfind("/") + 1] for name in filter(_is_image, self.names))
+
+    @cached_property
+    def _annotated(self) -> frozenset[str]:
+        return frozenset(map(without_suffix, self._besides))
 
 
-def spellings(name: str) -> Iterator[str]:
-    """Yields other spellings of a file name: in another Unicode normal form, or with decoded ``%``."""
-    for other in (name, unquoted(name)) if "%" in name else (name,):
-        if other != name:
-            yield other
-        if not other.isascii():
-            yield from {_normal(other, "NFC"), _normal(other, "NFD")} - {name, other}
+class _Source(NamedTuple):
+    """An annotation, for messages."""
+
+    file: str
+    place: str
+    question: str
 
 
-def unquoted(name: str) -> str:
-    """Returns a name with ``%20`` and the like decoded as in a URL, unless the result leads to another folder."""
-    if "%" not in name:
-        return name
-    from urllib.parse import unquote
-
-    decoded = unquote(name)
-    return name if {"", ".", ".."} & {*decoded.split("/")} or "\\" in decoded or "\0" in decoded else decoded
+def _grouped(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[str]]:
+    table: dict[str, list[str]] = {}
+    for name in names:
+        table.setdefault(key(name), []).append(name)
+    return table
 
 
-def safe_filename(
-    filename: str,
-    file: str,
-    place: str = "",
-    *,
-    field: str = "file name",
-    is_there: Callable[[str], bool] | None = None,
-) -> str:
-    r"""Returns a relative file name with ``/`` between folders, from one with ``/`` or ``\``.
-
-    A path that leads elsewhere on the computer that wrote the annotation, or has more folders than the dataset, is
-    replaced with its last parts if an image with that name exists: as many as match.
-
-    Args:
-        filename: The file name in the annotation; may be empty.
-        file: The annotation file, for messages.
-        place: The place in the file, for messages.
-        field: The format's name for the file name, for messages.
-        is_there: Returns whether an image with a name exists in the folder of the images.
-
-    Raises:
-        DataError: It is absolute, or has a drive letter or a ``..`` part, and no image with its last part exists; or it
-            is a URL.
-    """
-    if _ADDRESS.match(filename):
-        problem = f"the {field} is {filename!r}, an address on the network"
-        raise DataError(file, problem, "download the image, and write its plain file name there", place)
-    if is_there is not None and "\0" not in filename:
-        found = next(filter(is_there, trailing_parts(filename)), None)
-        if found is not None:
-            return found
-    parts = filename.replace("\\", "/").split("/")
-    unsafe = ".." in parts or "\0" in filename
-    last = last_if_absolute(filename)
-    if unsafe or last != filename:
-        raise DataError(
-            file,
-            f"the {field} is {filename!r}, which leads out of the folder",
-            "write the image's plain file name there"
-            + (", or put an image with that name into the folder" if "\0" not in filename else ""),
-            place,
-        )
-    return "/".join(part for part in parts if part not in ("", "."))
-
-
-def trailing_parts(filename: str) -> Iterator[str]:
-    r"""Yields the last parts of a path with ``/`` or ``\``, the longest first.
-
-    They have no drive, and no part that leads out of a folder: of ``..\x\1.jpg``, these are ``x/1.jpg`` and ``1.jpg``.
-    """
-    parts = [part for part in re.split(r"[/\\]", _DRIVE.sub("", filename, count=1)) if part not in ("", ".", "..")]
-    for start in range(len(parts)):
-        yield "/".join(parts[start:])
-
-
-def last_if_absolute(filename: str) -> str:
-    """Returns the last part of a path that is absolute on any system, and any other path unchanged."""
-    path = filename.replace("\\", "/")
-    return re.split("[/:]", path)[-1] if path.startswith("/") or _DRIVE.match(path) else filename
+def _is_image(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def measured_size(name: str, location: str | None, file: str, place: str = "", *, remedy: str = "") -> tuple[int, int]:
@@ -272,18 +320,3 @@ def check_size(sample: Sample) -> None:
         f"its boxes refer to the stored pixels of {image.name}, which EXIF orientation {header.orientation} rotates",
         "rotate the image and its boxes: --with upright",
     )
-
-
-def _folded(name: str) -> str:
-    """Returns the same text for names that differ only in case or in the Unicode normal form."""
-    return name.casefold() if name.isascii() else _normal(name, "NFC").casefold()
-
-
-def _normal(name: str, form: Literal["NFC", "NFD"]) -> str:
-    from unicodedata import normalize  # a large library, which ASCII names do not need
-
-    return normalize(form, name)
-
-
-def _without_suffix(name: str) -> str:
-    return os.path.splitext(name)[0]

@@ -4,6 +4,7 @@ from .filesystem import (
     MAX_IMAGE_BYTES as MAX_IMAGE_BYTES,
     check_unicode as check_unicode,
     filesystem as filesystem,
+    is_file as is_file,
     is_folder as is_folder,
     list_folder as list_folder,
     open_binary as open_binary,

@@ -87,6 +87,21 @@ def is_folder(location: str) -> bool:
     return bool(files.isdir(path))
 
 
+def is_file(location: str) -> bool:
+    """Returns whether there is a file at a path or URL.
+
+    Raises:
+        UsageError, MissingLibraryError: As :func:`filesystem`.
+    """
+    if not is_remote(location):
+        return os.path.isfile(location)
+    files, path = filesystem(location)
+    try:
+        return bool(files.isfile(path))
+    except OSError:  # no permission
+        return False
+
+
 def list_folder(location: str) -> list[str]:
     """Returns the names of the files and folders in a folder, by path or URL; those of folders end in ``/``.
 

@@ -59,7 +59,7 @@ class Boundary:
         self._known: dict[str, tuple[bool, str]] = {}
 
     def check(self, path: str | None) -> None:
-        """Checks a file. One that is in another place without any link is not in the dataset, and not checked.
+        """Checks a file. One that is in another place without any link may only be a link within its own folder.
 
         Args:
             path: A path or URL; ``None`` is ignored.
@@ -76,6 +76,10 @@ class Boundary:
             self._known[folder] = inside, "" if _below(real).startswith(self._real_roots) else real
         inside, outside = self._known[folder]
         if not inside:
+            if os.path.islink(path) and not (target := os.path.realpath(path)).startswith(
+                _below(os.path.realpath(folder))
+            ):
+                raise link_error(path, target)
             return
         if outside:
             raise link_error(folder, outside)
