@@ -50,6 +50,19 @@ def test_only_a_folder_without_other_files_is_recognised(images: Path, tmp_path:
     assert detect(str(tmp_path / "empty")).reason == "it contains no images"
 
 
+def test_images_that_need_a_further_library_are_counted(
+    images: Path, plugins: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boxwright.images.decode.reads_heic", lambda: False)
+    for name in ("1.HEIC", "sub/2.heif"):
+        (images / name).write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(DataError, match=r"1\.HEIC: 2 images are HEIC, which needs the library pillow-heif") as caught:
+        list(boxwright.open(f"pictures:{images}", registry=plugins))
+    assert "run: python -m pip install pillow-heif" in caught.value.remedy
+    dataset = boxwright.open(f"pictures:{images}", registry=plugins, on_error="skip")
+    assert (len(list(dataset)), len(dataset.problems.skipped)) == (3, 1)
+
+
 def test_a_remote_or_missing_folder_is_an_error(plugins: Registry, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="local folders"):
         boxwright.open("pictures:memory://x", registry=plugins)

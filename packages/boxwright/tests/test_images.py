@@ -394,6 +394,23 @@ def test_the_size_of_an_annotation_must_be_that_of_the_displayed_image(orientati
             check_size(sample_of(data, size, (0, 0, 1, 1)))
 
 
+@pytest.mark.parametrize("format", ["AVIF", "JPEG2000", "HEIF"])
+def test_images_of_cameras_and_browsers(format: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if format == "HEIF":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+        images.reads_heic.cache_clear()
+    image = Image.new("RGB", (48, 32), (200, 60, 20))
+    data = encoded(image, format)
+    header = images.read_header(data, "a")
+    assert (header.width, header.height, header.format) == (48, 32, format.lower())
+    assert np.abs(np.asarray(images.decode_image(data, "a"), dtype=int) - (200, 60, 20)).max() < 8
+    monkeypatch.setattr(images, "reads_heic", lambda: False)
+    if format == "HEIF":
+        with pytest.raises(DataError, match="it is a HEIC image, which needs the library pillow-heif") as caught:
+            images.decode_image(data, "a")
+        assert "python -m pip install pillow-heif" in caught.value.remedy
+
+
 @pytest.mark.parametrize("data", [b"", b"not an image", marked(6, "JPEG")[:200]], ids=["empty", "text", "cut off"])
 def test_an_image_without_a_readable_header_has_no_size_to_compare(data: bytes) -> None:
     check_size(sample_of(data, (1000, 1000)))

@@ -233,6 +233,12 @@ def test_formats_and_names(form: str, name: str, new_form: str, new_name: str) -
     assert step.notes() == ["1 image resized to 20x20", *renamed]
 
 
+@pytest.mark.parametrize("options", [{}, {"fit": "inside"}])
+def test_another_format_is_never_unchanged(options: dict[str, str]) -> None:
+    (result,) = Resize("40x40", **options)([sample_of(encoded(Image.new("RGB", (40, 40), RED), "GIF"), (40, 40))])  # type: ignore[arg-type]
+    assert (result.image.format, pixels(result).format) == ("jpeg", "JPEG")
+
+
 def test_lower_quality_produces_smaller_files() -> None:
     noise = Image.effect_noise((200, 200), 80).convert("RGB")
     sample = sample_of(encoded(noise, quality=95), (200, 200))

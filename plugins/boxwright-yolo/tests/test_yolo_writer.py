@@ -250,6 +250,23 @@ def test_the_class_names_are_not_overwritten_by_a_label_file(tmp_path: Path, ima
     assert read(tmp_path / "flat") == [("a/classes.jpg", None, ("fig",))]
 
 
+def test_images_that_ultralytics_does_not_read(tmp_path: Path, image: Path) -> None:
+    """Its formats of images are at https://docs.ultralytics.com/modes/predict/#images; GIF is one of videos."""
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.gif")
+    samples = [sample_of(tmp_path / "a.gif", "a.gif"), sample_of(image, "b.jpg")]
+    with pytest.raises(DataError, match="does not read GIF images, such as a.gif") as caught:
+        write(tmp_path / "out", *samples)
+    assert caught.value.remedy == "write the images as JPEG: --with resize:40x30,fit=inside"
+    steps = ["resize:40x30,fit=inside"]
+    report = boxwright.convert(Dataset(SampleReader(samples)), f"yolo:{tmp_path / 'out'}", steps=steps)
+    assert report.boxes == 2
+    assert (tmp_path / "out" / "images" / "unsplit" / "a.jpg").read_bytes().startswith(b"\xff\xd8\xff")
+    write(tmp_path / "flat", *samples, options="?layout=labelimg")
+    for suffix in ("avif", "bmp", "dng", "heic", "heif", "jp2", "jpeg", "mpo", "png", "tif", "tiff", "webp"):
+        write(tmp_path / suffix, sample_of(image, f"a.{suffix.upper()}"))
+        assert (tmp_path / suffix / "images" / "unsplit" / f"a.{suffix.upper()}").exists()
+
+
 def test_a_box_far_outside_is_refused_before_anything_is_written(tmp_path: Path, image: Path) -> None:
     samples = [sample_of(image, coordinates=(0, 0, 100, 30)), sample_of(image, "2.jpg")]
     with pytest.raises(

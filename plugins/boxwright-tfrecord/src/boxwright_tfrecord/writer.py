@@ -181,7 +181,7 @@ def _checked_header(sample: Sample, data: bytes) -> Header:
         raise DataError(
             place,
             "the image is neither JPEG nor PNG, and a record can contain no other format",
-            f"write the images as JPEG: --with resize:{image.width}x{image.height}",
+            f"write the images as JPEG: --with resize:{image.width}x{image.height},fit=inside",
         )
     if not is_complete(data):
         raise DataError(place, "the image is cut off", _REPLACE)

@@ -22,8 +22,8 @@ class Resize:
 
     A JPEG is decoded at a half, a quarter or an eighth of its size if that is sufficient. PNG remains PNG, and all
     other images become JPEG with the suffix ``.jpg``; both in 8-bit RGB. The EXIF orientation is applied to pixels and
-    boxes, and the written image has no EXIF. An image without an EXIF orientation that already has the size is copied
-    byte for byte.
+    boxes, and the written image has no EXIF. A JPEG or PNG without an EXIF orientation that already has the size is
+    copied byte for byte.
 
     Args:
         size: ``"WIDTHxHEIGHT"`` in pixels, of the rotated image.
@@ -79,7 +79,8 @@ class Resize:
         upright = header.upright_size
         inner, outer = self._sizes(upright)
         fits = upright == outer or (self.only_larger and upright[0] <= self.size[0] and upright[1] <= self.size[1])
-        if fits and (header.orientation == 1 or self.only_larger):
+        keeps = header.orientation == 1 and header.format in ("jpeg", "mpo", "png")
+        if fits and (keeps or self.only_larger):
             self._ledger.enter(sample.image.name, ("kept",))
             return sample
         loaded = sample.replace(image=sample.image.model_copy(update={"data": data}))

@@ -15,6 +15,8 @@ from boxwright_yolo.labels import LineFormat
 from boxwright_yolo.paths import label_file_of, stem_of
 
 _SKIP = "or leave it out with --on-error skip"
+_READ = (IMAGE_SUFFIXES - {".gif"}) | {".dng"}
+"""What Ultralytics reads: https://docs.ultralytics.com/modes/predict/#images."""
 _ODD = re.compile(r"(?:^|/)\.|^/|[\0\r\n:\\]")
 _HIDDEN = re.compile(r"(?:^|/)\.|//|[\r\n]")
 _SPLIT = re.compile(r"[^./\\:\0-\x1f\s\ud800-\udfff][^/\\:\0-\x1f\ud800-\udfff]*(?<!\s)")
@@ -120,9 +122,13 @@ class YoloWriter:
         place = sample.source or name
         if _ODD.search(name):
             safe_name(name, place)
-        if os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES or _HIDDEN.search(name):
+        suffix, known = os.path.splitext(name)[1].lower(), IMAGE_SUFFIXES if self._flat else _READ
+        if suffix == ".gif" and not self._flat:
+            remedy = f"write the images as JPEG: --with resize:{sample.image.width}x{sample.image.height},fit=inside"
+            raise DataError(place, f"Ultralytics does not read GIF images, such as {name}", remedy)
+        if suffix not in known or _HIDDEN.search(name):
             problem = f"YOLO would not find an image with the name {name!r}"
-            suffixes = ", ".join(sorted(IMAGE_SUFFIXES))
+            suffixes = ", ".join(sorted(known))
             raise DataError(place, problem, f"use one of the suffixes {suffixes} and no leading dot, {_SKIP}")
         other = self._image_of.get(label)
         if other is not None:

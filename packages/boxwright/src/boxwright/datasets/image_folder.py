@@ -11,7 +11,7 @@ from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.plugins.specs import Detection
 from boxwright.schemas import DatasetInfo, Sample
-from boxwright.storage.uri import IMAGE_SUFFIXES, is_remote
+from boxwright.storage.uri import HEIC_SUFFIXES, IMAGE_SUFFIXES, is_remote
 
 
 class PictureReader:
@@ -38,10 +38,17 @@ class PictureReader:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields every image with its upright size and no boxes."""
-        from boxwright.images.decode import image_ref
+        from boxwright.images.decode import HEIC_REMEDY, image_ref, reads_heic
 
         taken: set[str] = set()
+        heic = [path for path, _ in self._files if path.lower().endswith(tuple(HEIC_SUFFIXES))]
+        unread = frozenset(heic if heic and not reads_heic() else ())
+        if unread:
+            count = f"{len(heic)} images are" if len(heic) > 1 else "it is a"
+            on_problem(DataError(heic[0], f"{count} HEIC, which needs the library pillow-heif", HEIC_REMEDY))
         for path, name in self._files:
+            if path in unread:
+                continue
             try:
                 reference = image_ref(path, _unique(name.replace(os.sep, "/"), taken))
             except DataError as error:

@@ -8,6 +8,7 @@ from .decode import (
     load_pixels as load_pixels,
     open_image as open_image,
     read_header as read_header,
+    reads_heic as reads_heic,
     rotate_boxes as rotate_boxes,
     size_mismatch as size_mismatch,
     to_rgb as to_rgb,

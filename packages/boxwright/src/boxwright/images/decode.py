@@ -9,9 +9,11 @@ of the stored pixels, they refer to the stored pixels, and are rotated together 
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -39,8 +41,13 @@ MAX_PIXELS = _pixel_limit()
 if "BOXWRIGHT_MAX_PIXELS" in os.environ:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
+HEIC_INSTALL = "python -m pip install pillow-heif"
+"""The command that installs the library for HEIC images, which iPhones take."""
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow opens MPO as JPEG
 _ORIENTATION = 0x0112
+_AVIF_INSTALL = "python -m pip install 'pillow>=11.3'"
+_SKIP = "or leave it out with --on-error skip"
+HEIC_REMEDY = f"run: {HEIC_INSTALL}, {_SKIP}"
 _REPLACE = "replace the file, or skip it with --on-error skip"
 _TIFF_SIZE = (256, 257)  # ImageWidth, ImageLength
 TRANSPOSE = {
@@ -122,11 +129,12 @@ def open_image(source: bytes | str, name: str) -> Image.Image:
         DataError: As :func:`read_header`.
     """
     try:
-        if isinstance(source, str):
-            os.close(open_regular(source))
-        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=_FORMATS)
+        formats = _formats(_head(source), name)
+        image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
     except Image.DecompressionBombError:
         raise _too_large(name, "it") from None
+    except DataError:
+        raise
     except OSError as error:
         if isinstance(source, str) and error.errno is not None:
             raise DataError(name, error.strerror or str(error), "check the path") from None
@@ -138,6 +146,44 @@ def open_image(source: bytes | str, name: str) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width}x{image.height}")
     return image
+
+
+def _head(source: bytes | str) -> bytes:
+    if isinstance(source, bytes):
+        return source[:16]
+    handle = open_regular(source)
+    try:
+        return os.read(handle, 16)
+    finally:
+        os.close(handle)
+
+
+def _formats(head: bytes, name: str) -> tuple[str, ...]:
+    """Returns the formats that an image may have, by its first bytes, so that Pillow loads only what it needs."""
+    if head.startswith((b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51")):  # ISO/IEC 15444-1, annex I
+        return ("JPEG2000",)
+    if head[4:8] != b"ftyp":  # ISO/IEC 14496-12, section 4.3
+        return _FORMATS
+    if head[8:12] not in (b"avif", b"avis"):
+        if not reads_heic():
+            raise DataError(name, "it is a HEIC image, which needs the library pillow-heif", HEIC_REMEDY)
+        return ("HEIF",)
+    Image.init()
+    if "AVIF" not in Image.OPEN:
+        raise DataError(name, "it is an AVIF image, which this Pillow cannot read", f"run: {_AVIF_INSTALL}, {_SKIP}")
+    return ("AVIF",)
+
+
+@cache
+def reads_heic() -> bool:
+    """Returns whether HEIC images can be decoded: by ``pillow_heif``, or ``pi_heif``, the same without encoders."""
+    for library in ("pillow_heif", "pi_heif"):
+        try:
+            importlib.import_module(library).register_heif_opener()
+        except ImportError:
+            continue
+        return True
+    return False
 
 
 def _too_large(name: str, size: str) -> DataError:

@@ -77,7 +77,11 @@ class DatasetURI:
         return (f"{self.format}:" if self.format else "") + self.location + (f"?{query}" if query else "")
 
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+HEIC_SUFFIXES = frozenset({".heic", ".heif"})
+"""File name extensions of images that only a further library decodes: see :func:`boxwright.images.reads_heic`."""
+IMAGE_SUFFIXES = HEIC_SUFFIXES | frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".avif", ".jp2", ".mpo"}
+)
 """File name extensions of images."""
 
 
