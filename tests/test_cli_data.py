@@ -356,6 +356,7 @@ def test_formats_say_what_they_read_write_and_carry(boxwright):
                 "help": "whether to write captions after the boxes",
             }
         ],
+        "true_size": False,
         "label_map_file": None,
         "distribution": "cli-probe",
         "version": "1.0",

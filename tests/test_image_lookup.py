@@ -130,6 +130,14 @@ def test_the_longest_part_decides_and_two_images_are_a_question(lookup: Callable
     assert images.find("train/2.jpg", "", "a") == ("train/2.jpg", None)
 
 
+def test_of_a_whole_path_the_highest_folder_counts(lookup: Callable[..., ImageLookup]) -> None:
+    images = lookup("pictures/1.jpg", "pictures/cam/1.jpg")
+    assert images.find("1.jpg", "", "a")[0] == "pictures/1.jpg"
+    assert images.find("cam/1.jpg", "", "a")[0] == "pictures/cam/1.jpg"
+    with pytest.raises(DataError, match="could be"):
+        images.find("/home/me/1.jpg", "", "a")
+
+
 def test_an_image_of_another_annotation_is_not_taken(lookup: Callable[..., ImageLookup]) -> None:
     images = lookup("train/1.jpg", "train/2.jpg", "photos/3.jpg", besides=("train/1.xml", "test/1.xml", "train/3.xml"))
     assert images.find("1.jpg", "test/1.xml", "a") == ("test/1.jpg", None)

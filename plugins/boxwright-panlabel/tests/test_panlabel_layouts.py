@@ -43,7 +43,7 @@ def content(folder: Path) -> dict[str, Any]:
     """The annotation files of a folder by name: JSON parsed, other files as text."""
     found: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.suffix != ".jpg":
+        if path.is_file() and path.suffix not in (".jpg", ".images"):
             text = path.read_text("utf-8")
             try:
                 found[path.relative_to(folder).as_posix()] = json.loads(text)

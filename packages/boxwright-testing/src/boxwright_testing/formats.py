@@ -14,7 +14,7 @@ import pytest
 
 from boxwright import ConversionReport, Dataset, DatasetURI, Sample, UsageError, convert
 from boxwright.datasets import SampleReader, open_dataset
-from boxwright.plugins import Detection, FormatSpec, Option, Registered, Registry, convert_options
+from boxwright.plugins import IMAGES, Detection, FormatSpec, Option, Registered, Registry, convert_options
 from boxwright_testing.comparison import differences, observed_losses
 from boxwright_testing.samples import ANY_ATTRIBUTES, BOX_EXAMPLES, LABELS, many_samples, standard_samples
 from boxwright_testing.specs import SpecTests
@@ -200,8 +200,10 @@ class FormatTests(SpecTests):
         chosen = dict(self.read_options(folder))
         spec: FormatSpec = registry.get("format", self.format).spec
         known = {option.name for option in spec.options}
-        chosen |= {name: value for name, value in self._tried.items() if name in known}
-        if self._tried and "images" in known and "images" not in self.written_with(spec, self._tried).carries:
+        chosen |= {name: value for name, value in self._tried.items() if name in known and name != IMAGES.name}
+        if IMAGES.name in self._tried:  # the copies are found
+            chosen.pop(IMAGES.name, None)
+        elif self._tried and "images" in known and "images" not in self.written_with(spec, self._tried).carries:
             chosen.setdefault("images", str(folder))
         return open_dataset(DatasetURI(location, self.format, chosen), on_error=on_error, registry=registry)
 

@@ -1,7 +1,7 @@
 """COCO's instances and detections JSON for boxwright: reader and writer."""
 
 from boxwright import FormatSpec, Option, hookimpl
-from boxwright.plugins import SHAPES
+from boxwright.plugins import IMAGES, SHAPES
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_coco.conformance"
@@ -25,6 +25,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 Option("ids", bool, True, "whether the ids of images and annotations are read as source_id and id"),
             ),
             write_options=(
+                IMAGES,
                 Option(
                     "kind",
                     ("instances", "detections"),

@@ -1,6 +1,7 @@
 """CSV annotations for boxwright: reader and writer."""
 
 from boxwright import FormatSpec, Option, hookimpl
+from boxwright.plugins import IMAGES
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_csv.conformance"
@@ -48,7 +49,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 _LABEL,
                 _POINTS,
             ),
-            write_options=(_ONE_BASED,),
+            write_options=(IMAGES, _ONE_BASED),
             carries=frozenset({"subpixel"}),
             target="file",
             label_map_file="label_map.pbtxt",
@@ -63,6 +64,7 @@ def boxwright_formats() -> list[FormatSpec]:
             detect="boxwright_csv.detect:detect_openimages",
             options=(*_COMMON, _CLASSES),
             write_options=(
+                IMAGES,
                 Option(
                     "classes", str, None, "class-descriptions-boxable.csv, to write identifiers instead of class names"
                 ),
@@ -92,6 +94,7 @@ def boxwright_formats() -> list[FormatSpec]:
             detect="boxwright_csv.detect:detect_retinanet",
             options=(*_COMMON, _ONE_BASED, _CLASSES),
             write_options=(
+                IMAGES,
                 Option("folder", str, "", "the prefix of the image names, relative to the folder of the CSV file"),
                 _ONE_BASED,
             ),
@@ -109,7 +112,7 @@ def boxwright_formats() -> list[FormatSpec]:
             write="boxwright_csv.via:ViaWriter",
             detect="boxwright_csv.detect:detect_via",
             options=(*_COMMON, _LABEL, _POINTS),
-            write_options=(Option("label", str, "class", "the attribute that contains the class"),),
+            write_options=(IMAGES, Option("label", str, "class", "the attribute that contains the class")),
             carries=frozenset({"empty", "subpixel", "box.*", "image.*"}),
             target="file",
             true_size=True,

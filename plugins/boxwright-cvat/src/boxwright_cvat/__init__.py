@@ -1,7 +1,7 @@
 """CVAT's XML for boxwright: images and tracks read, images written."""
 
 from boxwright import FormatSpec, Option, hookimpl
-from boxwright.plugins import SHAPES
+from boxwright.plugins import IMAGES, SHAPES
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_cvat.conformance"
@@ -22,6 +22,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 Option("images", str, None, "the folder of the images, if it is not that of the XML file"),
                 Option("size", str, None, "the size of all frames, WIDTHxHEIGHT, of a video without original_size"),
             ),
+            write_options=(IMAGES,),
             carries=frozenset({"empty", "subpixel", "split", "box.*", "image.tags"}),
             target="file",
             numbered=True,

@@ -1,7 +1,7 @@
 """Label Studio's JSON for boxwright: read and write."""
 
 from boxwright import FormatSpec, Option, hookimpl
-from boxwright.plugins import SHAPES
+from boxwright.plugins import IMAGES, SHAPES
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_labelstudio.conformance"
@@ -35,6 +35,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 Option("images", str, None, "the folder of the images, if it is not that of the JSON file"),
             ),
             write_options=(
+                IMAGES,
                 Option("into", ("predictions", "annotations"), "predictions", "what the boxes of an image become"),
                 Option("prefix", str, "", "what image names begin with: /data/local-files/?d=photos/"),
                 Option("from_name", str, "label", "the name of RectangleLabels in the labeling configuration"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from boxwright import FormatSpec, Option, hookimpl
+from boxwright.plugins import IMAGES
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.table import BRIDGES
 
@@ -47,7 +48,7 @@ def boxwright_formats() -> list[FormatSpec]:
 
 def _spec(bridge: Bridge) -> FormatSpec:
     guessed = (_GUESSED,) if bridge.sizes == "guessed" else ()
-    copy = (_COPY,) if bridge.image_folder is not None else ()
+    copy = (_COPY,) if bridge.image_folder is not None else (IMAGES,) if bridge.target == "file" else ()
     habit = _HABITS[bridge.habit]
     return FormatSpec(
         name=bridge.name,

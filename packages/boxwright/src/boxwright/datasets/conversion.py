@@ -134,7 +134,7 @@ def convert(
         counts = transfer(plan, outputs, reporter)
         if not outputs.samples:
             raise empty_dataset_error(dataset, "there are no annotated images in it")
-        outputs.commit(counts.classes)
+        outputs.commit(counts.classes, counts.image_folders)
         sidecars = outputs.write_sidecars(plugins, reporter)
     return ConversionReport(
         source=dataset.uri or dataset.info.location,

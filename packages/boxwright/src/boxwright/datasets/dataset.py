@@ -10,6 +10,7 @@ from itertools import chain
 from typing import Any
 
 from boxwright.datasets.detect import detect_format
+from boxwright.datasets.image_places import remembered, remembers
 from boxwright.datasets.parallel import available_cores, map_samples, shared
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import (
@@ -259,7 +260,9 @@ def open_dataset(
     known = {option.name for option in spec.options}
     wanted = {option: value for option, value in reading_options(steps, plugins).items() if option in known}
     resolved = replace(parsed, format=name, options=wanted | parsed.options)
-    options = convert_options(resolved.options, spec.options, f"{name}:{resolved.location}")
+    images = resolved.options.get("images") or (remembered(resolved.location) if remembers(spec) else None)
+    chosen = resolved.options if images is None else {**resolved.options, "images": images}
+    options = convert_options(chosen, spec.options, f"{name}:{resolved.location}")
     reader: Reader = plugins.resolve("format", name)(resolved.location, **options)
     reader = with_sidecar(reader, spec, resolved.location)
     return Dataset(
@@ -270,7 +273,7 @@ def open_dataset(
         label_map=label_map,
         workers=workers or available_cores(),
         plugins=plugins,
-        boundary=_boundary(resolved.location, resolved.options.get("images")),
+        boundary=_boundary(resolved.location, images),
     )
 
 

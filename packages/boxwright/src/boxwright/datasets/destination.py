@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from boxwright.datasets.image_places import remembers
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import NumberedWriter, Reader, Writer
 from boxwright.errors import OutputError, UsageError
 from boxwright.label_map import LabelMap, read_label_map
-from boxwright.plugins.options import convert_options
+from boxwright.plugins.options import IMAGES, convert_options
 from boxwright.plugins.registry import Registry, require
 from boxwright.plugins.specs import FormatSpec
 from boxwright.schemas import Sample
@@ -32,6 +33,7 @@ class Destination:
         require("format", entry)
         self.options = convert_options(self.uri.options, spec.write_options, f"{name}:{self.uri.location}")
         self.spec = spec.written_with(self.options)
+        self.copies_images = remembers(spec) and self.options.pop(IMAGES.name, IMAGES.default) == "copy"
         self._make = plugins.resolve("format", name, "write")
 
     def writer(self, output: AtomicOutput, label_map: LabelMap | None) -> Writer:

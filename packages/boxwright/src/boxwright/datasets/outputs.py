@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from boxwright.datasets.image_places import ImageCopies, note_of, places_path, remembers
 from boxwright.datasets.plan import Plan
 from boxwright.datasets.protocols import Writer
 from boxwright.datasets.sidecar import SidecarWriter, sidecar_path
@@ -35,6 +36,7 @@ class Part:
     output: AtomicOutput
     writer: Writer
     sidecar: SidecarWriter | None
+    copies: ImageCopies | None = None
     samples: int = 0
 
 
@@ -110,8 +112,12 @@ class Outputs:
             dataset_attributes=info.attributes,
         )
         self._targets.enter_context(output)
+        copies = None
+        if destination.copies_images:
+            copies = ImageCopies(uri.location, overwrite=destination.overwrite)
+            self._targets.enter_context(copies.output)
         writer = destination.writer(output, plan.label_map)
-        part = self._parts[uri.location] = Part(uri, output, writer, sidecar)
+        part = self._parts[uri.location] = Part(uri, output, writer, sidecar, copies)
         return part
 
     def write(self, sample: Sample) -> None:
@@ -131,6 +137,8 @@ class Outputs:
             uri = uri.for_split(_safe_split(sample))
         part = self._parts.get(uri.location) or self._open(uri)
         record = part.sidecar.record(sample) if part.sidecar is not None else None
+        if part.copies is not None:
+            part.copies.add(sample)
         part.writer.write(sample)
         if part.sidecar is not None and record is not None:
             part.sidecar.add(sample, record)
@@ -142,11 +150,12 @@ class Outputs:
         (part,) = self._parts.values()
         return part
 
-    def commit(self, classes: Iterable[str]) -> None:
+    def commit(self, classes: Iterable[str], image_folders: Collection[str] = ()) -> None:
         """Finishes all writers, writes the label map, and puts everything in place.
 
         Args:
             classes: The classes that were written, for a label map that was not known before.
+            image_folders: The folders that the names of the images are relative to.
 
         Raises:
             OutputError: Something cannot be written; nothing was changed.
@@ -163,7 +172,24 @@ class Outputs:
             known = self._plan.label_map if self._plan.label_map is not None else LabelMap.from_names(sorted(classes))
             with file:
                 file.write(known.to_pbtxt().encode())
+        stale = self._remember(image_folders) if remembers(self._plan.destination.spec) else []
         self._targets.close()
+        for path in stale:
+            remove_file(path)
+
+    def _remember(self, image_folders: Collection[str]) -> list[str]:
+        """Writes where the images of each part are, and returns such files that are no longer valid."""
+        stale = []
+        for part in self._parts.values():
+            location, path = part.uri.location, places_path(part.uri.location)
+            note = note_of(location, image_folders if part.copies is None else {part.copies.output.location})
+            if note is None:
+                stale.append(path)
+                continue
+            output = self._targets.enter_context(AtomicOutput(path, overwrite=True))
+            with output.open() as file:
+                file.write(note)
+        return stale
 
     def write_sidecars(self, plugins: Registry, reporter: Reporter) -> list[str]:
         """Reads the targets back once they are in place, and writes a sidecar with what is missing in each."""

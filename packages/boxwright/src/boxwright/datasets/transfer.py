@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
+from boxwright.datasets.image_places import folder_of, remembers
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.outputs import Outputs, Part, located_error
 from boxwright.datasets.parallel import shared
@@ -31,6 +32,7 @@ class Counts:
     classes: Counter[str] = field(default_factory=Counter)
     losses: Losses = field(default_factory=Losses)
     shapes: Counter[tuple[str, str]] = field(default_factory=Counter)
+    image_folders: set[str] = field(default_factory=set)
 
     def add(self, other: Counts) -> None:
         """Adds what was counted elsewhere."""
@@ -39,12 +41,18 @@ class Counts:
         self.classes.update(other.classes)
         self.losses.add(other.losses)
         self.shapes.update(other.shapes)
+        self.image_folders |= other.image_folders
 
 
 def transfer(plan: Plan, outputs: Outputs, reporter: Reporter) -> Counts:
     """Brings every sample to its output, and counts."""
     dataset = plan.dataset
-    if plan.processes > 1 and not plan.sidecar and not plan.destination.uri.has_split:
+    if (
+        plan.processes > 1
+        and not plan.sidecar
+        and not plan.destination.copies_images
+        and not plan.destination.uri.has_split
+    ):
         reader, writer = dataset.reader, outputs.single.writer
         if isinstance(reader, PartitionedReader) and isinstance(writer, PreparingWriter):
             try:
@@ -82,6 +90,8 @@ class _Tally:
         self._shapes.restart()
         self._boxes = 0
         self._classes: Counter[str] = Counter()
+        self._remembers = remembers(plan.destination.spec)
+        self._folders: set[str] = set()
 
     def check(self, sample: Sample) -> None:
         """Raises a DataError if the sample has a class that is not in the label map, or a wrong size."""
@@ -98,14 +108,16 @@ class _Tally:
         self._boxes += len(labels)
         for label in labels:
             classes[label] += 1
+        if self._remembers and (folder := folder_of(sample.image)) is not None:
+            self._folders.add(folder)
 
     def counts(self) -> Counts:
         """What was counted since the last call."""
         swapped, shapes = self._swapped.count, self._shapes.totals()
         losses = self._counter.take()
         losses.add_left_out(shapes)
-        counts = Counts(swapped - self._swapped_before, self._boxes, self._classes, losses, shapes)
-        self._swapped_before, self._boxes, self._classes = swapped, 0, Counter()
+        counts = Counts(swapped - self._swapped_before, self._boxes, self._classes, losses, shapes, self._folders)
+        self._swapped_before, self._boxes, self._classes, self._folders = swapped, 0, Counter(), set()
         self._shapes.restart()
         return counts
 

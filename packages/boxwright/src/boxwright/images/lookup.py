@@ -194,8 +194,11 @@ class ImageLookup:
                 and any(f"/{each}".endswith(f"/{decoded}") for each in (folded(name), folded(without_suffix(name))))
                 and (moved or without_suffix(name) not in self._annotated)
             }
-            if found := self._one([name for name in candidates if f"/{name}".endswith(f"/{tail}")], source):
-                return found
+            exact = {name: None for name in candidates if f"/{name}".endswith(f"/{tail}")}
+            candidates = exact or candidates
+            if tail == path and candidates:  # of a whole path, those in the highest folder
+                highest = min(name.count("/") for name in candidates)
+                candidates = {name: None for name in candidates if name.count("/") == highest}
             if found := self._one(list(candidates), source):
                 return found
             above = tail[: tail.rfind("/") + 1]

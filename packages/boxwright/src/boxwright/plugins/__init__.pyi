@@ -1,6 +1,12 @@
 from .hookspecs import hookimpl as hookimpl
 from .manager import LoadedPlugins as LoadedPlugins, PluginRecord as PluginRecord, load_plugins as load_plugins
-from .options import SHAPES as SHAPES, Option as Option, convert_options as convert_options, parse_size as parse_size
+from .options import (
+    IMAGES as IMAGES,
+    SHAPES as SHAPES,
+    Option as Option,
+    convert_options as convert_options,
+    parse_size as parse_size,
+)
 from .registry import (
     Registered as Registered,
     Registry as Registry,

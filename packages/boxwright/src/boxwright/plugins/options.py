@@ -71,6 +71,16 @@ SHAPES = Option(
 """The option of every reader of a format that has such shapes; see :class:`boxwright.datasets.ShapeRule`."""
 
 
+IMAGES = Option(
+    "images",
+    ("remember", "copy"),
+    "remember",
+    "whether the folder of the images is remembered, or they are copied into a folder next to the file",
+    carries={"copy": "+images"},
+)
+"""The option of every writer of a format in one file without images, for which boxwright does the work."""
+
+
 def convert_options(
     given: Mapping[str, object], options: tuple[Option, ...], where: str, *, extra: Mapping[str, object] | None = None
 ) -> dict[str, Any]:
