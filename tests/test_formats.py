@@ -57,6 +57,7 @@ CASES = {
     "retinanet": Case("dataset.csv", next_to_it),
     "tfrecord": Case("dataset.record", tolerance=1e-3),
     "via": Case("dataset.csv", next_to_it),
+    "via-json": Case("dataset.json", next_to_it),
     "voc": Case("dataset"),
     "yolo": Case("dataset", tolerance=1e-6),
 }

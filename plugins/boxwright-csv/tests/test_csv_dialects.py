@@ -16,7 +16,7 @@ from PIL import Image
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, Sample, UsageError
 from boxwright.datasets import SampleReader
-from boxwright_csv.shapes import bounding_box, rectangle
+from boxwright_csv.shapes import drawn, rectangle
 
 OPENIMAGES = (
     "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside\n"
@@ -269,6 +269,16 @@ def test_train_and_test_get_the_same_class_numbers(folder: Path) -> None:
 # VGG Image Annotator
 
 
+VIA_SHAPES = (
+    '{""name"":""circle"",""cx"":10,""cy"":9,""r"":2.5}',
+    '{""name"":""ellipse"",""cx"":10,""cy"":9,""rx"":4,""ry"":3}',
+    '{""name"":""polygon"",""all_points_x"":[1,9,5.5],""all_points_y"":[2,3,8]}',
+    '{""name"":""polyline"",""all_points_x"":[1,9],""all_points_y"":[8,3]}',
+    '{""name"":""point"",""cx"":1,""cy"":2}',
+    '{""name"":""rect"",""x"":1,""y"":2,""width"":3,""height"":4}',
+)
+
+
 def test_via_shapes(folder: Path) -> None:
     shapes = {
         '{""name"":""rect"",""x"":8,""y"":10,""width"":5,""height"":7}': ((8, 10, 13, 17), {}),
@@ -354,12 +364,15 @@ def test_the_first_region_decides_which_attribute_is_the_class(folder: Path) -> 
         read(folder, VIA + region("{}"))
 
 
-def test_points_are_ignored_on_request(folder: Path) -> None:
-    rows = region("{}", '{""name"":""point"",""cx"":1,""cy"":2}') + region('{""class"":""fig""}')
-    (sample,) = read(folder, VIA + rows, options="?points=ignore")
-    assert sample.boxes.labels == ("fig",)
-    with pytest.raises(DataError, match=r"line 2: the shape is 'point'"):
-        read(folder, VIA + rows)
+@pytest.mark.parametrize(("options", "count"), [("", 4), ("?shapes=box", 4), ("?shapes=skip", 1)])
+def test_shapes_that_are_not_boxes(folder: Path, options: str, count: int) -> None:
+    (folder / "labels.csv").write_text(VIA + "".join(region('{""class"":""fig""}', shape) for shape in VIA_SHAPES))
+    report = boxwright.convert(f"csv:{folder}/labels.csv{options}", f"coco:{folder}/o.json")
+    assert report.boxes == count + ("skip" not in options)
+    assert sum(report.losses.dropped.values()) == (5 if "skip" in options else 1)  # a point has no box
+    assert report.losses.dropped["shape point"] == 1
+    with pytest.raises(DataError, match=r"line 2: it is not an upright box, but a circle"):
+        read(folder, VIA + region('{""class"":""fig""}', VIA_SHAPES[0]), options="?shapes=fail")
 
 
 def test_the_header_of_version_1(folder: Path) -> None:
@@ -413,15 +426,19 @@ def test_what_via_cannot_represent(folder: Path, box: dict[str, Any], says: str)
     assert caught.value.remedy
 
 
+def box_of(shape: dict[str, Any]) -> Any:
+    return drawn(shape).box
+
+
 edge = st.floats(-1e4, 1e4)
 
 
 @given(edge, edge, edge, edge)
 def test_a_box_written_as_a_rectangle_is_the_same_box(x1: float, y1: float, x2: float, y2: float) -> None:
     edges = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
-    assert bounding_box(rectangle(edges)) == pytest.approx(edges, rel=1e-15, abs=1e-11)
+    assert box_of(rectangle(edges)) == pytest.approx(edges, rel=1e-15, abs=1e-11)
     xmin, ymin, xmax, ymax = (float(math.floor(each)) for each in edges)
-    assert bounding_box(rectangle((xmin, ymin, xmax, ymax))) == (xmin, ymin, xmax, ymax)
+    assert box_of(rectangle((xmin, ymin, xmax, ymax))) == (xmin, ymin, xmax, ymax)
 
 
 def test_widths_are_written_as_intended() -> None:
@@ -433,7 +450,7 @@ def test_widths_are_written_as_intended() -> None:
         "height": 0.19999999999999998,
     }
     assert 0.1 + 0.2 != 0.3
-    assert bounding_box(rectangle((0.2, 0.1, 0.7, 0.3))) == (0.2, 0.1, 0.7, 0.3)
+    assert box_of(rectangle((0.2, 0.1, 0.7, 0.3))) == (0.2, 0.1, 0.7, 0.3)
 
 
 # All of them

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -84,10 +85,6 @@ class TestVia(InvalidRows, conformance.TestVia):
         'a.jpg,-1,"{}",1,0,"{""name"":""rect"",""x"":1,""y"":2,""width"":20,""height"":10}","{""class"":""fig""}"\n'
     )
     invalid = {
-        "a point": (
-            region('{""name"":""point"",""cx"":5,""cy"":6}'),
-            r"line 3: the shape is 'point', which has no bounding box\n.*\?points=ignore",
-        ),
         "no shape": (region('{""x"":5}'), r"line 3: the shape is None"),
         "a number missing": (
             region('{""name"":""circle"",""cx"":5,""cy"":6}'),
@@ -138,3 +135,36 @@ class TestVia(InvalidRows, conformance.TestVia):
     def attributes(self, spec: FormatSpec, prefix: str) -> dict[str, Any]:
         more = {"nested": {"list": [1, 2.5, None, True]}, "empty": ""} if prefix in ("box.", "image.") else {}
         return super().attributes(spec, prefix) | more
+
+
+class TestViaJson(conformance.TestViaJson):
+    def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
+        images = folder / "images"
+        images.mkdir()
+        Image.new("RGB", (40, 30)).save(images / "a.jpg")
+        rect, fig = {"name": "rect", "x": 1, "y": 2, "width": 20, "height": 10}, {"class": "fig"}
+        good = {"filename": "a.jpg", "regions": [{"shape_attributes": rect, "region_attributes": fig}]}
+
+        def region(shape: Any, attributes: Any = fig) -> dict[str, Any]:
+            return {"filename": "b.jpg", "regions": [{"shape_attributes": shape, "region_attributes": attributes}]}
+
+        wrong: dict[str, tuple[Any, str]] = {
+            "no object": (3, "it has no filename"),
+            "no name": ({"regions": []}, "it has no filename"),
+            "no regions": ({"filename": "a.jpg"}, "it has no list of regions"),
+            "the same image": (good, "it names the image a.jpg, as line 1 does"),
+            "a missing image": ({"filename": "z.jpg", "regions": []}, "the image z.jpg is missing"),
+            "outside": ({"filename": "../z.jpg", "regions": []}, r"'\.\./z\.jpg', which leads out"),
+            "a list": (region([1]), "region 1: shape_attributes is not an object"),
+            "no shape": (region({"x": 5}), "the shape is None"),
+            "negative": (region({**rect, "width": -9}), r"\(fig\): xmin 1 is greater than xmax -8\n.*swap"),
+            "no class": (region(rect, {}), "the attribute 'class' of the region is None"),
+        }
+        Image.new("RGB", (40, 30)).save(images / "b.jpg")
+        inputs = []
+        for number, (what, (entry, says)) in enumerate(wrong.items()):
+            place = folder / f"{number}.json"
+            place.write_text(json.dumps({"good": good, "wrong": entry}))
+            options = {"images": str(images)}
+            inputs.append(BadInput(what, place, rf"{number}\.json, line 1.*{says}", skipped=1, good=1, options=options))
+        return inputs

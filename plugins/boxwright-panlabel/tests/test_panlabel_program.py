@@ -32,7 +32,20 @@ def test_the_table_contains_every_format_of_the_program() -> None:
 
 
 def test_no_name_belongs_to_another_plugin() -> None:
-    taken = {"labelimg", "voc", "coco", "yolo", "createml", "csv", "openimages", "retinanet", "via", "tfrecord", "tfds"}
+    taken = {
+        "labelimg",
+        "voc",
+        "coco",
+        "yolo",
+        "createml",
+        "csv",
+        "openimages",
+        "retinanet",
+        "via",
+        "via-json",
+        "tfrecord",
+        "tfds",
+    }
     assert not taken & {spec.name for spec in boxwright_panlabel.boxwright_formats()}
 
 

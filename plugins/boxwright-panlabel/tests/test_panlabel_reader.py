@@ -94,24 +94,6 @@ def test_supervisely(put: Callable[..., Path], tmp_path: Path) -> None:
     assert (two.image.name, two.image.location) == ("ds1/a.jpg", str(tmp_path / "p" / "ds1" / "img" / "a.jpg"))
 
 
-def test_via_shapes_that_are_not_rectangles_are_reported(put: Callable[..., Path]) -> None:
-    rect = {"shape_attributes": {"name": "rect", "x": 1, "y": 2, "width": 29, "height": 18}}
-    circle = {"shape_attributes": {"name": "circle", "cx": 9, "cy": 9, "r": 3}, "region_attributes": {"label": "nut"}}
-    regions = [rect | {"region_attributes": {"label": "fig", "ripe": "very"}}, circle]
-    entry = {"filename": "a.jpg", "size": 731, "regions": regions, "file_attributes": {"camera": "left"}}
-    put("photos/a.jpg", (40, 30))
-    path = put("via.json", {"a.jpg731": entry})
-    uri = f"via-json:{path}?images={path.parent / 'photos'}"
-    with pytest.raises(DataError, match=r"skipped something: .*non-rect shape 'circle' in 'a\.jpg'.*\n.*on-error skip"):
-        read(uri)
-    dataset = open_dataset(uri, on_error="skip")
-    (sample,) = dataset
-    assert boxes(sample) == [("fig", 1, 2, 30, 20, {"ripe": "very"})]
-    assert sample.attributes == {"size_bytes": 731, "camera": "left"}
-    assert sample.image.location == str(path.parent / "photos" / "a.jpg")
-    assert len(dataset.problems.skipped) == 1
-
-
 BDD = [
     {
         "name": "b1c66a42.jpg",
@@ -391,18 +373,13 @@ def test_locations_that_cannot_be_read(tmp_path: Path) -> None:
         read("scale-ai:memory://nowhere/a.json")
     with pytest.raises(DataError, match=r"file not found"):
         read(f"scale-ai:{tmp_path / 'gone.json'}")
-    entry = {"filename": "a.jpg", "size": 1, "regions": [], "file_attributes": {}}
-    (tmp_path / "via.json").write_text(json.dumps({"a.jpg1": entry}))
-    with pytest.raises(DataError, match=r"VIA image not found: a\.jpg.*\n.*via-json:LOCATION\?images=FOLDER"):
-        read(f"via-json:{tmp_path / 'via.json'}")
 
 
 def test_images_in_another_folder(put: Callable[..., Path], tmp_path: Path) -> None:
     files = fsspec.filesystem("memory")
     files.pipe_file("/images-elsewhere/sub/a.jpg", put("a.jpg", (40, 30)).read_bytes())
-    entry = {"filename": "sub/a.jpg", "size": 1, "regions": [], "file_attributes": {}}
-    path = put("d/via.json", {"x": entry})
-    (sample,) = read(f"via-json:{path}?images=memory://images-elsewhere")
+    path = put("d/export.csv", "image,xmin,ymin,xmax,ymax,label\nsub/a.jpg,3,4,30,20,fig\n")
+    (sample,) = read(f"vott-csv:{path}?images=memory://images-elsewhere")
     assert (sample.image.width, sample.image.height) == (40, 30)
     assert sample.image.location == "memory://images-elsewhere/sub/a.jpg"
     assert sample.image.read() == (tmp_path / "a.jpg").read_bytes()

@@ -83,8 +83,6 @@ def test_labelbox_by_its_suffix(sample: Callable[..., Sample], tmp_path: Path) -
         ("sagemaker:x.manifest", {"name": "a#1.jpg"}, r"cannot represent a name with \? or #"),
         ("yolo-keras:x", {"name": "a b.jpg"}, "cannot represent a name with white space or a comma"),
         ("wider-face:x.txt", {"name": "a", "label": "face"}, "cannot represent a name without a suffix"),
-        ("via-json:x.json", {"name": "a..jpg"}, "two dots"),
-        ("via-json:x.json", {"attributes": {"label": "x"}}, "an attribute 'label', which is the class in VIA"),
         ("automl-vision:x.csv", {"split": "holdout"}, "the split is 'holdout'; the format has train, val, test"),
         ("scale-ai:x.json", {"attributes": {"f": float("nan")}}, "JSON cannot represent"),
         ("superannotate:x", {"name": "first.png"}, "duplicate image 'first.png': the format superannotate does not"),

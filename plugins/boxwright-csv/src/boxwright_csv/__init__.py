@@ -1,7 +1,7 @@
 """CSV annotations for boxwright: reader and writer."""
 
 from boxwright import FormatSpec, Option, hookimpl
-from boxwright.plugins import IMAGES
+from boxwright.plugins import IMAGES, SHAPES
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_csv.conformance"
@@ -20,7 +20,13 @@ _CLASSES = Option("classes", str, None, "the file of the classes: class-descript
 _LABEL = Option(
     "label", str, None, "VIA: the attribute that contains the class; default: class, label, name or the only one"
 )
-_POINTS = Option("points", ("error", "ignore"), "error", "VIA: what to do with points, which have no bounding box")
+
+_VIA_WRITING = (
+    IMAGES,
+    Option("label", str, "class", "the attribute that contains the class"),
+    Option("project", bool, False, "JSON: whether to write a project that VIA opens, instead of annotations to import"),
+)
+_VIA_CARRIES = frozenset({"empty", "subpixel", "box.*", "image.*"})
 
 
 @hookimpl
@@ -47,7 +53,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 ),
                 _CLASSES,
                 _LABEL,
-                _POINTS,
+                SHAPES,
             ),
             write_options=(IMAGES, _ONE_BASED),
             carries=frozenset({"subpixel"}),
@@ -107,13 +113,25 @@ def boxwright_formats() -> list[FormatSpec]:
         ),
         FormatSpec(
             name="via",
-            summary="VGG Image Annotator's CSV: one row per region, with its shape and attributes as JSON",
-            load="boxwright_csv.reader:ViaReader",
-            write="boxwright_csv.via:ViaWriter",
+            summary="VGG Image Annotator: its CSV, its JSON and its projects, all shapes",
+            load="boxwright_csv.reader:via_reader",
+            write="boxwright_csv.via:via_writer",
             detect="boxwright_csv.detect:detect_via",
-            options=(*_COMMON, _LABEL, _POINTS),
-            write_options=(IMAGES, Option("label", str, "class", "the attribute that contains the class")),
-            carries=frozenset({"empty", "subpixel", "box.*", "image.*"}),
+            options=(*_COMMON, _LABEL, SHAPES),
+            write_options=_VIA_WRITING,
+            carries=_VIA_CARRIES,
+            target="file",
+            true_size=True,
+            docs="https://www.robots.ox.ac.uk/~vgg/software/via/",
+        ),
+        FormatSpec(
+            name="via-json",
+            summary="The same as via, always JSON",
+            load="boxwright_csv.via_json:ViaJsonReader",
+            write="boxwright_csv.via_json:ViaJsonWriter",
+            options=(_IMAGES, _LABEL_MAP, _INVERTED, _LABEL, SHAPES),
+            write_options=_VIA_WRITING,
+            carries=_VIA_CARRIES,
             target="file",
             true_size=True,
             docs="https://www.robots.ox.ac.uk/~vgg/software/via/",

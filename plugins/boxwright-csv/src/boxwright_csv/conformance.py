@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
 from boxwright import ConversionReport, Dataset, Sample
-from boxwright.plugins import Registry
+from boxwright.plugins import FormatSpec, Registry
 from boxwright_testing import ReaderTests, WriterTests
 
 
@@ -56,8 +56,20 @@ class TestRetinaNet(DialectTests):
     format: ClassVar[str] = "retinanet"
 
 
+class TestViaJson(DialectTests):
+    """``via-json``."""
+
+    format: ClassVar[str] = "via-json"
+    file_name: ClassVar[str] = "annotations.json"
+    tolerance: ClassVar[float] = 64 * 2**-52  # as for via
+
+
 class TestVia(DialectTests):
     """``via``."""
 
     format: ClassVar[str] = "via"
     tolerance: ClassVar[float] = 64 * 2**-52  # the width that restores xmax may be between two floats
+
+    def option_values(self, spec: FormatSpec) -> Iterator[tuple[str, str]]:
+        """Leaves out projects, which are JSON."""
+        return (pair for pair in super().option_values(spec) if pair[0] != "project")

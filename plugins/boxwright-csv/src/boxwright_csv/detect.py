@@ -6,6 +6,7 @@ from boxwright import DataError
 from boxwright.plugins import Detection
 from boxwright_csv.dialects import OPENIMAGES, RETINANET, TUTORIAL, VIA, Dialect
 from boxwright_csv.table import Table
+from boxwright_csv.via_json import detect_json
 
 
 def detect(location: str) -> Detection:
@@ -24,8 +25,8 @@ def detect_retinanet(location: str) -> Detection:
 
 
 def detect_via(location: str) -> Detection:
-    """Detects the header of VGG Image Annotator."""
-    return _detected(location, VIA)
+    """Detects the header of VGG Image Annotator, or its JSON."""
+    return detect_json(location) if location.lower().endswith(".json") else _detected(location, VIA)
 
 
 def _detected(location: str, dialect: Dialect) -> Detection:

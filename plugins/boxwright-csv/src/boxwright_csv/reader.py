@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Any
 
 from boxwright import Boxes, DataError, DatasetInfo, ImageRef, LabelMap, Sample, UsageError, find_label_map
-from boxwright.datasets import OnProblem
+from boxwright.datasets import OnProblem, Reader, ShapeRule
 from boxwright.images import lookup_of_file
 from boxwright.storage import parent
 from boxwright_csv.classes import class_numbers, read_descriptions
@@ -18,7 +19,7 @@ from boxwright_csv.tutorial import TutorialRows
 _SOME = 20
 
 
-class CsvReader:
+class TableReader:
     """Reads one sample per image, in the order of the rows.
 
     An image is skipped as a whole if one of its rows is invalid, so that no image has only some of its boxes.
@@ -36,7 +37,10 @@ class CsvReader:
         classes: The file of the classes: Open Images' ``class-descriptions-boxable.csv``, which defines their names,
             or keras-retinanet's class mapping, which defines their numbers.
         label: The attribute of a region that contains its class, in files of VGG Image Annotator.
-        points: ``"error"``, or ``"ignore"`` to ignore points in them.
+        shapes: What happens to shapes in them that are not upright boxes: ``"box"``, ``"skip"`` or ``"fail"``.
+
+    Attributes:
+        swapped: Counts the boxes whose coordinates were swapped.
 
     Raises:
         DataError: The file does not exist, its first line does not match a dialect, or the label map or the file of
@@ -58,12 +62,13 @@ class CsvReader:
         dialect: str = "auto",
         classes: str | None = None,
         label: str | None = None,
-        points: str = "error",
+        shapes: str = "box",
     ) -> None:
         wanted = [each for each in self.dialects if dialect in ("auto", _short(each))]
         table = Table(location, wanted)
-        given = {"one_based": one_based, "classes": classes, "label": label, "points": points != "error"}
+        given = {"one_based": one_based, "classes": classes, "label": label, "shapes": shapes != "box"}
         _check_options(table.dialect, [name for name, value in given.items() if value], location)
+        self._rule = ShapeRule(shapes)
         self._location = location
         self._grouped = grouped
         column = table.columns[table.dialect.header[0]]
@@ -88,9 +93,10 @@ class CsvReader:
                 if numbers is None or classes is not None:
                     numbers = class_numbers(classes, location)
             case VIA.name:
+                from boxwright_csv.regions import Regions
                 from boxwright_csv.via import ViaRows
 
-                self._rows = ViaRows(table, lookup, swap=swap, label=label, points=points == "ignore")
+                self._rows = ViaRows(table, lookup, Regions(self._rule, label), swap=swap)
             case _:
                 self._rows = TutorialRows(table, lookup, one_based=one_based, swap=swap)
         self.swapped = self._rows.swapped
@@ -171,32 +177,57 @@ class CsvReader:
         return Sample(image=image, boxes=boxes, attributes=group.attributes, source=source)
 
 
-class OpenImagesReader(CsvReader):
-    """Reads Open Images' columns; see :class:`CsvReader`."""
+class CsvReader(TableReader):
+    """Reads every dialect; see :class:`TableReader`."""
+
+    @property
+    def shapes(self) -> ShapeRule:
+        """The rule for shapes."""
+        return self._rule
+
+
+class OpenImagesReader(TableReader):
+    """Reads Open Images' columns; see :class:`TableReader`."""
 
     format = OPENIMAGES.name
     dialects = (OPENIMAGES,)
 
 
-class RetinaNetReader(CsvReader):
-    """Reads keras-retinanet's columns; see :class:`CsvReader`."""
+class RetinaNetReader(TableReader):
+    """Reads keras-retinanet's columns; see :class:`TableReader`."""
 
     format = RETINANET.name
     dialects = (RETINANET,)
 
 
 class ViaReader(CsvReader):
-    """Reads VGG Image Annotator's columns; see :class:`CsvReader`."""
+    """Reads VGG Image Annotator's columns; see :class:`TableReader`."""
 
     format = VIA.name
     dialects = (VIA,)
+
+
+def via_reader(location: str, **options: Any) -> Reader:
+    """Returns the reader of a file in either form.
+
+    Raises:
+        DataError: As the readers.
+        UsageError: An option of the other form.
+    """
+    from boxwright_csv.via_json import ViaJsonReader, is_json
+
+    if not is_json(location):
+        return ViaReader(location, **options)
+    if "grouped" in options:
+        raise UsageError(f"{location} is JSON, which has no option 'grouped'", "remove it")
+    return ViaJsonReader(location, **options)
 
 
 _OPTIONS = {
     TUTORIAL.name: ("one_based",),
     OPENIMAGES.name: ("classes",),
     RETINANET.name: ("one_based", "classes"),
-    VIA.name: ("label", "points"),
+    VIA.name: ("label", "shapes"),
 }
 """The options that only some dialects have."""
 

@@ -9,84 +9,85 @@ https://gitlab.com/vgg/via.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, cast
 
 from boxwright import Coordinates
+from boxwright.datasets import Ellipse, Points, Polygon, Polyline, Rectangle, Shape, ShapeError
 
-OUTLINES: Final = frozenset({"circle", "ellipse", "polyline"})
-"""Shapes that a box has as its attribute ``shape``; a polygon is its ``segmentation``."""
-POINT: Final = "point"
+_NAMES: Final = ("rect", "circle", "ellipse", "polygon", "polyline", "point")
 
 
-def bounding_box(shape: Mapping[str, Any]) -> Coordinates:
-    """Returns the bounding box of a shape, in pixels.
+def drawn(shape: Mapping[str, Any]) -> Shape:
+    """Returns the shape of a region, in pixels.
 
     Raises:
-        ValueError: The shape has no bounding box, or a number is missing.
+        ShapeError: Its kind is unknown, or a number is missing.
     """
     match shape.get("name"):
         case "rect":
             x, y, width, height = _numbers(shape, "x", "y", "width", "height")
-            return (x, y, x + width, y + height)
+            return Rectangle(x, y, x + width, y + height, 0.0)
         case "circle":
             cx, cy, r = _numbers(shape, "cx", "cy", "r")
-            return (cx - r, cy - r, cx + r, cy + r)
+            return Ellipse(cx, cy, r, r)
         case "ellipse":
             cx, cy, rx, ry = _numbers(shape, "cx", "cy", "rx", "ry")
             (theta,) = _numbers(shape, "theta") if "theta" in shape else (0.0,)
-            # x = rx cos t cos theta - ry sin t sin theta has this amplitude over all t, and y the other.
-            dx = math.hypot(rx * math.cos(theta), ry * math.sin(theta)) if theta else rx
-            dy = math.hypot(rx * math.sin(theta), ry * math.cos(theta)) if theta else ry
-            return (cx - dx, cy - dy, cx + dx, cy + dy)
-        case "polygon" | "polyline":
-            xs, ys = _points(shape)
-            return (min(xs), min(ys), max(xs), max(ys))
+            return Ellipse(cx, cy, rx, ry, math.degrees(theta))
+        case "polygon":
+            return Polygon.of(_points(shape))
+        case "polyline":
+            return Polyline(tuple(_points(shape)))
+        case "point":
+            return Points((cast("tuple[float, float]", tuple(_numbers(shape, "cx", "cy"))),))
         case name:
-            raise ValueError(f"the shape is {name!r}, which has no bounding box")
+            raise ShapeError(f"the shape is {name!r:.40}, not one of {', '.join(_NAMES)}")
+
+
+def as_region(shape: Shape, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Returns a shape as that of a region, ``None`` if the program has none like it.
+
+    Args:
+        shape: The shape.
+        attributes: The attributes of the box, which contain it.
+    """
+    if isinstance(shape, Rectangle):
+        shape = Polygon.of(shape.corners)
+    if isinstance(shape, Polygon) and len(shape.parts) == 1 and len(shape.points) >= 3:
+        xs, ys = zip(*shape.points, strict=True)
+        return {"name": "polygon", "all_points_x": list(xs), "all_points_y": list(ys)}
+    if isinstance(shape, Points) and len(shape.points) == 1:
+        return {"name": "point", "cx": shape.points[0][0], "cy": shape.points[0][1]}
+    return dict(attributes["shape"]) if isinstance(shape, Ellipse | Polyline) else None
 
 
 def rectangle(coordinates: Coordinates) -> dict[str, Any]:
-    """Returns a box as a shape with exactly this :func:`bounding_box`, if floating-point widths allow it."""
+    """Returns a box as a shape with exactly this bounding box, if floating-point widths allow it."""
     xmin, ymin, xmax, ymax = coordinates
     shape = {"x": xmin, "y": ymin, "width": _length(xmin, xmax), "height": _length(ymin, ymax)}
     return {"name": "rect", **{name: _plain(value) for name, value in shape.items()}}
-
-
-def polygon(segmentation: object) -> dict[str, Any] | None:
-    """Returns COCO's polygons as a shape if there is exactly one, otherwise ``None``."""
-    if not isinstance(segmentation, list) or len(segmentation) != 1 or not isinstance(segmentation[0], list):
-        return None
-    points: Sequence[Any] = segmentation[0]
-    if len(points) < 6 or len(points) % 2 or not all(type(point) in (int, float) for point in points):
-        return None
-    return {"name": "polygon", "all_points_x": points[::2], "all_points_y": points[1::2]}
-
-
-def segmentation(shape: Mapping[str, Any]) -> list[list[int | float]]:
-    """Returns a polygon in COCO's form: one list of alternating x and y."""
-    return [[value for point in zip(shape["all_points_x"], shape["all_points_y"], strict=True) for value in point]]
 
 
 def _numbers(shape: Mapping[str, Any], *names: str) -> list[float]:
     return [_number(shape.get(name), f"{name} of the {shape['name']}") for name in names]
 
 
-def _points(shape: Mapping[str, Any]) -> tuple[list[float], list[float]]:
+def _points(shape: Mapping[str, Any]) -> list[tuple[float, float]]:
     xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
     if not isinstance(xs, list) or not isinstance(ys, list) or not xs or len(xs) != len(ys):
-        raise ValueError(f"the {shape['name']} has no points, or different numbers of x and y")
+        raise ShapeError(f"the {shape['name']} has no points, or different numbers of x and y")
     what = f"a point of the {shape['name']}"
-    return [_number(x, what) for x in xs], [_number(y, what) for y in ys]
+    return [(_number(x, what), _number(y, what)) for x, y in zip(xs, ys, strict=True)]
 
 
 def _number(value: object, what: str) -> float:
     try:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            return float(value)
+            return value
     except OverflowError:  # an integer that is too large for a float
         pass
-    raise ValueError(f"{what} is {str(value)[:40]!r}, not a finite number")
+    raise ShapeError(f"{what} is {str(value)[:40]!r}, not a finite number")
 
 
 def _length(low: float, high: float) -> float:

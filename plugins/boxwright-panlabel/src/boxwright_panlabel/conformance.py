@@ -194,12 +194,6 @@ class TestV7(TableTests):
     format: ClassVar[str] = "v7-darwin"
 
 
-class TestViaJson(TableTests):
-    """``via-json``."""
-
-    format: ClassVar[str] = "via-json"
-
-
 class TestVottJson(TableTests):
     """``vott-json``."""
 

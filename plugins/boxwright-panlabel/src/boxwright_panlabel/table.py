@@ -267,19 +267,6 @@ BRIDGES: dict[str, Bridge] = {
             box=(Field("darwin_annotation_id", "id", "int"),),
         ),
         Bridge(
-            "via-json",
-            "VGG Image Annotator's JSON, rectangles",
-            "https://www.robots.ox.ac.uk/~vgg/software/via/",
-            alias="via",
-            endings=(".json",),
-            sizes="measured",
-            box=(Field("via_region_attr_", ANY, "value", written=True),),
-            image=(
-                Field("via_size_bytes", "size_bytes", "int", 0),
-                Field("via_file_attr_", ANY, "value", written=True),
-            ),
-        ),
-        Bridge(
             "vott-csv",
             "VoTT's CSV: image,xmin,ymin,xmax,ymax,label",
             "https://github.com/microsoft/VoTT",
@@ -361,7 +348,8 @@ ELSEWHERE: dict[str, str] = {
     "retinanet": "csv",
     "tfrecord": "tfrecord",
     "udacity": "csv",
-    "via-csv": "csv",
+    "via": "via",
+    "via-csv": "via",
     "voc": "voc",
     "yolo": "yolo",
 }

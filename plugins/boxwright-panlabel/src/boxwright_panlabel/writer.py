@@ -136,8 +136,6 @@ class PanlabelWriter:
             raise ValueError(f"the image is called {name!r}: the format {bridge.name} has no subfolders")
         if bridge.name == "oidv4" and os.path.splitext(name)[1] not in _WRITTEN:
             raise ValueError(f"the image is called {name!r}: oidv4 finds images by {', '.join(sorted(_WRITTEN))}")
-        if bridge.name == "via-json" and ".." in name:
-            raise ValueError(f"the image is called {name!r}: panlabel cannot read a name with two dots")
         if self._key(name) in self._names:
             reason = f": the format {bridge.name} does not distinguish suffixes" if bridge.names == "stem" else ""
             raise ValueError(f"duplicate image {name!r}{reason}")
@@ -197,8 +195,6 @@ class PanlabelWriter:
         if self._bridge.score and isinstance(score, int | float) and not isinstance(score, bool):
             found["confidence"] = round(attributes.pop("score") * self._bridge.certain, 12)
         written = write_attributes(attributes, self._bridge.box)
-        if self._bridge.name == "via-json" and "via_region_attr_label" in written:
-            raise ValueError("a box has an attribute 'label', which is the class in VIA")
         return found | {"attributes": written}
 
     def _bbox(self, edges: Coordinates) -> dict[str, float]:
