@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from boxwright import DataError
 from boxwright.plugins import Detection
+from boxwright.storage import base_name
 from boxwright_csv.dialects import OPENIMAGES, RETINANET, TUTORIAL, VIA, Dialect
 from boxwright_csv.table import Table
 from boxwright_csv.via_json import detect_json
@@ -26,11 +27,11 @@ def detect_retinanet(location: str) -> Detection:
 
 def detect_via(location: str) -> Detection:
     """Detects the header of VGG Image Annotator, or its JSON."""
-    return detect_json(location) if location.lower().endswith(".json") else _detected(location, VIA)
+    return detect_json(location) if base_name(location).lower().endswith(".json") else _detected(location, VIA)
 
 
 def _detected(location: str, dialect: Dialect) -> Detection:
-    if not location.lower().endswith((".csv", ".tsv", ".txt")):
+    if not base_name(location).lower().endswith((".csv", ".tsv", ".txt")):
         return Detection(False, "its name does not end in .csv")
     try:
         table = Table(location)

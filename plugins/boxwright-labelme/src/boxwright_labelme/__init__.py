@@ -25,6 +25,7 @@ def boxwright_formats() -> list[FormatSpec]:
             write_options=(Option("pictures", bool, True, "whether to copy the images", carries={"false": "-images"}),),
             carries=frozenset({"images", "empty", "subpixel", "box.*", "image.*"}),
             target="folder",
+            split_folders=True,
             docs="https://github.com/wkentaro/labelme",
         )
     ]

@@ -106,7 +106,7 @@ def _ask_program(location: str, state: _State) -> tuple[str, str]:
                 renamed={path: location},
             )
         except DataError as error:
-            return "", error.problem
+            return "", error.problem.partition(". ")[0]
         except BoxwrightError as error:
             return "", error.message
     name = _NAMES.get(done.source, "")

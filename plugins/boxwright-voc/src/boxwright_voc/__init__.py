@@ -39,6 +39,7 @@ def boxwright_formats() -> list[FormatSpec]:
             write_options=(_copy_option("next to the XML"), _ONE_BASED),
             carries=frozenset({"images", "empty", "subpixel", "box.*", "image.*"}),
             target="folder",
+            split_folders=True,
             docs="https://github.com/HumanSignal/labelImg",
         ),
         FormatSpec(

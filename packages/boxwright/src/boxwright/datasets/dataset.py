@@ -27,6 +27,7 @@ from boxwright.datasets.protocols import (
 from boxwright.datasets.scan import Scan
 from boxwright.datasets.shape_rule import shape_notes
 from boxwright.datasets.sidecar import with_sidecar
+from boxwright.datasets.split_folders import SplitReader, parts_of
 from boxwright.datasets.steps import make_transform, reading_options
 from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
@@ -34,7 +35,7 @@ from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import FormatSpec
 from boxwright.schemas import DatasetInfo, Sample
-from boxwright.storage.filesystem import is_folder
+from boxwright.storage.filesystem import is_folder, unpacked
 from boxwright.storage.links import Boundary
 from boxwright.storage.uri import DatasetURI, join, parent
 
@@ -253,6 +254,7 @@ def open_dataset(
     parsed = DatasetURI.parse(uri) if isinstance(uri, str) else uri
     if parsed.has_split:
         raise UsageError(f"{parsed}: {{split}} stands for a part that is written", "name the part to read")
+    parsed = replace(parsed, location=unpacked(parsed.location))
     name = parsed.format or detect_format(parsed.location, plugins)
     spec: FormatSpec = plugins.get("format", name).spec
     if not spec.load:
@@ -260,11 +262,24 @@ def open_dataset(
     known = {option.name for option in spec.options}
     wanted = {option: value for option, value in reading_options(steps, plugins).items() if option in known}
     resolved = replace(parsed, format=name, options=wanted | parsed.options)
-    images = resolved.options.get("images") or (remembered(resolved.location) if remembers(spec) else None)
-    chosen = resolved.options if images is None else {**resolved.options, "images": images}
-    options = convert_options(chosen, spec.options, f"{name}:{resolved.location}")
-    reader: Reader = plugins.resolve("format", name)(resolved.location, **options)
-    reader = with_sidecar(reader, spec, resolved.location)
+    parts = parts_of(spec, resolved.location, plugins)
+    make = plugins.resolve("format", name)
+
+    def opened(place: str) -> Reader:
+        images = images_of(place)
+        chosen = resolved.options if images is None else {**resolved.options, "images": images}
+        options = convert_options(chosen, spec.options, f"{name}:{place}")
+        return with_sidecar(make(place, **options), spec, place)
+
+    def images_of(place: str) -> str | None:
+        return resolved.options.get("images") or (remembered(place) if remembers(spec) else None)
+
+    if list(parts) == [""]:
+        resolved, parts = replace(resolved, location=parts[""]), {}
+    if parts:
+        reader: Reader = SplitReader(resolved.location, {split: opened(place) for split, place in parts.items()})
+    else:
+        reader = opened(resolved.location)
     return Dataset(
         reader,
         uri=str(resolved),
@@ -273,7 +288,7 @@ def open_dataset(
         label_map=label_map,
         workers=workers or available_cores(),
         plugins=plugins,
-        boundary=_boundary(resolved.location, images),
+        boundary=_boundary(resolved.location, images_of(resolved.location)),
     )
 
 

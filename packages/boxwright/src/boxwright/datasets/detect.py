@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 
+from boxwright.datasets.split_folders import parts_of
 from boxwright.errors import UsageError
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import Detection, FormatSpec
@@ -19,8 +20,9 @@ def detect_format(location: str, plugins: Registry | None = None) -> str:
     Raises:
         UsageError: No format matches, or more than one; the message lists the reason of each.
     """
-    found = detection_reasons(location, plugins or default_registry())
-    matches = [name for name, detection in found.items() if detection.matches]
+    plugins = plugins or default_registry()
+    found = detection_reasons(location, plugins)
+    matches = [name for name, detection in found.items() if detection.matches] or in_parts(location, plugins)
     if len(matches) == 1:
         return matches[0]
     reasons = "".join(
@@ -28,12 +30,18 @@ def detect_format(location: str, plugins: Registry | None = None) -> str:
     )
     if matches:
         raise UsageError(f"{location} could be {' or '.join(matches)}:{reasons}", f"say which: {matches[0]}:{location}")
-    inside = " or ".join(recognised_inside(location, plugins or default_registry()))
+    inside = " or ".join(recognised_inside(location, plugins))
     remedy = f"it is a folder; name what is in it: {inside}" if inside else f"say which it is: FORMAT:{location}"
     path = Path(location)
     if not is_remote(location) and not path.exists() and not path.is_symlink():
         remedy = f"file or folder not found: check the path, or {remedy}"
     raise UsageError(f"no format was recognised at {location}:{reasons}", remedy)
+
+
+def in_parts(location: str, plugins: Registry) -> list[str]:
+    """Returns the formats of which a folder has parts: a file, or one in each of ``train``, ``valid`` and ``test``."""
+    specs = [entry.spec for entry in plugins.all("format") if entry.spec.load and not entry.missing]
+    return [spec.name for spec in specs if parts_of(spec, location, plugins)]
 
 
 def recognised_inside(location: str, plugins: Registry) -> list[str]:

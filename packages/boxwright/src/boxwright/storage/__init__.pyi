@@ -11,6 +11,7 @@ from .filesystem import (
     open_regular as open_regular,
     read_file as read_file,
     read_within as read_within,
+    unpacked as unpacked,
 )
 from .folder import Folder as Folder
 from .json_files import parse_json as parse_json

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Final, cast
 
 from boxwright.errors import BoxwrightError, DataError, MissingLibraryError, UsageError
-from boxwright.storage.uri import is_remote
+from boxwright.storage.uri import is_remote, join
 
 MAX_FILE_BYTES: Final = 64 << 20
 """A larger file is not an annotation. Counted after decompression, so that a zip bomb does not fill the memory."""
@@ -100,6 +100,24 @@ def is_file(location: str) -> bool:
         return bool(files.isfile(path))
     except OSError:  # no permission
         return False
+
+
+def unpacked(location: str) -> str:
+    """Returns the URL of the content of a local zip file, and any other location unchanged.
+
+    If everything in the file is in one folder, it is that of the folder.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    if is_remote(location) or not location.lower().endswith(".zip") or not os.path.isfile(location):
+        return location
+    content = f"zip://::{location}"
+    try:
+        names = [name for name in list_folder(content) if not name.startswith((".", "__MACOSX"))]
+    except Exception as error:  # zipfile raises many kinds of errors
+        raise DataError(location, f"it cannot be read as a zip file: {error}", "download it again") from None
+    return join(content, names[0][:-1]) if len(names) == 1 and names[0].endswith("/") else content
 
 
 def list_folder(location: str) -> list[str]:
