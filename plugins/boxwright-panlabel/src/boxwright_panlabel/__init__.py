@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from boxwright import FormatSpec, Option, hookimpl
-from boxwright.plugins import IMAGES
+from boxwright.plugins import IMAGES, SHAPES
 from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.table import BRIDGES
 
@@ -47,6 +47,7 @@ def boxwright_formats() -> list[FormatSpec]:
 
 
 def _spec(bridge: Bridge) -> FormatSpec:
+    shapes = (SHAPES,) if bridge.shape else ()
     guessed = (_GUESSED,) if bridge.sizes == "guessed" else ()
     copy = (_COPY,) if bridge.image_folder is not None else (IMAGES,) if bridge.target == "file" else ()
     habit = _HABITS[bridge.habit]
@@ -54,7 +55,7 @@ def _spec(bridge: Bridge) -> FormatSpec:
         name=bridge.name,
         summary=bridge.summary,
         load=f"boxwright_panlabel.reader:{bridge.name}",
-        options=(_IMAGES, _INVERTED, *guessed, *habit, *_READ.get(bridge.name, ())),
+        options=(*shapes, _IMAGES, _INVERTED, *guessed, *habit, *_READ.get(bridge.name, ())),
         requires=("panlabel",),
         install=INSTALL,
         write=f"boxwright_panlabel.writer:{bridge.name}" if bridge.writes else "",
@@ -62,6 +63,7 @@ def _spec(bridge: Bridge) -> FormatSpec:
         detect=f"boxwright_panlabel.detect:{bridge.name}" if _is_detectable(bridge) else "",
         carries=bridge.carries,
         adds=bridge.adds,
+        bridge="panlabel",
         target=bridge.target,
         numbered=bridge.numbered and bridge.writes,
         true_size=bridge.relative or bridge.sizes == "measured",
@@ -72,10 +74,9 @@ def _spec(bridge: Bridge) -> FormatSpec:
 
 
 def _is_detectable(bridge: Bridge) -> bool:
-    # Without sizes in the file, panlabel answers only if it finds the images. The columns of tfod are those of csv, and
-    # panlabel does not recognize what the tools of the other two formats write.
-    ambiguous = bridge.name in ("tfod", "supervisely", "v7-darwin")
-    return not ambiguous and not (bridge.target == "file" and bridge.sizes == "measured")
+    # The columns of tfod are those of csv, and panlabel does not recognize what the tools of the other two formats
+    # write.
+    return bridge.name not in ("tfod", "supervisely", "v7-darwin")
 
 
 def _kitti() -> FormatSpec:

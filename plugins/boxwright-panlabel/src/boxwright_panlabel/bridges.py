@@ -54,6 +54,8 @@ class Bridge:
         image: The image attributes.
         dataset: The dataset attributes.
         adds: What panlabel generates for every image, as in ``FormatSpec.adds``.
+        shape: The box attribute that names a shape that is not an upright box; empty if the format has none.
+        ignores: What panlabel ignores when it reads, for a note.
         order: The box attribute whose number restores the order of the boxes, which panlabel changes.
         label: The only class, if there is only one.
         names: The possible names of images: ``"any"``, ``"plain"`` (no folder, ``?`` or ``#``), ``"spaceless"``,
@@ -84,6 +86,8 @@ class Bridge:
     image: tuple[Field, ...] = ()
     dataset: tuple[Field, ...] = ()
     adds: frozenset[str] = field(default_factory=frozenset)
+    shape: str = ""
+    ignores: str = ""
     order: str = ""
     label: str = ""
     names: str = "any"

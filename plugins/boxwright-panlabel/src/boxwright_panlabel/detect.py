@@ -15,6 +15,7 @@ from boxwright import BoxwrightError, DataError
 from boxwright.plugins import Detection
 from boxwright.storage import IMAGE_SUFFIXES, filesystem, is_remote
 from boxwright_panlabel.program import convert
+from boxwright_panlabel.recognise import recognised
 from boxwright_panlabel.stage import fetch, first_special
 from boxwright_panlabel.table import BRIDGES, ELSEWHERE
 
@@ -42,6 +43,8 @@ _NAMES = {bridge.program_name: bridge.name for bridge in BRIDGES.values()}
 
 def detect(name: str, location: str) -> Detection:
     """Returns whether panlabel detects the format with that name at a location."""
+    if (found_here := recognised(name, location)) is not None:
+        return found_here
     try:
         state = _state(location)
         if reason := _unlikely(location, state):

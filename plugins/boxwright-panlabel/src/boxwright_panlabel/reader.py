@@ -24,11 +24,12 @@ from boxwright import (
     SwappedCoordinates,
     check_coordinates,
 )
-from boxwright.datasets import OnProblem
+from boxwright.datasets import OnProblem, RefusedShapeError, ShapeRule
 from boxwright.images import ImageLookup, measured_size
 from boxwright.storage import is_file, is_folder, is_safe_name, join, parent
 from boxwright_panlabel.bridges import ANY, Bridge
 from boxwright_panlabel.document import Document
+from boxwright_panlabel.ignored import CHECKED, ignored
 from boxwright_panlabel.program import Done, convert, first_few
 from boxwright_panlabel.stage import annotation_files, class_names, fetched, first_unreadable, staged
 from boxwright_panlabel.table import BRIDGES
@@ -67,6 +68,7 @@ class PanlabelReader:
             image does not exist.
         one_based: Whether pixels are counted from 1 with xmax, ymax inclusive: 1 is subtracted from xmin and ymin.
         inclusive: Whether xmax and ymax are the last pixel: 1 is added to them.
+        shapes: What happens to shapes that are not upright boxes: ``"box"``, ``"skip"`` or ``"fail"``.
         options: Options that ``_OPTIONS`` passes to panlabel.
 
     Raises:
@@ -84,9 +86,11 @@ class PanlabelReader:
         guessed: str = "error",
         one_based: bool = False,
         inclusive: bool = False,
+        shapes: str = "box",
         **options: str,
     ) -> None:
         self._bridge = BRIDGES[name]
+        self._rule = ShapeRule(shapes)
         self._location = location
         self._swap = inverted == "swap"
         self.swapped = SwappedCoordinates()
@@ -101,7 +105,7 @@ class PanlabelReader:
             self._document = Document(os.path.join(workplace, "dataset.json"))
         except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise DataError(location, f"panlabel's result is invalid: {error}", "correct the ids in it") from None
-        self._problems = list(self._found_problems(done))
+        self._problems = [*self._found_problems(done), *self._ignored()]
         self.info = self._info(done)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
@@ -175,6 +179,14 @@ class PanlabelReader:
                 f"correct them, remove files that are not annotations, or {_LEAVE}",
             )
 
+    def _ignored(self) -> Iterator[DataError]:
+        """Yields errors for what panlabel would leave out, or get wrong, without a word."""
+        files = annotation_files(self._local, self._bridge) or [self._local]
+        for file in files if self._bridge.name in CHECKED else ():
+            for problem in ignored(self._bridge.name, file):
+                place = file.replace(self._local, self._location, 1)
+                yield DataError(place, f"panlabel does not read {problem}", f"export it as COCO, or {_LEAVE}")
+
     def _info(self, done: Done) -> DatasetInfo:
         document = self._document
         names = [name for name in document.categories.values() if name]
@@ -183,9 +195,13 @@ class PanlabelReader:
             location=self._location,
             label_map=LabelMap.from_names(names, sort=False) if names else None,
             num_samples=len(document),
-            notes=done.notes,
+            notes=(*done.notes, self._note()),
             attributes=self._dataset_attributes(),
         )
+
+    def _note(self) -> str:
+        ignored = f", which ignores {self._bridge.ignores}" if self._bridge.ignores else ""
+        return f"{self._bridge.name} is read through panlabel{ignored}"
 
     def _dataset_attributes(self) -> dict[str, Any]:
         document = self._document
@@ -213,6 +229,7 @@ class PanlabelReader:
             labels = [self._document.categories[each["category_id"]] for each in annotations]
         except KeyError as error:
             raise self._error(f"a box has the unknown class {error}", f"correct it, {_SKIP}", name) from None
+        annotations, labels = self._ruled(annotations, labels, name)
         found = [self._box_attributes(each) for each in annotations]
         edges = [self._edges(each["bbox"], label, name) for each, label in zip(annotations, labels, strict=True)]
         size, edges = self._size(image, name, location, edges)
@@ -225,6 +242,23 @@ class PanlabelReader:
             attributes=attributes,
             source=f"{self._location}, {name}",
         )
+
+    def _ruled(
+        self, annotations: list[dict[str, Any]], labels: list[str], name: str
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Returns the boxes and labels that the rule for shapes does not leave out."""
+        key = self._bridge.shape
+        if not key:
+            return annotations, labels
+        kept = []
+        for each, label in zip(annotations, labels, strict=True):
+            kind = read_attributes(each.get("attributes", {}), self._bridge.box).get(key)
+            try:
+                if kind is None or self._rule.box_of(str(kind).lower().replace("_", " ")):
+                    kept.append((each, label))
+            except RefusedShapeError as error:
+                raise self._error(str(error), f"leave it out: ?shapes=skip, {_SKIP}", f"{name} ({label})") from None
+        return [each for each, _ in kept], [label for _, label in kept]
 
     def _box_attributes(self, annotation: dict[str, Any]) -> dict[str, Any]:
         attributes = read_attributes(annotation.get("attributes", {}), self._bridge.box)
@@ -353,7 +387,16 @@ def _without_noise(edge: float) -> float:
     return nearest if abs(edge - nearest) <= _NOISE else edge
 
 
+class ShapesReader(PanlabelReader):
+    """Reads a format with shapes that are not upright boxes; see :class:`PanlabelReader`."""
+
+    @property
+    def shapes(self) -> ShapeRule:
+        """The rule for shapes."""
+        return self._rule
+
+
 def __getattr__(name: str) -> Any:
     if name not in BRIDGES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return partial(PanlabelReader, name)
+    return partial(ShapesReader if BRIDGES[name].shape else PanlabelReader, name)

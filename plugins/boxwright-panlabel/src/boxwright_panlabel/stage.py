@@ -17,7 +17,11 @@ from boxwright_panlabel.bridges import Bridge
 from boxwright_panlabel.layouts import needs_conversion, to_panlabel
 
 _CLASSES = ("classes.txt", "class_names.txt", "classes.names", "obj.names")
-_NOT_ANNOTATIONS = ("meta.json", "classes.json")
+_NOT_ANNOTATIONS = (
+    *("meta.json", "classes.json", "config.json", "features.json", "metadata.json"),
+    *("key_id_map.json", "obj_class_to_machine_color.json"),
+)
+"""Files that describe the project."""
 
 
 def fetched(location: str, bridge: Bridge, folder: str) -> str:

@@ -125,7 +125,7 @@ def convert(
     """
     started = time.perf_counter()
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
-    dataset = open_dataset(source, steps=steps, on_error=on_error, workers=workers, registry=plugins)
+    dataset = open_dataset(source, steps=steps, on_error=on_error, workers=workers, registry=plugins, reporter=reporter)
     destination = Destination(target, plugins, overwrite=overwrite)
     plan = Plan.of(dataset, destination, label_map, sidecar=sidecar, workers=workers, reporter=reporter)
     if strict and not sidecar:
@@ -145,9 +145,14 @@ def convert(
         swapped=counts.swapped,
         losses=counts.losses,
         skipped=dataset.problems.skipped,
-        notes=[*dataset.notes, *shape_notes(counts.shapes)],
+        notes=[*dataset.notes, *shape_notes(counts.shapes), *_bridge_notes(destination)],
         label_map=plan.label_map_file.path,
         label_map_reused=plan.label_map_file.reused,
         sidecars=sidecars,
         seconds=time.perf_counter() - started,
     )
+
+
+def _bridge_notes(destination: Destination) -> list[str]:
+    spec = destination.spec
+    return [f"{spec.name} was written through {spec.bridge}"] if spec.bridge else []

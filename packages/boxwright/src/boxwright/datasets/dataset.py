@@ -34,6 +34,7 @@ from boxwright.label_map import LabelMap
 from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import FormatSpec
+from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import DatasetInfo, Sample
 from boxwright.storage.filesystem import is_folder, unpacked
 from boxwright.storage.links import Boundary
@@ -227,6 +228,7 @@ def open_dataset(
     label_map: LabelMap | None = None,
     workers: int = 0,
     registry: Registry | None = None,
+    reporter: Reporter | None = None,
 ) -> Dataset:
     """Opens a dataset by its URI.
 
@@ -239,6 +241,7 @@ def open_dataset(
         label_map: The classes and their ids, instead of the dataset's own.
         workers: Threads for the steps; 0 for one per core.
         registry: The plugins to use, instead of the installed ones.
+        reporter: Where a warning goes that comes before the work.
 
     Raises:
         UsageError: A malformed URI, a wrong option or step, or a format that cannot be detected.
@@ -262,6 +265,11 @@ def open_dataset(
     known = {option.name for option in spec.options}
     wanted = {option: value for option, value in reading_options(steps, plugins).items() if option in known}
     resolved = replace(parsed, format=name, options=wanted | parsed.options)
+    if spec.bridge and problems.on_error == "skip":
+        (reporter or LogReporter()).warning(
+            f"{name}: {spec.bridge} reads a dataset completely or not at all, so that one item that it cannot read"
+            " stops everything, also with --on-error skip"
+        )
     parts = parts_of(spec, resolved.location, plugins)
     make = plugins.resolve("format", name)
 

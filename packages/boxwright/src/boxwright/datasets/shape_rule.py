@@ -55,6 +55,23 @@ class ShapeRule:
         self.boxed[shape.kind] += 1
         return box, shape.attributes
 
+    def box_of(self, kind: str) -> bool:
+        """Counts a shape of which only the box around it is known.
+
+        Args:
+            kind: The name of the shape, such as ``"polygon"``.
+
+        Returns:
+            Whether the box is read; if not, it is left out.
+
+        Raises:
+            RefusedShapeError: Under ``"fail"``.
+        """
+        if self._choice == "fail":
+            raise RefusedShapeError(f"it is not an upright box, but {_named(kind)}")
+        (self.left_out if self._choice == "skip" else self.boxed)[kind] += 1
+        return self._choice == "box"
+
     def restart(self) -> None:
         """Counts from zero: the dataset is read from the start."""
         self.boxed.clear()

@@ -63,6 +63,7 @@ class FormatSpec(Spec):
             static method ``needs_label_map(**options)``.
         true_size: Whether its boxes are correct only with the true size of each image, because coordinates are relative
             to it or it is not stored. boxwright then compares the annotated size with the image before it is written.
+        bridge: The other program that reads and writes the format, a dataset completely or not at all; reports say so.
         split_folders: For a ``"folder"`` format that has no splits itself: whether the folders ``train``, ``valid`` and
             ``test`` in a folder are the splits of one dataset.
         label_map_file: The name of the label map file next to a written dataset; empty for none.
@@ -78,6 +79,7 @@ class FormatSpec(Spec):
     target: str = "file"
     numbered: bool | Literal["late"] = False
     true_size: bool = False
+    bridge: str = ""
     split_folders: bool = False
     label_map_file: str = ""
     suffixes: tuple[str, ...] = ()
