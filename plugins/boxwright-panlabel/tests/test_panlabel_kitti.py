@@ -112,6 +112,16 @@ BAD = {
 }
 
 
+def test_a_note_on_regions_that_are_not_annotated(folder: Path) -> None:
+    """The readme of the benchmark: DontCare labels denote regions in which objects have not been labeled."""
+    (note,) = boxwright.open(f"kitti:{folder}").notes
+    assert note.startswith("DontCare marks regions")
+    assert "--with remap:DontCare=" in note
+    for file in (folder / "training" / "label_2").iterdir():
+        file.write_text(CAR)
+    assert boxwright.open(f"kitti:{folder}").notes == []
+
+
 @pytest.mark.parametrize("case", BAD)
 def test_bad_lines_name_their_place_and_the_others_are_read(folder: Path, case: str) -> None:
     line, says = BAD[case]

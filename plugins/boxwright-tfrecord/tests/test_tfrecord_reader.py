@@ -320,3 +320,16 @@ def test_what_tensorflow_writes_is_read(tmp_path: Path, encode: Callable[..., by
         for number, sample in enumerate(samples):
             assert list(sample.boxes) == [Box(label="大きい", xmin=number, ymin=3, xmax=639, ymax=400.5)]
             assert tf.io.decode_png(sample.image.read()).shape == (427, 640, 1)
+
+
+def test_records_of_tensorflow_datasets_are_not_taken(
+    make_record: Callable[..., Path], write_records: Callable[..., Path], tmp_path: Path
+) -> None:
+    """The keys that TFDS writes for an Image and a Sequence of bbox and label in objects."""
+    objects = {"objects/bbox": [0.1, 0.2, 0.3, 0.4], "objects/label": [1]}
+    path = write_records(tmp_path / "x.tfrecord", {"image": [b"\xff\xd8\xff"], "image/filename": [b"a.jpg"], **objects})
+    with pytest.raises(DataError, match="keys of TensorFlow Datasets") as caught:
+        TFRecordReader(str(path))
+    assert "tfds:FOLDER" in caught.value.remedy
+    assert not detect(str(path)).matches
+    assert detect(str(make_record({}))).matches

@@ -80,7 +80,8 @@ class TestYolo(conformance.TestYolo):
             "an empty YAML": ("", r"data\.yaml: it is empty"),
             "a YAML list": ("- a\n- b", r"data\.yaml: it has no keys"),
             "a text in YAML": ("hello", r"data\.yaml: it has no keys"),
-            "no names": ("train: images/train\nnc: 2", r"data\.yaml: it has no names.*\n.*names:"),
+            "no names": ("train: images/train", r"data\.yaml: it has no names.*\n.*names:"),
+            "no space": ("train: images/train\nnames:\n  0:cat\n  1:bear", r"a space is missing after each colon"),
             "names as text": ("train: images/train\nnames: fig", r"data\.yaml: it has no names"),
             "names of lists": ("train: images/train\nnames: [[a], b]", r"data\.yaml: class 0 has no name"),
             "a name as number": (

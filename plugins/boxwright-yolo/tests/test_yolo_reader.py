@@ -222,6 +222,15 @@ def test_class_names_are_taken_unchanged(place: Place) -> None:
     assert sample.boxes.labels == ("no", "1.0", "null", "0x1F", "~", "вишня 'n' чай")
 
 
+def test_a_number_of_classes_without_names(place: Place) -> None:
+    """As Ultralytics does: ``check_det_dataset`` calls them class_0, class_1."""
+    folder = place(
+        {"data.yaml": "train: images\nnc: 2\n", "images/1.jpg": "40x30", "labels/1.txt": "1 0.5 0.5 0.1 0.1\n"}
+    )
+    assert read(folder)[0].boxes.labels == ("class_1",)
+    assert "data.yaml has nc and no names, so the classes are class_0, class_1, ..." in notes(folder)
+
+
 def test_classes_with_gaps_and_duplicate_names(place: Place) -> None:
     folder = place(
         {

@@ -15,6 +15,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from boxwright import (
@@ -35,6 +36,7 @@ from boxwright.storage import IMAGE_SUFFIXES, Folder, is_remote, join, safe_name
 
 _LABELS, _IMAGES = "label_2", "image_2"
 _FIELDS = (15, 16)
+_DONT_CARE, _SOME = b"DontCare ", 50
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _UNKNOWN: dict[str, Any] = {
     "truncated": 0,
@@ -77,7 +79,17 @@ class KittiReader:
         self._swap = inverted == "swap"
         self.swapped = SwappedCoordinates()
         self._last = 1 if inclusive else 0
-        self.info = DatasetInfo(format="kitti", location=location, num_samples=len(self._files))
+        self.info = DatasetInfo(format="kitti", location=location, num_samples=len(self._files), notes=self._notes())
+
+    def _notes(self) -> tuple[str, ...]:
+        """Returns a note about the class of regions that are not annotated, by the first files."""
+        with suppress(DataError):  # reading reports it
+            if any(_DONT_CARE in self._labels.read(file) for file in self._files[:_SOME]):
+                return (
+                    "DontCare marks regions whose objects are not annotated, and is read as a class: --with"
+                    " remap:DontCare= leaves them out",
+                )
+        return ()
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""

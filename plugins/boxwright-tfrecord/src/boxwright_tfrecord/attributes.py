@@ -8,7 +8,7 @@ The keys are those of the API's ``dataset_tools`` (``create_pascal_tf_record.py`
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
@@ -57,6 +57,11 @@ def passed_over(keys: Iterable[str]) -> list[str]:
         if not key.startswith(IMAGE)
         or (key.startswith(OBJECT) and key[len(OBJECT) :].startswith(_UNREAD) and not key.startswith(_KNOWN))
     )
+
+
+def is_tfds(keys: Collection[str]) -> bool:
+    """Returns whether a record has the keys of TensorFlow Datasets: ``image`` itself, and ``objects/bbox``."""
+    return "image" in keys and not any(key.startswith((f"{IMAGE}encoded", OBJECT)) for key in keys)
 
 
 _KNOWN = ("image/object/bbox/", "image/object/class/text", "image/object/class/label")

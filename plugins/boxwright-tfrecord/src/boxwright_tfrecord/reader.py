@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import cast
 
@@ -32,6 +33,7 @@ from boxwright_tfrecord.attributes import (
     OBJECT,
     VIEW,
     is_read,
+    is_tfds,
     passed_over,
     read_box_attributes,
     read_image_attributes,
@@ -139,6 +141,8 @@ class TFRecordReader:
             keys = decode_example(first.data, lambda key: False) if isinstance(first, Record) else {}
         except ValueError:
             keys = {}
+        if is_tfds(keys):
+            raise DataError(self._files[0], _TFDS, "read its folder as tfds:FOLDER")
         unread = [key for key in passed_over(keys) if not (self._masks and key == MASK)]
         return (f"keys of its records that are not read: {', '.join(unread)}",) if unread else ()
 
@@ -309,6 +313,7 @@ class TFRecordReader:
         )
 
 
+_TFDS = "its records have the keys of TensorFlow Datasets, not those of the TF Object Detection API"
 _NAME_REMEDY = "name images by the last part of it, or by their number in the file: ?names=basename, ?names=number"
 
 
@@ -381,5 +386,9 @@ def detect(location: str) -> Detection:
         return Detection(False, f"it cannot be read: {error}")
     what = os.path.basename(files[0])
     if is_header(head):
+        first = next(read_records(files[0], check=False, may_be_empty=True), None)
+        with suppress(ValueError):
+            if isinstance(first, Record) and is_tfds(decode_example(first.data, lambda key: False)):
+                return Detection(False, _TFDS)
         return Detection(True, f"{what} begins with a record's length and its checksum")
     return Detection(False, f"{what} does not begin with a record's length and its checksum")

@@ -44,6 +44,7 @@ class Description:
         optional: Splits that may be missing: those that may not be meant as one.
         base: The value of ``path`` in data.yaml.
         keypoints: The number of key points of a pose, and of numbers per point; ``(0, 0)`` for none.
+        notes: Notes for the user.
     """
 
     place: str
@@ -53,6 +54,7 @@ class Description:
     optional: frozenset[str] = frozenset()
     base: str = ""
     keypoints: tuple[int, int] = (0, 0)
+    notes: tuple[str, ...] = ()
 
 
 def find_description(tree: Tree, classes: str | None = None, file: str = "") -> Description:
@@ -145,6 +147,8 @@ def read_yaml(content: bytes, place: str, file: str = "") -> Description:
             problem = f"{key} is not a folder, a list of folders or a list of images"
             raise DataError(place, problem, f"write {key}: images/{key}")
     base = content_of.get("path", "")
+    unnamed = content_of.get("names") in (None, "", [], {})
+    notes = (f"{place} has nc and no names, so the classes are class_0, class_1, ...",) if unnamed else ()
     return Description(
         place,
         file,
@@ -153,6 +157,7 @@ def read_yaml(content: bytes, place: str, file: str = "") -> Description:
         frozenset(splits) - {"train", UNSPLIT},
         base if isinstance(base, str) else "",
         _keypoints(content_of.get("kpt_shape"), place),
+        notes,
     )
 
 
@@ -203,6 +208,11 @@ def _check_events(yaml: Any, content: bytes, place: str) -> None:
 def _yaml_names(content: Mapping[str, Any], place: str) -> dict[int, str]:
     names = content.get("names")
     remedy = "write names: [apple, banana], or one line 0: apple for each class"
+    if names in (None, "", [], {}) and (count := _number(content.get("nc"))):
+        return {number: f"class_{number}" for number in range(count)}
+    if isinstance(names, str) and re.match(r"[0-9]+:\S", names):
+        problem = f"names is one text, {names:.40}, because a space is missing after each colon"
+        raise DataError(place, problem, "write one line 0: apple for each class, with a space after the colon")
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict):

@@ -76,7 +76,7 @@ class YoloReader:
             label_map=label_map,
             num_samples=sum(isinstance(item, Item) for item in layout.items),
             splits=layout.splits,
-            notes=(*duplicates, *layout.notes),
+            notes=(*description.notes, *duplicates, *layout.notes),
         )
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
