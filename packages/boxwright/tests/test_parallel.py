@@ -165,10 +165,10 @@ def test_small_datasets_and_scripts_use_one_process(monkeypatch: pytest.MonkeyPa
     assert process_count(WORTH_STARTING, 0) == 1
 
 
-def test_other_threads_forbid_it() -> None:
+def test_other_threads_and_tensorflow_forbid_it() -> None:
     """In a separate process, because other tests leave threads running."""
     script = (
-        "import threading\n"
+        "import sys, threading\n"
         "from boxwright.datasets.parallel import can_fork\n"
         "done = threading.Event()\n"
         "answers = [can_fork()]\n"
@@ -177,10 +177,12 @@ def test_other_threads_forbid_it() -> None:
         "answers.append(can_fork())\n"
         "done.set()\n"
         "thread.join()\n"
+        "answers.append(can_fork())\n"
+        "sys.modules['tensorflow'] = sys\n"
         "print(answers, can_fork())\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout == "[True, False] True\n"
+    assert done.stdout == "[True, False, True] False\n"
 
 
 class ManyReader:

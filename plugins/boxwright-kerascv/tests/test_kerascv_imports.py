@@ -20,17 +20,18 @@ from boxwright.datasets import Dataset
 from boxwright.models import DecoderSettings
 from boxwright.plugins import default_registry
 from boxwright_kerascv.augment import AUGMENTERS
+from boxwright_kerascv.keras_layers import KerasAugmenter
 from boxwright_kerascv.mix import MIXING
 from boxwright_kerascv.recipe import Recipe
 
 pytestmark = pytest.mark.tensorflow
 
-ALL: dict[str, Any] = {**AUGMENTERS, **MIXING}
+ALL: dict[str, Any] = {**AUGMENTERS, **MIXING, "keras": KerasAugmenter}
 
 _CHECK = """
 import sys, boxwright_kerascv
 assert boxwright_kerascv.boxwright_backends()[0].presets
-assert len(boxwright_kerascv.boxwright_augmenters()) == 15
+assert len(boxwright_kerascv.boxwright_augmenters()) == 16
 heavy = {"tensorflow", "keras", "keras_cv", "numpy", "PIL", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
 import boxwright_kerascv.recipe, boxwright_kerascv.anchors, boxwright_kerascv.augment, boxwright_kerascv.mix

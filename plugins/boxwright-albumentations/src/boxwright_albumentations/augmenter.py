@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import difflib
 import inspect
 import threading
@@ -13,6 +12,7 @@ import albumentations
 import numpy as np
 
 from boxwright import UsageError
+from boxwright.plugins import parse_literal
 
 _MIN_VISIBLE = 0.3
 """A box is dropped if less than this fraction of its area remains in the image."""
@@ -40,7 +40,7 @@ class AlbumentationsAugmenter:
             raise UsageError(f"Albumentations has no transform {transform!r}", f"{guess}there are: {', '.join(names)}")
         self._make = names[transform]
         self._moves_boxes = issubclass(self._make, albumentations.DualTransform)
-        self._arguments = {name: _parsed(text) for name, text in (arguments or {}).items()}
+        self._arguments = {name: parse_literal(text) for name, text in (arguments or {}).items()}
         known = [name for name in inspect.signature(self._make).parameters if name != "self"]
         if unknown := [name for name in self._arguments if name not in known]:
             raise UsageError(f"{transform} has no argument {unknown[0]!r}", f"it takes: {', '.join(known)}")
@@ -103,11 +103,3 @@ _UNSUITABLE = frozenset(
         *("Transform3D", "TimeMasking", "TimeReverse", "FrequencyMasking"),
     }
 )
-
-
-def _parsed(text: str) -> Any:
-    """Returns the Python literal of a text, or the text itself."""
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return {"true": True, "false": False, "none": None}.get(text.lower(), text)

@@ -256,4 +256,21 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
         augmenter("mosaic", "Mosaic", "Put parts of four images next to each other", module="mix"),
         augmenter("mixup", "MixUp", "Blend two images", alpha, module="mix"),
         augmenter("copy-paste", "CopyPaste", "Paste objects, those of rare classes as often", most, size, module="mix"),
+        AugmenterSpec(
+            name="keras",
+            summary="Apply a preprocessing layer of Keras or KerasCV",
+            load="boxwright_kerascv.keras_layers:KerasAugmenter",
+            options=(
+                Option(
+                    "layer",
+                    str,
+                    help="Name of the layer: RandomShear, keras.RandomShear, keras_cv.RandomShear",
+                    required=True,
+                ),
+            ),
+            positional="layer",
+            arguments="arguments",
+            requires=_REQUIRES,
+            install=INSTALL,
+        ),
     ]

@@ -134,3 +134,14 @@ class TestCopyPaste(AugmenterTests):
 
     augmenter: ClassVar[str] = "copy-paste"
     options: ClassVar[Mapping[str, str]] = {"probability": "1", "most": "2"}
+
+
+class TestKeras(AugmenterTests):
+    """``keras:RandomTranslation``."""
+
+    augmenter: ClassVar[str] = "keras"
+    options: ClassVar[Mapping[str, str]] = {
+        "layer": "RandomTranslation",
+        "height_factor": "0.3",
+        "width_factor": "(-0.3, 0.3)",
+    }

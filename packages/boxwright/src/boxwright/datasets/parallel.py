@@ -45,8 +45,11 @@ def available_cores() -> int:
 
 
 def can_fork() -> bool:
-    """Returns whether a fork is safe: on Linux, if there is no other thread that may hold a lock."""
-    return sys.platform == "linux" and threading.active_count() == 1
+    """Returns whether a fork is safe: on Linux, if there is no other thread that may hold a lock.
+
+    TensorFlow has threads that Python does not count, and without which it waits forever in a forked process.
+    """
+    return sys.platform == "linux" and threading.active_count() == 1 and "tensorflow" not in sys.modules
 
 
 def process_count(items: int, workers: int) -> int:

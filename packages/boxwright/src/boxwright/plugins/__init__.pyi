@@ -5,6 +5,7 @@ from .options import (
     SHAPES as SHAPES,
     Option as Option,
     convert_options as convert_options,
+    parse_literal as parse_literal,
     parse_size as parse_size,
 )
 from .registry import (

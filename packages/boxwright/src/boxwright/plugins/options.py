@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import math
 import re
@@ -116,6 +117,17 @@ def convert_options(
         if option.required and option.name not in converted:
             raise UsageError(f"{where} needs the option {option.name!r}", option.help)
     return converted
+
+
+def parse_literal(text: str) -> Any:
+    """Returns the Python literal in a text, for arguments of another library: ``"(0.1, 0.2)"`` is a tuple.
+
+    ``true``, ``false`` and ``none`` are the Python constants in any case. Any other text is returned unchanged.
+    """
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
 def _convert(value: object, option: Option, where: str) -> object:
