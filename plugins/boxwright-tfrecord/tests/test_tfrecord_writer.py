@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+import boxwright
 from boxwright import DataError, ImageRef, LabelMap, Sample
 from boxwright.storage import AtomicOutput
 from boxwright_tfrecord.example import Values, decode_example
@@ -250,3 +251,20 @@ def test_the_bytes_are_protobufs_own(write: Callable[..., str], make_sample: Cal
     for record in read_records(location):
         assert isinstance(record, Record)
         assert tf.train.Example.FromString(record.data).SerializeToString(deterministic=True) == record.data
+
+
+def test_a_few_damaged_images_are_left_out_unless_refused(
+    make_sample: Callable[..., Sample], encode: Callable[..., bytes], tmp_path: Path
+) -> None:
+    good = encode(8, 8)
+    for number in range(199):
+        make_sample(f"{number}.jpg", (8, 8), edges=[(1, 2, 7, 6)], content=good)
+    make_sample("damaged.jpg", (8, 8), content=good[: len(good) // 2])
+    rows = "".join(f"{name}.jpg,8,8,fig,1,2,7,6\n" for name in ("damaged", *range(199)))
+    (tmp_path / "images" / "a.csv").write_text(f"filename,width,height,class,xmin,ymin,xmax,ymax\n{rows}")
+    source, target = f"csv:{tmp_path}/images/a.csv", f"tfrecord:{tmp_path}/out.record"
+    report = boxwright.convert(source, target)
+    assert (report.boxes, [Path(error.file).name for error in report.skipped]) == (199, ["damaged.jpg"])
+    for limit in ("fail", "0", "0.4%"):
+        with pytest.raises(DataError, match=r"damaged\.jpg: the image is cut off"):
+            boxwright.convert(source, target, on_error=limit, overwrite=True)

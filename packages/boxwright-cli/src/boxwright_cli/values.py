@@ -27,6 +27,23 @@ OnErrorOption = Annotated[
         help="What to do with an item that cannot be read: stop, or skip and list it.",
     ),
 ]
+OnErrorOrLimitOption = Annotated[
+    OnError | None,
+    typer.Option(
+        "--on-error",
+        metavar="fail|skip",
+        help="What to do with an item that cannot be read: stop, or skip and list it. See --max-bad.",
+    ),
+]
+MaxBadOption = Annotated[
+    str | None,
+    typer.Option(
+        "--max-bad",
+        metavar="N|P%",
+        help="How many items that cannot be read are left out and listed; with more, stop. 0 stops at the first.",
+        show_default="1%; 0 for conversions, except to tfrecord",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 ModelArgument = Annotated[
     Path, typer.Argument(metavar="MODEL", help="The run folder of a training, or an exported model.")
@@ -106,3 +123,16 @@ WorkersOption = Annotated[
         show_default="one per core",
     ),
 ]
+
+
+def on_error_of(on_error: OnError | None, max_bad: str | None) -> str | None:
+    """Returns what to do with items that cannot be read, ``None`` for the default.
+
+    Raises:
+        UsageError: Both options are given.
+    """
+    if on_error is not None and max_bad is not None:
+        from boxwright import UsageError
+
+        raise UsageError("--on-error and --max-bad say the same in two ways", "pass one of them")
+    return max_bad if on_error is None else on_error.value

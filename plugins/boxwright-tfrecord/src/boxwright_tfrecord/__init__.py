@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from boxwright import FormatSpec, Option, hookimpl
+from boxwright.plugins import MAX_BAD
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_tfrecord.conformance"
@@ -63,6 +64,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 }
             ),
             target="file",
+            max_bad=MAX_BAD,
             numbered=True,
             label_map_file="label_map.pbtxt",
             suffixes=(".record", ".tfrecord", ".tfrecords", ".record.gz", ".tfrecord.gz"),

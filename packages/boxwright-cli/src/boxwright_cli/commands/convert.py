@@ -9,7 +9,14 @@ import typer
 
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount, duration
-from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, WorkersOption
+from boxwright_cli.values import (
+    JsonOption,
+    MaxBadOption,
+    OnErrorOrLimitOption,
+    OverwriteOption,
+    WorkersOption,
+    on_error_of,
+)
 
 if TYPE_CHECKING:
     from boxwright.datasets import ConversionReport
@@ -48,7 +55,8 @@ def convert(
             help="Keep what the target format cannot represent in a file next to DST, and restore it when DST is read.",
         ),
     ] = False,
-    on_error: OnErrorOption = OnError.FAIL,
+    on_error: OnErrorOrLimitOption = None,
+    max_bad: MaxBadOption = None,
     overwrite: OverwriteOption = False,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
@@ -74,7 +82,7 @@ def convert(
         label_map=label_map,
         strict=strict,
         sidecar=sidecar,
-        on_error=on_error.value,
+        on_error=on_error_of(on_error, max_bad),
         overwrite=overwrite,
         workers=workers or available_cores(),
         reporter=reporter,

@@ -13,10 +13,11 @@ from boxwright_cli.values import (
     BatchSizeOption,
     ClassesOption,
     JsonOption,
+    MaxBadOption,
     ModelArgument,
-    OnError,
-    OnErrorOption,
+    OnErrorOrLimitOption,
     OverwriteOption,
+    on_error_of,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def evaluate(
     batch_size: BatchSizeOption = 8,
     label_map: ClassesOption = None,
     overwrite: OverwriteOption = False,
-    on_error: OnErrorOption = OnError.FAIL,
+    on_error: OnErrorOrLimitOption = None,
+    max_bad: MaxBadOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a model on annotated images.
@@ -73,6 +75,7 @@ def evaluate(
     reporter = session.start(json=as_json)
     session.if_interrupted = "nothing was written."
     import boxwright
+    from boxwright.plugins import MAX_BAD
 
     name, _, text = metric.partition(":")
     options = dict(part.partition("=")[::2] for part in text.split(",") if part)
@@ -83,7 +86,7 @@ def evaluate(
             metric=name,
             metric_options=options,
             batch_size=batch_size,
-            on_error=on_error.value,
+            on_error=on_error_of(on_error, max_bad) or MAX_BAD,
             label_map=label_map,
             reporter=reporter,
         )
@@ -98,7 +101,7 @@ def evaluate(
             metric=name,
             metric_options=options,
             batch_size=batch_size,
-            on_error=on_error.value,
+            on_error=on_error_of(on_error, max_bad) or MAX_BAD,
             label_map=label_map,
             reporter=reporter,
         )

@@ -14,10 +14,11 @@ from boxwright_cli.values import (
     BatchSizeOption,
     ClassesOption,
     JsonOption,
+    MaxBadOption,
     ModelArgument,
-    OnError,
-    OnErrorOption,
+    OnErrorOrLimitOption,
     OverwriteOption,
+    on_error_of,
 )
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def predict(
     batch_size: BatchSizeOption = 8,
     label_map: ClassesOption = None,
     overwrite: OverwriteOption = False,
-    on_error: OnErrorOption = OnError.FAIL,
+    on_error: OnErrorOrLimitOption = None,
+    max_bad: MaxBadOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Detect objects in images, and draw them.
@@ -58,6 +60,7 @@ def predict(
     reporter = session.start(json=as_json)
     session.protects(out)
     import boxwright
+    from boxwright.plugins import MAX_BAD
 
     prediction = boxwright.predict(
         model,
@@ -66,7 +69,7 @@ def predict(
         to=to,
         score=score,
         batch_size=batch_size,
-        on_error=on_error.value,
+        on_error=on_error_of(on_error, max_bad) or MAX_BAD,
         overwrite=overwrite,
         label_map=label_map,
         reporter=reporter,

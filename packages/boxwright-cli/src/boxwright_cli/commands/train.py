@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boxwright_cli.session import Session, show_skipped
+from boxwright_cli.session import Session
 from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
     JsonOption,
-    OnError,
-    OnErrorOption,
+    MaxBadOption,
+    OnErrorOrLimitOption,
     OverwriteOption,
+    on_error_of,
     parse_count,
     parse_settings,
     parse_size,
@@ -114,7 +115,8 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in RUN.")] = False,
     overwrite: OverwriteOption = False,
-    on_error: OnErrorOption = OnError.FAIL,
+    on_error: OnErrorOrLimitOption = None,
+    max_bad: MaxBadOption = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -152,12 +154,14 @@ def train(
     size = parse_size(image_size, "--image-size") if image_size else None
     import boxwright
     from boxwright import UsageError
+    from boxwright.plugins import MAX_BAD
 
     if data is None:
         if not resume:
             raise UsageError("there is no dataset to train on", "pass --data URI, or --resume an interrupted run")
         data = boxwright.Run(out).config["data"]
-    dataset = boxwright.open(data, on_error=on_error.value)
+    asked = on_error_of(on_error, max_bad) or (boxwright.Run(out).config.get("on_error") if resume else None) or MAX_BAD
+    dataset = boxwright.open(data, on_error=asked)
     try:
         run = boxwright.train(
             dataset,
@@ -175,7 +179,7 @@ def train(
             label_map=label_map,
             resume=resume,
             overwrite=overwrite,
-            on_error=on_error.value,
+            on_error=asked,
             settings=chosen,
             reporter=reporter,
         )
@@ -219,7 +223,6 @@ def _show(session: Session, run: Run, content: dict[str, Any], dataset: Dataset)
     session.table(
         ("", ""), [(str(run.file(name)), purpose) for name, purpose in _PARTS.items() if run.file(name).exists()]
     )
-    show_skipped(session, dataset.problems.skipped)
     path = shlex.quote(str(run.path))
     held_out = content["val"] or "labelimg:YOUR/TEST/PHOTOS"
     session.next_steps(

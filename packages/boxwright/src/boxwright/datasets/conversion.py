@@ -16,6 +16,7 @@ from boxwright.datasets.destination import Destination
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.outputs import Outputs
 from boxwright.datasets.plan import Plan
+from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import Transform
 from boxwright.datasets.shape_rule import shape_notes
 from boxwright.datasets.transfer import transfer
@@ -91,7 +92,7 @@ def convert(
     steps: Sequence[str | Transform] = (),
     label_map: str | Path | LabelMap | None = None,
     strict: bool = False,
-    on_error: str = "fail",
+    on_error: str | None = None,
     overwrite: bool = False,
     sidecar: bool = False,
     workers: int = 0,
@@ -107,7 +108,9 @@ def convert(
         label_map: The classes and their ids. A file that does not exist yet is created. Without it, a label map file
             that is next to the target already is used, so that train and test get the same ids.
         strict: Raise before the first byte is written if the target format cannot store everything; a sidecar can.
-        on_error: ``"fail"`` or ``"skip"`` items that cannot be read or written; skipped ones are in the report.
+        on_error: ``"fail"`` or ``"skip"`` items that cannot be read or written, or a limit such as ``"1%"``; skipped
+            ones are in the report. ``None`` is ``"fail"``, except for formats that are written for training
+            (``FormatSpec.max_bad``).
         overwrite: Whether an existing target may be replaced.
         sidecar: Whether what the target format cannot store is written to a file next to the output, and restored
             when the output is read; see :mod:`boxwright.datasets.sidecar`.
@@ -125,8 +128,13 @@ def convert(
     """
     started = time.perf_counter()
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
-    dataset = open_dataset(source, steps=steps, on_error=on_error, workers=workers, registry=plugins, reporter=reporter)
+    dataset = open_dataset(
+        source, steps=steps, on_error=on_error or "fail", workers=workers, registry=plugins, reporter=reporter
+    )
     destination = Destination(target, plugins, overwrite=overwrite)
+    if on_error is None and destination.spec.max_bad and not isinstance(source, Dataset):
+        dataset = dataset.with_problems(Problems(destination.spec.max_bad))
+        dataset.problems.total = dataset.info.num_samples
     plan = Plan.of(dataset, destination, label_map, sidecar=sidecar, workers=workers, reporter=reporter)
     if strict and not sidecar:
         plan.refuse_losses(reporter)
@@ -134,6 +142,7 @@ def convert(
         counts = transfer(plan, outputs, reporter)
         if not outputs.samples:
             raise empty_dataset_error(dataset, "there are no annotated images in it")
+        dataset.problems.finish(sum(outputs.samples.values()))
         outputs.commit(counts.classes, counts.image_folders)
         sidecars = outputs.write_sidecars(plugins, reporter)
     return ConversionReport(

@@ -237,7 +237,7 @@ def open_dataset(
             own ``on_error``.
         steps: What its samples pass through, as ``"resize:800x600"`` or as objects.
         on_error: ``"fail"`` raises at the first item that cannot be read, ``"skip"`` leaves it out and keeps it in
-            ``dataset.problems.skipped``.
+            ``dataset.problems.skipped``, a limit such as ``"1%"`` or ``"3"`` does so until there are more.
         label_map: The classes and their ids, instead of the dataset's own.
         workers: Threads for the steps; 0 for one per core.
         registry: The plugins to use, instead of the installed ones.
@@ -288,6 +288,7 @@ def open_dataset(
         reader: Reader = SplitReader(resolved.location, {split: opened(place) for split, place in parts.items()})
     else:
         reader = opened(resolved.location)
+    problems.total = reader.info.num_samples
     return Dataset(
         reader,
         uri=str(resolved),

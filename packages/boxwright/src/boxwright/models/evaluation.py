@@ -17,7 +17,7 @@ from boxwright.label_map import LabelMap
 from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
 from boxwright.models.protocols import Metric, MetricResult, Model
 from boxwright.models.run import STATE, Run
-from boxwright.plugins.options import convert_options
+from boxwright.plugins.options import MAX_BAD, convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Detections, Sample
@@ -81,7 +81,7 @@ def evaluate(
     metric: str = "coco",
     metric_options: Mapping[str, object] | None = None,
     batch_size: int = 8,
-    on_error: str = "fail",
+    on_error: str = MAX_BAD,
     observe: Callable[[Sample, Detections], None] | None = None,
     label_map: str | Path | LabelMap | None = None,
     reporter: Reporter | None = None,
@@ -97,7 +97,7 @@ def evaluate(
         metric: The metric's name.
         metric_options: The metric's own options.
         batch_size: The number of images predicted at once.
-        on_error: ``"fail"`` or ``"skip"`` images that cannot be read.
+        on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
         observe: Called with each image and its detections, in order, before the metric.
         label_map: The classes of an exported model that does not say them itself.
         reporter: Where progress goes.
@@ -131,6 +131,7 @@ def evaluate(
         result = measure(pairs(), loaded.label_map)
     if not counts["samples"]:
         raise empty_dataset_error(dataset, "it contains no images")
+    dataset.problems.finish(counts["samples"])
     evaluation = Evaluation(
         metric=metric,
         result=result,

@@ -20,6 +20,7 @@ from boxwright.label_map import LabelMap
 from boxwright.models.inference import check_batch_size, ready_model
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
+from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import FormatSpec
 from boxwright.progress import LogReporter, Reporter
@@ -63,7 +64,7 @@ def predict(
     to: str | None = None,
     score: float = 0.3,
     batch_size: int = 8,
-    on_error: str = "fail",
+    on_error: str = MAX_BAD,
     overwrite: bool = False,
     label_map: str | Path | LabelMap | None = None,
     reporter: Reporter | None = None,
@@ -78,7 +79,7 @@ def predict(
         to: Also write the detections as a dataset of this format (``labelimg``), inside ``out``.
         score: Leave out detections below it, 0..1.
         batch_size: The number of images predicted at once.
-        on_error: ``"fail"`` or ``"skip"`` images that cannot be read.
+        on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
         overwrite: Whether an existing ``out`` may be replaced.
         label_map: The classes of an exported model that does not say them itself.
         reporter: Where progress goes.
@@ -130,6 +131,7 @@ def predict(
             prediction.files.append(Path(str(out), written))
         if not prediction.detections:
             raise DataError(data.info.location, "it contains no readable image", "pass images or a folder of images")
+        data.problems.finish(len(prediction.detections))
         if output is not None:
             with output.open("detections.json") as file:
                 content = {"pictures": [_plain(found) for found in prediction.detections], "score": score}
@@ -236,7 +238,9 @@ def gather(
     if not items:
         raise UsageError("nothing to predict on", "pass images, a folder, or a dataset URI")
     if all(os.path.exists(item) for item in items):
-        return Dataset(PictureReader(items), problems=Problems(on_error))
+        dataset = Dataset(PictureReader(items), problems=Problems(on_error))
+        dataset.problems.total = dataset.info.num_samples
+        return dataset
     if len(items) == 1 and (":" in items[0] or is_remote(items[0])):
         return open_dataset(items[0], on_error=on_error, registry=registry)
     missing = next(item for item in items if not os.path.exists(item))

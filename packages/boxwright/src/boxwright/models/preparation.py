@@ -66,6 +66,7 @@ def prepare(
         scan = dataset.scan()
     if not scan.samples:
         raise empty_dataset_error(dataset, "it contains no images")
+    dataset.problems.finish(scan.samples)
     if not scan.boxes:
         raise DataError(dataset.info.location, "it contains no box to learn from", "check the location and the format")
     classes = scan.label_map
@@ -86,7 +87,8 @@ def _checked_held_out(dataset: Dataset, classes: LabelMap) -> Scan:
     scan = dataset.scan()
     if not scan.samples:
         raise empty_dataset_error(dataset, "it contains no images to hold out")
-    if dataset.problems.on_error == "fail":
+    dataset.problems.finish(scan.samples)
+    if dataset.problems.on_error == "fail" or dataset.problems.limit:
         _check_classes(dataset, scan, classes, "remove them, or add them to the training data as well")
     return scan
 

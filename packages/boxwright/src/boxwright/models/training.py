@@ -18,7 +18,7 @@ from boxwright.models.preparation import Prepared, prepare
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
 from boxwright.models.weights import default_preset
-from boxwright.plugins.options import convert_options
+from boxwright.plugins.options import MAX_BAD, convert_options
 from boxwright.plugins.registry import Registry, default_registry, require
 from boxwright.plugins.specs import BackendSpec
 from boxwright.progress import LogReporter, Reporter
@@ -52,7 +52,7 @@ def train(
     label_map: LabelMap | str | Path | None = None,
     resume: bool = False,
     overwrite: bool = False,
-    on_error: str = "fail",
+    on_error: str | None = None,
     settings: Mapping[str, object] | None = None,
     model: object | None = None,
     objects: Mapping[str, object] | None = None,
@@ -79,7 +79,8 @@ def train(
         label_map: The classes and their ids: a label map, or a ``label_map.pbtxt``.
         resume: Continue an interrupted run with its original settings.
         overwrite: Replace an existing run.
-        on_error: ``"fail"`` at images that cannot be read, or ``"skip"`` them.
+        on_error: ``"fail"`` at images that cannot be read, ``"skip"`` them, or a limit such as ``"1%"`` or ``"3"``.
+            ``None`` is ``"1%"``, or with ``resume`` that of the run.
         settings: Options of the backend; ``boxwright plugins show backend NAME`` lists them.
         model: A model of the backend's library to train instead of a preset's: ``objects["model"]``.
         objects: Python objects for the backend by name, such as callbacks; ``boxwright plugins show backend NAME``
@@ -110,11 +111,12 @@ def train(
         return run
     else:
         plan = _resumed_plan(run, val, objects, plugins)
+    on_error = on_error or (run.config.get("on_error") if run is not None else None) or MAX_BAD
     prepared = prepare(data, plan.val, plan.label_map, run, on_error=on_error, reporter=reporter, plugins=plugins)
     run = run or Run.create(
         out,
         backend=plan.config["backend"],
-        config=prepared.uris | plan.config,
+        config=prepared.uris | plan.config | {"on_error": on_error},
         label_map=prepared.data.label_map,
         inputs={"data": prepared.digest},
         overwrite=overwrite,
@@ -122,6 +124,9 @@ def train(
     job = _job(run, prepared, plan.config, objects, resume, reporter, plugins)
     _fit(job, plugins)
     _measure(job, plugins)
+    for dataset in filter(None, (prepared.data, prepared.val)):
+        if warning := dataset.problems.describe():
+            reporter.warning(warning)
     return run
 
 

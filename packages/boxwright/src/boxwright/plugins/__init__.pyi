@@ -2,6 +2,7 @@ from .hookspecs import hookimpl as hookimpl
 from .manager import LoadedPlugins as LoadedPlugins, PluginRecord as PluginRecord, load_plugins as load_plugins
 from .options import (
     IMAGES as IMAGES,
+    MAX_BAD as MAX_BAD,
     SHAPES as SHAPES,
     Option as Option,
     convert_options as convert_options,

@@ -63,6 +63,10 @@ class Option:
         )
 
 
+MAX_BAD = "1%"
+"""The items that training, evaluation and prediction, and formats for them, leave out unless set otherwise: downloads
+contain a few damaged images."""
+
 SHAPES = Option(
     "shapes",
     ("box", "skip", "fail"),

@@ -63,6 +63,8 @@ class FormatSpec(Spec):
             static method ``needs_label_map(**options)``.
         true_size: Whether its boxes are correct only with the true size of each image, because coordinates are relative
             to it or it is not stored. boxwright then compares the annotated size with the image before it is written.
+        max_bad: For a format that is written for training: the limit of items that a conversion to it leaves out unless
+            set otherwise, such as ``"1%"``.
         bridge: The other program that reads and writes the format, a dataset completely or not at all; reports say so.
         split_folders: For a ``"folder"`` format that has no splits itself: whether the folders ``train``, ``valid`` and
             ``test`` in a folder are the splits of one dataset.
@@ -79,6 +81,7 @@ class FormatSpec(Spec):
     target: str = "file"
     numbered: bool | Literal["late"] = False
     true_size: bool = False
+    max_bad: str = ""
     bridge: str = ""
     split_folders: bool = False
     label_map_file: str = ""
