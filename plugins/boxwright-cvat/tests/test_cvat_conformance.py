@@ -26,7 +26,7 @@ class TestCvat(conformance.TestCvat):
             "not a number": (image("b.jpg", BOX.replace("30", "3O")), r"box 1 \(car\): xbr is '3O', not a finite"),
             "infinity": (image("b.jpg", BOX.replace("30", "1e999")), r"xbr is '1e999', not a finite number"),
             "an underscore": (image("b.jpg", BOX.replace("30", "3_0")), r"xbr is '3_0', not a finite number"),
-            "inverted": (image("b.jpg", BOX, BOX.replace("30", "0")), r"box 2 \(car\): xbr is less than its opposite"),
+            "inverted": (image("b.jpg", BOX, BOX.replace("30", "0")), r"box 2 \(car\): xmin 1 is greater than xmax 0"),
             "no points": (image("b.jpg", '<polygon label="car"/>'), r"polygon 1 \(car\): the polygon has no points"),
             "half a point": (
                 image("b.jpg", '<polygon label="car" points="1,2;3"/>'),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from boxwright import Boxes, Coordinates
+from boxwright.datasets import ItemError
 
 IMAGE_KEYS: Final = ("image", "imagefilename")
 ANNOTATION_KEYS: Final = ("annotations", "annotation")
@@ -50,22 +51,6 @@ class CoordinateSystem(NamedTuple):
         return xmin, ymin, xmax, ymax
 
 
-class EntryError(Exception):
-    """An error in an entry, raised where its file is not known.
-
-    Args:
-        problem: The problem.
-        remedy: The remedy.
-        place: The place in the entry: ``annotation 2 (fig)``.
-    """
-
-    def __init__(self, problem: str, remedy: str, place: str = "") -> None:
-        super().__init__(problem, remedy, place)
-        self.problem = problem
-        self.remedy = remedy
-        self.place = place
-
-
 class Entry:
     """A checked entry.
 
@@ -78,19 +63,19 @@ class Entry:
         attributes: The image's other keys.
 
     Raises:
-        EntryError: The image is missing, or a box has no label or no coordinates.
+        ItemError: The image is missing, or a box has no label or no coordinates.
     """
 
     def __init__(self, content: Any) -> None:
         if not isinstance(content, dict):
-            raise EntryError("it is not an object", 'write {"image": "1.jpg", "annotations": []}')
+            raise ItemError("it is not an object", 'write {"image": "1.jpg", "annotations": []}')
         rest = dict(content)
         self.image = _taken(rest, IMAGE_KEYS)
         if not isinstance(self.image, str) or not self.image:
-            raise EntryError("it names no image", 'write "image": "1.jpg"')
+            raise ItemError("it names no image", 'write "image": "1.jpg"')
         annotations = _taken(rest, ANNOTATION_KEYS)
         if not isinstance(annotations, list):
-            raise EntryError(f"{self.image} has no list of annotations", 'write "annotations": [] if it has no boxes')
+            raise ItemError(f"{self.image} has no list of annotations", 'write "annotations": [] if it has no boxes')
         verified = rest.pop(VERIFIED, False)
         if verified is not False:
             rest[VERIFIED] = "yes" if verified is True else verified  # as in labelImg's XML
@@ -103,20 +88,20 @@ class Entry:
 
     def _add(self, annotation: Any, place: str) -> None:
         if not isinstance(annotation, dict):
-            raise EntryError("it is not an object", 'write {"label": "fig", "coordinates": {...}}', place)
+            raise ItemError("it is not an object", 'write {"label": "fig", "coordinates": {...}}', place)
         rest = dict(annotation)
         label, coordinates = rest.pop("label", None), rest.pop("coordinates", None)
         if not isinstance(label, str) or not label:
-            raise EntryError("it has no label", 'write "label": "fig", a name in quotes', place)
+            raise ItemError("it has no label", 'write "label": "fig", a name in quotes', place)
         place = f"{place} ({label})"
         if not isinstance(coordinates, dict):
             remedy = 'write "coordinates": {"x": 20, "y": 15, "width": 10, "height": 10}'
-            raise EntryError("it has no coordinates", remedy, place)
+            raise ItemError("it has no coordinates", remedy, place)
         more = dict(coordinates)
         x, y, width, height = (_number(more, name, place) for name in _COORDINATES)
         for name, value in (("width", width), ("height", height)):
             if value < 0:
-                raise EntryError(f"{name} is negative: {value:g}", "draw the box again", place)
+                raise ItemError(f"{name} is negative: {value:g}", "draw the box again", place)
         self.labels.append(label)
         self._values.append((x, y, width, height))
         self._attributes.append(rest | {"coordinates": more} if more else rest)
@@ -136,7 +121,7 @@ def _number(coordinates: dict[str, Any], name: str, place: str) -> float:
     value = coordinates.pop(name, None)
     if isinstance(value, bool) or not isinstance(value, int | float):
         problem = f"it has no {name}" if value is None else f"{name} is {value!r:.40}, not a number"
-        raise EntryError(problem, f'write "{name}" as a number', place)
+        raise ItemError(problem, f'write "{name}" as a number', place)
     if not abs(value) <= _LARGEST:
-        raise EntryError(f"{name} is not a finite number of pixels", "correct it", place)
+        raise ItemError(f"{name} is not a finite number of pixels", "correct it", place)
     return float(value)

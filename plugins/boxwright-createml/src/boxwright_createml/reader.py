@@ -9,11 +9,11 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample
-from boxwright.datasets import OnProblem
+from boxwright.datasets import ItemError, OnProblem
 from boxwright.images import lookup_for, measured_size
 from boxwright.plugins import parse_size
 from boxwright.storage import Folder, base_name, check_unicode, json_elements, parent
-from boxwright_createml.annotation import CoordinateSystem, Entry, EntryError
+from boxwright_createml.annotation import CoordinateSystem, Entry
 
 ROBOFLOW: Final = "_annotations.createml.json"
 LIST: Final = "name a CreateML JSON file, a list with an object for each image"
@@ -131,7 +131,7 @@ class CreateMLReader:
     def _entry(self, place: _Place, content: Any) -> Entry:
         try:
             return Entry(content)
-        except EntryError as error:
+        except ItemError as error:
             raise self._error(place, error.problem, error.remedy, error.place) from None
 
     def _sample(self, place: _Place, content: Any) -> Sample:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from boxwright import Coordinates, Sample
-from boxwright.datasets import RefusedShapeError, ShapeError, ShapeRule, shape_of
+from boxwright.datasets import ItemError, RefusedShapeError, ShapeError, ShapeRule, shape_of
 from boxwright.storage import is_remote
 from boxwright_csv.rows import NUMBER
 from boxwright_csv.shapes import as_region, drawn, rectangle
@@ -17,14 +17,6 @@ USUAL: Final = ("class", "label", "name", "type", "category", "object")
 """Attributes that may contain the class, in this order, if none is named."""
 
 _NUMBERS: Final = {"difficult": int, "truncated": int, "occluded": int, "iscrowd": int, "score": float, "area": float}
-
-
-class RegionError(ValueError):
-    """The problem of a region, and the remedy."""
-
-    def __init__(self, problem: str, remedy: str) -> None:
-        super().__init__(problem)
-        self.problem, self.remedy = problem, remedy
 
 
 class Regions:
@@ -46,14 +38,14 @@ class Regions:
         """Returns the label, coordinates and attributes of a region, ``None`` if the rule leaves it out.
 
         Raises:
-            RegionError: It has no class, or its shape is invalid or refused.
+            ItemError: It has no class, or its shape is invalid or refused.
         """
         try:
             found = self._rule(drawn(shape))
         except RefusedShapeError as error:
-            raise RegionError(str(error), "leave it out: ?shapes=skip") from None
+            raise ItemError(str(error), "leave it out: ?shapes=skip") from None
         except ShapeError as error:
-            raise RegionError(str(error), "draw it again") from None
+            raise ItemError(str(error), "draw it again") from None
         if found is None:
             return None
         coordinates, kept = found
@@ -70,7 +62,7 @@ class Regions:
             if len(attributes) != 1:
                 existing = f" (one of {', '.join(attributes)})" if attributes else ""
                 problem = "the region has no attribute called class" if existing else "the region has no attributes"
-                raise RegionError(problem, f"pass the name of the attribute with the class: ?label=NAME{existing}")
+                raise ItemError(problem, f"pass the name of the attribute with the class: ?label=NAME{existing}")
             (self._label,) = attributes
         value = attributes.pop(self._label, None)
         if isinstance(value, dict):  # a checkbox: {"fig": true}
@@ -78,7 +70,7 @@ class Regions:
             value = chosen[0] if len(chosen) == 1 else value
         if not isinstance(value, str) or not value:
             problem = f"the attribute {self._label!r} of the region is {value!r}, not a class"
-            raise RegionError(problem, "write a class, pass another attribute: ?label=NAME")
+            raise ItemError(problem, "write a class, pass another attribute: ?label=NAME")
         for name, number in _NUMBERS.items():
             text = attributes.get(name)
             if isinstance(text, str) and NUMBER.fullmatch(text) and float(text) == number(float(text)):

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from boxwright import Coordinates, LabelMap, Sample, UsageError
-from boxwright.datasets import Output
+from boxwright.datasets import ItemError, Output
 from boxwright.images import ImageLookup
 from boxwright_csv.dialects import VIA
-from boxwright_csv.regions import RegionError, Regions, checked, file_size, region_of
+from boxwright_csv.regions import Regions, checked, file_size, region_of
 from boxwright_csv.rows import SKIP, ImageRows, Rows
 from boxwright_csv.table import Table
 from boxwright_csv.texts import Lines, quoted, unsupported
@@ -55,7 +55,7 @@ class ViaRows(Rows):
             return
         try:
             found = self._regions(shape, self._parsed(row[self._region], "region_attributes", line))
-        except RegionError as error:
+        except ItemError as error:
             raise self.error(error.problem, f"{error.remedy}, {SKIP}", line) from None
         if found is not None:
             label, coordinates, attributes = found

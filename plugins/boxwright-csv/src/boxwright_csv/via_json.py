@@ -23,11 +23,11 @@ from boxwright import (
     check_coordinates,
     find_label_map,
 )
-from boxwright.datasets import OnProblem, Output, ShapeRule
+from boxwright.datasets import ItemError, OnProblem, Output, ShapeRule
 from boxwright.images import lookup_of_file, measured_size
 from boxwright.plugins import Detection
 from boxwright.storage import check_unicode, json_members, open_binary, parent
-from boxwright_csv.regions import RegionError, Regions, checked, file_size, region_of
+from boxwright_csv.regions import Regions, checked, file_size, region_of
 from boxwright_csv.rows import SKIP
 from boxwright_csv.texts import unsupported
 
@@ -141,7 +141,7 @@ class ViaJsonReader:
             shape, of_region = (self._object(region, key, where) for key in ("shape_attributes", "region_attributes"))
             try:
                 found = regions(shape, dict(of_region))
-            except RegionError as error:
+            except ItemError as error:
                 raise self._error(error.problem, error.remedy, where) from None
             if found is not None:
                 labels.append(found[0])

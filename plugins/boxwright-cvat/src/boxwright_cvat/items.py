@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from boxwright import Boxes, Coordinates
-from boxwright.datasets import RefusedShapeError, ShapeError, ShapeRule
+from boxwright import Boxes
+from boxwright.datasets import DrawnShape, ItemError, ShapeError, ShapeRule
 from boxwright_cvat.shapes import Drawn, drawn, value_of
 from boxwright_cvat.stream import Node
 
 MANUAL: Final = "manual"
-_RULE = "read the box around it (?shapes=box), leave such shapes out (?shapes=skip)"
-
-
-class ItemError(Exception):
-    """An error in an object, raised where its file is not known.
-
-    Args:
-        problem: The problem.
-        remedy: The remedy.
-        place: The place in the image or track: ``polygon 2 (car)``.
-    """
-
-    def __init__(self, problem: str, remedy: str, place: str) -> None:
-        super().__init__(problem, remedy, place)
-        self.problem = problem
-        self.remedy = remedy
-        self.place = place
 
 
 class Item(NamedTuple):
@@ -74,25 +58,9 @@ def boxes_of(items: Iterable[Item], rule: ShapeRule, width: int, height: int) ->
     Raises:
         ItemError: A shape is invalid, or refused by the rule.
     """
-    labels: list[str] = []
-    coordinates: list[Coordinates] = []
-    attributes: list[Mapping[str, Any]] = []
-    for each in items:
-        try:
-            boxed = rule(each.drawn.shape(width, height))
-        except RefusedShapeError as error:
-            raise ItemError(str(error), _RULE, each.place) from None
-        except ShapeError as error:
-            raise ItemError(str(error), "draw it again", each.place) from None
-        if boxed is None:
-            continue
-        (xmin, ymin, xmax, ymax), kept = boxed
-        if xmin > xmax or ymin > ymax:
-            raise ItemError(f"{'xbr' if xmin > xmax else 'ybr'} is less than its opposite", "draw it again", each.place)
-        labels.append(each.label)
-        coordinates.append((xmin, ymin, xmax, ymax))
-        attributes.append({**each.attributes, **kept})
-    return Boxes(labels, coordinates, attributes)
+    return rule.boxes(
+        DrawnShape(each.place, each.label, partial(each.drawn.shape, width, height), each.attributes) for each in items
+    )
 
 
 def tag_of(node: Node) -> Any:

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any, Final
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample
-from boxwright.datasets import OnProblem, ShapeRule
+from boxwright.datasets import ItemError, OnProblem, ShapeRule
 from boxwright.images import lookup_for, measured_size
 from boxwright.plugins import parse_size
 from boxwright.storage import IMAGE_SUFFIXES, Folder, check_unicode, is_folder, join, open_binary, parent
-from boxwright_cvat.items import ItemError, boxes_of, item, tag_of
+from boxwright_cvat.items import boxes_of, item, tag_of
 from boxwright_cvat.shapes import TAGS, value_of
 from boxwright_cvat.stream import Node, nodes
 from boxwright_cvat.video import Video

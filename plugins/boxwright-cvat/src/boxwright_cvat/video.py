@@ -6,7 +6,8 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from boxwright_cvat.items import Item, ItemError, item
+from boxwright.datasets import ItemError
+from boxwright_cvat.items import Item, item
 from boxwright_cvat.shapes import TAGS
 from boxwright_cvat.stream import Node
 

@@ -7,18 +7,20 @@ https://github.com/open-edge-platform/datumaro. CVAT's export has the angle of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
-from boxwright import Boxes, Coordinates
+from boxwright import Boxes
 from boxwright.datasets import (
+    DrawnShape,
     Ellipse,
+    ItemError,
     Mask,
     Points,
     Polygon,
     Polyline,
     Rectangle,
-    RefusedShapeError,
     Shape,
     ShapeError,
     ShapeRule,
@@ -30,23 +32,6 @@ FIELDS: Final = {"id": 0, "group": 0, "z_order": 0, "object_id": -1}
 """Fields of an annotation that are attributes, with the value of none."""
 
 _LARGEST = 1e12
-_RULE = "read the box around it (?shapes=box), leave such shapes out (?shapes=skip)"
-
-
-class ItemError(Exception):
-    """An error in an item, raised where its file is not known.
-
-    Args:
-        problem: The problem.
-        remedy: The remedy.
-        place: The place in the item: ``annotation 2 (car)``.
-    """
-
-    def __init__(self, problem: str, remedy: str, place: str = "") -> None:
-        super().__init__(problem, remedy, place)
-        self.problem = problem
-        self.remedy = remedy
-        self.place = place
 
 
 class Item:
@@ -106,28 +91,17 @@ class Item:
             return
         self._annotations.append((f"{place} ({name})", name, annotation))
 
-    def boxes(self, rule: ShapeRule, width: int, height: int) -> Boxes:
-        """Returns the boxes of an image of that size.
+    def boxes(self, rule: ShapeRule) -> Boxes:
+        """Returns the boxes.
 
         Raises:
             ItemError: A shape is invalid, or refused by the rule.
         """
-        labels: list[str] = []
-        coordinates: list[Coordinates] = []
-        attributes: list[Mapping[str, Any]] = []
+        drawn = []
         for place, label, annotation in self._annotations:
             more = _attributes(annotation, place)
-            try:
-                boxed = rule(_shape(annotation, more))
-            except RefusedShapeError as error:
-                raise ItemError(str(error), _RULE, place) from None
-            except ShapeError as error:
-                raise ItemError(str(error), "draw it again", place) from None
-            if boxed is not None:
-                labels.append(label)
-                coordinates.append(boxed[0])
-                attributes.append({**more, **boxed[1]})
-        return Boxes(labels, coordinates, attributes)
+            drawn.append(DrawnShape(place, label, partial(_shape, annotation, more), more))
+        return rule.boxes(drawn)
 
 
 def category_names(categories: Any) -> list[str]:

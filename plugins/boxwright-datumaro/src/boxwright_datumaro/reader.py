@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from boxwright import DataError, DatasetInfo, ImageRef, LabelMap, Sample
-from boxwright.datasets import OnProblem, ShapeRule
+from boxwright.datasets import ItemError, OnProblem, ShapeRule
 from boxwright.images import lookup_for, measured_size
 from boxwright.storage import Folder, base_name, check_unicode, is_folder, join, json_members, open_binary, parent
-from boxwright_datumaro.items import Item, ItemError, category_names
+from boxwright_datumaro.items import Item, category_names
 
 ANNOTATIONS: Final = "annotations"
 DEFAULT: Final = "default"
@@ -96,7 +96,7 @@ class DatumaroReader:
         if name in taken:
             raise ItemError(f"it names the image {name}, as line {taken[name]} does", "remove one of them")
         width, height = item.size or measured_size(name, location, file.location, place)
-        boxes = item.boxes(self.shapes, width, height)
+        boxes = item.boxes(self.shapes)
         image = ImageRef(name=name, width=width, height=height, location=location)
         return Sample(image=image, boxes=boxes, split=_split(file.subset), attributes=item.attributes, source=source)
 

@@ -11,18 +11,20 @@ import base64
 import binascii
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from boxwright import Boxes, Coordinates, DataError
+from boxwright import Boxes, DataError
 from boxwright.datasets import (
+    DrawnShape,
     Ellipse,
+    ItemError,
     Mask,
     Points,
     Polygon,
     Polyline,
     Rectangle,
-    RefusedShapeError,
     Shape,
     ShapeError,
     ShapeRule,
@@ -34,7 +36,6 @@ OWN: Final = "boxwright"
 FILE_KEYS: Final = ("version", "flags", "shapes", "imagePath", "imageData", "imageHeight", "imageWidth")
 SHAPE_KEYS: Final = ("label", "points", "group_id", "description", "shape_type", "flags", "mask")
 _SKIP = "or leave the image out with --on-error skip"
-_RULE = "read the box around it (?shapes=box), leave such shapes out (?shapes=skip)"
 _LARGEST = 1e12
 _DEFAULTS: tuple[Any, ...] = (None, "", {})
 
@@ -84,30 +85,20 @@ class Annotation:
         }
         self._shapes = [self._drawn(shape, f"shape {number}") for number, shape in enumerate(shapes, start=1)]
 
-    def labels(self, rule: ShapeRule) -> list[str]:
-        """Returns the labels of the shapes that :meth:`boxes` returns.
+    def boxes(self, rule: ShapeRule, size: tuple[int, int] = (0, 0)) -> Boxes:
+        """Returns the boxes of an image of that size; for the labels alone, it need not be known.
 
         Raises:
             DataError: A shape is invalid, or refused by the rule.
         """
-        return [drawn.label for drawn in self._shapes if self._boxed(drawn, rule, (0, 0)) is not None]
-
-    def boxes(self, rule: ShapeRule, size: tuple[int, int]) -> Boxes:
-        """Returns the boxes of an image of that size.
-
-        Raises:
-            DataError: A shape is invalid, or refused by the rule.
-        """
-        labels: list[str] = []
-        coordinates: list[Coordinates] = []
-        attributes: list[Mapping[str, Any]] = []
-        for drawn in self._shapes:
-            boxed = self._boxed(drawn, rule, size)
-            if boxed is not None:
-                labels.append(drawn.label)
-                coordinates.append(boxed[0])
-                attributes.append(boxed[1])
-        return Boxes(labels, coordinates, attributes)
+        drawn = (
+            DrawnShape(each.place, each.label, partial(_shape, each.content, size), _attributes(each.content))
+            for each in self._shapes
+        )
+        try:
+            return rule.boxes(drawn)
+        except ItemError as error:
+            raise self._error(error.problem, error.remedy, error.place) from None
 
     def image_data(self) -> bytes | None:
         """Returns the image that the file contains, if any.
@@ -129,29 +120,6 @@ class Annotation:
             raise self._error("it has no label", 'write "label": "fig", a name in quotes', place)
         return _Drawn(f"{place} ({label})", label, content)
 
-    def _boxed(
-        self, drawn: _Drawn, rule: ShapeRule, size: tuple[int, int]
-    ) -> tuple[Coordinates, dict[str, Any]] | None:
-        try:
-            shape = _shape(drawn.content, size)
-            found = rule(shape)
-        except RefusedShapeError as error:
-            raise self._error(str(error), _RULE, drawn.place) from None
-        except ShapeError as error:
-            raise self._error(str(error), "draw it again", drawn.place) from None
-        if found is None:
-            return None
-        rest = dict(drawn.content)
-        own = _own(rest)
-        if rest.get("shape_type") == "rotation":
-            rest.pop("direction", None)  # the angle in radians, which the points contain
-        for key in ("label", "points", "shape_type", "mask"):
-            rest.pop(key, None)
-        for key in ("group_id", "description", "flags"):
-            if key in rest and rest[key] in _DEFAULTS:
-                del rest[key]
-        return found[0], rest | found[1] | own
-
     def _length(self, rest: dict[str, Any], key: str) -> int:
         value = rest.pop(key, None)
         if value is None:
@@ -171,6 +139,19 @@ def _own(rest: dict[str, Any]) -> dict[str, Any]:
         return {}
     del rest[OWN]
     return own
+
+
+def _attributes(content: dict[str, Any]) -> dict[str, Any]:
+    rest = dict(content)
+    own = _own(rest)
+    if rest.get("shape_type") == "rotation":
+        rest.pop("direction", None)  # the angle in radians, which the points contain
+    for key in ("label", "points", "shape_type", "mask"):
+        rest.pop(key, None)
+    for key in ("group_id", "description", "flags"):
+        if key in rest and rest[key] in _DEFAULTS:
+            del rest[key]
+    return rest | own
 
 
 def _shape(content: dict[str, Any], size: tuple[int, int]) -> Shape:

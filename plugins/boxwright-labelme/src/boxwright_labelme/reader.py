@@ -99,7 +99,7 @@ class LabelMeReader:
             DataError: A file cannot be read.
         """
         for file in self._files[start:stop]:
-            yield Annotation(self._folder.read(file), self._folder.place(file)).labels(self.shapes)
+            yield Annotation(self._folder.read(file), self._folder.place(file)).boxes(self.shapes).labels
 
     def _annotated(self, file: str) -> Sample:
         place = self._folder.place(file)

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any, Final
 
 from boxwright import DataError, DatasetInfo, ImageRef, Sample
-from boxwright.datasets import OnProblem, ShapeRule
+from boxwright.datasets import ItemError, OnProblem, ShapeRule
 from boxwright.images import lookup_for, measured_size, read_header
 from boxwright.storage import Folder, check_unicode, json_elements, open_binary, parent
 from boxwright_labelstudio.paths import Paths, bases, embedded
-from boxwright_labelstudio.regions import ResultError, Results
+from boxwright_labelstudio.regions import Results
 from boxwright_labelstudio.tasks import Task, stated_size, tasks
 
 LIST: Final = "name the JSON export of Label Studio, a list of tasks"
@@ -68,7 +68,7 @@ class LabelStudioReader:
             for task in self._tasks(on_problem):
                 try:
                     sample = self._sample(task, number_of)
-                except ResultError as error:
+                except ItemError as error:
                     on_problem(self._error(task.place, error))
                     continue
                 except DataError as error:
@@ -95,7 +95,7 @@ class LabelStudioReader:
             try:
                 results = self._results(task)
                 yield results.boxes(self.shapes, *(results.size or (1, 1))).labels
-            except ResultError as error:
+            except ItemError as error:
                 raise self._error(task.place, error) from None
 
     def _tasks(self, on_problem: OnProblem) -> Iterator[Task]:
@@ -108,7 +108,7 @@ class LabelStudioReader:
 
     def _named(self) -> Iterator[str]:
         """Yields the names of some images, with and without the hash of an upload."""
-        with suppress(DataError, ResultError):
+        with suppress(DataError, ItemError):
             for task in islice(self._tasks(lambda error: None), _SOME):
                 yield from bases(task.image(self._key)[0])
 
@@ -125,7 +125,7 @@ class LabelStudioReader:
         other = taken.get(image.name) or taken.get(image.location or "")
         if other:
             problem = f"it has the image {image.name}, as task {other} does"
-            raise ResultError(problem, "remove one of them, or set the folder of the images: ?images=FOLDER")
+            raise ItemError(problem, "remove one of them, or set the folder of the images: ?images=FOLDER")
         boxes = results.boxes(self.shapes, image.width, image.height)
         attributes |= {**results.attributes, **own}
         if task.key is not None:
@@ -148,7 +148,7 @@ class LabelStudioReader:
         width, height = size or measured_size(name, location, self._location, task.place)
         return ImageRef(name=name, width=width, height=height, location=location)
 
-    def _error(self, place: str, error: ResultError) -> DataError:
+    def _error(self, place: str, error: ItemError) -> DataError:
         inside = f"{place}, {error.place}" if error.place else place
         return DataError(self._location, error.problem, f"{error.remedy}, {_SKIP}", inside)
 

@@ -8,17 +8,19 @@ describe one region: its shape, its labels, and choices, texts or ratings for it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from boxwright import Boxes, Coordinates
+from boxwright import Boxes
 from boxwright.datasets import (
+    DrawnShape,
     Ellipse,
+    ItemError,
     Mask,
     Points,
     Polygon,
     Polyline,
     Rectangle,
-    RefusedShapeError,
     Shape,
     ShapeError,
     ShapeRule,
@@ -36,23 +38,6 @@ _GEOMETRY = frozenset(
     {"x", "y", "width", "height", "rotation", "points", "radiusX", "radiusY", "rle", "format", "closed", "vertices"}
 )
 _LARGEST = 1e9
-_RULE = "read the box around it (?shapes=box), leave such shapes out (?shapes=skip)"
-
-
-class ResultError(Exception):
-    """An error in a result, raised where its file is not known.
-
-    Args:
-        problem: The problem.
-        remedy: The remedy.
-        place: The place in the task: ``region 2 (car)``.
-    """
-
-    def __init__(self, problem: str, remedy: str, place: str = "") -> None:
-        super().__init__(problem, remedy, place)
-        self.problem = problem
-        self.remedy = remedy
-        self.place = place
 
 
 class Region(NamedTuple):
@@ -85,7 +70,7 @@ class Results:
         attributes: What the results say about the image as a whole, by the names of their controls.
 
     Raises:
-        ResultError: A result is not valid.
+        ItemError: A result is not valid.
     """
 
     def __init__(self, results: Sequence[Any]) -> None:
@@ -94,7 +79,7 @@ class Results:
         groups: dict[str, list[dict[str, Any]]] = {}
         for number, result in enumerate(results, start=1):
             if not isinstance(result, dict) or not isinstance(result.get("value", {}), dict):
-                raise ResultError("it is not an object with a value", "export it again", f"result {number}")
+                raise ItemError("it is not an object with a value", "export it again", f"result {number}")
             if result.get("type") == "relation":
                 continue
             if _GEOMETRY.isdisjoint(result.get("value", {})):
@@ -103,7 +88,7 @@ class Results:
                 continue
             if result.get("image_rotation"):
                 problem = f"the image was rotated by {result['image_rotation']} degrees in Label Studio"
-                raise ResultError(problem, "rotate the image file instead", f"result {number}")
+                raise ItemError(problem, "rotate the image file instead", f"result {number}")
             self._add_size(result, f"result {number}")
             key = result.get("id")
             groups.setdefault(key if isinstance(key, str) and key else f"\0{number}", []).append(result)
@@ -115,33 +100,22 @@ class Results:
             return
         for value in (width, height):
             if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value < _LARGEST or value % 1:
-                raise ResultError(f"the image's size is {value!r:.40}, not a number of pixels", "correct it", place)
+                raise ItemError(f"the image's size is {value!r:.40}, not a number of pixels", "correct it", place)
         if self.size not in (None, (width, height)):
             problem = f"the image's size is {width}x{height} here, and {self.size[0]}x{self.size[1]} before"
-            raise ResultError(problem, "correct it", place)
+            raise ItemError(problem, "correct it", place)
         self.size = (int(width), int(height))
 
     def boxes(self, rule: ShapeRule, width: int, height: int) -> Boxes:
         """Returns the boxes of an image of that size.
 
         Raises:
-            ResultError: A shape is invalid, or refused by the rule.
+            ItemError: A shape is invalid, or refused by the rule.
         """
-        labels: list[str] = []
-        coordinates: list[Coordinates] = []
-        attributes: list[Mapping[str, Any]] = []
-        for region in self.regions:
-            try:
-                boxed = rule(_shape(region, width, height))
-            except RefusedShapeError as error:
-                raise ResultError(str(error), _RULE, region.place) from None
-            except ShapeError as error:
-                raise ResultError(str(error), "draw it again", region.place) from None
-            if boxed is not None:
-                labels.append(region.label)
-                coordinates.append(boxed[0])
-                attributes.append({**region.attributes, **boxed[1]})
-        return Boxes(labels, coordinates, attributes)
+        return rule.boxes(
+            DrawnShape(region.place, region.label, partial(_shape, region, width, height), region.attributes)
+            for region in self.regions
+        )
 
 
 def _region(group: list[dict[str, Any]], place: str) -> Region:
@@ -161,7 +135,7 @@ def _region(group: list[dict[str, Any]], place: str) -> Region:
         attributes = {} if labels else attributes
     names = list(dict.fromkeys(labels))
     if not names or not all(isinstance(name, str) and name for name in names):
-        raise ResultError("the region has no label", "label it, or delete it in Label Studio", place)
+        raise ItemError("the region has no label", "label it, or delete it in Label Studio", place)
     if len(names) > 1:
         attributes["labels"] = names
     kind = str(first.get("type")).removesuffix("labels")

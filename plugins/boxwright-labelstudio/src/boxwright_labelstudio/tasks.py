@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from boxwright import DataError
+from boxwright.datasets import ItemError
 from boxwright.storage import IMAGE_SUFFIXES
-from boxwright_labelstudio.regions import OWN, ResultError
+from boxwright_labelstudio.regions import OWN
 
 _MIN_KEYS: Final = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"})
 _IMAGE_KEYS: Final = ("image", "img", "photo", "picture", "url")
@@ -70,7 +71,7 @@ class Task(NamedTuple):
         """Returns the image's path or URL, the other data, and attributes with the names of keys.
 
         Raises:
-            ResultError: There is no image.
+            ItemError: There is no image.
         """
         rest = dict(self.data)
         own = rest.pop(OWN, {})
@@ -78,11 +79,11 @@ class Task(NamedTuple):
         path = rest.pop(found, None) if found else None
         if not isinstance(path, str) or not path:
             names = ", ".join(map(str, self.data)) or "nothing"
-            raise ResultError(f"its data contains no image, but {names:.80}", "name its key: ?image=KEY")
+            raise ItemError(f"its data contains no image, but {names:.80}", "name its key: ?image=KEY")
         return path, rest, own if isinstance(own, dict) else {}
 
 
-def tasks(elements: Iterable[tuple[int, Any]]) -> Iterator[Task | tuple[int, int, ResultError]]:
+def tasks(elements: Iterable[tuple[int, Any]]) -> Iterator[Task | tuple[int, int, ItemError]]:
     """Yields the tasks of a file, or the line, number and error of an element that is not one.
 
     Consecutive entries of JSON-MIN with the same id are the annotations of one task.
@@ -98,10 +99,10 @@ def tasks(elements: Iterable[tuple[int, Any]]) -> Iterator[Task | tuple[int, int
             if pending is not None:
                 yield pending
             raise
-        found: Task | tuple[int, int, ResultError]
+        found: Task | tuple[int, int, ItemError]
         try:
             found = _task(element, line, number)
-        except ResultError as error:
+        except ItemError as error:
             found = line, number, error
         if isinstance(found, Task) and pending is not None and found.continues(pending, element):
             pending.annotations.extend(found.annotations)
@@ -117,12 +118,12 @@ def tasks(elements: Iterable[tuple[int, Any]]) -> Iterator[Task | tuple[int, int
 
 def _task(element: Any, line: int, number: int) -> Task:
     if not isinstance(element, dict):
-        raise ResultError("it is not an object", 'write {"data": {"image": "1.jpg"}, "annotations": []}')
+        raise ItemError("it is not an object", 'write {"data": {"image": "1.jpg"}, "annotations": []}')
     if "data" not in element:
         return _from_min(element, line, number)
     data = element["data"]
     if not isinstance(data, dict):
-        raise ResultError("its data is not an object", 'write "data": {"image": "1.jpg"}')
+        raise ItemError("its data is not an object", 'write "data": {"image": "1.jpg"}')
     given = [_listed(element, key) for key in ("annotations", "completions", "predictions")]
     return Task(line, number, element.get("id"), data, given[0] or given[1], given[2])
 
@@ -130,14 +131,14 @@ def _task(element: Any, line: int, number: int) -> Task:
 def _listed(element: dict[str, Any], key: str) -> list[dict[str, Any]]:
     found = element.get(key) or []
     if not isinstance(found, list):
-        raise ResultError(f"its {key} are not a list", f'write "{key}": []')
+        raise ItemError(f"its {key} are not a list", f'write "{key}": []')
     listed = []
     for number, each in enumerate(found, start=1):
         if isinstance(each, int) and key != "annotations":
             continue  # an export without the predictions themselves lists their ids
         result = each.get("result", []) if isinstance(each, dict) else None
         if not isinstance(result, list):
-            raise ResultError("it has no list of results", 'write "result": []', f"{key}, {number}")
+            raise ItemError("it has no list of results", 'write "result": []', f"{key}, {number}")
         listed.append({**each, "result": result})
     return listed
 
@@ -157,7 +158,7 @@ def _from_min(element: dict[str, Any], line: int, number: int) -> Task:
             kept = {key: value[key] for key in ("original_width", "original_height", "id") if key in value}
             results.append({"type": kind, "from_name": name, "value": rest, **kept})
     if not results and _image_key(data) is None:
-        raise ResultError("it has no data", 'write {"data": {"image": "1.jpg"}, "annotations": []}')
+        raise ItemError("it has no data", 'write {"data": {"image": "1.jpg"}, "annotations": []}')
     annotation = {"result": results, "updated_at": element.get("updated_at"), "created_at": element.get("created_at")}
     return Task(line, number, element.get("id"), data, [annotation], [])
 

@@ -36,7 +36,12 @@ from .runs import (
     unpacked_runs as unpacked_runs,
 )
 from .scan import Scan as Scan
-from .shape_rule import RefusedShapeError as RefusedShapeError, ShapeRule as ShapeRule
+from .shape_rule import (
+    DrawnShape as DrawnShape,
+    ItemError as ItemError,
+    RefusedShapeError as RefusedShapeError,
+    ShapeRule as ShapeRule,
+)
 from .shapes import (
     Ellipse as Ellipse,
     Mask as Mask,

@@ -3,11 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from boxwright.datasets.shapes import Points, Rectangle, Shape, ShapeError
-from boxwright.schemas import Coordinates
+from boxwright.schemas import Boxes, Coordinates, check_coordinates
+
+_REFUSED = "read the box around it (?shapes=box), leave such shapes out (?shapes=skip)"
+
+
+class ItemError(Exception):
+    """An error in one item of a file, raised where the file is not known.
+
+    Args:
+        problem: The problem.
+        remedy: The remedy.
+        place: The place in the item: ``annotation 2 (fig)``.
+    """
+
+    def __init__(self, problem: str, remedy: str, place: str = "") -> None:
+        super().__init__(problem, remedy, place)
+        self.problem = problem
+        self.remedy = remedy
+        self.place = place
+
+
+class DrawnShape(NamedTuple):
+    """An object of an annotation, before it becomes a box.
+
+    Attributes:
+        place: Its place, for messages.
+        label: Its label.
+        shape: Returns its shape, or raises a ``ShapeError``.
+        attributes: Its other properties.
+    """
+
+    place: str
+    label: str
+    shape: Callable[[], Shape]
+    attributes: Mapping[str, Any] = MappingProxyType({})
 
 
 class RefusedShapeError(ShapeError):
@@ -54,6 +89,30 @@ class ShapeRule:
             return None
         self.boxed[shape.kind] += 1
         return box, shape.attributes
+
+    def boxes(self, drawn: Iterable[DrawnShape]) -> Boxes:
+        """Returns the boxes of an image.
+
+        Raises:
+            ItemError: A shape is invalid, or refused.
+        """
+        labels: list[str] = []
+        coordinates: list[Coordinates] = []
+        attributes: list[dict[str, Any]] = []
+        for each in drawn:
+            try:
+                found = self(each.shape())
+            except RefusedShapeError as error:
+                raise ItemError(str(error), _REFUSED, each.place) from None
+            except ShapeError as error:
+                raise ItemError(str(error), "draw it again", each.place) from None
+            if found is not None:
+                if problem := check_coordinates(found[0]):
+                    raise ItemError(problem, "draw it again", each.place)
+                labels.append(each.label)
+                coordinates.append(found[0])
+                attributes.append({**each.attributes, **found[1]})
+        return Boxes(labels, coordinates, attributes)
 
     def box_of(self, kind: str) -> bool:
         """Counts a shape of which only the box around it is known.
