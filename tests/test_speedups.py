@@ -1,4 +1,4 @@
-"""The compiled functions return what their Python implementations return, or leave the input to them.
+"""The compiled function returns what its Python implementation returns, or leaves the input to it.
 
 `nox -s sanitize` runs these tests with a build that stops at the first wrong access to memory.
 """
@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import random
 import subprocess
@@ -18,12 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import HealthCheck, settings
 
-import boxwright
 from boxwright import Boxes, DataError, ImageRef, Sample
 from boxwright.datasets import Problems
-from boxwright_coco import annotations as coco_annotations
 from boxwright_voc.readers import LabelImgReader
 from boxwright_voc.xml import document, parsing
 from boxwright_voc.xml.patterns import match_layout
@@ -153,151 +150,7 @@ def test_damaged_xml_is_read_the_same_or_left_to_python() -> None:
     assert read > 3_000
 
 
-# ---------------------------------------------------------------------------------------------- COCO's JSON
-
-
-NUMBERS = st.one_of(
-    st.integers(-3, 900),
-    st.floats(0, 900).map(lambda number: round(number, 3)),
-    st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from([0, 2**53, 2**60, 10**30, 1e300, 0.1, 7.0, -0.0]),
-)
-ODD = st.sampled_from([None, True, "x", "é", [], [1], {}, {"a": [1, {"b": None}]}, 0, 1, 0.0, 2.5, "\ud83c", 'a"\\b'])
-
-
-@st.composite
-def an_annotation(draw: st.DrawFn) -> dict[str, Any]:
-    def seldom() -> bool:
-        return draw(st.integers(0, 9)) == 0
-
-    row: dict[str, Any] = {
-        "id": draw(st.one_of(st.integers(), ODD) if seldom() else st.integers(1, 9)),
-        "image_id": draw(st.one_of(st.integers(), ODD) if seldom() else st.integers(1, 3)),
-        "category_id": draw(st.integers(1, 3)),
-        "bbox": draw(st.lists(NUMBERS, min_size=4, max_size=4)) if draw(st.booleans()) else [1, 2, 3, 4],
-    }
-    if draw(st.booleans()):
-        row["area"] = draw(st.one_of(NUMBERS, ODD)) if draw(st.booleans()) else row["bbox"][2] * row["bbox"][3]
-    for key in ("iscrowd", "segmentation", "difficult", "pose", "score", "größe", "boxwright"):
-        if draw(st.integers(0, 5)) == 0:
-            row[key] = draw(ODD)
-    if seldom():
-        row.pop(draw(st.sampled_from(sorted(row))))
-    return dict(draw(st.permutations(list(row.items()))))
-
-
-def with_escaped_keys(text: str, chance: int) -> str:
-    """Returns the same JSON with some keys escaped: ``"\\u0069mage_id"``."""
-    for number, key in enumerate(("image_id", "id", "bbox", "area", "difficult")):
-        if chance >> number & 1:
-            text = text.replace(f'"{key}"', f'"\\u{ord(key[0]):04x}{key[1:]}"', 1 + (chance >> 5))
-    return text
-
-
-@RELAXED
-@given(
-    rows=st.lists(an_annotation(), max_size=6),
-    indent=st.sampled_from([None, 1]),
-    ascii_only=st.booleans(),
-    escaped=st.one_of(st.just(0), st.integers(0, 127)),
-)
-def test_a_coco_file_is_read_the_same(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[Any], indent: int | None, ascii_only: bool, escaped: int
-) -> None:
-    file = tmp_path_factory.getbasetemp() / "instances.json"
-    images = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in (1, 2, 3)]
-    content = {"images": images, "annotations": rows, "categories": [{"id": i, "name": f"class {i}"} for i in (1, 2)]}
-    text = with_escaped_keys(json.dumps(content, indent=indent, ensure_ascii=ascii_only), escaped)
-    file.write_bytes(text.encode("utf-8", "surrogatepass"))
-
-    def read() -> list[str]:
-        errors: list[str] = []
-        samples = boxwright.open(f"coco:{file}?inverted=swap").reader.read(lambda error: errors.append(str(error)))
-        return [*map(repr, samples), *errors]
-
-    compiled = outcome(read)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(coco_annotations, "_compiled", None)
-        assert compiled == outcome(read)
-
-
-@pytest.mark.parametrize("by", ["the compiled function", "Python"])
-def test_attributes_stay_with_their_boxes_in_a_long_file(
-    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Files are read in windows of 64 KiB; Python reads the last row of each, and the unusual rows."""
-    chance = random.Random(5)
-    rows: list[dict[str, Any]] = []
-    for number in range(1, 4_001):
-        row: dict[str, Any] = {"id": number, "image_id": 1, "category_id": 1, "bbox": [number, 2, 3, 4]}
-        if chance.random() < 0.6:
-            row["pose"] = f"pose {chance.randrange(50)}"
-        if chance.random() < 0.01:
-            row["bbox"] = [number, 2, 3.5, -4]  # left to Python, and read again
-        rows.append(row)
-    content = {
-        "images": [{"id": 1, "file_name": "a.jpg", "width": 5_000, "height": 30}],
-        "annotations": rows,
-        "categories": [{"id": 1, "name": "fig"}],
-    }
-    (tmp_path / "long.json").write_text(json.dumps(content))
-    if by == "Python":
-        monkeypatch.setattr(coco_annotations, "_compiled", None)
-    (sample,) = boxwright.open(f"coco:{tmp_path / 'long.json'}?inverted=swap")
-    found = [(box.xmin, box.attributes.get("id"), box.attributes.get("pose")) for box in sample.boxes]
-    assert found == [(float(row["id"]), row["id"], row.get("pose")) for row in rows]
-
-
-BROKEN = [
-    *('"\n"', '"a\\x"', '"\\u12g4"', '"', "[" * 500),
-    *["01", "1.", ".5", "1e", "-", "+1", "tru", "[1,]", "{,}", '{"a"}', "NaN", "["],
-]
-
-
-@pytest.mark.parametrize("value", BROKEN)
-def test_invalid_json_is_left_to_python(value: str) -> None:
-    row = f'{{"image_id":1,"category_id":1,"bbox":[1,2,3,4],"more":{value}}},'.encode()
-    place, *columns = speedups.coco_rows(row + row, 0, 0, {}, lambda members: 0)
-    assert place == 0
-    assert not any(columns)
-
-
-@pytest.mark.parametrize(
-    "row",
-    [
-        r'{"id":1,"image_id":1,"\u0069mage_id":2,"category_id":1,"bbox":[1,2,3,4]}',
-        r'{"\u0069d":5,"image_id":1,"category_id":1,"bbox":[1,2,3,4]}',
-        r'{"id":1,"\u0069d":2,"image_id":1,"category_id":1,"bbox":[1,2,3,4]}',
-    ],
-)
-def test_a_key_with_an_escape_is_left_to_python(row: str) -> None:
-    assert speedups.coco_rows(f"{row},".encode(), 0, 0, {}, lambda members: 0)[0] == 0
-
-
-def test_annotations_that_break_off_are_left_to_python() -> None:
-    for value in ('"\\u12f4\\n"', "true", "null", "-1.25e-7", "[1,2]", '{"a":false}'):
-        row = f'{{"id":1,"image_id":1,"category_id":1,"bbox":[1,2,3,4],"area":12.5,"more":{value}}},'.encode()
-        assert speedups.coco_rows(row, 0, 0, {}, lambda members: 0)[0] == len(row)
-        for size in range(len(row)):
-            place, *columns = speedups.coco_rows(row[:size], 0, 0, {}, lambda members: 0)
-            assert place == 0
-            assert not any(columns)
-
-
-def test_usual_annotations_are_read_by_the_compiled_function() -> None:
-    row = b'{"id":5,"image_id":7,"category_id":3,"bbox":[1,2.5,3,4],"area":12,"iscrowd":0,"segmentation":[],"d":1}'
-    seen = []
-    place, images, categories, ids, coordinates, starts, again, kinds = speedups.coco_rows(
-        b"[" + row + b" ,\n" + row, 1, 100, {}, lambda members: seen.append(members) or 9
-    )
-    assert place == len(row) + 4
-    as_numbers = [memoryview(each).cast("q").tolist() for each in (images, categories, ids, starts)]
-    assert as_numbers == [[7], [3], [5], [101]]
-    assert memoryview(coordinates).cast("d").tolist() == [1, 2.5, 4, 6.5]
-    assert (again, memoryview(kinds).cast("H").tolist(), seen) == (b"\0", [9], [b',"d":1'])
-
-
-# ---------------------------------------------------------------------------------------------- both together
+# ---------------------------------------------------------------------------------------------- the distribution
 
 
 def some_samples(seed: int) -> Iterator[Sample]:
@@ -343,12 +196,11 @@ def test_conversions_write_the_same_bytes(target: str, tmp_path: Path) -> None:
     assert len(written[0]) >= 3
 
 
-def test_the_plugins_use_it_unless_it_is_switched_off() -> None:
+def test_the_plugin_uses_it_unless_it_is_switched_off() -> None:
     code = (
         "import boxwright_speedups\n"
-        "from boxwright_coco import annotations\n"
         "from boxwright_voc.xml import parsing\n"
-        "print(annotations._compiled, parsing._compiled, boxwright_speedups.state)"
+        "print(parsing._compiled, boxwright_speedups.state)"
     )
     answers = [
         subprocess.run(
@@ -361,25 +213,19 @@ def test_the_plugins_use_it_unless_it_is_switched_off() -> None:
         for switch in ("1", "0")
     ]
     assert answers == [
-        f"{speedups.coco_rows} {speedups.parse_layout} in use\n",
-        "None None switched off by BOXWRIGHT_SPEEDUPS=0\n",
+        f"{speedups.parse_layout} in use\n",
+        "None switched off by BOXWRIGHT_SPEEDUPS=0\n",
     ]
 
 
 def test_memory_is_released() -> None:
     chance = random.Random(3)
     files = [damaged(chance) for _ in range(300)] + [xml.encode() for xml in XML]
-    row = b'{"id":5,"image_id":7,"category_id":3,"bbox":[1,2.5,3,4],"d":1},'
-    broken = [b'{"image_id":1,"category_id":1,"bbox":[1,2,3,4],"d":' + value.encode() + b"}," for value in BROKEN]
     numbers = count(100)
 
     def all_once() -> None:
         for data in files:
             speedups.parse_layout(data)
-        for text in (row * 3, *broken):
-            speedups.coco_rows(text, 0, 0, {}, lambda members: 1)
-            with pytest.raises(ZeroDivisionError):
-                speedups.coco_rows(row, 0, 0, {}, lambda members: 1 // 0)
         # Names that no other file has, and that are too long to be cached.
         name = f"{next(numbers)}" * 1000
         speedups.parse_layout(

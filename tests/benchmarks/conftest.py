@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     for item in items:
         if HERE in item.path.parents and item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.skip(reason="writes 5 GB; ask for it by -m slow"))
+            item.add_marker(pytest.mark.skip(reason="takes long, or writes GB; ask for it by -m slow"))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

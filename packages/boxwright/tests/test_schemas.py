@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
-from boxwright import Box, Boxes, DatasetInfo, Detections, ImageRef, LabelMap, Sample
+from boxwright import Box, Boxes, DatasetInfo, Detections, ImageRef, JsonAttributes, LabelMap, Sample
 from boxwright.label_map import LabelMapItem
 
 INFINITY, NAN = float("inf"), float("nan")
@@ -286,3 +286,25 @@ def test_a_score_is_from_0_to_1(score: object, sample: Callable[..., Sample]) ->
     boxes = Boxes(["a", "b"], [(0, 0, 1, 1)] * 2, [{"score": 0.5}, {"score": score}])
     with pytest.raises(ValidationError, match="detection 2 has no score"):
         Detections(image=sample("a.jpg").image, boxes=boxes)
+
+
+def test_json_attributes_are_parsed_when_they_are_used() -> None:
+    read: list[str] = []
+
+    def text(name: str) -> bytes:
+        read.append(name)
+        return b'[[1, 2.50, "\xc3\xa9"]]'
+
+    attributes = JsonAttributes({"area": 4.5}, ("segmentation",), text)
+    boxes = Boxes(["a", "b"], [(0, 0, 1, 1), (0, 0, 2, 2)], [attributes, {}])
+    assert boxes.attributes[0] is attributes
+    assert [*attributes] == ["area", "segmentation"]
+    assert (len(attributes), "segmentation" in attributes, "other" in attributes) == (2, True, False)
+    assert (attributes["area"], attributes.get("other"), attributes.text("area")) == (4.5, None, None)
+    assert read == []
+    assert attributes.text("segmentation") == b'[[1, 2.50, "\xc3\xa9"]]'
+    parsed = {"area": 4.5, "segmentation": [[1, 2.5, "é"]]}
+    assert dict(attributes) == parsed
+    assert repr(attributes) == repr(parsed)
+    assert boxes == Boxes(boxes.labels, boxes.coordinates, [parsed, {}])
+    assert pickle.loads(pickle.dumps(boxes)).attributes[0] == parsed

@@ -20,8 +20,6 @@ from boxwright.datasets import SampleReader, unpacked_runs
 from boxwright_coco.masks import outline_box
 from boxwright_coco.reader import CocoReader
 
-pytestmark = pytest.mark.usefixtures("parser")
-
 LABELS = ("dog", "red, ripe", "вишня")
 
 

@@ -13,8 +13,6 @@ import boxwright
 from boxwright import DataError, Sample, UsageError
 from boxwright_coco.reader import CocoReader
 
-pytestmark = pytest.mark.usefixtures("parser")
-
 # The fields of https://cocodataset.org/#format-data, with the values that the 2017 files have.
 SPECIFIED: dict[str, Any] = {
     "info": {

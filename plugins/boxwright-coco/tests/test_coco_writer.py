@@ -28,8 +28,6 @@ from boxwright_coco.numbers import Numbering, far_coordinate, span_between
 from boxwright_coco.reader import CocoReader
 from boxwright_coco.writer import CocoWriter
 
-pytestmark = pytest.mark.usefixtures("parser")
-
 SPEC_FILE: dict[str, Any] = {
     "info": {"year": 2017, "description": "COCO 2017 Dataset", "contributor": "COCO Consortium"},
     "licenses": [{"id": 1, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}],

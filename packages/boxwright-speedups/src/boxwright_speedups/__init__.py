@@ -1,7 +1,7 @@
-"""The loops of boxwright that gain most from being compiled: COCO's annotations and Pascal VOC XML, read.
+"""The loop of boxwright that gains most from being compiled: Pascal VOC XML, read.
 
-The plugins ``boxwright-coco`` and ``boxwright-voc`` use this distribution if it is installed. There is nothing to call:
-each function handles the usual input of a Python function, which handles the rest and is the fallback. A function that
+The plugin ``boxwright-voc`` uses this distribution if it is installed. There is nothing to call: the
+function handles the usual input of a Python function, which handles the rest and is the fallback. A function that
 changes what it takes or returns also changes its name, so that a plugin of another version uses its fallback.
 """
 
@@ -11,10 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["coco_rows", "parse_layout", "state"]
-
-coco_rows: Callable[[bytes, int, int, dict[bytes, int], Callable[[bytes], int]], tuple[Any, ...]] | None = None
-"""For ``boxwright_coco.annotations``; ``None`` if it is not in use."""
+__all__ = ["parse_layout", "state"]
 
 parse_layout: Callable[[bytes], tuple[Any, ...] | None] | None = None
 """For ``boxwright_voc.xml.parsing``; ``None`` if it is not in use."""
@@ -30,4 +27,4 @@ else:
     except ImportError:
         state = "built without a C compiler; with one, run: python -m pip install boxwright-speedups --force-reinstall"
     else:
-        coco_rows, parse_layout, state = _compiled.coco_rows, _compiled.parse_layout, "in use"
+        parse_layout, state = _compiled.parse_layout, "in use"

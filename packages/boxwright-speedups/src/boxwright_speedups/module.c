@@ -11,13 +11,6 @@ PyDoc_STRVAR(parse_layout_doc,
 "Returns the fields of boxwright_voc.xml.annotation.Annotation from a file as labelImg, Roboflow or the VOC tools of\n"
 "2008 write it: file name, width, height, the image's attributes, labels, coordinates, and the boxes' attributes.");
 
-PyDoc_STRVAR(coco_rows_doc,
-"coco_rows(text, at, base, kinds, new_kind, /) -> tuple\n--\n\n"
-"Returns the columns of boxwright_coco.annotations.Annotations for the elements of a list, from position at of the\n"
-"UTF-8 text, as long as they are usual and a comma follows: the position of the next one, then, as native bytes, the\n"
-"image ids, class ids, annotation ids, four coordinates each, the offset of each (plus base), whether it must be read\n"
-"again, and the kind of its other members, from kinds or else from new_kind(these members, each after a comma).");
-
 static int
 set_up(PyObject *module)
 {
@@ -71,7 +64,6 @@ end(void *module)
 
 static PyMethodDef METHODS[] = {
     {"parse_layout", parse_layout, METH_O, parse_layout_doc},
-    {"coco_rows", (PyCFunction)(void (*)(void))coco_rows, METH_FASTCALL, coco_rows_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,7 +1,7 @@
 /* Declarations shared by the files of this module.
  *
- * Each function handles the usual input of one Python function and leaves everything else to it: parse_layout returns
- * None, coco_rows stops before the first unusual row. For what it does handle, the result is the same.
+ * parse_layout handles the usual input of one Python function and returns None for everything else. For what it does
+ * handle, the result is the same.
  */
 
 #ifndef BOXWRIGHT_SPEEDUPS_H
@@ -31,6 +31,5 @@ typedef struct {
 } State;
 
 Py_LOCAL_SYMBOL PyObject *parse_layout(PyObject *module, PyObject *data);
-Py_LOCAL_SYMBOL PyObject *coco_rows(PyObject *module, PyObject *const *arguments, Py_ssize_t given);
 
 #endif

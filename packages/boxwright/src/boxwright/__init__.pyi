@@ -56,6 +56,7 @@ from .schemas import (
     DatasetInfo as DatasetInfo,
     Detections as Detections,
     ImageRef as ImageRef,
+    JsonAttributes as JsonAttributes,
     Sample as Sample,
     SwappedCoordinates as SwappedCoordinates,
     check_coordinates as check_coordinates,

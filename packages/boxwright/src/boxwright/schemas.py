@@ -10,7 +10,9 @@ costs more than reading them; it checks every value all the same and hands out :
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, overload
 
@@ -128,6 +130,47 @@ def _as_coordinates(row: Iterable[Any]) -> Coordinates:
     return (xmin, ymin, xmax, ymax)
 
 
+class JsonAttributes(Mapping[str, Any]):
+    """Read-only attributes of a box, of which some are JSON text that is parsed only if it is used.
+
+    A reader passes them to :class:`Boxes` for values that are large and rarely needed, such as outlines.
+
+    Args:
+        values: The attributes that are known.
+        others: The names of the others.
+        read: Returns the JSON text of one of the others, UTF-8; it may raise a :class:`DataError`.
+    """
+
+    __slots__ = ("_others", "_read", "_values")
+
+    def __init__(self, values: Mapping[str, Any], others: tuple[str, ...], read: Callable[[str], bytes]) -> None:
+        self._values = values
+        self._others = others
+        self._read = read
+
+    def __getitem__(self, name: str) -> Any:
+        return json.loads(self._read(name)) if name in self._others else self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._others or name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self._values, self._others)
+
+    def __len__(self) -> int:
+        return len(self._values) + len(self._others)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+    def text(self, name: str) -> bytes | None:
+        """Returns the JSON text of an attribute as it was read, or ``None`` for one that is a value."""
+        return self._read(name) if name in self._others else None
+
+
+_READ_ONLY = frozenset({MappingProxyType, JsonAttributes})
+
+
 class Boxes(Sequence[Box]):
     """The boxes of one image, as columns; a sequence of :class:`Box`.
 
@@ -136,7 +179,7 @@ class Boxes(Sequence[Box]):
         coordinates: One ``(xmin, ymin, xmax, ymax)`` per box, in pixels; tuples are kept, other rows become tuples of
             floats.
         attributes: One mapping per box, or ``None`` if no box has any; copied, except for read-only ones
-            (``MappingProxyType``), which boxes may share.
+            (``MappingProxyType`` and :class:`JsonAttributes`), which boxes may share.
 
     Raises:
         ValueError: The columns differ in length, a label is empty or not a string, or coordinates are invalid.
@@ -160,13 +203,15 @@ class Boxes(Sequence[Box]):
         self._attributes = None
         if attributes is not None and any(attributes):
             self._attributes = tuple(
-                [each if type(each) is MappingProxyType else MappingProxyType(dict(each)) for each in attributes]
+                [each if type(each) in _READ_ONLY else MappingProxyType(dict(each)) for each in attributes]
             )
         count = len(self.labels)
         if len(self.coordinates) != count or (self._attributes is not None and len(self._attributes) != count):
             raise ValueError(f"{count} labels, {len(self.coordinates)} boxes: every box needs its label and attributes")
         for position, box in enumerate(self.coordinates):
-            xmin, ymin, xmax, ymax = map(float, box)  # the limit is beyond NumPy's smaller types
+            xmin, ymin, xmax, ymax = box
+            if type(xmin) is not float:
+                xmin, ymin, xmax, ymax = map(float, box)  # the limit is beyond NumPy's smaller types
             if not (-MAX_COORDINATE <= xmin <= xmax <= MAX_COORDINATE >= ymax >= ymin >= -MAX_COORDINATE):
                 raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_coordinates(box)}")
         if set(map(type, self.labels)) <= _TEXT and "" not in self.labels:

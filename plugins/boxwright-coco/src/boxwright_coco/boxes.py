@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from boxwright import Boxes, Coordinates
+from boxwright import Boxes, Coordinates, JsonAttributes
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.numbers import NumberTexts, far_coordinate, is_number, span_between
 from boxwright_coco.texts import OWN, members, named_text
@@ -87,7 +87,9 @@ class BoxTexts:
         kept = self._tails.get(id(attributes))
         if kept is not None and kept[0] is attributes:
             return kept[1]
-        tail = None if "id" in attributes or "area" in attributes else self._members(dict(attributes), None)
+        if type(attributes) is JsonAttributes or "id" in attributes or "area" in attributes:
+            return None
+        tail = self._members(dict(attributes), None)
         if type(attributes) is MappingProxyType and len(self._tails) < _KEPT:
             self._tails[id(attributes)] = attributes, tail
         return tail
@@ -95,17 +97,18 @@ class BoxTexts:
     def _annotation(self, coordinates: Coordinates, attributes: Mapping[str, Any]) -> str:
         """Returns an annotation from its box on."""
         shape, size, exact = self._shape(coordinates)
-        given = dict(attributes)
+        outline = attributes.text("segmentation") if isinstance(attributes, JsonAttributes) else None
+        given = {key: attributes[key] for key in attributes if key != "segmentation" or outline is None}
         if "id" in given and (is_number(given["id"]) or not self._ids):
             del given["id"]
         if "area" in given and _is_size(given["area"]):
             size = given.pop("area")
-        return f'"bbox":{shape},"area":{self._texts[size]},{self._members(given, exact)}'
+        return f'"bbox":{shape},"area":{self._texts[size]},{self._members(given, exact, outline)}'
 
     @staticmethod
-    def _members(given: dict[str, Any], exact: list[float] | None) -> str:
-        """Returns the members after the area."""
-        crowd, outline = 0, "[]"
+    def _members(given: dict[str, Any], exact: list[float] | None, text: bytes | None = None) -> str:
+        """Returns the members after the area; ``text`` is the segmentation if it was not parsed."""
+        crowd, outline = 0, "[]" if text is None else text.decode().replace("\n", " ")
         if "iscrowd" in given and isinstance(given["iscrowd"], int):
             crowd = int(given.pop("iscrowd"))
         if "segmentation" in given:

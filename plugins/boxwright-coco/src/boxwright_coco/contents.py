@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
+
+import numpy as np
 
 from boxwright import DataError, UsageError
 from boxwright_coco.annotations import Annotations
 from boxwright_coco.categories import Categories, have_other_keys
-from boxwright_coco.document import Document, Scanner
+from boxwright_coco.document import Document, Elements, Scanner
 from boxwright_coco.images import Images
-from boxwright_coco.texts import OWN
+from boxwright_coco.texts import EMPTY, LISTS, OWN
 from boxwright_coco.values import file_name, is_finite, own_attributes
 
-EMPTY: Final[dict[str, Any]] = {"info": {}, "licenses": []}
-"""Keys of every written file, with their values for no content."""
-
 _REMEDY = "is it an instances file? see https://cocodataset.org/#format-data"
-LISTS: Final = ("images", "annotations")
 
 
 class Contents:
@@ -54,9 +52,10 @@ class Contents:
                 scanner = Scanner(file)
                 end = _collect(scanner, self.annotations)
                 scanner.finish()
-        self.annotations.group(self.images.positions, end)
+        self.annotations.group(self.images, end)
         classes = others.get("categories", [])
-        self.categories = Categories(classes, self.truth.location, frozenset(self.annotations.categories))
+        used = frozenset(np.unique(self.annotations.categories).tolist())
+        self.categories = Categories(classes, self.truth.location, used)
         self.notes += self.categories.notes
         if not have_other_keys(classes):
             others.pop("categories", None)
@@ -72,7 +71,7 @@ class Contents:
 
     def source(self, position: int) -> str:
         """Returns the source of an image's annotations, for messages."""
-        number = self.images.numbers[position]
+        number = self.images.number(position)
         if self.are_detections:
             return f"{self.document.location}, image_id {number}"
         return f"{self.document.location}, images[{position}] (id {number})"
@@ -85,13 +84,13 @@ class Contents:
         """Yields the position and file name of each image that has one."""
         images = self.images
         with self.truth.open() as file:
-            for position, name in enumerate(images.names):
-                if name is None:
-                    try:
-                        row = file.decode(images.starts[position], images.starts[position + 1])
-                    except ValueError:
-                        continue
-                    name = file_name(row) if isinstance(row, dict) else None
+            rows = Elements(file, images.starts)
+            for position in range(len(images)):
+                try:
+                    row = rows[position]
+                except ValueError:
+                    continue
+                name = file_name(row) if isinstance(row, dict) else None
                 if isinstance(name, str):
                     yield position, name
 
@@ -162,7 +161,7 @@ def open_contents(location: str, truth: str | None) -> Contents:
 
 def _collect(scanner: Scanner, into: Images | Annotations | None) -> int:
     """Adds the list at the cursor to columns; returns the offset of its end."""
-    for rows, starts in scanner.elements(into.quick if isinstance(into, Annotations) else None):
+    for rows, starts in scanner.elements(into.take if into is not None else None):
         if into is not None:
             into.extend(rows, starts)
     return scanner.offset

@@ -11,20 +11,27 @@ import io
 import json
 import os
 import re
+import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from json.scanner import make_scanner
 from types import TracebackType
 from typing import IO, Any, Final
 
+import msgspec
+
 from boxwright import DataError
 from boxwright.storage import MAX_DATASET_BYTES, is_remote, open_regular, read_file
 
-_WINDOW: Final = 1 << 16
+_WINDOW: Final = 1 << 18
 _BLOCK: Final = 1 << 20
 _NEAR_THE_END: Final = 16  # longer than any literal, number prefix or escape that a window's end can cut
 _SPACE = re.compile(r"[ \t\n\r]*")
 _COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
+_BETWEEN_OBJECTS = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
+_AFTER_OBJECTS = re.compile(rb"\}[ \t\n\r]*\]")
 _MARKS: Final = {
     b"\xef\xbb\xbf": "utf-8-sig",
     b"\xff\xfe\0\0": "utf-32",
@@ -35,8 +42,11 @@ _MARKS: Final = {
 _DECODER = json.JSONDecoder()
 _SCAN = make_scanner(_DECODER)  # type: ignore[arg-type]  # the same as the decoder's own
 
-Quick = Callable[[bytes, int, int], int]
-"""Reads elements of a text from a position, given the offset of the text in the file; returns the end position."""
+UNREADABLE: Final = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""The errors of msgspec for JSON that is damaged, or has other types."""
+
+Take = Callable[[bytes, list[int]], bool]
+"""Takes the elements of an array, given their offsets in the file; returns false if it cannot."""
 
 
 class Document:
@@ -131,12 +141,17 @@ class Document:
 
 
 class OpenDocument:
-    """The bytes of a document. Offsets are relative to the beginning of the file."""
+    """The bytes of a document. Offsets are relative to the beginning of the file.
+
+    The file is closed when the object is no longer used, or at the end of a ``with`` block.
+    """
 
     def __init__(self, document: Document, file: IO[bytes], start: int) -> None:
         self.document = document
         self.start = start
         self._file = file
+        self._lock = threading.Lock()
+        weakref.finalize(self, file.close)
 
     def __enter__(self) -> OpenDocument:
         return self
@@ -153,11 +168,12 @@ class OpenDocument:
             DataError: The file cannot be read.
         """
         try:
-            self._file.seek(offset)
-            content = self._file.read(size)
-            while len(content) < size and (more := self._file.read(size - len(content))):
-                content += more  # a read may return less than was requested
-            return content
+            with self._lock:  # samples may be used in several threads
+                self._file.seek(offset)
+                content = self._file.read(size)
+                while len(content) < size and (more := self._file.read(size - len(content))):
+                    content += more  # a read may return less than was requested
+                return content
         except OSError as error:
             raise DataError(self.document.location, f"it cannot be read: {error.strerror}", "check the disk") from None
 
@@ -171,7 +187,10 @@ class OpenDocument:
 
 
 def _decoded(content: bytes) -> Any:
-    try:
+    if content.startswith(b"{"):
+        with suppress(*UNREADABLE):
+            return msgspec.json.decode(content[: content.rfind(b"}") + 1])
+    try:  # it is unusual, or invalid
         return _DECODER.raw_decode(content.decode())[0]
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
@@ -200,13 +219,17 @@ class Elements:
         Raises:
             ValueError: The value is not UTF-8, or nested too deeply.
         """
+        return _decoded(self.text(number))
+
+    def text(self, number: int) -> bytes:
+        """Returns the bytes of an element, and those after it up to the next one."""
         start, end = self._starts[number], self._starts[number + 1]
         is_next, self._next = number == self._next, number + 1
         if is_next and not self._has(start, end):
             self._base, self._content = start, self._file.read(start, _WINDOW)
         if not self._has(start, end):
-            return self._file.decode(start, end)
-        return _decoded(self._content[start - self._base : end - self._base])
+            return self._file.read(start, end - start)
+        return self._content[start - self._base : end - self._base]
 
     def _has(self, start: int, end: int) -> bool:
         return self._base <= start and end <= self._base + len(self._content)
@@ -312,11 +335,11 @@ class Scanner:
             if self.take(",", "}") == "}":
                 return
 
-    def elements(self, quick: Quick | None = None) -> Iterator[tuple[list[Any], list[int]]]:
+    def elements(self, take: Take | None = None) -> Iterator[tuple[list[Any], list[int]]]:
         """Yields the elements of the array at the cursor, many at a time, with the offset of each.
 
         Args:
-            quick: Reads as many elements as possible from a position in the text, and returns that of the next one.
+            take: Gets the elements first; those that it takes are not yielded.
 
         Raises:
             DataError: It is not an array, or is damaged.
@@ -327,10 +350,16 @@ class Scanner:
             return
         scan, comma = _SCAN, _COMMA.match
         while True:
+            if take is not None and self._hand_over(take):
+                if self.take(",", "]") == "]":
+                    return
+                if not self._whole:
+                    self._fill(_WINDOW)  # so that the next element is not cut off
+                self.peek()
+                continue
             rows: list[Any] = []
             starts: list[int] = []
-            text, base = self._text, self._base
-            at = self._at if quick is None else quick(self._data, self._at, base)
+            text, base, at = self._text, self._base, self._at
             try:
                 while True:
                     row, end = scan(text, at)
@@ -343,11 +372,30 @@ class Scanner:
             except (StopIteration, ValueError, RecursionError):
                 pass  # the window ends here, or it is not JSON, which self.value() finds out
             self._at = at
-            row, start, _ = self.value()
-            yield [*rows, row], [*starts, start]
+            row, start, end = self.value()
+            one = b"[%b]" % self._data[start - self._base : end - self._base]
+            if rows or take is None or not take(one, [start]):
+                yield [*rows, row], [*starts, start]
             if self.take(",", "]") == "]":
                 return
             self.peek()
+
+    def _hand_over(self, take: Take) -> bool:
+        """Passes on the elements of the window, except for one that is cut off, if all are objects.
+
+        What looks like a boundary of elements may be in a string or a nested array. But if the text before it is an
+        array with as many elements as there are boundaries, each of them ends an element.
+        """
+        gaps = [*_BETWEEN_OBJECTS.finditer(self._data, self._at)]
+        end = _AFTER_OBJECTS.search(self._data, self._at)
+        for ends in (gaps, [*[gap for gap in gaps if gap.start() < end.start()], end] if end is not None else []):
+            if ends:
+                starts = [self.offset, *(self._base + each.end() - 1 for each in ends[:-1])]
+                stop = ends[-1].start() + 1
+                if take(b"[%b]" % self._data[self._at : stop], starts):
+                    self._at = stop
+                    return True
+        return False
 
     def finish(self) -> None:
         """Checks that nothing follows.

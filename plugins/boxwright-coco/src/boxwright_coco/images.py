@@ -1,4 +1,4 @@
-"""The images of a COCO file as columns, and the folder of the image files."""
+"""The images of a COCO file, and the folder of the image files."""
 
 from __future__ import annotations
 
@@ -6,89 +6,108 @@ import os
 import re
 from array import array
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
 
 from boxwright import DataError
 from boxwright.storage import base_name, is_file, is_folder, is_remote, join, parent
-from boxwright_coco.document import decoded_text
-from boxwright_coco.numbers import as_number, is_number
-from boxwright_coco.values import LARGEST_SIDE
+from boxwright_coco.document import UNREADABLE, decoded_text
+from boxwright_coco.numbers import as_number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _PLAIN = re.compile(r"(?:[^/\\:.\0][^/\\:\0]*/)*[^/\\:.\0][^/\\:\0]*")
-_KEYS: Final = ("id", "file_name", "width", "height")
+
+
+class _Row(msgspec.Struct, gc=False):
+    id: int
+
+
+_BLOCK: Final = 1 << 16
+_ROWS: Final = msgspec.json.Decoder(list[_Row])
 
 
 class Images:
-    """Columns with one entry per image, in the order of the file.
-
-    If anything in a batch is unusual, its images are marked to be read again from the file. An image with other keys is
-    read again for these.
+    """The ids of the images of a file, in the order of the file; the rest is read again for each image.
 
     Attributes:
-        numbers: The id of each image (an integer or text), or ``None``.
-        names: File names; ``None`` for those that must be read again.
-        widths: In pixels.
-        heights: In pixels.
-        more: One byte per image: 1 if it has other keys.
         starts: The offset of each in the file, and finally that of the end of the array.
-        positions: The position of each id; of the first if there are duplicates.
         repeated: The positions of each duplicate id.
     """
 
     def __init__(self) -> None:
-        self.numbers: list[int | str | None] = []
-        self.names: list[str | None] = []
-        self.widths = array("I")
-        self.heights = array("I")
-        self.more = bytearray()
         self.starts = array("Q")
-        self.positions: dict[int | str, int] = {}
-        self.repeated: dict[int | str | None, list[int]] = {}
+        self.repeated: dict[int | str, list[int]] = {}
+        self._numbers = array("q")
+        self._odd: dict[int, str | None] = {}  # ids that are not integers
+        self._named: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return len(self.numbers)
+        return len(self._numbers)
+
+    def take(self, text: bytes, starts: list[int]) -> bool:
+        """Adds the elements of an array with these offsets; returns false if they must be added one by one."""
+        try:
+            numbers = array("q", [row.id for row in _ROWS.decode(text)])
+        except UNREADABLE:
+            return False
+        if len(numbers) != len(starts):  # a nested object was taken for an element
+            return False
+        self.starts.extend(starts)
+        self._numbers += numbers
+        return True
 
     def extend(self, rows: list[Any], starts: list[int]) -> None:
-        """Adds a batch of images and their offsets."""
-        self.starts.extend(starts)
-        try:
-            columns = _columns(rows)
-        except (KeyError, OverflowError, TypeError):
-            columns = None
-        if columns is None:
-            nothing = [0] * len(rows)
-            columns = [_number(row) for row in rows], [None] * len(rows), nothing, nothing, bytes(len(rows))
-        numbers, names, widths, heights, more = columns
-        self.numbers += numbers
-        self.names += names
-        self.widths.extend(widths)
-        self.heights.extend(heights)
-        self.more += more
+        """Adds images with ids of any kind."""
+        for row, start in zip(rows, starts, strict=True):
+            number = _number(row)
+            if not isinstance(number, int):
+                self._odd[len(self)] = number
+            self.starts.append(start)
+            self._numbers.append(number if isinstance(number, int) else 0)
 
     def finish(self, end: int) -> None:
-        """Sets the positions; called once, after all were added.
+        """Sorts the ids; called once, after all were added.
 
         Args:
             end: The offset of the end of the array.
         """
         self.starts.append(end)
-        for position, number in enumerate(self.numbers):
-            if number is not None and (first := self.positions.setdefault(number, position)) != position:
-                self.repeated.setdefault(number, [first]).append(position)
+        numbers = np.asarray(self._numbers)
+        self._order: NDArray[np.int32] | None = None
+        if self._odd or (numbers[1:] <= numbers[:-1]).any():
+            usual = np.delete(np.arange(len(numbers), dtype=np.int32), list(self._odd))
+            self._order = usual[np.argsort(numbers[usual], kind="stable")]
+            numbers = numbers[self._order]
+            for number in set(numbers[1:][numbers[1:] == numbers[:-1]].tolist()):
+                self.repeated[number] = self._order[numbers == number].tolist()
+        self._ordered = numbers
+        for position, text in self._odd.items():
+            if text is not None and (first := self._named.setdefault(text, position)) != position:
+                self.repeated.setdefault(text, [first]).append(position)
 
+    def number(self, position: int) -> int | str | None:
+        """Returns the id of the image at a position; ``None`` if it is invalid."""
+        return self._odd[position] if position in self._odd else self._numbers[position]
 
-def _columns(rows: list[Any]) -> tuple[list[Any], list[Any], list[int], list[int], bytes] | None:
-    """Returns the columns of a batch, or ``None`` if anything is unusual."""
-    if set(map(type, rows)) != {dict}:
-        return None
-    numbers, names, widths, heights = ([row[key] for row in rows] for key in _KEYS)
-    if {*map(type, numbers), *map(type, widths), *map(type, heights)} != {int} or min(min(widths), min(heights)) < 1:
-        return None
-    if not all(map(str.isascii, names)) or not all(map(_PLAIN.fullmatch, names)) or not all(map(is_number, numbers)):
-        return None
-    if max(max(widths), max(heights)) >= LARGEST_SIDE:
-        return None
-    return numbers, names, widths, heights, bytes([len(row) > len(_KEYS) for row in rows])
+    def position(self, text: str) -> int:
+        """Returns the position of the first image whose id is this text; -1 if there is none."""
+        return self._named.get(text, -1)
+
+    def positions(self, numbers: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Returns the positions of the first images with these ids, shape (N,); -1 if there is none."""
+        found = np.full(len(numbers), -1, np.int32)
+        if not len(self._ordered):
+            return found
+        for start in range(0, len(numbers), _BLOCK):
+            block = numbers[start : start + _BLOCK]
+            places = np.minimum(np.searchsorted(self._ordered, block), len(self._ordered) - 1)
+            known = self._ordered[places] == block
+            found[start : start + _BLOCK][known] = (places if self._order is None else self._order[places])[known]
+        return found
 
 
 def _number(row: Any) -> int | str | None:

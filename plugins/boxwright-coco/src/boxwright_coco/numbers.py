@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final, TypeGuard
 
-_SCALE: Final = 1e6
-_EXACT: Final = 2.0**53 / _SCALE
+SCALE: Final = 1e6
+"""Numbers with up to six decimals are added as decimals."""
+EXACT: Final = 2.0**53 / SCALE
+"""The limit for such numbers."""
 _KEPT: Final = 1 << 14
 _LARGEST_ID: Final = 2**63 - 1
 
@@ -19,10 +21,10 @@ def far_coordinate(near: float, span: float) -> float:
     to 60.300000000000004. Others are added as floats. All numbers must be finite.
     """
     coordinate = near + span
-    if coordinate % 1 and -_EXACT < near < _EXACT and -_EXACT < span < _EXACT:
-        scaled_near, scaled_span = round(near * _SCALE), round(span * _SCALE)
-        if scaled_near / _SCALE == near and scaled_span / _SCALE == span:
-            return (scaled_near + scaled_span) / _SCALE
+    if coordinate % 1 and -EXACT < near < EXACT and -EXACT < span < EXACT:
+        scaled_near, scaled_span = round(near * SCALE), round(span * SCALE)
+        if scaled_near / SCALE == near and scaled_span / SCALE == span:
+            return (scaled_near + scaled_span) / SCALE
     return coordinate
 
 
@@ -32,9 +34,9 @@ def span_between(near: float, far: float) -> float:
     There is none for a few pairs of coordinates with all digits of a float.
     """
     span = far - near
-    if near > -_EXACT and far < _EXACT:
-        scaled_near, scaled_far = round(near * _SCALE), round(far * _SCALE)
-        short = (scaled_far - scaled_near) / _SCALE
+    if near > -EXACT and far < EXACT:
+        scaled_near, scaled_far = round(near * SCALE), round(far * SCALE)
+        short = (scaled_far - scaled_near) / SCALE
         if far_coordinate(near, short) == far:
             return short
     around = (span, math.nextafter(span, math.inf), math.nextafter(span, 0.0))

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Any
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from itertools import islice, repeat
+from typing import Any, Final
+
+import msgspec
 
 from boxwright import (
     Boxes,
@@ -12,21 +18,25 @@ from boxwright import (
     DataError,
     DatasetInfo,
     ImageRef,
+    JsonAttributes,
     Sample,
     SwappedCoordinates,
     check_coordinates,
 )
-from boxwright.datasets import OnProblem, ShapeRule
+from boxwright.datasets import Names, OnProblem, ShapeRule
 from boxwright.images import ImageLookup, lookup_of_file, measured_size, safe_filename, trailing_parts
 from boxwright.storage import is_remote, join
-from boxwright_coco.annotations import NO_ID
+from boxwright_coco.annotations import AGAIN, CROWD, NO_ID, OUTLINED, WHOLE
 from boxwright_coco.contents import Contents, open_contents
-from boxwright_coco.document import Elements, OpenDocument
+from boxwright_coco.document import Elements
 from boxwright_coco.images import image_folder, is_plain
-from boxwright_coco.values import ImageRow, RowError, annotation_row, image_attributes, image_row, rotated_box
+from boxwright_coco.values import ImageRow, RowError, annotation_row, image_row, is_finite, rotated_box
 
 _NO_BOXES = Boxes()
-_SOME = 5
+_OUTLINE: Final = ("segmentation",)
+_SOME: Final = 5
+_LARGE: Final = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")  # a number that may be too large for a float
+_TEXTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class CocoReader:
@@ -91,37 +101,35 @@ class CocoReader:
 
     def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples of some of the images; see :class:`boxwright.datasets.Reader`."""
-        contents = self._contents
-        with contents.truth.open() as truth, contents.document.open() as document:
-            reading = _Reading(
-                contents,
-                truth,
-                document,
-                self._lookup,
-                swapped=self.swapped if self._swap else None,
-                shapes=self.shapes,
-                ids=self._ids,
-            )
-            for position in range(start, stop):
-                try:
-                    sample = reading.sample(position)
-                except DataError as error:
-                    on_problem(error)
-                    continue
-                yield sample
-            if stop == self.parts:  # last, because an invalid image may be the cause
-                for number in contents.annotations.strays:
-                    on_problem(reading.stray(number))
+        reading = _Reading(
+            self._contents,
+            self._lookup,
+            swapped=self.swapped if self._swap else None,
+            shapes=self.shapes,
+            ids=self._ids,
+        )
+        for position in range(start, stop):
+            try:
+                sample = reading.sample(position)
+            except DataError as error:
+                on_problem(error)
+                continue
+            yield sample
+        if stop == self.parts:  # last, because an invalid image may be the cause
+            for number in self._contents.annotations.strays:
+                on_problem(reading.stray(number))
 
 
 class _Reading:
-    """One pass over the dataset: the open files, and the names so far."""
+    """One pass over the dataset: the open files, and the names so far.
+
+    The samples of the pass read outlines from these files when they are used, so the files are open as long as one of
+    the samples exists.
+    """
 
     def __init__(
         self,
         contents: Contents,
-        truth: OpenDocument,
-        document: OpenDocument,
         images: ImageLookup | None,
         *,
         swapped: SwappedCoordinates | None,
@@ -132,16 +140,16 @@ class _Reading:
         self._images = contents.images
         self._annotations = contents.annotations
         self._labels = contents.categories.labels
-        self._truth = truth
-        self._document = document
-        self._image_rows = Elements(truth, contents.images.starts)
-        self._annotation_rows = Elements(document, contents.annotations.starts)
+        self._truth = contents.truth.open()
+        self._document = contents.document.open()
+        self._image_rows = Elements(self._truth, contents.images.starts)
+        self._annotation_rows = Elements(self._document, contents.annotations.starts)
         self._lookup = images
         self._remote = images is not None and is_remote(images.location)
         self._swapped = swapped
         self._shapes = shapes
         self._ids = ids
-        self._seen: dict[str, int] = {}
+        self._seen = Names()
         self._name_of: dict[str, str] = {}
 
     def sample(self, position: int) -> Sample:
@@ -158,18 +166,10 @@ class _Reading:
             ) from None
 
     def _sample(self, position: int) -> Sample:
-        images = self._images
-        number, name = images.numbers[position], images.names[position]
-        attributes: dict[str, Any] = {}
-        if name is None or number in images.repeated:
-            name, width, height, attributes = self._image_row(position)
-        else:
-            width, height = images.widths[position], images.heights[position]
-            if images.more[position]:
-                attributes = self._image_attributes(position)
+        name, width, height, attributes = self._image_row(position)
         name, location = self._located(name, position)
-        first = self._seen.setdefault(name, position)
-        if first != position:
+        if not self._seen.add(name):
+            first = next(each for each in range(position) if self._named(each) == name)
             problem = f"duplicate file_name {name}, the same as images[{first}]"
             raise self._image_error(position, problem, "correct the file_name of one of them, or remove one")
         if not width or not height:
@@ -177,7 +177,7 @@ class _Reading:
             remedy = "write width and height"
             width, height = measured_size(name, location, self._truth.document.location, place, remedy=remedy)
         if self._ids:
-            attributes.setdefault("source_id", str(number))
+            attributes.setdefault("source_id", str(self._images.number(position)))
         boxes = self._boxes(self._annotations.of(position))
         image = ImageRef(name=name, width=width, height=height, location=location)
         return Sample(image=image, boxes=boxes, attributes=attributes, source=self._contents.source(position))
@@ -193,11 +193,11 @@ class _Reading:
         problem = "image_id is missing" if image is None else f"image_id is {image!r:.60}, but no image has this id"
         return self._annotation_error(number, problem, remedy)
 
-    def _image_attributes(self, position: int) -> dict[str, Any]:
-        try:
-            return image_attributes(_decoded(self._image_rows, position))
-        except RowError as error:
-            raise self._image_error(position, error.problem, error.remedy) from None
+    def _named(self, position: int) -> str | None:
+        """Returns the name of an image that was read before."""
+        with suppress(DataError):
+            return self._located(self._image_row(position).file_name, position)[0]
+        return None
 
     def _image_row(self, position: int) -> ImageRow:
         try:
@@ -205,7 +205,7 @@ class _Reading:
             name, width, height, attributes = image_row(row)
         except RowError as error:
             raise self._image_error(position, error.problem, error.remedy) from None
-        if same := self._images.repeated.get(self._images.numbers[position]):
+        if self._images.repeated and (same := self._images.repeated.get(row["id"])):
             other = next(each for each in same if each != position)
             problem = f"duplicate id, the same as images[{other}]: their annotations cannot be distinguished"
             raise self._image_error(position, problem, "give each image its own id")
@@ -232,27 +232,55 @@ class _Reading:
         # Two images are never the same file, whatever folders their names have.
         return name, location if location is not None and self._name_of.setdefault(location, name) == name else None
 
-    def _boxes(self, numbers: Sequence[int]) -> Boxes:
+    def _boxes(self, numbers: range) -> Boxes:
         if not numbers:
             return _NO_BOXES
         columns = self._annotations
-        start, end = numbers[0], numbers[-1] + 1
-        if end - start != len(numbers) or columns.first_with or 1 in columns.again[start:end]:
+        own = slice(numbers.start, numbers.stop)
+        if columns.first_with or AGAIN in columns.states[own]:
             return self._boxes_one_by_one(numbers)
-        labels = [self._labels.get(category, "") for category in columns.categories[start:end]]
+        labels = [self._labels.get(category, "") for category in columns.categories[own].tolist()]
         if "" in labels:
             return self._boxes_one_by_one(numbers)
-        flat = iter(columns.coordinates[4 * start : 4 * end])
-        coordinates = list(zip(flat, flat, flat, flat, strict=True))
+        coordinates = [*map(tuple, columns.coordinates[own].tolist())]
         try:
-            return Boxes(labels, coordinates, columns.attributes(start, end, ids=self._ids))
+            return Boxes(labels, coordinates, self._attributes(numbers))
         except ValueError:  # the other way names the annotation
             return self._boxes_one_by_one(numbers)
 
-    def _boxes_one_by_one(self, numbers: Sequence[int]) -> Boxes:
+    def _attributes(self, numbers: range) -> list[Mapping[str, Any]]:
+        """Returns the attributes of annotations that need not be read again."""
+        columns = self._annotations
+        own = slice(numbers.start, numbers.stop)
+        given = columns.ids[own].tolist() if self._ids else repeat(NO_ID)
+        found: list[Mapping[str, Any]] = []
+        areas = columns.areas[own].tolist()
+        for number, state, own_id, area in zip(numbers, columns.states[own], given, areas, strict=False):
+            attributes = {"id": own_id} if own_id != NO_ID else {}
+            if area == area:  # not NaN
+                attributes["area"] = int(area) if state & WHOLE else area
+            if state & CROWD:
+                attributes["iscrowd"] = 1
+            outlined = state & OUTLINED
+            found.append(JsonAttributes(attributes, _OUTLINE, partial(self._text, number)) if outlined else attributes)
+        return found
+
+    def _text(self, number: int, key: str) -> bytes:
+        """Returns the JSON text of a value of an annotation."""
+        text = self._annotation_rows.text(self._annotations.in_file(number))
+        try:
+            value = bytes(_TEXTS.decode(text[: text.rfind(b"}") + 1])[key])
+            value.decode()
+        except UnicodeDecodeError:
+            raise self._annotation_error(number, f"{key} is not UTF-8", "correct it") from None
+        if _LARGE.search(value) and not is_finite(json.loads(value)):
+            raise self._annotation_error(number, f"{key} contains NaN or infinity, which is not JSON", "correct it")
+        return value
+
+    def _boxes_one_by_one(self, numbers: range) -> Boxes:
         labels: list[str] = []
         coordinates: list[Coordinates] = []
-        attributes: list[dict[str, Any]] = []
+        attributes: list[Mapping[str, Any]] = []
         for number in numbers:
             try:
                 found = self._box(number)
@@ -264,26 +292,27 @@ class _Reading:
                 attributes.append(found[2])
         return Boxes(labels, coordinates, attributes)
 
-    def _box(self, number: int) -> tuple[str, Coordinates, dict[str, Any]] | None:
+    def _box(self, number: int) -> tuple[str, Coordinates, Mapping[str, Any]] | None:
         columns = self._annotations
-        own = columns.ids[number]
-        first = columns.first_with.get(own, number) if self._ids else number
-        if first != number:
+        own, place = int(columns.ids[number]), columns.in_file(number)
+        first = columns.first_with.get(own, place) if self._ids else place
+        if first != place:
             problem = f"duplicate id, the same as {self._contents.annotation(first)}"
             raise RowError(problem, "give each annotation its own id, or ignore the ids: ?ids=false")
-        if columns.again[number]:
+        attributes: Mapping[str, Any]
+        if columns.states[number] == AGAIN:
             row = rotated_box(annotation_row(self._annotation_row(number), self._swapped), self._shapes)
             if row is None:
                 return None
             category, coordinates, attributes = row
+            if not self._ids:
+                attributes.pop("id", None)
         else:
-            left, top, right, bottom = columns.coordinates[4 * number : 4 * number + 4]
-            category, coordinates = columns.categories[number], (left, top, right, bottom)
-            attributes = dict(columns.attributes(number, number + 1, ids=True)[0])
+            left, top, right, bottom = columns.coordinates[number].tolist()
+            category, coordinates = int(columns.categories[number]), (left, top, right, bottom)
+            (attributes,) = self._attributes(range(number, number + 1))
         if invalid := check_coordinates(coordinates):
             raise RowError(invalid)
-        if not self._ids:
-            attributes.pop("id", None)
         label = self._labels.get(category)
         if label is None:
             known = self._contents.categories.describe() or "none"
@@ -291,10 +320,10 @@ class _Reading:
         return label, coordinates, attributes
 
     def _annotation_row(self, number: int) -> Any:
-        return _decoded(self._annotation_rows, number)
+        return _decoded(self._annotation_rows, self._annotations.in_file(number))
 
     def _image_place(self, position: int) -> str:
-        number = self._images.numbers[position]
+        number = self._images.number(position)
         return _place(
             f"images[{position}]" + (f" (id {number})" if number is not None else ""),
             self._truth.document.place(self._images.starts[position]),
@@ -304,7 +333,7 @@ class _Reading:
         return DataError(self._truth.document.location, problem, remedy, self._image_place(position))
 
     def _annotation_error(self, number: int, problem: str, remedy: str) -> DataError:
-        own = self._annotations.ids[number]
+        own, number = int(self._annotations.ids[number]), self._annotations.in_file(number)
         document = self._document.document
         place = self._contents.annotation(number) + (f" (id {own})" if own != NO_ID else "")
         return DataError(

@@ -11,6 +11,12 @@ OWN: Final = "boxwright"
 """The key for what COCO cannot represent: ``{"edges": [...], "attributes": {...}}``.
 It has coordinates if ``bbox`` cannot restore them exactly, and attributes if their name is already a key."""
 
+EMPTY: Final[dict[str, Any]] = {"info": {}, "licenses": []}
+"""Keys of every written file, with their values for no content."""
+
+LISTS: Final = ("images", "annotations")
+"""Keys of the lists of a file that are read and written element by element."""
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 

@@ -22,6 +22,7 @@ LARGEST_SIDE: Final = 1_000_000_000
 """The limit for a width or height in pixels: larger values are mistakes."""
 _NEAR: Final = 1e-9
 _HUGE: Final = 1e300
+_FINITE: Final = frozenset({str, int, bool, type(None)})
 _SKIP: Final = "or skip the image with --on-error skip"
 _OTHER_KINDS: Final = {"caption": "captions", "segments_info": "panoptic"}
 
@@ -68,8 +69,7 @@ def image_row(row: Any) -> ImageRow:
         raise RowError(_missing(row, "file_name", "the file name"))
     if not is_text(name):
         raise RowError(f"file_name is {_shown(name)}, which contains an unpaired surrogate", "rename the image")
-    width, height = (_side(row, key) for key in ("width", "height"))
-    return ImageRow(name, width, height, image_attributes(row))
+    return ImageRow(name, _side(row, "width"), _side(row, "height"), image_attributes(row))
 
 
 def file_name(row: dict[str, Any]) -> Any:
@@ -85,7 +85,8 @@ def image_attributes(row: dict[str, Any]) -> dict[str, Any]:
         RowError: JSON cannot represent them.
     """
     attributes = {key: value for key, value in row.items() if key not in IMAGE_KEYS}
-    attributes.update(own_attributes(row))
+    if OWN in row:
+        attributes.update(own_attributes(row))
     _check_attributes(attributes)
     return attributes
 
@@ -226,6 +227,8 @@ def _usual_attributes(row: dict[str, Any], default_area: float) -> dict[str, Any
 
 def _side(row: dict[str, Any], key: str) -> int:
     side = row.get(key)
+    if type(side) is int and 0 <= side < LARGEST_SIDE:
+        return side
     if side is None:
         return 0
     if type(side) not in (int, float) or not 0 <= side < LARGEST_SIDE or side % 1:
@@ -244,7 +247,7 @@ def _check_attributes(values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if not is_text(key):
             raise RowError(f"the key {_shown(key)} contains an unpaired surrogate")
-        if not is_finite(value):
+        if type(value) not in _FINITE and not is_finite(value):
             raise RowError(f"{key} contains NaN or infinity, which is not JSON")
 
 

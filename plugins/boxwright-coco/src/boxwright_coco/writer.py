@@ -11,13 +11,12 @@ from itertools import chain, repeat
 from typing import IO, Any, Final
 
 from boxwright import DataError, LabelMap, Sample, UsageError
-from boxwright.datasets import Output
+from boxwright.datasets import Names, Output
 from boxwright.storage import safe_name
 from boxwright_coco.boxes import BoxTexts
 from boxwright_coco.categories import ClassNumbers
-from boxwright_coco.contents import EMPTY, LISTS, open_contents
 from boxwright_coco.numbers import Numbering
-from boxwright_coco.texts import OWN, encoded, json_text, members, quoted
+from boxwright_coco.texts import EMPTY, LISTS, OWN, encoded, json_text, members, quoted
 from boxwright_coco.values import IMAGE_KEYS
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}")
@@ -62,7 +61,7 @@ class CocoWriter:
         ids: bool = True,
         category_ids: bool = True,
     ) -> None:
-        self._names: set[str] = set()
+        self._names = Names()
         self._file: _Instances | _Detections
         if kind == "detections":
             self._file = _Detections(output, label_map, truth, ids=ids, category_ids=category_ids)
@@ -222,10 +221,12 @@ class _Detections:
         self._truth = truth
         self._known: dict[str, int | str] = {}
         if truth is not None:
+            from boxwright_coco.contents import open_contents  # it imports NumPy
+
             contents = open_contents(truth, None)
             label_map, category_ids = contents.categories.label_map, True
-            numbers = contents.images.numbers
-            self._known = {name: number for i, name in contents.names() if (number := numbers[i]) is not None}
+            number_of = contents.images.number
+            self._known = {name: number for i, name in contents.names() if (number := number_of(i)) is not None}
         elif label_map is None:
             raise UsageError("detections need class ids", "pass an instances file: truth=FILE")
         self._boxes = BoxTexts(ClassNumbers(label_map, keep=category_ids), ids=ids)

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from boxwright import Boxes, DataError, DatasetInfo, ImageRef, LabelMap, Sample, UsageError, find_label_map
-from boxwright.datasets import OnProblem, Reader, ShapeRule
+from boxwright.datasets import Names, OnProblem, Reader, ShapeRule
 from boxwright.images import lookup_of_file
 from boxwright.storage import parent
 from boxwright_csv.classes import class_numbers, read_descriptions
@@ -115,7 +115,7 @@ class TableReader:
 
     def _consecutive(self, on_problem: OnProblem) -> Iterator[ImageRows]:
         current: ImageRows | None = None
-        finished: set[str] = set()
+        finished = Names()
         column, add = self._rows.name_column, self._rows.add
         for line, row in self._lines(on_problem):
             name = row[column]

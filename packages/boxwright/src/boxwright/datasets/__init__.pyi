@@ -8,6 +8,7 @@ from .losses import (
     SUBPIXEL as SUBPIXEL,
     Losses as Losses,
 )
+from .names import Names as Names
 from .parallel import WORTH_IT as WORTH_IT, available_cores as available_cores, map_samples as map_samples
 from .problems import Problems as Problems
 from .protocols import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 from typing import NamedTuple
@@ -67,6 +68,8 @@ class Scan:
         digest = hashlib.sha256()
         smallest, largest, total = float("inf"), 0.0, 0.0
         count, every = 0, 1
+        classes: Counter[str] = Counter()
+        pictures_with: Counter[str] = Counter()
         for sample in samples:
             image, boxes = sample.image, sample.boxes
             digest.update(repr((image.name, image.width, image.height, boxes.labels)).encode())
@@ -75,32 +78,38 @@ class Scan:
             scan.boxes += len(boxes)
             scan.empty += not boxes.labels
             scan.most_boxes = max(scan.most_boxes, len(boxes))
-            for label in boxes.labels:
-                scan.classes[label] = scan.classes.get(label, 0) + 1
-            for label in set(boxes.labels):
-                scan.pictures_with[label] = scan.pictures_with.get(label, 0) + 1
+            classes.update(boxes.labels)
+            pictures_with.update(set(boxes.labels))
             if sample.split is not None:
                 scan.splits[sample.split] = scan.splits.get(sample.split, 0) + 1
-            size = (image.width, image.height)
+            size = width, height = image.width, image.height
             scan.sizes[size] = scan.sizes.get(size, 0) + 1
-            for xmin, ymin, xmax, ymax in boxes.coordinates:
-                if count % every == 0:
-                    if len(scan.box_sample) == _MOST_SAMPLED:
-                        # Every second one is kept, and from now on half as many are added.
-                        del scan.box_sample[1::2]
-                        every *= 2
-                    if count % every == 0:
-                        sides = image.width, image.height
-                        scan.box_sample.append((xmin / sides[0], ymin / sides[1], xmax / sides[0], ymax / sides[1]))
-                count += 1
-                scan.flawed["without area"] += xmin == xmax or ymin == ymax
-                scan.flawed["outside the image"] += xmin < 0 or ymin < 0 or xmax > image.width or ymax > image.height
-                relative = ((xmax - xmin) * (ymax - ymin) / (image.width * image.height)) ** 0.5
-                smallest, largest, total = min(smallest, relative), max(largest, relative), total + relative
+            if not boxes.labels:
+                continue
+            position = -count % every
+            while position < len(boxes):
+                if len(scan.box_sample) == _MOST_SAMPLED:
+                    # Every second one is kept, and from now on half as many are added.
+                    del scan.box_sample[1::2]
+                    every *= 2
+                    position += -(count + position) % every
+                    continue
+                xmin, ymin, xmax, ymax = boxes.coordinates[position]
+                scan.box_sample.append((xmin / width, ymin / height, xmax / width, ymax / height))
+                position += every
+            count += len(boxes)
+            area = width * height
+            scan.flawed["without area"] += sum([x == right or y == low for x, y, right, low in boxes.coordinates])
+            scan.flawed["outside the image"] += sum(
+                [x < 0 or y < 0 or right > width or low > height for x, y, right, low in boxes.coordinates]
+            )
+            relative = [((right - x) * (low - y) / area) ** 0.5 for x, y, right, low in boxes.coordinates]
+            smallest, largest = min(smallest, *relative), max(largest, *relative)
+            total += sum(relative)
         if scan.boxes:
             scan.relative_size = RelativeSize(smallest, total / scan.boxes, largest)
-        scan.classes = dict(sorted(scan.classes.items()))
-        scan.pictures_with = dict(sorted(scan.pictures_with.items()))
+        scan.classes = dict(sorted(classes.items()))
+        scan.pictures_with = dict(sorted(pictures_with.items()))
         scan.digest = digest.hexdigest()
         return scan
 

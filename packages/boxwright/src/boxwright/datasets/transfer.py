@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from boxwright.datasets.image_places import folder_of, remembers
 from boxwright.datasets.losses import Losses
+from boxwright.datasets.names import Names
 from boxwright.datasets.outputs import Outputs, Part, located_error
 from boxwright.datasets.parallel import shared
 from boxwright.datasets.plan import Plan
@@ -208,16 +209,15 @@ def _transfer_shared(
     batch_writer = writer if isinstance(writer, BatchWriter) else None
     total = tally.counts()  # the losses of the dataset as a whole are counted once, here
     work = _Work(reader, writer, tally, plan.dataset.boundary, problems.on_error)
-    seen: set[str | None] = set()
+    seen = Names()
     with ExitStack() as stack:
         chunks = stack.enter_context(closing(shared(work, reader.parts, plan.processes)))
         first = next(chunks)  # the processes are started before a progress bar's thread runs
         task = stack.enter_context(reporter.task("Converting", plan.dataset.info.num_samples))
         for chunk in chain((first,), chunks):
             names = [name for name in chunk.names if name is not None]
-            if len(set(names)) < len(names) or not seen.isdisjoint(names):
+            if not all(map(seen.add, names)):
                 raise _OrderMattersError
-            seen.update(names)
             if chunk.entries is None:
                 assert batch_writer is not None
                 batch_writer.put_pack(chunk.packed)
