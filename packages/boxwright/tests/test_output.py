@@ -287,7 +287,7 @@ def test_outputs_of_running_processes_and_other_machines_are_kept(tmp_path: Path
     assert [path.name for path in tmp_path.iterdir()] == [elsewhere]
 
 
-def test_a_kill_between_the_two_renames_of_a_folder_is_repaired(tmp_path: Path) -> None:
+def test_a_kill_between_the_two_renames_of_a_folder_is_finished_by_the_next_command(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from boxwright.storage.output import AtomicOutput\n"
         "rename = os.rename\n"
@@ -303,7 +303,7 @@ def test_a_kill_between_the_two_renames_of_a_folder_is_repaired(tmp_path: Path) 
     assert not (tmp_path / "out").exists()
     with pytest.raises(OutputError, match="exists already"):
         AtomicOutput(str(tmp_path / "out"), "folder")
-    assert everything(tmp_path) == {"out": None, "out/a.txt": b"old"}
+    assert everything(tmp_path) == {"out": None, "out/a.txt": b"new"}
 
 
 FULL = """

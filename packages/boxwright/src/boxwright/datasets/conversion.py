@@ -143,8 +143,7 @@ def convert(
         if not outputs.samples:
             raise empty_dataset_error(dataset, "there are no annotated images in it")
         dataset.problems.finish(sum(outputs.samples.values()))
-        outputs.commit(counts.classes, counts.image_folders)
-        sidecars = outputs.write_sidecars(plugins, reporter)
+        sidecars = outputs.commit(counts.classes, counts.image_folders, plugins, reporter)
     return ConversionReport(
         source=dataset.uri or dataset.info.location,
         targets=list(outputs.samples),

@@ -38,7 +38,8 @@ from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import DatasetInfo, Sample
 from boxwright.storage.filesystem import is_folder, unpacked
 from boxwright.storage.links import Boundary
-from boxwright.storage.uri import DatasetURI, join, parent
+from boxwright.storage.switch import settle
+from boxwright.storage.uri import DatasetURI, is_remote, join, parent
 
 
 class Dataset(Iterable[Sample]):
@@ -255,6 +256,9 @@ def open_dataset(
         return dataset.through(*transforms, workers=workers or available_cores()) if transforms else dataset
     problems = Problems(on_error)
     parsed = DatasetURI.parse(uri) if isinstance(uri, str) else uri
+    if not is_remote(parsed.location):
+        for folder in (parent(parsed.location), parsed.location):
+            settle(folder, wait=True)
     if parsed.has_split:
         raise UsageError(f"{parsed}: {{split}} stands for a part that is written", "name the part to read")
     parsed = replace(parsed, location=unpacked(parsed.location))

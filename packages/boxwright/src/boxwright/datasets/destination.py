@@ -15,8 +15,10 @@ from boxwright.plugins.options import IMAGES, convert_options
 from boxwright.plugins.registry import Registry, require
 from boxwright.plugins.specs import FormatSpec
 from boxwright.schemas import Sample
+from boxwright.storage.filesystem import is_folder
 from boxwright.storage.output import AtomicOutput
-from boxwright.storage.uri import DatasetURI, join
+from boxwright.storage.switch import settle
+from boxwright.storage.uri import DatasetURI, is_remote, join, parent
 
 
 class Destination:
@@ -25,6 +27,8 @@ class Destination:
     def __init__(self, target: str | DatasetURI, plugins: Registry, *, overwrite: bool) -> None:
         self.uri = DatasetURI.parse(target) if isinstance(target, str) else target
         self.overwrite = overwrite
+        if not is_remote(self.uri.location):
+            settle(parent(self.uri.location.partition("{split}")[0]))
         name = self.uri.format or _format_of_suffix(self.uri.location, plugins)
         entry = plugins.get("format", name)
         spec: FormatSpec = entry.spec
@@ -48,10 +52,19 @@ class Destination:
             return isinstance(self._make, NumberedWriter) and self._make.needs_label_map(**self.options)
         return self.spec.numbered
 
-    def read_back(self, uri: DatasetURI, plugins: Registry) -> Iterator[Sample]:
-        """Yields the samples of a target, read with the options that the reader shares with the writer."""
-        shared = {name: value for name, value in self.options.items() if name in {o.name for o in self.spec.options}}
-        reader: Reader = plugins.resolve("format", self.spec.name)(uri.location, **shared)
+    def read_back(self, uri: DatasetURI, location: str, plugins: Registry) -> Iterator[Sample]:
+        """Yields the samples of a target, read with the options that the reader shares with the writer.
+
+        Args:
+            uri: The target.
+            location: Where it is until it is in place.
+            plugins: The plugins to use.
+        """
+        known = {option.name for option in self.spec.options}
+        shared = {name: value for name, value in self.options.items() if name in known}
+        if self.spec.target == "file" and "images" in known and is_folder(parent(uri.location) or "."):
+            shared.setdefault("images", parent(uri.location) or ".")
+        reader: Reader = plugins.resolve("format", self.spec.name)(location, **shared)
         return reader.read(Problems())
 
     @property

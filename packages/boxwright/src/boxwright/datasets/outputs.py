@@ -18,8 +18,8 @@ from boxwright.label_map import LabelMap
 from boxwright.plugins.registry import Registry
 from boxwright.progress import Reporter, Task
 from boxwright.schemas import Sample
-from boxwright.storage.filesystem import read_file, remove_file
-from boxwright.storage.output import AtomicOutput
+from boxwright.storage.filesystem import read_file
+from boxwright.storage.output import AtomicOutput, commit_together
 from boxwright.storage.uri import DatasetURI, is_remote
 from boxwright.text import is_text
 
@@ -53,16 +53,16 @@ class Outputs:
         self._plan = plan
         self._targets = ExitStack()
         self._sidecars = ExitStack()
+        self._outputs: list[AtomicOutput] = []
         self._label_map_output: AtomicOutput | None = None
         self._parts: dict[str, Part] = {}
 
     def __enter__(self) -> Outputs:
         with ExitStack() as undo:
             undo.push(self)
-            # The first on the stack is put in place last: a label map appears after what it describes.
             if self._plan.label_map_file.is_written_apart:
                 output = AtomicOutput(self._plan.label_map_file.path, overwrite=True)
-                self._label_map_output = self._targets.enter_context(output)
+                self._label_map_output = self._entered(output)
             if not self._plan.destination.uri.has_split:
                 self._open(self._plan.destination.uri)  # at once, so that an existing target is refused before any work
             undo.pop_all()
@@ -76,10 +76,15 @@ class Outputs:
         finally:
             self._sidecars.close()
 
+    def _entered(self, output: AtomicOutput) -> AtomicOutput:
+        self._outputs.append(self._targets.enter_context(output))
+        return output
+
     def restart(self) -> None:
         """Discards what was written so far, and begins again."""
         self.__exit__(None, None, None)
         self._parts.clear()
+        self._outputs.clear()
         self.__enter__()
 
     @property
@@ -111,11 +116,11 @@ class Outputs:
             overwrite=destination.overwrite,
             dataset_attributes=info.attributes,
         )
-        self._targets.enter_context(output)
+        self._entered(output)
         copies = None
         if destination.copies_images:
             copies = ImageCopies(uri.location, overwrite=destination.overwrite)
-            self._targets.enter_context(copies.output)
+            self._entered(copies.output)
         writer = destination.writer(output, plan.label_map)
         part = self._parts[uri.location] = Part(uri, output, writer, sidecar, copies)
         return part
@@ -150,12 +155,19 @@ class Outputs:
         (part,) = self._parts.values()
         return part
 
-    def commit(self, classes: Iterable[str], image_folders: Collection[str] = ()) -> None:
-        """Finishes all writers, writes the label map, and puts everything in place.
+    def commit(
+        self, classes: Iterable[str], image_folders: Collection[str], plugins: Registry, reporter: Reporter
+    ) -> list[str]:
+        """Finishes all writers, writes the label map and the sidecars, and puts everything in place together.
 
         Args:
             classes: The classes that were written, for a label map that was not known before.
             image_folders: The folders that the names of the images are relative to.
+            plugins: For reading back what was written.
+            reporter: Where progress goes.
+
+        Returns:
+            The paths of the sidecars.
 
         Raises:
             OutputError: Something cannot be written; nothing was changed.
@@ -172,10 +184,14 @@ class Outputs:
             known = self._plan.label_map if self._plan.label_map is not None else LabelMap.from_names(sorted(classes))
             with file:
                 file.write(known.to_pbtxt().encode())
-        stale = self._remember(image_folders) if remembers(self._plan.destination.spec) else []
+        spec = self._plan.destination.spec
+        removed = self._remember(image_folders) if remembers(spec) else []
+        sidecars = [self._write_sidecar(part, plugins, reporter) for part in self._parts.values() if part.sidecar]
+        if spec.target == "file":
+            removed += [sidecar_path(spec, part.uri.location) for part in self._parts.values() if part.sidecar is None]
+        commit_together(self._outputs, removed)
         self._targets.close()
-        for path in stale:
-            remove_file(path)
+        return sidecars
 
     def _remember(self, image_folders: Collection[str]) -> list[str]:
         """Writes where the images of each part are, and returns such files that are no longer valid."""
@@ -186,22 +202,22 @@ class Outputs:
             if note is None:
                 stale.append(path)
                 continue
-            output = self._targets.enter_context(AtomicOutput(path, overwrite=True))
-            with output.open() as file:
+            with self._entered(AtomicOutput(path, overwrite=True)).open() as file:
                 file.write(note)
         return stale
 
-    def write_sidecars(self, plugins: Registry, reporter: Reporter) -> list[str]:
-        """Reads the targets back once they are in place, and writes a sidecar with what is missing in each."""
-        written = []
-        for part in self._parts.values():
-            if part.sidecar is None:
-                remove_file(sidecar_path(self._plan.destination.spec, part.uri.location))
-                continue
-            with reporter.task("Reading back what was written", part.samples) as task:
-                part.sidecar.write(_advancing(self._plan.destination.read_back(part.uri, plugins), task))
-            written.append(part.sidecar.path)
-        return written
+    def _write_sidecar(self, part: Part, plugins: Registry, reporter: Reporter) -> str:
+        """Reads a target back before it is in place, and writes a sidecar with what is missing in it."""
+        sidecar, destination = part.sidecar, self._plan.destination
+        assert sidecar is not None
+        with part.output.readable() as location:
+            if destination.spec.target == "folder":
+                file = part.output.open(os.path.basename(sidecar.path))
+            else:
+                file = self._entered(AtomicOutput(sidecar.path, overwrite=True)).open()
+            with file, reporter.task("Reading back what was written", part.samples) as task:
+                sidecar.write(file, _advancing(destination.read_back(part.uri, location, plugins), task))
+        return sidecar.path
 
 
 def _advancing(samples: Iterable[Sample], task: Task) -> Iterator[Sample]:

@@ -22,7 +22,7 @@ from boxwright.label_map import LabelMap, LabelMapItem
 from boxwright.plugins.specs import FormatSpec, carried
 from boxwright.schemas import MAX_SIDE, Boxes, Coordinates, DatasetInfo, ImageRef, Sample
 from boxwright.storage.filesystem import MAX_DATASET_BYTES, open_regular, read_file
-from boxwright.storage.output import SIDECAR_SUFFIX, AtomicOutput, is_safe_name
+from boxwright.storage.output import SIDECAR_SUFFIX, is_safe_name
 from boxwright.storage.uri import is_remote, join, parent, with_suffix
 
 VERSION = 1
@@ -54,7 +54,7 @@ def fingerprint(sample: Sample) -> str:
 
 
 class SidecarWriter:
-    """Collects the samples of one target, and writes them next to it once the target is in place.
+    """Collects the samples of one target, and writes them to a file that is put in place together with it.
 
     Args:
         path: The sidecar's place; see :func:`sidecar_path`.
@@ -101,26 +101,26 @@ class SidecarWriter:
         self._places[sample.image.name] = self._records.seek(0, os.SEEK_END)
         self._records.write(record)
 
-    def write(self, read_back: Iterable[Sample]) -> None:
-        """Writes the file, replacing what was there.
+    def write(self, file: IO[bytes], read_back: Iterable[Sample]) -> None:
+        """Writes the sidecar.
 
         Args:
+            file: The open file.
             read_back: The samples of the target by its format; if it fails, the following images are matched by
                 their boxes when they are read.
         """
-        with AtomicOutput(self.path, overwrite=True) as output, output.open() as file:
-            file.write(json.dumps(self._head).encode() + b"\n")
-            left = dict.fromkeys(self._places)
-            whole = True
-            try:
-                for sample in read_back:
-                    if sample.image.name in left:
-                        file.write(self._line(sample.image.name, fingerprint(sample)))
-                        del left[sample.image.name]
-            except DataError:
-                whole = False
-            for name in left:
-                file.write(self._line(name, None if whole else ""))
+        file.write(json.dumps(self._head).encode() + b"\n")
+        left = dict.fromkeys(self._places)
+        whole = True
+        try:
+            for sample in read_back:
+                if sample.image.name in left:
+                    file.write(self._line(sample.image.name, fingerprint(sample)))
+                    del left[sample.image.name]
+        except DataError:
+            whole = False
+        for name in left:
+            file.write(self._line(name, None if whole else ""))
 
     def _line(self, name: str, read: str | None) -> bytes:
         self._records.seek(self._places[name])

@@ -2,8 +2,8 @@
 
 Everything is written under a temporary name next to the target (``.NAME.boxwright-partial-HOST-PID-N``) and renamed at
 the end, so that a kill, a full disk or an error leaves the target unchanged. What a killed process left is
-removed by the next output to the same target. A folder is replaced by two renames: a process killed between them leaves
-the old folder under its temporary name, from where the next output to that target brings it back first.
+removed by the next output to the same target. Several files and folders are put in place together, see
+:mod:`boxwright.storage.switch`.
 """
 
 from __future__ import annotations
@@ -14,24 +14,20 @@ import itertools
 import os
 import re
 import shutil
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType, TracebackType
 from typing import IO, Any
 
 from boxwright.errors import OutputError
-from boxwright.storage.filesystem import alive, filesystem
-from boxwright.storage.uri import IMAGE_SUFFIXES, is_remote, join
+from boxwright.storage.filesystem import remove_file
+from boxwright.storage.stores import HOST, LocalStorage, RemoteStorage
+from boxwright.storage.switch import MARK, OLD, Step, switch, temporary_name
+from boxwright.storage.uri import IMAGE_SUFFIXES, is_remote
 
-_MARK = ".boxwright-partial-"
-_OLD = "-old"
 SIDECAR_SUFFIX = ".sidecar.jsonl"
 """How the names of the files end that keep what a format cannot hold; see :mod:`boxwright.datasets.sidecar`."""
 _numbers = itertools.count()
-# Process numbers mean nothing on another machine. os.uname says its name without importing platform.
-_NODE = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
-_HOST = f"{zlib.crc32(_NODE.encode()):08x}"
 
 
 class AtomicOutput:
@@ -62,9 +58,11 @@ class AtomicOutput:
         self.target = target
         self.overwrite = overwrite
         self._open_files: list[IO[bytes]] = []
-        self._storage: _LocalStorage | _RemoteStorage
-        self._storage = _RemoteStorage(location) if is_remote(location) else _LocalStorage()
-        self._token = f"{_MARK}{_HOST}-{os.getpid()}-{next(_numbers)}"
+        self._storage: LocalStorage | RemoteStorage
+        self._storage = RemoteStorage(location) if is_remote(location) else LocalStorage()
+        self._token = f"{MARK}{HOST}-{os.getpid()}-{next(_numbers)}"
+        self._made: list[str] = []  # folders
+        self._done = False
         self._parent, self._name = self._storage.split(location)
         if not self._name:
             raise OutputError(f"{location} names no file", "give the output a name")
@@ -75,9 +73,13 @@ class AtomicOutput:
             # The files of a sharded output, `name@10`, are named after the part before the mark.
             self._storage.remove_stale(self._parent, self._name.partition("@")[0])
             self._check_target()
-            self._storage.make_folder(self._parent)
-            if self._folder:
-                self._storage.make_folder(self._folder)
+            try:
+                self._make_folder(self._parent)
+                if self._folder:
+                    self._make_folder(self._folder)
+            except OSError:
+                self.abort()
+                raise
 
     @property
     def workplace(self) -> str | None:
@@ -98,6 +100,9 @@ class AtomicOutput:
         if not self.overwrite:
             raise OutputError(f"{path} exists already", "choose another name, or say --overwrite (overwrite=True)")
 
+    def _make_folder(self, path: str) -> None:
+        self._made += self._storage.make_folder(path)
+
     def open(self, name: str = "") -> IO[bytes]:
         """Opens a new binary file of this output; see :class:`boxwright.datasets.Output`.
 
@@ -107,7 +112,7 @@ class AtomicOutput:
         temporary, final = self._paths(name)
         with _plain_os_errors(final):
             if self._folder:
-                self._storage.make_folder(self._storage.split(temporary)[0])
+                self._make_folder(self._storage.split(temporary)[0])
             file = self._storage.open(temporary)
         self._open_files = [other for other in self._open_files if not other.closed]
         self._open_files.append(file)
@@ -131,8 +136,7 @@ class AtomicOutput:
             final = self._storage.join(self._parent, name or self._name)
             if name:
                 self._check_sibling(final)
-            folder, base = self._storage.split(final)
-            temporary = self._storage.join(folder, f".{base}{self._token}")
+            temporary = temporary_name(final, self._token)
         if final in self._written:
             raise OutputError(
                 f"{name or self.location} would be written twice",
@@ -156,21 +160,22 @@ class AtomicOutput:
             OutputError: Another program made the target meanwhile, it contains foreign files, or it cannot be replaced;
                 it is unchanged.
         """
-        with _plain_os_errors(self.location):
-            for file in self._open_files:
-                if not file.closed:
-                    file.close()
-            if self._folder:
-                self._check_target()
-                self._storage.replace_folder(self._folder, self._target)
-                return
-            for final in self._written:
-                self._check_sibling(final)
-            for final, temporary in self._written.items():
-                self._storage.replace_file(temporary, final)
+        commit_together([self])
+
+    def _finish(self) -> list[tuple[str, str]]:
+        """Closes all files, and returns what is put in place: temporary and final paths."""
+        for file in self._open_files:
+            if not file.closed:
+                file.close()
+        if self._folder:
+            self._check_target()
+            return [(self._folder, self._target)]
+        for final in self._written:
+            self._check_sibling(final)
+        return [(temporary, final) for final, temporary in self._written.items()]
 
     def abort(self) -> None:
-        """Removes everything that was written."""
+        """Removes everything that was written, and the folders that were created for it."""
         for file in self._open_files:
             with contextlib.suppress(Exception):
                 file.close()
@@ -180,6 +185,27 @@ class AtomicOutput:
             for temporary in self._written.values():
                 with contextlib.suppress(FileNotFoundError):
                     self._storage.remove_file(temporary)
+        for folder in reversed(self._made):
+            with contextlib.suppress(OSError):  # it is not empty: another program uses it
+                os.rmdir(folder)
+
+    @contextlib.contextmanager
+    def readable(self) -> Iterator[str]:
+        """Yields a location from which the finished files can be read under their names, before they are in place."""
+        for file in self._open_files:
+            if not file.closed:
+                file.close()
+        if self._folder:
+            yield self._folder
+            return
+        place = temporary_name(self._storage.join(self._parent, f"{self._name}-check"), self._token)
+        try:
+            self._storage.make_folder(place)
+            for final, temporary in self._written.items():
+                self._storage.link(temporary, self._storage.join(place, self._storage.split(final)[1]))
+            yield self._storage.join(place, self._name)
+        finally:
+            self._storage.remove_folder(place)
 
     def __enter__(self) -> AtomicOutput:
         return self
@@ -187,6 +213,8 @@ class AtomicOutput:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._done:
+            return
         if kind is None:
             try:
                 self.commit()
@@ -198,6 +226,42 @@ class AtomicOutput:
         # An error that names a file comes from opening something to read; a write that failed names none.
         if isinstance(error, OSError) and error.filename is None:
             raise _as_output_error(self.location, error) from error
+
+
+def commit_together(outputs: Sequence[AtomicOutput], removed: Iterable[str] = ()) -> None:
+    """Puts several outputs in place, all or none; at URLs one after another.
+
+    Args:
+        outputs: The outputs.
+        removed: Files that are removed at the same time, if they exist.
+
+    Raises:
+        OutputError: As :meth:`AtomicOutput.commit`; nothing was changed.
+    """
+    first = outputs[0]
+    with _plain_os_errors(first.location):
+        changes = [(output, output._finish()) for output in outputs]
+        for output, pairs in changes:
+            if output._folder and output._storage.is_folder(output._target):
+                _refuse_foreign(output._target, *(output._storage.files_below(path) for path in reversed(pairs[0])))
+        token = first._token
+        steps = [
+            Step(new, final, f"{temporary_name(final, output._token)}{OLD}")
+            for output, pairs in changes
+            if isinstance(output._storage, LocalStorage)
+            for new, final in pairs
+        ]
+        for path in removed:
+            if is_remote(path):
+                remove_file(path)
+            else:
+                final = str(first._storage.join(*first._storage.split(path)))
+                steps.append(Step("", final, f"{temporary_name(final, token)}{OLD}"))
+        switch(steps, first._token)
+        for output, pairs in changes:
+            if isinstance(output._storage, RemoteStorage):
+                output._storage.replace(pairs, folder=output._folder is not None)
+            output._done = True
 
 
 _RENAME = "rename the image in its annotation to a plain file name"
@@ -263,140 +327,3 @@ def _plain_os_errors(place: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise _as_output_error(place, error) from error
-
-
-class _LocalStorage:
-    """Local files."""
-
-    def split(self, path: str) -> tuple[str, str]:
-        # A link is followed: what it points to is replaced, on its own disk, and the link stays.
-        whole = Path(os.path.realpath(path) if os.path.islink(path) else path)
-        return str(whole.parent), whole.name
-
-    def join(self, folder: str, name: str) -> str:
-        return str(Path(folder) / name)
-
-    def exists(self, path: str) -> bool:
-        return os.path.lexists(path)
-
-    def is_folder(self, path: str) -> bool:
-        return os.path.isdir(path)
-
-    def list(self, path: str) -> list[str]:
-        return os.listdir(path)
-
-    def make_folder(self, path: str) -> None:
-        os.makedirs(path, exist_ok=True)
-
-    def open(self, path: str) -> IO[bytes]:
-        # A write larger than the buffer goes straight to the file: images do, rows of text are collected.
-        return open(path, "xb", buffering=1 << 16)
-
-    def remove_file(self, path: str) -> None:
-        os.remove(path)
-
-    def remove_folder(self, path: str) -> None:
-        shutil.rmtree(path, ignore_errors=True)
-
-    def replace_file(self, temporary: str, final: str) -> None:
-        os.replace(temporary, final)
-
-    def replace_folder(self, temporary: str, final: str) -> None:
-        if not os.path.isdir(final):
-            os.rename(temporary, final)
-            return
-        _refuse_foreign(final, _files_below(final), _files_below(temporary))
-        old = f"{temporary}{_OLD}"
-        os.rename(final, old)
-        try:
-            os.rename(temporary, final)
-        except OSError:
-            os.rename(old, final)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
-
-    def remove_stale(self, parent: str, name: str) -> None:
-        """Removes what killed local processes left of outputs whose name begins with ``name``."""
-        prefix = re.escape(f".{name}")
-        pattern = re.compile(rf"{prefix}.*{re.escape(_MARK)}{_HOST}-(\d+)-\d+(?P<old>{_OLD})?$")
-        try:
-            with os.scandir(parent) as entries:
-                left = [(entry.path, match) for entry in entries if (match := pattern.match(entry.name))]
-        except FileNotFoundError:
-            return
-        for path, match in left:
-            if alive(int(match[1])):
-                continue
-            final = os.path.join(parent, match.string[1 : match.string.index(_MARK)])
-            with contextlib.suppress(OSError):  # another process may be clearing it away as well
-                if match["old"] and not os.path.lexists(final):
-                    os.rename(path, final)
-                elif os.path.isdir(path) and not os.path.islink(path):
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    os.remove(path)
-
-
-def _files_below(folder: str) -> Iterator[str]:
-    for base, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if _MARK not in name]
-        yield from (os.path.join(base, name) for name in names)
-
-
-class _RemoteStorage:
-    """Anything that fsspec opens, which has no rename for folders: files are moved one by one."""
-
-    def __init__(self, location: str) -> None:
-        self.fs, _ = filesystem(location)
-
-    def split(self, path: str) -> tuple[str, str]:
-        scheme, _, rest = path.rstrip("/").partition("://")
-        parent, _, name = rest.rpartition("/")
-        return f"{scheme}://{parent}", name
-
-    def join(self, folder: str, name: str) -> str:
-        return join(folder, name)
-
-    def exists(self, path: str) -> bool:
-        return bool(self.fs.exists(path))
-
-    def is_folder(self, path: str) -> bool:
-        return bool(self.fs.isdir(path))
-
-    def list(self, path: str) -> list[str]:
-        return list(self.fs.ls(path, detail=False))
-
-    def make_folder(self, path: str) -> None:
-        if not path.endswith("://"):
-            with contextlib.suppress(FileExistsError):
-                self.fs.makedirs(path, exist_ok=True)
-
-    def open(self, path: str) -> IO[bytes]:
-        return self.fs.open(path, "wb")  # type: ignore[no-any-return]
-
-    def remove_file(self, path: str) -> None:
-        self.fs.rm(path)
-
-    def remove_folder(self, path: str) -> None:
-        self.fs.rm(path, recursive=True)
-
-    def replace_file(self, temporary: str, final: str) -> None:
-        self.fs.mv(temporary, final)
-
-    def replace_folder(self, temporary: str, final: str) -> None:
-        made, old = self._files_below(temporary), self._files_below(final)
-        _refuse_foreign(final, old, made)
-        for name in made:
-            self.fs.mv(join(temporary, name), join(final, name))
-        for name in old:
-            if name not in made:
-                self.fs.rm(join(final, name))
-        with contextlib.suppress(FileNotFoundError):
-            self.fs.rm(temporary, recursive=True)
-
-    def _files_below(self, folder: str) -> dict[str, None]:
-        inside = len(self.fs._strip_protocol(folder).rstrip("/")) + 1
-        return {path[inside:]: None for path in self.fs.find(folder)}
-
-    def remove_stale(self, parent: str, name: str) -> None:
-        """Left alone: another machine may be writing there."""

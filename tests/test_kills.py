@@ -1,0 +1,202 @@
+"""A process that is killed at any rename, removal or creation of a folder leaves the old state or the new one.
+
+The kill is simulated in this process: from the chosen call on, no call changes anything, so no cleanup takes place.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import boxwright
+from boxwright import Boxes, BoxwrightError, Dataset, ImageRef, Sample
+from boxwright.datasets import SampleReader
+from boxwright.storage import AtomicOutput, stores
+from boxwright.storage.output import commit_together
+
+tempfile.gettempdir()  # at first use, it creates and removes a file
+CALLS = ("rename", "replace", "remove", "unlink", "mkdir", "rmdir", "link")
+
+
+class Killed(BaseException):
+    """The process does not exist anymore."""
+
+
+@contextmanager
+def killed_at(place: int) -> Iterator[list[str]]:
+    """Stops everything before (even) or after (odd numbers) a call; yields the calls so far."""
+    calls: list[str] = []
+
+    def stopping(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def stop(*arguments: Any, **options: Any) -> Any:
+            number = len(calls)
+            calls.append(f"{name} {arguments}")
+            if 2 * number >= place >= 0:
+                raise Killed
+            try:
+                return call(*arguments, **options)
+            finally:
+                if 2 * number + 1 == place:
+                    raise Killed
+
+        return stop
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CALLS:
+            patch.setattr(os, name, stopping(name, getattr(os, name)))
+        yield calls
+
+
+def every_kill(folder: Path, work: Callable[[Path], object], state: Callable[[Path], object]) -> int:
+    """Kills some work at each place, and checks that the state is that before or after it; returns how often."""
+    before = folder / "before"
+    before.mkdir(exist_ok=True)
+    done = folder / "done"
+    shutil.copytree(before, done)
+    old = state(done)
+    with killed_at(-1) as calls:
+        work(done)
+    new = state(done)
+    assert old != new
+    count = 2 * len(calls)
+    seen = []
+    for place in range(count):
+        there = folder / str(place)
+        shutil.copytree(before, there)
+        with pytest.raises(Killed), killed_at(place):
+            work(there)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(stores, "alive", lambda pid: False)
+            found = state(there)
+            assert found in (old, new), f"a mixture after the kill at {calls[place // 2]}"
+            seen.append(found == new)
+            work(there)
+            assert state(there) == new
+        assert [path for path in there.rglob("*") if "boxwright-" in path.name] == []
+        shutil.rmtree(there)
+    assert seen == sorted(seen)
+    return count
+
+
+def picture(shade: int) -> bytes:
+    content = BytesIO()
+    Image.new("RGB", (40, 30), (shade, shade, shade)).save(content, "JPEG")
+    return content.getvalue()
+
+
+def dataset(version: int) -> Dataset:
+    """Three images with attributes that few formats store; the versions differ in everything but the names."""
+    samples = [
+        Sample(
+            image=ImageRef(name=f"{number}.jpg", width=40, height=30, data=picture(version)),
+            boxes=Boxes(
+                [f"class {version}", "fig"],
+                [(version, 2, 20, 21), (3, 4, 30, 20 + version)],
+                [{"note": f"version {version}"}, {"note": "same", "score": version / 8}],
+            ),
+            split=("train", "train", "val")[number],
+        )
+        for number in range(3)
+    ]
+    return Dataset(SampleReader(samples))
+
+
+def reading(*uris: str) -> Callable[[Path], object]:
+    """Returns what the datasets of a folder contain, or that they are missing."""
+
+    def read(folder: Path) -> object:
+        found: list[object] = []
+        for uri in uris:
+            name, _, location = uri.partition(":")
+            try:
+                data = boxwright.open(f"{name}:{folder / location}")
+                found.append([(sample.image.name, repr(sample.boxes), sample.attributes) for sample in data])
+            except BoxwrightError:
+                found.append([])
+        return found, [path.read_text() for path in sorted(folder.rglob("label_map.pbtxt"))]
+
+    return read
+
+
+FILES = {"coco": "out.json", "csv": "out.csv", "tfrecord": "out.record@3", "createml": "out.json"}
+
+
+@pytest.mark.parametrize("sidecar", [False, True], ids=["alone", "with a sidecar"])
+@pytest.mark.parametrize("name", ["coco", "csv", "tfrecord", "yolo", "voc", "labelimg"])
+def test_a_killed_conversion_leaves_no_mixture(tmp_path: Path, name: str, sidecar: bool) -> None:
+    target = f"{name}:{{}}/{FILES.get(name, 'out')}"
+
+    def convert(folder: Path, version: int = 2, kept: bool = sidecar) -> None:
+        boxwright.convert(dataset(version), target.format(folder), overwrite=True, sidecar=kept, workers=1)
+
+    (tmp_path / "before").mkdir()
+    convert(tmp_path / "before", 1, True)
+    (tmp_path / "before/label_map.pbtxt").unlink(missing_ok=True)  # so that it is written as well
+    assert every_kill(tmp_path, convert, reading(f"{name}:{FILES.get(name, 'out')}")) > 4
+
+
+def test_a_killed_conversion_into_splits_leaves_no_mixture(tmp_path: Path) -> None:
+    def convert(folder: Path, version: int = 2) -> None:
+        boxwright.convert(dataset(version), f"csv:{folder}/{{split}}/out.csv", overwrite=True, sidecar=True, workers=1)
+
+    (tmp_path / "before").mkdir()
+    convert(tmp_path / "before", 1)
+    (tmp_path / "before/label_map.pbtxt").unlink()
+    assert every_kill(tmp_path, convert, reading("csv:train/out.csv", "csv:val/out.csv")) > 10
+
+
+def test_a_killed_first_conversion_leaves_nothing_or_all(tmp_path: Path) -> None:
+    def convert(folder: Path) -> None:
+        boxwright.convert(dataset(1), f"tfrecord:{folder}/out.record@3", overwrite=True, sidecar=True, workers=1)
+
+    assert every_kill(tmp_path, convert, reading("tfrecord:out.record")) > 10
+
+
+def test_an_error_in_the_middle_reverts_all(tmp_path: Path) -> None:
+    def outputs() -> list[AtomicOutput]:
+        made = []
+        for name, target in (("a.csv", "file"), ("b", "folder"), ("sub/c.csv", "file")):
+            output = AtomicOutput(str(tmp_path / name), target, overwrite=True)
+            output.open("x.txt" if target == "folder" else "").write(b"new")
+            made.append(output)
+        return made
+
+    def content() -> dict[str, bytes]:
+        return {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    first = outputs()
+    commit_together(first)
+    before = dict.fromkeys(content(), b"old")
+    for name in before:
+        (tmp_path / name).write_bytes(b"old")
+    with killed_at(-1) as calls:
+        commit_together(outputs())
+    renames = [number for number, call in enumerate(calls) if call.startswith("rename")]
+    assert len(renames) == 6
+    rename = os.rename
+    for failing in range(len(renames)):
+        for name in before:
+            (tmp_path / name).write_bytes(b"old")
+        made, count = outputs(), iter(range(100))
+
+        def broken(source: str, target: str, count: Iterator[int] = count, failing: int = failing) -> None:
+            if next(count) == failing:
+                raise PermissionError(13, "Permission denied")
+            rename(source, target)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "rename", broken)
+            with pytest.raises(boxwright.OutputError, match="nothing was changed"):
+                commit_together(made)
+        for output in made:
+            output.abort()
+        assert content() == before
