@@ -7,15 +7,19 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pytest
 
 from boxwright import LabelMap, OutputError, RunError
 from boxwright.models.run import Run, versions
+from boxwright.storage import locks
 
 CLASSES = LabelMap.from_names(["fig", "date"])
 
@@ -25,24 +29,34 @@ def make(path: Path, **changes: Any) -> Run:
     return Run.create(path, **(options | changes))
 
 
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return make(tmp_path / "run")
 
 
+WORKING = """
+import sys
+from boxwright import Run
+with Run(sys.argv[1]).in_use():
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
 @pytest.fixture
-def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    """Another local process, which runs as long as the test."""
-    process = subprocess.Popen([sys.executable, "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+def worker(run: Run) -> Iterator[subprocess.Popen[str]]:
+    """Another process that uses the run."""
+    command = [sys.executable, "-c", WORKING, str(run.path)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
     yield process
     process.kill()
     process.communicate()
-
-
-def write_lock(run: Run, pid: object, host: object = None) -> Path:
-    lock = run.file(".in-use")
-    lock.write_text(json.dumps({"pid": pid, "host": host or platform.node(), "since": 0}), "utf-8")
-    return lock
 
 
 class TestCreate:
@@ -111,19 +125,36 @@ class TestCreate:
             make(run.path)
         assert run.file(left).exists()
 
-    def test_overwrite_removes_the_old_run(self, run: Run) -> None:
+    def test_a_run_that_replaces_another_is_next_to_it_until_it_is_done(self, run: Run) -> None:
         run.write_json("evaluation/old.json", {})
         run.add_metrics(1, {"loss": 1})
+        before = everything(run.path)
+        make(run.path, overwrite=True, config={"epochs": 8})  # one that was killed
         new = make(run.path, overwrite=True, config={"epochs": 9})
-        assert sorted(os.listdir(run.path)) == ["config.json", "label_map.pbtxt", "run.json"]
-        assert new.config == {"epochs": 9}
-        assert new.metrics() == []
+        assert new.path == run.path.with_name("run.new")
+        assert sorted(os.listdir(new.path)) == ["config.json", "label_map.pbtxt", "run.json"]
+        assert everything(run.path) == before
+        new.add_metrics(1, {"loss": 2})
+        Run(new.path).take_place()
+        new = Run(run.path)
+        assert (new.config, new.metrics()) == ({"epochs": 9}, [{"epoch": 1, "loss": 2.0}])
+        assert os.listdir(run.path.parent) == ["run"]
+        new.take_place()
+        assert os.listdir(run.path.parent) == ["run"]
+
+    def test_a_run_in_use_is_not_replaced_at_the_end(self, run: Run) -> None:
+        run.add_metrics(1, {"loss": 1})
+        new = make(run.path, overwrite=True)
+        before = everything(run.path)
+        with run.in_use(), pytest.raises(RunError, match="is training in"):
+            new.take_place()
+        assert everything(run.path) == before
+        assert new.path.is_dir()
 
     @pytest.mark.parametrize("overwrite", [False, True])
-    def test_a_run_at_work_is_not_replaced(self, run: Run, overwrite: bool, sleeper: subprocess.Popen[bytes]) -> None:
-        write_lock(run, sleeper.pid)
+    def test_a_run_at_work_is_not_replaced(self, run: Run, overwrite: bool, worker: subprocess.Popen[str]) -> None:
         before = run.file("run.json").read_bytes()
-        with pytest.raises(RunError, match=f"process {sleeper.pid} is training"):
+        with pytest.raises(RunError, match=f"process {worker.pid} is training"):
             make(run.path, overwrite=overwrite)
         assert run.file("run.json").read_bytes() == before
 
@@ -254,41 +285,62 @@ class TestLock:
             _ = 1 / 0
         assert not run.file(".in-use").exists()
 
-    def test_a_living_process_keeps_others_out(self, run: Run, sleeper: subprocess.Popen[bytes]) -> None:
-        lock = write_lock(run, sleeper.pid)
-        before = lock.read_bytes()
-        with pytest.raises(RunError, match=f"process {sleeper.pid} is training in") as caught, run.in_use():
+    def test_a_living_process_keeps_others_out(self, run: Run, worker: subprocess.Popen[str]) -> None:
+        before = run.file(".in-use").read_bytes()
+        with pytest.raises(RunError, match=f"process {worker.pid} is training in"), run.in_use():
             pytest.fail("two processes work in one run")
-        assert str(lock) in caught.value.remedy
-        assert lock.read_bytes() == before
+        with pytest.raises(RunError, match=f"process {worker.pid} is training in"):
+            run.check_unused()
+        assert run.file(".in-use").read_bytes() == before
 
-    def test_a_dead_process_does_not(self, run: Run) -> None:
-        process = subprocess.Popen([sys.executable, "-S", "-c", ""])
-        process.wait()
-        write_lock(run, process.pid)
+    def test_a_killed_process_does_not(self, run: Run, worker: subprocess.Popen[str]) -> None:
+        worker.kill()
+        worker.wait()
+        assert run.file(".in-use").exists()
+        run.check_unused()
         with run.in_use():
             assert json.loads(run.file(".in-use").read_text("utf-8"))["pid"] == os.getpid()
 
-    @pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": "x", "host": null}', "null"])
+    @pytest.mark.parametrize("content", ["", "[]", "{}", '{"pid": "x", "host": null}', "null", "[" * 10_000])
     def test_a_damaged_lock_does_not(self, run: Run, content: str) -> None:
         run.file(".in-use").write_text(content, "utf-8")
         with run.in_use():
             assert json.loads(run.file(".in-use").read_text("utf-8"))["pid"] == os.getpid()
+            with pytest.raises(RunError, match=f"process {os.getpid()} is training"):
+                run.check_unused()
 
-    def test_a_process_of_another_machine_does_not(self, run: Run, sleeper: subprocess.Popen[bytes]) -> None:
-        write_lock(run, sleeper.pid, host="elsewhere")
-        run.check_unused()
+    def test_a_lock_that_is_removed_while_it_is_taken_is_not_used(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its process has just ended, and another one may create a new file."""
+        take, files = locks.take, []
 
-    def test_of_two_at_once_one_gets_it(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-        unlink: Callable[..., None] = Path.unlink
+        def taken(file: IO[Any]) -> bool:
+            if not files:
+                run.file(".in-use").unlink()
+            files.append(file)
+            return take(file)
 
-        def unlink_and_lose(path: Path, missing_ok: bool = False) -> None:
-            unlink(path, missing_ok=missing_ok)
-            write_lock(run, 1)  # the other process was faster
+        monkeypatch.setattr(locks, "take", taken)
+        with run.in_use():
+            assert len(files) == 2
+            assert json.loads(run.file(".in-use").read_text("utf-8"))["pid"] == os.getpid()
 
-        monkeypatch.setattr(Path, "unlink", unlink_and_lose)
-        with pytest.raises(RunError, match="another process is training"), run.in_use():
-            pytest.fail("two processes work in one run")
+    def test_of_many_at_once_one_gets_it(self, run: Run) -> None:
+        inside, most, got = [0], [0], [0]
+
+        def use(_: int) -> None:
+            with suppress(RunError), run.in_use():
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+                got[0] += 1
+                time.sleep(0.0005)
+                inside[0] -= 1
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(use, range(200)))
+        assert most == [1]
+        assert got[0] > 1
 
 
 def test_versions_contain_only_relevant_distributions() -> None:

@@ -276,8 +276,10 @@ class TestDone:
         with pytest.raises(RunError, match="contains a run already"):
             train(ground_truth, out=tmp_path / "run", seed=2, registry=plugins)
         assert Run(tmp_path / "run").config["seed"] == 1
-        train(ground_truth, out=tmp_path / "run", seed=2, overwrite=True, registry=plugins)
+        new = train(ground_truth, out=tmp_path / "run", seed=2, overwrite=True, registry=plugins)
+        assert new.path == tmp_path / "run"
         assert Run(tmp_path / "run").config["seed"] == 2
+        assert not (tmp_path / "run.new").exists()
 
 
 class TestEnds:

@@ -24,7 +24,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import distributions
@@ -33,12 +33,15 @@ from typing import IO, Any
 
 from boxwright.errors import RunError
 from boxwright.label_map import LabelMap, read_label_map
-from boxwright.storage.filesystem import alive
-from boxwright.storage.output import AtomicOutput, write_atomically
+from boxwright.storage import locks
+from boxwright.storage.output import AtomicOutput, replace_folder, write_atomically
+from boxwright.storage.switch import settle
 
 STATE = "run.json"
 _LAYOUT = 1
 _LOCK = ".in-use"
+NEW = ".new"
+"""The ending of the folder of a run that replaces another one, until it is done."""
 _TRAIN_AGAIN = "train again into another folder"
 _RECORDED = ("boxwright", "numpy", "pillow", "pydantic", "tensorflow", "keras", "hotcoco", "protobuf")
 
@@ -55,6 +58,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        settle(str(self.path.parent))
         if not (self.path / STATE).is_file():
             what = "has no run in it" if self.path.is_dir() else "does not exist"
             raise RunError(f"{self.path} {what}", "give the folder that `boxwright train --out` named")
@@ -83,37 +87,60 @@ class Run:
             config: Every setting of the training.
             label_map: The classes.
             inputs: What is known of the data: URIs, counts, digests.
-            overwrite: Replace an existing run.
+            overwrite: Whether to replace an existing run: the new one is next to it, with the ending ``.new``, until
+                :meth:`take_place`.
 
         Raises:
             RunError: The folder exists already, cannot be removed, or a training is running in it.
             OutputError: The folder cannot be written.
         """
         folder = Path(path)
+        state: dict[str, Any] = {"boxwright_run": _LAYOUT, "status": "created", "backend": backend}
         if (folder / STATE).is_file():
             previous = cls(folder)
             previous.check_unused()
-            if not overwrite and not previous.is_barren():
+            if previous.is_barren():
+                cls._remove(folder)
+            elif overwrite:
+                state["replaces"] = folder.name
+                folder = folder.with_name(f"{folder.name}{NEW}")
+                if (folder / STATE).is_file():
+                    cls(folder).check_unused()
+                    cls._remove(folder)
+            else:
                 raise RunError(
                     f"{folder} contains a run already ({previous.state['status']})",
                     "continue it with --resume, replace it with --overwrite, or choose another --out",
                 )
-            cls._remove(folder)
-        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RunError(f"{folder} exists already and is not a run", "choose another --out")
-        write_atomically(folder / "label_map.pbtxt", label_map.to_pbtxt().encode())
-        write_atomically(folder / "config.json", _json(config))
-        state = {
-            "boxwright_run": _LAYOUT,
-            "status": "created",
-            "backend": backend,
-            "inputs": dict(inputs),
-            "versions": versions(),
-            "created": _now(),
-            "epochs_done": 0,
-        }
-        write_atomically(folder / STATE, _json(state))
+        state |= {"inputs": dict(inputs), "versions": versions(), "created": _now(), "epochs_done": 0}
+        files = {"label_map.pbtxt": label_map.to_pbtxt().encode(), "config.json": _json(config), STATE: _json(state)}
+        with AtomicOutput(str(folder), "folder") as output:
+            for name, content in files.items():
+                with output.open(name) as file:
+                    file.write(content)
         return cls(folder)
+
+    def take_place(self) -> None:
+        """Replaces the run for which this one was trained with ``overwrite``; afterwards it has that path.
+
+        Raises:
+            RunError: The other run is in use, or cannot be replaced; both are unchanged.
+        """
+        final = self.path.with_name(str(self.state.get("replaces") or self.path.name))
+        if final == self.path:
+            return
+        if (final / STATE).is_file():
+            Run(final).check_unused()
+        whole = str(Path(os.path.realpath(final)))
+        try:
+            replace_folder(os.path.realpath(self.path), whole)
+        except OSError as error:
+            problem = f"{final} cannot be replaced by {self.path}, which is done: {error.strerror}"
+            raise RunError(problem, "remove the old folder, and give the new one its name") from None
+        self.path = final
+        self.update(replaces=None)
 
     @staticmethod
     def _remove(folder: Path) -> None:
@@ -215,40 +242,46 @@ class Run:
         Raises:
             RunError: Another local process is training in it.
         """
-        self.check_unused()
         lock = self.path / _LOCK
         owner = {"pid": os.getpid(), "host": platform.node(), "since": time.time()}
-        try:
-            lock.unlink(missing_ok=True)  # of a process that lives no more
-            with lock.open("x", encoding="utf-8") as file:  # of two that come here at once, one fails
+        with ExitStack() as stack:
+            try:
+                while True:
+                    file = stack.enter_context(lock.open("a+", encoding="utf-8"))
+                    if not locks.take(file):
+                        raise self._used(file)
+                    if locks.is_at(file, lock):  # else it was removed by its process, which has just ended
+                        break
+                file.truncate(0)
                 json.dump(owner, file)
-        except FileExistsError:
-            raise RunError(f"another process is training in {self.path}", "wait for it") from None
-        except OSError as error:
-            raise RunError(f"{lock} cannot be written: {error.strerror}", "check the folder's permissions") from None
-        try:
-            yield
-        finally:
-            with suppress(OSError):
-                lock.unlink()
+                file.flush()
+            except OSError as error:
+                problem = f"{lock} cannot be written: {error.strerror}"
+                raise RunError(problem, "check the folder's permissions") from None
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    (self.path / _LOCK).unlink()
 
     def is_barren(self) -> bool:
         """Whether it failed before anything was trained, as over a mistyped setting: nothing in it is worth keeping."""
         return self.status in ("created", "failed") and not self.metrics() and not self.file("checkpoints").exists()
 
     def check_unused(self) -> None:
-        """Raises a RunError if another local process is training in the folder."""
-        lock = self.path / _LOCK
+        """Raises a RunError if another process is training in the folder."""
+        with suppress(OSError), (self.path / _LOCK).open("r+", encoding="utf-8") as file:
+            if not locks.take(file):
+                raise self._used(file)
+
+    def _used(self, file: IO[str]) -> RunError:
+        file.seek(0)
         try:
-            owner = json.loads(lock.read_text("utf-8"))
-            host, pid = owner["host"], int(owner["pid"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return
-        if host == platform.node() and pid != os.getpid() and alive(pid):
-            raise RunError(
-                f"process {pid} is training in {self.path}",
-                f"wait for it, or choose another --out; if that process is something else, remove {lock}",
-            )
+            owner = json.loads(file.read())
+            who = f"process {int(owner['pid'])}" + (f" on {owner['host']}" if owner["host"] != platform.node() else "")
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            who = "another process"
+        return RunError(f"{who} is training in {self.path}", "wait for it, or choose another --out")
 
     def _read(self, name: str) -> dict[str, Any]:
         path = self.path / name

@@ -107,6 +107,7 @@ def train(
             plugins.resolve("backend", config["backend"], "check")(config, held_out=val is not None)
         plan = _Plan(config, val, label_map)
     elif run.status == "done":
+        run.take_place()
         reporter.message(f"{run.path} is done already; nothing to resume.")
         return run
     else:
@@ -123,6 +124,7 @@ def train(
     )
     job = _job(run, prepared, plan.config, objects, resume, reporter, plugins)
     _fit(job, plugins)
+    run.take_place()
     _measure(job, plugins)
     for dataset in filter(None, (prepared.data, prepared.val)):
         if warning := dataset.problems.describe():

@@ -91,7 +91,7 @@ class AtomicOutput:
         if not self._storage.exists(path):
             return
         is_folder = self._storage.is_folder(path)
-        if self.target == "folder" and is_folder and not self._storage.list(path):
+        if self.target == "folder" and is_folder and not self._storage.names(path):
             return
         if is_folder and self.target == "file":
             raise OutputError(f"{path} is a folder", "give the name of a file")
@@ -262,6 +262,16 @@ def commit_together(outputs: Sequence[AtomicOutput], removed: Iterable[str] = ()
             if isinstance(output._storage, RemoteStorage):
                 output._storage.replace(pairs, folder=output._folder is not None)
             output._done = True
+
+
+def replace_folder(new: str, final: str) -> None:
+    """Replaces a local folder by another one next to it, whose name is the same with the ending ``.new``.
+
+    Raises:
+        OSError: It cannot be replaced; both are unchanged.
+    """
+    token = f"{MARK}{HOST}-{os.getpid()}-{next(_numbers)}"
+    switch([Step(new, final, f"{temporary_name(final, token)}{OLD}")], token)
 
 
 _RENAME = "rename the image in its annotation to a plain file name"

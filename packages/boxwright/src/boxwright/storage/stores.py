@@ -42,7 +42,7 @@ class LocalStorage:
         """Whether a path is a folder."""
         return os.path.isdir(path)
 
-    def list(self, path: str) -> list[str]:
+    def names(self, path: str) -> list[str]:
         """Returns the names in a folder."""
         return os.listdir(path)
 
@@ -124,7 +124,7 @@ class RemoteStorage:
         """Whether a path is a folder."""
         return bool(self.fs.isdir(path))
 
-    def list(self, path: str) -> list[str]:
+    def names(self, path: str) -> list[str]:
         """Returns the names in a folder."""
         return list(self.fs.ls(path, detail=False))
 
