@@ -6,6 +6,7 @@ augment_kerascv.py``. One thread; batches of eight, as KerasCV is faster with ba
 
 import json
 import time
+from typing import Any
 
 import keras_cv
 import numpy as np
@@ -73,7 +74,7 @@ def ours(steps):
     images = tf.constant(IMAGES)
 
     def augmented(number):
-        sample = {"images": images[number % BATCH], "boxes": BOXES, "classes": tf.range(float(len(BOXES)))}
+        sample: Any = {"images": images[number % BATCH], "boxes": BOXES, "classes": tf.range(float(len(BOXES)))}
         return augmentation(sample, tf.stack([number, 1]))["images"]
 
     numbers = tf.data.Dataset.counter()

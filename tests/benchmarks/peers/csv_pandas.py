@@ -22,10 +22,10 @@ def main(folder, out, label_map):
             rows.append(
                 (
                     root.find("filename").text,
-                    int(size.find("width").text),
-                    int(size.find("height").text),
+                    int(size.findtext("width", "")),
+                    int(size.findtext("height", "")),
                     item.find("name").text,
-                    *(int(box.find(edge).text) for edge in COLUMNS[4:]),
+                    *(int(box.findtext(edge, "")) for edge in COLUMNS[4:]),
                 )
             )
     table = pd.DataFrame(rows, columns=COLUMNS)
