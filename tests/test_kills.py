@@ -87,7 +87,7 @@ def every_kill(folder: Path, work: Callable[[Path], object], state: Callable[[Pa
     return count
 
 
-def picture(shade: int) -> bytes:
+def jpeg(shade: int) -> bytes:
     content = BytesIO()
     Image.new("RGB", (40, 30), (shade, shade, shade)).save(content, "JPEG")
     return content.getvalue()
@@ -97,7 +97,7 @@ def dataset(version: int) -> Dataset:
     """Three images with attributes that few formats store; the versions differ in everything but the names."""
     samples = [
         Sample(
-            image=ImageRef(name=f"{number}.jpg", width=40, height=30, data=picture(version)),
+            image=ImageRef(name=f"{number}.jpg", width=40, height=30, data=jpeg(version)),
             boxes=Boxes(
                 [f"class {version}", "fig"],
                 [(version, 2, 20, 21), (3, 4, 30, 20 + version)],

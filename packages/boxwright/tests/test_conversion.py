@@ -413,14 +413,14 @@ def test_a_dataset_that_fails_leaves_no_label_map(
     """A leftover would decide the classes of the next conversion."""
     import os
 
-    replace = os.replace
+    rename = os.rename
 
     def failing(source: str, target: str) -> None:
         if str(target).endswith(".num"):
             raise OSError(5, "Input/output error")
-        replace(source, target)
+        rename(source, target)
 
-    monkeypatch.setattr("os.replace", failing)
+    monkeypatch.setattr("os.rename", failing)
     with pytest.raises(OutputError, match="Input/output error"):
         convert(fruits, f"numbers:{tmp_path}/a.num")
     assert names_in(tmp_path) == []

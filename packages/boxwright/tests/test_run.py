@@ -135,12 +135,14 @@ class TestCreate:
         assert sorted(os.listdir(new.path)) == ["config.json", "label_map.pbtxt", "run.json"]
         assert everything(run.path) == before
         new.add_metrics(1, {"loss": 2})
+        assert Run.resumable(run.path).path == new.path
         Run(new.path).take_place()
         new = Run(run.path)
         assert (new.config, new.metrics()) == ({"epochs": 9}, [{"epoch": 1, "loss": 2.0}])
         assert os.listdir(run.path.parent) == ["run"]
         new.take_place()
         assert os.listdir(run.path.parent) == ["run"]
+        assert Run.resumable(run.path).path == run.path
 
     def test_a_run_in_use_is_not_replaced_at_the_end(self, run: Run) -> None:
         run.add_metrics(1, {"loss": 1})

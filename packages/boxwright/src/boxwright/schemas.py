@@ -210,7 +210,7 @@ class Boxes(Sequence[Box]):
             raise ValueError(f"{count} labels, {len(self.coordinates)} boxes: every box needs its label and attributes")
         for position, box in enumerate(self.coordinates):
             xmin, ymin, xmax, ymax = box
-            if type(xmin) is not float:
+            if not (type(xmin) is type(ymin) is type(xmax) is type(ymax) is float):
                 xmin, ymin, xmax, ymax = map(float, box)  # the limit is beyond NumPy's smaller types
             if not (-MAX_COORDINATE <= xmin <= xmax <= MAX_COORDINATE >= ymax >= ymin >= -MAX_COORDINATE):
                 raise ValueError(f"box {position + 1} ({self.labels[position]}): {check_coordinates(box)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -139,7 +140,7 @@ def train(
     """Train a detector on annotated images.
 
     The folder RUN receives everything: the model, the settings, the metrics. Ctrl-C keeps it, and --resume continues
-    from there.
+    from there. With --overwrite, the old run remains until the new one is done, which is in RUN.new until then.
 
     Examples:
       boxwright train --data labelimg:photos/train --val labelimg:photos/test --out runs/first
@@ -159,8 +160,9 @@ def train(
     if data is None:
         if not resume:
             raise UsageError("there is no dataset to train on", "pass --data URI, or --resume an interrupted run")
-        data = boxwright.Run(out).config["data"]
-    asked = on_error_of(on_error, max_bad) or (boxwright.Run(out).config.get("on_error") if resume else None) or MAX_BAD
+        data = boxwright.Run.resumable(out).config["data"]
+    before = boxwright.Run.resumable(out).config.get("on_error") if resume else None
+    asked = on_error_of(on_error, max_bad) or before or MAX_BAD
     dataset = boxwright.open(data, on_error=asked)
     try:
         run = boxwright.train(
@@ -184,7 +186,10 @@ def train(
             reporter=reporter,
         )
     except KeyboardInterrupt:
-        if (out / "run.json").is_file() and boxwright.Run(out).status == "interrupted":
+        resumable = False
+        with suppress(boxwright.RunError):
+            resumable = boxwright.Run.resumable(out).status == "interrupted"
+        if resumable:
             session.if_interrupted = f"resume with: boxwright train --out {shlex.quote(str(out))} --resume"
         raise
     content = _content(run, dataset)

@@ -122,6 +122,19 @@ class Run:
                     file.write(content)
         return cls(folder)
 
+    @classmethod
+    def resumable(cls, path: str | os.PathLike[str]) -> Run:
+        """Returns the run that ``--resume`` continues: the one that is going to replace the run in a folder, if any.
+
+        Raises:
+            RunError: There is no run in that folder, or its state cannot be read.
+        """
+        folder = Path(path)
+        new = folder.with_name(f"{folder.name}{NEW}")
+        if folder.name and (new / STATE).is_file() and (run := cls(new)).state.get("replaces") == folder.name:
+            return run
+        return cls(path)
+
     def take_place(self) -> None:
         """Replaces the run for which this one was trained with ``overwrite``; afterwards it has that path.
 

@@ -99,7 +99,7 @@ def train(
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     objects = dict(objects or {}) | ({} if model is None else {"model": model})
-    run = Run(out) if resume else None
+    run = Run.resumable(out) if resume else None
     if run is None:
         numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
         config = _config(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)

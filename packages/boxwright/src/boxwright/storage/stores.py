@@ -55,7 +55,7 @@ class LocalStorage:
         return missing[::-1]
 
     def link(self, source: str, target: str) -> None:
-        """Gives a file a second path, or copies it."""
+        """Creates a second path of a file, or copies it."""
         try:
             os.link(source, target)
         except OSError:  # a file system without hard links
@@ -136,7 +136,7 @@ class RemoteStorage:
         return []
 
     def link(self, source: str, target: str) -> None:
-        """Gives a file a second path, or copies it."""
+        """Creates a second path of a file, or copies it."""
         self.fs.copy(source, target)
 
     def open(self, path: str) -> IO[bytes]:

@@ -204,7 +204,7 @@ def _step(folder: str, *paths: str) -> Step:
 
 
 def _check(step: Step, token: str, main: str) -> None:
-    """Checks that a journal changes only what belongs to it: it may be part of a dataset from elsewhere."""
+    """Checks that a journal changes only its own files: it may be part of a dataset from elsewhere."""
     pattern = re.compile(re.escape(temporary_name(step.final, MARK)) + _UNIQUE)
     pointer = os.path.join(os.path.dirname(step.final), JOURNAL)
     usual = step.new in ("", f"{step.final}.new") or pattern.fullmatch(step.new)
