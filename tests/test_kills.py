@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 
 import boxwright
-from boxwright import Boxes, BoxwrightError, Dataset, ImageRef, Sample
+from boxwright import Boxes, BoxwrightError, Dataset, ImageRef, LabelMap, Run, Sample
 from boxwright.datasets import SampleReader
+from boxwright.plugins import default_registry
 from boxwright.storage import AtomicOutput, stores
 from boxwright.storage.output import commit_together
 
@@ -127,13 +128,22 @@ def reading(*uris: str) -> Callable[[Path], object]:
     return read
 
 
-FILES = {"coco": "out.json", "csv": "out.csv", "tfrecord": "out.record@3", "createml": "out.json"}
+SPECS = {entry.spec.name: entry.spec for entry in default_registry().all("format") if entry.spec.write}
+QUICK = ("csv", "tfrecord", "yolo")
+NAMES = {"tfrecord": "out.record@3"}
+
+
+def named(name: str) -> str:
+    spec = SPECS[name]
+    return NAMES.get(name, f"out{spec.suffixes[0] if spec.suffixes and spec.target == 'file' else ''}")
 
 
 @pytest.mark.parametrize("sidecar", [False, True], ids=["alone", "with a sidecar"])
-@pytest.mark.parametrize("name", ["coco", "csv", "tfrecord", "yolo", "voc", "labelimg"])
+@pytest.mark.parametrize(
+    "name", [*QUICK, *[pytest.param(name, marks=pytest.mark.slow) for name in sorted(SPECS) if name not in QUICK]]
+)
 def test_a_killed_conversion_leaves_no_mixture(tmp_path: Path, name: str, sidecar: bool) -> None:
-    target = f"{name}:{{}}/{FILES.get(name, 'out')}"
+    target = f"{name}:{{}}/{named(name)}"
 
     def convert(folder: Path, version: int = 2, kept: bool = sidecar) -> None:
         boxwright.convert(dataset(version), target.format(folder), overwrite=True, sidecar=kept, workers=1)
@@ -141,7 +151,7 @@ def test_a_killed_conversion_leaves_no_mixture(tmp_path: Path, name: str, sideca
     (tmp_path / "before").mkdir()
     convert(tmp_path / "before", 1, True)
     (tmp_path / "before/label_map.pbtxt").unlink(missing_ok=True)  # so that it is written as well
-    assert every_kill(tmp_path, convert, reading(f"{name}:{FILES.get(name, 'out')}")) > 4
+    assert every_kill(tmp_path, convert, reading(f"{name}:{named(name)}")) > 2
 
 
 def test_a_killed_conversion_into_splits_leaves_no_mixture(tmp_path: Path) -> None:
@@ -159,6 +169,28 @@ def test_a_killed_first_conversion_leaves_nothing_or_all(tmp_path: Path) -> None
         boxwright.convert(dataset(1), f"tfrecord:{folder}/out.record@3", overwrite=True, sidecar=True, workers=1)
 
     assert every_kill(tmp_path, convert, reading("tfrecord:out.record")) > 10
+
+
+@pytest.mark.parametrize("old", [False, True], ids=["the first", "one that replaces another"])
+def test_a_killed_start_or_swap_of_a_run_leaves_one_run(tmp_path: Path, old: bool) -> None:
+    def train(folder: Path, epochs: int = 2) -> None:
+        options: dict[str, Any] = {"backend": "x", "inputs": {}, "label_map": LabelMap.from_names(["fig"])}
+        run = Run.create(folder / "run", config={"epochs": epochs}, overwrite=True, **options)
+        run.add_metrics(epochs, {"loss": 1})
+        run.update(status="done")
+        run.take_place()
+
+    def state(folder: Path) -> object:
+        try:
+            run = Run(folder / "run")
+        except BoxwrightError:
+            return None
+        return (run.config, run.metrics(), run.status) if old else run.config
+
+    (tmp_path / "before").mkdir()
+    if old:
+        train(tmp_path / "before", 1)
+    assert every_kill(tmp_path, train, state) > 10
 
 
 def test_an_error_in_the_middle_reverts_all(tmp_path: Path) -> None:

@@ -132,6 +132,13 @@ def test_manual_changes_have_priority_over_the_sidecar(there: Path, poor: Regist
     assert third.image.name == "b.jpg", "c.jpg had boxes and was taken out, b.jpg could never be in"
 
 
+def test_a_sidecar_names_the_file_that_changed_since(there: Path, poor: Registry) -> None:
+    assert not [note for note in boxwright.open(f"poor:{there}", registry=poor).notes if "changed" in note]
+    there.write_text(there.read_text("utf-8") + "z.jpg 9 9 fig 1 1 2 2\n", "utf-8")
+    notes = boxwright.open(f"poor:{there}", registry=poor).notes
+    assert notes[-1].startswith(f"{there.name} changed after the sidecar was written")
+
+
 def test_boxes_near_each_other_keep_their_own_attributes(
     poor: Registry, sample: Callable[..., Sample], tmp_path: Path
 ) -> None:

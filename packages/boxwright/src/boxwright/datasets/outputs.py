@@ -216,7 +216,8 @@ class Outputs:
             else:
                 file = self._entered(AtomicOutput(sidecar.path, overwrite=True)).open()
             with file, reporter.task("Reading back what was written", part.samples) as task:
-                sidecar.write(file, _advancing(destination.read_back(part.uri, location, plugins), task))
+                samples = _advancing(destination.read_back(part.uri, location, plugins), task)
+                sidecar.write(file, samples, {} if destination.spec.target == "folder" else part.output.files)
         return sidecar.path
 
 

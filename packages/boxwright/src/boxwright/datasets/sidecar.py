@@ -21,13 +21,14 @@ from boxwright.errors import DataError
 from boxwright.label_map import LabelMap, LabelMapItem
 from boxwright.plugins.specs import FormatSpec, carried
 from boxwright.schemas import MAX_SIDE, Boxes, Coordinates, DatasetInfo, ImageRef, Sample
-from boxwright.storage.filesystem import MAX_DATASET_BYTES, open_regular, read_file
+from boxwright.storage.filesystem import MAX_DATASET_BYTES, open_binary, open_regular, read_file
 from boxwright.storage.output import SIDECAR_SUFFIX, is_safe_name
 from boxwright.storage.uri import is_remote, join, parent, with_suffix
 
 VERSION = 1
 _SHARDS = re.compile(r"@[0-9]+$|-\?+-of-[0-9]+$")
 _READ_WITHOUT = "remove it, if the dataset is to be read without it"
+_PART, _PARTS = 1 << 16, 32
 _LONGEST = 200
 """The largest number of characters of a problem in a message."""
 _NEAR = 1.0
@@ -51,6 +52,20 @@ def fingerprint(sample: Sample) -> str:
     content = (image.name, image.width, image.height, sample.split, sorted(sample.attributes.items()))
     rows = [sorted(attributes.items()) for attributes in boxes.attributes] if boxes.has_attributes else None
     return hashlib.blake2b(repr((content, boxes.labels, boxes.coordinates, rows)).encode(), digest_size=12).hexdigest()
+
+
+def file_digest(path: str) -> str:
+    """Returns a digest of the size of a file, and of 32 parts of it, so that it takes no longer for a large file."""
+    import hashlib
+
+    digest = hashlib.blake2b(digest_size=12)
+    with open_binary(path) as file:
+        size = file.seek(0, os.SEEK_END)
+        digest.update(str(size).encode())
+        for offset in range(0, size, max(_PART, size // _PARTS)):
+            file.seek(offset)
+            digest.update(file.read(_PART))
+    return digest.hexdigest()
 
 
 class SidecarWriter:
@@ -101,15 +116,17 @@ class SidecarWriter:
         self._places[sample.image.name] = self._records.seek(0, os.SEEK_END)
         self._records.write(record)
 
-    def write(self, file: IO[bytes], read_back: Iterable[Sample]) -> None:
+    def write(self, file: IO[bytes], read_back: Iterable[Sample], files: Mapping[str, str]) -> None:
         """Writes the sidecar.
 
         Args:
             file: The open file.
+            files: The paths of the files next to it that it belongs to, by name.
             read_back: The samples of the target by its format; if it fails, the following images are matched by
                 their boxes when they are read.
         """
-        file.write(json.dumps(self._head).encode() + b"\n")
+        digests = {name: file_digest(path) for name, path in files.items()}
+        file.write(json.dumps(self._head | {"files": digests}).encode() + b"\n")
         left = dict.fromkeys(self._places)
         whole = True
         try:
@@ -190,6 +207,7 @@ class SidecarReader:
         if isinstance(reader, ShapeReader):
             self.shapes = reader.shapes
         info = reader.info
+        changed = self._changed(head.get("files"))
         attributes = head.get("dataset") or {}
         try:
             label_map = _label_map(head)
@@ -203,9 +221,23 @@ class SidecarReader:
             label_map=info.label_map if info.label_map is not None else label_map,
             num_samples=info.num_samples,
             splits=info.splits,
-            notes=(*info.notes, f"what the format itself cannot hold comes from {path}"),
+            notes=(*info.notes, f"what the format itself cannot hold comes from {path}", *changed),
             attributes=attributes,
         )
+
+    def _changed(self, files: Any) -> list[str]:
+        """Returns a note if the files that the sidecar belongs to have changed since."""
+        names = files if isinstance(files, dict) else {}
+        if not all(isinstance(name, str) and is_safe_name(name) for name in names):
+            raise self._damaged("the name of a file leads out of the folder", 1)
+        places = {name: join(parent(self._path), name) for name in names}
+        changed = [name for name, place in places.items() if not _is_file(place) or file_digest(place) != names[name]]
+        if not changed:
+            return []
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        return [
+            f"{changed[0]}{more} changed after the sidecar was written: attributes return to boxes in their old place"
+        ]
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""
@@ -317,6 +349,10 @@ class SidecarReader:
             attributes=dict(record["attributes"]),
             source=self._path,
         )
+
+
+def _is_file(path: str) -> bool:
+    return is_remote(path) or os.path.isfile(path)
 
 
 def _label_map(head: Mapping[str, Any]) -> LabelMap | None:

@@ -86,6 +86,11 @@ class AtomicOutput:
         """The folder in which a ``"folder"`` output is made, else ``None``; other programs may put files there."""
         return self._folder
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The temporary paths of the files so far, by name in the folder of the target."""
+        return {self._storage.split(final)[1]: temporary for final, temporary in self._written.items()}
+
     def _check_target(self) -> None:
         path = self._target
         if not self._storage.exists(path):
@@ -271,6 +276,7 @@ def replace_folder(new: str, final: str) -> None:
         OSError: It cannot be replaced; both are unchanged.
     """
     token = f"{MARK}{HOST}-{os.getpid()}-{next(_numbers)}"
+    LocalStorage().remove_stale(*os.path.split(final))
     switch([Step(new, final, f"{temporary_name(final, token)}{OLD}")], token)
 
 
