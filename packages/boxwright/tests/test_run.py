@@ -315,7 +315,8 @@ class TestLock:
         self, run: Run, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Its process has just ended, and another one may create a new file."""
-        take, files = locks.take, []
+        take = locks.take
+        files: list[IO[Any]] = []
 
         def taken(file: IO[Any]) -> bool:
             if not files:
