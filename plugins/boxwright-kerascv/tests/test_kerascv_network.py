@@ -216,7 +216,7 @@ def test_a_frozen_backbone_is_not_trained(tiny: Detector) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"preset": "resnet5"}, "'resnet5'; there are tiny"),
+        ({"preset": "resnet5"}, "'resnet5'; there are efficientnet_lite0_imagenet"),
         ({"num_classes": 0}, "at least 1 class"),
         ({"image_size": (64, 50)}, "multiples of 32"),
         ({"image_size": (0, 64)}, "multiples of 32"),

@@ -12,10 +12,10 @@ INSTALL = 'python -m pip install "boxwright-kerascv[cpu]"   (with an NVIDIA GPU:
 _REQUIRES = ("tensorflow", "keras", "keras_cv")
 
 PRESETS = {
+    "efficientnet_lite0_imagenet": "EfficientNet-Lite0 trained on ImageNet, for CPUs and small datasets",
     "tiny": "A narrow RetinaNet with 1 M parameters, from scratch, for CPUs and small datasets",
     "resnet18": "ResNet18 V2 from scratch",
     "resnet50": "ResNet50 V2 from scratch",
-    "efficientnet_lite0_imagenet": "EfficientNet-Lite0 trained on ImageNet, for CPUs and small datasets",
     "efficientnet_lite1_imagenet": "EfficientNet-Lite1 trained on ImageNet",
     "efficientnet_lite2_imagenet": "EfficientNet-Lite2 trained on ImageNet",
     "mobilenet_v2_openimages": "MobileNetV2 of a detector trained on Open Images",

@@ -11,7 +11,7 @@ from boxwright_testing import AugmenterTests, BackendTests
 
 
 class TestKerasCV(BackendTests):
-    """The backend, with its first preset."""
+    """The backend, with its smallest preset."""
 
     backend: ClassVar[str] = "kerascv"
     preset: ClassVar[str] = "tiny"
