@@ -53,10 +53,10 @@ def test_an_export_is_checked_and_can_be_used_like_its_run(
     made = boxwright.export(run, "json", tmp_path / "out", data=data, registry=plugins)
     assert made.artifact == tmp_path / "out" / "model.json"
     assert made.artifact.is_file()
-    assert (made.images, made.compared, made.found, made.largest_difference) == (2, 2, 2, 0.0)
+    assert (made.parity.images, made.parity.total.compared, made.parity.matched) == (4, 4, 1), "each at two sizes"
     assert made.bytes == sum(path.stat().st_size for path in (tmp_path / "out").iterdir())
     assert LabelMap.from_pbtxt((tmp_path / "out" / "label_map.pbtxt").read_text()) == run.label_map
-    assert json.loads(json.dumps(made.to_dict()))["check"]["found_again"] == 2
+    assert json.loads(json.dumps(made.to_dict()))["check"]["found_again"] == 4
     for place in (tmp_path / "out", made.artifact):
         found = boxwright.predict(place, images / "a.jpg", registry=plugins)
         assert found.detections[0].boxes.coordinates[0] == pytest.approx((10, 8, 30, 24))
@@ -87,7 +87,7 @@ def test_an_export_that_finds_something_else_is_refused(
 ) -> None:
     toys.Liar = Liar  # type: ignore[attr-defined]
     plugins = make_registry(ExporterSpec(name="liar", load="toys:Liar"))
-    with pytest.raises(ExportError, match="finds 0 of the 2 objects"):
+    with pytest.raises(ExportError, match="4 of 4 missing, 4 added"):
         boxwright.export(run, "liar", tmp_path / "out", data=data, registry=plugins)
     assert not (tmp_path / "out").exists()
 
@@ -111,10 +111,10 @@ def test_invalid_requests_are_reported_before_any_work(
         boxwright.export(run, "json", tmp_path / "there", registry=plugins)
 
 
-def test_an_export_without_its_data_is_reported_as_unchecked(run: Any, plugins: Registry, tmp_path: Path) -> None:
-    made = boxwright.export(run, "json", tmp_path / "out", registry=plugins)
-    assert made.images == 0
-    assert "--data" in made.notes[0]
+def test_an_export_is_not_made_without_images_to_check_it(run: Any, plugins: Registry, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="was not found, so the export could not be checked\n  -> pass images: --data"):
+        boxwright.export(run, "json", tmp_path / "out", registry=plugins)
+    assert not (tmp_path / "out").exists()
 
 
 def test_foreign_models_are_recognised(

@@ -29,17 +29,23 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to create.")],
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="URI", help="Images to check it on; by default those of the training."),
+        typer.Option(
+            "--data",
+            metavar="URI",
+            help="Images to check it and its AP on; by default some of its training's.",
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Export a trained model, checked against its run.
 
-    DIR receives the artifact and its classes; it can be used in place of RUN in other commands.
+    DIR receives the artifact and its classes; it can be used in place of RUN in other commands. If it does not detect
+    what RUN detects, the exit code is 1, the differences are reported, and the artifact is kept in DIR-rejected.
 
-    Example:
-      boxwright export runs/first --to tfod-frozen-graph --out exported
+    Examples:
+      boxwright export runs/first --to litert --out exported
+      boxwright export runs/first --to litert:fp16 --out small --data labelimg:photos/test
       boxwright predict exported photos/new --out found
     """
     session = Session.of(context)
@@ -56,12 +62,13 @@ def export(
 
 def _show(session: Session, exported: Export) -> None:
     session.say(f"{exported.artifact}: {exported.bytes / 1e6:,.1f} MB with its classes", style="bold")
-    if exported.compared:
+    parity = exported.parity
+    if parity.total.compared:
         session.say(
-            f"checked on {amount(exported.images, 'image')}: it detects {exported.found} of the {exported.compared}"
-            f" objects that the run detects; scores differ by {exported.largest_difference:.4f} at most"
+            f"checked on {amount(parity.images, 'image')}: {parity.matched:.1%} of {parity.total.compared} detections"
+            f" are those of the run; scores differ by {parity.largest_difference:.4f} at most"
         )
-    elif exported.images:
-        session.say(f"checked on {amount(exported.images, 'image')}, in which the run detects nothing", style="yellow")
+    if parity.ap is not None:
+        session.say(f"AP {parity.ap[1]:.4f}, of the run {parity.ap[0]:.4f}")
     for note in exported.notes:
         session.say(note, style="yellow")

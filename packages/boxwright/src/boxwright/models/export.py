@@ -7,29 +7,33 @@ the exporter. A model that somebody else exported has no such file; exporters ar
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, open_dataset
-from boxwright.errors import BoxwrightError, ExportError, UsageError
-from boxwright.matching import match_detections
+from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
+from boxwright.datasets.problems import Problems
+from boxwright.errors import BoxwrightError, DataError, ExportError, RunError, UsageError
+from boxwright.images.decode import decode_sample
+from boxwright.models.causes import invalid_output, likely_cause, sample_of
 from boxwright.models.inference import RECORD, load_model
+from boxwright.models.parity import EXACT, LIMITS, Pair, Parity, average_precision, compare, paired
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry, default_registry, require
 from boxwright.plugins.specs import ExporterSpec
 from boxwright.progress import LogReporter, Reporter
-from boxwright.schemas import Detections, Sample
+from boxwright.schemas import Detections
 from boxwright.storage.output import AtomicOutput
 
 LABEL_MAP = "label_map.pbtxt"
-CHECKED = 8
-"""The number of images on which an artifact is compared with its run."""
-_SAME_BOX = 0.9
-_SURE = 0.3
+CHECKED = 16
+"""The number of images on which an artifact is compared with its run, unless a dataset is passed."""
+_RESIZED = 4
+_METRIC = "coco"
 
 
 @dataclass
@@ -41,20 +45,15 @@ class Export:
         exporter: The exporter's name.
         precision: The requested precision; empty if the exporter has none.
         bytes: The size of everything in the folder.
-        images: The number of images on which the artifact was compared with its run.
-        compared: Detections of the run with a score of at least 0.3 on them.
-        found: How many of those the artifact has too: the same class, boxes with an IoU of at least 0.9.
-        largest_difference: Of the scores of these, 0..1.
+        parity: The comparison with the run.
+        notes: Restrictions of the comparison.
     """
 
     artifact: Path
     exporter: str
     precision: str = ""
     bytes: int = 0
-    images: int = 0
-    compared: int = 0
-    found: int = 0
-    largest_difference: float = 0.0
+    parity: Parity = field(default_factory=Parity)
     notes: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
@@ -64,12 +63,7 @@ class Export:
             "exporter": self.exporter,
             "precision": self.precision or None,
             "bytes": self.bytes,
-            "check": {
-                "pictures": self.images,
-                "detections": self.compared,
-                "found_again": self.found,
-                "largest_score_difference": round(self.largest_difference, 6),
-            },
+            "check": self.parity.to_dict(),
             "notes": self.notes,
         }
 
@@ -84,21 +78,23 @@ def export(
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Export:
-    """Turns a run's model into a deployable artifact, and checks that it finds what the run finds.
+    """Turns a run's model into a deployable artifact, and checks that it detects what the run detects.
 
     Args:
         run: A run or its folder.
         to: ``EXPORTER`` or ``EXPORTER:PRECISION``.
         out: The folder that is made.
-        data: Images for the check; the training data of the run by default.
+        data: Images for the check, all of which are used; with ground truth, the AP is compared too. By default
+            some images of the run's validation data, or of its training data.
         overwrite: Whether an existing ``out`` may be replaced.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: The exporter does not know that precision, or the run's backend.
+        UsageError: The exporter does not know that precision or the run's backend, or there are no images to check it.
         PluginNotFoundError: The exporter is unknown.
-        ExportError: The artifact finds fewer than nine tenths of the objects that the run finds; nothing was written.
+        ExportError: The artifact does not detect what the run detects. It is in the folder ``out`` with
+            ``-rejected`` added to the name.
         RunError: There is no run, or it has no model.
         OutputError: ``out`` exists already, or cannot be written.
     """
@@ -113,15 +109,20 @@ def export(
     with AtomicOutput(str(out), "folder", overwrite=overwrite) as output:
         assert output.workplace is not None
         folder = Path(output.workplace)
+        images = _images(found, data, plugins)
+        precision = precision or (spec.precisions or ("",))[0]
         with reporter.task(f"Exporting to {to}"):
-            artifact = exporter.export(found, folder, precision or (spec.precisions or ("",))[0])
+            artifact = exporter.export(found, folder, precision)
         result = Export(Path(out) / artifact.relative_to(folder), name, precision)
         if not (folder / LABEL_MAP).exists():
             (folder / LABEL_MAP).write_text(found.label_map.to_pbtxt(), "utf-8")
-        with reporter.task("Comparing it with the run"):
-            _compare(result, found, exporter.load(artifact), data, plugins)
-        record = {"exporter": name, "artifact": str(artifact.relative_to(folder)), "backend": found.backend}
-        (folder / RECORD).write_text(json.dumps(record | result.to_dict()["check"], indent=2) + "\n", "utf-8")
+        with reporter.task("Comparing it with the run", images.info.num_samples):
+            _check(result, load_model(found, registry=plugins), exporter, artifact, images, plugins, data is not None)
+        record: dict[str, Any] = {"exporter": name, "artifact": str(artifact.relative_to(folder)), "backend": found.backend}
+        record |= {"precision": precision, "check": result.parity.to_dict()}
+        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+        if result.parity.problems:
+            raise _rejection(result, folder, Path(out))
         result.bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return result
 
@@ -137,38 +138,76 @@ def _check_asked(spec: ExporterSpec, precision: str, run: Run) -> None:
         )
 
 
-def _compare(result: Export, run: Run, model: Model, data: str | Dataset | None, plugins: Registry) -> None:
-    samples = _samples(run, data, plugins)
-    if not samples:
-        result.notes.append("not compared with the run: its data was not found; pass images with --data")
+def _images(run: Run, data: str | Dataset | None, plugins: Registry) -> Dataset:
+    """Returns the images of the check: those passed, or some of the run's validation or training data."""
+    if data is not None:
+        return open_dataset(data, registry=plugins)
+    for source in (run.config.get("val"), run.config.get("data")):
+        if not source:
+            continue
+        try:
+            samples = list(islice(open_dataset(source, on_error="skip", registry=plugins), CHECKED))
+        except BoxwrightError:
+            continue  # the data has been moved since the training
+        if samples:
+            return Dataset(SampleReader(samples), uri=source, problems=Problems("skip"))
+    raise UsageError(f"the data of {run.path} was not found, so the export could not be checked", "pass images: --data")
+
+
+def _check(
+    result: Export, run: Model, exporter: Exporter, artifact: Path, images: Dataset, plugins: Registry, measured: bool
+) -> None:
+    """Compares an artifact with the model of its run."""
+    limits = LIMITS.get(result.precision, EXACT)
+    try:
+        model = exporter.load(artifact)
+        pairs = list(_light(paired(run, model, images)))
+        resized = list(paired(run, model, _resized(pairs)))
+    except RunError as error:
+        result.parity = Parity(limits, failure=error.message, cause=invalid_output(error.message))
         return
-    original = load_model(run, registry=plugins)
-    for one, other in zip(original.predict(samples), model.predict(samples), strict=True):
-        _count(result, one.above(_SURE), other)
-    result.images = len(samples)
-    if result.found < 0.9 * result.compared:
-        raise ExportError(
-            f"the exported model finds {result.found} of the {result.compared} objects that the run finds",
-            "nothing was written; try another precision, or another exporter",
+    if not pairs:
+        raise DataError(images.info.location, "it contains no images", "pass other images: --data")
+    result.parity = parity = compare([*resized, *pairs], limits)
+    if measured and _METRIC in plugins.names("metric"):
+        parity.ap = average_precision(pairs, run, plugins.resolve("metric", _METRIC)())
+    elif measured:
+        result.notes.append("the AP was not compared: python -m pip install boxwright-cocoeval")
+    if not parity.total.compared:
+        result.notes.append("the run detects nothing in these images: pass others with --data, or train it longer")
+    if parity.problems:
+        parity.cause = likely_cause(parity, [*resized, *pairs], run, model)
+
+
+def _resized(pairs: Sequence[Pair]) -> Dataset:
+    """Returns some images at another size: photos of the network's size do not show how others are resized."""
+    decoded = (decode_sample(pair.sample.replace(boxes=())).image for pair in pairs[:_RESIZED])
+    samples = [
+        sample_of(image.resize((max(1, image.width * 4 // 3), max(1, image.height * 4 // 5)))) for image in decoded
+    ]
+    return Dataset(SampleReader(samples))
+
+
+def _light(pairs: Iterator[Pair]) -> Iterator[Pair]:
+    """Yields pairs, and leaves out the bytes of all images but the first ones: memory would grow with the dataset."""
+    for number, pair in enumerate(pairs):
+        image = pair.sample.image
+        if number >= CHECKED and image.data is not None:
+            image = image.model_copy(update={"data": None})
+        yield Pair(
+            pair.sample.replace(image=image),
+            *(Detections(image=image, boxes=each.boxes) for each in (pair.expected, pair.found)),
         )
 
 
-def _samples(run: Run, data: str | Dataset | None, plugins: Registry) -> Sequence[Sample]:
-    source = data if data is not None else run.config.get("data")
-    if source is None:
-        return ()
-    try:
-        return list(islice(open_dataset(source, on_error="skip", registry=plugins), CHECKED))
-    except BoxwrightError:
-        if data is not None:
-            raise
-        return ()  # the data has been moved since the training
-
-
-def _count(result: Export, expected: Detections, other: Detections) -> None:
-    """Matches the run's detections, best first, with those of the artifact."""
-    matching = match_detections(expected.boxes, other.boxes, _SAME_BOX)
-    result.compared += len(expected.boxes)
-    result.found += len(matching.pairs)
-    differences = (abs(expected.scores[one] - other.scores[two]) for one, two in matching.pairs)
-    result.largest_difference = max((result.largest_difference, *differences))
+def _rejection(result: Export, folder: Path, out: Path) -> ExportError:
+    """Keeps a rejected artifact, and returns the error that describes it."""
+    kept = out.with_name(f"{out.name}-rejected")
+    with AtomicOutput(str(kept), "folder", overwrite=True) as output:
+        assert output.workplace is not None
+        shutil.copytree(folder, output.workplace, dirs_exist_ok=True)
+    target = f"{result.exporter}:{result.precision}".rstrip(":")
+    return ExportError(
+        f"the {target} export does not detect what the run detects\n{result.parity.describe()}",
+        f"try another precision or another exporter; the rejected artifact is in {kept}",
+    )

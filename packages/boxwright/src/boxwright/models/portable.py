@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from boxwright.boxes import iou, scale
 from boxwright.datasets.parallel import map_samples
-from boxwright.errors import DataError
+from boxwright.errors import DataError, RunError
 from boxwright.images.decode import DecodedImage, decode_sample
 from boxwright.label_map import LabelMap
 from boxwright.schemas import Detections, Sample
@@ -134,7 +134,7 @@ class PortableModel:
     def __init__(self, label_map: LabelMap, inputs: InputSettings, detect: Callable[[Floats], Found]) -> None:
         self.label_map = label_map
         self.inputs = inputs
-        self._detect = detect
+        self.detect = detect
         self._names = np.array(label_map.names, dtype=object)
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
@@ -142,9 +142,10 @@ class PortableModel:
 
         Raises:
             DataError: An image cannot be read.
+            RunError: The network returns something other than boxes and scores.
         """
         for sample, decoded, pixels in map_samples(self._prepare, samples, _raise, workers=os.cpu_count() or 1):
-            found = self._detect(pixels[None])
+            found = _checked(self.detect(pixels[None]))
             sure = found.scores >= score
             factors = decoded.image.width / self.inputs.width, decoded.image.height / self.inputs.height
             boxes = decoded.to_annotation(scale(found.boxes[sure], *factors))
@@ -169,14 +170,37 @@ class Suppressed:
     def __init__(
         self, network: Callable[[Floats], Sequence[Floats]], inputs: InputSettings, decoder: DecoderSettings
     ) -> None:
-        self._network = network
-        self._inputs = inputs
-        self._decoder = decoder
+        self.network = network
+        self.inputs = inputs
+        self.decoder = decoder
 
     def __call__(self, images: Floats) -> Found:
         """Returns the detections in one image."""
-        boxes, scores = self._network(images)
-        return select_detections(boxes[0], scores[0], self._inputs, self._decoder)
+        boxes, scores = self.network(images)
+        return select_detections(boxes[0], scores[0], self.inputs, self.decoder)
+
+
+def _checked(detected: Found) -> Found:
+    """Returns detections without rounding errors.
+
+    Raises:
+        RunError: Scores are not from 0 to 1, or boxes have a negative size.
+    """
+    boxes, scores = detected.boxes, detected.scores
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        raise RunError("the network returned NaN or infinite numbers", _EXPORT_AGAIN)
+    if len(scores) and not -_ROUNDING <= scores.min() <= scores.max() <= 1 + _ROUNDING:
+        raise RunError(
+            f"the network returned scores from {scores.min():g} to {scores.max():g}, not 0 to 1", _EXPORT_AGAIN
+        )
+    if (boxes[:, 2:] < boxes[:, :2] - 1).any():
+        raise RunError("the network returned boxes with a negative size", _EXPORT_AGAIN)
+    corners = np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], boxes[:, :2])], axis=1)
+    return Found(corners, np.clip(scores, 0, 1), detected.classes)
+
+
+_ROUNDING = 0.01
+_EXPORT_AGAIN = "export the model again, with boxes as xyxy and scores from 0 to 1"
 
 
 def select_detections(boxes: Floats, scores: Floats, inputs: InputSettings, settings: DecoderSettings) -> Found:
