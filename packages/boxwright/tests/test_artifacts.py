@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,12 +155,82 @@ def test_foreign_models_are_recognised(
         boxwright.load_model(model, label_map=tmp_path / "none.pbtxt", registry=plugins)
 
 
-def test_a_record_with_a_path_outside_is_refused(plugins: Registry, tmp_path: Path) -> None:
-    (tmp_path / "artifact.json").write_text('{"exporter": "json", "artifact": "../secret.json"}')
-    with pytest.raises(boxwright.DataError, match="outside"):
-        boxwright.load_model(tmp_path, registry=plugins)
-    (tmp_path / "artifact.json").write_text("{")
-    with pytest.raises(boxwright.DataError, match="damaged"):
+@pytest.fixture
+def exported(run: Any, data: Dataset, plugins: Registry, tmp_path: Path) -> Path:
+    return boxwright.export(run, "json", tmp_path / "out", data=data, registry=plugins).artifact.parent
+
+
+def test_the_manifest_describes_every_file(run: Any, exported: Path) -> None:
+    manifest = json.loads((exported / "artifact.json").read_text("utf-8"))
+    names = {path.name for path in exported.iterdir()}
+    assert names == {"model.json", "label_map.pbtxt", "golden.png", "golden.json", "README.md", "artifact.json"}
+    for name in names - {"artifact.json"}:
+        content = (exported / name).read_bytes()
+        assert manifest["files"][name] == {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    assert manifest["run"] == str(run.path)
+    assert manifest["data"]["digest"] == run.state["inputs"]["data"]["digest"]
+    assert manifest["check"]["passed"] is True
+    assert "license of the training data" in manifest["license"]
+
+
+def test_the_golden_image_has_its_detections(exported: Path, plugins: Registry) -> None:
+    golden = json.loads((exported / "golden.json").read_text("utf-8"))
+    (found,) = boxwright.predict(exported, exported / "golden.png", registry=plugins).detections
+    (expected,) = golden["detections"]
+    assert (expected["label"], expected["score"]) == (found.boxes.labels[0], found.scores[0])
+    assert expected["box"] == pytest.approx(found.boxes.coordinates[0], abs=0.01)
+
+
+def _append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b" ")
+
+
+def _changed(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("damage", "problem"),
+    [
+        (lambda folder: _changed(folder / "model.json"), r"model\.json: it was changed after the export"),
+        (lambda folder: _changed(folder / "golden.png"), r"golden\.png: it was changed after the export"),
+        (
+            lambda folder: (folder / "model.json").write_bytes((folder / "model.json").read_bytes() + b" "),
+            r"model\.json: it was changed after the export",
+        ),
+        (lambda folder: os.truncate(folder / "model.json", 9), r"model\.json: it is cut off: 9 of \d+ bytes"),
+        (lambda folder: (folder / "label_map.pbtxt").unlink(), r"label_map\.pbtxt: No such file"),
+    ],
+)
+def test_an_artifact_that_is_not_what_was_exported_is_refused(
+    damage: Callable[[Path], Any], problem: str, exported: Path, plugins: Registry
+) -> None:
+    damage(exported)
+    for place in (exported, exported / "model.json"):
+        with pytest.raises(boxwright.DataError, match=problem) as caught:
+            boxwright.load_model(place, registry=plugins)
+        assert "export the model again" in caught.value.remedy
+
+
+MANIFEST = '"boxwright_artifact": 1, "exporter": "json"'
+
+
+@pytest.mark.parametrize(
+    ("manifest", "problem"),
+    [
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"exporter": "json", "artifact": "model.json"}', "version 0, and this boxwright reads version 1"),
+        ('{"boxwright_artifact": 2}', "version 2, and this boxwright reads version 1"),
+        (f'{{{MANIFEST}, "artifact": "../a.json", "files": {{}}}}', r"'\.\./a\.json' is outside"),
+        (f'{{{MANIFEST}, "artifact": "a", "files": {{"/b": {{"bytes": 1, "sha256": ""}}}}}}', "'/b' is outside"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(manifest: str, problem: str, plugins: Registry, tmp_path: Path) -> None:
+    (tmp_path / "artifact.json").write_text(manifest)
+    with pytest.raises(boxwright.DataError, match=problem):
         boxwright.load_model(tmp_path, registry=plugins)
 
 

@@ -11,21 +11,22 @@ A plugin's test file inherits the class for its kind and names itself::
 Each test says in its docstring what it checks, and in its failure what was found and what to do. What a plugin does
 differently on purpose is set by a class attribute, which the class's docstring lists.
 
-==================== ===============================================================================================
-Class                Tests
-==================== ===============================================================================================
-`FormatTests`        what a format says of itself; part of the two below
-`ReaderTests`        order, streaming, bad input, ``on_error``, safe paths, other processes, other file systems
-`RoundTripTests`     part of `WriterTests`: only the content, for formats that share a writer
-`WriterTests`        round trips, splits, declared losses, streaming, complete output or none, safe names
-`TransformTests`     a step of ``boxwright convert --with``
-`MetricTests`        a measure of detections
-`BackendTests`       training, resuming, predicting
-`AugmenterTests`     a random change inside ``tf.data``
-`TrainerTests`       where and how a training runs
-`ExporterTests`      a deployable form of a model
-`LoaderTests`        a dataset handed to a framework
-==================== ===============================================================================================
+====================== =============================================================================================
+Class                  Tests
+====================== =============================================================================================
+`FormatTests`          what a format says of itself; part of the two below
+`ReaderTests`          order, streaming, bad input, ``on_error``, safe paths, other processes, other file systems
+`RoundTripTests`       part of `WriterTests`: only the content, for formats that share a writer
+`WriterTests`          round trips, splits, declared losses, streaming, complete output or none, safe names
+`TransformTests`       a step of ``boxwright convert --with``
+`MetricTests`          a measure of detections
+`BackendTests`         training, resuming, predicting
+`AugmenterTests`       a random change inside ``tf.data``
+`TrainerTests`         where and how a training runs
+`ExporterTests`        a deployable form of a model
+`NetworkExporterTests` the same for a subclass of ``NetworkExporter``, with a network of three boxes
+`LoaderTests`          a dataset handed to a framework
+====================== =============================================================================================
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ from boxwright_testing.formats import FormatTests  # noqa: E402
 from boxwright_testing.labelimg import labelimg_xml  # noqa: E402
 from boxwright_testing.loaders import Loaded, LoaderTests  # noqa: E402
 from boxwright_testing.metrics import MetricTests  # noqa: E402
+from boxwright_testing.networks import NetworkExporterTests  # noqa: E402
 from boxwright_testing.readers import ReaderTests  # noqa: E402
 from boxwright_testing.round_trips import RoundTripTests  # noqa: E402
 from boxwright_testing.samples import (  # noqa: E402
@@ -69,6 +71,7 @@ __all__ = [
     "Loaded",
     "LoaderTests",
     "MetricTests",
+    "NetworkExporterTests",
     "ReaderTests",
     "RoundTripTests",
     "SpecTests",

@@ -97,11 +97,16 @@ def _spec() -> BackendSpec:
 
 def with_probe(registry: Registry) -> Registry:
     """A registry of the same plugins and, in addition, the backend :data:`PROBE`."""
+    return with_backend(registry, _spec())
+
+
+def with_backend(registry: Registry, spec: BackendSpec) -> Registry:
+    """A registry of the same plugins and one more backend."""
     plugins = LoadedPlugins()
     for record in registry.plugins.records:
         module = registry.plugins.manager.get_plugin(f"{record.name} ({record.distribution})")
         if module is not None:
             plugins.register(module, replace(record, specs=[]))
-    probe = SimpleNamespace(boxwright_backends=hookimpl(lambda: [_spec()]))
-    plugins.register(probe, PluginRecord(PROBE, "boxwright-testing", "0", "boxwright_testing.probe"))
+    probe = SimpleNamespace(boxwright_backends=hookimpl(lambda: [spec]))
+    plugins.register(probe, PluginRecord(spec.name, "boxwright-testing", "0", "boxwright_testing.probe"))
     return Registry(plugins)

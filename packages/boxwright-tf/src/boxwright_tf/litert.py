@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from boxwright import RunError
 from boxwright_tf.quiet import quiet_stderr
@@ -37,32 +35,32 @@ def to_litert(network: Callable[[Any], Any], image_size: tuple[int, int], precis
         return bytes(converter.convert())
 
 
-class LiteRTNetwork:
-    """A converted network: a function from images to the tuple that the network returns.
+def load_network(path: str) -> Any:
+    """Loads a converted network: a function from images to the tuple of arrays that the network returns."""
+    from ai_edge_litert.interpreter import Interpreter
 
-    Args:
-        content: The ``.tflite`` file.
+    interpreter = Interpreter(path, num_threads=os.cpu_count())
+    interpreter.allocate_tensors()
+    (images,) = (each["index"] for each in interpreter.get_input_details())
+    outputs = [each["index"] for each in sorted(interpreter.get_output_details(), key=lambda each: each["name"])]
+
+    def network(pixels: Any) -> Any:
+        interpreter.set_tensor(images, pixels)
+        interpreter.invoke()
+        return [interpreter.get_tensor(output) for output in outputs]
+
+    return network
+
+
+def open_network(path: Path) -> Any:
+    """Returns the function of :func:`load_network`.
 
     Raises:
-        RunError: LiteRT cannot run it.
+        RunError: LiteRT cannot run the network.
         ImportError: LiteRT is not installed.
     """
-
-    def __init__(self, content: bytes) -> None:
-        from ai_edge_litert.interpreter import Interpreter
-
-        try:
-            with quiet_stderr():
-                self._interpreter = Interpreter(model_content=content, num_threads=os.cpu_count() or 1)
-                self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            raise RunError(f"LiteRT cannot run the network: {error}", "train or export it again") from None
-        (self._input,) = (detail["index"] for detail in self._interpreter.get_input_details())
-        outputs = sorted(self._interpreter.get_output_details(), key=lambda detail: detail["name"])
-        self._outputs = [detail["index"] for detail in outputs]
-
-    def __call__(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """Runs the network on a batch of the size it was converted with."""
-        self._interpreter.set_tensor(self._input, images)
-        self._interpreter.invoke()
-        return tuple(self._interpreter.get_tensor(index) for index in self._outputs)
+    try:
+        with quiet_stderr():
+            return load_network(str(path))
+    except (ValueError, RuntimeError) as error:
+        raise RunError(f"LiteRT cannot run {path}: {error}", "train or export it again") from None

@@ -15,7 +15,7 @@ from typing import Any
 
 from boxwright import RunError
 from boxwright.models import DecoderSettings, InputSettings, PortableModel, Run, Suppressed
-from boxwright_tf.litert import LiteRTNetwork, to_litert
+from boxwright_tf.litert import open_network, to_litert
 
 NETWORK = "model/network.json"
 WEIGHTS = "model/network.weights.h5"
@@ -57,7 +57,7 @@ def load_portable(run: Run) -> PortableModel | None:
         decoder = DecoderSettings.from_dict(content["decoder"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"{settings} is damaged: {error}", f"delete it: {WEIGHTS} is then used") from error
-    return PortableModel(run.label_map, inputs, Suppressed(LiteRTNetwork(network.read_bytes()), inputs, decoder))
+    return PortableModel(run.label_map, inputs, Suppressed(open_network(network), inputs, decoder))
 
 
 def _digest(run: Run) -> str:

@@ -11,6 +11,7 @@ from .job import TrainJob as TrainJob
 from .network import (
     Network as Network,
     NetworkBackend as NetworkBackend,
+    NetworkExporter as NetworkExporter,
     open_network as open_network,
     read_settings as read_settings,
     write_settings as write_settings,

@@ -1,12 +1,11 @@
 """Exported models: made from runs and checked against them, and loaded again wherever a model is meant.
 
-An export is a folder: what the exporter wrote, the classes (``label_map.pbtxt``), and ``artifact.json``, which names
-the exporter. A model that somebody else exported has no such file; exporters are asked then whether it is theirs.
+An export is a folder, which :mod:`boxwright.models.artifact` describes. A model that somebody else exported has no
+manifest; exporters are asked then whether it is theirs.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +17,10 @@ from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
 from boxwright.datasets.problems import Problems
 from boxwright.errors import BoxwrightError, DataError, ExportError, RunError, UsageError
 from boxwright.images.decode import decode_sample
+from boxwright.models.artifact import write_description, write_golden
 from boxwright.models.causes import invalid_output, likely_cause, sample_of
-from boxwright.models.inference import RECORD, load_model
-from boxwright.models.parity import EXACT, LIMITS, Pair, Parity, average_precision, compare, paired
+from boxwright.models.inference import load_model
+from boxwright.models.parity import EXACT, LIMITS, SURE, Pair, Parity, average_precision, compare, paired
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry, default_registry, require
@@ -117,10 +117,19 @@ def export(
         if not (folder / LABEL_MAP).exists():
             (folder / LABEL_MAP).write_text(found.label_map.to_pbtxt(), "utf-8")
         with reporter.task("Comparing it with the run", images.info.num_samples):
-            _check(result, load_model(found, registry=plugins), exporter, artifact, images, plugins, data is not None)
-        record: dict[str, Any] = {"exporter": name, "artifact": str(artifact.relative_to(folder)), "backend": found.backend}
-        record |= {"precision": precision, "check": result.parity.to_dict()}
-        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+            original = load_model(found, registry=plugins)
+            sure = _check(result, original, exporter, artifact, folder, images, plugins, data is not None)
+        write_description(
+            folder,
+            exporter,
+            artifact,
+            name=name,
+            precision=precision,
+            run=found,
+            parity=result.parity,
+            score=sure,
+            plugins=plugins,
+        )
         if result.parity.problems:
             raise _rejection(result, folder, Path(out))
         result.bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -155,19 +164,27 @@ def _images(run: Run, data: str | Dataset | None, plugins: Registry) -> Dataset:
 
 
 def _check(
-    result: Export, run: Model, exporter: Exporter, artifact: Path, images: Dataset, plugins: Registry, measured: bool
-) -> None:
-    """Compares an artifact with the model of its run."""
+    result: Export,
+    run: Model,
+    exporter: Exporter,
+    artifact: Path,
+    folder: Path,
+    images: Dataset,
+    plugins: Registry,
+    measured: bool,
+) -> float:
+    """Compares an artifact with the model of its run, and returns the lowest score of the detections compared."""
     limits = LIMITS.get(result.precision, EXACT)
     try:
         model = exporter.load(artifact)
         pairs = list(_light(paired(run, model, images)))
+        if not pairs:
+            raise DataError(images.info.location, "it contains no images", "pass other images: --data")
         resized = list(paired(run, model, _resized(pairs)))
+        sure = write_golden(folder, pairs[:CHECKED], model)
     except RunError as error:
         result.parity = Parity(limits, failure=error.message, cause=invalid_output(error.message))
-        return
-    if not pairs:
-        raise DataError(images.info.location, "it contains no images", "pass other images: --data")
+        return SURE
     result.parity = parity = compare([*resized, *pairs], limits)
     if measured and _METRIC in plugins.names("metric"):
         parity.ap = average_precision(pairs, run, plugins.resolve("metric", _METRIC)())
@@ -177,6 +194,7 @@ def _check(
         result.notes.append("the run detects nothing in these images: pass others with --data, or train it longer")
     if parity.problems:
         parity.cause = likely_cause(parity, [*resized, *pairs], run, model)
+    return sure
 
 
 def _resized(pairs: Sequence[Pair]) -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +10,12 @@ from typing import Any
 from boxwright.datasets.dataset import Dataset
 from boxwright.errors import DataError, PluginError, RunError, UsageError
 from boxwright.label_map import LabelMap, resolve_label_map
+from boxwright.models.manifest import RECORD, read_manifest
 from boxwright.models.protocols import Backend, Model
 from boxwright.models.run import STATE, Run
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import Detection
 from boxwright.schemas import Detections, Sample
-
-RECORD = "artifact.json"
-"""The file of an export that names its exporter."""
 
 
 def predicted_pairs(model: Model, data: Dataset, *, batch_size: int = 8) -> Iterator[tuple[Sample, Detections]]:
@@ -119,12 +116,12 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
     Raises:
         RunError: No installed exporter knows it; all their reasons are given.
         PluginError: The plugin that made it is not installed, or needs a library that is missing.
-        DataError: The label map cannot be read, or the model is damaged.
+        DataError: The label map cannot be read, or a file of the artifact is missing, cut off or changed.
     """
     given = resolve_label_map(label_map)
     record = path / RECORD if path.is_dir() else path.with_name(RECORD)
     if record.is_file():
-        name, artifact = _recorded(record)
+        name, artifact = read_manifest(record)
         if path.is_dir() or path.name == artifact.name:
             return _load(plugins, name, artifact, given)
     answers = _asked(path, plugins)
@@ -136,17 +133,6 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
         raise RunError(f"{path} could be of {' or '.join(yes)}:{reasons}", "leave one of them out by BOXWRIGHT_PLUGINS")
     what = "is neither a run nor a model that an installed exporter recognises" if path.exists() else "does not exist"
     raise RunError(f"{path} {what}{reasons if path.exists() else ''}", "give a run folder or an exported model")
-
-
-def _recorded(record: Path) -> tuple[str, Path]:
-    try:
-        content = json.loads(record.read_text("utf-8"))
-        name, artifact = str(content["exporter"]), record.parent / str(content["artifact"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(record, f"it is damaged: {error!r}", "export the model again") from None
-    if not artifact.resolve().is_relative_to(record.parent.resolve()):
-        raise DataError(record, f"the artifact {artifact} is outside the folder", "export the model again")
-    return name, artifact
 
 
 def _load(plugins: Registry, name: str, artifact: Path, label_map: LabelMap | None) -> Model:

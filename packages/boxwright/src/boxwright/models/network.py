@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
-from boxwright.errors import DataError, UsageError
+import numpy as np
+
+from boxwright.errors import BoxwrightError, DataError, RunError, UsageError
 from boxwright.label_map import LabelMap, read_label_map
-from boxwright.models.portable import DecoderSettings, InputSettings
+from boxwright.models.portable import DecoderSettings, Floats, Found, InputSettings, PortableModel, Suppressed
 from boxwright.models.run import Run
 from boxwright.plugins.registry import default_registry
 
@@ -49,6 +51,99 @@ class NetworkBackend(Protocol):
     def write_network(self, run: Run, folder: Path) -> Network:
         """Writes the network of a run into an empty folder, and returns it."""
         ...
+
+
+class NetworkExporter:
+    """Base of the exporters that convert the network of any backend.
+
+    A complete exporter::
+
+        import json
+
+        from boxwright.models import NetworkExporter
+
+
+        class NumpyExporter(NetworkExporter):
+            model = "model.npz"
+
+            def convert(self, network, folder, precision):
+                save_as_numpy(network.saved_model, folder / self.model)
+
+            @staticmethod
+            def load_network(path):
+                weights = np.load(path)
+                return lambda images: (images @ weights["boxes"], images @ weights["scores"])
+
+    :func:`boxwright.export` writes a ``detect.py`` into the artifact, with the source of ``load_network``.
+    """
+
+    model: ClassVar[str]
+    """The name of the file, or folder, that ``load_network`` reads."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """The distributions that ``load_network`` needs, in addition to numpy."""
+    suppresses: ClassVar[bool] = False
+    """Whether the converted network contains the suppression."""
+
+    def convert(self, network: Network, folder: Path, precision: str) -> None:
+        """Writes a network into the folder of an artifact.
+
+        Args:
+            network: The network.
+            folder: The folder, which is empty.
+            precision: One of the precisions of the spec; the first one by default.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def load_network(path: str) -> Any:
+        """Loads a converted network, without boxwright: the source of this method becomes part of ``detect.py``.
+
+        It imports what it needs, except ``np``, ``os``, ``Path`` and ``Any``. Its docstring fits on one line.
+
+        Returns:
+            A function from images ``(1, height, width, 3)`` float32, 0 to 255, to boxes ``(1, N, 4)``, ``xyxy`` in
+            pixels of the input, and scores ``(1, N, classes)``, 0 to 1, both float32. With ``suppresses``, to the
+            detections: boxes ``(D, 4)``, scores ``(D,)``, and classes ``(D,)`` from 0, in any order.
+        """
+        raise NotImplementedError
+
+    def export(self, run: Run, out: Path, precision: str = "") -> Path:
+        """Converts the network of a run.
+
+        Raises:
+            UsageError: The backend of the run does not offer its networks, or the target does not support this one.
+            RunError: The run has no model yet.
+        """
+        with open_network(run) as network:
+            self.convert(network, out, precision)
+            write_settings(network, out)
+        return out / self.model
+
+    def load(self, artifact: Path) -> PortableModel:
+        """Loads an artifact in its runtime.
+
+        Raises:
+            DataError: A file is missing or damaged.
+            RunError: The runtime cannot run the model.
+        """
+        if artifact.name != self.model or not artifact.exists():
+            raise DataError(artifact, f"it is not the {self.model} of an artifact", "pass the folder of an artifact")
+        label_map, inputs, decoder = read_settings(artifact.parent)
+        try:
+            network = self.load_network(str(artifact))
+        except BoxwrightError:
+            raise
+        except Exception as error:  # the exceptions of runtimes have no common class
+            raise RunError(f"{artifact} cannot be run: {error}", "export the model again") from error
+        if not self.suppresses:
+            return PortableModel(label_map, inputs, Suppressed(network, inputs, decoder))
+
+        def detect(images: Floats) -> Found:
+            boxes, scores, classes = network(images)
+            best = np.argsort(-scores, kind="stable")[: decoder.max_detections]
+            return Found(boxes[best], scores[best], classes[best])
+
+        return PortableModel(label_map, inputs, detect)
 
 
 class Settings(NamedTuple):
