@@ -162,3 +162,11 @@ def test_runs_are_those_of_pycocotools(seed: int) -> None:
 def test_a_huge_mask_is_not_expanded() -> None:
     with pytest.raises(ValueError, match="the mask covers more than"):
         pixels_of_runs((0, 10**12), 10**6, (0, 0, 10**6, 10**6))
+
+
+def test_corners_of_any_size_and_order_have_an_end() -> None:
+    assert Rectangle.from_corners([(1, 2), (1e20, 3), (5, 1e20), (4, -1e20)]) is None
+    turned = [(32.0, 2.0), (28.0, 2.0), (28.0, 42.0), (32.0, 42.0)]  # counterclockwise
+    found = Rectangle.from_corners(turned)
+    assert found is not None
+    assert found.box == (28, 2, 32, 42)

@@ -9,7 +9,7 @@ boxwright_conformance = "boxwright_yolo.conformance"
 
 @hookimpl
 def boxwright_formats() -> list[FormatSpec]:
-    """Returns the format ``yolo``."""
+    """Returns the formats ``yolo`` and ``dota``."""
     return [
         FormatSpec(
             name="yolo",
@@ -54,5 +54,18 @@ def boxwright_formats() -> list[FormatSpec]:
             numbered=True,
             true_size=True,
             docs="https://docs.ultralytics.com/datasets/detect/",
-        )
+        ),
+        FormatSpec(
+            name="dota",
+            summary="DOTA's oriented boxes: labelTxt next to images",
+            load="boxwright_yolo.dota:DotaReader",
+            detect="boxwright_yolo.dota:detect",
+            options=(
+                SHAPES,
+                Option("images", str, None, "the folder of the images, if it is not images next to labelTxt"),
+            ),
+            target="folder",
+            split_folders=True,
+            docs="https://captain-whu.github.io/DOTA/dataset.html",
+        ),
     ]

@@ -107,7 +107,8 @@ class Rectangle:
             return None
         (ax, ay), (bx, by), (cx, cy), last = corners
         if rotation is None and (bx - ax) * (cy - by) < (by - ay) * (cx - bx):  # they are given counterclockwise
-            return cls.from_corners([corners[0], last, corners[2], corners[1]])
+            corners = [corners[0], last, corners[2], corners[1]]
+            bx, by = last
         width, height = math.hypot(bx - ax, by - ay), math.hypot(cx - bx, cy - by)
         angle = math.degrees(math.atan2(by - ay, bx - ax)) if rotation is None else rotation
         x, y = (sum(point[axis] for point in corners) / 4 for axis in (0, 1))

@@ -1,0 +1,135 @@
+"""Reads DOTA: oriented boxes in aerial images, one text file per image.
+
+``labelTxt/P0001.txt`` next to ``images/P0001.png`` (https://captain-whu.github.io/DOTA/dataset.html)::
+
+    imagesource:GoogleEarth
+    gsd:0.146343590398
+    2753 2408 2861 2385 2888 2468 2805 2502 plane 0
+
+The eight numbers are the corners in pixels, clockwise from the first; the last one is ``difficult``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from functools import partial
+from typing import Any, Final
+
+from boxwright import DataError, DatasetInfo, ImageRef, Sample
+from boxwright.datasets import DrawnShape, ItemError, OnProblem, Polygon, Rectangle, Shape, ShapeError, ShapeRule
+from boxwright.images import lookup_for, measured_size
+from boxwright.plugins import Detection
+from boxwright.storage import Folder, base_name, check_unicode, is_folder, join
+
+LABELS: Final = ("labelTxt", "labelTxt-v1.0", "labelTxt-v1.5")
+_HEAD = re.compile(r"(?:imagesource|gsd)\s*:\s*(?P<value>.*)", re.IGNORECASE)
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_FIELDS = (9, 10)
+_SKIP = "or leave the image out with --on-error skip"
+
+
+class DotaReader:
+    """Yields one sample per label file, in the plain string order of their names.
+
+    Args:
+        location: A folder that contains ``labelTxt``, or that folder itself; a path, or a URL that fsspec opens.
+        shapes: What happens to oriented boxes: ``"box"``, ``"skip"`` or ``"fail"``.
+        images: The folder of the images, if it is not ``images`` next to ``labelTxt``.
+
+    Attributes:
+        shapes: The rule for shapes.
+
+    Raises:
+        DataError: The folder does not exist, or contains no label files.
+    """
+
+    def __init__(self, location: str, shapes: str = "box", images: str | None = None) -> None:
+        self.shapes = ShapeRule(shapes)
+        place = _labels(location)
+        if place is None:
+            _ = Folder.at(location)  # raises an error if the folder does not exist
+            raise DataError(location, f"it contains no folder {LABELS[0]}", "pass the folder that contains it")
+        self._folder = Folder.at(place)
+        self._files = self._folder.ending(".txt")
+        if not self._files:
+            raise DataError(place, "it contains no .txt file", "check the location")
+        self._images = lookup_for(self._folder, images, self._files, uri=f"dota:{location}", field="file name")
+        self.info = DatasetInfo(
+            format="dota", location=location, num_samples=len(self._files), notes=self._images.notes
+        )
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples; see :class:`boxwright.datasets.Reader`."""
+        for file in self._files:
+            try:
+                sample = self._sample(file)
+            except DataError as error:
+                on_problem(error)
+                continue
+            yield sample
+
+    def _sample(self, file: str) -> Sample:
+        place = self._folder.place(file)
+        check_unicode(place)
+        try:
+            lines = self._folder.read(file).decode("utf-8-sig").splitlines()
+        except UnicodeDecodeError:
+            raise DataError(place, "it is not UTF-8", "save it as UTF-8") from None
+        attributes: dict[str, Any] = {}
+        drawn = []
+        for number, line in enumerate(lines, start=1):
+            if head := _HEAD.match(line):
+                if head["value"].strip() not in ("", "null", "None"):
+                    attributes[line.partition(":")[0].strip()] = head["value"].strip()
+            elif line.strip():
+                drawn.append(_drawn(line.replace(",", " ").split(), f"line {number}"))
+        try:
+            boxes = self.shapes.boxes(drawn)
+        except ItemError as error:
+            raise DataError(place, error.problem, f"{error.remedy}, {_SKIP}", error.place) from None
+        name, location = self._images.find(f"{file[:-4]}.png", file, place)
+        width, height = measured_size(name, location, place)
+        image = ImageRef(name=name, width=width, height=height, location=location)
+        return Sample(image=image, boxes=boxes, attributes=attributes, source=place)
+
+
+def _drawn(fields: list[str], place: str) -> DrawnShape:
+    label = fields[8] if len(fields) > 8 else ""
+    difficult = fields[9] if len(fields) > 9 else "0"
+    flag = int(difficult) if re.fullmatch(r"[0-9]", difficult) else 0
+    return DrawnShape(place, label, partial(_shape, fields), {"difficult": flag} if flag else {})
+
+
+def _shape(fields: list[str]) -> Shape:
+    if len(fields) not in _FIELDS:
+        raise ShapeError(f"it has {len(fields)} fields, not eight numbers, a class and difficult")
+    numbers = []
+    for text in fields[:8]:
+        value = float(text) if _NUMBER.fullmatch(text) else math.nan
+        if not math.isfinite(value):
+            raise ShapeError(f"{text!r:.40} is not a finite number")
+        numbers.append(value)
+    if len(fields) == _FIELDS[1] and not re.fullmatch(r"[0-9]", fields[9]):
+        raise ShapeError(f"difficult is {fields[9]!r:.40}, not 0 or 1")
+    corners = list(zip(numbers[::2], numbers[1::2], strict=True))
+    return Rectangle.from_corners(corners) or Polygon.of(corners)
+
+
+def _labels(location: str) -> str | None:
+    if base_name(location.rstrip("/")) in LABELS:
+        return location if is_folder(location) else None
+    return next((place for name in LABELS if is_folder(place := join(location, name))), None)
+
+
+def detect(location: str) -> Detection:
+    """Detects text files in the folder ``labelTxt``."""
+    try:
+        place = _labels(location)
+        count = len(Folder.at(place).ending(".txt")) if place is not None else 0
+    except (OSError, DataError) as error:
+        return Detection(False, str(error))
+    if place is None:
+        return Detection(False, f"it contains no folder {LABELS[0]}")
+    return Detection(count > 0, f"{count} .txt files in its folder {base_name(place)}")

@@ -1,0 +1,80 @@
+"""DOTA's label files: the example of its documentation, and oriented boxes by the rule for shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from PIL import Image
+
+import boxwright
+from boxwright import DataError
+from boxwright.plugins import FormatSpec, Registry
+from boxwright_testing import BadInput, ReaderTests
+
+HEAD = "imagesource:GoogleEarth\ngsd:0.146343590398\n"
+TURNED = "32 2 32 42 28 42 28 2 plane 0\n"
+UPRIGHT = "1 2 21 2 21 12 1 12 small-vehicle 1\n"
+
+
+def put(folder: Path, **texts: str) -> Path:
+    for sub in ("labelTxt", "images"):
+        (folder / sub).mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / "labelTxt" / f"{name}.txt").write_text(text)
+        Image.new("RGB", (64, 48)).save(folder / "images" / f"{name}.png")
+    return folder
+
+
+class TestDota(ReaderTests):
+    format: ClassVar[str] = "dota"
+    empty_file: ClassVar[bool] = True
+
+    def make_dataset(self, registry: Registry, spec: FormatSpec, folder: Path) -> str:
+        return str(put(folder / "dota", P0000=HEAD + TURNED, P0001=HEAD + UPRIGHT, P0002=HEAD))
+
+    def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
+        wrong = {
+            "too few": ("1 2 3 4 plane\n", r"line 3: it has 5 fields"),
+            "a word": (TURNED.replace("42", "far"), r"line 3: 'far' is not a finite number"),
+            "infinite": (TURNED.replace("42", "1e999"), r"line 3: '1e999' is not a finite number"),
+            "difficult": (TURNED.replace(" 0\n", " yes\n"), r"line 3: difficult is 'yes'"),
+        }
+        inputs = []
+        for what, (line, says) in wrong.items():
+            place = put(folder / what, good=HEAD + UPRIGHT, wrong=HEAD + line)
+            inputs.append(BadInput(what, place, rf"wrong\.txt, {says}", skipped=1, good=1))
+        missing = put(folder / "missing", good=HEAD, wrong=HEAD + UPRIGHT)
+        (missing / "images" / "wrong.png").unlink()
+        inputs.append(BadInput("a missing image", missing, r"wrong\.png is missing", skipped=1, good=1))
+        return inputs
+
+
+def test_oriented_boxes_follow_the_rule(tmp_path: Path) -> None:
+    folder = put(tmp_path, P0000=HEAD + TURNED + UPRIGHT)
+    dataset = boxwright.open(str(folder))
+    assert dataset.uri.startswith("dota:")
+    (sample,) = dataset
+    assert (sample.image.name, sample.image.width) == ("P0000.png", 64)
+    assert sample.attributes == {"imagesource": "GoogleEarth", "gsd": "0.146343590398"}
+    assert sample.boxes.labels == ("plane", "small-vehicle")
+    assert sample.boxes.coordinates == ((28, 2, 32, 42), (1, 2, 21, 12))
+    turned, upright = sample.boxes.attributes
+    # 40 wide and 4 high about (30, 22), by a quarter: the corner that is first is at the top right.
+    assert turned == {"rotation": 90.0, "segmentation": [[32, 2, 32, 42, 28, 42, 28, 2]]}
+    assert upright == {"difficult": 1}
+    report = boxwright.convert(f"dota:{folder}?shapes=skip", f"coco:{tmp_path}/o.json")
+    assert (report.boxes, dict(report.losses.dropped)) == (1, {"shape rotated rectangle": 1})
+    with pytest.raises(DataError, match=r"P0000\.txt, line 3: it is not an upright box, but a rotated rectangle"):
+        list(boxwright.open(f"dota:{folder}?shapes=fail"))
+
+
+def test_its_folders_are_splits(tmp_path: Path) -> None:
+    put(tmp_path / "train", P0000=HEAD + TURNED)
+    put(tmp_path / "val", P0001=HEAD + UPRIGHT)
+    assert [sample.split for sample in boxwright.open(str(tmp_path))] == ["train", "val"]
+    assert [sample.split for sample in boxwright.open(f"dota:{tmp_path}/train/labelTxt")] == [None]
+    with pytest.raises(DataError, match="it contains no folder labelTxt"):
+        boxwright.open(f"dota:{tmp_path}/train/images")
