@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,7 @@ def test_the_background_is_not_a_class() -> None:
         ),
         ("item { id: 1\n name: 'a'\n item { id: 2\n name: 'b' } }", "line 3", "an item inside an item"),
         ("item { id: " + "9" * 5000 + " name: 'a' }", "line 1", "couldn't parse integer: 999"),
+        ("item { id: 2147483648 name: 'a' }", "line 1", "out of range: 2147483648"),
         ("item { id: 9223372036854775808 name: 'a' }", "line 1", "out of range: 9223372036854775808"),
         (r"item { id: 1 name: '\377' }", "line 1", "couldn't parse string: 'utf-8' codec can't decode"),
         (r"item { id: 1 name: '\ud83d' }", "line 1", "surrogates not allowed"),
@@ -219,6 +221,50 @@ def test_remote_files() -> None:
     files.rm("/maps", recursive=True)
 
 
+@pytest.mark.parametrize(
+    ("text", "fast"),
+    [
+        ("item {\n  id: 1\n  name: 'a'\n}\nitem {\n  name: \"b\"\n  id: 2\n  display_name: 'c'\n}\n", True),
+        ("item {\r\n id:1\r\n name:'a#{}'\r\n}\r\n\r\nitem { id: 20 display_name: 'x' }", True),
+        ("item { id: 010 name: 'octal' }", False),
+        ("item { id: 3000000000 name: 'a' }", False),
+        ("item { id: 1 name: 'a' 'b' }", False),
+        (r"item { id: 1 name: 'a\n' }", False),
+        ("item { name: 'a' id: 1 name: 'b' }", False),
+        ("item { id: 1 name: 'a' } other: 2", False),
+        ("item { id: 1 name: 'a' frequency: 3 }", False),
+        ("# one\nitem { id: 1 name: 'a' }", False),
+    ],
+)
+def test_the_usual_notation_is_read_without_protobuf(text: str, fast: bool) -> None:
+    usual = label_map_module._usual_items(text)
+    assert bool(usual) == fast
+    assert not fast or usual == label_map_module._parse(text, "")
+
+
+@pytest.mark.slow  # protobuf's parser alone would take a minute
+def test_a_million_items_are_read_in_seconds() -> None:
+    text = LabelMap.from_names(f"class {number}" for number in range(1_000_000)).to_pbtxt()
+    started = time.process_time()
+    assert len(LabelMap.from_pbtxt(text)) == 1_000_000
+    assert time.process_time() - started < 40
+
+
+@pytest.mark.parametrize("id", [0, 2**31, 10**40])
+def test_ids_that_a_label_map_file_cannot_have(id: int) -> None:
+    items = [LabelMapItem(id=id, name="a"), LabelMapItem(id=5, name="b", display_name="B")]
+    label_map = LabelMap(items=tuple(items))
+    with pytest.raises(DataError, match=f"the class 'a' has the id {id}"):
+        label_map.to_pbtxt()
+    assert by_protobuf(label_map.for_file().to_pbtxt()) == [(1, "a", None), (2, "b", "B")]
+
+
+def test_ids_that_a_label_map_file_can_have_are_kept() -> None:
+    label_map = LabelMap(items=(LabelMapItem(id=2**31 - 1, name="a"), LabelMapItem(id=1, name="b")))
+    assert label_map.for_file() is label_map
+    assert by_protobuf(label_map.to_pbtxt()) == [(2**31 - 1, "a", None), (1, "b", None)]
+
+
 def test_a_blank_file_is_the_label_map_of_a_dataset_without_boxes() -> None:
     assert LabelMap.from_pbtxt("") == LabelMap.from_pbtxt(" \n") == LabelMap()
     assert LabelMap.from_pbtxt(LabelMap().to_pbtxt()) == LabelMap()
@@ -231,7 +277,7 @@ def test_the_descriptor_has_the_fields_of_the_api() -> None:
     file = descriptor_pb2.FileDescriptorProto(name="label_map.proto")
     item = file.message_type.add(name="Item")
     item.field.add(name="name", number=1, type=kinds.TYPE_STRING, **optional)
-    item.field.add(name="id", number=2, type=kinds.TYPE_INT64, **optional)
+    item.field.add(name="id", number=2, type=kinds.TYPE_INT32, **optional)
     item.field.add(name="display_name", number=3, type=kinds.TYPE_STRING, **optional)
     item.field.add(name="item", number=4, **items)
     file.message_type.add(name="LabelMap").field.add(name="item", number=1, **items)

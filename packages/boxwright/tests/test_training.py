@@ -19,6 +19,7 @@ from boxwright import (
     Dataset,
     ImageRef,
     LabelMap,
+    LabelMapItem,
     MetricSpec,
     MissingLibraryError,
     Option,
@@ -536,6 +537,14 @@ class TestLabelMap:
         path.write_text(given.to_pbtxt(), "utf-8")
         assert train(ground_truth, out=tmp_path / "a", label_map=path, registry=plugins).label_map == given
         assert train(ground_truth, out=tmp_path / "b", label_map=given, registry=plugins).label_map == given
+
+    def test_ids_that_no_label_map_file_can_have_are_counted_from_1(
+        self, ground_truth: str, tmp_path: Path, plugins: Registry, reports: Reports
+    ) -> None:
+        given = LabelMap(items=tuple(LabelMapItem(id=i, name=name) for i, name in enumerate(["fig", "date"])))
+        run = train(ground_truth, out=tmp_path / "a", label_map=given, registry=plugins, reporter=reports)
+        assert [(item.id, item.name) for item in run.label_map.items] == [(1, "fig"), (2, "date")]
+        assert "numbered from 1" in reports.messages[0]
 
     def test_held_out_images_of_another_class(
         self, ground_truth: str, tmp_path: Path, plugins: Registry, reports: Reports

@@ -417,13 +417,6 @@ class TestBadInput:
             train()
         assert caught.value.remedy == "run: python -m pip install boxwright-tfrecord"
 
-    def test_the_number_of_the_background(
-        self, worker: FakeWorker, drawn: Dataset, train: Callable[..., boxwright.Run]
-    ) -> None:
-        text = "".join(f"item {{ id: {i} name: '{name}' }}\n" for i, name in enumerate(drawn.labels()))
-        with pytest.raises(UsageError, match="has the id 0"):
-            train(label_map=LabelMap.from_pbtxt(text))
-
     def test_a_configuration_that_is_not_there_or_no_text(
         self, worker: FakeWorker, train: Callable[..., boxwright.Run], tmp_path: Path
     ) -> None:

@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -21,9 +21,15 @@ from boxwright.storage.filesystem import read_file
 from boxwright.storage.uri import join
 from boxwright.text import check_classes
 
+MAX_ID = 2**31 - 1
+"""The largest id in a label map file, where it is an int32."""
+
 
 class LabelMapItem(BaseModel):
-    """A class of a label map: its id in files (from 1; 0 is the background) and its name."""
+    """A class of a label map: its id in files and its name.
+
+    Formats such as COCO allow any id from 0; a label map file only 1 (0 is the background) to 2,147,483,647.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
@@ -80,8 +86,33 @@ class LabelMap(BaseModel):
         return parse_label_map(text, source)
 
     def to_pbtxt(self) -> str:
-        """Returns the text of a ``label_map.pbtxt``."""
+        """Returns the text of a ``label_map.pbtxt``.
+
+        Raises:
+            DataError: An id is not 1 to 2,147,483,647; see :meth:`for_file`.
+        """
+        self.check_for_file("the label map")
         return format_label_map(self)
+
+    def for_file(self) -> LabelMap:
+        """Returns a label map that can be a file: this one, or if an id is not 1 to 2,147,483,647, one with 1 to N."""
+        if self._beyond_file is None:
+            return self
+        items = (item.model_copy(update={"id": i}) for i, item in enumerate(self.items, start=1))
+        return LabelMap(items=tuple(items))
+
+    def check_for_file(self, source: str) -> None:
+        """Checks that every id can be in a label map file.
+
+        Args:
+            source: What the error names.
+
+        Raises:
+            DataError: An id is not 1 to 2,147,483,647.
+        """
+        if (item := self._beyond_file) is not None:
+            problem = f"the class {item.name!r} has the id {item.id}; a label map file has ids from 1 to {MAX_ID}"
+            raise DataError(source, problem, "number the classes from 1; 0 is the background")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -127,6 +158,10 @@ class LabelMap(BaseModel):
         return {item.id: item for item in self.items}
 
     @cached_property
+    def _beyond_file(self) -> LabelMapItem | None:
+        return next((item for item in self.items if not 1 <= item.id <= MAX_ID), None)
+
+    @cached_property
     def _indices(self) -> dict[str, int]:
         return {item.name: i for i, item in enumerate(self.items)}
 
@@ -138,9 +173,18 @@ _LONGEST = 200
 # An item inside an item is not in the API's file: it is there to be reported, as the braces do not match.
 _MESSAGES = (
     b"\n\x0flabel_map.proto"
-    b'"K\n\x04Item\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\x03'
+    b'"K\n\x04Item\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\n\n\x02id\x18\x02 \x01(\x05'
     b"\x12\x14\n\x0cdisplay_name\x18\x03 \x01(\t\x12\x13\n\x04item\x18\x04 \x03(\x0b2\x05.Item"
     b'"\x1f\n\x08LabelMap\x12\x13\n\x04item\x18\x01 \x03(\x0b2\x05.Item'
+)
+_TEXT = r"(?:'[^'\\\n]*'|\"[^\"\\\n]*\")"
+_USUAL = re.compile(
+    rf"""[ \t\r\n]*item[ ]?:?[ ]?\{{[ \t\r\n]*
+    (?:name:[ ]*(?P<first>{_TEXT})[ \t\r\n]+)?
+    id:[ ]*(?P<id>[1-9]\d{{0,8}})[ \t\r\n]*
+    (?:name:[ ]*(?P<name>{_TEXT})[ \t\r\n]*)?
+    (?:display_name:[ ]*(?P<display>{_TEXT})[ \t\r\n]*)?\}}[ \t\r\n]*""",
+    re.VERBOSE | re.ASCII,
 )
 _TOKENS = re.compile(
     r"""(?:"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\#[^\n]*)|(?P<word>\w+)|(?P<open>[{<])|(?P<close>[}>])"""
@@ -181,13 +225,13 @@ def parse_label_map(text: str, source: str) -> LabelMap:
     ids: set[int] = set()
     names: set[str] = set()
     text = text.removeprefix("\ufeff")
-    message = _parse(text, source)
-    for index, item in enumerate(message.item):
+    parsed = _usual_items(text) or _parse(text, source)
+    for index, item in enumerate(parsed):
         name = item.name or item.display_name
-        if item.item:
+        if item.nested:
             line = _line(text, index, nested=True)
             raise DataError(source, "an item inside an item", "close the item before it with }", line)
-        if not item.HasField("id") or item.id < 0 or not name:
+        if item.id is None or item.id < 0 or not name:
             raise DataError(source, "an item needs an id (0 or more) and a name", _REMEDY, _line(text, index))
         if (item.id, name) == (0, "background"):
             continue
@@ -197,18 +241,51 @@ def parse_label_map(text: str, source: str) -> LabelMap:
             raise DataError(source, f"duplicate name {name!r}", "give each item its own name", _line(text, index))
         ids.add(item.id)
         names.add(name)
-        display_name = item.display_name if item.name and item.HasField("display_name") else None
+        display_name = item.display_name if item.name else None
         items.append(LabelMapItem(id=item.id, name=name, display_name=display_name))
-    if not message.item and text.strip():  # a dataset without boxes has an empty label map
+    if not parsed and text.strip():  # a dataset without boxes has an empty label map
         raise DataError(source, "no item { id: ... name: ... } in it", "is this a label map?")
     return LabelMap(items=tuple(items))
 
 
-def _parse(text: str, source: str) -> Any:
+class _Item(NamedTuple):
+    """An item of a file: its fields, as far as it has them, and whether it contains another item."""
+
+    id: int | None
+    name: str
+    display_name: str | None
+    nested: bool = False
+
+
+def _usual_items(text: str) -> list[_Item]:
+    """Returns the items of a file in the notation of all common programs; empty for any other notation.
+
+    protobuf's parser needs a minute for a million items.
+    """
+    items, end = [], 0
+    for match in _USUAL.finditer(text):
+        first, id, name, display = match.groups()
+        if match.start() != end or (first and name):
+            return []
+        end = match.end()
+        items.append(_Item(int(id), (first or name or "  ")[1:-1], display and display[1:-1]))
+    return items if end == len(text) else []
+
+
+def _parse(text: str, source: str) -> list[_Item]:
     from google.protobuf import text_format  # it takes as long to import as all of boxwright
 
     try:
-        return text_format.Parse(text, _message_class()(), allow_unknown_field=True)
+        message = text_format.Parse(text, _message_class()(), allow_unknown_field=True)
+        return [
+            _Item(
+                item.id if item.HasField("id") else None,
+                item.name,
+                item.display_name if item.HasField("display_name") else None,
+                bool(item.item),
+            )
+            for item in message.item
+        ]
     except text_format.ParseError as error:
         line = error.GetLine()  # the message is "LINE:COLUMN : 'THE WHOLE LINE': Expected ..."
         problem = str(error).partition(" : ")[2].removeprefix(f"'{text.split(chr(10))[line - 1]}': ").rstrip(".")

@@ -17,7 +17,6 @@ from boxwright import (
     MissingLibraryError,
     Reporter,
     Sample,
-    UsageError,
     clip,
     convert,
 )
@@ -42,7 +41,6 @@ def write_records(data: Dataset, target: Path, label_map: LabelMap, reporter: Re
 
     Raises:
         MissingLibraryError: The plugin for TFRecords is not installed.
-        UsageError: A class has the id 0.
         DataError: An image cannot be used.
         OutputError: The file cannot be written.
     """
@@ -51,12 +49,6 @@ def write_records(data: Dataset, target: Path, label_map: LabelMap, reporter: Re
             "the backend tfod writes TFRecord files, and the plugin for them is not installed",
             "run: python -m pip install boxwright-tfrecord",
         )
-    for item in label_map.items:
-        if item.id < 1:
-            raise UsageError(
-                f"the class {item.name!r} has the id {item.id}, which the API reserves for the background",
-                "number the classes from 1 in the label map",
-            )
     fitted = _FitToAPI()
     uri = DatasetURI(str(target), "tfrecord")
     convert(data.through(fitted), uri, label_map=label_map, overwrite=True, reporter=reporter, workers=1)

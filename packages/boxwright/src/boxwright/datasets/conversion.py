@@ -153,7 +153,7 @@ def convert(
         swapped=counts.swapped,
         losses=counts.losses,
         skipped=dataset.problems.skipped,
-        notes=[*dataset.notes, *shape_notes(counts.shapes), *_bridge_notes(destination)],
+        notes=[*plan.notes, *dataset.notes, *shape_notes(counts.shapes), *_bridge_notes(destination)],
         label_map=plan.label_map_file.path,
         label_map_reused=plan.label_map_file.reused,
         sidecars=sidecars,

@@ -110,9 +110,16 @@ class LabelMapFile:
 
     @classmethod
     def choose(cls, given: str | Path | LabelMap | None, destination: Destination) -> LabelMapFile:
-        """Returns the given one, else the one that is next to the target already, else a new one."""
+        """Returns the given one, else the one that is next to the target already, else a new one.
+
+        Raises:
+            OutputError: A file with other classes exists.
+            DataError: The file cannot be read, or an id of the classes cannot be in a label map file.
+        """
         usual, inside = destination.label_map_path, destination.label_map_inside
         if isinstance(given, LabelMap):
+            if usual:
+                given.check_for_file("the given label map")
             there = read_label_map(usual) if usual else None
             if there not in (None, given) and not destination.overwrite:
                 raise OutputError(
@@ -122,6 +129,8 @@ class LabelMapFile:
             return cls(usual, given, "the given label map", there == given, inside)
         path = str(given) if given is not None else usual
         found = read_label_map(path) if path else None
+        if found is not None and usual:
+            found.check_for_file(path)
         return cls(path, found, path, found is not None, inside and given is None)
 
     @property

@@ -107,7 +107,9 @@ class Outputs:
             )
         sidecar = None
         if plan.sidecar:
-            classes = plan.label_map if plan.label_map is not None else plan.dataset.known_label_map
+            known, classes = plan.dataset.known_label_map, plan.label_map
+            if classes is None or (known is not None and known.for_file() == classes):
+                classes = known  # with the ids of the source
             sidecar = SidecarWriter(sidecar_location, info, classes, destination.spec.carries)
             self._sidecars.callback(sidecar.close)
         output = AtomicOutput(

@@ -27,6 +27,7 @@ class Plan:
         label_map: The classes, as far as they are known.
         sidecar: Whether sidecars are written.
         processes: How many processes share the work.
+        notes: What was settled, for the report.
     """
 
     dataset: Dataset
@@ -35,6 +36,7 @@ class Plan:
     label_map: LabelMap | None
     sidecar: bool
     processes: int
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -52,19 +54,24 @@ class Plan:
         Raises:
             UsageError: A sidecar is requested for a format that cannot be read.
             OutputError: The label map file exists and has other classes.
-            DataError: The classes must be known, and an item cannot be read.
+            DataError: The classes must be known, and an item cannot be read; or as :meth:`LabelMapFile.choose`.
         """
         if sidecar and not destination.spec.load:
             name = destination.spec.name
             raise UsageError(f"{name} cannot be read, so a sidecar cannot help", "leave out --sidecar")
         file = LabelMapFile.choose(label_map, destination)
         known = file.label_map
+        notes: tuple[str, ...] = ()
         if known is None and (file.path or destination.spec.numbered):
             known = dataset.known_label_map
+            if known is not None and file.path and known.for_file() is not known:
+                ids = [item.id for item in known.items]
+                notes = (f"classes numbered from 1: a label map file cannot have the ids {min(ids)} to {max(ids)}",)
+                known = known.for_file()
         processes = _processes(dataset, workers)
         if known is None and destination.needs_label_map:
             known = _scanned_label_map(dataset, processes, reporter)
-        return cls(dataset, destination, file, known, sidecar, processes)
+        return cls(dataset, destination, file, known, sidecar, processes, notes)
 
     def loss_counter(self) -> LossCounter:
         """Returns a counter of what the target format does not carry."""

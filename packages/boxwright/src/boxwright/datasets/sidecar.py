@@ -218,7 +218,7 @@ class SidecarReader:
         self.info = DatasetInfo(
             format=info.format,
             location=info.location,
-            label_map=info.label_map if info.label_map is not None else label_map,
+            label_map=label_map if info.label_map in (None, label_map and label_map.for_file()) else info.label_map,
             num_samples=info.num_samples,
             splits=info.splits,
             notes=(*info.notes, f"what the format itself cannot hold comes from {path}", *changed),

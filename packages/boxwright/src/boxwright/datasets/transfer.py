@@ -235,10 +235,12 @@ def _transfer_shared(
 def _check_labels(sample: Sample, label_map: LabelMap, source: str) -> None:
     for position, label in enumerate(sample.boxes.labels, start=1):
         if label not in label_map:
+            shown = [item.name for item in label_map.items if item.display_name == label]
+            remedy = f"use its name: --with remap:{label}={shown[0]}" if shown else "add it there"
             raise DataError(
                 sample.source or sample.image.name,
                 f"the class {label!r} is not in {source} ({_listed(label_map)})",
-                "add it there, or use another --label-map",
+                f"{remedy}, or use another --label-map",
                 f"box {position}",
             )
 

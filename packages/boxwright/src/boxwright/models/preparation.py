@@ -69,7 +69,10 @@ def prepare(
     dataset.problems.finish(scan.samples)
     if not scan.boxes:
         raise DataError(dataset.info.location, "it contains no box to learn from", "check the location and the format")
-    classes = scan.label_map
+    given = scan.label_map
+    classes = given.for_file()
+    if classes is not given:
+        reporter.message("The classes of the run are numbered from 1, because a label map file cannot have their ids.")
     _check_classes(dataset, scan, classes, "add them to the label map, or use another label map")
     if run is not None and scan.digest != run.state["inputs"]["data"]["digest"]:
         raise RunError(
