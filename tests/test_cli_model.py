@@ -39,7 +39,17 @@ def test_train_passes_every_option_on(boxwright, lines, tmp_path):
     label_map.write_text("item {\n  id: 1\n  name: 'key'\n}\nitem {\n  id: 2\n  name: 'mug'\n}\n")
     uri = lines(ONE, TWO)
     words = ["--epochs", 3, "--batch-size", 4, "--image-size", "320x256", "--seed", 5, "--preset", "fancy"]
-    words += ["--augment", "flip", "--augment", "crop:0.5", "--set", "rate=0.25", "--label-map", label_map]
+    words += [
+        "--allow-overlap",
+        "--augment",
+        "flip",
+        "--augment",
+        "crop:0.5",
+        "--set",
+        "rate=0.25",
+        "--label-map",
+        label_map,
+    ]
     content = boxwright.json("train", "--data", uri, "--val", uri, "--out", run, "--backend", "average", *words)
     assert content["status"] == "done"
     assert content["classes"] == ["key", "mug"]

@@ -139,7 +139,8 @@ def drawn() -> Dataset:
 @pytest.fixture
 def train(drawn: Dataset, tmp_path: Path) -> Callable[..., boxwright.Run]:
     def train(**options: Any) -> boxwright.Run:
-        return boxwright.train(drawn, **dict[str, Any](out=tmp_path / "run", backend="tfod") | options)
+        usual = dict[str, Any](out=tmp_path / "run", backend="tfod", allow_overlap=True)
+        return boxwright.train(drawn, **usual | options)
 
     return train
 

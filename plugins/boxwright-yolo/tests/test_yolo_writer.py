@@ -80,9 +80,12 @@ def test_ultralytics_layout(tmp_path: Path, image: Path) -> None:
     ]
 
 
-def test_no_splits_are_no_splits_when_read_and_enough_for_ultralytics(tmp_path: Path, image: Path) -> None:
+def test_images_without_a_split_are_never_named_as_held_out(tmp_path: Path, image: Path) -> None:
     write(tmp_path / "out", sample_of(image))
-    assert files(tmp_path / "out")["data.yaml"].startswith('train: "images/unsplit"\nval: "images/unsplit"\nnc: 1\n')
+    first, second, *lines = files(tmp_path / "out")["data.yaml"].splitlines()
+    assert first == "# The images have no split, so there is no train and no val to name here."
+    assert second.endswith("--with split:train=0.8,val=0.2")
+    assert lines == ['"unsplit": "images/unsplit"', "nc: 1", "names:", '  0: "fig"']
     assert read(tmp_path / "out") == [("1.jpg", None, ("fig",))]
 
 
@@ -176,8 +179,7 @@ def test_any_class_name_is_kept_as_yaml_libraries_read_it(tmp_path: Path, image:
     write(tmp_path / "out", sample_of(image, labels=NAMES))
     content = yaml.safe_load((tmp_path / "out/data.yaml").read_bytes())
     assert content == {
-        "train": "images/unsplit",
-        "val": "images/unsplit",
+        "unsplit": "images/unsplit",
         "nc": len(NAMES),
         "names": dict(enumerate(sorted(NAMES))),
     }

@@ -14,6 +14,10 @@ from boxwright_yolo.description import NOT_SPLITS, ORDER, UNSPLIT
 from boxwright_yolo.labels import LineFormat
 from boxwright_yolo.paths import label_file_of, stem_of
 
+_NO_SPLIT = (
+    "# The images have no split, so there is no train and no val to name here.",
+    "# Hold out some of them: boxwright convert ... --with split:train=0.8,val=0.2",
+)
 _SKIP = "or leave it out with --on-error skip"
 _READ = (IMAGE_SUFFIXES - {".gif"}) | {".dng"}
 """What Ultralytics reads: https://docs.ultralytics.com/modes/predict/#images."""
@@ -28,9 +32,8 @@ class YoloWriter:
     """Writes each image and its label file, and at the end the file with the class names.
 
     Ultralytics' layout has ``images/SPLIT/NAME``, ``labels/SPLIT/NAME.txt`` and ``data.yaml``. Images without a split
-    are in ``unsplit``. If no image has a split, data.yaml names that folder as both ``train`` and ``val``, which
-    Ultralytics requires, and reading restores the images without a split. Without the images, data.yaml names lists of
-    them, which keep their names.
+    are in ``unsplit``, which data.yaml never names as ``train`` or ``val``: Ultralytics would measure a model on the
+    images that it was trained on. Without the images, data.yaml names lists of them, which keep their names.
 
     labelImg's layout has the label files next to the images, and ``classes.txt``.
 
@@ -163,10 +166,9 @@ class YoloWriter:
     def _yaml(self) -> str:
         pattern = "images/{}" if self._copies_images else "{}.txt"
         paths = {split: pattern.format(split) for split in self._splits}
-        if list(paths) == [UNSPLIT]:
-            paths = dict.fromkeys(("train", "val"), paths[UNSPLIT])
         keys = sorted(paths, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
-        lines = [f"{key if key in ORDER else _quoted(key)}: {_quoted(paths[key])}" for key in keys]
+        lines = list(_NO_SPLIT) if keys == [UNSPLIT] else []
+        lines += [f"{key if key in ORDER else _quoted(key)}: {_quoted(paths[key])}" for key in keys]
         lines += [f"nc: {len(self._names)}", "names:" if self._names else "names: {}"]
         lines += [f"  {number}: {_quoted(name)}" for number, name in enumerate(self._names)]
         return "\n".join([*lines, ""])

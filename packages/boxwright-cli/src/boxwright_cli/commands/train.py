@@ -118,6 +118,9 @@ def train(
     overwrite: OverwriteOption = False,
     on_error: OnErrorOrLimitOption = None,
     max_bad: MaxBadOption = None,
+    allow_overlap: Annotated[
+        bool, typer.Option("--allow-overlap", help="Allow images of --val that are training images.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -182,6 +185,7 @@ def train(
             resume=resume,
             overwrite=overwrite,
             on_error=asked,
+            allow_overlap=allow_overlap,
             settings=chosen,
             reporter=reporter,
         )

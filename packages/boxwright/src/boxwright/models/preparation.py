@@ -10,6 +10,7 @@ from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_datase
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, RunError
 from boxwright.label_map import LabelMap, resolve_label_map
+from boxwright.models.overlap import check_overlap
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry
 from boxwright.progress import Reporter
@@ -24,12 +25,14 @@ class Prepared:
         scan: Their counts.
         val: The held-out samples, with the same label map.
         val_scan: Their counts.
+        overlap: How many of them are training images.
     """
 
     data: Dataset
     scan: Scan
     val: Dataset | None
     val_scan: Scan | None
+    overlap: int
 
     @property
     def uris(self) -> dict[str, str | None]:
@@ -37,10 +40,11 @@ class Prepared:
         return {"data": self.data.uri, "val": None if self.val is None else self.val.uri}
 
     @property
-    def digest(self) -> dict[str, Any]:
-        """What the run folder keeps of the data, to recognise it."""
+    def inputs(self) -> dict[str, Any]:
+        """What the run folder keeps of the data, to recognize it."""
         scan = self.scan
-        return {"digest": scan.digest, "samples": scan.samples, "boxes": scan.boxes, "classes": scan.classes}
+        data = {"digest": scan.digest, "samples": scan.samples, "boxes": scan.boxes, "classes": scan.classes}
+        return {"data": data, "overlap": self.overlap}
 
 
 def prepare(
@@ -50,13 +54,14 @@ def prepare(
     run: Run | None,
     *,
     on_error: str,
+    allow_overlap: bool,
     reporter: Reporter,
     plugins: Registry,
 ) -> Prepared:
     """Opens the data, reads its annotations once, and settles the classes; ``run`` is the one that is continued.
 
     Raises:
-        UsageError: A URI is wrong.
+        UsageError: A URI is wrong, or a held-out image is a training image and ``allow_overlap`` is false.
         DataError: There are no samples or boxes, or a class is not in the label map.
         RunError: The run was trained on other data.
     """
@@ -79,11 +84,12 @@ def prepare(
             f"{dataset.uri or data} is not the data that {run.path} was trained on",
             "pass the same --data, or train into another folder",
         )
-    val_scan = None
+    val_scan, overlap = None, 0
     if held_out is not None:
         val_scan = _checked_held_out(held_out, classes)
         held_out = held_out.with_label_map(classes)
-    return Prepared(dataset.with_label_map(classes), scan, held_out, val_scan)
+        overlap = check_overlap(dataset, held_out, allowed=allow_overlap, reporter=reporter)
+    return Prepared(dataset.with_label_map(classes), scan, held_out, val_scan, overlap)
 
 
 def _checked_held_out(dataset: Dataset, classes: LabelMap) -> Scan:

@@ -53,6 +53,7 @@ def train(
     resume: bool = False,
     overwrite: bool = False,
     on_error: str | None = None,
+    allow_overlap: bool = False,
     settings: Mapping[str, object] | None = None,
     model: object | None = None,
     objects: Mapping[str, object] | None = None,
@@ -81,6 +82,8 @@ def train(
         overwrite: Replace an existing run.
         on_error: ``"fail"`` at images that cannot be read, ``"skip"`` them, or a limit such as ``"1%"`` or ``"3"``.
             ``None`` is ``"1%"``, or with ``resume`` that of the run.
+        allow_overlap: Whether images of ``val`` may be training images; else they are an error. Images that only look
+            alike are a warning.
         settings: Options of the backend; ``boxwright plugins show backend NAME`` lists them.
         model: A model of the backend's library to train instead of a preset's: ``objects["model"]``.
         objects: Python objects for the backend by name, such as callbacks; ``boxwright plugins show backend NAME``
@@ -92,7 +95,7 @@ def train(
         The finished run.
 
     Raises:
-        UsageError: An option or a preset is wrong.
+        UsageError: An option or a preset is wrong, or ``val`` contains training images.
         DataError: An image or annotation cannot be used, a class is not in the label map, or there are no boxes.
         RunError: The run folder is in use, exists already, or cannot be resumed.
         PluginError: No backend is installed, or its library is missing.
@@ -103,6 +106,7 @@ def train(
     if run is None:
         numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
         config = _config(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)
+        config["allow_overlap"] = allow_overlap
         if plugins.get("backend", config["backend"]).spec.check:
             plugins.resolve("backend", config["backend"], "check")(config, held_out=val is not None)
         plan = _Plan(config, val, label_map)
@@ -113,19 +117,28 @@ def train(
     else:
         plan = _resumed_plan(run, val, objects, plugins)
     on_error = on_error or (run.config.get("on_error") if run is not None else None) or MAX_BAD
-    prepared = prepare(data, plan.val, plan.label_map, run, on_error=on_error, reporter=reporter, plugins=plugins)
+    prepared = prepare(
+        data,
+        plan.val,
+        plan.label_map,
+        run,
+        on_error=on_error,
+        allow_overlap=allow_overlap or plan.config.get("allow_overlap", False),
+        reporter=reporter,
+        plugins=plugins,
+    )
     run = run or Run.create(
         out,
         backend=plan.config["backend"],
         config=prepared.uris | plan.config | {"on_error": on_error},
         label_map=prepared.data.label_map,
-        inputs={"data": prepared.digest},
+        inputs=prepared.inputs,
         overwrite=overwrite,
     )
     job = _job(run, prepared, plan.config, objects, resume, reporter, plugins)
     _fit(job, plugins)
     run.take_place()
-    _measure(job, plugins)
+    _measure(job, prepared.overlap, plugins)
     for dataset in filter(None, (prepared.data, prepared.val)):
         if warning := dataset.problems.describe():
             reporter.warning(warning)
@@ -252,7 +265,7 @@ def _fit(job: TrainJob, plugins: Registry) -> None:
             hook.boxwright_run_ended(run=run, status=status, error=failure)
 
 
-def _measure(job: TrainJob, plugins: Registry) -> None:
+def _measure(job: TrainJob, overlap: int, plugins: Registry) -> None:
     """Evaluates the finished model on the held-out data; if that fails, the training is done all the same."""
     if job.val is None or FINAL_METRIC not in plugins.names("metric"):
         return
@@ -263,7 +276,8 @@ def _measure(job: TrainJob, plugins: Registry) -> None:
         job.reporter.warning(f"the model could not be evaluated on {job.val.uri or 'the held-out data'}: {error}")
         return
     measured = math.isfinite(found.values["AP"])
-    job.reporter.message(f"On {found.samples} held-out images: {numbers if measured else NO_BOXES}.")
+    images = f"images, {overlap} of them training images" if overlap else "held-out images"
+    job.reporter.message(f"On {found.samples} {images}: {numbers if measured else NO_BOXES}.")
     if measured and found.result.notes:
         job.reporter.message(f"Notes: {'; '.join(found.result.notes)}.")
 
