@@ -477,9 +477,9 @@ def test_splits_with_paths_outside(
     assert [name for name in names_in(tmp_path) if name != "in"] == []
 
 
-def test_a_split_placeholder_cannot_be_read(convert: Callable[..., ConversionReport], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="stands for a part that is written"):
-        convert("lines:{split}.jsonl", f"lines:{tmp_path}/a.jsonl")
+def test_no_file_for_a_split_placeholder(convert: Callable[..., ConversionReport], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no file or folder matches {split}"):
+        convert(f"lines:{tmp_path}/{{split}}.jsonl", f"lines:{tmp_path}/a.jsonl")
 
 
 # Source and target at one location

@@ -171,7 +171,7 @@ class TestOpen:
     @pytest.mark.parametrize(
         ("uri", "error", "text"),
         [
-            ("lines:x/{split}.jsonl", UsageError, "stands for a part that is written"),
+            ("lines:x/{split}.jsonl", DataError, "no file or folder matches {split}"),
             ("nothing:x", PluginNotFoundError, "no format named 'nothing'"),
             ("lines:gone.jsonl", DataError, r"gone\.jsonl: file not found"),
             ("lines:gone.jsonl?depth=3", UsageError, r"lines:gone\.jsonl has no option 'depth'"),

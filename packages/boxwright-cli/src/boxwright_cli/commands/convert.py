@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 
 def convert(
     context: typer.Context,
-    source: Annotated[str, typer.Argument(metavar="SRC", help="The dataset to read: FORMAT:LOCATION.")],
-    target: Annotated[
-        str,
-        typer.Argument(metavar="DST", help="The dataset to write: FORMAT:LOCATION; {split} in it is replaced."),
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SRC... DST",
+            help="The datasets to read, which are merged, and the one to write: FORMAT:LOCATION; {split} in it is"
+            " each split.",
+        ),
     ],
     steps: Annotated[
         list[str] | None,
@@ -63,20 +66,25 @@ def convert(
 ) -> None:
     """Convert a dataset to another format, with optional steps.
 
-    DST is written completely or not at all. The report lists what the target format could not represent.
+    DST is written completely or not at all. The report lists what the target format could not represent. Several
+    datasets become one: classes by name, and images with the same name in a folder for each dataset.
 
     Examples:
       boxwright convert labelimg:photos/train csv:train_labels.csv
+      boxwright convert coco:a.json voc:b labelimg:c yolo:all
       boxwright convert labelimg:photos tfrecord:data/{split}.record --with split:train=0.8,test=0.2
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
+    *sources, target = paths
+    if not sources:
+        raise typer.BadParameter(f"what to read and what to write: only {target} was passed", param_hint="SRC... DST")
     session.protects(target)
     import boxwright
     from boxwright.datasets import available_cores
 
     report = boxwright.convert(
-        source,
+        sources if len(sources) > 1 else sources[0],
         target,
         steps=steps or (),
         label_map=label_map,

@@ -19,12 +19,12 @@ from boxwright.datasets.plan import Plan
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import Transform
 from boxwright.datasets.shape_rule import shape_notes
+from boxwright.datasets.sources import Location
 from boxwright.datasets.transfer import transfer
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
-from boxwright.storage.uri import DatasetURI
 
 
 @dataclass
@@ -32,7 +32,7 @@ class ConversionReport:
     """The result of a conversion.
 
     Attributes:
-        source: The URI that was read.
+        source: The URI that was read; the locations, if there were several.
         targets: The URIs that were written, one per split.
         samples: The number of images by target.
         boxes: Boxes written.
@@ -86,8 +86,8 @@ class ConversionReport:
 
 
 def convert(
-    source: str | DatasetURI | Dataset,
-    target: str | DatasetURI,
+    source: Location | Dataset | Sequence[Location | Dataset],
+    target: Location,
     *,
     steps: Sequence[str | Transform] = (),
     label_map: str | Path | LabelMap | None = None,
@@ -99,11 +99,12 @@ def convert(
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> ConversionReport:
-    """Converts a dataset; memory does not grow with its size.
+    """Converts a dataset, or several into one; memory does not grow with its size.
 
     Args:
         source: What to read, as for :func:`boxwright.open`.
-        target: ``FORMAT:LOCATION[?option=value]``; ``{split}`` in the location is filled in with each sample's split.
+        target: ``FORMAT:LOCATION[?option=value]``, or a path; ``{split}`` in the location is filled in with each
+            sample's split.
         steps: Transforms in between, as ``"resize:800x600"`` or as objects.
         label_map: The classes and their ids. A file that does not exist yet is created. Without it, a label map file
             that is next to the target already is used, so that train and test get the same ids.

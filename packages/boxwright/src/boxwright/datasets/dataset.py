@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import cached_property, partial
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
-from boxwright.datasets.detect import detect_format
-from boxwright.datasets.image_places import remembered, remembers
+from boxwright.datasets.merged import MergedReader
 from boxwright.datasets.parallel import available_cores, map_samples, shared
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import (
@@ -26,20 +25,15 @@ from boxwright.datasets.protocols import (
 )
 from boxwright.datasets.scan import Scan
 from boxwright.datasets.shape_rule import shape_notes
-from boxwright.datasets.sidecar import with_sidecar
-from boxwright.datasets.split_folders import SplitReader, parts_of
+from boxwright.datasets.sources import Location, open_sources
 from boxwright.datasets.steps import make_transform, reading_options
 from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
-from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry
-from boxwright.plugins.specs import FormatSpec
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import DatasetInfo, Sample
-from boxwright.storage.filesystem import is_folder, unpacked
 from boxwright.storage.links import Boundary
-from boxwright.storage.switch import settle
-from boxwright.storage.uri import DatasetURI, is_remote, join, parent
+from boxwright.storage.uri import DatasetURI
 
 
 class Dataset(Iterable[Sample]):
@@ -133,6 +127,11 @@ class Dataset(Iterable[Sample]):
         return self.reader.info
 
     @property
+    def locations(self) -> tuple[str, ...]:
+        """Where it is read from: one location, or that of each dataset that was merged."""
+        return self.reader.locations if isinstance(self.reader, MergedReader) else (self.info.location,)
+
+    @property
     def known_label_map(self) -> LabelMap | None:
         """The classes as far as they are known without reading: as given, else from the format's own label map.
 
@@ -222,7 +221,7 @@ class _Restartable(Iterable[Sample]):
 
 
 def open_dataset(
-    uri: str | DatasetURI | Dataset,
+    uri: Location | Dataset | Sequence[Location | Dataset],
     *,
     steps: Sequence[str | Transform] = (),
     on_error: str = "fail",
@@ -231,11 +230,15 @@ def open_dataset(
     registry: Registry | None = None,
     reporter: Reporter | None = None,
 ) -> Dataset:
-    """Opens a dataset by its URI.
+    """Opens a dataset by its URI, or several as one.
+
+    ``{split}`` in a location stands for the splits that exist: ``tfrecord:{split}.record``. A folder that contains
+    folders such as ``train`` and ``test`` has these splits.
 
     Args:
-        uri: ``FORMAT:LOCATION[?option=value]``; without ``FORMAT`` it is detected. A :class:`Dataset` keeps its
-            own ``on_error``.
+        uri: ``FORMAT:LOCATION[?option=value]``, or a path; without ``FORMAT`` it is detected. A :class:`Dataset` keeps
+            its own ``on_error``. Several are merged: classes with the same name are one class, and images with the same
+            name get that of their dataset in front.
         steps: What its samples pass through, as ``"resize:800x600"`` or as objects.
         on_error: ``"fail"`` raises at the first item that cannot be read, ``"skip"`` leaves it out and keeps it in
             ``dataset.problems.skipped``, a limit such as ``"1%"`` or ``"3"`` does so until there are more.
@@ -255,60 +258,49 @@ def open_dataset(
         dataset = uri if label_map is None else uri.with_label_map(label_map)
         return dataset.through(*transforms, workers=workers or available_cores()) if transforms else dataset
     problems = Problems(on_error)
-    parsed = DatasetURI.parse(uri) if isinstance(uri, str) else uri
-    if not is_remote(parsed.location):
-        for folder in (parent(parsed.location), parsed.location):
-            settle(folder, wait=True)
-    if parsed.has_split:
-        raise UsageError(f"{parsed}: {{split}} stands for a part that is written", "name the part to read")
-    parsed = replace(parsed, location=unpacked(parsed.location))
-    name = parsed.format or detect_format(parsed.location, plugins)
-    spec: FormatSpec = plugins.get("format", name).spec
-    if not spec.load:
-        raise UsageError(f"the format {name!r} can be written and not read", "see `boxwright formats`")
-    known = {option.name for option in spec.options}
-    wanted = {option: value for option, value in reading_options(steps, plugins).items() if option in known}
-    resolved = replace(parsed, format=name, options=wanted | parsed.options)
-    if spec.bridge and problems.on_error == "skip":
+    several = () if isinstance(uri, str | os.PathLike | DatasetURI) else cast("Sequence[Location | Dataset]", uri)
+    given = [uri] if isinstance(uri, str | os.PathLike | DatasetURI) else list(several)
+    if not given:
+        raise UsageError("there is no dataset to open", "pass one: FORMAT:LOCATION")
+    opened = open_sources([_stored(each) for each in given], reading_options(steps, plugins), plugins)
+    if opened.bridges and problems.on_error == "skip":
         (reporter or LogReporter()).warning(
-            f"{name}: {spec.bridge} reads a dataset completely or not at all, so that one item that it cannot read"
-            " stops everything, also with --on-error skip"
+            f"{' and '.join(opened.bridges)} reads a dataset completely or not at all, so that one item that it cannot"
+            " read stops everything, also with --on-error skip"
         )
-    parts = parts_of(spec, resolved.location, plugins)
-    make = plugins.resolve("format", name)
-
-    def opened(place: str) -> Reader:
-        images = images_of(place)
-        chosen = resolved.options if images is None else {**resolved.options, "images": images}
-        options = convert_options(chosen, spec.options, f"{name}:{place}")
-        return with_sidecar(make(place, **options), spec, place)
-
-    def images_of(place: str) -> str | None:
-        return resolved.options.get("images") or (remembered(place) if remembers(spec) else None)
-
-    if list(parts) == [""]:
-        resolved, parts = replace(resolved, location=parts[""]), {}
-    if parts:
-        reader: Reader = SplitReader(resolved.location, {split: opened(place) for split, place in parts.items()})
-    else:
-        reader = opened(resolved.location)
-    problems.total = reader.info.num_samples
+    problems.total = opened.reader.info.num_samples
     return Dataset(
-        reader,
-        uri=str(resolved),
+        opened.reader,
+        uri=opened.uri,
         problems=problems,
         transforms=transforms,
         label_map=label_map,
         workers=workers or available_cores(),
         plugins=plugins,
-        boundary=_boundary(resolved.location, images_of(resolved.location)),
+        boundary=opened.boundary,
     )
 
 
-def _boundary(location: str, images: str | None) -> Boundary:
-    """Returns the folders of a dataset: its own, and that of its images if it was set."""
-    own = location if is_folder(location) else parent(location)
-    return Boundary([own] if images is None else [own, images, join(own, images)])
+def _stored(each: Location | Dataset) -> DatasetURI | tuple[str, Reader]:
+    if isinstance(each, Dataset):
+        return each.uri or each.info.location, DatasetReader(each)
+    return DatasetURI.of(each)
+
+
+class DatasetReader:
+    """A reader over another dataset, whose problems go where they went before.
+
+    Args:
+        dataset: The dataset, with its transforms.
+    """
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.info = dataset.info.model_copy(update={"label_map": dataset.known_label_map})
+
+    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields all samples."""
+        return iter(self.dataset)
 
 
 class SampleReader:

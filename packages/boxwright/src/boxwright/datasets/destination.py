@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,8 @@ from boxwright.storage.uri import DatasetURI, is_remote, join, parent
 class Destination:
     """The parsed target with its format."""
 
-    def __init__(self, target: str | DatasetURI, plugins: Registry, *, overwrite: bool) -> None:
-        self.uri = DatasetURI.parse(target) if isinstance(target, str) else target
+    def __init__(self, target: str | os.PathLike[str] | DatasetURI, plugins: Registry, *, overwrite: bool) -> None:
+        self.uri = DatasetURI.of(target)
         self.overwrite = overwrite
         if not is_remote(self.uri.location):
             settle(parent(self.uri.location.partition("{split}")[0]))

@@ -99,7 +99,8 @@ class Outputs:
     def _open(self, uri: DatasetURI) -> Part:
         plan, destination, info = self._plan, self._plan.destination, self._plan.dataset.info
         if destination.spec.target == "folder":
-            _refuse_to_swallow(info.location, uri.location)
+            for location in plan.dataset.locations:
+                _refuse_to_swallow(location, uri.location)
         sidecar_location = sidecar_path(destination.spec, uri.location)
         if destination.spec.target == "file" and not destination.overwrite and read_file(sidecar_location) is not None:
             raise OutputError(

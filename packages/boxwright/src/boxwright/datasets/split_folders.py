@@ -5,17 +5,12 @@ Formats in one file, and folders of annotations whose format has no splits, are 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 
-from boxwright.datasets.protocols import OnProblem, Reader, ShapeReader, SwappingReader
-from boxwright.datasets.shape_rule import ShapeRule
-from boxwright.errors import BoxwrightError, DataError
-from boxwright.label_map import LabelMap
+from boxwright.errors import BoxwrightError
 from boxwright.plugins.registry import Registry
 from boxwright.plugins.specs import FormatSpec
-from boxwright.schemas import DatasetInfo, Sample, SwappedCoordinates
 from boxwright.storage.filesystem import is_folder, list_folder
 from boxwright.storage.uri import IMAGE_SUFFIXES, join
 
@@ -86,77 +81,3 @@ def _entries(location: str) -> list[str]:
 def _files(names: list[str]) -> list[str]:
     skipped = (*IMAGE_SUFFIXES, *_OTHERS, "/")
     return [name for name in names if not name.lower().endswith(skipped)][:_MOST]
-
-
-class SplitReader:
-    """Reads the parts one after another; each sample has the split of its part.
-
-    Args:
-        location: The folder.
-        parts: The reader of each split.
-    """
-
-    def __init__(self, location: str, parts: Mapping[str, Reader]) -> None:
-        self._parts = parts
-        infos = [part.info for part in parts.values()]
-        counts = [info.num_samples for info in infos]
-        self.info = DatasetInfo(
-            format=infos[0].format,
-            location=location,
-            label_map=_merged([info.label_map for info in infos]),
-            num_samples=None if None in counts else sum(filter(None, counts)),
-            splits=tuple(parts),
-            notes=tuple(dict.fromkeys(note for info in infos for note in info.notes)),
-            attributes=infos[0].attributes if all(info.attributes == infos[0].attributes for info in infos) else {},
-        )
-        self.shapes = _Rules([part.shapes for part in parts.values() if isinstance(part, ShapeReader)])
-        self.swapped = _Swapped([part.swapped for part in parts.values() if isinstance(part, SwappingReader)])
-
-    def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields the samples; an image with the name of one of another split has its split before its name."""
-        taken: set[str] = set()
-        for split, part in self._parts.items():
-            own: set[str] = set()
-            for sample in part.read(on_problem):
-                name = sample.image.name
-                if name in taken:
-                    name = f"{split}/{name}"
-                    if name in taken:
-                        on_problem(DataError(sample.source, f"duplicate image {name}", "rename one of the two images"))
-                        continue
-                    sample = sample.replace(image=sample.image.model_copy(update={"name": name}))
-                own.add(name)
-                yield sample.replace(split=split)
-            taken |= own
-
-
-class _Rules(ShapeRule):
-    def __init__(self, rules: list[ShapeRule]) -> None:
-        super().__init__()
-        self._rules = rules
-
-    def restart(self) -> None:
-        for rule in self._rules:
-            rule.restart()
-
-    def totals(self) -> Counter[tuple[str, str]]:
-        return sum((rule.totals() for rule in self._rules), Counter[tuple[str, str]]())
-
-
-class _Swapped(SwappedCoordinates):
-    def __init__(self, counts: list[SwappedCoordinates]) -> None:
-        self._counts = counts
-
-    @property
-    def count(self) -> int:  # type: ignore[override]
-        return sum(each.count for each in self._counts)
-
-
-def _merged(label_maps: list[LabelMap | None]) -> LabelMap | None:
-    """Returns the classes of all parts: as they are if they are the same, else numbered in the order of their names."""
-    known = [label_map for label_map in label_maps if label_map is not None]
-    if len(known) < len(label_maps):
-        return None
-    if all(label_map == known[0] for label_map in known):
-        return known[0]
-    return LabelMap.from_names(dict.fromkeys(name for label_map in known for name in label_map.names), sort=False)

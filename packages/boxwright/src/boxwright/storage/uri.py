@@ -17,6 +17,9 @@ from boxwright.errors import UsageError
 
 _FORMAT = re.compile(r"(?P<format>[A-Za-z][A-Za-z0-9_.-]+):(?!//)(?P<rest>.*)", re.DOTALL)
 
+SPLIT = "{split}"
+"""Stands for the name of a split in a location."""
+
 _LOCATION = re.compile(r"(?:[^?]|(?<=-)\?+(?=-of-))*")
 """Up to the question mark of the options; those of a shard pattern, ``-?????-of-00010``, belong to the location."""
 
@@ -26,7 +29,7 @@ class DatasetURI:
     """A parsed dataset URI.
 
     Args:
-        location: A path or URL; may hold ``{split}`` where it names a target.
+        location: A path or URL; may contain ``{split}``.
         format: The format's name, or ``None`` where it is to be detected.
         options: As written, decoded, in order.
     """
@@ -62,14 +65,26 @@ class DatasetURI:
             options[key] = value
         return cls(location, name, options)
 
+    @classmethod
+    def of(cls, value: str | os.PathLike[str] | DatasetURI) -> DatasetURI:
+        """Returns the URI of a text, or of a path, which is a location without format and options.
+
+        Raises:
+            UsageError: As :meth:`parse`.
+        """
+        if isinstance(value, DatasetURI):
+            return value
+        return cls.parse(value) if isinstance(value, str) else cls(os.fspath(value))
+
     @property
     def has_split(self) -> bool:
         """Whether the location contains ``{split}``."""
-        return "{split}" in self.location
+        return SPLIT in self.location
 
     def for_split(self, split: str) -> DatasetURI:
-        """The URI with ``{split}`` filled in."""
-        return replace(self, location=self.location.replace("{split}", split))
+        """The URI with ``{split}`` filled in, also in the options: ``coco:{split}.json?images={split}``."""
+        options = {name: value.replace(SPLIT, split) for name, value in self.options.items()}
+        return replace(self, location=self.location.replace(SPLIT, split), options=options)
 
     def __str__(self) -> str:
         safe = "/:\\@,.{}"
