@@ -33,13 +33,15 @@ def random_pairs(seed: int, images: int = 60) -> list[Pair]:
         width, height = 640, 480
         image = ImageRef(name=f"{number}.jpg", width=width, height=height)
         count = 0 if number % 7 == 0 else int(chance.poisson(4))
-        edges, labels, more = [], [], []
+        edges, labels = [], []
+        more: list[dict[str, Any]] = []
         for _ in range(count):
             w, h = np.minimum(np.exp(chance.normal(4.0, 1.0, 2)), (width - 2, height - 2))
             x, y = chance.uniform(0, width - w), chance.uniform(0, height - h)
             edges.append(np.array((x, y, x + w, y + h)).round(2).tolist())
             labels.append(CLASSES[chance.integers(3)])
-            more.append({"iscrowd": 1} if chance.random() < 0.08 else {})
+            area = {"area": float(w * h) * 0.4} if len(more) % 2 else {}
+            more.append(area | ({"iscrowd": 1} if chance.random() < 0.08 else {}))
         found, names, scores = [], [], []
         for box, label in zip(edges, labels, strict=True):
             for _ in range(chance.integers(0, 4)):
@@ -78,7 +80,7 @@ def by_pycocotools(
                     "image_id": number,
                     "category_id": label_map.id(box.label),
                     "bbox": [box.xmin, box.ymin, box.xmax - box.xmin, box.ymax - box.ymin],
-                    "area": (box.xmax - box.xmin) * (box.ymax - box.ymin),
+                    "area": box.attributes.get("area", (box.xmax - box.xmin) * (box.ymax - box.ymin)),
                     "iscrowd": box.attributes.get("iscrowd", 0),
                 }
             )
@@ -220,6 +222,27 @@ def test_a_crowd_is_neither_missed_nor_makes_detections_wrong() -> None:
     result = CocoMetric()([pair(boxes, found)], ONE)
     assert result.values["AP"] == pytest.approx(1.0, abs=1e-12)
     assert result.per_class["apple"]["truths"] == 1
+
+
+@pytest.mark.parametrize(("label", "flags"), [("DontCare", {"occluded": -1}), ("other", {"iscrowd": 1})])
+def test_a_region_of_an_unknown_class_is_ignored_for_every_class(label: str, flags: dict[str, Any]) -> None:
+    """Without the region, the detection in it has the best score, so that the precision is 1/2."""
+    region = (200.0, 200.0, 400.0, 400.0)
+    found = Boxes(["apple"] * 2, [region, BOX], [{"score": 0.9}, {"score": 0.5}])
+    with_region = Boxes(["apple", label], [BOX, region], [{}, flags])
+    result = CocoMetric()([pair(with_region, found)], ONE)
+    assert result.values["AP"] == pytest.approx(1.0, abs=1e-12)
+    assert result.per_class["apple"]["truths"] == 1
+    without = CocoMetric()([pair(Boxes(["apple"], [BOX]), found)], ONE)
+    assert without.values["AP"] == pytest.approx(0.5, abs=1e-12)
+
+
+@pytest.mark.parametrize("given", [-1.0, float("nan"), float("inf"), "large", True, None])
+def test_an_area_that_is_not_a_number_is_that_of_the_box(given: object) -> None:
+    found = Boxes(["apple"], [BOX], [{"score": 0.5}])
+    values = CocoMetric()([pair(Boxes(["apple"], [BOX], [{"area": given}]), found)], ONE).values
+    plain = CocoMetric()([pair(Boxes(["apple"], [BOX]), found)], ONE).values
+    assert values == pytest.approx(plain, nan_ok=True)
 
 
 @pytest.mark.parametrize("flag", [1, True, "1", "true", 1.0])

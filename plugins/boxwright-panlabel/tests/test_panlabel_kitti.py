@@ -43,6 +43,7 @@ def test_the_benchmarks_own_files(folder: Path) -> None:
         "rotation_y": -1.56,
     }
     assert (region.label, region.attributes) == ("DontCare", {"truncated": -1, "occluded": -1})
+    assert boxwright.are_regions(one.boxes) == [False, True]
     assert (two.boxes[0].attributes["truncated"], two.boxes[0].attributes["occluded"]) == (0.88, 3)
     for place in (folder, folder / "training", folder / "training" / "label_2"):
         assert detect(str(place)).matches

@@ -48,6 +48,7 @@ from .plugins.specs import (
     WeightsSpec as WeightsSpec,
 )
 from .progress import LogReporter as LogReporter, Reporter as Reporter, Task as Task
+from .regions import are_regions as are_regions, is_set as is_set
 from .schemas import (
     NO_ATTRIBUTES as NO_ATTRIBUTES,
     Box as Box,

@@ -6,6 +6,7 @@ matches the boxes, and the means are computed as in ``COCOeval.summarize``.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import hotcoco
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright import DataError, Detections, LabelMap, MetricResult, Sample
+from boxwright import DataError, Detections, LabelMap, MetricResult, Sample, are_regions, is_set
 
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)
 """Indices of the area axis: all; under 32x32, 32x32 to 96x96, and over 96x96 square pixels."""
@@ -41,8 +42,10 @@ class CocoMetric:
     """The metric ``coco``.
 
     Boxes are matched by IoU at ten thresholds from 0.50 to 0.95, class by class, at most 100 detections per image and
-    class, best scores first; precision is averaged at 101 recall values. The area of a ground-truth box is that of the
-    box. A ground-truth box with the attribute ``iscrowd`` need not be detected, and a detection in it is not wrong.
+    class, best scores first; precision is averaged at 101 recall values. The area of a ground-truth box is its
+    attribute ``area``, such as that of a COCO outline, or else that of the box. A region (``boxwright.are_regions``),
+    such as a crowd, need not be detected, and a detection in it is not wrong; that of a class which is not in the label
+    map counts for every class.
 
     Args:
         max_detections: The largest number of detections per image and class that count, more than 10. With another
@@ -120,9 +123,14 @@ class _Batch:
 
     def add(self, sample: Sample, detections: Detections) -> None:
         """Adds one image."""
-        for what, boxes in (("ground-truth box", sample.boxes), ("detection", detections.boxes)):
-            for position, label in enumerate(boxes.labels, start=1):
-                if label not in self.label_map:
+        regions = are_regions(sample.boxes)
+        objects = [not region for region in regions]
+        for what, boxes, counts in (
+            ("ground-truth box", sample.boxes, objects),
+            ("detection", detections.boxes, [True] * len(detections.boxes)),
+        ):
+            for position, (label, single) in enumerate(zip(boxes.labels, counts, strict=True), start=1):
+                if single and label not in self.label_map:
                     raise DataError(
                         sample.source or sample.image.name,
                         f"the class {label!r} is not in the label map ({', '.join(self.label_map.names)})",
@@ -132,28 +140,29 @@ class _Batch:
         self.image += 1
         self.images.append({"id": self.image, "width": sample.image.width, "height": sample.image.height})
         boxes = sample.boxes
-        for label, (xmin, ymin, xmax, ymax), more in zip(
-            boxes.labels, boxes.coordinates, boxes.attributes, strict=True
+        for label, (xmin, ymin, xmax, ymax), more, region in zip(
+            boxes.labels, boxes.coordinates, boxes.attributes, regions, strict=True
         ):
-            crowd = _is_set(more.get("iscrowd"))
-            self.boxes += 1
-            self.ground_truth[label] += not crowd
-            self.difficult += _is_set(more.get("difficult"))
             width, height = xmax - xmin, ymax - ymin
+            self.difficult += is_set(more.get("difficult"))
             self.zero_area += width * height == 0
-            self.annotations.append(
-                {
-                    "id": self.boxes,
-                    "image_id": self.image,
-                    "category_id": self.label_map.id(label),
-                    "bbox": [xmin, ymin, width, height],
-                    "area": width * height,
-                    "iscrowd": int(crowd),
-                }
-            )
-        counts = Counter(sample.boxes.labels).values()
-        self.crowded += max(counts, default=0) > self.most
-        self.largest = max(self.largest, *counts, 0)
+            area = _area(more.get("area"), width * height)
+            for name in [label] if label in self.label_map else sorted(set(detections.boxes.labels)):
+                self.boxes += 1
+                self.ground_truth[name] += not region
+                self.annotations.append(
+                    {
+                        "id": self.boxes,
+                        "image_id": self.image,
+                        "category_id": self.label_map.id(name),
+                        "bbox": [xmin, ymin, width, height],
+                        "area": area,
+                        "iscrowd": int(region),
+                    }
+                )
+        numbers = Counter(sample.boxes.labels).values()
+        self.crowded += max(numbers, default=0) > self.most
+        self.largest = max(self.largest, *numbers, 0)
         boxes = detections.boxes
         for label, (xmin, ymin, xmax, ymax), score in zip(
             boxes.labels, boxes.coordinates, detections.scores, strict=True
@@ -185,9 +194,10 @@ class _Batch:
         return notes
 
 
-def _is_set(value: object) -> bool:
-    """Returns whether a flag of an annotation is set, in the notation of any format."""
-    return str(value).strip().lower() in ("1", "1.0", "true", "yes")
+def _area(given: object, of_box: float) -> float:
+    """Returns the area of an annotation: the number that was given, else that of its box."""
+    valid = isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given < math.inf
+    return float(given) if valid else of_box  # type: ignore[arg-type]
 
 
 def _summary(precision: NDArray[Any], recall: NDArray[Any], most: int) -> dict[str, float]:

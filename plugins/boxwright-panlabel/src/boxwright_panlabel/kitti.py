@@ -86,8 +86,8 @@ class KittiReader:
         with suppress(DataError):  # reading reports it
             if any(_DONT_CARE in self._labels.read(file) for file in self._files[:_SOME]):
                 return (
-                    "DontCare marks regions whose objects are not annotated, and is read as a class: --with"
-                    " remap:DontCare= leaves them out",
+                    "DontCare marks regions whose objects are not annotated: boxwright does not train on them and"
+                    " ignores detections in them; for other programs, --with remap:DontCare= leaves them out",
                 )
         return ()
 

@@ -125,6 +125,7 @@ def _content(dataset: Dataset, scan: Scan, detected: dict[str, Any]) -> dict[str
             }
             for name in [*label_map.names, *(label for label in scan.classes if label not in label_map)]
         },
+        "regions": dict(scan.regions),
         "label_map": "the dataset's own" if own else "made from the data, sorted by name",
         "sizes": [
             {"width": width, "height": height, "pictures": count}
@@ -149,6 +150,10 @@ def _show(session: Session, content: dict[str, Any], statistics: Statistics, opt
     if content["boxes"]:
         _show_boxes(session, content, statistics)
         _show_convention(session, statistics, option)
+    if content["regions"]:
+        found = ", ".join(f"{name} {n:,}" for name, n in content["regions"].items())
+        session.say()
+        session.say(f"regions that are not single objects, not trained on and ignored in evaluation: {found}")
     flawed = {what: n for what, n in content["flawed_boxes"].items() if n}
     if flawed:
         session.say()

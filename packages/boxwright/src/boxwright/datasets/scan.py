@@ -5,10 +5,11 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, compress
 from typing import NamedTuple
 
 from boxwright.label_map import LabelMap
+from boxwright.regions import are_regions
 from boxwright.schemas import Sample
 
 
@@ -31,6 +32,7 @@ class Scan:
         boxes: The number of boxes.
         empty: The number of images without boxes.
         classes: Boxes by label, sorted by label.
+        regions: Those of them that are regions and not single objects, by label; see :mod:`boxwright.regions`.
         pictures_with: The number of images by label.
         splits: The number of images by split.
         sizes: The number of images by ``(width, height)``.
@@ -48,6 +50,7 @@ class Scan:
         self.boxes = 0
         self.empty = 0
         self.classes: dict[str, int] = {}
+        self.regions: dict[str, int] = {}
         self.pictures_with: dict[str, int] = {}
         self.splits: dict[str, int] = {}
         self.sizes: dict[tuple[int, int], int] = {}
@@ -70,6 +73,7 @@ class Scan:
         count, every = 0, 1
         classes: Counter[str] = Counter()
         pictures_with: Counter[str] = Counter()
+        regions: Counter[str] = Counter()
         for sample in samples:
             image, boxes = sample.image, sample.boxes
             digest.update(repr((image.name, image.width, image.height, boxes.labels)).encode())
@@ -80,6 +84,7 @@ class Scan:
             scan.most_boxes = max(scan.most_boxes, len(boxes))
             classes.update(boxes.labels)
             pictures_with.update(set(boxes.labels))
+            regions.update(compress(boxes.labels, are_regions(boxes)))
             if sample.split is not None:
                 scan.splits[sample.split] = scan.splits.get(sample.split, 0) + 1
             size = width, height = image.width, image.height
@@ -109,6 +114,7 @@ class Scan:
         if scan.boxes:
             scan.relative_size = RelativeSize(smallest, total / scan.boxes, largest)
         scan.classes = dict(sorted(classes.items()))
+        scan.regions = dict(sorted(regions.items()))
         scan.pictures_with = dict(sorted(pictures_with.items()))
         scan.digest = digest.hexdigest()
         return scan

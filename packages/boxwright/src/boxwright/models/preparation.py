@@ -14,6 +14,7 @@ from boxwright.models.overlap import check_overlap
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry
 from boxwright.progress import Reporter
+from boxwright.regions import UNANNOTATED, WithoutRegions
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Prepared:
     Attributes:
         data: The training samples, with the label map of the run.
         scan: Their counts.
-        val: The held-out samples, with the same label map.
+        val: The held-out samples, with the same label map, without regions of other classes.
+        held_out: The same with all boxes, for the evaluation of the model.
         val_scan: Their counts.
         overlap: How many of them are training images.
     """
@@ -31,6 +33,7 @@ class Prepared:
     data: Dataset
     scan: Scan
     val: Dataset | None
+    held_out: Dataset | None
     val_scan: Scan | None
     overlap: int
 
@@ -72,11 +75,11 @@ def prepare(
     if not scan.samples:
         raise empty_dataset_error(dataset, "it contains no images")
     dataset.problems.finish(scan.samples)
-    if not scan.boxes:
+    if scan.boxes == sum(scan.regions.values()):
         raise DataError(dataset.info.location, "it contains no box to learn from", "check the location and the format")
-    given = scan.label_map
+    given = _classes(scan)
     classes = given.for_file()
-    if classes is not given:
+    if classes != given:
         reporter.message("The classes of the run are numbered from 1, because a label map file cannot have their ids.")
     _check_classes(dataset, scan, classes, "add them to the label map, or use another label map")
     if run is not None and scan.digest != run.state["inputs"]["data"]["digest"]:
@@ -84,12 +87,26 @@ def prepare(
             f"{dataset.uri or data} is not the data that {run.path} was trained on",
             "pass the same --data, or train into another folder",
         )
-    val_scan, overlap = None, 0
+    watched, val_scan, overlap = None, None, 0
     if held_out is not None:
         val_scan = _checked_held_out(held_out, classes)
         held_out = held_out.with_label_map(classes)
+        watched = held_out
+        if val_scan.regions:
+            watched = held_out.through(WithoutRegions(frozenset(classes.names)), workers=held_out.workers)
         overlap = check_overlap(dataset, held_out, allowed=allow_overlap, reporter=reporter)
-    return Prepared(dataset.with_label_map(classes), scan, held_out, val_scan, overlap)
+    if scan.regions:
+        count = sum(scan.regions.values())
+        boxes = "1 box is a region" if count == 1 else f"{count:,} boxes are regions"
+        reporter.message(f"{boxes} and not single objects ({', '.join(scan.regions)}), and not trained on.")
+        dataset = dataset.through(WithoutRegions(), workers=dataset.workers)
+    return Prepared(dataset.with_label_map(classes), scan, watched, held_out, val_scan, overlap)
+
+
+def _classes(scan: Scan) -> LabelMap:
+    """Returns the classes to train: those of the data, except the class of regions without annotations."""
+    items = tuple(item for item in scan.label_map.items if item.name.lower() != UNANNOTATED)
+    return LabelMap(items=items)
 
 
 def _checked_held_out(dataset: Dataset, classes: LabelMap) -> Scan:
@@ -103,7 +120,8 @@ def _checked_held_out(dataset: Dataset, classes: LabelMap) -> Scan:
 
 
 def _check_classes(dataset: Dataset, scan: Scan, classes: LabelMap, remedy: str) -> None:
-    unknown = [label for label in scan.classes if label not in classes]
+    objects = [label for label, count in scan.classes.items() if count > scan.regions.get(label, 0)]
+    unknown = [label for label in objects if label not in classes]
     if unknown:
         raise DataError(
             dataset.info.location, f"classes that are not in the label map: {', '.join(map(repr, unknown))}", remedy

@@ -138,7 +138,7 @@ def train(
     job = _job(run, prepared, plan.config, objects, resume, reporter, plugins)
     _fit(job, plugins)
     run.take_place()
-    _measure(job, prepared.overlap, plugins)
+    _measure(job, prepared, plugins)
     for dataset in filter(None, (prepared.data, prepared.val)):
         if warning := dataset.problems.describe():
             reporter.warning(warning)
@@ -265,18 +265,20 @@ def _fit(job: TrainJob, plugins: Registry) -> None:
             hook.boxwright_run_ended(run=run, status=status, error=failure)
 
 
-def _measure(job: TrainJob, overlap: int, plugins: Registry) -> None:
+def _measure(job: TrainJob, prepared: Prepared, plugins: Registry) -> None:
     """Evaluates the finished model on the held-out data; if that fails, the training is done all the same."""
-    if job.val is None or FINAL_METRIC not in plugins.names("metric"):
+    if prepared.held_out is None or FINAL_METRIC not in plugins.names("metric"):
         return
     try:
-        found = evaluate(job.run, job.val, metric=FINAL_METRIC, reporter=job.reporter, registry=plugins)
+        found = evaluate(job.run, prepared.held_out, metric=FINAL_METRIC, reporter=job.reporter, registry=plugins)
         numbers = ", ".join(f"{name} {found.values[name]:.3f}" for name in ("AP50", "AP"))
     except Exception as error:  # whatever a metric plugin raises
-        job.reporter.warning(f"the model could not be evaluated on {job.val.uri or 'the held-out data'}: {error}")
+        job.reporter.warning(
+            f"the model could not be evaluated on {prepared.held_out.uri or 'the held-out data'}: {error}"
+        )
         return
     measured = math.isfinite(found.values["AP"])
-    images = f"images, {overlap} of them training images" if overlap else "held-out images"
+    images = f"images, {prepared.overlap} of them training images" if prepared.overlap else "held-out images"
     job.reporter.message(f"On {found.samples} {images}: {numbers if measured else NO_BOXES}.")
     if measured and found.result.notes:
         job.reporter.message(f"Notes: {'; '.join(found.result.notes)}.")

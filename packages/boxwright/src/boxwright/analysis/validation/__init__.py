@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, Literal
 
 from boxwright.analysis.conventions import one_based_option
@@ -21,6 +22,7 @@ from boxwright.datasets.problems import Problems
 from boxwright.errors import UsageError
 from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter, Reporter
+from boxwright.regions import are_regions
 from boxwright.schemas import Sample
 from boxwright.storage.uri import DatasetURI
 
@@ -201,6 +203,7 @@ class _Validation:
         part = self.report.parts[self._parts[key]]
         part.images += 1
         part.boxes.update(sample.boxes.labels)
+        part.regions.update(compress(sample.boxes.labels, are_regions(sample.boxes)))
         for problem in (*check.problems, *box_problems(sample, self._tiny)):
             self.found(problem)
         if not sample.boxes.labels:

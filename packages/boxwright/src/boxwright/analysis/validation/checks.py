@@ -138,6 +138,11 @@ CHECKS = (
                 "most detectors and COCO's metric keep no more detections per image: boxwright train keeps more,"
                 " evaluate --metric coco:max_detections=N counts more, and convert --with tile makes smaller images",
             ),
+            "region": (
+                "regions that are not single objects: crowds, and DontCare",
+                "boxwright does not train on them, and ignores detections in them; for other programs, remove them:"
+                " convert --with filter:iscrowd=0 or --with remap:DontCare=",
+            ),
             "similar_picture": ("images that look alike", "convert --with dedupe:how=near keeps one of them"),
             "pixel_convention": (
                 "datasets that seem to have another pixel convention",

@@ -24,12 +24,14 @@ class Part:
         split: The split's name; ``None`` if the images have no split.
         images: The number of images.
         boxes: The number of boxes by class.
+        regions: Those that are regions and not single objects; see :mod:`boxwright.regions`.
     """
 
     dataset: str
     split: str | None = None
     images: int = 0
     boxes: Counter[str] = field(default_factory=Counter)
+    regions: Counter[str] = field(default_factory=Counter)
 
     @property
     def name(self) -> str:
@@ -48,6 +50,9 @@ def class_problems(parts: Sequence[Part], label_maps: Mapping[str, LabelMap], fe
     together: Counter[str] = Counter()
     for part in parts:
         together.update(part.boxes)
+    for part in parts:
+        for name, number in sorted(part.regions.items()):
+            yield Problem("region", part.name, f"{name}: {_boxes(number)}")
     yield from _label_map_problems(parts, label_maps, together)
     yield from _missing(parts, together)
     where = parts[0].dataset if len({part.dataset for part in parts}) == 1 else "all parts together"
