@@ -66,11 +66,13 @@ class Problems:
         allowed = int(total * number / 100) if self.limit.endswith("%") else int(number)
         if len(self._skipped) > allowed:
             first, *others = self._skipped.values()
-            more = f" (and {len(others)} more that cannot be read)" if others else ""
+            if not others:  # none may be left out
+                raise first
             of = f" of {total:,}" if total else ""
             raise DataError(
                 first.file,
-                f"{first.problem}{more}; at most {self.limit}{of} may be left out",
+                f"{first.problem} (and {len(others)} more that cannot be read);"
+                f" at most {self.limit}{of} may be left out",
                 f"{first.remedy}{', or ' if first.remedy else ''}allow more: --max-bad N or P%",
                 first.place,
             )

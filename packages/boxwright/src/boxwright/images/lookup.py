@@ -229,7 +229,7 @@ class ImageLookup:
 
     @cached_property
     def _by_folded_stem(self) -> dict[str, list[str]]:
-        return _grouped(filter(_is_image, self.names), lambda name: folded(without_suffix(name)))
+        return _grouped(filter(is_image, self.names), lambda name: folded(without_suffix(name)))
 
     @cached_property
     def _by_folded_base(self) -> dict[str, list[str]]:
@@ -239,7 +239,7 @@ class ImageLookup:
     @cached_property
     def folders_of_images(self) -> frozenset[str]:
         """The folders that contain images, each with ``/`` at the end; the top is empty."""
-        return frozenset(name[: name.rfind("/") + 1] for name in filter(_is_image, self.names))
+        return frozenset(name[: name.rfind("/") + 1] for name in filter(is_image, self.names))
 
     @cached_property
     def _annotated(self) -> frozenset[str]:
@@ -261,7 +261,8 @@ def _grouped(names: Iterable[str], key: Callable[[str], str]) -> dict[str, list[
     return table
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
+    """Returns whether a file has the suffix of an image."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 

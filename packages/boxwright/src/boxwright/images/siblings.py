@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Sequence
 
 from boxwright.errors import BoxwrightError
-from boxwright.images.lookup import ImageLookup
+from boxwright.images.lookup import ImageLookup, is_image
 from boxwright.images.names import folded, without_suffix
 from boxwright.storage.filesystem import list_folder
 from boxwright.storage.folder import Folder
@@ -41,10 +41,11 @@ def lookup_for(
         return ImageLookup(Folder.at(images), field, besides=annotations)
     lookup = ImageLookup(folder, field, besides=annotations)
     wanted = [*named] or annotations[:_MOST]
-    inside = lookup.folders_of_images
-    if inside:
+    first = next(filter(is_image, lookup.names), None)
+    if first is not None:
         of_annotations = {name[: name.rfind("/") + 1] for name in annotations}
-        if annotations and not named and inside.isdisjoint(of_annotations):
+        apart = first[: first.rfind("/") + 1] not in of_annotations  # else the folders of all images need not be known
+        if annotations and not named and apart and (inside := lookup.folders_of_images).isdisjoint(of_annotations):
             lookup.notes = (
                 f"images are in {_listed(inside)}, annotations in {_listed(of_annotations)}: paired by name",
             )
