@@ -196,6 +196,15 @@ def bench(session: nox.Session) -> None:
     session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
 
 
+@nox.session(python=PYTHON)
+def fuzz(session: nox.Session) -> None:
+    """Reads 20,000 mutated datasets of each format: `nox -s fuzz -- 100000 -k coco` for more of one."""
+    install(session, "tests")
+    count, *arguments = session.posargs or ["20000"]
+    environment = {"BOXWRIGHT_MUTATIONS": count}
+    session.run("pytest", "tests/test_mutations.py", "-s", *arguments, env=environment)
+
+
 # --- Checks ---
 
 

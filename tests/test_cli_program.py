@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -248,3 +249,47 @@ def _wait_for_bytes(folder: Path, process: subprocess.Popen[str]) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("nothing was written within a minute")
+
+
+NOISY = """
+import os, sys
+from boxwright import FormatSpec, hookimpl
+boxwright_api = (1, 1)
+os.write(1, b"noise at import\\n")
+@hookimpl
+def boxwright_formats():
+    print("noise in a hook")
+    return [FormatSpec(name="noisy", load="json:loads", detect="noisy:detect")]
+def detect(location):
+    os.write(1, b"noise in detect\\n")
+    sys.exit(3)
+"""
+
+
+def test_json_stays_clean_whatever_a_plugin_prints(tmp_path):
+    site = tmp_path / "site"
+    (site / "noisy-1.0.dist-info").mkdir(parents=True)
+    (site / "noisy.py").write_text(NOISY)
+    (site / "noisy-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: noisy\nVersion: 1.0\n")
+    (site / "noisy-1.0.dist-info/entry_points.txt").write_text("[boxwright]\nnoisy = noisy\n")
+    (tmp_path / "a.csv").write_text("filename,width,height,class,xmin,ymin,xmax,ymax\na.jpg,9,9,fig,1,2,3,4\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "boxwright_cli", "info", str(tmp_path / "a.csv"), "--json"],
+        env=os.environ | {"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    content = json.loads(done.stdout)
+    assert content["boxes"] == 1
+    assert content["recognised"]["noisy"] == {"matches": False, "reason": "could not look: SystemExit: 3"}
+    for noise in ("noise at import", "noise in a hook", "noise in detect"):
+        assert noise in done.stderr
+
+
+def test_a_name_of_64_kb_is_shortened_in_messages(boxwright):
+    result = boxwright("info", f"{'x' * 65_536}:a.csv")
+    assert result.exit_code == 2
+    assert "xxx ... xxx" in result.stderr
+    assert len(result.stderr) < 8_000

@@ -178,7 +178,8 @@ class TestOpen:
             Run(tmp_path)
 
     @pytest.mark.parametrize(
-        "content", [b"", b"{", b"[]", b"null", b"3", b"\xff\xfe", b'{"status": "done", "backend": "x"}', b"{}"]
+        "content",
+        [b"", b"{", b"[]", b"null", b"3", b"\xff\xfe", b'{"status": "done", "backend": "x"}', b"{}", b"[" * 10_000],
     )
     def test_a_damaged_state(self, run: Run, content: bytes) -> None:
         run.file("run.json").write_bytes(content)

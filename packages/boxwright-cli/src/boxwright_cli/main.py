@@ -10,7 +10,8 @@ import io
 import os
 import sys
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +21,7 @@ from boxwright_cli.pages import WIDTH, Commands, Group
 from boxwright_cli.session import Session
 from boxwright_cli.text import printable
 
-_ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v", "--follow-links"})
+_ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v", "--follow-links", "--trust-model"})
 """Global flags that are accepted after the command as well."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -55,7 +56,7 @@ class Program(Group):
         with warnings.catch_warnings():
             warnings.showwarning = _warner(session)
             try:
-                with _links(bool(ctx.params.get("follow_links"))):
+                with _trust(bool(ctx.params.get("follow_links")), bool(ctx.params.get("trust_model"))):
                     result = super().invoke(ctx)
                 session.finish()
                 return result
@@ -69,7 +70,8 @@ class Program(Group):
                 raise typer.Exit(_INTERRUPTED) from None
             except BrokenPipeError:
                 # The reader of the output has exited, as in `boxwright formats | head -1`.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+                own = session.stdout if session.json else sys.__stdout__
+                os.dup2(os.open(os.devnull, os.O_WRONLY), own.fileno() if own else 1)
                 raise typer.Exit(1) from None
             except OSError as error:
                 what = error.strerror or str(error)
@@ -86,15 +88,21 @@ class Program(Group):
                 raise typer.Exit(1) from None
             finally:
                 if session.json:
-                    sys.stdout = session.stdout
+                    session.restore()
 
 
-def _links(followed: bool) -> AbstractContextManager[None]:
-    if not followed:  # saves an import
-        return nullcontext()
-    from boxwright.storage import follow_links
+@contextmanager
+def _trust(links: bool, models: bool) -> Iterator[None]:
+    with ExitStack() as stack:
+        if links:  # else it saves an import
+            from boxwright.storage import follow_links
 
-    return follow_links()
+            stack.enter_context(follow_links())
+        if models:
+            from boxwright.models import trust_models
+
+            stack.enter_context(trust_models())
+        yield
 
 
 def _show(session: Session, problem: str, remedy: str = "", head: str = "Error: ") -> None:
@@ -147,6 +155,9 @@ def _program(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what plugins and libraries log.")] = False,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Read also what links in a dataset to other places lead to.")
+    ] = False,
+    trust_model: Annotated[
+        bool, typer.Option("--trust-model", help="Load models with operations for files, connections or Python code.")
     ] = False,
 ) -> None:
     """Turn annotated photos into a working object detector.

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -43,6 +44,7 @@ class Session:
         self.json = False
         self.if_interrupted = "nothing was changed."
         self.stdout: TextIO = sys.stdout
+        self._shared: tuple[int, TextIO] | None = None  # the descriptor and stream that stdout had before
 
     @classmethod
     def of(cls, context: typer.Context) -> Session:
@@ -54,8 +56,34 @@ class Session:
         """Starts a command's work and returns the reporter for it."""
         self.json = json
         if json:
-            sys.stdout = sys.stderr
+            self._own_stdout()
         return TerminalReporter(self.err, quiet=self.quiet)
+
+    def _own_stdout(self) -> None:
+        """Sends to stderr what anything but this object prints, also what writes to the file descriptor itself."""
+        self.stdout.flush()
+        try:
+            number = self.stdout.fileno()
+            own = os.dup(number)
+            os.dup2(sys.stderr.fileno(), number)
+        except OSError:  # a stream in memory
+            pass
+        else:
+            encoding = self.stdout.encoding
+            self._shared = number, self.stdout
+            self.stdout = open(own, "w", encoding=encoding, errors="backslashreplace")  # noqa: SIM115  # see restore
+        sys.stdout = sys.stderr
+
+    def restore(self) -> None:
+        """Ends what ``start(json=True)`` began."""
+        if self._shared is not None:
+            number, stream = self._shared
+            stream.flush()  # to stderr
+            os.dup2(self.stdout.fileno(), number)
+            with suppress(BrokenPipeError):
+                self.stdout.close()
+            self.stdout, self._shared = stream, None
+        sys.stdout = self.stdout
 
     def protects(self, out: object) -> None:
         """Notes for Ctrl-C that an output appears completely or not at all."""

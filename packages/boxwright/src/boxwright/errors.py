@@ -19,6 +19,9 @@ Each has a ``message`` (the problem) and a ``remedy`` (what to do), and prints a
 
 from __future__ import annotations
 
+_LONGEST = 2000
+_BEGIN, _END = 1000, 300
+
 
 class BoxwrightError(Exception):
     """Base of all errors that are answers to a user, not bugs.
@@ -31,12 +34,21 @@ class BoxwrightError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, remedy: str = "") -> None:
+        message, remedy = shortened(message), shortened(remedy)
         super().__init__(message, remedy)
         self.message = message
         self.remedy = remedy
 
     def __str__(self) -> str:
         return f"{self.message}\n  -> {self.remedy}" if self.remedy else self.message
+
+
+def shortened(text: str) -> str:
+    """Returns a message without the middle of lines of more than 2,000 characters, such as names of 64 KB."""
+    if len(text) <= _LONGEST:
+        return text
+    lines = text.split("\n")
+    return "\n".join(line if len(line) <= _LONGEST else f"{line[:_BEGIN]} ... {line[-_END:]}" for line in lines)
 
 
 class UsageError(BoxwrightError):
@@ -57,8 +69,8 @@ class DataError(BoxwrightError):
 
     def __init__(self, file: object, problem: str, remedy: str = "", place: str = "") -> None:
         self.file = str(file)
-        self.place = place
-        self.problem = problem
+        self.place = shortened(place)
+        self.problem = shortened(problem)
         where = f"{self.file}, {place}" if place else self.file
         super().__init__(f"{where}: {problem}", remedy)
 

@@ -192,7 +192,7 @@ class KerasCVBackend:
                     kerascv_heads=network.get("network") == "kerascv",
                 )
                 load_weights(model, str(weights))
-        except (OSError, ValueError, KeyError, TypeError, WeightsError) as error:
+        except (OSError, ValueError, KeyError, TypeError, WeightsError, RecursionError) as error:
             raise RunError(f"the model of {run.path} cannot be loaded: {error}", "train it again") from error
         return KerasCVModel(model, run.label_map, (height, width), decoder, network["oversample"])
 
@@ -396,7 +396,7 @@ def _rebuild(job: TrainJob, recipe: Recipe, anchors: AnchorSettings) -> Detector
     try:
         network = json.loads(job.run.file(NETWORK).read_text("utf-8"))
         backbone = keras.saving.deserialize_keras_object(network["backbone"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{job.run.path} cannot be resumed: {error}", "train again into another folder") from error
     return build_network(
         job.preset,

@@ -65,7 +65,7 @@ def load_checkpoint(path: Path, model: Any) -> tuple[int, dict[str, Any]]:
         for variable, value in zip(model.optimizer.variables, slots, strict=True):
             variable.assign(value)
         return step, dict(state)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, RecursionError) as error:
         raise RunError(f"{path} cannot be resumed: {error}", "train again into another folder") from error
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import keras_cv
 
-from boxwright.models import find_weights
+from boxwright.models import find_weights, models_trusted, untrusted_model
 from boxwright_kerascv import OBJECTRON, PACKAGED, PRESETS as _DESCRIPTIONS
 from boxwright_kerascv.anchors import AnchorSettings
 from boxwright_kerascv.efficientnet_lite import efficientnet_lite, load_imagenet
@@ -244,8 +244,10 @@ def _handle(name: str) -> str:
 
 def _saved_backbone(path: str) -> Any:
     try:
-        saved = keras.saving.load_model(path, compile=False)
+        saved = keras.saving.load_model(path, compile=False, safe_mode=not models_trusted())
     except Exception as error:
+        if "safe_mode" in str(error):
+            raise untrusted_model(path, "it contains Python code") from error
         raise WeightsError(f"{path} cannot be read as a Keras model: {_first_line(error)}") from error
     backbone = getattr(saved, "backbone", saved)
     if not {"P3", "P4", "P5"} <= set(getattr(backbone, "pyramid_level_inputs", ())):

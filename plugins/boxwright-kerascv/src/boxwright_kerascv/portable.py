@@ -55,7 +55,7 @@ def load_portable(run: Run) -> PortableModel | None:
             return None
         inputs = InputSettings(**content["inputs"])
         decoder = DecoderSettings.from_dict(content["decoder"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunError(f"{settings} is damaged: {error}", f"delete it: {WEIGHTS} is then used") from error
     return PortableModel(run.label_map, inputs, Suppressed(open_network(network), inputs, decoder))
 

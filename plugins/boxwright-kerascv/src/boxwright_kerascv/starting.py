@@ -91,6 +91,6 @@ def _of_file(path: Path, preset: str) -> Start:
 def _backbone(run: Run) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(run.file(NETWORK).read_text("utf-8"))["backbone"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RecursionError) as error:
         raise DataError(run.file(NETWORK), f"it does not describe the network: {error!r}", "use another run") from None
     return found

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from boxwright import LabelMap, RunError, Sample
+from boxwright_tf.programs import refuse_saved_model
 from boxwright_tfod.detections import ExportedModel, Prepared, decoded
 
 SIGNATURE = "serving_default"
@@ -41,6 +42,7 @@ class SavedModelDetector(ExportedModel):
         label_map: The classes.
 
     Raises:
+        DataError: The model contains operations with files, connections or Python code, and is not trusted.
         RunError: The model cannot be loaded, or is not a detector of the API.
     """
 
@@ -51,6 +53,7 @@ class SavedModelDetector(ExportedModel):
 
     def __init__(self, folder: Path, label_map: LabelMap) -> None:
         super().__init__(label_map)
+        refuse_saved_model(folder)
         try:
             self._model = tf.saved_model.load(str(folder))  # a signature does not keep its model alive
             self._detect = self._model.signatures[SIGNATURE]

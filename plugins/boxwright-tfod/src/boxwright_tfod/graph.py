@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from boxwright import DataError, LabelMap, RunError, Sample
+from boxwright_tf.programs import refuse_graph
 from boxwright_tfod.detections import ExportedModel, Prepared
 from boxwright_tfod.detector import SIGNATURE, tensorflow_pixels
 
@@ -32,7 +33,8 @@ class FrozenGraphDetector(ExportedModel):
         label_map: The classes.
 
     Raises:
-        DataError: The file is not a graph, or not a detector of the API.
+        DataError: The file is not a graph, or not a detector of the API, or contains operations with files, connections
+            or Python code, and is not trusted.
         RunError: This version of TensorFlow cannot run it.
     """
 
@@ -51,6 +53,7 @@ class FrozenGraphDetector(ExportedModel):
                 f"the graph has no {', '.join(missing)}",
                 "pass a graph that the API's export_inference_graph.py wrote with --input_type=image_tensor",
             )
+        refuse_graph(path, graph)
         try:
             imported = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
             self._detect = imported.prune(f"{INPUT}:0", {name: f"{name}:0" for name in OUTPUTS})

@@ -58,7 +58,7 @@ def recognised_inside(location: str, plugins: Registry) -> list[str]:
             for entry in plugins.all("format"):
                 spec: FormatSpec = entry.spec
                 fits = spec.detect and spec.target == "file" and path.name.lower().endswith(spec.suffixes or ("/",))
-                with suppress(Exception):  # it is no more than a hint
+                with suppress(Exception, SystemExit):  # it is no more than a hint
                     if fits and plugins.resolve("format", spec.name, "detect")(str(path)).matches:
                         found.append(f"{spec.name}:{path}")
         if len(found) >= _FEW:
@@ -85,6 +85,8 @@ def detection_reasons(location: str, plugins: Registry) -> dict[str, Detection]:
         try:
             answer = plugins.resolve("format", entry.spec.name, "detect")(location)
             answers[entry.spec.name] = answer if isinstance(answer, Detection) else Detection(False, f"said {answer!r}")
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a plugin may even exit
             answers[entry.spec.name] = Detection(False, f"could not look: {type(error).__name__}: {error}")
     return answers

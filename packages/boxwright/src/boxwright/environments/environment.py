@@ -119,7 +119,7 @@ class Environment:
         """The content of the marker file: when it was made, from what, its size; empty if it is not installed."""
         try:
             content = json.loads((self.path / MARKER).read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
 
@@ -188,7 +188,7 @@ def faults(environment: Environment, folder: Path) -> list[str]:
             [python, "-s", "-E", "-c", _LIST_PACKAGES], capture_output=True, text=True, timeout=60, check=True
         )
         there = {_normal(name): version for name, version in json.loads(listed.stdout).items()}
-    except (OSError, subprocess.SubprocessError, ValueError) as error:
+    except (OSError, subprocess.SubprocessError, ValueError, RecursionError) as error:
         return [f"its Python does not run: {error}"]
     found: list[str] = []
     for name, version in environment.pins.items():

@@ -167,7 +167,7 @@ class Worker:
                 raise self._death()
             try:
                 answer = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise WorkerError(f"the worker of {self.name} answered {line[:80]!r}, which is not JSON") from None
             if isinstance(answer, dict):
                 return answer

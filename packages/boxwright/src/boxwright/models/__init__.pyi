@@ -42,6 +42,11 @@ from .protocols import (
 )
 from .run import Run as Run
 from .training import train as train
+from .trust import (
+    models_trusted as models_trusted,
+    trust_models as trust_models,
+    untrusted_model as untrusted_model,
+)
 from .weights import (
     OwnWeights as OwnWeights,
     Weights as Weights,

@@ -149,7 +149,9 @@ def _asked(path: Path, plugins: Registry) -> dict[str, Detection]:
             continue
         try:
             answer = plugins.resolve("exporter", name, "detect")(str(path))
-        except Exception as error:  # one that cannot look does not stop the others
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # one that cannot look, or exits, does not stop the others
             answer = Detection(False, f"could not look: {type(error).__name__}: {error}")
         answers[name] = answer
     return answers

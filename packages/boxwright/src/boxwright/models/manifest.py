@@ -32,7 +32,7 @@ def read_manifest(record: Path) -> tuple[str, Path]:
             raise DataError(record, problem, f"{_EXPORT_AGAIN}, or use the boxwright that made it")
         name, model = str(content["exporter"]), str(content["artifact"])
         files = {str(each): (int(about["bytes"]), str(about["sha256"])) for each, about in content["files"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(record, f"it is damaged: {error!r}", _EXPORT_AGAIN) from None
     for each in (model, *files):
         if not is_safe_name(each):

@@ -198,5 +198,5 @@ def read_settings(folder: Path) -> Settings:
 def _read(path: Path, kind: Any) -> Any:
     try:
         return kind(**json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise DataError(path, f"it cannot be read: {error}", "export the model again") from None

@@ -231,7 +231,7 @@ class Run:
     def _ends_before(lines: str, epoch: int) -> bool:
         try:
             return bool(json.loads(lines.rstrip("\n").rpartition("\n")[2])["epoch"] < epoch)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return False
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -245,7 +245,7 @@ class Run:
             return []
         try:
             return [json.loads(line) for line in self._text(path).splitlines()]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{path} is damaged: {error}", "remove that file, or train again") from None
 
     @contextmanager
@@ -300,7 +300,7 @@ class Run:
         path = self.path / name
         try:
             content = json.loads(self._text(path))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RunError(f"{path} is damaged: {error}", _TRAIN_AGAIN) from None
         if not isinstance(content, dict):
             raise RunError(f"{path} is damaged: it is not an object", _TRAIN_AGAIN)

@@ -89,7 +89,7 @@ class Weights:
         """The content of ``weights.json``: when they were imported, and the digest of each file; empty if missing."""
         try:
             content = json.loads((self.folder / RECORD).read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
 

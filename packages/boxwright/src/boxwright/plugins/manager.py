@@ -20,6 +20,7 @@ import pluggy
 from boxwright._version import __version__
 from boxwright.errors import PluginError
 from boxwright.plugins import builtin, hookspecs
+from boxwright.plugins.checks import wrong_field
 from boxwright.plugins.specs import API_VERSION, KINDS, Spec
 from boxwright.progress import logger
 
@@ -92,7 +93,9 @@ class LoadedPlugins:
             self.manager.check_pending()  # a hook that does not exist would never be called
             record.specs += self._checked_specs(plugin)
             self._contain_events(plugin, name)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             if self.manager.has_plugin(name):
                 self.manager.unregister(name=name)
             self._fail(record, error)
@@ -107,7 +110,9 @@ class LoadedPlugins:
         try:
             module = point.load()
             problem = _incompatibility(module)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self.records.append(record)
             self._fail(record, error)
             return
@@ -134,9 +139,13 @@ class LoadedPlugins:
                 raise TypeError(f"{caller.name} returned None, which is not a list of specs")
         checked = []
         for kind, specs in self._found:
+            if not isinstance(specs, list | tuple):
+                raise TypeError(f"boxwright_{kind}s returned {specs!r:.80}, which is not a list of specs")
             for spec in specs:
                 if not isinstance(spec, KINDS[kind]):
                     raise TypeError(f"boxwright_{kind}s returned {spec!r}, which is not a {KINDS[kind].__name__}")
+                if problem := wrong_field(spec):
+                    raise TypeError(f"boxwright_{kind}s returned the {kind} {spec.name!r:.40}: {problem}")
                 if not _NAME.fullmatch(spec.name):
                     raise ValueError(f"{kind} {spec.name!r}: a name is two or more of a-z, 0-9, '.', '_', '-'")
                 checked.append((kind, spec))
@@ -153,7 +162,9 @@ class LoadedPlugins:
         def call(*arguments: Any) -> Any:
             try:
                 return function(*arguments)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 return self._warn(where, error)
 
         return call
@@ -163,7 +174,9 @@ class LoadedPlugins:
             wrapper = function(*arguments)
             try:
                 next(wrapper)
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._warn(where, error)
                 return (yield)
             result = yield
@@ -171,7 +184,9 @@ class LoadedPlugins:
                 wrapper.send(result)
             except StopIteration as stop:
                 return stop.value
-            except (Exception, SystemExit) as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._warn(where, error)
             return result
 

@@ -104,7 +104,9 @@ class Registry:
         module_name, _, object_name = target.partition(":")
         try:
             return getattr(importlib.import_module(module_name), object_name)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             raise PluginError(
                 f"{kind} {name!r} of {entry.distribution} {entry.version} could not be imported"
                 f" from {target}: {type(error).__name__}: {error}",
