@@ -118,7 +118,6 @@ def test_nothing_to_count(boxwright, lines):
     assert result.exit_code == 0
     assert "WIDTH:HEIGHT" not in result.stdout
     assert "pixel convention" not in result.stdout
-    assert boxwright("info", lines()).exit_code == 0
 
 
 def test_flaws_point_to_validate(boxwright, lines):

@@ -111,6 +111,13 @@ def test_version(boxwright):
         (["demo", "d", "--images", "0"], 2, "at least 1"),
         (["train", "--out", "r"], 2, "--data"),
         (["train", "--data", "endless:x", "--out", "r", "--set", "rate"], 2, "NAME=VALUE"),
+        (["predict", "m", "a", "--out", "o", "--conf", "1"], 2, "No such option: --conf (Possible options: --score)"),
+        (["train", "--data", "endless:x", "--out", "r", "--lr", "1"], 2, "(Possible options: --set learning_rate=...)"),
+        (
+            ["train", "--data", "endless:x", "--out", "r", "--backend", "average", "--preset", "fany"],
+            2,
+            "mean 'fancy'?",
+        ),
         (["train", "--out", "no-run", "--resume"], 1, "no-run does not exist"),
         (["view", "endless:x", "--out", "sheet.gif"], 2, ".png, .jpg or .html"),
     ],
@@ -137,8 +144,8 @@ def test_debug_shows_the_traceback_in_any_position(boxwright, words):
 def test_words_after_two_dashes_are_not_options(boxwright, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = boxwright("info", "--", "--debug")
-    assert result.exit_code == 2
-    assert "at --debug" in result.stderr
+    assert result.exit_code == 1
+    assert "--debug: file or folder not found" in result.stderr
 
 
 def test_programming_error_is_called_a_bug(boxwright):
@@ -150,9 +157,65 @@ def test_programming_error_is_called_a_bug(boxwright):
     assert "Traceback" in boxwright("info", "broken:x", "--debug").stderr
 
 
-def test_error_with_json_leaves_stdout_empty(boxwright):
-    result = boxwright("info", "lines:absent", "--json")
-    assert (result.exit_code, result.stdout) == (1, "")
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (
+            ["info", "lines:absent"],
+            {"exit_code": 1, "problem": "file not found", "remedy": "check the path", "file": "absent", "place": ""},
+        ),
+        (
+            ["info", "linse:x"],
+            {"exit_code": 2, "problem": "no format named 'linse'", "file": "", "place": ""},
+        ),
+        (["info"], {"exit_code": 2, "problem": "Missing argument 'URI'.", "remedy": "", "file": "", "place": ""}),
+        (["predict", "m", "a", "--out", "o", "--conf", "1"], {"exit_code": 2}),
+        (["info", "broken:x"], {"exit_code": 1}),
+    ],
+)
+def test_an_error_with_json_is_json(boxwright, words, expected):
+    result = boxwright(*words, "--json")
+    content = json.loads(result.stdout)
+    assert list(content) == ["error"]
+    assert {name: content["error"][name] for name in expected} == expected
+    assert result.exit_code == expected["exit_code"]
+    assert content["error"]["problem"] in result.stderr
+
+
+def test_an_unknown_path_is_one_line(boxwright, tmp_path):
+    result = boxwright("info", tmp_path / "absent")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {tmp_path / 'absent'}: file or folder not found\n  -> check the path\n"
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_near_misses_are_shown_and_all_others_only_if_verbose(boxwright, tmp_path, verbose, caplog):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.xml").write_text("<html></html>")
+    with caplog.at_level("INFO", logger="boxwright"):
+        result = boxwright("info", folder, *["--verbose"] * verbose)
+    lines = result.stderr.splitlines()
+    assert result.exit_code == 2
+    assert lines[0] == f"Error: no format was recognised at {folder}:"
+    assert "  labelimg: 1 .xml files, and no <annotation> in the first" in lines
+    assert len(lines) < 6
+    assert "; --verbose shows why it is none of the others" in lines[-1]
+    assert any("is not tfds: it contains no dataset_info.json" in record.getMessage() for record in caplog.records)
+
+
+def test_a_detected_format_is_shown_without_the_others(boxwright, lines):
+    place = lines("a.jpg 40 30 mug 1 2 3 4").removeprefix("lines:")
+    result = boxwright("info", place)
+    assert "  yes lines: its name ends in .lines\n" in result.stdout
+    assert result.stdout.count("\n  no  ") <= 3
+    assert boxwright("info", place, "--verbose").stdout.count("\n  no  ") > 10
+
+
+def test_an_empty_dataset_is_not_a_success(boxwright, tmp_path):
+    result = boxwright("info", f"labelimg:{tmp_path}")
+    assert result.exit_code == 1
+    assert f"{tmp_path}: it contains no images with annotations of this format" in result.stderr
 
 
 def test_json_is_all_there_is_on_stdout_even_if_a_plugin_prints(boxwright, lines):

@@ -180,3 +180,20 @@ class TestSplits:
             boxwright.open(uri.format(tmp_path))
         assert isinstance(caught.value, DataError | UsageError)
         assert "{split}" in caught.value.message
+
+
+def test_the_counts_of_several_steps_add_up(tmp_path: Path) -> None:
+    for number in range(10):
+        labelimg(tmp_path / "photos", f"{number}.jpg", "fig", [(number, 5, 40, 40)])
+        if number < 5:
+            labelimg(tmp_path / "photos", f"copy{number}.jpg", "fig", [(number, 5, 40, 40)])
+    steps = ["split:train=0.8,test=0.2", "dedupe"]
+    report = boxwright.convert(f"labelimg:{tmp_path / 'photos'}", f"yolo:{tmp_path / 'y'}", steps=steps)
+    written = {split: len(list((tmp_path / "y/images" / split).iterdir())) for split in ("train", "test")}
+    assert report.splits == written
+    assert sum(written.values()) == 10
+    assert [note.partition(" (")[0] for note in report.notes[:2]] == [
+        "split: train: 12 images",
+        "split: test: 3 images",
+    ]
+    assert report.notes[2].startswith("dedupe: 5 images of 15 dropped")

@@ -207,6 +207,7 @@ def test_a_report_describes_output_and_losses(
         "samples": {f"numbers:{tmp_path}/a.num": 2},
         "boxes": 2,
         "classes": {"date": 1, "fig": 1},
+        "splits": {},
         "dropped": {"difficult": 1},
         "changed": {"sub-pixel coordinates": 1},
         "added": {},

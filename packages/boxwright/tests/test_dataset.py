@@ -223,24 +223,22 @@ class TestDetection:
         assert data.uri == f"one:{location}"
         assert names(data) == ["a.jpg", "b.jpg"]
 
-    def test_none(self, answering: Callable[..., Registry]) -> None:
-        with pytest.raises(UsageError, match="no format was recognised at here") as caught:
-            detect_format("here", answering(one=self.NO, two=Detection(False, "there is nothing")))
-        assert caught.value.message.splitlines()[1:] == [
-            "  no  one: no .y file",
-            "  no  pictures: it is not a local folder",
-            "  no  two: there is nothing",
-        ]
-        assert "FORMAT:here" in caught.value.remedy
+    def test_none(self, answering: Callable[..., Registry], tmp_path: Path) -> None:
+        (tmp_path / "a.y").touch()
+        plugins = answering(one=self.NO, two=Detection(False, "a.y is damaged"))
+        with pytest.raises(UsageError, match="no format was recognised at ") as caught:
+            detect_format(str(tmp_path), plugins)
+        assert caught.value.message.splitlines()[1:] == ["  two: a.y is damaged"]
+        assert f"FORMAT:{tmp_path}" in caught.value.remedy
+        with pytest.raises(DataError, match="here: file or folder not found"):
+            detect_format("here", plugins)
 
     def test_two(self, answering: Callable[..., Registry]) -> None:
         with pytest.raises(UsageError, match="here could be one or two") as caught:
             detect_format("here", answering(one=self.YES, other=self.NO, two=self.YES))
         assert caught.value.message.splitlines()[1:] == [
-            "  yes one: three .x files",
-            "  no  other: no .y file",
-            "  no  pictures: it is not a local folder",
-            "  yes two: three .x files",
+            "  one: three .x files",
+            "  two: three .x files",
         ]
         assert "one:here" in caught.value.remedy
 
@@ -251,10 +249,11 @@ class TestDetection:
         assert reasons["broken"] == Detection(False, "could not look: PermissionError: keep out")
         assert reasons["odd"] == Detection(False, "said 'yes'")
 
-    def test_a_missing_library_is_reported(self, make_registry: Callable[..., Registry]) -> None:
+    def test_a_missing_library_is_reported(self, make_registry: Callable[..., Registry], tmp_path: Path) -> None:
+        (tmp_path / "a.y").touch()
         spec = FormatSpec(name="heavy", load="toys:Heavy", detect="toys:detect", requires=("no_such_library",))
-        with pytest.raises(UsageError, match="no  heavy: no_such_library is not installed"):
-            detect_format("here", make_registry(spec))
+        with pytest.raises(UsageError, match="  heavy: no_such_library is not installed"):
+            detect_format(str(tmp_path), make_registry(spec))
 
 
 class TestProblems:

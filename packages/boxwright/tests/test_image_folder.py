@@ -43,7 +43,7 @@ def test_boxes_are_refused_and_not_dropped(
 def test_only_a_folder_without_other_files_is_recognised(images: Path, tmp_path: Path) -> None:
     assert detect(str(images)).matches
     (images / "sub" / "notes.txt").write_text("x")
-    assert detect(str(images)).reason == "it contains files other than images, such as notes.txt"
+    assert detect(str(images)).reason == "not only images, but also notes.txt"
     assert not detect(str(tmp_path / "none")).matches
     assert not detect("memory://x").matches
     (tmp_path / "empty").mkdir()

@@ -10,8 +10,18 @@ import numpy as np
 import pytest
 
 import boxwright
-from boxwright import Dataset, Detection, FormatSpec, LoaderSpec, MissingLibraryError, Option, Sample, UsageError
-from boxwright.datasets.detect import detect_format
+from boxwright import (
+    DataError,
+    Dataset,
+    Detection,
+    FormatSpec,
+    LoaderSpec,
+    MissingLibraryError,
+    Option,
+    Sample,
+    UsageError,
+)
+from boxwright.datasets.detect import detect_format, detection_reasons
 from boxwright.datasets.scan import Scan
 from boxwright.plugins.registry import Registry
 
@@ -50,7 +60,8 @@ def test_a_detector_that_returns_no_detection(toys: types.ModuleType, make_regis
     )
     assert detect_format("a.xy", plugins) == "good"
     toys.good = lambda place: Detection(False, "no .xy file")  # type: ignore[attr-defined]
-    with pytest.raises(UsageError, match="no  good: no .xy file\n  no  odd: said True"):
+    assert detection_reasons("a.xy", plugins)["odd"] == Detection(False, "said True")
+    with pytest.raises(DataError, match="file or folder not found"):
         detect_format("a.xy", plugins)
 
 
@@ -82,6 +93,6 @@ def test_an_error_inside_a_property_is_not_hidden() -> None:
 
 
 def test_a_missing_location_is_reported() -> None:
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(DataError) as caught:
         detect_format("no/such/place")
-    assert caught.value.remedy.startswith("file or folder not found: check the path")
+    assert (caught.value.message, caught.value.remedy) == ("no/such/place: file or folder not found", "check the path")

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
-from boxwright import BoxwrightError
+from boxwright import BoxwrightError, DataError
 from boxwright_cli.pages import WIDTH, Commands, Group
 from boxwright_cli.session import Session
 from boxwright_cli.text import printable
@@ -25,6 +25,9 @@ _ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v", "--follow-
 """Global flags that are accepted after the command as well."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
+_WRONG_USAGE = 2
+_JSON = "boxwright.json"
+"""The key in the context that says whether the command has the option ``--json``."""
 
 
 _COMMANDS = ("demo", "info", "validate", "diff", "view", "convert", "train", "evaluate", "predict", "export", "formats")
@@ -43,6 +46,7 @@ class Program(Group):
         end = args.index("--") if "--" in args else len(args)
         flags = [word for word in args[:end] if word in _ANYWHERE]
         others = [word for word in args[:end] if word not in _ANYWHERE]
+        ctx.meta[_JSON] = "--json" in others
         return super().parse_args(ctx, [*flags, *others, *args[end:]])
 
     def invoke(self, ctx: Any) -> Any:
@@ -60,13 +64,17 @@ class Program(Group):
                     result = super().invoke(ctx)
                 session.finish()
                 return result
-            except (typer.Exit, typer.Abort, typer.TyperException):
+            except (typer.Exit, typer.Abort):
+                raise
+            except typer.TyperException as error:
+                if ctx.meta[_JSON]:
+                    session.error(_WRONG_USAGE, error.format_message())
                 raise
             except BoxwrightError as error:
-                _show(session, error.message, error.remedy)
+                _show(session, error.message, error.remedy, error=error)
                 raise typer.Exit(error.exit_code) from None
             except KeyboardInterrupt:
-                _show(session, f"interrupted; {session.if_interrupted}", head="")
+                _show(session, f"interrupted; {session.if_interrupted}", head="", code=_INTERRUPTED)
                 raise typer.Exit(_INTERRUPTED) from None
             except BrokenPipeError:
                 # The reader of the output has exited, as in `boxwright formats | head -1`.
@@ -105,7 +113,19 @@ def _trust(links: bool, models: bool) -> Iterator[None]:
         yield
 
 
-def _show(session: Session, problem: str, remedy: str = "", head: str = "Error: ") -> None:
+def _show(
+    session: Session,
+    problem: str,
+    remedy: str = "",
+    *,
+    head: str = "Error: ",
+    code: int = 1,
+    error: BoxwrightError | None = None,
+) -> None:
+    if session.json and isinstance(error, DataError):
+        session.error(error.exit_code, error.problem, error.remedy, error.file, error.place)
+    elif session.json:
+        session.error(code if error is None else error.exit_code, problem, remedy)
     if session.debug:
         import traceback
 

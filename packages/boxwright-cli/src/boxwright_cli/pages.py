@@ -17,6 +17,21 @@ from typer.main import get_command, get_group
 
 WIDTH = 100
 
+_MEANT = {
+    **dict.fromkeys(("--conf", "--confidence", "--min-score", "--score-threshold", "--threshold"), "--score"),
+    **dict.fromkeys(("--batch", "--bs"), "--batch-size"),
+    **dict.fromkeys(("--imgsz", "--img", "--img-size", "--input-size", "--size"), "--image-size"),
+    **dict.fromkeys(("--lr", "--learning-rate", "--lr0"), "--set learning_rate=..."),
+    **dict.fromkeys(("--steps", "--num-steps", "--num-train-steps"), "--set steps=..."),
+    **dict.fromkeys(("--output", "--output-dir", "--model-dir", "--project", "-o"), "--out"),
+    **dict.fromkeys(("--force", "--exist-ok", "-f", "-y"), "--overwrite"),
+    **dict.fromkeys(("--validation", "--val-data", "--test"), "--val"),
+    **dict.fromkeys(("--train", "--dataset", "--train-data", "--source"), "--data"),
+    **dict.fromkeys(("--names", "--classes", "--labels"), "--label-map"),
+    **dict.fromkeys(("--step", "--transform"), "--with"),
+}
+"""Options of other programs, and what they are called here."""
+
 
 class Page:
     """The part of a help page that commands and groups share."""
@@ -40,6 +55,20 @@ class Group(Page, TyperGroup):
 
 class Command(Page, TyperCommand):
     """A command with a help page in the style of this program."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parses the arguments; an option of another program is answered with the one that does the same here.
+
+        Raises:
+            typer.TyperException: The arguments are wrong.
+        """
+        try:
+            return super().parse_args(ctx, args)
+        except typer.TyperException as error:
+            meant = _MEANT.get(getattr(error, "option_name", ""), "")
+            if meant.partition(" ")[0] in {name for option in self.get_params(ctx) for name in option.opts}:
+                error.possibilities = [meant]  # type: ignore[attr-defined]
+            raise
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Returns the usage line, such as ``RUN --data URI [OPTIONS]``: arguments, and required options."""

@@ -1,7 +1,7 @@
 """One call of the program: its global options and its two output streams.
 
-Results go to stdout; progress, messages, warnings and errors to stderr. With ``--json``, stdout is one JSON object and
-nothing else: everything that a library prints during the work is sent to stderr.
+Results go to stdout; progress, messages, warnings and errors to stderr. With ``--json``, stdout is one JSON object, of
+the result or of the error, and nothing else: everything that a library prints during the work is sent to stderr.
 """
 
 from __future__ import annotations
@@ -107,6 +107,11 @@ class Session:
         """Prints the result as one JSON object on stdout."""
         # ASCII, so that a name in any script can pass through a pipe of any encoding.
         print(json.dumps(content, indent=2, allow_nan=False, default=str), file=self.stdout)
+
+    def error(self, code: int, problem: str, remedy: str = "", file: str = "", place: str = "") -> None:
+        """Prints an error as the JSON object of a command, instead of its result."""
+        content = {"exit_code": code, "problem": problem, "remedy": remedy, "file": file, "place": place}
+        self.result({"error": content})
 
     def say(self, text: str = "", style: str = "") -> None:
         """Prints one line of a result."""

@@ -1,7 +1,9 @@
-r"""Text that cannot be encoded: unpaired surrogates, from JSON such as ``"\ud800"`` and undecodable file names."""
+r"""Checks of text, which may have unpaired surrogates (from JSON such as ``"\ud800"``), and guesses at wrong names."""
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Iterable
 
 from boxwright.errors import DataError
@@ -25,3 +27,18 @@ def check_classes(names: Iterable[str]) -> None:
     for name in names:
         if not is_text(name):
             raise DataError("the classes", f"{name!r} contains an unpaired surrogate", "rename it in the source")
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Returns ``did you mean 'learning_rate'? `` for a misspelled or abbreviated name; empty if none is close.
+
+    Args:
+        name: The name that is not known.
+        names: Those that are.
+    """
+    known = list(names)
+    close = difflib.get_close_matches(name, known, n=1)
+    initials = [each for each in known if "".join(re.findall(r"(?:^|[_-])(.)", each)) == name.lower()]
+    inside = [each for each in known if len(name) > 2 and name.lower() in each.lower()]
+    found = close or initials or inside
+    return f"did you mean {found[0]!r}? " if found else ""

@@ -104,6 +104,8 @@ def convert(
 def _show(session: Session, report: ConversionReport) -> None:
     for target, images in report.samples.items():
         session.say(f"{target}: {amount(images, 'image')}", style="bold")
+    if report.splits:
+        session.say("splits: " + ", ".join(f"{name} {n:,}" for name, n in report.splits.items()))
     session.say(f"{amount(report.boxes, 'box')} in {duration(report.seconds)}")
     session.say()
     session.table(("CLASS", "BOXES"), [(name, f"{n:,}") for name, n in report.classes.items()], numbers=1)

@@ -36,7 +36,8 @@ def info(
     """Count images, boxes, classes and sizes of a dataset.
 
     Histograms show the sizes and shapes of the boxes, and their number per image; the coordinates at the edges of the
-    images show how pixels are counted. Without FORMAT, the format is detected, and the reasons are printed. Only the
+    images show how pixels are counted. Without FORMAT, the format is detected, and the reason is printed;
+    --verbose prints why it is none of the others. Only the
     annotations are read.
 
     Examples:
@@ -49,6 +50,7 @@ def info(
     session.protects(out) if out else "nothing was written."
     import boxwright
     from boxwright.analysis import one_based_option, statistics_page
+    from boxwright.datasets import empty_dataset_error
     from boxwright.render import page_output
 
     detected = _detect(uri)
@@ -58,6 +60,8 @@ def info(
             page = stack.enter_context(page_output(out, overwrite=overwrite))
         dataset = boxwright.open(uri, on_error=on_error.value)
         scan, statistics = count(dataset, reporter)
+        if not scan.samples:
+            raise empty_dataset_error(dataset, "it contains no images with annotations of this format")
         option = one_based_option(dataset)
         if page is not None:
             skipped = dataset.problems.skipped
@@ -93,7 +97,7 @@ def count(dataset: Dataset, reporter: Reporter) -> tuple[Scan, Statistics]:
 
 def _detect(uri: str) -> dict[str, Any]:
     """Returns every format's reason for or against, if the URI does not contain a format."""
-    from boxwright.datasets import detection_reasons
+    from boxwright.datasets import detection_reasons, near_misses
     from boxwright.plugins import default_registry
     from boxwright.storage import DatasetURI
 
@@ -101,7 +105,11 @@ def _detect(uri: str) -> dict[str, Any]:
     if parsed.format is not None:
         return {}
     answers = detection_reasons(parsed.location, default_registry())
-    return {name: {"matches": answer.matches, "reason": answer.reason} for name, answer in answers.items()}
+    near = near_misses(answers)
+    return {
+        name: {"matches": answer.matches, "near": name in near, "reason": answer.reason}
+        for name, answer in answers.items()
+    }
 
 
 def _content(dataset: Dataset, scan: Scan, detected: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +178,8 @@ def _show(session: Session, content: dict[str, Any], statistics: Statistics, opt
 def _show_summary(session: Session, content: dict[str, Any]) -> None:
     session.say(content["uri"], style="bold")
     for name, answer in content["recognised"].items():
-        session.say(f"  {'yes' if answer['matches'] else 'no ':3} {name}: {answer['reason']}")
+        if answer["matches"] or answer["near"] or session.verbose:
+            session.say(f"  {'yes' if answer['matches'] else 'no ':3} {name}: {answer['reason']}")
     for note in content["notes"]:
         session.say(f"  {note}")
     boxes = f"{amount(content['pictures'], 'image')}, {amount(content['boxes'], 'box')}"

@@ -1,6 +1,15 @@
 from .conversion import ConversionReport as ConversionReport, convert as convert
-from .dataset import Dataset as Dataset, SampleReader as SampleReader, open_dataset as open_dataset
-from .detect import detect_format as detect_format, detection_reasons as detection_reasons
+from .dataset import (
+    Dataset as Dataset,
+    SampleReader as SampleReader,
+    empty_dataset_error as empty_dataset_error,
+    open_dataset as open_dataset,
+)
+from .detect import (
+    detect_format as detect_format,
+    detection_reasons as detection_reasons,
+    near_misses as near_misses,
+)
 from .folder_output import FolderFiles as FolderFiles
 from .losses import (
     BOOKKEEPING as BOOKKEEPING,

@@ -37,6 +37,7 @@ class ConversionReport:
         samples: The number of images by target.
         boxes: Boxes written.
         classes: Boxes by label.
+        splits: Images by split; those without a split are not counted.
         losses: What the target format cannot store.
         sidecars: The files that keep it instead.
         skipped: Items that were skipped under ``on_error="skip"``.
@@ -52,6 +53,7 @@ class ConversionReport:
     samples: dict[str, int] = field(default_factory=dict)
     boxes: int = 0
     classes: dict[str, int] = field(default_factory=dict)
+    splits: dict[str, int] = field(default_factory=dict)
     losses: Losses = field(default_factory=Losses)
     sidecars: list[str] = field(default_factory=list)
     skipped: list[DataError] = field(default_factory=list)
@@ -69,6 +71,7 @@ class ConversionReport:
             "samples": self.samples,
             "boxes": self.boxes,
             "classes": self.classes,
+            "splits": self.splits,
             "dropped": dict(self.losses.dropped),
             "changed": dict(self.losses.changed),
             "added": dict(self.losses.added),
@@ -151,6 +154,7 @@ def convert(
         samples=outputs.samples,
         boxes=counts.boxes,
         classes=dict(sorted(counts.classes.items())),
+        splits=dict(sorted(counts.splits.items())),
         swapped=counts.swapped,
         losses=counts.losses,
         skipped=dataset.problems.skipped,

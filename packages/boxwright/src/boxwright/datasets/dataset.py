@@ -52,6 +52,7 @@ class Dataset(Iterable[Sample]):
         uri: str = "",
         problems: Problems | None = None,
         transforms: Iterable[Transform] = (),
+        names: Iterable[str] = (),
         label_map: LabelMap | None = None,
         workers: int = 1,
         plugins: Registry | None = None,
@@ -61,6 +62,7 @@ class Dataset(Iterable[Sample]):
         self.uri = uri
         self.problems = problems or Problems()
         self.transforms = tuple(transforms)
+        self._names = tuple(names) or tuple(type(transform).__name__ for transform in self.transforms)
         self.workers = workers
         self.boundary = boundary or Boundary(())
         self._label_map = label_map
@@ -92,14 +94,16 @@ class Dataset(Iterable[Sample]):
             return lambda: transform.apply(samples, self.problems)
         return lambda: transform(samples)
 
-    def through(self, *transforms: Transform, workers: int = 1) -> Dataset:
+    def through(self, *transforms: Transform, names: Sequence[str] = (), workers: int = 1) -> Dataset:
         """The same dataset with more transforms at the end.
 
         Args:
             transforms: Applied in order.
+            names: What each is called in notes; by default its class.
             workers: Threads that share the work of transforms that handle each sample on its own.
         """
-        return self._copy(transforms=(*self.transforms, *transforms), workers=workers)
+        added = names or [type(transform).__name__ for transform in transforms]
+        return self._copy(transforms=(*self.transforms, *transforms), names=(*self._names, *added), workers=workers)
 
     def with_label_map(self, label_map: LabelMap) -> Dataset:
         """The same dataset with the classes, and their numbers, of another."""
@@ -114,6 +118,7 @@ class Dataset(Iterable[Sample]):
             "uri": self.uri,
             "problems": self.problems,
             "transforms": self.transforms,
+            "names": self._names,
             "label_map": self._label_map,
             "workers": self.workers,
             "plugins": self._plugins,
@@ -155,7 +160,7 @@ class Dataset(Iterable[Sample]):
         """
         found: set[str] = set()
         reader, changing = self.reader, self._changing
-        each: Iterable[Sequence[str]] = (sample.boxes.labels for sample in self._copy(transforms=changing))
+        each: Iterable[Sequence[str]] = (sample.boxes.labels for sample in self._copy(transforms=changing, names=()))
         if not changing and self.problems.on_error == "fail":
             if processes > 1 and isinstance(reader, PartitionedLabelReader):
                 with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as chunks:
@@ -169,9 +174,11 @@ class Dataset(Iterable[Sample]):
 
     @property
     def notes(self) -> list[str]:
-        """What the reader and the transforms report, after the dataset was read."""
-        said = [note for step in self.transforms if isinstance(step, ReportingTransform) for note in step.notes()]
-        return [*self.info.notes, *said]
+        """What the reader and the transforms report, after the dataset was read; the latter with the step's name."""
+        steps = zip(self._names, self.transforms, strict=True)
+        said = [(name, step.notes()) for name, step in steps if isinstance(step, ReportingTransform)]
+        several = sum(bool(notes) for _, notes in said) > 1
+        return [*self.info.notes, *(f"{name}: {note}" if several else note for name, notes in said for note in notes)]
 
     @property
     def shape_notes(self) -> list[str]:
@@ -254,9 +261,10 @@ def open_dataset(
     """
     plugins = registry or default_registry()
     transforms = [make_transform(step, plugins) for step in steps]
+    names = [step.partition(":")[0] if isinstance(step, str) else type(step).__name__ for step in steps]
     if isinstance(uri, Dataset):
         dataset = uri if label_map is None else uri.with_label_map(label_map)
-        return dataset.through(*transforms, workers=workers or available_cores()) if transforms else dataset
+        return dataset.through(*transforms, names=names, workers=workers or available_cores()) if steps else dataset
     problems = Problems(on_error)
     several = () if isinstance(uri, str | os.PathLike | DatasetURI) else cast("Sequence[Location | Dataset]", uri)
     given = [uri] if isinstance(uri, str | os.PathLike | DatasetURI) else list(several)
@@ -274,6 +282,7 @@ def open_dataset(
         uri=opened.uri,
         problems=problems,
         transforms=transforms,
+        names=names,
         label_map=label_map,
         workers=workers or available_cores(),
         plugins=plugins,

@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from boxwright.datasets.split_folders import parts_of
-from boxwright.errors import UsageError
+from boxwright.errors import DataError, UsageError
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import Detection, FormatSpec
+from boxwright.progress import logger
 from boxwright.storage.uri import is_remote
 
 _FEW, _MANY = 4, 200
+_NEAR = 3
+_FAR = re.compile(r"(?:no|not|its name|file|folder|it (?:is|contains) (?:no|not|a)) ", re.IGNORECASE)
+"""How reasons begin if there is no file of the kind that a format looks for; see :class:`Detection`."""
 
 
 def detect_format(location: str, plugins: Registry | None = None) -> str:
     """The name of the one format that a location looks like.
 
+    The answer of every format is logged, for ``boxwright --verbose``.
+
     Raises:
-        UsageError: No format matches, or more than one; the message lists the reason of each.
+        UsageError: No format matches, or more than one; the message lists those and the near misses.
+        DataError: There is nothing at that location.
     """
     plugins = plugins or default_registry()
     found = detection_reasons(location, plugins)
+    for name, answer in found.items():
+        logger().info("%s is %s%s: %s", location, "" if answer.matches else "not ", name, answer.reason)
     matches = [name for name, detection in found.items() if detection.matches] or in_parts(location, plugins)
     if len(matches) == 1:
         return matches[0]
-    reasons = "".join(
-        f"\n  {'yes' if answer.matches else 'no ':3} {name}: {answer.reason}" for name, answer in found.items()
-    )
+    path = Path(location)
+    if not matches and not is_remote(location) and not path.exists() and not path.is_symlink():
+        raise DataError(location, "file or folder not found", "check the path")
+    if not matches and path.is_dir() and not any(path.iterdir()):
+        raise DataError(location, "the folder is empty", "check the path")
+    shown = {name: answer for name, answer in found.items() if answer.matches} or near_misses(found)
+    reasons = "".join(f"\n  {name}: {answer.reason}" for name, answer in shown.items())
     if matches:
         raise UsageError(f"{location} could be {' or '.join(matches)}:{reasons}", f"say which: {matches[0]}:{location}")
     inside = " or ".join(recognised_inside(location, plugins))
-    remedy = f"it is a folder; name what is in it: {inside}" if inside else f"say which it is: FORMAT:{location}"
-    path = Path(location)
-    if not is_remote(location) and not path.exists() and not path.is_symlink():
-        remedy = f"file or folder not found: check the path, or {remedy}"
-    raise UsageError(f"no format was recognised at {location}:{reasons}", remedy)
+    remedy = f"it is a folder; name what is in it: {inside}" if inside else f"name its format: FORMAT:{location}"
+    remedy += "; --verbose shows why it is none of the others" if len(found) > len(shown) else ""
+    raise UsageError(f"no format was recognised at {location}{':' if reasons else ''}{reasons}", remedy)
+
+
+def near_misses(answers: Mapping[str, Detection]) -> dict[str, Detection]:
+    """Returns the few formats that found files of their kind, and something wrong in them."""
+    times = Counter(answer.reason for answer in answers.values())
+    near = {
+        name: answer
+        for name, answer in answers.items()
+        if not answer.matches and times[answer.reason] == 1 and not _FAR.match(answer.reason)
+    }
+    return dict(list(near.items())[:_NEAR])
 
 
 def in_parts(location: str, plugins: Registry) -> list[str]:

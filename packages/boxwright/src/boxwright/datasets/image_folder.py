@@ -112,7 +112,7 @@ def detect(location: str) -> Detection:
     files = [name for _, _, names in os.walk(location) for name in names if not name.startswith(".")]
     others = sorted(name for name in files if os.path.splitext(name)[1].lower() not in IMAGE_SUFFIXES)
     if others:
-        return Detection(False, f"it contains files other than images, such as {others[0]}")
+        return Detection(False, f"not only images, but also {others[0]}")
     if not files:
         return Detection(False, "it contains no images")
     return Detection(True, f"it contains {len(files)} images and nothing else")

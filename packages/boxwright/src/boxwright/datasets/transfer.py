@@ -31,6 +31,7 @@ class Counts:
     swapped: int = 0
     boxes: int = 0
     classes: Counter[str] = field(default_factory=Counter)
+    splits: Counter[str] = field(default_factory=Counter)
     losses: Losses = field(default_factory=Losses)
     shapes: Counter[tuple[str, str]] = field(default_factory=Counter)
     image_folders: set[str] = field(default_factory=set)
@@ -40,6 +41,7 @@ class Counts:
         self.swapped += other.swapped
         self.boxes += other.boxes
         self.classes.update(other.classes)
+        self.splits.update(other.splits)
         self.losses.add(other.losses)
         self.shapes.update(other.shapes)
         self.image_folders |= other.image_folders
@@ -93,6 +95,7 @@ class _Tally:
         self._classes: Counter[str] = Counter()
         self._remembers = remembers(plan.destination.spec)
         self._folders: set[str] = set()
+        self._splits: Counter[str] = Counter()
 
     def check(self, sample: Sample) -> None:
         """Raises a DataError if the sample has a class that is not in the label map, or a wrong size."""
@@ -109,6 +112,8 @@ class _Tally:
         self._boxes += len(labels)
         for label in labels:
             classes[label] += 1
+        if sample.split is not None:
+            self._splits[sample.split] += 1
         if self._remembers and (folder := folder_of(sample.image)) is not None:
             self._folders.add(folder)
 
@@ -117,8 +122,11 @@ class _Tally:
         swapped, shapes = self._swapped.count, self._shapes.totals()
         losses = self._counter.take()
         losses.add_left_out(shapes)
-        counts = Counts(swapped - self._swapped_before, self._boxes, self._classes, losses, shapes, self._folders)
-        self._swapped_before, self._boxes, self._classes, self._folders = swapped, 0, Counter(), set()
+        counts = Counts(
+            swapped - self._swapped_before, self._boxes, self._classes, self._splits, losses, shapes, self._folders
+        )
+        self._swapped_before, self._boxes, self._folders = swapped, 0, set()
+        self._classes, self._splits = Counter(), Counter()
         self._shapes.restart()
         return counts
 

@@ -22,6 +22,7 @@ from boxwright.plugins.options import MAX_BAD, convert_options
 from boxwright.plugins.registry import Registry, default_registry, require
 from boxwright.plugins.specs import BackendSpec
 from boxwright.progress import LogReporter, Reporter
+from boxwright.text import did_you_mean
 
 DEFAULT_BACKEND = "kerascv"
 FINAL_METRIC = "coco"
@@ -295,7 +296,8 @@ def _preset(spec: BackendSpec, preset: str | None) -> str:
     if preset is None:
         return default_preset(spec)
     if preset not in spec.presets:
-        raise UsageError(f"the backend {spec.name} has no preset {preset!r}", f"use one of: {', '.join(spec.presets)}")
+        remedy = f"{did_you_mean(preset, spec.presets)}use one of: {', '.join(spec.presets)}"
+        raise UsageError(f"the backend {spec.name} has no preset {preset!r}", remedy)
     return preset
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import re
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from boxwright.errors import UsageError
+from boxwright.text import did_you_mean
 
 _SIZE = re.compile(r"(0*[1-9][0-9]{0,8})[xX](0*[1-9][0-9]{0,8})", re.ASCII)
 
@@ -110,10 +110,8 @@ def convert_options(
         head, dot, _ = name.partition(".")
         option = known.get(name.replace("-", "_"), known.get(f"{head}.*") if dot else None)
         if option is None:
-            near = difflib.get_close_matches(name, known, n=1)
-            guess = f"did you mean {near[0]!r}? " if near else ""
             offer = f"it takes: {', '.join(known)}" if known else "it takes no options"
-            raise UsageError(f"{where} has no option {name!r}", guess + offer)
+            raise UsageError(f"{where} has no option {name!r}", did_you_mean(name, known) + offer)
         if value is None:
             continue
         converted[name if option.name.endswith(".*") else option.name] = _convert(value, option, where)

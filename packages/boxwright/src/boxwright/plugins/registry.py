@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from boxwright.environments.spec import EnvironmentSpec
 from boxwright.errors import MissingLibraryError, PluginError, PluginNotFoundError
 from boxwright.plugins.manager import LoadedPlugins, load_plugins
 from boxwright.plugins.specs import KINDS, Spec
+from boxwright.text import did_you_mean
 
 S = TypeVar("S", bound=Spec)
 
@@ -76,8 +76,7 @@ class Registry:
                 "uninstall one of them, or name the plugins to use in BOXWRIGHT_PLUGINS",
             )
         names = self.names(kind)
-        near = difflib.get_close_matches(name, names, n=1)
-        guess = f"did you mean {near[0]!r}? " if near else ""
+        guess = did_you_mean(name, names)
         statuses = [record.status for record in self.plugins.records]
         if failed := len(statuses) - statuses.count("ok") - statuses.count("disabled"):
             guess += f"{failed} plugin(s) could not be used: see `boxwright plugins list`. "

@@ -269,7 +269,9 @@ class Detection:
 
     Args:
         matches: Whether the location looks like this format.
-        reason: Why, in a few words: ``"12 .xml files with <annotation>"`` or ``"no .xml file"``.
+        reason: Why, in a few words: ``"12 .xml files with <annotation>"``, ``"a.xml does not begin with <annotation>"``
+            or ``"no .xml file"``. One that does not begin with "no", "not", "its name" or "it is a" is a near miss,
+            which is shown if no format matches.
     """
 
     matches: bool
