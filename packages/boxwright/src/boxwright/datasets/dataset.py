@@ -30,6 +30,7 @@ from boxwright.datasets.steps import make_transform, reading_options
 from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.plugins.registry import Registry, default_registry
+from boxwright.plugins.specs import FormatSpec
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import DatasetInfo, Sample
 from boxwright.storage.links import Boundary
@@ -270,12 +271,15 @@ def open_dataset(
     given = [uri] if isinstance(uri, str | os.PathLike | DatasetURI) else list(several)
     if not given:
         raise UsageError("there is no dataset to open", "pass one: FORMAT:LOCATION")
-    opened = open_sources([_stored(each) for each in given], reading_options(steps, plugins), plugins)
-    if opened.bridges and problems.on_error == "skip":
-        (reporter or LogReporter()).warning(
-            f"{' and '.join(opened.bridges)} reads a dataset completely or not at all, so that one item that it cannot"
-            " read stops everything, also with --on-error skip"
-        )
+
+    def warn(spec: FormatSpec) -> None:
+        if spec.bridge and on_error == "skip":
+            (reporter or LogReporter()).warning(
+                f"{spec.name}: {spec.bridge} reads a dataset completely or not at all, so that one item that it cannot"
+                " read stops everything, also with --on-error skip"
+            )
+
+    opened = open_sources([_stored(each) for each in given], reading_options(steps, plugins), plugins, warn)
     problems.total = opened.reader.info.num_samples
     return Dataset(
         opened.reader,

@@ -34,7 +34,6 @@ class Source:
         boundary: Its folders.
         name: What its images are called if others have the same name: ``NAME/a.jpg``.
         split: The split of its samples without one.
-        bridge: The program through which it is read, if any.
     """
 
     uri: DatasetURI
@@ -42,7 +41,6 @@ class Source:
     boundary: Boundary
     name: str = ""
     split: str | None = None
-    bridge: str = ""
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples that are inside the dataset."""

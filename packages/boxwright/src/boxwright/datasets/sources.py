@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -33,17 +33,18 @@ class Opened(NamedTuple):
         reader: The reader.
         uri: Its URI with the format and all options; empty for several datasets.
         boundary: Its folders.
-        bridges: The programs through which it is read.
     """
 
     reader: Reader
     uri: str
     boundary: Boundary
-    bridges: tuple[str, ...]
 
 
 def open_sources(
-    given: Sequence[DatasetURI | tuple[str, Reader]], wanted: Mapping[str, str], plugins: Registry
+    given: Sequence[DatasetURI | tuple[str, Reader]],
+    wanted: Mapping[str, str],
+    plugins: Registry,
+    begin: Callable[[FormatSpec], None] = lambda spec: None,
 ) -> Opened:
     """Opens a dataset, or several as one.
 
@@ -51,6 +52,7 @@ def open_sources(
         given: URIs, and readers with their names.
         wanted: Options of reading, for formats that have them, unless the URI sets them.
         plugins: The plugins.
+        begin: Called with each format before its reader is made.
 
     Raises:
         UsageError: A dataset appears twice, an option is wrong, or a format cannot be detected.
@@ -60,7 +62,7 @@ def open_sources(
     sources: list[Source] = []
     for each in given:
         if isinstance(each, DatasetURI):
-            sources += _sources(each, wanted, plugins)
+            sources += _sources(each, wanted, plugins, begin)
         else:
             sources.append(Source(DatasetURI(each[0]), each[1], Boundary(())))
     uri, location = "", " + ".join(source.uri.location for source in sources)
@@ -69,18 +71,19 @@ def open_sources(
         location = whole.location if whole.has_split or len(sources) > 1 else first.location
         options = whole.options if whole.has_split else first.options
         uri = str(DatasetURI(location, first.format, options))
-    bridges = tuple(dict.fromkeys(source.bridge for source in sources if source.bridge))
     if len(sources) == 1 and sources[0].split is None:
-        return Opened(sources[0].reader, uri, sources[0].boundary, bridges)
+        return Opened(sources[0].reader, uri, sources[0].boundary)
     if len({str(source.uri) for source in sources}) < len(sources):
         raise UsageError("a dataset appears twice among those to merge", "name each once")
     names = distinct_names([source.uri.location for source in sources])
     for source, name in zip(sources, names, strict=True):
         source.name = source.split if len(given) == 1 and source.split else name
-    return Opened(MergedReader(sources, location, compare=len(given) > 1), uri, Boundary(()), bridges)
+    return Opened(MergedReader(sources, location, compare=len(given) > 1), uri, Boundary(()))
 
 
-def _sources(uri: DatasetURI, wanted: Mapping[str, str], plugins: Registry) -> list[Source]:
+def _sources(
+    uri: DatasetURI, wanted: Mapping[str, str], plugins: Registry, begin: Callable[[FormatSpec], None]
+) -> list[Source]:
     """Opens what a URI names: one source, or one per split."""
     if not is_remote(uri.location):
         for folder in (parent(uri.location), uri.location):
@@ -89,7 +92,7 @@ def _sources(uri: DatasetURI, wanted: Mapping[str, str], plugins: Registry) -> l
         found: list[Source] = []
         for split, each in expand_splits(uri).items():
             named = replace(each, format=uri.format or (found[0].uri.format if found else None))
-            sources = _sources(named, wanted, plugins)
+            sources = _sources(named, wanted, plugins, begin)
             for source in sources:
                 source.split = split
             found += sources
@@ -102,6 +105,7 @@ def _sources(uri: DatasetURI, wanted: Mapping[str, str], plugins: Registry) -> l
     known = {option.name for option in spec.options}
     steps = {option: value for option, value in wanted.items() if option in known}
     uri = replace(uri, format=name, options=steps | uri.options)
+    begin(spec)
     parts = parts_of(spec, uri.location, plugins) or {"": uri.location}
     return [_source(replace(uri, location=place), split or None, spec, plugins) for split, place in parts.items()]
 
@@ -112,7 +116,7 @@ def _source(uri: DatasetURI, split: str | None, spec: FormatSpec, plugins: Regis
     chosen = uri.options if images is None else {**uri.options, "images": images}
     options = convert_options(chosen, spec.options, f"{spec.name}:{uri.location}")
     reader: Reader = with_sidecar(make(uri.location, **options), spec, uri.location)
-    return Source(uri, reader, _boundary(uri.location, images), split=split, bridge=spec.bridge)
+    return Source(uri, reader, _boundary(uri.location, images), split=split)
 
 
 def _boundary(location: str, images: str | None) -> Boundary:
