@@ -95,6 +95,22 @@ def test_the_site_and_the_readme_train_with_the_same_commands() -> None:
     assert f"```\n{shown}```" in read("README.md")
 
 
+@pytest.mark.slow
+@pytest.mark.tensorflow
+@pytest.mark.usefixtures("small_network")
+def test_the_exports_of_the_deployment_page_run(tmp_path: Path, here: Here) -> None:
+    """With a network that has learned nothing, in which nothing is detected."""
+    for library in ("keras_cv", "ai_edge_litert", "onnxruntime", "openvino"):
+        pytest.importorskip(library)
+    here("demo", "photos", "--images", "8", "--size", "96x64", cwd=tmp_path)
+    here("train", "--data", "labelimg:photos/train", "--out", "runs/first", "--set", "steps=2", cwd=tmp_path)
+    for block in blocks("docs/deployment.md", "console"):
+        for words in commands(block):
+            here(*words[1:], cwd=tmp_path)
+    for folder in ("exported", "for-phones", "for-intel", "for-intel-fp16", "for-servers"):
+        assert (tmp_path / folder / "detect.py").is_file()
+
+
 def test_the_readmes_conversions_run(tmp_path: Path, here: Here) -> None:
     here("demo", "photos", "--images", "12", "--size", "96x64", cwd=tmp_path)
     steps = commands(blocks("README.md", "console")[1])

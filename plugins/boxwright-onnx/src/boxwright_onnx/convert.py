@@ -1,10 +1,8 @@
-"""Conversion from a SavedModel with tf2onnx, and the suppression as part of the graph."""
+"""The network in ONNX, with the suppression as part of the graph."""
 
 from __future__ import annotations
 
 import json
-import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from boxwright import UsageError
 from boxwright.models import Network
-from boxwright_tf.quiet import quiet_import, quiet_stderr
+from boxwright_tf.onnx import to_onnx
 
-OPSET = 17
 _LARGE = 1024
 """Weights with fewer numbers stay float32: they need no space."""
 
@@ -37,7 +34,7 @@ def convert(network: Network, precision: str) -> bytes:
     """
     if network.decoder.soft_nms_sigma > 0:
         raise UsageError("ONNX has no Soft-NMS", "export a run with soft_nms_sigma=0")
-    model = _converted(network.saved_model)
+    model = to_onnx(network.saved_model, {"images": "images", "boxes": "raw_boxes", "scores": "raw_scores"})
     _add_suppression(model.graph, network)
     if precision == "fp16":
         _halve_weights(model.graph)
@@ -45,33 +42,6 @@ def convert(network: Network, precision: str) -> bytes:
     helper.set_model_props(model, {"names": names, "image_size": f"{network.inputs.width}x{network.inputs.height}"})
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
-
-
-def _converted(folder: Path) -> Any:
-    """Returns a SavedModel as an ONNX model with the outputs ``raw_boxes`` and ``raw_scores``."""
-    with quiet_import():
-        import tensorflow as tf
-        import tf2onnx
-        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
-    with quiet_stderr():
-        loaded = tf.saved_model.load(str(folder))
-        frozen = convert_variables_to_constants_v2(loaded.signatures["serving_default"])
-        names = {key: tensor.name for key, tensor in zip(("boxes", "scores"), frozen.outputs, strict=True)}
-        (images,) = (tensor.name for tensor in frozen.inputs)
-        model, _ = tf2onnx.convert.from_graph_def(
-            frozen.graph.as_graph_def(), input_names=[images], output_names=list(names.values()), opset=OPSET
-        )
-    _rename(model.graph, {images: "images", names["boxes"]: "raw_boxes", names["scores"]: "raw_scores"})
-    return model
-
-
-def _rename(graph: Any, names: dict[str, str]) -> None:
-    for value in (*graph.input, *graph.output):
-        value.name = names.get(value.name, value.name)
-    for node in graph.node:
-        for values in (node.input, node.output):
-            values[:] = [names.get(name, name) for name in values]
 
 
 def _add_suppression(graph: Any, network: Network) -> None:

@@ -1,0 +1,47 @@
+"""Networks in ONNX, converted from a SavedModel with tf2onnx."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from boxwright_tf.quiet import quiet_import, quiet_stderr
+
+OPSET = 17
+
+
+def to_onnx(saved_model: Path, names: Mapping[str, str]) -> Any:
+    """Returns a SavedModel of :class:`boxwright.models.Network` as an ``onnx.ModelProto``.
+
+    Args:
+        saved_model: The folder.
+        names: The names of its input ``images`` and its outputs ``boxes`` and ``scores`` in the result.
+    """
+    with quiet_import():
+        import tensorflow as tf
+        import tf2onnx
+        from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    with quiet_stderr():
+        loaded = tf.saved_model.load(str(saved_model))
+        frozen = convert_variables_to_constants_v2(loaded.signatures["serving_default"])
+        tensors = {key: tensor.name for key, tensor in zip(("boxes", "scores"), frozen.outputs, strict=True)}
+        (tensors["images"],) = (tensor.name for tensor in frozen.inputs)
+        model, _ = tf2onnx.convert.from_graph_def(
+            frozen.graph.as_graph_def(),
+            input_names=[tensors["images"]],
+            output_names=[tensors["boxes"], tensors["scores"]],
+            opset=OPSET,
+        )
+    _rename(model.graph, {tensor: names[key] for key, tensor in tensors.items()})
+    return model
+
+
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.get(name, name) for name in values]

@@ -1,0 +1,20 @@
+"""OpenVINO exports for boxwright: Intel CPUs, GPUs and NPUs."""
+
+from boxwright import ExporterSpec, hookimpl
+
+boxwright_api = (1, 1)
+
+
+@hookimpl
+def boxwright_exporters() -> list[ExporterSpec]:
+    """Returns the exporter ``openvino``."""
+    return [
+        ExporterSpec(
+            name="openvino",
+            summary="OpenVINO, for Intel CPUs, GPUs and NPUs",
+            load="boxwright_openvino.exporter:OpenVINOExporter",
+            precisions=("fp32", "fp16"),
+            requires=("openvino",),
+            install='python -m pip install "boxwright-openvino[cpu]"',
+        )
+    ]
