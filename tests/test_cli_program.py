@@ -27,7 +27,7 @@ OPTIONS = {
     ],
     "evaluate": ["--data", "--metric", "--report", "--batch-size", "--json"],
     "predict": ["--out", "--to", "--score", "--batch-size", "--overwrite", "--on-error", "--json"],
-    "export": ["--to", "--out", "--data", "--overwrite", "--json"],
+    "export": ["--to", "--out", "--data", "--calibrate", "--overwrite", "--json"],
     "env list": ["--json"],
     "env install": ["--json"],
     "weights list": ["--json"],

@@ -86,9 +86,13 @@ class ExporterTests(SpecTests):
             *drawn_samples(tmp_path / "pictures", 2, labels=self.labels, seed=10, size=(90, 50)),
         ]
 
+    def make(self, registry: Registry) -> Any:
+        """An exporter that is ready to export."""
+        return registry.resolve("exporter", self.exporter)()
+
     def exported(self, registry: Registry, run: Run, out: Path) -> Iterator[tuple[str, Path]]:
         """Every precision with its artifact, each in a folder of its own below ``out``."""
-        exporter = registry.resolve("exporter", self.exporter)()
+        exporter = self.make(registry)
         for precision in registry.get("exporter", self.exporter).spec.precisions or ("",):
             folder = out / (precision or "plain")
             folder.mkdir(parents=True)

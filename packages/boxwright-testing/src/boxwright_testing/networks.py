@@ -7,7 +7,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,12 +16,13 @@ import numpy as np
 import pytest
 
 import boxwright
-from boxwright import BackendSpec, BoxwrightError, Dataset, ImageRef, Run, Sample
+from boxwright import BackendSpec, BoxwrightError, Dataset, ExportError, ImageRef, Run, Sample
 from boxwright.datasets import SampleReader
 from boxwright.models import DecoderSettings, InputSettings, Network, NetworkExporter, PortableModel, Suppressed
 from boxwright.plugins import Registered, Registry
 from boxwright_testing.exporters import ExporterTests
 from boxwright_testing.probe import with_backend
+from boxwright_testing.samples import unlike_samples
 from boxwright_testing.specs import check_answer
 
 INPUTS = InputSettings(32, 16, oversample=1.5)
@@ -47,8 +49,8 @@ class ColorsBackend:
         """The network in numpy."""
         return PortableModel(run.label_map, INPUTS, Suppressed(_colors, INPUTS, DECODER))
 
-    def write_network(self, run: Run, folder: Path) -> Network:
-        """The network as SavedModel."""
+    def write_network(self, run: Run, folder: Path, change: Callable[[Any], Any] = lambda scores: scores) -> Network:
+        """The network as SavedModel, with another operation on the scores if there is one."""
         import tensorflow as tf
 
         module = tf.Module()
@@ -58,7 +60,7 @@ class ColorsBackend:
         def serve(images: Any) -> dict[str, Any]:
             means = tf.reduce_mean(images, axis=(1, 2))[:, None, :2] / 255.0
             boxes = tf.tile(tf.constant(BOXES)[None], (tf.shape(images)[0], 1, 1))
-            return {"boxes": boxes, "scores": means * module.factors}
+            return {"boxes": boxes, "scores": change(means * module.factors)}
 
         tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
         return Network(folder, INPUTS, DECODER, run.label_map)
@@ -107,12 +109,20 @@ class NetworkExporterTests(ExporterTests):
         image.save(buffer, "JPEG", exif=exif)
         return Sample(image=ImageRef(name="green.jpg", width=96, height=48, data=buffer.getvalue()))
 
+    def make(self, registry: Registry) -> Any:
+        """An exporter with images to calibrate with."""
+        exporter = super().make(registry)
+        exporter.calibration = list(unlike_samples(4))
+        return exporter
+
     def artifacts(self, plugins: Registry, run: Run, images: list[Sample], out: Path) -> Iterator[tuple[str, Path]]:
         """Every precision with the folder of its artifact, made and checked by ``boxwright.export``."""
-        for precision in plugins.get("exporter", self.exporter).spec.precisions or ("",):
+        spec, data = plugins.get("exporter", self.exporter).spec, Dataset(SampleReader(images))
+        for precision in spec.precisions or ("",):
             target = f"{self.exporter}:{precision}".rstrip(":")
             folder = out / target.replace(":", "-")
-            boxwright.export(run, target, folder, data=Dataset(SampleReader(images)), registry=plugins)
+            calibrate = data if precision in spec.calibrated else None
+            boxwright.export(run, target, folder, data=data, calibrate=calibrate, registry=plugins)
             yield precision, folder
 
     def test_detections_are_those_computed_manually(
@@ -157,6 +167,22 @@ class NetworkExporterTests(ExporterTests):
         for each, (_, score, box) in zip(found, expected, strict=True):
             assert each["score"] == pytest.approx(score, abs=1e-4)
             assert each["box"] == pytest.approx(box, abs=0.01)
+
+    def test_an_operation_that_is_not_supported_is_named(
+        self, plugins: Registry, run: Run, images: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The error of the converter is passed on, and nothing is written."""
+        import tensorflow as tf
+
+        def singular_values(scores: Any) -> Any:
+            return scores * tf.linalg.svd(scores, compute_uv=False)[:, None, :]
+
+        network = ColorsBackend().write_network(run, tmp_path / "network", singular_values)
+        monkeypatch.setattr("boxwright.models.network.open_network", lambda run: nullcontext(network))
+        with pytest.raises(ExportError) as caught:
+            boxwright.export(run, self.exporter, tmp_path / "out", data=Dataset(SampleReader(images)), registry=plugins)
+        check_answer(caught.value, "Svd")
+        assert not (tmp_path / "out").exists()
 
     def test_a_damaged_artifact_is_an_error(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
         """A model or settings that are not what they were: the error names the file."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from boxwright_tf.quiet import quiet_import, quiet_stderr
@@ -37,6 +38,45 @@ def to_onnx(saved_model: Path, names: Mapping[str, str]) -> Any:
         )
     _rename(model.graph, {tensor: names[key] for key, tensor in tensors.items()})
     return model
+
+
+def quantize(model: Any, images: Iterable[Any]) -> Any:
+    """Returns an ONNX model whose convolutions are int8 (QDQ), and everything else float32.
+
+    Box decoding in int8 would ruin the boxes: their coordinates need more than 256 steps.
+
+    Args:
+        model: The model, with the input ``images``.
+        images: Inputs that show the range of the activations, each ``(1, height, width, 3)`` float32.
+    """
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    class Images(CalibrationDataReader):  # type: ignore[misc,unused-ignore]
+        def __init__(self) -> None:
+            self._images = iter(images)
+
+        def get_next(self) -> Any:
+            image = next(self._images, None)
+            return None if image is None else {"images": image}
+
+    with TemporaryDirectory() as folder, quiet_stderr():
+        plain, prepared, quantized = (str(Path(folder, f"{name}.onnx")) for name in ("plain", "prepared", "quantized"))
+        onnx.save(model, plain)
+        quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+        quantize_static(
+            prepared,
+            quantized,
+            Images(),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            extra_options={"OpTypesToExcludeOutputQuantization": ["Conv"]},
+        )
+        return onnx.load(quantized)
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:

@@ -13,7 +13,8 @@ def boxwright_exporters() -> list[ExporterSpec]:
             name="onnx",
             summary="ONNX with the suppression inside, for ONNX Runtime and what reads ONNX",
             load="boxwright_onnx.exporter:ONNXExporter",
-            precisions=("fp32", "fp16"),
+            precisions=("fp32", "fp16", "int8"),
+            calibrated=("int8",),
             requires=("onnx", "onnxruntime"),
             install='python -m pip install "boxwright-onnx[cpu]"',
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from boxwright import UsageError
 from boxwright.models import Network
-from boxwright_tf.onnx import to_onnx
+from boxwright_tf.onnx import quantize, to_onnx
 
 _LARGE = 1024
 """Weights with fewer numbers stay float32: they need no space."""
 
 
-def convert(network: Network, precision: str) -> bytes:
+def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -> bytes:
     """Returns a network as an ONNX file.
 
     Its input is ``images``, ``(batch, height, width, 3)`` float32. Its outputs are the detections in all images of the
@@ -27,7 +28,8 @@ def convert(network: Network, precision: str) -> bytes:
 
     Args:
         network: The network.
-        precision: Of the weights: ``fp32`` or ``fp16``.
+        precision: Of the weights ``fp32`` or ``fp16``; ``int8`` of the convolutions.
+        calibration: Inputs for ``int8``.
 
     Raises:
         UsageError: Its decoder is Soft-NMS, which ONNX does not have.
@@ -35,6 +37,8 @@ def convert(network: Network, precision: str) -> bytes:
     if network.decoder.soft_nms_sigma > 0:
         raise UsageError("ONNX has no Soft-NMS", "export a run with soft_nms_sigma=0")
     model = to_onnx(network.saved_model, {"images": "images", "boxes": "raw_boxes", "scores": "raw_scores"})
+    if precision == "int8":
+        model = quantize(model, calibration)
     _add_suppression(model.graph, network)
     if precision == "fp16":
         _halve_weights(model.graph)

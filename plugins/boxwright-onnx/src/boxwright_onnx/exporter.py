@@ -11,7 +11,8 @@ from boxwright.models import Network, NetworkExporter
 class ONNXExporter(NetworkExporter):
     """``model.onnx``: images in, detections out, for any backend that offers its network.
 
-    ``fp16`` stores the weights in half precision, which halves the file; the arithmetic stays float32.
+    ``fp16`` stores the weights in half precision, which halves the file; the arithmetic stays float32. ``int8``
+    computes convolutions in int8.
     """
 
     model = "model.onnx"
@@ -26,7 +27,7 @@ class ONNXExporter(NetworkExporter):
         """
         from boxwright_onnx.convert import convert
 
-        (folder / self.model).write_bytes(convert(network, precision))
+        (folder / self.model).write_bytes(convert(network, precision, self.calibration_images(network)))
 
     @staticmethod
     def load_network(path: str) -> Any:

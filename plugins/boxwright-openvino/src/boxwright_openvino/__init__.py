@@ -13,7 +13,8 @@ def boxwright_exporters() -> list[ExporterSpec]:
             name="openvino",
             summary="OpenVINO, for Intel CPUs, GPUs and NPUs",
             load="boxwright_openvino.exporter:OpenVINOExporter",
-            precisions=("fp32", "fp16"),
+            precisions=("fp32", "fp16", "int8"),
+            calibrated=("int8",),
             requires=("openvino",),
             install='python -m pip install "boxwright-openvino[cpu]"',
         )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import openvino
 from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
 
 from boxwright.models import Network
-from boxwright_tf.onnx import to_onnx
+from boxwright_tf.onnx import quantize, to_onnx
 
 
-def convert(network: Network, path: Path, precision: str) -> None:
+def convert(network: Network, path: Path, precision: str, calibration: Iterable[Any] = ()) -> None:
     """Writes a network as OpenVINO's intermediate representation.
 
     Its input is ``images``, ``(batch, height, width, 3)`` float32, RGB, 0 to 255, of any size. It is resized as Pillow
@@ -21,12 +23,16 @@ def convert(network: Network, path: Path, precision: str) -> None:
     Args:
         network: The network.
         path: The file ``.xml``; the weights are written next to it.
-        precision: Of the weights: ``fp32`` or ``fp16``.
+        precision: Of the weights ``fp32`` or ``fp16``; ``int8`` of the convolutions.
+        calibration: Inputs for ``int8``.
     """
     with TemporaryDirectory() as folder:
         file = Path(folder, "model.onnx")
         names = ("images", "boxes", "scores")
-        file.write_bytes(to_onnx(network.saved_model, dict(zip(names, names, strict=True))).SerializeToString())
+        converted = to_onnx(network.saved_model, dict(zip(names, names, strict=True)))
+        if precision == "int8":
+            converted = quantize(converted, calibration)
+        file.write_bytes(converted.SerializeToString())
         # Not convert_model, which asks for openvino-telemetry.
         processor = PrePostProcessor(openvino.Core().read_model(file))
         images = processor.input("images")

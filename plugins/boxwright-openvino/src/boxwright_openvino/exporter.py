@@ -11,7 +11,7 @@ from boxwright.models import Network, NetworkExporter
 class OpenVINOExporter(NetworkExporter):
     """``model.xml`` and ``model.bin``: boxes and scores of all anchors, for any backend that offers its network.
 
-    ``fp16`` stores the weights in half precision, which halves the file.
+    ``fp16`` stores the weights in half precision, which halves the file; ``int8`` computes convolutions in int8.
     """
 
     model = "model.xml"
@@ -21,7 +21,7 @@ class OpenVINOExporter(NetworkExporter):
         """Writes ``model.xml`` and ``model.bin``."""
         from boxwright_openvino.convert import convert
 
-        convert(network, folder / self.model, precision)
+        convert(network, folder / self.model, precision, self.calibration_images(network))
 
     @staticmethod
     def load_network(path: str) -> Any:

@@ -35,6 +35,10 @@ def export(
             help="Images to check it and its AP on; by default some of its training's.",
         ),
     ] = None,
+    calibrate: Annotated[
+        str | None,
+        typer.Option("--calibrate", metavar="URI", help="Images to calibrate int8 with; by default the training data."),
+    ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -46,6 +50,7 @@ def export(
     Examples:
       boxwright export runs/first --to litert --out exported
       boxwright export runs/first --to litert:fp16 --out small --data labelimg:photos/test
+      boxwright export runs/first --to openvino:int8 --out fast --data labelimg:photos/test
       boxwright predict exported photos/new --out found
     """
     session = Session.of(context)
@@ -53,7 +58,7 @@ def export(
     session.protects(out)
     import boxwright
 
-    exported = boxwright.export(run, to, out, data=data, overwrite=overwrite, reporter=reporter)
+    exported = boxwright.export(run, to, out, data=data, calibrate=calibrate, overwrite=overwrite, reporter=reporter)
     if as_json:
         session.result(exported.to_dict())
         return

@@ -81,6 +81,7 @@ def write_description(
     run: Run,
     parity: Parity,
     score: float,
+    calibration: dict[str, Any] | None,
     plugins: Registry,
 ) -> None:
     """Writes ``detect.py``, ``README.md`` and the manifest.
@@ -94,6 +95,7 @@ def write_description(
         run: The run.
         parity: The comparison with the run.
         score: The lowest score of ``detect.py``.
+        calibration: The description of the images that it was calibrated with.
         plugins: The plugins in use.
     """
     packages = ""
@@ -119,7 +121,7 @@ def write_description(
         packages=packages,
         score=round(score, 4),
         files=[(each, _CONTENT.get(each, "the model")) for each in [*names, RECORD]],
-        check=_check(parity),
+        check=_check(parity, calibration),
         license=license_note,
     )
     (folder / "README.md").write_text(readme, "utf-8")
@@ -136,6 +138,7 @@ def write_description(
         "backend": run.backend,
         "run": str(run.path),
         "data": {"uri": run.config.get("data"), "digest": inputs.get("digest")},
+        "calibration": calibration,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": versions(),
         "license": license_note,
@@ -164,10 +167,12 @@ def _render(template: str, **values: object) -> str:
     return environment.get_template(template).render(values)
 
 
-def _check(parity: Parity) -> str:
+def _check(parity: Parity, calibration: dict[str, Any] | None) -> str:
     lines = [f"Compared with the run on {parity.images} images: {parity.matched:.1%} of the detections are the same."]
     if parity.ap is not None:
         lines.append(f"AP {parity.ap[1]:.4f}, of the run {parity.ap[0]:.4f}.")
+    if calibration is not None:
+        lines.append(f"Calibrated with {calibration['pictures']} images of `{calibration['data']}`.")
     if parity.problems:
         lines += ["**Rejected**:", parity.describe()]
     return "\n".join(lines)

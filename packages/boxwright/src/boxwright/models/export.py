@@ -18,8 +18,10 @@ from boxwright.datasets.problems import Problems
 from boxwright.errors import BoxwrightError, DataError, ExportError, RunError, UsageError
 from boxwright.images.decode import decode_sample
 from boxwright.models.artifact import write_description, write_golden
+from boxwright.models.calibration import calibration_samples
 from boxwright.models.causes import invalid_output, likely_cause, sample_of
 from boxwright.models.inference import load_model
+from boxwright.models.network import NetworkExporter
 from boxwright.models.parity import EXACT, LIMITS, SURE, Pair, Parity, average_precision, compare, paired
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run
@@ -74,6 +76,7 @@ def export(
     out: str | Path,
     *,
     data: str | Dataset | None = None,
+    calibrate: str | Dataset | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
@@ -86,6 +89,7 @@ def export(
         out: The folder that is made.
         data: Images for the check, all of which are used; with ground truth, the AP is compared too. By default
             some images of the run's validation data, or of its training data.
+        calibrate: Images for a precision that must be calibrated, such as ``int8``; by default the training data.
         overwrite: Whether an existing ``out`` may be replaced.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
@@ -93,6 +97,7 @@ def export(
     Raises:
         UsageError: The exporter does not know that precision or the run's backend, or there are no images to check it.
         PluginNotFoundError: The exporter is unknown.
+        DataError: The images to calibrate with are missing, or contain other classes.
         ExportError: The artifact does not detect what the run detects. It is in the folder ``out`` with
             ``-rejected`` added to the name.
         RunError: There is no run, or it has no model.
@@ -111,6 +116,9 @@ def export(
         folder = Path(output.workplace)
         images = _images(found, data, plugins)
         precision = precision or (spec.precisions or ("",))[0]
+        samples, calibration = calibration_samples(spec, precision, found, calibrate, plugins)
+        if isinstance(exporter, NetworkExporter):
+            exporter.calibration = samples
         with reporter.task(f"Exporting to {to}"):
             artifact = exporter.export(found, folder, precision)
         result = Export(Path(out) / artifact.relative_to(folder), name, precision)
@@ -128,6 +136,7 @@ def export(
             run=found,
             parity=result.parity,
             score=sure,
+            calibration=calibration,
             plugins=plugins,
         )
         if result.parity.problems:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +12,19 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from boxwright.errors import BoxwrightError, DataError, RunError, UsageError
+from boxwright.errors import BoxwrightError, DataError, ExportError, RunError, UsageError
+from boxwright.images.decode import decode_sample
 from boxwright.label_map import LabelMap, read_label_map
 from boxwright.models.portable import DecoderSettings, Floats, Found, InputSettings, PortableModel, Suppressed
 from boxwright.models.run import Run
 from boxwright.plugins.registry import default_registry
+from boxwright.schemas import Sample
 
 LABEL_MAP = "label_map.pbtxt"
 LABELS = "labels.txt"
 INPUT = "preprocess.json"
 DECODER = "decoder.json"
+_MOST_LETTERS = 500
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ class NetworkExporter:
     """The distributions that ``load_network`` needs, in addition to numpy."""
     suppresses: ClassVar[bool] = False
     """Whether the converted network contains the suppression."""
+    calibration: Sequence[Sample] = ()
+    """The images to calibrate with, set by :func:`boxwright.export`."""
 
     def convert(self, network: Network, folder: Path, precision: str) -> None:
         """Writes a network into the folder of an artifact.
@@ -93,6 +98,16 @@ class NetworkExporter:
             precision: One of the precisions of the spec; the first one by default.
         """
         raise NotImplementedError
+
+    def calibration_images(self, network: Network) -> Iterator[Floats]:
+        """Yields the inputs to calibrate with, each ``(1, height, width, 3)`` float32.
+
+        Raises:
+            DataError: An image cannot be read.
+        """
+        for sample in self.calibration:
+            decoded = decode_sample(sample.replace(boxes=()), at_least=network.inputs.reduced_size)
+            yield network.inputs(decoded.image)[None]
 
     @staticmethod
     def load_network(path: str) -> Any:
@@ -112,10 +127,20 @@ class NetworkExporter:
 
         Raises:
             UsageError: The backend of the run does not offer its networks, or the target does not support this one.
+            ExportError: The conversion failed, for example because of an operation that the target does not support.
             RunError: The run has no model yet.
         """
         with open_network(run) as network:
-            self.convert(network, out, precision)
+            try:
+                self.convert(network, out, precision)
+            except (BoxwrightError, ImportError, OSError):
+                raise
+            except Exception as error:  # the exceptions of converters have no common class
+                reason = " ".join(str(error).split())[:_MOST_LETTERS] or type(error).__name__
+                raise ExportError(
+                    f"the network of {run.path} cannot be converted to {self.model}: {reason}",
+                    "use another exporter, or a network without this operation",
+                ) from error
             write_settings(network, out)
         return out / self.model
 

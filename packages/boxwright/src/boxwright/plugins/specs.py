@@ -245,12 +245,15 @@ class ExporterSpec(Spec):
 
     Args:
         precisions: What may follow the target's name: ``openvino:fp16``; the first is the default.
+        calibrated: The precisions that need images, which show the range of activations; only of a
+            :class:`~boxwright.models.NetworkExporter`.
         backends: The backends whose runs it exports; empty for all.
         detect: A callable ``(path) -> Detection`` that tells whether a file or folder is a model of this kind, made by
             any program; empty if only exports of boxwright can be loaded.
     """
 
     precisions: tuple[str, ...] = ()
+    calibrated: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
     detect: str = ""
 
