@@ -234,6 +234,35 @@ def test_a_wrong_manifest_is_refused(manifest: str, problem: str, plugins: Regis
         boxwright.load_model(tmp_path, registry=plugins)
 
 
+def test_a_device_is_passed_on(
+    run: Any, data: Dataset, make_registry: Callable[..., Registry], toys: types.ModuleType, tmp_path: Path
+) -> None:
+    plugins = make_registry()
+    original = plugins.resolve("exporter", "json")
+    asked = []
+
+    class Anywhere(original):  # type: ignore[misc,valid-type]
+        def load(self, artifact: Path, device: str = "CPU") -> Any:
+            asked.append(device)
+            return super().load(artifact)
+
+    toys.Anywhere = Anywhere  # type: ignore[attr-defined]
+    plugins = make_registry(ExporterSpec(name="anywhere", load="toys:Anywhere", devices=("CPU", "GPU")))
+    folder = boxwright.export(run, "anywhere", tmp_path / "out", data=data, registry=plugins).artifact.parent
+    boxwright.predict(folder, data, device="GPU", registry=plugins)
+    boxwright.evaluate(folder, data, metric="found", device="GPU", registry=plugins)
+    assert asked == ["CPU", "GPU", "GPU"]
+    with pytest.raises(UsageError, match=r"cannot run on a device named 'TPU'\n  -> choose one of: CPU, GPU"):
+        boxwright.predict(folder, data, device="TPU", registry=plugins)
+    with pytest.raises(UsageError, match="is a run, which has no choice of devices"):
+        boxwright.predict(run, data, device="GPU", registry=plugins)
+
+
+def test_an_exporter_without_devices(exported: Path, data: Dataset, plugins: Registry) -> None:
+    with pytest.raises(UsageError, match=r"models of json cannot run on a device named 'GPU'\n  -> omit the device"):
+        boxwright.predict(exported, data, device="GPU", registry=plugins)
+
+
 def test_a_run_has_its_own_label_map(run: Any, plugins: Registry) -> None:
     with pytest.raises(UsageError, match="has its own label map"):
         boxwright.load_model(run, label_map=run.label_map, registry=plugins)

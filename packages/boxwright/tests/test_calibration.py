@@ -64,7 +64,7 @@ def test_wrong_images_are_refused(run: Run, plugins: Registry, images: Path, tmp
 def test_the_exporter_gets_the_inputs_and_the_manifest_names_them(
     run: Run, make_registry: Callable[..., Registry], toys: types.ModuleType, images: Path, tmp_path: Path
 ) -> None:
-    shapes = []
+    shapes: list[tuple[int, ...]] = []
 
     class Small(NetworkExporter):
         model = "model.json"
@@ -75,7 +75,7 @@ def test_the_exporter_gets_the_inputs_and_the_manifest_names_them(
             (out / self.model).write_text("{}")
             return out / self.model
 
-        def load(self, artifact: Path) -> Any:
+        def load(self, artifact: Path, device: str = "") -> Any:
             return boxwright.load_model(run, registry=plugins)
 
         @staticmethod

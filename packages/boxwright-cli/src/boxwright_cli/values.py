@@ -56,6 +56,10 @@ ClassesOption = Annotated[
         help="The classes of a model without them; by default label_map.pbtxt next to it.",
     ),
 ]
+DeviceOption = Annotated[
+    str,
+    typer.Option("--device", metavar="NAME", help="Device of an exported model: CPU, GPU, NPU or AUTO for OpenVINO."),
+]
 UriArgument = Annotated[str, typer.Argument(metavar="URI", help="The dataset: FORMAT:LOCATION, or LOCATION alone.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 

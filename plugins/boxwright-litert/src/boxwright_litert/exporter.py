@@ -26,7 +26,7 @@ class LiteRTExporter(NetworkExporter):
 
         (folder / self.model).write_bytes(convert(network, precision))
 
-    def load(self, artifact: Path) -> PortableModel:
+    def load(self, artifact: Path, device: str = "") -> PortableModel:
         """Loads an artifact, without TensorFlow.
 
         Raises:
@@ -34,4 +34,4 @@ class LiteRTExporter(NetworkExporter):
             RunError: LiteRT cannot run the model.
         """
         with quiet_stderr():
-            return super().load(artifact)
+            return super().load(artifact, device)

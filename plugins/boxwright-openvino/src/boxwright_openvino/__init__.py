@@ -15,6 +15,7 @@ def boxwright_exporters() -> list[ExporterSpec]:
             load="boxwright_openvino.exporter:OpenVINOExporter",
             precisions=("fp32", "fp16", "int8"),
             calibrated=("int8",),
+            devices=("CPU", "GPU", "NPU", "AUTO"),
             requires=("openvino",),
             install='python -m pip install "boxwright-openvino[cpu]"',
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from boxwright.models import Network, NetworkExporter
+from boxwright import UsageError
+from boxwright.models import Network, NetworkExporter, PortableModel
 
 
 class OpenVINOExporter(NetworkExporter):
@@ -23,11 +24,30 @@ class OpenVINOExporter(NetworkExporter):
 
         convert(network, folder / self.model, precision, self.calibration_images(network))
 
+    def load(self, artifact: Path, device: str = "") -> PortableModel:
+        """Loads an artifact in OpenVINO.
+
+        Raises:
+            UsageError: This computer has no such device.
+            DataError: A file is missing or damaged.
+            RunError: OpenVINO cannot run the model.
+        """
+        import openvino
+
+        device = device or "CPU"
+        available = openvino.Core().available_devices
+        if device != "AUTO" and device not in {each.partition(".")[0] for each in available}:
+            raise UsageError(
+                f"OpenVINO finds no {device} on this computer", f"use one of: {', '.join(available)}, AUTO"
+            )
+        return super().load(artifact, device=device)
+
     @staticmethod
-    def load_network(path: str) -> Any:
-        """Loads a model in OpenVINO, which otherwise computes in bfloat16 if the CPU can."""
+    def load_network(path: str, device: str = "CPU") -> Any:
+        """Loads a model in OpenVINO, whose default on some CPUs is bfloat16."""
         import openvino
 
         core = openvino.Core()
-        model = core.compile_model(core.read_model(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        precision = {"INFERENCE_PRECISION_HINT": "f32"} if device == "CPU" else {}
+        model = core.compile_model(core.read_model(path), device, precision)
         return lambda images: [model(images)[name] for name in ("boxes", "scores")]

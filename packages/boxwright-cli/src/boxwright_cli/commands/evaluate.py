@@ -12,6 +12,7 @@ from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
     BatchSizeOption,
     ClassesOption,
+    DeviceOption,
     JsonOption,
     MaxBadOption,
     ModelArgument,
@@ -58,6 +59,7 @@ def evaluate(
     ] = None,
     batch_size: BatchSizeOption = 8,
     label_map: ClassesOption = None,
+    device: DeviceOption = "",
     overwrite: OverwriteOption = False,
     on_error: OnErrorOrLimitOption = None,
     max_bad: MaxBadOption = None,
@@ -88,6 +90,7 @@ def evaluate(
             batch_size=batch_size,
             on_error=on_error_of(on_error, max_bad) or MAX_BAD,
             label_map=label_map,
+            device=device,
             reporter=reporter,
         )
     else:
@@ -103,6 +106,7 @@ def evaluate(
             batch_size=batch_size,
             on_error=on_error_of(on_error, max_bad) or MAX_BAD,
             label_map=label_map,
+            device=device,
             reporter=reporter,
         )
     if as_json:

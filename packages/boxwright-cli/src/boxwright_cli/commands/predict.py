@@ -13,6 +13,7 @@ from boxwright_cli.text import amount
 from boxwright_cli.values import (
     BatchSizeOption,
     ClassesOption,
+    DeviceOption,
     JsonOption,
     MaxBadOption,
     ModelArgument,
@@ -42,6 +43,7 @@ def predict(
     score: Annotated[float, typer.Option("--score", metavar="X", help="Lowest score of a detection.")] = 0.3,
     batch_size: BatchSizeOption = 8,
     label_map: ClassesOption = None,
+    device: DeviceOption = "",
     overwrite: OverwriteOption = False,
     on_error: OnErrorOrLimitOption = None,
     max_bad: MaxBadOption = None,
@@ -72,6 +74,7 @@ def predict(
         on_error=on_error_of(on_error, max_bad) or MAX_BAD,
         overwrite=overwrite,
         label_map=label_map,
+        device=device,
         reporter=reporter,
     )
     if as_json:

@@ -84,6 +84,7 @@ def evaluate(
     on_error: str = MAX_BAD,
     observe: Callable[[Sample, Detections], None] | None = None,
     label_map: str | Path | LabelMap | None = None,
+    device: str = "",
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Evaluation:
@@ -100,6 +101,7 @@ def evaluate(
         on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
         observe: Called with each image and its detections, in order, before the metric.
         label_map: The classes of an exported model that does not say them itself.
+        device: The device that an exported model runs on; its exporter chooses one by default.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
@@ -113,7 +115,7 @@ def evaluate(
     options = convert_options(metric_options or {}, plugins.get("metric", metric).spec.options, f"the metric {metric}")
     measure: Metric = plugins.resolve("metric", metric)(**options)
     dataset = open_dataset(data, on_error=on_error, registry=plugins)
-    loaded = ready_model(model, label_map, plugins)
+    loaded = ready_model(model, label_map, plugins, device)
     counts = {"samples": 0, "ground_truth": 0, "detections": 0}
     started = time.perf_counter()
     with reporter.task("Evaluating", dataset.info.num_samples) as task:

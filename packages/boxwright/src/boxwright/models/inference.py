@@ -61,27 +61,34 @@ def _predict_batch(model: Model, batch: list[Sample], data: Dataset) -> Iterator
 
 
 def load_model(
-    run: str | Path | Run, *, label_map: str | Path | LabelMap | None = None, registry: Registry | None = None
+    run: str | Path | Run,
+    *,
+    label_map: str | Path | LabelMap | None = None,
+    device: str = "",
+    registry: Registry | None = None,
 ) -> Model:
     """Loads the model of a run, or an exported one.
 
     Args:
         run: A run or its folder, the folder of an export, or a model file or folder that an exporter recognises.
         label_map: The classes of an exported model that does not contain them; a file or a label map.
+        device: The device that an exported model runs on, such as ``"GPU"``; the exporter chooses one by default.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: A label map was given for a run, which has its own.
+        UsageError: A label map or a device was given for a run, or the exporter has no such device.
         RunError: There is no run and no such model, or the run has no model yet.
         PluginError: Its backend or exporter is not installed, or needs a library that is missing.
         DataError: The label map cannot be read.
     """
     plugins = registry or default_registry()
     if not isinstance(run, Run) and os.path.exists(run) and not os.path.isfile(os.path.join(run, STATE)):
-        return load_artifact(Path(run), label_map, plugins)
+        return load_artifact(Path(run), label_map, plugins, device)
     found = run if isinstance(run, Run) else Run(run)
     if label_map is not None:
         raise UsageError(f"{found.path} is a run and has its own label map", "leave out the label map")
+    if device:
+        raise UsageError(f"{found.path} is a run, which has no choice of devices", "omit the device, or export the run")
     backend: Backend = plugins.resolve("backend", found.backend)()
     try:
         return backend.load(found)
@@ -92,10 +99,12 @@ def load_model(
         ) from error
 
 
-def ready_model(model: str | Path | Run | Model, label_map: str | Path | LabelMap | None, plugins: Registry) -> Model:
+def ready_model(
+    model: str | Path | Run | Model, label_map: str | Path | LabelMap | None, plugins: Registry, device: str = ""
+) -> Model:
     """Returns a model that is loaded already, or the result of :func:`load_model`."""
     if isinstance(model, str | Path | Run):
-        return load_model(model, label_map=label_map, registry=plugins)
+        return load_model(model, label_map=label_map, device=device, registry=plugins)
     return model
 
 
@@ -105,15 +114,17 @@ def check_batch_size(batch_size: int) -> None:
         raise UsageError(f"the batch size is {batch_size}", "give a whole number of at least 1")
 
 
-def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: Registry) -> Model:
+def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: Registry, device: str = "") -> Model:
     """Loads an exported model; see :func:`boxwright.load_model`.
 
     Args:
         path: A folder that :func:`export` made, or a model file or folder that an exporter recognises.
         label_map: The classes of a model that does not contain them.
         plugins: The plugins to use.
+        device: The device that it runs on; the exporter chooses one by default.
 
     Raises:
+        UsageError: The exporter has no such device.
         RunError: No installed exporter knows it; all their reasons are given.
         PluginError: The plugin that made it is not installed, or needs a library that is missing.
         DataError: The label map cannot be read, or a file of the artifact is missing, cut off or changed.
@@ -123,11 +134,11 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
     if record.is_file():
         name, artifact = read_manifest(record)
         if path.is_dir() or path.name == artifact.name:
-            return _load(plugins, name, artifact, given)
+            return _load(plugins, name, artifact, given, device)
     answers = _asked(path, plugins)
     yes = [name for name, answer in answers.items() if answer.matches]
     if len(yes) == 1:
-        return _load(plugins, yes[0], path, given)
+        return _load(plugins, yes[0], path, given, device)
     reasons = "".join(f"\n  {name}: {answer.reason}" for name, answer in answers.items())
     if yes:
         raise RunError(f"{path} could be of {' or '.join(yes)}:{reasons}", "leave one of them out by BOXWRIGHT_PLUGINS")
@@ -135,9 +146,15 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
     raise RunError(f"{path} {what}{reasons if path.exists() else ''}", "give a run folder or an exported model")
 
 
-def _load(plugins: Registry, name: str, artifact: Path, label_map: LabelMap | None) -> Model:
-    exporter: Any = plugins.resolve("exporter", name)()
-    model: Model = exporter.load(artifact) if label_map is None else exporter.load(artifact, label_map=label_map)
+def _load(plugins: Registry, name: str, artifact: Path, label_map: LabelMap | None, device: str) -> Model:
+    devices = plugins.get("exporter", name).spec.devices
+    options: dict[str, Any] = {} if label_map is None else {"label_map": label_map}
+    if device:
+        if device not in devices:
+            known = f"choose one of: {', '.join(devices)}" if devices else "omit the device"
+            raise UsageError(f"models of {name} cannot run on a device named {device!r}", known)
+        options["device"] = device
+    model: Model = plugins.resolve("exporter", name)().load(artifact, **options)
     return model
 
 

@@ -144,8 +144,12 @@ class NetworkExporter:
             write_settings(network, out)
         return out / self.model
 
-    def load(self, artifact: Path) -> PortableModel:
+    def load(self, artifact: Path, device: str = "") -> PortableModel:
         """Loads an artifact in its runtime.
+
+        Args:
+            artifact: The model in its folder.
+            device: One of the devices of the spec, which ``load_network`` then takes; by default its own.
 
         Raises:
             DataError: A file is missing or damaged.
@@ -155,7 +159,7 @@ class NetworkExporter:
             raise DataError(artifact, f"it is not the {self.model} of an artifact", "pass the folder of an artifact")
         label_map, inputs, decoder = read_settings(artifact.parent)
         try:
-            network = self.load_network(str(artifact))
+            network = self.load_network(str(artifact), **({"device": device} if device else {}))
         except BoxwrightError:
             raise
         except Exception as error:  # the exceptions of runtimes have no common class

@@ -67,6 +67,7 @@ def predict(
     on_error: str = MAX_BAD,
     overwrite: bool = False,
     label_map: str | Path | LabelMap | None = None,
+    device: str = "",
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Prediction:
@@ -82,6 +83,7 @@ def predict(
         on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
         overwrite: Whether an existing ``out`` may be replaced.
         label_map: The classes of an exported model that does not say them itself.
+        device: The device that an exported model runs on; its exporter chooses one by default.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
@@ -103,7 +105,7 @@ def predict(
     if to is not None:
         plugins.get("format", to)
     data = gather(inputs, on_error=on_error, registry=plugins)
-    loaded = ready_model(model, label_map, plugins)
+    loaded = ready_model(model, label_map, plugins, device)
     with ExitStack() as stack:
         output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
         drawings = _Drawings(output, loaded.label_map) if output is not None else None

@@ -248,6 +248,7 @@ class ExporterSpec(Spec):
         calibrated: The precisions that need images, which show the range of activations; only of a
             :class:`~boxwright.models.NetworkExporter`.
         backends: The backends whose runs it exports; empty for all.
+        devices: The devices that its artifacts can run on, as ``device=`` of ``load``; empty without a choice.
         detect: A callable ``(path) -> Detection`` that tells whether a file or folder is a model of this kind, made by
             any program; empty if only exports of boxwright can be loaded.
     """
@@ -255,6 +256,7 @@ class ExporterSpec(Spec):
     precisions: tuple[str, ...] = ()
     calibrated: tuple[str, ...] = ()
     backends: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     detect: str = ""
 
 
