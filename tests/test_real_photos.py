@@ -42,7 +42,7 @@ def trained(tmp_path: Path, train: Path, held_out: Path, *options: str) -> dict[
     return values
 
 
-def test_fruits_from_scratch(tmp_path: Path) -> None:
+def test_fruits(tmp_path: Path) -> None:
     fruits = SHARED / "fruits"
     found = [
         trained(tmp_path / str(seed), fruits / "train", fruits / "test", "--seed", str(seed))["AP50"]
@@ -51,7 +51,7 @@ def test_fruits_from_scratch(tmp_path: Path) -> None:
     assert statistics.median(found) >= 0.75, found
 
 
-def test_blood_cells_from_scratch(tmp_path: Path) -> None:
+def test_blood_cells(tmp_path: Path) -> None:
     cells = SHARED / "bccd"
     found = trained(tmp_path, cells / "train", cells / "val")
     assert found["AP50"] >= 0.88, found

@@ -249,13 +249,13 @@ class _Defaults:
 
 _TINY = _Defaults()
 _FROM_SCRATCH = _Defaults(steps=4000, epochs=24, pixel_budget=262_144, learning_rate=5e-4)
-_LITE = _Defaults(steps=400, epochs=6, learning_rate=2e-3, freeze_levels=3, freeze_statistics=True)
+_LITE = _Defaults(steps=400, epochs=6, learning_rate=1e-3, freeze_levels=3, freeze_statistics=True)
 _PRETRAINED = _Defaults(steps=2000, epochs=12, pixel_budget=262_144, learning_rate=2e-4)
 _DEFAULTS = {
     "tiny": _TINY,
     **dict.fromkeys(("resnet18", "resnet50"), _FROM_SCRATCH),
     **dict.fromkeys(PACKAGED, _LITE),
-    **dict.fromkeys(OBJECTRON.presets, replace(_LITE, pixel_budget=66_000, learning_rate=1e-3, freeze_levels=2)),
+    **dict.fromkeys(OBJECTRON.presets, replace(_LITE, pixel_budget=66_000, freeze_levels=2)),
 }
 
 
