@@ -355,7 +355,17 @@ def _read_bytes(content: bytes) -> list[Sample]:
 @example(16.1, 44.2)
 @example(0.1, 0.2)
 def test_widths_with_few_decimals_are_written_as_they_were_read(near: float, span: float) -> None:
-    assert span_between(near, far_coordinate(near, span)) == span
+    assert span_between(near, far_coordinate(near, span)) == (span, True)
+
+
+@given(
+    st.one_of(st.floats(-1e10, 1e10), st.floats(-1e4, 1e4).map(lambda number: round(number, 2))),
+    st.one_of(st.floats(0, 1e10), st.floats(0, 1e4).map(lambda number: round(number, 6))),
+)
+def test_a_width_is_exact_if_it_restores_the_coordinate(near: float, span: float) -> None:
+    far = near + span
+    found, exact = span_between(near, far)
+    assert (far_coordinate(near, found) == far) == exact
 
 
 def test_annotations_are_buffered_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from boxwright import Boxes, Coordinates, JsonAttributes
 from boxwright_coco.categories import ClassNumbers
-from boxwright_coco.numbers import NumberTexts, far_coordinate, is_number, span_between
+from boxwright_coco.numbers import NumberTexts, is_number, span_between
 from boxwright_coco.texts import OWN, members, named_text
 from boxwright_coco.values import BOX_KEYS
 
@@ -125,8 +125,8 @@ class BoxTexts:
         if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
             if not math.isfinite(width * height) or not math.isfinite(width + height):
                 raise ValueError("it is too large")
-            width, height = span_between(xmin, xmax), span_between(ymin, ymax)
-            exact = far_coordinate(xmin, width) == xmax and far_coordinate(ymin, height) == ymax
+            (width, one), (height, other) = span_between(xmin, xmax), span_between(ymin, ymax)
+            exact = one and other
         text = f"[{texts[xmin]},{texts[ymin]},{texts[width]},{texts[height]}]"
         return text, width * height, None if exact else list(coordinates)
 

@@ -10,6 +10,7 @@ SCALE: Final = 1e6
 """Numbers with up to six decimals are added as decimals."""
 EXACT: Final = 2.0**53 / SCALE
 """The limit for such numbers."""
+_SMALL: Final = 2.0**30
 _KEPT: Final = 1 << 14
 _LARGEST_ID: Final = 2**63 - 1
 
@@ -28,8 +29,8 @@ def far_coordinate(near: float, span: float) -> float:
     return coordinate
 
 
-def span_between(near: float, far: float) -> float:
-    """Returns the width for which :func:`far_coordinate` returns ``far``, or the closest one.
+def span_between(near: float, far: float) -> tuple[float, bool]:
+    """Returns the width for which :func:`far_coordinate` returns ``far``, or the closest one, and whether it does.
 
     There is none for a few pairs of coordinates with all digits of a float.
     """
@@ -37,10 +38,13 @@ def span_between(near: float, far: float) -> float:
     if near > -EXACT and far < EXACT:
         scaled_near, scaled_far = round(near * SCALE), round(far * SCALE)
         short = (scaled_far - scaled_near) / SCALE
-        if far_coordinate(near, short) == far:
-            return short
+        decimals = scaled_near / SCALE == near and scaled_far / SCALE == far
+        # Decimals of this size differ by more than the rounding of a sum, so their difference is added as a decimal.
+        if (decimals and near > -_SMALL and far < _SMALL) or far_coordinate(near, short) == far:
+            return short, True
     around = (span, math.nextafter(span, math.inf), math.nextafter(span, 0.0))
-    return next((each for each in around if far_coordinate(near, each) == far), span)
+    exact = next((each for each in around if far_coordinate(near, each) == far), None)
+    return (span, False) if exact is None else (exact, True)
 
 
 class NumberTexts(dict[float, str]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
@@ -35,7 +34,7 @@ from boxwright_coco.values import ImageRow, RowError, annotation_row, image_row,
 _NO_BOXES = Boxes()
 _OUTLINE: Final = ("segmentation",)
 _SOME: Final = 5
-_LARGE: Final = re.compile(rb"[eE]\+?[0-9]{3}|[0-9]{300}")  # a number that may be too large for a float
+_LARGEST: Final = 300  # characters of a number that is surely finite without an exponent
 _TEXTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -273,7 +272,7 @@ class _Reading:
             value.decode()
         except UnicodeDecodeError:
             raise self._annotation_error(number, f"{key} is not UTF-8", "correct it") from None
-        if _LARGE.search(value) and not is_finite(json.loads(value)):
+        if _may_be_infinite(value) and not is_finite(json.loads(value)):
             raise self._annotation_error(number, f"{key} contains NaN or infinity, which is not JSON", "correct it")
         return value
 
@@ -339,6 +338,11 @@ class _Reading:
         return DataError(
             document.location, problem, remedy, _place(place, document.place(self._annotations.starts[number]))
         )
+
+
+def _may_be_infinite(text: bytes) -> bool:
+    """Returns whether a number in a text may be too large for a float."""
+    return b"e" in text or b"E" in text or max(map(len, text.split(b","))) > _LARGEST
 
 
 def _decoded(rows: Elements, number: int) -> Any:
