@@ -6,6 +6,13 @@ from .analysis.view import view as view
 from .boxes import BoxFormat as BoxFormat, clip as clip, convert_format as convert_format, iou as iou, scale as scale
 from .datasets.conversion import ConversionReport as ConversionReport, convert as convert
 from .datasets.dataset import Dataset as Dataset, open as open
+from .datasets.memory import (
+    from_coco_dict as from_coco_dict,
+    from_pandas as from_pandas,
+    from_samples as from_samples,
+    to_coco_dict as to_coco_dict,
+    to_pandas as to_pandas,
+)
 from .errors import (
     BoxwrightError as BoxwrightError,
     DataError as DataError,
@@ -35,6 +42,7 @@ from .models.run import Run as Run
 from .models.training import train as train
 from .plugins.hookspecs import hookimpl as hookimpl
 from .plugins.options import Option as Option
+from .plugins.registration import register_format as register_format
 from .plugins.specs import (
     AugmenterSpec as AugmenterSpec,
     BackendSpec as BackendSpec,

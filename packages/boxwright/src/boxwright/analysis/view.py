@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL.Image import Image
 
-from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.dataset import Data, Dataset, open_dataset
 from boxwright.datasets.protocols import DatasetTransform
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, UsageError
@@ -58,7 +58,7 @@ class View:
 
 
 def view(
-    data: str | Dataset,
+    data: Data,
     *,
     out: str | os.PathLike[str],
     images: int = 24,

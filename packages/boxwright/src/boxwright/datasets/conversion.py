@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_dataset
+from boxwright.datasets.dataset import Data, Dataset, empty_dataset_error, open_dataset
 from boxwright.datasets.destination import Destination
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.outputs import Outputs
@@ -89,7 +89,7 @@ class ConversionReport:
 
 
 def convert(
-    source: Location | Dataset | Sequence[Location | Dataset],
+    source: Data | Sequence[Data],
     target: Location,
     *,
     steps: Sequence[str | Transform] = (),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import cached_property, partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, cast
 
 from boxwright.datasets.merged import MergedReader
@@ -18,6 +19,7 @@ from boxwright.datasets.protocols import (
     LabelReader,
     OnProblem,
     PartitionedLabelReader,
+    PartitionedReader,
     Reader,
     ReportingTransform,
     ShapeReader,
@@ -35,6 +37,9 @@ from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import DatasetInfo, Sample
 from boxwright.storage.links import Boundary
 from boxwright.storage.uri import DatasetURI
+
+_SHOWN = 4
+"""How many images a notebook shows of a dataset."""
 
 
 class Dataset(Iterable[Sample]):
@@ -94,6 +99,50 @@ class Dataset(Iterable[Sample]):
         if isinstance(transform, DatasetTransform):
             return lambda: transform.apply(samples, self.problems)
         return lambda: transform(samples)
+
+    def __len__(self) -> int:
+        """The number of items, if the format knows it without reading them; some may be skipped.
+
+        Raises:
+            TypeError: It is not known, or a transform may change it.
+        """
+        number = self.info.num_samples
+        if number is None or self.transforms:
+            raise TypeError("the number of samples is not known without reading them: len(list(dataset))")
+        return number
+
+    def __bool__(self) -> bool:
+        """Always true, also where the length is not known."""
+        return True
+
+    def __getitem__(self, index: int) -> Sample:
+        """The sample at a position, where the format reads its items independently of each other.
+
+        Raises:
+            IndexError: The position is out of range.
+            TypeError: The format reads only all samples in order, or a transform needs all of them.
+            DataError: The item cannot be read.
+        """
+        reader = self.reader
+        if not isinstance(reader, PartitionedReader) or not all(step.per_sample for step in self.transforms):
+            raise TypeError("this dataset is read in order only: list(dataset)[i]")
+        position = range(reader.parts)[index]
+        samples: Iterable[Sample] = list(reader.read_part(position, position + 1, Problems()))
+        for step in self.transforms:
+            samples = list(step(samples))
+        (sample,) = samples
+        self.boundary.check(sample.image.location)
+        return sample
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles it for worker processes: without the plugins, and with its URI if its reader cannot be pickled."""
+        state = self.__dict__ | {"_plugins": None}
+        if self.uri:
+            try:
+                pickle.dumps(self.reader)
+            except (TypeError, AttributeError, pickle.PicklingError):
+                state["reader"] = None
+        return (_unpickled, (state,))
 
     def through(self, *transforms: Transform, names: Sequence[str] = (), workers: int = 1) -> Dataset:
         """The same dataset with more transforms at the end.
@@ -203,11 +252,26 @@ class Dataset(Iterable[Sample]):
         return lambda **options: load(self, **options)
 
     def __repr__(self) -> str:
-        return f"<Dataset {self.uri or self.info.location}>"
+        number = "" if self.info.num_samples is None else f", {self.info.num_samples:,} images"
+        return f"<Dataset {self.uri or self.info.location}{number}>"
+
+    def _repr_html_(self) -> str:
+        """The first images with their boxes, for notebooks."""
+        from boxwright.datasets.notebook import html_of_samples
+
+        return html_of_samples(repr(self), islice(self, _SHOWN))
 
 
 def _labels_of(reader: PartitionedLabelReader, start: int, stop: int) -> list[str]:
     return list(set(chain.from_iterable(reader.labels_part(start, stop))))
+
+
+def _unpickled(state: dict[str, Any]) -> Dataset:
+    dataset = Dataset.__new__(Dataset)
+    dataset.__dict__.update(state)
+    if state["reader"] is None:
+        dataset.reader = open_sources([DatasetURI.parse(dataset.uri)], {}, default_registry()).reader
+    return dataset
 
 
 def empty_dataset_error(dataset: Dataset, problem: str) -> DataError:
@@ -228,8 +292,12 @@ class _Restartable(Iterable[Sample]):
         return self._make()
 
 
+Data = Location | Dataset
+"""What every function takes as a dataset: a URI as text, a path, a :class:`DatasetURI`, or an open dataset."""
+
+
 def open_dataset(
-    uri: Location | Dataset | Sequence[Location | Dataset],
+    uri: Data | Sequence[Data],
     *,
     steps: Sequence[str | Transform] = (),
     on_error: str = "fail",
@@ -267,7 +335,7 @@ def open_dataset(
         dataset = uri if label_map is None else uri.with_label_map(label_map)
         return dataset.through(*transforms, names=names, workers=workers or available_cores()) if steps else dataset
     problems = Problems(on_error)
-    several = () if isinstance(uri, str | os.PathLike | DatasetURI) else cast("Sequence[Location | Dataset]", uri)
+    several = () if isinstance(uri, str | os.PathLike | DatasetURI) else cast("Sequence[Data]", uri)
     given = [uri] if isinstance(uri, str | os.PathLike | DatasetURI) else list(several)
     if not given:
         raise UsageError("there is no dataset to open", "pass one: FORMAT:LOCATION")
@@ -294,7 +362,7 @@ def open_dataset(
     )
 
 
-def _stored(each: Location | Dataset) -> DatasetURI | tuple[str, Reader]:
+def _stored(each: Data) -> DatasetURI | tuple[str, Reader]:
     if isinstance(each, Dataset):
         return each.uri or each.info.location, DatasetReader(each)
     return DatasetURI.of(each)
@@ -317,20 +385,27 @@ class DatasetReader:
 
 
 class SampleReader:
-    """A reader over samples that are in memory already.
+    """A reader over samples that are in memory already, or made by a function.
 
     Args:
-        samples: They are yielded unchanged, each time.
+        samples: They are yielded unchanged, each time; a function is called for each pass.
         location: For messages.
     """
 
-    def __init__(self, samples: Sequence[Sample], location: str = "memory") -> None:
+    def __init__(self, samples: Sequence[Sample] | Callable[[], Iterable[Sample]], location: str = "memory") -> None:
         self.samples = samples
-        self.info = DatasetInfo(format="samples", location=location, num_samples=len(samples))
+        number = None
+        if not callable(samples):
+            self.parts = number = len(samples)
+        self.info = DatasetInfo(format="samples", location=location, num_samples=number)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields all samples."""
-        return iter(self.samples)
+        return iter(self.samples() if callable(self.samples) else self.samples)
+
+    def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples from ``start`` to ``stop`` of a sequence."""
+        return islice(self.read(on_problem), start, stop)
 
 
 open = open_dataset

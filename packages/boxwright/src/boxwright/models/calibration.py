@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.dataset import Data, open_dataset
 from boxwright.errors import BoxwrightError, DataError, UsageError
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry
@@ -17,7 +17,7 @@ _USED = 128
 
 
 def calibration_samples(
-    spec: ExporterSpec, precision: str, run: Run, source: str | Dataset | None, plugins: Registry
+    spec: ExporterSpec, precision: str, run: Run, source: Data | None, plugins: Registry
 ) -> tuple[list[Sample], dict[str, Any] | None]:
     """Returns the images to calibrate with, and their description for the manifest.
 

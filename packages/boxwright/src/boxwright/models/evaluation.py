@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_dataset
+from boxwright.datasets.dataset import Data, empty_dataset_error, open_dataset
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
@@ -76,7 +76,7 @@ class Evaluation:
 
 def evaluate(
     model: str | Path | Run | Model,
-    data: str | Dataset,
+    data: Data,
     *,
     metric: str = "coco",
     metric_options: Mapping[str, object] | None = None,

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
+from boxwright.datasets.dataset import Data, Dataset, SampleReader, open_dataset
 from boxwright.datasets.problems import Problems
 from boxwright.errors import BoxwrightError, DataError, ExportError, RunError, UsageError
 from boxwright.images.decode import decode_sample
@@ -75,8 +75,8 @@ def export(
     to: str,
     out: str | Path,
     *,
-    data: str | Dataset | None = None,
-    calibrate: str | Dataset | None = None,
+    data: Data | None = None,
+    calibrate: Data | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
@@ -156,7 +156,7 @@ def _check_asked(spec: ExporterSpec, precision: str, run: Run) -> None:
         )
 
 
-def _images(run: Run, data: str | Dataset | None, plugins: Registry) -> Dataset:
+def _images(run: Run, data: Data | None, plugins: Registry) -> Dataset:
     """Returns the images of the check: those passed, or some of the run's validation or training data."""
     if data is not None:
         return open_dataset(data, registry=plugins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections import deque
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
 from boxwright.datasets.image_folder import PictureReader, _unique
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import OnProblem
@@ -24,12 +25,18 @@ from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import FormatSpec
 from boxwright.progress import LogReporter, Reporter
-from boxwright.schemas import DatasetInfo, Detections, Sample
+from boxwright.schemas import DatasetInfo, Detections, ImageRef, Sample
 from boxwright.storage.output import AtomicOutput
 from boxwright.storage.uri import DatasetURI, is_remote
 
+_SHOWN = 4
+"""How many images a notebook shows of a prediction."""
 
-@dataclass
+Input = Any
+"""An image as a path, bytes, a Pillow image or an array; a folder of images; or a dataset URI."""
+
+
+@dataclass(repr=False)
 class Prediction:
     """The result of a prediction.
 
@@ -46,6 +53,16 @@ class Prediction:
     files: list[Path] = field(default_factory=list)
     skipped: list[DataError] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        boxes = sum(len(found.boxes) for found in self.detections)
+        return f"<Prediction {len(self.detections):,} images, {boxes:,} detections>"
+
+    def _repr_html_(self) -> str:
+        """The first images with their detections, for notebooks."""
+        from boxwright.datasets.notebook import html_of_samples
+
+        return html_of_samples(repr(self), (found.to_sample() for found in self.detections[:_SHOWN]))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: boxes as ``xmin ymin xmax ymax`` in pixels."""
         return {
@@ -58,7 +75,7 @@ class Prediction:
 
 def predict(
     model: str | Path | Run | Model,
-    inputs: str | Path | Dataset | Sequence[str | Path],
+    inputs: Input | Dataset | Sequence[Input],
     *,
     out: str | Path | None = None,
     to: str | None = None,
@@ -75,7 +92,8 @@ def predict(
 
     Args:
         model: A run, its folder, an exported model, or a loaded one.
-        inputs: Images, folders of images, or dataset URIs; one or several.
+        inputs: Images, folders of images, or dataset URIs; one or several. An image is a path, encoded bytes, a Pillow
+            image, or an array of shape (height, width, 3) or (height, width), uint8, RGB or gray.
         out: A folder for the images with boxes drawn and for ``detections.json``.
         to: Also write the detections as a dataset of this format (``labelimg``), inside ``out``.
         score: Leave out detections below it, 0..1.
@@ -226,19 +244,26 @@ class _DetectionReader:
 
 
 def gather(
-    inputs: str | Path | Dataset | Sequence[str | Path], *, on_error: str = "fail", registry: Registry | None = None
+    inputs: Input | Dataset | Sequence[Input], *, on_error: str = "fail", registry: Registry | None = None
 ) -> Dataset:
     """Returns images, folders or one dataset URI as a dataset.
 
     Raises:
-        UsageError: URIs and images are mixed.
+        UsageError: URIs and images are mixed, or an input is something else.
         DataError: Something is not there.
     """
     if isinstance(inputs, Dataset):
         return inputs
-    items = [str(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
-    if not items:
+    given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    if not given:
         raise UsageError("nothing to predict on", "pass images, a folder, or a dataset URI")
+    if not all(isinstance(item, str | os.PathLike) for item in given):
+        dataset = Dataset(
+            SampleReader([_in_memory(item, i) for i, item in enumerate(given)]), problems=Problems(on_error)
+        )
+        dataset.problems.total = len(given)
+        return dataset
+    items = [str(item) for item in given]
     if all(os.path.exists(item) for item in items):
         dataset = Dataset(PictureReader(items), problems=Problems(on_error))
         dataset.problems.total = dataset.info.num_samples
@@ -249,3 +274,39 @@ def gather(
     if ":" in missing:
         raise UsageError(f"{missing}: one dataset URI, or images and folders, not both", "run it once for each")
     raise DataError(missing, "image or folder not found", "check the path")
+
+
+def _in_memory(item: Any, number: int) -> Sample:
+    """Returns an image that is not a file, or a file next to such images, as a sample."""
+    import numpy as np
+    from PIL import Image
+
+    from boxwright.images.decode import image_ref, read_header
+
+    name = f"image-{number:04d}"
+    if isinstance(item, str | os.PathLike):
+        return Sample(image=image_ref(os.fspath(item)))
+    if isinstance(item, np.ndarray):
+        if (
+            item.dtype != np.uint8
+            or item.ndim not in (2, 3)
+            or (item.ndim == 3 and item.shape[2] != 3)
+            or not item.size
+        ):
+            raise UsageError(
+                f"input {number} is an array of {item.dtype} of shape {item.shape}",
+                "pass uint8 of shape (height, width, 3), RGB, or (height, width), gray",
+            )
+        item = Image.fromarray(item)
+    if isinstance(item, Image.Image):
+        buffer = io.BytesIO()
+        plain = item if item.mode in ("L", "RGB", "RGBA") else item.convert("RGB")
+        plain.save(buffer, "PNG", compress_level=1)
+        item = buffer.getvalue()
+    if not isinstance(item, bytes | bytearray | memoryview):
+        kind = type(item).__name__
+        raise UsageError(f"input {number} is a {kind}, not an image", "pass a path, bytes, a Pillow image or an array")
+    data = bytes(item)
+    header = read_header(data, name)
+    width, height = header.upright_size
+    return Sample(image=ImageRef(name=f"{name}.{header.format}", width=width, height=height, data=data))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset, empty_dataset_error, open_dataset
+from boxwright.datasets.dataset import Data, Dataset, empty_dataset_error, open_dataset
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError, RunError
 from boxwright.label_map import LabelMap, resolve_label_map
@@ -51,8 +51,8 @@ class Prepared:
 
 
 def prepare(
-    data: str | Dataset,
-    val: str | Dataset | None,
+    data: Data,
+    val: Data | None,
     label_map: LabelMap | str | Path | None,
     run: Run | None,
     *,

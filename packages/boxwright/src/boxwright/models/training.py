@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from boxwright.datasets.dataset import Dataset
+from boxwright.datasets.dataset import Data
 from boxwright.errors import UsageError
 from boxwright.label_map import LabelMap
 from boxwright.models.evaluation import NO_BOXES, evaluate
@@ -37,10 +37,10 @@ class LocalTrainer:
 
 
 def train(
-    data: str | Dataset,
+    data: Data,
     *,
     out: str | Path,
-    val: str | Dataset | None = None,
+    val: Data | None = None,
     backend: str | None = None,
     preset: str | None = None,
     trainer: str = "local",
@@ -157,7 +157,7 @@ class _Plan:
     """
 
     config: dict[str, Any]
-    val: str | Dataset | None
+    val: Data | None
     label_map: LabelMap | str | Path | None
 
 
@@ -194,7 +194,7 @@ def _config(
     }
 
 
-def _resumed_plan(run: Run, val: str | Dataset | None, objects: Mapping[str, object], plugins: Registry) -> _Plan:
+def _resumed_plan(run: Run, val: Data | None, objects: Mapping[str, object], plugins: Registry) -> _Plan:
     config, spec = run.config, plugins.get("backend", run.backend).spec
     settings = convert_options(config["settings"], spec.options, f"the backend {run.backend}")
     if val is None and config["val"] == "":

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from boxwright.plugins.hookspecs import hookimpl
-from boxwright.plugins.specs import FormatSpec, TrainerSpec
+from boxwright.plugins.options import Option
+from boxwright.plugins.specs import FormatSpec, LoaderSpec, TrainerSpec
 
 boxwright_api = (1, 1)
 
@@ -21,6 +22,19 @@ def boxwright_formats() -> list[FormatSpec]:
             carries=frozenset({"images", "empty"}),
             target="folder",
             docs="https://pillow.readthedocs.io/en/stable/handbook/image-file-formats.html",
+        )
+    ]
+
+
+@hookimpl
+def boxwright_loaders() -> list[LoaderSpec]:
+    """The loader ``numpy``."""
+    return [
+        LoaderSpec(
+            name="numpy",
+            summary="Images and boxes as NumPy arrays",
+            load="boxwright.datasets.arrays:to_numpy",
+            options=(Option("bounding_box_format", str, "xyxy", "the format of the coordinates, as in KerasCV"),),
         )
     ]
 

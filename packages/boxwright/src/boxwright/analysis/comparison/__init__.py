@@ -10,14 +10,13 @@ from typing import Any
 
 from boxwright.analysis.comparison.offsets import Offset, Offsets
 from boxwright.analysis.comparison.pairing import ComparedImage, paired, scaled_coordinates
-from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.dataset import Data, Dataset, open_dataset
 from boxwright.datasets.losses import BOOKKEEPING, BOX_BOOKKEEPING
 from boxwright.errors import DataError, UsageError
 from boxwright.matching import match_boxes
 from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Coordinates
-from boxwright.storage.uri import DatasetURI
 
 _IGNORABLE = ("attributes", "splits", "sizes", "class-numbers")
 _NAMED = ("box.", "image.", "dataset.")
@@ -156,8 +155,8 @@ Observer = Callable[[ComparedImage | None, ComparedImage | None, list[Difference
 
 
 def compare(
-    first: str | DatasetURI | Dataset,
-    second: str | DatasetURI | Dataset,
+    first: Data,
+    second: Data,
     *,
     tolerance: float = 0.01,
     iou: float = 0.5,

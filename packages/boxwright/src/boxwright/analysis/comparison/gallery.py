@@ -12,7 +12,7 @@ from PIL.Image import Image
 from boxwright.analysis.comparison import Comparison, Difference, Kind, compare
 from boxwright.analysis.comparison.pairing import ComparedImage
 from boxwright.analysis.top import Top
-from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.dataset import Data, Dataset, open_dataset
 from boxwright.errors import DataError
 from boxwright.images.decode import decode_sample
 from boxwright.progress import LogReporter, Reporter, Task
@@ -20,7 +20,6 @@ from boxwright.render.boxes import ON_A_PAGE, draw_boxes
 from boxwright.render.pages import PAGE_SIDE, SHEETS, checked_suffix, sheet_or_page
 from boxwright.schemas import Boxes, Coordinates, Sample
 from boxwright.storage.output import AtomicOutput
-from boxwright.storage.uri import DatasetURI
 
 _TILE, _MOST_ON_A_SHEET = 400, 100
 
@@ -56,8 +55,8 @@ class _Differing(NamedTuple):
 
 
 def compare_with_images(
-    first: str | DatasetURI | Dataset,
-    second: str | DatasetURI | Dataset,
+    first: Data,
+    second: Data,
     *,
     out: str | os.PathLike[str],
     images: int = 24,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from boxwright.analysis.validation.checks import CHECKS, Check, Problem, Severit
 from boxwright.analysis.validation.classes import Part, class_problems
 from boxwright.analysis.validation.duplicates import SeenImages
 from boxwright.analysis.validation.images import ImageCheck, check_image, place_of
-from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.dataset import Data, Dataset, open_dataset
 from boxwright.datasets.parallel import available_cores, map_samples
 from boxwright.datasets.problems import Problems
 from boxwright.errors import UsageError
@@ -95,7 +96,7 @@ class ValidationReport:
 
 
 def validate(
-    data: str | DatasetURI | Dataset | Sequence[str | DatasetURI | Dataset],
+    data: Data | Sequence[Data],
     *,
     images: Depth = "decode",
     tiny: float = 3.0,
@@ -129,7 +130,7 @@ def validate(
     if images not in _DEPTHS:
         raise UsageError(f"images is {images!r}", f"use one of: {', '.join(_DEPTHS)}")
     started = time.perf_counter()
-    given = [data] if isinstance(data, str | DatasetURI | Dataset) else list(data)
+    given = [data] if isinstance(data, str | os.PathLike | DatasetURI | Dataset) else list(data)
     if not given:
         raise UsageError("there is no dataset to validate", "pass one: FORMAT:LOCATION")
     datasets = [_forgiving(open_dataset(each, on_error="skip", registry=registry)) for each in given]
