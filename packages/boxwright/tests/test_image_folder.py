@@ -56,9 +56,9 @@ def test_images_that_need_a_further_library_are_counted(
     monkeypatch.setattr("boxwright.images.decode.reads_heic", lambda: False)
     for name in ("1.HEIC", "sub/2.heif"):
         (images / name).write_bytes(b"\0\0\0\x18ftypheic")
-    with pytest.raises(DataError, match=r"1\.HEIC: 2 images are HEIC, which needs the library pillow-heif") as caught:
+    with pytest.raises(DataError, match=r"1\.HEIC: 2 images are HEIC, which needs the library pi-heif") as caught:
         list(boxwright.open(f"pictures:{images}", registry=plugins))
-    assert "run: python -m pip install pillow-heif" in caught.value.remedy
+    assert "run: python -m pip install pi-heif" in caught.value.remedy
     dataset = boxwright.open(f"pictures:{images}", registry=plugins, on_error="skip")
     assert (len(list(dataset)), len(dataset.problems.skipped)) == (3, 1)
 

@@ -45,7 +45,7 @@ class PictureReader:
         unread = frozenset(heic if heic and not reads_heic() else ())
         if unread:
             count = f"{len(heic)} images are" if len(heic) > 1 else "it is a"
-            on_problem(DataError(heic[0], f"{count} HEIC, which needs the library pillow-heif", HEIC_REMEDY))
+            on_problem(DataError(heic[0], f"{count} HEIC, which needs the library pi-heif", HEIC_REMEDY))
         for path, name in self._files:
             if path in unread:
                 continue

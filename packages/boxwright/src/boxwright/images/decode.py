@@ -41,7 +41,7 @@ MAX_PIXELS = _pixel_limit()
 if "BOXWRIGHT_MAX_PIXELS" in os.environ:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
-HEIC_INSTALL = "python -m pip install pillow-heif"
+HEIC_INSTALL = "python -m pip install pi-heif"
 """The command that installs the library for HEIC images, which iPhones take."""
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow opens MPO as JPEG
 _ORIENTATION = 0x0112
@@ -166,7 +166,7 @@ def _formats(head: bytes, name: str) -> tuple[str, ...]:
         return _FORMATS
     if head[8:12] not in (b"avif", b"avis"):
         if not reads_heic():
-            raise DataError(name, "it is a HEIC image, which needs the library pillow-heif", HEIC_REMEDY)
+            raise DataError(name, "it is a HEIC image, which needs the library pi-heif", HEIC_REMEDY)
         return ("HEIF",)
     Image.init()
     if "AVIF" not in Image.OPEN:
@@ -176,8 +176,8 @@ def _formats(head: bytes, name: str) -> tuple[str, ...]:
 
 @cache
 def reads_heic() -> bool:
-    """Returns whether HEIC images can be decoded: by ``pillow_heif``, or ``pi_heif``, the same without encoders."""
-    for library in ("pillow_heif", "pi_heif"):
+    """Returns whether HEIC images can be decoded: by ``pi_heif``, or ``pillow_heif``, which also encodes."""
+    for library in ("pi_heif", "pillow_heif"):
         try:
             importlib.import_module(library).register_heif_opener()
         except ImportError:
