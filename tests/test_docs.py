@@ -114,7 +114,7 @@ def test_the_exports_of_the_deployment_page_run(tmp_path: Path, here: Here) -> N
 def test_the_readmes_conversions_run(tmp_path: Path, here: Here) -> None:
     here("demo", "photos", "--images", "12", "--size", "96x64", cwd=tmp_path)
     steps = commands(blocks("README.md", "console")[1])
-    assert [words[1] for words in steps] == ["validate", *["convert"] * 3, "info", "convert", "diff"]
+    assert [words[1] for words in steps] == ["validate", *["convert"] * 3, "info", "convert", "diff", "convert"]
     for words in steps:
         here(*words[1:], cwd=tmp_path)
     assert (tmp_path / "info.html").read_text("utf-8").startswith("<!DOCTYPE html>")
