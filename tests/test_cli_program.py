@@ -346,7 +346,7 @@ def test_json_stays_clean_whatever_a_plugin_prints(tmp_path):
     assert done.returncode == 0, done.stderr
     content = json.loads(done.stdout)
     assert content["boxes"] == 1
-    assert content["recognised"]["noisy"] == {"matches": False, "reason": "could not look: SystemExit: 3"}
+    assert content["recognised"]["noisy"] == {"matches": False, "near": True, "reason": "could not look: SystemExit: 3"}
     for noise in ("noise at import", "noise in a hook", "noise in detect"):
         assert noise in done.stderr
 

@@ -85,7 +85,7 @@ def test_every_command_of_the_second_tutorial_is_valid(project: Path, here: Call
     """Unchanged, except for the data, the preset (whose weights would be downloaded) and the length."""
     pytest.importorskip("keras_cv")
     other = {
-        "tfds:voc/2007?split=train": f"labelimg:{SHARED / 'fruits' / 'test'}",
+        "tfds:voc/2007?split=train": f"labelimg:{SHARED / 'fruits' / 'train'}",
         "tfds:voc/2007?split=validation": f"labelimg:{SHARED / 'fruits' / 'test'}",
         "tfds:voc/2007?split=test": f"labelimg:{SHARED / 'fruits' / 'test'}",
         "resnet50_imagenet": "tiny",

@@ -43,7 +43,7 @@ def tiny() -> Detector:
 
 def test_the_listed_presets_are_those_that_can_be_built() -> None:
     assert list(boxwright_kerascv.PRESETS) == list(PRESETS)
-    assert next(iter(PRESETS)) == "tiny", "the first is the default"
+    assert next(iter(PRESETS)) == "efficientnet_lite0_imagenet", "the first is the default"
 
 
 @pytest.mark.parametrize("name", PRETRAINED)

@@ -477,7 +477,7 @@ class TestDetector:
             list(model.predict(drawn))
 
     def test_what_is_no_saved_model(self, tmp_path: Path) -> None:
-        with pytest.raises(RunError, match="cannot be loaded"):
+        with pytest.raises(DataError, match=r"saved_model\.pb: No such file"):
             SavedModelDetector(tmp_path, LabelMap.from_names(["fig"]))
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 import pytest
 from PIL import Image
 
 import boxwright
 from boxwright import DataError
-from boxwright.plugins import FormatSpec, Registry
-from boxwright_testing import BadInput, ReaderTests
+from boxwright_testing import BadInput
+from boxwright_yolo import conformance
 
 HEAD = "imagesource:GoogleEarth\ngsd:0.146343590398\n"
 TURNED = "32 2 32 42 28 42 28 2 plane 0\n"
@@ -28,13 +27,7 @@ def put(folder: Path, **texts: str) -> Path:
     return folder
 
 
-class TestDota(ReaderTests):
-    format: ClassVar[str] = "dota"
-    empty_file: ClassVar[bool] = True
-
-    def make_dataset(self, registry: Registry, spec: FormatSpec, folder: Path) -> str:
-        return str(put(folder / "dota", P0000=HEAD + TURNED, P0001=HEAD + UPRIGHT, P0002=HEAD))
-
+class TestDota(conformance.TestDota):
     def bad_inputs(self, folder: Path) -> Sequence[BadInput]:
         wrong = {
             "too few": ("1 2 3 4 plane\n", r"line 3: it has 5 fields"),
