@@ -24,6 +24,9 @@ from boxwright.plugins import default_registry
 from boxwright.storage import AtomicOutput, stores
 from boxwright.storage.output import commit_together
 
+# A killed process closes nothing.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 tempfile.gettempdir()  # at first use, it creates and removes a file
 CALLS = ("rename", "replace", "remove", "unlink", "mkdir", "rmdir", "link")
 

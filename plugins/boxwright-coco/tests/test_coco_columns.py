@@ -18,7 +18,7 @@ from boxwright_coco.annotations import AGAIN, CROWD, NO_ID, OUTLINED, WHOLE, Ann
 from boxwright_coco.images import Images
 from boxwright_coco.numbers import far_coordinate
 
-RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=50)
 IMAGES = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in (1, 2, 3)]
 CATEGORIES = [{"id": i, "name": f"class {i}"} for i in (1, 2)]
 NUMBERS = st.one_of(

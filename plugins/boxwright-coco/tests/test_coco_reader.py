@@ -500,14 +500,14 @@ def test_a_url_is_not_a_file_name(tmp_path: Path) -> None:
         read(put(tmp_path, {"images": [image], "annotations": [], "categories": []}))
 
 
-def test_the_file_in_a_folder_is_offered(tmp_path: Path) -> None:
+def test_the_file_in_a_folder_of_splits_is_found(tmp_path: Path) -> None:
     """As Roboflow exports COCO: train/_annotations.coco.json, and the same in valid."""
     (tmp_path / "train").mkdir()
     put(tmp_path / "train", SPECIFIED, "_annotations.coco.json")
     (tmp_path / "train" / "other.json").write_text("[]")
-    with pytest.raises(UsageError) as caught:
-        boxwright.open(str(tmp_path))
-    assert caught.value.remedy == f"it is a folder; name what is in it: coco:{tmp_path}/train/_annotations.coco.json"
+    dataset = boxwright.open(str(tmp_path))
+    assert {sample.split for sample in dataset} == {"train"}
+    assert dataset.info.format == "coco"
 
 
 def test_rectangles_that_cvat_exported_without_their_rotation(tmp_path: Path) -> None:

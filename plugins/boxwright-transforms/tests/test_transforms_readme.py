@@ -61,7 +61,7 @@ def test_the_code_runs() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, object] = {}
     exec(compile(code, "README.md", "exec"), names)  # code of the README
-    assert names["report"].notes[0] == "nothing to fix"  # type: ignore[attr-defined]
+    assert names["report"].notes[0] == "fix: nothing to fix"  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)

@@ -71,8 +71,8 @@ class DataError(BoxwrightError):
         self.file = str(file)
         self.place = shortened(place)
         self.problem = shortened(problem)
-        where = f"{self.file}, {place}" if place else self.file
-        super().__init__(f"{where}: {problem}", remedy)
+        where = f"{self.file}, {self.place}" if place else self.file
+        super().__init__(f"{where}: {self.problem}", remedy)
 
     def __reduce__(self) -> tuple[object, ...]:
         return (DataError, (self.file, self.problem, self.remedy, self.place))

@@ -70,7 +70,7 @@ class Annotations:
         self.strays = range(0)
         self._collected = {name: array(code) for name, code in _COLUMNS.items()}
         self._odd_images: dict[int, Any] = {}  # those that are not integers
-        self._decoder: msgspec.json.Decoder[Any] = _ROWS
+        self._more = False  # some annotation has other members; a decoder itself cannot be pickled
         self._order: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
@@ -79,15 +79,15 @@ class Annotations:
     def take(self, text: bytes, starts: list[int]) -> bool:
         """Adds the elements of an array with these offsets; returns false if they must be added one by one."""
         try:
-            rows = self._decoder.decode(text)
+            rows = (_ROWS_WITH_MORE if self._more else _ROWS).decode(text)
         except UNREADABLE:
-            if self._decoder is _ROWS_WITH_MORE:
+            if self._more:
                 return False
             try:
                 rows = _ROWS_WITH_MORE.decode(text)
             except UNREADABLE:
                 return False
-            self._decoder = _ROWS_WITH_MORE
+            self._more = True
         if len(rows) != len(starts):  # a nested object was taken for an element
             return False
         try:
@@ -106,7 +106,7 @@ class Annotations:
             other = ~np.isnan(given) & (given != areas)
             again = ~usual | ((lengths > _EMPTY) & (lengths < _SHORTEST)) | (lengths == 1)
             again |= (crowds < 0) | (crowds > 1) | (np.abs(given) > _EXACT)
-            if self._decoder is _ROWS_WITH_MORE:
+            if self._more:
                 again[:] = True
             far = far_coordinates(near, spans)
         whole = np.array([type(area) is int for area in given_areas])

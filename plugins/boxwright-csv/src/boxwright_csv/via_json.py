@@ -82,7 +82,7 @@ class ViaJsonReader:
         with open_binary(location):  # raises the error if it does not exist
             numbers, _ = find_label_map(label_map, parent(location))
         self._images = lookup_of_file(location, images, self._named(), uri=f"via:{location}", field="filename")
-        self.info = DatasetInfo(format="via", location=location, label_map=numbers, notes=self._images.notes)
+        self.info = DatasetInfo(format="via-json", location=location, label_map=numbers, notes=self._images.notes)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples; see :class:`boxwright.datasets.Reader`."""
