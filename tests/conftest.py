@@ -283,14 +283,15 @@ def here() -> Callable[..., str]:
 
 @pytest.fixture
 def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains a backbone of a few layers: tracing the layers takes most of a training of two steps."""
+    """Trains a backbone of a few layers, eagerly: tracing takes most of a training of two steps."""
     network = pytest.importorskip("boxwright_kerascv.network")
-    from boxwright_kerascv.layers import NarrowBackbone
+    from boxwright_kerascv.layers import Detector, NarrowBackbone
 
     def backbone(preset: object, shape: tuple[int, int, int], weights: str | None) -> NarrowBackbone:
         return NarrowBackbone(channels=[16, 16, 32, 32], depths=[0, 0, 0, 0], input_shape=shape)
 
     monkeypatch.setattr(network, "_backbone", backbone)
+    monkeypatch.setattr(Detector, "run_eagerly", property(lambda model: True, lambda model, value: None))
 
 
 @pytest.fixture
