@@ -96,7 +96,24 @@ def rectangles(image: np.ndarray) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("name", [name for name in LAYERS if name not in DO_NOT_RUN])
+EVERY_TIME = (
+    "keras.RandomFlip",
+    "keras.RandomRotation",
+    "keras.RandomShear",
+    "keras_cv.RandomFlip",
+    "keras_cv.RandomShear",
+)
+"""One for each rule of this module; the others are applied by the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in EVERY_TIME else pytest.mark.slow)
+        for name in LAYERS
+        if name not in DO_NOT_RUN
+    ],
+)
 def test_each_box_encloses_its_rectangle(name: str) -> None:
     """Boxes are inside the image, other arrays are selected with them, and the seed decides everything."""
     augmenter = KerasAugmenter(name, arguments(name))
