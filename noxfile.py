@@ -69,7 +69,7 @@ def install(session: nox.Session, *groups: str) -> None:
 
 @nox.session(python=PYTHON)
 def quickstart(session: nox.Session) -> None:
-    """Draws a dataset, trains a detector on it, measures it and shows what it finds: about five minutes."""
+    """Draws a dataset, trains a detector on it, measures it and shows what it finds: about four minutes."""
     install(session)
     out = Path(session.posargs[0] if session.posargs else "quickstart")
     started = time.monotonic()
