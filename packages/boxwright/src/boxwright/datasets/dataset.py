@@ -338,7 +338,7 @@ def open_dataset(
     several = () if isinstance(uri, str | os.PathLike | DatasetURI) else cast("Sequence[Data]", uri)
     given = [uri] if isinstance(uri, str | os.PathLike | DatasetURI) else list(several)
     if not given:
-        raise UsageError("there is no dataset to open", "pass one: FORMAT:LOCATION")
+        raise UsageError("no dataset was given", "pass one: FORMAT:LOCATION")
 
     def warn(spec: FormatSpec) -> None:
         if spec.bridge and on_error == "skip":

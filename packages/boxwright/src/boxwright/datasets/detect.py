@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
-from boxwright.datasets.split_folders import parts_of
+from boxwright.datasets.split_folders import answer_of, parts_of
 from boxwright.errors import DataError, UsageError
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import Detection, FormatSpec
@@ -18,7 +17,7 @@ from boxwright.storage.uri import is_remote
 _FEW, _MANY = 4, 200
 _NEAR = 3
 _FAR = re.compile(r"(?:no|not|its name|file|folder|it (?:is|contains) (?:no|not|a)) ", re.IGNORECASE)
-"""How reasons begin if there is no file of the kind that a format looks for; see :class:`Detection`."""
+"""How the reason begins if a location has no file of the kind that a format looks for; see :class:`Detection`."""
 
 
 def detect_format(location: str, plugins: Registry | None = None) -> str:
@@ -83,9 +82,8 @@ def recognised_inside(location: str, plugins: Registry) -> list[str]:
             for entry in plugins.all("format"):
                 spec: FormatSpec = entry.spec
                 fits = spec.detect and spec.target == "file" and path.name.lower().endswith(spec.suffixes or ("/",))
-                with suppress(Exception, SystemExit):  # it is no more than a hint
-                    if fits and plugins.resolve("format", spec.name, "detect")(str(path)).matches:
-                        found.append(f"{spec.name}:{path}")
+                if fits and not entry.missing and answer_of(spec, str(path), plugins).matches:
+                    found.append(f"{spec.name}:{path}")
         if len(found) >= _FEW:
             break
     return found[:_FEW]
@@ -107,11 +105,5 @@ def detection_reasons(location: str, plugins: Registry) -> dict[str, Detection]:
         if entry.missing:
             answers[entry.spec.name] = Detection(False, f"{', '.join(entry.missing)} is not installed")
             continue
-        try:
-            answer = plugins.resolve("format", entry.spec.name, "detect")(location)
-            answers[entry.spec.name] = answer if isinstance(answer, Detection) else Detection(False, f"said {answer!r}")
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # a plugin may even exit
-            answers[entry.spec.name] = Detection(False, f"could not look: {type(error).__name__}: {error}")
+        answers[entry.spec.name] = answer_of(entry.spec, location, plugins)
     return answers

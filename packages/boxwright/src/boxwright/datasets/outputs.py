@@ -197,7 +197,7 @@ class Outputs:
         return sidecars
 
     def _remember(self, image_folders: Collection[str]) -> list[str]:
-        """Writes where the images of each part are, and returns such files that are no longer valid."""
+        """Writes where the images of each part are; returns the files of earlier outputs that are no longer valid."""
         stale = []
         for part in self._parts.values():
             location, path = part.uri.location, places_path(part.uri.location)

@@ -5,12 +5,9 @@ Formats in one file, and folders of annotations whose format has no splits, are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-
 from boxwright.errors import BoxwrightError
 from boxwright.plugins.registry import Registry
-from boxwright.plugins.specs import FormatSpec
+from boxwright.plugins.specs import Detection, FormatSpec
 from boxwright.storage.filesystem import is_folder, list_folder
 from boxwright.storage.uri import IMAGE_SUFFIXES, join
 
@@ -35,12 +32,9 @@ def parts_of(spec: FormatSpec, location: str, plugins: Registry) -> dict[str, st
     """
     if not spec.detect or not (spec.target == "file" or spec.split_folders) or not _is_folder(location):
         return {}
-    detect: Callable[[str], object] = plugins.resolve("format", spec.name, "detect")
 
     def matches(place: str) -> bool:
-        with suppress(Exception):  # as for every detection
-            return bool(detect(place).matches)  # type: ignore[attr-defined]
-        return False
+        return answer_of(spec, place, plugins).matches
 
     names = _entries(location)
     here = _files(names)
@@ -62,6 +56,17 @@ def parts_of(spec: FormatSpec, location: str, plugins: Registry) -> dict[str, st
         if found:
             parts[split] = found[0]
     return {split: parts[split] for split in ("train", "val", "test") if split in parts}
+
+
+def answer_of(spec: FormatSpec, location: str, plugins: Registry) -> Detection:
+    """Returns a format's answer to whether a location is its own; if it fails, or even exits, it is not."""
+    try:
+        answer = plugins.resolve("format", spec.name, "detect")(location)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        return Detection(False, f"could not look: {type(error).__name__}: {error}")
+    return answer if isinstance(answer, Detection) else Detection(False, f"said {answer!r}")
 
 
 def _is_folder(location: str) -> bool:

@@ -95,7 +95,7 @@ def export(
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: The exporter does not know that precision or the run's backend, or there are no images to check it.
+        UsageError: The exporter does not know that precision or the run's backend, or no images are left to check with.
         PluginNotFoundError: The exporter is unknown.
         DataError: The images to calibrate with are missing, or contain other classes.
         ExportError: The artifact does not detect what the run detects. It is in the folder ``out`` with

@@ -53,7 +53,7 @@ class Run:
         path: The folder.
 
     Raises:
-        RunError: There is no run in that folder, or its state cannot be read.
+        RunError: The folder contains no run, or its state cannot be read.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -127,7 +127,7 @@ class Run:
         """Returns the run that ``--resume`` continues: the one that is going to replace the run in a folder, if any.
 
         Raises:
-            RunError: There is no run in that folder, or its state cannot be read.
+            RunError: The folder contains no run, or its state cannot be read.
         """
         folder = Path(path)
         new = folder.with_name(f"{folder.name}{NEW}")
