@@ -28,9 +28,8 @@ COUNT = int(os.environ.get("BOXWRIGHT_MUTATIONS", "25"))
 SECONDS = 30
 LONGEST = 20_000
 SPECS = {entry.spec.name: entry.spec for entry in default_registry().all("format")}
-BRIDGED = frozenset(entry.spec.name for entry in default_registry().all("format") if "panlabel" in entry.distribution)
 FORMATS = sorted(
-    name for name, spec in SPECS.items() if spec.load and spec.write and name not in {"pictures", *BRIDGED}
+    name for name, spec in SPECS.items() if spec.load and spec.write and not spec.bridge and name != "pictures"
 )
 PIECES = [
     *(b"", b"\0", b"\xff\xfe", b"\xed\xa0\x80", b"-1", b"1e999", b"NaN", b"9" * 400, b"null", b"true"),
@@ -64,11 +63,11 @@ def _in_time() -> Iterator[None]:
     signal.signal(signal.SIGALRM, before)
 
 
-def dataset() -> Dataset:
+def dataset(label: str) -> Dataset:
     content = BytesIO()
     Image.new("RGB", (40, 30)).save(content, "JPEG")
     boxes = Boxes(
-        ["fig", "date, dried"],
+        ["fig", label],
         [(1.5, 2, 20, 21), (3, 4, 30, 20)],
         [{"difficult": 1, "segmentation": [[1, 2, 3, 2, 3, 4]]}, {"note": "é"}],
     )
@@ -122,7 +121,8 @@ def outcome(uri: str, on_error: str, *, detect: bool) -> str:
 def test_every_mutation_is_read_or_refused(name: str, tmp_path: Path) -> None:
     spec = SPECS[name]
     place = tmp_path / f"data{spec.suffixes[0] if spec.target == 'file' and spec.suffixes else ''}"
-    boxwright.convert(dataset(), f"{name}:{place}", sidecar=True, workers=1)
+    label = "date" if name == "kitti" else "date, dried"  # KITTI's fields end at a space
+    boxwright.convert(dataset(label), f"{name}:{place}", sidecar=True, workers=1)
     files = sorted(path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in IMAGE_SUFFIXES)
     originals = {path: path.read_bytes() for path in files}
     chance = random.Random(name)

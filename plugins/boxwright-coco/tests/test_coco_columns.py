@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from boxwright_coco import document
 from boxwright_coco.annotations import AGAIN, CROWD, NO_ID, OUTLINED, WHOLE, Annotations, far_coordinates
 from boxwright_coco.images import Images
 from boxwright_coco.numbers import far_coordinate
+from boxwright_coco.reader import CocoReader
 
 RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=50)
 IMAGES = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in (1, 2, 3)]
@@ -205,3 +208,34 @@ def test_an_invalid_outline_is_an_error_when_it_is_used(tmp_path: Path, outline:
     with pytest.raises(DataError, match=rf"annotations\[0\] \(id 4\): {problem}"):
         boxwright.convert(f"coco:{file}", f"coco:{tmp_path / 'out.json'}")
     assert boxwright.convert(f"coco:{file}", f"csv:{tmp_path / 'out.csv'}").boxes == 1
+
+
+def test_attributes_stay_with_their_boxes_in_a_long_file(tmp_path: Path) -> None:
+    """The annotations are indexed in windows; those of unusual rows are read again."""
+    chance = random.Random(5)
+    rows: list[dict[str, Any]] = []
+    for number in range(1, 4_001):
+        row: dict[str, Any] = {"id": number, "image_id": 1, "category_id": 1, "bbox": [number, 2, 3, 4]}
+        if chance.random() < 0.6:
+            row["pose"] = f"pose {chance.randrange(50)}"
+        if chance.random() < 0.01:
+            row["bbox"] = [number, 2, 3.5, -4]
+        rows.append(row)
+    content = {
+        "images": [{"id": 1, "file_name": "a.jpg", "width": 5_000, "height": 30}],
+        "annotations": rows,
+        "categories": [{"id": 1, "name": "fig"}],
+    }
+    (tmp_path / "long.json").write_text(json.dumps(content))
+    (sample,) = boxwright.open(f"coco:{tmp_path / 'long.json'}?inverted=swap")
+    found = [(box.xmin, box.attributes.get("id"), box.attributes.get("pose")) for box in sample.boxes]
+    assert found == [(float(row["id"]), row["id"], row.get("pose")) for row in rows]
+
+
+def test_the_first_of_duplicate_names_is_named(tmp_path: Path) -> None:
+    images = [{"id": number, "file_name": f"{number % 300}.jpg", "width": 9, "height": 9} for number in range(900)]
+    (tmp_path / "a.json").write_text(json.dumps({"images": images, "annotations": [], "categories": []}))
+    problems: list[str] = []
+    reader = CocoReader(str(tmp_path / "a.json"))
+    assert len(list(reader.read(lambda error: problems.append(str(error))))) == 300
+    assert [int(re.findall(r"same as images\[(\d+)\]", problem)[0]) for problem in problems] == [*range(300)] * 2

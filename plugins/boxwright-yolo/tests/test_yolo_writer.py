@@ -83,7 +83,7 @@ def test_ultralytics_layout(tmp_path: Path, image: Path) -> None:
 def test_images_without_a_split_are_never_named_as_held_out(tmp_path: Path, image: Path) -> None:
     write(tmp_path / "out", sample_of(image))
     first, second, *lines = files(tmp_path / "out")["data.yaml"].splitlines()
-    assert first == "# The images have no split, so there is no train and no val to name here."
+    assert first == "# The images have no split, so this file names no train and no val."
     assert second.endswith("--with split:train=0.8,val=0.2")
     assert lines == ['"unsplit": "images/unsplit"', "nc: 1", "names:", '  0: "fig"']
     assert read(tmp_path / "out") == [("1.jpg", None, ("fig",))]

@@ -83,7 +83,8 @@ class Images:
             self._order = usual[np.argsort(numbers[usual], kind="stable")]
             numbers = numbers[self._order]
             for number in set(numbers[1:][numbers[1:] == numbers[:-1]].tolist()):
-                self.repeated[number] = self._order[numbers == number].tolist()
+                first, end = numbers.searchsorted(number), numbers.searchsorted(number, "right")
+                self.repeated[number] = self._order[first:end].tolist()
         self._ordered = numbers
         for position, text in self._odd.items():
             if text is not None and (first := self._named.setdefault(text, position)) != position:

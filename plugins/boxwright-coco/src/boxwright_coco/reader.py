@@ -149,6 +149,8 @@ class _Reading:
         self._shapes = shapes
         self._ids = ids
         self._seen = Names()
+        self._firsts: dict[str, int] = {}
+        self._collected = 0
         self._name_of: dict[str, str] = {}
 
     def sample(self, position: int) -> Sample:
@@ -167,8 +169,7 @@ class _Reading:
     def _sample(self, position: int) -> Sample:
         name, width, height, attributes = self._image_row(position)
         name, location = self._located(name, position)
-        if not self._seen.add(name):
-            first = next(each for each in range(position) if self._named(each) == name)
+        if not self._seen.add(name) and (first := self._first_with(name, position)) is not None:
             problem = f"duplicate file_name {name}, the same as images[{first}]"
             raise self._image_error(position, problem, "correct the file_name of one of them, or remove one")
         if not width or not height:
@@ -192,11 +193,13 @@ class _Reading:
         problem = "image_id is missing" if image is None else f"image_id is {image!r:.60}, but no image has this id"
         return self._annotation_error(number, problem, remedy)
 
-    def _named(self, position: int) -> str | None:
-        """Returns the name of an image that was read before."""
-        with suppress(DataError):
-            return self._located(self._image_row(position).file_name, position)[0]
-        return None
+    def _first_with(self, name: str, position: int) -> int | None:
+        """Returns the first image with a name before a position; the names are collected when one is needed."""
+        for each in range(self._collected, position):
+            with suppress(DataError):
+                self._firsts.setdefault(self._located(self._image_row(each).file_name, each)[0], each)
+        self._collected = max(self._collected, position)
+        return self._firsts.get(name)
 
     def _image_row(self, position: int) -> ImageRow:
         try:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from boxwright import Coordinates, LabelMap, Sample
+from boxwright import Coordinates, DataError, LabelMap, Sample
 from boxwright.datasets import Output
 from boxwright.images import ImageLookup
 from boxwright.storage import IMAGE_SUFFIXES
@@ -110,9 +111,11 @@ class OpenImagesRows(Rows):
         """
         if not group.name or os.path.splitext(group.name)[1].lower() in IMAGE_SUFFIXES:
             return super().located(group)
-        name = f"{group.name}.jpg"
-        usual = self.images.contains(name)
-        found, location = super().located(replace(group, name=name) if usual else group)
+        with suppress(DataError):
+            found, location = super().located(replace(group, name=f"{group.name}.jpg"))
+            if location is not None:
+                return found, location
+        found, location = super().located(group)
         return (found, location) if location is not None else (f"{found}.jpg", None)
 
     def coordinates(self, group: ImageRows, width: int, height: int) -> list[Coordinates]:

@@ -1,4 +1,4 @@
-"""Annotations that panlabel leaves out, or gets wrong, without a word: they are looked for in the file itself."""
+"""Annotations that panlabel leaves out, or gets wrong, silently. This module searches the file for them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPENLABEL: Final = {
 
 
 def ignored(name: str, file: str) -> Iterator[str]:
-    """Yields what panlabel ignores in a file: ``"3 regions without a tag"``.
+    """Yields what panlabel ignores in a file: ``"regions without a tag: 3"``.
 
     Args:
         name: The name of the format.

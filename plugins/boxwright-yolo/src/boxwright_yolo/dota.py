@@ -22,10 +22,11 @@ from boxwright.datasets import DrawnShape, ItemError, OnProblem, Polygon, Rectan
 from boxwright.images import lookup_for, measured_size
 from boxwright.plugins import Detection
 from boxwright.storage import Folder, base_name, check_unicode, is_folder, join
+from boxwright_yolo.labels import NUMBER
 
 LABELS: Final = ("labelTxt", "labelTxt-v1.0", "labelTxt-v1.5")
 _HEAD = re.compile(r"(?:imagesource|gsd)\s*:\s*(?P<value>.*)", re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_FLAG = re.compile("[01]")
 _FIELDS = (9, 10)
 _SKIP = "or leave the image out with --on-error skip"
 
@@ -49,7 +50,7 @@ class DotaReader:
         self.shapes = ShapeRule(shapes)
         place = _labels(location)
         if place is None:
-            _ = Folder.at(location)  # raises an error if the folder does not exist
+            Folder.at(location)  # raises an error if the folder does not exist
             raise DataError(location, f"it contains no folder {LABELS[0]}", "pass the folder that contains it")
         self._folder = Folder.at(place)
         self._files = self._folder.ending(".txt")
@@ -98,7 +99,7 @@ class DotaReader:
 def _drawn(fields: list[str], place: str) -> DrawnShape:
     label = fields[8] if len(fields) > 8 else ""
     difficult = fields[9] if len(fields) > 9 else "0"
-    flag = int(difficult) if re.fullmatch(r"[0-9]", difficult) else 0
+    flag = int(difficult) if _FLAG.fullmatch(difficult) else 0
     return DrawnShape(place, label, partial(_shape, fields), {"difficult": flag} if flag else {})
 
 
@@ -107,11 +108,11 @@ def _shape(fields: list[str]) -> Shape:
         raise ShapeError(f"it has {len(fields)} fields, not eight numbers, a class and difficult")
     numbers = []
     for text in fields[:8]:
-        value = float(text) if _NUMBER.fullmatch(text) else math.nan
+        value = float(text) if NUMBER.fullmatch(text) else math.nan
         if not math.isfinite(value):
             raise ShapeError(f"{text!r:.40} is not a finite number")
         numbers.append(value)
-    if len(fields) == _FIELDS[1] and not re.fullmatch(r"[0-9]", fields[9]):
+    if len(fields) == _FIELDS[1] and not _FLAG.fullmatch(fields[9]):
         raise ShapeError(f"difficult is {fields[9]!r:.40}, not 0 or 1")
     corners = list(zip(numbers[::2], numbers[1::2], strict=True))
     return Rectangle.from_corners(corners) or Polygon.of(corners)
@@ -128,7 +129,9 @@ def detect(location: str) -> Detection:
     try:
         place = _labels(location)
         count = len(Folder.at(place).ending(".txt")) if place is not None else 0
-    except (OSError, DataError) as error:
+    except DataError as error:
+        return Detection(False, error.problem)
+    except OSError as error:
         return Detection(False, str(error))
     if place is None:
         return Detection(False, f"it contains no folder {LABELS[0]}")

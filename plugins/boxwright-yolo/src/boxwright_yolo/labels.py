@@ -21,7 +21,7 @@ from boxwright_yolo.description import Description, decoded
 LARGEST: Final = 2.0
 """A larger number is taken for pixels, because no box extends so far beyond its image."""
 
-_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _ODD = re.compile(r"[^0-9eE+.\s-]", re.ASCII)
 _CLASS = re.compile(r"\+?([0-9]{1,9})(?:\.0*)?(?:[eE][+-]?0+)?", re.ASCII)
 _SKIP = "or leave the image out with --on-error skip"
@@ -170,11 +170,11 @@ class LabelReader:
     def _check_numbers(self, lines: Sequence[str], file: str) -> None:
         for number, line in enumerate(lines, start=1):
             fields = line.split()
-            if fields and any(_NUMBER.fullmatch(field) is None for field in fields):
+            if fields and any(NUMBER.fullmatch(field) is None for field in fields):
                 raise self._not_a_number(fields, file, number)
 
     def _not_a_number(self, fields: Sequence[str], file: str, number: int) -> DataError:
-        field = next(field for field in fields if _NUMBER.fullmatch(field) is None)
+        field = next(field for field in fields if NUMBER.fullmatch(field) is None)
         remedy = "write class, x, y, width, height, separated by spaces, with a point as decimal mark"
         what = "the class is" if field is fields[0] else "a value is"
         return DataError(file, f"{what} {field!r}, not a number", f"{remedy}, {_SKIP}", f"line {number}")

@@ -15,7 +15,7 @@ from boxwright_yolo.labels import LineFormat
 from boxwright_yolo.paths import label_file_of, stem_of
 
 _NO_SPLIT = (
-    "# The images have no split, so there is no train and no val to name here.",
+    "# The images have no split, so this file names no train and no val.",
     "# Hold out some of them: boxwright convert ... --with split:train=0.8,val=0.2",
 )
 _SKIP = "or leave it out with --on-error skip"

@@ -40,7 +40,6 @@ def lookup_for(
     if images is not None:
         return ImageLookup(Folder.at(images), field, besides=annotations)
     lookup = ImageLookup(folder, field, besides=annotations)
-    wanted = [*named] or annotations[:_MOST]
     first = next(filter(is_image, lookup.names), None)
     if first is not None:
         of_annotations = {name[: name.rfind("/") + 1] for name in annotations}
@@ -50,7 +49,7 @@ def lookup_for(
                 f"images are in {_listed(inside)}, annotations in {_listed(of_annotations)}: paired by name",
             )
         return lookup
-    return _near(lookup, folder.location, wanted, uri, field)
+    return _near(lookup, folder.location, [*named] or annotations[:_MOST], uri, field)
 
 
 def lookup_of_file(
@@ -100,7 +99,6 @@ def folders_near(location: str, names: Iterable[str], suffixes: tuple[str, ...])
     above = parent(location.rstrip("/")) if is_remote(location) else os.path.normpath(os.path.join(location, ".."))
     own = base_name(location.rstrip("/") if is_remote(location) else os.path.abspath(location))
     usual = sorted(name[:-1] for name in _entries(above) if name[:-1].lower() in _USUAL and name[:-1] != own)
-    wanted = {folded(each) for name in names for each in (base_name(name), without_suffix(base_name(name)))}
     return [place for name in usual if _contains(place := join(above, name), wanted, suffixes)]
 
 
