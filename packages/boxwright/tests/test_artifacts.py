@@ -263,6 +263,11 @@ def test_an_exporter_without_devices(exported: Path, data: Dataset, plugins: Reg
         boxwright.predict(exported, data, device="GPU", registry=plugins)
 
 
+def test_an_artifact_has_its_own_label_map(run: Any, exported: Path, plugins: Registry) -> None:
+    with pytest.raises(UsageError, match="has its own label map"):
+        boxwright.load_model(exported, label_map=run.label_map, registry=plugins)
+
+
 def test_a_run_has_its_own_label_map(run: Any, plugins: Registry) -> None:
     with pytest.raises(UsageError, match="has its own label map"):
         boxwright.load_model(run, label_map=run.label_map, registry=plugins)

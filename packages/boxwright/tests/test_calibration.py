@@ -43,6 +43,23 @@ def test_images_from_the_whole_dataset(run: Run, plugins: Registry, images: Path
     assert [round(sample.boxes.coordinates[0][0] * 100) - 1000 for sample in samples] == list(range(0, 1280, 10))
 
 
+def test_what_training_accepted_is_accepted(run: Run, plugins: Registry, images: Path) -> None:
+    """Regions of other classes; and of two images, the damaged one is left out."""
+    (good,) = dataset_of(images, 1)
+    region = good.replace(boxes=Boxes(["fig", "DontCare"], [(1, 2, 3, 4), (5, 6, 7, 8)]))
+    samples, _ = calibration_samples(SPEC, "int8", run, Dataset(SampleReader([region])), plugins)
+    assert len(samples) == 1
+
+    exporter = NetworkExporter()
+    damaged = good.replace(image=good.image.model_copy(update={"data": b"\xff\xd8\xff", "location": None}))
+    network = types.SimpleNamespace(inputs=InputSettings(32, 32))
+    exporter.calibration = [damaged, good]
+    assert [pixels.shape for pixels in exporter.calibration_images(network)] == [(1, 32, 32, 3)]  # type: ignore[arg-type]
+    exporter.calibration = [damaged]
+    with pytest.raises(DataError, match=r"a\.jpg"):
+        list(exporter.calibration_images(network))  # type: ignore[arg-type]
+
+
 def test_other_precisions_need_none(run: Run, plugins: Registry, images: Path) -> None:
     assert calibration_samples(SPEC, "fp32", run, None, plugins) == ([], None)
     with pytest.raises(UsageError, match=r"small:fp32 needs no calibration\n  -> .*needed by: small:int8"):

@@ -204,6 +204,8 @@ class TestNotebooks:
             boxwright.register_format(
                 "mine", reader=Reader, writer=Writer, suffixes=(".mine",), options=options, registry=plugins
             )
+        with pytest.raises(UsageError, match="suffixes is 3"):  # the format stays as it is
+            boxwright.register_format("mine", reader=Reader, suffixes=3, registry=plugins)  # type: ignore[arg-type]
         (tmp_path / "a.mine").write_text("x.jpg y.jpg")
         data = boxwright.open(f"mine:{tmp_path}/a.mine?label=date", registry=plugins)
         assert [(s.image.name, s.boxes.labels) for s in data] == [("x.jpg", ("date",)), ("y.jpg", ("date",))]

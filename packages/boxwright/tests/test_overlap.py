@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from boxwright import Boxes, Dataset, ImageRef, Run, Sample, UsageError, train
+from boxwright import Boxes, Dataset, ImageRef, Run, RunError, Sample, UsageError, train
 from boxwright.datasets import SampleReader
 from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter
@@ -106,3 +106,16 @@ def test_a_resumed_run_is_checked_as_well(tmp_path: Path, plugins: Registry) -> 
     run.update(status="interrupted")
     with pytest.raises(UsageError, match="1 of 1 held-out images"):
         train(data, val=data, out=tmp_path / "run", resume=True, registry=plugins)
+
+
+def test_images_are_compared_once_and_only_if_there_is_a_place_for_the_run(
+    tmp_path: Path, plugins: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, val = dataset_of(sample_of("a.png", UP)), dataset_of(sample_of("b.png", DOWN), sample_of("c.png", UP))
+    run = train(data, val=val, out=tmp_path / "run", registry=plugins, allow_overlap=True)
+    monkeypatch.setattr("boxwright.models.preparation.check_overlap", lambda *_, **__: pytest.fail("compared"))
+    with pytest.raises(RunError, match="contains a run already"):
+        train(data, val=val, out=tmp_path / "run", registry=plugins)
+    run.update(status="interrupted")
+    again = train(data, val=val, out=tmp_path / "run", resume=True, registry=plugins)
+    assert again.state["inputs"]["overlap"] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import types
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ from boxwright import (
 )
 from boxwright.datasets.dataset import SampleReader
 from boxwright.models import DecoderSettings, InputSettings, PortableModel, Suppressed
-from boxwright.models.parity import EXACT, LIMITS, Pair, compare
+from boxwright.models.parity import EXACT, LIMITS, Pair, average_precision, compare
 from boxwright.plugins.registry import Registry
 from boxwright_testing.mutations import MUTATIONS
 
@@ -169,6 +170,17 @@ def test_a_mistake_is_found_and_named(name: str, exporting: Exporting, data: Dat
     assert str(kept) in caught.value.remedy
 
 
+def test_a_folder_of_the_user_is_not_replaced_by_a_rejected_artifact(exporting: Exporting, data: Dataset) -> None:
+    mine = exporting.out.with_name("out-rejected")
+    mine.mkdir()
+    (mine / "notes.txt").write_text("mine")
+    for _ in range(2):  # the second one replaces the first
+        with pytest.raises(ExportError, match="out-rejected-2"):
+            exporting(MUTATIONS["swapped classes"](model_of()), data)
+    assert (mine / "notes.txt").read_text() == "mine"
+    assert sorted(path.name for path in mine.parent.glob("out*")) == ["out-rejected", "out-rejected-2"]
+
+
 SMALL = [(name, "fp16") for name in MUTATIONS] + [
     # Quantization may change the scores as much as these two do; the AP on a dataset tells them apart.
     (name, "int8")
@@ -272,3 +284,14 @@ def test_the_limits() -> None:
     """Those that were agreed on, in points of AP."""
     assert (EXACT.matched, EXACT.score, EXACT.ap) == (0.995, 0.001, 0.1)
     assert (LIMITS["fp16"].ap, LIMITS["int8"].ap) == (0.2, 2.0)
+
+
+def test_an_ap_that_is_not_a_number_decides_nothing() -> None:
+    """Ground truth of regions alone has no AP; it must not replace the limit for matched detections."""
+    pair = Pair(
+        Sample(image=ImageRef(name="a.jpg", width=200, height=200), boxes=Boxes(["DontCare"], [(1, 2, 3, 4)])),
+        detections(MUG),
+        detections(MUG),
+    )
+    measure = lambda pairs, label_map: MetricResult({"AP": math.nan}, main="AP")  # noqa: E731
+    assert average_precision([pair], model_of(), measure) is None  # type: ignore[arg-type]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from boxwright import Boxes, DataError, Dataset, ImageRef, Run, Sample, are_regions, train, validate
+from boxwright import Boxes, DataError, Dataset, ImageRef, Run, Sample, are_regions, load_model, train, validate
 from boxwright.datasets import SampleReader
+from boxwright.models.inference import predicted_pairs
 from boxwright.plugins.registry import Registry
 
 Row = tuple[str, tuple[float, float, float, float], dict[str, Any]]
@@ -75,3 +76,12 @@ def test_validation_counts_them(plugins: Registry) -> None:
     found = [(problem.severity, problem.problem) for problem in report.problems if problem.check == "region"]
     assert found == [("note", "DontCare: 1 box"), ("note", "truck: 1 box")]
     assert dataset([TRUCK, CROWD, REGION]).scan().regions == {"truck": 1, "DontCare": 1}
+
+
+def test_a_model_need_not_know_the_classes_of_regions(tmp_path: Path, plugins: Registry) -> None:
+    model = load_model(train(dataset([TRUCK]), out=tmp_path / "run", registry=plugins), registry=plugins)
+    crowd: Row = ("van", (0, 0, 100, 100), {"iscrowd": 1})
+    ((sample, _),) = predicted_pairs(model, dataset([TRUCK, REGION, crowd]))
+    assert sample.boxes.labels == ("truck", "DontCare", "van")  # the metric ignores detections in them
+    with pytest.raises(DataError, match="the model does not know the class 'van'"):
+        list(predicted_pairs(model, dataset([TRUCK, REGION, VAN])))

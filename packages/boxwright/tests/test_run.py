@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -143,6 +144,24 @@ class TestCreate:
         new.take_place()
         assert os.listdir(run.path.parent) == ["run"]
         assert Run.resumable(run.path).path == run.path
+
+    def test_an_unfinished_replacement_is_neither_hidden_nor_resumed_by_chance(self, run: Run) -> None:
+        """Without the run that it was to replace, resuming would continue it instead of a newer run."""
+        run.add_metrics(1, {"loss": 1})
+        new = make(run.path, overwrite=True)
+        shutil.rmtree(run.path)
+        with pytest.raises(RunError, match=r"run\.new is an unfinished run that replaces .*run"):
+            make(run.path)
+        assert make(run.path, overwrite=True).path == run.path
+        assert not new.path.exists()
+        assert Run.resumable(run.path).path == run.path
+
+    def test_another_folder_with_that_ending_is_left_alone(self, run: Run) -> None:
+        run.add_metrics(1, {"loss": 1})
+        other = make(run.path.with_name("run.new"))
+        with pytest.raises(RunError, match=r"run\.new exists already"):
+            make(run.path, overwrite=True)
+        assert other.path.is_dir()
 
     def test_a_run_in_use_is_not_replaced_at_the_end(self, run: Run) -> None:
         run.add_metrics(1, {"loss": 1})

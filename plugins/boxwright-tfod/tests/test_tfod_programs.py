@@ -43,7 +43,7 @@ def test_a_frozen_graph_that_writes_a_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["PyFunc", "EagerPyFunc", "ReadFile", "SaveV2", "TFRecordDatasetV2", "PrintV2", "RpcCall"]
+    "name", ["PyFunc", "EagerPyFunc", "ReadFile", "SaveV2", "TFRecordDatasetV2", "CSVDatasetV2", "PrintV2", "RpcCall"]
 )
 def test_operations_that_are_refused(tmp_path: Path, name: str) -> None:
     graph = tf.compat.v1.GraphDef()

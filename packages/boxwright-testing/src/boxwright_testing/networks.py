@@ -138,15 +138,21 @@ class NetworkExporterTests(ExporterTests):
     def test_detect_py_needs_no_boxwright(
         self, plugins: Registry, run: Run, images: list[Sample], photo: Sample, tmp_path: Path
     ) -> None:
-        """It is at most 60 lines long, and detects what the artifact detects, also in a rotated image."""
+        """It is at most 60 lines long, and detects what the artifact detects: rotated images, and transparent ones."""
+        from PIL import Image
+
         (tmp_path / "green.jpg").write_bytes(photo.image.read())
+        Image.new("RGBA", (96, 48), (0, 128, 0, 128)).save(tmp_path / "clear.png")
+        clear = ImageRef(name="clear.png", width=96, height=48, location=str(tmp_path / "clear.png"))
         for precision, folder in self.artifacts(plugins, run, images, tmp_path / "out"):
             script = (folder / "detect.py").read_text("utf-8").splitlines()
             assert len(script) <= 60, f"{precision}: detect.py has {len(script)} lines"
-            found = self.detect(plugins, folder, tmp_path / "green.jpg")
-            (expected,) = boxwright.load_model(folder, registry=plugins).predict([photo])
-            columns = expected.boxes.labels, expected.scores, expected.boxes.coordinates
-            self.check_equal(found, list(zip(*columns, strict=True)))
+            found = self.detect(plugins, folder, tmp_path / "green.jpg", tmp_path / "clear.png")
+            expected: list[Any] = []
+            for each in boxwright.load_model(folder, registry=plugins).predict([photo, Sample(image=clear)]):
+                assert each.boxes, f"{precision}: nothing is detected in {each.image.name}"
+                expected += zip(each.boxes.labels, each.scores, each.boxes.coordinates, strict=True)
+            self.check_equal(found, expected)
             golden = json.loads((folder / "golden.json").read_text("utf-8"))
             assert golden["detections"], "nothing is detected in the golden image"
             expectations = [(each["label"], each["score"], each["box"]) for each in golden["detections"]]

@@ -16,8 +16,8 @@ _CHECKPOINT: Final = re.compile(r"(?:DTensor)?(?:Restore|Save)(?:Slices?|V2)?|Me
 _PROGRAM: Final = re.compile(
     r".*PyFunc.*|ReadFile|WriteFile|MatchingFiles|FileSystemSetConfiguration|RecordInput|DumpTensor|PrintV2"
     r"|(?:TextLine|FixedLengthRecord|TFRecord|WholeFile|LMDB)Reader(?:V\d)?"
-    r"|(?:Experimental)?(?:TextLine|FixedLengthRecord|TFRecord|MatchingFiles|Sql|LMDB|Save|Load|Cache|DataService)"
-    r"Dataset(?:V\d)?"
+    r"|(?:Experimental)?(?:TextLine|FixedLengthRecord|TFRecord|MatchingFiles|CSV|Sql|LMDB|Save|Load|Cache|DataService)"
+    r"Dataset(?:V\d)?|RegisterDataset(?:V\d)?|DecodeProto(?:V\d)?|EncodeProto|FixedUnigramCandidateSampler"
     r"|.*Snapshot.*(?:Dataset|Reader)(?:V\d)?|(?:Experimental)?DatasetToTFRecord"
     r"|Debug(?:Gradient(?:Ref)?)?Identity(?:V\d)?|Debug(?:NanCount|NumericSummary)(?:V\d)?"
     r"|InitializeTableFromTextFile(?:V\d)?|GenerateVocabRemapping|LoadAndRemapMatrix"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from boxwright.label_map import LabelMap
 from boxwright.schemas import Boxes, Sample
 
 CROWD = "iscrowd"
@@ -30,6 +31,14 @@ def are_regions(boxes: Boxes) -> list[bool]:
         (CROWD in attributes and is_set(attributes[CROWD])) or label.lower() == UNANNOTATED
         for label, attributes in zip(boxes.labels, boxes.attributes, strict=True)
     ]
+
+
+def unknown_classes(boxes: Boxes, label_map: LabelMap) -> list[str]:
+    """Returns the sorted classes of single objects that a label map does not contain."""
+    if all(label in label_map for label in boxes.labels):
+        return []
+    pairs = zip(boxes.labels, are_regions(boxes), strict=True)
+    return sorted({label for label, region in pairs if not region and label not in label_map})
 
 
 class WithoutRegions:

@@ -8,8 +8,10 @@ from typing import Any
 from boxwright.datasets.dataset import Data, open_dataset
 from boxwright.errors import BoxwrightError, DataError, UsageError
 from boxwright.models.run import Run
+from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import Registry
 from boxwright.plugins.specs import ExporterSpec
+from boxwright.regions import unknown_classes
 from boxwright.schemas import Sample
 
 _LOOKED_AT = 2000
@@ -37,10 +39,16 @@ def calibration_samples(
             needed = ", ".join(f"{spec.name}:{each}" for each in spec.calibrated) or "no precision of it does"
             raise UsageError(f"{spec.name}:{precision} needs no calibration", f"omit --calibrate; needed by: {needed}")
         return [], None
+    used: list[Sample] = []
+    unknown: set[str] = set()
     chosen = source if source is not None else run.config.get("data") or ""
     try:
-        data = open_dataset(chosen, registry=plugins)
-        looked_at = list(islice(data, _LOOKED_AT))
+        data = open_dataset(chosen, on_error=run.config.get("on_error") or MAX_BAD, registry=plugins)
+        step = max(1, min(data.info.num_samples or _USED, _LOOKED_AT) // _USED)
+        for number, sample in enumerate(islice(data, _LOOKED_AT)):  # encoded images of all would fill the memory
+            unknown.update(unknown_classes(sample.boxes, run.label_map))
+            if number % step == 0 and len(used) < _USED:
+                used.append(sample)
     except BoxwrightError:
         if source is not None:
             raise
@@ -48,15 +56,12 @@ def calibration_samples(
             f"the training data of {run.path} was not found to calibrate {spec.name}:{precision}",
             "pass --calibrate URI",
         ) from None
-    if not looked_at:
+    if not used:
         raise DataError(data.info.location, "it contains no images to calibrate with", "pass another --calibrate")
-    names = run.label_map
-    unknown = sorted({label for sample in looked_at for label in sample.boxes.labels if label not in names})
     if unknown:
         raise DataError(
             data.info.location,
-            f"the run does not know the class {', '.join(map(repr, unknown))}: these are other images",
-            f"calibrate with images of: {', '.join(names.names)}",
+            f"the run does not know the class {', '.join(map(repr, sorted(unknown)))}: these are other images",
+            f"calibrate with images of: {', '.join(run.label_map.names)}",
         )
-    used = looked_at[:: max(1, len(looked_at) // _USED)][:_USED]
     return used, {"data": data.uri, "pictures": len(used)}

@@ -21,6 +21,7 @@ from boxwright.models.artifact import write_description, write_golden
 from boxwright.models.calibration import calibration_samples
 from boxwright.models.causes import invalid_output, likely_cause, sample_of
 from boxwright.models.inference import load_model
+from boxwright.models.manifest import RECORD
 from boxwright.models.network import NetworkExporter
 from boxwright.models.parity import EXACT, LIMITS, SURE, Pair, Parity, average_precision, compare, paired
 from boxwright.models.protocols import Exporter, Model
@@ -229,7 +230,10 @@ def _light(pairs: Iterator[Pair]) -> Iterator[Pair]:
 
 def _rejection(result: Export, folder: Path, out: Path) -> ExportError:
     """Keeps a rejected artifact, and returns the error that describes it."""
-    kept = out.with_name(f"{out.name}-rejected")
+    kept, number = out.with_name(f"{out.name}-rejected"), 1
+    while kept.exists() and not (kept / RECORD).is_file():  # only an earlier artifact is replaced
+        number += 1
+        kept = out.with_name(f"{out.name}-rejected-{number}")
     with AtomicOutput(str(kept), "folder", overwrite=True) as output:
         assert output.workplace is not None
         shutil.copytree(folder, output.workplace, dirs_exist_ok=True)

@@ -15,6 +15,7 @@ from boxwright.models.protocols import Backend, Model
 from boxwright.models.run import STATE, Run
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import Detection
+from boxwright.regions import unknown_classes
 from boxwright.schemas import Detections, Sample
 
 
@@ -26,7 +27,7 @@ def predicted_pairs(model: Model, data: Dataset, *, batch_size: int = 8) -> Iter
     """
     batch: list[Sample] = []
     for sample in data:
-        unknown = sorted({label for label in sample.boxes.labels if label not in model.label_map})
+        unknown = unknown_classes(sample.boxes, model.label_map)
         if unknown:
             data.problems(
                 DataError(
@@ -147,7 +148,10 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
 
 
 def _load(plugins: Registry, name: str, artifact: Path, label_map: LabelMap | None, device: str) -> Model:
-    devices = plugins.get("exporter", name).spec.devices
+    spec = plugins.get("exporter", name).spec
+    devices = spec.devices
+    if label_map is not None and not spec.detect:
+        raise UsageError(f"{artifact} has its own label map", "leave out the label map")
     options: dict[str, Any] = {} if label_map is None else {"label_map": label_map}
     if device:
         if device not in devices:

@@ -103,11 +103,20 @@ class NetworkExporter:
         """Yields the inputs to calibrate with, each ``(1, height, width, 3)`` float32.
 
         Raises:
-            DataError: An image cannot be read.
+            DataError: None of the images can be read.
         """
+        problem: DataError | None = None
+        count = 0
         for sample in self.calibration:
-            decoded = decode_sample(sample.replace(boxes=()), at_least=network.inputs.reduced_size)
+            try:
+                decoded = decode_sample(sample.replace(boxes=()), at_least=network.inputs.reduced_size)
+            except DataError as error:
+                problem = error
+                continue
+            count += 1
             yield network.inputs(decoded.image)[None]
+        if problem is not None and not count:
+            raise problem
 
     @staticmethod
     def load_network(path: str) -> Any:

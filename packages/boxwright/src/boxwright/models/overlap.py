@@ -14,7 +14,9 @@ from boxwright.errors import DataError, UsageError
 from boxwright.progress import Reporter
 from boxwright.schemas import Sample
 
-_REMEDY = "hold out other images, for example by --with split:train=0.8,val=0.2, or pass --allow-overlap"
+_REMEDY = (
+    "hold out other images, for example by boxwright convert --with split:train=0.8,val=0.2, or pass --allow-overlap"
+)
 _MOST_WORKERS = 8
 
 
@@ -45,15 +47,19 @@ def check_overlap(data: Dataset, val: Dataset, *, allowed: bool, reporter: Repor
     """
     from boxwright.images.similarity import MAX_DISTANCE, SimilarityIndex
 
-    held_out = list(_seen(val))
-    copies = Counter(each.digest for each in held_out)
+    held_out: list[_Seen] = []
     index = SimilarityIndex(MAX_DISTANCE)
-    for position, each in enumerate(held_out):
-        if each.look:
-            index.add(each.look, position)
     same: dict[bytes, str] = {}
     alike: list[str] = []
-    with reporter.task("Comparing the training images with the held-out images", data.info.num_samples) as task:
+    counts = (data.info.num_samples, val.info.num_samples)
+    total = None if None in counts else sum(filter(None, counts))
+    with reporter.task("Comparing the training images with the held-out images", total) as task:
+        for each in _seen(val):
+            if each.look:
+                index.add(each.look, len(held_out))
+            held_out.append(each)
+            task.advance()
+        copies = Counter(each.digest for each in held_out)
         for each in _seen(data) if held_out else ():
             if each.digest in copies:
                 same.setdefault(each.digest, each.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -280,12 +281,13 @@ def match(
 
 
 def average_precision(pairs: Sequence[Pair], run: Model, measure: Metric) -> tuple[float, float] | None:
-    """Returns the AP of the run and of the artifact, 0..1; ``None`` without ground truth."""
+    """Returns the AP of the run and of the artifact, 0..1; ``None`` without ground truth that can be detected."""
     if not any(pair.sample.boxes for pair in pairs):
         return None
     one = measure([(pair.sample, pair.expected) for pair in pairs], run.label_map)
     other = measure([(pair.sample, pair.found) for pair in pairs], run.label_map)
-    return float(one.values[one.main]), float(other.values[other.main])
+    values = float(one.values[one.main]), float(other.values[other.main])
+    return values if all(map(math.isfinite, values)) else None
 
 
 def _common(one: float, other: float) -> float:

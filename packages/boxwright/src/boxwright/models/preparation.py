@@ -47,7 +47,7 @@ class Prepared:
         """What the run folder keeps of the data, to recognize it."""
         scan = self.scan
         data = {"digest": scan.digest, "samples": scan.samples, "boxes": scan.boxes, "classes": scan.classes}
-        return {"data": data, "overlap": self.overlap}
+        return {"data": data, "overlap": self.overlap, "val": None if self.val_scan is None else self.val_scan.digest}
 
 
 def prepare(
@@ -94,7 +94,11 @@ def prepare(
         watched = held_out
         if val_scan.regions:
             watched = held_out.through(WithoutRegions(frozenset(classes.names)), workers=held_out.workers)
-        overlap = check_overlap(dataset, held_out, allowed=allow_overlap, reporter=reporter)
+        before = {} if run is None else run.state["inputs"]
+        if before.get("val") == val_scan.digest:  # the training data is the same as well
+            overlap = before["overlap"]
+        else:
+            overlap = check_overlap(dataset, held_out, allowed=allow_overlap, reporter=reporter)
     if scan.regions:
         count = sum(scan.regions.values())
         boxes = "1 box is a region" if count == 1 else f"{count:,} boxes are regions"

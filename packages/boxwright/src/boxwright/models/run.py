@@ -96,24 +96,15 @@ class Run:
         """
         folder = Path(path)
         state: dict[str, Any] = {"boxwright_run": _LAYOUT, "status": "created", "backend": backend}
+        cls.check_free(folder, overwrite=overwrite)
+        if waiting := cls._replacement(folder):
+            cls._remove(waiting.path)
         if (folder / STATE).is_file():
-            previous = cls(folder)
-            previous.check_unused()
-            if previous.is_barren():
+            if cls(folder).is_barren():
                 cls._remove(folder)
-            elif overwrite:
+            else:
                 state["replaces"] = folder.name
                 folder = folder.with_name(f"{folder.name}{NEW}")
-                if (folder / STATE).is_file():
-                    cls(folder).check_unused()
-                    cls._remove(folder)
-            else:
-                raise RunError(
-                    f"{folder} contains a run already ({previous.state['status']})",
-                    "continue it with --resume, replace it with --overwrite, or choose another --out",
-                )
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RunError(f"{folder} exists already and is not a run", "choose another --out")
         state |= {"inputs": dict(inputs), "versions": versions(), "created": _now(), "epochs_done": 0}
         files = {"label_map.pbtxt": label_map.to_pbtxt().encode(), "config.json": _json(config), STATE: _json(state)}
         with AtomicOutput(str(folder), "folder") as output:
@@ -123,17 +114,55 @@ class Run:
         return cls(folder)
 
     @classmethod
+    def check_free(cls, path: str | os.PathLike[str], *, overwrite: bool) -> None:
+        """Checks that :meth:`create` can make a run in a folder, before anything is read for it.
+
+        Raises:
+            RunError: The folder exists already, or a training is running in it, or is going to replace the run in it.
+        """
+        folder = Path(path)
+        if waiting := cls._replacement(folder):
+            waiting.check_unused()
+            if not overwrite:
+                raise RunError(
+                    f"{waiting.path} is an unfinished run that replaces {folder}",
+                    "continue it with --resume, replace both with --overwrite, or choose another --out",
+                )
+        target = folder
+        if (folder / STATE).is_file():
+            previous = cls(folder)
+            previous.check_unused()
+            if previous.is_barren():
+                return
+            if not overwrite:
+                raise RunError(
+                    f"{folder} contains a run already ({previous.state['status']})",
+                    "continue it with --resume, replace it with --overwrite, or choose another --out",
+                )
+            if waiting:
+                return
+            target = folder.with_name(f"{folder.name}{NEW}")
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            what = "exists already and is not a run" if target == folder else "exists already, where to train"
+            raise RunError(f"{target} {what}", "choose another --out")
+
+    @classmethod
+    def _replacement(cls, folder: Path) -> Run | None:
+        """Returns the run that is going to replace the one in a folder."""
+        new = folder.with_name(f"{folder.name}{NEW}") if folder.name else None
+        if new is None or not (new / STATE).is_file():
+            return None
+        run = cls(new)
+        return run if run.state.get("replaces") == folder.name else None
+
+    @classmethod
     def resumable(cls, path: str | os.PathLike[str]) -> Run:
         """Returns the run that ``--resume`` continues: the one that is going to replace the run in a folder, if any.
 
         Raises:
             RunError: The folder contains no run, or its state cannot be read.
         """
-        folder = Path(path)
-        new = folder.with_name(f"{folder.name}{NEW}")
-        if folder.name and (new / STATE).is_file() and (run := cls(new)).state.get("replaces") == folder.name:
-            return run
-        return cls(path)
+        return cls._replacement(Path(path)) or cls(path)
 
     def take_place(self) -> None:
         """Replaces the run for which this one was trained with ``overwrite``; afterwards it has that path.

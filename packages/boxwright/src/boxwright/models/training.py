@@ -110,6 +110,7 @@ def train(
         config["allow_overlap"] = allow_overlap
         if plugins.get("backend", config["backend"]).spec.check:
             plugins.resolve("backend", config["backend"], "check")(config, held_out=val is not None)
+        Run.check_free(out, overwrite=overwrite)
         plan = _Plan(config, val, label_map)
     elif run.status == "done":
         run.take_place()

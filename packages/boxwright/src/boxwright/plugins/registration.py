@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from boxwright.errors import UsageError
+from boxwright.plugins.checks import wrong_field
 from boxwright.plugins.hookspecs import hookimpl
 from boxwright.plugins.manager import PluginRecord
 from boxwright.plugins.registry import Registry, default_registry
@@ -56,6 +57,8 @@ def register_format(
         made = FormatSpec(name=name, **named, **spec)
     except TypeError as error:
         raise UsageError(f"the format {name!r}: {error}", "see boxwright.FormatSpec") from None
+    if problem := wrong_field(made):  # checked before an earlier format of this name is removed
+        raise UsageError(f"the format {name!r}: {problem}", "see boxwright.FormatSpec")
     others = [record for record in plugins.records if ("format", name) in ((k, each.name) for k, each in record.specs)]
     if any(record.module != module.__name__ for record in others):
         raise UsageError(f"the format {name!r} is that of the plugin {others[0].distribution}", "use another name")
