@@ -13,6 +13,7 @@ import boxwright
 from boxwright import Boxes, DataError, Dataset, ImageRef, OutputError, Sample
 from boxwright.datasets import SampleReader
 from boxwright.plugins import default_registry
+from boxwright.storage import follow_links
 from boxwright_testing import draw_image
 
 FILES = {
@@ -114,3 +115,78 @@ def test_copies_are_complete_or_not_there(photos: Dataset, tmp_path: Path) -> No
     (tmp_path / "o_images" / "mine.txt").write_text("x")
     with pytest.raises(OutputError, match="o_images exists already"):
         boxwright.convert(photos, f"csv:{tmp_path}/o.csv?images=copy")
+
+
+@pytest.mark.parametrize("named", ["url", "link", "link next to it"])
+def test_no_note_and_no_link_leads_out_of_a_dataset(named: str, tmp_path: Path) -> None:
+    secret, folder = tmp_path / "secret", tmp_path / "set" / "annotations"
+    secret.mkdir()
+    draw_image(30, 20).save(secret / "a.png")
+    folder.mkdir(parents=True)
+    image = {"id": 1, "file_name": "a.png", "width": 30, "height": 20}
+    (folder / "t.json").write_text(json.dumps({"images": [image], "annotations": [], "categories": []}))
+    if named == "link next to it":
+        (tmp_path / "set" / "images").symlink_to(secret)
+    else:
+        place = secret.as_uri() if named == "url" else "pics"
+        if named == "link":
+            (folder / "pics").symlink_to(secret)
+        (folder / "t.json.images").write_text(json.dumps({"images": place, "signature": ""}))
+    if named == "link next to it":
+        with pytest.raises(DataError, match="it is a link out of the dataset"):
+            list(boxwright.open(f"coco:{folder}/t.json"))
+    else:
+        (sample,) = boxwright.open(f"coco:{folder}/t.json")
+        assert sample.image.location is None
+    with follow_links():
+        (sample,) = boxwright.open(f"coco:{folder}/t.json")
+    assert (sample.image.location is None) == (named == "url")
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("kind", ["folder", "file"])
+def test_what_only_has_the_name_of_a_note_is_kept(kind: str, overwrite: bool, photos: Dataset, tmp_path: Path) -> None:
+    for folder in ("sets", "x/pool"):
+        other = tmp_path / folder / "out.json.images"
+        mine = other / "mine.txt" if kind == "folder" else other
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.write_text("mine")
+        if folder == "sets":
+            with pytest.raises(OutputError, match=r"out\.json\.images"):
+                boxwright.convert(photos, f"coco:{tmp_path}/sets/out.json", overwrite=overwrite)
+        else:  # with the images next to it, there is nothing to remember
+            boxwright.convert(photos, f"coco:{tmp_path}/x/pool/out.json", overwrite=overwrite)
+        assert mine.read_text() == "mine"
+
+
+def test_images_are_not_copied_over_themselves(photos: Dataset, tmp_path: Path) -> None:
+    folder = tmp_path / "out_images"
+    shutil.copytree(tmp_path / "x" / "pool", folder)
+    draw_image(30, 20).save(folder / "unnamed.jpg")
+    boxwright.convert(photos, f"csv:{tmp_path}/out.csv")
+    with pytest.raises(OutputError, match="the images are in .*out_images already"):
+        boxwright.convert(
+            f"csv:{tmp_path}/out.csv?images={folder}", f"csv:{tmp_path}/out.csv?images=copy", overwrite=True
+        )
+    assert (folder / "unnamed.jpg").is_file()
+
+
+def test_an_image_under_another_name_has_no_folder_to_remember(photos: Dataset, tmp_path: Path) -> None:
+    (first, _) = photos
+    moved = first.replace(image=first.image.model_copy(update={"name": "train/1.jpg"}))
+    boxwright.convert(Dataset(SampleReader([moved])), f"coco:{tmp_path}/sets/out.json")
+    assert not (tmp_path / "sets" / "out.json.images").exists()
+
+
+def test_images_at_a_url_are_listed_once(photos: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    rows = "".join(f"{number}.jpg,30,20,fig,1,2,3,4\n" for number in range(50))
+    memory.pipe("/many/a.csv", b"filename,width,height,class,xmin,ymin,xmax,ymax\n" + rows.encode())
+    for number in range(50):
+        memory.pipe(f"/many/{number}.jpg", b"an image")
+    asked: list[str] = []
+    is_file = type(memory).isfile
+    monkeypatch.setattr(type(memory), "isfile", lambda self, path: asked.append(path) or is_file(self, path))
+    assert all(sample.image.location for sample in boxwright.open("csv:memory://many/a.csv"))
+    assert not [path for path in asked if path.endswith(".jpg")]
+    memory.rm("/many", recursive=True)

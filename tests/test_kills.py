@@ -5,9 +5,12 @@ The kill is simulated in this process: from the chosen call on, no call changes 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -18,11 +21,12 @@ import pytest
 from PIL import Image
 
 import boxwright
-from boxwright import Boxes, BoxwrightError, Dataset, ImageRef, LabelMap, Run, Sample
+from boxwright import Boxes, BoxwrightError, Dataset, ImageRef, LabelMap, OutputError, Run, Sample
 from boxwright.datasets import SampleReader
 from boxwright.plugins import default_registry
 from boxwright.storage import AtomicOutput, stores
 from boxwright.storage.output import commit_together
+from boxwright.storage.switch import settle
 
 # A killed process closes nothing.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -235,3 +239,72 @@ def test_an_error_in_the_middle_reverts_all(tmp_path: Path) -> None:
         for output in made:
             output.abort()
         assert content() == before
+
+
+def test_what_cannot_be_reverted_is_finished_by_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk stops after the first file was renamed: neither version of the other one may be lost."""
+    paths = [tmp_path / "a", tmp_path / "b"]
+    outputs = []
+    for path in paths:
+        path.write_text("old")
+        output = AtomicOutput(str(path), overwrite=True)
+        with output.open() as file:
+            file.write(b"new")
+        outputs.append(output)
+    rename, calls = os.rename, 0
+
+    def failing(source: str, target: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            raise OSError(5, "Input/output error")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+    with pytest.raises(OutputError, match="replaced only in part.*\n.*next command"), outputs[0], outputs[1]:
+        commit_together(outputs)
+    monkeypatch.setattr(os, "rename", rename)
+    settle(str(tmp_path), wait=True)
+    assert [path.read_text() for path in paths] == ["new", "new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_what_another_process_finishes_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process settles the changes of a killed one; another begins an output in between, and must wait."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "old.txt").write_text("old")
+
+    def work(place: int) -> list[str]:
+        with killed_at(place) as calls, contextlib.suppress(Killed):
+            outputs = [AtomicOutput(str(tmp_path / name), "folder", overwrite=True) for name in ("a", "b")]
+            for output in outputs:
+                with output.open("new.txt") as file:
+                    file.write(b"new")
+            commit_together(outputs)
+        return calls
+
+    renames = [number for number in range(60) if number < 60]
+    journal = tmp_path / ".boxwright-journal"
+    for place in renames:
+        if journal.exists():
+            break
+        work(place)
+    assert journal.exists()
+    monkeypatch.setattr(stores, "alive", lambda pid: False)
+    begun, rename = threading.Event(), os.rename
+
+    def slow(source: str, target: str) -> None:
+        begun.set()
+        time.sleep(0.2)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", slow)
+    first = threading.Thread(target=settle, args=(str(tmp_path),), kwargs={"wait": True})
+    first.start()
+    assert begun.wait(10)
+    stores.LocalStorage().remove_stale(str(tmp_path), "a")
+    first.join()
+    assert [(tmp_path / name / "new.txt").read_text() for name in ("a", "b")] == ["new", "new"]

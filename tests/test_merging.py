@@ -197,3 +197,37 @@ def test_the_counts_of_several_steps_add_up(tmp_path: Path) -> None:
         "split: test: 3 images",
     ]
     assert report.notes[2].startswith("dedupe: 5 images of 15 dropped")
+
+
+def test_a_target_that_contains_opened_sources_is_refused(tmp_path: Path) -> None:
+    folders = [tmp_path / "set" / name for name in ("a", "b")]
+    for number, folder in enumerate(folders):
+        labelimg(folder, f"{number}.jpg")
+        draw(folder / "unannotated.jpg")
+    opened = [boxwright.open(f"labelimg:{folder}") for folder in folders]
+    for sources in (opened, [f"labelimg:{folder}" for folder in folders]):
+        with pytest.raises(UsageError, match="contains the source|would be replaced"):
+            boxwright.convert(sources, f"labelimg:{tmp_path}/set", overwrite=True)
+    assert all((folder / "unannotated.jpg").is_file() for folder in folders)
+
+
+def test_datasets_in_memory_are_merged(tmp_path: Path) -> None:
+    labelimg(tmp_path / "a", "1.jpg")
+    labelimg(tmp_path / "b", "2.jpg")
+    several = [boxwright.from_samples(boxwright.open(f"labelimg:{tmp_path}/{name}")) for name in "ab"]
+    assert [name for name, *_ in rows(several)] == ["1.jpg", "2.jpg"]
+
+
+def test_shapes_and_swapped_boxes_of_a_merged_dataset_are_counted_once(tmp_path: Path) -> None:
+    uris = []
+    for name in ("a", "b"):
+        row = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [9, 8, -3, -4]}
+        rotated = {"id": 2, "image_id": 1, "category_id": 1, "bbox": [9, 8, 3, 4], "attributes": {"rotation": 30}}
+        uris.append(coco(tmp_path / name, f"{name}.jpg", ["fig"], annotations=[row, rotated]) + "?inverted=swap")
+    data = boxwright.open(uris)
+    reader: Any = data.reader
+    list(data)
+    first = (data.shape_notes, reader.swapped.count)
+    assert first[1] == 2
+    list(data)  # without the survey for equal names
+    assert data.shape_notes == first[0]

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from itertools import chain, islice
 from typing import Any, cast
 
-from boxwright.datasets.merged import MergedReader
+from boxwright.datasets.merged import MergedReader, Source
 from boxwright.datasets.parallel import available_cores, map_samples, shared
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import (
@@ -127,9 +127,11 @@ class Dataset(Iterable[Sample]):
         if not isinstance(reader, PartitionedReader) or not all(step.per_sample for step in self.transforms):
             raise TypeError("this dataset is read in order only: list(dataset)[i]")
         position = range(reader.parts)[index]
-        samples: Iterable[Sample] = list(reader.read_part(position, position + 1, Problems()))
+        samples = list(reader.read_part(position, position + 1, Problems()))
         for step in self.transforms:
             samples = list(step(samples))
+        if len(samples) != 1:
+            raise TypeError("a step leaves out or adds items: list(dataset)[i]")
         (sample,) = samples
         self.boundary.check(sample.image.location)
         return sample
@@ -210,15 +212,23 @@ class Dataset(Iterable[Sample]):
         """
         found: set[str] = set()
         reader, changing = self.reader, self._changing
-        each: Iterable[Sequence[str]] = (sample.boxes.labels for sample in self._copy(transforms=changing, names=()))
-        if not changing and self.problems.on_error == "fail":
-            if processes > 1 and isinstance(reader, PartitionedLabelReader):
-                with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as chunks:
-                    return sorted(found.union(*chunks))
-            if isinstance(reader, LabelReader):
-                each = reader.labels()
-        for names in each:
-            found.update(names)
+        strict = self.problems.on_error == "fail"
+        if not changing and (strict or self.problems.limit):
+            try:
+                if processes > 1 and isinstance(reader, PartitionedLabelReader):
+                    with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as chunks:
+                        return sorted(found.union(*chunks))
+                if isinstance(reader, LabelReader):
+                    for names in reader.labels():
+                        found.update(names)
+                        advance(1)
+                    return sorted(found)
+            except DataError:
+                if strict:
+                    raise
+                found.clear()  # item by item, some can be left out
+        for sample in self._copy(transforms=changing, names=()):
+            found.update(sample.boxes.labels)
             advance(1)
         return sorted(found)
 
@@ -341,7 +351,7 @@ def open_dataset(
         raise UsageError("no dataset was given", "pass one: FORMAT:LOCATION")
 
     def warn(spec: FormatSpec) -> None:
-        if spec.bridge and on_error == "skip":
+        if spec.bridge and problems.on_error == "skip":
             (reporter or LogReporter()).warning(
                 f"{spec.name}: {spec.bridge} reads a dataset completely or not at all, so that one item that it cannot"
                 " read stops everything, also with --on-error skip"
@@ -362,9 +372,10 @@ def open_dataset(
     )
 
 
-def _stored(each: Data) -> DatasetURI | tuple[str, Reader]:
+def _stored(each: Data) -> DatasetURI | Source:
     if isinstance(each, Dataset):
-        return each.uri or each.info.location, DatasetReader(each)
+        uri = DatasetURI(each.uri or each.info.location)
+        return Source(uri, DatasetReader(each), Boundary(()), locations=each.locations)
     return DatasetURI.of(each)
 
 

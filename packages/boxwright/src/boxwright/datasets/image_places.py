@@ -22,6 +22,7 @@ from boxwright.plugins.options import IMAGES
 from boxwright.plugins.specs import FormatSpec
 from boxwright.schemas import ImageRef, Sample
 from boxwright.storage.filesystem import is_folder, read_file
+from boxwright.storage.links import leads_inside
 from boxwright.storage.output import AtomicOutput, is_safe_name
 from boxwright.storage.uri import base_name, is_remote, join, parent, with_suffix
 
@@ -41,9 +42,15 @@ def remembers(spec: FormatSpec) -> bool:
 
 
 def folder_of(image: ImageRef) -> str | None:
-    """Returns the folder that the name of an image is relative to, ``None`` if the image is not in a file."""
+    """Returns the folder that the name of an image is relative to.
+
+    ``None`` if the image is not in a file, or in one that is not below a folder under this name.
+    """
     folder = image.location
     if folder is None or image.data is not None:
+        return None
+    plain = folder.partition("::")[0].replace("\\", "/")  # of a file in an archive: zip://a/1.jpg::x.zip
+    if not f"/{plain}".endswith(f"/{image.name}"):
         return None
     for _ in range(image.name.count("/") + 1):
         folder = parent(folder)
@@ -71,22 +78,42 @@ def note_of(location: str, folders: Collection[str]) -> bytes | None:
             folder = os.path.relpath(os.path.realpath(folder), os.path.realpath(own)).replace(os.sep, "/")
     if folder in (".", own):
         return None
-    signature = "" if is_safe_name(folder) else _signature(folder, create=True)
+    signature = "" if _is_below(folder) else _signature(folder, create=True)
     return json.dumps({"images": folder, "signature": signature}).encode() + b"\n"
 
 
 def remembered(location: str) -> str | None:
     """Returns the folder of the images of a file that boxwright wrote; ``None`` if it is unknown or not there."""
+    note = _note(places_path(location))
+    if note is None:
+        return None
+    folder, signature = note
+    place = folder if is_remote(folder) or os.path.isabs(folder) else join(parent(location), folder)
+    if _is_below(folder):
+        allowed = is_remote(place) or leads_inside(place, parent(location))
+    else:
+        allowed = bool(signature) and hmac.compare_digest(signature, _signature(folder))
     try:
-        note = json.loads(read_file(places_path(location), limit=_LARGEST) or b"null")
-        folder, signature = note["images"], note["signature"]
-        own = is_safe_name(folder)
-        if not own and not (signature and hmac.compare_digest(signature, _signature(folder))):
-            return None
-        place = folder if is_remote(folder) or os.path.isabs(folder) else join(parent(location), folder)
-        return place if is_folder(place) else None
-    except (BoxwrightError, OSError, RecursionError, TypeError, ValueError, KeyError):
+        return place if allowed and is_folder(place) else None
+    except (BoxwrightError, OSError, ValueError):
         return None  # it is only a hint
+
+
+def is_note(path: str) -> bool:
+    """Returns whether a file was written to remember a folder of images."""
+    return _note(path) is not None
+
+
+def _note(path: str) -> tuple[str, str] | None:
+    try:
+        note = json.loads(read_file(path, limit=_LARGEST) or b"null")
+        return str(note["images"]), str(note["signature"])
+    except (BoxwrightError, OSError, RecursionError, TypeError, ValueError, KeyError):
+        return None
+
+
+def _is_below(folder: str) -> bool:
+    return is_safe_name(folder) and not is_remote(folder)
 
 
 def _signature(folder: str, *, create: bool = False) -> str:

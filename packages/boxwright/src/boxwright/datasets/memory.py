@@ -166,7 +166,11 @@ def from_coco_dict(
     except (TypeError, ValueError) as error:
         raise UsageError(f"the dict is not JSON: {error}", "use plain numbers, texts, lists and dicts") from None
     path = f"/boxwright/{hashlib.sha256(data).hexdigest()[:16]}.json"
-    fsspec.filesystem("memory").pipe(path, data)
+    memory = fsspec.filesystem("memory")
+    memory.pipe(path, data)
     options = {} if images is None else {"images": os.path.abspath(images)}
-    opened = open_dataset(DatasetURI(f"memory:/{path}", "coco", options), registry=registry)
-    return from_samples(list(opened), label_map=opened.known_label_map, registry=registry)
+    try:
+        opened = open_dataset(DatasetURI(f"memory:/{path}", "coco", options), registry=registry)
+        return from_samples(list(opened), label_map=opened.known_label_map, registry=registry)
+    finally:
+        memory.rm(path)

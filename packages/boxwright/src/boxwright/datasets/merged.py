@@ -34,6 +34,7 @@ class Source:
         boundary: Its folders.
         name: What its images are called if others have the same name: ``NAME/a.jpg``.
         split: The split of its samples without one.
+        locations: Where it is read from, if that is not the location of the URI.
     """
 
     uri: DatasetURI
@@ -41,6 +42,7 @@ class Source:
     boundary: Boundary
     name: str = ""
     split: str | None = None
+    locations: tuple[str, ...] = ()
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples that are inside the dataset."""
@@ -97,12 +99,19 @@ class MergedReader:
     @property
     def locations(self) -> tuple[str, ...]:
         """The location of each source."""
-        return tuple(source.uri.location for source in self._sources)
+        return tuple(place for source in self._sources for place in source.locations or (source.uri.location,))
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields every sample; see :class:`boxwright.datasets.Reader`."""
         if self._shared is None:
+            readers = [source.reader for source in self._sources]
+            before = [(each.swapped, each.swapped.count) for each in readers if isinstance(each, SwappingReader)]
             self._shared = self._survey()
+            for swapped, count in before:  # what this reading finds is counted once
+                swapped.count = count
+            for reader in readers:
+                if isinstance(reader, ShapeReader):
+                    reader.shapes.restart()
         seen: set[str] = set()
         for source in self._sources:
             for sample in source.read(on_problem):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from boxwright.datasets.image_places import ImageCopies, note_of, places_path, remembers
+from boxwright.datasets.image_places import ImageCopies, is_note, note_of, places_path, remembers
 from boxwright.datasets.plan import Plan
 from boxwright.datasets.protocols import Writer
 from boxwright.datasets.sidecar import SidecarWriter, sidecar_path
@@ -18,7 +18,7 @@ from boxwright.label_map import LabelMap
 from boxwright.plugins.registry import Registry
 from boxwright.progress import Reporter, Task
 from boxwright.schemas import Sample
-from boxwright.storage.filesystem import read_file
+from boxwright.storage.filesystem import is_file
 from boxwright.storage.output import AtomicOutput, commit_together
 from boxwright.storage.uri import DatasetURI, is_remote
 from boxwright.text import is_text
@@ -102,7 +102,7 @@ class Outputs:
             for location in plan.dataset.locations:
                 _refuse_to_swallow(location, uri.location)
         sidecar_location = sidecar_path(destination.spec, uri.location)
-        if destination.spec.target == "file" and not destination.overwrite and read_file(sidecar_location) is not None:
+        if destination.spec.target == "file" and not destination.overwrite and is_file(sidecar_location):
             raise OutputError(
                 f"{sidecar_location} exists already", "choose another name, or say --overwrite (overwrite=True)"
             )
@@ -188,6 +188,11 @@ class Outputs:
             with file:
                 file.write(known.to_pbtxt().encode())
         spec = self._plan.destination.spec
+        for part in self._parts.values():
+            if part.copies is not None and _same_folder(part.copies.output.location, image_folders):
+                raise OutputError(
+                    f"the images are in {part.copies.output.location} already", "omit images=copy, or use another name"
+                )
         removed = self._remember(image_folders) if remembers(spec) else []
         sidecars = [self._write_sidecar(part, plugins, reporter) for part in self._parts.values() if part.sidecar]
         if spec.target == "file":
@@ -203,8 +208,13 @@ class Outputs:
             location, path = part.uri.location, places_path(part.uri.location)
             note = note_of(location, image_folders if part.copies is None else {part.copies.output.location})
             if note is None:
-                stale.append(path)
+                stale += [path] if is_note(path) else []
                 continue
+            if is_file(path) and not is_note(path):
+                raise OutputError(
+                    f"{path} exists already, and boxwright would remember the folder of the images in it",
+                    "move it away, or choose another name",
+                )
             with self._entered(AtomicOutput(path, overwrite=True)).open() as file:
                 file.write(note)
         return stale
@@ -222,6 +232,13 @@ class Outputs:
                 samples = _advancing(destination.read_back(part.uri, location, plugins), task)
                 sidecar.write(file, samples, {} if destination.spec.target == "folder" else part.output.files)
         return sidecar.path
+
+
+def _same_folder(location: str, folders: Iterable[str]) -> bool:
+    places = [location, *folders]
+    if is_remote(location):
+        return location in places[1:]
+    return os.path.realpath(location) in {os.path.realpath(each) for each in places[1:] if not is_remote(each)}
 
 
 def _advancing(samples: Iterable[Sample], task: Task) -> Iterator[Sample]:

@@ -41,7 +41,7 @@ class Opened(NamedTuple):
 
 
 def open_sources(
-    given: Sequence[DatasetURI | tuple[str, Reader]],
+    given: Sequence[DatasetURI | Source],
     wanted: Mapping[str, str],
     plugins: Registry,
     begin: Callable[[FormatSpec], None] = lambda spec: None,
@@ -49,7 +49,7 @@ def open_sources(
     """Opens a dataset, or several as one.
 
     Args:
-        given: URIs, and readers with their names.
+        given: URIs, and sources that are open already.
         wanted: Options of reading, for formats that have them, unless the URI sets them.
         plugins: The plugins.
         begin: Called with each format before its reader is made.
@@ -64,7 +64,7 @@ def open_sources(
         if isinstance(each, DatasetURI):
             sources += _sources(each, wanted, plugins, begin)
         else:
-            sources.append(Source(DatasetURI(each[0]), each[1], Boundary(())))
+            sources.append(each)
     uri, location = "", " + ".join(source.uri.location for source in sources)
     if len(given) == 1 and isinstance(given[0], DatasetURI):
         first, whole = sources[0].uri, given[0]
@@ -73,7 +73,8 @@ def open_sources(
         uri = str(DatasetURI(location, first.format, options))
     if len(sources) == 1 and sources[0].split is None:
         return Opened(sources[0].reader, uri, sources[0].boundary)
-    if len({str(source.uri) for source in sources}) < len(sources):
+    opened = [str(source.uri) for source in sources if source.uri.format]  # others are in memory
+    if len(set(opened)) < len(opened):
         raise UsageError("a dataset appears twice among those to merge", "name each once")
     names = distinct_names([source.uri.location for source in sources])
     for source, name in zip(sources, names, strict=True):

@@ -22,7 +22,7 @@ from boxwright.images.names import (
 from boxwright.schemas import ImageRef, Sample
 from boxwright.storage.filesystem import is_file
 from boxwright.storage.folder import Folder
-from boxwright.storage.uri import IMAGE_SUFFIXES, join
+from boxwright.storage.uri import IMAGE_SUFFIXES, is_remote, join
 
 
 class ImageLookup:
@@ -141,8 +141,10 @@ class ImageLookup:
             DataError: As :meth:`find`.
         """
         plain = PLAIN_PATH.fullmatch(filename) is not None
-        if plain and is_file(own := join(self.location, filename)):
-            return filename, own
+        if plain:
+            own = join(self.location, filename)
+            if filename in self.names if is_remote(self.location) else is_file(own):  # at a URL, one listing
+                return filename, own
         name, location = self.find(filename, "", file, place)
         kept = plain and os.path.splitext(filename)[1].lower() in IMAGE_SUFFIXES
         return filename if kept else name, location

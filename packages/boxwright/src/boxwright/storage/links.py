@@ -44,6 +44,11 @@ def link_error(path: str, target: str) -> DataError:
     )
 
 
+def leads_inside(path: str, folder: str) -> bool:
+    """Returns whether a local path is in a folder, also after links are followed, or the user follows all links."""
+    return links_followed() or _below(os.path.realpath(path)).startswith(_below(os.path.realpath(folder)))
+
+
 class Boundary:
     """The folders of a dataset, which no symbolic link may leave.
 
@@ -59,7 +64,10 @@ class Boundary:
         self._known: dict[str, tuple[bool, str]] = {}
 
     def check(self, path: str | None) -> None:
-        """Checks a file. One that is in another place without any link may only be a link within its own folder.
+        """Checks a file.
+
+        One next to the dataset, such as in ``images`` next to ``annotations``, may not be behind a link that leads out
+        of the folder of both, and may only be a link within its own folder.
 
         Args:
             path: A path or URL; ``None`` is ignored.
@@ -73,18 +81,27 @@ class Boundary:
         if folder not in self._known:
             inside = _below(os.path.abspath(folder)).startswith(self._roots)
             real = os.path.realpath(folder)
-            self._known[folder] = inside, "" if _below(real).startswith(self._real_roots) else real
+            around = self._real_roots if inside else self._around(folder)
+            self._known[folder] = inside, "" if _below(real).startswith(around) else real
         inside, outside = self._known[folder]
+        if outside:
+            raise link_error(folder, outside)
         if not inside:
             if os.path.islink(path) and not (target := os.path.realpath(path)).startswith(
                 _below(os.path.realpath(folder))
             ):
                 raise link_error(path, target)
             return
-        if outside:
-            raise link_error(folder, outside)
         if os.path.islink(path) and not (real := os.path.realpath(path)).startswith(self._real_roots):
             raise link_error(path, real)
+
+    def _around(self, folder: str) -> str:
+        """Returns the beginning of the real paths in the folder that contains a folder and the dataset."""
+        try:
+            common = os.path.commonpath([os.path.abspath(folder), self._roots[0]])
+        except ValueError:  # on different drives
+            return ""
+        return _below(os.path.realpath(common))
 
 
 def _below(folder: str) -> str:

@@ -180,7 +180,9 @@ class AtomicOutput:
         return [(temporary, final) for final, temporary in self._written.items()]
 
     def abort(self) -> None:
-        """Removes everything that was written, and the folders that were created for it."""
+        """Removes everything that was written, and the folders that were created for it, unless it is in place."""
+        if self._done:
+            return
         for file in self._open_files:
             with contextlib.suppress(Exception):
                 file.close()
@@ -233,7 +235,7 @@ class AtomicOutput:
             raise _as_output_error(self.location, error) from error
 
 
-def commit_together(outputs: Sequence[AtomicOutput], removed: Iterable[str] = ()) -> None:
+def commit_together(outputs: Sequence[AtomicOutput], removed: Sequence[str] = ()) -> None:
     """Puts several outputs in place, all or none; at URLs one after another.
 
     Args:
@@ -256,17 +258,27 @@ def commit_together(outputs: Sequence[AtomicOutput], removed: Iterable[str] = ()
             if isinstance(output._storage, LocalStorage)
             for new, final in pairs
         ]
+        local = LocalStorage()
         for path in removed:
-            if is_remote(path):
-                remove_file(path)
-            else:
-                final = str(first._storage.join(*first._storage.split(path)))
+            if not is_remote(path):
+                final = local.join(*local.split(path))
                 steps.append(Step("", final, f"{temporary_name(final, token)}{OLD}"))
-        switch(steps, first._token)
+        try:
+            switch(steps, first._token)
+        except BaseException as error:
+            if any(os.path.lexists(step.old) or (step.new and not os.path.lexists(step.new)) for step in steps):
+                for output in outputs:
+                    output._done = True  # the next command finishes the changes, for which it needs the files
+                if isinstance(error, OSError):
+                    problem = f"the files in {os.path.dirname(steps[0].final)} were replaced only in part: {error}"
+                    raise OutputError(problem, "make it writable: the next command there finishes it") from error
+            raise
         for output, pairs in changes:
             if isinstance(output._storage, RemoteStorage):
                 output._storage.replace(pairs, folder=output._folder is not None)
             output._done = True
+        for path in filter(is_remote, removed):  # last: what it belongs to was there until now
+            remove_file(path)
 
 
 def replace_folder(new: str, final: str) -> None:

@@ -82,7 +82,7 @@ class LocalStorage:
 
     def remove_stale(self, parent: str, name: str) -> None:
         """Removes what killed local processes left of outputs whose name begins with ``name``."""
-        settle(parent)
+        settle(parent, wait=True)  # what another process needs to finish the changes of a third is not left over
         prefix = "|".join(map(re.escape, (f".{name}", f".{JOURNAL}")))
         pattern = re.compile(rf"(?:{prefix}).*{re.escape(MARK)}{HOST}-(\d+)-\d+(?:{OLD})?$")
         try:

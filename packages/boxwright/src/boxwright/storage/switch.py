@@ -83,6 +83,8 @@ def _apply(steps: Iterable[Step]) -> None:
                 os.rename(step.final, step.old)
             if step.new:
                 os.rename(step.new, step.final)
+        elif step.new and os.path.lexists(step.old) and not os.path.lexists(step.final):
+            os.rename(step.old, step.final)  # what was new is gone: better the old than nothing
 
 
 def _revert(steps: Sequence[Step]) -> bool:
