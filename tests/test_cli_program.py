@@ -26,7 +26,17 @@ OPTIONS = {
         *["--image-size", "--seed", "--resume", "--overwrite", "--label-map", "--on-error", "--set", "--json"],
     ],
     "evaluate": ["--data", "--metric", "--report", "--batch-size", "--device", "--json"],
-    "predict": ["--out", "--to", "--score", "--batch-size", "--device", "--overwrite", "--on-error", "--json"],
+    "predict": [
+        "--out",
+        "--to",
+        "--only-new",
+        "--score",
+        "--batch-size",
+        "--device",
+        "--overwrite",
+        "--on-error",
+        "--json",
+    ],
     "export": ["--to", "--out", "--data", "--calibrate", "--overwrite", "--json"],
     "env list": ["--json"],
     "env install": ["--json"],
@@ -74,7 +84,7 @@ def test_help_page_has_usage_example_and_every_designed_option(boxwright, comman
 def test_usage_line_shows_what_has_to_be_given(boxwright):
     assert boxwright("convert", "--help").stdout.startswith("Usage: boxwright convert SRC... DST [OPTIONS]")
     usage = boxwright("predict", "--help").stdout.splitlines()[0]
-    assert usage == "Usage: boxwright predict MODEL IMAGE|FOLDER|URI... --out DIR [OPTIONS]"
+    assert usage == "Usage: boxwright predict MODEL IMAGE|FOLDER|URI... [OPTIONS]"
 
 
 def test_every_command_is_listed_with_a_whole_sentence(boxwright):

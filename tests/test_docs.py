@@ -11,13 +11,15 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import boxwright_testing
+from boxwright import Detections, LabelMap, Sample
 from boxwright.datasets import protocols
 from boxwright.models import protocols as model_protocols
 from boxwright.plugins import KINDS, hookspecs, specs
@@ -109,6 +111,35 @@ def test_the_exports_of_the_deployment_page_run(tmp_path: Path, here: Here) -> N
             here(*words[1:], cwd=tmp_path)
     for folder in ("exported", "for-phones", "for-intel", "for-intel-fp16", "for-servers"):
         assert (tmp_path / folder / "detect.py").is_file()
+
+
+class MiddleOfEachImage:
+    """A model that finds the same in every image."""
+
+    label_map = LabelMap.from_names(["key", "leaf", "mug"])
+
+    def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        for sample in samples:
+            width, height = sample.image.width, sample.image.height
+            box = np.array([[width / 4, height / 4, width / 2, height / 2]])
+            yield Detections.from_arrays(sample.image, ["mug"], box, [0.75])
+
+
+def test_the_commands_of_the_page_on_predicting_run(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boxwright.models.inference.load_model", lambda *a, **k: MiddleOfEachImage())
+    here("demo", "photos", "--images", "8", "--size", "96x64", cwd=tmp_path)
+    (tmp_path / "photos" / "later").mkdir()
+    shutil.copytree(tmp_path / "photos" / "train", tmp_path / "photos" / "new")
+    for name in ("1", "2"):
+        shutil.copy(tmp_path / f"photos/test/test-000{name}.jpg", tmp_path / f"photos/later/later-{name}.jpg")
+    shutil.move(tmp_path / "photos/later/later-1.jpg", tmp_path / "photos/new/test-0001.jpg")
+    for block in blocks("docs/predicting.md", "console"):
+        for words in commands(block):
+            here(*words[1:], cwd=tmp_path)
+    annotated = sorted(path.stem for path in (tmp_path / "photos" / "to-correct").glob("*.xml"))
+    assert annotated == ["later-2", "test-0001", *(f"train-000{number}" for number in range(1, 9))]
 
 
 def test_the_readmes_conversions_run(tmp_path: Path, here: Here) -> None:

@@ -216,6 +216,9 @@ class TestAnswers:
             "drawn": [],
             "files": [],
             "skipped": [],
+            "dropped": {},
+            "changed": {},
+            "kept": 0,
         }
 
 

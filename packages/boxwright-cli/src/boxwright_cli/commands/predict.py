@@ -35,11 +35,21 @@ def predict(
     inputs: Annotated[
         list[str], typer.Argument(metavar="IMAGE|FOLDER|URI...", help="Images, folders of images, or one dataset.")
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder for the images with boxes.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="The folder for the images with boxes.")
+    ] = None,
     to: Annotated[
         str | None,
-        typer.Option("--to", metavar="FORMAT", help="Also write the detections as a dataset of this format."),
+        typer.Option(
+            "--to",
+            metavar="FORMAT[:PLACE]",
+            help="Write the detections as annotations to correct; without PLACE into DIR.",
+        ),
     ] = None,
+    only_new: Annotated[
+        bool,
+        typer.Option("--only-new", help="Add to the dataset of --to, and leave the images that it contains unchanged."),
+    ] = False,
     score: Annotated[float, typer.Option("--score", metavar="X", help="Lowest score of a detection.")] = 0.3,
     batch_size: BatchSizeOption = 8,
     label_map: ClassesOption = None,
@@ -49,20 +59,25 @@ def predict(
     max_bad: MaxBadOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Detect objects in images, and draw them.
+    """Detect objects in images, and draw or annotate them.
 
-    DIR receives every image with its boxes, and detections.json.
+    DIR receives every image with its boxes, and detections.json. --to writes a dataset to correct in labelImg or
+    another tool, with the class ids of the model.
 
     Examples:
       boxwright predict runs/first photos/new --out found
-      boxwright predict runs/first holiday.jpg --out found --score 0.5 --to labelimg
+      boxwright predict runs/first photos/new --to labelimg:photos/to-correct --score 0.5 --only-new
       boxwright predict frozen_inference_graph.pb photos/new --out found --label-map label_map.pbtxt
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.protects(out)
+    if out is not None:
+        session.protects(out)
     import boxwright
     from boxwright.plugins import MAX_BAD
+
+    if out is None and to is None:
+        raise boxwright.UsageError("nothing would be written", "pass --out DIR, or --to FORMAT:PLACE")
 
     prediction = boxwright.predict(
         model,
@@ -73,6 +88,7 @@ def predict(
         batch_size=batch_size,
         on_error=on_error_of(on_error, max_bad) or MAX_BAD,
         overwrite=overwrite,
+        only_new=only_new,
         label_map=label_map,
         device=device,
         reporter=reporter,
@@ -83,7 +99,7 @@ def predict(
     _show(session, prediction, out, score)
 
 
-def _show(session: Session, prediction: Prediction, out: Path, score: float) -> None:
+def _show(session: Session, prediction: Prediction, out: Path | None, score: float) -> None:
     shown = prediction.detections[:_SHOWN]
     session.table(("IMAGE", "DETECTIONS"), [(found.image.name, _found(found)) for found in shown])
     if len(prediction.detections) > _SHOWN:
@@ -91,7 +107,10 @@ def _show(session: Session, prediction: Prediction, out: Path, score: float) -> 
     total = sum(len(found.boxes) for found in prediction.detections)
     session.say()
     session.say(f"{amount(total, 'object')} in {amount(len(prediction.detections), 'image')}, score {score:g} or more")
-    session.say(f"images with boxes: {out}", style="bold")
+    if prediction.kept:
+        session.say(f"{amount(prediction.kept, 'image')} annotated already, left unchanged")
+    if out is not None:
+        session.say(f"images with boxes: {out}", style="bold")
     for file in prediction.files:
         session.say(f"detections: {file}")
     show_skipped(session, prediction.skipped)

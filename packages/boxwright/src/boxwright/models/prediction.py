@@ -6,24 +6,26 @@ import io
 import json
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
 from boxwright.datasets.image_folder import PictureReader, _unique
+from boxwright.datasets.losses import Losses
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import OnProblem
 from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
+from boxwright.models.annotations import Annotations, OnlyNew, annotations_uri, name_inside
 from boxwright.models.inference import check_batch_size, ready_model
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
 from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import Registry, default_registry
-from boxwright.plugins.specs import FormatSpec
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import DatasetInfo, Detections, ImageRef, Sample
 from boxwright.storage.output import AtomicOutput
@@ -46,12 +48,16 @@ class Prediction:
         drawings: The images with their detections drawn on them, if ``out`` was passed.
         files: Other files written: ``detections.json``, or a dataset.
         skipped: Images that could not be read.
+        losses: What the format of the dataset cannot store.
+        kept: The number of images that were in the dataset before, and are unchanged, with ``only_new``.
     """
 
     detections: list[Detections]
     drawings: list[Path] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
     skipped: list[DataError] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
+    kept: int = 0
 
     def __repr__(self) -> str:
         boxes = sum(len(found.boxes) for found in self.detections)
@@ -70,6 +76,9 @@ class Prediction:
             "drawn": [str(path) for path in self.drawings],
             "files": [str(path) for path in self.files],
             "skipped": [str(error) for error in self.skipped],
+            "dropped": dict(self.losses.dropped),
+            "changed": dict(self.losses.changed),
+            "kept": self.kept,
         }
 
 
@@ -83,6 +92,7 @@ def predict(
     batch_size: int = 8,
     on_error: str = MAX_BAD,
     overwrite: bool = False,
+    only_new: bool = False,
     label_map: str | Path | LabelMap | None = None,
     device: str = "",
     reporter: Reporter | None = None,
@@ -95,39 +105,44 @@ def predict(
         inputs: Images, folders of images, or dataset URIs; one or several. An image is a path, encoded bytes, a Pillow
             image, or an array of shape (height, width, 3) or (height, width), uint8, RGB or gray.
         out: A folder for the images with boxes drawn and for ``detections.json``.
-        to: Also write the detections as a dataset of this format (``labelimg``), inside ``out``.
+        to: Also write the detections as annotations, with the class ids of the model: a dataset ``FORMAT:LOCATION``,
+            or ``FORMAT`` for one inside ``out``.
         score: Leave out detections below it, 0..1.
         batch_size: The number of images predicted at once.
         on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
-        overwrite: Whether an existing ``out`` may be replaced.
+        overwrite: Whether an existing ``out``, and an existing dataset ``to``, may be replaced.
+        only_new: Add to the dataset ``to``: images that it contains are left out, and their annotations stay unchanged.
         label_map: The classes of an exported model that does not say them itself.
         device: The device that an exported model runs on; its exporter chooses one by default.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL, or ``to`` without ``out``.
+        UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL, a ``to`` without a place, or
+            ``only_new`` without a dataset.
         DataError: An image cannot be read, or there is none.
         RunError: There is no run, or it has no model.
-        OutputError: ``out`` exists already.
+        OutputError: ``out`` or ``to`` exists already.
         PluginNotFoundError: There is no format ``to``.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     if not 0 <= score <= 1:
         raise UsageError(f"the score is {score:g}", "give a number from 0 to 1")
     check_batch_size(batch_size)
-    if to is not None and out is None:
-        raise UsageError(f"writing {to} needs a place", "give --out DIR")
     if out is not None and is_remote(str(out)):
         raise UsageError(f"{out} is not a local folder", "predict into a local folder, and copy it there")
-    if to is not None:
-        plugins.get("format", to)
+    apart = annotations_uri(to, None if out is None else str(out), plugins) if to is not None else None
+    if only_new and apart is None:
+        raise UsageError("only_new adds to a dataset", "name it: --to FORMAT:PLACE")
+    annotations = Annotations(apart, plugins, overwrite=overwrite, only_new=only_new) if apart is not None else None
     data = gather(inputs, on_error=on_error, registry=plugins)
+    prediction = Prediction([])
+    new = OnlyNew(annotations.annotated if annotations is not None else ())
+    data = data.through(new) if new.annotated else data
     loaded = ready_model(model, label_map, plugins, device)
     with ExitStack() as stack:
         output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
         drawings = _Drawings(output, loaded.label_map) if output is not None else None
-        prediction = Prediction([])
 
         def detected() -> Iterator[Detections]:
             with reporter.task("Predicting", data.info.num_samples) as task:
@@ -143,13 +158,28 @@ def predict(
                     task.advance()
                     yield found
 
-        if to is None or output is None:
+        if to is not None and annotations is None:
+            assert output is not None
+            assert output.workplace is not None
+            name = name_inside(plugins.get("format", to).spec)
+            inside = DatasetURI(os.path.join(output.workplace, name), to)
+            annotations = Annotations(inside, plugins, overwrite=False, only_new=False)
+            prediction.files.append(Path(str(out), name))
+        elif annotations is not None:
+            prediction.files.append(Path(annotations.uri.location))
+        if annotations is None:
             deque(detected(), maxlen=0)
         else:
-            assert output.workplace is not None
-            written = _write_dataset(detected, data, to, Path(output.workplace), loaded.label_map, plugins, reporter)
-            prediction.files.append(Path(str(out), written))
-        if not prediction.detections:
+            samples = detected()
+            first = list(islice(samples, 1))
+            if first or not new.kept:  # else there is nothing to add
+                reader = _DetectionReader(chain(first, samples), data.info)
+                annotations.write(Dataset(reader, problems=data.problems, label_map=loaded.label_map), loaded.label_map)
+            prediction.losses, prediction.kept = annotations.losses, new.kept
+            if annotations.losses:
+                lost = annotations.losses.describe()
+                reporter.warning(f"{annotations.uri.format} cannot hold everything that was found; left out: {lost}")
+        if not prediction.detections and not prediction.kept:
             raise DataError(data.info.location, "it contains no readable image", "pass images or a folder of images")
         data.problems.finish(len(prediction.detections))
         if output is not None:
@@ -210,37 +240,15 @@ def _plain(found: Detections) -> dict[str, Any]:
     }
 
 
-def _write_dataset(
-    found: Callable[[], Iterator[Detections]],
-    data: Dataset,
-    to: str,
-    folder: Path,
-    label_map: LabelMap,
-    plugins: Registry,
-    reporter: Reporter,
-) -> str:
-    """Writes detections as a dataset while they are made, and returns its name inside the folder."""
-    from boxwright.datasets.conversion import convert
-
-    spec: FormatSpec = plugins.get("format", to).spec
-    name = to if spec.target == "folder" else f"detections{(spec.suffixes or ('',))[0]}"
-    source = Dataset(_DetectionReader(found, data.info), problems=data.problems, label_map=label_map)
-    target = DatasetURI(str(folder / name), to)
-    report = convert(source, target, label_map=label_map, registry=plugins)
-    if report.losses:
-        reporter.warning(f"{to} cannot hold everything that was found; left out: {report.losses.describe()}")
-    return name
-
-
 class _DetectionReader:
     """Yields detections as samples, once."""
 
-    def __init__(self, found: Callable[[], Iterator[Detections]], info: DatasetInfo) -> None:
+    def __init__(self, found: Iterable[Detections], info: DatasetInfo) -> None:
         self._found = found
         self.info = DatasetInfo(format="detections", location=info.location, num_samples=info.num_samples)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        return (found.to_sample() for found in self._found())
+        return (found.to_sample() for found in self._found)
 
 
 def gather(

@@ -1,0 +1,144 @@
+"""`predict --to FORMAT:PLACE`: the first model annotates the images of the second dataset."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from boxwright import DataError, Detections, LabelMap, OutputError, UsageError, predict
+
+
+class OneWhitePatch:
+    """Finds the white patch in a black image, a fig with score 0.75, and a date of score 0.2."""
+
+    label_map = LabelMap.from_names(["fig", "date"], sort=False)  # not in alphabetical order
+
+    def predict(self, samples, *, batch_size=8, score=0.0):
+        from boxwright.images import decode_sample
+
+        for sample in samples:
+            rows, columns = np.nonzero(np.asarray(decode_sample(sample).image.convert("L")) > 127)
+            box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            boxes = np.array([box, [0, 0, 5, 5]], float)
+            yield Detections.from_arrays(sample.image, ["fig", "date"], boxes, [0.75, 0.2])
+
+
+@pytest.fixture
+def photos(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        patch(folder, number)
+    return folder
+
+
+def patch(folder: Path, number: int) -> None:
+    image = Image.new("RGB", (40, 30))
+    image.paste((255, 255, 255), (10 + number, 8, 20 + number, 18))
+    image.save(folder / f"{number}.png")
+
+
+def boxes_of(xml: Path) -> list[tuple[object, ...]]:
+    return [
+        (each.findtext("name"), *(int(float(edge.text or "")) for edge in each.iterfind("bndbox/*")))
+        for each in ElementTree.parse(xml).iter("object")
+    ]
+
+
+def test_labelimg_corrections_stay_and_new_images_are_added(photos, tmp_path):
+    target = tmp_path / "to-correct"
+    found = predict(OneWhitePatch(), photos, to=f"labelimg:{target}")
+    assert boxes_of(target / "1.xml") == [("fig", 11, 8, 21, 18)]
+    assert (target / "1.png").read_bytes() == (photos / "1.png").read_bytes()
+    assert ElementTree.parse(target / "1.xml").findtext("object/score") == "0.75"
+    assert (found.files, found.kept) == ([target], 0)
+    with pytest.raises(OutputError, match="exists already"):
+        predict(OneWhitePatch(), photos, to=f"labelimg:{target}")
+
+    corrected = (target / "1.xml").read_text().replace(">fig<", ">ripe fig<").replace("\n", "\n\n")
+    (target / "1.xml").write_text(corrected)
+    patch(photos, 3)
+    again = predict(OneWhitePatch(), photos, to=f"labelimg:{target}", only_new=True, score=0.1)
+    assert (target / "1.xml").read_text() == corrected, "byte for byte"
+    assert boxes_of(target / "3.xml") == [("fig", 13, 8, 23, 18), ("date", 0, 0, 5, 5)]
+    assert [each.image.name for each in again.detections] == ["3.png"]
+    assert again.kept == 3
+    before = {path: path.stat().st_mtime_ns for path in target.iterdir()}
+    nothing = predict(OneWhitePatch(), photos, to=f"labelimg:{target}", only_new=True)
+    assert (nothing.detections, nothing.kept) == ([], 4)
+    assert {path: path.stat().st_mtime_ns for path in target.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "to-correct"], "nothing temporary"
+
+
+def test_annotations_next_to_the_images_themselves(photos):
+    (photos / "notes.txt").write_text("mine")
+    before = {path.name: path.read_bytes() for path in photos.iterdir()}
+    predict(OneWhitePatch(), photos, to=f"labelimg:{photos}", only_new=True)
+    assert {name: (photos / name).read_bytes() for name in before} == before
+    assert boxes_of(photos / "2.xml") == [("fig", 12, 8, 22, 18)]
+    # Something else that would be replaced.
+    patch(photos, 5)
+    patch(photos, 6)
+    (photos / "6.xml").mkdir()
+    with pytest.raises(OutputError, match=r"6\.xml exists already"):
+        predict(OneWhitePatch(), photos, to=f"labelimg:{photos}", only_new=True)
+    assert not (photos / "5.xml").exists(), "all or nothing"
+
+
+def test_one_file_keeps_the_class_ids_of_the_run_and_the_corrections(photos, tmp_path):
+    target = tmp_path / "found.json"
+    uri = f"coco:{target}"
+    predict(OneWhitePatch(), photos, to=uri)
+    content = json.loads(target.read_text())
+    assert {each["name"]: each["id"] for each in content["categories"]} == {"fig": 1, "date": 2}
+    assert [each["bbox"] for each in content["annotations"]] == [[10 + n, 8, 10, 10] for n in range(3)]
+    content["annotations"][0]["category_id"] = 2
+    target.write_text(json.dumps(content))
+    patch(photos, 3)
+    predict(OneWhitePatch(), photos, to=uri, only_new=True)
+    again = json.loads(target.read_text())
+    assert [each["file_name"] for each in again["images"]] == ["0.png", "1.png", "2.png", "3.png"]
+    assert [each["category_id"] for each in again["annotations"]] == [2, 1, 1, 1]
+
+    (photos / "4.png").write_bytes(b"not an image")
+    kept = target.read_bytes()
+    with pytest.raises(DataError, match=r"4\.png"):
+        predict(OneWhitePatch(), photos, to=uri, only_new=True, on_error="fail", out=tmp_path / "drawn")
+    assert target.read_bytes() == kept
+    assert not (tmp_path / "drawn").exists()
+
+
+def test_scores_where_the_format_has_them(photos, tmp_path, caplog):
+    found = predict(OneWhitePatch(), photos, to=f"yolo:{tmp_path / 'yolo'}?scores=true", score=0.1)
+    assert not found.losses
+    (labels,) = tmp_path.glob("yolo/**/1.txt")
+    rows = [[float(word) for word in line.split()] for line in labels.read_text().splitlines()]
+    # Class, center, size, all as a fraction of 40 x 30 pixels, score.
+    expected = [[0, 16 / 40, 13 / 30, 10 / 40, 10 / 30, 0.75], [1, 2.5 / 40, 2.5 / 30, 5 / 40, 5 / 30, 0.2]]
+    assert rows == [pytest.approx(row, abs=1e-5) for row in expected]
+    patch(photos, 7)
+    predict(OneWhitePatch(), photos, to=f"yolo:{tmp_path / 'yolo'}?scores=true", score=0.1, only_new=True)
+    assert len([*tmp_path.glob("yolo/**/*.png")]) == 4
+    lossy = predict(OneWhitePatch(), photos, to=f"csv:{tmp_path / 'd.csv'}", score=0.1)
+    assert lossy.losses.dropped == {"score": 8}
+    assert "csv cannot hold everything that was found; left out: score: 8 boxes" in caplog.text
+    predict(OneWhitePatch(), photos, to=f"coco:{tmp_path / 'd.json'}?kind=detections")
+    assert [each["score"] for each in json.loads((tmp_path / "d.json").read_text())] == [0.75] * 4
+
+
+def test_places_that_are_refused(photos, tmp_path):
+    for arguments, error in (
+        ({"to": "labelimg"}, "needs a place"),
+        ({"to": "labelimg", "out": tmp_path / "o", "only_new": True}, "only_new adds to a dataset"),
+        ({"only_new": True}, "only_new adds to a dataset"),
+        ({"to": f"labelimg:{tmp_path}/{{split}}", "only_new": True}, "is not one local dataset"),
+        ({"to": f"labelimg:{tmp_path}/a?scores=true"}, "scores"),
+    ):
+        with pytest.raises(UsageError, match=error):
+            predict(OneWhitePatch(), photos, **arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["photos"]
