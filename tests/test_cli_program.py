@@ -25,11 +25,12 @@ OPTIONS = {
         *["--data", "--val", "--out", "--backend", "--preset", "--trainer", "--augment", "--epochs", "--batch-size"],
         *["--image-size", "--seed", "--resume", "--overwrite", "--label-map", "--on-error", "--set", "--json"],
     ],
-    "evaluate": ["--data", "--metric", "--report", "--batch-size", "--device", "--json"],
+    "evaluate": ["--data", "--metric", "--report", "--slice", "--batch-size", "--device", "--json"],
     "predict": [
         "--out",
         "--to",
         "--only-new",
+        "--slice",
         "--score",
         "--batch-size",
         "--device",

@@ -185,6 +185,7 @@ class TestPlainValues:
             "detections": 6,
             "notes": ["two images prove little"],
             "skipped": [],
+            "slice": None,
         }
 
 

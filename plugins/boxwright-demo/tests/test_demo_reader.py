@@ -65,3 +65,12 @@ def test_options_out_of_range(uri, expected):
 def test_an_unknown_part_is_named_with_those_there_are():
     with pytest.raises(DataError, match=r"(?s)val: demo has no such part.*demo:train, demo:test, demo:all"):
         boxwright.open("demo:val")
+
+
+def test_small_objects_in_large_images() -> None:
+    (sample,) = boxwright.open("demo:train?images=1&small=true")
+    assert (sample.image.width, sample.image.height) == (960, 720)
+    sides = [side for box in sample.boxes for side in (box.xmax - box.xmin, box.ymax - box.ymin)]
+    assert 12 <= len(sample.boxes) <= 32
+    assert max(sides) <= 36, "32 pixels long, and as much wider as the blur of an edge"
+    assert boxwright.open("demo:test?small=true&size=100x80&images=1").info.num_samples == 1

@@ -60,6 +60,14 @@ DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="NAME", help="Device of an exported model: CPU, GPU, NPU or AUTO for OpenVINO."),
 ]
+SliceOption = Annotated[
+    str,
+    typer.Option(
+        "--slice",
+        metavar="WxH[:overlap=0.2]",
+        help="Tiles that large images are cut into, for small objects.",
+    ),
+]
 UriArgument = Annotated[str, typer.Argument(metavar="URI", help="The dataset: FORMAT:LOCATION, or LOCATION alone.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 

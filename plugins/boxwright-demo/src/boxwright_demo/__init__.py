@@ -19,7 +19,8 @@ def boxwright_formats() -> list[FormatSpec]:
             options=(
                 Option("images", int, 240, "Number of images in train; test has a quarter of it"),
                 Option("seed", int, 0, "Seed of everything random"),
-                Option("size", str, "192x160", "Width and height of each image in pixels, at least 48x48"),
+                Option("small", bool, False, "Whether there are many small objects, in images of 960x720 pixels"),
+                Option("size", str, None, "Width and height of each image in pixels, at least 48x48; 192x160"),
             ),
             docs="https://pillow.readthedocs.io/en/stable/reference/ImageDraw.html",
         )

@@ -9,7 +9,7 @@ from boxwright.datasets import OnProblem
 from boxwright.images import encode_jpeg
 from boxwright.plugins import parse_size
 from boxwright.storage import is_remote
-from boxwright_demo.scenes import CLASSES, MIN_SIDE, draw_scene, scene_rng
+from boxwright_demo.scenes import CLASSES, DEFAULT_SETTINGS, MIN_SIDE, draw_scene, scene_rng, small_objects
 
 _PARTS = {"train": ("train",), "test": ("test",), "all": ("train", "test")}
 
@@ -23,14 +23,18 @@ class DemoReader:
         location: The part of the dataset: ``train``, ``test`` or ``all``.
         images: Number of images in ``train``, at least 1; ``test`` has a quarter of it, at least 1.
         seed: Seed of everything random, 0 or larger.
-        size: Width and height of each image in pixels, ``WIDTHxHEIGHT``, each at least 48.
+        small: Whether there are many small objects, of 14 to 32 pixels, in large images.
+        size: Width and height of each image in pixels, ``WIDTHxHEIGHT``, each at least 48; 192x160, or 960x720 if
+            ``small``.
 
     Raises:
         DataError: The dataset has no such part.
         UsageError: The location is a URL, or an option is out of range.
     """
 
-    def __init__(self, location: str, images: int = 240, seed: int = 0, size: str = "192x160") -> None:
+    def __init__(
+        self, location: str, images: int = 240, seed: int = 0, small: bool = False, size: str | None = None
+    ) -> None:
         remedy = f"use one of: {', '.join(f'demo:{part}' for part in _PARTS)}"
         if is_remote(location):
             raise UsageError(f"demo draws its images and does not read a URL: {location}", remedy)
@@ -40,6 +44,7 @@ class DemoReader:
             raise UsageError(f"images is {images}", "use at least 1")
         if seed < 0:
             raise UsageError(f"the seed is {seed}", "use 0 or a larger whole number")
+        size = size or ("960x720" if small else "192x160")
         self._width, self._height = parse_size(size)
         if min(self._width, self._height) < MIN_SIDE:
             raise UsageError(
@@ -48,6 +53,7 @@ class DemoReader:
         counts = {"train": images, "test": max(1, images // 4)}
         self._counts = {split: counts[split] for split in _PARTS[location]}
         self._seed = seed
+        self._settings = small_objects(min(self._width, self._height)) if small else DEFAULT_SETTINGS
         self.info = DatasetInfo(
             format="demo",
             location=location,
@@ -62,7 +68,7 @@ class DemoReader:
 
     def _sample(self, split: str, index: int) -> Sample:
         width, height = self._width, self._height
-        image, objects = draw_scene(scene_rng(self._seed, split, index), width, height)
+        image, objects = draw_scene(scene_rng(self._seed, split, index), width, height, self._settings)
         # The split is part of the name, so that the images of both splits can go to one folder.
         name = f"{split}-{index + 1:04d}.jpg"
         return Sample(

@@ -94,8 +94,8 @@ class SceneSettings:
             raise ValueError(f"objects must be (min, max) with 1 <= min <= max <= 100, not {self.objects}")
         if not 0 <= self.distractors[0] <= self.distractors[1] <= 100:
             raise ValueError(f"distractors must be (min, max) with 0 <= min <= max <= 100, not {self.distractors}")
-        if not 0.05 <= self.size[0] <= self.size[1] <= 0.9:
-            raise ValueError(f"size must be (min, max) with 0.05 <= min <= max <= 0.9, not {self.size}")
+        if not 0.002 <= self.size[0] <= self.size[1] <= 0.9:
+            raise ValueError(f"size must be (min, max) with 0.002 <= min <= max <= 0.9, not {self.size}")
         limits = {"rotation": 180.0, "overlap": 1.0, "max_hidden": 0.9, "border": 1.0, "max_outside": 0.6}
         limits |= {"contrast": 150.0, "pattern": 1.0, "shadow": 1.0, "noise": 80.0, "blur": 10.0}
         for name, limit in limits.items():
@@ -104,6 +104,15 @@ class SceneSettings:
 
 
 DEFAULT_SETTINGS: Final = SceneSettings()
+
+
+def small_objects(side: int) -> SceneSettings:
+    """Returns the settings of images with many small objects, as in aerial photos.
+
+    Args:
+        side: The shorter side of the images, in pixels; objects are 14 to 32 pixels long.
+    """
+    return SceneSettings(objects=(12, 32), distractors=(4, 12), size=(min(14 / side, 0.3), min(32 / side, 0.6)))
 
 
 @dataclass(frozen=True)

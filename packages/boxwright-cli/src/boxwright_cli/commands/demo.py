@@ -30,8 +30,11 @@ def demo(
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another seed draws other images.")] = 0,
     size: Annotated[
         str | None,
-        typer.Option("--size", metavar="WxH", help="Size of each image.", show_default="192x160"),
+        typer.Option("--size", metavar="WxH", help="Size of each image.", show_default="192x160; with --small 960x720"),
     ] = None,
+    small: Annotated[
+        bool, typer.Option("--small", help="Many small objects in large images, to try `predict --slice` on.")
+    ] = False,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -57,6 +60,8 @@ def demo(
         if not overwrite and part.exists() and not (part.is_dir() and not os.listdir(part)):
             raise OutputError(f"{part} exists already", "choose another folder, or pass --overwrite")
     options = {"images": str(images), "seed": str(seed)}
+    if small:
+        options["small"] = "true"
     if size:
         options["size"] = "{}x{}".format(*parse_size(size, "--size"))
     report = convert(

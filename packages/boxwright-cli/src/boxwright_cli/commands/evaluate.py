@@ -18,6 +18,7 @@ from boxwright_cli.values import (
     ModelArgument,
     OnErrorOrLimitOption,
     OverwriteOption,
+    SliceOption,
     on_error_of,
 )
 
@@ -58,6 +59,7 @@ def evaluate(
         ),
     ] = None,
     batch_size: BatchSizeOption = 8,
+    tiles: SliceOption = "",
     label_map: ClassesOption = None,
     device: DeviceOption = "",
     overwrite: OverwriteOption = False,
@@ -89,6 +91,7 @@ def evaluate(
             metric_options=options,
             batch_size=batch_size,
             on_error=on_error_of(on_error, max_bad) or MAX_BAD,
+            slicing=tiles,
             label_map=label_map,
             device=device,
             reporter=reporter,
@@ -105,6 +108,7 @@ def evaluate(
             metric_options=options,
             batch_size=batch_size,
             on_error=on_error_of(on_error, max_bad) or MAX_BAD,
+            slicing=tiles,
             label_map=label_map,
             device=device,
             reporter=reporter,

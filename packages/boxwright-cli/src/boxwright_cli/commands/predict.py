@@ -19,6 +19,7 @@ from boxwright_cli.values import (
     ModelArgument,
     OnErrorOrLimitOption,
     OverwriteOption,
+    SliceOption,
     on_error_of,
 )
 
@@ -52,6 +53,7 @@ def predict(
     ] = False,
     score: Annotated[float, typer.Option("--score", metavar="X", help="Lowest score of a detection.")] = 0.3,
     batch_size: BatchSizeOption = 8,
+    tiles: SliceOption = "",
     label_map: ClassesOption = None,
     device: DeviceOption = "",
     overwrite: OverwriteOption = False,
@@ -67,6 +69,7 @@ def predict(
     Examples:
       boxwright predict runs/first photos/new --out found
       boxwright predict runs/first photos/new --to labelimg:photos/to-correct --score 0.5 --only-new
+      boxwright predict runs/first aerial --out found --slice 512x512:overlap=0.2
       boxwright predict frozen_inference_graph.pb photos/new --out found --label-map label_map.pbtxt
     """
     session = Session.of(context)
@@ -89,6 +92,7 @@ def predict(
         on_error=on_error_of(on_error, max_bad) or MAX_BAD,
         overwrite=overwrite,
         only_new=only_new,
+        slicing=tiles,
         label_map=label_map,
         device=device,
         reporter=reporter,

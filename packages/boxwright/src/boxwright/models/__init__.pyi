@@ -41,6 +41,7 @@ from .protocols import (
     WeightsConverter as WeightsConverter,
 )
 from .run import Run as Run
+from .slicing import SlicedModel as SlicedModel, Slicing as Slicing, merge_detections as merge_detections
 from .training import train as train
 from .trust import (
     models_trusted as models_trusted,

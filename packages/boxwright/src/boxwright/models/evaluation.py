@@ -17,6 +17,7 @@ from boxwright.label_map import LabelMap
 from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
 from boxwright.models.protocols import Metric, MetricResult, Model
 from boxwright.models.run import STATE, Run
+from boxwright.models.slicing import Slicing
 from boxwright.plugins.options import MAX_BAD, convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
@@ -40,6 +41,7 @@ class Evaluation:
         seconds: Wall time of the predictions and the metric.
         skipped: Items left out under ``on_error="skip"``.
         label_map: The classes that the model knows.
+        slicing: The tiles that images were cut into; empty for whole images.
     """
 
     metric: str
@@ -51,6 +53,7 @@ class Evaluation:
     seconds: float
     skipped: list[DataError] = field(default_factory=list)
     label_map: LabelMap = field(default_factory=LabelMap)
+    slicing: str = ""
 
     @property
     def values(self) -> dict[str, float]:
@@ -71,6 +74,7 @@ class Evaluation:
             "seconds": round(self.seconds, 2),
             "notes": self.result.notes,
             "skipped": [str(error) for error in self.skipped],
+            "slice": self.slicing or None,
         }
 
 
@@ -83,6 +87,7 @@ def evaluate(
     batch_size: int = 8,
     on_error: str = MAX_BAD,
     observe: Callable[[Sample, Detections], None] | None = None,
+    slicing: str | Slicing = "",
     label_map: str | Path | LabelMap | None = None,
     device: str = "",
     reporter: Reporter | None = None,
@@ -100,6 +105,7 @@ def evaluate(
         batch_size: The number of images predicted at once.
         on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
         observe: Called with each image and its detections, in order, before the metric.
+        slicing: Tiles that large images are cut into, such as ``"512x512:overlap=0.2"``; see :class:`Slicing`.
         label_map: The classes of an exported model that does not say them itself.
         device: The device that an exported model runs on; its exporter chooses one by default.
         reporter: Where progress goes.
@@ -115,7 +121,8 @@ def evaluate(
     options = convert_options(metric_options or {}, plugins.get("metric", metric).spec.options, f"the metric {metric}")
     measure: Metric = plugins.resolve("metric", metric)(**options)
     dataset = open_dataset(data, on_error=on_error, registry=plugins)
-    loaded = ready_model(model, label_map, plugins, device)
+    tiles = Slicing.of(slicing) if slicing else None
+    loaded = ready_model(model, label_map, plugins, device, tiles or "")
     counts = {"samples": 0, "ground_truth": 0, "detections": 0}
     started = time.perf_counter()
     with reporter.task("Evaluating", dataset.info.num_samples) as task:
@@ -141,13 +148,15 @@ def evaluate(
         seconds=time.perf_counter() - started,
         skipped=dataset.problems.skipped,
         label_map=loaded.label_map,
+        slicing=str(tiles or ""),
         **counts,
     )
     if not evaluation.ground_truth:
         result.notes.insert(0, NO_BOXES)
     run = Run(model) if isinstance(model, str | Path) and os.path.isfile(os.path.join(model, STATE)) else model
     if isinstance(run, Run):
-        run.write_json(f"evaluation/{_file_name(dataset.uri)}-{metric}.json", evaluation.to_dict())
+        name = f"{_file_name(dataset.uri)}-{metric}{'-sliced' if tiles else ''}"
+        run.write_json(f"evaluation/{name}.json", evaluation.to_dict())
     return evaluation
 
 

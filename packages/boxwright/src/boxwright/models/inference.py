@@ -13,6 +13,7 @@ from boxwright.label_map import LabelMap, resolve_label_map
 from boxwright.models.manifest import RECORD, read_manifest
 from boxwright.models.protocols import Backend, Model
 from boxwright.models.run import STATE, Run
+from boxwright.models.slicing import SlicedModel, Slicing
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import Detection
 from boxwright.regions import unknown_classes
@@ -101,12 +102,21 @@ def load_model(
 
 
 def ready_model(
-    model: str | Path | Run | Model, label_map: str | Path | LabelMap | None, plugins: Registry, device: str = ""
+    model: str | Path | Run | Model,
+    label_map: str | Path | LabelMap | None,
+    plugins: Registry,
+    device: str = "",
+    slicing: str | Slicing = "",
 ) -> Model:
-    """Returns a model that is loaded already, or the result of :func:`load_model`."""
+    """Returns a model that is loaded already, or the result of :func:`load_model`; with tiles if ``slicing`` says so.
+
+    Raises:
+        UsageError: As :func:`load_model`, or ``slicing`` is wrong.
+    """
+    tiles = Slicing.of(slicing) if slicing else None
     if isinstance(model, str | Path | Run):
-        return load_model(model, label_map=label_map, device=device, registry=plugins)
-    return model
+        model = load_model(model, label_map=label_map, device=device, registry=plugins)
+    return model if tiles is None else SlicedModel(model, tiles)
 
 
 def check_batch_size(batch_size: int) -> None:

@@ -24,6 +24,7 @@ from boxwright.models.annotations import Annotations, OnlyNew, annotations_uri, 
 from boxwright.models.inference import check_batch_size, ready_model
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
+from boxwright.models.slicing import Slicing
 from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
@@ -93,6 +94,7 @@ def predict(
     on_error: str = MAX_BAD,
     overwrite: bool = False,
     only_new: bool = False,
+    slicing: str | Slicing = "",
     label_map: str | Path | LabelMap | None = None,
     device: str = "",
     reporter: Reporter | None = None,
@@ -112,6 +114,7 @@ def predict(
         on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
         overwrite: Whether an existing ``out``, and an existing dataset ``to``, may be replaced.
         only_new: Add to the dataset ``to``: images that it contains are left out, and their annotations stay unchanged.
+        slicing: Tiles that large images are cut into, such as ``"512x512:overlap=0.2"``; see :class:`Slicing`.
         label_map: The classes of an exported model that does not say them itself.
         device: The device that an exported model runs on; its exporter chooses one by default.
         reporter: Where progress goes.
@@ -139,7 +142,7 @@ def predict(
     prediction = Prediction([])
     new = OnlyNew(annotations.annotated if annotations is not None else ())
     data = data.through(new) if new.annotated else data
-    loaded = ready_model(model, label_map, plugins, device)
+    loaded = ready_model(model, label_map, plugins, device, slicing)
     with ExitStack() as stack:
         output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
         drawings = _Drawings(output, loaded.label_map) if output is not None else None
