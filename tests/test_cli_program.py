@@ -39,6 +39,7 @@ OPTIONS = {
         "--json",
     ],
     "export": ["--to", "--out", "--data", "--calibrate", "--overwrite", "--json"],
+    "benchmark": ["--data", "--out", "--threads", "--rounds", "--label-map", "--device", "--overwrite", "--json"],
     "env list": ["--json"],
     "env install": ["--json"],
     "weights list": ["--json"],

@@ -41,10 +41,12 @@ from boxwright import (  # noqa: E402
     train,
 )
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
-from boxwright.models import Augmenter, PortableModel, Run, augmentation  # noqa: E402
+from boxwright.images import decode_sample  # noqa: E402
+from boxwright.models import Augmenter, ForwardModel, PortableModel, Run, augmentation  # noqa: E402
 from boxwright.plugins import default_registry  # noqa: E402
 from boxwright_kerascv import backend as backend_module, network, watch as watch_module  # noqa: E402
 from boxwright_kerascv.decode import DecoderSettings  # noqa: E402
+from boxwright_kerascv.entry import KerasCVBackend  # noqa: E402
 from boxwright_kerascv.epochs import Evaluate, Progress  # noqa: E402
 from boxwright_kerascv.layers import Detector, Head, NarrowBackbone, Pyramid  # noqa: E402
 from boxwright_kerascv.monitor import Monitor  # noqa: E402
@@ -197,13 +199,19 @@ def test_boxes_of_a_rotated_photo_have_the_orientation_of_its_annotation(finishe
 
 def test_litert_finds_what_keras_finds(finished: Run, validation: Dataset) -> None:
     samples = list(validation)
-    slow = list(backend_module.KerasCVBackend().load(finished).predict(samples))
-    fast = list(load_model(finished).predict(samples))
+    keras_model, litert_model = KerasCVBackend().load_framework(finished), load_model(finished)
+    slow, fast = list(keras_model.predict(samples)), list(litert_model.predict(samples))
     assert sum(len(found.boxes) for found in slow) > 100
     for one, two in zip(slow, fast, strict=True):
         assert one.boxes.labels == two.boxes.labels
         np.testing.assert_allclose(two.scores, one.scores, atol=1e-5)
         np.testing.assert_allclose(two.boxes.xyxy, one.boxes.xyxy, atol=1e-2)
+    # What `boxwright benchmark` times: the network alone.
+    assert isinstance(keras_model, ForwardModel)
+    assert isinstance(litert_model, ForwardModel)
+    image = keras_model.inputs(decode_sample(samples[0]).image)[None]
+    (_, logits), (_, scores) = keras_model.forward(image), litert_model.forward(image)
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits)), atol=1e-5)
 
 
 PREDICT = """

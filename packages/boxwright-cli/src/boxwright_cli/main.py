@@ -30,7 +30,20 @@ _JSON = "boxwright.json"
 """The key in the context that says whether the command has the option ``--json``."""
 
 
-_COMMANDS = ("demo", "info", "validate", "diff", "view", "convert", "train", "evaluate", "predict", "export", "formats")
+_COMMANDS = (
+    "demo",
+    "info",
+    "validate",
+    "diff",
+    "view",
+    "convert",
+    "train",
+    "evaluate",
+    "predict",
+    "export",
+    "benchmark",
+    "formats",
+)
 _GROUPS = ("plugins", "env", "weights")
 
 

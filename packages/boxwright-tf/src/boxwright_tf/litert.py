@@ -39,7 +39,8 @@ def load_network(path: str) -> Any:
     """Loads a converted network: a function from images to the tuple of arrays that the network returns."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(path, num_threads=os.cpu_count())
+    threads = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or os.cpu_count() or 1
+    interpreter = Interpreter(path, num_threads=int(threads))
     interpreter.allocate_tensors()
     (images,) = (each["index"] for each in interpreter.get_input_details())
     outputs = [each["index"] for each in sorted(interpreter.get_output_details(), key=lambda each: each["name"])]

@@ -32,6 +32,7 @@ from .label_map import (
     find_label_map as find_label_map,
     read_label_map as read_label_map,
 )
+from .models.benchmark import Benchmark as Benchmark, benchmark as benchmark
 from .models.evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .models.export import Export as Export, export as export
 from .models.inference import load_model as load_model

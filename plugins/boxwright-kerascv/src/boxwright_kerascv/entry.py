@@ -33,9 +33,14 @@ class KerasCVBackend:
                 f"{run.path} has no trained model yet (it is {run.status})",
                 f"finish it: boxwright train --resume --out {run.path}",
             )
-        portable = load_portable(run)
-        if portable is not None:
-            return portable
+        return load_portable(run) or self.load_framework(run)
+
+    def load_framework(self, run: Run) -> Model:
+        """Returns the trained model of a run in Keras.
+
+        Raises:
+            RunError: The run has no model yet, or its files are inconsistent.
+        """
         with quiet_import():
             from boxwright_kerascv import backend
         return backend.KerasCVBackend().load(run)

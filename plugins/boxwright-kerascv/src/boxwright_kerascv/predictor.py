@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from PIL import Image
 from boxwright import DataError, Detections, LabelMap, Sample, scale
 from boxwright.datasets import map_samples
 from boxwright.images import DecodedImage
-from boxwright.models import DecoderSettings, shrink
+from boxwright.models import DecoderSettings, InputSettings, shrink
 from boxwright_kerascv.augmentation import resize
 from boxwright_kerascv.decode import make_detector
 from boxwright_kerascv.images import decode_for
@@ -75,6 +77,21 @@ class KerasCVModel:
                 batch = []
         if batch:
             yield from self._predict(batch, score)
+
+    @property
+    def inputs(self) -> InputSettings:
+        """How an image becomes the input."""
+        height, width = self.image_size
+        return InputSettings(width, height, self.oversample)
+
+    def forward(self, images: Any) -> Any:
+        """Runs the network alone by ``model.predict`` of Keras, which also decodes if the model is one of the user."""
+        return self._plain.predict(images, verbose=0)
+
+    @cached_property
+    def _plain(self) -> Any:
+        # KerasCV's own predict decodes.
+        return self.network if self.adapter else keras.Model(self.network.inputs, self.network.outputs)
 
     def _prepare(self, sample: Sample) -> tuple[Any, Origin]:
         decoded = decode_for(sample.replace(boxes=()), self.image_size, self.oversample)

@@ -1,3 +1,4 @@
+from .benchmark_chart import benchmark_with_chart as benchmark_with_chart
 from .comparison import Comparison as Comparison, Difference as Difference, Kind as Kind, compare as compare
 from .comparison.gallery import compare_with_images as compare_with_images
 from .conventions import one_based_option as one_based_option

@@ -4,6 +4,7 @@ from .augmentation import (
     check_augmenters as check_augmenters,
     make_augmenters as make_augmenters,
 )
+from .benchmark import Benchmark as Benchmark, Measurement as Measurement, Speed as Speed, benchmark as benchmark
 from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .export import Export as Export, export as export
 from .inference import load_model as load_model
@@ -31,6 +32,8 @@ from .protocols import (
     Augmenter as Augmenter,
     Backend as Backend,
     Exporter as Exporter,
+    ForwardModel as ForwardModel,
+    FrameworkBackend as FrameworkBackend,
     JoiningAugmenter as JoiningAugmenter,
     Loader as Loader,
     Metric as Metric,

@@ -35,13 +35,14 @@ from boxwright.schemas import Detections
 GOLDEN = "golden.png"
 GOLDEN_DETECTIONS = "golden.json"
 _GOLDEN_SIDE = 640
-_CONTENT = {
+AROUND = {
     LABELS: "the classes; line 1 is class 0 of the model",
     LABEL_MAP: "the classes for boxwright and the TensorFlow Object Detection API, which counts from 1",
     INPUT: "how an image becomes the input: reduced to `oversample` times its size by averaging, then resized",
     DECODER: "how detections are chosen: the settings of the non-maximum suppression",
     GOLDEN: "an image",
     GOLDEN_DETECTIONS: "the detections in it",
+    "README.md": "this description",
     "detect.py": "detects objects without boxwright",
     RECORD: "the manifest: where the model is from, how it was checked, and the digest of every file",
 }
@@ -120,7 +121,7 @@ def write_description(
         classes=", ".join(f"`{each}`" for each in run.label_map.names),
         packages=packages,
         score=round(score, 4),
-        files=[(each, _CONTENT.get(each, "the model")) for each in [*names, RECORD]],
+        files=[(each, AROUND.get(each, "the model")) for each in [*names, RECORD]],
         check=_check(parity, calibration),
         license=license_note,
     )

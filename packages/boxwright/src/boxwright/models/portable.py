@@ -152,6 +152,10 @@ class PortableModel:
             labels = self._names[found.classes[sure]].tolist()
             yield Detections.from_arrays(sample.image, labels, boxes, found.scores[sure])
 
+    def forward(self, images: Floats) -> Any:
+        """Runs the network alone; one that contains the suppression returns the detections."""
+        return self.detect.network(images) if isinstance(self.detect, Suppressed) else self.detect(images)
+
     def _prepare(self, sample: Sample) -> tuple[Sample, DecodedImage, Floats]:
         decoded = decode_sample(sample.replace(boxes=()), at_least=self.inputs.reduced_size)
         return sample, decoded, self.inputs(decoded.image)

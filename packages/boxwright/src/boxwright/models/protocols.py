@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from boxwright.models.portable import InputSettings
     from boxwright.progress import Reporter
 
 
@@ -163,6 +164,29 @@ class Model(Protocol):
             batch_size: The number of images predicted at once.
             score: Detections below it are left out.
         """
+        ...
+
+
+@runtime_checkable
+class ForwardModel(Protocol):
+    """A :class:`Model` whose network can be run alone, without decoder, for ``boxwright benchmark``."""
+
+    @property
+    def inputs(self) -> InputSettings:
+        """How an image becomes the input."""
+        ...
+
+    def forward(self, images: NDArray[np.float32]) -> Any:
+        """Runs the network on ``(1, height, width, 3)`` float32, 0 to 255; what it returns is its own affair."""
+        ...
+
+
+@runtime_checkable
+class FrameworkBackend(Protocol):
+    """A :class:`Backend` whose :meth:`Backend.load` does not use the framework that trained the model."""
+
+    def load_framework(self, run: Any) -> Model:
+        """Loads the trained model of a run in that framework, which ``boxwright benchmark`` compares others with."""
         ...
 
 
