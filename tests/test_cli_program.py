@@ -31,6 +31,7 @@ OPTIONS = {
         "--to",
         "--only-new",
         "--slice",
+        "--frames",
         "--score",
         "--batch-size",
         "--device",
@@ -86,7 +87,7 @@ def test_help_page_has_usage_example_and_every_designed_option(boxwright, comman
 def test_usage_line_shows_what_has_to_be_given(boxwright):
     assert boxwright("convert", "--help").stdout.startswith("Usage: boxwright convert SRC... DST [OPTIONS]")
     usage = boxwright("predict", "--help").stdout.splitlines()[0]
-    assert usage == "Usage: boxwright predict MODEL IMAGE|FOLDER|URI... [OPTIONS]"
+    assert usage == "Usage: boxwright predict MODEL IMAGE|FOLDER|VIDEO|URI... [OPTIONS]"
 
 
 def test_every_command_is_listed_with_a_whole_sentence(boxwright):

@@ -135,11 +135,18 @@ def test_the_commands_of_the_page_on_predicting_run(
     for name in ("1", "2"):
         shutil.copy(tmp_path / f"photos/test/test-000{name}.jpg", tmp_path / f"photos/later/later-{name}.jpg")
     shutil.move(tmp_path / "photos/later/later-1.jpg", tmp_path / "photos/new/test-0001.jpg")
+    cv2 = pytest.importorskip("cv2")
+    film = cv2.VideoWriter(str(tmp_path / "clip.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (96, 64))
+    for level in range(5):
+        film.write(np.full((64, 96, 3), 50 * level, np.uint8))
+    film.release()
     for block in blocks("docs/predicting.md", "console"):
         for words in commands(block):
             here(*words[1:], cwd=tmp_path)
     annotated = sorted(path.stem for path in (tmp_path / "photos" / "to-correct").glob("*.xml"))
     assert annotated == ["later-2", "test-0001", *(f"train-000{number}" for number in range(1, 9))]
+    assert len((tmp_path / "found-in-a-video" / "detections.jsonl").read_text("utf-8").splitlines()) == 5
+    assert len(list((tmp_path / "frames").glob("*.xml"))) == 3
 
 
 def test_the_readmes_conversions_run(tmp_path: Path, here: Here) -> None:

@@ -219,6 +219,7 @@ class TestAnswers:
             "dropped": {},
             "changed": {},
             "kept": 0,
+            "videos": [],
         }
 
 

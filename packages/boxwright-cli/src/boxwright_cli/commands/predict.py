@@ -21,6 +21,7 @@ from boxwright_cli.values import (
     OverwriteOption,
     SliceOption,
     on_error_of,
+    parse_count,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def predict(
     context: typer.Context,
     model: ModelArgument,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="IMAGE|FOLDER|URI...", help="Images, folders of images, or one dataset.")
+        list[str],
+        typer.Argument(
+            metavar="IMAGE|FOLDER|VIDEO|URI...",
+            help="Images, folders of images, or one dataset; or videos, a camera such as 0, or rtsp://...",
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="The folder for the images with boxes.")
@@ -54,6 +59,10 @@ def predict(
     score: Annotated[float, typer.Option("--score", metavar="X", help="Lowest score of a detection.")] = 0.3,
     batch_size: BatchSizeOption = 8,
     tiles: SliceOption = "",
+    frames: Annotated[
+        int | None,
+        typer.Option("--frames", metavar="N", parser=parse_count, help="Read N frames of each video, instead of all."),
+    ] = None,
     label_map: ClassesOption = None,
     device: DeviceOption = "",
     overwrite: OverwriteOption = False,
@@ -61,14 +70,16 @@ def predict(
     max_bad: MaxBadOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Detect objects in images, and draw or annotate them.
+    """Detect objects in images and videos, and draw or annotate them.
 
-    DIR receives every image with its boxes, and detections.json. --to writes a dataset to correct in labelImg or
+    DIR receives every image with its boxes, and detections.json; for videos MP4 files, and detections.jsonl with one
+    line per frame. Ctrl-C ends a camera or a stream. --to writes a dataset to correct in labelImg or
     another tool, with the class ids of the model.
 
     Examples:
       boxwright predict runs/first photos/new --out found
       boxwright predict runs/first photos/new --to labelimg:photos/to-correct --score 0.5 --only-new
+      boxwright predict runs/first clip.mp4 --out found
       boxwright predict runs/first aerial --out found --slice 512x512:overlap=0.2
       boxwright predict frozen_inference_graph.pb photos/new --out found --label-map label_map.pbtxt
     """
@@ -93,6 +104,7 @@ def predict(
         overwrite=overwrite,
         only_new=only_new,
         slicing=tiles,
+        frames=frames or 0,
         label_map=label_map,
         device=device,
         reporter=reporter,
@@ -104,6 +116,9 @@ def predict(
 
 
 def _show(session: Session, prediction: Prediction, out: Path | None, score: float) -> None:
+    if prediction.videos:
+        _show_videos(session, prediction, out)
+        return
     shown = prediction.detections[:_SHOWN]
     session.table(("IMAGE", "DETECTIONS"), [(found.image.name, _found(found)) for found in shown])
     if len(prediction.detections) > _SHOWN:
@@ -115,6 +130,17 @@ def _show(session: Session, prediction: Prediction, out: Path | None, score: flo
         session.say(f"{amount(prediction.kept, 'image')} annotated already, left unchanged")
     if out is not None:
         session.say(f"images with boxes: {out}", style="bold")
+    for file in prediction.files:
+        session.say(f"detections: {file}")
+    show_skipped(session, prediction.skipped)
+
+
+def _show_videos(session: Session, prediction: Prediction, out: Path | None) -> None:
+    rows = [(video.name, f"{video.frames:,}", f"{video.detections:,}", video.note) for video in prediction.videos]
+    session.table(("VIDEO", "FRAMES", "DETECTIONS", ""), rows)
+    session.say()
+    if out is not None:
+        session.say(f"videos with boxes: {out}", style="bold")
     for file in prediction.files:
         session.say(f"detections: {file}")
     show_skipped(session, prediction.skipped)

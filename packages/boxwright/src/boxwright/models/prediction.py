@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 import io
 import json
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,8 +24,10 @@ from boxwright.label_map import LabelMap
 from boxwright.models.annotations import Annotations, OnlyNew, annotations_uri, name_inside
 from boxwright.models.inference import check_batch_size, ready_model
 from boxwright.models.protocols import Model
+from boxwright.models.recording import FRAMES, Recording, detections_as_json, frame_as_jpeg
 from boxwright.models.run import Run
 from boxwright.models.slicing import Slicing
+from boxwright.models.video import VIDEO_SUFFIXES, Video, VideoReader, ended_by_interrupt, is_video
 from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
@@ -45,12 +48,13 @@ class Prediction:
 
     Attributes:
         detections: One entry per image, in order. The bytes of images from a record file are not kept: memory would
-            grow with the dataset.
-        drawings: The images with their detections drawn on them, if ``out`` was passed.
-        files: Other files written: ``detections.json``, or a dataset.
+            grow with the dataset. The detections in videos are in the files alone, if there are any.
+        drawings: The images, or videos, with their detections drawn on them, if ``out`` was passed.
+        files: Other files written: ``detections.json``, ``detections.jsonl`` of videos, or a dataset.
         skipped: Images that could not be read.
         losses: What the format of the dataset cannot store.
         kept: The number of images that were in the dataset before, and are unchanged, with ``only_new``.
+        videos: What was read of each video.
     """
 
     detections: list[Detections]
@@ -59,6 +63,7 @@ class Prediction:
     skipped: list[DataError] = field(default_factory=list)
     losses: Losses = field(default_factory=Losses)
     kept: int = 0
+    videos: list[Video] = field(default_factory=list)
 
     def __repr__(self) -> str:
         boxes = sum(len(found.boxes) for found in self.detections)
@@ -80,6 +85,7 @@ class Prediction:
             "dropped": dict(self.losses.dropped),
             "changed": dict(self.losses.changed),
             "kept": self.kept,
+            "videos": [asdict(video) for video in self.videos],
         }
 
 
@@ -95,18 +101,21 @@ def predict(
     overwrite: bool = False,
     only_new: bool = False,
     slicing: str | Slicing = "",
+    frames: int = 0,
     label_map: str | Path | LabelMap | None = None,
     device: str = "",
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Prediction:
-    """Finds objects in images.
+    """Finds objects in images and videos.
 
     Args:
         model: A run, its folder, an exported model, or a loaded one.
         inputs: Images, folders of images, or dataset URIs; one or several. An image is a path, encoded bytes, a Pillow
-            image, or an array of shape (height, width, 3) or (height, width), uint8, RGB or gray.
-        out: A folder for the images with boxes drawn and for ``detections.json``.
+            image, or an array of shape (height, width, 3) or (height, width), uint8, RGB or gray. Or videos: files,
+            the number of a camera such as ``"0"``, or the address of an RTSP stream. Paths may contain ``*``.
+        out: A folder for the images with boxes drawn and for ``detections.json``; for videos, MP4 files and
+            ``detections.jsonl``, one line per frame.
         to: Also write the detections as annotations, with the class ids of the model: a dataset ``FORMAT:LOCATION``,
             or ``FORMAT`` for one inside ``out``.
         score: Leave out detections below it, 0..1.
@@ -115,6 +124,7 @@ def predict(
         overwrite: Whether an existing ``out``, and an existing dataset ``to``, may be replaced.
         only_new: Add to the dataset ``to``: images that it contains are left out, and their annotations stay unchanged.
         slicing: Tiles that large images are cut into, such as ``"512x512:overlap=0.2"``; see :class:`Slicing`.
+        frames: The number of frames to read from each video; 0 for all. Ctrl-C ends a camera or a stream, too.
         label_map: The classes of an exported model that does not say them itself.
         device: The device that an exported model runs on; its exporter chooses one by default.
         reporter: Where progress goes.
@@ -122,8 +132,9 @@ def predict(
 
     Raises:
         UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL, a ``to`` without a place, or
-            ``only_new`` without a dataset.
-        DataError: An image cannot be read, or there is none.
+            ``only_new`` without a dataset, or ``frames`` of images.
+        DataError: An image or a video cannot be read, or there is none.
+        MissingLibraryError: A video needs OpenCV, which is not installed.
         RunError: There is no run, or it has no model.
         OutputError: ``out`` or ``to`` exists already.
         PluginNotFoundError: There is no format ``to``.
@@ -138,14 +149,21 @@ def predict(
     if only_new and apart is None:
         raise UsageError("only_new adds to a dataset", "name it: --to FORMAT:PLACE")
     annotations = Annotations(apart, plugins, overwrite=overwrite, only_new=only_new) if apart is not None else None
-    data = gather(inputs, on_error=on_error, registry=plugins)
+    data = gather(inputs, on_error=on_error, frames=frames, registry=plugins)
+    video = data.reader if isinstance(data.reader, VideoReader) else None
     prediction = Prediction([])
     new = OnlyNew(annotations.annotated if annotations is not None else ())
     data = data.through(new) if new.annotated else data
     loaded = ready_model(model, label_map, plugins, device, slicing)
     with ExitStack() as stack:
         output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
-        drawings = _Drawings(output, loaded.label_map) if output is not None else None
+        drawings: _Drawings | Recording | None = None
+        if video is not None:
+            drawings = stack.enter_context(Recording(output, loaded.label_map))
+            stack.enter_context(ended_by_interrupt(video))
+        elif output is not None:
+            drawings = _Drawings(output, loaded.label_map)
+        keep = video is None or (out is None and to is None)
 
         def detected() -> Iterator[Detections]:
             with reporter.task("Predicting", data.info.num_samples) as task:
@@ -157,9 +175,10 @@ def predict(
                         continue
                     if name:
                         prediction.drawings.append(Path(str(out), name))
-                    prediction.detections.append(_without_bytes(found))
+                    if keep:
+                        prediction.detections.append(_without_bytes(found))
                     task.advance()
-                    yield found
+                    yield found if video is None or annotations is None else frame_as_jpeg(found)
 
         if to is not None and annotations is None:
             assert output is not None
@@ -182,10 +201,19 @@ def predict(
             if annotations.losses:
                 lost = annotations.losses.describe()
                 reporter.warning(f"{annotations.uri.format} cannot hold everything that was found; left out: {lost}")
-        if not prediction.detections and not prediction.kept:
+        done = sum(each.frames for each in video.videos) if video is not None else len(prediction.detections)
+        if not done and not prediction.kept:
             raise DataError(data.info.location, "it contains no readable image", "pass images or a folder of images")
-        data.problems.finish(len(prediction.detections))
-        if output is not None:
+        data.problems.finish(done)
+        if isinstance(drawings, Recording) and video is not None:
+            prediction.videos = video.videos
+            prediction.drawings += [Path(str(out), name) for name in drawings.names]
+            for each in video.videos:
+                if each.note:
+                    reporter.warning(f"{each.name}: {each.note}")
+            if output is not None:
+                prediction.files.insert(0, Path(str(out), FRAMES))
+        elif output is not None:
             with output.open("detections.json") as file:
                 content = {"pictures": [_plain(found) for found in prediction.detections], "score": score}
                 file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
@@ -236,10 +264,7 @@ def _plain(found: Detections) -> dict[str, Any]:
         "picture": found.image.location or found.image.name,
         "width": found.image.width,
         "height": found.image.height,
-        "detections": [
-            {"label": label, "score": round(score, 4), "box": [round(edge, 2) for edge in edges]}
-            for label, score, edges in zip(found.boxes.labels, found.scores, found.boxes.coordinates, strict=True)
-        ],
+        "detections": detections_as_json(found),
     }
 
 
@@ -255,14 +280,27 @@ class _DetectionReader:
 
 
 def gather(
-    inputs: Input | Dataset | Sequence[Input], *, on_error: str = "fail", registry: Registry | None = None
+    inputs: Input | Dataset | Sequence[Input],
+    *,
+    on_error: str = "fail",
+    frames: int = 0,
+    registry: Registry | None = None,
 ) -> Dataset:
-    """Returns images, folders or one dataset URI as a dataset.
+    """Returns images, folders, videos or one dataset URI as a dataset.
 
     Raises:
-        UsageError: URIs and images are mixed, or an input is something else.
+        UsageError: URIs, videos and images are mixed, an input is something else, or ``frames`` is not for videos.
         DataError: Something is not there.
     """
+    dataset = _gathered(inputs, on_error, frames, registry)
+    if frames < 0 or (frames and not isinstance(dataset.reader, VideoReader)):
+        raise UsageError(f"frames is {frames}", "set it for videos, to the number of frames to read from each")
+    return dataset
+
+
+def _gathered(
+    inputs: Input | Dataset | Sequence[Input], on_error: str, frames: int, registry: Registry | None
+) -> Dataset:
     if isinstance(inputs, Dataset):
         return inputs
     given = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
@@ -274,7 +312,15 @@ def gather(
         )
         dataset.problems.total = len(given)
         return dataset
-    items = [str(item) for item in given]
+    items = [path for item in given for path in _expanded(str(item))]
+    videos = [item for item in items if is_video(item)]
+    if videos:
+        if len(videos) < len(items):
+            other = next(item for item in items if item not in videos)
+            raise UsageError(f"{videos[0]} is a video and {other} is not", "run it once for each")
+        dataset = Dataset(VideoReader(videos, frames), problems=Problems(on_error))
+        dataset.problems.total = dataset.info.num_samples
+        return dataset
     if all(os.path.exists(item) for item in items):
         dataset = Dataset(PictureReader(items), problems=Problems(on_error))
         dataset.problems.total = dataset.info.num_samples
@@ -285,6 +331,25 @@ def gather(
     if ":" in missing:
         raise UsageError(f"{missing}: one dataset URI, or images and folders, not both", "run it once for each")
     raise DataError(missing, "image or folder not found", "check the path")
+
+
+def _expanded(item: str) -> list[str]:
+    """Returns the files of a pattern, or the videos of a folder without images; else the item itself.
+
+    Raises:
+        DataError: No file matches the pattern.
+    """
+    if os.path.isdir(item):
+        names = sorted(os.listdir(item))
+        videos = [name for name in names if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES]
+        if videos and not PictureReader([item]).info.num_samples:
+            return [os.path.join(item, name) for name in videos if not name.startswith(".")]
+    if os.path.exists(item) or ":" in item or not glob.has_magic(item):
+        return [item]
+    found = sorted(glob.glob(item, recursive=True))
+    if not found:
+        raise DataError(item, "no file matches", "check the path and the pattern")
+    return found
 
 
 def _in_memory(item: Any, number: int) -> Sample:
