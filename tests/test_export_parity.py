@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ CAUSES = {
 def test_a_mistake_in_a_real_model_is_found(
     run: Run, held_out: Dataset, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = LiteRTExporter.load
+    original: Any = LiteRTExporter.load
     monkeypatch.setattr(LiteRTExporter, "load", lambda self, artifact: MUTATIONS[name](original(self, artifact)))
     with pytest.raises(ExportError, match=f"likely cause: .*{CAUSES.get(name, '')}"):
         boxwright.export(run, "litert", tmp_path / "out", data=held_out)

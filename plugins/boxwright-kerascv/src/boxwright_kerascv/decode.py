@@ -10,6 +10,7 @@ import tensorflow as tf
 from boxwright.models import DecoderSettings
 from boxwright_kerascv.layers import Detector
 from boxwright_kerascv.network import BOX_VARIANCE
+from boxwright_tf.suppression import suppress_candidates
 
 
 def make_detector(
@@ -46,8 +47,7 @@ def decode(
 ) -> dict[str, Any]:
     """Returns the detections in a network's raw output, as :func:`make_detector` does.
 
-    The best class scores of all anchors enter non-maximum suppression, which runs once for all classes, with the boxes
-    of each class moved to a separate area.
+    The best class scores of all anchors enter non-maximum suppression.
 
     Args:
         model: The network, for its anchors.
@@ -55,7 +55,6 @@ def decode(
         image_size: Height and width of the input in pixels.
         settings: The settings of the decoder.
     """
-    height, width = image_size
     anchors = all_anchors(model, image_size)
     logits = tf.cast(outputs["classification"], tf.float32)
     deltas = tf.cast(outputs["box"], tf.float32)
@@ -66,36 +65,7 @@ def decode(
     scores = tf.sigmoid(best)
     rows, classes = places // num_classes, places % num_classes
     boxes = decode_boxes(tf.gather(anchors, rows), tf.gather(deltas, rows, batch_dims=1))
-    limits = tf.constant([width, height, width, height], tf.float32)
-    boxes = tf.clip_by_value(boxes, 0.0, limits)
-    apart = boxes + tf.cast(classes, tf.float32)[..., None] * (2.0 * max(height, width))
-
-    def suppress(row: tuple[Any, Any]) -> tuple[Any, Any, Any]:
-        chosen, kept_scores, number = tf.raw_ops.NonMaxSuppressionV5(
-            boxes=row[0],
-            scores=row[1],
-            max_output_size=min(settings.max_detections, count),
-            iou_threshold=settings.iou_threshold if settings.soft_nms_sigma == 0 else 1.0,
-            score_threshold=settings.score_threshold,
-            soft_nms_sigma=settings.soft_nms_sigma / 2,
-            pad_to_max_output_size=True,
-        )
-        return chosen, kept_scores, number
-
-    chosen, kept_scores, number = tf.map_fn(
-        suppress, (apart, scores), fn_output_signature=(tf.int32, tf.float32, tf.int32)
-    )
-    valid = tf.range(tf.shape(chosen)[1])[None, :] < number[:, None]
-    pad = settings.max_detections - min(settings.max_detections, count)
-    kept_boxes = tf.where(valid[..., None], tf.gather(boxes, chosen, batch_dims=1), -1.0)
-    kept_classes = tf.where(valid, tf.gather(classes, chosen, batch_dims=1), -1)
-    kept_scores = tf.where(valid, kept_scores, -1.0)
-    return {
-        "boxes": tf.pad(kept_boxes, [[0, 0], [0, pad], [0, 0]], constant_values=-1.0),
-        "scores": tf.pad(kept_scores, [[0, 0], [0, pad]], constant_values=-1.0),
-        "classes": tf.pad(kept_classes, [[0, 0], [0, pad]], constant_values=-1),
-        "num": number,
-    }
+    return suppress_candidates(boxes, scores, classes, image_size, settings)
 
 
 def portable_network(model: Detector, image_size: tuple[int, int]) -> Callable[[Any], tuple[Any, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from boxwright.models import Network, NetworkExporter, PortableModel
+from boxwright.models import Model, Network, NetworkExporter
 from boxwright_tf.litert import load_network
 from boxwright_tf.quiet import quiet_stderr
 
@@ -26,7 +26,7 @@ class LiteRTExporter(NetworkExporter):
 
         (folder / self.model).write_bytes(convert(network, precision))
 
-    def load(self, artifact: Path, device: str = "") -> PortableModel:
+    def load(self, artifact: Path, device: str = "") -> Model:
         """Loads an artifact, without TensorFlow.
 
         Raises:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwright import UsageError
-from boxwright.models import Network, NetworkExporter, PortableModel
+from boxwright.models import Model, Network, NetworkExporter
 
 
 class OpenVINOExporter(NetworkExporter):
@@ -24,7 +24,7 @@ class OpenVINOExporter(NetworkExporter):
 
         convert(network, folder / self.model, precision, self.calibration_images(network))
 
-    def load(self, artifact: Path, device: str = "") -> PortableModel:
+    def load(self, artifact: Path, device: str = "") -> Model:
         """Loads an artifact in OpenVINO.
 
         Raises:

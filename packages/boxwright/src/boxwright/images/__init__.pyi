@@ -7,10 +7,13 @@ from .decode import (
     image_ref as image_ref,
     load_pixels as load_pixels,
     open_image as open_image,
+    place_of as place_of,
     read_header as read_header,
+    read_sample as read_sample,
     reads_heic as reads_heic,
     rotate_boxes as rotate_boxes,
     size_mismatch as size_mismatch,
+    to_annotation as to_annotation,
     to_rgb as to_rgb,
 )
 from .header import Header as Header, is_complete as is_complete, parse_header as parse_header

@@ -83,9 +83,7 @@ class DecodedImage:
         """Converts boxes, shape (N, 4), from this image's pixels to those of the sample that it was decoded from."""
         width, height = self.header.upright_size
         full = box_math.scale(xyxy, width / self.image.width, height / self.image.height)
-        if not self.rotated_boxes:
-            return full
-        return rotate_boxes(full, _INVERSE[self.header.orientation], (width, height))
+        return to_annotation(full, self.header) if self.rotated_boxes else full
 
 
 def read_header(data: bytes, name: str) -> Header:
@@ -260,23 +258,43 @@ def decode_sample(sample: Sample, *, at_least: tuple[int, int] | None = None) ->
     Raises:
         DataError: The image is missing or damaged, or its size is not the annotated one.
     """
-    ref = sample.image
-    place = ref.location or sample.source or ref.name
-    data = ref.read()
-    header = read_header(data, place)
-    stored, upright = (header.width, header.height), header.upright_size
-    annotated = (ref.width, ref.height)
-    xyxy = sample.boxes.xyxy
-    rotate = annotated != upright
-    if rotate and annotated == stored:
-        xyxy = rotate_boxes(xyxy, header.orientation, stored)
-    elif rotate:
-        raise size_mismatch(sample, header)
-    image = decode_image(data, place, at_least=at_least)
+    data, header, rotate = read_sample(sample)
+    upright, xyxy = header.upright_size, sample.boxes.xyxy
+    if rotate:
+        xyxy = rotate_boxes(xyxy, header.orientation, (header.width, header.height))
+    image = decode_image(data, place_of(sample), at_least=at_least)
     if image.size != upright:
         xyxy = box_math.scale(xyxy, image.width / upright[0], image.height / upright[1])
     boxes = sample.boxes if xyxy is sample.boxes.xyxy else sample.boxes.with_xyxy(xyxy)
     return DecodedImage(image, boxes, header, rotate)
+
+
+def read_sample(sample: Sample) -> tuple[bytes, Header, bool]:
+    """Reads a sample's image, without decoding it.
+
+    Returns:
+        The encoded image, its header, and whether the sample's boxes refer to the stored pixels of a rotated image.
+
+    Raises:
+        DataError: The image is missing or damaged, or its size is not the annotated one.
+    """
+    data = sample.image.read()
+    header = read_header(data, place_of(sample))
+    annotated = sample.image.width, sample.image.height
+    rotated = annotated != header.upright_size
+    if rotated and annotated != (header.width, header.height):
+        raise size_mismatch(sample, header)
+    return data, header, rotated
+
+
+def place_of(sample: Sample) -> str:
+    """Returns the name of a sample's image in messages."""
+    return sample.image.location or sample.source or sample.image.name
+
+
+def to_annotation(xyxy: NDArray[Any], header: Header) -> NDArray[np.float64]:
+    """Converts boxes, shape (N, 4), from pixels of the upright image to stored pixels."""
+    return rotate_boxes(xyxy, _INVERSE[header.orientation], header.upright_size)
 
 
 def size_mismatch(sample: Sample, header: Header) -> DataError:

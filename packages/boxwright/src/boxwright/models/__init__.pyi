@@ -22,6 +22,7 @@ from .portable import (
     Found as Found,
     InputSettings as InputSettings,
     PortableModel as PortableModel,
+    ServedModel as ServedModel,
     Suppressed as Suppressed,
     select_detections as select_detections,
     shrink as shrink,

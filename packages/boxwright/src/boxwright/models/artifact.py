@@ -107,6 +107,7 @@ def write_description(
             packages=packages.replace(" ", ", "),
             runtime=_source(exporter.load_network),
             suppresses=exporter.suppresses,
+            prepares=exporter.prepares,
             model=artifact.relative_to(folder).as_posix(),
             score=round(score, 4),
         )

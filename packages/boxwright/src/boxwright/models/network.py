@@ -15,7 +15,16 @@ import numpy as np
 from boxwright.errors import BoxwrightError, DataError, ExportError, RunError, UsageError
 from boxwright.images.decode import decode_sample
 from boxwright.label_map import LabelMap, read_label_map
-from boxwright.models.portable import DecoderSettings, Floats, Found, InputSettings, PortableModel, Suppressed
+from boxwright.models.portable import (
+    DecoderSettings,
+    Floats,
+    Found,
+    InputSettings,
+    PortableModel,
+    ServedModel,
+    Suppressed,
+)
+from boxwright.models.protocols import Model
 from boxwright.models.run import Run
 from boxwright.plugins.registry import default_registry
 from boxwright.schemas import Sample
@@ -86,6 +95,8 @@ class NetworkExporter:
     """The distributions that ``load_network`` needs, in addition to numpy."""
     suppresses: ClassVar[bool] = False
     """Whether the converted network contains the suppression."""
+    prepares: ClassVar[bool] = False
+    """Whether the converted network also contains the preprocessing."""
     calibration: Sequence[Sample] = ()
     """The images to calibrate with, set by :func:`boxwright.export`."""
 
@@ -127,7 +138,9 @@ class NetworkExporter:
         Returns:
             A function from images ``(1, height, width, 3)`` float32, 0 to 255, to boxes ``(1, N, 4)``, ``xyxy`` in
             pixels of the input, and scores ``(1, N, classes)``, 0 to 1, both float32. With ``suppresses``, to the
-            detections: boxes ``(D, 4)``, scores ``(D,)``, and classes ``(D,)`` from 0, in any order.
+            detections: boxes ``(D, 4)``, scores ``(D,)``, and classes ``(D,)`` from 0, in any order. With ``prepares``,
+            the function takes the content of a JPEG or PNG file, ``bytes``, and returns the detections with boxes in
+            pixels of the upright image; it raises a ``ValueError`` if the file is damaged.
         """
         raise NotImplementedError
 
@@ -153,7 +166,7 @@ class NetworkExporter:
             write_settings(network, out)
         return out / self.model
 
-    def load(self, artifact: Path, device: str = "") -> PortableModel:
+    def load(self, artifact: Path, device: str = "") -> Model:
         """Loads an artifact in its runtime.
 
         Args:
@@ -173,6 +186,8 @@ class NetworkExporter:
             raise
         except Exception as error:  # the exceptions of runtimes have no common class
             raise RunError(f"{artifact} cannot be run: {error}", "export the model again") from error
+        if self.prepares:
+            return ServedModel(label_map, lambda content: Found(*network(content)))
         if not self.suppresses:
             return PortableModel(label_map, inputs, Suppressed(network, inputs, decoder))
 

@@ -7,6 +7,7 @@ run in any runtime, and detections differ only by the arithmetic of that runtime
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,16 @@ from numpy.typing import NDArray
 from boxwright.boxes import iou, scale
 from boxwright.datasets.parallel import map_samples
 from boxwright.errors import DataError, RunError
-from boxwright.images.decode import DecodedImage, decode_sample
+from boxwright.images.decode import (
+    DecodedImage,
+    decode_image,
+    decode_sample,
+    open_image,
+    place_of,
+    read_sample,
+    to_annotation,
+)
+from boxwright.images.header import Header
 from boxwright.label_map import LabelMap
 from boxwright.schemas import Detections, Sample
 
@@ -159,6 +169,57 @@ class PortableModel:
     def _prepare(self, sample: Sample) -> tuple[Sample, DecodedImage, Floats]:
         decoded = decode_sample(sample.replace(boxes=()), at_least=self.inputs.reduced_size)
         return sample, decoded, self.inputs(decoded.image)
+
+
+class ServedModel:
+    """A detector that reads image files itself.
+
+    Args:
+        label_map: The classes, in the order of the network's classes.
+        detect: From a JPEG or PNG file to the detections, with boxes in pixels of the upright image. It raises a
+            ``ValueError`` if the file is damaged.
+    """
+
+    def __init__(self, label_map: LabelMap, detect: Callable[[bytes], Found]) -> None:
+        self.label_map = label_map
+        self.detect = detect
+        self._names = np.array(label_map.names, dtype=object)
+
+    def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        """Yields one ``Detections`` per sample, in order; images run through the network one by one.
+
+        Raises:
+            DataError: An image cannot be read.
+            RunError: The network returns something other than boxes and scores.
+        """
+        for sample in samples:
+            data, header, rotated = read_sample(sample)
+            place = place_of(sample)
+            try:
+                detected = self.detect(_servable(data, header, place))
+            except ValueError as error:
+                raise DataError(place, f"the image is damaged ({error})", "replace the file") from None
+            found = _checked(detected)
+            sure = found.scores >= score
+            boxes = found.boxes[sure]
+            labels = self._names[found.classes[sure]].tolist()
+            yield Detections.from_arrays(
+                sample.image, labels, to_annotation(boxes, header) if rotated else boxes, found.scores[sure]
+            )
+
+
+def _servable(data: bytes, header: Header, place: str) -> bytes:
+    """Returns an image as a JPEG or PNG of 8 bits per channel, as servers decode it."""
+    if header.format in ("jpeg", "mpo") or (header.format == "png" and header.orientation == 1):
+        with open_image(data, place) as image:
+            if image.mode in _SERVED_MODES:
+                return data
+    buffer = io.BytesIO()
+    decode_image(data, place).save(buffer, "PNG", compress_level=0)
+    return buffer.getvalue()
+
+
+_SERVED_MODES = ("RGB", "L", "P", "RGBA", "LA", "1")
 
 
 class Suppressed:
