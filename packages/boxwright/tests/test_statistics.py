@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from boxwright import Boxes, ImageRef, Sample, boxes
-from boxwright.analysis import statistics
 from boxwright.analysis.statistics import Statistics
+from boxwright.datasets import columns
 
 
 def samples(number: int, seed: int = 0) -> list[Sample]:
@@ -81,7 +81,7 @@ def test_centres_by_hand(sample: Callable[..., Sample]) -> None:
 def test_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     made = samples(100)
     whole = Statistics.of(made).to_dict()
-    monkeypatch.setattr(statistics, "_BATCH", 20)
+    monkeypatch.setattr(columns, "_BOXES", 20)
     assert Statistics.of(made).to_dict() == whole
     assert sum(sum(row) for row in whole["centres"]) == sum(len(each.boxes) for each in made)
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import boxwright
 from boxwright import DataError, JsonAttributes
+from boxwright.datasets import Scan
 from boxwright_coco import document
 from boxwright_coco.annotations import AGAIN, CROWD, NO_ID, OUTLINED, WHOLE, Annotations, far_coordinates
 from boxwright_coco.images import Images
@@ -23,7 +24,7 @@ from boxwright_coco.reader import CocoReader
 
 RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=50)
 IMAGES = [{"id": i, "file_name": f"{i}.jpg", "width": 40, "height": 30} for i in (1, 2, 3)]
-CATEGORIES = [{"id": i, "name": f"class {i}"} for i in (1, 2)]
+CATEGORIES = [{"id": 1, "name": "class 1"}, {"id": 2, "name": "DontCare"}]
 NUMBERS = st.one_of(
     st.integers(-3, 900),
     st.floats(0, 900).map(lambda number: round(number, 3)),
@@ -70,6 +71,16 @@ def outcome(file: Path) -> tuple[list[str], list[str]]:
         return [*map(repr, samples)], errors
     except DataError as error:
         return [], [str(error)]
+
+
+def counted(file: Path, *, as_columns: bool) -> tuple[dict[str, Any], list[str]]:
+    """Returns the counts of the dataset, from its columns or its samples, and the errors."""
+    try:
+        dataset = boxwright.open(f"coco:{file}", on_error="skip")
+        scan = dataset.scan() if as_columns else Scan.of(dataset, dataset.known_label_map)
+    except DataError as error:
+        return {}, [str(error)]
+    return {key: value for key, value in vars(scan).items() if key[0] != "_"}, [*map(str, dataset.problems.skipped)]
 
 
 def outcome_one_by_one(file: Path) -> tuple[list[str], list[str]]:
@@ -123,6 +134,7 @@ def test_a_file_is_read_as_python_reads_it(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(document, "_WINDOW", window)
         assert outcome(file) == outcome_one_by_one(file)
+        assert counted(file, as_columns=True) == counted(file, as_columns=False)
 
 
 def columns(*rows: dict[str, Any]) -> Annotations:

@@ -16,10 +16,12 @@ import pytest
 
 from boxwright import DataError, Dataset, DatasetInfo, Sample, UsageError
 from boxwright.datasets import (
+    ColumnReader,
     LabelReader,
     PartitionedLabelReader,
     PartitionedReader,
     Problems,
+    Scan,
     ShapeReader,
 )
 from boxwright.plugins import SHAPES, Detection, FormatSpec, Registry
@@ -146,6 +148,14 @@ class ReaderTests(BadInputTests):
         assert {label for labels in reader.labels() for label in labels} == read, (
             "labels() returns other labels than reading"
         )
+
+    def test_columns_are_the_samples(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
+        """``columns()``, if a reader has it, returns the annotations that reading does."""
+        dataset = self._read(registry, self.make_dataset(registry, spec, tmp_path))
+        if not isinstance(dataset.reader, ColumnReader):
+            pytest.skip(f"the reader of {self.format} has no columns()")
+        counts = [vars(scan) for scan in (dataset.scan(), Scan.of(dataset, dataset.known_label_map))]
+        assert counts[0] == counts[1], "columns() returns other annotations than reading"
 
     def test_parts_make_up_the_whole(self, registry: Registry, spec: FormatSpec, tmp_path: Path) -> None:
         """``read_part(start, stop)``, if a reader has it, returns in parts what ``read`` returns, in order."""

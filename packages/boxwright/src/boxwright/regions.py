@@ -23,14 +23,17 @@ def is_set(value: object) -> bool:
     return str(value).strip().lower() in ("1", "1.0", "true", "yes")
 
 
+def are_crowds(boxes: Boxes) -> list[bool]:
+    """Returns for each box whether it has the attribute of a crowd."""
+    if not boxes.has_attributes:
+        return [False] * len(boxes.labels)
+    return [CROWD in attributes and is_set(attributes[CROWD]) for attributes in boxes.attributes]
+
+
 def are_regions(boxes: Boxes) -> list[bool]:
     """Returns for each box whether it is a region and not a single object."""
-    if not boxes.has_attributes:
-        return [label.lower() == UNANNOTATED for label in boxes.labels]
-    return [
-        (CROWD in attributes and is_set(attributes[CROWD])) or label.lower() == UNANNOTATED
-        for label, attributes in zip(boxes.labels, boxes.attributes, strict=True)
-    ]
+    crowds = are_crowds(boxes)
+    return [crowd or label.lower() == UNANNOTATED for crowd, label in zip(crowds, boxes.labels, strict=True)]
 
 
 def unknown_classes(boxes: Boxes, label_map: LabelMap) -> list[str]:

@@ -26,9 +26,10 @@ from boxwright import DataError
 from boxwright.storage import MAX_DATASET_BYTES, is_remote, open_regular, read_file
 
 _WINDOW: Final = 1 << 18
+_TOGETHER: Final = 64  # the number of elements that are decoded at once
 _BLOCK: Final = 1 << 20
 _NEAR_THE_END: Final = 16  # longer than any literal, number prefix or escape that a window's end can cut
-_SPACE = re.compile(r"[ \t\n\r]*")
+_SPACE = re.compile(rb"[ \t\n\r]*")
 _COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
 _BETWEEN_OBJECTS = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
 _AFTER_OBJECTS = re.compile(rb"\}[ \t\n\r]*\]")
@@ -212,6 +213,8 @@ class Elements:
         self._content = b""
         self._base = 0
         self._next = -1
+        self._rows: list[Any] = []
+        self._first = 0
 
     def __getitem__(self, number: int) -> Any:
         """Returns an element with its strings decoded.
@@ -219,7 +222,24 @@ class Elements:
         Raises:
             ValueError: The value is not UTF-8, or nested too deeply.
         """
+        if number == self._first + len(self._rows):
+            self._first, self._rows = number, self._some_from(number)
+        if 0 <= number - self._first < len(self._rows):
+            return self._rows[number - self._first]
         return _decoded(self.text(number))
+
+    def _some_from(self, number: int) -> list[Any]:
+        """Returns several elements, decoded together; an empty list if they must be decoded one by one."""
+        count = min(_TOGETHER, len(self._starts) - 1 - number)
+        start, end = self._starts[number], self._starts[number + count]
+        if end - start > _WINDOW:
+            return []
+        content = self._file.read(start, end - start)
+        with suppress(*UNREADABLE):
+            rows = msgspec.json.decode(b"[%b]" % content[: content.rfind(b"}") + 1])
+            if isinstance(rows, list) and len(rows) == count and all(type(row) is dict for row in rows):
+                return rows
+        return []
 
     def text(self, number: int) -> bytes:
         """Returns the bytes of an element, and those after it up to the next one."""
@@ -241,7 +261,6 @@ class Scanner:
     def __init__(self, file: OpenDocument) -> None:
         self._opened = file
         self._data = b""
-        self._text = ""  # the same, one character per byte
         self._base = file.start
         self._at = 0
         self._whole = False  # whether the window reaches to the end of the file
@@ -254,9 +273,9 @@ class Scanner:
     def peek(self) -> str:
         """Moves to the next character that is not white space, and returns it; an empty string at the end."""
         while True:
-            self._at = _SPACE.match(self._text, self._at).end()  # type: ignore[union-attr]  # also matches an empty string
-            if self._at < len(self._text):
-                return self._text[self._at]
+            self._at = _SPACE.match(self._data, self._at).end()  # type: ignore[union-attr]  # also matches an empty string
+            if self._at < len(self._data):
+                return chr(self._data[self._at])
             if self._whole:
                 return ""
             self._fill(_WINDOW)
@@ -387,15 +406,20 @@ class Scanner:
         array with as many elements as there are boundaries, each of them ends an element.
         """
         gaps = [*_BETWEEN_OBJECTS.finditer(self._data, self._at)]
+        if self._take_until(gaps, take):
+            return True
         end = _AFTER_OBJECTS.search(self._data, self._at)
-        for ends in (gaps, [*[gap for gap in gaps if gap.start() < end.start()], end] if end is not None else []):
-            if ends:
-                starts = [self.offset, *(self._base + each.end() - 1 for each in ends[:-1])]
-                stop = ends[-1].start() + 1
-                if take(b"[%b]" % self._data[self._at : stop], starts):
-                    self._at = stop
-                    return True
-        return False
+        return end is not None and self._take_until([*[gap for gap in gaps if gap.start() < end.start()], end], take)
+
+    def _take_until(self, ends: list[re.Match[bytes]], take: Take) -> bool:
+        if not ends:
+            return False
+        starts = [self.offset, *[self._base + each.end() - 1 for each in ends[:-1]]]
+        stop = ends[-1].start() + 1
+        if not take(b"[%b]" % self._data[self._at : stop], starts):
+            return False
+        self._at = stop
+        return True
 
     def finish(self) -> None:
         """Checks that nothing follows.
@@ -423,7 +447,12 @@ class Scanner:
         data = self._opened.read(self._base, size)
         self._whole = len(data) < size
         self._data = data
-        self._text = data.decode("iso8859-1")
+        self.__dict__.pop("_text", None)
+
+    @cached_property
+    def _text(self) -> str:
+        """The window, one character per byte."""
+        return self._data.decode("iso8859-1")
 
     def _error(self, problem: str, offset: int, remedy: str = "export it again") -> DataError:
         document = self._opened.document

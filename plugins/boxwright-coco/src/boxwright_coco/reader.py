@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import islice, repeat
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,7 +22,7 @@ from boxwright import (
     SwappedCoordinates,
     check_coordinates,
 )
-from boxwright.datasets import Names, OnProblem, ShapeRule
+from boxwright.datasets import Columns, Names, OnProblem, ShapeRule, columns_of
 from boxwright.images import ImageLookup, lookup_of_file, measured_size, safe_filename, trailing_parts
 from boxwright.storage import is_remote, join
 from boxwright_coco.annotations import AGAIN, CROWD, NO_ID, OUTLINED, WHOLE
@@ -35,7 +35,17 @@ _NO_BOXES = Boxes()
 _OUTLINE: Final = ("segmentation",)
 _SOME: Final = 5
 _LARGEST: Final = 300  # characters of a number that is surely finite without an exponent
+_IMAGES: Final = 1 << 11
+_DEEP: Final = "the image or one of its annotations is nested too deeply"
 _TEXTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class _Image(NamedTuple):
+    name: str
+    width: int
+    height: int
+    location: str | None
+    attributes: dict[str, Any]
 
 
 class CocoReader:
@@ -100,23 +110,31 @@ class CocoReader:
 
     def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples of some of the images; see :class:`boxwright.datasets.Reader`."""
-        reading = _Reading(
+        reading = self._reading()
+        yield from reading.samples(range(start, stop), on_problem)
+        if stop == self.parts:  # last, because an invalid image may be the cause
+            self._report_strays(reading, on_problem)
+
+    def columns(self, on_problem: OnProblem) -> Iterator[Columns]:
+        """Yields the annotations of some thousand images at a time; see :class:`boxwright.datasets.ColumnReader`."""
+        reading = self._reading()
+        for start in range(0, self.parts, _IMAGES):
+            positions = range(start, min(start + _IMAGES, self.parts))
+            yield from reading.columns(positions, on_problem)
+        self._report_strays(reading, on_problem)
+
+    def _reading(self) -> _Reading:
+        return _Reading(
             self._contents,
             self._lookup,
             swapped=self.swapped if self._swap else None,
             shapes=self.shapes,
             ids=self._ids,
         )
-        for position in range(start, stop):
-            try:
-                sample = reading.sample(position)
-            except DataError as error:
-                on_problem(error)
-                continue
-            yield sample
-        if stop == self.parts:  # last, because an invalid image may be the cause
-            for number in self._contents.annotations.strays:
-                on_problem(reading.stray(number))
+
+    def _report_strays(self, reading: _Reading, on_problem: OnProblem) -> None:
+        for number in self._contents.annotations.strays:
+            on_problem(reading.stray(number))
 
 
 class _Reading:
@@ -153,21 +171,58 @@ class _Reading:
         self._collected = 0
         self._name_of: dict[str, str] = {}
 
-    def sample(self, position: int) -> Sample:
-        """Returns the image at a position with its boxes.
+    def samples(self, positions: range, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the images at some positions with their boxes."""
+        for position in positions:
+            try:
+                sample = self._sample(position)
+            except DataError as error:
+                on_problem(error)
+                continue
+            yield sample
+
+    def columns(self, positions: range, on_problem: OnProblem) -> Iterator[Columns]:
+        """Yields the annotations of the images at some positions."""
+        annotations = self._annotations
+        own = slice(annotations.of(positions[0]).start, annotations.of(positions[-1]).stop)
+        labels = [self._labels.get(category, "") for category in annotations.categories[own].tolist()]
+        states = annotations.states[own]
+        if annotations.first_with or AGAIN in states or "" in labels:
+            yield from columns_of(self.samples(positions, on_problem))
+            return
+        images: list[_Image] = []
+        keep = []
+        for position in positions:
+            try:
+                images.append(self._image(position))
+            except DataError as error:
+                on_problem(error)
+                images.append(_Image("", 1, 1, None, {}))
+                keep.append(False)
+            else:
+                keep.append(True)
+        columns = Columns(
+            names=[image.name for image in images],
+            sizes=[(image.width, image.height) for image in images],
+            counts=[len(annotations.of(position)) for position in positions],
+            labels=labels,
+            xyxy=annotations.coordinates[own],
+            crowds=[bool(state & CROWD) for state in states],
+            locations=[image.location for image in images],
+            databases=[image.attributes["database"] for image in images if "database" in image.attributes],
+        )
+        yield columns if all(keep) else columns.select(keep)
+
+    def _image(self, position: int) -> _Image:
+        """Returns the image at a position without its boxes.
 
         Raises:
-            DataError: The image or one of its annotations is invalid.
+            DataError: The image is invalid.
         """
         try:
-            return self._sample(position)
+            name, width, height, attributes = self._image_row(position)
         except RecursionError:
-            raise self._image_error(
-                position, "the image or one of its annotations is nested too deeply", "correct it"
-            ) from None
-
-    def _sample(self, position: int) -> Sample:
-        name, width, height, attributes = self._image_row(position)
+            raise self._image_error(position, _DEEP, "correct it") from None
         name, location = self._located(name, position)
         if not self._seen.add(name) and (first := self._first_with(name, position)) is not None:
             problem = f"duplicate file_name {name}, the same as images[{first}]"
@@ -176,9 +231,16 @@ class _Reading:
             place = self._image_place(position)
             remedy = "write width and height"
             width, height = measured_size(name, location, self._truth.document.location, place, remedy=remedy)
+        return _Image(name, width, height, location, attributes)
+
+    def _sample(self, position: int) -> Sample:
+        name, width, height, location, attributes = self._image(position)
         if self._ids:
             attributes.setdefault("source_id", str(self._images.number(position)))
-        boxes = self._boxes(self._annotations.of(position))
+        try:
+            boxes = self._boxes(self._annotations.of(position))
+        except RecursionError:
+            raise self._image_error(position, _DEEP, "correct it") from None
         image = ImageRef(name=name, width=width, height=height, location=location)
         return Sample(image=image, boxes=boxes, attributes=attributes, source=self._contents.source(position))
 

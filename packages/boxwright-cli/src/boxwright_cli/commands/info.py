@@ -88,11 +88,12 @@ def count(dataset: Dataset, reporter: Reporter) -> tuple[Scan, Statistics]:
     with reporter.task("Reading the annotations", dataset.info.num_samples) as task:
 
         def counted() -> Any:
-            for sample in statistics.watch(dataset):
-                yield sample
-                task.advance()
+            for columns in dataset.columns():
+                statistics.add(columns)
+                yield columns
+                task.advance(len(columns))
 
-        return Scan.of(counted(), given=dataset.info.label_map), statistics
+        return Scan.of_columns(counted(), given=dataset.info.label_map), statistics
 
 
 def _detect(uri: str) -> dict[str, Any]:

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from boxwright.datasets.dataset import Dataset
 from boxwright.plugins.registry import default_registry
-from boxwright.schemas import Sample
 from boxwright.storage.uri import DatasetURI
 
 _OPTION = "one_based"
@@ -101,9 +100,9 @@ class BorderCounts:
             self.high[name] += _at(last, position)
         self.high["beyond size"] += int(np.count_nonzero(last > _NEAR))
 
-    def note_source(self, sample: Sample) -> None:
+    def note_source(self, database: object) -> None:
         """Counts an image if its annotation names a PASCAL VOC database as the source."""
-        if "VOC20" in str(sample.attributes.get("database", "")):
+        if "VOC20" in str(database):
             self.from_voc += 1
 
     @property

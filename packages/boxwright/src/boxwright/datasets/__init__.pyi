@@ -1,3 +1,4 @@
+from .columns import Columns as Columns, columns_of as columns_of
 from .conversion import ConversionReport as ConversionReport, convert as convert
 from .dataset import (
     Dataset as Dataset,
@@ -22,6 +23,7 @@ from .parallel import WORTH_IT as WORTH_IT, available_cores as available_cores, 
 from .problems import Problems as Problems
 from .protocols import (
     BatchWriter as BatchWriter,
+    ColumnReader as ColumnReader,
     DatasetTransform as DatasetTransform,
     LabelPreservingTransform as LabelPreservingTransform,
     LabelReader as LabelReader,

@@ -10,10 +10,12 @@ from functools import cached_property, partial
 from itertools import chain, islice
 from typing import Any, cast
 
+from boxwright.datasets.columns import Columns, columns_of
 from boxwright.datasets.merged import MergedReader, Source
 from boxwright.datasets.parallel import available_cores, map_samples, shared
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import (
+    ColumnReader,
     DatasetTransform,
     LabelPreservingTransform,
     LabelReader,
@@ -84,12 +86,8 @@ class Dataset(Iterable[Sample]):
         if isinstance(self.reader, ShapeReader):
             self.reader.shapes.restart()
         for sample in self.reader.read(self.problems):
-            try:
-                self.boundary.check(sample.image.location)
-            except DataError as error:
-                self.problems(error)
-                continue
-            yield sample
+            if self._allowed(sample.image.location):
+                yield sample
 
     def _applied(self, transform: Transform, samples: Iterable[Sample]) -> Callable[[], Iterator[Sample]]:
         if transform.per_sample:
@@ -251,9 +249,30 @@ class Dataset(Iterable[Sample]):
         known = self.known_label_map
         return known if known is not None else LabelMap.from_names(self.labels())
 
+    def columns(self) -> Iterator[Columns]:
+        """Yields the annotations of some thousand images at a time; faster than samples, for counting."""
+        reader = self.reader
+        if self.transforms or not isinstance(reader, ColumnReader):
+            yield from columns_of(self)
+            return
+        if isinstance(reader, ShapeReader):
+            reader.shapes.restart()
+        for columns in reader.columns(self.problems):
+            keep = [self._allowed(location) for location in columns.locations]
+            yield columns if all(keep) else columns.select(keep)
+
+    def _allowed(self, location: str | None) -> bool:
+        """Returns whether an image file may be read; otherwise, it is reported."""
+        try:
+            self.boundary.check(location)
+        except DataError as error:
+            self.problems(error)
+            return False
+        return True
+
     def scan(self) -> Scan:
         """Reads the dataset once and keeps counts, classes and a digest, but no images."""
-        return Scan.of(self, given=self.known_label_map)
+        return Scan.of_columns(self.columns(), given=self.known_label_map)
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("to_"):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from boxwright.datasets.columns import Columns
 from boxwright.datasets.shape_rule import ShapeRule
 from boxwright.errors import DataError
 from boxwright.schemas import DatasetInfo, Sample, SwappedCoordinates
@@ -54,8 +55,8 @@ class Reader(Protocol):
     The factory named by ``FormatSpec.load`` is called as ``factory(location, **options)`` with only the options that
     the user gave. It raises :class:`~boxwright.DataError` where the location is not there at all.
 
-    A reader may do more: see :class:`LabelReader`, :class:`PartitionedReader`, :class:`SwappingReader` and
-    :class:`ShapeReader`.
+    A reader may do more: see :class:`LabelReader`, :class:`ColumnReader`, :class:`PartitionedReader`,
+    :class:`SwappingReader` and :class:`ShapeReader`.
     """
 
     info: DatasetInfo
@@ -83,6 +84,18 @@ class LabelReader(Protocol):
         Raises:
             DataError: Where :meth:`Reader.read` would call ``on_problem``.
         """
+        ...
+
+
+@runtime_checkable
+class ColumnReader(Protocol):
+    """A reader that returns the annotations of many images faster than by making a sample of each.
+
+    boxwright counts a dataset with it, for ``boxwright info`` and before a training.
+    """
+
+    def columns(self, on_problem: OnProblem) -> Iterator[Columns]:
+        """Yields the annotations of some thousand images at a time, the same as those of :meth:`Reader.read`."""
         ...
 
 

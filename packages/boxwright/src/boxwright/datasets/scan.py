@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import Counter
 from collections.abc import Iterable
-from itertools import chain, compress
-from typing import NamedTuple
+from itertools import compress
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from boxwright.datasets.columns import Columns, columns_of
 from boxwright.label_map import LabelMap
-from boxwright.regions import are_regions
 from boxwright.schemas import Sample
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class RelativeSize(NamedTuple):
@@ -21,7 +24,21 @@ class RelativeSize(NamedTuple):
     largest: float
 
 
-_MOST_SAMPLED = 4096
+_MOST_SAMPLED: Final = 4096
+_BOX_BYTES: Final = 32
+
+
+class _Counts:
+    """What is counted while reading, before it is sorted."""
+
+    def __init__(self) -> None:
+        self.classes: Counter[str] = Counter()
+        self.pictures_with: Counter[str] = Counter()
+        self.regions: Counter[str] = Counter()
+        self.splits: Counter[str] = Counter()
+        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.smallest, self.largest, self.total = float("inf"), 0.0, 0.0
+        self.every = 1
 
 
 class Scan:
@@ -64,60 +81,75 @@ class Scan:
     @classmethod
     def of(cls, samples: Iterable[Sample], given: LabelMap | None = None) -> Scan:
         """Reads ``samples`` through; ``given`` is the label map where one is known."""
+        return cls.of_columns(columns_of(samples), given)
+
+    @classmethod
+    def of_columns(cls, columns: Iterable[Columns], given: LabelMap | None = None) -> Scan:
+        """Counts columns, such as :meth:`boxwright.datasets.Dataset.columns`; ``given`` as for :meth:`of`."""
         scan = cls()
         scan._given = given
         import hashlib  # only counting needs it, and it brings OpenSSL
 
         digest = hashlib.sha256()
-        smallest, largest, total = float("inf"), 0.0, 0.0
-        count, every = 0, 1
-        classes: Counter[str] = Counter()
-        pictures_with: Counter[str] = Counter()
-        regions: Counter[str] = Counter()
-        for sample in samples:
-            image, boxes = sample.image, sample.boxes
-            digest.update(repr((image.name, image.width, image.height, boxes.labels)).encode())
-            digest.update(array("d", chain.from_iterable(boxes.coordinates)).tobytes())
-            scan.samples += 1
-            scan.boxes += len(boxes)
-            scan.empty += not boxes.labels
-            scan.most_boxes = max(scan.most_boxes, len(boxes))
-            classes.update(boxes.labels)
-            pictures_with.update(set(boxes.labels))
-            regions.update(compress(boxes.labels, are_regions(boxes)))
-            if sample.split is not None:
-                scan.splits[sample.split] = scan.splits.get(sample.split, 0) + 1
-            size = width, height = image.width, image.height
-            scan.sizes[size] = scan.sizes.get(size, 0) + 1
-            if not boxes.labels:
-                continue
-            position = -count % every
-            while position < len(boxes):
-                if len(scan.box_sample) == _MOST_SAMPLED:
-                    # Every second one is kept, and from now on half as many are added.
-                    del scan.box_sample[1::2]
-                    every *= 2
-                    position += -(count + position) % every
-                    continue
-                xmin, ymin, xmax, ymax = boxes.coordinates[position]
-                scan.box_sample.append((xmin / width, ymin / height, xmax / width, ymax / height))
-                position += every
-            count += len(boxes)
-            area = width * height
-            scan.flawed["without area"] += sum([x == right or y == low for x, y, right, low in boxes.coordinates])
-            scan.flawed["outside the image"] += sum(
-                [x < 0 or y < 0 or right > width or low > height for x, y, right, low in boxes.coordinates]
-            )
-            relative = [((right - x) * (low - y) / area) ** 0.5 for x, y, right, low in boxes.coordinates]
-            smallest, largest = min(smallest, *relative), max(largest, *relative)
-            total += sum(relative)
+        counts = _Counts()
+        for some in columns:
+            scan._add(some, counts)
+            coordinates = some.xyxy.tobytes()
+            parts: list[bytes] = []
+            for name, (width, height), (first, end) in zip(some.names, some.sizes, some.spans(), strict=True):
+                labels = some.labels[first:end]
+                counts.pictures_with.update(set(labels))
+                parts.append(repr((name, width, height, tuple(labels))).encode())
+                parts.append(coordinates[first * _BOX_BYTES : end * _BOX_BYTES])
+            digest.update(b"".join(parts))
         if scan.boxes:
-            scan.relative_size = RelativeSize(smallest, total / scan.boxes, largest)
-        scan.classes = dict(sorted(classes.items()))
-        scan.regions = dict(sorted(regions.items()))
-        scan.pictures_with = dict(sorted(pictures_with.items()))
+            scan.relative_size = RelativeSize(counts.smallest, counts.total / scan.boxes, counts.largest)
+        scan.classes = dict(sorted(counts.classes.items()))
+        scan.regions = dict(sorted(counts.regions.items()))
+        scan.pictures_with = dict(sorted(counts.pictures_with.items()))
+        scan.splits = dict(counts.splits)
+        scan.sizes = dict(counts.sizes)
         scan.digest = digest.hexdigest()
         return scan
+
+    def _add(self, columns: Columns, counts: _Counts) -> None:
+        import numpy as np
+
+        self.samples += len(columns)
+        self.empty += columns.counts.count(0)
+        self.most_boxes = max(self.most_boxes, *columns.counts, 0)
+        counts.classes.update(columns.labels)
+        counts.regions.update(compress(columns.labels, columns.regions()))
+        counts.splits.update(split for split in columns.splits if split is not None)
+        counts.sizes.update(columns.sizes)
+        xyxy = columns.xyxy
+        if not len(xyxy):
+            return
+        sizes = columns.image_sizes()
+        self._sample_boxes(xyxy / np.hstack([sizes, sizes]), counts)
+        self.boxes += len(xyxy)
+        sides = xyxy[:, 2:] - xyxy[:, :2]
+        outside = ((xyxy[:, :2] < 0) | (xyxy[:, 2:] > sizes)).any(axis=1)
+        self.flawed["without area"] += int(np.count_nonzero((sides == 0).any(axis=1)))
+        self.flawed["outside the image"] += int(np.count_nonzero(outside))
+        with np.errstate(over="ignore"):
+            relative = np.sqrt(sides.prod(axis=1) / sizes.prod(axis=1))
+        counts.smallest = min(counts.smallest, float(relative.min()))
+        counts.largest = max(counts.largest, float(relative.max()))
+        counts.total += float(relative.sum())
+
+    def _sample_boxes(self, relative: NDArray[np.float64], counts: _Counts) -> None:
+        position = -self.boxes % counts.every
+        while position < len(relative):
+            if len(self.box_sample) == _MOST_SAMPLED:
+                # Every second one is kept, and from now on half as many are added.
+                del self.box_sample[1::2]
+                counts.every *= 2
+                position += -(self.boxes + position) % counts.every
+                continue
+            xmin, ymin, xmax, ymax = relative[position].tolist()
+            self.box_sample.append((xmin, ymin, xmax, ymax))
+            position += counts.every
 
     @property
     def label_map(self) -> LabelMap:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 
 from boxwright.analysis.conventions import BorderCounts
 from boxwright.analysis.statistics import histograms
+from boxwright.datasets.columns import Columns, ColumnsBuilder, columns_of
 from boxwright.schemas import Sample
 
-_BATCH = 1 << 16
 GRID: Final = 16
 """The number of cells of the map of positions in each direction."""
 _SMALL, _LARGE = 32.0**2, 96.0**2
@@ -49,41 +48,32 @@ class Statistics:
         self.by_coco = {"small": 0, "medium": 0, "large": 0}
         self.positions: NDArray[np.int64] = np.zeros((GRID, GRID), dtype=np.int64)
         self._shapes = histograms.LogGrid()
-        self._coordinates = array("d")
-        self._images = array("d")  # width, height and number of boxes of each
 
     @classmethod
     def of(cls, samples: Iterable[Sample]) -> Statistics:
         """Reads all samples."""
         statistics = cls()
-        for _ in statistics.watch(samples):
-            pass
+        for columns in columns_of(samples):
+            statistics.add(columns)
         return statistics
 
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields the samples and counts them; the counts are complete at the end."""
+        builder = ColumnsBuilder()
         for sample in samples:
-            boxes = sample.boxes
-            for coordinates in boxes.coordinates:
-                self._coordinates.extend(coordinates)
-            self._images.extend((sample.image.width, sample.image.height, len(boxes.coordinates)))
-            if "database" in sample.attributes:
-                self.borders.note_source(sample)
-            if len(self._coordinates) >= _BATCH or len(self._images) >= _BATCH:
-                self._count()
+            builder.add(sample)
+            if builder.full:
+                self.add(builder.take())
             yield sample
-        self._count()
+        self.add(builder.take())
 
-    def _count(self) -> None:
-        if not self._images:
-            return
-        images = np.array(self._images).reshape(-1, 3)
-        xyxy = np.array(self._coordinates).reshape(-1, 4)
-        self._coordinates, self._images = array("d"), array("d")
-        number = images[:, 2].astype(np.int64)
-        self.boxes_per_image.add(number)
-        if len(xyxy):
-            self._count_boxes(xyxy, np.repeat(images[:, :2], number, axis=0))
+    def add(self, columns: Columns) -> None:
+        """Counts some images."""
+        self.boxes_per_image.add(np.array(columns.counts, np.int64))
+        for database in columns.databases:
+            self.borders.note_source(database)
+        if len(columns.xyxy):
+            self._count_boxes(columns.xyxy, columns.image_sizes())
 
     def _count_boxes(self, xyxy: NDArray[np.float64], image_sizes: NDArray[np.float64]) -> None:
         sides = xyxy[:, 2:] - xyxy[:, :2]
