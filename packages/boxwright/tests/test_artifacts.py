@@ -72,6 +72,8 @@ def test_an_export_is_checked_and_can_be_used_like_its_run(
 class Liar:
     """Writes a model that finds something else."""
 
+    label_map = LabelMap.from_names(["fig"])
+
     def export(self, run: Any, out: Path, precision: str = "") -> Path:
         (out / "model").write_text(precision)
         return out / "model"

@@ -86,11 +86,16 @@ def test_detections_are_those_of_kerascvs_multi_class_decoder(
         np.testing.assert_allclose(one, two, atol=2e-3)
 
 
-def test_with_one_class_detections_are_those_of_kerascvs_decoder_for_all_classes(
-    model: Detector, predictions: dict[str, Any]
+@pytest.mark.parametrize("suppression", ["class", "all"])
+def test_detections_are_those_of_kerascvs_decoder_for_all_classes(
+    model: Detector, predictions: dict[str, Any], suppression: str
 ) -> None:
-    one_class = {**predictions, "classification": predictions["classification"][..., :1]}
-    settings = DecoderSettings(score_threshold=0.1, iou_threshold=0.4, max_detections=50, pre_nms=100_000)
+    """With one class, both kinds of suppression are the same."""
+    shown = predictions["classification"] if suppression == "all" else predictions["classification"][..., :1]
+    one_class = {**predictions, "classification": shown}
+    settings = DecoderSettings(
+        score_threshold=0.1, iou_threshold=0.4, max_detections=50, pre_nms=100_000, suppression=suppression
+    )
     ours = decode(model, one_class, SIZE, settings)
     model.prediction_decoder = keras_cv.layers.NonMaxSuppression(
         "xyxy", from_logits=True, iou_threshold=0.4, confidence_threshold=0.1, max_detections=50

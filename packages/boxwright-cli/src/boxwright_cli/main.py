@@ -39,6 +39,7 @@ _COMMANDS = (
     "convert",
     "train",
     "evaluate",
+    "tune",
     "predict",
     "export",
     "benchmark",

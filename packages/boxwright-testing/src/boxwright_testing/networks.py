@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -159,6 +160,26 @@ class NetworkExporterTests(ExporterTests):
             assert golden["detections"], "nothing is detected in the golden image"
             expectations = [(each["label"], each["score"], each["box"]) for each in golden["detections"]]
             self.check_equal(self.detect(plugins, folder), expectations)
+
+    def test_a_tuned_run_exports_its_settings(
+        self, plugins: Registry, run: Run, images: list[Sample], tmp_path: Path
+    ) -> None:
+        """Both classes are detected in both boxes, and suppress each other; ``detect.py`` shows the best one only."""
+        from PIL import Image
+
+        Image.new("RGB", (96, 48), (100, 128, 0)).save(tmp_path / "olive.png")
+        olive = Sample(image=ImageRef(name="olive.png", width=96, height=48, location=str(tmp_path / "olive.png")))
+        decoder = replace(DECODER, suppression="all", score=(0.3, 0.4))
+        run.write_json("tuned.json", {"decoder": decoder.to_dict()})
+        _, folder = next(self.artifacts(plugins, run, images, tmp_path / "out"))
+        model = boxwright.load_model(folder, registry=plugins)
+        (found,) = model.predict([olive])
+        assert found.boxes.labels == ("second", "second"), f"suppression over all classes: {found}"
+        assert found.scores == pytest.approx([128 / 255, 64 / 255], abs=self.score_tolerance)
+        (shown,) = boxwright.predict(model, str(tmp_path / "olive.png")).detections
+        expected = zip(shown.boxes.labels, shown.scores, shown.boxes.coordinates, strict=True)
+        self.check_equal(self.detect(plugins, folder, tmp_path / "olive.png"), list(expected))
+        assert len(shown.boxes) == 1, "the score of the second class is 0.4"
 
     def detect(self, plugins: Registry, folder: Path, *images: Path) -> list[dict[str, Any]]:
         """Runs ``detect.py`` where neither boxwright nor its plugins can be imported."""

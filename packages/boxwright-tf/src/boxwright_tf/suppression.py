@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import tensorflow as tf
 
+from boxwright import UsageError
 from boxwright.models import DecoderSettings
 
 
@@ -31,7 +33,9 @@ def suppress(boxes: Any, scores: Any, image_size: tuple[int, int], settings: Dec
 def suppress_candidates(
     boxes: Any, scores: Any, classes: Any, image_size: tuple[int, int], settings: DecoderSettings
 ) -> dict[str, Any]:
-    """Runs non-maximum suppression once for all classes, with the boxes of each class moved to a separate area.
+    """Runs non-maximum suppression once for all classes.
+
+    Unless all classes suppress each other, the boxes of each class are moved to a separate area.
 
     Args:
         boxes: ``(batch, K, 4)`` float32, ``xyxy`` in pixels of the input.
@@ -43,10 +47,19 @@ def suppress_candidates(
     Returns:
         ``boxes`` ``(batch, max_detections, 4)`` float32, ``scores`` and ``classes`` ``(batch, max_detections)`` float32
         and int32, best first, all padded with -1, and ``num`` ``(batch,)`` int32.
+
+    Raises:
+        UsageError: The decoder is box fusion, or has IoU thresholds by class.
     """
+    if not replace(settings, soft_nms_sigma=0.0).is_common:
+        raise UsageError(
+            "TensorFlow's suppression has neither box fusion nor IoU thresholds by class",
+            "tune the run with --suppression all or soft, or with --common",
+        )
     height, width = image_size
     boxes = tf.clip_by_value(boxes, 0.0, tf.constant([width, height, width, height], tf.float32))
-    apart = boxes + tf.cast(classes, tf.float32)[..., None] * (2.0 * max(height, width))
+    distance = 0.0 if settings.suppression == "all" else 2.0 * max(height, width)
+    apart = boxes + tf.cast(classes, tf.float32)[..., None] * distance
     most = settings.max_detections
 
     def select(row: tuple[Any, Any]) -> tuple[Any, Any, Any]:

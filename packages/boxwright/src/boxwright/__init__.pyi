@@ -41,6 +41,7 @@ from .models.prediction import Prediction as Prediction, predict as predict
 from .models.protocols import MetricResult as MetricResult
 from .models.run import Run as Run
 from .models.training import train as train
+from .models.tuning import Tuning as Tuning, tune as tune
 from .plugins.hookspecs import hookimpl as hookimpl
 from .plugins.options import Option as Option
 from .plugins.registration import register_format as register_format

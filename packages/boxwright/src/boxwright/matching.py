@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from boxwright.boxes import iou
+from boxwright.boxes import area, iou
 from boxwright.schemas import Boxes, Coordinates
 
 _NEAR = 2.0
@@ -99,6 +100,61 @@ def match_detections(detected: Boxes, reference: Boxes, least_iou: float) -> Mat
     result = Matching()
     result.removed, result.added = _take(sorted(same_class, key=lambda c: (c.first, c)), left, right, result)
     return result
+
+
+def find_hits(
+    boxes: NDArray[Any],
+    classes: NDArray[np.int64],
+    objects: NDArray[Any],
+    object_classes: NDArray[np.int64],
+    regions: NDArray[np.bool_],
+    least_iou: float = 0.5,
+) -> NDArray[np.int64]:
+    """Returns which object each detection in an image found, as pycocotools matches them.
+
+    The detections take their turn in their order. Each takes the object of its class that it overlaps most, of those
+    that are still free. Without one, it counts as right if at least ``least_iou`` of it is in a region of its class, or
+    in one of no class.
+
+    Args:
+        boxes: The detections, the best score first, ``(D, 4)``, ``xyxy``.
+        classes: Their classes, ``(D,)``.
+        objects: The ground truth, ``(G, 4)``.
+        object_classes: Its classes, ``(G,)``; -1 for a region of no class.
+        regions: Whether each is a region, ``(G,)``; see :func:`boxwright.are_regions`.
+        least_iou: Boxes with a smaller IoU do not match.
+
+    Returns:
+        ``(D,)``: a position in ``objects``, :data:`NOTHING` or :data:`IN_REGION`.
+    """
+    hits = np.full(len(boxes), NOTHING, np.int64)
+    if not len(boxes) or not len(objects):
+        return hits
+    same = classes[:, None] == object_classes
+    overlap = np.where(same & ~regions, iou(boxes, objects), 0.0)
+    limit = min(least_iou, 1 - 1e-10)  # as in pycocotools
+    for position in np.flatnonzero((overlap >= limit).any(axis=1)):
+        best = int(overlap[position].argmax())
+        if overlap[position, best] >= limit:
+            hits[position] = best
+            overlap[:, best] = 0.0
+    if regions.any():
+        inside = _share_inside(boxes, objects) * (regions & (same | (object_classes == -1)))
+        hits[(hits == NOTHING) & (inside >= limit).any(axis=1)] = IN_REGION
+    return hits
+
+
+NOTHING, IN_REGION = -1, -2
+"""What :func:`find_hits` returns for a detection that is wrong, and for one that is ignored."""
+
+
+def _share_inside(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
+    """Returns the share of each box that is inside each other box, (N, M); 0 for a box without area."""
+    sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
+    shared = np.maximum(sides, 0).prod(axis=2)
+    whole = area(boxes)[:, None]
+    share: NDArray[Any] = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return share
 
 
 def _candidates(

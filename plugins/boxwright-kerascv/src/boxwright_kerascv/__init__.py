@@ -160,7 +160,7 @@ DECODER_OPTIONS = (
         "iou_threshold",
         float,
         None,
-        "Of two detections of a class with a higher IoU, the one with the higher score is kept",
+        "Of two detections with a higher IoU, the one with the higher score is kept",
         ge=0,
         le=1,
     ),
@@ -169,6 +169,13 @@ DECODER_OPTIONS = (
     Option(
         "soft_nms_sigma", float, None, "If positive, overlapping detections lose score instead of being dropped", ge=0
     ),
+    Option(
+        "suppression",
+        ("class", "all", "fusion"),
+        None,
+        "Which detections suppress each other: of one class, of all classes, or of one class, which are averaged",
+    ),
+    Option("score", float, None, "Lowest score that `boxwright predict` shows", ge=0, le=1),
 )
 OTHER_OPTIONS = (
     Option(

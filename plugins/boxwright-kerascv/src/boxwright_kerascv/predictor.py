@@ -17,7 +17,7 @@ from PIL import Image
 from boxwright import DataError, Detections, LabelMap, Sample, scale
 from boxwright.datasets import map_samples
 from boxwright.images import DecodedImage
-from boxwright.models import DecoderSettings, InputSettings, shrink
+from boxwright.models import ChosenModel, DecoderSettings, Found, InputSettings, choose_detections, raw, shrink
 from boxwright_kerascv.augmentation import resize
 from boxwright_kerascv.decode import make_detector
 from boxwright_kerascv.images import decode_for
@@ -52,11 +52,23 @@ class KerasCVModel:
         self.decoder = decoder
         self.oversample = oversample
         self.adapter = adapter
+        self._separately = adapter is None and not replace(decoder, soft_nms_sigma=0.0).is_common
         if adapter is None:
-            self._detect = make_detector(network, decoder, image_size)
+            self._detect = make_detector(network, raw(decoder) if self._separately else decoder, image_size)
         else:
             self._detect = make_own_detector(adapter, decoder, image_size)
         self._names = np.array(label_map.names, dtype=object)
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the predictions before suppression can be chosen from: not those of a detector of the user."""
+        return self.adapter is None
+
+    def with_decoder(self, decoder: DecoderSettings) -> KerasCVModel | ChosenModel:
+        """Returns the model with another choice of detections."""
+        if self.adapter is not None:
+            return ChosenModel(self, decoder)
+        return KerasCVModel(self.network, self.label_map, self.image_size, decoder, self.oversample)
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
         """Yields one ``Detections`` per sample, in order.
@@ -114,10 +126,13 @@ class KerasCVModel:
         height, width = self.image_size
         for position, origin in enumerate(origins):
             number = int(found["num"][position])
-            scores: NDArray[Any] = np.clip(found["scores"][position, :number], 0.0, 1.0)
+            chosen = Found(*(found[name][position, :number] for name in ("boxes", "scores", "classes")))
+            if self._separately:
+                chosen = choose_detections(*chosen, self.decoder)
+            scores: NDArray[Any] = np.clip(chosen.scores, 0.0, 1.0)
             kept = scores >= score
-            boxes = scale(found["boxes"][position, :number][kept], 1 / width, 1 / height)
-            labels = self._names[found["classes"][position, :number][kept]].tolist()
+            boxes = scale(chosen.boxes[kept], 1 / width, 1 / height)
+            labels = self._names[chosen.classes[kept]].tolist()
             yield Detections.from_arrays(origin.sample.image, labels, origin.decoded.to_annotation(boxes), scores[kept])
 
 

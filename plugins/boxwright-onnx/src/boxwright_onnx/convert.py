@@ -32,10 +32,13 @@ def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -
         calibration: Inputs for ``int8``.
 
     Raises:
-        UsageError: Its decoder is Soft-NMS, which ONNX does not have.
+        UsageError: Its decoder is Soft-NMS or fusion, or has IoU thresholds by class, which ONNX does not have.
     """
-    if network.decoder.soft_nms_sigma > 0:
-        raise UsageError("ONNX has no Soft-NMS", "export a run with soft_nms_sigma=0")
+    if not network.decoder.is_common:
+        raise UsageError(
+            "ONNX has neither Soft-NMS nor box fusion, and one IoU threshold for all classes",
+            "export a run with soft_nms_sigma=0 and without fusion, or tune it with --suppression class or all",
+        )
     model = to_onnx(network.saved_model, {"images": "images", "boxes": "raw_boxes", "scores": "raw_scores"})
     if precision == "int8":
         model = quantize(model, calibration)
@@ -62,20 +65,32 @@ def _add_suppression(graph: Any, network: Network) -> None:
         "of_box": np.array([0, 2], np.int64),
         "column": np.array([1], np.int64),
     }
-    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     limits = ["max_detections", "iou_threshold", "score_threshold"]
+    scores = "raw_scores"
+    classes = [
+        helper.make_node("Gather", ["selected", "of_class"], ["class_column"], axis=1),
+        helper.make_node("Squeeze", ["class_column", "column"], ["classes"]),
+    ]
+    if decoder.suppression == "all":  # the classes of one anchor overlap completely, so only the best one is left
+        constants["one"] = np.array([1], np.int64)
+        scores = "best_score"
+        graph.node.append(helper.make_node("TopK", ["raw_scores", "one"], [scores, "best_class"], axis=2))
+        classes = [
+            helper.make_node("GatherND", ["best_class", "selected_boxes"], ["class_column"]),
+            helper.make_node("Squeeze", ["class_column", "column"], ["classes"]),
+        ]
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     graph.node.extend(
         [
             helper.make_node("Max", ["raw_boxes", "origin"], ["not_negative"]),
             helper.make_node("Min", ["not_negative", "corner"], ["clipped"]),
-            helper.make_node("Transpose", ["raw_scores"], ["scores_by_class"], perm=[0, 2, 1]),
+            helper.make_node("Transpose", [scores], ["scores_by_class"], perm=[0, 2, 1]),
             # Corners in any order: with center_point_box=0, x and y may be exchanged in all boxes.
             helper.make_node("NonMaxSuppression", ["clipped", "scores_by_class", *limits], ["selected"]),
             helper.make_node("GatherND", ["scores_by_class", "selected"], ["scores"]),
             helper.make_node("Gather", ["selected", "of_box"], ["selected_boxes"], axis=1),
             helper.make_node("GatherND", ["clipped", "selected_boxes"], ["boxes"]),
-            helper.make_node("Gather", ["selected", "of_class"], ["class_column"], axis=1),
-            helper.make_node("Squeeze", ["class_column", "column"], ["classes"]),
+            *classes,
             helper.make_node("Gather", ["selected", "of_image"], ["image_column"], axis=1),
             helper.make_node("Squeeze", ["image_column", "column"], ["positions"]),
         ]

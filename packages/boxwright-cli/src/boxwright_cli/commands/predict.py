@@ -56,7 +56,10 @@ def predict(
         bool,
         typer.Option("--only-new", help="Add to the dataset of --to, and leave the images that it contains unchanged."),
     ] = False,
-    score: Annotated[float, typer.Option("--score", metavar="X", help="Lowest score of a detection.")] = 0.3,
+    score: Annotated[
+        float | None,
+        typer.Option("--score", metavar="X", help="Lowest score of a detection.", show_default="as tuned, or else 0.3"),
+    ] = None,
     batch_size: BatchSizeOption = 8,
     tiles: SliceOption = "",
     frames: Annotated[
@@ -112,10 +115,10 @@ def predict(
     if as_json:
         session.result(prediction.to_dict())
         return
-    _show(session, prediction, out, score)
+    _show(session, prediction, out)
 
 
-def _show(session: Session, prediction: Prediction, out: Path | None, score: float) -> None:
+def _show(session: Session, prediction: Prediction, out: Path | None) -> None:
     if prediction.videos:
         _show_videos(session, prediction, out)
         return
@@ -125,7 +128,9 @@ def _show(session: Session, prediction: Prediction, out: Path | None, score: flo
         session.say(f"... and {amount(len(prediction.detections) - _SHOWN, 'image')} more")
     total = sum(len(found.boxes) for found in prediction.detections)
     session.say()
-    session.say(f"{amount(total, 'object')} in {amount(len(prediction.detections), 'image')}, score {score:g} or more")
+    score = prediction.score
+    least = f"{score:g} or more" if isinstance(score, float | int) else "as tuned for each class"
+    session.say(f"{amount(total, 'object')} in {amount(len(prediction.detections), 'image')}, score {least}")
     if prediction.kept:
         session.say(f"{amount(prediction.kept, 'image')} annotated already, left unchanged")
     if out is not None:

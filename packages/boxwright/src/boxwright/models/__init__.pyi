@@ -5,6 +5,12 @@ from .augmentation import (
     make_augmenters as make_augmenters,
 )
 from .benchmark import Benchmark as Benchmark, Measurement as Measurement, Speed as Speed, benchmark as benchmark
+from .decoder import (
+    DecoderSettings as DecoderSettings,
+    Found as Found,
+    choose_detections as choose_detections,
+    raw as raw,
+)
 from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .export import Export as Export, export as export
 from .inference import load_model as load_model
@@ -18,10 +24,9 @@ from .network import (
     write_settings as write_settings,
 )
 from .portable import (
-    DecoderSettings as DecoderSettings,
-    Found as Found,
     InputSettings as InputSettings,
     PortableModel as PortableModel,
+    Reduced as Reduced,
     ServedModel as ServedModel,
     Suppressed as Suppressed,
     select_detections as select_detections,
@@ -42,6 +47,7 @@ from .protocols import (
     MixingAugmenter as MixingAugmenter,
     Model as Model,
     Trainer as Trainer,
+    TunableModel as TunableModel,
     WeightsConverter as WeightsConverter,
 )
 from .run import Run as Run
@@ -52,6 +58,8 @@ from .trust import (
     trust_models as trust_models,
     untrusted_model as untrusted_model,
 )
+from .tuned import ChosenModel as ChosenModel
+from .tuning import Tuning as Tuning, reset_tuning as reset_tuning, set_decoder as set_decoder, tune as tune
 from .weights import (
     OwnWeights as OwnWeights,
     Weights as Weights,

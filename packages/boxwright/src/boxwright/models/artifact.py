@@ -16,6 +16,7 @@ import inspect
 import json
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,11 @@ from boxwright._version import __version__
 from boxwright.images.decode import decode_sample
 from boxwright.models.causes import sample_of
 from boxwright.models.manifest import LAYOUT, RECORD
-from boxwright.models.network import DECODER, INPUT, LABEL_MAP, LABELS, NetworkExporter
+from boxwright.models.network import INPUT, LABEL_MAP, LABELS, NetworkExporter, write_decoder
 from boxwright.models.parity import Pair, Parity, lowest_score, predictions
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run, versions
+from boxwright.models.tuned import DECODER, decoder_of
 from boxwright.models.weights import digest_of, find_all_weights
 from boxwright.plugins.registry import Registry
 from boxwright.schemas import Detections
@@ -48,21 +50,24 @@ AROUND = {
 }
 
 
-def write_golden(folder: Path, pairs: Sequence[Pair], model: Model) -> float:
+def write_golden(folder: Path, pairs: Sequence[Pair], model: Model) -> None:
     """Writes an image of the check with the detections of an artifact, for tests on the device.
 
-    Returns:
-        The lowest score of these detections.
+    The score of the artifact's decoder is reduced if only few detections have it.
     """
-    sure = lowest_score(pair.expected for pair in pairs)
-    best = max(pairs, key=lambda pair: len(pair.expected.above(sure).boxes))
+    decoder = decoder_of(model)
+    if not isinstance(decoder.score, tuple):
+        decoder = replace(decoder, score=round(min(decoder.score, lowest_score(pair.expected for pair in pairs)), 4))
+    if (folder / DECODER).is_file():
+        write_decoder(folder, decoder)
+    best = max(pairs, key=lambda pair: len(decoder.shown(pair.expected, model.label_map).boxes))
     image = decode_sample(best.sample.replace(boxes=())).image
     image.thumbnail((_GOLDEN_SIDE, _GOLDEN_SIDE))
     image.save(folder / GOLDEN)
     (found,) = predictions(model, [sample_of(image)])
-    content = {"image": GOLDEN, "score": sure, "detections": _plain(found.above(sure))}
+    shown = decoder.shown(found, model.label_map)
+    content = {"image": GOLDEN, "score": decoder.score, "detections": _plain(shown)}
     (folder / GOLDEN_DETECTIONS).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-    return sure
 
 
 def _plain(found: Detections) -> list[dict[str, Any]]:
@@ -81,7 +86,6 @@ def write_description(
     precision: str,
     run: Run,
     parity: Parity,
-    score: float,
     calibration: dict[str, Any] | None,
     plugins: Registry,
 ) -> None:
@@ -95,7 +99,6 @@ def write_description(
         precision: The precision; empty if the exporter has none.
         run: The run.
         parity: The comparison with the run.
-        score: The lowest score of ``detect.py``.
         calibration: The description of the images that it was calibrated with.
         plugins: The plugins in use.
     """
@@ -109,7 +112,6 @@ def write_description(
             suppresses=exporter.suppresses,
             prepares=exporter.prepares,
             model=artifact.relative_to(folder).as_posix(),
-            score=round(score, 4),
         )
         (folder / "detect.py").write_text(script, "utf-8")
     license_note = _license(run, plugins)
@@ -121,7 +123,6 @@ def write_description(
         target=f"{name}:{precision}".rstrip(":"),
         classes=", ".join(f"`{each}`" for each in run.label_map.names),
         packages=packages,
-        score=round(score, 4),
         files=[(each, AROUND.get(each, "the model")) for each in [*names, RECORD]],
         check=_check(parity, calibration),
         license=license_note,

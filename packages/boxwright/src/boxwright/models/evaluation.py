@@ -18,10 +18,14 @@ from boxwright.models.inference import check_batch_size, predicted_pairs, ready_
 from boxwright.models.protocols import Metric, MetricResult, Model
 from boxwright.models.run import STATE, Run
 from boxwright.models.slicing import Slicing
+from boxwright.models.tuned import decoder_of
 from boxwright.plugins.options import MAX_BAD, convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Detections, Sample
+
+SCORE = "score"
+"""The option by which a metric receives the score that the model was tuned for, one number or one per class."""
 
 NO_BOXES = "nothing to measure: no boxes"
 """The message in place of numbers where the ground truth has no box."""
@@ -118,11 +122,15 @@ def evaluate(
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     check_batch_size(batch_size)
-    options = convert_options(metric_options or {}, plugins.get("metric", metric).spec.options, f"the metric {metric}")
-    measure: Metric = plugins.resolve("metric", metric)(**options)
+    listed = plugins.get("metric", metric).spec.options
+    options = convert_options(metric_options or {}, listed, f"the metric {metric}")
+    make: Callable[..., Metric] = plugins.resolve("metric", metric)
     dataset = open_dataset(data, on_error=on_error, registry=plugins)
     tiles = Slicing.of(slicing) if slicing else None
     loaded = ready_model(model, label_map, plugins, device, tiles or "")
+    if SCORE in {option.name for option in listed} and SCORE not in (metric_options or {}):
+        options[SCORE] = decoder_of(loaded).score
+    measure = make(**options)
     counts = {"samples": 0, "ground_truth": 0, "detections": 0}
     started = time.perf_counter()
     with reporter.task("Evaluating", dataset.info.num_samples) as task:

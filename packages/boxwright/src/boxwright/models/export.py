@@ -23,9 +23,10 @@ from boxwright.models.causes import invalid_output, likely_cause, sample_of
 from boxwright.models.inference import load_model
 from boxwright.models.manifest import RECORD
 from boxwright.models.network import NetworkExporter
-from boxwright.models.parity import EXACT, LIMITS, SURE, Pair, Parity, average_precision, compare, paired
+from boxwright.models.parity import EXACT, LIMITS, Pair, Parity, average_precision, compare, paired
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run
+from boxwright.models.tuned import apply_tuning, copy_tuning
 from boxwright.plugins.registry import Registry, default_registry, require
 from boxwright.plugins.specs import ExporterSpec
 from boxwright.progress import LogReporter, Reporter
@@ -122,12 +123,14 @@ def export(
             exporter.calibration = samples
         with reporter.task(f"Exporting to {to}"):
             artifact = exporter.export(found, folder, precision)
+        if not isinstance(exporter, NetworkExporter):
+            copy_tuning(found.path, folder)
         result = Export(Path(out) / artifact.relative_to(folder), name, precision)
         if not (folder / LABEL_MAP).exists():
             (folder / LABEL_MAP).write_text(found.label_map.to_pbtxt(), "utf-8")
         with reporter.task("Comparing it with the run", images.info.num_samples):
             original = load_model(found, registry=plugins)
-            sure = _check(result, original, exporter, artifact, folder, images, plugins, data is not None)
+            _check(result, original, exporter, artifact, folder, images, plugins, data is not None)
         write_description(
             folder,
             exporter,
@@ -136,7 +139,6 @@ def export(
             precision=precision,
             run=found,
             parity=result.parity,
-            score=sure,
             calibration=calibration,
             plugins=plugins,
         )
@@ -182,19 +184,19 @@ def _check(
     images: Dataset,
     plugins: Registry,
     measured: bool,
-) -> float:
+) -> None:
     """Compares an artifact with the model of its run, and returns the lowest score of the detections compared."""
     limits = LIMITS.get(result.precision, EXACT)
     try:
-        model = exporter.load(artifact)
+        model = apply_tuning(exporter.load(artifact), folder)
         pairs = list(_light(paired(run, model, images)))
         if not pairs:
             raise DataError(images.info.location, "it contains no images", "pass other images: --data")
         resized = list(paired(run, model, _resized(pairs)))
-        sure = write_golden(folder, pairs[:CHECKED], model)
+        write_golden(folder, pairs[:CHECKED], model)
     except RunError as error:
         result.parity = Parity(limits, failure=error.message, cause=invalid_output(error.message))
-        return SURE
+        return
     result.parity = parity = compare([*resized, *pairs], limits)
     if measured and _METRIC in plugins.names("metric"):
         parity.ap = average_precision(pairs, run, plugins.resolve("metric", _METRIC)())
@@ -204,7 +206,6 @@ def _check(
         result.notes.append("the run detects nothing in these images: pass others with --data, or train it longer")
     if parity.problems:
         parity.cause = likely_cause(parity, [*resized, *pairs], run, model)
-    return sure
 
 
 def _resized(pairs: Sequence[Pair]) -> Dataset:

@@ -14,6 +14,7 @@ from boxwright.models.manifest import RECORD, read_manifest
 from boxwright.models.protocols import Backend, Model
 from boxwright.models.run import STATE, Run
 from boxwright.models.slicing import SlicedModel, Slicing
+from boxwright.models.tuned import apply_tuning
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import Detection
 from boxwright.regions import unknown_classes
@@ -93,7 +94,7 @@ def load_model(
         raise UsageError(f"{found.path} is a run, which has no choice of devices", "omit the device, or export the run")
     backend: Backend = plugins.resolve("backend", found.backend)()
     try:
-        return backend.load(found)
+        return apply_tuning(backend.load(found), found.path)
     except FileNotFoundError as error:
         raise RunError(
             f"{found.path} has no model: it is {found.status}, and {error.filename} is not there",
@@ -145,7 +146,7 @@ def load_artifact(path: Path, label_map: str | Path | LabelMap | None, plugins: 
     if record.is_file():
         name, artifact = read_manifest(record)
         if path.is_dir() or path.name == artifact.name:
-            return _load(plugins, name, artifact, given, device)
+            return apply_tuning(_load(plugins, name, artifact, given, device), record.parent)
     answers = _asked(path, plugins)
     yes = [name for name, answer in answers.items() if answer.matches]
     if len(yes) == 1:

@@ -5,34 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
-import numpy as np
-
 from boxwright.errors import BoxwrightError, DataError, ExportError, RunError, UsageError
 from boxwright.images.decode import decode_sample
 from boxwright.label_map import LabelMap, read_label_map
-from boxwright.models.portable import (
-    DecoderSettings,
-    Floats,
-    Found,
-    InputSettings,
-    PortableModel,
-    ServedModel,
-    Suppressed,
-)
+from boxwright.models.decoder import EVERYTHING, DecoderSettings, Floats, Found
+from boxwright.models.portable import InputSettings, PortableModel, Reduced, ServedModel, Suppressed
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
+from boxwright.models.tuned import DECODER, ChosenModel, read_tuning
 from boxwright.plugins.registry import default_registry
 from boxwright.schemas import Sample
 
 LABEL_MAP = "label_map.pbtxt"
 LABELS = "labels.txt"
 INPUT = "preprocess.json"
-DECODER = "decoder.json"
 _MOST_LETTERS = 500
 
 
@@ -148,11 +139,17 @@ class NetworkExporter:
         """Converts the network of a run.
 
         Raises:
-            UsageError: The backend of the run does not offer its networks, or the target does not support this one.
+            UsageError: The backend of the run does not offer its networks, the target does not support this one, or
+                the decoder is box fusion.
             ExportError: The conversion failed, for example because of an operation that the target does not support.
             RunError: The run has no model yet.
         """
         with open_network(run) as network:
+            if network.decoder.suppression == "fusion":
+                raise UsageError(
+                    f"exports do not support the box fusion that {run.path} was tuned to",
+                    "tune it again with --suppression class,all,soft",
+                )
             try:
                 self.convert(network, out, precision)
             except (BoxwrightError, ImportError, OSError):
@@ -187,16 +184,13 @@ class NetworkExporter:
         except Exception as error:  # the exceptions of runtimes have no common class
             raise RunError(f"{artifact} cannot be run: {error}", "export the model again") from error
         if self.prepares:
-            return ServedModel(label_map, lambda content: Found(*network(content)))
+            served = ServedModel(label_map, lambda content: Found(*network(content)))
+            return ChosenModel(served, replace(EVERYTHING, score=decoder.score))
         if not self.suppresses:
             return PortableModel(label_map, inputs, Suppressed(network, inputs, decoder))
 
-        def detect(images: Floats) -> Found:
-            boxes, scores, classes = network(images)
-            best = np.argsort(-scores, kind="stable")[: decoder.max_detections]
-            return Found(boxes[best], scores[best], classes[best])
-
-        return PortableModel(label_map, inputs, detect)
+        shown = replace(EVERYTHING, score=decoder.score, max_detections=decoder.max_detections)
+        return PortableModel(label_map, inputs, Reduced(lambda images: Found(*network(images)), shown))
 
 
 class Settings(NamedTuple):
@@ -222,15 +216,22 @@ def open_network(run: Run) -> Iterator[Network]:
             "see `boxwright plugins list exporter` for exporters of that backend",
         )
     with TemporaryDirectory() as folder:
-        yield backend.write_network(run, Path(folder))
+        network: Network = backend.write_network(run, Path(folder))
+        tuned = read_tuning(run.path)
+        yield network if tuned is None else replace(network, decoder=tuned)
 
 
 def write_settings(network: Network, folder: Path) -> None:
     """Writes the classes and the settings around a network into the folder of an export."""
     (folder / LABEL_MAP).write_text(network.label_map.to_pbtxt(), "utf-8")
     (folder / LABELS).write_text("".join(f"{name}\n" for name in network.label_map.names), "utf-8")
-    for name, settings in ((INPUT, network.inputs), (DECODER, network.decoder)):
-        (folder / name).write_text(json.dumps(settings.to_dict(), indent=2) + "\n", "utf-8")
+    (folder / INPUT).write_text(json.dumps(network.inputs.to_dict(), indent=2) + "\n", "utf-8")
+    write_decoder(folder, network.decoder)
+
+
+def write_decoder(folder: Path, decoder: DecoderSettings) -> None:
+    """Writes how detections are chosen into the folder of an export, where ``detect.py`` finds it too."""
+    (folder / DECODER).write_text(json.dumps(decoder.to_dict(), indent=2) + "\n", "utf-8")
 
 
 def read_settings(folder: Path) -> Settings:

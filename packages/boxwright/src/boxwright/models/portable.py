@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from boxwright.boxes import iou, scale
+from boxwright.boxes import scale
 from boxwright.datasets.parallel import map_samples
 from boxwright.errors import DataError, RunError
 from boxwright.images.decode import (
@@ -30,12 +29,11 @@ from boxwright.images.decode import (
 )
 from boxwright.images.header import Header
 from boxwright.label_map import LabelMap
+from boxwright.models.decoder import DecoderSettings, Floats, Found, choose_detections
 from boxwright.schemas import Detections, Sample
 
 if TYPE_CHECKING:
     from PIL import Image
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -74,63 +72,6 @@ class InputSettings:
         return asdict(self)
 
 
-@dataclass(frozen=True)
-class DecoderSettings:
-    """How detections are chosen among the predictions of all anchors.
-
-    Attributes:
-        score_threshold: Detections with a lower score are dropped.
-        iou_threshold: Of two detections of a class with a higher IoU, the one with the higher score is kept.
-        max_detections: Maximum number per image.
-        pre_nms: Number of best predictions per image that enter non-maximum suppression.
-        soft_nms_sigma: If positive, overlapping detections lose score instead of being dropped (Bodla et al. 2017).
-    """
-
-    score_threshold: float = 0.05
-    iou_threshold: float = 0.5
-    max_detections: int = 100
-    pre_nms: int = 1000
-    soft_nms_sigma: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name in ("score_threshold", "iou_threshold"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
-        for name in ("max_detections", "pre_nms"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if self.soft_nms_sigma < 0:
-            raise ValueError(f"soft_nms_sigma must be at least 0, not {self.soft_nms_sigma}")
-
-    def to_dict(self) -> dict[str, float | int]:
-        """Returns the settings as JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> DecoderSettings:
-        """Returns the settings of :meth:`to_dict`.
-
-        Raises:
-            TypeError: A setting is unknown.
-            ValueError: A value is out of range.
-        """
-        return cls(**data)
-
-
-class Found(NamedTuple):
-    """The detections in one image, best first.
-
-    Attributes:
-        boxes: ``(D, 4)``, ``xyxy`` in pixels of the network's input.
-        scores: ``(D,)``, 0 to 1.
-        classes: ``(D,)``, from 0 in the order of the label map.
-    """
-
-    boxes: Floats
-    scores: Floats
-    classes: NDArray[np.int64]
-
-
 class PortableModel:
     """A detector made of a network in any runtime and the settings around it.
 
@@ -146,6 +87,24 @@ class PortableModel:
         self.inputs = inputs
         self.detect = detect
         self._names = np.array(label_map.names, dtype=object)
+
+    @property
+    def decoder(self) -> DecoderSettings:
+        """How detections are chosen; the defaults for a network with its own suppression."""
+        return self.detect.decoder if isinstance(self.detect, Suppressed | Reduced) else DecoderSettings()
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the predictions before suppression can be chosen from."""
+        return isinstance(self.detect, Suppressed)
+
+    def with_decoder(self, decoder: DecoderSettings) -> PortableModel:
+        """Returns the model with another choice of detections; from a network with its own suppression, only fewer."""
+        detect = self.detect
+        if isinstance(detect, Suppressed):
+            return PortableModel(self.label_map, self.inputs, Suppressed(detect.network, detect.inputs, decoder))
+        network = detect.network if isinstance(detect, Reduced) else detect
+        return PortableModel(self.label_map, self.inputs, Reduced(network, decoder))
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
         """Yields one ``Detections`` per sample, in order; images run through the network one by one.
@@ -164,7 +123,7 @@ class PortableModel:
 
     def forward(self, images: Floats) -> Any:
         """Runs the network alone; one that contains the suppression returns the detections."""
-        return self.detect.network(images) if isinstance(self.detect, Suppressed) else self.detect(images)
+        return self.detect.network(images) if isinstance(self.detect, Suppressed | Reduced) else self.detect(images)
 
     def _prepare(self, sample: Sample) -> tuple[Sample, DecodedImage, Floats]:
         decoded = decode_sample(sample.replace(boxes=()), at_least=self.inputs.reduced_size)
@@ -245,6 +204,23 @@ class Suppressed:
         return select_detections(boxes[0], scores[0], self.inputs, self.decoder)
 
 
+class Reduced:
+    """A network with its own suppression, of whose detections some are chosen.
+
+    Args:
+        network: From images ``(1, height, width, 3)`` to detections in any order.
+        decoder: How detections are chosen among them.
+    """
+
+    def __init__(self, network: Callable[[Floats], Found], decoder: DecoderSettings) -> None:
+        self.network = network
+        self.decoder = decoder
+
+    def __call__(self, images: Floats) -> Found:
+        """Returns the detections in one image."""
+        return choose_detections(*self.network(images), self.decoder)
+
+
 def _checked(detected: Found) -> Found:
     """Returns detections without rounding errors.
 
@@ -271,8 +247,7 @@ _EXPORT_AGAIN = "export the model again, with boxes as xyxy and scores from 0 to
 def select_detections(boxes: Floats, scores: Floats, inputs: InputSettings, settings: DecoderSettings) -> Found:
     """Chooses detections among the predictions of a network for one image.
 
-    The best scores of all anchors and classes enter non-maximum suppression, which runs for each class. Soft-NMS
-    multiplies the scores of overlapping boxes by ``exp(-iou**2 / sigma)`` (Bodla et al. 2017, equation 3).
+    The best scores of all anchors and classes enter the suppression of :func:`choose_detections`.
 
     Args:
         boxes: ``(N, 4)``, ``xyxy`` in pixels of the input.
@@ -288,26 +263,7 @@ def select_detections(boxes: Floats, scores: Floats, inputs: InputSettings, sett
     places = places[np.argsort(-flat[places], kind="stable")]
     rows, classes = np.divmod(places, scores.shape[1])
     limits = np.array([inputs.width, inputs.height] * 2, np.float32)
-    candidates = np.clip(boxes[rows], 0, limits)
-    left = flat[places].copy()
-    chosen: list[int] = []
-    kept: list[float] = []
-    while len(chosen) < settings.max_detections and len(left):
-        best = int(left.argmax())
-        if left[best] <= settings.score_threshold:
-            break
-        chosen.append(best)
-        kept.append(float(left[best]))
-        left[best] = 0
-        rivals = np.flatnonzero((classes == classes[best]) & (left > 0))
-        if not len(rivals):
-            continue
-        overlap = iou(candidates[None, best], candidates[rivals])[0]
-        if settings.soft_nms_sigma > 0:
-            left[rivals] *= np.exp(-(overlap**2) / settings.soft_nms_sigma)
-        else:
-            left[rivals[overlap > settings.iou_threshold]] = 0
-    return Found(candidates[chosen], np.array(kept, np.float32), classes[chosen])
+    return choose_detections(np.clip(boxes[rows], 0, limits), flat[places], classes, settings)
 
 
 def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -22,11 +22,13 @@ from boxwright.datasets.protocols import OnProblem
 from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.models.annotations import Annotations, OnlyNew, annotations_uri, name_inside
+from boxwright.models.decoder import DecoderSettings
 from boxwright.models.inference import check_batch_size, ready_model
 from boxwright.models.protocols import Model
 from boxwright.models.recording import FRAMES, Recording, detections_as_json, frame_as_jpeg
 from boxwright.models.run import Run
 from boxwright.models.slicing import Slicing
+from boxwright.models.tuned import decoder_of
 from boxwright.models.video import VIDEO_SUFFIXES, Video, VideoReader, ended_by_interrupt, is_video
 from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import Registry, default_registry
@@ -55,6 +57,7 @@ class Prediction:
         losses: What the format of the dataset cannot store.
         kept: The number of images that were in the dataset before, and are unchanged, with ``only_new``.
         videos: What was read of each video.
+        score: The lowest score of the detections; by class if the model was tuned so.
     """
 
     detections: list[Detections]
@@ -64,6 +67,7 @@ class Prediction:
     losses: Losses = field(default_factory=Losses)
     kept: int = 0
     videos: list[Video] = field(default_factory=list)
+    score: float | dict[str, float] = 0.3
 
     def __repr__(self) -> str:
         boxes = sum(len(found.boxes) for found in self.detections)
@@ -95,7 +99,7 @@ def predict(
     *,
     out: str | Path | None = None,
     to: str | None = None,
-    score: float = 0.3,
+    score: float | None = None,
     batch_size: int = 8,
     on_error: str = MAX_BAD,
     overwrite: bool = False,
@@ -118,7 +122,7 @@ def predict(
             ``detections.jsonl``, one line per frame.
         to: Also write the detections as annotations, with the class ids of the model: a dataset ``FORMAT:LOCATION``,
             or ``FORMAT`` for one inside ``out``.
-        score: Leave out detections below it, 0..1.
+        score: Leave out detections below it, 0..1; by default the score that the model was tuned for, or else 0.3.
         batch_size: The number of images predicted at once.
         on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
         overwrite: Whether an existing ``out``, and an existing dataset ``to``, may be replaced.
@@ -140,7 +144,7 @@ def predict(
         PluginNotFoundError: There is no format ``to``.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
-    if not 0 <= score <= 1:
+    if score is not None and not 0 <= score <= 1:
         raise UsageError(f"the score is {score:g}", "give a number from 0 to 1")
     check_batch_size(batch_size)
     if out is not None and is_remote(str(out)):
@@ -151,10 +155,11 @@ def predict(
     annotations = Annotations(apart, plugins, overwrite=overwrite, only_new=only_new) if apart is not None else None
     data = gather(inputs, on_error=on_error, frames=frames, registry=plugins)
     video = data.reader if isinstance(data.reader, VideoReader) else None
-    prediction = Prediction([])
     new = OnlyNew(annotations.annotated if annotations is not None else ())
     data = data.through(new) if new.annotated else data
     loaded = ready_model(model, label_map, plugins, device, slicing)
+    decoder = decoder_of(loaded) if score is None else DecoderSettings(score=score)
+    prediction = Prediction([], score=_plain_score(decoder, loaded.label_map))
     with ExitStack() as stack:
         output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
         drawings: _Drawings | Recording | None = None
@@ -167,7 +172,7 @@ def predict(
 
         def detected() -> Iterator[Detections]:
             with reporter.task("Predicting", data.info.num_samples) as task:
-                for sample, found in _detect(loaded, data, score, batch_size):
+                for sample, found in _detect(loaded, data, decoder, batch_size):
                     try:
                         name = drawings.add(sample, found) if drawings is not None else ""
                     except DataError as error:
@@ -215,18 +220,24 @@ def predict(
                 prediction.files.insert(0, Path(str(out), FRAMES))
         elif output is not None:
             with output.open("detections.json") as file:
-                content = {"pictures": [_plain(found) for found in prediction.detections], "score": score}
+                content = {"pictures": [_plain(found) for found in prediction.detections], "score": prediction.score}
                 file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
             prediction.files.insert(0, Path(str(out), "detections.json"))
     prediction.skipped = data.problems.skipped
     return prediction
 
 
-def _detect(model: Model, data: Dataset, score: float, batch_size: int) -> Iterator[tuple[Sample, Detections]]:
+def _plain_score(decoder: DecoderSettings, label_map: LabelMap) -> float | dict[str, float]:
+    return dict(zip(label_map.names, decoder.score, strict=True)) if isinstance(decoder.score, tuple) else decoder.score
+
+
+def _detect(
+    model: Model, data: Dataset, decoder: DecoderSettings, batch_size: int
+) -> Iterator[tuple[Sample, Detections]]:
     from boxwright.models.inference import predicted_pairs
 
     for sample, found in predicted_pairs(model, data, batch_size=batch_size):
-        yield sample, found.above(score)
+        yield sample, decoder.shown(found, model.label_map)
 
 
 class _Drawings:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from boxwright.models.decoder import DecoderSettings
     from boxwright.models.portable import InputSettings
     from boxwright.progress import Reporter
 
@@ -191,6 +192,25 @@ class FrameworkBackend(Protocol):
 
 
 @runtime_checkable
+class TunableModel(Model, Protocol):
+    """A :class:`Model` whose choice of detections can be changed; others are wrapped in a ``ChosenModel``."""
+
+    @property
+    def decoder(self) -> DecoderSettings:
+        """How detections are chosen."""
+        ...
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the predictions before suppression can be chosen from."""
+        ...
+
+    def with_decoder(self, decoder: DecoderSettings) -> TunableModel:
+        """Returns the model with another choice of detections."""
+        ...
+
+
+@runtime_checkable
 class Backend(Protocol):
     """A kind of model and the way to train it.
 
@@ -361,9 +381,11 @@ class MetricResult:
         per_class: The same by class name, where the metric has them.
         main: The name in ``values`` that is the one number to compare models by.
         notes: What a reader of the numbers should know.
+        intervals: The 95 % interval of each value for which there is one, by resampling the images.
     """
 
     values: dict[str, float]
     per_class: dict[str, dict[str, float]] = field(default_factory=dict)
     main: str = ""
     notes: list[str] = field(default_factory=list)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)

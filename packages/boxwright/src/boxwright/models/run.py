@@ -10,6 +10,7 @@
         checkpoints/      where a resumed training continues
         model/            the trained model, in the backend's own form
         evaluation/       one JSON file a dataset it was evaluated on
+        tuned.json        how detections are chosen after ``boxwright tune``
         ``pictures/``     drawn predictions
         tensorboard/      event files
 
