@@ -89,6 +89,9 @@ class TestToy(Own, LoaderTests):
 
 Suite = Callable[..., dict[str, set[str]]]
 
+QUICK = ("-k", "not another_process and not nothing_heavy and not test_memory")
+"""Leaves out the tests that start processes or trace memory, which take a second each."""
+
 
 @pytest.fixture
 def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
@@ -99,15 +102,17 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """
     monkeypatch.setattr(damages, "FIELDS", 4)
     monkeypatch.setattr(damages, "CHANGES", 20)
+    monkeypatch.setattr(damages, "_ODD_NUMBERS", (b"-7", b"1e999", b"0x10", b""))
 
-    def run(kind: str, broken: Mapping[str, str], *options: str) -> dict[str, set[str]]:
+    def run(kind: str, broken: Mapping[str, str], *, quick: bool = False) -> dict[str, set[str]]:
         files = {}
         for number, code in enumerate(broken.values()):
             files[f"toy{number}"] = TOY.read_text("utf-8").replace('"toy:', f'"toy{number}:')
             files[f"test_toy{number}"] = HEAD.replace("import toy", f"import toy{number} as toy") + code + CLASSES[kind]
         pytester.makepyfile(**files)
         pytester.syspathinsert()
-        passed, _, failed = pytester.inline_run("-p", "no:cacheprovider", "-q", "--tb=no", *options).listoutcomes()
+        options = ("-p", "no:cacheprovider", "-q", "--tb=no", *(QUICK if quick else ()))
+        passed, _, failed = pytester.inline_run(*options).listoutcomes()
         names: dict[str, set[str]] = {what: set() for what in broken}
         for report in failed:
             file, _, test = report.nodeid.partition("::")

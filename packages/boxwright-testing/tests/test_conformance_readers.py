@@ -8,9 +8,6 @@ pytest_plugins = "pytester"
 
 Suite = Callable[..., dict[str, set[str]]]
 
-QUICK = ("-k", "not another_process and not nothing_heavy and not test_memory")
-"""Leaves out the tests that start processes or trace memory, which take a second each."""
-
 BROKEN_READERS = {
     "raises ValueError": (
         """
@@ -324,7 +321,7 @@ def _failures(suite: Suite, *, memory: bool) -> tuple[dict[str, set[str]], dict[
     """What failed for each broken reader, and what was meant to."""
     cases = {what: case for what, case in BROKEN_READERS.items() if any("memory" in name for name in case[1]) is memory}
     assert cases
-    found = suite("reader", {what: code for what, (code, _) in cases.items()}, *(() if memory else QUICK))
+    found = suite("reader", {what: code for what, (code, _) in cases.items()}, quick=not memory)
     return found, {what: expected for what, (_, expected) in cases.items()}
 
 

@@ -8,9 +8,6 @@ pytest_plugins = "pytester"
 
 Suite = Callable[..., dict[str, set[str]]]
 
-QUICK = ("-k", "not another_process and not nothing_heavy and not test_memory")
-"""Leaves out the tests that start processes or trace memory, which take a second each."""
-
 OPTION = """
 init = toy.Writer.__init__
 def choosing(self, output, label_map, poses=True):
@@ -278,7 +275,7 @@ def _failures(suite: Suite, *, memory: bool) -> tuple[dict[str, set[str]], dict[
     """What failed for each broken writer, and what was meant to."""
     cases = {what: case for what, case in BROKEN_WRITERS.items() if any("memory" in name for name in case[1]) is memory}
     assert cases
-    found = suite("writer", {what: code for what, (code, _) in cases.items()}, *(() if memory else QUICK))
+    found = suite("writer", {what: code for what, (code, _) in cases.items()}, quick=not memory)
     return found, {what: expected for what, (_, expected) in cases.items()}
 
 
@@ -312,5 +309,5 @@ toy.Writer.write, toy.Writer.open = straight, opened
 
 def test_writing_straight_to_the_target_is_caught(suite: Suite) -> None:
     """Much goes wrong then; what must be among it is that a failure leaves something and spoils what was there."""
-    failed = suite("writer", {"straight": STRAIGHT}, *QUICK)["straight"]
+    failed = suite("writer", {"straight": STRAIGHT}, quick=True)["straight"]
     assert {"test_an_error_in_the_middle_leaves_nothing", "test_an_error_in_the_middle_leaves_what_was_there"} <= failed

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -61,3 +62,39 @@ def drawn() -> Dataset:
 def validation() -> Dataset:
     """Four other scenes."""
     return boxwright.open("demo:test?images=16&seed=4&size=96x80")
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, Any]:
+    """The arguments of a short training: three epochs of two steps."""
+    return {
+        "backend": "kerascv",
+        "preset": "tiny",
+        "image_size": (64, 64),
+        "batch_size": 4,
+        "epochs": 3,
+        "seed": 1,
+        # An untrained detector has only low scores.
+        "settings": {"score_threshold": 0.001, "oversample": 1.0},
+    }
+
+
+@pytest.fixture(scope="session")
+def narrow() -> Callable[..., AbstractContextManager[None]]:
+    """``with narrow():`` trains a backbone with few layers, because short trainings spend their time on tracing.
+
+    ``depth`` is the number of blocks after the last reduction.
+    """
+    from boxwright_kerascv import network
+    from boxwright_kerascv.layers import NarrowBackbone
+
+    @contextmanager
+    def patched(depth: int = 0) -> Iterator[None]:
+        def backbone(preset: Any, shape: tuple[int, int, int], weights: str | None) -> NarrowBackbone:
+            return NarrowBackbone(channels=[16, 16, 32, 32], depths=[0, 0, 0, depth], input_shape=shape)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(network, "_backbone", backbone)
+            yield
+
+    return patched

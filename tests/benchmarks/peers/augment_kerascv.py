@@ -65,7 +65,7 @@ def theirs(layers):
             batch = layer(batch)
         return batch
 
-    return iter(tf.data.Dataset.from_tensors(batch).repeat().map(augmented, num_parallel_calls=1))
+    return iter(tf.data.Dataset.from_tensors(batch).repeat().map(augmented))
 
 
 def ours(steps):
@@ -78,7 +78,7 @@ def ours(steps):
         return augmentation(sample, tf.stack([number, 1]))["images"]
 
     numbers = tf.data.Dataset.counter()
-    return iter(numbers.map(augmented, num_parallel_calls=1).batch(BATCH))
+    return iter(numbers.map(augmented).batch(BATCH))
 
 
 def milliseconds(iterator):

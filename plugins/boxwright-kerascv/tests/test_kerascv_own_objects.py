@@ -1,0 +1,178 @@
+"""Trainings with a model, an optimizer, losses and callbacks of the user, and from pretrained weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+tf = pytest.importorskip("tensorflow")
+
+import keras  # noqa: E402
+import keras_cv  # noqa: E402
+
+from boxwright import (  # noqa: E402
+    Dataset,
+    TrainJob,
+    UsageError,
+    load_model,
+    train,
+)
+from boxwright.datasets import SampleReader  # noqa: E402
+from boxwright_kerascv import backend as backend_module  # noqa: E402
+from boxwright_kerascv.layers import Head, NarrowBackbone, Pyramid  # noqa: E402
+from boxwright_kerascv.objects import check_objects  # noqa: E402
+from boxwright_kerascv.own import plain_inputs  # noqa: E402
+
+pytestmark = pytest.mark.tensorflow
+
+
+class Recorded(keras.losses.BinaryFocalCrossentropy):  # type: ignore[misc]
+    """A loss of the user."""
+
+    shapes: ClassVar[set[tuple[int, ...]]] = set()
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        self.shapes.add(tuple(y_pred.shape))
+        return super().call(y_true, y_pred)
+
+
+def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
+    drawn: Dataset, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """KerasCV's download is a narrow backbone here, and then there is no internet access. The optimizer and the losses
+    are the user's."""
+    pretrained = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(None, None, 3))
+    chance = np.random.default_rng(0)
+    pretrained.set_weights([value + chance.uniform(0, 0.1, value.shape) for value in pretrained.get_weights()])
+    before = [value.copy() for value in pretrained.get_weights()]
+    requested: list[str] = []
+
+    def fetch(preset: str, **_: Any) -> Any:
+        requested.append(preset)
+        if len(requested) > 1:
+            raise ConnectionError("there is no network")
+        return pretrained
+
+    monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", fetch)
+    settings = {"freeze_backbone": True, "precision": "mixed_bfloat16", "score_threshold": 0.001}
+    changes = {"preset": "mobilenet_v3_small_imagenet", "epochs": 1, "settings": settings}
+    objects: dict[str, Any] = {
+        "optimizer": keras.optimizers.SGD(learning_rate=0.01, momentum=0.5),
+        "box_loss": keras.losses.Huber(reduction="sum"),
+        "classification_loss": Recorded(from_logits=True, reduction="sum"),
+    }
+    run = train(drawn, out=tmp_path / "run", augment=[], objects=objects, **small | changes)
+    assert objects["optimizer"].iterations == 2, "eight images in steps of four"
+    assert {shape[-1] for shape in Recorded.shapes} == {3}, "one logit per class"
+    assert run.metrics()[0]["learning_rate"] == pytest.approx(0.01)
+    assert keras.config.dtype_policy().name == "float32", "the precision applies only to the training"
+    model = load_model(run)
+    assert len(requested) == 1, "the trained model requires no download"
+    for one, two in zip(before, model.network.backbone.get_weights(), strict=True):  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(one, two)
+    (found,) = model.predict(list(drawn)[:1])
+    assert len(found.boxes) > 0
+    assert np.isfinite(found.boxes.xyxy).all()
+
+
+def own_model(num_classes: int = 3, **arguments: Any) -> Any:
+    """Returns KerasCV's RetinaNet as a user builds it, with other coordinates and a decoder of the user's."""
+    backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(64, 96, 3))
+    decoder = keras_cv.layers.NonMaxSuppression("yxyx", from_logits=True, confidence_threshold=0.0, max_detections=7)
+    return keras_cv.models.RetinaNet(
+        backbone, num_classes=num_classes, bounding_box_format="yxyx", prediction_decoder=decoder, **arguments
+    )
+
+
+@pytest.mark.slow
+def test_a_model_of_the_user_is_trained_resumed_and_loaded(
+    drawn: Dataset, validation: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted after the first epoch of two, with one image per step."""
+    val = Dataset(SampleReader(list(validation)[:2]))
+    epoch_ended = TrainJob.epoch_ended
+
+    def stop(job: TrainJob, epoch: int, metrics: Any) -> None:
+        epoch_ended(job, epoch, metrics)
+        raise KeyboardInterrupt
+
+    arguments: dict[str, Any] = {"val": val, "out": tmp_path / "run", "augment": [], "batch_size": 1, "epochs": 2}
+    arguments["settings"] = {"score_threshold": 0.0}
+    data = Dataset(SampleReader([*drawn][:2]))
+    monkeypatch.setattr(TrainJob, "epoch_ended", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(data, backend="kerascv", model=own_model(), **arguments)
+    monkeypatch.undo()
+    with pytest.raises(UsageError, match=r"trained with objects=\['model'\]"):
+        train(data, **arguments, resume=True)
+    model = own_model()
+    run = train(data, **arguments, resume=True, model=model)
+    assert (run.config["preset"], run.config["recipe"]["width"], run.config["recipe"]["height"]) == ("", 96, 64)
+    lines = run.metrics()
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert all(line["loss"] > 0 for line in lines)
+    assert "val_AP" in lines[-1]
+    # The same detections as KerasCV's own predict, in pixels of the image instead of the input's 96x64.
+    (found,) = load_model(run).predict([*val][:1])
+    loaded = backend_module.KerasCVBackend().load(run)
+    inputs, _ = loaded._prepare(next(iter(val)))
+    with plain_inputs():
+        expected = loaded.network.predict(np.asarray(inputs)[None], verbose=0)
+    assert 0 < len(found.boxes) <= 7
+    ymin, xmin, ymax, xmax = expected["boxes"][0][:1].T
+    scale = np.array([96, 80, 96, 80]) / [96, 64, 96, 64]
+    clipped = np.clip(np.stack([xmin, ymin, xmax, ymax], axis=1), 0, [96, 64, 96, 64])
+    np.testing.assert_allclose(found.boxes.xyxy[:1], clipped * scale, atol=1e-2)
+    np.testing.assert_allclose(found.scores[0], expected["confidence"][0][0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "train_arguments", "named"),
+    [
+        ({"num_classes": 2}, {}, "the model has 2 classes, and the data has 3"),
+        ({}, {"image_size": (64, 64)}, "the model's input is 96x64, and the image size 64x64"),
+        ({}, {"settings": {"freeze_backbone": True}}, "the setting freeze_backbone"),
+        (
+            {"feature_pyramid": Pyramid(16, 5), "classification_head": Head(27), "box_head": Head(36)},
+            {},
+            "other weights",
+        ),
+    ],
+)
+def test_a_model_of_the_user_that_cannot_be_trained(
+    drawn: Dataset, tmp_path: Path, arguments: dict[str, Any], train_arguments: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(UsageError, match=named):
+        train(drawn, out=tmp_path / "run", backend="kerascv", model=own_model(**arguments), **train_arguments)
+
+
+USED = keras.optimizers.SGD(0.1)
+USED.build([])
+
+
+@pytest.mark.parametrize(
+    ("objects", "settings", "named"),
+    [
+        ({"callbacks": keras.callbacks.Callback()}, {}, "pass a list of keras.callbacks.Callback"),
+        ({"callbacks": [print]}, {}, "pass a list of keras.callbacks.Callback"),
+        ({"box_loss": "huber"}, {}, "pass a keras.losses.Loss"),
+        ({"classification_loss": keras.losses.BinaryFocalCrossentropy()}, {}, "reduction='sum'"),
+        ({"model": keras.Sequential()}, {}, "pass a keras_cv.models.RetinaNet or a keras_hub"),
+        ({"optimizer": "sgd"}, {}, "pass a keras.optimizers.Optimizer"),
+        ({"optimizer": USED}, {}, "pass a new one"),
+        ({"optimizer": keras.optimizers.SGD(0.1)}, {"learning_rate": 0.1}, "and the setting learning_rate"),
+        ({"optimizer": keras.optimizers.SGD(0.1)}, {"schedule": "step"}, "give the optimizer a schedule"),
+        (
+            {"optimizer": keras.optimizers.SGD(keras.optimizers.schedules.CosineDecay(0.1, 5))},
+            {"schedule": "plateau"},
+            "whose learning rate is a number",
+        ),
+    ],
+)
+def test_objects_that_cannot_be_used(objects: dict[str, Any], settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        check_objects(objects, settings)
+    assert named in str(caught.value)
