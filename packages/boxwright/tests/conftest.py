@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import io
 import re
 import sys
 import textwrap
+import threading
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,13 +18,17 @@ import pytest
 from hypothesis import settings
 from PIL import Image
 
+import boxwright
 from boxwright import (
     BackendSpec,
     Boxes,
+    ConversionReport,
+    DataError,
     Dataset,
     ExporterSpec,
     FormatSpec,
     ImageRef,
+    LabelMap,
     LoaderSpec,
     MetricSpec,
     Option,
@@ -37,6 +43,7 @@ from boxwright.plugins.hookspecs import hookimpl
 from boxwright.plugins.manager import LoadedPlugins, PluginRecord
 from boxwright.plugins.registry import KINDS, Registry
 from boxwright.plugins.specs import Spec
+from boxwright.progress import LogReporter
 
 # The same examples in every run, no folder that keeps them, and no deadline.
 settings.register_profile("boxwright", database=None, deadline=None, derandomize=True)
@@ -177,6 +184,100 @@ def dataset() -> Callable[..., Dataset]:
     return make
 
 
+class NumbersWriter:
+    """A format of class ids: one line per image."""
+
+    def __init__(self, output: Any, label_map: LabelMap | None) -> None:
+        assert label_map is not None
+        self.file, self.label_map = output.open(), label_map
+
+    def write(self, sample: Sample) -> None:
+        if sample.image.name == "cannot.jpg":
+            raise DataError(sample.source, "cannot be written", "leave it out")
+        numbers = [self.label_map.id(label) for label in sample.boxes.labels]
+        self.file.write(f"{sample.image.name} {numbers}\n".encode())
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class FolderWriter:
+    """A format of one file per image, in a folder."""
+
+    def __init__(self, output: Any, label_map: LabelMap | None) -> None:
+        self.output = output
+
+    def write(self, sample: Sample) -> None:
+        with self.output.open(f"{sample.image.name}.txt") as file:
+            file.write(" ".join(sample.boxes.labels).encode())
+
+    def close(self) -> None:
+        """Does nothing, because no file is open."""
+
+
+class Stamp:
+    """Sets the split of every sample by its name, or fails; records its calls."""
+
+    per_sample = True
+
+    def __init__(self, parts: str = "train", fail: str = "") -> None:
+        self.parts, self.fail, self.done = parts.split("+"), fail, 0
+        self.threads: set[str] = set()
+
+    def __call__(self, samples: Any) -> Iterator[Sample]:
+        for sample in samples:
+            self.threads.add(threading.current_thread().name)
+            if sample.image.name == self.fail:
+                raise DataError(sample.source, "the image is damaged", "replace it")
+            self.done += 1
+            yield sample.replace(split=self.parts[ord(sample.image.name[0]) % len(self.parts)])
+
+    def notes(self) -> list[str]:
+        return [f"{self.done} stamped"]
+
+
+@pytest.fixture
+def targets(make_registry: Callable[..., Registry], toys: types.ModuleType) -> Registry:
+    """The examples, and formats to write: class ids with and without a label map file, folders."""
+    for thing in (NumbersWriter, FolderWriter, Stamp):
+        setattr(toys, thing.__name__, thing)
+    numbers = FormatSpec(
+        name="numbers",
+        write="toys:NumbersWriter",
+        carries=frozenset({"empty"}),
+        numbered=True,
+        label_map_file="label_map.pbtxt",
+        suffixes=(".num",),
+    )
+    return make_registry(
+        numbers,
+        dataclasses.replace(numbers, name="bare", label_map_file=""),
+        FormatSpec(name="folder", write="toys:FolderWriter", target="folder", label_map_file="classes.pbtxt"),
+        FormatSpec(name="read-only", load="toys:None"),
+        TransformSpec(name="stamp", load="toys:Stamp", positional="parts", options=(Option("parts"), Option("fail"))),
+    )
+
+
+@pytest.fixture
+def convert(targets: Registry) -> Callable[..., ConversionReport]:
+    """``boxwright.convert`` with the plugins of ``targets``."""
+
+    def run(source: Any, target: str, **options: Any) -> ConversionReport:
+        return boxwright.convert(source, target, registry=targets, **options)
+
+    return run
+
+
+@pytest.fixture
+def fruits(dataset: Callable[..., Dataset], sample: Callable[..., Sample]) -> Dataset:
+    """Three images with three boxes of two classes."""
+    return dataset(
+        sample("a.jpg", ("fig", 0, 0, 10, 10), ("date", 1, 1, 5, 5)),
+        sample("b.jpg"),
+        sample("c.jpg", ("fig", 2, 2, 9, 9)),
+    )
+
+
 @pytest.fixture
 def image_bytes() -> Callable[..., bytes]:
     """Encodes an image of one colour."""
@@ -209,3 +310,25 @@ def ground_truth(tmp_path: Path) -> str:
         "utf-8",
     )
     return f"lines:{path}"
+
+
+class Reports:
+    """Records the calls of a reporter."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+        self.warnings: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def warning(self, text: str) -> None:
+        self.warnings.append(text)
+
+    def task(self, description: str, total: int | None = None) -> Any:
+        return LogReporter().task(description, total)
+
+
+@pytest.fixture
+def reports() -> Reports:
+    return Reports()

@@ -14,16 +14,12 @@ import pytest
 from boxwright import (
     BackendSpec,
     Boxes,
-    BoxwrightError,
     DataError,
     Dataset,
     ImageRef,
     LabelMap,
-    LabelMapItem,
     MetricSpec,
-    MissingLibraryError,
     Option,
-    PluginNotFoundError,
     RunError,
     Sample,
     TrainerSpec,
@@ -34,9 +30,7 @@ from boxwright.datasets import SampleReader
 from boxwright.models.job import TrainJob
 from boxwright.models.protocols import MetricResult
 from boxwright.models.run import Run
-from boxwright.plugins.manager import LoadedPlugins
 from boxwright.plugins.registry import Registry
-from boxwright.progress import LogReporter
 
 # The mean of the three boxes of `ground_truth`: (0.1, 0.1, 0.3, 0.3), (0.5, 0.5, 0.7, 0.7), (0.3, 0.3, 0.5, 0.5).
 AVERAGE = [0.3, 0.3, 0.5, 0.5]
@@ -104,28 +98,6 @@ class Events:
         return {name: value for name, value in locals().items() if name.startswith("boxwright_")}
 
 
-class Reports:
-    """Records the calls of a reporter."""
-
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.warnings: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
-
-    def task(self, description: str, total: int | None = None) -> Any:
-        return LogReporter().task(description, total)
-
-
-@pytest.fixture
-def reports() -> Reports:
-    return Reports()
-
-
 @pytest.fixture
 def other_ground_truth(tmp_path: Path) -> str:
     path = tmp_path / "other.jsonl"
@@ -163,7 +135,7 @@ def test_the_backend_checks_the_settings_before_the_data_is_read(
 def test_the_number_of_detections_follows_from_the_data(
     stoppable: type[Stoppable],
     make_registry: Callable[..., Registry],
-    reports: Reports,
+    reports: Any,
     tmp_path: Path,
     boxes: int,
     val_boxes: int | None,
@@ -415,9 +387,7 @@ class TestResume:
         copy.write_bytes(Path(ground_truth.removeprefix("lines:")).read_bytes())
         assert train(f"lines:{copy}", out=tmp_path / "run", resume=True, registry=interrupted).status == "done"
 
-    def test_a_done_run_is_left_alone(
-        self, ground_truth: str, tmp_path: Path, plugins: Registry, reports: Reports
-    ) -> None:
+    def test_a_done_run_is_left_alone(self, ground_truth: str, tmp_path: Path, plugins: Registry, reports: Any) -> None:
         train(ground_truth, out=tmp_path / "run", registry=plugins)
         before = (tmp_path / "run" / "run.json").read_bytes()
         run = train("lines:nowhere", out=tmp_path / "run", resume=True, reporter=reports, registry=plugins)
@@ -449,121 +419,6 @@ class TestResume:
         assert run.status == "done"
 
 
-class TestRefused:
-    @pytest.mark.parametrize(
-        ("arguments", "error", "text"),
-        [
-            ({"backend": "averge"}, PluginNotFoundError, "did you mean 'average'"),
-            ({"preset": "huge"}, UsageError, "no preset 'huge'"),
-            ({"preset": ""}, UsageError, "no preset"),
-            ({"settings": {"rat": 1}}, UsageError, "did you mean 'rate'"),
-            ({"settings": {"rate": "fast"}}, UsageError, "is not a number"),
-            ({"trainer": "cluster"}, PluginNotFoundError, "cluster"),
-            ({"epochs": 0}, UsageError, "the number of epochs is 0"),
-            ({"eval_every": 0}, UsageError, "the number of epochs between evaluations is 0"),
-            ({"model": object()}, UsageError, "has no object 'model'"),
-            ({"batch_size": -1}, UsageError, "batch size is -1"),
-            ({"image_size": (64, 31)}, UsageError, "64x31"),
-            ({"image_size": (0, 0)}, UsageError, "0x0"),
-            ({"label_map": "nowhere.pbtxt"}, DataError, r"nowhere\.pbtxt: file not found"),
-            ({"label_map": LabelMap.from_names(["fig"])}, DataError, "not in the label map: 'date'"),
-            ({"val": "lines:nowhere.jsonl"}, DataError, "nowhere"),
-            ({"val": "nothing:x"}, PluginNotFoundError, "nothing"),
-            ({"on_error": "ignore"}, UsageError, "ignore"),
-        ],
-    )  # fmt: skip
-    def test_before_a_folder_is_made(
-        self,
-        arguments: dict[str, Any],
-        error: type[BoxwrightError],
-        text: str,
-        ground_truth: str,
-        tmp_path: Path,
-        plugins: Registry,
-    ) -> None:
-        with pytest.raises(error, match=text):
-            train(ground_truth, out=tmp_path / "run", registry=plugins, **arguments)
-        assert not (tmp_path / "run").exists()
-
-    @pytest.mark.parametrize(
-        ("content", "text"),
-        [
-            ("", "it contains no images"),
-            ('{"name": "a.jpg", "size": [10, 8], "boxes": []}\n', "no box to learn from"),
-            ('{"name": "a.jpg"}\n', "line 1: KeyError"),
-        ],
-    )
-    def test_data_from_which_nothing_can_be_learnt(
-        self, content: str, text: str, tmp_path: Path, plugins: Registry
-    ) -> None:
-        path = tmp_path / "data.jsonl"
-        path.write_text(content, "utf-8")
-        with pytest.raises(DataError, match=text) as caught:
-            train(f"lines:{path}", out=tmp_path / "run", registry=plugins)
-        assert str(path) in caught.value.message
-        assert not (tmp_path / "run").exists()
-
-    def test_data_whose_every_line_is_skipped(self, tmp_path: Path, plugins: Registry) -> None:
-        path = tmp_path / "data.jsonl"
-        path.write_text("{}\n{}\n", "utf-8")
-        with pytest.raises(DataError, match="every one of its 2 items was skipped.*line 1"):
-            train(f"lines:{path}", out=tmp_path / "run", on_error="skip", registry=plugins)
-
-    def test_no_backend_at_all(self, ground_truth: str, tmp_path: Path) -> None:
-        with pytest.raises(UsageError, match="no backend is installed") as caught:
-            train(ground_truth, out=tmp_path / "run", registry=Registry(LoadedPlugins()))
-        assert "pip install" in caught.value.remedy
-
-    def test_a_backend_without_its_library(
-        self, ground_truth: str, tmp_path: Path, make_registry: Callable[..., Registry]
-    ) -> None:
-        spec = BackendSpec(name="heavy", load="toys:Heavy", requires=("no_such_library",), install="pip install it")
-        with pytest.raises(MissingLibraryError, match="no_such_library") as caught:
-            train(ground_truth, out=tmp_path / "run", backend="heavy", registry=make_registry(spec))
-        assert caught.value.remedy == "run: pip install it"
-        assert not (tmp_path / "run").exists()
-
-    def test_a_foreign_folder(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
-        with pytest.raises(RunError, match="is not a run"):
-            train(ground_truth, out=tmp_path, registry=plugins)
-
-
-class TestLabelMap:
-    def test_its_order_and_its_unused_classes_are_kept(
-        self, ground_truth: str, tmp_path: Path, plugins: Registry
-    ) -> None:
-        path = tmp_path / "classes.pbtxt"
-        given = LabelMap.from_names(["fig", "kiwi", "date"], sort=False)
-        path.write_text(given.to_pbtxt(), "utf-8")
-        assert train(ground_truth, out=tmp_path / "a", label_map=path, registry=plugins).label_map == given
-        assert train(ground_truth, out=tmp_path / "b", label_map=given, registry=plugins).label_map == given
-
-    def test_ids_that_no_label_map_file_can_have_are_counted_from_1(
-        self, ground_truth: str, tmp_path: Path, plugins: Registry, reports: Reports
-    ) -> None:
-        given = LabelMap(items=tuple(LabelMapItem(id=i, name=name) for i, name in enumerate(["fig", "date"])))
-        run = train(ground_truth, out=tmp_path / "a", label_map=given, registry=plugins, reporter=reports)
-        assert [(item.id, item.name) for item in run.label_map.items] == [(1, "fig"), (2, "date")]
-        assert "numbered from 1" in reports.messages[0]
-
-    def test_held_out_images_of_another_class(
-        self, ground_truth: str, tmp_path: Path, plugins: Registry, reports: Reports
-    ) -> None:
-        val = tmp_path / "val.jsonl"
-        val.write_text('{"name": "v.jpg", "size": [10, 8], "boxes": [["kiwi", 1, 2, 3, 4]]}\n', "utf-8")
-        with pytest.raises(DataError, match="not in the label map: 'kiwi'") as caught:
-            train(ground_truth, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
-        assert str(val) in caught.value.message
-        run = train(ground_truth, out=tmp_path / "run", val=f"lines:{val}", on_error="skip", registry=plugins)
-        assert run.status == "done"
-
-    def test_held_out_data_without_images(self, ground_truth: str, tmp_path: Path, plugins: Registry) -> None:
-        val = tmp_path / "val.jsonl"
-        val.write_text("", "utf-8")
-        with pytest.raises(DataError, match="no images to hold out"):
-            train(ground_truth, out=tmp_path / "run", val=f"lines:{val}", registry=plugins)
-
-
 class TestMeasuredAtTheEnd:
     @pytest.fixture
     def coco(self, toys: types.ModuleType) -> MetricSpec:
@@ -581,7 +436,7 @@ class TestMeasuredAtTheEnd:
         tmp_path: Path,
         make_registry: Callable[..., Registry],
         coco: MetricSpec,
-        reports: Reports,
+        reports: Any,
     ) -> None:
         plugins = make_registry(coco)
         run = train(ground_truth, out=tmp_path / "run", val=ground_truth, reporter=reports, registry=plugins)
@@ -601,7 +456,7 @@ class TestMeasuredAtTheEnd:
         ground_truth: str,
         tmp_path: Path,
         make_registry: Callable[..., Registry],
-        reports: Reports,
+        reports: Any,
     ) -> None:
         plugins = make_registry(MetricSpec(name="coco", load="toys:Share", requires=("no_such_library",)))
         run = train(ground_truth, out=tmp_path / "run", val=ground_truth, reporter=reports, registry=plugins)
