@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -28,4 +29,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Starts with the modules that take long, so that no process waits for the last of them at the end."""
     tensorflow = {item.path for item in items if item.get_closest_marker("tensorflow")}
     processes = ("packages/boxwright-testing/", "tests/")  # they start programs, or pytest
-    items.sort(key=lambda item: (item.path not in tensorflow, not item.nodeid.startswith(processes)))
+    items.sort(
+        key=lambda item: (
+            item.path not in tensorflow,
+            not item.nodeid.startswith(processes),
+            not item.path.stem.endswith("_conformance"),
+        )
+    )
+
+
+def pytest_collection_finish() -> None:
+    """Exempts what is imported by now from garbage collection: with TensorFlow, a collection takes half a second."""
+    gc.freeze()

@@ -286,9 +286,8 @@ def test_what_another_process_finishes_is_not_removed(tmp_path: Path, monkeypatc
             commit_together(outputs)
         return calls
 
-    renames = [number for number in range(60) if number < 60]
     journal = tmp_path / ".boxwright-journal"
-    for place in renames:
+    for place in range(60):
         if journal.exists():
             break
         work(place)

@@ -95,8 +95,8 @@ def test_training_on_awkward_data_reports_every_change(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One class; a damaged image first, one without boxes, boxes outside and with zero area; images on disk; an
-    augmenter of another plugin; a callback; a plateau and early stopping, with a loss that grows from the first
-    evaluation on."""
+    augmenter of another plugin; a callback and a loss of the user; a plateau and early stopping, with a loss that grows
+    from the first evaluation on."""
     first, *others = list(drawn)
     damaged = first.replace(
         image=first.image.model_copy(update={"data": b"no image"}),
@@ -143,7 +143,7 @@ def test_training_on_awkward_data_reports_every_change(
             out=tmp_path / "run",
             augment=["mirror", "crop:smallest=0.5,probability=1"],
             reporter=reporter,
-            objects={"callbacks": [recorder]},
+            objects={"callbacks": [recorder], "box_loss": keras.losses.Huber(reduction="sum")},
             **small | {"epochs": 20, "settings": settings},
         )
     assert run.status == "done"

@@ -22,7 +22,7 @@ from boxwright import (  # noqa: E402
 )
 from boxwright.datasets import SampleReader  # noqa: E402
 from boxwright_kerascv import backend as backend_module  # noqa: E402
-from boxwright_kerascv.layers import Head, NarrowBackbone, Pyramid  # noqa: E402
+from boxwright_kerascv.layers import Detector, Head, NarrowBackbone, Pyramid  # noqa: E402
 from boxwright_kerascv.objects import check_objects  # noqa: E402
 from boxwright_kerascv.own import plain_inputs  # noqa: E402
 
@@ -43,7 +43,8 @@ def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
     drawn: Dataset, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """KerasCV's download is a narrow backbone here, and then there is no internet access. The optimizer and the losses
-    are the user's."""
+    are the user's. Two steps take less time than tracing them."""
+    monkeypatch.setattr(Detector, "run_eagerly", property(lambda model: True, lambda model, value: None))
     pretrained = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(None, None, 3))
     chance = np.random.default_rng(0)
     pretrained.set_weights([value + chance.uniform(0, 0.1, value.shape) for value in pretrained.get_weights()])

@@ -134,7 +134,6 @@ class Survivors:
 
 def peak_of(work: Callable[[], object]) -> int:
     """The most bytes that Python objects took while ``work`` ran, beyond those that were there before."""
-    gc.collect()
     thresholds = gc.get_threshold()
     gc.set_threshold(50)  # objects that refer to each other, as json's encoder makes them, are not kept
     tracemalloc.start()
