@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from boxwright import Run, Sample, UsageError  # noqa: E402
 from boxwright.models import InputSettings  # noqa: E402
 from boxwright.plugins import Registry  # noqa: E402
 from boxwright_openvino.exporter import OpenVINOExporter  # noqa: E402
+from boxwright_openvino.myriad import simplify, unsupported  # noqa: E402
 from boxwright_testing import NetworkExporterTests, draw_image  # noqa: E402
 from boxwright_testing.networks import INPUTS  # noqa: E402
 
@@ -41,3 +43,67 @@ class TestOpenVINO(NetworkExporterTests):
         found = model(np.stack([whole, whole]))
         expected = small.mean(axis=(0, 1))[:2] / 255
         assert found["scores"][:, 0] == pytest.approx(np.stack([expected, expected]), abs=1e-5)
+
+
+class TestMyriad(NetworkExporterTests):
+    exporter = "openvino-myriad"
+    score_tolerance = 0.002
+
+    def test_what_the_plugin_reads(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
+        """Half precision, batch 1, no operation after opset 8, and the format of OpenVINO 2021."""
+        _, artifact = next(self.exported(plugins, run, tmp_path))
+        tree = ElementTree.parse(artifact).getroot()
+        assert tree.get("version") == "10"
+        layers = list(tree.iter("layer"))
+        assert {str(layer.get("version")) for layer in layers} <= {f"opset{number}" for number in range(1, 9)}
+        assert {port.get("precision") for port in tree.iter("port")} <= {"FP16", "I64", "I32", None}
+        assert not {"NonMaxSuppression", "Slice", "ShapeOf"} & {layer.get("type") for layer in layers}
+        (shape,) = [layer.find("data").get("shape") for layer in layers if layer.get("type") == "Parameter"]
+        assert shape == "1,16,32,3"
+
+
+def test_operations_that_the_myriad_plugin_does_not_read_are_named() -> None:
+    from openvino import Model, opset1, opset4, opset8, opset15
+
+    images = opset1.parameter([1, 4, 6], np.float32, name="images")
+    flexible = opset1.parameter([-1, 4], np.float32, name="flexible")
+    nodes = [
+        opset4.acosh(images, name="curve"),
+        opset15.softmax(images, 1) if hasattr(opset15, "softmax") else opset8.softmax(images, 1),
+        opset15.topk(images, opset1.constant(2), 1, "max", "value", name="best"),
+        opset1.relu(flexible, name="open"),
+        opset1.relu(images, name="fine"),
+    ]
+    model = Model([node.output(0) for node in nodes], [images, flexible], "many")
+    named = " ".join(sorted(unsupported(model)))
+    assert "Acosh (curve)" in named
+    assert "TopK of opset11 (best)" in named
+    assert "Relu with a shape that is only known when it runs (open)" in named
+    assert "fine" not in named
+    assert "Softmax" not in named
+
+
+@pytest.mark.parametrize(
+    ("start", "stop", "step", "axes"),
+    [
+        ([1], [3], [1], [1]),
+        ([-2, 0], [100, 4], [1, 2], [2, 1]),
+        ([3], [-100], [-1], [-1]),
+        ([0, 1], [1, 3], [1, 1], None),
+    ],
+)
+def test_slices_become_strided_slices(
+    start: list[int], stop: list[int], step: list[int], axes: list[int] | None
+) -> None:
+    """Compared with the slice itself."""
+    from openvino import Core, Model, opset1, opset8
+
+    images = opset1.parameter([1, 4, 6], np.float32)
+    more = [] if axes is None else [np.array(axes)]
+    node = opset8.slice(images, np.array(start), np.array(stop), np.array(step), *more)
+    model = Model([node.output(0)], [images], "slice")
+    values = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
+    expected = Core().compile_model(model, "CPU")([values])[0]
+    simplify(model)
+    assert "Slice" not in {each.get_type_name() for each in model.get_ops()}
+    np.testing.assert_array_equal(Core().compile_model(model, "CPU")([values])[0], expected)

@@ -7,7 +7,7 @@ boxwright_api = (1, 1)
 
 @hookimpl
 def boxwright_exporters() -> list[ExporterSpec]:
-    """Returns the exporter ``openvino``."""
+    """Returns the exporters ``openvino`` and ``openvino-myriad``."""
     return [
         ExporterSpec(
             name="openvino",
@@ -18,5 +18,13 @@ def boxwright_exporters() -> list[ExporterSpec]:
             devices=("CPU", "GPU", "NPU", "AUTO"),
             requires=("openvino",),
             install='python -m pip install "boxwright-openvino[cpu]"',
-        )
+        ),
+        ExporterSpec(
+            name="openvino-myriad",
+            summary="OpenVINO 2022.3 and 2021.4, for the Movidius Neural Compute Stick",
+            load="boxwright_openvino.myriad:MyriadExporter",
+            precisions=("fp16",),
+            requires=("openvino",),
+            install='python -m pip install "boxwright-openvino[cpu]"',
+        ),
     ]
