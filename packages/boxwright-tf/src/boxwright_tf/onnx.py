@@ -40,7 +40,7 @@ def to_onnx(saved_model: Path, names: Mapping[str, str]) -> Any:
     return model
 
 
-def quantize(model: Any, images: Iterable[Any]) -> Any:
+def quantize(model: Any, images: Iterable[Any], *, for_tensorrt: bool = False) -> Any:
     """Returns an ONNX model whose convolutions are int8 (QDQ), and everything else float32.
 
     Box decoding in int8 would ruin the boxes: their coordinates need more than 256 steps.
@@ -48,6 +48,8 @@ def quantize(model: Any, images: Iterable[Any]) -> Any:
     Args:
         model: The model, with the input ``images``.
         images: Inputs that show the range of the activations, each ``(1, height, width, 3)`` float32.
+        for_tensorrt: Whether only what TensorRT reads is used: zero points of 0, no integer biases, and weights that
+            are stored as float32.
     """
     import onnx
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
@@ -74,7 +76,12 @@ def quantize(model: Any, images: Iterable[Any]) -> Any:
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            extra_options={"OpTypesToExcludeOutputQuantization": ["Conv"]},
+            extra_options={
+                "OpTypesToExcludeOutputQuantization": ["Conv"],
+                "ActivationSymmetric": for_tensorrt,
+                "QuantizeBias": not for_tensorrt,
+                "AddQDQPairToWeight": for_tensorrt,
+            },
         )
         return onnx.load(quantized)
 

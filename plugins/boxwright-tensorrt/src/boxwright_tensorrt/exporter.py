@@ -1,0 +1,41 @@
+"""The exporter ``tensorrt``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from boxwright.models import Network, NetworkExporter
+
+
+class TensorRTExporter(NetworkExporter):
+    """``model.onnx`` for TensorRT, with suppression by its plugin, and ``network.onnx`` without it for ONNX Runtime.
+
+    An engine can only be built on the GPU that runs it: ``build.py`` and ``build.sh`` do it there. The check runs
+    ``network.onnx``, which is the same network.
+    """
+
+    model = "network.onnx"
+    packages = ("onnxruntime",)
+
+    def convert(self, network: Network, folder: Path, precision: str) -> None:
+        """Writes both models, the scripts, and for ``int8`` ``calibration.cache``.
+
+        Raises:
+            UsageError: The decoder of the network is Soft-NMS.
+        """
+        from boxwright_tensorrt.convert import convert
+
+        convert(network, folder, precision, self.calibration_images(network))
+
+    @staticmethod
+    def load_network(path: str) -> Any:
+        """Loads the network in ONNX Runtime: on a GPU, through TensorRT if it can, or on the CPU."""
+        import onnxruntime
+
+        known = onnxruntime.get_available_providers()
+        ours = [f"{name}ExecutionProvider" for name in ("Tensorrt", "CUDA", "CPU")]
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(path, options, providers=[name for name in ours if name in known])
+        return lambda images: session.run(["boxes", "scores"], {"images": images})

@@ -1,0 +1,140 @@
+"""TensorRT: the conformance tests, the plugin's node, and the scripts with TensorRT replaced by a recorder."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+import types
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tensorflow")
+pytest.importorskip("tf2onnx")
+
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from boxwright import Run, UsageError
+from boxwright.models import DecoderSettings
+from boxwright.plugins import Registry
+from boxwright_tensorrt.convert import build_command, build_script, calibration_cache, convert
+from boxwright_testing import NetworkExporterTests
+from boxwright_testing.networks import ColorsBackend
+from boxwright_tf.onnx import quantize
+
+pytestmark = pytest.mark.tensorflow
+
+
+class TestTensorRT(NetworkExporterTests):
+    exporter = "tensorrt"
+
+    def test_the_model_is_the_network_with_the_plugin(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
+        """Attributes as in NVIDIA's description of ``EfficientNMS_TRT``."""
+        _, artifact = next(self.exported(plugins, run, tmp_path))
+        network, model = onnx.load(artifact), onnx.load(artifact.with_name("model.onnx"))
+        *rest, suppression = model.graph.node
+        assert list(rest[: len(network.graph.node)]) == list(network.graph.node)
+        assert [node.op_type for node in rest[len(network.graph.node) :]] == ["Max", "Min"]
+        assert (suppression.op_type, suppression.domain, list(suppression.input)[1]) == (
+            "EfficientNMS_TRT",
+            "TRT",
+            "scores",
+        )
+        assert {each.name: helper.get_attribute_value(each) for each in suppression.attribute} == {
+            "plugin_version": b"1",
+            "score_threshold": pytest.approx(0.1),
+            "iou_threshold": pytest.approx(0.5),
+            "max_output_boxes": 100,
+            "background_class": -1,
+            "score_activation": 0,
+            "class_agnostic": 0,
+            "box_coding": 0,
+        }
+        names = ["num_detections", "detection_boxes", "detection_scores", "detection_classes"]
+        assert [each.name for each in model.graph.output] == names == list(suppression.output)
+        subprocess.run(["sh", "-n", artifact.with_name("build.sh")], check=True)
+
+    def test_soft_nms_is_an_error(self, run: Run, tmp_path: Path) -> None:
+        network = ColorsBackend().write_network(run, tmp_path)
+        with pytest.raises(UsageError, match="Soft-NMS"):
+            convert(replace(network, decoder=DecoderSettings(soft_nms_sigma=0.5)), tmp_path, "fp32")
+
+
+def convolution() -> Any:
+    rng = np.random.default_rng(0)
+    weights = {"kernel": rng.normal(size=(4, 3, 3, 3)), "bias": rng.normal(size=4)}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Transpose", ["images"], ["turned"], perm=[0, 3, 1, 2]),
+            helper.make_node("Conv", ["turned", "kernel", "bias"], ["found"]),
+        ],
+        "network",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 8, 8, 3])],
+        [helper.make_tensor_value_info("found", TensorProto.FLOAT, ["batch", 4, 6, 6])],
+        [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def test_int8_is_what_tensorrt_reads() -> None:
+    """Zero points of 0, no int32, and a cache with the scales: a range of -100..200 in 127 steps to either side."""
+    images = [np.full((1, 8, 8, 3), value, np.float32) for value in (-100, 200)]
+    model = quantize(convolution(), images, for_tensorrt=True)
+    values = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    nodes = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert len(nodes) >= 4
+    for node in nodes:
+        assert values[node.input[2]].dtype == np.int8
+        assert not values[node.input[2]].any()
+    assert [node.input[2] for node in model.graph.node if node.op_type == "Conv"] == ["bias"]
+    header, line = calibration_cache(model).splitlines()
+    assert header == "TRT-8601-EntropyCalibration2"
+    name, _, scale = line.partition(": ")
+    assert name == "turned"
+    assert struct.unpack(">f", bytes.fromhex(scale))[0] == pytest.approx(200 / 127.5, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("precision", "flags"), [("fp32", []), ("fp16", ["FP16"]), ("int8", ["FP16", "INT8"])], ids=["fp32", "fp16", "int8"]
+)
+@pytest.mark.parametrize(("version", "network_flag"), [("8.6.1", 2), ("10.3.0", 0)])
+def test_the_scripts(
+    precision: str, flags: list[str], version: str, network_flag: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: dict[str, Any] = {"flags": []}
+    profile = types.SimpleNamespace(set_shape=lambda *shapes: called.update(shapes=shapes))
+    config = types.SimpleNamespace(set_flag=called["flags"].append, add_optimization_profile=lambda profile: None)
+    builder = types.SimpleNamespace(
+        create_network=lambda flag: called.update(network=flag),
+        create_builder_config=lambda: config,
+        create_optimization_profile=lambda: profile,
+        build_serialized_network=lambda network, config: b"engine",
+    )
+    parser = types.SimpleNamespace(parse_from_file=lambda path: called.update(path=path) or True)
+    logger = type("Logger", (), {"WARNING": 1, "__init__": lambda self, level: None})
+    tensorrt = types.SimpleNamespace(
+        __version__=version,
+        Logger=logger,
+        init_libnvinfer_plugins=lambda *rest: None,
+        Builder=lambda logger: builder,
+        OnnxParser=lambda network, logger: parser,
+        NetworkDefinitionCreationFlag=types.SimpleNamespace(EXPLICIT_BATCH=1),
+        BuilderFlag=types.SimpleNamespace(FP16="FP16", INT8="INT8"),
+    )
+    monkeypatch.setitem(sys.modules, "tensorrt", tensorrt)
+    script = tmp_path / "build.py"
+    code = build_script(precision, "16x32x3")
+    exec(compile(code, script, "exec"), {"__file__": str(script)})
+    assert (tmp_path / "model.engine").read_bytes() == b"engine"
+    assert called["path"] == str(tmp_path / "model.onnx")
+    assert called["shapes"] == ("images", (1, 16, 32, 3), (4, 16, 32, 3), (8, 16, 32, 3))
+    assert (called["flags"], called["network"]) == (flags, network_flag)
+    command = build_command(precision, "16x32x3")
+    assert [flag for flag in ("fp16", "int8") if f" --{flag}" in command] == [flag.lower() for flag in flags]
+    for kind, batch in (("min", 1), ("opt", 4), ("max", 8)):
+        assert f"--{kind}Shapes=images:{batch}x16x32x3" in command
