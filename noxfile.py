@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import nox
@@ -28,7 +29,7 @@ SOURCES = [str(path.relative_to(ROOT) / "src") for path in DISTRIBUTIONS]
 WHEELS = ROOT / "dist"
 VERSION = ROOT / "packages" / "boxwright" / "src" / "boxwright" / "_version.py"
 
-DEVELOPMENT_EXTRAS = ("cpu", "litert", "pretrained")
+DEVELOPMENT_EXTRAS = ("browser", "cpu", "litert", "pretrained")
 """The extras that are installed here, of every distribution that has them."""
 
 PYTHON, *OTHER_PYTHONS = nox.project.python_versions(nox.project.load_toml("packages/boxwright/pyproject.toml"))
@@ -244,6 +245,9 @@ def build(session: nox.Session) -> None:
     """Builds the wheel and the sdist of every distribution into dist/."""
     shutil.rmtree(WHEELS, ignore_errors=True)
     session.run("uv", "build", "--all-packages", "--out-dir", str(WHEELS), external=True)
+    (page,) = WHEELS.glob("boxwright_page-*.whl")
+    if not any(name.endswith(".wasm.gz") for name in zipfile.ZipFile(page).namelist()):
+        session.error(f"{page.name} does not contain ONNX Runtime Web: install Node.js, whose npm downloads it")
 
 
 @nox.session(python=PYTHON)

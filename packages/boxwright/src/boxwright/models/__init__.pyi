@@ -23,6 +23,7 @@ from .network import (
     read_settings as read_settings,
     write_settings as write_settings,
 )
+from .parity import Limits as Limits
 from .portable import (
     InputSettings as InputSettings,
     PortableModel as PortableModel,

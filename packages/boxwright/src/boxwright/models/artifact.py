@@ -176,6 +176,8 @@ def _check(parity: Parity, calibration: dict[str, Any] | None) -> str:
         lines.append(f"AP {parity.ap[1]:.4f}, of the run {parity.ap[0]:.4f}.")
     if calibration is not None:
         lines.append(f"Calibrated with {calibration['pictures']} images of `{calibration['data']}`.")
+    if parity.unchecked:
+        lines.append(f"**Not checked**: {parity.unchecked}.")
     if parity.problems:
         lines += ["**Rejected**:", parity.describe()]
     return "\n".join(lines)

@@ -179,7 +179,7 @@ def _images(parity: Parity, pairs: Sequence[Pair], run: Model, artifact: Model) 
         return "the channels are in the order BGR, not RGB"
     if size is not None and agrees(lambda image: image.resize(size), of_both=True):
         return "images are resized in another way"
-    if parity.limits == EXACT or parity.total.rescored > parity.total.missing:
+    if parity.limits.matched >= EXACT.matched or parity.total.rescored > parity.total.missing:
         return "pixel values are normalized in another way (mean, scale), or the conversion changed the arithmetic"
     return "the precision is too low for this network"
 

@@ -186,7 +186,8 @@ def _check(
     measured: bool,
 ) -> None:
     """Compares an artifact with the model of its run, and returns the lowest score of the detections compared."""
-    limits = LIMITS.get(result.precision, EXACT)
+    own = exporter.limits if isinstance(exporter, NetworkExporter) else {}
+    limits = own.get(result.precision) or LIMITS.get(result.precision, EXACT)
     try:
         model = apply_tuning(exporter.load(artifact), folder)
         pairs = list(_light(paired(run, model, images)))
@@ -198,6 +199,9 @@ def _check(
         result.parity = Parity(limits, failure=error.message, cause=invalid_output(error.message))
         return
     result.parity = parity = compare([*resized, *pairs], limits)
+    if isinstance(exporter, NetworkExporter) and exporter.unchecked:
+        parity.unchecked = exporter.unchecked
+        result.notes.append(f"not checked: {exporter.unchecked}")
     if measured and _METRIC in plugins.names("metric"):
         parity.ap = average_precision(pairs, run, plugins.resolve("metric", _METRIC)())
     elif measured:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from boxwright.errors import BoxwrightError, DataError, ExportError, RunError, U
 from boxwright.images.decode import decode_sample
 from boxwright.label_map import LabelMap, read_label_map
 from boxwright.models.decoder import EVERYTHING, DecoderSettings, Floats, Found
+from boxwright.models.parity import Limits
 from boxwright.models.portable import InputSettings, PortableModel, Reduced, ServedModel, Suppressed
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
@@ -88,8 +89,12 @@ class NetworkExporter:
     """Whether the converted network contains the suppression."""
     prepares: ClassVar[bool] = False
     """Whether the converted network also contains the preprocessing."""
+    limits: ClassVar[Mapping[str, Limits]] = {}
+    """By precision, how far an artifact may be from its run, where that is not as for every other target."""
     calibration: Sequence[Sample] = ()
     """The images to calibrate with, set by :func:`boxwright.export`."""
+    unchecked: str = ""
+    """What the model of the last ``load`` leaves out of the artifact: a comparison with it does not cover this."""
 
     def convert(self, network: Network, folder: Path, precision: str) -> None:
         """Writes a network into the folder of an artifact.

