@@ -82,6 +82,7 @@ def test_other_classes_are_matched_by_name(source: Detector, path: str) -> None:
     )
 
 
+@pytest.mark.parametrize("path", ["weights.h5"], indirect=True)
 def test_other_classes_without_names_begin_from_the_start(source: Detector, path: str) -> None:
     model = build(2)
     said = start_from(model, Start(path), ("a", "b"))
@@ -89,6 +90,7 @@ def test_other_classes_without_names_begin_from_the_start(source: Detector, path
     assert same(model.classification_head.hidden[0], source.classification_head.hidden[0])
 
 
+@pytest.mark.parametrize("path", ["weights.h5"], indirect=True)
 def test_another_number_of_anchors_and_levels_keeps_the_layers_that_fit(source: Detector, path: str) -> None:
     anchors = AnchorSettings(sizes=(12, 24, 48), scales=(1,), aspect_ratios=(1,))
     model = build(3, anchors)

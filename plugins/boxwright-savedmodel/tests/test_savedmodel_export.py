@@ -64,6 +64,13 @@ class TestSavedModel(NetworkExporterTests):
     exporter = "saved-model"
     any_operation = True
 
+    @pytest.mark.slow
+    def test_detect_py_needs_no_boxwright(
+        self, plugins: Registry, run: Run, images: list[Sample], photo: Sample, tmp_path: Path
+    ) -> None:
+        """It imports TensorFlow twice. The export of a tuned run also runs ``detect.py`` alone, once."""
+        super().test_detect_py_needs_no_boxwright(plugins, run, images, photo, tmp_path)
+
     def test_it_serves_without_boxwright(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
         """By TensorFlow's own program: two files of different sizes, and an array; boxes in pixels of each image."""
         _, artifact = next(self.exported(plugins, run, tmp_path))

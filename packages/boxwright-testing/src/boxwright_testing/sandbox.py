@@ -134,8 +134,10 @@ class Survivors:
 
 def peak_of(work: Callable[[], object]) -> int:
     """The most bytes that Python objects took while ``work`` ran, beyond those that were there before."""
+    gc.collect()  # also empties Python's lists of free objects, so that each measurement begins alike
     thresholds = gc.get_threshold()
-    gc.set_threshold(50)  # objects that refer to each other, as json's encoder makes them, are not kept
+    # Objects that refer to each other, as json's encoder makes them, are not kept; and those lists stay.
+    gc.set_threshold(50, 10, 1_000_000)
     tracemalloc.start()
     try:
         work()
