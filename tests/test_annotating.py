@@ -142,3 +142,59 @@ def test_places_that_are_refused(photos, tmp_path):
         with pytest.raises(UsageError, match=error):
             predict(OneWhitePatch(), photos, **arguments)
     assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class NotAsked:
+    label_map = LabelMap.from_names(["fig"])
+
+    def predict(self, samples, **options):
+        raise AssertionError("refused too late")
+
+
+def test_inputs_are_never_replaced(photos, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    patch(other, 7)
+    (tmp_path / "link").symlink_to(photos)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "linked.png").symlink_to(photos / "0.png")
+    (tmp_path / "sub" / "clip.mp4").write_bytes((photos / "0.png").read_bytes())
+    (photos / "bad.png").write_bytes(b"not an image")
+    predict(OneWhitePatch(), photos, to=f"coco:{tmp_path / 'd.json'}", on_error="skip")
+    monkeypatch.chdir(photos)
+    before = contents(tmp_path)
+    image, array = photos / "0.png", np.full((9, 9, 3), 255, np.uint8)
+    dataset = f"coco:{tmp_path / 'd.json'}"
+    for inputs, out in (
+        (photos, photos),
+        (photos, tmp_path / "link"),
+        (".", photos),
+        ([other, photos], photos),
+        ([other, image], photos),
+        (photos / "*.png", photos),
+        ([image, array], photos),
+        (dataset, photos),
+        (tmp_path / "link", photos),
+        (tmp_path / "sub" / "linked.png", tmp_path / "sub"),
+        (tmp_path / "sub" / "linked.png", photos),
+    ):
+        for arguments in ({"out": out}, {"to": f"labelimg:{out}"}):
+            model = NotAsked() if not isinstance(inputs, list) or array is not inputs[-1] else OneWhitePatch()
+            with pytest.raises(UsageError, match="would be replaced"):
+                predict(model, inputs, overwrite=True, on_error="skip", **arguments)
+            assert contents(tmp_path) == before
+    with pytest.raises(UsageError, match="is the source, which would be replaced"):
+        predict(NotAsked(), dataset, to=dataset, overwrite=True)
+    # Each would be removed by the other.
+    found = tmp_path / "found"
+    for place in (found / "c.json", found, tmp_path, found / "{split}.json"):
+        to = f"{'coco' if place.suffix else 'labelimg'}:{place}"
+        with pytest.raises(UsageError, match=f"(?s)would replace each other.*--to {to[:4]}[a-z]* for a dataset"):
+            predict(NotAsked(), array, out=found, to=to, overwrite=True)
+    assert contents(tmp_path) == before
+    predict(OneWhitePatch(), array, out=found, to="coco", overwrite=True)
+    assert sorted(path.name for path in found.iterdir()) == ["annotations.json", "detections.json", "image-0000.jpg"]

@@ -11,7 +11,7 @@ from itertools import chain, islice
 from typing import Any, cast
 
 from boxwright.datasets.columns import Columns, columns_of
-from boxwright.datasets.merged import MergedReader, Source
+from boxwright.datasets.merged import Source
 from boxwright.datasets.parallel import available_cores, map_samples, shared
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import (
@@ -183,8 +183,9 @@ class Dataset(Iterable[Sample]):
 
     @property
     def locations(self) -> tuple[str, ...]:
-        """Where it is read from: one location, or that of each dataset that was merged."""
-        return self.reader.locations if isinstance(self.reader, MergedReader) else (self.info.location,)
+        """Where it is read from: one location, or several, such as that of each dataset that was merged."""
+        several: Sequence[str] | None = getattr(self.reader, "locations", None)
+        return tuple(several) if several is not None else (self.info.location,)
 
     @property
     def known_label_map(self) -> LabelMap | None:
@@ -428,6 +429,12 @@ class SampleReader:
         if not callable(samples):
             self.parts = number = len(samples)
         self.info = DatasetInfo(format="samples", location=location, num_samples=number)
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """The files of the images of a sequence."""
+        samples = () if callable(self.samples) else self.samples
+        return tuple(sample.image.location for sample in samples if sample.image.location is not None)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields all samples."""

@@ -20,13 +20,16 @@ class PictureReader:
     Args:
         paths: Local images and folders.
 
+    Attributes:
+        locations: The same paths.
+
     Raises:
         DataError: One of them does not exist.
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
         self._files: list[tuple[str, str]] = []
-        given = list(paths)
+        self.locations = given = tuple(paths)
         for path in given:
             if os.path.isdir(path):
                 self._files += [(file, os.path.relpath(file, path)) for file in _images_below(path)]

@@ -99,8 +99,9 @@ class Outputs:
     def _open(self, uri: DatasetURI) -> Part:
         plan, destination, info = self._plan, self._plan.destination, self._plan.dataset.info
         if destination.spec.target == "folder":
+            same_format = info.format == destination.spec.name  # a dataset may be replaced by what is made of it
             for location in plan.dataset.locations:
-                _refuse_to_swallow(location, uri.location)
+                refuse_to_swallow(location, uri.location, itself=not same_format)
         sidecar_location = sidecar_path(destination.spec, uri.location)
         if destination.spec.target == "file" and not destination.overwrite and is_file(sidecar_location):
             raise OutputError(
@@ -254,11 +255,27 @@ def _safe_split(sample: Sample) -> str:
     return split
 
 
-def _refuse_to_swallow(source: str, target: str) -> None:
+def refuse_to_swallow(source: str, target: str, remedy: str = "choose another target", *, itself: bool = True) -> None:
+    """Refuses to replace a source, directly or by one of its links.
+
+    Args:
+        source: A file or folder that is read, maybe in an archive.
+        target: The file or folder that is going to be replaced.
+        remedy: For the message.
+        itself: Whether the target may not be the source either.
+
+    Raises:
+        UsageError: The target contains the source, or is the source.
+    """
+    source = source.rpartition("::")[2]
     if is_remote(source) or is_remote(target):
         return
-    if Path(target).resolve() in Path(source).resolve().parents:
-        raise UsageError(f"{target} contains the source {source}, which would be replaced", "choose another target")
+    for final in filter(os.path.exists, {os.path.abspath(target), os.path.realpath(target)}):
+        for place in (Path(os.path.abspath(source)), Path(os.path.realpath(source))):
+            if any(each.exists() and each.samefile(final) for each in place.parents):
+                raise UsageError(f"{target} contains the source {source}, which would be replaced", remedy)
+            if itself and place.exists() and place.samefile(final):
+                raise UsageError(f"{target} is the source, which would be replaced", remedy)
 
 
 _REMEDY = "correct it in the source, or skip the image with --on-error skip"

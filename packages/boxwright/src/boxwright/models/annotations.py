@@ -13,6 +13,7 @@ from boxwright.datasets.conversion import convert
 from boxwright.datasets.dataset import Dataset, SampleReader
 from boxwright.datasets.destination import Destination
 from boxwright.datasets.losses import Losses
+from boxwright.datasets.outputs import refuse_to_swallow
 from boxwright.errors import DataError, OutputError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.plugins.registry import Registry
@@ -58,6 +59,28 @@ class Annotations:
     def is_folder(self) -> bool:
         """Whether the dataset is a folder."""
         return self._destination.spec.target == "folder"
+
+    def check_places(self, out: str | None, sources: Iterable[str]) -> None:
+        """Checks that nothing is replaced that is needed.
+
+        Args:
+            out: The folder of the drawings, if there is one.
+            sources: Where the images are read from.
+
+        Raises:
+            UsageError: The dataset would replace a source, or it and ``out`` would replace each other.
+        """
+        place = self.uri.location
+        if out is not None and not is_remote(place):
+            own, other = Path(os.path.realpath(place)), Path(os.path.realpath(out))
+            if own == other or own in other.parents or other in own.parents:
+                raise UsageError(
+                    f"the annotations in {place} and the drawings in {out} would replace each other",
+                    f"choose places apart, or write --to {self._destination.spec.name} for a dataset inside {out}",
+                )
+        if not (self._existing and self.is_folder):  # to which files are added
+            for source in sources:
+                refuse_to_swallow(source, place, "choose another place, or add to it by --only-new")
 
     def write(self, data: Dataset, label_map: LabelMap) -> None:
         """Writes images with their detections, completely or not at all.
@@ -173,6 +196,9 @@ def annotations_uri(to: str, out: str | None, plugins: Registry) -> DatasetURI |
     return None if uri.format is None else uri
 
 
-def name_inside(spec: FormatSpec) -> str:
-    """Returns the name of a dataset of a format inside the folder of a prediction."""
-    return spec.name if spec.target == "folder" else f"detections{(spec.suffixes or ('',))[0]}"
+def name_inside(spec: FormatSpec, taken: str) -> str:
+    """Returns the name of a dataset of a format inside the folder of a prediction, other than the one taken."""
+    if spec.target == "folder":
+        return spec.name
+    suffix = (spec.suffixes or ("",))[0]
+    return f"annotations{suffix}" if taken == f"detections{suffix}" else f"detections{suffix}"

@@ -17,6 +17,7 @@ from typing import Any
 from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
 from boxwright.datasets.image_folder import PictureReader, _unique
 from boxwright.datasets.losses import Losses
+from boxwright.datasets.outputs import refuse_to_swallow
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import OnProblem
 from boxwright.errors import DataError, UsageError
@@ -25,7 +26,7 @@ from boxwright.models.annotations import Annotations, OnlyNew, annotations_uri, 
 from boxwright.models.decoder import DecoderSettings
 from boxwright.models.inference import check_batch_size, ready_model
 from boxwright.models.protocols import Model
-from boxwright.models.recording import FRAMES, Recording, detections_as_json, frame_as_jpeg
+from boxwright.models.recording import DETECTIONS, FRAMES, Recording, detections_as_json, frame_as_jpeg
 from boxwright.models.run import Run
 from boxwright.models.slicing import Slicing
 from boxwright.models.tuned import decoder_of
@@ -37,6 +38,7 @@ from boxwright.schemas import DatasetInfo, Detections, ImageRef, Sample
 from boxwright.storage.output import AtomicOutput
 from boxwright.storage.uri import DatasetURI, is_remote
 
+_ELSEWHERE = "write the drawings to another folder"
 _SHOWN = 4
 """How many images a notebook shows of a prediction."""
 
@@ -135,8 +137,9 @@ def predict(
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL, a ``to`` without a place, or
-            ``only_new`` without a dataset, or ``frames`` of images.
+        UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL or would replace an input, a
+            ``to`` without a place, or one that would replace an input or ``out``, ``only_new`` without a dataset, or
+            ``frames`` of images.
         DataError: An image or a video cannot be read, or there is none.
         MissingLibraryError: A video needs OpenCV, which is not installed.
         RunError: There is no run, or it has no model.
@@ -155,6 +158,11 @@ def predict(
     annotations = Annotations(apart, plugins, overwrite=overwrite, only_new=only_new) if apart is not None else None
     data = gather(inputs, on_error=on_error, frames=frames, registry=plugins)
     video = data.reader if isinstance(data.reader, VideoReader) else None
+    sources = [*data.locations, *data.boundary.roots]
+    for source in sources if out is not None and overwrite else ():
+        refuse_to_swallow(source, str(out), _ELSEWHERE)
+    if annotations is not None:
+        annotations.check_places(None if out is None else str(out), sources)
     new = OnlyNew(annotations.annotated if annotations is not None else ())
     data = data.through(new) if new.annotated else data
     loaded = ready_model(model, label_map, plugins, device, slicing)
@@ -173,6 +181,8 @@ def predict(
         def detected() -> Iterator[Detections]:
             with reporter.task("Predicting", data.info.num_samples) as task:
                 for sample, found in _detect(loaded, data, decoder, batch_size):
+                    if out is not None and overwrite and sample.image.location is not None:
+                        refuse_to_swallow(sample.image.location, str(out), _ELSEWHERE)
                     try:
                         name = drawings.add(sample, found) if drawings is not None else ""
                     except DataError as error:
@@ -188,7 +198,7 @@ def predict(
         if to is not None and annotations is None:
             assert output is not None
             assert output.workplace is not None
-            name = name_inside(plugins.get("format", to).spec)
+            name = name_inside(plugins.get("format", to).spec, DETECTIONS if video is None else FRAMES)
             inside = DatasetURI(os.path.join(output.workplace, name), to)
             annotations = Annotations(inside, plugins, overwrite=False, only_new=False)
             prediction.files.append(Path(str(out), name))
@@ -200,7 +210,7 @@ def predict(
             samples = detected()
             first = list(islice(samples, 1))
             if first or not new.kept:  # else there is nothing to add
-                reader = _DetectionReader(chain(first, samples), data.info)
+                reader = _DetectionReader(chain(first, samples), data.info, data.locations)
                 annotations.write(Dataset(reader, problems=data.problems, label_map=loaded.label_map), loaded.label_map)
             prediction.losses, prediction.kept = annotations.losses, new.kept
             if annotations.losses:
@@ -219,10 +229,10 @@ def predict(
             if output is not None:
                 prediction.files.insert(0, Path(str(out), FRAMES))
         elif output is not None:
-            with output.open("detections.json") as file:
+            with output.open(DETECTIONS) as file:
                 content = {"pictures": [_plain(found) for found in prediction.detections], "score": prediction.score}
                 file.write((json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
-            prediction.files.insert(0, Path(str(out), "detections.json"))
+            prediction.files.insert(0, Path(str(out), DETECTIONS))
     prediction.skipped = data.problems.skipped
     return prediction
 
@@ -282,9 +292,10 @@ def _plain(found: Detections) -> dict[str, Any]:
 class _DetectionReader:
     """Yields detections as samples, once."""
 
-    def __init__(self, found: Iterable[Detections], info: DatasetInfo) -> None:
+    def __init__(self, found: Iterable[Detections], info: DatasetInfo, locations: tuple[str, ...]) -> None:
         self._found = found
         self.info = DatasetInfo(format="detections", location=info.location, num_samples=info.num_samples)
+        self.locations = locations
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         return (found.to_sample() for found in self._found)

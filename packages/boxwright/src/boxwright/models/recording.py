@@ -19,6 +19,8 @@ from boxwright.render.boxes import draw_boxes, palette
 from boxwright.schemas import Detections, Sample
 from boxwright.storage.output import AtomicOutput
 
+DETECTIONS: Final = "detections.json"
+"""The file with one entry per image."""
 FRAMES: Final = "detections.jsonl"
 """The file with one line per frame."""
 _QUALITY = 95

@@ -76,6 +76,7 @@ class VideoReader:
     Attributes:
         videos: What has been read of each video.
         live: Whether there is a camera or a stream.
+        locations: The files.
 
     Raises:
         MissingLibraryError: OpenCV is not installed.
@@ -88,6 +89,7 @@ class VideoReader:
         self._stopped = False
         self._live = [not os.path.isfile(place) for place in places]
         self.live = any(self._live)
+        self.locations = tuple(place for place in places if os.path.isfile(place))
         self.videos = [Video(_name(place)) for place in places]
         self._captures = [_opened(place) for place in places]
         self._counts = [

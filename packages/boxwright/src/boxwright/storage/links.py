@@ -54,10 +54,14 @@ class Boundary:
 
     Args:
         roots: Local paths; URLs, and paths that are not folders, are ignored.
+
+    Attributes:
+        roots: The folders.
     """
 
     def __init__(self, roots: Iterable[str]) -> None:
         folders = [root for root in roots if not is_remote(root) and os.path.isdir(root)]
+        self.roots = tuple(folders)
         self._roots = tuple(_below(os.path.abspath(root)) for root in folders)
         self._real_roots = tuple(_below(os.path.realpath(root)) for root in folders)
         self._followed = links_followed() or not folders
