@@ -220,6 +220,7 @@ class TestAnswers:
             "changed": {},
             "kept": 0,
             "videos": [],
+            "score": 0.5,
         }
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from boxwright import Boxes, DataError, Dataset, Detections, ImageRef, LabelMap, PluginError, Sample, UsageError
 from boxwright.datasets.dataset import SampleReader
 from boxwright.images.decode import decode_sample
-from boxwright.models import SlicedModel, Slicing, evaluate, merge_detections, predict
+from boxwright.models import SlicedModel, Slicing, evaluate, merge_detections, predict, slicing
 from boxwright.plugins.registry import Registry
 
 
@@ -166,3 +166,44 @@ def test_errors() -> None:
                 [Sample(image=ImageRef(name="a.png", width=180, height=80, data=encoded((1, 1, 9, 9))))]
             )
         )
+
+
+def test_junk_does_not_enlarge_a_good_box() -> None:
+    boxes = np.array([[10, 10, 20, 20], [0, 0, 100, 100], [15, 10, 25, 20]], float)
+    labels = ["a", "a", "a"]
+    kept, merged = merge_detections(boxes, np.array([0.90, 0.06, 0.45]), labels, "nmm")
+    assert (kept, merged.tolist()) == ([0], [[10, 10, 25, 20]])
+    kept, merged = merge_detections(boxes, np.array([0.90, 0.44, 0.44]), labels, "nmm")
+    assert (kept, merged.tolist()) == ([0], [[10, 10, 20, 20]])
+
+    class Junk(FindsSmallPatches):
+        def predict(self, samples: Iterable[Sample], **options: Any) -> Iterator[Detections]:
+            for found in super().predict(samples):
+                whole = np.array([[0, 0, found.image.width, found.image.height]], float)
+                both = np.concatenate([found.boxes.xyxy.reshape(-1, 4), whole])
+                yield Detections.from_arrays(found.image, ["patch"] * len(both), both, [*found.scores, 0.4])
+
+    data = encoded((20, 20, 40, 50))
+    (found,) = predict(Junk(), data, slicing="100x100", score=0.45).detections
+    assert found.boxes.coordinates == ((20, 20, 40, 50),)
+
+
+def test_tiles_are_made_when_the_model_asks_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    events: list[str] = []
+    made = slicing._tile
+    monkeypatch.setattr(slicing, "_tile", lambda *given: events.append("tile") or made(*given))
+
+    class Watched(FindsSmallPatches):
+        def predict(self, samples: Iterable[Sample], **options: Any) -> Iterator[Detections]:
+            for sample in samples:
+                events.append("answer")
+                yield from super().predict([sample])
+
+    predict(Watched(), encoded((20, 20, 40, 50)), slicing="100x100")
+    assert events == ["answer", "tile", "answer", "tile", "answer"]
+
+
+def test_sizes_are_checked() -> None:
+    for width, height in ((0, 10), (10, -1)):
+        with pytest.raises(UsageError, match=f"tiles of {width}x{height}"):
+            Slicing(width, height)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -13,7 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from boxwright import DataError, Detections, LabelMap, MissingLibraryError, Sample, UsageError, predict
+from boxwright import (
+    DataError,
+    Detections,
+    ImageRef,
+    LabelMap,
+    MissingLibraryError,
+    OutputError,
+    Sample,
+    UsageError,
+    predict,
+)
 from boxwright.datasets.problems import Problems
 from boxwright.images.decode import decode_sample
 from boxwright.models import video
@@ -80,7 +91,7 @@ def test_a_file(name: str, codec: str, tmp_path: Path) -> None:
 
 def test_in_memory_with_a_limit(tmp_path: Path) -> None:
     found = predict(Patch(), str(film(tmp_path / "clip.avi")), frames=3, slicing="64x64:overlap=0.5")
-    assert [each.image.name for each in found.detections] == [f"clip-00000{number}.bmp" for number in range(3)]
+    assert [each.image.name for each in found.detections] == [f"clip-00000{number}.jpg" for number in range(3)]
     assert [each.image.data for each in found.detections] == [None] * 3
     assert [each.boxes.labels for each in found.detections] == [("fig",)] * 3
     assert found.videos[0].note == ""
@@ -245,3 +256,124 @@ def test_a_live_recording_keeps_its_time(tmp_path: Path, monkeypatch: pytest.Mon
             late = sample.replace(attributes={**sample.attributes, "seconds": seconds})
             recording.add(late, Detections(image=sample.image))
     assert len(frames_of(tmp_path / "out" / "clip.mp4")[0]) == 6, "half a second at 10 frames per second"
+
+
+class FullDisk:
+    """A writer of OpenCV on a disk that is full after some frames: it says nothing."""
+
+    def __init__(self, writer: Any, frames: int) -> None:
+        self.writer, self.frames = writer, frames
+
+    def isOpened(self) -> bool:
+        return bool(self.writer.isOpened())
+
+    def write(self, pixels: Any) -> None:
+        self.frames -= 1
+        if self.frames >= 0:
+            self.writer.write(pixels)
+
+    def release(self) -> None:
+        self.writer.release()
+
+
+@pytest.mark.parametrize("frames", [0, 3])
+def test_a_recording_without_all_frames_is_an_error(
+    frames: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, writer = film(tmp_path / "clip.avi"), cv2.VideoWriter
+    monkeypatch.setattr(cv2, "VideoWriter", lambda *given: FullDisk(writer(*given), frames))
+    with pytest.raises(OutputError, match=f"clip.mp4 could not be written: it has {frames} of 12 frames"):
+        predict(Patch(), source, out=tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.avi"]
+
+
+def test_frames_of_another_size_are_recorded(tmp_path: Path) -> None:
+    from boxwright.models.recording import Recording
+    from boxwright.storage.output import AtomicOutput
+
+    readers = [video.VideoReader([str(film(tmp_path / name, frames=2))]) for name in ("a.avi", "b.avi")]
+    (first, _), (second, _) = ([*reader.read(Problems())] for reader in readers)
+    smaller = decode_sample(second).image.resize((48, 32))
+    buffer = io.BytesIO()
+    smaller.save(buffer, "BMP")
+    image = ImageRef(name="b.jpg", width=48, height=32, data=buffer.getvalue(), format="bmp")
+    second = second.replace(image=image, attributes={**first.attributes, "seconds": 0.1})
+    with AtomicOutput(str(tmp_path / "out"), "folder") as output, Recording(output, Patch.label_map) as recording:
+        for sample in (first, second):
+            recording.add(sample, Detections(image=sample.image))
+    frames, _ = frames_of(tmp_path / "out" / "a.mp4")
+    assert [frame.shape for frame in frames] == [(64, 96, 3)] * 2
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("rtsp://10.0.0.1:554/live", "rtsp://10.0.0.1:554/live"),
+        ("rtsp://admin:pw@10.0.0.1/s", "rtsp://10.0.0.1/s"),
+        ("rtsp://admin:p@ss@10.0.0.1/s", "rtsp://10.0.0.1/s"),
+        ("rtsp://admin:p/ss@10.0.0.1/s", "rtsp://10.0.0.1/s"),
+        ("rtsp://admin:p/s@s@10.0.0.1/s", "rtsp://10.0.0.1/s"),
+        ("rtsp://10.0.0.1/s?user=admin&password=pass", "rtsp://10.0.0.1/s"),
+        ("rtsp://10.0.0.1/s?user=admin&password=p@ss", "rtsp://..."),
+        ("rtsp://admin:p?ss@10.0.0.1/s", "rtsp://..."),
+        ("rtsp://admin:p#ss@10.0.0.1/s", "rtsp://..."),
+        ("clips/me@home.mp4", "clips/me@home.mp4"),
+    ],
+)
+def test_passwords_are_not_shown(place: str, shown: str) -> None:
+    assert video.shown_place(place) == shown
+
+
+def test_a_second_reading_is_an_error(tmp_path: Path) -> None:
+    reader = video.VideoReader([str(film(tmp_path / "clip.avi", frames=2))])
+    assert len([*reader.read(Problems())]) == 2
+    with pytest.raises(DataError, match="a video is read once, and it was"):
+        next(reader.read(Problems()))
+
+
+class Capture(FakeCamera):
+    """A film with other properties."""
+
+    def __init__(self, path: Path, properties: dict[int, Any]) -> None:
+        super().__init__(path, True)
+        self.properties = properties
+        self.number = -1
+
+    def get(self, name: int) -> float:
+        value = self.properties.get(name)
+        return super().get(name) if value is None else value(self.number) if callable(value) else value
+
+    def read(self) -> Any:
+        self.number += 1
+        return super().read()
+
+
+def test_times_and_numbers_of_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "clip.avi", frames=12, rate=10)
+    times = [0, 40, 80, 500, 900]
+    for properties, seconds in (
+        ({cv2.CAP_PROP_POS_MSEC: lambda number: times[number]}, [0, 0.04, 0.08, 0.5, 0.9]),
+        ({cv2.CAP_PROP_POS_MSEC: lambda number: number * 95e6}, [0, 0.1, 0.2, 0.3, 0.4]),
+        ({cv2.CAP_PROP_POS_MSEC: 0}, [0, 0.1, 0.2, 0.3, 0.4]),
+    ):
+        monkeypatch.setattr(video, "_opened", lambda place, properties=properties: Capture(path, properties))
+        reader = video.VideoReader([str(path)], frames=5)
+        assert [each.attributes["seconds"] for each in reader.read(Problems())] == pytest.approx(seconds)
+    for count, cut in ((13, False), (20, True)):
+        monkeypatch.setattr(video, "_opened", lambda place, n=count: Capture(path, {cv2.CAP_PROP_FRAME_COUNT: n}))
+        reader = video.VideoReader([str(path)])
+        assert len([*reader.read(Problems())]) == 12
+        assert bool(reader.videos[0].note) == cut
+
+
+def test_videos_next_to_images_are_mentioned(images: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("a.avi", "b.mp4"):
+        (images / name).write_bytes(b"not read")
+    assert len(predict(NothingFound(), images).detections) == 3
+    assert f"videos are left out: {images / 'a.avi'} and 1 more; name them to read them" in caplog.text
+
+
+def test_a_pattern_with_a_drive(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images.rename(tmp_path / "C:")
+    assert [each.image.name for each in predict(NothingFound(), "C:/*.jpg").detections] == ["a.jpg"]

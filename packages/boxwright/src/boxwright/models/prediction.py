@@ -6,6 +6,7 @@ import glob
 import io
 import json
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -28,9 +29,9 @@ from boxwright.models.inference import check_batch_size, ready_model
 from boxwright.models.protocols import Model
 from boxwright.models.recording import DETECTIONS, FRAMES, Recording, detections_as_json, frame_as_jpeg
 from boxwright.models.run import Run
-from boxwright.models.slicing import Slicing
+from boxwright.models.slicing import SlicedModel, Slicing
 from boxwright.models.tuned import decoder_of
-from boxwright.models.video import VIDEO_SUFFIXES, Video, VideoReader, ended_by_interrupt, is_video
+from boxwright.models.video import VIDEO_SUFFIXES, Video, VideoReader, ended_by_interrupt, is_video, shown_place
 from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
@@ -39,6 +40,8 @@ from boxwright.storage.output import AtomicOutput
 from boxwright.storage.uri import DatasetURI, is_remote
 
 _ELSEWHERE = "write the drawings to another folder"
+_NO_PATH = re.compile(r"\w[\w.+-]+:")
+"""How a URI begins; a single letter is a drive of Windows."""
 _SHOWN = 4
 """How many images a notebook shows of a prediction."""
 
@@ -92,6 +95,7 @@ class Prediction:
             "changed": dict(self.losses.changed),
             "kept": self.kept,
             "videos": [asdict(video) for video in self.videos],
+            "score": self.score,
         }
 
 
@@ -158,6 +162,8 @@ def predict(
     annotations = Annotations(apart, plugins, overwrite=overwrite, only_new=only_new) if apart is not None else None
     data = gather(inputs, on_error=on_error, frames=frames, registry=plugins)
     video = data.reader if isinstance(data.reader, VideoReader) else None
+    for note in data.info.notes if isinstance(data.reader, PictureReader) else ():
+        reporter.warning(note)
     sources = [*data.locations, *data.boundary.roots]
     for source in sources if out is not None and overwrite else ():
         refuse_to_swallow(source, str(out), _ELSEWHERE)
@@ -246,6 +252,9 @@ def _detect(
 ) -> Iterator[tuple[Sample, Detections]]:
     from boxwright.models.inference import predicted_pairs
 
+    if isinstance(model, SlicedModel):  # what is not shown must not enlarge what is
+        model = SlicedModel(model.model, model.slicing)
+        model.shown = decoder.shown
     for sample, found in predicted_pairs(model, data, batch_size=batch_size):
         yield sample, decoder.shown(found, model.label_map)
 
@@ -339,12 +348,17 @@ def _gathered(
     if videos:
         if len(videos) < len(items):
             other = next(item for item in items if item not in videos)
-            raise UsageError(f"{videos[0]} is a video and {other} is not", "run it once for each")
+            raise UsageError(f"{shown_place(videos[0])} is a video and {other} is not", "run it once for each")
         dataset = Dataset(VideoReader(videos, frames), problems=Problems(on_error))
         dataset.problems.total = dataset.info.num_samples
         return dataset
     if all(os.path.exists(item) for item in items):
-        dataset = Dataset(PictureReader(items), problems=Problems(on_error))
+        reader = PictureReader(items)
+        ignored = [path for item in items if os.path.isdir(item) for path in _videos_in(item)]
+        if ignored:
+            note = f"videos are left out: {ignored[0]}{f' and {len(ignored) - 1} more' if ignored[1:] else ''}"
+            reader.info = reader.info.model_copy(update={"notes": (f"{note}; name them to read them",)})
+        dataset = Dataset(reader, problems=Problems(on_error))
         dataset.problems.total = dataset.info.num_samples
         return dataset
     if len(items) == 1 and (":" in items[0] or is_remote(items[0])):
@@ -362,16 +376,20 @@ def _expanded(item: str) -> list[str]:
         DataError: No file matches the pattern.
     """
     if os.path.isdir(item):
-        names = sorted(os.listdir(item))
-        videos = [name for name in names if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES]
+        videos = _videos_in(item)
         if videos and not PictureReader([item]).info.num_samples:
-            return [os.path.join(item, name) for name in videos if not name.startswith(".")]
-    if os.path.exists(item) or ":" in item or not glob.has_magic(item):
+            return videos
+    if os.path.exists(item) or _NO_PATH.match(item) or not glob.has_magic(item):
         return [item]
     found = sorted(glob.glob(item, recursive=True))
     if not found:
         raise DataError(item, "no file matches", "check the path and the pattern")
     return found
+
+
+def _videos_in(folder: str) -> list[str]:
+    names = [name for name in sorted(os.listdir(folder)) if os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES]
+    return [os.path.join(folder, name) for name in names if not name.startswith(".")]
 
 
 def _in_memory(item: Any, number: int) -> Sample:

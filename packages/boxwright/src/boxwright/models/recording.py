@@ -43,6 +43,7 @@ class Recording:
         self._colors = palette(label_map.names)
         self._writers: dict[int, Any] = {}
         self._written: dict[int, int] = {}
+        self._sizes: dict[int, tuple[int, int]] = {}
         self.names: list[str] = []
 
     def __enter__(self) -> Recording:
@@ -51,9 +52,16 @@ class Recording:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Completes all files."""
+        """Completes all files.
+
+        Raises:
+            OutputError: A video cannot be read again, or lacks frames: the disk is full.
+        """
         for writer in self._writers.values():
             writer.release()
+        if kind is None and self._folder is not None:
+            for key, name in zip(self._writers, self.names, strict=True):
+                _check_written(self._folder / name, self._written[key])
 
     def add(self, sample: Sample, found: Detections) -> str:
         """Adds a frame, and returns no name: a frame is not a file.
@@ -86,6 +94,9 @@ class Recording:
         key = id(video)
         if key not in self._writers:
             self._writers[key] = self._opened(video, rate, drawn.size)
+            self._sizes[key] = drawn.size
+        if drawn.size != self._sizes[key]:  # OpenCV would leave it out
+            drawn = drawn.resize(self._sizes[key])
         due = max(self._written.get(key, 0) + 1, round(sample.attributes["seconds"] * rate) + 1)
         pixels = np.ascontiguousarray(np.asarray(drawn)[..., ::-1])
         for _ in range(due - self._written.get(key, 0)):
@@ -105,6 +116,21 @@ class Recording:
         if not writer.isOpened():
             raise OutputError(f"OpenCV cannot write {name} of {size[0]}x{size[1]} pixels", "use a smaller video")
         return writer
+
+
+def _check_written(path: Path, frames: int) -> None:
+    """Compares a video with what was written to it: OpenCV does not say that writing failed."""
+    cv2 = opencv()
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    try:
+        found = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    finally:
+        capture.release()
+    if found != frames:
+        raise OutputError(
+            f"{path.name} could not be written: it has {found} of {frames} frames",
+            "free some space there, or choose another disk; nothing was changed there",
+        )
 
 
 def frame_as_jpeg(found: Detections) -> Detections:

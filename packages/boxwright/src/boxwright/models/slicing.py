@@ -8,8 +8,9 @@ inference as in SAHI (Akyon et al. 2022, "Slicing Aided Hyper Inference and Fine
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from PIL import Image
 from boxwright.boxes import area
 from boxwright.errors import DataError, PluginError, UsageError
 from boxwright.images.decode import decode_sample
+from boxwright.label_map import LabelMap
 from boxwright.models.protocols import Model
 from boxwright.plugins.options import parse_size
 from boxwright.schemas import Detections, ImageRef, Sample
@@ -26,6 +28,8 @@ MERGES = ("nmm", "nms")
 """The ways of merging: the box around those that overlap, or the best of them."""
 _SAME = 0.5
 """Two boxes of a class whose intersection is this share of the smaller one show the same object, as in SAHI."""
+_COMPARABLE = 0.5
+"""A detection extends the box of a better one if its score is at least this share of the better score."""
 _MOST_TILES = 10_000
 
 _EXAMPLE = "write WIDTHxHEIGHT[:overlap=0.2,merge=nmm|nms], such as 512x512:overlap=0.2"
@@ -40,8 +44,8 @@ class Slicing:
         height: The height of a tile in pixels.
         overlap: The share of a tile, in each direction, that the next one has in common with it, 0..0.9. An object
             that is smaller than this is complete in at least one tile.
-        merge: ``"nmm"``: the box around those that overlap, with the best score (non-maximum merging); ``"nms"``: the
-            best of them (non-maximum suppression). Both for each class.
+        merge: ``"nmm"``: the box around those that overlap and have at least half the best score, with the best score
+            (non-maximum merging); ``"nms"``: the best of them (non-maximum suppression). Both for each class.
     """
 
     width: int
@@ -55,6 +59,8 @@ class Slicing:
         Raises:
             UsageError: One is out of range.
         """
+        if min(self.width, self.height) < 1:
+            raise UsageError(f"tiles of {self.width}x{self.height} pixels", _EXAMPLE)
         if not 0 <= self.overlap <= 0.9:
             raise UsageError(f"tiles overlap by {self.overlap:g}", "give a share from 0 to 0.9")
         if self.merge not in MERGES:
@@ -114,11 +120,15 @@ class SlicedModel:
     Args:
         model: The model.
         slicing: The tiles.
+
+    Attributes:
+        shown: Returns the detections that are merged; all of them, unless it was set.
     """
 
     def __init__(self, model: Model, slicing: Slicing) -> None:
         self.model = model
         self.slicing = slicing
+        self.shown: Callable[[Detections, LabelMap], Detections] = lambda found, label_map: found
         self.label_map = model.label_map
 
     def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
@@ -136,8 +146,10 @@ class SlicedModel:
                     f"{len(windows):,} tiles of {self.slicing.width}x{self.slicing.height}",
                     "use larger tiles",
                 )
-            tiles = [_tile(decoded.image, window, number) for number, window in enumerate(windows)]
-            whole, *rest = self.model.predict([sample.replace(boxes=()), *tiles], batch_size=batch_size, score=score)
+            tiles = (_tile(decoded.image, window, number) for number, window in enumerate(windows))
+            parts = chain([sample.replace(boxes=())], tiles)  # of which the model takes a batch at a time
+            answers = self.model.predict(parts, batch_size=batch_size, score=score)
+            whole, *rest = [self.shown(found, self.label_map) for found in answers]
             if len(rest) != len(windows):
                 raise PluginError(f"the model gave {1 + len(rest)} answers for {1 + len(windows)} images")
             if not windows:
@@ -169,7 +181,8 @@ def merge_detections(
 
     The best detection takes with it those of its class whose intersection with it is at least half of the smaller one
     of both, and so on with the others: greedy merging by *intersection over smaller area*, in which a part of an
-    object, cut off by a tile, belongs to the whole object.
+    object, cut off by a tile, belongs to the whole object. One with less than half the best score does not enlarge the
+    box: it may be anything.
 
     Args:
         boxes: ``(N, 4)``, ``xyxy``.
@@ -189,7 +202,7 @@ def merge_detections(
         box = boxes[best].copy()
         same = (classes[left] == classes[best]) & (_shared(box, boxes[left]) >= _SAME)
         if merge == "nmm":
-            for other in boxes[left[same]]:
+            for other in boxes[left[same & (scores[left] >= _COMPARABLE * scores[best])]]:
                 if _shared(box, other[None])[0] >= _SAME:  # the box has grown
                     box = np.concatenate([np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])])
         kept.append(best)

@@ -36,7 +36,10 @@ _STREAMS = ("rtsp://", "rtsps://", "rtmp://")
 _OPEN_MILLISECONDS = 10_000
 _USUAL_RATE = 25.0
 _TRIED_CAMERAS = 5
-_LOGIN = re.compile(r"//[^/@]*@")
+_LONGEST = 3600.0
+"""The longest plausible time between two frames of a file, in seconds."""
+_FEW = 0.05
+"""The share of frames that may be missing from the number in a header, which is an estimate in some containers."""
 
 
 def is_video(item: str) -> bool:
@@ -64,7 +67,7 @@ class Video:
 
 
 class VideoReader:
-    """Reads videos frame by frame: samples with the frame as a BMP image.
+    """Reads videos frame by frame: samples with the frame as a BMP image, under the name that it has in a dataset.
 
     The attributes of a sample are ``video``, its :class:`Video`; ``frame``, the number of the frame, from 0;
     ``seconds``, its time; ``rate``, the frames per second. A camera or a stream has no end: :meth:`stop` ends it.
@@ -98,7 +101,7 @@ class VideoReader:
         known = [min(count, frames) if frames else count for count in self._counts]
         self.info = DatasetInfo(
             format="video",
-            location=", ".join(map(_shown, places)),
+            location=", ".join(map(shown_place, places)),
             num_samples=frames * len(places) if self.live and frames else None if self.live else sum(known),
         )
 
@@ -107,7 +110,13 @@ class VideoReader:
         self._stopped = True
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
-        """Yields all frames, once."""
+        """Yields all frames, once.
+
+        Raises:
+            DataError: They were read already.
+        """
+        if self._places and not self._captures:
+            raise DataError(self.info.location, "a video is read once, and it was", "open it again")
         captures, self._captures = self._captures, []
         for place, live, video, count, capture in zip(
             self._places, self._live, self.videos, self._counts, captures, strict=True
@@ -118,28 +127,31 @@ class VideoReader:
                 capture.release()
             complete = self._stopped or (self._frames and video.frames == self._frames)
             if not video.frames and not self._stopped:
-                on_problem(DataError(_shown(place), "it contains no frame that can be decoded", "check the file"))
+                on_problem(DataError(shown_place(place), "it contains no frame that can be decoded", "check the file"))
             elif not complete and live:
                 video.note = f"it ended after {video.frames} frames"
-            elif not complete and video.frames < count:
+            elif not complete and video.frames < count - max(1, _FEW * count):
                 video.note = f"{video.frames} of {count} frames could be decoded: it may be cut off"
 
     def _read_one(self, capture: Any, video: Video, live: bool) -> Iterator[Sample]:
         rate = capture.get(opencv().CAP_PROP_FPS)
         rate = rate if 0 < rate < 1000 else _USUAL_RATE
         stem = PurePath(video.name).stem if not live else re.sub(r"\W+", "-", video.name).strip("-")
-        started = time.monotonic()
+        started, latest = time.monotonic(), -1.0
         while not self._stopped and not (self._frames and video.frames == self._frames):
             read, pixels = capture.read()
             if not read:
                 return
             number = video.frames
-            seconds = time.monotonic() - started if live else number / rate
+            seconds = time.monotonic() - started if live else capture.get(opencv().CAP_PROP_POS_MSEC) / 1000
+            if not live and not latest < seconds < latest + _LONGEST:  # unknown, or a counter that overflowed
+                seconds = number / rate if number / rate > latest else latest + 1 / rate
+            latest = seconds
             video.frames += 1
             image = Image.fromarray(np.ascontiguousarray(pixels[..., ::-1]))
             buffer = io.BytesIO()
             image.save(buffer, "BMP")
-            name = f"{stem}-{number:06d}.bmp"
+            name = f"{stem}-{number:06d}.jpg"  # as in a dataset
             yield Sample(
                 image=ImageRef(name=name, width=image.width, height=image.height, data=buffer.getvalue(), format="bmp"),
                 source=f"{video.name}, frame {number}",
@@ -171,13 +183,21 @@ def _name(place: str) -> str:
         if place.isdecimal()
         else os.path.basename(place)
         if os.path.isfile(place)
-        else _shown(place)
+        else shown_place(place)
     )
 
 
-def _shown(place: str) -> str:
-    """Returns a place without the login in its address."""
-    return _LOGIN.sub("//", place, count=1)
+def shown_place(place: str) -> str:
+    """Returns a place without what could be a login in its address.
+
+    A password may contain any character, so all up to the last ``@`` is left out, and the query, in which cameras take
+    logins, too; of an address with an ``@`` after a ``?`` or ``#``, all but the scheme.
+    """
+    scheme, mark, rest = place.partition("://")
+    if not mark:
+        return place
+    login, _, address = rest.rpartition("@")
+    return scheme + mark + ("..." if re.search("[?#]", login) else re.split("[?#]", address)[0])
 
 
 def opencv() -> Any:
@@ -222,7 +242,9 @@ def _opened(place: str) -> Any:
         ]
         capture = cv2.VideoCapture(place, cv2.CAP_FFMPEG, limits)
         if not capture.isOpened():
-            raise DataError(_shown(place), "the stream does not answer", "check the address, the login and the network")
+            raise DataError(
+                shown_place(place), "the stream does not answer", "check the address, the login and the network"
+            )
         return capture
     finally:
         log.setLogLevel(level)
