@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import boxwright
 from boxwright import DataError, Detections, LabelMap, OutputError, UsageError, predict
 
 
@@ -197,3 +200,132 @@ def test_inputs_are_never_replaced(photos, tmp_path, monkeypatch):
     assert contents(tmp_path) == before
     predict(OneWhitePatch(), array, out=found, to="coco", overwrite=True)
     assert sorted(path.name for path in found.iterdir()) == ["annotations.json", "detections.json", "image-0000.jpg"]
+
+
+def test_a_file_of_another_tool_keeps_what_it_has(photos, tmp_path):
+    target = tmp_path / "theirs.json"
+    content = {
+        "info": {"description": "figs", "year": 2020},
+        "licenses": [{"id": 1, "name": "CC0", "url": ""}],
+        "images": [{"id": 7, "file_name": "0.png", "width": 40, "height": 30, "license": 1}],
+        "categories": [
+            {"id": 5, "name": "olive", "supercategory": "fruit"},
+            {"id": 9, "name": "fig", "supercategory": "fruit"},
+            {"id": 12, "name": "unused", "supercategory": "none"},
+        ],
+        "annotations": [
+            {"id": 3, "image_id": 7, "category_id": 5, "bbox": [1, 2, 3, 4], "area": 12, "iscrowd": 0},
+        ],
+    }
+    target.write_text(json.dumps(content))
+    (tmp_path / "0.png").write_bytes((photos / "0.png").read_bytes())
+    patch(tmp_path, 4)
+    found = predict(OneWhitePatch(), [tmp_path / "0.png", tmp_path / "4.png"], to=f"coco:{target}", only_new=True)
+    again = json.loads(target.read_text())
+    assert (again["info"], again["licenses"]) == (content["info"], content["licenses"])
+    assert again["categories"][:3] == content["categories"]
+    assert [(each["name"], each["id"]) for each in again["categories"][3:]] == [("date", 2)]
+    assert again["images"][0]["license"] == 1
+    assert [(each["category_id"], each["bbox"]) for each in again["annotations"]] == [
+        (5, [1, 2, 3, 4]),
+        (9, [14, 8, 10, 10]),
+    ]
+    assert (found.kept, found.losses.dropped) == (1, {})
+
+
+@pytest.mark.parametrize("uri", ["csv:{}/d.csv", "coco:{}/d.json", "cvat:{}/d.xml", "yolo:{}/yolo", "labelimg:{}/x"])
+def test_a_second_run_keeps_everything_and_adds_one(uri, photos, tmp_path):
+    uri = uri.format(tmp_path)
+    predict(OneWhitePatch(), photos, to=uri)
+    (tmp_path / "elsewhere").mkdir()
+    copy = tmp_path / "elsewhere" / "renamed.png"
+    before = [(sample.image.name, sample.boxes.labels) for sample in boxwright.open(uri)]
+    patch(photos, 3)
+    assert predict(OneWhitePatch(), photos, to=uri, only_new=True).kept == 3
+    after = [(sample.image.name, sample.boxes.labels) for sample in boxwright.open(uri)]
+    assert [(Path(name).name, labels) for name, labels in after] == [
+        *((Path(name).name, labels) for name, labels in before),
+        ("3.png", ("fig",)),
+    ]
+    assert all(sample.image.read() for sample in boxwright.open(uri)), "the images are found"
+    # The same name is not the same image, and the same image may have another path.
+    copy.write_bytes((photos / "0.png").read_bytes())
+    copy = copy.rename(copy.with_name("0.png"))
+    assert predict(OneWhitePatch(), copy, to=uri, only_new=True).kept == 1
+    patch(copy.parent, 9)
+    (copy.parent / "9.png").rename(copy)
+    kept = contents(tmp_path)
+    with pytest.raises(UsageError, match=r"0\.png: the dataset contains another image of the name"):
+        predict(NotAsked(), copy, to=uri, only_new=True)
+    copy = copy.rename(copy.with_name("new.png"))
+    if Path(uri).suffix:  # the file has no place for two folders
+        with pytest.raises(UsageError, match=r"new\.png: the dataset finds its images in .*photos alone"):
+            predict(NotAsked(), copy, to=uri, only_new=True)
+        assert {name: kept[name] for name in kept if "elsewhere" not in name} == {
+            name: content for name, content in contents(tmp_path).items() if "elsewhere" not in name
+        }
+
+
+def test_a_corrected_class_that_the_model_does_not_know(photos, tmp_path):
+    for name in ("d.csv", "d.json"):
+        target = tmp_path / name
+        uri = f"{'csv' if name == 'd.csv' else 'coco'}:{target}"
+        predict(OneWhitePatch(), photos, to=uri)
+        target.write_text(target.read_text().replace("fig", "ripe fig", 1))
+        labels = [sample.boxes.labels for sample in boxwright.open(uri)]
+        assert ("ripe fig",) in labels
+        patch(photos, 5)
+        predict(OneWhitePatch(), photos, to=uri, only_new=True)
+        assert [sample.boxes.labels for sample in boxwright.open(uri)] == [*labels, ("fig",)]
+        (photos / "5.png").unlink()
+
+
+def test_datasets_that_nothing_can_be_added_to(photos, tmp_path):
+    for name in ("voc", "createml", "datumaro"):
+        uri = f"{name}:{tmp_path / name}"
+        predict(OneWhitePatch(), photos, to=uri)
+        with pytest.raises(UsageError, match="lists the images or the classes, and --only-new changes no file"):
+            predict(NotAsked(), photos, to=uri, only_new=True)
+    predict(OneWhitePatch(), photos, to=f"yolo:{tmp_path / 'yolo'}")
+    yaml = tmp_path / "yolo" / "data.yaml"
+    described = yaml.read_text()
+    yaml.write_text(described + "# mine\n")
+    with pytest.raises(UsageError, match=r"data\.yaml lists"):
+        predict(NotAsked(), photos, to=f"yolo:{tmp_path / 'yolo'}", only_new=True)
+
+    class Another(OneWhitePatch):
+        label_map = LabelMap.from_names(["fig", "date", "olive"], sort=False)
+
+        def predict(self, samples, **options):
+            raise AssertionError("refused too late")
+
+    yaml.write_text(described)
+    with pytest.raises(UsageError, match=r"data\.yaml lists"):
+        predict(Another(), photos, to=f"yolo:{tmp_path / 'yolo'}", only_new=True)
+    yaml.unlink()  # now it cannot be read, which is not the same as no annotations
+    with pytest.raises(DataError, match="the class names are unknown"):
+        predict(NotAsked(), photos, to=f"yolo:{tmp_path / 'yolo'}", only_new=True)
+    predict(OneWhitePatch(), photos, to=f"coco:{tmp_path / 'd.json'}?images=copy")
+    with pytest.raises(UsageError, match="copies of its images"):
+        predict(NotAsked(), photos, to=f"coco:{tmp_path / 'd.json'}?images=copy", only_new=True)
+
+
+def test_a_full_disk_leaves_nothing(photos, tmp_path, monkeypatch):
+    from boxwright.storage import output
+
+    target = tmp_path / "x"
+    predict(OneWhitePatch(), photos, to=f"labelimg:{target}")
+    patch(photos, 3)
+    before = contents(tmp_path)
+    copy = output.shutil.copyfileobj
+
+    def full(source, file, length=0):
+        copy(source, file)
+        if source.name.endswith(".xml"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(output.shutil, "copyfileobj", full)
+    with pytest.raises(OutputError, match="cannot be written: No space left"):
+        predict(OneWhitePatch(), photos, to=f"labelimg:{target}", only_new=True)
+    assert contents(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "x"]

@@ -19,6 +19,7 @@ from .errors import (
     ExportError as ExportError,
     LossError as LossError,
     MissingLibraryError as MissingLibraryError,
+    NotAnnotatedError as NotAnnotatedError,
     OutputError as OutputError,
     PluginError as PluginError,
     PluginNotFoundError as PluginNotFoundError,

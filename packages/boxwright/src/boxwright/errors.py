@@ -75,7 +75,11 @@ class DataError(BoxwrightError):
         super().__init__(f"{where}: {self.problem}", remedy)
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (DataError, (self.file, self.problem, self.remedy, self.place))
+        return (type(self), (self.file, self.problem, self.remedy, self.place))
+
+
+class NotAnnotatedError(DataError):
+    """A folder contains images, and no annotations yet."""
 
 
 class OutputError(BoxwrightError):

@@ -8,7 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
-from boxwright import DataError, DatasetInfo, ImageRef, Sample
+from boxwright import DataError, DatasetInfo, ImageRef, NotAnnotatedError, Sample
 from boxwright.datasets import ItemError, OnProblem
 from boxwright.images import lookup_for, measured_size
 from boxwright.plugins import parse_size
@@ -78,7 +78,7 @@ class CreateMLReader:
         self._images = lookup_for(self._folder, images, others, uri=uri, field='"image"', named=named)
         self._include = unannotated == "include"
         if not self._files and not self._include and (found := self._images.without(())):
-            raise DataError(
+            raise NotAnnotatedError(
                 location,
                 f"it contains images ({len(found)}) and no JSON file",
                 "annotate them, or name the JSON: createml:FILE.json?images=IMAGE_FOLDER",

@@ -6,7 +6,7 @@ import os
 import posixpath
 from collections.abc import Iterator, Sequence
 
-from boxwright import DataError, DatasetInfo, ImageRef, Sample
+from boxwright import DataError, DatasetInfo, ImageRef, NotAnnotatedError, Sample
 from boxwright.datasets import OnProblem, ShapeRule
 from boxwright.images import ImageLookup, last_if_absolute, lookup_for, measured_size, read_header
 from boxwright.storage import IMAGE_SUFFIXES, Folder, base_name, check_unicode, is_folder, is_remote, join, parent
@@ -50,7 +50,7 @@ class LabelMeReader:
         matching = include or len(self._images.names) > len(self._files)
         others = self._images.without(self._files) if matching else []
         if others and not self._files and not include:
-            raise DataError(
+            raise NotAnnotatedError(
                 location,
                 f"it contains images ({len(others)}) and no JSON file",
                 "annotate them, or name the folder of the JSON: labelme:JSON_FOLDER?images=IMAGE_FOLDER",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from boxwright import DataError, DatasetInfo, Sample, SwappedCoordinates
+from boxwright import DataError, DatasetInfo, NotAnnotatedError, Sample, SwappedCoordinates
 from boxwright.datasets import OnProblem, ShapeRule
 from boxwright.images import folders_near, lookup_for
 from boxwright.storage import Folder
@@ -110,7 +110,7 @@ class LabelImgReader(_XmlReader):
         unannotated_images = lookup.without(xmls) if include or len(lookup.names) > len(xmls) else []
         if unannotated_images and not xmls and not include:
             near = folders_near(folder.location, unannotated_images[:_MOST], (".xml",)) or ["XML_FOLDER"]
-            raise DataError(
+            raise NotAnnotatedError(
                 location,
                 f"it contains images ({len(unannotated_images)}) and no XML file",
                 "annotate them with labelImg (format PascalVOC), or name the folder of the XML: "

@@ -89,7 +89,7 @@ class MergedReader:
         self.info = DatasetInfo(
             format=formats.pop() if len(formats) == 1 else "merged",
             location=location,
-            label_map=_merged_classes([info.label_map for info in infos]),
+            label_map=merged_classes([info.label_map for info in infos]),
             num_samples=None if None in counts else sum(count or 0 for count in counts),
             splits=tuple(dict.fromkeys(split for split in splits if split is not None)),
             notes=tuple(notes),
@@ -219,7 +219,7 @@ class _AllShapes(ShapeRule):
         return sum((rule.totals() for rule in self._each), Counter())
 
 
-def _merged_classes(label_maps: Sequence[LabelMap | None]) -> LabelMap | None:
+def merged_classes(label_maps: Sequence[LabelMap | None]) -> LabelMap | None:
     """Returns the classes of all, by name: the ids of the first, and the next free id for one that another has."""
     items: dict[str, LabelMapItem] = {}
     for label_map in label_maps:

@@ -169,9 +169,14 @@ def predict(
         refuse_to_swallow(source, str(out), _ELSEWHERE)
     if annotations is not None:
         annotations.check_places(None if out is None else str(out), sources)
-    new = OnlyNew(annotations.annotated if annotations is not None else ())
-    data = data.through(new) if new.annotated else data
+    new = annotations.new if annotations is not None else OnlyNew()
+    if new:
+        if isinstance(data.reader, PictureReader | SampleReader):  # what is refused is refused before the work
+            deque(new(Dataset(data.reader, problems=Problems("skip"))), maxlen=0)
+        data = data.through(new)
     loaded = ready_model(model, label_map, plugins, device, slicing)
+    if annotations is not None:
+        annotations.check_classes(loaded.label_map)
     decoder = decoder_of(loaded) if score is None else DecoderSettings(score=score)
     prediction = Prediction([], score=_plain_score(decoder, loaded.label_map))
     with ExitStack() as stack:

@@ -129,7 +129,7 @@ class AtomicOutput:
         Raises:
             OutputError: As :meth:`open`.
         """
-        with self.open(name) as target, open(source, "rb") as file:
+        with open(source, "rb") as file, _plain_os_errors(self.location), self.open(name) as target:
             shutil.copyfileobj(file, target, 1 << 20)
 
     def _paths(self, name: str) -> tuple[str, str]:
