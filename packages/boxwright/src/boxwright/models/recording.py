@@ -55,7 +55,7 @@ class Recording:
         """Completes all files.
 
         Raises:
-            OutputError: A video cannot be read again, or lacks frames: the disk is full.
+            OutputError: A video cannot be read again, or frames are missing: the disk is full.
         """
         for writer in self._writers.values():
             writer.release()
