@@ -124,7 +124,9 @@ def test_a_file_is_read_as_python_reads_it(
     window: int,
     damage: tuple[float, str] | None,
 ) -> None:
-    file = tmp_path_factory.getbasetemp() / "instances.json"
+    folder = tmp_path_factory.getbasetemp() / "columns"  # images are looked for in all folders below it
+    folder.mkdir(exist_ok=True)
+    file = folder / "instances.json"
     content = {"images": IMAGES, "annotations": rows, "categories": CATEGORIES}
     text = with_escaped_keys(json.dumps(content, indent=indent, ensure_ascii=ascii_only), escaped)
     if damage is not None:
