@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 import pytest
 from PIL import Image
+
+from boxwright.models.measuring import _living_peak
 
 TOYS = """
 import json
@@ -33,9 +36,14 @@ def model(label_map, name, seconds, device=""):
     with LOG.open("a") as file:
         file.write(json.dumps(call) + "\\n")
 
+    calls = []
+
     def network(images):
         if name == "crash":
             os._exit(7)
+        if not calls:
+            time.sleep(0.2)  # some frameworks compile
+        calls.append(1)
         time.sleep(seconds)
         scores = np.zeros((1, 1, len(label_map)), np.float32)
         scores[0, 0, 0] = 0.9
@@ -119,7 +127,8 @@ def test_models_and_their_run(boxwright, exported, tmp_path):
         assert 0 < row["throughput"] < 1 / seconds
         assert row["ap"] == pytest.approx(1.0)
         assert row["peak_bytes"] > 20e6
-        assert row["pictures"] == 2
+        assert row["timed_images"] == 2
+        assert row["first_seconds"] > 0.2 > row["predict"]["p95"]
         assert row["forward_faster"] == (
             None if seconds == 0.02 else pytest.approx(rows[0]["forward"]["median"] / row["forward"]["median"])
         )
@@ -176,3 +185,15 @@ def test_what_cannot_be_measured(boxwright, exported, tmp_path):
     assert crashed.exit_code == 1
     assert "ended with exit code 7" in crashed.stderr
     assert not (tmp_path / "chart.html").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the memory of other processes is only known on Linux")
+def test_the_memory_of_a_worker_counts() -> None:
+    program = "held = b'x' * 100_000_000; print('ready', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdout.readline()
+        peak = _living_peak()
+        worker.stdin.write(b"\n")
+    assert 100_000_000 < peak < 200_000_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import math
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -29,6 +31,7 @@ from boxwright import (
     MetricResult,
     MetricSpec,
     Option,
+    OutputError,
     Run,
     Sample,
     UsageError,
@@ -40,6 +43,7 @@ from boxwright import (
 from boxwright.datasets.dataset import SampleReader
 from boxwright.matching import IN_REGION, NOTHING, find_hits, match_detections
 from boxwright.models import ChosenModel, DecoderSettings, choose_detections, reset_tuning, set_decoder
+from boxwright.models.tuned import remove_tuning, write_tuning
 from boxwright.plugins.registry import Registry
 
 CLASSES = LabelMap.from_names(["date", "fig"])
@@ -382,3 +386,70 @@ def test_matches_are_those_of_pycocotools() -> None:
                 compared += len(mine)
         assert compared > 1000
         assert {NOTHING, IN_REGION} <= {int(hit) for _, hits in images for hit in hits}
+
+
+def test_two_images_are_enough(setup: Callable[[Any], tuple[Registry, Run]]) -> None:
+    """Where an image without objects has no detections, F1 is 0 and not undefined."""
+    (full,), predictions = planted({0: (0.6, 1), 1: (0.6, 1)}, {0: (0.1, 0.5), 1: (0.1, 0.5)}, images=1)
+    empty = Sample(image=ImageRef(name="empty.jpg", width=400, height=300))
+    predictions["empty.jpg"] = np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64)
+    registry, run = setup(Planted(predictions))
+    tuning = tune(run, dataset([full, empty]), registry=registry)
+    assert (tuning.found, tuning.false_alarms) == (4, 0)
+
+
+def test_images_of_the_training_are_refused(setup: Callable[[Any], tuple[Registry, Run]], tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)).save(photos / "a.png")
+    (photos / "a.xml").write_text(
+        "<annotation><filename>a.png</filename><size><width>40</width><height>30</height><depth>3</depth></size><object>"
+        "<name>fig</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>20</xmax><ymax>20</ymax></bndbox></object></annotation>"
+    )
+    _, run = setup(Planted({}))
+    uri = f"labelimg:{photos}"
+    run.write_json("config.json", run.config | {"data": uri})
+    with pytest.raises(UsageError, match="1 of 1 held-out images are training images"):
+        tune(Run(run.path), uri)
+    assert not run.file("tuned.json").exists()
+
+
+def test_settings_and_their_description_change_together(
+    setup: Callable[[Any], tuple[Registry, Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A failure in the middle leaves all files of an artifact unchanged; a reset restores them byte for byte."""
+    _, run = setup(Planted({}))
+    folder = run.path
+    before = DecoderSettings(iou_threshold=0.4, score=0.5)
+    (folder / "decoder.json").write_text(json.dumps(before.to_dict(), indent=2) + "\n")
+    (folder / "artifact.json").write_text(json.dumps({"files": {"decoder.json": {}}}, indent=2) + "\n")
+    files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    content = {"decoder": DecoderSettings(score=0.7).to_dict(), "original": before.to_dict()}
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("boxwright.storage.output.switch", full)
+    with pytest.raises(OutputError, match="No space left"):
+        write_tuning(folder, content, b"<svg/>")
+    monkeypatch.undo()
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == files
+
+    write_tuning(folder, content, b"<svg/>")
+    description = (folder / "decoder.json").read_bytes()
+    assert json.loads(description)["score"] == 0.7
+    assert json.loads((folder / "artifact.json").read_text())["files"]["decoder.json"] == {
+        "bytes": len(description),
+        "sha256": hashlib.sha256(description).hexdigest(),
+    }
+    assert remove_tuning(folder)
+    assert (folder / "decoder.json").read_bytes() == files["decoder.json"]
+    assert not (folder / "tuned.svg").exists()
+
+
+def test_a_damaged_tuning_is_an_error(setup: Callable[[Any], tuple[Registry, Run]]) -> None:
+    _, run = setup(Planted({}))
+    for content in ("{", "[]", '{"decoder": {}}'):
+        run.file("tuned.json").write_text(content)
+        with pytest.raises(DataError, match=r"tuned\.json"):
+            reset_tuning(run)

@@ -19,8 +19,8 @@ pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper
 
-from boxwright import BoxwrightError, ImageRef, LabelMap, MissingLibraryError, RunError, Sample, UsageError
-from boxwright.models import DecoderSettings, InputSettings, Network, write_settings
+from boxwright import BoxwrightError, DataError, ImageRef, LabelMap, MissingLibraryError, RunError, Sample, UsageError
+from boxwright.models import DecoderSettings, InputSettings, Network, PortableModel, trust_models, write_settings
 from boxwright_page import exporter as exporter_module, runtime
 from boxwright_page.convert import page
 from boxwright_page.exporter import PageExporter
@@ -87,7 +87,15 @@ def in_browser(artifact: Path) -> Any:
     missing = exporter_module._missing()
     if missing is not None:
         pytest.skip(str(missing))
-    return PageExporter().load(artifact, "BROWSER")
+    with trust_models():
+        return PageExporter().load(artifact, "BROWSER")
+
+
+def test_a_page_of_a_stranger_runs_in_no_browser(artifact: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exporter_module, "_missing", lambda: pytest.fail("a browser was searched"))
+    assert type(PageExporter().load(artifact)) is PortableModel
+    with pytest.raises(DataError, match="--trust-model"):
+        PageExporter().load(artifact, "BROWSER")
 
 
 def image(width: int, height: int, kind: str = "PNG", mode: str = "RGB", orientation: int = 1) -> Sample:
@@ -215,6 +223,7 @@ def test_without_a_browser_an_export_is_not_called_checked(artifact: Path, monke
     """Its network is, and the reason is kept for the report, the manifest and the README."""
     monkeypatch.setattr(exporter_module, "find_spec", lambda name: None)
     exporter = PageExporter()
+    exporter._own = artifact
     model = exporter.load(artifact)
     assert "the page itself: the driver of browsers is not installed" in exporter.unchecked
     (found,) = model.predict([image(32, 16)], score=0.5)

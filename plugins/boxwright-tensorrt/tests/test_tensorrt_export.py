@@ -59,10 +59,15 @@ class TestTensorRT(NetworkExporterTests):
         assert [each.name for each in model.graph.output] == names == list(suppression.output)
         subprocess.run(["sh", "-n", artifact.with_name("build.sh")], check=True)
 
-    def test_soft_nms_is_an_error(self, run: Run, tmp_path: Path) -> None:
+    def test_the_plugin_suppresses_as_the_decoder_does(self, run: Run, tmp_path: Path) -> None:
+        """Over all classes with ``class_agnostic``; what it does not have is an error."""
         network = ColorsBackend().write_network(run, tmp_path)
-        with pytest.raises(UsageError, match="Soft-NMS"):
-            convert(replace(network, decoder=DecoderSettings(soft_nms_sigma=0.5)), tmp_path, "fp32")
+        convert(replace(network, decoder=DecoderSettings(suppression="all")), tmp_path, "fp32")
+        node = onnx.load(tmp_path / "model.onnx").graph.node[-1]
+        assert {each.name: each.i for each in node.attribute}["class_agnostic"] == 1
+        for decoder in (DecoderSettings(soft_nms_sigma=0.5), DecoderSettings(iou_threshold=(0.3, 0.5))):
+            with pytest.raises(UsageError, match="Soft-NMS"):
+                convert(replace(network, decoder=decoder), tmp_path, "fp32")
 
 
 def convolution() -> Any:

@@ -152,13 +152,18 @@ class NetworkExporterTests(ExporterTests):
             assert len(script) <= 60, f"{precision}: detect.py has {len(script)} lines"
             found = self.detect(plugins, folder, tmp_path / "green.jpg", tmp_path / "clear.png")
             expected: list[Any] = []
-            for each in boxwright.load_model(folder, registry=plugins).predict([photo, Sample(image=clear)]):
+            model = boxwright.load_model(folder, registry=plugins)
+            assert json.loads((folder / "decoder.json").read_text("utf-8")) == json.loads(json.dumps(DECODER.to_dict()))
+            least = DECODER.score
+            assert isinstance(least, float)
+            for each in model.predict([photo, Sample(image=clear)], score=least):
                 assert each.boxes, f"{precision}: nothing is detected in {each.image.name}"
                 expected += zip(each.boxes.labels, each.scores, each.boxes.coordinates, strict=True)
             self.check_equal(found, expected)
             golden = json.loads((folder / "golden.json").read_text("utf-8"))
             assert golden["detections"], "nothing is detected in the golden image"
-            expectations = [(each["label"], each["score"], each["box"]) for each in golden["detections"]]
+            shown = [each for each in golden["detections"] if each["score"] >= least]
+            expectations = [(each["label"], each["score"], each["box"]) for each in shown]
             self.check_equal(self.detect(plugins, folder), expectations)
 
     def test_a_tuned_run_exports_its_settings(

@@ -126,6 +126,7 @@ class MyriadExporter(NetworkExporter):
 
     model = "model.xml"
     packages = ("openvino",)
+    unchecked = "the model on a stick, which needs OpenVINO 2022.3 or earlier: it was run on the CPU"
 
     def convert(self, network: Network, folder: Path, precision: str) -> None:
         """Writes ``model.xml`` and ``model.bin`` as the intermediate representation 10, which OpenVINO 2021 reads.

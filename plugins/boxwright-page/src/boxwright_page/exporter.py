@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from boxwright import MissingLibraryError, UsageError
-from boxwright.models import Limits, Network, NetworkExporter, read_settings
+from boxwright.models import Limits, Network, NetworkExporter, models_trusted, read_settings, untrusted_model
 
 _DRIVER = 'python -m pip install "boxwright-page[browser]"'
 
@@ -16,14 +16,17 @@ _DRIVER = 'python -m pip install "boxwright-page[browser]"'
 class PageExporter(NetworkExporter):
     """``detector.html``: network, runtime, preprocessing and decoder in one page, for any backend.
 
-    ``int8`` computes convolutions in int8. An artifact runs in a browser without a window where there is one; else its
-    network runs in ONNX Runtime, and the check does not cover the page.
+    ``int8`` computes convolutions in int8. The check of an export runs the page in a browser without a window where one
+    is installed; else the network runs in ONNX Runtime, and the check does not cover the page. A page is a program: one
+    that was exported before runs in a browser only if the user trusts it.
     """
 
     model = "detector.html"
     packages = ("onnxruntime",)
     limits: ClassVar = {"fp32": Limits(0.95, 0.02, 0.25, 0.1)}
     """Those of ``fp16`` for single detections: a browser decodes the colors of a large JPEG differently."""
+    _own: Path | None = None
+    """The page that this exporter wrote."""
 
     def convert(self, network: Network, folder: Path, precision: str) -> None:
         """Writes ``detector.html``.
@@ -36,23 +39,28 @@ class PageExporter(NetworkExporter):
 
         content = convert(network, precision, self.calibration_images(network))
         (folder / self.model).write_text(content, "utf-8", newline="")
+        self._own = folder / self.model
 
     def load(self, artifact: Path, device: str = "") -> Any:
         """Loads a page in a browser.
 
         Args:
             artifact: The page in its folder.
-            device: ``BROWSER``, or ``CPU`` for its network in ONNX Runtime; by default a browser if there is one.
+            device: ``BROWSER``, or ``CPU`` for its network in ONNX Runtime; by default a browser if one is installed
+                and the page may run.
 
         Raises:
             UsageError: There is no browser.
             MissingLibraryError: The driver of browsers is not installed.
-            DataError: A file is missing or damaged.
+            DataError: A file is missing or damaged, or the page is not trusted.
             RunError: The page cannot be run.
         """
         model = super().load(artifact)  # also where it runs in a browser: it shows that the page is complete
         self.unchecked = ""
-        if device == "CPU":
+        trusted = artifact == self._own or models_trusted()
+        if device and device != "CPU" and not trusted:
+            raise untrusted_model(artifact, "a page is a program, which a browser would run")
+        if device == "CPU" or not trusted:
             return model
         missing = _missing()
         if missing is None:

@@ -37,10 +37,13 @@ def convert(network: Network, folder: Path, precision: str, calibration: Iterabl
         calibration: Inputs for ``int8``.
 
     Raises:
-        UsageError: Its decoder is Soft-NMS, which the plugin does not have.
+        UsageError: Its decoder is Soft-NMS, or has IoU thresholds by class, which the plugin does not have.
     """
-    if network.decoder.soft_nms_sigma > 0:
-        raise UsageError("TensorRT has no Soft-NMS", "export a run with soft_nms_sigma=0")
+    if not network.decoder.is_common:
+        raise UsageError(
+            "TensorRT has neither Soft-NMS nor box fusion, and one IoU threshold for all classes",
+            "export a run with soft_nms_sigma=0 and without fusion, or tune it with --suppression class or all",
+        )
     model = to_onnx(network.saved_model, {name: name for name in ("images", "boxes", "scores")})
     if precision == "int8":
         model = quantize(model, calibration, for_tensorrt=True)
@@ -85,7 +88,7 @@ def with_suppression(model: Any, network: Network) -> Any:
                 max_output_boxes=decoder.max_detections,
                 background_class=-1,
                 score_activation=0,
-                class_agnostic=0,
+                class_agnostic=int(decoder.suppression == "all"),
                 box_coding=0,  # corners
             ),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ class TensorRTExporter(NetworkExporter):
 
     model = "network.onnx"
     packages = ("onnxruntime",)
+    unchecked = "model.onnx with the plugin, and the engine: they need an NVIDIA GPU. network.onnx was run instead"
 
     def convert(self, network: Network, folder: Path, precision: str) -> None:
         """Writes both models, the scripts, and for ``int8`` ``calibration.cache``.
 
         Raises:
-            UsageError: The decoder of the network is Soft-NMS.
+            UsageError: The decoder of the network is Soft-NMS, or has IoU thresholds by class.
         """
         from boxwright_tensorrt.convert import convert
 
@@ -37,5 +39,6 @@ class TensorRTExporter(NetworkExporter):
         ours = [f"{name}ExecutionProvider" for name in ("Tensorrt", "CUDA", "CPU")]
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 0)
         session = onnxruntime.InferenceSession(path, options, providers=[name for name in ours if name in known])
         return lambda images: session.run(["boxes", "scores"], {"images": images})

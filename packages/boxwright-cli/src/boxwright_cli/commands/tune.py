@@ -51,6 +51,9 @@ def tune(
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Set iou_threshold, score, ... instead of searching them."),
     ] = None,
+    allow_overlap: Annotated[
+        bool, typer.Option("--allow-overlap", help="Allow images of --data that the model was trained on.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
     reset: Annotated[bool, typer.Option("--reset", help="Restore the settings from before the first tuning.")] = False,
     batch_size: BatchSizeOption = 8,
@@ -98,6 +101,7 @@ def tune(
         by_class=by_class,
         batch_size=batch_size,
         on_error=on_error_of(on_error, max_bad) or MAX_BAD,
+        allow_overlap=allow_overlap,
         write=not dry_run,
         reporter=reporter,
     )

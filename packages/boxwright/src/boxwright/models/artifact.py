@@ -25,7 +25,7 @@ from boxwright._version import __version__
 from boxwright.images.decode import decode_sample
 from boxwright.models.causes import sample_of
 from boxwright.models.manifest import LAYOUT, RECORD
-from boxwright.models.network import INPUT, LABEL_MAP, LABELS, NetworkExporter, write_decoder
+from boxwright.models.network import INPUT, LABEL_MAP, LABELS, NetworkExporter
 from boxwright.models.parity import Pair, Parity, lowest_score, predictions
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run, versions
@@ -43,7 +43,7 @@ AROUND = {
     INPUT: "how an image becomes the input: reduced to `oversample` times its size by averaging, then resized",
     DECODER: "how detections are chosen: the settings of the non-maximum suppression",
     GOLDEN: "an image",
-    GOLDEN_DETECTIONS: "the detections in it",
+    GOLDEN_DETECTIONS: "the detections in it, with at least its `score`",
     "README.md": "this description",
     "detect.py": "detects objects without boxwright",
     RECORD: "the manifest: where the model is from, how it was checked, and the digest of every file",
@@ -53,13 +53,11 @@ AROUND = {
 def write_golden(folder: Path, pairs: Sequence[Pair], model: Model) -> None:
     """Writes an image of the check with the detections of an artifact, for tests on the device.
 
-    The score of the artifact's decoder is reduced if only few detections have it.
+    They have at least the score of the artifact's decoder, or a lower one if only few detections have that.
     """
     decoder = decoder_of(model)
     if not isinstance(decoder.score, tuple):
         decoder = replace(decoder, score=round(min(decoder.score, lowest_score(pair.expected for pair in pairs)), 4))
-    if (folder / DECODER).is_file():
-        write_decoder(folder, decoder)
     best = max(pairs, key=lambda pair: len(decoder.shown(pair.expected, model.label_map).boxes))
     image = decode_sample(best.sample.replace(boxes=())).image
     image.thumbnail((_GOLDEN_SIDE, _GOLDEN_SIDE))

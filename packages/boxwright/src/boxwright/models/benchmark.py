@@ -66,7 +66,7 @@ class Measurement:
         peak_bytes: The largest memory of the process.
         bytes: The size of the model on disk.
         ap: The AP, 0..1.
-        pictures: The number of different images that were timed.
+        timed_images: The number of different images that were timed.
     """
 
     model: str
@@ -81,7 +81,7 @@ class Measurement:
     peak_bytes: int | None = None
     bytes: int = 0
     ap: float | None = None
-    pictures: int = 0
+    timed_images: int = 0
 
 
 @dataclass
@@ -193,8 +193,9 @@ def _rows(models: Sequence[Path]) -> list[Measurement]:
     given = [path for path in models if (path / STATE).is_file()]
     for path in models:
         kind, run = _kind(path)
-        if run is None and len(given) == 1:  # that of an artifact may have been moved
-            run = given[0]
+        if run is None:  # that of an artifact may have been moved
+            candidates = [each for each in given if _is_from(path, each)]
+            run = candidates[0] if len(candidates) == 1 else None
         reference = None
         if run is not None:
             key = str(run.resolve())
@@ -219,6 +220,16 @@ def _kind(path: Path) -> tuple[str, Path | None]:
     return ":".join(filter(None, (content["exporter"], content.get("precision")))), (
         run if (run / STATE).is_file() else None
     )
+
+
+def _is_from(path: Path, run: Path) -> bool:
+    """Returns whether a model can be an artifact of a run: the backend and the data are the same."""
+    record = path / RECORD if path.is_dir() else path.with_name(RECORD)
+    if not record.is_file():
+        return False
+    content, found = json.loads(record.read_text("utf-8")), Run(run)
+    digest = found.state.get("inputs", {}).get("data", {}).get("digest")
+    return bool(digest) and content["data"]["digest"] == digest and content["backend"] == found.backend
 
 
 def _size(path: Path) -> int:

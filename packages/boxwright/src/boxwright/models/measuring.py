@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.errors import BoxwrightError, DataError
 from boxwright.images.decode import decode_sample
 from boxwright.models.evaluation import evaluate
-from boxwright.models.inference import load_model, predicted_pairs
+from boxwright.models.inference import load_model
 from boxwright.models.protocols import ForwardModel, FrameworkBackend, Model
 from boxwright.models.run import Run
 from boxwright.models.trust import trust_models
@@ -70,7 +71,7 @@ def measure(
     started = time.perf_counter()
     loaded = _load(model, framework, device, label_map, plugins)
     load_seconds = time.perf_counter() - started
-    samples = _in_memory(dataset, loaded)
+    samples = _in_memory(dataset)
     started = time.perf_counter()
     _predict(loaded, samples[:1], 1)
     first = time.perf_counter() - started
@@ -107,7 +108,7 @@ def measure(
         "batch": batch,
         "peak_bytes": _peak(),
         "ap": None if ap is None or not np.isfinite(ap) else float(ap),
-        "pictures": len(samples),
+        "timed_images": len(samples),
     }
 
 
@@ -120,12 +121,17 @@ def _load(model: str, framework: bool, device: str, label_map: str | None, plugi
     return load_model(model, label_map=label_map, device=device, registry=plugins)
 
 
-def _in_memory(dataset: Dataset, model: Model) -> list[Sample]:
-    """Returns the first images that the model can read, without boxes and with their bytes: the disk is not timed."""
+def _in_memory(dataset: Dataset) -> list[Sample]:
+    """Returns the first images that can be read, without boxes and with their bytes: the disk is not timed."""
     samples = []
-    for sample, _ in predicted_pairs(model, dataset, batch_size=1):
-        image = sample.image.model_copy(update={"data": sample.image.read()})
-        samples.append(sample.replace(image=image, boxes=()))
+    for sample in dataset:
+        try:
+            image = sample.image.model_copy(update={"data": sample.image.read()})
+            readable = sample.replace(image=image, boxes=())
+            decode_sample(readable)
+        except DataError:  # the evaluation counts it
+            continue
+        samples.append(readable)
         if len(samples) == _USED:
             break
     if not samples:
@@ -164,13 +170,28 @@ def _summary(times: Sequence[float]) -> dict[str, float] | None:
 
 
 def _peak() -> int | None:
-    """Returns the largest memory of this process and of one that it started, in bytes."""
+    """Returns the largest memory of this process and of those that it started, in bytes."""
     try:
         import resource
     except ImportError:  # on Windows
         return None
     kinds = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
-    return sum(resource.getrusage(kind).ru_maxrss for kind in kinds) * _MEMORY_UNIT
+    return sum(resource.getrusage(kind).ru_maxrss for kind in kinds) * _MEMORY_UNIT + _living_peak()
+
+
+def _living_peak() -> int:
+    """Returns the largest memory of the processes that this one started and that still run, on Linux (proc(5))."""
+    total, parents = 0, [str(os.getpid())]
+    while parents:
+        for children in Path(f"/proc/{parents.pop()}/task").glob("*/children"):
+            with suppress(OSError):
+                for child in children.read_text("utf-8").split():
+                    parents.append(child)
+                    found = re.search(
+                        r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{child}/status").read_text("utf-8"), re.MULTILINE
+                    )
+                    total += int(found[1]) * 1024 if found else 0
+    return total
 
 
 def main() -> None:

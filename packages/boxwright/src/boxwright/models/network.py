@@ -230,13 +230,8 @@ def write_settings(network: Network, folder: Path) -> None:
     """Writes the classes and the settings around a network into the folder of an export."""
     (folder / LABEL_MAP).write_text(network.label_map.to_pbtxt(), "utf-8")
     (folder / LABELS).write_text("".join(f"{name}\n" for name in network.label_map.names), "utf-8")
-    (folder / INPUT).write_text(json.dumps(network.inputs.to_dict(), indent=2) + "\n", "utf-8")
-    write_decoder(folder, network.decoder)
-
-
-def write_decoder(folder: Path, decoder: DecoderSettings) -> None:
-    """Writes how detections are chosen into the folder of an export, where ``detect.py`` finds it too."""
-    (folder / DECODER).write_text(json.dumps(decoder.to_dict(), indent=2) + "\n", "utf-8")
+    for name, settings in ((INPUT, network.inputs), (DECODER, network.decoder)):
+        (folder / name).write_text(json.dumps(settings.to_dict(), indent=2) + "\n", "utf-8")
 
 
 def read_settings(folder: Path) -> Settings:

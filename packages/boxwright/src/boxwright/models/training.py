@@ -17,7 +17,7 @@ from boxwright.models.job import USUAL_DETECTIONS, TrainJob
 from boxwright.models.preparation import Prepared, prepare
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
-from boxwright.models.tuned import TUNED
+from boxwright.models.tuned import CURVE, TUNED
 from boxwright.models.weights import default_preset
 from boxwright.plugins.options import MAX_BAD, convert_options
 from boxwright.plugins.registry import Registry, default_registry, require
@@ -254,10 +254,11 @@ def _fit(job: TrainJob, plugins: Registry) -> None:
     status, failure = "failed", None
     with run.in_use():
         run.update(status="running")
-        run.file(TUNED).unlink(missing_ok=True)  # for other weights, other settings are the best
         try:
             hook.boxwright_run_started(run=run, config=run.config)
             trainer.train(backend, job)
+            for name in (CURVE, TUNED):  # for other weights, other settings are the best
+                run.file(name).unlink(missing_ok=True)
             status = "done"
         except BaseException as error:
             failure = error

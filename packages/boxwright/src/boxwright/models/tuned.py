@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,11 +16,11 @@ from boxwright.models.decoder import EVERYTHING, DecoderSettings, choose_detecti
 from boxwright.models.manifest import RECORD
 from boxwright.models.protocols import Model, TunableModel
 from boxwright.models.slicing import SlicedModel
-from boxwright.models.weights import digest_of
 from boxwright.schemas import Detections, Sample
-from boxwright.storage.output import write_atomically
+from boxwright.storage.output import AtomicOutput, commit_together
 
 TUNED = "tuned.json"
+CURVE = "tuned.svg"
 DECODER = "decoder.json"
 """The file of an artifact with the settings of its decoder."""
 
@@ -30,13 +31,30 @@ def read_tuning(folder: Path) -> DecoderSettings | None:
     Raises:
         DataError: The file is damaged.
     """
-    path = folder / TUNED
+    return _read(folder, "decoder")
+
+
+def read_original(folder: Path) -> DecoderSettings | None:
+    """Returns the settings from before the first tuning: those of an artifact, or of a tuned run, else ``None``.
+
+    Raises:
+        DataError: A file is damaged.
+    """
+    original = _read(folder, "original")
+    if original is None and (folder / RECORD).is_file():
+        original = _read(folder, "", DECODER)
+    return original
+
+
+def _read(folder: Path, key: str, name: str = TUNED) -> DecoderSettings | None:
+    path = folder / name
     try:
-        return DecoderSettings.from_dict(json.loads(path.read_text("utf-8"))["decoder"])
+        content = json.loads(path.read_text("utf-8"))
+        return DecoderSettings.from_dict(content[key] if key else content)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(path, f"it cannot be read: {error}", "remove it, and tune again") from None
+        raise DataError(path, f"it cannot be read: {error!r}", "remove it, and tune again") from None
 
 
 def apply_tuning(model: Model, folder: Path) -> Model:
@@ -78,36 +96,64 @@ class ChosenModel:
             yield chosen.above(score)
 
 
-def write_tuning(folder: Path, content: Mapping[str, Any]) -> None:
-    """Writes tuned settings, also where the ``detect.py`` of an artifact finds them.
+def write_tuning(folder: Path, content: Mapping[str, Any], curve: bytes | None = None) -> None:
+    """Writes tuned settings, also where the ``detect.py`` of an artifact finds them, all files or none.
 
     Args:
         folder: The folder of a run or an artifact.
         content: With the settings as ``decoder``.
+        curve: The content of ``tuned.svg``; without it, the file is removed.
+
+    Raises:
+        OutputError: They cannot be written.
     """
-    write_atomically(folder / TUNED, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
-    _describe(folder, DecoderSettings.from_dict(content["decoder"]))
+    files = {TUNED: _json(content)} | _description(folder, DecoderSettings.from_dict(content["decoder"]))
+    _commit(folder, files if curve is None else files | {CURVE: curve}, () if curve is not None else (CURVE,))
 
 
 def remove_tuning(folder: Path) -> bool:
-    """Restores the settings before the first tuning; returns whether there was one."""
-    path = folder / TUNED
-    if not path.is_file():
+    """Restores the settings before the first tuning; returns whether there was one.
+
+    Raises:
+        DataError: The file with them is damaged.
+        OutputError: They cannot be restored.
+    """
+    original = _read(folder, "original")
+    if original is None:
         return False
-    _describe(folder, DecoderSettings.from_dict(json.loads(path.read_text("utf-8"))["original"]))
-    path.unlink()
+    if files := _description(folder, original):
+        _commit(folder, files, (TUNED, CURVE))
+    else:
+        (folder / CURVE).unlink(missing_ok=True)
+        (folder / TUNED).unlink()
     return True
 
 
-def _describe(folder: Path, decoder: DecoderSettings) -> None:
-    """Writes settings into the description of an artifact, and the digest of that file into the manifest."""
-    path, record = folder / DECODER, folder / RECORD
-    if not path.is_file() or not record.is_file():
-        return
-    write_atomically(path, (json.dumps(decoder.to_dict(), indent=2) + "\n").encode())
+def _description(folder: Path, decoder: DecoderSettings) -> dict[str, bytes]:
+    """Returns the settings in the description of an artifact, and the manifest with the digest of that file."""
+    record = folder / RECORD
+    if not (folder / DECODER).is_file() or not record.is_file():
+        return {}
+    settings = _json(decoder.to_dict())
     manifest = json.loads(record.read_text("utf-8"))
-    manifest["files"][DECODER] = {"bytes": path.stat().st_size, "sha256": digest_of(path)}
-    write_atomically(record, (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode())
+    manifest["files"][DECODER] = {"bytes": len(settings), "sha256": hashlib.sha256(settings).hexdigest()}
+    return {DECODER: settings, RECORD: _json(manifest)}
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _commit(folder: Path, files: Mapping[str, bytes], removed: Iterable[str]) -> None:
+    first = next(iter(files))
+    output = AtomicOutput(str(folder / first), overwrite=True)
+    try:
+        for name, content in files.items():
+            with output.open("" if name == first else name) as file:
+                file.write(content)
+        commit_together([output], [str(folder / name) for name in removed])
+    finally:
+        output.abort()
 
 
 def copy_tuning(source: Path, target: Path) -> None:

@@ -19,16 +19,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright.datasets.dataset import Data, empty_dataset_error, open_dataset
-from boxwright.errors import DataError, UsageError
+from boxwright.datasets.dataset import Data, Dataset, empty_dataset_error, open_dataset
+from boxwright.errors import BoxwrightError, DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.matching import IN_REGION, NOTHING, find_hits
 from boxwright.models.decoder import DecoderSettings, choose_detections, raw
 from boxwright.models.inference import load_model, predicted_pairs
 from boxwright.models.manifest import RECORD
+from boxwright.models.overlap import check_overlap
 from boxwright.models.protocols import TunableModel
 from boxwright.models.run import STATE, Run
-from boxwright.models.tuned import DECODER, TUNED, remove_tuning, tunable, write_tuning
+from boxwright.models.tuned import CURVE, DECODER, TUNED, read_original, remove_tuning, tunable, write_tuning
 from boxwright.plugins.options import MAX_BAD, Option, convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
@@ -36,7 +37,6 @@ from boxwright.regions import are_regions
 from boxwright.schemas import Detections, ImageRef, Sample
 
 GOALS = ("f1", "precision", "recall", "count", "map")
-CURVE = "tuned.svg"
 _SUPPRESSIONS = ("class", "all", "soft", "fusion")
 _IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 _SIGMAS = (0.3, 0.5, 0.7)
@@ -182,6 +182,7 @@ def tune(
     by_class: bool = True,
     batch_size: int = 8,
     on_error: str = MAX_BAD,
+    allow_overlap: bool = False,
     write: bool = True,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
@@ -199,12 +200,14 @@ def tune(
         by_class: Whether classes may get different scores and IoU thresholds.
         batch_size: The number of images predicted at once.
         on_error: ``"fail"`` or ``"skip"`` images that cannot be read, or a limit such as ``"1%"`` or ``"3"``.
+        allow_overlap: Whether images that the model was trained on are a warning instead of an error.
         write: Whether the settings are written.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: The goal or a kind of suppression is unknown, or the model is not a run or an export of boxwright.
+        UsageError: The goal or a kind of suppression is unknown, the model is not a run or an export of boxwright, or
+            it was trained on one of the images.
         DataError: The dataset is empty, has no boxes, or has classes that the model does not know.
         RunError: There is no run, or it has no model.
         PluginError: The metric for ``map`` is not installed.
@@ -215,8 +218,10 @@ def tune(
         raise UsageError(f"{unknown[0]!r} is not a kind of suppression", f"give some of: {', '.join(_SUPPRESSIONS)}")
     average = _average_precision(plugins) if wanted.name == "map" else None
     folder = tuned_folder(model)
-    loaded = tunable(load_model(model, registry=plugins))
     dataset = open_dataset(data, on_error=on_error, registry=plugins)
+    if (trained := _training_data(folder, plugins)) is not None:
+        check_overlap(trained, dataset, allowed=allow_overlap, reporter=reporter)
+    loaded = tunable(load_model(model, registry=plugins))
     before = loaded.decoder
     with reporter.task("Predicting", dataset.info.num_samples) as task:
         images = []
@@ -230,6 +235,8 @@ def tune(
     if not objects.sum():
         raise DataError(dataset.uri, "it contains no boxes", "tune on annotated images")
     baked = not loaded.is_raw and (folder / DECODER).is_file()
+    if (folder / RECORD).is_file():  # its detect.py does not fuse boxes
+        suppression = [kind for kind in suppression if kind != "fusion"]
     candidates = _candidates(before, () if baked else suppression, loaded.is_raw, int(objects.sum(axis=1).max()))
     search = _Search(images, objects, wanted, candidates, reporter)
     if average is not None:
@@ -271,15 +278,12 @@ def set_decoder(model: str | Path | Run, changes: Mapping[str, Any], *, registry
         decoder = replace(before, **given)
     except ValueError as error:
         raise UsageError(str(error), "see the settings of boxwright.models.DecoderSettings") from None
-    content = {"original": _original(folder, before), "decoder": decoder.to_dict(), "before": before.to_dict()}
+    original = read_original(folder) or before
+    if decoder.suppression == "fusion" and (folder / RECORD).is_file():
+        raise UsageError("exports do not support box fusion", "set suppression to class or all")
+    content = {"original": original.to_dict(), "decoder": decoder.to_dict(), "before": before.to_dict()}
     write_tuning(folder, content)
     return folder / TUNED
-
-
-def _original(folder: Path, before: DecoderSettings) -> dict[str, Any]:
-    """Returns the settings from before the first tuning."""
-    path = folder / TUNED
-    return dict(json.loads(path.read_text("utf-8"))["original"]) if path.is_file() else before.to_dict()
 
 
 def reset_tuning(model: str | Path | Run) -> bool:
@@ -287,10 +291,10 @@ def reset_tuning(model: str | Path | Run) -> bool:
 
     Raises:
         UsageError: The model is not a run or an export of boxwright.
+        DataError: The file with them is damaged.
+        OutputError: They cannot be restored.
     """
-    folder = tuned_folder(model)
-    (folder / CURVE).unlink(missing_ok=True)
-    return remove_tuning(folder)
+    return remove_tuning(tuned_folder(model))
 
 
 def tuned_folder(model: str | Path | Run) -> Path:
@@ -307,16 +311,29 @@ def tuned_folder(model: str | Path | Run) -> Path:
     return path
 
 
+def _training_data(folder: Path, plugins: Registry) -> Dataset | None:
+    """Returns what the model of a run or of an export was trained on; ``None`` if it is not there any more."""
+    if (folder / STATE).is_file():
+        uri = Run(folder).config.get("data")
+    else:
+        uri = json.loads((folder / RECORD).read_text("utf-8"))["data"]["uri"]
+    try:
+        return open_dataset(uri, on_error="skip", registry=plugins) if uri else None
+    except BoxwrightError:
+        return None
+
+
 def _write(folder: Path, tuning: Tuning) -> None:
     from boxwright.render.curves import svg_curves
 
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    write_tuning(folder, {"original": _original(folder, tuning.before), "created": created} | tuning.to_dict())
+    original = read_original(folder) or tuning.before
     curves = {name: tuning.curve[name] for name in ("precision", "recall", "F1")}
     score = tuning.decoder.score
     marks = dict(zip(tuning.label_map.names, score, strict=True)) if isinstance(score, tuple) else {"": score}
     svg = svg_curves(tuning.curve["score"], curves, title=tuning.sentence, x_name="score", marks=marks)
-    (folder / CURVE).write_text(svg, "utf-8")
+    content = {"original": original.to_dict(), "created": created} | tuning.to_dict()
+    write_tuning(folder, content, svg.encode())
 
 
 def _raw(model: TunableModel) -> TunableModel:
@@ -432,6 +449,7 @@ class _Counts(NamedTuple):
                 values = found / (found + wrong)
             else:
                 values = 2 * found / (found + wrong + objects)
+        values = np.nan_to_num(values)  # nothing was found, and there is nothing to find
         return float(values[0]) if weights is None else values
 
 
@@ -586,7 +604,7 @@ class _Search:
         if not met:
             return max(counts, key=lambda name: self._reached(counts[name]))
         best = max(met, key=lambda name: counts[name].value(self.goal))
-        return next(name for name in met if self._gain(counts[best], counts[name]) <= 0)
+        return next(name for name in met if name == best or self._gain(counts[best], counts[name]) <= 0)
 
     def _counts(self, choice: _Choice, images: NDArray[np.bool_] | None = None, number: int | None = None) -> _Counts:
         """Counts what a choice finds, by image; 0 in images, and of classes, that are left out."""
