@@ -5,8 +5,9 @@
 
 Per dataset and network, short trainings measure the CPU time of the start and of a step. Each training then has as
 many steps as fit into the time. Every result is a line of the file; a call continues where the last one ended, and
-prints the table. The photos are those of ``../shared/data`` (or ``BOXWRIGHT_SHARED_DATA``). The time is CPU time:
-run it on an idle machine, pinned to one core.
+prints the table. ``--steps tiny=343 lite0=164`` sets the steps instead, where an idle machine measured them before.
+The photos are those of ``../shared/data`` (or ``BOXWRIGHT_SHARED_DATA``). The time is CPU time: run it on an idle
+machine, pinned to one core.
 """
 
 from __future__ import annotations
@@ -44,6 +45,9 @@ def main() -> None:
     parser.add_argument("--network", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--seed", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--seconds", type=float, help="CPU seconds per training, instead of those of each dataset")
+    parser.add_argument(
+        "--steps", nargs="+", type=steps_of, default=[], metavar="NETWORK=STEPS", help="Steps, instead of measuring"
+    )
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="Passed to every training")
     arguments = parser.parse_args()
     found = read(arguments.results)
@@ -53,6 +57,8 @@ def main() -> None:
                 for network in arguments.network:
                     seconds = arguments.seconds or SECONDS[data]
                     key = {"data": data, "network": network, "seed": seed, "seconds": seconds, "set": arguments.set}
+                    if network in (steps := dict(arguments.steps)):
+                        key["steps"] = steps[network]
                     if any(key.items() <= line.items() for line in found):
                         continue
                     line = key | measure(key, found, arguments.results, Path(folder))
@@ -60,12 +66,23 @@ def main() -> None:
     table(found)
 
 
+def steps_of(text: str) -> tuple[str, int]:
+    """Returns the network and the number of steps that `NETWORK=STEPS` names."""
+    name, _, steps = text.partition("=")
+    if name not in NETWORKS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(NETWORKS)}")
+    return name, int(steps)
+
+
 def measure(key: dict[str, Any], found: list[dict[str, Any]], results: Path, folder: Path) -> dict[str, Any]:
     """Trains once for the given time, and returns the steps, the time and the metrics on images held out."""
     train, test = dataset(key["data"], folder)
     options = [*NETWORKS[key["network"]], *(word for each in key["set"] for word in ("--set", each))]
-    start, step = cost(key, options, train, found, results, folder)
-    steps = max(1, round((key["seconds"] - start) / step))
+    if "steps" in key:
+        steps = key["steps"]
+    else:
+        start, step = cost(key, options, train, found, results, folder)
+        steps = max(1, round((key["seconds"] - start) / step))
     run = folder / "run"
     used = training(train, run, options, steps, key["seed"])
     values = boxwright("evaluate", str(run), "--data", test, "--json")["values"]

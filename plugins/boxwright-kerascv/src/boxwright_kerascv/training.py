@@ -111,7 +111,8 @@ def build_optimizer(recipe: Recipe) -> Any:
         rate = WarmupSteps(rate, warmup_steps(recipe), milestones, recipe.decay_factor)
     arguments: dict[str, Any] = {
         "learning_rate": rate,
-        "weight_decay": recipe.weight_decay,
+        # With 0, Keras would still compute the decay of every weight; AdamW requires a number.
+        "weight_decay": recipe.weight_decay or (0.0 if recipe.optimizer == "adamw" else None),
         "global_clipnorm": recipe.clipnorm or None,
         "use_ema": recipe.ema > 0,
         "ema_momentum": recipe.ema or 0.99,
