@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import pickle
+import sys
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -234,6 +236,79 @@ class TestNotebooks:
         prediction = boxwright.Prediction([found] * 1000)
         assert repr(prediction) == "<Prediction 1,000 images, 1,000 detections>"
         assert prediction._repr_html_().count("<img") == 4
+
+    def test_one_image(self, samples: list[Sample]) -> None:
+        (first, *_) = samples
+        assert repr(first) == "<Sample 'a.png' 40x30, 2 boxes: fig 1, date 1>"
+        found = Detections(image=first.image, boxes=Boxes(["<i>"], [(1, 2, 3, 4)], [{"score": 0.5}]))
+        assert repr(found) == "<Detections 'a.png' 40x30, 1 boxes: <i> 1>"
+        html = found._repr_html_()
+        assert html.count("<img") == 1
+        assert "&lt;i&gt; 1" in html
+        assert "<i>" not in html
+        large = Image.effect_noise((1400, 1400), 99).convert("RGB")
+        content = io.BytesIO()
+        large.save(content, "PNG")
+        name = "x" * 70_000
+        image = ImageRef(name=name, width=1400, height=1400, data=content.getvalue())
+        many = Boxes([name] * 5000, [(float(i % 1000), 0, 1100, 1100) for i in range(5000)])
+        sample = Sample(image=image, boxes=many)
+        assert len(repr(sample)) < 300
+        assert 10_000 < len(sample._repr_html_()) < 600_000
+
+
+class TestBridges:
+    def test_supervision(self, samples: list[Sample]) -> None:
+        supervision = pytest.importorskip("supervision")
+        classes = LabelMap.from_names(["date", "fig"])
+        truth = boxwright.to_supervision(samples[0], classes)
+        assert isinstance(truth, supervision.Detections)
+        assert truth.xyxy[0].tolist() == [1, 2, 11, 12]
+        assert (truth.class_id.tolist(), truth.confidence) == ([1, 0], None)
+        assert truth.box_area[0] == 100
+        found = Detections(
+            image=samples[0].image,
+            boxes=Boxes(["fig", "date"], [(1, 2, 3, 4), (5, 6, 7.5, 8)], [{"score": 0.75}, {"score": 0.5}]),
+        )
+        theirs = boxwright.to_supervision(found, classes)
+        assert boxwright.from_supervision(theirs, found.image) == found
+        best_last = theirs[::-1]
+        assert boxwright.from_supervision(best_last, found.image) == found
+        best_last.data = {}
+        assert boxwright.from_supervision(best_last, found.image, classes) == found
+        with pytest.raises(UsageError, match="no names of classes"):
+            boxwright.from_supervision(best_last, found.image)
+        with pytest.raises(UsageError, match="no scores"):
+            boxwright.from_supervision(truth, found.image)
+        with pytest.raises(DataError, match="'fig' is not in the label map"):
+            boxwright.to_supervision(found, LabelMap.from_names(["date"]))
+        empty = boxwright.to_supervision(Detections(image=found.image), classes)
+        assert len(boxwright.from_supervision(empty, found.image).boxes) == 0
+
+    def test_fiftyone(self, samples: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+        """With the arguments that FiftyOne documents: a box is [left, top, width, height], relative to the image."""
+
+        class Recorded(dict[str, Any]):
+            def __init__(self, name: str | None = None, **values: Any) -> None:
+                super().__init__(values, name=name)
+
+            def add_samples(self, added: list[Any]) -> None:
+                self["samples"] = added
+
+        names = ("Dataset", "Detection", "Detections", "ImageMetadata", "Sample")
+        stub = types.SimpleNamespace(**dict.fromkeys(names, Recorded))
+        monkeypatch.setitem(sys.modules, "fiftyone", stub)
+        given = samples[0].replace(split="train", boxes=Boxes(["fig"], [(1, 3, 11, 18)], [{"score": 0.5, "id": 7}]))
+        made = boxwright.to_fiftyone(boxwright.from_samples([given]), "mine")
+        (one,) = made["samples"]
+        assert (made["name"], one["filepath"], one["tags"]) == ("mine", given.image.location, ["train"])
+        (box,) = one["ground_truth"]["detections"]
+        assert box["bounding_box"] == [1 / 40, 0.1, 0.25, 0.5]
+        assert (box["label"], box["confidence"]) == ("fig", 0.5)
+        assert "id" not in box
+        embedded = given.replace(image=given.image.model_copy(update={"location": None}))
+        with pytest.raises(DataError, match="FiftyOne needs the location"):
+            boxwright.to_fiftyone(boxwright.from_samples([embedded]))
 
 
 def test_paths_wherever_a_dataset_is_expected(

@@ -68,7 +68,7 @@ def outcome(file: Path) -> tuple[list[str], list[str]]:
     errors: list[str] = []
     try:
         samples = boxwright.open(f"coco:{file}?inverted=swap").reader.read(lambda error: errors.append(str(error)))
-        return [*map(repr, samples)], errors
+        return [repr(sample.model_dump()) for sample in samples], errors
     except DataError as error:
         return [], [str(error)]
 

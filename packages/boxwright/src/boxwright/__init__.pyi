@@ -4,6 +4,11 @@ from .analysis.comparison import Comparison as Comparison, compare as compare
 from .analysis.validation import ValidationReport as ValidationReport, validate as validate
 from .analysis.view import view as view
 from .boxes import BoxFormat as BoxFormat, clip as clip, convert_format as convert_format, iou as iou, scale as scale
+from .datasets.bridges import (
+    from_supervision as from_supervision,
+    to_fiftyone as to_fiftyone,
+    to_supervision as to_supervision,
+)
 from .datasets.conversion import ConversionReport as ConversionReport, convert as convert
 from .datasets.dataset import Dataset as Dataset, open as open
 from .datasets.memory import (

@@ -10,7 +10,9 @@ costs more than reading them; it checks every value all the same and hands out :
 
 from __future__ import annotations
 
+import importlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
@@ -41,6 +43,7 @@ NO_ATTRIBUTES: Mapping[str, Any] = MappingProxyType({})
 """The attributes of a box without attributes."""
 
 _TEXT = {str}
+_CLASSES_SHOWN = 5
 
 
 def check_coordinates(coordinates: Coordinates) -> str | None:
@@ -162,6 +165,16 @@ class JsonAttributes(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+    @property
+    def parsed(self) -> Mapping[str, Any]:
+        """The attributes that are values, and not text."""
+        return self._values
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The names of those that are text."""
+        return self._others
 
     def text(self, name: str) -> bytes | None:
         """Returns the JSON text of an attribute as it was read, or ``None`` for one that is a value."""
@@ -324,6 +337,27 @@ class Boxes(Sequence[Box]):
         )
 
 
+_NAME_SHOWN = 80
+
+
+def _described(kind: str, image: ImageRef, boxes: Boxes) -> str:
+    """Returns an image and its boxes in one line."""
+    name = image.name if len(image.name) <= _NAME_SHOWN else f"{image.name[: _NAME_SHOWN - 3]}..."
+    frequent = Counter(boxes.labels).most_common(_CLASSES_SHOWN + 1)
+    classes = [f"{label[:_NAME_SHOWN]} {count}" for label, count in frequent[:_CLASSES_SHOWN]]
+    listed = ", ".join([*classes, *["..."][: len(frequent) - len(classes)]])
+    return f"<{kind} {name!r} {image.width}x{image.height}, {len(boxes)} boxes{f': {listed}' if listed else ''}>"
+
+
+def _html(kind: str, sample: Sample) -> str:
+    """Returns an image with its boxes as HTML, for notebooks."""
+    # By name, as plugins are loaded, because drawing is a layer above this one.
+    html: str = importlib.import_module("boxwright.datasets.notebook").html_of_samples(
+        _described(kind, sample.image, sample.boxes), [sample]
+    )
+    return html
+
+
 _FOLDER_REMEDY = "put the image there, or name the folder of the images: FORMAT:LOCATION?images=FOLDER"
 
 
@@ -377,6 +411,13 @@ class Sample(BaseModel):
     attributes: dict[str, Any] = Field(default_factory=dict)
     source: str = ""
 
+    def __repr__(self) -> str:
+        return _described("Sample", self.image, self.boxes)
+
+    def _repr_html_(self) -> str:
+        """The image with its boxes, for notebooks."""
+        return _html("Sample", self)
+
     def replace(self, **changes: Any) -> Sample:
         """A copy with some fields changed; the new values are checked."""
         fields = {name: getattr(self, name) for name in Sample.model_fields}
@@ -424,6 +465,13 @@ class Detections(BaseModel):
             if not isinstance(score, int | float) or not 0.0 <= score <= 1.0:
                 raise ValueError(f"detection {position + 1} has no score between 0 and 1")
         return self
+
+    def __repr__(self) -> str:
+        return _described("Detections", self.image, self.boxes)
+
+    def _repr_html_(self) -> str:
+        """The image with its detections, for notebooks."""
+        return _html("Detections", self.to_sample())
 
     @classmethod
     def from_arrays(

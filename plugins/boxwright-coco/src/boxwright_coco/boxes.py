@@ -15,6 +15,7 @@ from boxwright_coco.values import BOX_KEYS
 
 _EXACT: Final = 2.0**52
 _KEPT: Final = 1 << 10
+_OUTLINE: Final = "segmentation"
 _NOTHING_MORE: Final = '"iscrowd":0,"segmentation":[]}'
 _DETECTION_KEYS: Final = frozenset({"image_id", "category_id", "bbox", OWN})
 
@@ -97,9 +98,12 @@ class BoxTexts:
     def _annotation(self, coordinates: Coordinates, attributes: Mapping[str, Any]) -> str:
         """Returns an annotation from its box on."""
         shape, size, exact = self._shape(coordinates)
-        outline = attributes.text("segmentation") if isinstance(attributes, JsonAttributes) else None
-        given = {key: attributes[key] for key in attributes if key != "segmentation" or outline is None}
-        if "id" in given and (is_number(given["id"]) or not self._ids):
+        outline = attributes.text(_OUTLINE) if isinstance(attributes, JsonAttributes) else None
+        if isinstance(attributes, JsonAttributes) and outline is not None:
+            given = dict(attributes.parsed) | {key: attributes[key] for key in attributes.others if key != _OUTLINE}
+        else:
+            given = dict(attributes)
+        if "id" in given and (not self._ids or is_number(given["id"])):
             del given["id"]
         if "area" in given and _is_size(given["area"]):
             size = given.pop("area")

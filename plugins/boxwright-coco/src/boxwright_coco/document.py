@@ -152,6 +152,7 @@ class OpenDocument:
         self.start = start
         self._file = file
         self._lock = threading.Lock()
+        self._descriptor = file.fileno() if hasattr(os, "pread") and isinstance(file, io.FileIO) else None
         weakref.finalize(self, file.close)
 
     def __enter__(self) -> OpenDocument:
@@ -160,6 +161,7 @@ class OpenDocument:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._descriptor = None
         self._file.close()
 
     def read(self, offset: int, size: int) -> bytes:
@@ -169,6 +171,10 @@ class OpenDocument:
             DataError: The file cannot be read.
         """
         try:
+            if self._descriptor is not None:
+                content = os.pread(self._descriptor, size, offset)
+                if len(content) == size:
+                    return content
             with self._lock:  # samples may be used in several threads
                 self._file.seek(offset)
                 content = self._file.read(size)

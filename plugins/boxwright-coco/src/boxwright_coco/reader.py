@@ -37,7 +37,13 @@ _SOME: Final = 5
 _LARGEST: Final = 300  # characters of a number that is surely finite without an exponent
 _IMAGES: Final = 1 << 11
 _DEEP: Final = "the image or one of its annotations is nested too deeply"
-_TEXTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+class _Outline(msgspec.Struct, gc=False):
+    segmentation: msgspec.Raw
+
+
+_OUTLINES: Final = msgspec.json.Decoder(_Outline)
 
 
 class _Image(NamedTuple):
@@ -273,7 +279,7 @@ class _Reading:
             other = next(each for each in same if each != position)
             problem = f"duplicate id, the same as images[{other}]: their annotations cannot be distinguished"
             raise self._image_error(position, problem, "give each image its own id")
-        if not any(trailing_parts(name)):
+        if not is_plain(name) and not any(trailing_parts(name)):
             raise self._image_error(position, f"file_name is {name!r:.60}", "write the name of the image")
         return ImageRow(name, width, height, attributes)
 
@@ -333,8 +339,9 @@ class _Reading:
         """Returns the JSON text of a value of an annotation."""
         text = self._annotation_rows.text(self._annotations.in_file(number))
         try:
-            value = bytes(_TEXTS.decode(text[: text.rfind(b"}") + 1])[key])
-            value.decode()
+            value = bytes(_OUTLINES.decode(text[: text.rfind(b"}") + 1]).segmentation)
+            if not value.isascii():
+                value.decode()
         except UnicodeDecodeError:
             raise self._annotation_error(number, f"{key} is not UTF-8", "correct it") from None
         if _may_be_infinite(value) and not is_finite(json.loads(value)):
@@ -407,7 +414,8 @@ class _Reading:
 
 def _may_be_infinite(text: bytes) -> bool:
     """Returns whether a number in a text may be too large for a float."""
-    return b"e" in text or b"E" in text or max(map(len, text.split(b","))) > _LARGEST
+    long = len(text) > _LARGEST and max(map(len, text.split(b","))) > _LARGEST
+    return long or b"e" in text or b"E" in text
 
 
 def _decoded(rows: Elements, number: int) -> Any:

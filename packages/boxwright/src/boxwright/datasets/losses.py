@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from boxwright.plugins.specs import FormatSpec, carried
@@ -141,10 +142,9 @@ class LossCounter:
                 if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1:
                     self.losses.changed[SUBPIXEL] += 1
         if boxes.has_attributes and not self._every_box:
-            for attributes in boxes.attributes:
-                for name in attributes:
-                    if name not in self._box:
-                        (self.losses.bookkeeping if name in BOX_BOOKKEEPING else dropped)[name] += 1
+            for name, count in Counter(chain.from_iterable(boxes.attributes)).items():
+                if name not in self._box:
+                    (self.losses.bookkeeping if name in BOX_BOOKKEEPING else dropped)[name] += count
         if sample.attributes and not self._every_image:
             for name in sample.attributes:
                 if name not in self._image:

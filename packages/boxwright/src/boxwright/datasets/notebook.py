@@ -10,6 +10,8 @@ from boxwright.errors import BoxwrightError
 from boxwright.schemas import Sample
 
 _SIDE = 320
+_LONGEST = 80  # characters of a name or a class
+_MOST_DRAWN = 100  # boxes; more hide the image
 
 
 def html_of_samples(title: str, samples: Iterable[Sample]) -> str:
@@ -22,7 +24,8 @@ def html_of_samples(title: str, samples: Iterable[Sample]) -> str:
     cells = []
     try:
         for sample in samples:
-            caption = f"{sample.image.name}, {sample.image.width}x{sample.image.height}, {len(sample.boxes)} boxes"
+            name = sample.image.name[:_LONGEST]
+            caption = f"{name}, {sample.image.width}x{sample.image.height}, {len(sample.boxes)} boxes"
             cells.append(
                 f"<figure style='display:inline-block;margin:4px'>{_image(sample)}"
                 f"<figcaption>{escape(caption)}</figcaption></figure>"
@@ -40,9 +43,10 @@ def _image(sample: Sample) -> str:
         decoded = decode_sample(sample)
     except BoxwrightError as error:
         return f"<pre>{escape(str(error))}</pre>"
-    boxes = decoded.boxes
+    boxes = decoded.boxes[:_MOST_DRAWN]
     scores = [attributes["score"] for attributes in boxes.attributes if "score" in attributes]
+    labels = [label[:_LONGEST] for label in boxes.labels]
     shown = scores if boxes and len(scores) == len(boxes) else None
-    drawn = draw_boxes(decoded.image, boxes.xyxy, boxes.labels, shown, max_side=960)
+    drawn = draw_boxes(decoded.image, boxes.xyxy, labels, shown, max_side=2 * _SIDE)
     data = base64.b64encode(encode_jpeg(drawn)).decode()
     return f"<img width='{_SIDE}' src='data:image/jpeg;base64,{data}'>"
