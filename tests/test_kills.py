@@ -307,3 +307,80 @@ def test_what_another_process_finishes_is_not_removed(tmp_path: Path, monkeypatc
     stores.LocalStorage().remove_stale(str(tmp_path), "a")
     first.join()
     assert [(tmp_path / name / "new.txt").read_text() for name in ("a", "b")] == ["new", "new"]
+
+
+@pytest.mark.parametrize("name", ["csv", "yolo", pytest.param("tfrecord", marks=pytest.mark.slow)])
+def test_a_killed_conversion_to_a_url_is_refused_as_a_mixture(name: str) -> None:
+    """At each change of fsspec's file system, before and after it, the old or new dataset is read, or an error."""
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    uri = f"{name}:memory://kills/{named(name)}"
+    source = f"{name}:memory://kills/{named(name).partition('@')[0]}"
+
+    def convert(version: int) -> None:
+        memory.store.pop("/kills/label_map.pbtxt", None)  # it is kept otherwise, and has other classes
+        boxwright.convert(dataset(version), uri, overwrite=True, sidecar=True, workers=1)
+
+    def state() -> object:
+        try:
+            return [(sample.image.name, repr(sample.boxes)) for sample in boxwright.open(source)]
+        except BoxwrightError as error:
+            return str(error)
+
+    changes = ("copy", "cp_file", "mv", "rm", "rm_file", "_rm")
+
+    def killed(place: int) -> int:
+        """Stops before (even) or after (odd numbers) a change; returns the number of changes."""
+        count = 0
+
+        def stopping(call: Callable[..., Any]) -> Callable[..., Any]:
+            def stop(*arguments: Any, **options: Any) -> Any:
+                nonlocal count
+                number, count = count, count + 1
+                if 2 * number >= place >= 0:
+                    raise Killed
+                found = call(*arguments, **options)
+                if 2 * number + 1 == place:
+                    raise Killed
+                return found
+
+            return stop
+
+        with pytest.MonkeyPatch.context() as patch:
+            for each in changes:
+                if hasattr(type(memory), each):
+                    patch.setattr(type(memory), each, stopping(getattr(type(memory), each)))
+            with contextlib.suppress(Killed):
+                convert(2)
+        return count
+
+    def fresh() -> None:
+        memory.store.clear()
+        memory.pseudo_dirs[:] = [""]
+        convert(1)
+
+    try:
+        fresh()
+        old = state()
+        convert(2)
+        new = state()
+        assert isinstance(old, list)
+        assert isinstance(new, list)
+        fresh()
+        count = killed(-1)
+        assert count >= 4
+        refused = 0
+        for place in range(2 * count):
+            fresh()
+            killed(place)
+            found = state()
+            refused += isinstance(found, str) and "some may be old and some new" in found
+            assert found in (old, new) or isinstance(found, str), f"a mixture after kill {place}"
+            convert(2)
+            assert state() == new
+        assert refused > 0
+        assert not [path for path in memory.store if "unfinished" in path]
+    finally:
+        memory.store.clear()
+        memory.pseudo_dirs[:] = [""]

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,14 @@ pytestmark = [
 KILLS = int(os.environ.get("BOXWRIGHT_KILLS", "50"))
 
 
-def forked(work: Callable[[], object], kill_after: float | None = None) -> bool:
-    """Runs something in a fork, or kills it after some seconds; returns whether it was killed."""
+def forked(work: Callable[[], object], ready: Callable[[], bool] | None = None, seconds: float = 0.0) -> bool:
+    """Runs something in a fork; returns whether it was killed.
+
+    Args:
+        work: The function.
+        ready: It is killed after this is true.
+        seconds: How long after that.
+    """
     child = os.fork()
     if child == 0:
         try:
@@ -46,16 +53,26 @@ def forked(work: Callable[[], object], kill_after: float | None = None) -> bool:
             traceback.print_exc()
             os._exit(1)
         os._exit(0)
-    ends = None if kill_after is None else time.monotonic() + kill_after
-    while ends is not None and time.monotonic() < ends:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return False
-        time.sleep(0.002)
-    if ends is not None:
+    if ready is not None:
+        ends = None
+        while ends is None or time.monotonic() < ends:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                return False  # it was faster
+            if ends is None and ready():
+                ends = time.monotonic() + seconds
+            time.sleep(0.002)
         os.kill(child, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, -signal.SIGKILL)
     return status != 0
+
+
+def after(folder: Path, epochs: int) -> bool:
+    """Returns whether a training has finished some epochs; 0 if it has begun."""
+    if not epochs:
+        return (folder / "run.json").exists()
+    metrics = folder / "metrics.jsonl"
+    return metrics.exists() and metrics.read_bytes().count(b"\n") >= epochs
 
 
 def end_state(run: Run) -> dict[str, Any]:
@@ -76,28 +93,27 @@ def test_killed_trainings_end_with_the_same_weights(
     # Tracing and exporting take most of a short training.
     monkeypatch.setattr(backend, "_save_portable", lambda *_: None)
     monkeypatch.setattr(Detector, "run_eagerly", property(lambda model: True, lambda model, value: None))
-    arguments = {**small, "epochs": 4}
+    arguments: dict[str, Any] = {**small, "epochs": 4}
 
     def training(folder: Path, resume: bool = False) -> Callable[[], object]:
         data = boxwright.open("demo:train?images=8&seed=4&size=96x80")
         return lambda: train(data, out=folder, resume=resume, **({} if resume else arguments))
 
     with narrow():
-        started = time.monotonic()
         forked(training(tmp_path / "whole"))
-        duration = time.monotonic() - started
         expected = end_state(Run(tmp_path / "whole"))
         chance = random.Random(0)
         kills = resumed = tried = 0
         while kills < KILLS:
             folder = tmp_path / str(tried)
             tried += 1
-            if not forked(training(folder), kill_after=chance.uniform(0.1, 1.0) * duration):
-                continue  # it was faster
+            # From the creation of the run to the last epoch.
+            epochs = chance.randrange(arguments["epochs"])
+            if not forked(training(folder), partial(after, folder, epochs), chance.uniform(0, 2)):
+                continue
             kills += 1
-            started_before = (folder / "run.json").exists()
             resumed += (folder / "checkpoints/last.npz").exists()
-            forked(training(folder, resume=started_before))
+            forked(training(folder, resume=True))
             run = Run(folder)
             assert run.status == "done"
             found = end_state(run)

@@ -19,6 +19,7 @@ from boxwright.plugins.registry import Registry
 from boxwright.plugins.specs import FormatSpec
 from boxwright.storage.filesystem import is_folder, unpacked
 from boxwright.storage.links import Boundary
+from boxwright.storage.stores import check_finished
 from boxwright.storage.switch import settle
 from boxwright.storage.uri import DatasetURI, is_remote, join, parent
 
@@ -89,6 +90,8 @@ def _sources(
     if not is_remote(uri.location):
         for folder in (parent(uri.location), uri.location):
             settle(folder, wait=True)
+    else:
+        check_finished(uri.location)
     if uri.has_split:
         found: list[Source] = []
         for split, each in expand_splits(uri).items():

@@ -273,12 +273,24 @@ def commit_together(outputs: Sequence[AtomicOutput], removed: Sequence[str] = ()
                     problem = f"the files in {os.path.dirname(steps[0].final)} were replaced only in part: {error}"
                     raise OutputError(problem, "make it writable: the next command there finishes it") from error
             raise
-        for output, pairs in changes:
-            if isinstance(output._storage, RemoteStorage):
-                output._storage.replace(pairs, folder=output._folder is not None)
+        _replace_remote(changes, removed)
+        for output in outputs:
             output._done = True
-        for path in filter(is_remote, removed):  # last: what it belongs to was there until now
-            remove_file(path)
+
+
+def _replace_remote(changes: Sequence[tuple[AtomicOutput, list[tuple[str, str]]]], removed: Sequence[str]) -> None:
+    """Moves files at URLs one by one; if there are several, a file next to each target says so meanwhile."""
+    remote = [
+        (output._storage, output, pairs) for output, pairs in changes if isinstance(output._storage, RemoteStorage)
+    ]
+    several = len(remote) > 1 or any(output._folder or len(pairs) > 1 for _, output, pairs in remote)
+    marks = [(storage, storage.mark(output.location)) for storage, output, _ in remote] if several else []
+    for storage, output, pairs in remote:
+        storage.replace(pairs, folder=output._folder is not None)
+    for path in filter(is_remote, removed):  # last: what it belongs to was there until now
+        remove_file(path)
+    for storage, mark in marks:
+        storage.remove_file(mark)
 
 
 def replace_folder(new: str, final: str) -> None:

@@ -12,12 +12,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Final
 
+from boxwright.errors import DataError
 from boxwright.storage.filesystem import alive, filesystem
 from boxwright.storage.switch import JOURNAL, MARK, OLD, settle
-from boxwright.storage.uri import join
+from boxwright.storage.uri import base_name, join, parent
 
 # Process numbers mean nothing on another machine. os.uname says its name without importing platform.
 _NODE = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+_UNFINISHED: Final = ".boxwright-unfinished"
 HOST: Final = f"{zlib.crc32(_NODE.encode()):08x}"
 
 
@@ -166,6 +168,13 @@ class RemoteStorage:
         with contextlib.suppress(FileNotFoundError):
             self.fs.rm(temporary, recursive=True)
 
+    def mark(self, target: str) -> str:
+        """Writes a file that says that the files of a target are being moved; returns its path."""
+        path = _mark_of(target)
+        with self.fs.open(path, "wb") as file:
+            file.write(b"boxwright is replacing these files, or was killed meanwhile\n")
+        return path
+
     def files_below(self, folder: str) -> Iterator[str]:
         """Yields the files in a folder and below."""
         inside = len(self.fs._strip_protocol(folder).rstrip("/")) + 1
@@ -173,3 +182,27 @@ class RemoteStorage:
 
     def remove_stale(self, parent: str, name: str) -> None:
         """Left alone: another machine may be writing there."""
+
+
+def _mark_of(location: str) -> str:
+    name = base_name(location.rstrip("/")).partition("@")[0]
+    return join(parent(location.rstrip("/")), f".{name}{_UNFINISHED}")
+
+
+def check_finished(location: str) -> None:
+    """Checks that no process was killed while it moved several files to a URL, where this is not atomic.
+
+    Args:
+        location: A URL; those that are never written, such as files in archives, are not checked.
+
+    Raises:
+        DataError: One was killed, or is moving them now.
+    """
+    if "::" in location or location.startswith(("http:", "https:")):
+        return
+    mark, found = _mark_of(location), False
+    with contextlib.suppress(Exception):  # opening the dataset has the same error, and says more
+        found = bool(filesystem(mark)[0].exists(mark))
+    if found:
+        problem = "its files are being replaced, or were when that conversion was killed: some may be old and some new"
+        raise DataError(location, problem, f"convert again with --overwrite, or remove {mark} if you checked them")
