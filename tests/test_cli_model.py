@@ -151,7 +151,7 @@ def test_evaluate_passes_the_options_of_a_metric(boxwright, trained):
     uri, run = trained
     result = boxwright("evaluate", run, "--data", uri, "--metric", "coco:max_detections=300")
     rows = {line.split()[0]: line.split()[2:] for line in result.stdout.splitlines() if line.strip()}
-    assert rows["AR300"] == ["recall", "with", "300"]
+    assert rows["AR300"] == ["0.000", "to", "0.000", "recall", "with", "300"]
     refused = boxwright("evaluate", run, "--data", uri, "--metric", "coco:max_detections=3")
     assert refused.exit_code == 2
     assert "max_detections=3 is out of range" in refused.stderr

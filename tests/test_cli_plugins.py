@@ -33,7 +33,12 @@ def _files(folder):
 
 def test_list_says_what_each_brings(boxwright):
     records = _records(boxwright)
-    assert records["boxwright"]["brings"] == {"format": ["pictures"], "loader": ["numpy"], "trainer": ["local"]}
+    assert records["boxwright"]["brings"] == {
+        "format": ["pictures"],
+        "metric": ["f1", "count"],
+        "loader": ["numpy"],
+        "trainer": ["local"],
+    }
     assert records["cli_probe"] == {
         "name": "cli_probe",
         "distribution": "cli-probe",

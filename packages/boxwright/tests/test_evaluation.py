@@ -180,6 +180,7 @@ class TestPlainValues:
             "main": "AP",
             "values": {"AP": 0.5, "AR": None, "most": None},
             "per_class": {"fig": {"AP": 0.25}, "date": {"AP": None}},
+            "intervals": {},
             "samples": 3,
             "truths": 3,
             "detections": 6,

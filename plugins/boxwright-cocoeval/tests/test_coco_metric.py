@@ -135,26 +135,26 @@ def assert_same(result: MetricResult, overall: dict[str, float], of_class: dict[
 @pytest.mark.parametrize("seed", range(6))
 def test_every_number_is_exactly_that_of_pycocotools(seed: int) -> None:
     pairs, label_map = random_pairs(seed), LabelMap.from_names(CLASSES)
-    result = CocoMetric()(iter(pairs), label_map)
+    result = CocoMetric(draws=0)(iter(pairs), label_map)
     assert_same(result, *by_pycocotools(pairs, label_map))
     assert 0.05 < result.values["AP"] < 0.8, "the data must be neither hopeless nor perfect to tell anything"
 
 
 def test_more_images_than_are_matched_at_once() -> None:
     pairs, label_map = random_pairs(100, images=300), LabelMap.from_names(CLASSES)
-    assert_same(CocoMetric()(pairs, label_map), *by_pycocotools(pairs, label_map))
+    assert_same(CocoMetric(draws=0)(pairs, label_map), *by_pycocotools(pairs, label_map))
 
 
 def test_another_number_of_detections_is_that_of_pycocotools(capfd: pytest.CaptureFixture[str]) -> None:
     """Up to 150 detections of four classes per image."""
     pairs, label_map = random_pairs(2), LabelMap.from_names(CLASSES)
-    result = CocoMetric(max_detections=20)(pairs, label_map)
+    result = CocoMetric(max_detections=20, draws=0)(pairs, label_map)
     _, of_class = by_pycocotools(pairs, label_map, 20)
     assert set(result.per_class["apple"]) == {"AP", "AP50", "AR20", "truths"}
     for label, numbers in of_class.items():
         for name, value in numbers.items():
             assert result.per_class[label][name] == pytest.approx(value, abs=0, nan_ok=True), (label, name)
-    assert result.per_class["apple"]["AP"] != CocoMetric()(pairs, label_map).per_class["apple"]["AP"]
+    assert result.per_class["apple"]["AP"] != CocoMetric(draws=0)(pairs, label_map).per_class["apple"]["AP"]
     assert "AR20" in result.values
     assert capfd.readouterr() == ("", "")
 
@@ -164,13 +164,13 @@ def test_more_than_100_boxes_of_a_class_calculated_manually() -> None:
     boxes = [(x * 40.0, y * 40.0, x * 40 + 30.0, y * 40 + 30.0) for x in range(15) for y in range(10)]
     found = Boxes(["apple"] * 150, boxes, [{"score": 0.9 - place / 1000} for place in range(150)])
     perfect = [pair(Boxes(["apple"] * 150, boxes), found)]
-    cut = CocoMetric()(perfect, ONE)
+    cut = CocoMetric(draws=0)(perfect, ONE)
     assert cut.values["AP"] == pytest.approx(67 / 101)
     assert cut.values["AR100"] == pytest.approx(100 / 150)
     (note,) = cut.notes
     assert "more than 100 boxes of a class" in note
     assert "max_detections=150" in note
-    whole = CocoMetric(max_detections=150)(perfect, ONE)
+    whole = CocoMetric(max_detections=150, draws=0)(perfect, ONE)
     assert (whole.values["AP"], whole.values["AR150"], whole.notes) == (1.0, 1.0, [])
 
 
@@ -178,7 +178,7 @@ def test_classes_whose_numbers_are_in_another_order_than_their_names() -> None:
     numbers = (90, 7, 33, 1, 12)
     items = tuple(LabelMapItem(id=i, name=name) for i, name in zip(numbers, CLASSES, strict=True))
     pairs, label_map = random_pairs(3), LabelMap(items=items)
-    result = CocoMetric()(pairs, label_map)
+    result = CocoMetric(draws=0)(pairs, label_map)
     assert_same(result, *by_pycocotools(pairs, label_map))
     assert len({result.per_class[name]["AP"] for name in CLASSES[:3]}) == 3, "the classes must differ to tell anything"
 
@@ -195,7 +195,7 @@ ONE = LabelMap.from_names(["apple", "banana"])
 def test_half_of_the_boxes_found_calculated_manually() -> None:
     """Two boxes, one found exactly: precision is 1 up to recall 0.5, at 51 of the 101 recall values, then 0."""
     boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 300.0, 300.0)])
-    result = CocoMetric()([pair(boxes, Boxes(["apple"], [BOX], [{"score": 0.9}]))], ONE)
+    result = CocoMetric(draws=0)([pair(boxes, Boxes(["apple"], [BOX], [{"score": 0.9}]))], ONE)
     assert result.values["AP"] == pytest.approx(51 / 101, abs=1e-12)
     assert result.values["AR100"] == 0.5
     assert result.values["APlarge"] == pytest.approx(51 / 101, abs=1e-12)
@@ -209,7 +209,7 @@ def test_half_of_the_boxes_found_calculated_manually() -> None:
 def test_iou_decides_at_each_threshold_calculated_manually() -> None:
     """A box of IoU 0.72 counts at 0.50, 0.55, 0.60, 0.65 and 0.70: five of ten thresholds."""
     found = Boxes(["apple"], [(0.0, 0.0, 100.0, 72.0)], [{"score": 0.9}])
-    values = CocoMetric()([pair(Boxes(["apple"], [BOX]), found)], ONE).values
+    values = CocoMetric(draws=0)([pair(Boxes(["apple"], [BOX]), found)], ONE).values
     assert values["AP"] == pytest.approx(0.5, abs=1e-12)
     assert values["AP50"] == pytest.approx(1.0, abs=1e-12)
     assert values["AP75"] == 0.0
@@ -219,7 +219,7 @@ def test_a_crowd_is_neither_missed_nor_makes_detections_wrong() -> None:
     boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": 1}])
     in_the_crowd = [BOX, (200.0, 200.0, 300.0, 300.0), (300.0, 300.0, 400.0, 400.0)]
     found = Boxes(["apple"] * 3, in_the_crowd, [{"score": 0.5}, {"score": 0.4}, {"score": 0.3}])
-    result = CocoMetric()([pair(boxes, found)], ONE)
+    result = CocoMetric(draws=0)([pair(boxes, found)], ONE)
     assert result.values["AP"] == pytest.approx(1.0, abs=1e-12)
     assert result.per_class["apple"]["truths"] == 1
 
@@ -230,18 +230,18 @@ def test_a_region_of_an_unknown_class_is_ignored_for_every_class(label: str, fla
     region = (200.0, 200.0, 400.0, 400.0)
     found = Boxes(["apple"] * 2, [region, BOX], [{"score": 0.9}, {"score": 0.5}])
     with_region = Boxes(["apple", label], [BOX, region], [{}, flags])
-    result = CocoMetric()([pair(with_region, found)], ONE)
+    result = CocoMetric(draws=0)([pair(with_region, found)], ONE)
     assert result.values["AP"] == pytest.approx(1.0, abs=1e-12)
     assert result.per_class["apple"]["truths"] == 1
-    without = CocoMetric()([pair(Boxes(["apple"], [BOX]), found)], ONE)
+    without = CocoMetric(draws=0)([pair(Boxes(["apple"], [BOX]), found)], ONE)
     assert without.values["AP"] == pytest.approx(0.5, abs=1e-12)
 
 
 @pytest.mark.parametrize("given", [-1.0, float("nan"), float("inf"), "large", True, None])
 def test_an_area_that_is_not_a_number_is_that_of_the_box(given: object) -> None:
     found = Boxes(["apple"], [BOX], [{"score": 0.5}])
-    values = CocoMetric()([pair(Boxes(["apple"], [BOX], [{"area": given}]), found)], ONE).values
-    plain = CocoMetric()([pair(Boxes(["apple"], [BOX]), found)], ONE).values
+    values = CocoMetric(draws=0)([pair(Boxes(["apple"], [BOX], [{"area": given}]), found)], ONE).values
+    plain = CocoMetric(draws=0)([pair(Boxes(["apple"], [BOX]), found)], ONE).values
     assert values == pytest.approx(plain, nan_ok=True)
 
 
@@ -249,19 +249,19 @@ def test_an_area_that_is_not_a_number_is_that_of_the_box(given: object) -> None:
 def test_a_crowd_in_the_notation_of_any_format(flag: object) -> None:
     boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": flag}])
     found = Boxes(["apple"], [BOX], [{"score": 0.5}])
-    assert CocoMetric()([pair(boxes, found)], ONE).values["AR100"] == 1.0
+    assert CocoMetric(draws=0)([pair(boxes, found)], ONE).values["AR100"] == 1.0
 
 
 @pytest.mark.parametrize("flag", [0, False, "0", "false", None])
 def test_other_values_are_not_a_crowd(flag: object) -> None:
     boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"iscrowd": flag}])
     found = Boxes(["apple"], [BOX], [{"score": 0.5}])
-    assert CocoMetric()([pair(boxes, found)], ONE).values["AR100"] == 0.5
+    assert CocoMetric(draws=0)([pair(boxes, found)], ONE).values["AR100"] == 0.5
 
 
 def test_difficult_boxes_count_with_a_note() -> None:
     boxes = Boxes(["apple", "apple"], [BOX, (200.0, 200.0, 400.0, 400.0)], [{}, {"difficult": 1}])
-    result = CocoMetric()([pair(boxes, Boxes(["apple"], [BOX], [{"score": 0.5}]))], ONE)
+    result = CocoMetric(draws=0)([pair(boxes, Boxes(["apple"], [BOX], [{"score": 0.5}]))], ONE)
     assert result.values["AR100"] == 0.5
     assert result.notes == ["difficult boxes, which count like all others because COCO has no such flag: 1"]
 
@@ -274,7 +274,7 @@ def test_a_box_with_zero_area_counts_as_missed_with_a_note() -> None:
             Boxes(["apple", "apple"], [BOX, (40.0, 50.0, 60.0, 80.0)], [{"score": 0.9}, {"score": 0.8}]),
         )
     ]
-    result = CocoMetric()(pairs, ONE)
+    result = CocoMetric(draws=0)(pairs, ONE)
     assert_same(result, *by_pycocotools(pairs, ONE))
     assert result.values["AR100"] == 0.5
     assert result.notes == ["boxes with zero area, which cannot be detected and count as missed: 1"]
@@ -285,17 +285,17 @@ def test_a_detection_with_zero_area_matches_nothing(found: tuple[float, float, f
     """Not even the same line, whose IoU is 0/0."""
     boxes = Boxes(["apple"], [(50.0, 50.0, 50.0, 80.0)])
     pairs = [pair(boxes, Boxes(["apple"], [found], [{"score": 0.9}]))]
-    result = CocoMetric()(pairs, ONE)
+    result = CocoMetric(draws=0)(pairs, ONE)
     assert_same(result, *by_pycocotools(pairs, ONE))
     assert result.values["AP"] == 0.0
 
 
 def test_an_empty_label_map_measures_nothing() -> None:
-    result = CocoMetric()([pair(Boxes(), Boxes())], LabelMap())
+    result = CocoMetric(draws=0)([pair(Boxes(), Boxes())], LabelMap())
     assert all(math.isnan(value) for value in result.values.values())
     assert result.per_class == {}
 
 
 def test_nothing_is_printed(capfd: pytest.CaptureFixture[str]) -> None:
-    CocoMetric()(random_pairs(1, images=5), LabelMap.from_names(CLASSES))
+    CocoMetric(draws=0)(random_pairs(1, images=5), LabelMap.from_names(CLASSES))
     assert capfd.readouterr() == ("", "")

@@ -128,8 +128,13 @@ def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | 
         f" {amount(evaluation.detections, 'detection')}, {duration(evaluation.seconds)}"
     )
     session.say()
-    rows = [(name, number(value), _meaning(name)) for name, value in evaluation.values.items()]
-    session.table((evaluation.metric.upper(), "", ""), rows)
+    intervals = {
+        name: f"{number(low)} to {number(high)}"
+        for name, (low, high) in evaluation.result.intervals.items()
+        if low == low  # else it could not be measured
+    }
+    rows = [(name, number(value), intervals.get(name, ""), _meaning(name)) for name, value in evaluation.values.items()]
+    session.table((evaluation.metric.upper(), "", "95 % INTERVAL" if intervals else "", ""), rows)
     per_class = evaluation.result.per_class
     names = list(dict.fromkeys(name for values in per_class.values() for name in values))
     columns = [name for name in _FIRST if name in names] or names

@@ -101,10 +101,12 @@ def report_page(evaluation: Evaluation, worst: Top[Result], title: str) -> str:
     """Returns the page as HTML text."""
     names = evaluation.label_map.names
     colors = palette(names)
+    intervals = evaluation.result.intervals
     notes = [
         f"{evaluation.samples:,} images, {evaluation.ground_truth:,} boxes to find",
         f"left the ground truth, right the detections with a score of {_SCORE:g} or more; most mistakes first",
         numbers(evaluation.values),
+        *(f"{name}: 95 % interval {number(low)} to {number(high)}" for name, (low, high) in intervals.items()),
         *(f"{name}: {numbers(values)}" for name, values in evaluation.result.per_class.items()),
         *evaluation.result.notes,
     ]

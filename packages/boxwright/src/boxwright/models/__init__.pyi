@@ -11,6 +11,7 @@ from .decoder import (
     choose_detections as choose_detections,
     raw as raw,
 )
+from .difference import Difference as Difference
 from .evaluation import Evaluation as Evaluation, evaluate as evaluate
 from .export import Export as Export, export as export
 from .inference import load_model as load_model
@@ -51,7 +52,9 @@ from .protocols import (
     TunableModel as TunableModel,
     WeightsConverter as WeightsConverter,
 )
+from .resampling import draw_images as draw_images, interval_of as interval_of
 from .run import Run as Run
+from .scene import Scene as Scene
 from .slicing import SlicedModel as SlicedModel, Slicing as Slicing, merge_detections as merge_detections
 from .training import train as train
 from .trust import (

@@ -72,6 +72,7 @@ class Evaluation:
             "main": self.result.main,
             "values": _without_nan(self.result.values),
             "per_class": {name: _without_nan(values) for name, values in self.result.per_class.items()},
+            "intervals": {name: _pair(each) for name, each in self.result.intervals.items()},
             "samples": self.samples,
             "truths": self.ground_truth,
             "detections": self.detections,
@@ -166,6 +167,10 @@ def evaluate(
         name = f"{_file_name(dataset.uri)}-{metric}{'-sliced' if tiles else ''}"
         run.write_json(f"evaluation/{name}.json", evaluation.to_dict())
     return evaluation
+
+
+def _pair(interval: tuple[float, float]) -> list[float] | None:
+    return list(interval) if math.isfinite(interval[0]) else None
 
 
 def _without_nan(values: Mapping[str, float]) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from boxwright.label_map import LabelMap
 from boxwright.models.job import TrainJob
+from boxwright.models.resampling import interval_of
 from boxwright.schemas import Detections, Sample
 
 if TYPE_CHECKING:
@@ -381,11 +382,16 @@ class MetricResult:
         per_class: The same by class name, where the metric has them.
         main: The name in ``values`` that is the one number to compare models by.
         notes: What a reader of the numbers should know.
-        intervals: The 95 % interval of each value for which there is one, by resampling the images.
+        drawn: Values on resampled images by name, ``(draws,)`` each, of :func:`boxwright.models.draw_images`.
     """
 
     values: dict[str, float]
     per_class: dict[str, dict[str, float]] = field(default_factory=dict)
     main: str = ""
     notes: list[str] = field(default_factory=list)
-    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    drawn: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % interval of each value of which there are draws."""
+        return {name: interval_of(values, self.values[name]) for name, values in self.drawn.items()}

@@ -23,17 +23,18 @@ from boxwright.datasets.dataset import Data, Dataset, empty_dataset_error, open_
 from boxwright.errors import BoxwrightError, DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.matching import IN_REGION, NOTHING, find_hits
-from boxwright.models.decoder import DecoderSettings, choose_detections, raw
+from boxwright.models.decoder import DecoderSettings, Found, choose_detections, raw
 from boxwright.models.inference import load_model, predicted_pairs
 from boxwright.models.manifest import RECORD
 from boxwright.models.overlap import check_overlap
 from boxwright.models.protocols import TunableModel
+from boxwright.models.resampling import draw_images, interval_of
 from boxwright.models.run import STATE, Run
+from boxwright.models.scene import Scene
 from boxwright.models.tuned import CURVE, DECODER, TUNED, read_original, remove_tuning, tunable, write_tuning
 from boxwright.plugins.options import MAX_BAD, Option, convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
-from boxwright.regions import are_regions
 from boxwright.schemas import Detections, ImageRef, Sample
 
 GOALS = ("f1", "precision", "recall", "count", "map")
@@ -41,7 +42,6 @@ _SUPPRESSIONS = ("class", "all", "soft", "fusion")
 _IOUS = (0.3, 0.4, 0.5, 0.6, 0.7)
 _SIGMAS = (0.3, 0.5, 0.7)
 _FOLDS = 5
-_DRAWS = 1000
 _METRIC = "coco"
 _FEW = 10
 """The number of objects below which a class keeps the common settings."""
@@ -231,7 +231,7 @@ def tune(
     if not images:
         raise empty_dataset_error(dataset, "it contains no images")
     dataset.problems.finish(len(images))
-    objects = np.stack([image.objects for image in images])
+    objects = np.stack([image.scene.objects for image in images])
     if not objects.sum():
         raise DataError(dataset.uri, "it contains no boxes", "tune on annotated images")
     baked = not loaded.is_raw and (folder / DECODER).is_file()
@@ -364,32 +364,19 @@ def _candidates(before: DecoderSettings, kinds: Sequence[str], is_raw: bool, mos
 
 
 class _Image(NamedTuple):
-    """The predictions in one image, and what is in it."""
+    """The predictions in one image and what is in it, and the sample without its bytes."""
 
-    boxes: NDArray[np.float64]
-    scores: NDArray[np.float64]
-    classes: NDArray[np.int64]
-    truth: NDArray[np.float64]
-    truth_classes: NDArray[np.int64]
-    regions: NDArray[np.bool_]
-    objects: NDArray[np.int64]
+    scene: Scene
     sample: Sample
 
     @classmethod
     def of(cls, sample: Sample, found: Detections, label_map: LabelMap) -> _Image:
-        numbers = {name: number for number, name in enumerate(label_map.names)}
-        regions = np.array(are_regions(sample.boxes), bool)
-        truth_classes = np.array([numbers.get(label, -1) for label in sample.boxes.labels], np.int64)
-        return cls(
-            found.boxes.xyxy,
-            np.array(found.scores, np.float64),
-            np.array([numbers[label] for label in found.boxes.labels], np.int64),
-            sample.boxes.xyxy,
-            truth_classes,
-            regions,
-            np.bincount(truth_classes[~regions], minlength=len(numbers)),
-            sample.replace(image=sample.image.model_copy(update={"data": None})),
-        )
+        ref = sample.image.model_copy(update={"data": None})
+        return cls(Scene.of(sample, found, label_map), sample.replace(image=ref))
+
+    def chosen(self, decoder: DecoderSettings) -> Found:
+        """Returns the detections that a decoder chooses."""
+        return choose_detections(self.scene.boxes, self.scene.scores, self.scene.classes, decoder)
 
 
 class _Table(NamedTuple):
@@ -404,8 +391,9 @@ class _Table(NamedTuple):
     def of(cls, images: Sequence[_Image], decoder: DecoderSettings) -> _Table:
         rows = []
         for number, image in enumerate(images):
-            boxes, scores, classes = choose_detections(image.boxes, image.scores, image.classes, decoder)
-            hits = find_hits(boxes, classes, image.truth, image.truth_classes, image.regions)
+            boxes, scores, classes = image.chosen(decoder)
+            scene = image.scene
+            hits = find_hits(boxes, classes, scene.truth, scene.truth_classes, scene.regions)
             kept = hits != IN_REGION
             rows.append((scores[kept], hits[kept] != NOTHING, classes[kept], np.full(int(kept.sum()), number)))
         columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
@@ -477,7 +465,7 @@ class _Search:
             for name, decoder in candidates.items():
                 self.tables[name] = _Table.of(images, decoder)
                 task.advance()
-        self.random = np.random.default_rng(0)
+        self.drawn = draw_images(len(images))
         self.everywhere = np.ones(len(images), bool)
 
     def by_score(self, before: DecoderSettings, *, by_class: bool, by_iou: bool) -> Tuning:
@@ -502,9 +490,8 @@ class _Search:
         if held_out is None:
             notes.append(f"{len(self.images)} images are too few to tell how well the settings fit other images")
         else:
-            drawn = held_out.value(self.goal, self._weights())
-            low, high = np.nanpercentile(drawn, [2.5, 97.5])
-            value, interval = held_out.value(self.goal), (float(low), float(high))
+            value = held_out.value(self.goal)
+            interval = interval_of(held_out.value(self.goal, self.drawn), value)
             if self.goal.name == "count":
                 value, interval = -value, (-interval[1], -interval[0])
         tried = {name: self._counts(self._choice(name, self.everywhere)).value(self.goal) for name in self.candidates}
@@ -640,15 +627,8 @@ class _Search:
     def _gain(self, better: _Counts, other: _Counts) -> float:
         """Returns by how much more than its standard error a number is larger than another, of the same images."""
         difference = better.value(self.goal) - other.value(self.goal)
-        weights = self._weights()[:200]
+        weights = self.drawn[:200]
         return float(difference - np.nanstd(better.value(self.goal, weights) - other.value(self.goal, weights)))
-
-    def _weights(self) -> Numbers:
-        """Returns how often each image is drawn, ``(draws, images)``."""
-        if not hasattr(self, "_drawn"):
-            count = len(self.images)
-            self._drawn = self.random.multinomial(count, np.full(count, 1 / count), size=_DRAWS).astype(np.float64)
-        return self._drawn
 
     def _unmet(self, counts: _Counts) -> str:
         """Returns a note if the precision or the recall that the goal requires is not reached."""
@@ -748,7 +728,7 @@ def _average_precision(
 
         def pairs() -> Iterator[tuple[Sample, Detections]]:
             for image in images:
-                boxes, scores, classes = choose_detections(image.boxes, image.scores, image.classes, decoder)
+                boxes, scores, classes = image.chosen(decoder)
                 labels = [names[number] for number in classes]
                 ref: ImageRef = image.sample.image
                 yield image.sample, Detections.from_arrays(ref, labels, boxes, scores)
