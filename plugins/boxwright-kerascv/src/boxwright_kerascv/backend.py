@@ -28,7 +28,17 @@ from boxwright_kerascv.memory import fitting
 from boxwright_kerascv.monitor import Monitor
 from boxwright_kerascv.network import build_network, freeze, load_weights
 from boxwright_kerascv.objects import check_objects
-from boxwright_kerascv.own import Adapter, adapted, adapter_of, check_own, described, own_size, plain_inputs, restored
+from boxwright_kerascv.own import (
+    Adapter,
+    adapted,
+    adapter_of,
+    check_own,
+    compiled_by_user,
+    described,
+    own_size,
+    plain_inputs,
+    restored,
+)
 from boxwright_kerascv.portable import NETWORK, WEIGHTS, save_portable
 from boxwright_kerascv.predictor import KerasCVModel
 from boxwright_kerascv.recipe import OPTIMIZER_DEFAULTS, Recipe, default_eval_every, default_recipe, input_size
@@ -101,7 +111,7 @@ class KerasCVBackend:
             freeze(model.backbone, recipe.freeze_levels, recipe.freeze_statistics)
         if adapter is None and not job.resume:
             recipe = fitting(recipe, model, job.reporter, fixed=job.batch_size is not None)
-        if adapter is None or not model.compiled:
+        if adapter is None or not compiled_by_user(model):
             compile_network(model, recipe, job.objects, adapter)
         _make_variables(model, recipe, adapter)
         patience = recipe.patience if recipe.schedule == "plateau" else 0
@@ -204,7 +214,7 @@ def _recipe(job: TrainJob) -> Recipe:
         sizes += [size] * max(1, round(1000 * count / job.scan.samples))
     changes = OPTIMIZER_DEFAULTS[job.settings.get("optimizer", "adamw")] | _given(job.settings, RECIPE_OPTIONS)
     own: Any = job.objects.get("model")
-    if "optimizer" in job.objects or (own is not None and own.compiled):
+    if "optimizer" in job.objects or (own is not None and compiled_by_user(own)):
         changes |= {"optimizer": "object", "schedule": changes.get("schedule", "constant"), "warmup_fraction": 0.0}
     if job.settings.get("weights") == NONE:  # random weights must be trained
         changes = {"freeze_levels": 0, "freeze_statistics": False, **changes}

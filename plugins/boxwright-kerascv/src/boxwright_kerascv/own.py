@@ -78,11 +78,22 @@ class _KerasHub:
         height, width = images.shape[1:3]
         preprocessor = self.model.preprocessor
         inputs = images if preprocessor is None else preprocessor.image_converter(images)
-        decoded = self.model.decode_predictions(self.model(inputs, training=False), inputs)
+        raw = self.model(inputs, training=False)
+
+        def decode(row: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
+            one = {name: value[None] for name, value in zip(self.outputs, row, strict=False)}
+            decoded = self.model.decode_predictions(one, row[2][None])
+            values = (decoded[name][0] for name in ("boxes", "confidence", "labels"))
+            boxes, scores, classes = (tf.cast(value, tf.float32) for value in values)
+            return boxes, scores, classes
+
+        # Image by image, because KerasHub's suppression fails for an unknown number of images.
+        rows = (*(raw[name] for name in self.outputs), inputs)
+        boxes, scores, classes = tf.map_fn(decode, rows, fn_output_signature=(tf.float32,) * 3)
         boxes = keras.utils.bounding_boxes.convert_format(
-            decoded["boxes"], source=self.model.bounding_box_format, target="xyxy", height=height, width=width
+            boxes, source=self.model.bounding_box_format, target="xyxy", height=height, width=width
         )
-        return boxes, decoded["confidence"], decoded["labels"]
+        return boxes, scores, classes
 
 
 def adapter_of(model: object) -> Adapter:
@@ -165,17 +176,17 @@ def check_own(objects: Mapping[str, Any], label_map: LabelMap, recipe: Recipe, s
             f"{', '.join(label_map.names)}",
             "build the model with as many",
         )
-    size = tuple(model.input_shape[1:3])
-    if any(side not in (None, wanted) for side, wanted in zip(size, recipe.image_size, strict=True)):
+    if (size := own_size(model)) not in (None, (recipe.width, recipe.height)):
         raise UsageError(
-            f"the model's input is {size[1]}x{size[0]}, and the image size {recipe.width}x{recipe.height}",
-            f"pass image_size=({size[1]}, {size[0]}), multiples of 32",
+            f"the model's input is {size[0]}x{size[1]}, and the image size {recipe.width}x{recipe.height}",
+            f"pass image_size=({size[0]}, {size[1]}), multiples of 32",
         )
-    for name in (*OWN_SETTINGS, *(OPTIMIZER_SETTINGS + LOSS_SETTINGS if model.compiled else ())):
+    compiled = compiled_by_user(model)
+    for name in (*OWN_SETTINGS, *(OPTIMIZER_SETTINGS + LOSS_SETTINGS if compiled else ())):
         if name in settings:
-            kind = "compiled model" if model.compiled else "model"
+            kind = "compiled model" if compiled else "model"
             raise UsageError(f"a {kind} was passed, and the setting {name}", "remove one of them")
-    if model.compiled and (also := objects.keys() & {"optimizer", "box_loss", "classification_loss"}):
+    if compiled and (also := objects.keys() & {"optimizer", "box_loss", "classification_loss"}):
         raise UsageError(f"a compiled model was passed, and {', '.join(sorted(also))}", "remove one of them")
     try:
         copied = restored(described(model))
@@ -188,6 +199,17 @@ def check_own(objects: Mapping[str, Any], label_map: LabelMap, recipe: Recipe, s
         )
 
 
+def compiled_by_user(model: Any) -> bool:
+    """Returns whether the optimizer and the losses of a detector are used, instead of those of the settings.
+
+    KerasHub compiles every detector when it is created, with ``Adam(5e-5)``, which is not what the user chose.
+    """
+    if not model.compiled or not isinstance(adapter_of(model), _KerasHub):
+        return bool(model.compiled)
+    default = keras.optimizers.Adam(5e-5, name=model.optimizer.name)
+    return bool(model.optimizer.built or model.optimizer.get_config() != default.get_config())
+
+
 def described(model: Any) -> dict[str, Any]:
     """Returns the configuration of a detector as JSON values."""
     config = keras.saving.serialize_keras_object(model)
@@ -198,11 +220,17 @@ def described(model: Any) -> dict[str, Any]:
 
 
 def restored(config: Mapping[str, Any]) -> Any:
-    """Returns the detector of :func:`described`, with random weights."""
-    return keras.saving.deserialize_keras_object(dict(config))
+    """Returns the detector of :func:`described`, with random weights, not compiled."""
+    model = keras.saving.deserialize_keras_object(dict(config))
+    if model.compiled:  # by KerasHub: Keras would look for the state of its optimizer in a file of weights
+        model.optimizer, model.compiled = None, False
+    return model
 
 
 def own_size(model: Any) -> tuple[int, int] | None:
     """Returns the width and height of a detector's input, or ``None`` if it accepts any."""
     height, width = model.input_shape[1:3]
+    converter = getattr(getattr(model, "preprocessor", None), "image_converter", None)  # of KerasHub: it also resizes
+    if converter is not None and converter.image_size is not None:
+        height, width = converter.image_size
     return None if height is None or width is None else (width, height)
