@@ -168,6 +168,9 @@ def test_inputs_are_never_replaced(photos, tmp_path, monkeypatch):
     (tmp_path / "sub" / "clip.mp4").write_bytes((photos / "0.png").read_bytes())
     (photos / "bad.png").write_bytes(b"not an image")
     predict(OneWhitePatch(), photos, to=f"coco:{tmp_path / 'd.json'}", on_error="skip")
+    copies = tmp_path / "e_images" / "sub"
+    copies.mkdir(parents=True)
+    patch(copies, 1)
     monkeypatch.chdir(photos)
     before = contents(tmp_path)
     image, array = photos / "0.png", np.full((9, 9, 3), 255, np.uint8)
@@ -191,6 +194,8 @@ def test_inputs_are_never_replaced(photos, tmp_path, monkeypatch):
             assert contents(tmp_path) == before
     with pytest.raises(UsageError, match="is the source, which would be replaced"):
         predict(NotAsked(), dataset, to=dataset, overwrite=True)
+    with pytest.raises(UsageError, match="e_images contains the source"):
+        predict(NotAsked(), copies, to=f"coco:{tmp_path / 'e.json'}?images=copy", overwrite=True)
     # Each would be removed by the other.
     found = tmp_path / "found"
     for place in (found / "c.json", found, tmp_path, found / "{split}.json"):

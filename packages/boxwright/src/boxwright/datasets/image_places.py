@@ -130,6 +130,12 @@ def _signature(folder: str, *, create: bool = False) -> str:
     return ""
 
 
+def copies_path(location: str) -> str:
+    """Returns the folder for copies of the images of a written file."""
+    stem = os.path.splitext(base_name(location))[0] or "dataset"
+    return join(parent(location), f"{stem}_images")
+
+
 class ImageCopies:
     """The images of a file, copied into a folder next to it.
 
@@ -145,8 +151,7 @@ class ImageCopies:
     """
 
     def __init__(self, location: str, *, overwrite: bool) -> None:
-        stem = os.path.splitext(base_name(location))[0] or "dataset"
-        self.output = AtomicOutput(join(parent(location), f"{stem}_images"), "folder", overwrite=overwrite)
+        self.output = AtomicOutput(copies_path(location), "folder", overwrite=overwrite)
         self._files = FolderFiles(self.output)
 
     def add(self, sample: Sample) -> None:

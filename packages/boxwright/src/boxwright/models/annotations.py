@@ -7,7 +7,7 @@ import hashlib
 import io
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
@@ -18,7 +18,7 @@ from PIL import Image
 from boxwright.datasets.conversion import convert
 from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
 from boxwright.datasets.destination import Destination
-from boxwright.datasets.image_places import folder_of, remembers
+from boxwright.datasets.image_places import copies_path, folder_of, remembers
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.merged import merged_classes
 from boxwright.datasets.outputs import refuse_to_swallow
@@ -126,7 +126,7 @@ class Annotations:
         """Whether the dataset is a folder."""
         return self._destination.spec.target == "folder"
 
-    def check_places(self, out: str | None, sources: Iterable[str]) -> None:
+    def check_places(self, out: str | None, sources: Sequence[str]) -> None:
         """Checks that nothing is replaced that is needed.
 
         Args:
@@ -136,17 +136,18 @@ class Annotations:
         Raises:
             UsageError: The dataset would replace a source, or it and ``out`` would replace each other.
         """
-        place = self.uri.location
-        if out is not None and not is_remote(place):
-            own, other = Path(os.path.realpath(place)), Path(os.path.realpath(out))
-            if own == other or own in other.parents or other in own.parents:
-                raise UsageError(
-                    f"the annotations in {place} and the drawings in {out} would replace each other",
-                    f"choose places apart, or write --to {self._destination.spec.name} for a dataset inside {out}",
-                )
-        if not (self._existing and self.is_folder):  # to which files are added
-            for source in sources:
-                refuse_to_swallow(source, place, "choose another place, or add to it by --only-new")
+        location = self.uri.location
+        for place in (location, copies_path(location)) if self._destination.copies_images else (location,):
+            if out is not None and not is_remote(place):
+                own, other = Path(os.path.realpath(place)), Path(os.path.realpath(out))
+                if own == other or own in other.parents or other in own.parents:
+                    raise UsageError(
+                        f"the annotations in {place} and the drawings in {out} would replace each other",
+                        f"choose places apart, or write --to {self._destination.spec.name} for a dataset inside {out}",
+                    )
+            if not (self._existing and self.is_folder):  # to which files are added
+                for source in sources:
+                    refuse_to_swallow(source, place, "choose another place, or add to it by --only-new")
 
     def write(self, data: Dataset, label_map: LabelMap) -> None:
         """Writes images with their detections, completely or not at all.
