@@ -39,7 +39,7 @@ OPTIONS = {
         "--on-error",
         "--json",
     ],
-    "export": ["--to", "--out", "--data", "--calibrate", "--overwrite", "--json"],
+    "export": ["--to", "--out", "--data", "--calibrate", "--set", "--overwrite", "--json"],
     "benchmark": ["--data", "--out", "--threads", "--rounds", "--label-map", "--device", "--overwrite", "--json"],
     "env list": ["--json"],
     "env install": ["--json"],

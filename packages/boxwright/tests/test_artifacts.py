@@ -273,3 +273,9 @@ def test_an_artifact_has_its_own_label_map(run: Any, exported: Path, plugins: Re
 def test_a_run_has_its_own_label_map(run: Any, plugins: Registry) -> None:
     with pytest.raises(UsageError, match="has its own label map"):
         boxwright.load_model(run, label_map=run.label_map, registry=plugins)
+
+
+def test_an_option_that_the_exporter_does_not_have(run: Any, data: Dataset, plugins: Registry, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="chip"):
+        boxwright.export(run, "json", tmp_path / "out", data=data, settings={"chip": "x"}, registry=plugins)
+    assert not (tmp_path / "out").exists()

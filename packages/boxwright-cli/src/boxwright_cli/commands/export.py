@@ -9,7 +9,7 @@ import typer
 
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
-from boxwright_cli.values import JsonOption, OverwriteOption
+from boxwright_cli.values import JsonOption, OverwriteOption, parse_settings
 
 if TYPE_CHECKING:
     from boxwright.models import Export
@@ -39,6 +39,10 @@ def export(
         str | None,
         typer.Option("--calibrate", metavar="URI", help="Images to calibrate int8 with; by default the training data."),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="An option of the exporter, such as target=rk3566 of rknn."),
+    ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,9 +60,12 @@ def export(
     session = Session.of(context)
     reporter = session.start(json=as_json)
     session.protects(out)
+    chosen = parse_settings(settings or [])
     import boxwright
 
-    exported = boxwright.export(run, to, out, data=data, calibrate=calibrate, overwrite=overwrite, reporter=reporter)
+    exported = boxwright.export(
+        run, to, out, data=data, calibrate=calibrate, settings=chosen, overwrite=overwrite, reporter=reporter
+    )
     if as_json:
         session.result(exported.to_dict())
         return

@@ -7,7 +7,7 @@ manifest; exporters are asked then whether it is theirs.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from boxwright.models.parity import EXACT, LIMITS, Pair, Parity, average_precisi
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run
 from boxwright.models.tuned import apply_tuning, copy_tuning
+from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry, require
 from boxwright.plugins.specs import ExporterSpec
 from boxwright.progress import LogReporter, Reporter
@@ -79,6 +80,7 @@ def export(
     *,
     data: Data | None = None,
     calibrate: Data | None = None,
+    settings: Mapping[str, object] | None = None,
     overwrite: bool = False,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
@@ -92,12 +94,14 @@ def export(
         data: Images for the check, all of which are used; with ground truth, the AP is compared too. By default
             some images of the run's validation data, or of its training data.
         calibrate: Images for a precision that must be calibrated, such as ``int8``; by default the training data.
+        settings: The exporter's own options, such as ``{"target": "rk3566"}``.
         overwrite: Whether an existing ``out`` may be replaced.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: The exporter does not know that precision or the run's backend, or no images are left to check with.
+        UsageError: The exporter does not know that precision, an option or the run's backend, or no images are left to
+            check with.
         PluginNotFoundError: The exporter is unknown.
         DataError: The images to calibrate with are missing, or contain other classes.
         ExportError: The artifact does not detect what the run detects. It is in the folder ``out`` with
@@ -111,8 +115,9 @@ def export(
     entry = plugins.get("exporter", name)
     spec: ExporterSpec = entry.spec
     _check_asked(spec, precision, found)
+    options = convert_options(settings or {}, spec.options, f"the exporter {name}")
     require("exporter", entry)
-    exporter: Exporter = plugins.resolve("exporter", name)()
+    exporter: Exporter = plugins.resolve("exporter", name)(**options)
     with AtomicOutput(str(out), "folder", overwrite=overwrite) as output:
         assert output.workplace is not None
         folder = Path(output.workplace)

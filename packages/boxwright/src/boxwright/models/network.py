@@ -140,6 +140,10 @@ class NetworkExporter:
         """
         raise NotImplementedError
 
+    def opened(self, artifact: Path, **options: Any) -> Any:
+        """Returns what ``load_network`` returns; an exporter for another computer returns a simulation of it."""
+        return self.load_network(str(artifact), **options)
+
     def export(self, run: Run, out: Path, precision: str = "") -> Path:
         """Converts the network of a run.
 
@@ -183,7 +187,7 @@ class NetworkExporter:
             raise DataError(artifact, f"it is not the {self.model} of an artifact", "pass the folder of an artifact")
         label_map, inputs, decoder = read_settings(artifact.parent)
         try:
-            network = self.load_network(str(artifact), **({"device": device} if device else {}))
+            network = self.opened(artifact, **({"device": device} if device else {}))
         except BoxwrightError:
             raise
         except Exception as error:  # the exceptions of runtimes have no common class
