@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from boxwright.label_map import LabelMap
 from boxwright.models.job import TrainJob
-from boxwright.models.resampling import interval_of
 from boxwright.schemas import Detections, Sample
 
 if TYPE_CHECKING:
@@ -394,4 +393,6 @@ class MetricResult:
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """The 95 % interval of each value of which there are draws."""
+        from boxwright.models.resampling import interval_of  # it imports NumPy, which a list of plugins does not need
+
         return {name: interval_of(values, self.values[name]) for name, values in self.drawn.items()}
