@@ -6,21 +6,33 @@ Loading LiteRT takes a fraction of a second, TensorFlow and Keras more than ten.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from boxwright import RunError
+from boxwright import DataError, RunError
+from boxwright.models import models_trusted, untrusted_model
 from boxwright_tf.quiet import quiet_stderr
 
 
-def to_litert(network: Callable[[Any], Any], image_size: tuple[int, int], precision: str = "fp32") -> bytes:
+def to_litert(
+    network: Callable[[Any], Any],
+    image_size: tuple[int, int],
+    precision: str = "fp32",
+    calibration: Callable[[], Iterable[Any]] = tuple,
+) -> bytes:
     """Converts a network to a ``.tflite`` file, whose input and outputs are float32.
+
+    With ``int8``, all operations up to the last convolutions are int8, and the decoder after them is float32: boxes
+    need more than 256 steps.
 
     Args:
         network: A function from a tensor ``(1, height, width, 3)`` float32 to a tuple of tensors.
         image_size: Height and width.
-        precision: Of the weights: ``fp32``, ``fp16``, or ``dynamic`` for int8 with activations quantized at run time.
+        precision: Of the weights: ``fp32``, ``fp16``, or ``dynamic`` for int8 with activations quantized at run time;
+            ``int8`` for weights and activations.
+        calibration: Yields inputs for ``int8``, ``(1, height, width, 3)`` float32.
     """
     import tensorflow as tf
 
@@ -28,11 +40,72 @@ def to_litert(network: Callable[[Any], Any], image_size: tuple[int, int], precis
     with quiet_stderr():
         concrete = tf.function(network, autograph=False).get_concrete_function(signature)
         converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete])
+        if precision == "int8":
+            plain = bytes(converter.convert())
+            decoder = decoder_tensors(plain)
+            if decoder is None:
+                return plain
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: ([image] for image in calibration())
+            # It looks for bad layers, but is also TensorFlow's only way to leave some in float32.
+            options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=decoder)
+            debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_options=options)
+            return bytes(debugger.get_nondebug_quantized_model())
         if precision != "fp32":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if precision == "fp16":
             converter.target_spec.supported_types = [tf.float16]
         return bytes(converter.convert())
+
+
+def decoder_tensors(content: bytes) -> list[str] | None:
+    """Returns the names of the results in a ``.tflite`` file that are calculated after the last convolutions.
+
+    Returns:
+        ``None`` if it contains no convolution.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
+    graph = model.subgraphs[0]
+    codes = [code.builtinCode for code in model.operatorCodes]
+    kinds = schema.BuiltinOperator
+    convolutions = {kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.TRANSPOSE_CONV, kinds.FULLY_CONNECTED}
+    if not convolutions.intersection(codes):
+        return None
+    makers = {int(tensor): operator for operator in graph.operators for tensor in operator.outputs}
+    found: set[int] = set()
+    left = [int(tensor) for tensor in graph.outputs]
+    while left:
+        tensor = left.pop()
+        maker = makers.get(tensor)
+        if maker is not None and tensor not in found and codes[maker.opcodeIndex] not in convolutions:
+            found.add(tensor)
+            left += [int(each) for each in maker.inputs]
+    return [graph.tensors[tensor].name.decode() for tensor in sorted(found)]
+
+
+def refuse_tflite(path: Path, content: bytes) -> None:
+    """Checks a ``.tflite`` file before it is run.
+
+    LiteRT has operations that only calculate. Those of TensorFlow in such a file, "Flex" operations, may also use files
+    or run Python code, in an interpreter that supports them.
+
+    Raises:
+        DataError: It contains operations of TensorFlow, and the user does not trust it; or it is damaged.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    if models_trusted():
+        return
+    try:
+        model = schema.Model.GetRootAs(content)
+        codes = [model.OperatorCodes(number).CustomCode() or b"" for number in range(model.OperatorCodesLength())]
+    except (ValueError, TypeError, IndexError, struct.error, OverflowError) as error:
+        raise DataError(path, f"it is not a .tflite file, or damaged: {error}", "copy or export it again") from None
+    found = sorted({code.decode("utf-8", "replace") for code in codes if code.startswith(b"Flex")})
+    if found:
+        raise untrusted_model(path, f"it contains operations of TensorFlow: {', '.join(found[:5])}")
 
 
 def load_network(path: str) -> Any:

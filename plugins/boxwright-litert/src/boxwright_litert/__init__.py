@@ -13,7 +13,8 @@ def boxwright_exporters() -> list[ExporterSpec]:
             name="litert",
             summary="LiteRT (TensorFlow Lite), for phones, boards and CPUs",
             load="boxwright_litert.exporter:LiteRTExporter",
-            precisions=("fp32", "fp16", "dynamic"),
+            precisions=("fp32", "fp16", "dynamic", "int8"),
+            calibrated=("int8",),
             requires=("ai_edge_litert",),
             install='python -m pip install "boxwright-litert[cpu]"',
         )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 from boxwright.models import Network
 from boxwright_tf.litert import to_litert
 from boxwright_tf.quiet import quiet_import
@@ -10,12 +13,13 @@ with quiet_import():
     import tensorflow as tf
 
 
-def convert(network: Network, precision: str) -> bytes:
+def convert(network: Network, precision: str, calibration: Callable[[], Iterable[Any]] = tuple) -> bytes:
     """Returns a network as a ``.tflite`` file.
 
     Args:
         network: The network; its input gets a batch of one image.
-        precision: ``fp32``, ``fp16`` or ``dynamic``.
+        precision: ``fp32``, ``fp16``, ``dynamic`` or ``int8``.
+        calibration: Yields inputs for ``int8``.
     """
     loaded = tf.saved_model.load(str(network.saved_model))  # a signature does not keep its variables alive
     serve = loaded.signatures["serving_default"]
@@ -24,4 +28,4 @@ def convert(network: Network, precision: str) -> bytes:
         outputs = serve(images=images)
         return outputs["boxes"], outputs["scores"]
 
-    return to_litert(boxes_and_scores, (network.inputs.height, network.inputs.width), precision)
+    return to_litert(boxes_and_scores, (network.inputs.height, network.inputs.width), precision, calibration)
