@@ -109,8 +109,8 @@ def test_the_exports_of_the_deployment_page_run(tmp_path: Path, here: Here) -> N
     for block in blocks("docs/deployment.md", "console"):
         for words in commands(block):
             here(*words[1:], cwd=tmp_path)
-    folders = ("exported", "for-phones", "for-intel", "for-intel-fp16", "for-tensorflow", "for-servers", "for-everyone")
-    for folder in folders:
+    for target in ("phones", "intel", "intel-fp16", "tensorflow", "keras", "servers", "everyone"):
+        folder = f"for-{target}"
         assert (tmp_path / folder / "detect.py").is_file()
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import runpy
+import sys
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import boxwright
 from boxwright import (
@@ -28,6 +32,9 @@ from boxwright import (
     UsageError,
 )
 from boxwright.datasets.dataset import SampleReader
+from boxwright.images import decode_image
+from boxwright.models import DecoderSettings, InputSettings
+from boxwright.models.artifact import _render
 from boxwright.plugins.registry import Registry
 
 
@@ -279,3 +286,28 @@ def test_an_option_that_the_exporter_does_not_have(run: Any, data: Dataset, plug
     with pytest.raises(UsageError, match="chip"):
         boxwright.export(run, "json", tmp_path / "out", data=data, settings={"chip": "x"}, registry=plugins)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("inputs", [InputSettings(40, 20, 1.5), InputSettings(40, 20, resize="bilinear")])
+@pytest.mark.parametrize("size", [(90, 61), (30, 16)])
+def test_detect_py_prepares_images_as_the_model_does(
+    inputs: InputSettings, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo that is rotated by its EXIF orientation, at two sizes."""
+    runtime = "def load_network(path):\n    return lambda pixels: ([], [], [])"
+    options = {"packages": "", "runtime": runtime, "suppresses": True, "prepares": False, "again": False, "model": "m"}
+    (tmp_path / "detect.py").write_text(_render("detect.py.jinja", resize=inputs.resize, **options), "utf-8")
+    for name, content in (("preprocess.json", inputs.to_dict()), ("decoder.json", DecoderSettings().to_dict())):
+        (tmp_path / name).write_text(json.dumps(content), "utf-8")
+    (tmp_path / "labels.txt").write_text("one\n", "utf-8")
+    pixels = np.random.default_rng(2).integers(0, 256, (size[1] // 4 + 1, size[0] // 4 + 1, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).resize(size)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "photo.jpg", exif=exif)
+    monkeypatch.setattr(sys, "argv", ["detect.py", str(tmp_path / "photo.jpg")])
+    _, found, scale = runpy.run_path(str(tmp_path / "detect.py"))["prepare"](tmp_path / "photo.jpg")
+    photo = (tmp_path / "photo.jpg").read_bytes()
+    expected = inputs(decode_image(photo, "photo.jpg", at_least=inputs.reduced_size))
+    np.testing.assert_allclose(found[0], expected, atol=1e-3)
+    assert scale.tolist() == [size[1] / 40, size[0] / 20] * 2

@@ -160,7 +160,7 @@ def parsed(record: bytes) -> tuple[str, str, dict[str, Any]]:
     return request.model_spec.name, request.model_spec.signature_name, {k: tf.constant(v) for k, v in inputs.items()}
 
 
-@pytest.mark.parametrize("inputs", [InputSettings(64, 48, 1.5), InputSettings(40, 40, 1.0)])
+@pytest.mark.parametrize("inputs", [InputSettings(64, 48, 1.5), InputSettings(40, 30, resize="bilinear")])
 def test_images_are_prepared_as_pillow_does(inputs: InputSettings) -> None:
     """Enlarged and reduced ones, rotated ones, transparent ones, and by large factors.
 
@@ -179,6 +179,18 @@ def test_images_are_prepared_as_pillow_does(inputs: InputSettings) -> None:
         expected = inputs(decode_image(content, "image", at_least=inputs.reduced_size))
         np.testing.assert_allclose(pixels, expected, atol=1.01, err_msg=str(number))
         assert np.abs(pixels - expected).mean() < 0.2, number
+
+
+def test_a_jpeg_is_decoded_as_the_run_does() -> None:
+    """Of a run that was trained with TensorFlow's own decoder."""
+    content = encoded(noise(64, 48), "JPEG")
+    fast, accurate = (
+        read(tf.constant(content), InputSettings(64, 48, resize="bilinear", jpeg=jpeg))[0].numpy()
+        for jpeg in ("fast", "accurate")
+    )
+    np.testing.assert_array_equal(fast, tf.io.decode_jpeg(content, channels=3))
+    np.testing.assert_array_equal(accurate, decode_image(content, "image"))
+    assert (fast != accurate).any()
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.4])

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import boxwright
 from boxwright import Dataset, Detections, Run, UsageError, iou
 from boxwright.environments import Environment
 from boxwright_tfod import ENVIRONMENT
+from boxwright_tfod.backend import TFODBackend
 
 SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", Path(__file__).resolve().parents[4] / "shared" / "data"))
 
@@ -84,6 +86,23 @@ def test_a_short_trainings_exports(
 
 
 @pytest.mark.slow
+def test_its_network_exports_to_every_target(
+    trained: tuple[Run, list[str]], held_out: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check compares each with the API's own SavedModel: preprocessing, decoding and suppression are the same."""
+    for plugin in ("litert", "onnx", "openvino", "savedmodel", "keras"):
+        pytest.importorskip(f"boxwright_{plugin}")
+    run, _ = trained
+    network = TFODBackend().write_network(run, tmp_path / "network")
+    assert (network.inputs.width, network.inputs.height) == (96, 96)
+    monkeypatch.setattr("boxwright.models.network.open_network", lambda run: nullcontext(network))
+    for target in ("litert", "onnx", "openvino", "saved-model", "keras"):
+        made = boxwright.export(run, target, tmp_path / target, data=held_out)
+        assert made.precision == "fp32"
+        assert made.parity.total.compared >= 20, "the limits of fp32 apply to these"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["faster_rcnn_resnet50", "centernet_resnet50_fpn"])
 def test_what_tensorflow_lite_cannot_have(trained: tuple[Run, list[str]], preset: str, tmp_path: Path) -> None:
     """The kind of the model is looked at before anything of it is built."""
@@ -97,6 +116,8 @@ def test_what_tensorflow_lite_cannot_have(trained: tuple[Run, list[str]], preset
         (run / name).write_bytes(trained[0].file(name).read_bytes())
     with pytest.raises(UsageError, match=r"is a model of type (faster_rcnn|center_net), and TensorFlow Lite supports"):
         boxwright.export(run, "tfod-tflite", tmp_path / "exported")
+    with pytest.raises(UsageError, match=r"is a model of type (faster_rcnn|center_net); only SSD has a network"):
+        boxwright.export(run, "litert", tmp_path / "exported")
     assert not (tmp_path / "exported").exists()
 
 

@@ -21,10 +21,11 @@ import tensorflow as tf
 
 import boxwright
 from boxwright import DataError, LabelMap, RunError
+from boxwright.models import resize_bilinear
 from boxwright_tfod import tflite_metadata
 from boxwright_tfod.exporters import TFLiteExporter
 from boxwright_tfod.recognise import tflite as recognised
-from boxwright_tfod.tflite import File, TFLiteDetector, labels_of, padded, resized, within
+from boxwright_tfod.tflite import File, TFLiteDetector, labels_of, padded, within
 from boxwright_tfod.tflite_metadata import Metadata
 
 pytestmark = pytest.mark.tensorflow
@@ -171,7 +172,7 @@ class TestPixels:
     def test_resizing_is_tensorflows(self, old: tuple[int, int], new: tuple[int, int]) -> None:
         pixels = np.random.default_rng(3).integers(0, 256, (*old, 3), dtype=np.uint8)
         expected = tf.compat.v1.image.resize_bilinear(pixels[None].astype(np.float32), new)[0].numpy()
-        assert resized(pixels, new) == pytest.approx(expected, abs=1e-3)
+        assert resize_bilinear(pixels, new) == pytest.approx(expected, abs=1e-3)
 
     @pytest.mark.parametrize("old", [(600, 800), (800, 600), (333, 1000), (1000, 333), (512, 512), (30, 20)])
     @pytest.mark.parametrize(("shortest", "longest"), [(512, 512), (300, 640)])

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from boxwright import UsageError
 from boxwright.models import Network
 from boxwright.render import palette, text_color
 from boxwright_page.pinned import PACKAGE
@@ -29,7 +30,14 @@ def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -
         network: The network.
         precision: ``fp32``, or ``int8`` of the convolutions.
         calibration: Inputs for ``int8``.
+
+    Raises:
+        UsageError: Images are resized in a way that the page does not have.
     """
+    if network.inputs.reduced_size is None:
+        raise UsageError(
+            "the page does not resize images as the TensorFlow Object Detection API does", "export to another target"
+        )
     runtime = runtime_files()
     names = ("images", "boxes", "scores")
     model = to_onnx(network.saved_model, dict(zip(names, names, strict=True)))

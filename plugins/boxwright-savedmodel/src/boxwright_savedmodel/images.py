@@ -33,9 +33,13 @@ def read(content: Any, inputs: InputSettings) -> tuple[Any, Any]:
 
 def resize(pixels: Any, inputs: InputSettings) -> Any:
     """Returns an image, ``(height, width, 3)`` uint8, as the input of a network, float32."""
-    reduced = tf.cast(_shrink(pixels, inputs.reduced_size), tf.float32)
-    resized = tf.image.resize(reduced, (inputs.height, inputs.width), antialias=True)
-    return tf.ensure_shape(resized, (inputs.height, inputs.width, 3))
+    size = inputs.height, inputs.width
+    if inputs.reduced_size is None:
+        resized = tf.compat.v1.image.resize_bilinear(pixels[None], size)[0]
+    else:
+        reduced = tf.cast(_shrink(pixels, inputs.reduced_size), tf.float32)
+        resized = tf.image.resize(reduced, size, antialias=True)
+    return tf.ensure_shape(resized, (*size, 3))
 
 
 def _read_png(content: Any) -> tuple[Any, Any]:
@@ -51,13 +55,18 @@ def _read_jpeg(content: Any, inputs: InputSettings) -> tuple[Any, Any]:
     rotated = orientation >= 5
     stored = tf.io.extract_jpeg_shape(content)[1::-1]
     size = tf.where(rotated, stored[::-1], stored)
-    scale = tf.reduce_min(size // inputs.reduced_size)
 
-    def decode(ratio: int) -> Any:
-        return tf.io.decode_jpeg(content, channels=3, ratio=ratio, fancy_upscaling=True, dct_method="INTEGER_ACCURATE")
+    def decode(ratio: int = 1, method: str = "INTEGER_ACCURATE") -> Any:
+        return tf.io.decode_jpeg(content, channels=3, ratio=ratio, fancy_upscaling=True, dct_method=method)
 
-    choice = tf.reduce_sum(tf.cast(scale >= [2, 4, 8], tf.int32))
-    pixels = tf.switch_case(choice, [lambda ratio=ratio: decode(ratio) for ratio in (1, 2, 4, 8)])
+    if inputs.reduced_size is not None:
+        scale = tf.reduce_min(size // inputs.reduced_size)
+        choice = tf.reduce_sum(tf.cast(scale >= [2, 4, 8], tf.int32))
+        pixels = tf.switch_case(choice, [lambda ratio=ratio: decode(ratio) for ratio in (1, 2, 4, 8)])
+    elif inputs.jpeg == "fast":  # the run decodes rotated images with Pillow
+        pixels = tf.cond(tf.equal(orientation, 1), lambda: decode(method=""), decode)
+    else:
+        pixels = decode()
     pixels = tf.cond(rotated, lambda: tf.transpose(pixels, (1, 0, 2)), lambda: pixels)
     for axis, orientations in ((1, (2, 3, 6, 7)), (0, (3, 4, 7, 8))):
         mirrored = tf.reduce_any(tf.equal(orientation, orientations))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from boxwright import DataError, RunError, Task, TrainJob, WorkerDiedError
 from boxwright.environments import Environment, Worker
-from boxwright.models import Run
+from boxwright.models import DecoderSettings, InputSettings, Network, Run
 from boxwright.storage import read_file
 from boxwright_tf.quiet import quiet_import
 from boxwright_tfod import ENVIRONMENT
@@ -31,6 +31,8 @@ _BEST = f"{CHECKPOINTS}/best"
 _ROUNDS = 30
 _EVALUATIONS = 10
 _KEPT = 3
+_CANDIDATES = 5000
+"""The API suppresses among all predictions of a class; fewer are faster, and the others are too many to matter."""
 _METRICS = {
     "AP": "DetectionBoxes_Precision/mAP",
     "AP50": "DetectionBoxes_Precision/mAP@.50IOU",
@@ -78,15 +80,47 @@ class TFODBackend:
         Raises:
             RunError: The run has no model yet, or it cannot be loaded.
         """
-        folder = run.file(SAVED_MODEL)
-        if not folder.is_dir():
-            raise RunError(
-                f"{run.path} has no trained model yet (it is {run.status})",
-                f"finish it: boxwright train --resume --out {run.path}",
-            )
+        folder = saved_model_of(run)
         with quiet_import():
             from boxwright_tfod.detector import SavedModelDetector
         return SavedModelDetector(folder, run.label_map)
+
+    def write_network(self, run: Run, folder: Path) -> Network:
+        """Writes the network of an SSD as a SavedModel, for exporters, in the API's environment.
+
+        Raises:
+            MissingLibraryError: The environment of the API is not installed.
+            UsageError: The model is not SSD, or does not stretch images to a fixed size.
+            RunError: The run has no model yet.
+        """
+        model = saved_model_of(run).parent.absolute()
+        request = {
+            "pipeline": str(model / PIPELINE),
+            "folder": str(model / "checkpoint"),
+            "target": str(folder.absolute()),
+            "classes": [item.id - 1 for item in run.label_map.items],  # the API counts from 1
+            "source": str(run.path),
+        }
+        with Environment(ENVIRONMENT).worker() as worker:
+            written = worker.call("network:export", request)
+        inputs = InputSettings(written["width"], written["height"], resize="bilinear", jpeg="fast")
+        decoder = DecoderSettings(**written["decoder"], pre_nms=_CANDIDATES)
+        return Network(folder, inputs, decoder, run.label_map)
+
+
+def saved_model_of(run: Run) -> Path:
+    """Returns the folder of a run's SavedModel.
+
+    Raises:
+        RunError: The run has no model yet.
+    """
+    folder = run.file(SAVED_MODEL)
+    if not folder.is_dir():
+        raise RunError(
+            f"{run.path} has no trained model yet (it is {run.status})",
+            f"finish it: boxwright train --resume --out {run.path}",
+        )
+    return folder
 
 
 def _base(job: TrainJob) -> tuple[str, str, bool]:

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from boxwright import DataError, LabelMap, RunError, read_label_map
+from boxwright import DataError, LabelMap, read_label_map
 from boxwright.environments import Environment
 from boxwright.models import Run
 from boxwright.storage import read_file
 from boxwright_tf.quiet import quiet_import
 from boxwright_tfod import ENVIRONMENT
-from boxwright_tfod.backend import SAVED_MODEL
+from boxwright_tfod.backend import saved_model_of
 
 if TYPE_CHECKING:
     from boxwright_tfod.detector import SavedModelDetector
@@ -36,7 +36,7 @@ class SavedModelExporter:
         Raises:
             RunError: The run has no model yet.
         """
-        shutil.copytree(_saved_model_of(run), out / FOLDER)
+        shutil.copytree(saved_model_of(run), out / FOLDER)
         return out / FOLDER
 
     def load(self, artifact: Path, label_map: LabelMap | None = None) -> SavedModelDetector:
@@ -60,7 +60,7 @@ class FrozenGraphExporter:
         Raises:
             RunError: The run has no model yet.
         """
-        folder = _saved_model_of(run)
+        folder = saved_model_of(run)
         with quiet_import():
             from boxwright_tfod.graph import freeze
         freeze(folder, out / GRAPH)
@@ -88,7 +88,7 @@ class TFLiteExporter:
             UsageError: The model is not SSD, or TensorFlow Lite does not support its resizer.
             RunError: The run has no model yet.
         """
-        model = _saved_model_of(run).parent.absolute()
+        model = saved_model_of(run).parent.absolute()
         target = out / LITE
         request = {
             "pipeline": str(model / "pipeline.config"),
@@ -117,13 +117,6 @@ class TFLiteExporter:
 
         file = File(artifact)
         return TFLiteDetector(file, label_map or classes_in(file) or _find_label_map(artifact) or _labels_of(artifact))
-
-
-def _saved_model_of(run: Run) -> Path:
-    folder = run.file(SAVED_MODEL)
-    if not folder.is_dir():
-        raise RunError(f"{run.path} has no trained model yet (it is {run.status})", "train to the end: --resume")
-    return folder
 
 
 def _label_map_of(artifact: Path) -> LabelMap:

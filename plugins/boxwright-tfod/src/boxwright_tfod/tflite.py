@@ -21,6 +21,8 @@ from ai_edge_litert.tools import flatbuffer_utils
 from numpy.typing import NDArray
 
 from boxwright import DataError, LabelMap, LabelMapItem, LogReporter, RunError, Sample
+from boxwright.models import resize_bilinear
+from boxwright_tf.litert import refuse_tflite
 from boxwright_tf.quiet import quiet_import, quiet_stderr
 from boxwright_tfod import tflite_metadata
 from boxwright_tfod.detections import ExportedModel, Prepared, decoded
@@ -47,7 +49,8 @@ class File:
         path: The file.
 
     Raises:
-        DataError: The file is missing, damaged, or not a detector with one image as its input.
+        DataError: The file is missing, damaged, or not a detector with one image as its input; or it contains
+            operations of TensorFlow, and is not trusted.
 
     Attributes:
         content: All bytes.
@@ -63,6 +66,7 @@ class File:
             raise DataError(path, error.strerror or str(error), "check the path") from None
         if self.content[4:8] != b"TFL3":
             raise DataError(path, "it is not a TensorFlow Lite model", "pass a .tflite file")
+        refuse_tflite(path, self.content)
         try:
             self._model = flatbuffer_utils.read_model_from_bytearray(self.content)
             self._check_complete()
@@ -170,7 +174,7 @@ class TFLiteDetector(ExportedModel):
     def output(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Returns the model's output for one image, uint8 ``(height, width, 3)``."""
         size = self._size_in_input(pixels.shape[:2])
-        values = (resized(pixels, size) - self._mean) / self._std
+        values = (resize_bilinear(pixels, size) - self._mean) / self._std
         if size != self._size:
             values = padded(values, self._size, self._resizer["pad"])
         self._interpreter.set_tensor(self._input, self._quantized(values)[None])
@@ -203,42 +207,6 @@ def pillow_pixels(sample: Sample) -> Prepared:
     """Decodes a sample's image with Pillow."""
     image, _ = decoded(sample)
     return sample, image, np.asarray(image.image)
-
-
-def resized(pixels: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Returns an image stretched as in the API.
-
-    That is ``tf.compat.v1.image.resize_bilinear`` without ``half_pixel_centers``: the value at ``row * old / new`` and
-    ``column * old / new``, from the four pixels around it (tensorflow/core/kernels/image/resize_bilinear_op.cc).
-
-    Args:
-        pixels: ``(height, width, 3)``.
-        size: The new height and width.
-
-    Returns:
-        float32 of the new size.
-    """
-    (rows, below, down), (columns, right, across) = (
-        _between(old, new) for old, new in zip(pixels.shape, size, strict=False)
-    )
-    across, down = across[None, :, None], down[:, None, None]
-
-    def line(at: NDArray[np.intp]) -> NDArray[np.float32]:
-        whole = pixels[at]
-        left = whole[:, columns].astype(np.float32)
-        values: NDArray[np.float32] = left + (whole[:, right].astype(np.float32) - left) * across
-        return values
-
-    top = line(rows)
-    values: NDArray[np.float32] = top + (line(below) - top) * down
-    return values
-
-
-def _between(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """Returns the pixels before and after each new one along a side, and its distance from the first."""
-    position = np.arange(new, dtype=np.float32) * (np.float32(old) / np.float32(new))
-    before = np.floor(position).astype(np.intp)
-    return np.minimum(before, old - 1), np.minimum(before + 1, old - 1), position - before.astype(np.float32)
 
 
 def within(size: tuple[int, ...], shortest: int, longest: int) -> tuple[int, int]:

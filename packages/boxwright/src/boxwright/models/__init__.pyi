@@ -31,6 +31,7 @@ from .portable import (
     Reduced as Reduced,
     ServedModel as ServedModel,
     Suppressed as Suppressed,
+    resize_bilinear as resize_bilinear,
     select_detections as select_detections,
     shrink as shrink,
 )

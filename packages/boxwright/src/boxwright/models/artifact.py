@@ -25,7 +25,7 @@ from boxwright._version import __version__
 from boxwright.images.decode import decode_sample
 from boxwright.models.causes import sample_of
 from boxwright.models.manifest import LAYOUT, RECORD
-from boxwright.models.network import INPUT, LABEL_MAP, LABELS, NetworkExporter
+from boxwright.models.network import INPUT, LABEL_MAP, LABELS, NetworkExporter, read_settings
 from boxwright.models.parity import Pair, Parity, lowest_score, predictions
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run, versions
@@ -40,7 +40,7 @@ _GOLDEN_SIDE = 640
 AROUND = {
     LABELS: "the classes; line 1 is class 0 of the model",
     LABEL_MAP: "the classes for boxwright and the TensorFlow Object Detection API, which counts from 1",
-    INPUT: "how an image becomes the input: reduced to `oversample` times its size by averaging, then resized",
+    INPUT: "how an image becomes the input, as `detect.py` does it",
     DECODER: "how detections are chosen: the settings of the non-maximum suppression",
     GOLDEN: "an image",
     GOLDEN_DETECTIONS: "the detections in it, with at least its `score`",
@@ -106,9 +106,11 @@ def write_description(
         script = _render(
             "detect.py.jinja",
             packages=packages.replace(" ", ", "),
-            runtime=_source(exporter.load_network),
+            runtime="\n".join(map(_source, [*exporter.sources, exporter.load_network])),
             suppresses=exporter.suppresses,
             prepares=exporter.prepares,
+            again=not exporter.sources,
+            resize=read_settings(folder).inputs.resize,
             model=artifact.relative_to(folder).as_posix(),
         )
         (folder / "detect.py").write_text(script, "utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -91,6 +91,8 @@ class NetworkExporter:
     """Whether the converted network also contains the preprocessing."""
     limits: ClassVar[Mapping[str, Limits]] = {}
     """By precision, how far an artifact may be from its run, where that is not as for every other target."""
+    sources: ClassVar[tuple[Callable[..., Any], ...]] = ()
+    """The functions that ``load_network`` uses, for ``detect.py``, in which they replace the suppression."""
     calibration: Sequence[Sample] = ()
     """The images to calibrate with, set by :func:`boxwright.export`."""
     unchecked: str = ""

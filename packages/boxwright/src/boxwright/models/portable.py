@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boxwright.boxes import scale
 from boxwright.datasets.parallel import map_samples
@@ -47,27 +48,37 @@ class InputSettings:
         width: The width of the input in pixels.
         height: The height of the input in pixels.
         oversample: The multiple of the size to which images are reduced first, at least 1.
+        resize: The method. ``antialias`` is the one above; ``bilinear`` resizes the whole image as
+            ``tf.compat.v1.image.resize_bilinear`` does, with the TensorFlow Object Detection API.
+        jpeg: How the run decodes a JPEG: ``accurate``, or ``fast``, TensorFlow's default, which differs by a few gray
+            levels. Runtimes without such a decoder decode accurately.
     """
 
     width: int
     height: int
     oversample: float = 1.0
+    resize: str = "antialias"
+    jpeg: str = "accurate"
 
     @property
-    def reduced_size(self) -> tuple[int, int]:
-        """The width and height that a reduced image covers."""
+    def reduced_size(self) -> tuple[int, int] | None:
+        """The width and height that a reduced image covers; ``None`` if images are not reduced."""
+        if self.resize != "antialias":
+            return None
         return round(self.width * self.oversample), round(self.height * self.oversample)
 
     def __call__(self, image: Image.Image) -> Floats:
         """Returns the input for an RGB image: ``(height, width, 3)`` float32, 0 to 255."""
         from PIL import Image
 
+        if self.reduced_size is None:
+            return resize_bilinear(np.asarray(image), (self.height, self.width))
         # Pillow's filter for "F", single precision, has the weights of tf.image.resize(..., antialias=True).
         bands = (band.convert("F") for band in shrink(image, self.reduced_size).split())
         size = self.width, self.height
         return np.stack([np.asarray(band.resize(size, Image.Resampling.BILINEAR)) for band in bands], axis=-1)
 
-    def to_dict(self) -> dict[str, float | int]:
+    def to_dict(self) -> dict[str, float | int | str]:
         """Returns the settings as JSON values."""
         return asdict(self)
 
@@ -264,6 +275,42 @@ def select_detections(boxes: Floats, scores: Floats, inputs: InputSettings, sett
     rows, classes = np.divmod(places, scores.shape[1])
     limits = np.array([inputs.width, inputs.height] * 2, np.float32)
     return choose_detections(np.clip(boxes[rows], 0, limits), flat[places], classes, settings)
+
+
+def resize_bilinear(pixels: NDArray[Any], size: tuple[int, int]) -> Floats:
+    """Returns an image stretched as ``tf.compat.v1.image.resize_bilinear`` does without ``half_pixel_centers``.
+
+    The value at ``row * old / new`` and
+    ``column * old / new``, from the four pixels around it (tensorflow/core/kernels/image/resize_bilinear_op.cc).
+
+    Args:
+        pixels: ``(height, width, 3)``.
+        size: The new height and width.
+
+    Returns:
+        float32 of the new size.
+    """
+    (rows, below, down), (columns, right, across) = (
+        _between(old, new) for old, new in zip(pixels.shape, size, strict=False)
+    )
+    across, down = across[None, :, None], down[:, None, None]
+
+    def line(at: NDArray[np.intp]) -> Floats:
+        whole = pixels[at]
+        left = whole[:, columns].astype(np.float32)
+        values: Floats = left + (whole[:, right].astype(np.float32) - left) * across
+        return values
+
+    top = line(rows)
+    values: Floats = top + (line(below) - top) * down
+    return values
+
+
+def _between(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
+    """Returns the pixels before and after each new one along a side, and its distance from the first."""
+    position = np.arange(new, dtype=np.float32) * (np.float32(old) / np.float32(new))
+    before = np.floor(position).astype(np.intp)
+    return np.minimum(before, old - 1), np.minimum(before + 1, old - 1), position - before.astype(np.float32)
 
 
 def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -17,7 +17,7 @@ from object_detection import export_tflite_graph_lib_tf2
 from .pipeline import load
 from .training import build, memory_errors
 
-_BILINEAR = 0  # ResizeType of object_detection/protos/image_resizer.proto
+BILINEAR = 0  # ResizeType of object_detection/protos/image_resizer.proto
 _SIDE = 16
 
 
@@ -85,7 +85,7 @@ def _resizer(connection: Any, config: Any, source: str) -> dict[str, Any]:
             "train it with --image-size WIDTHxHEIGHT",
             "usage",
         )
-    if chosen.resize_method != _BILINEAR or chosen.convert_to_grayscale:
+    if chosen.resize_method != BILINEAR or chosen.convert_to_grayscale:
         raise connection.Refusal(
             f"{source} resizes with another method than BILINEAR, or to gray, which cannot be exported",
             "export to tfod-saved-model, which includes resizing",
