@@ -109,8 +109,8 @@ def test_the_exports_of_the_deployment_page_run(tmp_path: Path, here: Here) -> N
     for block in blocks("docs/deployment.md", "console"):
         for words in commands(block):
             here(*words[1:], cwd=tmp_path)
-    for target in ("phones", "intel", "intel-fp16", "tensorflow", "keras", "servers", "everyone"):
-        folder = f"for-{target}"
+    targets = ("phones", "intel", "intel-fp16", "tensorflow", "keras", "servers", "everyone")
+    for folder in ("exported", *(f"for-{target}" for target in targets)):
         assert (tmp_path / folder / "detect.py").is_file()
 
 
