@@ -176,7 +176,10 @@ class NetworkExporterTests(ExporterTests):
         olive = Sample(image=ImageRef(name="olive.png", width=96, height=48, location=str(tmp_path / "olive.png")))
         decoder = replace(DECODER, suppression="all", score=(0.3, 0.4))
         run.write_json("tuned.json", {"decoder": decoder.to_dict()})
-        _, folder = next(self.artifacts(plugins, run, images, tmp_path / "out"))
+        try:
+            _, folder = next(self.artifacts(plugins, run, images, tmp_path / "out"))
+        finally:
+            run.file("tuned.json").unlink()
         model = boxwright.load_model(folder, registry=plugins)
         (found,) = model.predict([olive])
         assert found.boxes.labels == ("second", "second"), f"suppression over all classes: {found}"
