@@ -254,12 +254,12 @@ def test_predict_with_a_damaged_image(boxwright, trained, tmp_path):
 def test_tune_says_what_it_found_and_predict_uses_it(boxwright, trained, tmp_path):
     """The average box has an IoU of 1/3 with each of the two, and a score of 0.5: nothing can be found."""
     uri, run = trained
-    result = boxwright("tune", run, "--data", uri)
+    result = boxwright("tune", run, "--data", uri, "--allow-overlap")
     assert result.exit_code == 0, result.output
     assert "of 2 objects 0 found" in result.stdout
     assert "before: 0 found, 2 false alarms" in result.stdout
     assert f"written: {run}/tuned.svg" in result.stdout
-    content = boxwright.json("tune", run, "--data", uri, "--for", "count", "--dry-run")
+    content = boxwright.json("tune", run, "--data", uri, "--allow-overlap", "--for", "count", "--dry-run")
     assert (content["for"], content["found"], content["files"]) == ("count", 0, [])
     assert content["decoder"]["score"] <= 0.5, "one detection in each image, as there are objects"
     boxwright.json("tune", run, "--set", "score=0.6")
@@ -267,4 +267,4 @@ def test_tune_says_what_it_found_and_predict_uses_it(boxwright, trained, tmp_pat
     assert not any(each["detections"] for each in out["pictures"])
     assert boxwright.json("tune", run, "--reset") == {"reset": True}
     assert boxwright("tune", run).exit_code == 2
-    assert "is not a goal" in boxwright("tune", run, "--data", uri, "--for", "best").stderr
+    assert "is not a goal" in boxwright("tune", run, "--data", uri, "--allow-overlap", "--for", "best").stderr

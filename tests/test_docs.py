@@ -452,6 +452,7 @@ PAGE_OF = {
     "Output": "format",
     "Transform": "transform",
     "Model": "backend",
+    "Backend": "backend",
     "Converter": "backend",
     "Augmenter": "augmenter",
 }

@@ -14,7 +14,7 @@ from boxwright_testing.examination.package import package_findings
 from boxwright_testing.examination.suite import suite_of
 
 OURS = sorted(folder.name for folder in (Path(__file__).resolve().parents[1] / "plugins").iterdir() if folder.is_dir())
-DEFAULTS = {"format csv", "format labelimg", "format voc", "metric coco"}
+DEFAULTS = {"format csv", "format labelimg", "format voc"}
 """Plugins that need only the suite's defaults."""
 
 

@@ -13,7 +13,7 @@ import pytest
 import boxwright
 from boxwright import Boxes, DataError, Dataset, ExporterSpec, Run, Sample, UsageError
 from boxwright.datasets.dataset import SampleReader
-from boxwright.models import InputSettings, Network, NetworkExporter
+from boxwright.models import DecoderSettings, InputSettings, Network, NetworkExporter, write_settings
 from boxwright.models.calibration import calibration_samples
 from boxwright.plugins.registry import Registry
 
@@ -87,7 +87,8 @@ def test_the_exporter_gets_the_inputs_and_the_manifest_names_them(
         model = "model.json"
 
         def export(self, run: Run, out: Path, precision: str = "") -> Path:
-            network = Network(out, InputSettings(16, 8), None, run.label_map)  # type: ignore[arg-type]
+            network = Network(out, InputSettings(16, 8), DecoderSettings(), run.label_map)
+            write_settings(network, out)
             shapes.extend(image.shape for image in self.calibration_images(network))
             (out / self.model).write_text("{}")
             return out / self.model

@@ -6,6 +6,8 @@ from boxwright import MetricSpec, Option, hookimpl
 
 boxwright_api = (1, 1)
 
+boxwright_conformance = "boxwright_cocoeval.conformance"
+
 
 @hookimpl
 def boxwright_metrics() -> list[MetricSpec]:

@@ -99,10 +99,12 @@ class RKNNExporter(NetworkExporter):
     @staticmethod
     def load_network(path: str) -> Any:
         """Loads a model on the NPU of this board, and the decoder on its CPU."""
-        import onnxruntime
-        from rknnlite.api import RKNNLite
+        from importlib import import_module
 
-        npu, decoder = RKNNLite(), onnxruntime.InferenceSession(str(Path(path).with_name("decoder.onnx")))
+        import onnxruntime
+
+        npu = import_module("rknnlite.api").RKNNLite()  # of the board's rknn-toolkit-lite2
+        decoder = onnxruntime.InferenceSession(str(Path(path).with_name("decoder.onnx")))
         if npu.load_rknn(path) or npu.init_runtime():
             sys.exit(f"{path} cannot be run on this board")
         names = [each.name for each in decoder.get_inputs()]
