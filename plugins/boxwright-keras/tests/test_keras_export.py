@@ -17,8 +17,9 @@ pytest.importorskip("tensorflow")
 
 import tensorflow as tf
 
-from boxwright import BoxwrightError, DataError
+from boxwright import BoxwrightError, DataError, Run, Sample
 from boxwright.models import trust_models
+from boxwright.plugins import Registry
 from boxwright_keras.exporter import KerasExporter
 from boxwright_testing import NetworkExporterTests
 from boxwright_testing.networks import BOXES
@@ -42,6 +43,13 @@ print(model.get_layer("detector").settings["labels"])
 class TestKeras(NetworkExporterTests):
     exporter = "keras"
     any_operation = True
+
+    @pytest.mark.slow
+    def test_detect_py_needs_no_boxwright(
+        self, plugins: Registry, run: Run, images: list[Sample], photo: Sample, tmp_path: Path
+    ) -> None:
+        """It imports TensorFlow twice. The export of a tuned run also runs ``detect.py`` alone, once."""
+        super().test_detect_py_needs_no_boxwright(plugins, run, images, photo, tmp_path)
 
 
 @pytest.fixture(scope="module")

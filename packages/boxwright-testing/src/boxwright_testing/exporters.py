@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from boxwright_testing.samples import drawn_samples
 from boxwright_testing.specs import SpecTests, check_answer
 
 _trained: dict[type[ExporterTests], Path] = {}
+_exported: dict[tuple[type, str], tuple[Path, Path]] = {}
 """One run a test class: training is what takes the time."""
 
 
@@ -90,15 +92,28 @@ class ExporterTests(SpecTests):
         """An exporter that is ready to export."""
         return registry.resolve("exporter", self.exporter)()
 
-    def exported(self, registry: Registry, run: Run, out: Path) -> Iterator[tuple[str, Path]]:
-        """Every precision with its artifact, each in a folder of its own below ``out``."""
+    def exported(self, registry: Registry, run: Run, out: Path, *, again: bool = False) -> Iterator[tuple[str, Path]]:
+        """Every precision with its artifact, each in a folder of its own below ``out``.
+
+        Each is exported once for all tests of the class, and copied; with ``again``, it is exported into ``out``.
+        """
         exporter = self.make(registry)
         for precision in registry.get("exporter", self.exporter).spec.precisions or ("",):
             folder = out / (precision or "plain")
-            folder.mkdir(parents=True)
-            artifact = exporter.export(run, folder, precision)
-            assert isinstance(artifact, Path), f"export returned {artifact!r}; return the artifact's path"
-            yield precision, artifact
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            key = type(self), precision
+            if again or key not in _exported:
+                made = folder if again else run.path.parent / f"exported-{precision or 'plain'}"
+                made.mkdir()
+                artifact = exporter.export(run, made, precision)
+                assert isinstance(artifact, Path), f"export returned {artifact!r}; return the artifact's path"
+                if again:
+                    yield precision, artifact
+                    continue
+                _exported[key] = made, artifact.relative_to(made)
+            made, name = _exported[key]
+            shutil.copytree(made, folder)
+            yield precision, folder / name
 
     def load(self, registry: Registry, artifact: Path) -> Model:
         """An artifact as a model."""
@@ -123,7 +138,7 @@ class ExporterTests(SpecTests):
         """``export`` returns a path inside ``out`` that exists, leaves the run unchanged and needs no network."""
         before = _contents(run.path)
         with self.offline():
-            for precision, artifact in self.exported(plugins, run, tmp_path):
+            for precision, artifact in self.exported(plugins, run, tmp_path, again=True):
                 inside = (tmp_path / (precision or "plain")).resolve()
                 assert artifact.exists(), f"{artifact} is not there"
                 assert inside == artifact.resolve() or inside in artifact.resolve().parents, f"{artifact} is outside"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -118,15 +119,21 @@ class NetworkExporterTests(ExporterTests):
         exporter.calibration = list(unlike_samples(4))
         return exporter
 
-    def artifacts(self, plugins: Registry, run: Run, images: list[Sample], out: Path) -> Iterator[tuple[str, Path]]:
-        """Every precision with the folder of its artifact, made and checked by ``boxwright.export``."""
+    def artifacts(
+        self, plugins: Registry, run: Run, images: list[Sample], out: Path, *, again: bool = False
+    ) -> Iterator[tuple[str, Path]]:
+        """Every precision with the folder of its artifact, made and checked by ``boxwright.export``.
+
+        Each is made once for all tests of the class, and copied; with ``again``, it is made in ``out``.
+        """
         spec, data = plugins.get("exporter", self.exporter).spec, Dataset(SampleReader(images))
         for precision in spec.precisions or ("",):
             target = f"{self.exporter}:{precision}".rstrip(":")
-            folder = out / target.replace(":", "-")
-            calibrate = data if precision in spec.calibrated else None
-            boxwright.export(run, target, folder, data=data, calibrate=calibrate, registry=plugins)
-            yield precision, folder
+            made = (out if again else run.path.parent) / target.replace(":", "-")
+            if again or not made.exists():
+                calibrate = data if precision in spec.calibrated else None
+                boxwright.export(run, target, made, data=data, calibrate=calibrate, registry=plugins)
+            yield precision, made if again else shutil.copytree(made, out / made.name)
 
     def test_detections_are_those_computed_manually(
         self, plugins: Registry, run: Run, images: list[Sample], photo: Sample, tmp_path: Path
@@ -177,7 +184,7 @@ class NetworkExporterTests(ExporterTests):
         decoder = replace(DECODER, suppression="all", score=(0.3, 0.4))
         run.write_json("tuned.json", {"decoder": decoder.to_dict()})
         try:
-            _, folder = next(self.artifacts(plugins, run, images, tmp_path / "out"))
+            _, folder = next(self.artifacts(plugins, run, images, tmp_path / "out", again=True))
         finally:
             run.file("tuned.json").unlink()
         model = boxwright.load_model(folder, registry=plugins)
