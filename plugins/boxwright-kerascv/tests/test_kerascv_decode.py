@@ -132,6 +132,7 @@ def test_the_input_without_tensorflow_is_the_same(size: tuple[int, int]) -> None
     noise = np.random.default_rng(3).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     image = Image.fromarray(noise)
     inputs = InputSettings(SIZE[1], SIZE[0], 2.0)
+    assert inputs.reduced_size is not None
     assert shrink(image, inputs.reduced_size) is image
     np.testing.assert_allclose(inputs(image), network_input(image, SIZE), atol=0.01)
 
