@@ -46,8 +46,9 @@ from .models.job import TrainJob as TrainJob
 from .models.prediction import Prediction as Prediction, predict as predict
 from .models.protocols import MetricResult as MetricResult
 from .models.run import Run as Run
+from .models.search import Tuning as Tuning
 from .models.training import train as train
-from .models.tuning import Tuning as Tuning, tune as tune
+from .models.tuning import tune as tune
 from .plugins.hookspecs import hookimpl as hookimpl
 from .plugins.options import Option as Option
 from .plugins.registration import register_format as register_format

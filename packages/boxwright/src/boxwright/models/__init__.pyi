@@ -56,6 +56,7 @@ from .protocols import (
 from .resampling import draw_images as draw_images, interval_of as interval_of
 from .run import Run as Run
 from .scene import Scene as Scene
+from .search import Tuning as Tuning
 from .slicing import SlicedModel as SlicedModel, Slicing as Slicing, merge_detections as merge_detections
 from .training import train as train
 from .trust import (
@@ -64,7 +65,7 @@ from .trust import (
     untrusted_model as untrusted_model,
 )
 from .tuned import ChosenModel as ChosenModel
-from .tuning import Tuning as Tuning, reset_tuning as reset_tuning, set_decoder as set_decoder, tune as tune
+from .tuning import reset_tuning as reset_tuning, set_decoder as set_decoder, tune as tune
 from .weights import (
     OwnWeights as OwnWeights,
     Weights as Weights,
