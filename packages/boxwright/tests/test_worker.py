@@ -79,18 +79,6 @@ def start(package: Path, tmp_path: Path) -> Callable[..., Worker]:
     return start
 
 
-class Remembering:
-    def __init__(self) -> None:
-        self.messages: list[str] = []
-        self.warnings: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.messages.append(text)
-
-    def warning(self, text: str) -> None:
-        self.warnings.append(text)
-
-
 def gone(pid: int, seconds: float = 5.0) -> bool:
     """Returns whether a process ends within some time; a dead one that is not waited for counts as ended."""
     end = time.monotonic() + seconds
@@ -110,11 +98,11 @@ class TestCalls:
         assert "this goes to the log" in log
         assert "and so does this" in log
 
-    def test_events_messages_and_numbers_that_are_not_finite(self, start: Callable[..., Worker]) -> None:
-        reporter, events = Remembering(), []
-        with start(reporter=reporter) as running:
+    def test_events_messages_and_numbers_that_are_not_finite(self, start: Callable[..., Worker], reports: Any) -> None:
+        events: list[Any] = []
+        with start(reporter=reports) as running:
             assert running.call("work:tell", {}, lambda name, values: events.append((name, values))) == [1, {"a": None}]
-        assert (reporter.messages, reporter.warnings) == (["hello"], ["beware"])
+        assert (reports.messages, reports.warnings) == (["hello"], ["beware"])
         assert events == [("step", {"step": 1, "loss": None, "more": [None, 2.5]})]
 
     @pytest.mark.parametrize(("kind", "error"), [("usage", UsageError), ("run", RunError)])
@@ -211,13 +199,14 @@ class TestDeath:
         assert gone(running.pid)
 
 
-def test_a_worker_that_stays_silent_is_reported(start: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_stays_silent_is_reported(
+    start: Callable[..., Worker], reports: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(worker, "SILENCE", 1.0)
-    reporter = Remembering()
-    with start(reporter=reporter) as running:
+    with start(reporter=reports) as running:
         os.kill(running.pid, signal.SIGSTOP)
         timer = subprocess.Popen(["sh", "-c", f"sleep 2.5; kill -CONT {running.pid}"])
         assert running.call("work:add", {"a": 1, "b": 2}) == 3
         timer.wait()
-    assert len(reporter.warnings) == 1
-    assert "no sign of life" in reporter.warnings[0]
+    assert len(reports.warnings) == 1
+    assert "no sign of life" in reports.warnings[0]

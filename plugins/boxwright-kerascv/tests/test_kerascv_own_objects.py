@@ -42,7 +42,7 @@ class Recorded(keras.losses.BinaryFocalCrossentropy):  # type: ignore[misc]
 def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
     drawn: Dataset, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """KerasCV's download is a narrow backbone here, and then there is no internet access. The optimizer and the losses
+    """KerasCV's download is a narrow backbone here; afterwards, the network is unreachable. The optimizer and losses
     are the user's. Two steps take less time than tracing them."""
     monkeypatch.setattr(Detector, "run_eagerly", property(lambda model: True, lambda model, value: None))
     pretrained = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(None, None, 3))
@@ -54,7 +54,7 @@ def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
     def fetch(preset: str, **_: Any) -> Any:
         requested.append(preset)
         if len(requested) > 1:
-            raise ConnectionError("there is no network")
+            raise ConnectionError("the network is unreachable")
         return pretrained
 
     monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", fetch)

@@ -50,7 +50,7 @@ class PageExporter(NetworkExporter):
                 and the page may run.
 
         Raises:
-            UsageError: There is no browser.
+            UsageError: No browser was found.
             MissingLibraryError: The driver of browsers is not installed.
             DataError: A file is missing or damaged, or the page is not trusted.
             RunError: The page cannot be run.

@@ -26,7 +26,7 @@ def runtime_files() -> dict[str, bytes]:
 
     Raises:
         DataError: A file is damaged, or the package cannot be downloaded.
-        MissingLibraryError: There are no files, and no npm to download them.
+        MissingLibraryError: The files are missing, and npm is not installed to download them.
         OutputError: ``BOXWRIGHT_HOME`` cannot be written.
     """
     kept = home() / PACKAGE.replace("@", "-")

@@ -53,7 +53,7 @@ def from_supervision(detections: Any, image: ImageRef, label_map: LabelMap | Non
         label_map: The classes, where ``detections`` has only ``class_id``: 0 is its first class.
 
     Raises:
-        UsageError: There are no scores, or no names of classes.
+        UsageError: The detections have no scores, or their classes no names.
     """
     count = len(detections.xyxy)
     names = detections.data.get("class_name")

@@ -107,7 +107,7 @@ def export(
         DataError: The images to calibrate with are missing, or contain other classes.
         ExportError: The artifact does not detect what the run detects. It is in the folder ``out`` with
             ``-rejected`` added to the name.
-        RunError: There is no run, or it has no model.
+        RunError: The folder is not a run, or the run has no model.
         OutputError: ``out`` exists already, or cannot be written.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()

@@ -146,7 +146,7 @@ def predict(
             ``frames`` of images.
         DataError: An image or a video cannot be read, or there is none.
         MissingLibraryError: A video needs OpenCV, which is not installed.
-        RunError: There is no run, or it has no model.
+        RunError: The folder is not a run, or the run has no model.
         OutputError: ``out`` or ``to`` exists already.
         PluginNotFoundError: There is no format ``to``.
     """

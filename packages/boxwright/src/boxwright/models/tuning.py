@@ -72,7 +72,7 @@ def tune(
         UsageError: The goal or a kind of suppression is unknown, the model is not a run or an export of boxwright, or
             it was trained on one of the images.
         DataError: The dataset is empty, has no boxes, or has classes that the model does not know.
-        RunError: There is no run, or it has no model.
+        RunError: The folder is not a run, or the run has no model.
         PluginError: The metric for ``map`` is not installed.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()

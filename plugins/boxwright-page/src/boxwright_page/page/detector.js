@@ -143,7 +143,7 @@ function stop() {
 async function film() {
   if (state.camera) return stop();
   try {
-    if (!navigator.mediaDevices) throw new Error("this browser gives a page from a file no camera");
+    if (!navigator.mediaDevices) throw new Error("this browser does not let a local page use the camera");
     state.camera = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
   } catch (error) {
     return say(`No camera: ${error.message}`, true);
