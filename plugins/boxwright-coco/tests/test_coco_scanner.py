@@ -4,6 +4,7 @@ import io
 import json
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, strategies as st
 
 from boxwright import DataError
 from boxwright_coco import document
-from boxwright_coco.document import Document, Scanner
+from boxwright_coco.document import Document, Elements, Scanner
 
 SMALL = 32  # bytes per window, so that every position of a file is at the end of one
 
@@ -163,3 +164,20 @@ def test_a_file_is_read_whatever_a_read_returns(tmp_path: Path, monkeypatch: pyt
         scanner.finish()
         ends = [*starts[1:], scanner.offset]
         assert [opened.decode(*place) for place in zip(starts, ends, strict=True)] == rows
+
+
+@pytest.mark.parametrize("first", [0, 100])
+def test_elements_are_decoded_many_at_a_time(first: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also from the middle, where another process may begin, and after one that must be decoded alone."""
+    monkeypatch.setattr(document, "_WINDOW", 1 << 16)
+    rows = [b'{"id": %d}' % number for number in range(300)]
+    rows[150] = b'{"id": 150, "x": "\\ud800"}'  # an unpaired surrogate, which a strict decoder refuses
+    content = b", ".join(rows)
+    starts = [*(content.index(row) for row in rows), len(content)]
+    file = SimpleNamespace(read=lambda start, count: content[start : start + count])
+    elements = Elements(file, starts)  # type: ignore[arg-type]
+    alone: list[int] = []
+    text = elements.text
+    monkeypatch.setattr(elements, "text", lambda number: alone.append(number) or text(number))
+    assert [elements[number]["id"] for number in range(first, 300)] == [*range(first, 300)]
+    assert len(alone) < 80, "of 200 or 300"

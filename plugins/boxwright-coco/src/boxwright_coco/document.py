@@ -228,11 +228,14 @@ class Elements:
         Raises:
             ValueError: The value is not UTF-8, or nested too deeply.
         """
-        if number == self._first + len(self._rows):
-            self._first, self._rows = number, self._some_from(number)
-        if 0 <= number - self._first < len(self._rows):
-            return self._rows[number - self._first]
-        return _decoded(self.text(number))
+        if not 0 <= number - self._first < len(self._rows):
+            follows = number == self._first + len(self._rows)
+            rows = self._some_from(number) if follows else []
+            if not rows:
+                self._first, self._rows = number + 1, []  # the next one may begin a batch
+                return _decoded(self.text(number))
+            self._first, self._rows = number, rows
+        return self._rows[number - self._first]
 
     def _some_from(self, number: int) -> list[Any]:
         """Returns several elements, decoded together; an empty list if they must be decoded one by one."""
