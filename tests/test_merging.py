@@ -205,7 +205,8 @@ def test_a_target_that_contains_opened_sources_is_refused(tmp_path: Path) -> Non
         labelimg(folder, f"{number}.jpg")
         draw(folder / "unannotated.jpg")
     opened = [boxwright.open(f"labelimg:{folder}") for folder in folders]
-    for sources in (opened, [f"labelimg:{folder}" for folder in folders]):
+    merged = boxwright.open(opened)
+    for sources in (opened, [f"labelimg:{folder}" for folder in folders], [merged], [boxwright.from_samples(merged)]):
         with pytest.raises(UsageError, match="contains the source|would be replaced"):
             boxwright.convert(sources, f"labelimg:{tmp_path}/set", overwrite=True)
     assert all((folder / "unannotated.jpg").is_file() for folder in folders)

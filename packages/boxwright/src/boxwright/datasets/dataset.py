@@ -395,7 +395,7 @@ def open_dataset(
 def _stored(each: Data) -> DatasetURI | Source:
     if isinstance(each, Dataset):
         uri = DatasetURI(each.uri or each.info.location)
-        return Source(uri, DatasetReader(each), Boundary(()), locations=each.locations)
+        return Source(uri, DatasetReader(each), Boundary(()))
     return DatasetURI.of(each)
 
 
@@ -409,6 +409,11 @@ class DatasetReader:
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
         self.info = dataset.info.model_copy(update={"label_map": dataset.known_label_map})
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """Those of the dataset."""
+        return self.dataset.locations
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields all samples."""

@@ -34,7 +34,6 @@ class Source:
         boundary: Its folders.
         name: What its images are called if others have the same name: ``NAME/a.jpg``.
         split: The split of its samples without one.
-        locations: Where it is read from, if that is not the location of the URI.
     """
 
     uri: DatasetURI
@@ -42,7 +41,6 @@ class Source:
     boundary: Boundary
     name: str = ""
     split: str | None = None
-    locations: tuple[str, ...] = ()
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples that are inside the dataset."""
@@ -99,7 +97,8 @@ class MergedReader:
     @property
     def locations(self) -> tuple[str, ...]:
         """The location of each source."""
-        return tuple(place for source in self._sources for place in source.locations or (source.uri.location,))
+        several = (getattr(source.reader, "locations", None) or (source.uri.location,) for source in self._sources)
+        return tuple(place for places in several for place in places)
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields every sample; see :class:`boxwright.datasets.Reader`."""

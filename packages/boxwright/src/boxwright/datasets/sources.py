@@ -90,7 +90,7 @@ def _sources(
     if not is_remote(uri.location):
         for folder in (parent(uri.location), uri.location):
             settle(folder, wait=True)
-    else:
+    elif not uri.has_split:
         check_finished(uri.location)
     if uri.has_split:
         found: list[Source] = []
