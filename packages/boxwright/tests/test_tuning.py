@@ -325,6 +325,20 @@ def test_box_fusion_calculated_manually() -> None:
     np.testing.assert_allclose(apart.boxes[0], (9 * BOXES[0] + 3 * BOXES[2]) / 12, atol=1e-5)
 
 
+def test_nothing_is_suppressed_at_an_iou_of_1() -> None:
+    """The same as just below it, among boxes of which none are equal; the first of equal scores comes first."""
+    chance = np.random.default_rng(4)
+    boxes = chance.uniform(0, 9, (50, 4)) + np.array([0, 0, 20, 20])
+    scores, classes = chance.integers(0, 9, 50) / 10, chance.integers(0, 3, 50)
+    for settings in (DecoderSettings(score_threshold=0.2), DecoderSettings(suppression="all", max_detections=7)):
+        one, other = (
+            choose_detections(boxes, scores, classes, replace(settings, iou_threshold=iou)) for iou in (1.0, 0.999999)
+        )
+        assert len(one.scores) == min(settings.max_detections, int((scores > settings.score_threshold).sum()))
+        for name, values in one._asdict().items():
+            np.testing.assert_array_equal(values, getattr(other, name))
+
+
 def test_settings_that_are_impossible() -> None:
     for wrong in ({"score": (0.5, 2.0)}, {"iou_threshold": (-1.0,)}, {"suppression": "some"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -422,7 +436,9 @@ def test_settings_and_their_description_change_together(
     folder = run.path
     before = DecoderSettings(iou_threshold=0.4, score=0.5)
     (folder / "decoder.json").write_text(json.dumps(before.to_dict(), indent=2) + "\n")
-    (folder / "artifact.json").write_text(json.dumps({"files": {"decoder.json": {}}}, indent=2) + "\n")
+    (folder / "artifact.json").write_text(
+        json.dumps({"boxwright_artifact": 1, "files": {"decoder.json": {}}}, indent=2) + "\n"
+    )
     files = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     content = {"decoder": DecoderSettings(score=0.7).to_dict(), "original": before.to_dict()}
 

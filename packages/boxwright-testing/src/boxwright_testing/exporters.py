@@ -18,8 +18,9 @@ from boxwright_testing.samples import drawn_samples
 from boxwright_testing.specs import SpecTests, check_answer
 
 _trained: dict[type[ExporterTests], Path] = {}
-_exported: dict[tuple[type, str], tuple[Path, Path]] = {}
 """One run a test class: training is what takes the time."""
+_exported: dict[tuple[type[ExporterTests], str], tuple[Path, Path]] = {}
+"""The folder and the name of the artifact, of each precision of a test class."""
 
 
 class ExporterTests(SpecTests):

@@ -8,9 +8,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from boxwright import UsageError
+from boxwright.models import DecoderSettings
 from boxwright_tf.quiet import quiet_import, quiet_stderr
 
 OPSET = 17
+
+
+def require_common(decoder: DecoderSettings, target: str) -> None:
+    """Checks that a target can suppress detections as a decoder does.
+
+    Raises:
+        UsageError: The decoder is Soft-NMS or box fusion, or has IoU thresholds by class.
+    """
+    if not decoder.is_common:
+        raise UsageError(
+            f"{target} has neither Soft-NMS nor box fusion, and one IoU threshold for all classes",
+            "tune the run with --suppression class,all --common, or train it with soft_nms_sigma=0",
+        )
 
 
 def to_onnx(saved_model: Path, names: Mapping[str, str]) -> Any:

@@ -54,7 +54,7 @@ def suppress_candidates(
     if not replace(settings, soft_nms_sigma=0.0).is_common:
         raise UsageError(
             "TensorFlow's suppression has neither box fusion nor IoU thresholds by class",
-            "tune the run with --suppression all or soft, or with --common",
+            "tune the run with --suppression class,all,soft --common",
         )
     height, width = image_size
     boxes = tf.clip_by_value(boxes, 0.0, tf.constant([width, height, width, height], tf.float32))

@@ -3,7 +3,14 @@ __version__: str
 from .analysis.comparison import Comparison as Comparison, compare as compare
 from .analysis.validation import ValidationReport as ValidationReport, validate as validate
 from .analysis.view import view as view
-from .boxes import BoxFormat as BoxFormat, clip as clip, convert_format as convert_format, iou as iou, scale as scale
+from .boxes import (
+    BoxFormat as BoxFormat,
+    clip as clip,
+    convert_format as convert_format,
+    iou as iou,
+    scale as scale,
+    share_inside as share_inside,
+)
 from .datasets.bridges import (
     from_supervision as from_supervision,
     to_fiftyone as to_fiftyone,

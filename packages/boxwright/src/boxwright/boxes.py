@@ -122,13 +122,36 @@ def iou(first: ArrayLike, second: ArrayLike) -> Array:
         Shape (N, M), 0..1; 0 where both boxes have no area.
     """
     one, two = np.asarray(first, dtype=np.float64).reshape(-1, 4), np.asarray(second, dtype=np.float64).reshape(-1, 4)
+    shared = _shared(one, two)
+    union = area(one)[:, None] + area(two)[None, :] - shared
+    overlap: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return overlap
+
+
+def share_inside(first: ArrayLike, second: ArrayLike) -> Array:
+    """Returns the share of each box that is inside each other box.
+
+    Args:
+        first: ``xyxy``, shape (N, 4).
+        second: ``xyxy``, shape (M, 4).
+
+    Returns:
+        Shape (N, M), 0..1; 0 for a box of ``first`` without area.
+    """
+    one = np.asarray(first, dtype=np.float64).reshape(-1, 4)
+    shared, whole = _shared(one, second), area(one)[:, None]
+    share: Array = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
+    return share
+
+
+def _shared(first: ArrayLike, second: ArrayLike) -> Array:
+    """Returns the area that is in both boxes of every pair, shape (N, M)."""
+    one, two = np.asarray(first, dtype=np.float64).reshape(-1, 4), np.asarray(second, dtype=np.float64).reshape(-1, 4)
     upper_left = np.maximum(one[:, None, :2], two[None, :, :2])
     lower_right = np.minimum(one[:, None, 2:], two[None, :, 2:])
     sides = np.maximum(lower_right - upper_left, 0)
     shared: Array = sides[..., 0] * sides[..., 1]
-    union = area(one)[:, None] + area(two)[None, :] - shared
-    overlap: Array = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
-    return overlap
+    return shared
 
 
 def scale(xyxy: ArrayLike, factor_x: float, factor_y: float) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright.boxes import area, iou
+from boxwright.boxes import iou, share_inside
 from boxwright.schemas import Boxes, Coordinates
 
 _NEAR = 2.0
@@ -139,22 +139,13 @@ def find_hits(
             hits[position] = best
             overlap[:, best] = 0.0
     if regions.any():
-        inside = _share_inside(boxes, objects) * (regions & (same | (object_classes == -1)))
+        inside = share_inside(boxes, objects) * (regions & (same | (object_classes == -1)))
         hits[(hits == NOTHING) & (inside >= limit).any(axis=1)] = IN_REGION
     return hits
 
 
 NOTHING, IN_REGION = -1, -2
 """What :func:`find_hits` returns for a detection that is wrong, and for one that is ignored."""
-
-
-def _share_inside(boxes: NDArray[Any], others: NDArray[Any]) -> NDArray[Any]:
-    """Returns the share of each box that is inside each other box, (N, M); 0 for a box without area."""
-    sides = np.minimum(boxes[:, None, 2:], others[:, 2:]) - np.maximum(boxes[:, None, :2], others[:, :2])
-    shared = np.maximum(sides, 0).prod(axis=2)
-    whole = area(boxes)[:, None]
-    share: NDArray[Any] = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return share
 
 
 def _candidates(

@@ -13,7 +13,7 @@ import hotcoco
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright import DataError, Detections, LabelMap, MetricResult, Sample
+from boxwright import DataError, Detections, LabelMap, MetricResult, Sample, share_inside
 from boxwright.models import Scene
 from boxwright.storage import read_file
 from boxwright_cocoeval.voc import Ranked, match
@@ -91,11 +91,8 @@ def match_with_groups(scene: Scene, least: float) -> NDArray[np.int64]:
     others = np.flatnonzero(right == 0)
     if not len(others) or not groups.any():
         return right
-    boxes, around, of_group = scene.boxes[others], scene.truth[groups], scene.truth_classes[groups]
-    sides = np.minimum(boxes[:, None, 2:], around[:, 2:]) - np.maximum(boxes[:, None, :2], around[:, :2])
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)[:, None]
-    shared = np.maximum(sides, 0).prod(axis=2)
-    share = np.divide(shared, area, out=np.zeros_like(shared), where=area > 0)
+    of_group = scene.truth_classes[groups]
+    share = share_inside(scene.boxes[others], scene.truth[groups])
     share[(scene.classes[others, None] != of_group) & (of_group != -1)] = -1.0
     best = share.argmax(axis=1)
     inside = share.max(axis=1) >= least

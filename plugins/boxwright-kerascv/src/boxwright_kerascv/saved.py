@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from boxwright.models import InputSettings, Network, Run
+from boxwright.models import Network, Run
 from boxwright_kerascv.backend import KerasCVBackend
 from boxwright_kerascv.decode import portable_network
 from boxwright_tf.quiet import quiet_stderr
@@ -33,5 +33,4 @@ def write_network(run: Run, folder: Path) -> Network:
     module.network = model.network
     with quiet_stderr():
         tf.saved_model.save(module, str(folder), signatures={"serving_default": serve})
-    height, width = model.image_size
-    return Network(folder, InputSettings(width, height, model.oversample), model.decoder, run.label_map)
+    return Network(folder, model.inputs, model.decoder, run.label_map)

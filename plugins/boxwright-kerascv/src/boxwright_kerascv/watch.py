@@ -15,6 +15,7 @@ import tensorflow as tf
 from boxwright import Dataset, Detections, Sample, TrainJob
 from boxwright.datasets import map_samples
 from boxwright.images import decode_sample, encode_jpeg
+from boxwright.models import without_draws
 from boxwright.plugins import Registry, default_registry
 from boxwright.render import draw_boxes, palette, side_by_side
 from boxwright_kerascv.augmentation import resize
@@ -148,7 +149,7 @@ def _metric(job: TrainJob, plugins: Registry) -> Callable[..., Any] | None:
     """Returns the COCO metric, or says what to install."""
     entry = plugins.get("metric", METRIC) if METRIC in plugins.names("metric") else None
     if entry is not None and not entry.missing:
-        metric: Callable[..., Any] = plugins.resolve("metric", METRIC)()
+        metric: Callable[..., Any] = plugins.resolve("metric", METRIC)(**without_draws(METRIC, plugins))
         return metric
     job.reporter.message(
         "Average precision and recall are not measured during the training, because boxwright-cocoeval is not "

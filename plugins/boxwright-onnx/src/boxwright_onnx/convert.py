@@ -10,9 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from boxwright import UsageError
 from boxwright.models import Network
-from boxwright_tf.onnx import quantize, to_onnx
+from boxwright_tf.onnx import quantize, require_common, to_onnx
 
 _LARGE = 1024
 """Weights with fewer numbers stay float32: they need no space."""
@@ -34,11 +33,7 @@ def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -
     Raises:
         UsageError: Its decoder is Soft-NMS or fusion, or has IoU thresholds by class, which ONNX does not have.
     """
-    if not network.decoder.is_common:
-        raise UsageError(
-            "ONNX has neither Soft-NMS nor box fusion, and one IoU threshold for all classes",
-            "export a run with soft_nms_sigma=0 and without fusion, or tune it with --suppression class or all",
-        )
+    require_common(network.decoder, "ONNX")
     model = to_onnx(network.saved_model, {"images": "images", "boxes": "raw_boxes", "scores": "raw_scores"})
     if precision == "int8":
         model = quantize(model, calibration)

@@ -32,14 +32,14 @@ class OpenVINOExporter(NetworkExporter):
             DataError: A file is missing or damaged.
             RunError: OpenVINO cannot run the model.
         """
-        import openvino
+        if device and device != "AUTO":
+            import openvino
 
-        device = device or "CPU"
-        available = openvino.Core().available_devices
-        if device != "AUTO" and device not in {each.partition(".")[0] for each in available}:
-            raise UsageError(
-                f"OpenVINO finds no {device} on this computer", f"use one of: {', '.join(available)}, AUTO"
-            )
+            available = openvino.Core().available_devices
+            if device not in {each.partition(".")[0] for each in available}:
+                raise UsageError(
+                    f"OpenVINO finds no {device} on this computer", f"use one of: {', '.join(available)}, AUTO"
+                )
         return super().load(artifact, device=device)
 
     @staticmethod

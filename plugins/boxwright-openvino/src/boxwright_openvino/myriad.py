@@ -163,9 +163,10 @@ class MyriadExporter(NetworkExporter):
             from openvino import Core
         except ImportError:
             from openvino.runtime import Core
-        here = "MYRIAD" in Core().available_devices
+        core = Core()
+        here = "MYRIAD" in core.available_devices
         device, settings = ("MYRIAD", {}) if here else ("CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        model = Core().compile_model(Core().read_model(path), device, settings)
+        model = core.compile_model(core.read_model(path), device, settings)
         kind = model.inputs[0].get_element_type().to_dtype()
         return lambda images: [each.astype("float32") for each in model([images.astype(kind)]).values()]
 

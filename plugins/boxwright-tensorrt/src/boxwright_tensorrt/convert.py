@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,9 +11,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from boxwright import UsageError
 from boxwright.models import Network
-from boxwright_tf.onnx import quantize, to_onnx
+from boxwright_tf.onnx import quantize, require_common, to_onnx
 
 MODEL: Final = "model.onnx"
 NETWORK: Final = "network.onnx"
@@ -39,31 +37,28 @@ def convert(network: Network, folder: Path, precision: str, calibration: Iterabl
     Raises:
         UsageError: Its decoder is Soft-NMS, or has IoU thresholds by class, which the plugin does not have.
     """
-    if not network.decoder.is_common:
-        raise UsageError(
-            "TensorRT has neither Soft-NMS nor box fusion, and one IoU threshold for all classes",
-            "export a run with soft_nms_sigma=0 and without fusion, or tune it with --suppression class or all",
-        )
+    require_common(network.decoder, "TensorRT")
     model = to_onnx(network.saved_model, {name: name for name in ("images", "boxes", "scores")})
     if precision == "int8":
         model = quantize(model, calibration, for_tensorrt=True)
         (folder / CACHE).write_text(calibration_cache(model), "utf-8")
     onnx.checker.check_model(model)
     (folder / NETWORK).write_bytes(model.SerializeToString())
-    (folder / MODEL).write_bytes(with_suppression(model, network).SerializeToString())
+    _add_suppression(model, network)
+    (folder / MODEL).write_bytes(model.SerializeToString())
     size = f"{network.inputs.height}x{network.inputs.width}x3"
     (folder / "build.py").write_text(build_script(precision, size), "utf-8")
     (folder / "build.sh").write_text(build_command(precision, size), "utf-8")
     (folder / "build.sh").chmod(0o755)
 
 
-def with_suppression(model: Any, network: Network) -> Any:
-    """Returns a copy of the network that ends in TensorRT's plugin ``EfficientNMS_TRT``.
+def _add_suppression(model: Any, network: Network) -> None:
+    """Adds TensorRT's plugin ``EfficientNMS_TRT`` to the end of a network.
 
     Its outputs are ``num_detections`` ``(batch, 1)`` int32, ``detection_boxes`` ``(batch, D, 4)``, ``xyxy`` in pixels
     of the input, ``detection_scores`` ``(batch, D)`` and ``detection_classes`` ``(batch, D)`` int32 from 0.
     """
-    model, decoder, inputs = copy.deepcopy(model), network.decoder, network.inputs
+    decoder, inputs = network.decoder, network.inputs
     graph = model.graph
     limits = {"origin": np.zeros(4, np.float32), "corner": np.array([inputs.width, inputs.height] * 2, np.float32)}
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in limits.items())
@@ -96,7 +91,6 @@ def with_suppression(model: Any, network: Network) -> Any:
     del graph.output[:]
     graph.output.extend(helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items())
     model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
-    return model
 
 
 def calibration_cache(model: Any) -> str:

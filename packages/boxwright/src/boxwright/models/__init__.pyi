@@ -12,7 +12,7 @@ from .decoder import (
     raw as raw,
 )
 from .difference import Difference as Difference
-from .evaluation import Evaluation as Evaluation, evaluate as evaluate
+from .evaluation import Evaluation as Evaluation, evaluate as evaluate, without_draws as without_draws
 from .export import Export as Export, export as export
 from .inference import load_model as load_model
 from .job import TrainJob as TrainJob

@@ -291,11 +291,12 @@ class OnlyNew:
         image = sample.image
         if image.data is None and image.location is not None and os.path.realpath(image.location) in self._files:
             return True
-        named = [each for each in self._images[base_name(image.name)] if each.name == image.name]
+        others = self._images.get(base_name(image.name), [])
+        named = [each for each in others if each.name == image.name]
         if "video" in sample.attributes:
             if any((each.width, each.height) == (image.width, image.height) for each in named):
                 return True
-        elif others := self._images[base_name(image.name)]:
+        elif others:
             digest = _digest(image)
             found = {each.name: self._digest_of(each) for each in others}
             if digest in found.values() or not all(found[each.name] for each in named):  # or it cannot be compared

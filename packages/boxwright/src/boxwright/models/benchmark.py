@@ -17,7 +17,7 @@ from typing import Any
 from boxwright.datasets.dataset import open_dataset
 from boxwright.errors import RunError, UsageError
 from boxwright.models.artifact import AROUND
-from boxwright.models.manifest import RECORD, read_manifest
+from boxwright.models.manifest import RECORD, manifest_content, read_manifest
 from boxwright.models.run import STATE, Run
 from boxwright.models.trust import models_trusted
 from boxwright.plugins.registry import default_registry
@@ -215,7 +215,7 @@ def _kind(path: Path) -> tuple[str, Path | None]:
     if not record.is_file():
         return "model", None
     read_manifest(record)
-    content = json.loads(record.read_text("utf-8"))
+    content = manifest_content(record)
     run = Path(str(content.get("run")))
     return ":".join(filter(None, (content["exporter"], content.get("precision")))), (
         run if (run / STATE).is_file() else None
@@ -227,9 +227,9 @@ def _is_from(path: Path, run: Path) -> bool:
     record = path / RECORD if path.is_dir() else path.with_name(RECORD)
     if not record.is_file():
         return False
-    content, found = json.loads(record.read_text("utf-8")), Run(run)
+    content, found = manifest_content(record), Run(run)
     digest = found.state.get("inputs", {}).get("data", {}).get("digest")
-    return bool(digest) and content["data"]["digest"] == digest and content["backend"] == found.backend
+    return bool(digest) and content.get("data", {}).get("digest") == digest and content.get("backend") == found.backend
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxwright.label_map import LabelMap
-from boxwright.matching import IN_REGION, NOTHING, find_hits
+from boxwright.matching import NOTHING, find_hits
 from boxwright.models.protocols import MetricResult
 from boxwright.models.resampling import draw_images
 from boxwright.models.scene import Scene
@@ -117,7 +117,6 @@ def _outcomes(scene: Scene, least: Numbers, iou: float) -> Numbers:
     hits = find_hits(boxes, classes, scene.truth, scene.truth_classes, scene.regions, iou)
     found = np.bincount(classes[hits >= 0], minlength=len(least))
     wrong = np.bincount(classes[hits == NOTHING], minlength=len(least))
-    assert IN_REGION < 0  # which is neither
     return np.stack([scene.objects, found, wrong]).astype(np.float64)
 
 

@@ -127,6 +127,10 @@ def choose_detections(
     """
     if settings.suppression == "fusion":
         return _fused(boxes, scores, classes, settings)
+    if settings.iou_threshold == 1.0 and not settings.soft_nms_sigma:  # no IoU is higher
+        order = np.argsort(-scores, kind="stable")
+        order = order[scores[order] > settings.score_threshold][: settings.max_detections]
+        return Found(boxes[order], scores[order].astype(np.float32), classes[order])
     several = settings.iou_threshold if isinstance(settings.iou_threshold, tuple) else None
     left = scores.copy()
     chosen: list[int] = []

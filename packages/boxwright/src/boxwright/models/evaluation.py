@@ -31,6 +31,11 @@ NO_BOXES = "nothing to measure: no boxes"
 """The message in place of numbers where the ground truth has no box."""
 
 
+def without_draws(metric: str, plugins: Registry) -> dict[str, int]:
+    """Returns the options of a metric for its numbers alone: the draws of the intervals take longer than these."""
+    return {"draws": 0} if any(each.name == "draws" for each in plugins.get("metric", metric).spec.options) else {}
+
+
 @dataclass
 class Evaluation:
     """One model on one dataset.

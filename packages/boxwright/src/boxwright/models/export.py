@@ -20,6 +20,7 @@ from boxwright.images.decode import decode_sample
 from boxwright.models.artifact import write_description, write_golden
 from boxwright.models.calibration import calibration_samples
 from boxwright.models.causes import invalid_output, likely_cause, sample_of
+from boxwright.models.evaluation import without_draws
 from boxwright.models.inference import load_model
 from boxwright.models.manifest import RECORD
 from boxwright.models.network import NetworkExporter
@@ -191,7 +192,7 @@ def _check(
     plugins: Registry,
     measured: bool,
 ) -> None:
-    """Compares an artifact with the model of its run, and returns the lowest score of the detections compared."""
+    """Compares an artifact with the model of its run."""
     own = exporter.limits if isinstance(exporter, NetworkExporter) else {}
     limits = own.get(result.precision) or LIMITS.get(result.precision, EXACT)
     try:
@@ -215,7 +216,7 @@ def _check(
         parity.unchecked = exporter.unchecked
         result.notes.append(f"not checked: {exporter.unchecked}")
     if measured and _METRIC in plugins.names("metric"):
-        parity.ap = average_precision(pairs, run, plugins.resolve("metric", _METRIC)())
+        parity.ap = average_precision(pairs, run, plugins.resolve("metric", _METRIC)(**without_draws(_METRIC, plugins)))
     elif measured:
         result.notes.append("the AP was not compared: python -m pip install boxwright-cocoeval")
     if not parity.total.compared:

@@ -17,7 +17,7 @@ import numpy as np
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.errors import BoxwrightError, DataError
 from boxwright.images.decode import decode_sample
-from boxwright.models.evaluation import evaluate
+from boxwright.models.evaluation import evaluate, without_draws
 from boxwright.models.inference import load_model
 from boxwright.models.protocols import ForwardModel, FrameworkBackend, Model
 from boxwright.models.run import Run
@@ -95,9 +95,12 @@ def measure(
         del inputs
     whole = timed(lambda number: _predict(loaded, [samples[number % len(samples)]], 1))
     throughput, batch = _throughput(loaded, samples, seconds)
-    ap = None
+    ap, peak = None, _peak()  # before the metric, which needs memory as well
     if METRIC in plugins.names("metric"):
-        value = evaluate(loaded, dataset, metric=METRIC, reporter=LogReporter(), registry=plugins)
+        options = without_draws(METRIC, plugins)
+        value = evaluate(
+            loaded, dataset, metric=METRIC, metric_options=options, reporter=LogReporter(), registry=plugins
+        )
         ap = value.values.get(value.result.main)
     return {
         "load_seconds": load_seconds,
@@ -106,7 +109,7 @@ def measure(
         "predict": _summary(whole),
         "throughput": throughput,
         "batch": batch,
-        "peak_bytes": _peak(),
+        "peak_bytes": peak,
         "ap": None if ap is None or not np.isfinite(ap) else float(ap),
         "timed_images": len(samples),
     }

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
-from boxwright.datasets.image_folder import PictureReader, _unique
+from boxwright.datasets.image_folder import PictureReader, unique_name
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.outputs import refuse_to_swallow
 from boxwright.datasets.problems import Problems
@@ -25,7 +25,7 @@ from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.models.annotations import Annotations, OnlyNew, annotations_uri, name_inside
 from boxwright.models.decoder import DecoderSettings
-from boxwright.models.inference import check_batch_size, ready_model
+from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
 from boxwright.models.protocols import Model
 from boxwright.models.recording import DETECTIONS, FRAMES, Recording, detections_as_json, frame_as_jpeg
 from boxwright.models.run import Run
@@ -255,8 +255,6 @@ def _plain_score(decoder: DecoderSettings, label_map: LabelMap) -> float | dict[
 def _detect(
     model: Model, data: Dataset, decoder: DecoderSettings, batch_size: int
 ) -> Iterator[tuple[Sample, Detections]]:
-    from boxwright.models.inference import predicted_pairs
-
     if isinstance(model, SlicedModel):  # what is not shown must not enlarge what is
         model = SlicedModel(model.model, model.slicing)
         model.shown = decoder.shown
@@ -282,7 +280,7 @@ class _Drawings:
         decoded = decode_sample(sample.replace(boxes=found.boxes))
         boxes = decoded.boxes
         drawn = draw_boxes(decoded.image, boxes.xyxy, boxes.labels, found.scores, colors=self._colors)
-        name = str(PurePosixPath(_unique(sample.image.name, self._names)).with_suffix(".jpg"))
+        name = str(PurePosixPath(unique_name(sample.image.name, self._names)).with_suffix(".jpg"))
         with self._output.open(name) as file:
             file.write(encode_jpeg(drawn))
         return name

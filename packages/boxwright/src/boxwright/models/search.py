@@ -149,16 +149,18 @@ class Search:
         reporter: Reporter,
     ) -> None:
         self.images, self.objects, self.goal, self.candidates = images, objects, goal, candidates
+        self.reporter = reporter
         self.tables: dict[str, Table] = {}
-        with reporter.task("Comparing the settings", len(candidates)) as task:
-            for name, decoder in candidates.items():
-                self.tables[name] = Table.of(images, decoder)
-                task.advance()
+        self.commons: dict[bytes, Choice] = {}
         self.drawn = draw_images(len(images))
         self.everywhere = np.ones(len(images), bool)
 
     def by_score(self, before: DecoderSettings, *, by_class: bool, by_iou: bool) -> Tuning:
         """Chooses the suppression and the score."""
+        with self.reporter.task("Comparing the settings", len(self.candidates)) as task:
+            for name in self.candidates:
+                self._table(name)
+                task.advance()
         common = self._common(self.everywhere)
         held_out, notes = self._held_out(self._common), []
         choice, counts = common, self._counts(common)
@@ -187,18 +189,28 @@ class Search:
         return self._tuning(before, decoder, choice, counts, notes, tried, value, interval)
 
     def by_average_precision(
-        self, before: DecoderSettings, measure: Callable[[DecoderSettings], tuple[float, tuple[float, float]]]
+        self, before: DecoderSettings, measure: Callable[[DecoderSettings, bool], tuple[float, tuple[float, float]]]
     ) -> Tuning:
-        """Chooses the suppression by the average precision, and keeps the score."""
-        measured = {name: measure(decoder) for name, decoder in self.candidates.items()}
-        tried = {name: value for name, (value, _) in measured.items()}
+        """Chooses the suppression by the average precision, and keeps the score.
+
+        Args:
+            before: The present settings.
+            measure: Returns the average precision with some settings and, if asked, its interval.
+        """
+        tried = {}
+        with self.reporter.task("Comparing the settings", len(self.candidates)) as task:
+            for name, candidate in self.candidates.items():
+                tried[name], _ = measure(candidate, False)
+                task.advance()
         best = max(tried, key=lambda name: tried[name] + (0.001 if name == "as before" else 0.0))
         classes = self.objects.shape[1]
         choice = Choice((best,) * classes, np.broadcast_to(before.score, classes).astype(np.float64))
         decoder = replace(self.candidates[best], score=before.score)
         notes = ["the settings were chosen on the same images that the interval is of"]
         counts = self._counts(choice)
-        return self._tuning(before, decoder, choice, counts, notes, tried, tried[best], measured[best][1])
+        return self._tuning(
+            before, decoder, choice, counts, notes, tried, tried[best], measure(self.candidates[best], True)[1]
+        )
 
     def _tuning(
         self,
@@ -242,7 +254,7 @@ class Search:
 
     def _choice(self, name: str, images: NDArray[np.bool_], number: int | None = None) -> Choice:
         """Returns the best score with one candidate on some images, for all classes or for one."""
-        table = self.tables[name]
+        table = self._table(name)
         rows = images[table.images]
         objects = self.objects * images[:, None]
         if number is not None:
@@ -254,9 +266,17 @@ class Search:
 
     def _common(self, images: NDArray[np.bool_]) -> Choice:
         """Chooses one candidate and one score: the first whose gain over it is not larger than its standard error."""
-        choices = {name: self._choice(name, images) for name in self.candidates}
-        counts = {name: self._counts(choice, images) for name, choice in choices.items()}
-        return choices[self._preferred(counts)]
+        key = images.tobytes()
+        if key not in self.commons:
+            choices = {name: self._choice(name, images) for name in self.candidates}
+            counts = {name: self._counts(choice, images) for name, choice in choices.items()}
+            self.commons[key] = choices[self._preferred(counts)]
+        return self.commons[key]
+
+    def _table(self, name: str) -> Table:
+        if name not in self.tables:
+            self.tables[name] = Table.of(self.images, self.candidates[name])
+        return self.tables[name]
 
     def _several(self, images: NDArray[np.bool_], common: Choice, *, by_iou: bool) -> Choice:
         """Chooses a score, and perhaps an IoU threshold, for each class with enough objects."""
@@ -290,7 +310,7 @@ class Search:
             objects = objects * images[:, None]
         parts = []
         for name in dict.fromkeys(choice.names[column] for column in columns):
-            table = self.tables[name]
+            table = self._table(name)
             wanted = np.array([column for column in columns if choice.names[column] == name])
             rows = np.isin(table.classes, wanted)
             if images is not None:

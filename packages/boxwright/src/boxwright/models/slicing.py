@@ -76,7 +76,10 @@ class Slicing:
         if isinstance(text, Slicing):
             return text
         size, _, rest = text.partition(":")
-        width, height = parse_size(size)
+        try:
+            width, height = parse_size(size)
+        except UsageError:
+            raise UsageError(f"slices of {text!r}: {size!r} is not a size", _EXAMPLE) from None
         options: dict[str, str] = {}
         for part in filter(None, rest.split(",")):
             name, _, value = part.partition("=")

@@ -13,7 +13,7 @@ import numpy as np
 
 from boxwright.errors import DataError
 from boxwright.models.decoder import EVERYTHING, DecoderSettings, choose_detections
-from boxwright.models.manifest import RECORD
+from boxwright.models.manifest import RECORD, manifest_content
 from boxwright.models.protocols import Model, TunableModel
 from boxwright.models.slicing import SlicedModel
 from boxwright.schemas import Detections, Sample
@@ -135,7 +135,7 @@ def _description(folder: Path, decoder: DecoderSettings) -> dict[str, bytes]:
     if not (folder / DECODER).is_file() or not record.is_file():
         return {}
     settings = _json(decoder.to_dict())
-    manifest = json.loads(record.read_text("utf-8"))
+    manifest = manifest_content(record)
     manifest["files"][DECODER] = {"bytes": len(settings), "sha256": hashlib.sha256(settings).hexdigest()}
     return {DECODER: settings, RECORD: _json(manifest)}
 

@@ -6,7 +6,6 @@ to them, and for each the score is found that serves a goal best (:mod:`boxwrigh
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -21,8 +20,9 @@ from boxwright.errors import BoxwrightError, DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.models.choices import Goal, PredictedImage
 from boxwright.models.decoder import DecoderSettings, raw
+from boxwright.models.evaluation import without_draws
 from boxwright.models.inference import load_model, predicted_pairs
-from boxwright.models.manifest import RECORD
+from boxwright.models.manifest import RECORD, manifest_content
 from boxwright.models.overlap import check_overlap
 from boxwright.models.protocols import TunableModel
 from boxwright.models.run import STATE, Run
@@ -103,7 +103,9 @@ def tune(
     candidates = candidates_for(before, () if baked else suppression, loaded.is_raw, int(objects.sum(axis=1).max()))
     search = Search(images, objects, wanted, candidates, reporter)
     if average is not None:
-        tuning = search.by_average_precision(before, lambda decoder: average(images, decoder, loaded.label_map))
+        tuning = search.by_average_precision(
+            before, lambda decoder, interval: average(images, decoder, loaded.label_map, interval)
+        )
     else:
         tuning = search.by_score(before, by_class=by_class, by_iou="class" in suppression and loaded.is_raw)
     tuning.data, tuning.label_map = dataset.uri, loaded.label_map
@@ -179,7 +181,7 @@ def _training_data(folder: Path, plugins: Registry) -> Dataset | None:
     if (folder / STATE).is_file():
         uri = Run(folder).config.get("data")
     else:
-        uri = json.loads((folder / RECORD).read_text("utf-8"))["data"]["uri"]
+        uri = manifest_content(folder / RECORD).get("data", {}).get("uri")
     try:
         return open_dataset(uri, on_error="skip", registry=plugins) if uri else None
     except BoxwrightError:
@@ -205,12 +207,12 @@ def _raw(model: TunableModel) -> TunableModel:
 
 def _average_precision(
     plugins: Registry,
-) -> Callable[[Sequence[PredictedImage], DecoderSettings, LabelMap], tuple[float, tuple[float, float]]]:
-    options = plugins.get("metric", _METRIC).spec.options
-    measure = plugins.resolve("metric", _METRIC)(**convert_options({}, options, _METRIC))
+) -> Callable[[Sequence[PredictedImage], DecoderSettings, LabelMap, bool], tuple[float, tuple[float, float]]]:
+    make = plugins.resolve("metric", _METRIC)
+    with_interval, value_alone = make(), make(**without_draws(_METRIC, plugins))
 
     def average(
-        images: Sequence[PredictedImage], decoder: DecoderSettings, label_map: LabelMap
+        images: Sequence[PredictedImage], decoder: DecoderSettings, label_map: LabelMap, interval: bool
     ) -> tuple[float, tuple[float, float]]:
         names = label_map.names
 
@@ -221,7 +223,7 @@ def _average_precision(
                 ref: ImageRef = image.sample.image
                 yield image.sample, Detections.from_arrays(ref, labels, boxes, scores)
 
-        result = measure(pairs(), label_map)
+        result = (with_interval if interval else value_alone)(pairs(), label_map)
         return result.values[result.main], result.intervals.get(result.main, (math.nan, math.nan))
 
     return average

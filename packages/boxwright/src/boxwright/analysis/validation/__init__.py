@@ -16,11 +16,12 @@ from boxwright.analysis.validation.boxes import box_problems
 from boxwright.analysis.validation.checks import CHECKS, Check, Problem, Severity
 from boxwright.analysis.validation.classes import Part, class_problems
 from boxwright.analysis.validation.duplicates import SeenImages
-from boxwright.analysis.validation.images import ImageCheck, check_image, place_of
+from boxwright.analysis.validation.images import ImageCheck, check_image
 from boxwright.datasets.dataset import Data, Dataset, open_dataset
 from boxwright.datasets.parallel import available_cores, map_samples
 from boxwright.datasets.problems import Problems
 from boxwright.errors import UsageError
+from boxwright.images.decode import place_of
 from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.regions import are_regions

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from boxwright.analysis.validation.checks import Problem
 from boxwright.analysis.validation.classes import Part
-from boxwright.analysis.validation.images import ImageCheck, place_of
+from boxwright.analysis.validation.images import ImageCheck
+from boxwright.images.decode import place_of
 from boxwright.images.similarity import near_groups
 from boxwright.schemas import Sample
 

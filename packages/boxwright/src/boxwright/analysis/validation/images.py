@@ -10,7 +10,7 @@ from PIL import Image
 
 from boxwright.analysis.validation.checks import Problem
 from boxwright.errors import DataError
-from boxwright.images.decode import TRANSPOSE, header_of, open_image, size_mismatch
+from boxwright.images.decode import TRANSPOSE, header_of, open_image, place_of, size_mismatch
 from boxwright.images.header import Header
 from boxwright.images.similarity import MIN_SIZE, difference_hash
 from boxwright.schemas import ImageRef, Sample
@@ -33,11 +33,6 @@ class ImageCheck:
     problems: list[Problem] = field(default_factory=list)
     digest: bytes = b""
     difference_hash: int = 0
-
-
-def place_of(sample: Sample) -> str:
-    """Returns the image's file, or the annotation file if that contains the image."""
-    return sample.image.location or sample.source or sample.image.name
 
 
 def check_image(sample: Sample, *, decode: bool = True) -> ImageCheck:
