@@ -39,6 +39,23 @@ class TestONNX(NetworkExporterTests):
         properties = session.get_modelmeta().custom_metadata_map
         assert properties == {"names": '["first", "second"]', "image_size": "32x16"}
 
+    def test_only_the_best_scores_of_each_image_enter_the_suppression(self, run: Run, tmp_path: Path) -> None:
+        """Of the scores 1, 0.9 and 0.5 of one class, and half of them of the other, two are left of each image."""
+        import onnxruntime
+
+        network = ColorsBackend().write_network(run, tmp_path)
+        decoder = replace(network.decoder, pre_nms=2)
+        model = convert(replace(network, decoder=decoder), "fp32")
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        images = np.zeros((2, 16, 32, 3), np.float32)
+        images[0, :, :, 0] = 255
+        images[1, :, :, 1] = 127.5
+        boxes, scores, classes, positions = session.run(["boxes", "scores", "classes", "positions"], {"images": images})
+        assert positions.tolist() == [0, 1]
+        assert classes.tolist() == [0, 1]
+        assert scores.tolist() == pytest.approx([1, 0.5])
+        assert boxes.tolist() == BOXES[[0, 0]].tolist()
+
     def test_soft_nms_is_an_error(self, run: Run, tmp_path: Path) -> None:
         network = ColorsBackend().write_network(run, tmp_path)
         with pytest.raises(UsageError, match="Soft-NMS"):

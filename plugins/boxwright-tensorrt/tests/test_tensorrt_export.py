@@ -69,6 +69,21 @@ class TestTensorRT(NetworkExporterTests):
             with pytest.raises(UsageError, match="Soft-NMS"):
                 convert(replace(network, decoder=decoder), tmp_path, "fp32")
 
+    def test_only_the_best_scores_enter_the_plugin(self, run: Run, tmp_path: Path) -> None:
+        """Of the scores 1, 0.9 and 0.5 of red and half of them of green, the best three: 1, 0.9 and both 0.5."""
+        import onnxruntime
+
+        network = ColorsBackend().write_network(run, tmp_path)
+        convert(replace(network, decoder=DecoderSettings(pre_nms=3)), tmp_path, "fp32")
+        model = onnx.load(tmp_path / "model.onnx")
+        plugin = model.graph.node.pop()
+        del model.graph.output[:]
+        model.graph.output.append(helper.make_tensor_value_info(plugin.input[1], TensorProto.FLOAT, ["batch", 3, 2]))
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        images = np.full((1, 16, 32, 3), (255, 127.5, 0), np.float32)
+        (scores,) = session.run(None, {"images": images})
+        np.testing.assert_allclose(scores, [[[1, 0.5], [0.9, 0], [0.5, 0]]])
+
 
 def convolution() -> Any:
     rng = np.random.default_rng(0)

@@ -55,6 +55,47 @@ def to_onnx(saved_model: Path, names: Mapping[str, str]) -> Any:
     return model
 
 
+def keep_best(graph: Any, scores: str, number: int) -> str:
+    """Appends what sets all but the best scores of each image to 0, before a suppression.
+
+    Of equal scores, all stay.
+
+    Args:
+        graph: The graph.
+        scores: Its output ``(batch, N, classes)``, whose N is known.
+        number: How many of all N scores of all classes stay, as in
+            :attr:`boxwright.models.DecoderSettings.pre_nms`.
+
+    Returns:
+        The name of the result, which has the same shape.
+    """
+    import numpy as np
+    from onnx import helper, numpy_helper
+
+    (shape,) = (value.type.tensor_type.shape.dim for value in graph.output if value.name == scores)
+    if shape[1].dim_value * shape[2].dim_value <= number:
+        return scores
+    constants = {
+        "flat": np.array([0, -1], np.int64),
+        "pre_nms": np.array([number], np.int64),
+        "last": np.array([number - 1], np.int64),
+        "axis": np.array([2], np.int64),
+        "zero": np.zeros((), np.float32),
+    }
+    graph.initializer.extend(numpy_helper.from_array(value, f"best_{name}") for name, value in constants.items())
+    graph.node.extend(
+        [
+            helper.make_node("Reshape", [scores, "best_flat"], ["flat_scores"]),
+            helper.make_node("TopK", ["flat_scores", "best_pre_nms"], ["best_scores", "best_places"], axis=1),
+            helper.make_node("Gather", ["best_scores", "best_last"], ["lowest_score"], axis=1),
+            helper.make_node("Unsqueeze", ["lowest_score", "best_axis"], ["lowest_scores"]),
+            helper.make_node("GreaterOrEqual", [scores, "lowest_scores"], ["among_best"]),
+            helper.make_node("Where", ["among_best", scores, "best_zero"], ["kept_scores"]),
+        ]
+    )
+    return "kept_scores"
+
+
 def quantize(model: Any, images: Iterable[Any], *, for_tensorrt: bool = False) -> Any:
     """Returns an ONNX model whose convolutions are int8 (QDQ), and everything else float32.
 

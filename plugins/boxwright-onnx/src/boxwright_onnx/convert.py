@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from boxwright.models import Network
-from boxwright_tf.onnx import quantize, require_common, to_onnx
+from boxwright_tf.onnx import keep_best, quantize, require_common, to_onnx
 
 _LARGE = 1024
 """Weights with fewer numbers stay float32: they need no space."""
@@ -61,15 +61,15 @@ def _add_suppression(graph: Any, network: Network) -> None:
         "column": np.array([1], np.int64),
     }
     limits = ["max_detections", "iou_threshold", "score_threshold"]
-    scores = "raw_scores"
+    scores = keep_best(graph, "raw_scores", decoder.pre_nms)
     classes = [
         helper.make_node("Gather", ["selected", "of_class"], ["class_column"], axis=1),
         helper.make_node("Squeeze", ["class_column", "column"], ["classes"]),
     ]
     if decoder.suppression == "all":  # the classes of one anchor overlap completely, so only the best one is left
         constants["one"] = np.array([1], np.int64)
+        graph.node.append(helper.make_node("TopK", [scores, "one"], ["best_score", "best_class"], axis=2))
         scores = "best_score"
-        graph.node.append(helper.make_node("TopK", ["raw_scores", "one"], [scores, "best_class"], axis=2))
         classes = [
             helper.make_node("GatherND", ["best_class", "selected_boxes"], ["class_column"]),
             helper.make_node("Squeeze", ["class_column", "column"], ["classes"]),

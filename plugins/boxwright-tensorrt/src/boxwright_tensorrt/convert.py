@@ -12,7 +12,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from boxwright.models import Network
-from boxwright_tf.onnx import quantize, require_common, to_onnx
+from boxwright_tf.onnx import keep_best, quantize, require_common, to_onnx
 
 MODEL: Final = "model.onnx"
 NETWORK: Final = "network.onnx"
@@ -21,6 +21,8 @@ CACHE: Final = "calibration.cache"
 BATCHES: Final = (1, 4, 8)
 """The smallest, usual and largest batch of the engine."""
 _DOMAIN = "TRT"
+_LARGEST_TOP_K = 3840
+"""The limit of TensorRT's ``ITopKLayer``."""
 _FLAGS = {"fp32": (), "fp16": ("FP16",), "int8": ("FP16", "INT8")}
 """The precisions that the engine may use, by those of the exporter; FP16 for what is not int8."""
 
@@ -62,6 +64,7 @@ def _add_suppression(model: Any, network: Network) -> None:
     graph = model.graph
     limits = {"origin": np.zeros(4, np.float32), "corner": np.array([inputs.width, inputs.height] * 2, np.float32)}
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in limits.items())
+    scores = keep_best(graph, "scores", min(decoder.pre_nms, _LARGEST_TOP_K))
     outputs = {
         "num_detections": (TensorProto.INT32, ["batch", 1]),
         "detection_boxes": (TensorProto.FLOAT, ["batch", decoder.max_detections, 4]),
@@ -74,7 +77,7 @@ def _add_suppression(model: Any, network: Network) -> None:
             helper.make_node("Min", ["not_negative", "corner"], ["clipped"]),
             helper.make_node(
                 "EfficientNMS_TRT",
-                ["clipped", "scores"],
+                ["clipped", scores],
                 list(outputs),
                 domain=_DOMAIN,
                 plugin_version="1",
