@@ -1,16 +1,19 @@
 """HTML pages made from the templates in ``templates/``, and the choice between a page and a contact sheet.
 
-A page is one file that loads nothing and runs nothing: images are data URIs, and a content security policy forbids the
-rest. Jinja2 escapes every value, and :func:`boxwright.render.text.clean` removes control characters from it.
+A page is one file that loads nothing: images are data URIs, and a content security policy forbids the rest. It runs
+nothing but the script of the page, if it has one, which the policy allows by its hash. Jinja2 escapes every value, and
+:func:`boxwright.render.text.clean` removes control characters from it.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from PIL.Image import Image
@@ -30,6 +33,7 @@ PAGES: Final = (".html", ".htm")
 SHEETS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 """File suffixes of contact sheets, each with Pillow's name of the format."""
 
+_KINDS: Final = {b"\x89PNG": "png", b"RIFF": "webp"}
 PAGE_SIDE: Final = 1024
 """The longer side of an image on a page, in pixels."""
 
@@ -124,12 +128,28 @@ def rendered(template: str, **values: Any) -> Markup:
     """
     from markupsafe import Markup  # only needed to write a page
 
-    return Markup(_environment().get_template(template).render(values))  # noqa: S704 (the template escapes)
+    named = {"script": "", "sections": {}, "notes": ()} | values
+    return Markup(_environment().get_template(template).render(named))  # noqa: S704 (the template escapes)
+
+
+def script_of(name: str) -> Markup:
+    """Returns the text of a script from ``templates/``, for the variable ``script`` of a page."""
+    from markupsafe import Markup  # only needed to write a page
+
+    return Markup(files("boxwright.render").joinpath("templates", name).read_text("utf-8"))  # noqa: S704 (own file)
 
 
 def css_color(color: Color) -> str:
     """Returns a color in the notation of CSS."""
     return "rgb({} {} {})".format(*map(int, color))
+
+
+def _hash(script: str) -> Markup:
+    """Returns the source by which a content security policy allows a script (CSP 3, section 8.3)."""
+    from markupsafe import Markup  # only needed to write a page
+
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return Markup(f"sha256-{digest}")  # noqa: S704 (Base64 has no special characters)
 
 
 @cache
@@ -141,7 +161,7 @@ def _environment() -> Environment:
         return clean(value) if type(value) is str else value
 
     def data_uri(data: bytes) -> Markup:
-        kind = "png" if data.startswith(b"\x89PNG") else "jpeg"
+        kind = next((kind for start, kind in _KINDS.items() if data.startswith(start)), "jpeg")
         content = base64.b64encode(data).decode("ascii")
         return Markup(f"data:image/{kind};base64,{content}")  # noqa: S704 (Base64 has no special characters)
 
@@ -153,5 +173,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"css": css_color, "data_uri": data_uri}
+    environment.filters |= {"css": css_color, "data_uri": data_uri, "hash": _hash}
     return environment
