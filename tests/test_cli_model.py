@@ -182,13 +182,15 @@ def test_report_is_a_page_with_the_most_mistakes_first(boxwright, lines, tmp_pat
     assert boxwright("train", "--data", uri, "--out", run, "--backend", "average").exit_code == 0
     # The model predicts (20, 20, 60, 60) everywhere: right once; wrong with two missed in the other image.
     test = lines(right, "bad.jpg 100 100 mug 70 70 90 90 mug 0 0 10 10", name="test.lines")
-    content = boxwright.json("evaluate", run, "--data", test, "--metric", "found", "--report", page)
-    assert content["report"] == str(page)
+    table = tmp_path / "report.csv"
+    content = boxwright.json("evaluate", run, "--data", test, "--metric", "found", "--report", page, "--csv", table)
+    assert (content["report"], content["csv"]) == (str(page), str(table))
+    assert content["details"]["confusion"] == {"classes": ["mug", "background"], "matrix": [[1, 2], [1, 0]]}
     text = page.read_text("utf-8")
-    assert "bad.jpg · 2 to find, 2 missed, 1 wrong" in text
-    assert "good.jpg · 1 to find, 0 missed, 0 wrong" in text
+    assert "2 objects: 0 found, 2 missed, 1 false alarm" in text
+    assert "1 object: 1 found" in text
     assert text.index("bad.jpg") < text.index("good.jpg")
-    assert "found 1.000, nothing -" in text
+    assert "confusion,mug,background,2,," in table.read_text("utf-8").splitlines()
     assert list((run / "evaluation").glob("*.json"))
     again = boxwright("evaluate", run, "--data", test, "--metric", "found", "--report", page)
     assert again.exit_code == 1

@@ -150,6 +150,17 @@ def test_the_commands_of_the_page_on_predicting_run(
     assert len(list((tmp_path / "frames").glob("*.xml"))) == 3
 
 
+def test_the_commands_of_the_page_on_evaluating_run(
+    tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("boxwright.models.inference.load_model", lambda *a, **k: MiddleOfEachImage())
+    here("demo", "photos", "--images", "8", "--size", "96x64", cwd=tmp_path)
+    for block in blocks("docs/evaluating.md", "console"):
+        for words in commands(block):
+            here(*words[1:], cwd=tmp_path)
+    assert "overall,,AP50," in (tmp_path / "report.csv").read_text("utf-8")
+
+
 def test_the_readmes_conversions_run(tmp_path: Path, here: Here) -> None:
     here("demo", "photos", "--images", "12", "--size", "96x64", cwd=tmp_path)
     steps = commands(blocks("README.md", "console")[1])

@@ -1,18 +1,43 @@
-"""The images in a report: those with the most mistakes."""
+"""The report of an evaluation: outcomes, curves, images that fit on a page, and the page itself."""
 
 from __future__ import annotations
 
-import pytest
+import base64
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
 
-from boxwright import Boxes, Detections, ImageRef, Sample
-from boxwright.analysis.evaluation_report import Result, number
+import numpy as np
+import pytest
+from PIL import Image
+
+from boxwright import Boxes, Dataset, Detections, ImageRef, LabelMap, OutputError, Sample, UsageError
+from boxwright.analysis import evaluate_with_report
+from boxwright.analysis.report.curves import curves_of
+from boxwright.analysis.report.gallery import caption_of, shots_of
+from boxwright.analysis.report.likeness import Likeness, Look
+from boxwright.analysis.report.outcomes import Outcome, Tally
+from boxwright.analysis.report.page import number
 from boxwright.analysis.top import Top
+from boxwright.datasets.dataset import SampleReader
+from boxwright.models import DecoderSettings
+from boxwright.models.counting import F1Metric
+from boxwright.plugins.registry import Registry
+from boxwright.render.lines import Axis, Line, line_chart
 
 A = (0.0, 0.0, 10.0, 10.0)
 NEAR_A = (0.0, 0.0, 10.0, 9.0)  # IoU with A: 0.9
 HALF_A = (0.0, 0.0, 10.0, 5.0)  # 0.5 exactly
 LESS_A = (0.0, 0.0, 10.0, 4.9)  # 0.49
 FAR = (50.0, 50.0, 60.0, 60.0)
+LABELS = LabelMap.from_names(["key", "mug"])
+KEY, MUG, NONE = 0, 1, 2
+_VOID = {"meta", "img", "input"}
 
 
 def _pair(annotated, found, name="a.jpg"):
@@ -22,24 +47,113 @@ def _pair(annotated, found, name="a.jpg"):
     return sample, Detections(image=image, boxes=boxes)
 
 
+def _outcome(annotated, found, least=0.3):
+    return Outcome.of(*_pair(annotated, found), LABELS, np.full(2, least))
+
+
 @pytest.mark.parametrize(
-    ("annotated", "found", "missed", "wrong"),
+    ("annotated", "found", "cells"),
     [
-        ([], [], 0, 0),
-        ([("mug", A)], [], 1, 0),
-        ([], [("mug", A, 0.9)], 0, 1),
-        ([("mug", A)], [("mug", NEAR_A, 0.9)], 0, 0),
-        ([("mug", A)], [("mug", HALF_A, 0.9)], 0, 0),
-        ([("mug", A)], [("mug", LESS_A, 0.9)], 1, 1),
-        ([("mug", A)], [("key", A, 0.9)], 1, 1),
+        ([], [], []),
+        ([("mug", A)], [], [(MUG, NONE)]),
+        ([], [("mug", A, 0.9)], [(NONE, MUG)]),
+        ([("mug", A)], [("mug", NEAR_A, 0.9)], [(MUG, MUG)]),
+        ([("mug", A)], [("mug", HALF_A, 0.9)], [(MUG, MUG)]),
+        ([("mug", A)], [("mug", LESS_A, 0.9)], [(MUG, NONE), (NONE, MUG)]),
+        ([("mug", A)], [("key", A, 0.9)], [(MUG, KEY)]),
+        # The right class counts first, whatever the scores.
+        ([("mug", A)], [("key", A, 0.9), ("mug", NEAR_A, 0.4)], [(MUG, MUG), (NONE, KEY)]),
         # One box is found once: its second detection is wrong.
-        ([("mug", A)], [("mug", A, 0.9), ("mug", NEAR_A, 0.8)], 0, 1),
-        ([("mug", A), ("mug", FAR)], [("mug", A, 0.9)], 1, 0),
+        ([("mug", A)], [("mug", A, 0.9), ("mug", NEAR_A, 0.8)], [(MUG, MUG), (NONE, MUG)]),
+        ([("mug", A), ("mug", FAR)], [("mug", A, 0.9)], [(MUG, MUG), (MUG, NONE)]),
+        # A low score counts as nothing.
+        ([("mug", A)], [("mug", A, 0.29)], [(MUG, NONE)]),
     ],
 )
-def test_mistakes(annotated, found, missed, wrong):
-    result = Result.of(*_pair(annotated, found))
-    assert (result.missed, result.wrong) == (missed, wrong)
+def test_outcomes(annotated, found, cells):
+    outcome = _outcome(annotated, found)
+    assert sorted(zip(outcome.cells.truth.tolist(), outcome.cells.predicted.tolist(), strict=True)) == sorted(cells)
+    assert outcome.cells.mistakes == sum(truth != predicted for truth, predicted in cells)
+
+
+def test_a_crowd_is_neither_missed_nor_a_mistake():
+    sample, found = _pair([("mug", A)], [("mug", A, 0.9)])
+    crowd = sample.replace(boxes=Boxes(["mug"], [A], [{"iscrowd": 1}]))
+    assert Outcome.of(crowd, found, LABELS, np.full(2, 0.3)).cells.mistakes == 0
+    assert len(Outcome.of(crowd, found, LABELS, np.full(2, 0.3)).cells.truth) == 0
+
+
+def test_caption():
+    outcome = _outcome([("mug", A), ("mug", FAR)], [("key", A, 0.9), ("key", FAR, 0.1), ("key", (20, 20, 30, 30), 0.8)])
+    assert caption_of(outcome, 2) == "2 objects: 0 found, 1 missed, 1 of another class, 1 false alarm"
+
+
+def test_the_tally_counts_as_the_metric_f1():
+    random = np.random.default_rng(5)
+    pairs = []
+    for number_of in range(40):
+        places = random.permutation(16)[:6]
+        boxes = [(label, _cell(place)) for label, place in zip(random.choice(["key", "mug"], 6), places, strict=True)]
+        found = [
+            (random.choice(["key", "mug"]), _cell(place), float(score))
+            for place, score in zip(random.permutation(16)[:8], sorted(random.random(8), reverse=True), strict=True)
+        ]
+        pairs.append(_pair(boxes, found, f"{number_of}.jpg"))
+    tally = Tally.of(pairs, LABELS, np.array([0.5, 0.2]))
+    values = F1Metric((0.5, 0.2))(pairs, LABELS).values
+    assert tally.objects.sum() == values["objects"] == 240
+    assert tally.found.sum() == values["found"]
+    assert tally.false_alarms.sum() == values["false alarms"]
+    assert tally.confusion[:-1].sum(axis=1).tolist() == tally.objects.tolist()
+    assert tally.by_size.sum(axis=0).tolist() == [values["objects"], values["found"], values["false alarms"]]
+
+
+def _cell(place: int) -> tuple[float, float, float, float]:
+    left, top = place % 4 * 25.0, place // 4 * 25.0
+    return left, top, left + 20, top + 20
+
+
+def test_sizes_are_those_of_coco():
+    image = ImageRef(name="a.jpg", width=200, height=200)
+    edges = [(0, 0, 31, 32), (0, 0, 32, 32), (0, 0, 95, 96), (0, 0, 96, 96)]
+    sample = Sample(image=image, boxes=Boxes(["mug"] * 4, edges))
+    tally = Tally.of([(sample, Detections(image=image))], LABELS, np.full(2, 0.3))
+    assert tally.by_size[:, 0].tolist() == [1, 2, 1]
+
+
+def test_curves():
+    pairs = [
+        _pair([("mug", A), ("mug", FAR)], [("mug", A, 0.9), ("mug", (20, 20, 30, 30), 0.8), ("mug", FAR, 0.4)]),
+        _pair([("key", A), ("key", FAR)], [("key", A, 0.8)]),
+    ]
+    every, key, mug = curves_of(Tally.of(pairs, LABELS, np.full(2, 0.5)))
+    assert (key.name, mug.name) == ("key", "mug")
+    assert mug.scores.tolist() == [0.9, 0.8, 0.4]
+    assert mug.precision.tolist() == pytest.approx([1, 1 / 2, 2 / 3])
+    assert mug.recall.tolist() == pytest.approx([1 / 2, 1 / 2, 1])
+    assert mug.f1.tolist() == pytest.approx([2 / 3, 1 / 2, 4 / 5])
+    # Two detections with a score of 0.8 are one point.
+    assert every.scores.tolist() == [0.9, 0.8, 0.4]
+    assert every.precision.tolist() == pytest.approx([1, 2 / 3, 3 / 4])
+    assert every.recall.tolist() == pytest.approx([1 / 4, 2 / 4, 3 / 4])
+    assert (every.chosen, mug.chosen, key.chosen) == (1, 1, 0)
+    assert every.score == 0.5
+
+
+def test_a_long_curve_keeps_its_ends_and_the_chosen_score():
+    scores = np.linspace(0.999, 0.001, 2000)
+    found = [("mug", A if number == 1000 else FAR, float(score)) for number, score in enumerate(scores)]
+    every, _ = curves_of(Tally.of([_pair([("mug", A)], found)], LABELS, np.full(2, 0.3)))
+    assert len(every.scores) < 200
+    assert (every.scores[0], every.scores[-1]) == (scores[0], scores[-1])
+    assert every.chosen is not None
+    assert every.scores[every.chosen] == scores[scores >= 0.3].min()
+
+
+def test_curves_of_different_scores_have_no_common_one():
+    every, mug = curves_of(Tally.of([_pair([("mug", A)], [("mug", A, 0.9)])], LABELS, np.array([0.2, 0.4])))
+    assert (every.score, every.chosen) == (None, None)
+    assert (mug.score, mug.chosen) == (0.4, 0)
 
 
 def test_the_highest_counts_are_kept_the_earlier_of_equal_ones_first():
@@ -49,15 +163,187 @@ def test_the_highest_counts_are_kept_the_earlier_of_equal_ones_first():
     assert list(top) == ["three", "two", "one"]
 
 
-def test_detections_with_low_scores_do_not_count():
-    result = Result.of(*_pair([("mug", A)], [("mug", A, 0.9), ("mug", FAR, 0.29)]))
-    assert len(result.detections.boxes) == 1
-    assert result.caption == "a.jpg · 1 to find, 0 missed, 0 wrong"
-
-
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.5234, "0.523"), (1.0, "1.000"), (0.0, "0.000"), (float("nan"), "-"), (1234.0, "1,234")],
+    [(0.5234, "0.523"), (1.0, "1.000"), (0.0, "0.000"), (float("nan"), "-"), (None, "-"), (1234.0, "1,234")],
 )
 def test_number(value, text):
     assert number(value) == text
+
+
+def test_ticks_are_round_and_lines_are_within_them():
+    chart = line_chart([Line("a", [0, 7], [0.013, 0.094])], Axis("x"), Axis("y"), "a chart")
+    assert re.findall(r">([\d.]+)</text>", chart) == [
+        "0",
+        "2",
+        "4",
+        "6",
+        "8",
+        "0",
+        "0.02",
+        "0.04",
+        "0.06",
+        "0.08",
+        "0.1",
+    ]
+    with pytest.raises(ValueError, match="at most 8"):
+        line_chart([Line("a", [0], [0])] * 9, Axis("x"), Axis("y"), "a chart")
+
+
+# The images ------------------------------------------------------------------------------------------------------
+
+
+def _photo(name: str, seed: int, size: tuple[int, int] = (640, 480)) -> ImageRef:
+    """A photo with so much detail that it is hard to compress."""
+    noise = np.random.default_rng(seed).integers(0, 255, (size[1] // 4, size[0] // 4, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).save(buffer, "PNG")
+    return ImageRef(name=name, width=size[0], height=size[1], data=buffer.getvalue())
+
+
+@pytest.mark.parametrize("most", [40_000, 200_000])
+def test_images_fit_the_size_of_the_page(most):
+    samples = [Sample(image=_photo(f"{n}.png", n), boxes=Boxes(["mug"], [(64, 48, 320, 240)])) for n in range(8)]
+    chosen = [
+        (sample.replace(image=sample.image.model_copy(update={"data": None})), outcome)
+        for sample in samples
+        for outcome in [Outcome.of(sample, Detections(image=sample.image), LABELS, np.full(2, 0.3))]
+    ]
+    shots = shots_of(
+        chosen[::-1], LABELS.names, lambda names: (each for each in samples if each.image.name in names), most=most
+    )
+    assert [shot.name for shot in shots] == [f"{n}.png" for n in range(7, -1, -1)]
+    assert most / 4 < sum(len(base64.b64encode(shot.image)) for shot in shots) < most
+    # A box from a tenth to half of the width, in thousandths of it.
+    assert [(shape.kind, shape.path) for shape in shots[0].shapes] == [("missed", "M100 75H500V375H100z")]
+    assert shots[0].cells == {"1-b": 1}
+
+
+def test_the_training_data_is_compared():
+    def look(side: float, gray: int, seed: int) -> Look:
+        random = np.random.default_rng(seed)
+        image = Image.new("RGB", (100, 100), (gray, gray, gray))
+        buffer = io.BytesIO()
+        image.save(buffer, "PNG")
+        ref = ImageRef(name="a.png", width=100, height=100, data=buffer.getvalue())
+        sides = random.normal(side, 5, 60).clip(1, 99)
+        return Look.of(Sample(image=ref, boxes=Boxes(["mug"], [(0, 0, each, each)])) for each in sides)
+
+    same = Likeness(look(30, 100, 1), look(30, 100, 2))
+    assert same.remarks() == ["No clear difference between these images and the training images."]
+    other = Likeness(look(60, 100, 1), look(30, 200, 2))
+    assert [each.name for each in other.features() if each.differs] == ["Box sizes", "Brightness"]
+    assert other.features()[2].medians == (100, 200)
+    assert other.remarks()[1] == "Brightness differ clearly: the median is 100 of 255, and 200 in the training data."
+    assert "not found" in Likeness(look(60, 100, 1), None).remarks()[0]
+
+
+# The page --------------------------------------------------------------------------------------------------------
+
+
+class Checker(HTMLParser):
+    """Fails where a tag is not closed in its turn; keeps the text, and what could load something."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.loaded: list[str] = []
+        self.policy = ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = dict(attributes)
+        if "http-equiv" in values:
+            self.policy = values["content"] or ""
+        self.loaded += [value or "" for name, value in attributes if name in ("src", "href", "xlink:href", "srcset")]
+        if tag not in _VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+EVIL = '</script><img src=x onerror=alert("&")>'
+
+
+class Finder:
+    """A model that finds a mug in every image, and a key with a low score."""
+
+    label_map = LabelMap.from_names(["key", "mug", EVIL])
+    is_raw = False
+
+    def __init__(self, decoder: DecoderSettings | None = None) -> None:
+        self.decoder = decoder or DecoderSettings(score=0.6)
+
+    def with_decoder(self, decoder: DecoderSettings) -> Finder:
+        return Finder(decoder)
+
+    def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        for sample in samples:
+            boxes = np.array([[64, 48, 320, 240], [400, 200, 500, 300]])
+            yield Detections.from_arrays(sample.image, ["mug", "key"], boxes, [0.9, 0.5])
+
+
+@pytest.fixture
+def data() -> Dataset:
+    return Dataset(
+        SampleReader(
+            [
+                Sample(image=_photo("right.png", 1), boxes=Boxes(["mug"], [(64, 48, 320, 240)])),
+                Sample(
+                    image=_photo(f"{EVIL}.png", 2), boxes=Boxes([EVIL, "key"], [(64, 48, 320, 240), (0, 0, 50, 50)])
+                ),
+            ]
+        )
+    )
+
+
+def test_page(data: Dataset, tmp_path: Path, plugins: Registry) -> None:
+    page, table = tmp_path / "page.html", tmp_path / "page.csv"
+    made = evaluate_with_report(Finder(), data, page, table=table, metric="f1", registry=plugins)
+    text = page.read_text("utf-8")
+    checked = Checker(text)
+    # Worst image first, at the score of the model: the key with a score of 0.5 is not shown.
+    assert text.index("onerror=alert") < text.index('data-name="right.png"')
+    assert "2 objects: 0 found, 1 missed, 1 of another class" in "".join(checked.text)
+    assert "At a score of 0.6, of 3 objects 1 is found, with 1 false alarm." in "".join(checked.text)
+    # Nothing is loaded, and the policy allows the page's own script alone.
+    assert all(each.startswith(("data:image/", "#")) for each in checked.loaded)
+    scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert len(scripts) == 1
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in checked.policy
+    assert checked.policy.startswith("default-src 'none'; img-src data:;")
+    # JSON and CSV contain the same numbers.
+    content = json.loads(json.dumps(made.to_dict(), allow_nan=False))["details"]
+    rows = list(csv.DictReader(io.StringIO(table.read_text("utf-8"))))
+    found = {(row["section"], row["item"], row["name"]): row["value"] for row in rows}
+    assert content["confusion"]["matrix"] == [[0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 1, 0], [0, 0, 0, 0]]
+    assert found["confusion", EVIL, "mug"] == "1"
+    assert float(found["f1", "", "precision"]) == content["metrics"]["f1"]["values"]["precision"] == 0.5
+    assert float(found["size", "large", "objects"]) == content["sizes"][2]["objects"] == 2
+    assert made.measures.evaluation.to_dict()["score"] == 0.6
+    with pytest.raises(OutputError, match="exists already"):
+        evaluate_with_report(Finder(), data, page, registry=plugins)
+
+
+def test_nothing_is_written_if_the_page_has_another_name(data: Dataset, tmp_path: Path, plugins: Registry) -> None:
+    with pytest.raises(UsageError, match="is not an HTML page"):
+        evaluate_with_report(Finder(), data, tmp_path / "page.pdf", table=tmp_path / "page.csv", registry=plugins)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_without_boxes_have_a_report(tmp_path: Path, plugins: Registry) -> None:
+    empty = Dataset(SampleReader([Sample(image=_photo("a.png", 1))]))
+    page = tmp_path / "page.html"
+    evaluate_with_report(Finder(), empty, page, metric="f1", registry=plugins)
+    assert "of 0 objects 0 are found, with 1 false alarm." in "".join(Checker(page.read_text("utf-8")).text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -54,9 +54,12 @@ def evaluate(
         typer.Option(
             "--report",
             metavar="FILE",
-            help="Also write a .html page: the numbers, and ground truth next to predictions for the images with the"
-            " most mistakes.",
+            help="Also write a .html page: numbers, curves, confusion, kinds of errors, and the images with the most"
+            " mistakes.",
         ),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", metavar="FILE", help="Also write all numbers of the page as CSV.")
     ] = None,
     batch_size: BatchSizeOption = 8,
     tiles: SliceOption = "",
@@ -70,10 +73,11 @@ def evaluate(
     """Measure a model on annotated images.
 
     The default metric is COCO's average precision and recall, over all classes and for each class. The results are also
-    written to the folder evaluation/ of the run.
+    written to the folder evaluation/ of the run. With --report or --csv, --json contains all numbers of the page.
 
-    Example:
-      boxwright evaluate runs/first --data labelimg:photos/test --report report.html
+    Examples:
+      boxwright evaluate runs/first --data labelimg:photos/test
+      boxwright evaluate runs/first --data labelimg:photos/test --report report.html --csv report.csv
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
@@ -83,43 +87,35 @@ def evaluate(
 
     name, _, text = metric.partition(":")
     options = dict(part.partition("=")[::2] for part in text.split(",") if part)
-    if report is None:
-        evaluation = boxwright.evaluate(
-            model,
-            data,
-            metric=name,
-            metric_options=options,
-            batch_size=batch_size,
-            on_error=on_error_of(on_error, max_bad) or MAX_BAD,
-            slicing=tiles,
-            label_map=label_map,
-            device=device,
-            reporter=reporter,
-        )
+    given: dict[str, Any] = {
+        "metric": name,
+        "metric_options": options,
+        "batch_size": batch_size,
+        "on_error": on_error_of(on_error, max_bad) or MAX_BAD,
+        "slicing": tiles,
+        "label_map": label_map,
+        "device": device,
+        "reporter": reporter,
+    }
+    if report is None and table is None:
+        evaluation = boxwright.evaluate(model, data, **given)
+        content = evaluation.to_dict()
     else:
         from boxwright.analysis import evaluate_with_report
 
-        evaluation = evaluate_with_report(
-            model,
-            data,
-            report,
-            overwrite=overwrite,
-            metric=name,
-            metric_options=options,
-            batch_size=batch_size,
-            on_error=on_error_of(on_error, max_bad) or MAX_BAD,
-            slicing=tiles,
-            label_map=label_map,
-            device=device,
-            reporter=reporter,
-        )
+        made = evaluate_with_report(model, data, report, table=table, overwrite=overwrite, **given)
+        evaluation, content = made.measures.evaluation, made.to_dict() if as_json else {}
+    files = {"report": str(report) if report else None, "csv": str(table) if table else None}
     if as_json:
-        session.result(evaluation.to_dict() | {"report": str(report) if report else None})
+        session.result(content | files)
         return
-    _show(session, evaluation, model, report)
+    _show(session, evaluation, model)
+    for what, path in files.items():
+        if path is not None:
+            session.say(f"{what}: {path}", style="bold")
 
 
-def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | None) -> None:
+def _show(session: Session, evaluation: Evaluation, model: Path) -> None:
     from boxwright.analysis import number
 
     session.say(f"{model} on {evaluation.data}", style="bold")
@@ -152,8 +148,6 @@ def _show(session: Session, evaluation: Evaluation, model: Path, report: Path | 
     for note in evaluation.result.notes:
         session.say(note)
     show_skipped(session, evaluation.skipped)
-    if report is not None:
-        session.say(f"report: {report}", style="bold")
 
 
 def _meaning(name: str) -> str:

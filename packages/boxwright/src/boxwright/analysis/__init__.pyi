@@ -2,7 +2,8 @@ from .benchmark_chart import benchmark_with_chart as benchmark_with_chart
 from .comparison import Comparison as Comparison, Difference as Difference, Kind as Kind, compare as compare
 from .comparison.gallery import compare_with_images as compare_with_images
 from .conventions import one_based_option as one_based_option
-from .evaluation_report import evaluate_with_report as evaluate_with_report, number as number
+from .report import Report as Report, evaluate_with_report as evaluate_with_report
+from .report.page import number as number
 from .statistics import USUAL_ANCHORS as USUAL_ANCHORS, Statistics as Statistics
 from .statistics.histograms import (
     Bin as Bin,

@@ -14,6 +14,7 @@ from typing import Any
 from boxwright.datasets.dataset import Data, empty_dataset_error, open_dataset
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
+from boxwright.models.decoder import PerClass
 from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
 from boxwright.models.protocols import Metric, MetricResult, Model
 from boxwright.models.run import STATE, Run
@@ -51,6 +52,7 @@ class Evaluation:
         skipped: Items left out under ``on_error="skip"``.
         label_map: The classes that the model knows.
         slicing: The tiles that images were cut into; empty for whole images.
+        score: The lowest score of a detection that is shown, as the model was tuned; one number, or one per class.
     """
 
     metric: str
@@ -63,6 +65,7 @@ class Evaluation:
     skipped: list[DataError] = field(default_factory=list)
     label_map: LabelMap = field(default_factory=LabelMap)
     slicing: str = ""
+    score: PerClass = 0.3
 
     @property
     def values(self) -> dict[str, float]:
@@ -81,6 +84,7 @@ class Evaluation:
             "samples": self.samples,
             "truths": self.ground_truth,
             "detections": self.detections,
+            "score": self.score,
             "seconds": round(self.seconds, 2),
             "notes": self.result.notes,
             "skipped": [str(error) for error in self.skipped],
@@ -163,6 +167,7 @@ def evaluate(
         skipped=dataset.problems.skipped,
         label_map=loaded.label_map,
         slicing=str(tiles or ""),
+        score=options.get(SCORE, decoder_of(loaded).score),
         **counts,
     )
     if not evaluation.ground_truth:

@@ -82,7 +82,7 @@ def tune(
     average = _average_precision(plugins) if wanted.name == "map" else None
     folder = tuned_folder(model)
     dataset = open_dataset(data, on_error=on_error, registry=plugins)
-    if (trained := _training_data(folder, plugins)) is not None:
+    if (trained := training_data(folder, plugins)) is not None:
         check_overlap(trained, dataset, allowed=allow_overlap, reporter=reporter)
     loaded = tunable(load_model(model, registry=plugins))
     before = loaded.decoder
@@ -176,8 +176,11 @@ def tuned_folder(model: str | Path | Run) -> Path:
     return path
 
 
-def _training_data(folder: Path, plugins: Registry) -> Dataset | None:
+def training_data(model: str | Path, plugins: Registry) -> Dataset | None:
     """Returns what the model of a run or of an export was trained on; ``None`` if it is not there any more."""
+    folder = Path(model)
+    if not ((folder / STATE).is_file() or (folder / RECORD).is_file()):
+        return None
     if (folder / STATE).is_file():
         uri = Run(folder).config.get("data")
     else:

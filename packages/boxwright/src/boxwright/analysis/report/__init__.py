@@ -1,0 +1,125 @@
+"""The report of an evaluation: a page that shows how good a model is and where it is wrong, and the same as data.
+
+:mod:`measures` evaluates and counts once; the other modules add the images, the curves of the training and the
+comparison with the training data; :mod:`page` puts all of it on a page.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from boxwright.analysis.report.gallery import MOST, shots_of
+from boxwright.analysis.report.likeness import Likeness, Look
+from boxwright.analysis.report.measures import Measures, as_csv, measure
+from boxwright.analysis.report.outcomes import Outcome
+from boxwright.analysis.report.page import report_page
+from boxwright.analysis.report.training import manifest_of, training_numbers, training_of
+from boxwright.analysis.top import Top
+from boxwright.datasets.dataset import Data, open_dataset
+from boxwright.models.protocols import Model
+from boxwright.models.run import Run
+from boxwright.plugins.registry import Registry, default_registry
+from boxwright.progress import LogReporter, Reporter
+from boxwright.render.pages import page_output
+from boxwright.schemas import Sample
+from boxwright.storage.output import AtomicOutput, commit_together
+
+
+class Report:
+    """An evaluation with everything that its page shows.
+
+    Attributes:
+        measures: The numbers.
+        likeness: The evaluated data next to the training data.
+        training: The metrics of each epoch of a run, by name.
+        manifest: How the model was made.
+    """
+
+    def __init__(self, measures: Measures, likeness: Likeness) -> None:
+        self.measures, self.likeness = measures, likeness
+        self.training = training_of(measures.model)
+        self.manifest = manifest_of(measures.model)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: those of the evaluation, and as ``details`` those of the page."""
+        details = self.measures.to_dict() | {"data": self.likeness.to_dict(), "training": self.training}
+        return self.measures.evaluation.to_dict() | {"details": details | {"manifest": self.manifest}}
+
+    def to_csv(self) -> str:
+        """The same numbers as CSV, one per line."""
+        return as_csv([*self.measures.numbers(), *self.likeness.numbers(), *training_numbers(self.training)])
+
+    def page(self, data: Data, registry: Registry) -> str:
+        """Returns the page as HTML text.
+
+        Args:
+            data: The evaluated dataset, whose images are read again if they are not files.
+            registry: The plugins to use.
+        """
+        outcomes = zip(self.measures.pairs, self.measures.tally.outcomes, strict=True)
+        worst: Top[tuple[Sample, Outcome]] = Top(MOST)
+        for (sample, _), outcome in outcomes:
+            worst.add(outcome.cells.mistakes, (sample, outcome))
+        shots = shots_of(list(worst), self.measures.names, lambda names: _read_again(data, names, registry))
+        return report_page(self.measures, shots, self.likeness, self.training, self.manifest)
+
+
+def evaluate_with_report(
+    model: str | Path | Run | Model,
+    data: Data,
+    report: str | os.PathLike[str] | None = None,
+    *,
+    table: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+    registry: Registry | None = None,
+    **options: Any,
+) -> Report:
+    """Evaluates a model as :func:`boxwright.evaluate` does, and describes the result on a page.
+
+    Args:
+        model: A run, its folder, an exported model, or a loaded one.
+        data: The dataset with the ground truth.
+        report: The page, ``.html``; ``None`` for none.
+        table: A file for the same numbers as CSV; ``None`` for none.
+        overwrite: Whether to replace existing files.
+        reporter: Receives the progress.
+        registry: The plugins to use, instead of the installed ones.
+        options: Further arguments of :func:`boxwright.evaluate`.
+
+    Raises:
+        UsageError: ``report`` does not end in ``.html``, or as :func:`boxwright.evaluate`.
+        DataError: As :func:`boxwright.evaluate`.
+        OutputError: A file exists and ``overwrite`` is false, or it cannot be written.
+    """
+    plugins, reporter = registry or default_registry(), reporter or LogReporter()
+    outputs = []
+    try:
+        if report is not None:
+            outputs.append(page_output(report, overwrite=overwrite))
+        if table is not None:
+            outputs.append(AtomicOutput(os.fspath(table), overwrite=overwrite))
+        look = Look()
+        measures = measure(
+            model, data, reporter=reporter, registry=plugins, observe=lambda sample, _: look.add(sample), **options
+        )
+        made = Report(measures, Likeness.of(look, measures.model, plugins))
+        contents = ([] if report is None else [made.page(data, plugins)]) + ([] if table is None else [made.to_csv()])
+        for output, content in zip(outputs, contents, strict=True):
+            with output.open() as file:
+                file.write(content.encode())
+        commit_together(outputs)
+    finally:
+        for output in outputs:
+            output.abort()
+    return made
+
+
+def _read_again(data: Data, names: Collection[str], registry: Registry) -> Iterator[Sample]:
+    """Yields the samples of a dataset whose images have one of the names."""
+    for sample in open_dataset(data, on_error="skip", registry=registry):
+        if sample.image.name in names:
+            yield sample
