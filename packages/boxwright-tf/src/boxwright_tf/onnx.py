@@ -28,12 +28,13 @@ def require_common(decoder: DecoderSettings, target: str) -> None:
         )
 
 
-def to_onnx(saved_model: Path, names: Mapping[str, str]) -> Any:
+def to_onnx(saved_model: Path, boxes: str = "boxes", scores: str = "scores") -> Any:
     """Returns a SavedModel of :class:`boxwright.models.Network` as an ``onnx.ModelProto``.
 
     Args:
         saved_model: The folder.
-        names: The names of its input ``images`` and its outputs ``boxes`` and ``scores`` in the result.
+        boxes: The name of the output ``boxes`` in the result; the input is ``images``.
+        scores: The name of the output ``scores``.
     """
     with quiet_import():
         import tensorflow as tf
@@ -43,15 +44,15 @@ def to_onnx(saved_model: Path, names: Mapping[str, str]) -> Any:
     with quiet_stderr():
         loaded = tf.saved_model.load(str(saved_model))
         frozen = convert_variables_to_constants_v2(loaded.signatures["serving_default"])
-        tensors = {key: tensor.name for key, tensor in zip(("boxes", "scores"), frozen.outputs, strict=True)}
-        (tensors["images"],) = (tensor.name for tensor in frozen.inputs)
+        outputs = [tensor.name for tensor in frozen.outputs]
+        (images,) = (tensor.name for tensor in frozen.inputs)
         model, _ = tf2onnx.convert.from_graph_def(
             frozen.graph.as_graph_def(),
-            input_names=[tensors["images"]],
-            output_names=[tensors["boxes"], tensors["scores"]],
+            input_names=[images],
+            output_names=outputs,
             opset=OPSET,
         )
-    _rename(model.graph, {tensor: names[key] for key, tensor in tensors.items()})
+    _rename(model.graph, {images: "images"} | dict(zip(outputs, (boxes, scores), strict=True)))
     return model
 
 

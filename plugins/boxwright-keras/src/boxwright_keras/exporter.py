@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from boxwright.models import Model, Network, NetworkExporter, models_trusted
+from boxwright.models import Network, NetworkExporter, models_trusted
 from boxwright_keras.archive import refuse_archive
 from boxwright_keras.layer import detector_layer
 from boxwright_tf.quiet import quiet_import, quiet_stderr
@@ -28,21 +28,20 @@ class KerasExporter(NetworkExporter):
         with quiet_stderr():
             convert(network, folder / self.model)
 
-    def load(self, artifact: Path, device: str = "") -> Model:
-        """Loads an artifact in Keras.
+    def opened(self, artifact: Path, **options: Any) -> Any:
+        """Opens a network in Keras.
 
         Raises:
-            DataError: A file is missing or damaged, or the model contains Python code, objects other than those of
-                Keras and of this exporter, or operations with files, and is not trusted.
-            RunError: Keras cannot run the model.
+            DataError: The model contains Python code, objects other than those of Keras and of this exporter, or
+                operations with files, and is not trusted; or it is damaged.
         """
-        if artifact.name == self.model and artifact.is_file() and not models_trusted():
-            with quiet_import():
-                refuse_archive(artifact)
         with quiet_import():
             import keras  # noqa: F401
+
+            if not models_trusted():
+                refuse_archive(artifact)
         with quiet_stderr():
-            return super().load(artifact, device)
+            return super().opened(artifact, **options)
 
     @staticmethod
     def load_network(path: str) -> Any:

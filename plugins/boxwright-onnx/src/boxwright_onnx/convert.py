@@ -34,7 +34,7 @@ def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -
         UsageError: Its decoder is Soft-NMS or fusion, or has IoU thresholds by class, which ONNX does not have.
     """
     require_common(network.decoder, "ONNX")
-    model = to_onnx(network.saved_model, {"images": "images", "boxes": "raw_boxes", "scores": "raw_scores"})
+    model = to_onnx(network.saved_model, "raw_boxes", "raw_scores")
     if precision == "int8":
         model = quantize(model, calibration)
     _add_suppression(model.graph, network)

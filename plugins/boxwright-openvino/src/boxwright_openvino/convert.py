@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import openvino
@@ -26,21 +25,17 @@ def convert(network: Network, path: Path, precision: str, calibration: Iterable[
         precision: Of the weights ``fp32`` or ``fp16``; ``int8`` of the convolutions.
         calibration: Inputs for ``int8``.
     """
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "model.onnx")
-        names = ("images", "boxes", "scores")
-        converted = to_onnx(network.saved_model, dict(zip(names, names, strict=True)))
-        if precision == "int8":
-            converted = quantize(converted, calibration)
-        file.write_bytes(converted.SerializeToString())
-        # Not convert_model, which asks for openvino-telemetry.
-        processor = PrePostProcessor(openvino.Core().read_model(file))
-        images = processor.input("images")
-        images.tensor().set_element_type(openvino.Type.f32).set_layout(openvino.Layout("NHWC"))
-        images.tensor().set_color_format(ColorFormat.RGB).set_spatial_dynamic_shape()
-        images.preprocess().resize(ResizeAlgorithm.RESIZE_BILINEAR_PILLOW)
-        images.model().set_layout(openvino.Layout("NHWC"))
-        model = processor.build()
-        labels = " ".join(name.replace(" ", "_") for name in network.label_map.names)  # as the Model API reads them
-        model.set_rt_info(labels, ["model_info", "labels"])
-        openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+    converted = to_onnx(network.saved_model)
+    if precision == "int8":
+        converted = quantize(converted, calibration)
+    # Not convert_model, which asks for openvino-telemetry.
+    processor = PrePostProcessor(openvino.Core().read_model(converted.SerializeToString()))
+    images = processor.input("images")
+    images.tensor().set_element_type(openvino.Type.f32).set_layout(openvino.Layout("NHWC"))
+    images.tensor().set_color_format(ColorFormat.RGB).set_spatial_dynamic_shape()
+    images.preprocess().resize(ResizeAlgorithm.RESIZE_BILINEAR_PILLOW)
+    images.model().set_layout(openvino.Layout("NHWC"))
+    model = processor.build()
+    labels = " ".join(name.replace(" ", "_") for name in network.label_map.names)  # as the Model API reads them
+    model.set_rt_info(labels, ["model_info", "labels"])
+    openvino.save_model(model, path, compress_to_fp16=precision == "fp16")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from boxwright import ExportError
@@ -139,11 +138,7 @@ class MyriadExporter(NetworkExporter):
 
         from boxwright_tf.onnx import to_onnx
 
-        with TemporaryDirectory() as temporary:
-            file = Path(temporary, "model.onnx")
-            names = {name: name for name in ("images", "boxes", "scores")}
-            file.write_bytes(to_onnx(network.saved_model, names).SerializeToString())
-            model = openvino.Core().read_model(file)
+        model = openvino.Core().read_model(to_onnx(network.saved_model).SerializeToString())
         model.reshape({"images": [1, network.inputs.height, network.inputs.width, 3]})
         simplify(model)
         if problems := list(unsupported(model)):

@@ -39,8 +39,7 @@ def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -
             "the page does not resize images as the TensorFlow Object Detection API does", "export to another target"
         )
     runtime = runtime_files()
-    names = ("images", "boxes", "scores")
-    model = to_onnx(network.saved_model, dict(zip(names, names, strict=True)))
+    model = to_onnx(network.saved_model)
     if precision == "int8":
         model = quantize(model, calibration)
     return page(network, model.SerializeToString(), runtime)

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from boxwright.environments import Environment
+from boxwright.environments import Environment, Worker
 from boxwright.models import Network, NetworkExporter
 from boxwright_rknn import ENVIRONMENT, TARGETS
 
@@ -34,6 +34,9 @@ class RKNNExporter(NetworkExporter):
 
     model = "model.rknn"
     packages = ("onnxruntime", "rknn-toolkit-lite2")
+    _own: Path | None = None
+    """The model that this exporter wrote, which its worker simulates."""
+    _worker: Worker | None = None
 
     def __init__(self, target: str = TARGETS[0]) -> None:
         self.target = target
@@ -50,17 +53,16 @@ class RKNNExporter(NetworkExporter):
 
         environment = Environment(ENVIRONMENT)
         environment.require()
-        names = {name: name for name in ("images", "boxes", "scores")}
         size = network.inputs.height, network.inputs.width
-        parts = split(to_onnx(network.saved_model, names), *size)
+        parts = split(to_onnx(network.saved_model), *size)
         (folder / NETWORK).write_bytes(parts.network.SerializeToString())
         (folder / DECODER).write_bytes(parts.decoder.SerializeToString())
         if precision == "int8":
             self._write_images(network, folder / IMAGES)
         (folder / SETTINGS).write_text(json.dumps({"target": self.target, "precision": precision}) + "\n", "utf-8")
         (folder / SCRIPT).write_text(_script(precision), "utf-8")
-        with environment.worker() as worker:
-            worker.call("toolkit:build", _request(folder) | {"out": str(folder.absolute() / self.model)})
+        self._own, self._worker = folder / self.model, environment.worker()
+        self._worker.call("toolkit:build", _request(folder) | {"out": str(self._own.absolute())})
 
     def _write_images(self, network: Network, folder: Path) -> None:
         folder.mkdir()
@@ -78,8 +80,10 @@ class RKNNExporter(NetworkExporter):
         """
         import onnxruntime
 
-        worker = Environment(ENVIRONMENT).worker()  # it ends with the last reference to it
-        worker.call("toolkit:build", _request(artifact.parent))
+        worker = self._worker
+        if worker is None or artifact != self._own:
+            worker = Environment(ENVIRONMENT).worker()  # it ends with the last reference to it
+            worker.call("toolkit:build", _request(artifact.parent))
         decoder = onnxruntime.InferenceSession(
             artifact.with_name(DECODER).read_bytes(), providers=["CPUExecutionProvider"]
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from boxwright.models import Model, Network, NetworkExporter
+from boxwright.models import Network, NetworkExporter
 from boxwright_tf.programs import refuse_saved_model
 from boxwright_tf.quiet import quiet_import
 
@@ -28,19 +28,17 @@ class SavedModelExporter(NetworkExporter):
         convert(network, folder / self.model)
         write_models_config(folder)
 
-    def load(self, artifact: Path, device: str = "") -> Model:
-        """Loads an artifact in TensorFlow.
+    def opened(self, artifact: Path, **options: Any) -> Any:
+        """Opens a network in TensorFlow.
 
         Raises:
-            DataError: A file is missing or damaged, or the model contains operations with files, connections or Python
-                code, and is not trusted.
-            RunError: TensorFlow cannot run the model.
+            DataError: The model contains operations with files, connections or Python code, and is not trusted; or it
+                is damaged.
         """
         with quiet_import():
             import tensorflow as tf  # noqa: F401
-        if artifact.name == self.model and artifact.is_dir():
-            refuse_saved_model(artifact)
-        return super().load(artifact, device)
+        refuse_saved_model(artifact)
+        return super().opened(artifact, **options)
 
     @staticmethod
     def load_network(path: str) -> Any:

@@ -40,7 +40,7 @@ def convert(network: Network, folder: Path, precision: str, calibration: Iterabl
         UsageError: Its decoder is Soft-NMS, or has IoU thresholds by class, which the plugin does not have.
     """
     require_common(network.decoder, "TensorRT")
-    model = to_onnx(network.saved_model, {name: name for name in ("images", "boxes", "scores")})
+    model = to_onnx(network.saved_model)
     if precision == "int8":
         model = quantize(model, calibration, for_tensorrt=True)
         (folder / CACHE).write_text(calibration_cache(model), "utf-8")
