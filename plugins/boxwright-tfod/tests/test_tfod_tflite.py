@@ -22,11 +22,11 @@ import tensorflow as tf
 import boxwright
 from boxwright import DataError, LabelMap, RunError
 from boxwright.models import resize_bilinear
-from boxwright_tfod import tflite_metadata
+from boxwright_tf import tflite_metadata
+from boxwright_tf.tflite_metadata import Metadata
 from boxwright_tfod.exporters import TFLiteExporter
 from boxwright_tfod.recognise import tflite as recognised
 from boxwright_tfod.tflite import File, TFLiteDetector, labels_of, padded, within
-from boxwright_tfod.tflite_metadata import Metadata
 
 pytestmark = pytest.mark.tensorflow
 

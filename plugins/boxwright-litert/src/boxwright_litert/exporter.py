@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from boxwright.models import Model, Network, NetworkExporter
+import numpy as np
+
+from boxwright.models import Network, NetworkExporter
 from boxwright_tf.litert import load_network, refuse_tflite
 from boxwright_tf.quiet import quiet_stderr
 
@@ -24,16 +27,48 @@ class LiteRTExporter(NetworkExporter):
         """Writes ``model.tflite``."""
         from boxwright_litert.convert import convert
 
-        (folder / self.model).write_bytes(convert(network, precision, lambda: self.calibration_images(network)))
+        content = convert(network, precision, lambda: self.calibration_images(network), suppress=self.suppresses)
+        (folder / self.model).write_bytes(content)
 
-    def load(self, artifact: Path, device: str = "") -> Model:
-        """Loads an artifact, without TensorFlow.
+    def opened(self, artifact: Path, **options: Any) -> Any:
+        """Opens a network in LiteRT, without TensorFlow.
 
         Raises:
-            DataError: A file is missing or damaged, or the model contains operations of TensorFlow, and is not trusted.
-            RunError: LiteRT cannot run the model.
+            DataError: The model contains operations of TensorFlow, and is not trusted; or it is damaged.
         """
-        if artifact.name == self.model and artifact.is_file():
-            refuse_tflite(artifact, artifact.read_bytes())
+        refuse_tflite(artifact, artifact.read_bytes())
         with quiet_stderr():
-            return super().load(artifact, device)
+            return super().opened(artifact, **options)
+
+
+class LiteRTDetectionExporter(LiteRTExporter):
+    """``model.tflite`` that ends in ``TFLite_Detection_PostProcess``, whose outputs are detections."""
+
+    suppresses = True
+
+    def convert(self, network: Network, folder: Path, precision: str) -> None:
+        """Writes ``model.tflite``.
+
+        Raises:
+            UsageError: The decoder of the network is Soft-NMS, or has IoU thresholds by class.
+        """
+        super().convert(network, folder, precision)
+
+    @staticmethod
+    def load_network(path: str) -> Any:
+        """Loads a converted network with its suppression."""
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(path, num_threads=1)  # with more, the operation omits a class
+        interpreter.allocate_tensors()
+        (images,) = interpreter.get_input_details()
+        outputs = [each["index"] for each in interpreter.get_output_details()]
+
+        def detect(pixels: Any) -> Any:
+            interpreter.set_tensor(images["index"], pixels)
+            interpreter.invoke()
+            boxes, classes, scores, count = (interpreter.get_tensor(output)[0] for output in outputs)
+            sides = images["shape"][[2, 1, 2, 1]].astype(np.float32)
+            return boxes[: int(count), [1, 0, 3, 2]] * sides, scores[: int(count)], classes[: int(count)].astype(int)
+
+        return detect

@@ -99,8 +99,8 @@ class TFLiteExporter:
         }
         with Environment(ENVIRONMENT).worker() as worker:
             metadata = worker.call("tflite:export", request)
+        from boxwright_tf.tflite_metadata import Metadata
         from boxwright_tfod.tflite import File, labels_of
-        from boxwright_tfod.tflite_metadata import Metadata
 
         labels = labels_of(run.label_map)
         target.write_bytes(File(target).with_metadata(Metadata(**metadata, labels=labels)))
@@ -146,8 +146,8 @@ def _labels_of(artifact: Path) -> LabelMap:
     Raises:
         DataError: The labels are missing, or cannot be used.
     """
+    from boxwright_tf.tflite_metadata import lines
     from boxwright_tfod.tflite import labelled
-    from boxwright_tfod.tflite_metadata import lines
 
     for name in _LABELS:
         content = read_file(str(artifact.parent / name), "check the labels")

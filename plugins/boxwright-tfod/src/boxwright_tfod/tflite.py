@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 
 from boxwright import DataError, LabelMap, LabelMapItem, LogReporter, RunError, Sample
 from boxwright.models import resize_bilinear
+from boxwright_tf import tflite_metadata
 from boxwright_tf.litert import refuse_tflite
 from boxwright_tf.quiet import quiet_import, quiet_stderr
-from boxwright_tfod import tflite_metadata
+from boxwright_tf.tflite_metadata import Metadata
 from boxwright_tfod.detections import ExportedModel, Prepared, decoded
 from boxwright_tfod.recognise import POSTPROCESS
-from boxwright_tfod.tflite_metadata import Metadata
 
 USUAL = 127.5
 """Mean and standard deviation of MobileNet and Inception, which scale pixels to -1..1."""
@@ -109,18 +109,13 @@ class File:
         outputs = list(self._graph.outputs)
         names = dict(zip(self.outputs, _OUTPUTS, strict=True))
         boxes, classes = (outputs.index(index) for index in self.outputs[:2])
-        described = tflite_metadata.build(metadata, ["image"], [names[index] for index in outputs], boxes, classes)
+        described = tflite_metadata.build(
+            metadata, [names[index] for index in outputs], boxes, classes, "SSD of the TensorFlow Object Detection API"
+        )
         entries = {tflite_metadata.NAME: described}
         if metadata.resizer:
             entries[tflite_metadata.RESIZER] = tflite_metadata.resizer_entry(metadata.resizer)
-        for name, content in entries.items():
-            buffer, entry = schema.BufferT(), schema.MetadataT()
-            buffer.data = np.frombuffer(content, np.uint8)
-            entry.name, entry.buffer = name, len(self._model.buffers)
-            self._model.buffers.append(buffer)
-            self._model.metadata = [*(self._model.metadata or ()), entry]
-        written = flatbuffer_utils.convert_object_to_bytearray(self._model)
-        return tflite_metadata.pack(bytes(written), metadata.labels)
+        return tflite_metadata.pack(self._model, entries, metadata.labels)
 
 
 class TFLiteDetector(ExportedModel):

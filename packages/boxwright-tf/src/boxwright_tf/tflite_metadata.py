@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,8 +31,10 @@ _VERSION = "1.0.0"
 _NORMALIZATION = 1  # of the union ProcessUnitOptions
 _IMAGE, _BOX, _RGB = 2, 3, 1  # of the union ContentProperties; of ColorSpaceType
 _BOUNDARIES = 1  # of BoundingBoxType
-_ORDER = (1, 0, 3, 2)  # of left, top, right and bottom in ymin xmin ymax xmax
-_VALUE_LABELS = 3  # of AssociatedFileType
+_PIXEL = 1  # of CoordinateType
+_YXYX = (1, 0, 3, 2)  # the places of left, top, right and bottom in ymin xmin ymax xmax
+_XYXY = (0, 1, 2, 3)
+_AXIS_LABELS, _VALUE_LABELS = 2, 3  # of AssociatedFileType
 _LONGEST_LABELS = 10_000_000
 
 
@@ -54,15 +56,19 @@ class Metadata:
     resizer: dict[str, Any] = field(default_factory=dict)
 
 
-def build(metadata: Metadata, inputs: Sequence[str], outputs: Sequence[str], boxes: int, classes: int) -> bytes:
-    """Returns the flatbuffer ``ModelMetadata`` of a detector.
+def build(
+    metadata: Metadata, outputs: Sequence[str], boxes: int, classes: int, description: str, *, suppressed: bool = True
+) -> bytes:
+    """Returns the flatbuffer ``ModelMetadata`` of a detector with the input ``image``.
 
     Args:
         metadata: The content.
-        inputs: The names of the model's inputs; the first is the image.
-        outputs: The names of its outputs.
+        outputs: The names of the model's outputs.
         boxes: The index of the output with the boxes.
-        classes: The index of the output with the classes.
+        classes: The index of the output with the classes, or with the scores of all classes.
+        description: The description of the model.
+        suppressed: Whether the outputs are detections, ``ymin xmin ymax xmax`` relative to the input, with the numbers
+            of their classes; or boxes of all anchors, ``xyxy`` in pixels of it, with the scores of all classes.
     """
     builder = flatbuffers.Builder(1024)
     text = builder.CreateString
@@ -70,16 +76,16 @@ def build(metadata: Metadata, inputs: Sequence[str], outputs: Sequence[str], box
     unit = _table(builder, {1: normalization}, {0: _NORMALIZATION})
     image = _table(builder, {}, {0: _RGB})
     content = _table(builder, {1: image}, {0: _IMAGE})
-    described = {0: text(inputs[0]), 3: content, 4: _tables(builder, [unit])}
-    labels = _tables(builder, [_table(builder, {0: text(LABELS)}, {2: _VALUE_LABELS})])
-    box = _table(builder, {0: _numbers(builder, _ORDER)}, {1: _BOUNDARIES})
+    described = {0: text("image"), 3: content, 4: _tables(builder, [unit])}
+    labels = _tables(builder, [_table(builder, {0: text(LABELS)}, {2: _VALUE_LABELS if suppressed else _AXIS_LABELS})])
+    order, unit_of = (_YXYX, 0) if suppressed else (_XYXY, _PIXEL)
+    box = _table(builder, {0: _numbers(builder, order)}, {1: _BOUNDARIES, 2: unit_of})
     more = {boxes: {3: _table(builder, {1: box}, {0: _BOX})}, classes: {6: labels}}
     found = [_table(builder, {0: text(name)} | more.get(number, {})) for number, name in enumerate(outputs)]
-    others = [_table(builder, {0: text(name)}) for name in inputs[1:]]
-    graph = {2: _tables(builder, [_table(builder, described), *others]), 3: _tables(builder, found)}
+    graph = {2: _tables(builder, [_table(builder, described)]), 3: _tables(builder, found)}
     model = {
         0: text("ObjectDetector"),
-        1: text("SSD of the TensorFlow Object Detection API"),
+        1: text(description),
         3: _tables(builder, [_table(builder, graph)]),
         7: text(_VERSION),
     }
@@ -107,14 +113,29 @@ def parse(content: bytes, model: bytes) -> Metadata:
                     mean, std = unit.table(1).floats(0), unit.table(1).floats(1)
         for tensor in graph.tables(3):
             for file in tensor.tables(6):
-                if file.number(2) == _VALUE_LABELS and not labels:
+                if file.number(2) in (_AXIS_LABELS, _VALUE_LABELS) and not labels:
                     labels = unpack(model, file.text(0))
     return Metadata(mean, std, labels)
 
 
-def pack(content: bytes, labels: Sequence[str]) -> bytes:
-    """Returns a model with a file of labels after it."""
-    file = io.BytesIO(content)
+def pack(model: Any, entries: Mapping[bytes, bytes], labels: Sequence[str]) -> bytes:
+    """Returns a ``.tflite`` file with entries of metadata, and with a file of labels after it.
+
+    Args:
+        model: The ``ModelT`` of ``ai_edge_litert.schema_py_generated``, to which the entries are added.
+        entries: The content of each entry by its name.
+        labels: The names of the classes from 0.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    for name, content in entries.items():
+        buffer, entry = schema.BufferT(), schema.MetadataT()
+        buffer.data = np.frombuffer(content, np.uint8)
+        entry.name, entry.buffer = name, len(model.buffers)
+        model.buffers.append(buffer)
+        model.metadata = [*(model.metadata or ()), entry]
+    file = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(model))
     with zipfile.ZipFile(file, "a") as archive:
         # With a fixed date, so that equal models have equal files.
         archive.writestr(zipfile.ZipInfo(LABELS), "\n".join(labels) + "\n")
@@ -188,7 +209,7 @@ def _numbers(builder: Any, values: Sequence[int]) -> int:
     return int(builder.CreateNumpyVector(np.asarray(values, np.uint32)))
 
 
-class _Reader(Table):  # type: ignore[misc]
+class _Reader(Table):
     """A table of a flatbuffer, whose fields are read by their index in the schema."""
 
     @classmethod
