@@ -116,7 +116,7 @@ for python in OTHER_PYTHONS:
 
 @nox.session(python=PYTHON)
 def slow(session: nox.Session) -> None:
-    """Runs the tests that take longer than a minute, such as trainings on real photos, but not those of tfod."""
+    """Runs the tests that take long, such as trainings on real photos, but not those of tfod."""
     install(session, "tests")
     session.run("pytest", "-m", "slow and not tfod", *session.posargs)
 

@@ -80,6 +80,7 @@ def test_the_first_tutorials_training(project: Path, here: Callable[..., str]) -
     assert len(list((project / "found").glob("*.jpg"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_network")
 def test_every_command_of_the_second_tutorial_is_valid(project: Path, here: Callable[..., str]) -> None:
     """Unchanged, except for the data, the preset (whose weights would be downloaded) and the length."""

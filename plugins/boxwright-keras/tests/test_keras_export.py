@@ -67,6 +67,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "model.keras"
 
 
+@pytest.mark.slow
 def test_plain_keras_loads_it_with_this_plugin(artifact: Path, tmp_path: Path) -> None:
     """In safe mode, which is Keras' default; without the code that trained it."""
     command = [sys.executable, "-c", _PLAIN, str(artifact), str(tmp_path / "found.npz")]

@@ -84,6 +84,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return calls
 
 
+@pytest.mark.slow
 def test_training_on_awkward_data_reports_every_change(
     drawn: Dataset,
     validation: Dataset,

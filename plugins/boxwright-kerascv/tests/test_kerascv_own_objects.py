@@ -39,6 +39,7 @@ class Recorded(keras.losses.BinaryFocalCrossentropy):  # type: ignore[misc]
         return super().call(y_true, y_pred)
 
 
+@pytest.mark.slow
 def test_a_pretrained_backbone_is_downloaded_once_frozen_and_saved(
     drawn: Dataset, small: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

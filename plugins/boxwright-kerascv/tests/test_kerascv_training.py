@@ -223,6 +223,7 @@ def test_a_network_of_other_weights_is_not_used(finished: Run, tmp_path: Path) -
     assert isinstance(load_model(copy), KerasCVModel)
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_ends_with_the_same_weights(
     finished: Run, folder: Path, drawn: Dataset, reporter: Any
 ) -> None:

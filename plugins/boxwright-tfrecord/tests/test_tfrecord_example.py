@@ -174,6 +174,7 @@ def test_tensorflow_serialises_to_the_same_bytes() -> None:
     assert read["b/floats"] == [struct.unpack("<f", struct.pack("<f", number))[0] for number in floats]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_tensorflow_registers_its_own_messages_after_ours() -> None:
     pytest.importorskip("tensorflow")
