@@ -179,7 +179,7 @@ class Annotations:
 
     def in_file(self, number: int) -> int:
         """Returns the number of an annotation in the order of the file."""
-        return number if self._order is None else int(self._order[number])
+        return number if self._order is None else self._order.item(number)
 
     def _find_repeated(self, ids: NDArray[np.int64]) -> None:
         if not (ids[1:] <= ids[:-1]).any():

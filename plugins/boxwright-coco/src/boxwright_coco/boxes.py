@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from boxwright import Boxes, Coordinates, JsonAttributes
 from boxwright_coco.categories import ClassNumbers
-from boxwright_coco.numbers import NumberTexts, is_number, span_between
+from boxwright_coco.numbers import NumberTexts, is_number, number_text, span_between
 from boxwright_coco.texts import OWN, members, named_text
 from boxwright_coco.values import BOX_KEYS
 
@@ -45,9 +45,10 @@ class BoxTexts:
         label = ""
         try:
             for label, coordinates, attributes in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True):
+                known = attributes.parsed if type(attributes) is JsonAttributes else attributes
                 xmin, ymin, xmax, ymax = coordinates
                 width, height = xmax - xmin, ymax - ymin
-                tail = self._tail(attributes) if attributes else _NOTHING_MORE
+                tail = self._tail(attributes) if known or known is not attributes else _NOTHING_MORE
                 if tail is None or xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
                     texts.append(f'"category_id":{classes[label]},{self._annotation(coordinates, attributes)}')
                 else:
@@ -56,8 +57,8 @@ class BoxTexts:
                         f'"bbox":[{numbers[xmin]},{numbers[ymin]},{numbers[width]},{numbers[height]}],'
                         f'"area":{int(width * height)},{tail}'
                     )
-                if "id" in attributes:
-                    own = attributes["id"] if self._ids else None
+                if "id" in known:
+                    own = known["id"] if self._ids else None
                     requested += [None] * (len(texts) - 1 - len(requested))
                     requested.append(own if is_number(own) else None)
         except ValueError as error:
@@ -98,21 +99,28 @@ class BoxTexts:
     def _annotation(self, coordinates: Coordinates, attributes: Mapping[str, Any]) -> str:
         """Returns an annotation from its box on."""
         shape, size, exact = self._shape(coordinates)
-        outline = attributes.text(_OUTLINE) if isinstance(attributes, JsonAttributes) else None
-        if isinstance(attributes, JsonAttributes) and outline is not None:
-            given = dict(attributes.parsed) | {key: attributes[key] for key in attributes.others if key != _OUTLINE}
+        outline = None
+        if type(attributes) is JsonAttributes:
+            outline = attributes.text(_OUTLINE)
+            given = {**attributes.parsed}
+            for key in attributes.others:
+                if key != _OUTLINE:
+                    given[key] = attributes[key]
         else:
-            given = dict(attributes)
+            given = {**attributes}
         if "id" in given and (not self._ids or is_number(given["id"])):
             del given["id"]
         if "area" in given and _is_size(given["area"]):
             size = given.pop("area")
-        return f'"bbox":{shape},"area":{self._texts[size]},{self._members(given, exact, outline)}'
+        return f'"bbox":{shape},"area":{number_text(size)},{self._members(given, exact, outline)}'
 
     @staticmethod
     def _members(given: dict[str, Any], exact: list[float] | None, text: bytes | None = None) -> str:
         """Returns the members after the area; ``text`` is the segmentation if it was not parsed."""
-        crowd, outline = 0, "[]" if text is None else text.decode().replace("\n", " ")
+        outline = "[]" if text is None else text.decode().replace("\n", " ")
+        if not given and exact is None:
+            return f'"iscrowd":0,"segmentation":{outline}}}'
+        crowd = 0
         if "iscrowd" in given and isinstance(given["iscrowd"], int):
             crowd = int(given.pop("iscrowd"))
         if "segmentation" in given:
@@ -122,17 +130,16 @@ class BoxTexts:
 
     def _shape(self, coordinates: Coordinates) -> tuple[str, float, list[float] | None]:
         """Returns ``[x,y,width,height]``, the area, and the coordinates if these four cannot restore them exactly."""
-        texts = self._texts
-        xmin, ymin, xmax, ymax = coordinates
+        xmin, ymin, xmax, ymax = map(float, coordinates)  # the text of NumPy's is different
         width, height = xmax - xmin, ymax - ymin
-        exact = True
-        if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
-            if not math.isfinite(width * height) or not math.isfinite(width + height):
-                raise ValueError("it is too large")
-            (width, one), (height, other) = span_between(xmin, xmax), span_between(ymin, ymax)
-            exact = one and other
-        text = f"[{texts[xmin]},{texts[ymin]},{texts[width]},{texts[height]}]"
-        return text, width * height, None if exact else list(coordinates)
+        if not math.isfinite(width * height) or not math.isfinite(width + height):
+            raise ValueError("it is too large")
+        (width, one), (height, other) = span_between(xmin, xmax), span_between(ymin, ymax)
+        if max(-xmin, -ymin, xmax, ymax) < _EXACT:  # larger numbers have an exponent
+            text = f"[{xmin!r},{ymin!r},{width!r},{height!r}]".replace(".0,", ",").replace(".0]", "]")
+        else:
+            text = f"[{number_text(xmin)},{number_text(ymin)},{number_text(width)},{number_text(height)}]"
+        return text, width * height, None if one and other else [*coordinates]
 
 
 def _is_size(value: Any) -> bool:

@@ -254,14 +254,11 @@ class Elements:
         """Returns the bytes of an element, and those after it up to the next one."""
         start, end = self._starts[number], self._starts[number + 1]
         is_next, self._next = number == self._next, number + 1
-        if is_next and not self._has(start, end):
+        if not self._base <= start <= end <= self._base + len(self._content):
+            if not is_next or end - start > _WINDOW:
+                return self._file.read(start, end - start)
             self._base, self._content = start, self._file.read(start, _WINDOW)
-        if not self._has(start, end):
-            return self._file.read(start, end - start)
         return self._content[start - self._base : end - self._base]
-
-    def _has(self, start: int, end: int) -> bool:
-        return self._base <= start and end <= self._base + len(self._content)
 
 
 class Scanner:
