@@ -17,7 +17,7 @@ OPTIONS = {
     "demo": ["--images", "--seed", "--size", "--overwrite"],
     "formats": ["--json"],
     "info": ["--out", "--json"],
-    "validate": ["--pictures", "--workers", "--json"],
+    "validate": ["--pictures", "--out", "--workers", "--json"],
     "diff": ["--tolerance", "--out", "--json"],
     "view": ["--out", "--images", "--class"],
     "convert": ["--with", "--label-map", "--strict", "--sidecar", "--on-error", "--overwrite", "--workers", "--json"],

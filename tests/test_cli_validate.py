@@ -44,6 +44,25 @@ def test_a_good_dataset(boxwright, noisy):
     assert last.startswith("no problems found in ")
 
 
+def test_the_page_lists_what_is_printed_and_more(boxwright, noisy, tmp_path):
+    page = tmp_path / "problems.html"
+    flat = [FLAT.replace("flat", f"flat<b>{number}") for number in range(7)]
+    result = boxwright("validate", noisy(*flat), "--pictures", "none", "--out", page, "--shown", 2)
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[-1] == f"page: {page}"
+    assert result.stdout.count("0 x 15 pixels at 5, 5") == 2
+    text = page.read_text("utf-8")
+    assert text.count("0 x 15 pixels at 5, 5") == 7
+    assert "error: boxes with zero area" in text
+    assert "<script" not in text
+    assert boxwright("validate", noisy(*GOOD), "--out", page).exit_code == 1  # it exists already
+    assert page.read_text("utf-8") == text
+    good = tmp_path / "good.html"
+    content = boxwright.json("validate", noisy(*GOOD), "--few", 5, "--out", good)
+    assert content["page"] == str(good)
+    assert "No problems found." in good.read_text("utf-8")
+
+
 def test_problems_are_grouped_the_worst_first(boxwright, noisy, tmp_path):
     result = boxwright("validate", noisy(*GOOD, FLAT, OVER, BAD, without=["g3.jpg"]), "--few", 0)
     assert result.exit_code == 1

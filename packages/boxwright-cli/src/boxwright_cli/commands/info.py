@@ -47,7 +47,8 @@ def info(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    session.protects(out) if out else "nothing was written."
+    if out is not None:
+        session.protects(out)
     import boxwright
     from boxwright.analysis import one_based_option, statistics_page
     from boxwright.datasets import empty_dataset_error

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount, duration
-from boxwright_cli.values import JsonOption, WorkersOption, parse_count
+from boxwright_cli.values import JsonOption, OverwriteOption, WorkersOption, parse_count
 
 if TYPE_CHECKING:
     from boxwright.analysis import Check, Problem, ValidationReport
@@ -48,6 +50,10 @@ def validate(
     shown: Annotated[
         int, typer.Option("--shown", metavar="N", parser=parse_count, help="Number of problems of each kind to list.")
     ] = 5,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Also write the problems to a page (.html).")
+    ] = None,
+    overwrite: OverwriteOption = False,
     workers: WorkersOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -62,37 +68,49 @@ def validate(
 
     Examples:
       boxwright validate labelimg:photos/train
-      boxwright validate labelimg:photos/train labelimg:photos/test --json
+      boxwright validate labelimg:photos/train labelimg:photos/test --out problems.html
       boxwright validate coco:instances.json --pictures none --strict
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
     session.if_interrupted = "nothing was written."
+    if out is not None:
+        session.protects(out)
     import boxwright
+    from boxwright.analysis import PROBLEMS_ON_A_PAGE, validation_page
+    from boxwright.render import page_output
 
-    report = boxwright.validate(
-        uris,
-        images=images.value,
-        tiny=tiny,
-        few=few,
-        keep=None if as_json else shown,
-        workers=workers,
-        reporter=reporter,
-    )
+    keep = max(shown, PROBLEMS_ON_A_PAGE) if out else shown
+    with ExitStack() as stack:
+        page = stack.enter_context(page_output(out, overwrite=overwrite)) if out is not None else None
+        report = boxwright.validate(
+            uris,
+            images=images.value,
+            tiny=tiny,
+            few=few,
+            keep=None if as_json else keep,
+            workers=workers,
+            reporter=reporter,
+        )
+        if page is not None:
+            with page.open() as file:
+                file.write(validation_page(report).encode())
     if as_json:
-        session.result(report.to_dict())
+        session.result(report.to_dict() | {"page": str(out) if out is not None else None})
     else:
-        _show(session, report)
+        _show(session, report, shown)
+        if out is not None:
+            session.say(f"page: {out}", style="bold")
     if not report.ok or (strict and report.count("warning")):
         session.finish()
         raise typer.Exit(1)
 
 
-def _show(session: Session, report: ValidationReport) -> None:
+def _show(session: Session, report: ValidationReport, shown: int) -> None:
     for part in report.parts:
         session.say(f"{part.name}: {amount(part.images, 'image')}, {amount(part.boxes.total(), 'box')}", style="bold")
     for check, count, problems in report.by_check():
-        _show_check(session, check, count, problems)
+        _show_check(session, check, count, problems[:shown])
     session.say()
     counts = {severity: report.count(severity) for severity in _STYLES}
     found = ", ".join(amount(number, severity) for severity, number in counts.items() if number)

@@ -14,4 +14,5 @@ from .statistics.histograms import (
 from .statistics.page import statistics_page as statistics_page
 from .validation import ValidationReport as ValidationReport, validate as validate
 from .validation.checks import Check as Check, Problem as Problem
+from .validation.page import PROBLEMS_ON_A_PAGE as PROBLEMS_ON_A_PAGE, validation_page as validation_page
 from .view import view as view

@@ -32,7 +32,7 @@ _LARGEST = 60_000
 _SIDES = (1024, 800, 640, 512, 448, 384, 320, 272, 232, 200, 160, 128, 96)
 _BYTES_PER_PIXEL = 0.1
 _QUALITY = 60
-_LETTERS, _LETTER = 42, 23
+_LETTERS, _LETTER = 42, 28
 """The size of the letters of labels in the units of the lines, and about the width of one."""
 _LINE, _LABEL = 24, 60
 """About the number of bytes of a box and of its label on the page."""
@@ -225,7 +225,7 @@ def _shapes(outcome: Outcome, corners: NDArray[np.int64], names: Sequence[str], 
             add("truth", cell, thing)
             add("found", cell, first + found, f"{name} {score}" if label_all else "")
         elif found < 0:
-            add("missed", cell, thing, f"{name} missed")
+            add("missed", cell, thing, name)
         elif thing < 0:
             add("false", cell, first + found, f"{name}? {score}")
         else:

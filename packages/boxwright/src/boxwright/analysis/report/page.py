@@ -29,7 +29,7 @@ _MEANINGS = {
     "recall": "share of the objects that are found",
     "exact": "images with the right number of objects",
 }
-_CONFUSED = 8
+_CONFUSED = 4
 _FEW = 30
 
 
@@ -151,10 +151,10 @@ def _curve_cards(curves: Sequence[Curve]) -> list[Card]:
         for curve in chosen
     ]
     over_score = [
-        Line(curve.name or "all classes", curve.scores.tolist(), curve.f1.tolist(), _marks(curve), _best(curve))
+        Line(curve.name or "all classes", _scores(curve), curve.f1.tolist(), _marks(curve), _best(curve))
         for curve in chosen
     ]
-    scores = every.scores.tolist()
+    scores = _scores(every)
     three = [
         Line("F1", scores, every.f1.tolist(), _marks(every)),
         Line("precision", scores, every.precision.tolist(), _marks(every)),
@@ -186,6 +186,14 @@ def _chosen_curves(curves: Sequence[Curve]) -> list[Curve]:
         lowest = sorted(classes, key=lambda curve: float(curve.f1.max(initial=0)))[: MOST_LINES - 1]
         classes = [curve for curve in classes if curve in lowest]
     return [curves[0], *classes]
+
+
+def _scores(curve: Curve) -> list[float]:
+    """Returns the scores with the chosen one, from which the same detections are shown as from the next higher one."""
+    scores: list[float] = curve.scores.tolist()
+    if curve.chosen is not None and curve.score is not None:
+        scores[curve.chosen] = curve.score
+    return scores
 
 
 def _marks(curve: Curve) -> list[int]:
@@ -243,16 +251,18 @@ def _cell_text(names: Sequence[str], truth: int, predicted: int) -> str:
 
 
 def _most_confused(measures: Measures) -> list[tuple[str, str, int]]:
-    """Returns the cell, the text and the number of the most frequent mistakes."""
+    """Returns the cell, the text and the number of the most frequent mistakes, some of each kind."""
     confusion, names = measures.tally.confusion, [*measures.names, BACKGROUND]
     background = len(names) - 1
-    mistakes = [
-        (cell_name(truth, predicted, background), _cell_text(names, truth, predicted), count)
-        for truth, counts in enumerate(confusion.tolist())
-        for predicted, count in enumerate(counts)
-        if count and truth != predicted
-    ]
-    return sorted(mistakes, key=lambda each: -each[2])[:_CONFUSED]
+    kinds: dict[str, list[tuple[str, str, int]]] = {"wrong": [], "missed": [], "false": []}
+    for truth, counts in enumerate(confusion.tolist()):
+        for predicted, count in enumerate(counts):
+            if count and truth != predicted:
+                kind = "missed" if predicted == background else "false" if truth == background else "wrong"
+                cell = cell_name(truth, predicted, background)
+                kinds[kind].append((cell, _cell_text(names, truth, predicted), count))
+    most = [each for found in kinds.values() for each in sorted(found, key=lambda each: -each[2])[:_CONFUSED]]
+    return sorted(most, key=lambda each: -each[2])
 
 
 def _error_kinds(measures: Measures) -> Card | None:
