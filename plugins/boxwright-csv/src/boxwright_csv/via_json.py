@@ -2,7 +2,7 @@
 
 Annotations are an object with an entry for each image, ``{"a.jpg1234": {"filename", "size", "regions",
 "file_attributes"}}``; a project has them in ``_via_img_metadata``. In version 1, the regions are an object as well. See
-``via.js`` of version 2 at https://gitlab.com/vgg/via, and :mod:`.regions`.
+``via.js`` of version 2 at https://gitlab.com/vgg/via, :mod:`.regions`, and :mod:`.via3` for projects of version 3.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from boxwright.datasets import ItemError, OnProblem, Output, ShapeRule
 from boxwright.images import lookup_of_file, measured_size
 from boxwright.plugins import Detection
 from boxwright.storage import check_unicode, json_members, open_binary, parent
+from boxwright_csv import via3
 from boxwright_csv.regions import Regions, checked, file_size, region_of
 from boxwright_csv.rows import SKIP
 from boxwright_csv.texts import unsupported
@@ -109,6 +110,9 @@ class ViaJsonReader:
     def _entries(self) -> Iterator[tuple[int, str, Any]]:
         """Yields the line, the key and the content of each image."""
         for member in json_members(self._location, _OBJECT, into=(_METADATA,)):
+            if via3.is_project(member):
+                yield from via3.entries(self._location, _OBJECT)
+                return
             if member.key == _METADATA:
                 yield member.line, member.name, member.value
             elif not member.key.startswith("_via_"):
@@ -127,6 +131,12 @@ class ViaJsonReader:
         return names
 
     def _sample(self, entry: Any, place: str, regions: Regions) -> Sample:
+        if entry is None:
+            raise self._error(
+                "it shows a video, a sound or several files, not one image",
+                "save the frames of a video as images",
+                place,
+            )
         filename = entry.get("filename") if isinstance(entry, dict) else None
         if not isinstance(filename, str) or not filename:
             raise self._error("it has no filename", 'write "filename": "1.jpg"', place)
@@ -254,6 +264,8 @@ def detect_json(location: str) -> Detection:
         for member in json_members(location, _OBJECT, into=(_METADATA,)):
             if member.key == _METADATA:
                 return Detection(True, f"an object with {_METADATA}")
+            if via3.is_project(member):
+                return Detection(True, "a project of version 3, with vid_list")
             if member.key.startswith("_via_"):
                 continue
             entry = member.value
