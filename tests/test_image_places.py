@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 from pathlib import Path
@@ -64,6 +65,41 @@ def test_images_are_copied_on_request(format: str, photos: Dataset, tmp_path: Pa
     assert locations(uri) == [f"{tmp_path}/sets/out_images/a.jpg", f"{tmp_path}/sets/out_images/cam/b.jpg"]
     for sample in boxwright.open(uri):
         assert sample.image.read().startswith(b"\xff\xd8\xff")
+
+
+@pytest.mark.parametrize("name", ["out.record", "out.record@2", "out.record.gz"])
+def test_records_without_images(name: str, photos: Dataset, tmp_path: Path) -> None:
+    """The keys are those of the API: https://github.com/tensorflow/models, dataset_tools/create_pascal_tf_record.py."""
+    uri = f"tfrecord:{tmp_path}/x/sets/{name}"
+    report = boxwright.convert(photos, f"{uri}?images=remember")
+    assert not report.losses.dropped
+    written = [path.read_bytes() for path in (tmp_path / "x/sets").glob("out.*[!s]")]
+    content = b"".join(gzip.decompress(each) if name.endswith(".gz") else each for each in written)
+    assert b"\xff\xd8\xff" not in content
+    assert b"image/encoded" not in content
+    assert content.count(b"image/filename") == content.count(b"image/object/bbox/xmin") == 2
+    shutil.move(tmp_path / "x", tmp_path / "y")
+    (first, second) = sorted(boxwright.open(f"tfrecord:{tmp_path}/y/sets/{name}"), key=lambda sample: sample.image.name)
+    assert (first.image.name, second.image.name) == ("a.jpg", "cam/b.jpg")
+    assert first.image.read() == (tmp_path / "y/pool/a.jpg").read_bytes()
+    assert second.boxes.coordinates == ((3, 4, 20, 15),)
+
+
+def test_copies_next_to_records(photos: Dataset, tmp_path: Path) -> None:
+    report = boxwright.convert(photos, f"tfrecord:{tmp_path}/out.record?images=copy", steps=["resize:15x10"])
+    assert not report.losses.dropped
+    shutil.rmtree(tmp_path / "x")
+    found = boxwright.open(f"tfrecord:{tmp_path}/out.record")
+    assert {sample.image.location for sample in found} == {f"{tmp_path}/out_images/{n}" for n in ("a.jpg", "cam/b.jpg")}
+    report = boxwright.convert(found, f"tfrecord:{tmp_path}/embedded.record", sidecar=True)
+    assert all(sample.image.data for sample in boxwright.open(f"tfrecord:{tmp_path}/embedded.record"))
+    assert not (tmp_path / "embedded.images").exists()
+
+
+def test_records_without_images_have_the_true_sizes(photos: Dataset, tmp_path: Path) -> None:
+    draw_image(20, 30).save(tmp_path / "x/pool/a.jpg")
+    with pytest.raises(DataError, match=r"20x30"):
+        boxwright.convert(photos, f"tfrecord:{tmp_path}/out.record?images=remember")
 
 
 def test_images_of_steps_are_lost_or_copied(photos: Dataset, tmp_path: Path) -> None:

@@ -32,6 +32,13 @@ WRITE_OPTIONS = (
         "none",
         "compression of the files; a target that ends in .gz is always compressed",
     ),
+    Option(
+        "images",
+        ("embed", "remember", "copy"),
+        "embed",
+        "whether the records contain the images, their folder is remembered, or they are copied into a folder",
+        carries={"remember": "-images"},
+    ),
 )
 
 

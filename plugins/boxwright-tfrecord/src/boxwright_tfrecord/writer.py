@@ -14,7 +14,7 @@ from typing import IO, cast
 
 from boxwright import DataError, LabelMap, Sample, UsageError
 from boxwright.datasets import Output
-from boxwright.images import Header, is_complete
+from boxwright.images import Header, check_size, is_complete
 from boxwright.storage import is_remote, is_safe_name, open_regular
 from boxwright_tfrecord.attributes import add_box_attributes
 from boxwright_tfrecord.example import Example
@@ -24,22 +24,28 @@ from boxwright_tfrecord.shards import Sharded, check_count, parse_sharded
 
 
 class TFRecordWriter:
-    """Writes samples, with their images, as ``tf.train.Example`` records.
+    """Writes samples, with or without their images, as ``tf.train.Example`` records.
 
-    Images are copied byte for byte. The shards take turns.
+    Images are copied byte for byte; any image is possible outside the records. The shards take turns.
 
     Args:
         output: Where the files are written.
         label_map: All classes, with their ids.
         shards: Number of files; ``None`` for one, or the number in the target's name (``OUT@10``).
         compression: ``"gzip"`` or ``"none"``; a target that ends in ``.gz`` is always compressed.
+        images: ``"embed"`` if the records contain the images.
 
     Raises:
         UsageError: ``shards`` is out of range, or differs from the number in the target's name.
     """
 
     def __init__(
-        self, output: Output, label_map: LabelMap | None, shards: int | None = None, compression: str = "none"
+        self,
+        output: Output,
+        label_map: LabelMap | None,
+        shards: int | None = None,
+        compression: str = "none",
+        images: str = "embed",
     ) -> None:
         base, count, ending = _target(output.location, shards)
         packed = compression == "gzip" or (base + ending).lower().endswith(".gz")
@@ -49,6 +55,7 @@ class TFRecordWriter:
         self._plain: list[IO[bytes]] = [output.open(name) for name in names]
         self._files = [_pack(file) for file in self._plain] if packed else self._plain
         self._classes = {item.name: item.id for item in (label_map.items if label_map else ())}
+        self._embeds = images == "embed"
         self._names: set[str] = set()
         self._written = 0
 
@@ -56,9 +63,9 @@ class TFRecordWriter:
         """Writes one image with its boxes.
 
         Raises:
-            DataError: The image is missing, damaged, neither JPEG nor PNG, of another size than in the annotation, or
-                rotated by EXIF; a name is unsafe or duplicate; a class is not in the label map; a value does not fit in
-                the record.
+            DataError: The image is of another size than in the annotation, or rotated by EXIF; or it is missing,
+                damaged, or neither JPEG nor PNG, and the record would contain it. A name is unsafe or duplicate; a
+                class is not in the label map; a value does not fit in the record.
         """
         name = sample.image.name
         if not is_safe_name(name):
@@ -73,14 +80,17 @@ class TFRecordWriter:
                 f"duplicate image {name!r}",
                 "rename one of the two images: programs that read the records tell images apart by name",
             )
-        data = _image_bytes(sample)
-        header = _checked_header(sample, data)
-        record = self._example(sample, data, header).encode()
+        record = self._example(sample).encode()
         write_record(self._files[self._written % len(self._files)], record)
         self._names.add(name)
         self._written += 1
 
-    def _example(self, sample: Sample, data: bytes, header: Header) -> Example:
+    def _example(self, sample: Sample) -> Example:
+        if self._embeds:
+            data = _image_bytes(sample)
+            header = _checked_header(sample, data)
+        else:
+            check_size(sample)
         image, labels, edges = sample.image, sample.boxes.labels, sample.boxes.coordinates
         width, height = image.width, image.height
         name = image.name.encode()
@@ -95,10 +105,12 @@ class TFRecordWriter:
         source_id = sample.attributes.get("source_id")
         example = Example()
         try:
-            example.add_bytes("image/encoded", [data])
+            if self._embeds:
+                example.add_bytes("image/encoded", [data])
             example.add_bytes("image/filename", [name])
-            example.add_bytes("image/format", [header.format.encode()])
-            example.add_bytes("image/key/sha256", [hashlib.sha256(data).hexdigest().encode()])
+            if self._embeds:
+                example.add_bytes("image/format", [header.format.encode()])
+                example.add_bytes("image/key/sha256", [hashlib.sha256(data).hexdigest().encode()])
             example.add_bytes("image/source_id", [name if source_id is None else str(source_id).encode()])
             example.add_ints("image/height", [height])
             example.add_ints("image/width", [width])

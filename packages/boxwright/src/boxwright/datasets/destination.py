@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from boxwright.datasets.image_places import remembers
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import NumberedWriter, Reader, Writer
 from boxwright.errors import OutputError, UsageError
@@ -38,12 +37,17 @@ class Destination:
         require("format", entry)
         self.options = convert_options(self.uri.options, spec.write_options, f"{name}:{self.uri.location}")
         self.spec = spec.written_with(self.options)
-        self.copies_images = remembers(spec) and self.options.pop(IMAGES.name, IMAGES.default) == "copy"
+        places = next((each for each in spec.write_options if each.name == IMAGES.name), None)
+        images = None if places is None else self.options.pop(places.name, places.default)
+        self.remembers = images in ("remember", "copy")
+        self.copies_images = images == "copy"
+        self._images = {} if places in (None, IMAGES) else {IMAGES.name: images}
         self._make = plugins.resolve("format", name, "write")
 
     def writer(self, output: AtomicOutput, label_map: LabelMap | None) -> Writer:
         """The format's writer for one target."""
-        writer: Writer = self._make(output, label_map if self.spec.numbered else None, **self.options)
+        given = {**self.options, **self._images}
+        writer: Writer = self._make(output, label_map if self.spec.numbered else None, **given)
         return writer
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from boxwright.datasets.image_places import ImageCopies, is_note, note_of, places_path, remembers
+from boxwright.datasets.image_places import ImageCopies, is_note, note_of, places_path
 from boxwright.datasets.plan import Plan
 from boxwright.datasets.protocols import Writer
 from boxwright.datasets.sidecar import SidecarWriter, sidecar_path
@@ -194,7 +194,7 @@ class Outputs:
                 raise OutputError(
                     f"the images are in {part.copies.output.location} already", "omit images=copy, or use another name"
                 )
-        removed = self._remember(image_folders) if remembers(spec) else []
+        removed = self._remember(image_folders) if self._plan.destination.remembers else []
         sidecars = [self._write_sidecar(part, plugins, reporter) for part in self._parts.values() if part.sidecar]
         if spec.target == "file":
             removed += [sidecar_path(spec, part.uri.location) for part in self._parts.values() if part.sidecar is None]

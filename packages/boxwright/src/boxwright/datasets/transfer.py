@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
-from boxwright.datasets.image_places import folder_of, remembers
+from boxwright.datasets.image_places import folder_of
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.names import Names
 from boxwright.datasets.outputs import Outputs, Part, located_error
@@ -93,7 +93,7 @@ class _Tally:
         self._shapes.restart()
         self._boxes = 0
         self._classes: Counter[str] = Counter()
-        self._remembers = remembers(plan.destination.spec)
+        self._remembers = plan.destination.remembers
         self._folders: set[str] = set()
         self._splits: Counter[str] = Counter()
 

@@ -18,7 +18,7 @@ from PIL import Image
 from boxwright.datasets.conversion import convert
 from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
 from boxwright.datasets.destination import Destination
-from boxwright.datasets.image_places import copies_path, folder_of, remembers
+from boxwright.datasets.image_places import copies_path, folder_of
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.merged import merged_classes
 from boxwright.datasets.outputs import refuse_to_swallow
@@ -70,7 +70,7 @@ class Annotations:
         self._annotated = self._opened() if self._existing else None
         self.new = OnlyNew()
         if self._annotated is not None:
-            self.new = OnlyNew(self._annotated, one_folder=remembers(self._destination.spec))
+            self.new = OnlyNew(self._annotated, one_folder=self._destination.remembers)
             self._check_addable(self._classes())
 
     def _opened(self) -> Dataset | None:

@@ -83,7 +83,10 @@ IMAGES = Option(
     "whether the folder of the images is remembered, or they are copied into a folder next to the file",
     carries={"copy": "+images"},
 )
-"""The option of every writer of a format in one file without images, for which boxwright does the work."""
+"""The option of every writer of a format in one file without images, for which boxwright does the work.
+
+A writer that can also write the images into the file has an option with this name and more values.
+"""
 
 
 def convert_options(
