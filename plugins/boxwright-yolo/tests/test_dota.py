@@ -71,3 +71,31 @@ def test_its_folders_are_splits(tmp_path: Path) -> None:
     assert [sample.split for sample in boxwright.open(f"dota:{tmp_path}/train/labelTxt")] == [None]
     with pytest.raises(DataError, match="it contains no folder labelTxt"):
         boxwright.open(f"dota:{tmp_path}/train/images")
+
+
+def test_what_was_written_is_in_the_order_of_the_documentation(tmp_path: Path) -> None:
+    """``x1 y1 x2 y2 x3 y3 x4 y4 category difficult``, clockwise: https://captain-whu.github.io/DOTA/dataset.html."""
+    text = HEAD + TURNED + UPRIGHT + "5.5 1 9 4 7 9 1 3 ship 0\n"
+    folder = put(tmp_path / "x", P0000=text)
+    boxwright.convert(f"dota:{folder}", f"dota:{tmp_path}/y")
+    assert (tmp_path / "y/labelTxt/P0000.txt").read_text() == text
+    assert (tmp_path / "y/images/P0000.png").read_bytes() == (folder / "images/P0000.png").read_bytes()
+    (before,), (after,) = boxwright.open(f"dota:{folder}"), boxwright.open(f"dota:{tmp_path}/y")
+    assert before.boxes == after.boxes
+    boxwright.convert(f"dota:{folder}", f"dota:{tmp_path}/z", steps=["resize:32x24"])
+    assert (tmp_path / "z/labelTxt/P0000.txt").read_text().splitlines()[
+        3
+    ] == "0.5 1 10.5 1 10.5 6 0.5 6 small-vehicle 1"
+
+
+def test_a_class_of_several_words_needs_the_flag(tmp_path: Path) -> None:
+    folder = put(tmp_path, P0000=UPRIGHT.replace("small-vehicle", "small vehicle") + "1,2,21,2,21,12,1,12,ship,0\n")
+    (sample,) = boxwright.open(f"dota:{folder}")
+    assert sample.boxes.labels == ("small vehicle", "ship")
+    assert sample.boxes.attributes[0] == {"difficult": 1}
+
+
+def test_splits_are_folders(tmp_path: Path) -> None:
+    folder = put(tmp_path / "x", P0000=UPRIGHT, P0001=UPRIGHT)
+    boxwright.convert(f"dota:{folder}", f"dota:{tmp_path}/y/{{split}}", steps=["split:train=0.5,val=0.5"])
+    assert sorted(sample.split or "" for sample in boxwright.open(f"dota:{tmp_path}/y")) == ["train", "val"]

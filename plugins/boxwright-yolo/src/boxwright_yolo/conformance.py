@@ -18,10 +18,12 @@ class TestYolo(ReaderTests, WriterTests):
     tolerance: ClassVar[float] = 1e-6  # the reader rounds coordinates to six decimals of a pixel
 
 
-class TestDota(ReaderTests):
+class TestDota(ReaderTests, WriterTests):
     """Tests ``dota``."""
 
     format: ClassVar[str] = "dota"
+    tolerance: ClassVar[float] = 1e-6  # the reader rounds the coordinates of rectangles
+    memory_per_image: ClassVar[int] = 1_500  # the names of label files and images
     empty_file: ClassVar[bool] = True
 
     def make_dataset(self, registry: Registry, spec: FormatSpec, folder: Path) -> str:

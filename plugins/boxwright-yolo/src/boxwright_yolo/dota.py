@@ -6,7 +6,8 @@
     gsd:0.146343590398
     2753 2408 2861 2385 2888 2468 2805 2502 plane 0
 
-The eight numbers are the corners in pixels, clockwise from the first; the last one is ``difficult``.
+The eight numbers are the corners in pixels, clockwise from the first; the last one is ``difficult``. A class may be
+several words if ``difficult`` follows it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from boxwright_yolo.labels import NUMBER
 LABELS: Final = ("labelTxt", "labelTxt-v1.0", "labelTxt-v1.5")
 _HEAD = re.compile(r"(?:imagesource|gsd)\s*:\s*(?P<value>.*)", re.IGNORECASE)
 _FLAG = re.compile("[01]")
-_FIELDS = (9, 10)
+_BETWEEN = re.compile(r"[\s,]+")
+_CLASS = re.compile(r"(.*?)(?:[\s,]+(\S+))?")
 _SKIP = "or leave the image out with --on-error skip"
 
 
@@ -85,7 +87,7 @@ class DotaReader:
                 if head["value"].strip() not in ("", "null", "None"):
                     attributes[line.partition(":")[0].strip()] = head["value"].strip()
             elif line.strip():
-                drawn.append(_drawn(line.replace(",", " ").split(), f"line {number}"))
+                drawn.append(_drawn(line, f"line {number}"))
         try:
             boxes = self.shapes.boxes(drawn)
         except ItemError as error:
@@ -96,24 +98,24 @@ class DotaReader:
         return Sample(image=image, boxes=boxes, attributes=attributes, source=place)
 
 
-def _drawn(fields: list[str], place: str) -> DrawnShape:
-    label = fields[8] if len(fields) > 8 else ""
-    difficult = fields[9] if len(fields) > 9 else "0"
-    flag = int(difficult) if _FLAG.fullmatch(difficult) else 0
-    return DrawnShape(place, label, partial(_shape, fields), {"difficult": flag} if flag else {})
+def _drawn(line: str, place: str) -> DrawnShape:
+    *numbers, rest = [*_BETWEEN.split(line.strip(), 8), ""][:9]
+    label, difficult = _CLASS.fullmatch(rest).groups()  # type: ignore[union-attr]  # it matches any line
+    attributes = {"difficult": 1} if difficult == "1" else {}
+    return DrawnShape(place, label, partial(_shape, numbers, label, difficult), attributes)
 
 
-def _shape(fields: list[str]) -> Shape:
-    if len(fields) not in _FIELDS:
-        raise ShapeError(f"it has {len(fields)} fields, not eight numbers, a class and difficult")
+def _shape(fields: list[str], label: str, difficult: str | None) -> Shape:
+    if not label:
+        raise ShapeError(f"it has {len([*filter(None, fields)])} fields, not eight numbers, a class and difficult")
     numbers = []
-    for text in fields[:8]:
+    for text in fields:
         value = float(text) if NUMBER.fullmatch(text) else math.nan
         if not math.isfinite(value):
             raise ShapeError(f"{text!r:.40} is not a finite number")
         numbers.append(value)
-    if len(fields) == _FIELDS[1] and not _FLAG.fullmatch(fields[9]):
-        raise ShapeError(f"difficult is {fields[9]!r:.40}, not 0 or 1")
+    if difficult is not None and not _FLAG.fullmatch(difficult):
+        raise ShapeError(f"difficult is {difficult!r:.40}, not 0 or 1")
     corners = list(zip(numbers[::2], numbers[1::2], strict=True))
     return Rectangle.from_corners(corners) or Polygon.of(corners)
 
