@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import boxwright
-from boxwright import BoxwrightError, DataError, UsageError
+from boxwright import BoxwrightError, DataError, Dataset, Sample, UsageError
+from boxwright.datasets import SampleReader
 from boxwright_testing import draw_image, encode_image, labelimg_xml
 
 Edges = list[tuple[int, int, int, int]]
@@ -232,3 +233,28 @@ def test_shapes_and_swapped_boxes_of_a_merged_dataset_are_counted_once(tmp_path:
     assert first[1] == 2
     list(data)  # without the survey for equal names
     assert data.shape_notes == first[0]
+
+
+def test_each_dataset_is_read_for_names_and_classes_together_and_once_more(tmp_path: Path) -> None:
+    class Counting(SampleReader):
+        def read(self, on_problem: Any) -> Iterator[Sample]:
+            starts.append(self)
+            return super().read(on_problem)
+
+    starts: list[Counting] = []
+    for name in ("a", "b"):
+        labelimg(tmp_path / name, f"{name}.jpg")
+    several = [Dataset(Counting(list(boxwright.open(f"labelimg:{tmp_path}/{name}")))) for name in "ab"]
+    boxwright.convert(boxwright.open(several), f"yolo:{tmp_path}/out")
+    assert len(starts) == 4
+
+
+def test_an_item_that_cannot_be_read_is_an_error_when_classes_are_collected(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        labelimg(tmp_path / name, f"{name}.jpg")
+    (tmp_path / "b/bad.xml").write_text("<annotation>")
+    uris = [f"labelimg:{tmp_path}/{name}" for name in "ab"]
+    with pytest.raises(DataError, match=r"bad\.xml"):
+        boxwright.convert(uris, f"yolo:{tmp_path}/out")
+    report = boxwright.convert(uris, f"yolo:{tmp_path}/out", on_error="skip")
+    assert (sum(report.samples.values()), len(report.skipped)) == (2, 1)

@@ -58,7 +58,7 @@ class MergedReader:
 
     Classes with the same name are one class. An image keeps its name unless another source has an image with that name:
     then each gets the name of its source in front. The annotations are read once before the first sample is yielded, to
-    find these names, and to compare the images of several datasets.
+    find these names and the labels, and to compare the images of several datasets.
 
     Args:
         sources: The datasets, in order.
@@ -69,7 +69,7 @@ class MergedReader:
     def __init__(self, sources: Sequence[Source], location: str, *, compare: bool) -> None:
         self._sources = sources
         self._compare = compare
-        self._shared: set[str] | None = None
+        self._surveyed: _Survey | None = None
         readers = [source.reader for source in sources]
         if all(isinstance(reader, SwappingReader) for reader in readers):
             self.swapped = _AllSwapped([reader.swapped for reader in readers if isinstance(reader, SwappingReader)])
@@ -102,20 +102,12 @@ class MergedReader:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields every sample; see :class:`boxwright.datasets.Reader`."""
-        if self._shared is None:
-            readers = [source.reader for source in self._sources]
-            before = [(each.swapped, each.swapped.count) for each in readers if isinstance(each, SwappingReader)]
-            self._shared = self._survey()
-            for swapped, count in before:  # what this reading finds is counted once
-                swapped.count = count
-            for reader in readers:
-                if isinstance(reader, ShapeReader):
-                    reader.shapes.restart()
+        shared = self._survey().shared
         seen: set[str] = set()
         for source in self._sources:
             for sample in source.read(on_problem):
                 name = sample.image.name
-                if name in self._shared:
+                if name in shared:
                     name = f"{source.name}/{name}"
                     sample = sample.replace(image=sample.image.model_copy(update={"name": name}))
                 if name in seen:
@@ -125,16 +117,39 @@ class MergedReader:
                 seen.add(name)
                 yield sample
 
-    def _survey(self) -> set[str]:
-        """Reads all names and compares the images; returns the names that several images have, and adds notes."""
+    def labels(self) -> Iterator[Sequence[str]]:
+        """Yields the labels of all samples; see :class:`boxwright.datasets.LabelReader`."""
+        survey = self._survey()
+        if survey.problem is not None:
+            raise survey.problem
+        yield sorted(survey.labels)
+
+    def _survey(self) -> _Survey:
+        """Reads all sources once, to know what depends on all of them."""
+        if self._surveyed is None:
+            readers = [source.reader for source in self._sources]
+            before = [(each.swapped, each.swapped.count) for each in readers if isinstance(each, SwappingReader)]
+            self._surveyed = self._made_survey()
+            for swapped, count in before:  # what this reading finds is counted once
+                swapped.count = count
+            for reader in readers:
+                if isinstance(reader, ShapeReader):
+                    reader.shapes.restart()
+        return self._surveyed
+
+    def _made_survey(self) -> _Survey:
+        """Reads names and labels, compares the images, and adds notes."""
         copies = _Copies()
+        problems = Problems("skip")
+        labels: set[str] = set()
         shared: set[str] = set()
         notes: list[str] = []
         seen: dict[str, str] = {}
         for source in self._sources:
             images = boxes = 0
-            for sample in source.read(Problems("skip")):
+            for sample in source.read(problems):
                 name = sample.image.name
+                labels.update(sample.boxes.labels)
                 images += 1
                 boxes += len(sample.boxes)
                 if seen.setdefault(name, source.name) != source.name:
@@ -152,7 +167,22 @@ class MergedReader:
             verb = "1 image is a copy of another" if len(pairs) == 1 else f"{len(pairs):,} images are copies of others"
             notes.append(f"{verb}, such as {pairs[0]}; --with dedupe keeps one of each")
         self.info = self.info.model_copy(update={"notes": (*self.info.notes, *notes)})
-        return shared
+        return _Survey(shared, labels, problems.skipped[0] if problems.skipped else None)
+
+
+@dataclass
+class _Survey:
+    """What one reading of all sources finds.
+
+    Attributes:
+        shared: The names that several images have.
+        labels: The labels of all boxes.
+        problem: The first item that cannot be read.
+    """
+
+    shared: set[str]
+    labels: set[str]
+    problem: DataError | None
 
 
 class _Copies:
