@@ -73,6 +73,15 @@ def test_files_that_are_not_images(data: bytes, decode: bool, tmp_path: Path) ->
     assert found.problems[0].file == str(tmp_path / "a.jpg")
 
 
+def test_images_that_need_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``ftyp`` with the brand ``heic``: ISO/IEC 23008-12, annex B."""
+    monkeypatch.setattr("boxwright.images.decode.reads_heic", lambda: False)
+    (problem,) = check_image(sample_of(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))).problems
+    assert problem.check == "undecoded_picture"
+    assert problem.problem == "it is a HEIC image, which needs the library pi-heif"
+    assert "python -m pip install pi-heif" in problem.remedy
+
+
 @pytest.mark.parametrize("format", ["JPEG", "progressive", "PNG", "GIF", "TIFF", "WEBP", "BMP"])
 def test_damage_is_found_exactly_where_whole_decoding_finds_it(format: str) -> None:
     # Pillow's full decoding is the judge of the reduced one.

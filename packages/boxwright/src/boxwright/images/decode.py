@@ -41,6 +41,11 @@ MAX_PIXELS = _pixel_limit()
 if "BOXWRIGHT_MAX_PIXELS" in os.environ:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
+
+class MissingDecoderError(DataError):
+    """An image may be intact, but the library that decodes its format is not installed."""
+
+
 HEIC_INSTALL = "python -m pip install pi-heif"
 """The command that installs the library for HEIC images, which iPhones take."""
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow opens MPO as JPEG
@@ -164,11 +169,12 @@ def _formats(head: bytes, name: str) -> tuple[str, ...]:
         return _FORMATS
     if head[8:12] not in (b"avif", b"avis"):
         if not reads_heic():
-            raise DataError(name, "it is a HEIC image, which needs the library pi-heif", HEIC_REMEDY)
+            raise MissingDecoderError(name, "it is a HEIC image, which needs the library pi-heif", HEIC_REMEDY)
         return ("HEIF",)
     Image.init()
     if "AVIF" not in Image.OPEN:
-        raise DataError(name, "it is an AVIF image, which this Pillow cannot read", f"run: {_AVIF_INSTALL}, {_SKIP}")
+        remedy = f"run: {_AVIF_INSTALL}, {_SKIP}"
+        raise MissingDecoderError(name, "it is an AVIF image, which this Pillow cannot read", remedy)
     return ("AVIF",)
 
 

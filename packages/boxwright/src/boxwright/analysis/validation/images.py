@@ -10,7 +10,7 @@ from PIL import Image
 
 from boxwright.analysis.validation.checks import Problem
 from boxwright.errors import DataError
-from boxwright.images.decode import TRANSPOSE, header_of, open_image, place_of, size_mismatch
+from boxwright.images.decode import TRANSPOSE, MissingDecoderError, header_of, open_image, place_of, size_mismatch
 from boxwright.images.header import Header
 from boxwright.images.similarity import MIN_SIZE, difference_hash
 from boxwright.schemas import ImageRef, Sample
@@ -59,6 +59,8 @@ def check_image(sample: Sample, *, decode: bool = True) -> ImageCheck:
                 found.difference_hash = _decoded_hash(image, header, place)
                 found.digest = hashlib.sha256(source).digest()
             return found
+    except MissingDecoderError as error:
+        return ImageCheck([Problem.of("undecoded_picture", error)])
     except DataError as error:
         return ImageCheck([Problem("damaged_picture", place, error.problem)])
 
