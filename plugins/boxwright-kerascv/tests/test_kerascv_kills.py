@@ -35,6 +35,7 @@ pytestmark = [
 ]
 
 KILLS = int(os.environ.get("BOXWRIGHT_KILLS", "50"))
+SEED = int(os.environ.get("BOXWRIGHT_KILLS_SEED", "0"))
 
 
 def forked(work: Callable[[], object], ready: Callable[[], bool] | None = None, seconds: float = 0.0) -> bool:
@@ -102,7 +103,7 @@ def test_killed_trainings_end_with_the_same_weights(
     with narrow():
         forked(training(tmp_path / "whole"))
         expected = end_state(Run(tmp_path / "whole"))
-        chance = random.Random(0)
+        chance = random.Random(SEED)
         kills = resumed = tried = 0
         while kills < KILLS:
             folder = tmp_path / str(tried)

@@ -54,7 +54,10 @@ CHECKS = (
                 "missing images",
                 "add the image, or set the folder of the images: FORMAT:LOCATION?images=FOLDER",
             ),
-            "undecoded_picture": ("images whose format needs a library that is not installed", ""),
+            "undecoded_picture": (
+                "images whose format needs a library that is not installed",
+                "install the library that decodes it",
+            ),
             "damaged_picture": ("images that cannot be decoded", "replace the file, or remove it"),
             "size_mismatch": (
                 "images with another size than annotated",
