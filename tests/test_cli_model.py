@@ -197,6 +197,27 @@ def test_report_is_a_page_with_the_most_mistakes_first(boxwright, lines, tmp_pat
     assert "exists already" in again.stderr
 
 
+def test_suspected_label_errors_are_a_dataset_to_view(boxwright, lines, tmp_path):
+    uri = lines(*(f"{number}.jpg 100 100 mug 20 20 60 60" for number in range(6)), name="train.lines")
+    run, check = tmp_path / "run", tmp_path / "check.json"
+    assert boxwright("train", "--data", uri, "--out", run, "--backend", "average").exit_code == 0
+    # The model predicts (20, 20, 60, 60) everywhere, and in the last image nothing is annotated there.
+    rows = [f"{number}.jpg 100 100 mug 20 20 60 60" for number in range(5)]
+    test = lines(*rows, "5.jpg 100 100 mug 70 70 90 90", name="test.lines")
+    command = ("evaluate", run, "--data", test, "--metric", "found", "--suspects", f"coco:{check}")
+    content = boxwright.json(*command)
+    found = {(each["image"], each["kind"]) for each in content["details"]["suspects"]}
+    assert ("5.jpg", "missing") in found
+    assert ("5.jpg", "not found") in found
+    sheet = tmp_path / "sheet.png"
+    result = boxwright("view", f"coco:{check}?images={tmp_path / 'photos'}", "--out", sheet)
+    assert result.exit_code == 0, result.output
+    assert "missing: mug 1" in result.stdout
+    again = boxwright(*command)
+    assert again.exit_code == 1
+    assert "exists" in again.stderr
+
+
 def test_report_must_be_a_page(boxwright, trained, tmp_path):
     uri, run = trained
     result = boxwright("evaluate", run, "--data", uri, "--metric", "found", "--report", tmp_path / "report.pdf")

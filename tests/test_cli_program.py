@@ -25,7 +25,17 @@ OPTIONS = {
         *["--data", "--val", "--out", "--backend", "--preset", "--trainer", "--augment", "--epochs", "--batch-size"],
         *["--image-size", "--seed", "--resume", "--overwrite", "--label-map", "--on-error", "--set", "--json"],
     ],
-    "evaluate": ["--data", "--metric", "--report", "--csv", "--slice", "--batch-size", "--device", "--json"],
+    "evaluate": [
+        "--data",
+        "--metric",
+        "--report",
+        "--csv",
+        "--suspects",
+        "--slice",
+        "--batch-size",
+        "--device",
+        "--json",
+    ],
     "predict": [
         "--out",
         "--to",

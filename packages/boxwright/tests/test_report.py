@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from boxwright.analysis.report.gallery import caption_of, shots_of
 from boxwright.analysis.report.likeness import Likeness, Look
 from boxwright.analysis.report.outcomes import Outcome, Tally
 from boxwright.analysis.report.page import number
+from boxwright.analysis.report.suspects import _falling, listed, suspect_samples, suspects_of
 from boxwright.analysis.top import Top
 from boxwright.datasets.dataset import SampleReader
 from boxwright.models import DecoderSettings
@@ -236,6 +238,65 @@ def test_the_training_data_is_compared():
     assert other.features()[2].medians == (100, 200)
     assert other.remarks()[1] == "Brightness differ clearly: the median is 100 of 255, and 200 in the training data."
     assert "not found" in Likeness(look(60, 100, 1), None).remarks()[0]
+
+
+def _grid(number_of: int) -> tuple[Sample, Detections]:
+    """Sixteen mugs in a grid, all found; the scores rise with the number."""
+    boxes = [("mug", _cell(place)) for place in range(16)]
+    return _pair(boxes, [("mug", edges, 0.9 + number_of / 1000) for _, edges in boxes], f"{number_of}.jpg")
+
+
+def _changed(pair: tuple[Sample, Detections], place: int, *box: Any, **attributes: Any) -> tuple[Sample, Detections]:
+    sample, found = pair
+    labels, edges = list(sample.boxes.labels), list(sample.boxes.coordinates)
+    labels[place : place + 1], edges[place : place + 1] = [each[0] for each in box], [each[1] for each in box]
+    fields = [attributes if number_of == place else {} for number_of in range(len(labels))]
+    return sample.replace(boxes=Boxes(labels, edges, fields)), found
+
+
+def test_suspected_label_errors() -> None:
+    pairs = [_grid(number_of) for number_of in range(20)]
+    left, top, right, bottom = _cell(6)
+    pairs[3] = _changed(pairs[3], 5)  # a mug without a box
+    pairs[7] = _changed(pairs[7], 6, ("key", _cell(6)))
+    pairs[9] = _changed(pairs[9], 6, ("mug", (left + 10, top + 5, right + 10, bottom + 5)))
+    nowhere = (98.0, 98.0, 100.0, 100.0)
+    pairs[12] = _changed(pairs[12], 6, ("mug", _cell(6)), ("mug", nowhere))
+    pairs[13] = _changed(pairs[13], 6, ("mug", _cell(6)), ("mug", nowhere), iscrowd=0)
+    pairs[15] = _changed(pairs[15], 6, ("mug", (0, 0, 100, 100)), iscrowd=1)
+    suspects = suspects_of(Tally.of(pairs, LABELS, np.full(2, 0.3)).outcomes, LABELS.names)
+    assert {(each.image, each.kind, each.position) for each in suspects[:5]} == {
+        (3, "missing", -1),
+        (7, "class", 6),
+        (9, "place", 6),
+        (12, "not found", 7),
+        (13, "not found", 7),
+    }
+    assert [each.text() for each in sorted(suspects[:4], key=lambda each: each.image)] == [
+        "mug without a box?",
+        "key, or mug?",
+        "mug in another place?",
+        "mug? Nothing finds it.",
+    ]
+    assert suspects[5].suspicion < 0.1 < 0.35 < suspects[4].suspicion
+    assert [each.suspicion for each in suspects] == sorted((each.suspicion for each in suspects), reverse=True)
+    assert len(listed(suspects)) == 5
+    samples = suspect_samples(listed(suspects), [sample for sample, _ in pairs])
+    assert {sample.image.name: sample.boxes.labels for sample in samples} == {
+        "3.jpg": ("missing: mug",),
+        "7.jpg": ("class: key",),
+        "9.jpg": ("place: mug",),
+        "12.jpg": ("not found: mug",),
+        "13.jpg": ("not found: mug",),
+    }
+    (of_place,) = (sample for sample in samples if sample.image.name == "9.jpg")
+    assert of_place.boxes.coordinates == (_cell(6),)  # where the detection is
+
+
+def test_shares_are_pooled_where_they_would_rise() -> None:
+    shares, counts = _falling(np.array([1, 0, 1, 1, 0, 0, 1], bool))
+    assert shares.tolist() == pytest.approx([1, 2 / 3, 2 / 3, 2 / 3, 1 / 3, 1 / 3, 1 / 3])
+    assert counts.tolist() == [1, 3, 3, 3, 3, 3, 3]
 
 
 # The page --------------------------------------------------------------------------------------------------------

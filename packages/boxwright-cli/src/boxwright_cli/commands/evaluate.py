@@ -61,6 +61,12 @@ def evaluate(
     table: Annotated[
         Path | None, typer.Option("--csv", metavar="FILE", help="Also write all numbers of the page as CSV.")
     ] = None,
+    suspects: Annotated[
+        str,
+        typer.Option(
+            "--suspects", metavar="URI", help="Also write suspected label errors as a dataset, such as coco:check.json."
+        ),
+    ] = "",
     batch_size: BatchSizeOption = 8,
     tiles: SliceOption = "",
     label_map: ClassesOption = None,
@@ -73,7 +79,8 @@ def evaluate(
     """Measure a model on annotated images.
 
     The default metric is COCO's average precision and recall, over all classes and for each class. The results are also
-    written to the folder evaluation/ of the run. With --report or --csv, --json contains all numbers of the page.
+    written to the folder evaluation/ of the run. With --report, --csv or --suspects, --json contains all numbers of the
+    page.
 
     Examples:
       boxwright evaluate runs/first --data labelimg:photos/test
@@ -97,15 +104,19 @@ def evaluate(
         "device": device,
         "reporter": reporter,
     }
-    if report is None and table is None:
+    if report is None and table is None and not suspects:
         evaluation = boxwright.evaluate(model, data, **given)
         content = evaluation.to_dict()
     else:
         from boxwright.analysis import evaluate_with_report
 
-        made = evaluate_with_report(model, data, report, table=table, overwrite=overwrite, **given)
+        made = evaluate_with_report(model, data, report, table=table, suspects=suspects, overwrite=overwrite, **given)
         evaluation, content = made.measures.evaluation, made.to_dict() if as_json else {}
-    files = {"report": str(report) if report else None, "csv": str(table) if table else None}
+    files = {
+        "report": str(report) if report else None,
+        "csv": str(table) if table else None,
+        "suspects": suspects or None,
+    }
     if as_json:
         session.result(content | files)
         return

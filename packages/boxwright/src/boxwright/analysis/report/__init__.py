@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from boxwright.analysis.report.crops import crops_of
 from boxwright.analysis.report.gallery import MOST, shots_of
 from boxwright.analysis.report.likeness import Likeness, Look
 from boxwright.analysis.report.measures import Measures, as_csv, measure
 from boxwright.analysis.report.outcomes import Outcome
 from boxwright.analysis.report.page import report_page
+from boxwright.analysis.report.suspects import listed, suspect_numbers, suspect_samples, suspects_of
 from boxwright.analysis.report.training import manifest_of, training_numbers, training_of
 from boxwright.analysis.top import Top
+from boxwright.datasets.conversion import convert
 from boxwright.datasets.dataset import Data, open_dataset
+from boxwright.datasets.destination import Destination
+from boxwright.datasets.memory import from_samples
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry, default_registry
@@ -26,6 +32,7 @@ from boxwright.progress import LogReporter, Reporter
 from boxwright.render.pages import page_output
 from boxwright.schemas import Sample
 from boxwright.storage.output import AtomicOutput, commit_together
+from boxwright.storage.uri import DatasetURI
 
 
 class Report:
@@ -34,23 +41,37 @@ class Report:
     Attributes:
         measures: The numbers.
         likeness: The evaluated data next to the training data.
+        suspects: Suspected label errors, the most suspicious first.
         training: The metrics of each epoch of a run, by name.
         manifest: How the model was made.
     """
 
     def __init__(self, measures: Measures, likeness: Likeness) -> None:
         self.measures, self.likeness = measures, likeness
+        found = suspects_of(measures.tally.outcomes, measures.names)
+        self.suspects = listed(found)
         self.training = training_of(measures.model)
         self.manifest = manifest_of(measures.model)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: those of the evaluation, and as ``details`` those of the page."""
-        details = self.measures.to_dict() | {"data": self.likeness.to_dict(), "training": self.training}
-        return self.measures.evaluation.to_dict() | {"details": details | {"manifest": self.manifest}}
+        details = self.measures.to_dict() | {
+            "suspects": [each.to_dict(self.samples[each.image].image.name) for each in self.suspects],
+            "data": self.likeness.to_dict(),
+            "training": self.training,
+            "manifest": self.manifest,
+        }
+        return self.measures.evaluation.to_dict() | {"details": details}
 
     def to_csv(self) -> str:
         """The same numbers as CSV, one per line."""
-        return as_csv([*self.measures.numbers(), *self.likeness.numbers(), *training_numbers(self.training)])
+        numbers = [*self.measures.numbers(), *suspect_numbers(self.suspects, self.samples)]
+        return as_csv([*numbers, *self.likeness.numbers(), *training_numbers(self.training)])
+
+    @property
+    def samples(self) -> list[Sample]:
+        """The evaluated images, without their bytes if those are not in files."""
+        return [sample for sample, _ in self.measures.pairs]
 
     def page(self, data: Data, registry: Registry) -> str:
         """Returns the page as HTML text.
@@ -63,8 +84,32 @@ class Report:
         worst: Top[tuple[Sample, Outcome]] = Top(MOST)
         for (sample, _), outcome in outcomes:
             worst.add(outcome.cells.mistakes, (sample, outcome))
-        shots = shots_of(list(worst), self.measures.names, lambda names: _read_again(data, names, registry))
-        return report_page(self.measures, shots, self.likeness, self.training, self.manifest)
+        read = partial(_read_again, data, registry)
+        shots = shots_of(list(worst), self.measures.names, read)
+        crops = crops_of(self.suspects, self.samples, read)
+        return report_page(self.measures, shots, crops, len(self.suspects), self.likeness, self.training, self.manifest)
+
+    def write_suspects(self, uri: str, data: Data, registry: Registry, *, overwrite: bool = False) -> None:
+        """Writes the suspected label errors as a dataset, for ``boxwright view`` and programs for annotating.
+
+        Args:
+            uri: The dataset.
+            data: The evaluated dataset, whose images are read again if they are not files.
+            registry: The plugins to use.
+            overwrite: Whether an existing dataset may be replaced.
+
+        Raises:
+            UsageError: The format cannot be written.
+            OutputError: The dataset exists and ``overwrite`` is false, or it cannot be written.
+        """
+        marked = suspect_samples(self.suspects, self.samples)
+        elsewhere = {sample.image.name for sample in marked if not sample.image.location}
+        images = {sample.image.name: sample.image for sample in _read_again(data, registry, elsewhere)}
+        samples = [
+            sample.replace(image=images[sample.image.name]) if sample.image.name in images else sample
+            for sample in marked
+        ]
+        convert(from_samples(samples, registry=registry), uri, overwrite=overwrite, registry=registry)
 
 
 def evaluate_with_report(
@@ -73,6 +118,7 @@ def evaluate_with_report(
     report: str | os.PathLike[str] | None = None,
     *,
     table: str | os.PathLike[str] | None = None,
+    suspects: str = "",
     overwrite: bool = False,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
@@ -85,6 +131,7 @@ def evaluate_with_report(
         data: The dataset with the ground truth.
         report: The page, ``.html``; ``None`` for none.
         table: A file for the same numbers as CSV; ``None`` for none.
+        suspects: A dataset for the suspected label errors, such as ``coco:check.json``; its boxes are to be checked.
         overwrite: Whether to replace existing files.
         reporter: Receives the progress.
         registry: The plugins to use, instead of the installed ones.
@@ -102,6 +149,8 @@ def evaluate_with_report(
             outputs.append(page_output(report, overwrite=overwrite))
         if table is not None:
             outputs.append(AtomicOutput(os.fspath(table), overwrite=overwrite))
+        if suspects:
+            Destination(DatasetURI.parse(suspects), plugins, overwrite=overwrite)  # checks it before the work
         look = Look()
         measures = measure(
             model, data, reporter=reporter, registry=plugins, observe=lambda sample, _: look.add(sample), **options
@@ -111,14 +160,17 @@ def evaluate_with_report(
         for output, content in zip(outputs, contents, strict=True):
             with output.open() as file:
                 file.write(content.encode())
-        commit_together(outputs)
+        if suspects:
+            made.write_suspects(suspects, data, plugins, overwrite=overwrite)
+        if outputs:
+            commit_together(outputs)
     finally:
         for output in outputs:
             output.abort()
     return made
 
 
-def _read_again(data: Data, names: Collection[str], registry: Registry) -> Iterator[Sample]:
+def _read_again(data: Data, registry: Registry, names: Collection[str]) -> Iterator[Sample]:
     """Yields the samples of a dataset whose images have one of the names."""
     for sample in open_dataset(data, on_error="skip", registry=registry):
         if sample.image.name in names:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from boxwright.analysis.report.crops import Crop
 from boxwright.analysis.report.curves import Curve
 from boxwright.analysis.report.gallery import Shot, cell_name
 from boxwright.analysis.report.likeness import Likeness
@@ -60,6 +61,8 @@ def number(value: float | None) -> str:
 def report_page(
     measures: Measures,
     shots: Sequence[Shot],
+    crops: Sequence[Crop],
+    suspects: int,
     likeness: Likeness,
     training: dict[str, list[float | None]],
     manifest: Mapping[str, Any],
@@ -72,11 +75,14 @@ def report_page(
         "confusion": "Confusion",
         "errors": "Errors",
         "gallery": "Images",
+        "suspects": "Label errors",
         "data": "Data",
         "training": "Training",
         "manifest": "Manifest",
     }
     training_cards = [Card(title, chart) for title, chart in training_charts(training)]
+    if not crops:
+        del sections["suspects"]
     if not training_cards:
         del sections["training"]
     if not manifest:
@@ -107,6 +113,8 @@ def report_page(
             card for card in (_error_kinds(measures), _calibration(measures), _counts(measures)) if card is not None
         ],
         shots=shots,
+        crops=crops,
+        suspects=suspects,
         names=measures.names,
         data=_data_cards(likeness),
         data_classes=likeness.classes(),
