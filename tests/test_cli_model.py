@@ -218,6 +218,39 @@ def test_suspected_label_errors_are_a_dataset_to_view(boxwright, lines, tmp_path
     assert "exists" in again.stderr
 
 
+def test_the_runs_of_a_folder_are_compared(boxwright, lines, tmp_path):
+    here = "{}.jpg 100 100 mug 20 20 60 60"
+    there = "{}.jpg 100 100 mug 40 40 90 90"
+    for name, box in (("right", here), ("wrong", there)):
+        uri = lines(*(box.format(number) for number in range(3)), name="train.lines")
+        done = boxwright("train", "--data", uri, "--out", tmp_path / "runs" / name, "--backend", "average")
+        assert done.exit_code == 0
+    (tmp_path / "runs" / "notes").mkdir()
+    (tmp_path / "runs" / "failed").mkdir()
+    (tmp_path / "runs" / "failed" / "run.json").write_text("{}")
+    test = lines(*(here.format(number) for number in range(3, 9)), name="test.lines")
+    page, table = tmp_path / "runs.html", tmp_path / "runs.csv"
+    command = ("evaluate", tmp_path / "runs", "--data", test, "--metric", "f1")
+    content = boxwright.json(*command, "--report", page, "--csv", table)
+    assert [Path(each["model"]).name for each in content["models"]] == ["right", "wrong"]
+    assert [each["values"]["F1"] for each in content["models"]] == [1, 0]
+    assert content["differences"][0]["difference"] == -1
+    assert content["differences"][0]["clear"] is True
+    assert content["notes"][0].startswith("failed could not be evaluated: ")
+    text = page.read_text("utf-8")
+    assert "wrong and right: clearly different, F1 -1.000 (-1.000 to -1.000)." in text
+    assert "<script" not in text
+    assert "right: overall,,F1,1.0,1.0,1.0" in table.read_text("utf-8").splitlines()
+    shown = boxwright(*command)
+    assert shown.exit_code == 0
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert [row[:2] for row in rows if row and row[0] in ("right", "wrong")][:2] == [
+        ["right", "1.000"],
+        ["wrong", "0.000"],
+    ]
+    assert boxwright(*command, "--suspects", f"coco:{tmp_path / 'check.json'}").exit_code == 2
+
+
 def test_report_must_be_a_page(boxwright, trained, tmp_path):
     uri, run = trained
     result = boxwright("evaluate", run, "--data", uri, "--metric", "found", "--report", tmp_path / "report.pdf")

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import boxwright_testing
-from boxwright import Detections, LabelMap, Sample
+from boxwright import Detections, LabelMap, Run, Sample
 from boxwright.datasets import protocols
 from boxwright.models import protocols as model_protocols
 from boxwright.plugins import KINDS, default_registry, hookspecs, load_plugins, specs
@@ -150,11 +150,19 @@ def test_the_commands_of_the_page_on_predicting_run(
     assert len(list((tmp_path / "frames").glob("*.xml"))) == 3
 
 
+def make_run(folder: Path) -> None:
+    """A run that says which images it was trained on, without a model."""
+    labels = MiddleOfEachImage.label_map
+    Run.create(folder, backend="none", config={"data": "labelimg:photos/train"}, label_map=labels, inputs={})
+
+
 def test_the_commands_of_the_page_on_evaluating_run(
     tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("boxwright.models.inference.load_model", lambda *a, **k: MiddleOfEachImage())
     here("demo", "photos", "--images", "8", "--size", "96x64", cwd=tmp_path)
+    for name in ("first", "second"):
+        make_run(tmp_path / "runs" / name)
     for block in blocks("docs/evaluating.md", "console"):
         for words in commands(block):
             here(*words[1:], cwd=tmp_path)

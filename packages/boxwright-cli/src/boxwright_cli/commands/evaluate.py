@@ -23,6 +23,7 @@ from boxwright_cli.values import (
 )
 
 if TYPE_CHECKING:
+    from boxwright.analysis import Compared
     from boxwright.models import Evaluation
 
 _MEANING = {
@@ -79,12 +80,13 @@ def evaluate(
     """Measure a model on annotated images.
 
     The default metric is COCO's average precision and recall, over all classes and for each class. The results are also
-    written to the folder evaluation/ of the run. With --report, --csv or --suspects, --json contains all numbers of the
-    page.
+    written to the folder evaluation/ of the run. The models in a folder of runs are compared with each other. With
+    --report, --csv or --suspects, --json contains all numbers of the page.
 
     Examples:
       boxwright evaluate runs/first --data labelimg:photos/test
       boxwright evaluate runs/first --data labelimg:photos/test --report report.html --csv report.csv
+      boxwright evaluate runs --data labelimg:photos/test --report compared.html
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
@@ -104,6 +106,23 @@ def evaluate(
         "device": device,
         "reporter": reporter,
     }
+    files = {
+        "report": str(report) if report else None,
+        "csv": str(table) if table else None,
+        "suspects": suspects or None,
+    }
+    from boxwright.analysis import compare_with_report, models_in
+
+    if models_in(model):
+        if suspects:
+            raise typer.BadParameter("pass one run for suspected label errors", param_hint="'--suspects'")
+        compared = compare_with_report(model, data, report, table=table, overwrite=overwrite, **given)
+        if as_json:
+            session.result(compared.to_dict() | files)
+            return
+        _show_models(session, compared)
+        _show_files(session, files)
+        return
     if report is None and table is None and not suspects:
         evaluation = boxwright.evaluate(model, data, **given)
         content = evaluation.to_dict()
@@ -112,18 +131,36 @@ def evaluate(
 
         made = evaluate_with_report(model, data, report, table=table, suspects=suspects, overwrite=overwrite, **given)
         evaluation, content = made.measures.evaluation, made.to_dict() if as_json else {}
-    files = {
-        "report": str(report) if report else None,
-        "csv": str(table) if table else None,
-        "suspects": suspects or None,
-    }
     if as_json:
         session.result(content | files)
         return
     _show(session, evaluation, model)
+    _show_files(session, files)
+
+
+def _show_files(session: Session, files: dict[str, str | None]) -> None:
     for what, path in files.items():
         if path is not None:
             session.say(f"{what}: {path}", style="bold")
+
+
+def _show_models(session: Session, compared: Compared) -> None:
+    from boxwright.analysis import number
+
+    evaluation = compared.models[0].evaluation
+    main = evaluation.result.main
+    session.say(f"{compared.folder} on {evaluation.data}", style="bold")
+    session.say(f"{amount(evaluation.samples, 'image')}, {amount(evaluation.ground_truth, 'box')} to find")
+    session.say()
+    rows = []
+    for place, measures in enumerate(compared.models):
+        value = compared.value(place, main)
+        known = value.low is not None and value.high is not None and value.low == value.low
+        interval = f"{number(value.low)} to {number(value.high)}" if known else ""
+        rows.append((compared.name(place), number(value.value), interval, measures.sentence()))
+    session.table(("MODEL", main, "95 % INTERVAL", ""), rows)
+    for sentence in compared.sentences():
+        session.say(sentence)
 
 
 def _show(session: Session, evaluation: Evaluation, model: Path) -> None:

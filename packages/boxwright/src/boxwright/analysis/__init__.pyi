@@ -4,6 +4,7 @@ from .comparison.gallery import compare_with_images as compare_with_images
 from .conventions import one_based_option as one_based_option
 from .report import Report as Report, evaluate_with_report as evaluate_with_report
 from .report.page import number as number
+from .report.runs import Compared as Compared, compare_with_report as compare_with_report, models_in as models_in
 from .statistics import USUAL_ANCHORS as USUAL_ANCHORS, Statistics as Statistics
 from .statistics.histograms import (
     Bin as Bin,

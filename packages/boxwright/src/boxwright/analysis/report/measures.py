@@ -6,7 +6,7 @@ import csv
 import io
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -229,7 +229,7 @@ def _name_of(model: str | Path | Run | Model) -> str:
     return str(model.path) if isinstance(model, Run) else type(model).__name__
 
 
-def as_csv(numbers: Sequence[Number] | Iterator[Number]) -> str:
+def as_csv(numbers: Iterable[Number]) -> str:
     """Returns numbers as CSV, one per line, with a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
