@@ -23,7 +23,7 @@ OPTIONS = {
     "convert": ["--with", "--label-map", "--strict", "--sidecar", "--on-error", "--overwrite", "--workers", "--json"],
     "train": [
         *["--data", "--val", "--out", "--backend", "--preset", "--trainer", "--augment", "--epochs", "--batch-size"],
-        *["--image-size", "--seed", "--resume", "--overwrite", "--label-map", "--on-error", "--set", "--json"],
+        *["--image-size", "--seed", "--resume", "--overwrite", "--label-map", "--on-error", "--set", "--log", "--json"],
     ],
     "evaluate": [
         "--data",

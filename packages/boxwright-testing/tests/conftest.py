@@ -80,6 +80,10 @@ class TestToy(Own, TrainerTests):
 class TestToy(Own, ExporterTests):
     exporter = "toyexporter"
 """,
+    "logger": """
+class TestToy(Own, LoggerTests):
+    logger = "toylogger"
+""",
     "loader": """
 class TestToy(Own, LoaderTests):
     loader = getattr(toy, "LOADER", "toys")

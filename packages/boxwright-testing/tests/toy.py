@@ -18,6 +18,7 @@ from boxwright import (
     ImageRef,
     LabelMap,
     LoaderSpec,
+    LoggerSpec,
     MetricResult,
     MetricSpec,
     Option,
@@ -96,6 +97,11 @@ def boxwright_augmenters():
             install="python -m pip install tensorflow",
         )
     ]
+
+
+@hookimpl
+def boxwright_loggers():
+    return [LoggerSpec(name="toylogger", summary="The loss of each epoch", load="toy:Logger")]
 
 
 @hookimpl
@@ -333,6 +339,13 @@ class Backend:
 
     def load(self, run):
         return self.model(run.label_map, json.loads(run.file("model/average.json").read_bytes()))
+
+
+class Logger:
+    @hookimpl
+    def boxwright_epoch_ended(self, run, epoch, metrics):
+        with run.file("toy.txt").open("a") as file:
+            file.write(f"{epoch} {metrics['loss']}\n")
 
 
 class Mirror:

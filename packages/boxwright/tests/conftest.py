@@ -49,7 +49,7 @@ from boxwright.progress import LogReporter
 settings.register_profile("boxwright", database=None, deadline=None, derandomize=True)
 settings.load_profile("boxwright")
 
-EXAMPLES = ("Reader", "Writer", "Transform", "Backend", "Metric", "Trainer", "Exporter", "Loader")
+EXAMPLES = ("Reader", "Writer", "Transform", "Backend", "Metric", "Trainer", "Exporter", "Loader", "Logger")
 """Protocols whose docstring contains a complete plugin; that of Augmenter needs TensorFlow and has a separate test."""
 
 

@@ -26,6 +26,7 @@ PROTOCOL_OF = {
     "trainer": "Trainer",
     "exporter": "Exporter",
     "loader": "Loader",
+    "logger": "Logger",
 }
 
 
@@ -50,7 +51,7 @@ def test_every_kind_of_plugin_has_a_hook_and_a_protocol_with_an_example(
 
 def test_every_hook_documents_when_it_is_called() -> None:
     hooks = [value for name, value in vars(hookspecs).items() if name.startswith("boxwright_")]
-    assert len(hooks) == len(KINDS) + 4
+    assert len(hooks) == len(KINDS) + 6
     for hook in hooks:
         assert (inspect.getdoc(hook) or "").startswith("Called "), hook
         assert "return" in hook.__annotations__

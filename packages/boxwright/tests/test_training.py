@@ -187,7 +187,7 @@ class TestDone:
         expected = {
             "data": ground_truth, "val": None, "backend": "average", "preset": "plain", "trainer": "local",
             "augment": ["flip"], "epochs": 4, "batch_size": 2, "eval_every": None, "image_size": [64, 32], "seed": 7,
-            "settings": {"rate": 0.25}, "objects": [], "allow_overlap": False, "on_error": "1%",
+            "settings": {"rate": 0.25}, "objects": [], "allow_overlap": False, "on_error": "1%", "log": [],
         }  # fmt: skip
         assert run.config == expected
         inputs = run.state["inputs"]["data"]

@@ -26,6 +26,7 @@ Class                  Tests
 `ExporterTests`        a deployable form of a model
 `NetworkExporterTests` the same for a subclass of ``NetworkExporter``, with a network of three boxes
 `LoaderTests`          a dataset handed to a framework
+`LoggerTests`          what sends the events of a training somewhere
 ====================== =============================================================================================
 """
 
@@ -46,6 +47,7 @@ from boxwright_testing.exporters import ExporterTests  # noqa: E402
 from boxwright_testing.formats import FormatTests  # noqa: E402
 from boxwright_testing.labelimg import labelimg_xml  # noqa: E402
 from boxwright_testing.loaders import Loaded, LoaderTests  # noqa: E402
+from boxwright_testing.loggers import LoggerTests  # noqa: E402
 from boxwright_testing.metrics import MetricTests  # noqa: E402
 from boxwright_testing.networks import NetworkExporterTests  # noqa: E402
 from boxwright_testing.readers import ReaderTests  # noqa: E402
@@ -70,6 +72,7 @@ __all__ = [
     "FormatTests",
     "Loaded",
     "LoaderTests",
+    "LoggerTests",
     "MetricTests",
     "NetworkExporterTests",
     "ReaderTests",

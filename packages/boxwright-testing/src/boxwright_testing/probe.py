@@ -10,6 +10,7 @@ from typing import Any
 
 from boxwright import BackendSpec, Boxes, Coordinates, Detections, LabelMap, Option, Sample, TrainJob, hookimpl
 from boxwright.plugins import LoadedPlugins, PluginRecord, Registry
+from boxwright_testing.samples import draw_image, encode_image
 
 PROBE = "boxwright-testing-probe"
 """The name of the backend in the registries of :func:`with_probe`."""
@@ -62,6 +63,7 @@ class ProbeBackend:
                 file.write(str(epoch).encode())
             job.checkpoint_written(checkpoint, epoch)
             job.epoch_ended(epoch, {"loss": (1.0 + job.seed) / epoch})
+            job.predictions_drawn(epoch, {"prediction 1": encode_image(draw_image(16, 12), "a.jpg")})
         with job.run.open_write("model/averages.json") as file:
             file.write(json.dumps(_averages(job)).encode())
 

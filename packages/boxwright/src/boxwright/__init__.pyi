@@ -66,6 +66,7 @@ from .plugins.specs import (
     ExporterSpec as ExporterSpec,
     FormatSpec as FormatSpec,
     LoaderSpec as LoaderSpec,
+    LoggerSpec as LoggerSpec,
     MetricSpec as MetricSpec,
     TrainerSpec as TrainerSpec,
     TransformSpec as TransformSpec,

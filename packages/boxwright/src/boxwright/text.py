@@ -5,8 +5,22 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from typing import Final
 
 from boxwright.errors import DataError
+
+HIDDEN: Final = "***"
+"""What stands for a secret in :func:`without_secrets`."""
+_LOGIN = re.compile(r"""(?:(?<=http://)|(?<=https://))[^\s/?#'"]+(?=@)|(?<=://)[^\s/?#'"]*:[^\s/?#'"]*(?=@)""")
+_SECRET = re.compile(
+    r"(?i)(?<=[?&])([\w.%-]*(?:token|secret|passw|pwd|api_?key|access_?key|signature|credential)[\w.%-]*|sig|key)="
+    r"[^\s&#'\"]+"
+)
+
+
+def without_secrets(text: str) -> str:
+    """Returns a text in which logins in URLs, and tokens in their queries, are replaced by ``***``."""
+    return _SECRET.sub(rf"\1={HIDDEN}", _LOGIN.sub(HIDDEN, text))
 
 
 def is_text(text: str) -> bool:

@@ -144,7 +144,8 @@ class KerasCVBackend:
         )
         if adapter is not None:
             batches = adapted(batches, adapter, recipe)
-        with Watch.open(job, recipe, predictor) as watch, job.reporter.task("Training", recipe.steps) as task:
+        watch = Watch(job, recipe, predictor)
+        with job.reporter.task("Training", recipe.steps) as task:
             task.advance(start)
             if start < recipe.steps and not progress.monitor.stopped:
                 model.fit(

@@ -24,7 +24,7 @@ _FIRST_STEPS = 5
 """Steps that do not count for it: the network is traced, and the input adapts its threads."""
 
 _SHOWN = 5
-"""How often a training writes images to TensorBoard."""
+"""How often a training reports images with its predictions."""
 
 
 @dataclass
@@ -165,7 +165,7 @@ class Report(keras.callbacks.Callback):
     Args:
         job: The training.
         recipe: Its settings.
-        watch: The validation images and TensorBoard.
+        watch: The validation images.
         progress: What has been done.
     """
 
@@ -199,10 +199,9 @@ class Report(keras.callbacks.Callback):
         self._job.epoch_ended(done, {"step": progress.step, **metrics})
         if path is not None:
             self._job.checkpoint_written(path, done)
-        self._watch.write(progress.step, metrics)
         evaluated = "val_loss" in metrics or not self._watch.measures
         if ended or (evaluated and done - self._shown >= self._recipe.epochs / _SHOWN):
-            self._watch.show(progress.step)
+            self._watch.show(done)
             self._shown = done
 
     def _save(self, losses: Mapping[str, float], steps: int) -> Any:

@@ -1,4 +1,4 @@
-"""What a training shows of itself: validation, TensorBoard, and drawn predictions."""
+"""What a training shows of itself: validation and drawn predictions."""
 
 from __future__ import annotations
 
@@ -34,12 +34,9 @@ DRAWN_SCORE = 0.3
 FOLDER = "pictures"
 """The folder of a run for images with the predictions of the final model."""
 
-_IMAGE = tf.compat.v1.SummaryMetadata(plugin_data=tf.compat.v1.SummaryMetadata.PluginData(plugin_name="images"))
-"""What TensorBoard recognizes images by: tensors of width, height, and encoded images."""
-
 
 class Watch:
-    """Evaluates validation images during a training, and writes TensorBoard's files.
+    """Evaluates validation images during a training, and draws its predictions.
 
     Validation images never change how the weights are trained. They decide which epoch's weights become the model, and
     end a training only with early stopping.
@@ -54,20 +51,9 @@ class Watch:
         self._job = job
         self._recipe = recipe
         self._predictor = predictor
-        self._writer = tf.summary.create_file_writer(str(job.run.file("tensorboard")))
         self._validation = _validation(job, recipe, predictor.adapter)
         self._metric = None if self._validation is None else _metric(job, default_registry())
         self._samples = _readable(job.val if job.val is not None else job.data, DRAWN)
-
-    @classmethod
-    @contextmanager
-    def open(cls, job: TrainJob, recipe: Recipe, predictor: KerasCVModel) -> Iterator[Watch]:
-        """Opens the event file during a training."""
-        watch = cls(job, recipe, predictor)
-        try:
-            yield watch
-        finally:
-            watch._writer.close()
 
     @property
     def measures(self) -> bool:
@@ -96,21 +82,10 @@ class Watch:
             found = self._predictor.detections(images, batch)
             yield from zip((origin.sample for origin in batch), found, strict=True)
 
-    def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Writes numbers to TensorBoard."""
-        with self._writer.as_default(step=step):
-            for name, value in metrics.items():
-                tf.summary.scalar(name, value)
-        self._writer.flush()
-
-    def show(self, step: int) -> None:
-        """Writes images with ground truth and predictions to TensorBoard."""
-        with self._writer.as_default(step=step):
-            for position, image in enumerate(self._drawn()):
-                # `tf.summary.image` encodes PNG, which takes longer than drawing, and more space.
-                encoded = [b"%d" % image.width, b"%d" % image.height, encode_jpeg(image)]
-                tf.summary.write(f"prediction {position + 1}", tf.constant(encoded), metadata=_IMAGE)
-        self._writer.flush()
+    def show(self, epoch: int) -> None:
+        """Reports images with ground truth and predictions."""
+        images = {f"prediction {number}": encode_jpeg(image) for number, image in enumerate(self._drawn(), 1)}
+        self._job.predictions_drawn(epoch, images)
 
     def finish(self) -> None:
         """Writes the same images with the final model to the run folder."""

@@ -28,7 +28,6 @@ SAVED_MODEL = "model/saved_model"
 LOG = "worker.log"
 _RECORDS = {"train": "data/train.record", "val": "data/val.record"}
 _BEST = f"{CHECKPOINTS}/best"
-_ROUNDS = 30
 _EVALUATIONS = 10
 _KEPT = 3
 _CANDIDATES = 5000
@@ -191,7 +190,6 @@ def _train(job: TrainJob, worker: Worker, composed: Mapping[str, Any], gpu: bool
     every = job.settings.get("checkpoint_every") or max(1, math.ceil(steps / 10))
     epoch = math.ceil(job.scan.samples / batch_size)
     epochs = math.ceil(steps / epoch)
-    report = math.ceil(epochs / _ROUNDS)
     patience = job.settings.get("early_stopping")
     job.reporter.message(
         f"Training {composed['model']} ({composed['extractor']}) on {job.scan.samples} images,"
@@ -206,22 +204,22 @@ def _train(job: TrainJob, worker: Worker, composed: Mapping[str, Any], gpu: bool
             "every": every,
             "keep": _KEPT,
             "seed": job.seed,
-            "evaluate_every": _evaluate_every(job, epoch, epochs, report),
+            "evaluate_every": _evaluate_every(job, epoch, epochs),
             "patience": None if patience is None else patience * epoch,
         }
-        result: dict[str, Any] = worker.call("training:train", request, _Watch(job, task, steps, epoch, report, gpu))
+        result: dict[str, Any] = worker.call("training:train", request, _Watch(job, task, steps, epoch, gpu))
     if result["stopped"]:
         job.reporter.message(f"Stopped after step {result['step']}: {patience} epochs without a higher AP.")
     return result
 
 
-def _evaluate_every(job: TrainJob, epoch: int, epochs: int, report: int) -> int | None:
-    """Returns the steps between evaluations: whole epochs that are reported, unless the user decides."""
+def _evaluate_every(job: TrainJob, epoch: int, epochs: int) -> int | None:
+    """Returns the steps between evaluations: whole epochs, unless the user decides."""
     if job.val is None:
         return None
     if "eval_steps" in job.settings:
         return int(job.settings["eval_steps"])
-    each = job.eval_every or report * math.ceil(epochs / _EVALUATIONS / report)
+    each = job.eval_every or math.ceil(epochs / _EVALUATIONS)
     return epoch * min(each, int(job.settings.get("early_stopping", each)))
 
 
@@ -233,13 +231,12 @@ class _Watch:
         task: The progress bar.
         steps: Number of steps.
         epoch: Steps per epoch.
-        every: Epochs between reports.
         gpu: Whether a GPU is expected.
     """
 
-    def __init__(self, job: TrainJob, task: Task, steps: int, epoch: int, every: int, gpu: bool) -> None:
+    def __init__(self, job: TrainJob, task: Task, steps: int, epoch: int, gpu: bool) -> None:
         self._job, self._task, self._steps, self._epoch = job, task, steps, epoch
-        self._every, self._gpu = every, gpu
+        self._gpu = gpu
         self._reported = 0
         self._measured: dict[str, float] = {}
         self._note = ""
@@ -268,7 +265,7 @@ class _Watch:
         self._task.update(note=f"loss {losses['loss']:.3f}{self._note}")
         done = step // self._epoch + (1 if step == self._steps and step % self._epoch else 0)
         # The same epochs after a resume as before it, so that a repeated epoch replaces its line.
-        if done > self._reported and (done % self._every == 0 or step == self._steps or self._measured):
+        if done > self._reported:
             self._reported = done
             rate = float(values["learning_rate"])
             metrics = {"step": float(step), **losses, "learning_rate": rate, "seconds_per_step": values["seconds"]}

@@ -30,7 +30,7 @@ def list_(
 ) -> None:
     """List the installed plugins: what each provides, and the cause of failures.
 
-    KIND is format, transform, augmenter, backend, metric, trainer, exporter or loader. The environment variable
+    KIND is format, transform, augmenter, backend, metric, trainer, exporter, loader or logger. The environment variable
     BOXWRIGHT_PLUGINS=voc,csv allows only those plugins; BOXWRIGHT_STRICT=1 makes a failed plugin an error.
 
     Examples:
@@ -120,8 +120,8 @@ def show(
 ) -> None:
     """Show one plugin: options, presets, requirements.
 
-    The kinds are format, transform, augmenter, backend, metric, trainer, exporter and loader. Set the options of a
-    backend with `boxwright train --set NAME=VALUE`.
+    The kinds are format, transform, augmenter, backend, metric, trainer, exporter, loader and logger. Set the options
+    of a backend with `boxwright train --set NAME=VALUE`.
 
     Examples:
       boxwright plugins show backend kerascv

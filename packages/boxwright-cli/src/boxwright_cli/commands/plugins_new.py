@@ -24,7 +24,7 @@ def new(
         typer.Option(
             "--kind",
             metavar="KIND",
-            help="format, transform, augmenter, backend, metric, trainer, exporter or loader.",
+            help="format, transform, augmenter, backend, metric, trainer, exporter, loader or logger.",
         ),
     ] = "format",
     out: Annotated[

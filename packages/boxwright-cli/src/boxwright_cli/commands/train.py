@@ -138,6 +138,15 @@ def train(
             exists=True,
         ),
     ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--log",
+            metavar="NAME[:OPTION=VALUE,...]",
+            help="A logger, such as csv or mlflow; can be repeated; none for no logger.",
+            show_default="tensorboard, if it is installed",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a detector on annotated images.
@@ -163,7 +172,7 @@ def train(
     if data is None:
         if not resume:
             raise UsageError("there is no dataset to train on", "pass --data URI, or --resume an interrupted run")
-        data = boxwright.Run.resumable(out).config["data"]
+        data = boxwright.Run.resumable(out).uri("data") or ""
     before = boxwright.Run.resumable(out).config.get("on_error") if resume else None
     asked = on_error_of(on_error, max_bad) or before or MAX_BAD
     dataset = boxwright.open(data, on_error=asked)
@@ -187,6 +196,7 @@ def train(
             on_error=asked,
             allow_overlap=allow_overlap,
             settings=chosen,
+            log=None if log is None else [] if log == ["none"] else log,
             reporter=reporter,
         )
     except KeyboardInterrupt:

@@ -47,6 +47,7 @@ _MIXINS = {
     "metric": "MetricTests",
     "trainer": "TrainerTests",
     "loader": "LoaderTests",
+    "logger": "LoggerTests",
 }
 _SETTINGS = """[pytest]
 addopts = -q --import-mode=importlib -p no:cacheprovider -p boxwright_testing.examination.recorder

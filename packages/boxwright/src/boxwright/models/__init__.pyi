@@ -5,6 +5,7 @@ from .augmentation import (
     make_augmenters as make_augmenters,
 )
 from .benchmark import Benchmark as Benchmark, Measurement as Measurement, Speed as Speed, benchmark as benchmark
+from .curves import PrecisionRecallCurve as PrecisionRecallCurve, precision_recall as precision_recall
 from .decoder import (
     DecoderSettings as DecoderSettings,
     Found as Found,
@@ -45,6 +46,7 @@ from .protocols import (
     FrameworkBackend as FrameworkBackend,
     JoiningAugmenter as JoiningAugmenter,
     Loader as Loader,
+    Logger as Logger,
     Metric as Metric,
     MetricResult as MetricResult,
     MixingAugmenter as MixingAugmenter,

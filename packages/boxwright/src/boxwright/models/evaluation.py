@@ -24,6 +24,7 @@ from boxwright.plugins.options import MAX_BAD, convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Detections, Sample
+from boxwright.text import without_secrets
 
 SCORE = "score"
 """The option by which a metric receives the score that the model was tuned for, one number or one per class."""
@@ -75,7 +76,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what could not be measured is ``None``."""
         return {
-            "data": self.data,
+            "data": without_secrets(self.data),
             "metric": self.metric,
             "main": self.result.main,
             "values": _without_nan(self.result.values),
@@ -174,7 +175,7 @@ def evaluate(
         result.notes.insert(0, NO_BOXES)
     run = Run(model) if isinstance(model, str | Path) and os.path.isfile(os.path.join(model, STATE)) else model
     if isinstance(run, Run):
-        name = f"{_file_name(dataset.uri)}-{metric}{'-sliced' if tiles else ''}"
+        name = f"{_file_name(without_secrets(dataset.uri))}-{metric}{'-sliced' if tiles else ''}"
         run.write_json(f"evaluation/{name}.json", evaluation.to_dict())
     return evaluation
 

@@ -80,6 +80,10 @@ class TrainJob:
         self.run.add_metrics(epoch, metrics)
         self.plugins.hook.boxwright_epoch_ended(run=self.run, epoch=epoch, metrics=metrics)
 
+    def predictions_drawn(self, epoch: int, images: Mapping[str, bytes]) -> None:
+        """Calls the event hooks; the backend may call it with JPEG files by name, which show how far it is."""
+        self.plugins.hook.boxwright_predictions_drawn(run=self.run, epoch=epoch, images=images)
+
     def checkpoint_written(self, path: Path, epoch: int) -> None:
         """Calls the event hooks; the backend calls it when a checkpoint is complete on disk."""
         self.plugins.hook.boxwright_checkpoint_written(run=self.run, path=path, epoch=epoch)

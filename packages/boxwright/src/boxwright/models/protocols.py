@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
@@ -369,6 +369,26 @@ class Loader(Protocol):
 
     def __call__(self, dataset: Any, **options: Any) -> Any:
         """Returns the framework's own object for a :class:`boxwright.Dataset`."""
+        ...
+
+
+@runtime_checkable
+class Logger(Protocol):
+    """Sends the events of one training somewhere; its methods are event hooks, of which it may have any.
+
+    A complete logger, which prints the loss::
+
+        from boxwright import hookimpl
+
+
+        class Printer:
+            @hookimpl
+            def boxwright_epoch_ended(self, run, epoch, metrics):
+                print(epoch, metrics["loss"])
+    """
+
+    def boxwright_epoch_ended(self, run: Any, epoch: int, metrics: Mapping[str, float]) -> None:
+        """Called after each epoch; a hook declares only the arguments that it needs."""
         ...
 
 

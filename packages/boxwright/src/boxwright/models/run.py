@@ -37,6 +37,7 @@ from boxwright.label_map import LabelMap, read_label_map
 from boxwright.storage import locks
 from boxwright.storage.output import AtomicOutput, replace_folder, write_atomically
 from boxwright.storage.switch import settle
+from boxwright.text import HIDDEN
 
 STATE = "run.json"
 _LAYOUT = 1
@@ -206,6 +207,17 @@ class Run:
     def config(self) -> dict[str, Any]:
         """Every setting of the training."""
         return self._read("config.json")
+
+    def uri(self, name: str) -> str | None:
+        """The URI of the dataset ``"data"`` or ``"val"``; an empty text if it had none.
+
+        Raises:
+            RunError: It had a login or a token, which the run does not keep.
+        """
+        uri: str | None = self.config.get(name)
+        if uri and HIDDEN in uri:
+            raise RunError(f"{self.path} does not keep the login of {uri}", f"pass it again: --{name} URI")
+        return uri
 
     @property
     def label_map(self) -> LabelMap:

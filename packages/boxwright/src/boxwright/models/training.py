@@ -12,18 +12,22 @@ from typing import Any
 from boxwright.datasets.dataset import Data
 from boxwright.errors import UsageError
 from boxwright.label_map import LabelMap
+from boxwright.models.curves import precision_recall
 from boxwright.models.evaluation import NO_BOXES, evaluate
 from boxwright.models.job import USUAL_DETECTIONS, TrainJob
+from boxwright.models.loggers import default_loggers, make_loggers
 from boxwright.models.preparation import Prepared, prepare
 from boxwright.models.protocols import Backend, Trainer
 from boxwright.models.run import Run
 from boxwright.models.tuned import CURVE, TUNED
 from boxwright.models.weights import default_preset
+from boxwright.plugins.manager import LoadedPlugins
 from boxwright.plugins.options import MAX_BAD, convert_options
 from boxwright.plugins.registry import Registry, default_registry, require
 from boxwright.plugins.specs import BackendSpec
 from boxwright.progress import LogReporter, Reporter
-from boxwright.text import did_you_mean
+from boxwright.schemas import Detections, Sample
+from boxwright.text import did_you_mean, without_secrets
 
 DEFAULT_BACKEND = "kerascv"
 FINAL_METRIC = "coco"
@@ -59,6 +63,7 @@ def train(
     settings: Mapping[str, object] | None = None,
     model: object | None = None,
     objects: Mapping[str, object] | None = None,
+    log: Sequence[str] | None = None,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Run:
@@ -90,6 +95,8 @@ def train(
         model: A model of the backend's library to train instead of a preset's: ``objects["model"]``.
         objects: Python objects for the backend by name, such as callbacks; ``boxwright plugins show backend NAME``
             lists them. The run does not keep them: pass them again with ``resume``.
+        log: Loggers, such as ``"csv"`` or ``"mlflow:experiment=mugs"``; ``None`` for TensorBoard if it is installed, or
+            with ``resume`` those of the run; ``[]`` for none.
         reporter: Where progress is shown.
         registry: The plugins to use, instead of the installed ones.
 
@@ -100,15 +107,18 @@ def train(
         UsageError: An option or a preset is wrong, or ``val`` contains training images.
         DataError: An image or annotation cannot be used, a class is not in the label map, or there are no boxes.
         RunError: The run folder is in use, exists already, or cannot be resumed.
-        PluginError: No backend is installed, or its library is missing.
+        PluginError: No backend is installed, or a library of it or of a logger is missing.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     objects = dict(objects or {}) | ({} if model is None else {"model": model})
     run = Run.resumable(out) if resume else None
+    if log is None:
+        log = default_loggers(plugins) if run is None else run.config.get("log", [])
+    loggers = make_loggers(log, plugins)
     if run is None:
         numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
         config = _config(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)
-        config["allow_overlap"] = allow_overlap
+        config |= {"allow_overlap": allow_overlap, "log": list(log)}
         if plugins.get("backend", config["backend"]).spec.check:
             plugins.resolve("backend", config["backend"], "check")(config, held_out=val is not None)
         Run.check_free(out, overwrite=overwrite)
@@ -133,15 +143,14 @@ def train(
     run = run or Run.create(
         out,
         backend=plan.config["backend"],
-        config=prepared.uris | plan.config | {"on_error": on_error},
+        config={name: _shown(uri) for name, uri in prepared.uris.items()} | plan.config | {"on_error": on_error},
         label_map=prepared.data.label_map,
         inputs=prepared.inputs,
         overwrite=overwrite,
     )
-    job = _job(run, prepared, plan.config, objects, resume, reporter, plugins)
-    _fit(job, plugins)
-    run.take_place()
-    _measure(job, prepared, plugins)
+    listening = plugins.plugins.with_loggers(loggers, reporter.warning) if loggers else plugins.plugins
+    job = _job(run, prepared, plan.config, objects, resume, reporter, listening)
+    _train(job, prepared, plugins)
     for dataset in filter(None, (prepared.data, prepared.val)):
         if warning := dataset.problems.describe():
             reporter.warning(warning)
@@ -205,7 +214,7 @@ def _resumed_plan(run: Run, val: Data | None, objects: Mapping[str, object], plu
         raise UsageError(
             f"{run.path} was trained with objects={before}, not {sorted(objects)}", "pass the same objects with resume"
         )
-    return _Plan(config | {"settings": settings}, val if val is not None else config["val"], run.label_map)
+    return _Plan(config | {"settings": settings}, val if val is not None else run.uri("val"), run.label_map)
 
 
 def _job(
@@ -215,7 +224,7 @@ def _job(
     objects: Mapping[str, object],
     resume: bool,
     reporter: Reporter,
-    plugins: Registry,
+    plugins: LoadedPlugins,
 ) -> TrainJob:
     return TrainJob(
         data=prepared.data,
@@ -234,13 +243,34 @@ def _job(
         objects=objects,
         scan=prepared.scan,
         reporter=reporter,
-        plugins=plugins.plugins,
+        plugins=plugins,
     )
+
+
+def _shown(uri: str | None) -> str | None:
+    return None if uri is None else without_secrets(uri)
+
+
+def _train(job: TrainJob, prepared: Prepared, plugins: Registry) -> None:
+    """Trains and measures the model; the event hooks receive how it ended."""
+    status, failure = "failed", None
+    try:
+        _fit(job, plugins)
+        status = "done"
+        job.run.take_place()
+        _measure(job, prepared, plugins)
+    except BaseException as error:
+        failure = error
+        if isinstance(error, KeyboardInterrupt) and status != "done":
+            status = "interrupted"
+        raise
+    finally:
+        job.plugins.hook.boxwright_run_ended(run=job.run, status=status, error=failure)
 
 
 def _fit(job: TrainJob, plugins: Registry) -> None:
     """Runs the backend through the trainer; the run folder keeps how it ended."""
-    run, hook = job.run, plugins.plugins.hook
+    run, hook = job.run, job.plugins.hook
     require("backend", plugins.get("backend", run.backend))
     backend: Backend = plugins.resolve("backend", run.backend)()
     trainer: Trainer = plugins.resolve("trainer", run.config["trainer"])()
@@ -266,27 +296,44 @@ def _fit(job: TrainJob, plugins: Registry) -> None:
             raise
         finally:
             seconds = round(seconds_before + time.perf_counter() - started, 1)
-            run.update(status=status, seconds=seconds, error=None if failure is None else repr(failure))
-            hook.boxwright_run_ended(run=run, status=status, error=failure)
+            run.update(
+                status=status, seconds=seconds, error=None if failure is None else without_secrets(repr(failure))
+            )
 
 
 def _measure(job: TrainJob, prepared: Prepared, plugins: Registry) -> None:
     """Evaluates the finished model on the held-out data; if that fails, the training is done all the same."""
     if prepared.held_out is None or FINAL_METRIC not in plugins.names("metric"):
         return
+    pairs: list[tuple[Sample, Detections]] = []
     try:
-        found = evaluate(job.run, prepared.held_out, metric=FINAL_METRIC, reporter=job.reporter, registry=plugins)
+        found = evaluate(
+            job.run,
+            prepared.held_out,
+            metric=FINAL_METRIC,
+            observe=lambda sample, detections: pairs.append(_without_bytes(sample, detections)),
+            reporter=job.reporter,
+            registry=plugins,
+        )
         numbers = ", ".join(f"{name} {found.values[name]:.3f}" for name in ("AP50", "AP"))
     except Exception as error:  # whatever a metric plugin raises
         job.reporter.warning(
             f"the model could not be evaluated on {prepared.held_out.uri or 'the held-out data'}: {error}"
         )
         return
+    values = {name: value for name, value in found.values.items() if math.isfinite(value)}
+    curves = precision_recall(pairs, job.label_map)
+    job.plugins.hook.boxwright_run_measured(run=job.run, data=found.data, values=values, curves=curves)
     measured = math.isfinite(found.values["AP"])
     images = f"images, {prepared.overlap} of them training images" if prepared.overlap else "held-out images"
     job.reporter.message(f"On {found.samples} {images}: {numbers if measured else NO_BOXES}.")
     if measured and found.result.notes:
         job.reporter.message(f"Notes: {'; '.join(found.result.notes)}.")
+
+
+def _without_bytes(sample: Sample, found: Detections) -> tuple[Sample, Detections]:
+    image = sample.image.model_copy(update={"data": None})
+    return sample.replace(image=image), Detections(image=image, boxes=found.boxes)
 
 
 def _default_backend(plugins: Registry) -> str:

@@ -26,6 +26,7 @@ from .specs import (
     ExporterSpec as ExporterSpec,
     FormatSpec as FormatSpec,
     LoaderSpec as LoaderSpec,
+    LoggerSpec as LoggerSpec,
     MetricSpec as MetricSpec,
     Spec as Spec,
     TrainerSpec as TrainerSpec,

@@ -36,6 +36,7 @@ from boxwright.plugins.specs import (
     ExporterSpec,
     FormatSpec,
     LoaderSpec,
+    LoggerSpec,
     MetricSpec,
     TrainerSpec,
     TransformSpec,
@@ -55,6 +56,14 @@ class RunFolder(Protocol):
     def config(self) -> dict[str, Any]:
         """Every setting of the training."""
         ...
+
+
+class PrecisionRecall(Protocol):
+    """Precision and recall by score; hooks are passed a :class:`boxwright.models.PrecisionRecallCurve`."""
+
+    scores: Any
+    precision: Any
+    recall: Any
 
 
 @hookspec(historic=True)
@@ -97,6 +106,11 @@ def boxwright_loaders() -> list[LoaderSpec]:  # type: ignore[empty-body]
     """Called once. Return the frameworks to which a dataset can be handed: ``dataset.to_NAME()``."""
 
 
+@hookspec(historic=True)
+def boxwright_loggers() -> list[LoggerSpec]:  # type: ignore[empty-body]
+    """Called once. Return the loggers that ``boxwright train --log`` may name."""
+
+
 @hookspec
 def boxwright_run_started(run: RunFolder, config: Mapping[str, object]) -> None:
     """Called when a training starts or is resumed, before the first step; ``config`` is all it was asked for."""
@@ -110,6 +124,22 @@ def boxwright_epoch_ended(run: RunFolder, epoch: int, metrics: Mapping[str, floa
 @hookspec
 def boxwright_checkpoint_written(run: RunFolder, path: Path, epoch: int) -> None:
     """Called when a checkpoint is whole on disk; ``path`` is the file or folder."""
+
+
+@hookspec
+def boxwright_predictions_drawn(run: RunFolder, epoch: int, images: Mapping[str, bytes]) -> None:
+    """Called when a backend has drawn its predictions on a few images after an epoch: JPEG files by name."""
+
+
+@hookspec
+def boxwright_run_measured(
+    run: RunFolder, data: str, values: Mapping[str, float], curves: Mapping[str, PrecisionRecall]
+) -> None:
+    """Called when the finished model has been measured on the held-out data, before ``boxwright_run_ended``.
+
+    ``values`` are the numbers of the metric ``coco`` that could be measured, ``curves`` precision and recall at an IoU
+    of 0.5 by class.
+    """
 
 
 @hookspec

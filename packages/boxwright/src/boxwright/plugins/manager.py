@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache, partial
 from importlib.metadata import EntryPoint, entry_points
@@ -23,6 +24,7 @@ from boxwright.plugins import builtin, hookspecs
 from boxwright.plugins.checks import wrong_field
 from boxwright.plugins.specs import API_VERSION, KINDS, Spec
 from boxwright.progress import logger
+from boxwright.text import without_secrets
 
 GROUP = "boxwright"
 _NAME = re.compile(r"[a-z][a-z0-9._-]+")  # one letter before a colon is a Windows drive
@@ -128,6 +130,39 @@ class LoadedPlugins:
         record.status, record.cause = "disabled", cause
         self.records.append(record)
 
+    def with_loggers(self, loggers: Mapping[str, object], warn: Callable[[str], None]) -> LoadedPlugins:
+        """Returns these plugins together with loggers, whose event hooks are called as well: those of one training.
+
+        A logger that fails is reported once. Afterwards it receives only how the training ended.
+
+        Args:
+            loggers: Objects whose methods implement event hooks, by name.
+            warn: Receives the report.
+
+        Raises:
+            PluginError: A logger implements a hook that does not exist.
+        """
+        together = copy(self)
+        together.manager = pluggy.PluginManager("boxwright")
+        together.manager.add_hookspecs(hookspecs)
+        together._warned = set()
+        for name, plugin in self.manager.list_name_plugin():
+            together.manager.register(plugin, name)
+            if plugin is not builtin:
+                together._contain_events(plugin, name)
+        for name, each in loggers.items():
+            together.manager.register(each, name)
+            try:
+                together.manager.check_pending()
+            except pluggy.PluginValidationError as error:
+                raise PluginError(f"{name}: {error}") from None
+            failed = _Failed(name, warn)
+            for caller in together.manager.get_hookcallers(each) or ():
+                for implementation in caller.get_hookimpls():
+                    if implementation.plugin is each:
+                        implementation.function = failed.contain(implementation.function, caller.name)  # type: ignore[misc]
+        return together
+
     def _collect(self, kind: str, specs: Any) -> None:
         self._found.append((kind, specs))
 
@@ -204,6 +239,41 @@ class LoadedPlugins:
         if strict():
             problem = f"plugin {record.name} ({record.distribution} {record.version}): {record.cause}"
             raise PluginError(problem) from (cause if isinstance(cause, BaseException) else None)
+
+
+class _Failed:
+    """Whether a logger has failed.
+
+    Args:
+        name: The logger's name.
+        warn: Receives the report of the first failure.
+    """
+
+    def __init__(self, name: str, warn: Callable[[str], None]) -> None:
+        self._name, self._warn = name, warn
+        self._failed = False
+
+    def contain(self, function: Callable[..., Any], event: str) -> Callable[..., Any]:
+        """Returns an event hook that never raises, and is not called after a failure unless the training has ended."""
+
+        def call(*arguments: Any) -> None:
+            if self._failed and event != "boxwright_run_ended":
+                return
+            try:
+                function(*arguments)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                if strict():
+                    raise
+                if not self._failed:
+                    self._warn(
+                        f"the {self._name} failed, and logs nothing more of this training: "
+                        f"{without_secrets(_describe(error))}"
+                    )
+                self._failed = True
+
+        return call
 
 
 def strict() -> bool:

@@ -269,6 +269,22 @@ class LoaderSpec(Spec):
 
 
 @dataclass(frozen=True)
+class LoggerSpec(Spec):
+    """Sends what happens in a training to a file or a service: ``boxwright train --log NAME``.
+
+    ``load`` is a callable ``(**options)``; the object that it returns implements event hooks as methods, for one
+    training.
+
+    Args:
+        positional: The option that a value without a name sets: ``csv:log.csv`` is ``csv:path=log.csv``.
+        default: Whether trainings use it unless the user chooses, if its library is installed.
+    """
+
+    positional: str = ""
+    default: bool = False
+
+
+@dataclass(frozen=True)
 class Detection:
     """A format's answer to "is this yours?".
 
@@ -292,5 +308,6 @@ KINDS: dict[str, type[Spec]] = {
     "trainer": TrainerSpec,
     "exporter": ExporterSpec,
     "loader": LoaderSpec,
+    "logger": LoggerSpec,
 }
 """The spec class of each kind of plugin; the hook of a kind is ``boxwright_KINDs``."""
