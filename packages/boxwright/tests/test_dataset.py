@@ -473,3 +473,15 @@ class TestSteps:
     def test_an_unknown_step(self, stepping: Registry) -> None:
         with pytest.raises(PluginNotFoundError, match="no transform named 'shrink'"):
             make_transform("shrink:2", stepping)
+
+
+def test_items_are_counted_once_if_their_labels_must_be_read_again(sample: Callable[..., Sample]) -> None:
+    class Labels(SampleReader):
+        def labels(self) -> Iterator[list[str]]:
+            yield ["fig"]
+            raise DataError("b", "damaged")
+
+    samples = [sample(name, ("fig", 1, 2, 9, 9)) for name in "abc"]
+    counts: list[int] = []
+    assert Dataset(Labels(samples), problems=Problems("2")).labels(counts.append) == ["fig"]
+    assert sum(counts) == 3

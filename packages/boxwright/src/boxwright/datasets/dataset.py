@@ -210,6 +210,7 @@ class Dataset(Iterable[Sample]):
             processes: How many may share the work, where the reader lets them.
         """
         found: set[str] = set()
+        done = 0
         reader, changing = self.reader, self._changing
         strict = self.problems.on_error == "fail"
         if not changing and (strict or self.problems.limit):
@@ -221,14 +222,15 @@ class Dataset(Iterable[Sample]):
                     for names in reader.labels():
                         found.update(names)
                         advance(1)
+                        done += 1
                     return sorted(found)
             except DataError:
                 if strict:
                     raise
                 found.clear()  # item by item, some can be left out
-        for sample in self._copy(transforms=changing, names=()):
+        for number, sample in enumerate(self._copy(transforms=changing, names=())):
             found.update(sample.boxes.labels)
-            advance(1)
+            advance(int(number >= done))  # the others have been counted
         return sorted(found)
 
     @property

@@ -270,12 +270,21 @@ def refuse_to_swallow(source: str, target: str, remedy: str = "choose another ta
     source = source.rpartition("::")[2]
     if is_remote(source) or is_remote(target):
         return
-    for final in filter(os.path.exists, {os.path.abspath(target), os.path.realpath(target)}):
-        for place in (Path(os.path.abspath(source)), Path(os.path.realpath(source))):
-            if any(each.exists() and each.samefile(final) for each in place.parents):
-                raise UsageError(f"{target} contains the source {source}, which would be replaced", remedy)
-            if itself and place.exists() and place.samefile(final):
-                raise UsageError(f"{target} is the source, which would be replaced", remedy)
+    finals = {_identity(place) for place in (os.path.abspath(target), os.path.realpath(target))} - {None}
+    for place in {os.path.abspath(source), os.path.realpath(source)} if finals else ():
+        if any(_identity(each) in finals for each in Path(place).parents):
+            raise UsageError(f"{target} contains the source {source}, which would be replaced", remedy)
+        if itself and _identity(place) in finals:
+            raise UsageError(f"{target} is the source, which would be replaced", remedy)
+
+
+def _identity(place: str | Path) -> tuple[int, int] | None:
+    """Returns what distinguishes an existing file or folder from all others."""
+    try:
+        status = os.stat(place)
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
 
 
 _REMEDY = "correct it in the source, or skip the image with --on-error skip"

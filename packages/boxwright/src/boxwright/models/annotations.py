@@ -68,8 +68,9 @@ class Annotations:
         if self._existing and self._destination.copies_images:
             raise UsageError(f"{uri.location} has copies of its images, to which --only-new adds none", _MERGE)
         self._annotated = self._opened() if self._existing else None
-        self.new = OnlyNew()
-        if self._annotated is not None:
+        if self._annotated is None:
+            self.new = OnlyNew()
+        else:
             self.new = OnlyNew(self._annotated, one_folder=self._destination.remembers)
             self._check_addable(self._classes())
 
