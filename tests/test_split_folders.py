@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import boxwright
-from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
+from boxwright import Boxes, DataError, Dataset, ImageRef, Sample, UsageError
 from boxwright.datasets import SampleReader
 from boxwright_testing import draw_image
 
@@ -64,11 +64,11 @@ def test_an_export_is_one_dataset_with_splits(format: str, packed: str, tmp_path
     assert dataset.uri.startswith(f"{format}:")
     samples = list(dataset)
     expected = ["train", "train", "val", "val", "test", "test"]
-    if format == "createml":  # it reads splits itself, under the names of their folders
-        expected = ["test", "test", "train", "train", "valid", "valid"]
+    if format == "createml":  # it reads splits itself
+        expected = ["test", "test", "train", "train", "val", "val"]
     assert [sample.split for sample in samples] == expected
     assert len({sample.image.name for sample in samples}) == 6
-    widths = {"train": 30, "val": 31, "valid": 31, "test": 32}
+    widths = {"train": 30, "val": 31, "test": 32}
     for sample in samples:
         assert sample.image.width == widths[sample.split or ""]
         assert len(sample.image.read()) > 100
@@ -88,6 +88,39 @@ def test_the_only_file_in_a_folder_is_the_dataset(tmp_path: Path) -> None:
         assert dataset.uri == f"coco:{tmp_path}/fo/labels.json"
         assert {sample.split for sample in dataset} == {None}
         assert all(sample.image.location for sample in dataset)
+
+
+def test_the_only_file_in_a_folder_of_annotations_is_the_dataset(tmp_path: Path) -> None:
+    """As CVAT exports COCO: https://docs.cvat.ai/docs/manual/advanced/formats/format-coco/."""
+    export(tmp_path, "coco")
+    for folder in ("annotations", "images"):
+        (tmp_path / "cvat" / folder).mkdir(parents=True)
+    train = tmp_path / "figs" / "train"
+    shutil.move(train / "_annotations.coco.json", tmp_path / "cvat" / "annotations" / "instances_default.json")
+    shutil.move(train, tmp_path / "cvat" / "images" / "default")
+    for place in (f"{tmp_path}/cvat", shutil.make_archive(str(tmp_path / "download"), "zip", tmp_path / "cvat")):
+        dataset = boxwright.open(place)
+        assert dataset.uri.startswith("coco:")
+        assert [len(sample.image.read()) > 100 for sample in dataset] == [True, True]
+
+
+def test_a_json_file_in_a_zip_file_is_found_by_its_own_name(tmp_path: Path) -> None:
+    export(tmp_path, "coco")
+    boxwright.convert(f"coco:{tmp_path}/figs/train", f"label-studio:{tmp_path}/project/project-1-at-2024.json")
+    shutil.copy(tmp_path / "figs/train/same.jpg", tmp_path / "project")
+    assert boxwright.open(shutil.make_archive(str(tmp_path / "p"), "zip", tmp_path / "project")).uri.startswith(
+        "label-"
+    )
+
+
+def test_a_dataset_one_folder_below_is_named_in_the_message(tmp_path: Path) -> None:
+    export(tmp_path, "csv")
+    shutil.rmtree(tmp_path / "made")
+    shutil.rmtree(tmp_path / "sources")
+    (tmp_path / "__MACOSX" / "figs").mkdir(parents=True)
+    with pytest.raises(UsageError) as caught:
+        boxwright.open(str(tmp_path))
+    assert f"name what is in it: csv:{tmp_path}/figs;" in caught.value.remedy
 
 
 def test_two_files_of_a_split_are_a_question(tmp_path: Path) -> None:

@@ -130,6 +130,18 @@ def test_elements_may_be_in_any_order_and_coordinates_may_be_fractions(tmp_path:
     assert sample.attributes == {}
 
 
+@pytest.mark.parametrize("encoding", ["gb2312", "GBK", "big5", "shift_jis", "euc-kr"])
+def test_encodings_of_several_bytes_are_read_as_declared(encoding: str, tmp_path: Path) -> None:
+    label = {"big5": "蘋果", "shift_jis": "りんご", "euc-kr": "사과"}.get(encoding, "苹果")
+    text = f'<?xml version="1.0" encoding="{encoding}"?>\n{labelimg_xml("1.jpg", [label], [(1, 2, 20, 21)])}'
+    (tmp_path / "1.xml").write_text(text, encoding=encoding)
+    (sample,) = boxwright.open(f"labelimg:{tmp_path}")
+    assert sample.boxes.labels == (label,)
+    (tmp_path / "1.xml").write_bytes(text.encode(encoding).replace(label.encode(encoding), b"\xff\xff"))
+    with pytest.raises(DataError, match=f"it is not {encoding}"):
+        list(boxwright.open(f"labelimg:{tmp_path}"))
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "iso-8859-1"])
 def test_declared_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     declared = f'<?xml version="1.0" encoding="{encoding.removesuffix("-sig")}"?>\n'

@@ -6,7 +6,7 @@ from itertools import islice
 
 from boxwright import DataError
 from boxwright.plugins import Detection
-from boxwright.storage import join, json_elements, list_folder
+from boxwright.storage import base_name, join, json_elements, list_folder
 from boxwright_createml.annotation import ANNOTATION_KEYS, IMAGE_KEYS
 from boxwright_createml.reader import LIST, ROBOFLOW
 
@@ -21,7 +21,7 @@ def detect(location: str) -> Detection:
     except FileNotFoundError:
         return Detection(False, "no such file or folder")
     except NotADirectoryError:
-        if not location.lower().endswith(".json"):
+        if not base_name(location).lower().endswith(".json"):
             return Detection(False, "its name does not end in .json")
         return _examine(location, "it")
     found = sorted(name for name in names if name.lower().endswith(".json"))[:_EXAMINED]

@@ -15,6 +15,7 @@ from boxwright.plugins import parse_size
 from boxwright.storage import Folder, base_name, check_unicode, json_elements, parent
 from boxwright_createml.annotation import CoordinateSystem, Entry
 
+_SPLITS: Final = {"valid": "val"}
 ROBOFLOW: Final = "_annotations.createml.json"
 LIST: Final = "name a CreateML JSON file, a list with an object for each image"
 _SOME: Final = 20
@@ -44,7 +45,7 @@ class CreateMLReader:
     An image's name is that of the image that was found next to the JSON file (see
     :class:`boxwright.images.ImageLookup`). The format contains no sizes: they are read from the images, after EXIF
     orientation is applied. In Roboflow's exports each split is a folder with an ``_annotations.createml.json``, whose
-    name becomes the samples' split.
+    name becomes the samples' split; ``valid`` is ``val``, as in other formats.
 
     Args:
         location: A JSON file, or a folder with JSON files in it or in its sub-folders; a path, or a URL.
@@ -150,7 +151,7 @@ class CreateMLReader:
 
     def _split(self, file: str) -> str | None:
         folder, _, name = file.rpartition("/")
-        return folder if name == ROBOFLOW and folder and "/" not in folder else None
+        return _SPLITS.get(folder, folder) if name == ROBOFLOW and folder and "/" not in folder else None
 
     def _unannotated(self, named: Container[str], on_problem: OnProblem) -> Iterator[Sample]:
         for name in self._images.without(()):

@@ -6,7 +6,7 @@ import re
 
 from boxwright import BoxwrightError
 from boxwright.plugins import Detection
-from boxwright.storage import is_folder, join, open_binary
+from boxwright.storage import base_name, is_folder, join, open_binary
 from boxwright_cvat.reader import FILE
 
 _BEGINNING = 1 << 14
@@ -18,7 +18,7 @@ def detect(location: str) -> Detection:
     """Looks for ``<annotations>`` at the beginning of the XML file, or of ``annotations.xml`` in a folder."""
     try:
         inside = is_folder(location)
-        if not inside and not location.lower().endswith(".xml"):
+        if not inside and not base_name(location).lower().endswith(".xml"):
             return Detection(False, "its name does not end in .xml")
         with open_binary(join(location, FILE) if inside else location) as file:
             beginning = file.read(_BEGINNING).replace(b"\0", b"")  # in UTF-16 each ASCII character has a NUL next to it

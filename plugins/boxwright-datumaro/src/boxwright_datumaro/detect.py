@@ -7,7 +7,7 @@ from typing import Any
 
 from boxwright import BoxwrightError, DataError
 from boxwright.plugins import Detection
-from boxwright.storage import Folder, is_folder, join, json_members
+from boxwright.storage import Folder, base_name, is_folder, join, json_members
 from boxwright_datumaro.reader import ANNOTATIONS, OBJECT
 
 _EXAMINED = 12
@@ -17,7 +17,7 @@ def detect(location: str) -> Detection:
     """Examines the first members of a JSON file, or of the first one in ``annotations``."""
     try:
         if not is_folder(location):
-            if not location.lower().endswith(".json"):
+            if not base_name(location).lower().endswith(".json"):
                 return Detection(False, "its name does not end in .json")
             return _examine(location, "it")
         inside = join(location, ANNOTATIONS)

@@ -6,7 +6,7 @@ from typing import Any
 
 from boxwright import BoxwrightError, DataError
 from boxwright.plugins import Detection
-from boxwright.storage import is_folder
+from boxwright.storage import base_name, is_folder
 from boxwright_labelstudio.reader import first_task
 
 _LISTS = ("annotations", "predictions", "completions")
@@ -18,7 +18,7 @@ def detect(location: str) -> Detection:
     try:
         if is_folder(location):
             return Detection(False, "it is a folder, not a file")
-        if not location.lower().endswith(".json"):
+        if not base_name(location).lower().endswith(".json"):
             return Detection(False, "its name does not end in .json")
         first: Any = first_task(location)
     except DataError as error:

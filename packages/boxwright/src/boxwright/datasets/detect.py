@@ -69,7 +69,7 @@ def in_parts(location: str, plugins: Registry) -> list[str]:
 
 
 def recognised_inside(location: str, plugins: Registry) -> list[str]:
-    """The first few files of a local folder and its sub-folders that a format knows by ending and content.
+    """The first few files of a local folder and its sub-folders that a format knows, or else its sub-folders.
 
     Such as ``coco:export/train/_annotations.coco.json``: for somebody who names the folder that was unpacked.
     """
@@ -86,6 +86,11 @@ def recognised_inside(location: str, plugins: Registry) -> list[str]:
                     found.append(f"{spec.name}:{path}")
         if len(found) >= _FEW:
             break
+    if not found:
+        for folder in [path for path in _listed(top) if path.is_dir() and path.name != "__MACOSX"][:_FEW]:
+            answers = detection_reasons(str(folder), plugins)
+            names = [name for name, answer in answers.items() if answer.matches] or in_parts(str(folder), plugins)
+            found += [f"{name}:{folder}" for name in names]
     return found[:_FEW]
 
 

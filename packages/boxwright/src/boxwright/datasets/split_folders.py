@@ -40,6 +40,11 @@ def parts_of(spec: FormatSpec, location: str, plugins: Registry) -> dict[str, st
     here = _files(names)
     if spec.target == "file" and len(found := [place for name in here if matches(place := join(location, name))]) == 1:
         return {"": found[0]}
+    if spec.target == "file" and not here and "annotations/" in names:  # as CVAT exports COCO
+        folder = join(location, "annotations")
+        found = [place for name in _files(_entries(folder)) if matches(place := join(folder, name))]
+        if len(found) == 1:
+            return {"": found[0]}
     others = [name[:-1] for name in names if name.endswith("/") and name[:-1].lower() not in SPLITS]
     if spec.split_folders and (here or any(matches(join(location, name)) for name in others)):
         return {}

@@ -8,6 +8,7 @@ section "Annotation file format") and of labelImg's ``libs/pascal_voc_io.py``. O
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
@@ -21,6 +22,9 @@ _COORDINATES = ("xmin", "ymin", "xmax", "ymax")
 _ROTATED = ("cx", "cy", "w", "h", "angle")
 _FLAGS = ("truncated", "difficult", "occluded")
 _FLAG_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "unspecified": 0, "": 0}
+_DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["'][^>]*\?>""")
+_MULTIBYTE = frozenset({"big5", "cp936", "cp949", "euc-jp", "euc-kr", "gb18030", "gb2312", "gbk", "shift_jis"})
+"""Encodings that expat does not read, and Python does."""
 _SKIP = "or leave it out with --on-error skip"
 
 
@@ -54,6 +58,11 @@ def _root(data: bytes, file: str) -> Element:
 
     if not data.strip():
         raise DataError(file, "the file is empty", f"annotate the image again, {_SKIP}")
+    if (declared := _DECLARED.match(data)) and declared[1].decode().lower() in _MULTIBYTE:
+        try:
+            data = data[declared.end() :].decode(declared[1].decode()).encode()
+        except UnicodeDecodeError:
+            raise DataError(file, f"it is not {declared[1].decode()}", f"save it as UTF-8, {_SKIP}") from None
     try:
         root: Element = fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except DefusedXmlException:
