@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
 import boxwright_testing
 from boxwright import Detections, LabelMap, Run, Sample
@@ -29,6 +30,7 @@ SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", ROOT.parent / "shared" / "
 GUIDE = "docs/writing-a-plugin.md"
 PAGES = {kind: f"docs/plugins/{kind}.md" for kind in KINDS}
 EVENTS = "docs/plugins/events.md"
+RECIPES = sorted(path.stem for path in (ROOT / "docs" / "recipes").glob("*.yaml"))
 
 Here = Callable[..., str]
 """The fixture that runs the program in this process."""
@@ -112,6 +114,24 @@ def test_the_exports_of_the_deployment_page_run(tmp_path: Path, here: Here) -> N
     targets = ("phones", "intel", "intel-fp16", "tensorflow", "keras", "servers", "everyone")
     for folder in ("exported", *(f"for-{target}" for target in targets)):
         assert (tmp_path / folder / "detect.py").is_file()
+
+
+@pytest.mark.parametrize(
+    "text", [*blocks("docs/recipes.md", "yaml"), *(read(f"docs/recipes/{n}.yaml") for n in RECIPES)]
+)
+def test_every_value_of_the_recipes_is_accepted(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from boxwright_cli.main import app
+    from boxwright_cli.recipes.checks import check_plan
+    from boxwright_cli.recipes.commands import step_commands
+    from boxwright_cli.recipes.document import parse_recipe
+    from boxwright_cli.recipes.plan import make_plan
+
+    for library in ("boxwright_kerascv", "boxwright_tfds", "boxwright_transforms"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    for folder in ("photos", "data/images/train", "data/images/test"):
+        (tmp_path / folder).mkdir(parents=True)
+    check_plan(make_plan(parse_recipe(text, "recipe.yaml"), step_commands(get_command(app))))
 
 
 class MiddleOfEachImage:

@@ -43,6 +43,7 @@ _COMMANDS = (
     "predict",
     "export",
     "benchmark",
+    "run",
     "formats",
 )
 _GROUPS = ("plugins", "env", "weights")
@@ -223,6 +224,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for class names outside the encoding
     try:
+        if os.environ.get("_BOXWRIGHT_COMPLETE") == "complete_bash":
+            from boxwright_cli.completion import complete_in_bash
+
+            complete_in_bash(lambda: app(prog_name="boxwright"))
         app(prog_name="boxwright")
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

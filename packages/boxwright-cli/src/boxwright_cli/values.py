@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from boxwright_cli.meanings import reads
+
 _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 
 
@@ -46,13 +48,17 @@ MaxBadOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 ModelArgument = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="The run folder of a training, or an exported model.")
+    Path,
+    typer.Argument(
+        metavar="MODEL", help="The run folder of a training, or an exported model.", autocompletion=reads("model")
+    ),
 ]
 ClassesOption = Annotated[
     Path | None,
     typer.Option(
         "--label-map",
         metavar="F",
+        autocompletion=reads("file"),
         help="The classes of a model without them; by default label_map.pbtxt next to it.",
     ),
 ]
@@ -68,7 +74,14 @@ SliceOption = Annotated[
         help="Tiles that large images are cut into, for small objects.",
     ),
 ]
-UriArgument = Annotated[str, typer.Argument(metavar="URI", help="The dataset: FORMAT:LOCATION, or LOCATION alone.")]
+UriArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="URI",
+        help="The dataset: FORMAT:LOCATION, or LOCATION alone.",
+        autocompletion=reads("dataset"),
+    ),
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")]
 
 

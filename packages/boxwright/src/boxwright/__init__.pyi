@@ -88,4 +88,4 @@ from .schemas import (
     check_coordinates as check_coordinates,
 )
 from .storage.uri import DatasetURI as DatasetURI
-from .text import is_text as is_text
+from .text import did_you_mean as did_you_mean, is_text as is_text

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright_cli.meanings import reads, writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
 from boxwright_cli.values import ClassesOption, DeviceOption, JsonOption, OverwriteOption, parse_count
@@ -18,11 +19,27 @@ if TYPE_CHECKING:
 
 def benchmark(
     context: typer.Context,
-    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Run folders, and exported models.")],
-    data: Annotated[str, typer.Option("--data", metavar="URI", help="Images; with boxes, the AP is measured too.")],
+    models: Annotated[
+        list[Path],
+        typer.Argument(metavar="MODEL...", help="Run folders, and exported models.", autocompletion=reads("model")),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            metavar="URI",
+            help="Images; with boxes, the AP is measured too.",
+            autocompletion=reads("dataset"),
+        ),
+    ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Also draw latency against AP, into an .html page or a .png."),
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="Also draw latency against AP, into an .html page or a .png.",
+            autocompletion=writes("file"),
+        ),
     ] = None,
     threads: Annotated[
         int,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright_cli.meanings import names, reads, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
@@ -24,12 +25,20 @@ if TYPE_CHECKING:
 
 def convert(
     context: typer.Context,
-    paths: Annotated[
+    sources: Annotated[
         list[str],
         typer.Argument(
-            metavar="SRC... DST",
-            help="The datasets to read, which are merged, and the one to write: FORMAT:LOCATION; {split} in it is"
-            " each split.",
+            metavar="SRC...",
+            help="The datasets to read, which are merged: FORMAT:LOCATION.",
+            autocompletion=reads("dataset"),
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="DST",
+            help="The dataset to write: FORMAT:LOCATION; {split} in it is each split.",
+            autocompletion=writes("dataset"),
         ),
     ],
     steps: Annotated[
@@ -37,6 +46,7 @@ def convert(
         typer.Option(
             "--with",
             metavar="STEP",
+            autocompletion=names("transform"),
             help="A step, NAME or NAME:OPTIONS, such as resize:800x600 or split:train=0.8,test=0.2; can be repeated.",
         ),
     ] = None,
@@ -45,6 +55,7 @@ def convert(
         typer.Option(
             "--label-map",
             metavar="F",
+            autocompletion=reads("file"),
             help="A label_map.pbtxt with the classes and their ids, created if missing; by default next to DST.",
         ),
     ] = None,
@@ -76,9 +87,6 @@ def convert(
     """
     session = Session.of(context)
     reporter = session.start(json=as_json)
-    *sources, target = paths
-    if not sources:
-        raise typer.BadParameter(f"what to read and what to write: only {target} was passed", param_hint="SRC... DST")
     session.protects(target)
     import boxwright
     from boxwright.datasets import available_cores

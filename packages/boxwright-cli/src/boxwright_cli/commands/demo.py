@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from boxwright_cli.meanings import writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption, OverwriteOption, parse_count, parse_size
@@ -17,7 +18,12 @@ _INSTALL = "python -m pip install boxwright-demo"
 
 def demo(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder in which train and test are created.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", help="Folder in which train and test are created.", autocompletion=writes("folder")
+        ),
+    ],
     images: Annotated[
         int,
         typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright_cli.meanings import reads, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, parse_count
@@ -47,8 +48,13 @@ class By(StrEnum):
 
 def diff(
     context: typer.Context,
-    first: Annotated[str, typer.Argument(metavar="FIRST", help="A dataset: FORMAT:LOCATION.")],
-    second: Annotated[str, typer.Argument(metavar="SECOND", help="Another dataset of the same images.")],
+    first: Annotated[
+        str, typer.Argument(metavar="FIRST", help="A dataset: FORMAT:LOCATION.", autocompletion=reads("dataset"))
+    ],
+    second: Annotated[
+        str,
+        typer.Argument(metavar="SECOND", help="Another dataset of the same images.", autocompletion=reads("dataset")),
+    ],
     tolerance: Annotated[
         float,
         typer.Option("--tolerance", metavar="PIXELS", min=0.0, help="Coordinates may differ by this."),
@@ -84,6 +90,7 @@ def diff(
         typer.Option(
             "--out",
             metavar="FILE",
+            autocompletion=writes("file"),
             help="Also draw the images with the most differences, with the boxes of both: a page (.html) or a contact"
             " sheet (.png).",
         ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright_cli.meanings import names, reads, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
@@ -45,27 +46,50 @@ _FIRST = ("AP", "AP50")
 def evaluate(
     context: typer.Context,
     model: ModelArgument,
-    data: Annotated[str, typer.Option("--data", metavar="URI", help="Annotated images that it was not trained on.")],
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data",
+            metavar="URI",
+            help="Annotated images that it was not trained on.",
+            autocompletion=reads("dataset"),
+        ),
+    ],
     metric: Annotated[
         str,
-        typer.Option("--metric", metavar="NAME[:OPTION=VALUE,...]", help="The metric, with its options."),
+        typer.Option(
+            "--metric",
+            metavar="NAME[:OPTION=VALUE,...]",
+            help="The metric, with its options.",
+            autocompletion=names("metric"),
+        ),
     ] = "coco",
     report: Annotated[
         Path | None,
         typer.Option(
             "--report",
             metavar="FILE",
+            autocompletion=writes("report"),
             help="Also write a .html page: numbers, curves, confusion, kinds of errors, and the images with the most"
             " mistakes.",
         ),
     ] = None,
     table: Annotated[
-        Path | None, typer.Option("--csv", metavar="FILE", help="Also write all numbers of the page as CSV.")
+        Path | None,
+        typer.Option(
+            "--csv",
+            metavar="FILE",
+            help="Also write all numbers of the page as CSV.",
+            autocompletion=writes("csv"),
+        ),
     ] = None,
     suspects: Annotated[
         str,
         typer.Option(
-            "--suspects", metavar="URI", help="Also write suspected label errors as a dataset, such as coco:check.json."
+            "--suspects",
+            metavar="URI",
+            autocompletion=writes("dataset"),
+            help="Also write suspected label errors as a dataset, such as coco:check.json.",
         ),
     ] = "",
     batch_size: BatchSizeOption = 8,

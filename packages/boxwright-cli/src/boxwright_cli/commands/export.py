@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright_cli.meanings import names, reads, writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption, OverwriteOption, parse_settings
@@ -17,31 +18,47 @@ if TYPE_CHECKING:
 
 def export(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder of a training.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The run folder of a training.", autocompletion=reads("model"))
+    ],
     to: Annotated[
         str,
         typer.Option(
             "--to",
             metavar="TARGET[:PRECISION]",
+            autocompletion=names("exporter"),
             help="The exporter; `boxwright plugins list exporter` lists them.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder to create.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="The folder to create.", autocompletion=writes("model"))
+    ],
     data: Annotated[
         str | None,
         typer.Option(
             "--data",
             metavar="URI",
+            autocompletion=reads("dataset"),
             help="Images to check it and its AP on; by default some of its training's.",
         ),
     ] = None,
     calibrate: Annotated[
         str | None,
-        typer.Option("--calibrate", metavar="URI", help="Images to calibrate int8 with; by default the training data."),
+        typer.Option(
+            "--calibrate",
+            metavar="URI",
+            help="Images to calibrate int8 with; by default the training data.",
+            autocompletion=reads("dataset"),
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="An option of the exporter, such as target=rk3566 of rknn."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="An option of the exporter, such as target=rk3566 of rknn.",
+            autocompletion=names("settings"),
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from boxwright_cli.bars import bar, draws_blocks, show_histogram
+from boxwright_cli.meanings import writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, UriArgument
@@ -27,7 +28,9 @@ def info(
     uri: UriArgument,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="FILE", help="Also write charts to a page (.html)."),
+        typer.Option(
+            "--out", metavar="FILE", help="Also write charts to a page (.html).", autocompletion=writes("file")
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     on_error: OnErrorOption = OnError.FAIL,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright_cli.meanings import reads, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount
 from boxwright_cli.values import (
@@ -38,17 +39,22 @@ def predict(
         list[str],
         typer.Argument(
             metavar="IMAGE|FOLDER|VIDEO|URI...",
+            autocompletion=reads("inputs"),
             help="Images, folders of images, or one dataset; or videos, a camera such as 0, or rtsp://...",
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", help="The folder for the images with boxes.")
+        Path | None,
+        typer.Option(
+            "--out", metavar="DIR", help="The folder for the images with boxes.", autocompletion=writes("folder")
+        ),
     ] = None,
     to: Annotated[
         str | None,
         typer.Option(
             "--to",
             metavar="FORMAT[:PLACE]",
+            autocompletion=writes("dataset"),
             help="Write the detections as annotations to correct; without PLACE into DIR.",
         ),
     ] = None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright_cli.meanings import names, reads, writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
@@ -39,33 +40,59 @@ _PARTS = {
 
 def train(
     context: typer.Context,
-    out: Annotated[Path, typer.Option("--out", metavar="RUN", help="The run folder to create.")],
+    out: Annotated[
+        Path, typer.Option("--out", metavar="RUN", help="The run folder to create.", autocompletion=writes("run"))
+    ],
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="URI", help="The dataset to train on; by default that of the resumed run."),
+        typer.Option(
+            "--data",
+            metavar="URI",
+            help="The dataset to train on; by default that of the resumed run.",
+            autocompletion=reads("dataset"),
+        ),
     ] = None,
     val: Annotated[
         str | None,
-        typer.Option("--val", metavar="URI", help="Images for metrics during training; never trained on."),
+        typer.Option(
+            "--val",
+            metavar="URI",
+            help="Images for metrics during training; never trained on.",
+            autocompletion=reads("dataset"),
+        ),
     ] = None,
     backend: Annotated[
-        str | None, typer.Option("--backend", metavar="B", help="The kind of model.", show_default="kerascv")
+        str | None,
+        typer.Option(
+            "--backend",
+            metavar="B",
+            help="The kind of model.",
+            show_default="kerascv",
+            autocompletion=names("backend"),
+        ),
     ] = None,
     preset: Annotated[
         str | None,
         typer.Option(
             "--preset",
             metavar="P",
+            autocompletion=names("preset"),
             help="A ready-made configuration; `boxwright plugins show backend NAME` lists them.",
             show_default="the backend's first",
         ),
     ] = None,
-    trainer: Annotated[str, typer.Option("--trainer", metavar="T", help="Where and how the training runs.")] = "local",
+    trainer: Annotated[
+        str,
+        typer.Option(
+            "--trainer", metavar="T", help="Where and how the training runs.", autocompletion=names("trainer")
+        ),
+    ] = "local",
     augment: Annotated[
         list[str] | None,
         typer.Option(
             "--augment",
             metavar="A",
+            autocompletion=names("augmenter"),
             help="Random changes of the training images, NAME or NAME:OPTIONS; can be repeated; none for no changes.",
             show_default="the backend's",
         ),
@@ -112,7 +139,13 @@ def train(
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="The same seed results in the same model.")] = 0,
     label_map: Annotated[
         Path | None,
-        typer.Option("--label-map", metavar="F", help="A label_map.pbtxt with the classes and their ids.", exists=True),
+        typer.Option(
+            "--label-map",
+            metavar="F",
+            help="A label_map.pbtxt with the classes and their ids.",
+            exists=True,
+            autocompletion=reads("file"),
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Resume the interrupted run in RUN.")] = False,
     overwrite: OverwriteOption = False,
@@ -126,6 +159,7 @@ def train(
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
+            autocompletion=names("settings"),
             help="An option of the backend; can be repeated.",
         ),
     ] = None,
@@ -134,6 +168,7 @@ def train(
         typer.Option(
             "--config",
             metavar="FILE",
+            autocompletion=reads("file"),
             help="A configuration file for a backend that accepts one, such as a pipeline.config.",
             exists=True,
         ),
@@ -143,6 +178,7 @@ def train(
         typer.Option(
             "--log",
             metavar="NAME[:OPTION=VALUE,...]",
+            autocompletion=names("logger"),
             help="A logger, such as csv or mlflow; can be repeated; none for no logger.",
             show_default="tensorboard, if it is installed",
         ),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright_cli.meanings import changes, reads
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
 from boxwright_cli.values import (
     BatchSizeOption,
     JsonOption,
     MaxBadOption,
-    ModelArgument,
     OnErrorOrLimitOption,
     on_error_of,
     parse_settings,
@@ -24,9 +25,22 @@ if TYPE_CHECKING:
 
 def tune(
     context: typer.Context,
-    model: ModelArgument,
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL",
+            help="The run folder of a training, or an exported model.",
+            autocompletion=changes("model"),
+        ),
+    ],
     data: Annotated[
-        str | None, typer.Option("--data", metavar="URI", help="Annotated images that it was not trained on.")
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="URI",
+            help="Annotated images that it was not trained on.",
+            autocompletion=reads("dataset"),
+        ),
     ] = None,
     goal: Annotated[
         str,

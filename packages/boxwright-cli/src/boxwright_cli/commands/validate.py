@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from boxwright_cli.meanings import reads, writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount, duration
 from boxwright_cli.values import JsonOption, OverwriteOption, WorkersOption, parse_count
@@ -31,7 +32,11 @@ def validate(
     context: typer.Context,
     uris: Annotated[
         list[str],
-        typer.Argument(metavar="URI...", help="The dataset, or its parts such as train and test: FORMAT:LOCATION."),
+        typer.Argument(
+            metavar="URI...",
+            help="The dataset, or its parts such as train and test: FORMAT:LOCATION.",
+            autocompletion=reads("dataset"),
+        ),
     ],
     images: Annotated[
         Depth,
@@ -51,7 +56,10 @@ def validate(
         int, typer.Option("--shown", metavar="N", parser=parse_count, help="Number of problems of each kind to list.")
     ] = 5,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Also write the problems to a page (.html).")
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Also write the problems to a page (.html).", autocompletion=writes("file")
+        ),
     ] = None,
     overwrite: OverwriteOption = False,
     workers: WorkersOption = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from boxwright_cli.meanings import names, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount
 from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, UriArgument, parse_count
@@ -16,7 +17,13 @@ def view(
     context: typer.Context,
     uri: UriArgument,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="A contact sheet (.png, .jpg) or a page (.html).")
+        Path,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="A contact sheet (.png, .jpg) or a page (.html).",
+            autocompletion=writes("file"),
+        ),
     ] = Path("sheet.png"),
     images: Annotated[
         int, typer.Option("--images", metavar="N", parser=parse_count, help="Largest number of images.")
@@ -36,6 +43,7 @@ def view(
         typer.Option(
             "--augment",
             metavar="STEP",
+            autocompletion=names("augmenter"),
             help="Show each image before and after this augmenter, as for train; can be repeated.",
         ),
     ] = None,

@@ -60,7 +60,7 @@ from .run import Run as Run
 from .scene import Scene as Scene
 from .search import Tuning as Tuning
 from .slicing import SlicedModel as SlicedModel, Slicing as Slicing, merge_detections as merge_detections
-from .training import train as train
+from .training import check_training as check_training, train as train
 from .trust import (
     models_trusted as models_trusted,
     trust_models as trust_models,

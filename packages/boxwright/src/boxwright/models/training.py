@@ -12,6 +12,7 @@ from typing import Any
 from boxwright.datasets.dataset import Data
 from boxwright.errors import UsageError
 from boxwright.label_map import LabelMap
+from boxwright.models.augmentation import check_augmenters
 from boxwright.models.curves import precision_recall
 from boxwright.models.evaluation import NO_BOXES, evaluate
 from boxwright.models.job import USUAL_DETECTIONS, TrainJob
@@ -119,8 +120,7 @@ def train(
         numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
         config = _config(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)
         config |= {"allow_overlap": allow_overlap, "log": list(log)}
-        if plugins.get("backend", config["backend"]).spec.check:
-            plugins.resolve("backend", config["backend"], "check")(config, held_out=val is not None)
+        _check_config(config, val is not None, plugins)
         Run.check_free(out, overwrite=overwrite)
         plan = _Plan(config, val, label_map)
     elif run.status == "done":
@@ -155,6 +155,53 @@ def train(
         if warning := dataset.problems.describe():
             reporter.warning(warning)
     return run
+
+
+def check_training(
+    *,
+    backend: str | None = None,
+    preset: str | None = None,
+    trainer: str = "local",
+    augment: Sequence[str] | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    eval_every: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    seed: int = 0,
+    settings: Mapping[str, object] | None = None,
+    held_out: bool = False,
+    registry: Registry | None = None,
+) -> None:
+    """Checks the settings of a training without its data, and without importing a framework.
+
+    Args:
+        held_out: Whether there is validation data.
+        registry: The plugins to use, instead of the installed ones.
+        backend: This and the others: see :func:`train`.
+        preset: The preset.
+        trainer: The trainer.
+        augment: The augmenters.
+        epochs: The number of epochs.
+        batch_size: The number of images per step.
+        eval_every: The number of epochs between two evaluations.
+        image_size: Width and height in pixels.
+        seed: The seed.
+        settings: The options of the backend.
+
+    Raises:
+        UsageError: A setting is wrong.
+        PluginNotFoundError: The backend or the trainer is not installed.
+    """
+    plugins = registry or default_registry()
+    numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
+    config = _config(backend, preset, trainer, augment, numbers, seed, settings, {}, plugins)
+    check_augmenters(augment or (), backend=config["backend"], plugins=plugins)
+    _check_config(config, held_out, plugins)
+
+
+def _check_config(config: Mapping[str, Any], held_out: bool, plugins: Registry) -> None:
+    if plugins.get("backend", config["backend"]).spec.check:
+        plugins.resolve("backend", config["backend"], "check")(config, held_out=held_out)
 
 
 @dataclass(frozen=True)

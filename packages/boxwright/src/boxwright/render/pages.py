@@ -92,6 +92,23 @@ def html_page(
     return rendered("gallery.html.jinja", title=title, images=images, legend=legend, notes=notes)
 
 
+def tables_page(
+    title: str,
+    tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[str]]]],
+    charts: Mapping[str, Markup],
+    notes: Sequence[str] = (),
+) -> str:
+    """Returns a self-contained HTML page with charts and tables.
+
+    Args:
+        title: Headline and window title.
+        tables: Headings and rows of each table, by its title.
+        charts: Charts such as those of :func:`line_chart`, by their titles.
+        notes: Lines of plain text below the headline.
+    """
+    return rendered("tables.html.jinja", title=title, tables=tables, charts=charts, notes=notes)
+
+
 def sheet_or_page(
     drawn: Iterable[tuple[Image, str]],
     suffix: str,

@@ -17,6 +17,7 @@ from .folder import Folder as Folder
 from .json_files import parse_json as parse_json
 from .json_stream import JsonMember as JsonMember, json_elements as json_elements, json_members as json_members
 from .links import follow_links as follow_links
+from .locks import is_at as is_at, take as take
 from .output import (
     AtomicOutput as AtomicOutput,
     is_safe_name as is_safe_name,

@@ -1,0 +1,184 @@
+"""What earlier runs of recipes left: for each step its options, inputs and outputs, in ``.boxwright/cache.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Final
+
+from boxwright import OutputError
+from boxwright.storage import take, write_atomically
+from boxwright_cli.recipes.contents import Listing, difference
+
+FOLDER: Final = Path(".boxwright")
+_LAYOUT: Final = 1
+_POLL_SECONDS: Final = 0.2
+
+
+@dataclass(frozen=True)
+class State:
+    """What decides the result of a step.
+
+    Attributes:
+        command: Its command.
+        options: The values of its arguments and options, with defaults.
+        versions: The versions of boxwright and of the plugins that it uses, by their names.
+        inputs: The files of each input that no step makes.
+        after: The digest of the outputs of each step that makes one of its inputs, by the step's label.
+    """
+
+    command: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, Listing] = field(default_factory=dict)
+    after: dict[str, str] = field(default_factory=dict)
+
+    def changes(self, now: State) -> list[str]:
+        """Returns the differences from another state, in words; empty if they are equal."""
+        if self.command != now.command:
+            return [f"the command was {self.command}"]
+        found = [
+            f"{key}: {_shown(self.options.get(key))} -> {_shown(now.options.get(key))}"
+            for key in {**self.options, **now.options}
+            if self.options.get(key) != now.options.get(key)
+        ]
+        for name in {**self.versions, **now.versions}:
+            before, after = self.versions.get(name), now.versions.get(name)
+            if before != after:
+                found.append(f"{name}: version {before or 'unknown'} -> {after or 'none'}")
+        for key in {**self.inputs, **now.inputs}:
+            if words := difference(self.inputs.get(key, {}), now.inputs.get(key, {})):
+                found.append(f"{key}: {words}")
+        for label in {**self.after, **now.after}:
+            if self.after.get(label) != now.after.get(label):
+                found.append(f"the output of {label} is another one")
+        return found
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one step left.
+
+    Attributes:
+        state: What decided its result.
+        done: Whether it ended without an error.
+        owned: Whether the recipe made its outputs, so that it may replace them.
+        outputs: The files of each output, as the step left them.
+        current: The same after later steps have changed them.
+        result: The numbers of its result.
+        seconds: The time that it took.
+    """
+
+    state: State
+    done: bool = False
+    owned: bool = False
+    outputs: dict[str, Listing] = field(default_factory=dict)
+    current: dict[str, Listing] = field(default_factory=dict)
+    result: dict[str, float | None] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+class Cache:
+    """The entries of all steps, in a file.
+
+    Args:
+        recipe: The path of the recipe, which is part of each entry's name.
+        folder: The folder with the file.
+    """
+
+    def __init__(self, recipe: str, folder: Path = FOLDER) -> None:
+        self._recipe, self._path = os.path.normpath(recipe), folder / "cache.json"
+        self._entries: dict[str, Entry] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """Reads the file again; one that is damaged counts as empty, so that all steps run."""
+        self._entries = {}
+        try:
+            content = json.loads(self._path.read_text("utf-8"))
+            if content["boxwright_cache"] == _LAYOUT:
+                self._entries = {
+                    label: Entry(**(entry | {"state": State(**entry["state"])}))
+                    for label, entry in content["steps"].items()
+                }
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            pass
+
+    def get(self, label: str) -> Entry | None:
+        """Returns the entry of a step."""
+        return self._entries.get(self._name(label))
+
+    def put(self, label: str, entry: Entry) -> None:
+        """Writes the entry of a step."""
+        self._entries[self._name(label)] = entry
+        self._write()
+
+    def update_current(self, listings: Mapping[str, Mapping[str, Listing]]) -> None:
+        """Replaces the files of outputs that a later step has changed.
+
+        Args:
+            listings: The files by the label of the step that made them, and the key of the output.
+        """
+        for label, current in listings.items():
+            name = self._name(label)
+            self._entries[name] = replace(self._entries[name], current=self._entries[name].current | dict(current))
+        self._write()
+
+    def _name(self, label: str) -> str:
+        return f"{self._recipe}: {label}"
+
+    def _write(self) -> None:
+        content = {
+            "boxwright_cache": _LAYOUT,
+            "steps": {label: asdict(entry) for label, entry in sorted(self._entries.items())},
+        }
+        try:
+            self._path.parent.mkdir(exist_ok=True)
+            write_atomically(self._path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
+        except OSError as error:
+            remedy = "run the recipe in a folder that can be written"
+            raise OutputError(f"{self._path} cannot be written: {error.strerror}", remedy) from None
+
+
+@contextmanager
+def only_run(waiting: Callable[[str], None], folder: Path = FOLDER) -> Iterator[IO[str]]:
+    """Waits until no other recipe runs in this folder; yields the locked file.
+
+    A step whose run was killed inherits the file, so that the next run waits for it as well.
+
+    Args:
+        waiting: Called once with a sentence if there is another run.
+        folder: The folder of the cache.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    path = folder / "lock"
+    try:
+        folder.mkdir(exist_ok=True)
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        remedy = "run the recipe in a folder that can be written"
+        raise OutputError(f"{path} cannot be written: {error.strerror}", remedy) from None
+    with file:
+        said = False
+        while not take(file):
+            if not said:
+                file.seek(0)
+                waiting(f"{file.read().strip() or 'Another process'} runs a recipe in this folder; waiting for it.")
+                said = True
+            time.sleep(_POLL_SECONDS)
+        file.truncate(0)
+        file.write(f"Process {os.getpid()} on {platform.node()}")
+        file.flush()
+        yield file
+
+
+def _shown(value: Any) -> str:
+    return "unset" if value is None else json.dumps(value, ensure_ascii=False, default=str)

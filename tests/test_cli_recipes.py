@@ -1,0 +1,387 @@
+"""``boxwright run``: recipes with the backend ``average`` and the metric ``found`` of the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from boxwright.storage import take
+
+Lines = Callable[..., str]
+Program = Any
+
+RECIPE = """\
+variables:
+  preset: [plain, fancy]
+  seed: [0, 1]
+
+steps:
+  check:
+    command: validate
+    uris: [lines:photos/train.lines, lines:photos/test.lines]
+    few: 0
+    pictures: none
+  train:
+    data: lines:photos/train.lines
+    backend: average
+    preset: ${preset}
+    seed: ${seed}
+    set:
+      rate: 0.25
+    out: runs/${preset}-${seed}
+  evaluate:
+    model: ${train.run}
+    data: lines:photos/test.lines
+    metric: found
+"""
+
+
+@pytest.fixture
+def ran(boxwright: Program, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The words of each command that recipes have run, in this process, in a folder with two datasets."""
+    monkeypatch.chdir(tmp_path)
+    lines("a.png 64 48 mug 8 8 32 40", "b.png 64 48 mug 8 8 40 40", name="train.lines")
+    lines("c.png 64 48 mug 8 8 32 40", name="test.lines")
+    done: list[str] = []
+
+    def execute_here(flags: Any, lock: Any) -> Any:
+        from boxwright_cli.recipes.running import Finished
+
+        def execute(words: list[str]) -> Finished:
+            done.append(" ".join(words))
+            result = boxwright(words[0], "--json", *words[1:])
+            if result.exit_code == 130:
+                raise KeyboardInterrupt
+            return Finished(result.exit_code, json.loads(result.stdout))
+
+        return execute
+
+    monkeypatch.setattr("boxwright_cli.recipes.running.execute_apart", execute_here)
+    (tmp_path / "r.yaml").write_text(RECIPE, "utf-8")
+    return done
+
+
+def actions(content: dict[str, Any]) -> dict[str, str]:
+    return {" ".join([s["step"], *map(str, s["matrix"].values())]): s["action"] for s in content["steps"]}
+
+
+def change(path: str, old: str, new: str) -> None:
+    text = Path(path).read_text("utf-8")
+    assert text.count(old) == 1
+    Path(path).write_text(text.replace(old, new), "utf-8")
+
+
+def test_a_matrix_runs_each_combination_once_and_makes_one_table(boxwright: Program, ran: list[str]) -> None:
+    result = boxwright("run", "r.yaml", "--report", "results.html")
+    assert result.exit_code == 0, result.output
+    assert [words.split()[0] for words in ran] == ["validate", *["train"] * 4, *["evaluate"] * 4]
+    assert ran[2] == (
+        "train --out=runs/plain-1 --data=lines:photos/train.lines --backend=average --preset=plain --seed=1"
+        " --set=rate=0.25"
+    )
+    table = result.stdout.partition("PRESET")[2].splitlines()
+    assert [line.split() for line in table[1:5]] == [
+        ["plain", "0", "1.0000", "-"], ["plain", "1", "1.0000", "-"],
+        ["fancy", "0", "1.0000", "-"], ["fancy", "1", "1.0000", "-"],
+    ]  # fmt: skip
+    assert "1.0000 (1.0000 to 1.0000)" in result.stdout
+    page = Path("results.html").read_text("utf-8")
+    assert page.count("<td>plain</td>") == 3
+    assert page.count('class="line s') == 4  # two lines in the chart and in its legend
+    ran.clear()
+    assert boxwright("run", "r.yaml").exit_code == 0
+    assert ran == []
+
+
+def test_only_what_follows_from_a_change_runs_again(boxwright: Program, ran: list[str]) -> None:
+    boxwright("run", "r.yaml", "--set", "preset=plain", "--set", "seed=0")
+    ran.clear()
+    Image.new("RGB", (64, 48), "red").save("photos/c.png")
+    words = ("run", "r.yaml", "--set", "preset=plain", "--set", "seed=0")
+    dry = boxwright(*words, "--dry-run")
+    assert "evaluate: runs: data: 1 file changed: photos/c.png" in dry.stdout
+    assert "train: is done" in dry.stdout
+    assert ran == []
+    boxwright(*words)
+    assert [line.split()[0] for line in ran] == ["validate", "evaluate"]
+    # The training runs, but its model is the same, so that it need not be evaluated again.
+    ran.clear()
+    Image.new("RGB", (64, 48), "blue").save("photos/b.png")
+    assert actions(boxwright.json(*words, "--dry-run")) == {"check": "run", "train": "run", "evaluate": "run"}
+    boxwright(*words)
+    assert [line.split()[0] for line in ran] == ["validate", "train"]
+    assert "--overwrite" in ran[1].split()
+
+
+def test_the_reasons_name_options_versions_and_outputs(
+    boxwright: Program, ran: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("run", "r.yaml", "--set", "preset=plain", "--set", "seed=0")
+    boxwright(*words)
+    change("r.yaml", "rate: 0.25", "rate: 0.75")
+    metadata = next(path for path in boxwright.site.glob("*.dist-info"))
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: cli-probe\nVersion: 1.1\n", "utf-8")
+    from boxwright.plugins import default_registry, load_plugins
+
+    default_registry.cache_clear()
+    load_plugins.cache_clear()
+    Path("runs/plain-0/model/average.json").unlink()
+    shown = boxwright(*words, "--dry-run").stdout
+    assert 'set: ["rate=0.25"] -> ["rate=0.75"]' in shown
+    assert "cli-probe: version 1.0 -> 1.1" in shown
+    assert "out: 1 file is missing: runs/plain-0/model/average.json" in shown
+    assert "evaluate: runs: cli-probe: version 1.0 -> 1.1; train runs before it" in shown
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "remedy"),
+    [
+        ("  seed: [0, 1]", "  seed: [0, 1", "line 5: it is not valid YAML", "quote"),
+        ("  seed: [0, 1]", "  seed: []", "line 3: the variable 'seed' is an empty list", "at least one"),
+        ("steps:\n", "stepps:\n", "line 6: 'stepps' is not part of a recipe", "`variables` and `steps`"),
+        ("command: validate", "command: valdate", "line 7, step check: 'valdate' is not a command", "validate"),
+        ("few: 0", "few: many", "line 9, step check: ", "--help"),
+        ("few: 0", "fewest: 0", "line 9, step check: validate has no option 'fewest'", "few"),
+        ("lines:photos/test.lines]", "lines:photos/no.lines]", "line 8, step check: uris: photos/no.lines", "path"),
+        ("uris: [lines", "uris: [linse", "line 8, step check: uris: no format named 'linse'", "lines"),
+        ("rate: 0.25", "rates: 0.25", "step train: the backend average has no option 'rates'", "rate"),
+        ("rate: 0.25", "rate: fast", "step train: the backend average: rate='fast' is not a number", ""),
+        ("preset: ${preset}", "preset: ${prest}", "line 14, step train: there is no variable 'prest'", "preset"),
+        ("out: runs/${preset}-${seed}", "out: runs/${seed}", "out is runs/0 for preset=plain, seed=0 and", "${preset}"),
+        ("out: runs/${preset}-${seed}", "resume: true", "'resume' cannot be set in a recipe", "sets --resume itself"),
+        ("model: ${train.run}", "model: ${train.model}", "line 20, step evaluate: the step 'train' has no", "run"),
+        ("model: ${train.run}", "model: ${later.run}", "${later.run} refers to no step", "train"),
+        ("metric: found", "metric: find", "line 22, step evaluate: metric: no metric named 'find'", "found"),
+        ("metric: found", "metric: found\n    metric: coco", "line 23: 'metric' appears twice", "remove"),
+        ("metric: found", "metric: [found, coco]", "step evaluate: metric is a list", "variables"),
+    ],
+)  # fmt: skip
+def test_every_mistake_is_found_before_anything_runs(
+    boxwright: Program, ran: list[str], old: str, new: str, message: str, remedy: str
+) -> None:
+    change("r.yaml", old, new)
+    result = boxwright("run", "r.yaml")
+    assert result.exit_code in (1, 2)
+    assert message in result.stderr
+    assert result.stderr.startswith("Error: r.yaml, ")
+    assert remedy in result.stderr.partition("->")[2]
+    assert ran == []
+
+
+def test_a_preset_that_does_not_exist_names_the_line(boxwright: Program, ran: list[str]) -> None:
+    result = boxwright("run", "r.yaml", "--set", "preset=[plain, plane]")
+    assert "line 14, step train" in result.stderr
+    assert "has no preset 'plane'" in result.stderr
+    assert "no variable 'sed'" in boxwright("run", "r.yaml", "--set", "sed=1").stderr
+
+
+def test_steps_can_be_selected(boxwright: Program, ran: list[str]) -> None:
+    words = ("run", "r.yaml", "--set", "preset=plain", "--set", "seed=0")
+    boxwright(*words, "--only", "train")
+    boxwright(*words, "--from", "evaluate")
+    assert [line.split()[0] for line in ran] == ["train", "evaluate"]
+    assert "did you mean 'train'" in boxwright(*words, "--only", "trian").stderr.lower()
+
+
+def test_what_the_recipe_did_not_make_is_not_replaced(boxwright: Program, ran: list[str]) -> None:
+    boxwright("train", "--backend", "average", "--data", "lines:photos/train.lines", "--out", "runs/plain-0")
+    before = Path("runs/plain-0/run.json").read_text("utf-8")
+    for _ in range(2):
+        result = boxwright("run", "r.yaml", "--set", "preset=plain", "--set", "seed=0")
+        assert result.exit_code == 1
+        assert "r.yaml, line 11, step train: runs/plain-0 contains a run already" in result.stderr
+    assert Path("runs/plain-0/run.json").read_text("utf-8") == before
+
+
+STOPPING = """
+from boxwright import BackendSpec, hookimpl
+
+boxwright_api = (1, 1)
+
+
+class Stopping:
+    def fit(self, job):
+        job.epoch_ended(1, {"loss": 1.0})
+        if not job.resume:
+            raise KeyboardInterrupt
+        with job.run.open_write("model/resumed") as file:
+            file.write(b"yes")
+
+    def load(self, run):
+        raise NotImplementedError
+
+
+@hookimpl
+def boxwright_backends():
+    return [BackendSpec(name="stopping", load="cli_stopping:Stopping", presets={"plain": ""})]
+"""
+
+
+def test_an_interrupted_training_resumes(boxwright: Program, ran: list[str], install_plugin: Any) -> None:
+    install_plugin("cli_stopping", STOPPING)
+    Path("s.yaml").write_text(
+        "steps:\n  train:\n    backend: stopping\n    data: lines:photos/train.lines\n    out: run\n", "utf-8"
+    )
+    result = boxwright("run", "s.yaml")
+    assert result.exit_code == 130
+    assert "run the recipe again to continue" in result.stderr
+    assert actions(boxwright.json("run", "s.yaml", "--dry-run")) == {"train": "resume"}
+    assert boxwright("run", "s.yaml").exit_code == 0
+    assert ran[1].split()[:2] == ["train", "--resume"]
+    assert Path("run/model/resumed").is_file()
+
+
+def test_a_target_with_splits_is_the_input_of_later_steps(boxwright: Program, ran: list[str]) -> None:
+    Path("s.yaml").write_text(
+        """\
+steps:
+  split:
+    command: convert
+    sources: lines:photos/train.lines
+    target: coco:{split}.json?images=copy
+    with: split:train=0.5,val=0.5
+  check:
+    command: validate
+    uris: ["${split.dataset[train]}"]
+""",
+        "utf-8",
+    )
+    pytest.importorskip("boxwright_coco")
+    assert boxwright("run", "s.yaml").exit_code == 0
+    assert ran[1] == "validate -- coco:train.json"
+    change("s.yaml", "train=0.5,val=0.5", "val=0.5,train=0.5")
+    assert actions(boxwright.json("run", "s.yaml", "--dry-run")) == {"split": "run", "check": "run"}
+
+
+def test_a_second_run_waits_for_the_first(boxwright: Program, tmp_path: Path, lines: Lines) -> None:
+    """In a separate process, with a step in another one."""
+    lines("a.png 64 48 mug 8 8 32 40", name="train.lines")
+    (tmp_path / "r.yaml").write_text(
+        "steps:\n  convert:\n    sources: lines:photos/train.lines\n    target: lines:out.lines\n", "utf-8"
+    )
+    (tmp_path / ".boxwright").mkdir()
+    with (tmp_path / ".boxwright" / "lock").open("w", encoding="utf-8") as lock:
+        assert take(lock)
+        lock.write("Process 12 on there")
+        lock.flush()
+        process = boxwright.start("run", "r.yaml", "--json", cwd=tmp_path)
+        line = process.stderr.readline()
+        assert line == "Process 12 on there runs a recipe in this folder; waiting for it.\n"
+        assert not (tmp_path / "out.lines").exists()
+    printed, messages = process.communicate(timeout=60)
+    assert process.returncode == 0, messages
+    assert actions(json.loads(printed)) == {"convert": "run"}
+    assert (tmp_path / "out.lines").read_text("utf-8").startswith("a.png 64 48")
+
+
+SLEEPING = """
+import os
+import sys
+import time
+
+from boxwright import DatasetInfo, FormatSpec, hookimpl
+from boxwright.storage import write_atomically
+
+boxwright_api = (1, 1)
+
+
+class Sleeping:
+    def __init__(self, location):
+        self.info = DatasetInfo(format="sleeping", location=location)
+
+    def read(self, on_problem):
+        if "info" in sys.argv:  # and not the process that runs the recipe, which reads the dataset as well
+            write_atomically("pid", str(os.getpid()).encode())
+            time.sleep(60)
+        return iter(())
+
+
+@hookimpl
+def boxwright_formats():
+    return [FormatSpec(name="sleeping", load="cli_sleeping:Sleeping")]
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs signals")
+def test_the_step_of_a_killed_run_keeps_the_lock(boxwright: Program, tmp_path: Path, install_plugin: Any) -> None:
+    install_plugin("cli_sleeping", SLEEPING)
+    (tmp_path / "r.yaml").write_text("steps:\n  info:\n    uri: sleeping:x\n", "utf-8")
+    (tmp_path / "x").mkdir()
+    process = boxwright.start("run", "r.yaml", cwd=tmp_path)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    try:
+        with (tmp_path / ".boxwright" / "lock").open("r+", encoding="utf-8") as lock:
+            assert not take(lock)
+    finally:
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        process.communicate()
+
+
+def test_the_schema_accepts_recipes_and_finds_mistakes(boxwright: Program, ran: list[str]) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    import yaml
+
+    schema = json.loads(boxwright("run", "--schema").stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+
+    def problems(old: str = "", new: str = "") -> int:
+        assert old in RECIPE
+        return len(list(validator.iter_errors(yaml.safe_load(RECIPE.replace(old, new)))))
+
+    assert problems() == 0
+    for good in ("metric: coco", "metric: coco:draws=10", "data: x\n    metric: ${seed}"):
+        assert problems("metric: found", good) == 0
+    for bad in ("metric: find", "metrics: found", "batch-size: many"):
+        assert problems("metric: found", bad) == 1
+    for old, new in (
+        ("command: validate", "command: valdate"),
+        ("backend: average", "backend: avrage"),
+        ("model: ${train.run}\n", "device: CPU\n"),
+        ("few: 0", "few: true"),
+    ):
+        assert problems(old, new) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("train --backend av", ["average"]),
+        ("train --backend average --preset ", ["plain", "fancy"]),
+        ("train --backend average --set ra", ["rate="]),
+        ("train --backend average --set stop = t", ["true"]),
+        ("evaluate x --metric fou", ["found"]),
+        ("convert a b --with annot", ["annotated"]),
+        ("convert lin", ["lines:"]),
+        ("convert lines : x?ch", ["lines:x?chatty="]),
+        ("export run --to lite", []),
+    ],
+)
+def test_shells_complete_names_and_options_of_plugins(
+    boxwright: Program, typed: str, expected: list[str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Words as bash passes them, split at colons and equals signs."""
+    from boxwright_cli.completion import complete_in_bash
+    from boxwright_cli.main import app
+
+    words = ["boxwright", *typed.split(" ")]
+    monkeypatch.setenv("_BOXWRIGHT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "\n".join(words))
+    monkeypatch.setenv("COMP_CWORD", str(len(words) - 1))
+    monkeypatch.setenv("BOXWRIGHT_PLUGINS", "cli_probe")
+    with pytest.raises(SystemExit):
+        complete_in_bash(lambda: app(prog_name="boxwright"))
+    cut = expected[0].partition(":")[2] if ":" in typed else ""
+    assert capsys.readouterr().out.split() == ([cut] if cut else expected)
