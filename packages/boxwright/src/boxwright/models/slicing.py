@@ -8,7 +8,7 @@ inference as in SAHI (Akyon et al. 2022, "Slicing Aided Hyper Inference and Fine
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -18,7 +18,7 @@ from PIL import Image
 
 from boxwright.boxes import area
 from boxwright.errors import DataError, PluginError, UsageError
-from boxwright.images.decode import decode_sample
+from boxwright.images.decode import decode_image, place_of, read_sample, to_annotation
 from boxwright.label_map import LabelMap
 from boxwright.models.protocols import Model
 from boxwright.plugins.options import parse_size
@@ -141,16 +141,16 @@ class SlicedModel:
             DataError: An image cannot be read, or has too many tiles.
         """
         for sample in samples:
-            decoded = decode_sample(sample.replace(boxes=()))
-            windows = self.slicing.windows(*decoded.image.size)
+            plain = sample.replace(boxes=())
+            data, header, rotated = read_sample(plain)
+            windows = self.slicing.windows(*header.upright_size)
             if len(windows) > _MOST_TILES:
                 raise DataError(
                     sample.source or sample.image.name,
                     f"{len(windows):,} tiles of {self.slicing.width}x{self.slicing.height}",
                     "use larger tiles",
                 )
-            tiles = (_tile(decoded.image, window, number) for number, window in enumerate(windows))
-            parts = chain([sample.replace(boxes=())], tiles)  # of which the model takes a batch at a time
+            parts = chain([plain], _tiles(data, plain, windows))  # of which the model takes a batch at a time
             answers = self.model.predict(parts, batch_size=batch_size, score=score)
             whole, *rest = [self.shown(found, self.label_map) for found in answers]
             if len(rest) != len(windows):
@@ -160,13 +160,21 @@ class SlicedModel:
                 continue
             corners = np.array([[left, top] * 2 for left, top, *_ in windows], float)
             counts = [len(found.boxes) for found in rest]
-            inside = np.concatenate([found.boxes.xyxy.reshape(-1, 4) for found in rest])
-            boxes = decoded.to_annotation(inside + np.repeat(corners, counts, axis=0))
+            boxes = np.concatenate([found.boxes.xyxy.reshape(-1, 4) for found in rest])
+            boxes = boxes + np.repeat(corners, counts, axis=0)
+            if rotated:
+                boxes = to_annotation(boxes, header)
             labels = [label for found in (whole, *rest) for label in found.boxes.labels]
             scores = np.array([score for found in (whole, *rest) for score in found.scores])
             boxes = np.concatenate([whole.boxes.xyxy.reshape(-1, 4), boxes])
             kept, merged = merge_detections(boxes, scores, labels, self.slicing.merge)
             yield Detections.from_arrays(sample.image, [labels[each] for each in kept], merged, scores[kept])
+
+
+def _tiles(data: bytes, sample: Sample, windows: Sequence[tuple[int, int, int, int]]) -> Iterator[Sample]:
+    if windows:  # the model decodes the whole image itself, most often at a smaller size
+        image = decode_image(data, place_of(sample))
+        yield from (_tile(image, window, number) for number, window in enumerate(windows))
 
 
 def _tile(image: Image.Image, window: tuple[int, int, int, int], number: int) -> Sample:
