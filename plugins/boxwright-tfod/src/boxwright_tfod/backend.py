@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from boxwright_tfod.detector import SavedModelDetector
 
 PIPELINE = "pipeline.config"
+CHECKPOINT = "checkpoint"
+"""The folder of the exported checkpoint, in that of the model."""
 CHECKPOINTS = "checkpoints"
 SAVED_MODEL = "model/saved_model"
 LOG = "worker.log"
@@ -95,7 +97,7 @@ class TFODBackend:
         model = saved_model_of(run).parent.absolute()
         request = {
             "pipeline": str(model / PIPELINE),
-            "folder": str(model / "checkpoint"),
+            "folder": str(model / CHECKPOINT),
             "target": str(folder.absolute()),
             "classes": [item.id - 1 for item in run.label_map.items],  # the API counts from 1
             "source": str(run.path),
