@@ -108,12 +108,17 @@ def test_the_exports_of_the_deployment_page_run(tmp_path: Path, here: Here) -> N
         pytest.importorskip(library)
     here("demo", "photos", "--images", "8", "--size", "96x64", cwd=tmp_path)
     here("train", "--data", "labelimg:photos/train", "--out", "runs/first", "--set", "steps=2", cwd=tmp_path)
+    made = set()
     for block in blocks("docs/deployment.md", "console"):
         for words in commands(block):
             here(*words[1:], cwd=tmp_path)
-    targets = ("phones", "intel", "intel-fp16", "tensorflow", "keras", "servers", "everyone")
-    for folder in ("exported", *(f"for-{target}" for target in targets)):
-        assert (tmp_path / folder / "detect.py").is_file()
+            if words[1] == "export":
+                made.add(words[words.index("--out") + 1])
+    assert made >= {"exported", "for-phones", "for-apps", "for-intel", "for-movidius", "for-servers", "for-tensorrt"}
+    for folder in made:
+        assert (tmp_path / folder / "detect.py").is_file(), folder
+    assert (tmp_path / "for-movidius" / "model.bin").is_file()
+    assert (tmp_path / "for-tensorrt" / "build.sh").is_file()
 
 
 @pytest.mark.parametrize(
