@@ -122,6 +122,28 @@ def test_a_cell_of_the_matrix_filters_the_images(made: tuple[Path, Any]) -> None
     assert check(path, act) == (expected, {f"{truth}-{predicted}"}, 24)
 
 
+def test_images_are_sorted_also_those_that_were_hidden(made: tuple[Path, Any]) -> None:
+    def act(page: Any) -> Any:
+        names = "[...document.querySelectorAll('figure:not([hidden])')].map(e => e.dataset.name)"
+        worst = page.evaluate(names)
+        page.select_option("#label", label="class 07")
+        page.select_option("#order", "name")
+        some = page.evaluate(names)
+        page.select_option("#label", "")
+        every = page.evaluate(names)
+        page.select_option("#order", "worst")
+        again = page.evaluate(names)
+        return (
+            worst == again,
+            0 < len(some) < 24,
+            some == sorted(some),
+            every == sorted(worst),
+            page.locator(".dim").count(),
+        )
+
+    assert check(made[0], act) == (True, True, True, True, 0)
+
+
 def test_an_image_is_enlarged_and_closed_by_the_keyboard(made: tuple[Path, Any]) -> None:
     def act(page: Any) -> Any:
         page.focus("figure .open")

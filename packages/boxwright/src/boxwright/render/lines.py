@@ -16,6 +16,7 @@ MOST_LINES: Final = 8
 """Most lines that differ in one chart, by color and dashes."""
 _WIDTH, _HEIGHT = 560, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 14, 44
+_DIGIT = 8
 _TICKS = 5
 _STEPS = (1, 2, 2.5, 5, 10)
 
@@ -74,10 +75,11 @@ def line_chart(lines: Sequence[Line], x: Axis, y: Axis, description: str) -> Mar
         raise ValueError(f"a chart shows at most {MOST_LINES} lines, not {len(lines)}")
     x_ticks = _ticks(x, [value for line in lines for value in line.xs])
     y_ticks = _ticks(y, [value for line in lines for value in line.ys])
+    left = _LEFT + _DIGIT * max(0, max(len(f"{value:g}") for value in y_ticks) - 3)
 
     def x_of(value: float) -> float:
         share = (value - x_ticks[0]) / (x_ticks[-1] - x_ticks[0])
-        return round(_LEFT + share * (_WIDTH - _LEFT - _RIGHT), 1)
+        return round(left + share * (_WIDTH - left - _RIGHT), 1)
 
     def y_of(value: float) -> float:
         share = (value - y_ticks[0]) / (y_ticks[-1] - y_ticks[0])
@@ -104,7 +106,7 @@ def line_chart(lines: Sequence[Line], x: Axis, y: Axis, description: str) -> Mar
         description=description,
         width=_WIDTH,
         height=_HEIGHT,
-        left=_LEFT,
+        left=left,
         right=_WIDTH - _RIGHT,
         top=_TOP,
         bottom=_HEIGHT - _BOTTOM,

@@ -20,6 +20,8 @@
     }),
   }]));
   let chosen = null;
+  let sorted = "worst";
+  let dimmed = false;
 
   function kindOf(truth, predicted) {
     if (truth === predicted) return "found";
@@ -36,30 +38,39 @@
 
   function update() {
     const rows = [];
+    let shown = 0;
     const everything = !chosen && kind.value === "all" && label.value === "";
+    const dims = !everything && !(chosen && chosen.name);
     for (const figure of figures) {
       const {cells, place, name} = info.get(figure);
       const fitting = cells.filter(matches);
       const number = fitting.reduce((sum, each) => sum + each.number, 0);
       const visible = chosen && chosen.name ? name === chosen.name : everything || number > 0;
       figure.hidden = !visible;
-      if (!visible) continue;
-      const keys = new Set(fitting.map((each) => each.cell));
-      for (const shape of figure.querySelectorAll("[data-cell]")) {
-        shape.classList.toggle("dim", !everything && !(chosen && chosen.name) && !keys.has(shape.dataset.cell));
-      }
       rows.push({figure, place, name, number});
+      if (!visible) continue;
+      shown += 1;
+      if (dims || dimmed) {
+        const keys = new Set(fitting.map((each) => each.cell));
+        for (const shape of figure.querySelectorAll("[data-cell]")) {
+          shape.classList.toggle("dim", dims && !keys.has(shape.dataset.cell));
+        }
+      }
     }
+    dimmed = dims || (dimmed && shown < figures.length);
     const compare = {
       worst: (a, b) => a.place - b.place,
       fewest: (a, b) => b.place - a.place,
       matching: (a, b) => b.number - a.number || a.place - b.place,
       name: (a, b) => a.name.localeCompare(b.name, undefined, {numeric: true}),
     }[order.value];
-    rows.sort(compare);
-    grid.append(...rows.map((row) => row.figure));
-    count.textContent = rows.length === figures.length
-      ? `${figures.length} images` : `${rows.length} of ${figures.length} images`;
+    if (sorted !== order.value || order.value === "matching") {
+      rows.sort(compare);
+      grid.append(...rows.map((row) => row.figure));
+      sorted = order.value;
+    }
+    count.textContent = shown === figures.length
+      ? `${figures.length} images` : `${shown} of ${figures.length} images`;
     only.hidden = !chosen;
     only.querySelector("span").textContent = chosen ? chosen.text : "";
     for (const button of document.querySelectorAll("button[data-cell]")) {
