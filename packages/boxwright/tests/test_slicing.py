@@ -70,23 +70,29 @@ SCORES = np.array([0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
 
 
 def test_merging() -> None:
-    kept, boxes = merge_detections(BOXES, SCORES, LABELS, "nms")
+    cut = np.ones(6, bool)
+    kept, boxes = merge_detections(BOXES, SCORES, LABELS, "nms", cut)
     assert kept == [0, 2, 4, 5]
     assert boxes.tolist() == BOXES[kept].tolist()
-    kept, boxes = merge_detections(BOXES, SCORES, LABELS, "nmm")
+    kept, boxes = merge_detections(BOXES, SCORES, LABELS, "nmm", cut)
     # As in SAHI, what is merged is chosen by the best box alone, before it grows.
     assert kept == [0, 2, 4, 5]
     assert boxes.tolist() == [[10, 10, 40, 30], *BOXES[[2, 4, 5]].tolist()]
     order = [5, 3, 1, 4, 0, 2]  # any order
-    kept, boxes = merge_detections(BOXES[order], SCORES[order], [LABELS[each] for each in order], "nmm")
+    kept, boxes = merge_detections(BOXES[order], SCORES[order], [LABELS[each] for each in order], "nmm", cut)
     assert [order[each] for each in kept] == [0, 2, 4, 5]
     assert boxes[0].tolist() == [10, 10, 40, 30]
-    assert merge_detections(np.zeros((0, 4)), np.zeros(0), [], "nmm")[0] == []
+    assert merge_detections(np.zeros((0, 4)), np.zeros(0), [], "nmm", cut[:0])[0] == []
     # A box without area is inside nothing, and no division by 0.
-    assert merge_detections(np.array([[1.0, 1, 1, 5], [1, 1, 1, 5]]), np.array([0.5, 0.4]), ["a", "a"], "nms")[0] == [
-        0,
-        1,
-    ]
+    lines = np.array([[1.0, 1, 1, 5], [1, 1, 1, 5]])
+    assert merge_detections(lines, np.array([0.5, 0.4]), ["a", "a"], "nms", cut[:2])[0] == [0, 1]
+
+
+@pytest.mark.parametrize(("cut", "right"), [(None, 30), (1, 40), (0, 40), (5, 30)])
+def test_a_complete_box_is_enlarged_only_around_parts(cut: int | None, right: int) -> None:
+    """The second box, which ends 10 pixels further right, extends the first one if a tile cut one of both off."""
+    _, boxes = merge_detections(BOXES, SCORES, LABELS, "nmm", np.arange(6) == (-1 if cut is None else cut))
+    assert boxes[0].tolist() == [10, 10, right, 30]
 
 
 class FindsSmallPatches:
@@ -171,9 +177,9 @@ def test_errors() -> None:
 def test_junk_does_not_enlarge_a_good_box() -> None:
     boxes = np.array([[10, 10, 20, 20], [0, 0, 100, 100], [15, 10, 25, 20]], float)
     labels = ["a", "a", "a"]
-    kept, merged = merge_detections(boxes, np.array([0.90, 0.06, 0.45]), labels, "nmm")
+    kept, merged = merge_detections(boxes, np.array([0.90, 0.06, 0.45]), labels, "nmm", np.ones(3, bool))
     assert (kept, merged.tolist()) == ([0], [[10, 10, 25, 20]])
-    kept, merged = merge_detections(boxes, np.array([0.90, 0.44, 0.44]), labels, "nmm")
+    kept, merged = merge_detections(boxes, np.array([0.90, 0.44, 0.44]), labels, "nmm", np.ones(3, bool))
     assert (kept, merged.tolist()) == ([0], [[10, 10, 20, 20]])
 
     class Junk(FindsSmallPatches):

@@ -30,6 +30,8 @@ _SAME = 0.5
 """Two boxes of a class whose intersection is this share of the smaller one show the same object, as in SAHI."""
 _COMPARABLE = 0.5
 """A detection extends the box of a better one if its score is at least this share of the better score."""
+_EDGE = 0.02
+"""A box that ends at most this share of a tile's side before an edge inside the image may be cut off by it."""
 _MOST_TILES = 10_000
 
 _EXAMPLE = "write WIDTHxHEIGHT[:overlap=0.2,merge=nmm|nms], such as 512x512:overlap=0.2"
@@ -44,8 +46,9 @@ class Slicing:
         height: The height of a tile in pixels.
         overlap: The share of a tile, in each direction, that the next one has in common with it, 0..0.9. An object
             that is smaller than this is complete in at least one tile.
-        merge: ``"nmm"``: the box around those that overlap and have at least half the best score, with the best score
-            (non-maximum merging); ``"nms"``: the best of them (non-maximum suppression). Both for each class.
+        merge: ``"nms"``: of those that overlap, the best one (non-maximum suppression); ``"nmm"``: if a tile cut it
+            off or parts of it, the box around it and those with at least half its score (non-maximum merging).
+            Both for each class.
     """
 
     width: int
@@ -162,12 +165,14 @@ class SlicedModel:
             counts = [len(found.boxes) for found in rest]
             boxes = np.concatenate([found.boxes.xyxy.reshape(-1, 4) for found in rest])
             boxes = boxes + np.repeat(corners, counts, axis=0)
+            cut = _cut(boxes, np.repeat(windows, counts, axis=0), header.upright_size)
             if rotated:
                 boxes = to_annotation(boxes, header)
             labels = [label for found in (whole, *rest) for label in found.boxes.labels]
             scores = np.array([score for found in (whole, *rest) for score in found.scores])
             boxes = np.concatenate([whole.boxes.xyxy.reshape(-1, 4), boxes])
-            kept, merged = merge_detections(boxes, scores, labels, self.slicing.merge)
+            cut = np.concatenate([np.zeros(len(whole.boxes), bool), cut])
+            kept, merged = merge_detections(boxes, scores, labels, self.slicing.merge, cut)
             yield Detections.from_arrays(sample.image, [labels[each] for each in kept], merged, scores[kept])
 
 
@@ -185,8 +190,16 @@ def _tile(image: Image.Image, window: tuple[int, int, int, int], number: int) ->
     return Sample(image=ImageRef(name=name, width=part.width, height=part.height, data=buffer.getvalue(), format="bmp"))
 
 
+def _cut(boxes: NDArray[np.float64], windows: NDArray[np.intp], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Returns which boxes end at an edge of their tile that is inside the image, as parts of objects do."""
+    sides = np.tile(windows[:, 2:] - windows[:, :2], 2) * _EDGE
+    inside = windows != [0, 0, *size]
+    cut: NDArray[np.bool_] = (inside & (np.abs(boxes - windows) <= sides)).any(axis=1)
+    return cut
+
+
 def merge_detections(
-    boxes: NDArray[np.float64], scores: NDArray[np.float64], labels: list[str], merge: str
+    boxes: NDArray[np.float64], scores: NDArray[np.float64], labels: list[str], merge: str, cut: NDArray[np.bool_]
 ) -> tuple[list[int], NDArray[np.float64]]:
     """Merges the detections of one image, class by class.
 
@@ -200,6 +213,8 @@ def merge_detections(
         scores: ``(N,)``.
         labels: The N classes.
         merge: ``"nmm"`` to enlarge the best box around the others, ``"nms"`` to keep it.
+        cut: ``(N,)``, whether a tile may have cut a box off. A complete box is only enlarged around those that are cut
+            off: the others are as large as it, and would only add their errors.
 
     Returns:
         The positions of the detections that are kept, best first, and their boxes ``(K, 4)``.
@@ -213,7 +228,8 @@ def merge_detections(
         box = boxes[best].copy()
         same = (classes[left] == classes[best]) & (_shared(box, boxes[left]) >= _SAME)
         if merge == "nmm":
-            for other in boxes[left[same & (scores[left] >= _COMPARABLE * scores[best])]]:
+            parts = cut[left] | cut[best]
+            for other in boxes[left[same & parts & (scores[left] >= _COMPARABLE * scores[best])]]:
                 if _shared(box, other[None])[0] >= _SAME:  # the box has grown
                     box = np.concatenate([np.minimum(box[:2], other[:2]), np.maximum(box[2:], other[2:])])
         kept.append(best)
