@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,14 @@ class OpenVINOExporter(NetworkExporter):
     @staticmethod
     def load_network(path: str, device: str = "CPU") -> Any:
         """Loads a model in OpenVINO, whose default on some CPUs is bfloat16."""
+        import json
+
         import openvino
 
-        core = openvino.Core()
-        precision = {"INFERENCE_PRECISION_HINT": "f32"} if device == "CPU" else {}
-        model = core.compile_model(core.read_model(path), device, precision)
+        core, size = openvino.Core(), json.loads(Path(path).with_name("preprocess.json").read_text("utf-8"))
+        threads = int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 0)
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads} if device == "CPU" else {}
+        network = core.read_model(path)
+        network.reshape([1, size["height"], size["width"], 3])  # with a shape that is known, it is faster
+        model = core.compile_model(network, device, settings)
         return lambda images: [model(images)[name] for name in ("boxes", "scores")]
