@@ -180,6 +180,7 @@ def test_the_background_is_not_a_class() -> None:
         (r"item { id: 1 name: '\377' }", "line 1", "couldn't parse string: 'utf-8' codec can't decode"),
         (r"item { id: 1 name: '\ud83d' }", "line 1", "surrogates not allowed"),
         (r"item { id: 1 name: '\U00110000' }", "line 1", "out of range"),
+        ("item {\n d:: 1\n}", "", "invalid field value: :"),  # protobuf has no line for it
         ("a {" * 100_000, "", "nested too deeply"),
         ("<annotation><name>fig</name></annotation>", "line 1", "expected"),
         ('{"fig": 1}', "line 1", "expected"),

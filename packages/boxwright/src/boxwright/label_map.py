@@ -287,9 +287,12 @@ def _parse(text: str, source: str) -> list[_Item]:
             for item in message.item
         ]
     except text_format.ParseError as error:
-        line = error.GetLine()  # the message is "LINE:COLUMN : 'THE WHOLE LINE': Expected ..."
-        problem = str(error).partition(" : ")[2].removeprefix(f"'{text.split(chr(10))[line - 1]}': ").rstrip(".")
-        raise DataError(source, problem[:1].lower() + problem[1:_LONGEST], _REMEDY, f"line {line}") from None
+        line: int | None = error.GetLine()  # unknown for a value of a field that the message does not have
+        problem = str(error)
+        if line is not None:  # the message is "LINE:COLUMN : 'THE WHOLE LINE': Expected ..."
+            problem = problem.partition(" : ")[2].removeprefix(f"'{text.split(chr(10))[line - 1]}': ")
+        problem, place = problem.rstrip("."), "" if line is None else f"line {line}"
+        raise DataError(source, problem[:1].lower() + problem[1:_LONGEST], _REMEDY, place) from None
     except RecursionError:
         raise DataError(source, "it is nested too deeply", "is this a label map?") from None
 
