@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import fsspec
 import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
@@ -324,3 +325,29 @@ def lines(tmp_path: Path) -> Callable[..., str]:
         return f"lines:{folder / name}"
 
     return make
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """A bucket on a local S3 server."""
+    pytest.importorskip("s3fs", reason="the S3 tests need moto[server] and s3fs")
+    server_module = pytest.importorskip("moto.server", reason="the S3 tests need moto[server] and s3fs")
+    server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    variables = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir("photos")
+    yield "s3://photos"
+    for name, value in before.items():
+        if value is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = value
+    server.stop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import tempfile
 import zipfile
@@ -283,32 +282,6 @@ def test_every_format_recognises_its_own_output(name: str, images: Path, tmp_pat
     place = DatasetURI(f"{tmp_path}/{CASES[name].file}", None, dict(CASES[name].read(str(images))))
     dataset = boxwright.open(place)
     assert {sample.image.name for sample in dataset} == {sample.image.name for sample in plain(images)}
-
-
-@pytest.fixture(scope="module")
-def s3() -> Iterator[str]:
-    """A bucket on a local S3 server."""
-    pytest.importorskip("s3fs", reason="the S3 tests need moto[server] and s3fs")
-    server_module = pytest.importorskip("moto.server", reason="the S3 tests need moto[server] and s3fs")
-    server = server_module.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    variables = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    fsspec.filesystem("s3", skip_instance_cache=True).mkdir("photos")
-    yield "s3://photos"
-    for name, value in before.items():
-        if value is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = value
-    server.stop()
 
 
 @pytest.fixture(params=["memory", "s3"])

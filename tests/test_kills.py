@@ -384,3 +384,76 @@ def test_a_killed_conversion_to_a_url_is_refused_as_a_mixture(name: str) -> None
     finally:
         memory.store.clear()
         memory.pseudo_dirs[:] = [""]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["csv", "yolo"])
+def test_a_killed_conversion_to_s3_is_refused_as_a_mixture(name: str, s3: str) -> None:
+    """At each request that changes the bucket, before and after it, the old or new dataset is read, or an error."""
+    import fsspec
+    from s3fs import S3FileSystem
+
+    files = fsspec.filesystem("s3")
+    changes = {"put_object", "copy_object", "delete_object", "delete_objects", "complete_multipart_upload"}
+    request = S3FileSystem._call_s3
+    uri = f"{name}:{s3}/kills/{named(name)}"
+
+    def convert(version: int) -> None:
+        files.invalidate_cache()
+        if files.exists(f"{s3}/kills/label_map.pbtxt"):
+            files.rm(f"{s3}/kills/label_map.pbtxt")
+        boxwright.convert(dataset(version), uri, overwrite=True, sidecar=True, workers=1)
+
+    def state() -> object:
+        files.invalidate_cache()
+        try:
+            return [(sample.image.name, repr(sample.boxes)) for sample in boxwright.open(uri)]
+        except BoxwrightError as error:
+            return str(error)
+
+    def killed(place: int) -> int:
+        """Stops before (even) or after (odd numbers) a request; returns the number of requests."""
+        count = 0
+
+        async def stop(self: Any, method: str, *arguments: Any, **options: Any) -> Any:
+            nonlocal count
+            if method not in changes:
+                return await request(self, method, *arguments, **options)
+            number, count = count, count + 1
+            if 2 * number >= place >= 0:
+                raise ConnectionAbortedError
+            found = await request(self, method, *arguments, **options)
+            if 2 * number + 1 == place:
+                raise ConnectionAbortedError
+            return found
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(S3FileSystem, "_call_s3", stop)
+            with contextlib.suppress(ConnectionAbortedError, BoxwrightError):
+                convert(2)
+        return count
+
+    def fresh() -> None:
+        files.invalidate_cache()
+        if files.exists(f"{s3}/kills"):
+            files.rm(f"{s3}/kills", recursive=True)
+        convert(1)
+
+    fresh()
+    old = state()
+    convert(2)
+    new = state()
+    assert isinstance(old, list)
+    assert isinstance(new, list)
+    fresh()
+    count = killed(-1)
+    assert count >= 4
+    states = []
+    for place in range(2 * count):
+        fresh()
+        killed(place)
+        states.append(state())
+        assert states[-1] in (old, new) or isinstance(states[-1], str), f"a mixture after kill {place}"
+        convert(2)
+        assert state() == new
+    assert any(isinstance(found, str) and "some may be old and some new" in found for found in states)
