@@ -25,6 +25,7 @@ OPTIONS = {
         *["--data", "--val", "--out", "--backend", "--preset", "--trainer", "--augment", "--epochs", "--batch-size"],
         *["--image-size", "--seed", "--resume", "--overwrite", "--label-map", "--on-error", "--set", "--log", "--json"],
     ],
+    "advise": ["--data", "--curve", "--trainings", "--json"],
     "evaluate": [
         "--data",
         "--metric",

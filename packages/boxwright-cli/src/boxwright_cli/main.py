@@ -40,6 +40,7 @@ _COMMANDS = (
     "train",
     "evaluate",
     "tune",
+    "advise",
     "predict",
     "export",
     "benchmark",

@@ -1,3 +1,5 @@
+from .advice import Advice as Advice, advise as advise
+from .advice.tip import Tip as Tip
 from .benchmark_chart import benchmark_with_chart as benchmark_with_chart
 from .comparison import Comparison as Comparison, Difference as Difference, Kind as Kind, compare as compare
 from .comparison.gallery import compare_with_images as compare_with_images

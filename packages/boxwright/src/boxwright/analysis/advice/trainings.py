@@ -1,0 +1,122 @@
+"""The trainings of a learning curve, on parts of the training images."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from boxwright.analysis.advice.learning import Learning, Point, sizes_below
+from boxwright.datasets.dataset import Data, Dataset
+from boxwright.datasets.memory import from_samples
+from boxwright.errors import DataError
+from boxwright.models.evaluation import evaluate
+from boxwright.models.resampling import QUANTILE
+from boxwright.models.run import Run
+from boxwright.models.training import train
+from boxwright.plugins.registry import Registry
+from boxwright.progress import Reporter
+from boxwright.schemas import Sample
+
+FOLDER = "curve"
+"""The folder of a run for the trainings."""
+_METRIC = "coco"
+_KEPT = ("backend", "preset", "trainer", "epochs", "batch_size", "eval_every", "augment", "seed")
+
+
+def learning_curve(
+    run: Run,
+    training: Dataset,
+    data: Data,
+    *,
+    trainings: int,
+    reporter: Reporter,
+    registry: Registry,
+    **options: Any,
+) -> Learning:
+    """Trains with the settings of a run on parts of its images, and measures the models and the run.
+
+    Each part contains the smaller ones. Trainings that are done already are used again.
+
+    Args:
+        run: The training on all images.
+        training: Its images.
+        data: Annotated images that none was trained on.
+        trainings: The number of parts.
+        reporter: Receives the progress.
+        registry: The plugins to use.
+        options: Further arguments of :func:`boxwright.evaluate`.
+
+    Raises:
+        DataError: There are too few images.
+    """
+    samples = _shuffled(list(training), run.label_map.names)
+    sizes = sizes_below(len(samples), trainings)
+    if len(sizes) < trainings or trainings < 2:
+        raise DataError(
+            training.uri, f"{len(samples)} images are too few for a curve of {trainings} trainings", "leave it out"
+        )
+    points = []
+    for number, size in enumerate((*sizes, len(samples)), 1):
+        part = samples[:size]
+        made = run
+        if size < len(samples):
+            reporter.message(f"Training {number} of {len(sizes)}: {size} of {len(samples)} images.")
+            made = _trained(run, part, run.file(f"{FOLDER}/{size}"), reporter, registry)
+        points.append(_measured(made, part, data, reporter, registry, options))
+    return Learning(tuple(points))
+
+
+def _shuffled(samples: list[Sample], names: Sequence[str]) -> list[Sample]:
+    """Returns the images in an order in which every class appears early."""
+    order = np.random.default_rng(0).permutation(len(samples))
+    mixed = [samples[place] for place in order]
+    first: dict[int, None] = {}
+    for name in names:
+        place = next((place for place, sample in enumerate(mixed) if name in sample.boxes.labels), None)
+        if place is not None:
+            first[place] = None
+    return [mixed[place] for place in first] + [sample for place, sample in enumerate(mixed) if place not in first]
+
+
+def _trained(run: Run, part: list[Sample], folder: Path, reporter: Reporter, registry: Registry) -> Run:
+    if (folder / "run.json").is_file():
+        before = Run(folder)
+        if before.status == "done" and before.state["inputs"]["data"]["samples"] == len(part):
+            return before
+    config = run.config
+    return train(
+        from_samples(part, label_map=run.label_map, registry=registry),
+        out=folder,
+        image_size=tuple(config["image_size"]) if config.get("image_size") else None,
+        label_map=run.label_map,
+        settings=config.get("settings"),
+        log=[],
+        overwrite=True,
+        reporter=reporter,
+        registry=registry,
+        **{name: config[name] for name in _KEPT if name in config},
+    )
+
+
+def _measured(
+    run: Run, part: list[Sample], data: Data, reporter: Reporter, registry: Registry, options: dict[str, Any]
+) -> Point:
+    found = evaluate(run, data, metric=_METRIC, reporter=reporter, registry=registry, **options)
+    low, high = found.result.intervals.get("AP", (math.nan, math.nan))
+    error = (high - low) / 2 / QUANTILE
+    images: Counter[str] = Counter()
+    for sample in part:
+        images.update(set(sample.boxes.labels))
+    values = {"": found.values["AP"]} | {
+        name: each.get("AP", math.nan) for name, each in found.result.per_class.items()
+    }
+    classes = max(sum(math.isfinite(value) for value in values.values()) - 1, 1)
+    errors = {
+        name: (error if math.isfinite(error) else 0.0) * (1 if not name else math.sqrt(classes)) for name in values
+    }
+    return Point(len(part), values, errors, {name: images[name] for name in run.label_map.names})
