@@ -385,3 +385,70 @@ def test_shells_complete_names_and_options_of_plugins(
         complete_in_bash(lambda: app(prog_name="boxwright"))
     cut = expected[0].partition(":")[2] if ":" in typed else ""
     assert capsys.readouterr().out.split() == ([cut] if cut else expected)
+
+
+def test_commands_are_saved_as_the_steps_that_they_were(boxwright: Program, ran: list[str]) -> None:
+    for words in (
+        ("convert", "lines:photos/train.lines", "lines:photos/copy.lines", "--with", "annotated", "--save", "s.yaml"),
+        ("--save=s.yaml", "train", "--backend", "average", "--data", "lines:photos/copy.lines", "--out", "run",
+         "--set", "rate=0.25", "--seed", "4"),
+        ("evaluate", "run", "--data", "lines:photos/test.lines", "--metric", "found", "--save", "s.yaml", "--json"),
+        ("evaluate", "run", "--data", "lines:photos/copy.lines", "--metric", "found", "--save", "s.yaml"),
+    ):  # fmt: skip
+        result = boxwright(*words)
+        assert result.exit_code == 0, result.output
+        assert "s.yaml: added the step " in result.stderr
+    assert (
+        Path("s.yaml").read_text("utf-8")
+        == """\
+steps:
+  convert:
+    sources: lines:photos/train.lines
+    target: lines:photos/copy.lines
+    with: annotated
+  train:
+    out: ${convert.dataset}
+    data: ${convert.dataset}
+    backend: average
+    seed: 4
+    set:
+      rate: '0.25'
+  evaluate:
+    model: ${train.run}
+    data: lines:photos/test.lines
+    metric: found
+  evaluate-2:
+    command: evaluate
+    model: ${train.run}
+    data: ${convert.dataset}
+    metric: found
+""".replace("out: ${convert.dataset}", "out: run")
+    )
+    assert boxwright("--quiet", "run", "s.yaml", "--dry-run").exit_code == 0
+
+
+def test_what_cannot_be_saved_does_not_run(boxwright: Program, ran: list[str]) -> None:
+    Path("s.yaml").write_text("steps:\n  info:\n    uri: lines:photos/train.lines\nvariables: {}\n", "utf-8")
+    convert = ("convert", "lines:photos/train.lines", "lines:copy.lines")
+    assert "write `steps` last" in boxwright(*convert, "--save", "s.yaml").stderr
+    assert "formats cannot be a step" in boxwright("formats", "--save", "new.yaml").stderr
+    assert not Path("copy.lines").exists()
+    assert not Path("new.yaml").exists()
+    assert boxwright("convert", "nothing", "lines:copy.lines", "--save", "new.yaml").exit_code == 1
+    assert not Path("new.yaml").exists()
+
+
+def test_init_writes_a_recipe_that_is_accepted(boxwright: Program, tmp_path: Path, monkeypatch: Any) -> None:
+    for library in ("boxwright_kerascv", "boxwright_demo", "boxwright_voc", "boxwright_coco", "boxwright_transforms"):
+        pytest.importorskip(library)
+    monkeypatch.chdir(tmp_path)
+    boxwright("demo", "photos", "--images", "4", "--size", "96x64")
+    content = boxwright.json("init", "--photos", "photos/train", "--for", "phone", "--minutes", "2")
+    assert content["steps"][:5] == ["validate", "split", "train", "tune", "evaluate"]
+    steps = boxwright.json("run", "recipe.yaml", "--dry-run")["steps"]
+    assert steps[0]["command"] == ["validate", "--", "labelimg:photos/train"]
+    assert "--set=steps=800" in steps[2]["command"]
+    assert boxwright("init", "--photos", "photos/train").exit_code == 1  # it exists
+    other = ("init", "two.yaml", "--photos", "photos/train", "--format", "labelimg", "--test", "photos/test")
+    assert boxwright.json(*other)["steps"][:4] == ["validate", "split", "train", "tune"]
+    assert "pass --photos" in boxwright("init", "three.yaml").stderr

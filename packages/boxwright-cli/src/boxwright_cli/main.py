@@ -12,17 +12,22 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from boxwright import BoxwrightError, DataError
-from boxwright_cli.pages import WIDTH, Commands, Group
+from boxwright_cli.pages import CALLED, WIDTH, Commands, Group
 from boxwright_cli.session import Session
 from boxwright_cli.text import printable
 
 _ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v", "--follow-links", "--trust-model"})
 """Global flags that are accepted after the command as well."""
+
+_SAVE = "--save"
+"""A global option with a value, accepted after the command as well."""
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _WRONG_USAGE = 2
@@ -44,6 +49,9 @@ _COMMANDS = (
     "predict",
     "export",
     "benchmark",
+    "compare",
+    "reproduce",
+    "init",
     "run",
     "formats",
 )
@@ -58,10 +66,16 @@ class Program(Group):
         self.commands = Commands("boxwright_cli.commands", _COMMANDS, _GROUPS)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Moves the global flags before a ``--`` to the front."""
+        """Moves the global options before a ``--`` to the front."""
         end = args.index("--") if "--" in args else len(args)
-        flags = [word for word in args[:end] if word in _ANYWHERE]
-        others = [word for word in args[:end] if word not in _ANYWHERE]
+        flags: list[str] = []
+        others: list[str] = []
+        words = iter(args[:end])
+        for word in words:
+            if word == _SAVE:
+                flags += [word, *islice(words, 1)]
+            else:
+                (flags if word in _ANYWHERE or word.startswith(f"{_SAVE}=") else others).append(word)
         ctx.meta[_JSON] = "--json" in others
         return super().parse_args(ctx, [*flags, *others, *args[end:]])
 
@@ -78,6 +92,10 @@ class Program(Group):
             try:
                 with _trust(bool(ctx.params.get("follow_links")), bool(ctx.params.get("trust_model"))):
                     result = super().invoke(ctx)
+                if (recipe := ctx.params.get("save")) is not None:
+                    from boxwright_cli.recipes.saving import save_step
+
+                    session.err.print(f"{recipe}: added the step {save_step(recipe, ctx.meta[CALLED], self)}")
                 session.finish()
                 return result
             except (typer.Exit, typer.Abort):
@@ -188,6 +206,9 @@ def _program(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only results and errors, without progress and hints.")
     ] = False,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="RECIPE", help="Add the command to a recipe after it has run.")
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what plugins and libraries log.")] = False,
     follow_links: Annotated[
         bool, typer.Option("--follow-links", help="Read also what links in a dataset to other places lead to.")

@@ -16,6 +16,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 WIDTH = 100
+CALLED = "boxwright.called"
+"""The key in the meta data of a context with the context of the command that ran."""
 
 _MEANT = {
     **dict.fromkeys(("--conf", "--confidence", "--min-score", "--score-threshold", "--threshold"), "--score"),
@@ -69,6 +71,21 @@ class Command(Page, TyperCommand):
             if meant.partition(" ")[0] in {name for option in self.get_params(ctx) for name in option.opts}:
                 error.possibilities = [meant]  # type: ignore[attr-defined]
             raise
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command; the program finds how it was called under :data:`CALLED`.
+
+        Raises:
+            UsageError: The command was called with ``--save``, and cannot be a step of a recipe.
+        """
+        ctx.meta[CALLED] = ctx
+        program = ctx.find_root()
+        if (recipe := program.params.get("save")) is not None:
+            from boxwright_cli.recipes.saving import check_target
+
+            name = self.name if ctx.parent is program else ctx.parent.command.name
+            check_target(recipe, str(name), program.command)
+        return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """Returns the usage line, such as ``RUN --data URI [OPTIONS]``: arguments, and required options."""

@@ -21,7 +21,17 @@ Listing = dict[str, str]
 
 _RUN: Final = "run.json"
 _NOT_MODEL: Final = frozenset(
-    {"run.json", ".in-use", "metrics.jsonl", "evaluation", "tensorboard", "pictures", "checkpoints", "tuned.svg"}
+    {
+        "run.json",
+        "manifest.json",
+        ".in-use",
+        "metrics.jsonl",
+        "evaluation",
+        "tensorboard",
+        "pictures",
+        "checkpoints",
+        "tuned.svg",
+    }
 )
 """Parts of a run folder that its model does not depend on, or that evaluating adds."""
 _TUNED: Final = frozenset({"tuned.json", "tuned.svg", "decoder.json", "artifact.json"})

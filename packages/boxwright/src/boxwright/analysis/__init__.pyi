@@ -15,6 +15,7 @@ from .statistics.histograms import (
     histogram_rows as histogram_rows,
 )
 from .statistics.page import statistics_page as statistics_page
+from .training_runs import RunsCompared as RunsCompared, compare_runs as compare_runs
 from .validation import ValidationReport as ValidationReport, validate as validate
 from .validation.checks import Check as Check, Problem as Problem
 from .validation.page import PROBLEMS_ON_A_PAGE as PROBLEMS_ON_A_PAGE, validation_page as validation_page

@@ -55,6 +55,7 @@ from .protocols import (
     TunableModel as TunableModel,
     WeightsConverter as WeightsConverter,
 )
+from .reproduction import Reproduction as Reproduction, reproduce as reproduce
 from .resampling import draw_images as draw_images, interval_of as interval_of
 from .run import Run as Run
 from .scene import Scene as Scene

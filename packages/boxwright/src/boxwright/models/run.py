@@ -5,6 +5,7 @@
     RUN/
         run.json          status, backend, preset, seed, versions, input digests, times
         config.json       every setting of the training, resolved
+        manifest.json     the requested settings, and the digest of every image, for ``boxwright reproduce``
         label_map.pbtxt   the classes
         metrics.jsonl     one line per epoch
         checkpoints/      where a resumed training continues

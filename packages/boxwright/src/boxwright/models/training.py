@@ -15,6 +15,7 @@ from boxwright.label_map import LabelMap
 from boxwright.models.augmentation import check_augmenters
 from boxwright.models.curves import precision_recall
 from boxwright.models.evaluation import NO_BOXES, evaluate
+from boxwright.models.fingerprints import write_manifest
 from boxwright.models.job import USUAL_DETECTIONS, TrainJob
 from boxwright.models.loggers import default_loggers, make_loggers
 from boxwright.models.preparation import Prepared, prepare
@@ -140,14 +141,18 @@ def train(
         reporter=reporter,
         plugins=plugins,
     )
-    run = run or Run.create(
-        out,
-        backend=plan.config["backend"],
-        config={name: _shown(uri) for name, uri in prepared.uris.items()} | plan.config | {"on_error": on_error},
-        label_map=prepared.data.label_map,
-        inputs=prepared.inputs,
-        overwrite=overwrite,
-    )
+    if run is None:
+        config = {name: _shown(uri) for name, uri in prepared.uris.items()} | plan.config | {"on_error": on_error}
+        run = Run.create(
+            out,
+            backend=plan.config["backend"],
+            config=config,
+            label_map=prepared.data.label_map,
+            inputs=prepared.inputs,
+            overwrite=overwrite,
+        )
+        if config["data"] == prepared.uris["data"] and config["val"] == prepared.uris["val"]:  # else it has secrets
+            write_manifest(run, config, reporter, plugins)
     listening = plugins.plugins.with_loggers(loggers, reporter.warning) if loggers else plugins.plugins
     job = _job(run, prepared, plan.config, objects, resume, reporter, listening)
     _train(job, prepared, plugins)

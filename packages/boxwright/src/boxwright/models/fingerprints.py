@@ -1,0 +1,73 @@
+"""The manifest of a training: its settings as requested, and the digests of all images and annotations."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from boxwright.datasets.dataset import open_dataset
+from boxwright.datasets.parallel import available_cores, map_samples
+from boxwright.datasets.problems import Problems
+from boxwright.errors import DataError
+from boxwright.models.run import Run
+from boxwright.plugins.registry import Registry
+from boxwright.progress import Reporter
+from boxwright.schemas import Sample
+
+MANIFEST: Final = "manifest.json"
+"""The file of a run with the manifest."""
+LAYOUT: Final = 1
+_MOST_WORKERS: Final = 8
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """The digests of one image: of its bytes, empty if it cannot be read, and of its size, labels and boxes."""
+
+    image: str
+    annotation: str
+
+
+Fingerprints = dict[str, Fingerprint]
+
+
+def write_manifest(run: Run, config: Mapping[str, Any], reporter: Reporter, plugins: Registry) -> None:
+    """Writes the manifest of a run: its settings as requested, and the digests of its images.
+
+    Nothing is written for data without a URI, which could not be opened again.
+    """
+    if config["data"] == "" or config["val"] == "":
+        return
+    content: dict[str, Any] = {"boxwright_manifest": LAYOUT, "config": dict(config)}
+    for part in ("data", "val"):
+        found = fingerprints(config[part], reporter, plugins)
+        content[part] = {name: [each.image, each.annotation] for name, each in found.items()}
+    run.write_json(MANIFEST, content)
+
+
+def fingerprints(uri: str | None, reporter: Reporter, plugins: Registry) -> Fingerprints:
+    """Returns the digests of the images of a dataset by name; those of images with the same name are joined."""
+    if uri is None:
+        return {}
+    samples = open_dataset(uri, on_error="skip", registry=plugins).with_problems(Problems("skip"))
+    found: Fingerprints = {}
+    with reporter.task(f"Recording the images of {uri}", samples.info.num_samples) as task:
+        workers = min(available_cores(), _MOST_WORKERS)
+        for name, each in map_samples(_fingerprint, samples, lambda error: None, workers):
+            task.advance()
+            before = found.get(name)
+            found[name] = each if before is None else Fingerprint(before.image + each.image, before.annotation)
+    return found
+
+
+def _fingerprint(sample: Sample) -> tuple[str, Fingerprint]:
+    try:
+        image = hashlib.sha256(sample.image.read()).hexdigest()
+    except DataError:
+        image = ""
+    boxes = sample.boxes
+    size = (sample.image.width, sample.image.height)
+    described = repr((*size, tuple(boxes.labels), [tuple(map(float, each)) for each in boxes.coordinates]))
+    return sample.image.name, Fingerprint(image, hashlib.sha256(described.encode()).hexdigest())

@@ -1,0 +1,73 @@
+"""``boxwright reproduce`` with the backend ``average`` of the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Lines = Callable[..., str]
+Program = Any
+
+
+@pytest.fixture
+def trained(boxwright: Program, lines: Lines, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines("a.png 64 48 mug 8 8 32 40", "b.png 64 48 mug 8 8 40 40", name="train.lines")
+    lines("c.png 32 48 mug 8 8 32 40", name="test.lines")
+    data = ("--data", "lines:photos/train.lines", "--val", "lines:photos/test.lines", "--backend", "average")
+    result = boxwright("train", *data, "--set", "rate=0.25", "--seed", "3", "--out", "run")
+    assert result.exit_code == 0, result.output
+
+
+def flip(path: Path, place: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_an_unchanged_run_is_equal(boxwright: Program, trained: None) -> None:
+    content = boxwright.json("reproduce", "run")
+    assert content["equal"] is True
+    assert content["differences"] == []
+    assert Path("run-reproduced/model/average.json").read_bytes() == Path("run/model/average.json").read_bytes()
+    assert "contains a run already" in boxwright("reproduce", "run").stderr
+
+
+@pytest.mark.parametrize(("name", "part"), [("b.png", "train"), ("c.png", "test")])
+def test_one_flipped_byte_names_the_image(boxwright: Program, trained: None, name: str, part: str) -> None:
+    flip(Path("photos") / name, -1)
+    result = boxwright("reproduce", "run")
+    assert result.exit_code == 1
+    assert f"lines:photos/{part}.lines: the image {name} changed" in result.stdout
+    assert result.stdout.count("changed") == 1
+    assert not Path("run-reproduced").exists()
+
+
+def test_annotations_missing_and_new_images_are_named(boxwright: Program, trained: None) -> None:
+    path = Path("photos/train.lines")
+    Path("photos/d.png").write_bytes(Path("photos/a.png").read_bytes())
+    path.write_text(path.read_text().replace("8 8 40 40", "8 9 40 40").replace("a.png", "d.png"))
+    shown = boxwright("reproduce", "run", "--check").stdout
+    assert "a.png is missing" in shown
+    assert "d.png is new" in shown
+    assert "the annotation of b.png changed" in shown
+    Path("photos/b.png").unlink()
+    assert "the image b.png cannot be read" in boxwright("reproduce", "run", "--check").stdout
+
+
+def test_another_model_and_another_version_are_named(boxwright: Program, trained: None) -> None:
+    path = Path("run/model/average.json")
+    path.write_text("[0.0, 0.0, 0.5, 0.5]")
+    content = Path("run/run.json")
+    content.write_text(content.read_text().replace('"boxwright": "', '"boxwright": "0.0.'))
+    result = boxwright("reproduce", "run")
+    assert result.exit_code == 1
+    assert "boxwright: version 0.0." in result.stdout
+    assert "model/average.json differs" in result.stdout
+    assert "the detections on 1 of 1 images, such as c.png differ" in result.stdout
+    path.write_bytes(Path("run-reproduced/model/average.json").read_bytes() + b" ")
+    shown = boxwright("reproduce", "run", "--overwrite").stdout
+    assert "model/average.json: other bytes, and the same detections on 1 images" in shown
