@@ -187,6 +187,7 @@ class TestPlainValues:
             "notes": ["two images prove little"],
             "skipped": [],
             "slice": None,
+            "score": 0.3,
         }
 
 

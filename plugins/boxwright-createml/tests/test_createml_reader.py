@@ -105,8 +105,8 @@ def test_roboflows_export(place: Place) -> None:
             "valid/2.jpg": (40, 30),
         }
     )
-    assert [(s.image.name, s.split) for s in read(folder)] == [("train/1.jpg", "train"), ("valid/2.jpg", "valid")]
-    assert boxwright.open(f"createml:{folder}").info.splits == ("train", "valid")
+    assert [(s.image.name, s.split) for s in read(folder)] == [("train/1.jpg", "train"), ("valid/2.jpg", "val")]
+    assert boxwright.open(f"createml:{folder}").info.splits == ("train", "val")
     assert [(s.image.name, s.split) for s in read(folder / "train")] == [("1.jpg", None)]
     assert detect(str(folder)).matches
 
