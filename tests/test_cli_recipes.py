@@ -452,3 +452,24 @@ def test_init_writes_a_recipe_that_is_accepted(boxwright: Program, tmp_path: Pat
     other = ("init", "two.yaml", "--photos", "photos/train", "--format", "labelimg", "--test", "photos/test")
     assert boxwright.json(*other)["steps"][:4] == ["validate", "split", "train", "tune"]
     assert "pass --photos" in boxwright("init", "three.yaml").stderr
+
+
+def test_every_place_of_every_command_has_a_meaning() -> None:
+    """Otherwise a recipe would not notice that its content changed."""
+    from typer.main import get_command
+
+    from boxwright_cli.main import app
+    from boxwright_cli.meanings import types_of
+    from boxwright_cli.recipes.commands import StepCommand, step_names
+
+    program = get_command(app)
+    commands = [StepCommand(name, program.commands[name]) for name in step_names(program)]
+    found = [
+        f"{command.name} {key}"
+        for command in commands
+        for key, parameter in command.parameters.items()
+        if types_of(command.command).get(parameter.name) is Path or "URI" in (parameter.metavar or "")
+    ]
+    marked = [f"{command.name} {key}" for command in commands for key in command.meanings]
+    assert len(found) > 30
+    assert set(found) <= set(marked)
