@@ -94,6 +94,10 @@ def test_copies_next_to_records(photos: Dataset, tmp_path: Path) -> None:
     report = boxwright.convert(found, f"tfrecord:{tmp_path}/embedded.record", sidecar=True)
     assert all(sample.image.data for sample in boxwright.open(f"tfrecord:{tmp_path}/embedded.record"))
     assert not (tmp_path / "embedded.images").exists()
+    boxwright.convert(photos, f"tfrecord:{tmp_path}/again.record?images=remember")
+    assert (tmp_path / "again.record.images").exists()
+    boxwright.convert(found, f"tfrecord:{tmp_path}/again.record", overwrite=True)
+    assert not (tmp_path / "again.record.images").exists(), "the images are in the records now"
 
 
 def test_records_without_images_have_the_true_sizes(photos: Dataset, tmp_path: Path) -> None:

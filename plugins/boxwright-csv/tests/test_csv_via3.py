@@ -85,3 +85,22 @@ def test_shapes_that_there_are_not(xy: Any, tmp_path: Path) -> None:
     broken = {"vid": "1", "flg": 0, "z": [], "xy": xy, "av": {"1": "0"}}
     with pytest.raises(DataError, match=r"view 1, region 1: "):
         list(boxwright.open(f"via:{project(tmp_path, broken)}"))
+
+
+def test_members_may_have_any_order(tmp_path: Path) -> None:
+    place = Path(project(tmp_path, region(2, 10, 20, 30, 40, _1="1")))
+    place.write_text(json.dumps(json.loads(place.read_text()), sort_keys=True))
+    (sample,) = boxwright.open(f"{place}?label=screws")
+    assert sample.boxes.labels == ("hex",)
+
+
+@pytest.mark.parametrize(
+    ("parts", "problem"),
+    [
+        ({"view": {"1": 5}}, "view 1 is not an object"),
+        ({"metadata": {"1_a": region(2, 1, 2, 3, 4, view="9", _1="0")}}, "a region is in view 9, which does not exist"),
+    ],
+)
+def test_what_belongs_to_no_image_is_a_problem(parts: Any, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=problem):
+        list(boxwright.open(f"via:{project(tmp_path, **parts)}"))

@@ -137,7 +137,7 @@ def test_encodings_of_several_bytes_are_read_as_declared(encoding: str, tmp_path
     (tmp_path / "1.xml").write_text(text, encoding=encoding)
     (sample,) = boxwright.open(f"labelimg:{tmp_path}")
     assert sample.boxes.labels == (label,)
-    (tmp_path / "1.xml").write_bytes(text.encode(encoding).replace(label.encode(encoding), b"\xff\xff"))
+    (tmp_path / "1.xml").write_bytes(text.encode(encoding).replace(label.encode(encoding), b"\x81\x7f"))
     with pytest.raises(DataError, match=f"it is not {encoding}"):
         list(boxwright.open(f"labelimg:{tmp_path}"))
 
@@ -443,3 +443,10 @@ def test_an_image_of_another_xml_is_not_unannotated(tmp_path: Path, draw: Callab
     names = [(sample.image.name, len(sample.boxes)) for sample in read(tmp_path, unannotated="include")]
     assert names == [("2.jpg", 1), ("3.jpg", 0)]
     assert LabelImgReader(str(tmp_path), unannotated="include").parts == 3
+
+
+def test_a_declaration_without_end_takes_no_time(tmp_path: Path) -> None:
+    """The time of a regular expression grew with the square of its length."""
+    (tmp_path / "1.xml").write_bytes(b"<?xml" + b' encoding="a"' * 100_000)
+    with pytest.raises(DataError, match="not well-formed"):
+        list(boxwright.open(f"labelimg:{tmp_path}"))

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import boxwright
-from boxwright import DataError
+from boxwright import Boxes, DataError, Dataset, ImageRef, Sample
+from boxwright.datasets import SampleReader
 from boxwright_testing import BadInput
 from boxwright_yolo import conformance
 
@@ -99,3 +100,28 @@ def test_splits_are_folders(tmp_path: Path) -> None:
     folder = put(tmp_path / "x", P0000=UPRIGHT, P0001=UPRIGHT)
     boxwright.convert(f"dota:{folder}", f"dota:{tmp_path}/y/{{split}}", steps=["split:train=0.5,val=0.5"])
     assert sorted(sample.split or "" for sample in boxwright.open(f"dota:{tmp_path}/y")) == ["train", "val"]
+
+
+def test_points_are_written_clockwise(tmp_path: Path) -> None:
+    """Those of the other direction have the first point in common; y points down."""
+    folder = put(tmp_path / "a", P0000="1 2 1 22 31 22 31 2 ship 0\n" + TURNED)
+    boxwright.convert(f"dota:{folder}", f"dota:{tmp_path}/b")
+    written = (tmp_path / "b" / "labelTxt" / "P0000.txt").read_text("utf-8")
+    assert written == "1 2 31 2 31 22 1 22 ship 0\n" + TURNED
+
+
+@pytest.mark.parametrize("label", ["\u3000ship", "ship\u3000", "ship,", " ship"])
+def test_a_class_that_would_change_is_an_error(label: str, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    image = ImageRef(name="a.png", width=64, height=48, location=f"{tmp_path}/a.png")
+    sample = Sample(image=image, boxes=Boxes([label], [(1, 2, 21, 12)]))
+    with pytest.raises(DataError, match="is not one line of text"):
+        boxwright.convert(Dataset(SampleReader([sample])), f"dota:{tmp_path}/out")
+
+
+def test_a_line_of_commas_takes_no_time(tmp_path: Path) -> None:
+    """The time of a regular expression grew with the cube of their number: this took minutes."""
+    folder = put(tmp_path, P0000="1 2 21 2 21 12 1 12 a" + "," * 20_000 + " b c\n1,2,21,2,21,12,1,12,ship,0,\n")
+    dataset = boxwright.open(f"dota:{folder}", on_error="skip")
+    assert list(dataset) == []
+    assert "difficult is 'c'" in dataset.problems.skipped[0].problem

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from boxwright import UsageError
+from boxwright import ExportError, UsageError
 from boxwright.models import DecoderSettings
 from boxwright_tf.quiet import quiet_import, quiet_stderr
 
@@ -69,12 +69,20 @@ def keep_best(graph: Any, scores: str, number: int) -> str:
 
     Returns:
         The name of the result, which has the same shape.
+
+    Raises:
+        ExportError: N or the number of classes is not known.
     """
     import numpy as np
     from onnx import helper, numpy_helper
 
     (shape,) = (value.type.tensor_type.shape.dim for value in graph.output if value.name == scores)
-    if shape[1].dim_value * shape[2].dim_value <= number:
+    size = shape[1].dim_value * shape[2].dim_value
+    if not size:
+        raise ExportError(
+            "the number of boxes or classes of the network is not known", "give its outputs a fixed shape"
+        )
+    if size <= number:
         return scores
     constants = {
         "flat": np.array([0, -1], np.int64),

@@ -9,11 +9,14 @@ view, the times in a video, the shape, and the values of the attributes by their
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
+from boxwright import DataError
 from boxwright.storage import JsonMember, json_members
 
 PARTS: Final = ("attribute", "file", "view", "metadata")
+_MEMBERS: Final = ("project", "config", *PARTS)
 _IMAGE: Final = 2
 _LOCAL: Final = (1, 3)  # in the folder of the project, or with a path
 _CHECKBOX: Final = 2
@@ -42,9 +45,14 @@ class Entry(NamedTuple):
     content: dict[str, Any] | None
 
 
-def is_project(first: JsonMember) -> bool:
-    """Returns whether the first member of a file is that of a project of version 3."""
-    return first.key == "project" and isinstance(first.value, dict) and "vid_list" in first.value
+def is_project(location: str, first: JsonMember, remedy: str) -> bool:
+    """Returns whether a file whose first member is given is a project of version 3; members may have any order."""
+    if first.key not in _MEMBERS or (isinstance(first.value, dict) and "filename" in first.value):
+        return False
+    return any(
+        member.key == "project" and isinstance(member.value, dict) and "vid_list" in member.value
+        for member in chain([first], json_members(location, remedy, into=PARTS))
+    )
 
 
 def entries(location: str, remedy: str) -> Iterator[Entry]:
@@ -55,12 +63,15 @@ def entries(location: str, remedy: str) -> Iterator[Entry]:
         remedy: As for :func:`boxwright.storage.json_members`.
 
     Raises:
-        DataError: It is not a JSON object.
+        DataError: It is not a JSON object, or contains something that belongs to no image; raised at the end.
     """
     parts: dict[str, dict[str, JsonMember]] = {part: {} for part in PARTS}
+    unusable: list[str] = []
     for member in json_members(location, remedy, into=PARTS):
         if member.key in parts and isinstance(member.value, dict):
             parts[member.key][member.name] = member
+        elif member.key in parts:
+            unusable.append(f"{member.key} {member.name} is not an object")
     of_view: dict[str, list[dict[str, Any]]] = {}
     for member in parts["metadata"].values():
         of_view.setdefault(str(member.value.get("vid")), []).append(member.value)
@@ -71,6 +82,9 @@ def entries(location: str, remedy: str) -> Iterator[Entry]:
         is_image = file is not None and file.value.get("type") == _IMAGE
         content = _entry(file.value, of_view.get(view, []), attributes) if file and is_image else None
         yield Entry(member.line, f"view {view}", content)
+    unusable += [f"a region is in view {view}, which does not exist" for view in of_view if view not in parts["view"]]
+    if unusable:
+        raise DataError(location, "; ".join(each[:100] for each in unusable[:3]), "open and save the project in VIA")
 
 
 def _entry(file: dict[str, Any], metadata: list[dict[str, Any]], attributes: dict[str, Any]) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class ViaJsonReader:
     def _entries(self) -> Iterator[tuple[int, str, Any]]:
         """Yields the line, the key and the content of each image."""
         for member in json_members(self._location, _OBJECT, into=(_METADATA,)):
-            if via3.is_project(member):
+            if via3.is_project(self._location, member, _OBJECT):
                 yield from via3.entries(self._location, _OBJECT)
                 return
             if member.key == _METADATA:
@@ -264,7 +264,7 @@ def detect_json(location: str) -> Detection:
         for member in json_members(location, _OBJECT, into=(_METADATA,)):
             if member.key == _METADATA:
                 return Detection(True, f"an object with {_METADATA}")
-            if via3.is_project(member):
+            if via3.is_project(location, member, _OBJECT):
                 return Detection(True, "a project of version 3, with vid_list")
             if member.key.startswith("_via_"):
                 continue

@@ -51,7 +51,8 @@ class OpenVINOExporter(NetworkExporter):
         import openvino
 
         core, size = openvino.Core(), json.loads(Path(path).with_name("preprocess.json").read_text("utf-8"))
-        threads = int(os.environ.get("OMP_NUM_THREADS", "").partition(",")[0] or 0)
+        wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+        threads = int(wanted) if wanted.isdecimal() else 0
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads} if device == "CPU" else {}
         network = core.read_model(path)
         network.reshape([1, size["height"], size["width"], 3])  # with a shape that is known, it is faster

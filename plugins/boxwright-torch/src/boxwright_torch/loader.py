@@ -71,6 +71,8 @@ class TorchItems(torch_data.Dataset[Example]):
 class TorchStream(torch_data.IterableDataset[Example]):
     """A dataset that is read in order. Each worker of a ``DataLoader`` decodes a share of the images.
 
+    Each worker reads all samples, applies all steps, and counts what cannot be read, for itself.
+
     Attributes:
         dataset: The dataset.
     """

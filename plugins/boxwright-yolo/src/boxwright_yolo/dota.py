@@ -29,7 +29,8 @@ LABELS: Final = ("labelTxt", "labelTxt-v1.0", "labelTxt-v1.5")
 _HEAD = re.compile(r"(?:imagesource|gsd)\s*:\s*(?P<value>.*)", re.IGNORECASE)
 _FLAG = re.compile("[01]")
 _BETWEEN = re.compile(r"[\s,]+")
-_CLASS = re.compile(r"(.*?)(?:[\s,]+(\S+))?")
+ENDS: Final = "," + "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""Characters between fields: commas and what ``\\s`` matches."""
 _SKIP = "or leave the image out with --on-error skip"
 
 
@@ -99,8 +100,11 @@ class DotaReader:
 
 
 def _drawn(line: str, place: str) -> DrawnShape:
-    *numbers, rest = [*_BETWEEN.split(line.strip(), 8), ""][:9]
-    label, difficult = _CLASS.fullmatch(rest).groups()  # type: ignore[union-attr]  # it matches any line
+    *numbers, rest = [*_BETWEEN.split(line.strip(ENDS), 8), ""][:9]
+    label, difficult = rest, None
+    if len(words := _BETWEEN.split(rest)) > 1:
+        difficult = words[-1]
+        label = rest[: -len(difficult)].rstrip(ENDS)
     attributes = {"difficult": 1} if difficult == "1" else {}
     return DrawnShape(place, label, partial(_shape, numbers, label, difficult), attributes)
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 from boxwright import Coordinates, DataError, LabelMap, Sample
 from boxwright.datasets import FolderFiles, Output, Polygon, Rectangle, shape_of
 from boxwright.storage import IMAGE_SUFFIXES, safe_name
+from boxwright_yolo.dota import ENDS
 
 _SKIP: Final = "or leave it out with --on-error skip"
 _HEADS: Final = ("imagesource", "gsd")
 _HIDDEN = re.compile(r"(?:^|/)\.(?!\.?/)|//|[\r\n]")
-_SPACE: Final = ", \t\f\v\xa0"
 _CORNERS: Final = 4
 
 
@@ -74,10 +74,10 @@ def _lines(sample: Sample) -> Iterator[str]:
             yield f"{name}:{value}"
     boxes = sample.boxes
     for label, coordinates, attributes in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True):
-        if label.strip(_SPACE) != label or len(label.splitlines()) != 1:
+        if label.strip(ENDS) != label or len(label.splitlines()) != 1:
             raise ValueError(f"the class {label!r} is not one line of text: rename it with --with remap")
         numbers = " ".join(_text(number) for point in _points(coordinates, attributes) for number in point)
-        yield f"{numbers} {label} {1 if attributes.get('difficult') else 0}"
+        yield f"{numbers} {label} {1 if attributes.get('difficult') in (1, '1', 'true') else 0}"
 
 
 def _points(coordinates: Coordinates, attributes: Mapping[str, Any]) -> list[tuple[float, float]]:
@@ -86,7 +86,12 @@ def _points(coordinates: Coordinates, attributes: Mapping[str, Any]) -> list[tup
     if kept is not None and isinstance(kept[0], Rectangle | Polygon):
         (outline, *others) = attributes["segmentation"]
         if len(outline) == 2 * _CORNERS and not others:
-            return [*zip(outline[::2], outline[1::2], strict=True)]
+            points = [*zip(outline[::2], outline[1::2], strict=True)]
+            turns = zip(points, points[1:] + points[:1], strict=True)
+            is_clockwise = (
+                sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in turns) >= 0
+            )  # the shoelace formula; y is down
+            return points if is_clockwise else points[:1] + points[:0:-1]
     xmin, ymin, xmax, ymax = coordinates
     return [(xmin, ymin), (xmax, ymin), (xmax, ymax), (xmin, ymax)]
 

@@ -194,7 +194,11 @@ class Outputs:
                 raise OutputError(
                     f"the images are in {part.copies.output.location} already", "omit images=copy, or use another name"
                 )
-        removed = self._remember(image_folders) if self._plan.destination.remembers else []
+        if self._plan.destination.remembers:
+            removed = self._remember(image_folders)
+        else:  # an earlier output may have remembered its images
+            places = [places_path(part.uri.location) for part in self._parts.values() if spec.target == "file"]
+            removed = [place for place in places if is_note(place)]
         sidecars = [self._write_sidecar(part, plugins, reporter) for part in self._parts.values() if part.sidecar]
         if spec.target == "file":
             removed += [sidecar_path(spec, part.uri.location) for part in self._parts.values() if part.sidecar is None]

@@ -23,8 +23,15 @@ _ROTATED = ("cx", "cy", "w", "h", "angle")
 _FLAGS = ("truncated", "difficult", "occluded")
 _FLAG_WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "unspecified": 0, "": 0}
 _DECLARED = re.compile(rb"""<\?xml[^>]*?\sencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["'][^>]*\?>""")
-_MULTIBYTE = frozenset({"big5", "cp936", "cp949", "euc-jp", "euc-kr", "gb18030", "gb2312", "gbk", "shift_jis"})
-"""Encodings that expat does not read, and Python does."""
+_MULTIBYTE = {
+    **{name: name for name in ("big5", "euc-jp", "gb18030")},
+    **dict.fromkeys(("cp936", "gb2312", "gbk"), "gb18030"),
+    **dict.fromkeys(("cp932", "shift-jis", "shift_jis", "windows-31j"), "cp932"),
+    **dict.fromkeys(("cp949", "euc-kr", "ks_c_5601-1987"), "cp949"),
+}
+"""Encodings that expat does not read, as their supersets in Python, which Windows writes under the same names."""
+_DECLARATION = 200
+"""The largest number of bytes of a declaration whose encoding is looked at."""
 _SKIP = "or leave it out with --on-error skip"
 
 
@@ -58,11 +65,13 @@ def _root(data: bytes, file: str) -> Element:
 
     if not data.strip():
         raise DataError(file, "the file is empty", f"annotate the image again, {_SKIP}")
-    if (declared := _DECLARED.match(data)) and declared[1].decode().lower() in _MULTIBYTE:
+    declared = _DECLARED.match(data[:_DECLARATION])
+    if declared and (encoding := _MULTIBYTE.get(declared[1].decode().lower())):
         try:
-            data = data[declared.end() :].decode(declared[1].decode()).encode()
+            data = data[declared.end() :].decode(encoding).encode()
         except UnicodeDecodeError:
-            raise DataError(file, f"it is not {declared[1].decode()}", f"save it as UTF-8, {_SKIP}") from None
+            problem = f"it is not {declared[1].decode()}, as its first line says"
+            raise DataError(file, problem, f"save it as UTF-8, {_SKIP}") from None
     try:
         root: Element = fromstring(data, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except DefusedXmlException:
