@@ -201,7 +201,7 @@ def fight_overfitting(evidence: Evidence) -> Iterator[Tip]:
     augmented = evidence.run is None or evidence.run.config.get("augment") != []
     changes = ("--set", "early_stopping=5") if worse > 0.05 else ("--augment", "flip", "--augment", "color")
     if augmented and worse <= 0.05:
-        advice, typed = "Collect more images: the model knows its training images by heart.", ""
+        advice, typed = "Collect more images: the model is much better on those that it was trained on.", ""
         if evidence.learning is None:
             model = evidence.report.measures.model
             typed = command("advise", model, "--data", evidence.data, "--curve")

@@ -54,21 +54,44 @@ def learning_curve(
     Raises:
         DataError: There are too few images.
     """
-    samples = _shuffled(list(training), run.label_map.names)
-    sizes = sizes_below(len(samples), trainings)
+    images = training.info.num_samples or sum(1 for _ in training)
+    sizes = sizes_below(images, trainings)
     if len(sizes) < trainings or trainings < 2:
         raise DataError(
-            training.uri, f"{len(samples)} images are too few for a curve of {trainings} trainings", "leave it out"
+            training.uri, f"{images} images are too few for a curve of {trainings} trainings", "leave it out"
         )
-    points = []
-    for number, size in enumerate((*sizes, len(samples)), 1):
-        part = samples[:size]
-        made = run
-        if size < len(samples):
-            reporter.message(f"Training {number} of {len(sizes)}: {size} of {len(samples)} images.")
-            made = _trained(run, part, run.file(f"{FOLDER}/{size}"), reporter, registry)
-        points.append(_measured(made, part, data, reporter, registry, options))
+    points = points_of(run, training, data, sizes=sizes, reporter=reporter, registry=registry, **options)
     return Learning(tuple(points))
+
+
+def points_of(
+    run: Run,
+    training: Dataset,
+    data: Data,
+    *,
+    sizes: Sequence[int],
+    reporter: Reporter,
+    registry: Registry,
+    **options: Any,
+) -> list[Point]:
+    """Returns the points of a curve, the last of which is the run.
+
+    Args:
+        run: The training on all images.
+        training: Its images.
+        data: Annotated images that none was trained on.
+        sizes: The numbers of images of the parts.
+        reporter: Receives the progress.
+        registry: The plugins to use.
+        options: Further arguments of :func:`boxwright.evaluate`.
+    """
+    samples = _shuffled(list(training), run.label_map.names)
+    points = []
+    for number, size in enumerate(sizes, 1):
+        reporter.message(f"Training {number} of {len(sizes)}: {size} of {len(samples)} images.")
+        made = _trained(run, samples[:size], run.file(f"{FOLDER}/{size}"), reporter, registry)
+        points.append(_measured(made, samples[:size], data, reporter, registry, options))
+    return [*points, _measured(run, samples, data, reporter, registry, options)]
 
 
 def _shuffled(samples: list[Sample], names: Sequence[str]) -> list[Sample]:
