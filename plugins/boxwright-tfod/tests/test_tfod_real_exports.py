@@ -86,33 +86,6 @@ def test_a_short_trainings_exports(
 
 
 @pytest.mark.slow
-def test_a_tuned_run_has_its_settings_in_every_file(
-    trained: tuple[Run, list[str]], held_out: Dataset, tmp_path: Path
-) -> None:
-    """In fields of ``pipeline.config``, and in the attributes of the custom operation."""
-    from ai_edge_litert import schema_py_generated as schema
-    from flatbuffers import flexbuffers
-
-    run, _ = trained
-    boxwright.models.set_decoder(run.path, {"iou_threshold": "0.25", "max_detections": "7", "suppression": "all"})
-    try:
-        boxwright.export(run, "tfod-saved-model", tmp_path / "saved-model", data=held_out)
-        made = boxwright.export(run, "tfod-tflite", tmp_path / "tflite", data=held_out)
-    finally:
-        boxwright.models.reset_tuning(run.path)
-    text = (tmp_path / "saved-model" / "pipeline.config").read_text("utf-8")
-    for field in ("iou_threshold: 0.25", "max_total_detections: 7", "use_class_agnostic_nms: true"):
-        assert field in text
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(made.artifact.read_bytes()))
-    (operator,) = (
-        each for each in model.subgraphs[0].operators if each.customOptions is not None and len(each.customOptions)
-    )
-    options = flexbuffers.Loads(bytes(operator.customOptions))
-    assert options["nms_iou_threshold"] == pytest.approx(0.25)
-    assert (options["max_detections"], options["use_regular_nms"]) == (7, False)
-
-
-@pytest.mark.slow
 def test_its_network_exports_to_every_target(
     trained: tuple[Run, list[str]], held_out: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

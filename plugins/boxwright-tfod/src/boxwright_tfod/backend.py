@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from boxwright_tfod.detector import SavedModelDetector
 
 PIPELINE = "pipeline.config"
-CHECKPOINT = "checkpoint"
-"""The folder of the exported checkpoint, in that of the model."""
 CHECKPOINTS = "checkpoints"
 SAVED_MODEL = "model/saved_model"
 LOG = "worker.log"
@@ -97,7 +95,7 @@ class TFODBackend:
         model = saved_model_of(run).parent.absolute()
         request = {
             "pipeline": str(model / PIPELINE),
-            "folder": str(model / CHECKPOINT),
+            "folder": str(model / "checkpoint"),
             "target": str(folder.absolute()),
             "classes": [item.id - 1 for item in run.label_map.items],  # the API counts from 1
             "source": str(run.path),

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from boxwright import DataError, LabelMap, read_label_map
 from boxwright.environments import Environment
-from boxwright.models import Run, read_tuning
+from boxwright.models import Run
 from boxwright.storage import read_file
 from boxwright_tf.quiet import quiet_import
 from boxwright_tfod import ENVIRONMENT
-from boxwright_tfod.backend import CHECKPOINT, PIPELINE, saved_model_of
+from boxwright_tfod.backend import saved_model_of
 
 if TYPE_CHECKING:
     from boxwright_tfod.detector import SavedModelDetector
@@ -32,18 +28,15 @@ _LABELS = ("labelmap.txt", "labels.txt")
 
 
 class SavedModelExporter:
-    """The run's SavedModel; that of a tuned run is exported again, with the settings in its graph."""
+    """The run's SavedModel, unchanged."""
 
     def export(self, run: Run, out: Path, precision: str = "") -> Path:
-        """Copies the SavedModel and its ``pipeline.config``.
+        """Copies the SavedModel.
 
         Raises:
-            MissingLibraryError: The run was tuned, and the environment of the API is not installed.
             RunError: The run has no model yet.
         """
-        with _tuned_model(run) as model:
-            shutil.copytree(model / FOLDER, out / FOLDER)
-            shutil.copyfile(model / PIPELINE, out / PIPELINE)
+        shutil.copytree(saved_model_of(run), out / FOLDER)
         return out / FOLDER
 
     def load(self, artifact: Path, label_map: LabelMap | None = None) -> SavedModelDetector:
@@ -65,13 +58,12 @@ class FrozenGraphExporter:
         """Freezes the run's SavedModel.
 
         Raises:
-            MissingLibraryError: The run was tuned, and the environment of the API is not installed.
             RunError: The run has no model yet.
         """
+        folder = saved_model_of(run)
         with quiet_import():
             from boxwright_tfod.graph import freeze
-        with _tuned_model(run) as model:
-            freeze(model / FOLDER, out / GRAPH)
+        freeze(folder, out / GRAPH)
         return out / GRAPH
 
     def load(self, artifact: Path, label_map: LabelMap | None = None) -> FrozenGraphDetector:
@@ -99,12 +91,11 @@ class TFLiteExporter:
         model = saved_model_of(run).parent.absolute()
         target = out / LITE
         request = {
-            "pipeline": str(model / PIPELINE),
-            "folder": str(model / CHECKPOINT),
+            "pipeline": str(model / "pipeline.config"),
+            "folder": str(model / "checkpoint"),
             "target": str(target.absolute()),
             "precision": precision or "fp32",
             "source": str(run.path),
-            "decoder": _tuned(run),
         }
         with Environment(ENVIRONMENT).worker() as worker:
             metadata = worker.call("tflite:export", request)
@@ -126,30 +117,6 @@ class TFLiteExporter:
 
         file = File(artifact)
         return TFLiteDetector(file, label_map or classes_in(file) or _find_label_map(artifact) or _labels_of(artifact))
-
-
-def _tuned(run: Run) -> dict[str, Any] | None:
-    """Returns the tuned settings of a run that have fields in ``pipeline.config``, if there are any."""
-    decoder = read_tuning(run.path)
-    if decoder is None or not replace(decoder, soft_nms_sigma=0.0).is_common:
-        return None
-    return decoder.to_dict()
-
-
-@contextmanager
-def _tuned_model(run: Run) -> Iterator[Path]:
-    """Opens the folder with the SavedModel of a run and its ``pipeline.config``, in a tuned run with these settings."""
-    model = saved_model_of(run).parent.absolute()
-    decoder = _tuned(run)
-    if decoder is None:
-        yield model
-        return
-    with TemporaryDirectory() as folder:
-        out = Path(folder, "model")
-        request = {"pipeline": str(model / PIPELINE), "folder": str(model / CHECKPOINT), "out": str(out)}
-        with Environment(ENVIRONMENT).worker() as worker:
-            worker.call("finishing:export", request | {"decoder": decoder})
-        yield out
 
 
 def _label_map_of(artifact: Path) -> LabelMap:

@@ -67,7 +67,7 @@ from .trust import (
     trust_models as trust_models,
     untrusted_model as untrusted_model,
 )
-from .tuned import ChosenModel as ChosenModel, read_tuning as read_tuning
+from .tuned import ChosenModel as ChosenModel
 from .tuning import reset_tuning as reset_tuning, set_decoder as set_decoder, tune as tune
 from .weights import (
     OwnWeights as OwnWeights,

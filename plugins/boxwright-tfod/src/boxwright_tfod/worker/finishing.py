@@ -9,18 +9,12 @@ from . import prepare  # noqa: F401  isort:skip
 
 from object_detection import exporter_lib_v2
 
-from .pipeline import load, suppress
+from .pipeline import load
 from .training import memory_errors
 
 
 def export(
-    connection: Any,
-    *,
-    pipeline: str,
-    folder: str,
-    out: str,
-    input_type: str = "image_tensor",
-    decoder: dict[str, Any] | None = None,
+    connection: Any, *, pipeline: str, folder: str, out: str, input_type: str = "image_tensor"
 ) -> dict[str, str]:
     """Exports the newest checkpoint like the zoo: ``saved_model/``, ``checkpoint/`` and ``pipeline.config``.
 
@@ -30,10 +24,8 @@ def export(
         folder: The folder of the checkpoints.
         out: A new folder.
         input_type: The input of the SavedModel: ``image_tensor`` for uint8 ``(1, height, width, 3)``.
-        decoder: Tuned settings, as for :func:`pipeline.suppress`.
     """
     config, _ = load(pipeline)
-    suppress(config, decoder)
     with memory_errors(connection, config.train_config):
         exporter_lib_v2.export_inference_graph(input_type, config, folder, out)
     return {name: os.path.join(out, name) for name in ("saved_model", "checkpoint", "pipeline.config")}

@@ -293,27 +293,6 @@ def load(path: str) -> tuple[Any, dict[str, Any]]:
     return config_util.create_pipeline_proto_from_configs(configs), configs
 
 
-def suppress(config: Any, decoder: dict[str, Any] | None) -> None:
-    """Writes tuned settings into the fields of the non-maximum suppression.
-
-    A run applies them to the detections of its model, so that they only leave out more of these.
-
-    Args:
-        config: The configuration; without non-maximum suppression, as of most CenterNets, it does not change.
-        decoder: ``DecoderSettings.to_dict()``; ``None`` for no change.
-    """
-    model = getattr(config.model, config.model.WhichOneof("model"))
-    for name in ("post_processing", "second_stage_post_processing"):
-        if decoder is not None and name in model.DESCRIPTOR.fields_by_name and model.HasField(name):
-            nms = getattr(model, name).batch_non_max_suppression
-            nms.score_threshold = max(nms.score_threshold, decoder["score_threshold"])
-            nms.iou_threshold = min(nms.iou_threshold, decoder["iou_threshold"])
-            for field in ("max_detections_per_class", "max_total_detections"):
-                setattr(nms, field, min(getattr(nms, field), decoder["max_detections"]))
-            nms.soft_nms_sigma = max(nms.soft_nms_sigma, decoder["soft_nms_sigma"] / 2)  # see network.py
-            nms.use_class_agnostic_nms |= decoder["suppression"] == "all"
-
-
 def _message_of(error: text_format.ParseError) -> str:
     """Returns the parser's message without its position, which is that in one setting."""
     return re.sub(r"^\d+:\d+ : ", "", str(error))

@@ -14,23 +14,14 @@ from . import prepare  # noqa: F401  isort:skip
 import tensorflow as tf
 from object_detection import export_tflite_graph_lib_tf2
 
-from .pipeline import load, suppress
+from .pipeline import load
 from .training import build, memory_errors
 
 BILINEAR = 0  # ResizeType of object_detection/protos/image_resizer.proto
 _SIDE = 16
 
 
-def export(
-    connection: Any,
-    *,
-    pipeline: str,
-    folder: str,
-    target: str,
-    precision: str,
-    source: str,
-    decoder: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+def export(connection: Any, *, pipeline: str, folder: str, target: str, precision: str, source: str) -> dict[str, Any]:
     """Writes the newest checkpoint as a ``.tflite`` file that ends in ``TFLite_Detection_PostProcess``.
 
     Its input is float32 ``(1, height, width, 3)``, resized and normalized; the custom operation decodes the boxes and
@@ -45,7 +36,6 @@ def export(
         precision: ``fp32``; ``fp16`` for weights of half the size; ``int8`` for weights of a quarter of it, with which
             the interpreter calculates in integers where it can.
         source: The exported run, for messages.
-        decoder: Tuned settings, as for :func:`pipeline.suppress`.
 
     Returns:
         ``mean`` and ``std``, three numbers each: the model takes ``(pixel - mean) / std`` of pixels 0..255; and
@@ -53,7 +43,6 @@ def export(
         ``max_dimension`` and ``pad`` (three numbers, after normalization) of a ``keep_aspect_ratio_resizer``.
     """
     config, _ = load(pipeline)
-    suppress(config, decoder)
     kind = config.model.WhichOneof("model")
     if kind != "ssd":
         raise connection.Refusal(
