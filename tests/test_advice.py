@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,9 @@ import pytest
 from PIL import Image
 
 import boxwright
-from boxwright import BackendSpec, Boxes, Detections, ImageRef, LabelMap, Option, Sample
+from boxwright import BackendSpec, Boxes, Detections, ImageRef, LabelMap, Option, Run, Sample, UsageError
 from boxwright.analysis import Advice, advise
+from boxwright.analysis.advice.commands import train_again
 from boxwright.analysis.advice.learning import extrapolate, sizes_below
 from boxwright.plugins import Registry, default_registry
 from boxwright_testing.probe import with_backend
@@ -60,8 +63,10 @@ class Seer:
 class SeerBackend:
     def fit(self, job: Any) -> None:
         for name in ("plan", "chances"):
-            with job.run.open_write(f"model/{name}.json") as file:
-                file.write(Path(job.settings[name]).read_bytes())
+            content = json.loads(Path(job.settings[name]).read_bytes())
+            if name == "chances" and (growth := content.pop("growth", 0)):
+                content[""] = 1 - growth / math.sqrt(job.scan.samples)
+            job.run.write_json(f"model/{name}.json", content)
         for epoch in range(1, 3):
             job.epoch_ended(epoch, {"loss": 1.0 / epoch})
 
@@ -69,11 +74,17 @@ class SeerBackend:
         return Seer(run.label_map, run.file("model"))
 
 
+def check(config: Any, *, held_out: bool) -> None:
+    if config["settings"].get("stops") and not held_out:
+        raise UsageError("stops needs validation data", "pass --val")
+
+
 SEER = BackendSpec(
     name="seer",
     load=f"{__name__}:SeerBackend",
+    check=f"{__name__}:check",
     presets={"plain": "The only one"},
-    options=(Option("plan", str), Option("chances", str)),
+    options=(Option("plan", str), Option("chances", str), Option("stops", int)),
 )
 
 
@@ -110,20 +121,26 @@ def advice_on(tmp_path: Path) -> Callable[..., Advice]:
     """Trains the toy on a dataset, and returns the advice on another."""
 
     def start(
-        training: list[Sample], test: list[Sample], truth: list[Sample], chances: dict[str, float], **options: Any
+        training: list[Sample],
+        test: list[Sample],
+        truth: list[Sample],
+        chances: dict[str, float],
+        settings: dict[str, Any] | None = None,
+        val: bool = False,
+        **options: Any,
     ) -> Advice:
         plan = {each.image.name: list(zip(each.boxes.labels, each.boxes.coordinates, strict=True)) for each in truth}
         (tmp_path / "plan.json").write_text(json.dumps(plan))
         (tmp_path / "chances.json").write_text(json.dumps(chances))
-        settings = {name: str(tmp_path / f"{name}.json") for name in ("plan", "chances")}
+        files = {name: str(tmp_path / f"{name}.json") for name in ("plan", "chances")}
         plugins: Registry = with_backend(default_registry(), SEER)
         uris = {}
         for name, samples in (("train", training), ("test", test)):
             boxwright.convert(boxwright.from_samples(samples), f"coco:{tmp_path}/{name}.json")
             uris[name] = f"coco:{tmp_path}/{name}.json?images={tmp_path}/images"
         run = boxwright.train(
-            uris["train"], out=tmp_path / "run", backend="seer", image_size=SIZE, settings=settings, log=[],
-            registry=plugins,
+            uris["train"], out=tmp_path / "run", backend="seer", image_size=SIZE, settings=files | (settings or {}),
+            val=uris["test"] if val else None, log=[], registry=plugins,
         )  # fmt: skip
         return advise(run, uris["test"], registry=plugins, **options)
 
@@ -143,8 +160,23 @@ def test_missing_labels_of_one_class_come_first(advice_on: Callable[..., Advice]
     missing = sum(len(each.boxes) for each in test) - sum(len(each.boxes) for each in wrong)
     tip = advice_on(training, wrong, training + test, {"": 0.95}).tips[0]
     assert (tip.kind, tip.figures["class"]) == ("labels", "mug")
-    assert tip.figures["missing"] == pytest.approx(missing, abs=2)
+    assert tip.figures["kinds"]["missing"] == pytest.approx(missing, abs=2)
     assert tip.figures["share"] == pytest.approx(0.1, abs=0.05)
+
+
+def test_swapped_labels_come_with_their_class(advice_on: Callable[..., Advice], tmp_path: Path) -> None:
+    training, test = (draw(tmp_path / "images", name, 24) for name in ("a", "b"))
+    random, swapped, wrong = np.random.default_rng(3), 0, []
+    for sample in test:
+        labels = list(sample.boxes.labels)
+        for place in (place for place, label in enumerate(labels) if label == "mug"):
+            if random.random() < 0.2:
+                labels[place] = "key"
+                swapped += 1
+        wrong.append(sample.replace(boxes=Boxes(labels, sample.boxes.coordinates)))
+    (tip,) = (tip for tip in advice_on(training, wrong, training + test, {"": 0.97}).tips if tip.kind == "labels")
+    assert tip.figures["class"] in CLASSES
+    assert tip.figures["kinds"]["class"] == pytest.approx(swapped, abs=2)
 
 
 def test_a_class_with_five_examples_comes_first(advice_on: Callable[..., Advice], tmp_path: Path) -> None:
@@ -204,10 +236,50 @@ def test_a_forecast_from_trainings_on_parts(advice_on: Callable[..., Advice], tm
     advice = advice_on(training, test, training + test, {"": 0.9}, curve=3)
     assert advice.learning is not None
     assert [point.images for point in advice.learning.points] == [5, 10, 15, 20]
-    assert [path.name for path in sorted((tmp_path / "run" / "curve").iterdir())] == ["10", "15", "5"]
-    tip = next(tip for tip in advice.tips if tip.kind == "images" and tip.figures["class"] is None)
-    assert tip.figures["gain"] == pytest.approx(0, abs=0.01), "the toy finds as much with any number of images"
-    assert tip.advice.startswith("20 more images: +0.00 ± ")
+    folders = sorted((tmp_path / "run" / "curve").iterdir())
+    assert [path.name.partition("-")[0] for path in folders] == ["10", "15", "5"]
+    assert "images" not in [tip.kind for tip in advice.tips], "the toy finds as much with any number of images"
+
+
+def test_a_forecast_of_a_model_that_improves_with_images(advice_on: Callable[..., Advice], tmp_path: Path) -> None:
+    # Of another gray, because images that are equal are not held out.
+    training, test = (draw(tmp_path / "images", name, 20, gray=gray) for name, gray in (("a", 120), ("b", 140)))
+    options = {"curve": 3, "metric": "coco", "settings": {"stops": 1}, "val": True}
+    advice = advice_on(training, test, training + test, {"growth": 2}, **options)
+    (tip,) = (tip for tip in advice.tips if tip.kind == "images" and tip.figures["class"] is None)
+    # Of 20 images, 1 - 2 / sqrt(20) of the objects are found; of 40, 1 - 2 / sqrt(40).
+    assert tip.figures["gain"] == pytest.approx(0.131, abs=0.06)
+    path = tmp_path / "train.json"
+    content = json.loads(path.read_text())
+    for each in content["annotations"]:
+        each["bbox"][0] += 1
+    path.write_text(json.dumps(content))
+    uri = f"coco:{tmp_path}/test.json?images={tmp_path}/images"
+    advise(tmp_path / "run", uri, curve=3, registry=with_backend(default_registry(), SEER))
+    folders = sorted((tmp_path / "run" / "curve").iterdir())
+    assert [each.name.partition("-")[0] for each in folders] == ["10", "10", "15", "15", "5", "5"]
+
+
+def test_a_curve_of_one_training_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="at least 2 trainings"):
+        advise(tmp_path, "coco:test.json", curve=1)
+
+
+def test_a_command_repeats_a_training_once_changed(tmp_path: Path) -> None:
+    config = {
+        "data": "voc:a", "val": "voc:b", "backend": "seer", "preset": "plain", "trainer": "far", "epochs": None,
+        "augment": None, "batch_size": 4, "eval_every": 2, "image_size": [64, 32], "seed": 7, "allow_overlap": True,
+        "settings": {"steps": 100, "rate": 0.1},
+    }  # fmt: skip
+    run = Run.create(tmp_path / "run", backend="seer", config=config, label_map=LabelMap.from_names(["mug"]), inputs={})
+    words = shlex.split(train_again(run, "longer", "--set", "steps=200", "--image-size", "96x64"))
+    given = [words[place : place + 2] for place, word in enumerate(words) if word.startswith("--")]
+    assert [value for option, value in given if option == "--set"] == ["rate=0.1", "steps=200"]
+    assert [value for option, value in given if option == "--image-size"] == ["96x64"]
+    expected = [["--trainer", "far"], ["--seed", "7"], ["--eval-every", "2"]]
+    expected.append(["--label-map", str(tmp_path / "run" / "label_map.pbtxt")])
+    assert all(pair in given for pair in expected)
+    assert "--allow-overlap" in words
 
 
 @pytest.mark.parametrize(("limit", "factor", "exponent"), [(0.9, 2.0, 0.5), (0.7, 3.0, 1.0), (1.0, 1.2, 0.25)])

@@ -39,8 +39,9 @@ def advise(
         typer.Option("--curve", help="Train on parts of the training images, to forecast what more of them bring."),
     ] = False,
     trainings: Annotated[
-        int, typer.Option("--trainings", metavar="N", min=2, help="Number of trainings of --curve.")
-    ] = 3,
+        int | None,
+        typer.Option("--trainings", metavar="N", min=2, help="Number of trainings of --curve.", show_default="3"),
+    ] = None,
     batch_size: BatchSizeOption = 8,
     on_error: OnErrorOrLimitOption = None,
     max_bad: MaxBadOption = None,
@@ -55,6 +56,8 @@ def advise(
       boxwright advise runs/first --data labelimg:photos/test
       boxwright advise runs/first --data labelimg:photos/test --curve
     """
+    if trainings is not None and not curve:
+        raise typer.BadParameter("it is the number of trainings of --curve; add --curve", param_hint="'--trainings'")
     session = Session.of(context)
     reporter = session.start(json=as_json)
     session.if_interrupted = "finished trainings are kept in the folder curve of the run." if curve else ""
@@ -64,7 +67,7 @@ def advise(
     advice = look(
         model,
         data,
-        curve=trainings if curve else 0,
+        curve=(trainings or 3) if curve else 0,
         batch_size=batch_size,
         on_error=on_error_of(on_error, max_bad) or MAX_BAD,
         reporter=reporter,

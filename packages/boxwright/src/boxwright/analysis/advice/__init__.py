@@ -76,16 +76,18 @@ def advise(
     Args:
         model: A run, its folder, an exported model, or a loaded one.
         data: Annotated images that it was not trained on.
-        curve: The number of trainings on parts of the training images, for a forecast of what more images bring; they
-            are kept in the folder ``curve`` of the run, and used again. 0 for none.
+        curve: The number of trainings, at least 2, on parts of the training images, for a forecast of what more images
+            bring; they are kept in the folder ``curve`` of the run, and used again. 0 for none.
         reporter: Receives the progress.
         registry: The plugins to use, instead of the installed ones.
         options: Further arguments of :func:`boxwright.evaluate`.
 
     Raises:
-        UsageError: As :func:`boxwright.evaluate`; or a curve of a model without its training data.
+        UsageError: As :func:`boxwright.evaluate`; a curve of a model without its training data, or of one training.
         DataError: As :func:`boxwright.evaluate`.
     """
+    if curve < 0 or curve == 1:
+        raise UsageError(f"a learning curve needs at least 2 trainings, not {curve}", "use 3, or 0 for no curve")
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     run = training_of_model(model) if isinstance(model, str | Path | Run) else None
     report = evaluate_with_report(model, data, reporter=reporter, registry=plugins, **options)

@@ -39,6 +39,8 @@ _LATE = 0.75
 _BETTER_SCORE = 0.03
 _MORE = 20
 """The number of images of a forecast."""
+_LEAST_GAIN = 0.005
+"""The forecast gain below which there is nothing to advise: it would be shown as 0.00."""
 
 
 def check_labels(evidence: Evidence) -> Iterator[Tip]:
@@ -67,7 +69,7 @@ def check_labels(evidence: Evidence) -> Iterator[Tip]:
         " A model that learns and is measured on them looks worse than it is.",
         command("evaluate", report.measures.model, "--data", evidence.data, "--suspects", "coco:check.json"),
         gain=share,
-        figures={"class": name, "share": round(share, 4), "objects": objects.get(name, 0), **kinds},
+        figures={"class": name, "share": round(share, 4), "objects": objects.get(name, 0), "kinds": dict(kinds)},
     )
 
 
@@ -109,7 +111,9 @@ def _forecasts(evidence: Evidence) -> Iterator[Tip]:
         if now is None or more is None:
             continue
         gain = more.value - now.value
-        error = math.hypot(more.error, now.error) if gain > 0 else more.error
+        if gain < _LEAST_GAIN:
+            continue
+        error = math.hypot(more.error, now.error)
         points = ", ".join(
             f"{point.class_images[name] if name else point.images}: {point.values[name]:.2f}"
             for point in evidence.learning.points

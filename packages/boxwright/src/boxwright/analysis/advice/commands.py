@@ -9,6 +9,9 @@ from typing import Any
 
 from boxwright.models.run import Run
 
+LABEL_MAP = "label_map.pbtxt"
+"""The file of a run with its classes."""
+
 
 def command(*words: object) -> str:
     """Returns ``boxwright`` with words, quoted for a shell."""
@@ -21,16 +24,25 @@ def train_again(run: Run | None, name: str, *changes: object) -> str:
     Args:
         run: The run; ``None`` for a model of which no training is known.
         name: What is added to the name of its folder.
-        changes: Further options; one that the training has is replaced.
+        changes: Further options, each with its value; one that the training has is replaced.
     """
     if run is None:
         return command("train", "--data", "URI", "--out", f"runs/{name}", *changes)
-    changed = set(map(str, changes))
+    changed = {_key(option, value) for option, value in zip(changes[::2], changes[1::2], strict=True)}
     words: list[object] = []
     for option, value in _options(run.config):
-        if option == "--set" or option not in changed:
+        if _key(option, value) not in changed:
             words += [option, value]
+    if run.file(LABEL_MAP).is_file():
+        words += ["--label-map", run.file(LABEL_MAP)]
+    if run.config.get("allow_overlap"):
+        words.append("--allow-overlap")
     return command("train", *words, "--out", f"{Path(run.path)}-{name}", *changes)
+
+
+def _key(option: object, value: object) -> tuple[str, str]:
+    """Returns what an option sets: ``--set`` a setting for each name, others one value."""
+    return str(option), str(value).partition("=")[0] if option == "--set" else ""
 
 
 def _options(config: Mapping[str, Any]) -> list[tuple[str, object]]:
@@ -41,8 +53,11 @@ def _options(config: Mapping[str, Any]) -> list[tuple[str, object]]:
         ("--val", config.get("val")),
         ("--backend", config.get("backend")),
         ("--preset", config.get("preset")),
+        ("--trainer", config.get("trainer") if config.get("trainer") != "local" else None),
         ("--epochs", config.get("epochs")),
         ("--batch-size", config.get("batch_size")),
+        ("--eval-every", config.get("eval_every")),
+        ("--seed", config.get("seed") or None),
         ("--image-size", f"{size[0]}x{size[1]}" if size else None),
         *(("--augment", step) for step in (["none"] if augment == [] else augment or [])),
         *(("--set", f"{name}={value}") for name, value in (config.get("settings") or {}).items()),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,9 @@ from boxwright.schemas import Sample
 FOLDER = "curve"
 """The folder of a run for the trainings."""
 _METRIC = "coco"
-_KEPT = ("backend", "preset", "trainer", "epochs", "batch_size", "eval_every", "augment", "seed")
+_KEPT = ("backend", "trainer", "epochs", "batch_size", "eval_every", "augment", "seed")
+_OWN_OPTIONS = frozenset({"metric", "metric_options", "observe"})
+"""The options of an evaluation that a curve does not take: its numbers are always the same."""
 
 
 def learning_curve(
@@ -49,14 +50,14 @@ def learning_curve(
         trainings: The number of parts.
         reporter: Receives the progress.
         registry: The plugins to use.
-        options: Further arguments of :func:`boxwright.evaluate`.
+        options: Further arguments of :func:`boxwright.evaluate`, of which those on the metric have no effect.
 
     Raises:
         DataError: There are too few images.
     """
     images = training.info.num_samples or sum(1 for _ in training)
     sizes = sizes_below(images, trainings)
-    if len(sizes) < trainings or trainings < 2:
+    if len(sizes) < trainings:
         raise DataError(
             training.uri, f"{images} images are too few for a curve of {trainings} trainings", "leave it out"
         )
@@ -83,13 +84,14 @@ def points_of(
         sizes: The numbers of images of the parts.
         reporter: Receives the progress.
         registry: The plugins to use.
-        options: Further arguments of :func:`boxwright.evaluate`.
+        options: Further arguments of :func:`boxwright.evaluate`, of which those on the metric have no effect.
     """
+    options = {name: value for name, value in options.items() if name not in _OWN_OPTIONS}
     samples = _shuffled(list(training), run.label_map.names)
     points = []
     for number, size in enumerate(sizes, 1):
         reporter.message(f"Training {number} of {len(sizes)}: {size} of {len(samples)} images.")
-        made = _trained(run, samples[:size], run.file(f"{FOLDER}/{size}"), reporter, registry)
+        made = _trained(run, samples[:size], reporter, registry)
         points.append(_measured(made, samples[:size], data, reporter, registry, options))
     return [*points, _measured(run, samples, data, reporter, registry, options)]
 
@@ -106,15 +108,19 @@ def _shuffled(samples: list[Sample], names: Sequence[str]) -> list[Sample]:
     return [mixed[place] for place in first] + [sample for place, sample in enumerate(mixed) if place not in first]
 
 
-def _trained(run: Run, part: list[Sample], folder: Path, reporter: Reporter, registry: Registry) -> Run:
-    if (folder / "run.json").is_file():
-        before = Run(folder)
-        if before.status == "done" and before.state["inputs"]["data"]["samples"] == len(part):
-            return before
+def _trained(run: Run, part: list[Sample], reporter: Reporter, registry: Registry) -> Run:
+    data = from_samples(part, label_map=run.label_map, registry=registry)
+    # By the digest, so that the training on changed data is not taken for that on the data of today.
+    folder = run.file(f"{FOLDER}/{len(part)}-{data.scan().digest[:8]}")
+    if (folder / "run.json").is_file() and (before := Run(folder)).status == "done":
+        return before
     config = run.config
     return train(
-        from_samples(part, label_map=run.label_map, registry=registry),
+        data,
         out=folder,
+        val=run.uri("val") or None,
+        preset=config["preset"] or None,
+        allow_overlap=config.get("allow_overlap", False),
         image_size=tuple(config["image_size"]) if config.get("image_size") else None,
         label_map=run.label_map,
         settings=config.get("settings"),
