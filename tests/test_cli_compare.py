@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,3 +36,9 @@ def test_a_run_that_finds_everything_is_better_than_one_that_finds_nothing(
     shown = boxwright("compare", "good", "again").stdout
     assert "the models are equal on these 30 images" in shown
     assert "pass 2 to 8 run folders" in boxwright("compare", "good").stderr
+    config = Path("good/config.json")
+    content = json.loads(config.read_text("utf-8")) | {"val": "lines:https://***@example.org/b"}
+    config.write_text(json.dumps(content), "utf-8")
+    refused = boxwright("compare", "good", "again").stderr
+    assert "does not keep the login" in refused
+    assert "--data URI" in refused

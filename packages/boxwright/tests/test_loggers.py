@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from boxwright import BackendSpec, Boxes, Dataset, Detections, LoggerSpec, Option, Sample, UsageError, train
+from boxwright import (
+    BackendSpec,
+    Boxes,
+    Dataset,
+    Detections,
+    LoggerSpec,
+    MetricResult,
+    MetricSpec,
+    Option,
+    Sample,
+    UsageError,
+    train,
+)
 from boxwright.datasets.dataset import SampleReader
 from boxwright.label_map import LabelMap
 from boxwright.models.curves import precision_recall
@@ -48,11 +60,35 @@ class Diary:
         self.note("drawn", epoch, list(images))
 
     @hookimpl
+    def boxwright_run_measured(self, data: str) -> None:
+        self.note("measured", data)
+
+    @hookimpl
     def boxwright_run_ended(self, status: str) -> None:
         self.note("ended", status)
 
 
+class Nothing:
+    """A model that finds nothing."""
+
+    label_map = LabelMap.from_names(["fig"])
+
+    def predict(self, samples: Any, *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        yield from (Detections(image=each.image) for each in samples)
+
+
+class Zero:
+    """A metric that is always 0."""
+
+    def __call__(self, pairs: Any, label_map: LabelMap) -> MetricResult:
+        list(pairs)
+        return MetricResult({"AP": 0.0, "AP50": 0.0}, main="AP")
+
+
 class Epochs:
+    def load(self, run: Run) -> Nothing:
+        return Nothing()
+
     def fit(self, job: TrainJob) -> None:
         for epoch in range(1, 4):
             job.epoch_ended(epoch, {"loss": 1 / epoch})
@@ -141,15 +177,29 @@ def test_a_wrong_logger_is_refused_before_any_work(
 
 
 def test_the_run_folder_keeps_no_login_of_the_data(
-    registry: Registry, sample: Callable[..., Sample], tmp_path: Path
+    toys: types.ModuleType,
+    make_registry: Callable[..., Registry],
+    registry: Registry,
+    sample: Callable[..., Sample],
+    tmp_path: Path,
 ) -> None:
-    seen: list[str] = []
-
     class Remote(SampleReader):
         pass
 
+    toys.Zero = Zero  # type: ignore[attr-defined]
+    registry = make_registry(
+        BackendSpec(name="epochs", load="toys:Epochs"),
+        LoggerSpec(name="diary", load="toys:Diary"),
+        MetricSpec(name="coco", load="toys:Zero"),
+    )
     data = Dataset(Remote([sample("a.jpg", ("fig", 0, 0, 50, 40))]), uri="lines:https://me:hidden@example.org/a.jsonl")
-    done = train(data, out=tmp_path / "run", backend="epochs", log=["diary"], registry=registry)
+    val = Dataset(
+        Remote([sample("b.jpg", ("fig", 0, 0, 50, 40))]), uri="lines:https://me:hidden@example.org/b.jsonl?token=hidden"
+    )
+    done = train(data, val=val, out=tmp_path / "run", backend="epochs", log=["diary"], registry=registry)
+    assert [details for _, event, *details in calls if event == "measured"] == [
+        ["lines:https://***@example.org/b.jsonl?token=***"]
+    ]
     seen = [path.name for path in done.path.rglob("*") if path.is_file() and b"hidden" in path.read_bytes()]
     assert seen == []
     assert done.config["data"] == "lines:https://***@example.org/a.jsonl"

@@ -17,18 +17,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boxwright import Boxes, Dataset, Detections, ImageRef, LabelMap, OutputError, Sample, UsageError
-from boxwright.analysis import evaluate_with_report
+from boxwright import Boxes, Dataset, Detections, ImageRef, LabelMap, OutputError, RunError, Sample, UsageError
+from boxwright.analysis import compare_with_report, evaluate_with_report
 from boxwright.analysis.report.curves import curves_of
 from boxwright.analysis.report.gallery import caption_of, shots_of
 from boxwright.analysis.report.likeness import Likeness, Look
 from boxwright.analysis.report.outcomes import Outcome, Tally
 from boxwright.analysis.report.page import number
 from boxwright.analysis.report.suspects import _falling, listed, suspect_samples, suspects_of
+from boxwright.analysis.report.training import training_of
 from boxwright.analysis.top import Top
 from boxwright.datasets.dataset import SampleReader
 from boxwright.models import DecoderSettings
 from boxwright.models.counting import F1Metric
+from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry
 from boxwright.render.lines import Axis, Line, line_chart
 
@@ -401,6 +403,51 @@ def test_nothing_is_written_if_the_page_has_another_name(data: Dataset, tmp_path
     with pytest.raises(UsageError, match="is not an HTML page"):
         evaluate_with_report(Finder(), data, tmp_path / "page.pdf", table=tmp_path / "page.csv", registry=plugins)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suspects", ["truth.lines", "./link.lines"])
+def test_suspects_never_replace_the_evaluated_data(suspects: str, tmp_path: Path, plugins: Registry) -> None:
+    truth = tmp_path / "truth.lines"
+    truth.write_text("a.png 100 100 mug 0 0 10 10\n", "utf-8")
+    (tmp_path / "link.lines").symlink_to(truth)
+    with pytest.raises(UsageError, match="is the source, which would be replaced"):
+        evaluate_with_report(
+            Finder(),
+            f"lines:{truth}",
+            suspects=f"lines:{tmp_path}/{suspects}",
+            metric="f1",
+            overwrite=True,
+            registry=plugins,
+        )
+    assert truth.read_text("utf-8") == "a.png 100 100 mug 0 0 10 10\n"
+
+
+def test_the_page_of_a_model_without_suspects_is_written(tmp_path: Path, plugins: Registry) -> None:
+    boxes = Boxes(["mug", "key"], [(64, 48, 320, 240), (400, 200, 500, 300)])
+    right = Dataset(SampleReader([Sample(image=_photo("right.png", 1), boxes=boxes)]))
+    page, suspects = tmp_path / "page.html", tmp_path / "suspects.lines"
+    made = evaluate_with_report(Finder(), right, page, suspects=f"lines:{suspects}", metric="f1", registry=plugins)
+    assert made.suspects == []
+    assert page.is_file()
+    assert not suspects.exists()
+
+
+@pytest.mark.parametrize("write", [evaluate_with_report, compare_with_report])
+def test_the_page_and_the_table_are_different_files(write: Any, tmp_path: Path, plugins: Registry) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "run.json").write_text("{}", "utf-8")
+    with pytest.raises(UsageError, match="both the page and the CSV file"):
+        write(tmp_path, "a.json", tmp_path / "a.html", table=f"{tmp_path}/./a.html", registry=plugins)
+
+
+@pytest.mark.parametrize("line", ['{"epoch": 2, "lo', "[1]", "{}"])
+def test_damaged_metrics_leave_the_curves_out(line: str, tmp_path: Path) -> None:
+    labels = LabelMap.from_names(["mug"])
+    run = Run.create(tmp_path / "run", backend="any", config={}, label_map=labels, inputs={})
+    run.file("metrics.jsonl").write_text(f'{{"epoch": 1, "loss": 2}}\n{line}\n', "utf-8")
+    with pytest.raises(RunError, match=r"metrics\.jsonl is damaged"):
+        run.metrics()
+    assert training_of(str(run.path)) == {}
 
 
 def test_images_without_boxes_have_a_report(tmp_path: Path, plugins: Registry) -> None:

@@ -155,6 +155,8 @@ def evaluate(
 
         made = evaluate_with_report(model, data, report, table=table, suspects=suspects, overwrite=overwrite, **given)
         evaluation, content = made.measures.evaluation, made.to_dict() if as_json else {}
+        if not made.suspects:
+            files["suspects"] = None
     if as_json:
         session.result(content | files)
         return

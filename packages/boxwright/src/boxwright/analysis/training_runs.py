@@ -20,6 +20,7 @@ from boxwright.plugins.registry import Registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.render.lines import MOST_LINES, Axis, Line, line_chart
 from boxwright.render.pages import page_output, tables_page
+from boxwright.text import without_secrets
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -131,17 +132,19 @@ def compare_runs(
     Raises:
         UsageError: There are fewer than 2 or more than 8 runs, they have no common validation data and none was passed,
             or the metric has no intervals.
-        RunError: A folder is not a run.
+        RunError: A folder is not a run, or does not keep the login of its validation data.
         DataError: The data cannot be read.
     """
     if not 2 <= len(runs) <= MOST_LINES:
         raise UsageError(f"{len(runs)} runs cannot be compared", f"pass 2 to {MOST_LINES} run folders")
     found = [Run(run) for run in runs]
     configs = [run.config for run in found]
-    uris = {config.get("val") for config in configs}
-    if data is None and (len(uris) > 1 or not next(iter(uris))):
-        raise UsageError("the runs do not have the same validation data", "pass --data URI with images to measure on")
-    data = data or str(uris.pop())
+    if data is None:
+        uris = {run.uri("val", "data") for run in found}
+        if len(uris) > 1 or not next(iter(uris)):
+            remedy = "pass --data URI with images to measure on"
+            raise UsageError("the runs do not have the same validation data", remedy)
+        data = str(uris.pop())
     with ExitStack() as stack:
         page = None if out is None else stack.enter_context(page_output(out, overwrite=overwrite))
         reporter = reporter or LogReporter()
@@ -159,7 +162,7 @@ def compare_runs(
         ]
         first, *others = evaluations
         differences = [Difference.between(first.result, each.result, each.samples) for each in others]
-        result = RunsCompared(found, data, _settings(found, configs), evaluations, differences)
+        result = RunsCompared(found, without_secrets(data), _settings(found, configs), evaluations, differences)
         if page is not None:
             with page.open() as file:
                 file.write(result.page().encode())

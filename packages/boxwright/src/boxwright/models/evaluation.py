@@ -45,7 +45,7 @@ class Evaluation:
     Attributes:
         metric: The metric's name.
         result: Its numbers.
-        data: The dataset's URI.
+        data: The dataset's URI, without logins and tokens.
         samples: The number of images.
         ground_truth: The number of ground truth boxes.
         detections: The number of detections.
@@ -76,7 +76,7 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; what could not be measured is ``None``."""
         return {
-            "data": without_secrets(self.data),
+            "data": self.data,
             "metric": self.metric,
             "main": self.result.main,
             "values": _without_nan(self.result.values),
@@ -163,7 +163,7 @@ def evaluate(
     evaluation = Evaluation(
         metric=metric,
         result=result,
-        data=dataset.uri,
+        data=without_secrets(dataset.uri),
         seconds=time.perf_counter() - started,
         skipped=dataset.problems.skipped,
         label_map=loaded.label_map,

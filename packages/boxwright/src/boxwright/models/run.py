@@ -209,15 +209,19 @@ class Run:
         """Every setting of the training."""
         return self._read("config.json")
 
-    def uri(self, name: str) -> str | None:
+    def uri(self, name: str, option: str = "") -> str | None:
         """The URI of the dataset ``"data"`` or ``"val"``; an empty text if it had none.
+
+        Args:
+            name: The dataset.
+            option: The option of the command line by which it can be passed again; by default, that of the same name.
 
         Raises:
             RunError: It had a login or a token, which the run does not keep.
         """
         uri: str | None = self.config.get(name)
         if uri and HIDDEN in uri:
-            raise RunError(f"{self.path} does not keep the login of {uri}", f"pass it again: --{name} URI")
+            raise RunError(f"{self.path} does not keep the login of {uri}", f"pass it again: --{option or name} URI")
         return uri
 
     @property
@@ -287,9 +291,13 @@ class Run:
         if not path.is_file():
             return []
         try:
-            return [json.loads(line) for line in self._text(path).splitlines()]
+            lines = [json.loads(line) for line in self._text(path).splitlines()]
+            for number, line in enumerate(lines, start=1):
+                if not isinstance(line, dict) or "epoch" not in line:
+                    raise ValueError(f"line {number} is not an object with an epoch")
         except (ValueError, RecursionError) as error:
             raise RunError(f"{path} is damaged: {error}", "remove that file, or train again") from None
+        return lines
 
     @contextmanager
     def in_use(self) -> Iterator[None]:

@@ -369,9 +369,8 @@ def _measure(job: TrainJob, prepared: Prepared, plugins: Registry) -> None:
         )
         numbers = ", ".join(f"{name} {found.values[name]:.3f}" for name in ("AP50", "AP"))
     except Exception as error:  # whatever a metric plugin raises
-        job.reporter.warning(
-            f"the model could not be evaluated on {prepared.held_out.uri or 'the held-out data'}: {error}"
-        )
+        where = prepared.held_out.uri or "the held-out data"
+        job.reporter.warning(without_secrets(f"the model could not be evaluated on {where}: {error}"))
         return
     values = {name: value for name, value in found.values.items() if math.isfinite(value)}
     curves = precision_recall(pairs, job.label_map)

@@ -32,6 +32,7 @@ from boxwright.plugins.options import MAX_BAD, Option, convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Detections, ImageRef, Sample
+from boxwright.text import without_secrets
 
 _METRIC = "coco"
 
@@ -108,7 +109,7 @@ def tune(
         )
     else:
         tuning = search.by_score(before, by_class=by_class, by_iou="class" in suppression and loaded.is_raw)
-    tuning.data, tuning.label_map = dataset.uri, loaded.label_map
+    tuning.data, tuning.label_map = without_secrets(dataset.uri), loaded.label_map
     if not loaded.is_raw:
         remedy = "; to change its suppression, tune the run, and export it again" if baked else ""
         tuning.notes.append(f"the model suppresses detections on its own: only those that it keeps count{remedy}")
@@ -184,7 +185,7 @@ def training_data(model: str | Path, plugins: Registry) -> Dataset | None:
     if (folder / STATE).is_file():
         uri = Run(folder).config.get("data")
     else:
-        uri = manifest_content(folder / RECORD).get("data", {}).get("uri")
+        uri = (manifest_content(folder / RECORD).get("data") or {}).get("uri")
     try:
         return open_dataset(uri, on_error="skip", registry=plugins) if uri else None
     except BoxwrightError:

@@ -15,7 +15,7 @@ from typing import Any
 from boxwright.analysis.report.crops import crops_of
 from boxwright.analysis.report.gallery import MOST, shots_of
 from boxwright.analysis.report.likeness import Likeness, Look
-from boxwright.analysis.report.measures import Measures, as_csv, measure
+from boxwright.analysis.report.measures import Measures, as_csv, check_apart, measure
 from boxwright.analysis.report.outcomes import Outcome
 from boxwright.analysis.report.page import report_page
 from boxwright.analysis.report.suspects import listed, suspect_numbers, suspect_samples, suspects_of
@@ -25,6 +25,7 @@ from boxwright.datasets.conversion import convert
 from boxwright.datasets.dataset import Data, open_dataset
 from boxwright.datasets.destination import Destination
 from boxwright.datasets.memory import from_samples
+from boxwright.datasets.outputs import refuse_to_swallow
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry, default_registry
@@ -132,17 +133,20 @@ def evaluate_with_report(
         report: The page, ``.html``; ``None`` for none.
         table: A file for the same numbers as CSV; ``None`` for none.
         suspects: A dataset for the suspected label errors, such as ``coco:check.json``; its boxes are to be checked.
+            It is not written if there are none.
         overwrite: Whether to replace existing files.
         reporter: Receives the progress.
         registry: The plugins to use, instead of the installed ones.
         options: Further arguments of :func:`boxwright.evaluate`.
 
     Raises:
-        UsageError: ``report`` does not end in ``.html``, or as :func:`boxwright.evaluate`.
+        UsageError: ``report`` does not end in ``.html``, ``table`` is the same file, ``suspects`` is the evaluated
+            data, or as :func:`boxwright.evaluate`.
         DataError: As :func:`boxwright.evaluate`.
         OutputError: A file exists and ``overwrite`` is false, or it cannot be written.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
+    check_apart(report, table)
     outputs = []
     try:
         if report is not None:
@@ -150,7 +154,9 @@ def evaluate_with_report(
         if table is not None:
             outputs.append(AtomicOutput(os.fspath(table), overwrite=overwrite))
         if suspects:
-            Destination(DatasetURI.parse(suspects), plugins, overwrite=overwrite)  # checks it before the work
+            target = Destination(DatasetURI.parse(suspects), plugins, overwrite=overwrite)  # checks it before the work
+            for source in open_dataset(data, registry=plugins).locations:
+                refuse_to_swallow(source, target.uri.location, "choose another --suspects")
         look = Look()
         measures = measure(
             model, data, reporter=reporter, registry=plugins, observe=lambda sample, _: look.add(sample), **options
@@ -160,10 +166,12 @@ def evaluate_with_report(
         for output, content in zip(outputs, contents, strict=True):
             with output.open() as file:
                 file.write(content.encode())
-        if suspects:
-            made.write_suspects(suspects, data, plugins, overwrite=overwrite)
         if outputs:
             commit_together(outputs)
+        if suspects and made.suspects:
+            made.write_suspects(suspects, data, plugins, overwrite=overwrite)
+        elif suspects:
+            reporter.message(f"No label errors are suspected: {suspects} is not written.")
     finally:
         for output in outputs:
             output.abort()

@@ -152,7 +152,7 @@ def _curve_cards(curves: Sequence[Curve]) -> list[Card]:
     every = curves[0]
     rest = len(curves) - 1 - (len(chosen) - 1)
     remarks = ["A dot is the chosen score."]
-    if rest > 0:
+    if rest > 0 and len(chosen) > 1:
         remarks.append(f"Of the classes, the {len(chosen) - 1} with the lowest F1 at their best score are shown.")
     precision_recall = [
         Line(curve.name or "all classes", curve.recall.tolist(), curve.precision.tolist(), _marks(curve), _note(curve))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boxwright.analysis.report.measures import Measures, Number, as_csv, measure
+from boxwright.analysis.report.measures import Measures, Number, as_csv, check_apart, measure
 from boxwright.analysis.report.page import Card, number
 from boxwright.datasets.dataset import Data
 from boxwright.errors import BoxwrightError, RunError
@@ -222,13 +222,14 @@ def compare_with_report(
 
     Raises:
         RunError: The folder contains no models, or none of them can be evaluated.
-        UsageError: ``report`` does not end in ``.html``.
+        UsageError: ``report`` does not end in ``.html``, or ``table`` is the same file.
         OutputError: A file exists and ``overwrite`` is false, or it cannot be written.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     paths = models_in(folder)
     if not paths:
         raise RunError(f"{folder} contains no runs and no exported models", "pass a folder of runs")
+    check_apart(report, table)
     outputs = []
     try:
         if report is not None:

@@ -18,10 +18,13 @@ _RATE = "learning_rate"
 
 
 def training_of(model: str) -> dict[str, Any]:
-    """Returns the metrics of each epoch of a run, one list per name; empty for other models."""
+    """Returns the metrics of each epoch of a run, one list per name; empty for other models, or if they are damaged."""
     if not (Path(model) / STATE).is_file():
         return {}
-    rows = Run(model).metrics()
+    try:
+        rows = Run(model).metrics()
+    except BoxwrightError:  # the numbers of the evaluation are right without the curves
+        return {}
     step = max(1, math.ceil(len(rows) / _MOST_POINTS))
     rows = [row for number, row in enumerate(rows) if number % step == 0 or number == len(rows) - 1]
     names = dict.fromkeys(name for row in rows for name in row)
