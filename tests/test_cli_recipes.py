@@ -201,6 +201,98 @@ def test_what_the_recipe_did_not_make_is_not_replaced(boxwright: Program, ran: l
     assert Path("runs/plain-0/run.json").read_text("utf-8") == before
 
 
+CONVERT = """\
+variables:
+  name: a
+
+steps:
+  convert:
+    sources: lines:photos/train.lines
+    target: lines:out/${name}.lines
+"""
+
+
+def test_what_another_value_of_a_variable_leads_to_is_not_replaced(boxwright: Program, ran: list[str]) -> None:
+    """The step has made out/a.lines, not out/mine.lines."""
+    Path("s.yaml").write_text(CONVERT, "utf-8")
+    assert boxwright("run", "s.yaml").exit_code == 0
+    Path("out/mine.lines").write_text("my own", "utf-8")
+    result = boxwright("run", "s.yaml", "--set", "name=mine")
+    assert result.exit_code == 1
+    assert "out/mine.lines" in result.stderr
+    assert Path("out/mine.lines").read_text("utf-8") == "my own"
+    # What it has made once, it may replace, as single run or within a matrix.
+    assert boxwright("run", "s.yaml", "--set", "name=b").exit_code == 0
+    change("photos/train.lines", "8 8 40 40", "8 8 40 41")
+    assert boxwright("run", "s.yaml").exit_code == 0
+    assert boxwright("run", "./s.yaml", "--set", "name=[a, b]").exit_code == 0
+    assert boxwright("run", str(Path("s.yaml").resolve()), "--set", "name=[a, b]", "--dry-run").stdout.count("is done")
+
+
+def test_overwrite_replaces_what_is_not_known_to_be_of_the_recipe(boxwright: Program, ran: list[str]) -> None:
+    Path("s.yaml").write_text(CONVERT, "utf-8")
+    assert boxwright("run", "s.yaml").exit_code == 0
+    Path(".boxwright/cache.json").unlink()
+    assert boxwright("run", "s.yaml").exit_code == 1
+    assert boxwright("run", "s.yaml", "--overwrite").exit_code == 0
+    change("photos/train.lines", "8 8 40 40", "8 8 40 41")
+    assert boxwright("run", "s.yaml").exit_code == 0
+
+
+def test_a_changed_image_runs_what_reads_it_through_a_converted_dataset(boxwright: Program, ran: list[str]) -> None:
+    pytest.importorskip("boxwright_coco")
+    Path("s.yaml").write_text(
+        """\
+steps:
+  convert:
+    sources: lines:photos/train.lines
+    target: coco:out/{split}.json
+    with: split:train=0.5,val=0.5
+  info:
+    uri: ${convert.dataset[train]}
+""",
+        "utf-8",
+    )
+    assert boxwright("run", "s.yaml").exit_code == 0
+    assert boxwright("run", "s.yaml").exit_code == 0
+    assert len(ran) == 2
+    for name in "ab":
+        Image.new("RGB", (64, 48), "red").save(f"photos/{name}.png")
+    assert actions(boxwright.json("run", "s.yaml")) == {"convert": "run", "info": "run"}
+    assert actions(boxwright.json("run", "s.yaml")) == {"convert": "done", "info": "done"}
+
+
+def test_names_with_brackets_are_not_patterns(boxwright: Program, ran: list[str]) -> None:
+    Path("photos").rename("p[1]")
+    Path("s.yaml").write_text(CONVERT.replace("photos", "p[1]").replace("out/$", "o[x]/$"), "utf-8")
+    for _ in range(2):
+        assert boxwright("run", "s.yaml").exit_code == 0
+    assert len(ran) == 1
+    change("p[1]/train.lines", "8 8 40 40", "8 8 40 41")
+    assert boxwright("run", "s.yaml").exit_code == 0
+    Path("o[x]/a.lines").unlink()
+    assert boxwright("run", "s.yaml").exit_code == 0
+    assert len(ran) == 3
+
+
+def test_a_matrix_that_changes_one_model_is_refused(boxwright: Program, ran: list[str]) -> None:
+    """Otherwise both evaluations would measure the last tuning."""
+    change("r.yaml", "  seed: [0, 1]\n", "  seed: 0\n  goal: [f1, recall=0.9]\n")
+    change("r.yaml", "  evaluate:\n", "  tune:\n    model: ${train.run}\n    data: lines:photos/test.lines\n"
+           "    for: ${goal}\n  evaluate:\n")  # fmt: skip
+    result = boxwright("run", "r.yaml")
+    assert "step tune: model is runs/plain-0 for preset=plain, goal=f1 and" in result.stderr
+    assert "add ${goal} to the step that makes it" in result.stderr
+    assert ran == []
+
+
+def test_a_step_that_finds_problems_names_the_command_that_shows_them(boxwright: Program, ran: list[str]) -> None:
+    change("photos/test.lines", "8 8 32 40", "8 8 32 forty")
+    result = boxwright("run", "r.yaml", "--only", "check")
+    assert result.exit_code == 1
+    assert "see what it found: boxwright validate --pictures=none --few=0 -- lines:" in result.stderr
+
+
 STOPPING = """
 from boxwright import BackendSpec, hookimpl
 

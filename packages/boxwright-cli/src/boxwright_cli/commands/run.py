@@ -90,7 +90,7 @@ def run(
     flags = [f"--{name.replace('_', '-')}" for name in _FLAGS if context.find_root().params.get(name)]
     page = page_output(report, overwrite=overwrite) if report is not None else None
     with only_run(reporter.message) as lock:
-        runner = Runner(plan, Cache(str(recipe)), execute_apart(flags, lock), selected)
+        runner = Runner(plan, Cache(str(recipe)), execute_apart(flags, lock), selected, overwrite=overwrite)
         outcomes = runner.run(lambda outcome: reporter.message(_line(outcome)))
     from boxwright_cli.recipes.results import Results
 

@@ -69,6 +69,7 @@ class Entry:
         state: What decided its result.
         done: Whether it ended without an error.
         owned: Whether the recipe made its outputs, so that it may replace them.
+        places: The places that the recipe made, in this run of the step and in earlier ones.
         outputs: The files of each output, as the step left them.
         current: The same after later steps have changed them.
         result: The numbers of its result.
@@ -78,6 +79,7 @@ class Entry:
     state: State
     done: bool = False
     owned: bool = False
+    places: list[str] = field(default_factory=list)
     outputs: dict[str, Listing] = field(default_factory=dict)
     current: dict[str, Listing] = field(default_factory=dict)
     result: dict[str, float | None] = field(default_factory=dict)
@@ -93,7 +95,7 @@ class Cache:
     """
 
     def __init__(self, recipe: str, folder: Path = FOLDER) -> None:
-        self._recipe, self._path = os.path.normpath(recipe), folder / "cache.json"
+        self._recipe, self._path = os.path.relpath(recipe, folder.parent), folder / "cache.json"
         self._entries: dict[str, Entry] = {}
         self.reload()
 
@@ -113,6 +115,11 @@ class Cache:
     def get(self, label: str) -> Entry | None:
         """Returns the entry of a step."""
         return self._entries.get(self._name(label))
+
+    def made(self) -> set[str]:
+        """Returns the places that the recipe has made, with whatever values of its variables."""
+        start = self._name("")
+        return {place for name, entry in self._entries.items() if name.startswith(start) for place in entry.places}
 
     def put(self, label: str, entry: Entry) -> None:
         """Writes the entry of a step."""

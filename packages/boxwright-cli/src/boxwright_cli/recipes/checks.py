@@ -15,7 +15,7 @@ from boxwright.datasets import make_transform
 from boxwright.models import check_training
 from boxwright.plugins import KINDS, convert_options, default_registry
 from boxwright_cli.meanings import Meaning
-from boxwright_cli.recipes.contents import overlaps, places
+from boxwright_cli.recipes.contents import overlaps, places, unescaped
 from boxwright_cli.recipes.plan import Plan, Step
 from boxwright_cli.values import parse_settings, parse_size
 
@@ -121,7 +121,7 @@ def _check_exists(meaning: Meaning, value: Any, made: Sequence[str]) -> None:
         if not os.path.exists(path) and not glob.glob(path) and not _is_covered(path, made):
             if meaning.what == "file" and path.endswith(".pbtxt"):  # created if it is missing
                 continue
-            raise UsageError(f"{path} does not exist, and no step above makes it", "check the path")
+            raise UsageError(f"{unescaped(path)} does not exist, and no step above makes it", "check the path")
 
 
 def _check_together(step: Step, values: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
@@ -41,7 +42,7 @@ _CHUNK: Final = 1 << 20
 
 
 def places(meaning: Meaning, value: Any) -> list[str]:
-    """Returns the local paths of a value, which may contain ``*``; those of URLs and cameras are left out."""
+    """Returns the local paths of a value as patterns of :mod:`glob`; those of URLs and cameras are left out."""
     found = []
     for text in map(str, value if isinstance(value, list | tuple) else [value]):
         if meaning.what == "dataset" or (meaning.what == "inputs" and not os.path.exists(text)):
@@ -49,9 +50,12 @@ def places(meaning: Meaning, value: Any) -> list[str]:
                 continue  # a format alone, which is written into another output
             uri = DatasetURI.parse(text)
             images = uri.options.get("images") if meaning.role == "reads" else None
-            found += [each.replace("{split}", "*") for each in (uri.location, images) if each]
+            for each in filter(None, (uri.location, images)):
+                is_pattern = meaning.what == "inputs" and uri.format is None
+                found.append(each if is_pattern else "*".join(map(glob.escape, each.split("{split}"))))
         else:
-            found.append(text)
+            is_pattern = meaning.role == "reads" and glob.has_magic(text) and not os.path.exists(text)
+            found.append(text if is_pattern else glob.escape(text))
     return [os.path.normpath(path) for path in found if not is_remote(path)]
 
 
@@ -62,17 +66,22 @@ def is_compared(meaning: Meaning, value: Any) -> bool:
 
 
 def overlaps(one: str, other: str) -> bool:
-    """Whether one of two paths is the other or within it; parts may contain ``*``."""
+    """Whether one of two paths is the other or within it; both are patterns."""
     pairs = zip(Path(one).parts, Path(other).parts, strict=False)
-    return all(a == b or fnmatch(a, b) or fnmatch(b, a) for a, b in pairs)
+    return all(a == b or fnmatch(unescaped(a), b) or fnmatch(unescaped(b), a) for a, b in pairs)
+
+
+def unescaped(pattern: str) -> str:
+    """Returns the path of a pattern that :func:`glob.escape` made."""
+    return re.sub(r"\[([*?[])\]", r"\1", pattern)
 
 
 class Contents:
     """Digests of files, each read once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str], Listing] = {}
-        self._places: dict[tuple[str, str, str], list[str]] = {}
+        self._known: dict[tuple[str, str, str, bool], Listing] = {}
+        self._places: dict[tuple[str, str, str, bool], list[str]] = {}
 
     def forget(self, written: Iterable[str]) -> None:
         """Forgets what a step may have changed.
@@ -88,12 +97,17 @@ class Contents:
             if any(overlaps(path, each) for path in (*read, *near) for each in changed):
                 self._known.pop(key, None)
 
-    def of(self, meaning: Meaning, value: Any) -> Listing:
+    def of(self, meaning: Meaning, value: Any, *, images: bool = False) -> Listing:
         """Returns the files of a value, and those that belong to it: a label map, and images in other folders.
 
         Of a model that is changed, these are the files that do not change.
+
+        Args:
+            meaning: The meaning of the value.
+            value: The value.
+            images: Whether the images belong to a dataset that is written, as later steps open them.
         """
-        key = (meaning.what, meaning.role, str(value))
+        key = (meaning.what, meaning.role, str(value), images)
         if key not in self._known:
             paths: set[str] = set()
             for pattern in places(meaning, value):
@@ -101,6 +115,9 @@ class Contents:
                     paths |= set(_files(path))
                     if meaning.what == "dataset":
                         paths |= set(_next_to(path))
+                    if meaning.what == "dataset" and images:
+                        form = DatasetURI.parse(str(value)).format
+                        paths |= set(_images(DatasetURI(path, form), paths))
             if meaning == Meaning("dataset", "reads"):
                 paths |= set(_images(value, paths))
             if meaning.role == "changes":

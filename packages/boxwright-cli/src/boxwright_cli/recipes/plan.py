@@ -145,14 +145,15 @@ class _Resolver:
         seen: dict[str, Step] = {}
         for step in group:
             for key, meaning in step.command.meanings.items():
-                if meaning.role == "writes" and key in step.given:
+                if meaning.role in ("writes", "changes") and key in step.given:
                     other = seen.setdefault(f"{key} {step.given[key]}", step)
                     if other is not step:
-                        wanted = next(name for name in step.matrix if step.matrix[name] != other.matrix[name])
+                        wanted = next(name for name in step.matrix if str(step.matrix[name]) != str(other.matrix[name]))
+                        where = "it" if meaning.role == "writes" else "the step that makes it"
                         raise self.recipe.error(
                             f"{key} is {step.given[key]} for {matrix_text(other.matrix)} and for"
                             f" {matrix_text(step.matrix)}",
-                            f"add ${{{wanted}}} to it",
+                            f"add ${{{wanted}}} to {where}",
                             step.text.options[key].line,
                             step.name,
                         )

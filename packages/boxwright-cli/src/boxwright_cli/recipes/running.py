@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -81,10 +82,14 @@ class Runner:
         cache: The results of earlier runs.
         execute: Runs a command.
         selected: The names of the steps that may run.
+        overwrite: Whether outputs may be replaced that the recipe did not make.
     """
 
-    def __init__(self, plan: Plan, cache: Cache, execute: Execute, selected: Sequence[str]) -> None:
+    def __init__(
+        self, plan: Plan, cache: Cache, execute: Execute, selected: Sequence[str], *, overwrite: bool = False
+    ) -> None:
         self.plan, self.cache, self.execute, self.selected = plan, cache, execute, frozenset(selected)
+        self.overwrite = overwrite
         self.contents = Contents()
         self.values = {step.label: step.command.parse(step.given) for step in plan.steps}
 
@@ -151,8 +156,10 @@ class Runner:
     def _perform(self, outcome: Outcome) -> Outcome:
         step, before = outcome.step, self.cache.get(outcome.step.label)
         state = self._state(step, self._makers(step))
-        owned = (before is not None and before.owned) or not self._exists(step)
-        self.cache.put(step.label, Entry(state, owned=owned))
+        writes = self._written(step, "writes")
+        owned = self.overwrite or not self._exists(step) or self.cache.made().issuperset(writes)
+        made = sorted({*(before.places if before else ()), *(writes if owned else ())})
+        self.cache.put(step.label, Entry(state, owned=owned, places=made))
         words = [step.command.name, *step.command.words(step.given)]
         if outcome.action == "resume":
             words.insert(1, "--resume")
@@ -163,6 +170,9 @@ class Runner:
         seconds = time.perf_counter() - started
         self.contents.forget(self._written(step))
         if finished.code:
+            if not self._exists(step):  # what is put there now is not the recipe's
+                earlier = sorted(before.places) if before else []
+                self.cache.put(step.label, Entry(state, owned=owned, places=earlier))
             raise self._failure(step, finished)
         result = numbers_of(finished.content)
         # An input that did not exist was created, such as a label map.
@@ -170,7 +180,7 @@ class Runner:
             state, inputs=self._state(step, self._makers(step)).inputs | {k: v for k, v in state.inputs.items() if v}
         )
         outputs = self._outputs(step)
-        self.cache.put(step.label, Entry(state, True, owned, outputs, outputs, result, round(seconds, 2)))
+        self.cache.put(step.label, Entry(state, True, owned, made, outputs, outputs, result, round(seconds, 2)))
         self._note_changes(step)
         return replace(outcome, result=result, seconds=seconds)
 
@@ -178,10 +188,15 @@ class Runner:
         error = finished.content.get("error", {})
         file, place = error.get("file", ""), error.get("place", "")
         where = f"{file}, {place}: " if file and place else f"{file}: " if file else ""
-        problem = f"{where}{error['problem']}" if error else f"it ended with exit code {finished.code}"
+        code, ended = finished.code, f"it ended with exit code {finished.code}"
+        if code < 0:
+            code, ended = 1, f"it was ended by signal {-code}"
+        problem = f"{where}{error['problem']}" if error else ended
         line = f"{self.plan.recipe.path}, line {step.text.line}, step {step.label}"
         remedy = error.get("remedy") or "correct it, and run the recipe again; steps that are done are not repeated"
-        return StepFailedError(f"{line}: {problem}", remedy, finished.code)
+        if not error and finished.code > 0:  # such as problems that validate found
+            remedy = f"see what it found: boxwright {shlex.join([step.command.name, *step.command.words(step.given)])}"
+        return StepFailedError(f"{line}: {problem}", remedy, code)
 
     def _note_changes(self, step: Step) -> None:
         """Accepts the outputs of earlier steps as this one has changed them."""
@@ -220,7 +235,7 @@ class Runner:
     def _outputs(self, step: Step) -> dict[str, Listing]:
         found = {}
         for key, meaning, value in self._places(step, "writes", "changes"):
-            found[key] = self.contents.of(Meaning(meaning.what, "writes"), value)
+            found[key] = self.contents.of(Meaning(meaning.what, "writes"), value, images=True)
         return found
 
     def _makers(self, step: Step) -> list[Step]:
@@ -236,10 +251,9 @@ class Runner:
     def _writes_any(self, step: Step, paths: Sequence[str]) -> bool:
         return any(overlaps(written, path) for written in self._written(step) for path in paths)
 
-    def _written(self, step: Step) -> list[str]:
-        return [
-            place for _, meaning, value in self._places(step, "writes", "changes") for place in places(meaning, value)
-        ]
+    def _written(self, step: Step, *roles: str) -> list[str]:
+        found = self._places(step, *(roles or ("writes", "changes")))
+        return [place for _, meaning, value in found for place in places(meaning, value)]
 
     def _places(self, step: Step, *roles: str) -> list[tuple[str, Meaning, Any]]:
         values = self.values[step.label]
