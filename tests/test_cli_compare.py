@@ -24,12 +24,15 @@ def test_a_run_that_finds_everything_is_better_than_one_that_finds_nothing(
         rate = "0.25" if out == "bad" else "0.5"
         words = ("--data", data, "--val", test, "--backend", "average", "--set", f"rate={rate}", "--out", out)
         assert boxwright("train", *words).exit_code == 0
+    with Path("bad/metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"epoch": 8, "loss": NaN}\n{"epoch": 9, "loss": null}\n')
     content = boxwright.json("compare", "bad", "good", "--out", "page.html")
     (difference,) = content["differences"]
     assert difference["difference"] == pytest.approx(1.0)
     assert difference["clear"] is True
     assert content["settings"]["settings.rate"] == [0.25, 0.5]
     assert "preset" not in content["settings"]
+    assert content["curves"][0][-2:] == [{"epoch": 8, "loss": None}, {"epoch": 9, "loss": None}]
     page = Path("page.html").read_text("utf-8")
     assert "Loss" in page
     assert "the second model is better" in page

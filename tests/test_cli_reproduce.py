@@ -71,3 +71,40 @@ def test_another_model_and_another_version_are_named(boxwright: Program, trained
     path.write_bytes(Path("run-reproduced/model/average.json").read_bytes() + b" ")
     shown = boxwright("reproduce", "run", "--overwrite").stdout
     assert "model/average.json: other bytes, and the same detections on 1 images" in shown
+
+
+def test_a_changed_attribute_of_a_box_is_a_changed_annotation(tmp_path: Path) -> None:
+    from boxwright import Boxes, ImageRef, Sample
+    from boxwright.models.fingerprints import _fingerprint
+
+    def digest(**attributes: object) -> str:
+        image = ImageRef(name="a.png", width=64, height=48, location=str(tmp_path / "a.png"))
+        boxes = Boxes(["mug"], [(8, 8, 32, 40)], [attributes])
+        return _fingerprint(Sample(image=image, boxes=boxes))[1].annotation
+
+    assert len({digest(), digest(iscrowd=1), digest(iscrowd=0)}) == 3
+    assert digest(a=1, b=2) == digest(b=2, a=1)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"boxwright_manifest": 1, "config": {}}', "is damaged"),
+        ('{"boxwright_manifest": 2}', "was made by a newer boxwright"),
+        ('{"boxwright_manifest": 1, "config": {"objects": ["model"]}}', "was trained with Python objects"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used(boxwright: Program, trained: None, content: str, problem: str) -> None:
+    Path("run/manifest.json").write_text(content)
+    result = boxwright("reproduce", "run")
+    assert result.exit_code == 1
+    assert problem in result.stderr
+
+
+def test_the_log_of_the_first_run_is_unchanged(boxwright: Program, trained: None, tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_loggers", reason="the loggers csv and jsonl")
+    data = ("--data", "lines:photos/train.lines", "--backend", "average", "--out", "logged")
+    assert boxwright("train", *data, "--log", "csv:log.csv", "--log", "jsonl:log.jsonl").exit_code == 0
+    before = [Path(name).read_bytes() for name in ("log.csv", "log.jsonl")]
+    assert boxwright.json("reproduce", "logged")["equal"] is True
+    assert [Path(name).read_bytes() for name in ("log.csv", "log.jsonl")] == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from boxwright import Dataset, Run, train
+from boxwright import Dataset, OutputError, Run, train
 from boxwright.datasets import SampleReader
 from boxwright.plugins import default_registry
 from boxwright_testing import drawn_samples
@@ -33,9 +34,9 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ru
     )
 
     def start(*log: str, **changes: Any) -> Run:
-        arguments: dict[str, Any] = {"out": tmp_path / "run", "backend": PROBE, "epochs": 3}
+        arguments: dict[str, Any] = {"out": tmp_path / "run", "backend": PROBE, "epochs": 3, "log": list(log)}
         plugins = with_probe(default_registry())
-        return train(data, val=held_out, log=list(log), registry=plugins, **(arguments | changes))
+        return train(data, val=held_out, registry=plugins, **(arguments | changes))
 
     return start
 
@@ -72,6 +73,40 @@ def test_jsonl_has_a_line_per_event_and_training(tmp_path: Path, trained: Callab
     assert [line["metrics"]["loss"] for line in first if line["event"] == "epoch"] == LOSSES
     assert set(first[4]["values"]) >= {"AP", "AP50"}
     assert (second[-1]["status"], second[-1]["error"]) == ("failed", "DataError")
+
+
+def test_csv_replaces_no_other_file(tmp_path: Path, trained: Callable[..., Run]) -> None:
+    path = tmp_path / "precious.csv"
+    path.write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        trained(f"csv:{path}")
+    assert path.read_text() == "mine"
+
+
+def test_csv_continues_its_own_file(tmp_path: Path, trained: Callable[..., Run]) -> None:
+    path = tmp_path / "log.csv"
+    with pytest.raises(KeyboardInterrupt):
+        trained(f"csv:{path}", settings={"stop_at": 2})
+    trained(resume=True, log=None)
+    assert len(path.read_text("utf-8").splitlines()) == 4
+
+
+def test_jsonl_is_json_after_a_training_that_diverged(trained: Callable[..., Run]) -> None:
+    from boxwright_loggers.files import JsonLinesLogger
+
+    run = trained()
+    JsonLinesLogger().boxwright_epoch_ended(run, 4, {"loss": math.nan, "val_loss": 0.5})
+    text = run.file("log.jsonl").read_text("utf-8")
+    assert json.loads(text, parse_constant=pytest.fail)["metrics"] == {"loss": None, "val_loss": 0.5}
+
+
+def test_a_run_that_replaces_another_is_logged_under_its_name(tmp_path: Path, trained: Callable[..., Run]) -> None:
+    trained()
+    path = tmp_path / "all.jsonl"
+    run = trained(f"jsonl:{path}", overwrite=True)
+    assert run.path == tmp_path / "run"
+    lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert {line["run"] for line in lines} == {str(run.path)}
 
 
 def test_tensorboard_has_curves_images_and_the_run(tmp_path: Path, trained: Callable[..., Run]) -> None:

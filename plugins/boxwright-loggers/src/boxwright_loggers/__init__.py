@@ -41,7 +41,7 @@ def boxwright_loggers() -> list[LoggerSpec]:
             summary="A run of MLflow: settings, curves, images and final metrics",
             load="boxwright_loggers.mlflow:MlflowLogger",
             options=(
-                Option("uri", str, help="the server or folder; by default MLFLOW_TRACKING_URI, or the folder mlruns"),
+                Option("uri", str, help="the server or database; by default MLFLOW_TRACKING_URI, or mlflow.db"),
                 Option("experiment", str, "boxwright", "the experiment, which is created if it does not exist"),
                 Option("name", str, help="the name of the run; by default that of the run folder"),
             ),
@@ -57,7 +57,11 @@ def boxwright_loggers() -> list[LoggerSpec]:
                 Option("project", str, "boxwright", "the project"),
                 Option("entity", str, help="the user or team; by default yours"),
                 Option("name", str, help="the name of the run; by default that of the run folder"),
-                Option("mode", ("online", "offline"), help="offline keeps everything in the run folder"),
+                Option(
+                    "mode",
+                    ("online", "offline"),
+                    help="offline keeps everything in the run folder, or with --overwrite next to it",
+                ),
             ),
             positional="project",
             requires=("wandb",),

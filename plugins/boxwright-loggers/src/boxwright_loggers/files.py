@@ -6,12 +6,12 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from boxwright import Run, hookimpl
+from boxwright import OutputError, Run, hookimpl
 from boxwright.storage import write_atomically
 
 
@@ -26,17 +26,35 @@ class CsvLogger:
         self._path = path
 
     @hookimpl
+    def boxwright_run_started(self, run: Run) -> None:
+        """Checks that the file is new, or that of this run, which is continued.
+
+        Raises:
+            OutputError: It is another file.
+        """
+        path, rows = self._file(run), run.metrics()
+        # The training may have been killed before the last row was written.
+        if path.exists() and path.read_bytes() not in (_table(rows), _table(rows[:-1])):
+            raise OutputError(f"{path} exists already, and is not the log of this run", "choose another file")
+
+    @hookimpl
     def boxwright_epoch_ended(self, run: Run) -> None:
         """Writes the rows of all epochs, because a new value is a new column, and a repeated epoch replaces its row."""
-        rows = run.metrics()
-        text = io.StringIO()
-        columns = list(dict.fromkeys(name for row in rows for name in row))
-        table = csv.DictWriter(text, columns)
-        table.writeheader()
-        table.writerows(rows)
-        path = run.file("log.csv") if self._path is None else Path(self._path)
+        path = self._file(run)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, text.getvalue().encode())
+        write_atomically(path, _table(run.metrics()))
+
+    def _file(self, run: Run) -> Path:
+        return run.file("log.csv") if self._path is None else Path(self._path)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    text = io.StringIO()
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    table = csv.DictWriter(text, columns)
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue().encode()
 
 
 class JsonLinesLogger:
@@ -72,8 +90,10 @@ class JsonLinesLogger:
     def _write(self, run: Run, event: str, content: Mapping[str, Any]) -> None:
         path = run.file("log.jsonl") if self._path is None else Path(self._path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        line = {"time": datetime.now(UTC).isoformat(), "run": str(run.path), "event": event, **content}
-        text = json.dumps(line, default=float, ensure_ascii=False) + "\n"
+        line = {"time": datetime.now(UTC).isoformat(), "run": str(run.final_path), "event": event, **content}
+        # The loss of a training that diverged is NaN, which JSON does not have.
+        plain = json.loads(json.dumps(line, default=float), parse_constant=lambda _: None)
+        text = json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
         # One call, so that lines of trainings that share the file are not mixed.
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         try:

@@ -27,7 +27,7 @@ class MlflowLogger:
     """Writes a run of MLflow through its client, which adds nothing of the environment or the command line.
 
     Args:
-        uri: The server, database or folder; ``None`` for MLflow's default.
+        uri: The server or database; ``None`` for MLflow's default.
         experiment: The name of the experiment.
         name: The name of the run; ``None`` for that of the run folder.
     """
@@ -48,8 +48,8 @@ class MlflowLogger:
             return
         experiment = self._client.get_experiment_by_name(self._experiment)
         number = experiment.experiment_id if experiment else self._client.create_experiment(self._experiment)
-        name = self._name or run.path.resolve().name
-        created = self._client.create_run(number, run_name=name, tags={"boxwright.run": str(run.path.resolve())})
+        name = self._name or run.final_path.resolve().name
+        created = self._client.create_run(number, run_name=name, tags={"boxwright.run": str(run.final_path.resolve())})
         self._run = str(created.info.run_id)
         run.file(_KEPT).write_text(self._run, "utf-8")
         parameters = [Param(key, str(value)[:_LONGEST]) for key, value in flat(config)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import socket
 import time
 from collections.abc import Mapping
@@ -49,12 +50,10 @@ class TensorBoardLogger:
         name = f"events.out.tfevents.{now:.0f}.{socket.gethostname()}.{os.getpid()}.{time.monotonic_ns()}.v2"
         self._file = (folder / name).open("xb")
         self._write(Event(wall_time=now, file_version=_VERSION))
-        place = run.path.resolve()
+        place = run.final_path.resolve()
         held_out = config.get("val") or "URI"
-        page = (
-            f"[{place.name}]({place.as_uri()}): {place}\n\n"
-            f"`boxwright evaluate {place} --data {held_out} --report report.html` writes its report."
-        )
+        evaluate = shlex.join(["boxwright", "evaluate", str(place), "--data", held_out])
+        page = f"[{place.name}]({place.as_uri()}): {place}\n\n`{evaluate} --report report.html` writes its report."
         metadata = text_metadata.create_summary_metadata(display_name="run", description="")
         self._add("run", np.array(page.encode(), dtype=object), metadata, 0)
         self._file.flush()

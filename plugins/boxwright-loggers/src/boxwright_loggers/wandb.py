@@ -49,14 +49,16 @@ class WandbLogger:
             x_disable_meta=True,
             x_disable_stats=True,
         )
+        # A run that replaces another gets the name of that one while this is still written.
+        folder = run.path if run.path == run.final_path else run.path.parent
         self._run = wandb.init(
             project=self._project,
             entity=self._entity,
-            name=self._name or run.path.resolve().name,
+            name=self._name or run.final_path.resolve().name,
             id=kept_identity(run.file(_KEPT)) or None,
             resume="allow",
             reinit="create_new",
-            dir=str(run.path.resolve()),
+            dir=str(folder.resolve()),
             mode=mode,
             config=dict(flat(config)),
             settings=settings,

@@ -279,7 +279,7 @@ def _show(session: Session, run: Run, content: dict[str, Any], dataset: Dataset)
         ("", ""), [(str(run.file(name)), purpose) for name, purpose in _PARTS.items() if run.file(name).exists()]
     )
     path = shlex.quote(str(run.path))
-    held_out = content["val"] or "labelimg:YOUR/TEST/PHOTOS"
+    held_out = shlex.quote(content["val"] or "labelimg:YOUR/TEST/PHOTOS")
     session.next_steps(
         "Measure it, and see its detections:",
         [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ class RunsCompared:
         for title, name in (("Loss", "loss"), ("AP on the validation data", _METRIC)):
             lines = []
             for place, run in enumerate(self.runs):
-                points = [(row["epoch"], row[name]) for row in run.metrics() if math.isfinite(row.get(name, math.nan))]
+                points = [(row["epoch"], row[name]) for row in run.metrics() if _is_finite(row.get(name))]
                 marks = range(len(points)) if len(points) == 1 else ()
                 xs, ys = [float(x) for x, _ in points], [float(y) for _, y in points]
                 lines.append(Line(str(run.path), xs, ys, marks, style=place))
@@ -94,7 +95,7 @@ class RunsCompared:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {
+        content = {
             "runs": [str(run.path) for run in self.runs],
             "data": self.data,
             "settings": self.settings,
@@ -102,6 +103,9 @@ class RunsCompared:
             "evaluations": [each.to_dict() for each in self.evaluations],
             "differences": [each.to_dict() for each in self.differences],
         }
+        # The loss of a training that diverged is NaN, which JSON does not have.
+        plain: dict[str, Any] = json.loads(json.dumps(content, default=str), parse_constant=lambda _: None)
+        return plain
 
 
 def compare_runs(
@@ -187,6 +191,10 @@ def _flat(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _flat(f"{prefix}.{name}" if prefix else str(name), each)
     else:
         yield prefix, value
+
+
+def _is_finite(value: Any) -> bool:
+    return value is not None and math.isfinite(value)
 
 
 def _text(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,7 +25,7 @@ _MOST_WORKERS: Final = 8
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """The digests of one image: of its bytes, empty if it cannot be read, and of its size, labels and boxes."""
+    """The digests of one image: of its bytes, empty if it cannot be read, and of its size and boxes."""
 
     image: str
     annotation: str
@@ -58,7 +59,9 @@ def fingerprints(uri: str | None, reporter: Reporter, plugins: Registry) -> Fing
         for name, each in map_samples(_fingerprint, samples, lambda error: None, workers):
             task.advance()
             before = found.get(name)
-            found[name] = each if before is None else Fingerprint(before.image + each.image, before.annotation)
+            found[name] = (
+                each if before is None else Fingerprint(before.image + each.image, before.annotation + each.annotation)
+            )
     return found
 
 
@@ -70,4 +73,6 @@ def _fingerprint(sample: Sample) -> tuple[str, Fingerprint]:
     boxes = sample.boxes
     size = (sample.image.width, sample.image.height)
     described = repr((*size, tuple(boxes.labels), [tuple(map(float, each)) for each in boxes.coordinates]))
+    if any(boxes.attributes):  # such as iscrowd, whose boxes are not trained on
+        described += json.dumps([dict(each) for each in boxes.attributes], sort_keys=True, default=str)
     return sample.image.name, Fingerprint(image, hashlib.sha256(described.encode()).hexdigest())

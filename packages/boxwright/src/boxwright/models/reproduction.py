@@ -23,8 +23,9 @@ from boxwright.schemas import Sample
 ENDING: Final = "-reproduced"
 _ARGUMENTS: Final = (
     *("backend", "preset", "trainer", "augment", "epochs", "batch_size", "eval_every", "seed", "settings"),
-    *("on_error", "allow_overlap", "log"),
+    *("on_error", "allow_overlap"),
 )
+_PARTS: Final = ("data", "val")
 _IMAGES: Final = 50
 """The number of images on which models are compared if their files differ."""
 
@@ -92,12 +93,10 @@ def reproduce(
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     first = run if isinstance(run, Run) else Run(run)
-    manifest = _manifest(first)
-    config = manifest["config"]
+    config, recorded = _manifest(first)
     result = Reproduction(str(first.path))
-    for part in ("data", "val"):
-        recorded = {name: Fingerprint(*each) for name, each in manifest[part].items()}
-        result.changed += _changes(recorded, fingerprints(config[part], reporter, plugins), str(config[part]))
+    for part in _PARTS:
+        result.changed += _changes(recorded[part], fingerprints(config[part], reporter, plugins), str(config[part]))
     data_changed = bool(result.changed)
     before, now = first.state.get("versions", {}), versions()
     result.changed += [
@@ -116,6 +115,7 @@ def reproduce(
         out=target,
         val=config["val"],
         label_map=first.label_map,
+        log=[],  # its loggers would write into the logs of the first run
         image_size=tuple(config["image_size"]) if config["image_size"] else None,
         overwrite=overwrite,
         reporter=reporter,
@@ -127,13 +127,19 @@ def reproduce(
     return result
 
 
-def _manifest(run: Run) -> dict[str, Any]:
+def _manifest(run: Run) -> tuple[dict[str, Any], dict[str, Fingerprints]]:
+    """Returns the settings as requested, and the fingerprints of each part of the data."""
     path = run.file(MANIFEST)
     try:
         content = json.loads(path.read_text("utf-8"))
-        if content["boxwright_manifest"] != LAYOUT or content["config"].get("objects"):
+        if content["boxwright_manifest"] > LAYOUT:
+            raise RunError(f"{path} was made by a newer boxwright", "update boxwright")
+        config = dict(content["config"])
+        if config.get("objects"):
             raise RunError(f"{run.path} was trained with Python objects", "repeat it with the program that made it")
-        return dict(content)
+        if missing := [name for name in (*_PARTS, "preset", "image_size", *_ARGUMENTS) if name not in config]:
+            raise KeyError(missing[0])
+        return config, {part: {name: Fingerprint(*each) for name, each in content[part].items()} for part in _PARTS}
     except OSError:
         problem = f"{run.path} has no {MANIFEST}: it is older, or its data has no URI"
         raise RunError(problem, "train again with dataset URIs, and reproduce that run") from None

@@ -173,7 +173,7 @@ class Run:
         Raises:
             RunError: The other run is in use, or cannot be replaced; both are unchanged.
         """
-        final = self.path.with_name(str(self.state.get("replaces") or self.path.name))
+        final = self.final_path
         if final == self.path:
             return
         if (final / STATE).is_file():
@@ -193,6 +193,11 @@ class Run:
             shutil.rmtree(folder)
         except OSError as error:
             raise RunError(f"{folder} cannot be removed: {error}", "choose another --out") from None
+
+    @property
+    def final_path(self) -> Path:
+        """Where the folder will be when the run is done: that of the run which it replaces, or its own."""
+        return self.path.with_name(str(self.state.get("replaces") or self.path.name))
 
     @property
     def backend(self) -> str:
