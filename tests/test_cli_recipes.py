@@ -161,6 +161,12 @@ def test_the_reasons_name_options_versions_and_outputs(
         ("model: ${train.run}", "model: ${later.run}", "${later.run} refers to no step", "train"),
         ("metric: found", "metric: find", "line 22, step evaluate: metric: no metric named 'find'", "found"),
         ("metric: found", "metric: found\n    metric: coco", "line 23: 'metric' appears twice", "remove"),
+        ("rate: 0.25", "rate: 2020-99-99", "it is not valid YAML", "correct it"),
+        ("rate: 0.25", "rate: !!bool maybe", "it is not valid YAML", "correct it"),
+        ("rate: 0.25", "rate: \x01", "it is not valid YAML", "correct it"),
+        ("rate: 0.25", "rate: ${seed", "line 17, step train: '${seed' has", "close it"),
+        ("rate: 0.25", "rate: 0.25\n    log: nope", "line 18, step train: log: no logger named 'nope'", ""),
+        ("  evaluate:", "  tune:\n    model: ${train.run}\n    for: x=7\n  evaluate:", "'x=7' is not a goal", "f1"),
         ("metric: found", "metric: [found, coco]", "step evaluate: metric is a list", "variables"),
     ],
 )  # fmt: skip
@@ -171,7 +177,7 @@ def test_every_mistake_is_found_before_anything_runs(
     result = boxwright("run", "r.yaml")
     assert result.exit_code in (1, 2)
     assert message in result.stderr
-    assert result.stderr.startswith("Error: r.yaml, ")
+    assert result.stderr.startswith("Error: r.yaml")
     assert remedy in result.stderr.partition("->")[2]
     assert ran == []
 
@@ -284,6 +290,40 @@ def test_a_matrix_that_changes_one_model_is_refused(boxwright: Program, ran: lis
     assert "step tune: model is runs/plain-0 for preset=plain, goal=f1 and" in result.stderr
     assert "add ${goal} to the step that makes it" in result.stderr
     assert ran == []
+
+
+def test_a_camera_and_a_url_are_never_done() -> None:
+    from boxwright_cli.meanings import Meaning
+    from boxwright_cli.recipes.contents import is_compared
+
+    assert not is_compared(Meaning("dataset", "reads"), "https://x.org/a.csv")
+    assert not is_compared(Meaning("dataset", "reads"), ["csv:https://x.org/a.csv"])
+    assert not is_compared(Meaning("inputs", "reads"), ["0"])
+    assert is_compared(Meaning("inputs", "reads"), ["photos", "lines:photos/test.lines"])
+
+
+def test_one_and_true_are_different_values(boxwright: Program, ran: list[str]) -> None:
+    Path("s.yaml").write_text(CONVERT.replace("name: a", "name: a\n  x: [1, true]") + "    with: ${x}\n", "utf-8")
+    assert "add ${x} to it" in boxwright("run", "s.yaml").stderr
+
+
+def test_nested_variables_are_resolved_once(boxwright: Program, ran: list[str]) -> None:
+    names = "".join(f"  v{number}: ${{v{number + 1}}}${{v{number + 1}}}\n" for number in range(40))
+    for last, code in (('""', 0), ("x", 1)):  # the second one would have 2 ** 40 characters
+        Path("s.yaml").write_text(
+            f"variables:\n{names}  v40: {last}\nsteps:\n  info:\n    uri: lines:photos/${{v0}}train.lines\n", "utf-8"
+        )
+        assert boxwright("run", "s.yaml", "--dry-run").exit_code == code
+
+
+def test_a_cache_with_other_types_counts_as_empty(boxwright: Program, ran: list[str]) -> None:
+    Path("s.yaml").write_text(CONVERT, "utf-8")
+    boxwright("run", "s.yaml")
+    cache = Path(".boxwright/cache.json")
+    content = json.loads(cache.read_text("utf-8"))
+    content["steps"]["s.yaml: convert"]["outputs"] = [1]
+    cache.write_text(json.dumps(content), "utf-8")
+    assert "it has not run yet" in boxwright("run", "s.yaml", "--dry-run").stdout
 
 
 def test_a_step_that_finds_problems_names_the_command_that_shows_them(boxwright: Program, ran: list[str]) -> None:
@@ -526,6 +566,11 @@ def test_what_cannot_be_saved_does_not_run(boxwright: Program, ran: list[str]) -
     assert "formats cannot be a step" in boxwright("formats", "--save", "new.yaml").stderr
     assert not Path("copy.lines").exists()
     assert not Path("new.yaml").exists()
+    assert "pass a recipe" in boxwright("formats", "--save").stderr
+    for content, problem in ((b"steps:\n  nope:\n    x: 1\n", "'nope' is not a command"), (b"# \xe9\n", "not UTF-8")):
+        Path("bad.yaml").write_bytes(content)
+        assert problem in boxwright(*convert, "--save", "bad.yaml").stderr
+        assert not Path("copy.lines").exists()
     assert boxwright("convert", "nothing", "lines:copy.lines", "--save", "new.yaml").exit_code == 1
     assert not Path("new.yaml").exists()
 

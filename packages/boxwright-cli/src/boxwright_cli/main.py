@@ -73,7 +73,10 @@ class Program(Group):
         words = iter(args[:end])
         for word in words:
             if word == _SAVE:
-                flags += [word, *islice(words, 1)]
+                value = list(islice(words, 1))
+                if not value:
+                    raise typer.BadParameter("pass a recipe, as in --save recipe.yaml", ctx, param_hint="'--save'")
+                flags += [word, *value]
             else:
                 (flags if word in _ANYWHERE or word.startswith(f"{_SAVE}=") else others).append(word)
         ctx.meta[_JSON] = "--json" in others

@@ -84,7 +84,7 @@ class Command(Page, TyperCommand):
             from boxwright_cli.recipes.saving import check_target
 
             name = self.name if ctx.parent is program else ctx.parent.command.name
-            check_target(recipe, str(name), program.command)
+            check_target(recipe, str(name), program.command, ctx)
         return super().invoke(ctx)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:

@@ -107,7 +107,7 @@ def init(
         found = _ask("What is their format?", found)
     if asks and test is None:
         test = _ask("Where are the photos to test on? Leave it empty to hold out a fifth.", "")
-    chosen = device or (Device(_ask("Where will the model run: " + ", ".join(Device) + "?", "cpu")) if asks else None)
+    chosen = device or (_ask_device() if asks else None)
     time = minutes or (parse_count(_ask("How many minutes may the training take?", "5")) if asks else 5)
     content = _recipe(found, place, test or "", chosen or Device.CPU, time)
     text = _text(content)
@@ -123,6 +123,15 @@ def init(
 
 def _ask(question: str, default: str) -> str:
     return str(typer.prompt(question, default=default, err=True))
+
+
+def _ask_device() -> Device:
+    from boxwright import UsageError
+
+    answer = _ask("Where will the model run: " + ", ".join(Device) + "?", "cpu").strip().lower()
+    if answer not in list(Device):
+        raise UsageError(f"there is no device {answer!r}", f"answer one of: {', '.join(Device)}")
+    return Device(answer)
 
 
 def _recipe(form: str, photos: str, test: str, device: Device, minutes: int) -> dict[str, Any]:

@@ -109,6 +109,8 @@ class Cache:
                     label: Entry(**(entry | {"state": State(**entry["state"])}))
                     for label, entry in content["steps"].items()
                 }
+            if not all(map(_is_sound, self._entries.values())):
+                self._entries = {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
 
@@ -185,6 +187,26 @@ def only_run(waiting: Callable[[str], None], folder: Path = FOLDER) -> Iterator[
         file.write(f"Process {os.getpid()} on {platform.node()}")
         file.flush()
         yield file
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Whether the values read from a file have the types that are declared."""
+    state = entry.state
+    listings = [state.inputs, entry.outputs, entry.current]
+    return (
+        isinstance(state.command, str)
+        and all(isinstance(each, dict) for each in (state.options, *listings, entry.result))
+        and all(isinstance(value, dict) for listing in listings for value in listing.values())
+        and all(
+            isinstance(text, str)
+            for texts in (state.versions, state.after, *(each for listing in listings for each in listing.values()))
+            for text in texts.values()
+        )
+        and isinstance(entry.places, list)
+        and all(isinstance(place, str) for place in entry.places)
+        and all(number is None or isinstance(number, int | float) for number in entry.result.values())
+        and isinstance(entry.seconds, int | float)
+    )
 
 
 def _shown(value: Any) -> str:

@@ -12,7 +12,11 @@ import typer
 
 from boxwright import BoxwrightError, DatasetURI, UsageError, __version__, did_you_mean
 from boxwright.datasets import make_transform
+from boxwright.datasets.steps import parse_options
 from boxwright.models import check_training
+from boxwright.models.augmentation import check_augmenters
+from boxwright.models.choices import Goal
+from boxwright.models.slicing import Slicing
 from boxwright.plugins import KINDS, convert_options, default_registry
 from boxwright_cli.meanings import Meaning
 from boxwright_cli.recipes.contents import overlaps, places, unescaped
@@ -108,6 +112,10 @@ def _check_value(meaning: Meaning, text: str) -> None:
         if precision and precision not in precisions:
             remedy = f"{did_you_mean(precision, precisions)}use one of: {', '.join(precisions) or 'none'}"
             raise UsageError(f"the exporter {name} has no precision {precision!r}", remedy)
+    elif meaning.what == "logger" and text != "none":
+        name, _, rest = text.partition(":")
+        logger = registry.get("logger", name).spec
+        convert_options(parse_options(text, name, rest, logger.positional).given, logger.options, f"the logger {name}")
     elif meaning.what in ("backend", "trainer"):
         registry.get(meaning.what, text)
 
@@ -145,6 +153,12 @@ def _check_together(step: Step, values: Mapping[str, Any]) -> None:
             settings=settings,
             held_out="val" in step.given,
         )
+    elif values.get("augment"):
+        check_augmenters(list(values["augment"]))
+    if step.command.name == "tune":
+        Goal.parse(values["for"])
+    if values.get("slice"):
+        Slicing.of(values["slice"])
     for key, meaning in step.command.meanings.items():
         if meaning.what == "exporter" and settings:
             name = str(values[key]).partition(":")[0]

@@ -60,9 +60,13 @@ def places(meaning: Meaning, value: Any) -> list[str]:
 
 
 def is_compared(meaning: Meaning, value: Any) -> bool:
-    """Whether the content of a value can be compared: it is not at a URL."""
-    texts = map(str, value if isinstance(value, list | tuple) else [value])
-    return not any(is_remote(text.partition(":")[2] if meaning.what == "dataset" else text) for text in texts)
+    """Whether the content of a value can be compared: it is neither at a URL nor from a camera."""
+    for text in map(str, value if isinstance(value, list | tuple) else [value]):
+        if is_remote(text) or (meaning.what in ("dataset", "inputs") and is_remote(DatasetURI.parse(text).location)):
+            return False
+        if meaning.what == "inputs" and text.isdigit() and not os.path.exists(text):
+            return False
+    return True
 
 
 def overlaps(one: str, other: str) -> bool:
@@ -118,8 +122,10 @@ class Contents:
                     if meaning.what == "dataset" and images:
                         form = DatasetURI.parse(str(value)).format
                         paths |= set(_images(DatasetURI(path, form), paths))
-            if meaning == Meaning("dataset", "reads"):
-                paths |= set(_images(value, paths))
+            if meaning.role == "reads" and meaning.what in ("dataset", "inputs"):
+                given = value if isinstance(value, list | tuple) else [value]
+                uris = [each for each in given if meaning.what == "dataset" or _is_dataset(str(each))]
+                paths |= set(_images(uris, paths))
             if meaning.role == "changes":
                 paths = {path for path in paths if os.path.basename(path) not in _TUNED}
             self._known[key], self._places[key] = _digests(sorted(paths)), places(meaning, value)
@@ -149,6 +155,10 @@ def _next_to(path: str) -> Iterator[str]:
 
 def _label_map_of(path: str) -> str:
     return os.path.join(os.path.dirname(path), "label_map.pbtxt")
+
+
+def _is_dataset(text: str) -> bool:
+    return not is_remote(text) and not os.path.exists(text) and DatasetURI.parse(text).format is not None
 
 
 def _images(value: Any, known: set[str]) -> Iterator[str]:

@@ -16,6 +16,8 @@ NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 """A name of a step or a variable."""
 _LIMIT: Final = 1 << 20
 _KEYS: Final = ("variables", "steps")
+_NOT_YAML: Final = (yaml.YAMLError, ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError)
+"""What the YAML library raises for a text that is not YAML, such as the date 2020-99-99 or ``!!bool maybe``."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class Recipe:
                 raise self.error(f"there is no variable {name!r}", f"{known}; to change an option, edit the recipe")
             try:
                 content = yaml.safe_load(text)
-            except yaml.YAMLError:
+            except _NOT_YAML:
                 raise self.error(f"{name}={text!r} is not YAML", f"quote it: --set {name}='\"...\"'") from None
             variables[name] = Value("" if content is None else content, self.variables[name].line)
         return Recipe(self.path, variables, self.steps)
@@ -102,8 +104,9 @@ def parse_recipe(text: str, path: str) -> Recipe:
         DataError: The text is not YAML, or not a recipe.
     """
     recipe = Recipe(path)
-    loader = yaml.SafeLoader(text)
+    loader = None
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         top = {} if node is None else _mapping(loader, node, recipe, "a recipe")
         unknown = [key for key in top if key not in _KEYS]
@@ -122,10 +125,12 @@ def parse_recipe(text: str, path: str) -> Recipe:
         raise recipe.error(
             f"it is not valid YAML: {error.problem}", "correct that line; in [ ], quote a text with { in it", line
         ) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise recipe.error(f"it is not valid YAML: {error}", "correct it") from None
+    except _NOT_YAML as error:
+        problem = " ".join(str(error).split())
+        raise recipe.error(f"it is not valid YAML: {problem}", "correct it, or check the path") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     if not recipe.steps:
         raise recipe.error(
             "it has no steps", "write them under `steps`; `boxwright init` writes a recipe to start from"

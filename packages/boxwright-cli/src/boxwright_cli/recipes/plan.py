@@ -20,6 +20,7 @@ from boxwright_cli.recipes.document import Recipe, StepText, Value
 
 _REFERENCE = re.compile(r"\$(\$\{)|\$\{([^{}\[\]]*)(?:\[([^{}\[\]]*)\])?\}")
 _MOST = 1000
+_LONGEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,8 @@ class _Resolver:
         self.recipe, self.find = recipe, find
         self.commands: dict[str, StepCommand] = {}
         self.made: dict[str, list[Step]] = {}
+        self.names: dict[str, list[str]] = {}  # what each variable refers to
+        self.resolved: dict[tuple[str, str], Any] = {}  # each variable for each combination of the matrix
         self.axes: dict[str, tuple[str, ...]] = {}  # the variables of the matrix of each step and variable
 
     def plan(self) -> Plan:
@@ -158,10 +161,15 @@ class _Resolver:
                             step.name,
                         )
 
-    def _names(self, content: Any, line: int, step: str, within: tuple[str, ...] = ()) -> Iterator[str]:
+    def _names(self, content: Any, line: int, step: str, within: tuple[str, ...] = ()) -> list[str]:
+        return list(dict.fromkeys(self._find_names(content, line, step, within)))
+
+    def _find_names(self, content: Any, line: int, step: str, within: tuple[str, ...]) -> Iterator[str]:
         """Yields the variables and outputs that a value refers to, also through variables."""
         for text in _texts(content):
-            for plain, name, _ in _REFERENCE.findall(text):
+            if "${" in _REFERENCE.sub("", text):
+                raise self.recipe.error(f"{text!r} has a ${{ without its }}", "close it, or write $${", line, step)
+            for plain, name, _ in dict.fromkeys(_REFERENCE.findall(text)):
                 if plain:
                     continue
                 self._check_name(name, line, step)
@@ -172,7 +180,9 @@ class _Resolver:
                             f"the variable {name!r} refers to itself", "write its value", line, step
                         )
                     value = self.recipe.variables[name]
-                    yield from self._names(value.content, value.line, step, (*within, name))
+                    if name not in self.names:
+                        self.names[name] = self._names(value.content, value.line, step, (*within, name))
+                    yield from self.names[name]
 
     def _check_name(self, name: str, line: int, step: str) -> None:
         first, dot, output = name.partition(".")
@@ -225,9 +235,15 @@ class _Resolver:
         first, dot, output = name.partition(".")
         if not dot:
             content = matrix[name] if name in matrix else self.recipe.variables[name].content
-            return self._resolved(content, line, step, matrix)
+            known = (name, repr(matrix))
+            if known not in self.resolved:
+                self.resolved[known] = self._resolved(content, line, step, matrix)
+                if len(str(self.resolved[known])) > _LONGEST:
+                    problem = f"the variable {name!r} has more than {_LONGEST:,} characters"
+                    raise self.recipe.error(problem, "write a shorter text", line, step)
+            return self.resolved[known]
         for other in self.made[first]:
-            if all(matrix[axis] == value for axis, value in other.matrix.items()):
+            if all(str(matrix[axis]) == str(value) for axis, value in other.matrix.items()):
                 key = other.command.outputs()[output]
                 value = other.given[key] if key in other.given else other.command.parameters[key].default
                 if value is None or callable(value):

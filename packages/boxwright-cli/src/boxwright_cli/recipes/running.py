@@ -129,10 +129,12 @@ class Runner:
             pending: The labels of steps that will have run before it.
         """
         entry = self.cache.get(step.label)
-        if step.name not in self.selected:
-            return Outcome(step, "skip", (), entry.result if entry else None)
+        if step.name not in self.selected and not (entry and entry.done and entry.result):
+            return Outcome(step, "skip")
         makers = self._makers(step)
         now = self._state(step, makers)
+        if step.name not in self.selected:
+            return Outcome(step, "skip", (), entry.result if entry and not entry.state.changes(now) else None)
         if entry is None:
             reasons = ["it has not run yet"]
         else:
@@ -142,7 +144,7 @@ class Runner:
             reasons += self._damage(step, entry)
         reasons += [f"{maker.label} runs before it" for maker in makers if maker.label in pending]
         reasons += [
-            f"{key} is at a URL, whose content is not compared"
+            f"{key} is at a URL or from a camera, whose content is not compared"
             for key, meaning, value in self._places(step, "reads")
             if not is_compared(meaning, value)
         ]

@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from boxwright import DataError, UsageError
-from boxwright.storage import write_atomically
+from boxwright.storage import read_file, write_atomically
 from boxwright_cli.recipes.commands import StepCommand, step_commands, step_names
 from boxwright_cli.recipes.document import parse_recipe
 from boxwright_cli.recipes.plan import make_plan
@@ -21,8 +21,14 @@ _TOP_KEY: Final = re.compile(r"^([A-Za-z_]+):", re.MULTILINE)
 _LONG: Final = 10_000
 
 
-def check_target(path: Path, command: str, program: Any) -> None:
+def check_target(path: Path, command: str, program: Any, context: Any) -> None:
     """Checks that a command can be added to a recipe, before it runs.
+
+    Args:
+        path: The file.
+        command: The name of the command, or of its group.
+        program: The group with all commands.
+        context: The command as it was called.
 
     Raises:
         UsageError: The command cannot be a step.
@@ -30,7 +36,7 @@ def check_target(path: Path, command: str, program: Any) -> None:
     """
     if command in program.commands and command not in step_names(program):
         raise UsageError(f"{command} cannot be a step of a recipe", "remove --save")
-    _read(path)
+    _extended(path, context, program)
 
 
 def save_step(path: Path, context: Any, program: Any) -> str:
@@ -46,6 +52,13 @@ def save_step(path: Path, context: Any, program: Any) -> str:
     Raises:
         DataError: The file is not a recipe, or not one that ends with its steps.
     """
+    name, text = _extended(path, context, program)
+    write_atomically(path, text.encode())
+    return name
+
+
+def _extended(path: Path, context: Any, program: Any) -> tuple[str, str]:
+    """Returns the name of the new step, and the text with it."""
     text = _read(path)
     command = StepCommand(context.command.name, context.command)
     options: dict[str, Any] = {}
@@ -66,8 +79,7 @@ def save_step(path: Path, context: Any, program: Any) -> str:
     text += "" if text.endswith("\n") else "\n"
     text += indented(yaml_text({name: body}), _indent(text))
     parse_recipe(text, str(path))
-    write_atomically(path, text.encode())
-    return name
+    return name, text
 
 
 def yaml_text(content: Any) -> str:
@@ -81,9 +93,10 @@ def indented(text: str, spaces: int) -> str:
 
 
 def _read(path: Path) -> str:
-    if not path.exists():
-        return ""
-    text = path.read_text("utf-8-sig")
+    try:
+        text = (read_file(str(path)) or b"").decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise DataError(path, "it is not UTF-8", "save it as UTF-8") from None
     if text.strip():
         parse_recipe(text, str(path))
         if _TOP_KEY.findall(text)[-1:] != ["steps"] or re.search(r"^steps:\s*\{", text, re.MULTILINE):

@@ -108,7 +108,8 @@ def reproduce(
         return result
     if first.status != "done":
         raise RunError(f"{first.path} is {first.status}, not done", "finish it with --resume, and reproduce it then")
-    target = Path(out) if out is not None else first.path.with_name(first.path.name + ENDING)
+    place = first.path.resolve() if first.path.name in ("", "..") else first.path
+    target = Path(out) if out is not None else place.with_name(place.name + ENDING)
     arguments: dict[str, Any] = {name: config[name] for name in _ARGUMENTS} | {"preset": config["preset"] or None}
     second = repeat(
         config["data"],
