@@ -212,6 +212,15 @@ def test_mlflow_without_its_server_ends_no_training(
     assert len(warned) == 1
 
 
+def wandb_content(log: Path) -> bytes:
+    """Protocol buffers with values as JSON, which another process writes, also shortly after the end of the run."""
+    for _ in range(100):
+        if b"final_AP50" in log.read_bytes():
+            break
+        time.sleep(0.1)
+    return log.read_bytes()
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_wandb_offline(trained: Callable[..., Run]) -> None:
@@ -219,8 +228,20 @@ def test_wandb_offline(trained: Callable[..., Run]) -> None:
     run = trained("wandb:project=mugs,mode=offline")
     (folder,) = run.file("wandb").glob("offline-run-*")
     (log,) = folder.glob("*.wandb")
-    content = log.read_bytes()  # protocol buffers with values as JSON
+    content = wandb_content(log)
     for loss in LOSSES:
         assert json.dumps(loss).encode() in content
     assert b"final_AP50" in content
     assert not (folder / "files" / "wandb-metadata.json").exists(), "it has the command line"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_wandb_of_a_run_that_replaces_another(tmp_path: Path, trained: Callable[..., Run]) -> None:
+    pytest.importorskip("wandb", reason="the library of the logger")
+    trained()
+    run = trained("wandb:mode=offline", overwrite=True)
+    assert not run.file("wandb").exists()
+    assert not (tmp_path / "run.new").exists()
+    (log,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
+    assert b"final_AP50" in wandb_content(log), "it was measured after the move"
