@@ -17,19 +17,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from boxwright import Boxes, Dataset, Detections, ImageRef, LabelMap, OutputError, RunError, Sample, UsageError
+from boxwright import (
+    Boxes,
+    BoxwrightError,
+    Dataset,
+    Detections,
+    ImageRef,
+    LabelMap,
+    MetricResult,
+    OutputError,
+    RunError,
+    Sample,
+    UsageError,
+)
 from boxwright.analysis import compare_with_report, evaluate_with_report
 from boxwright.analysis.report.curves import curves_of
 from boxwright.analysis.report.gallery import caption_of, shots_of
 from boxwright.analysis.report.likeness import Likeness, Look
+from boxwright.analysis.report.measures import Measures
 from boxwright.analysis.report.outcomes import Outcome, Tally
-from boxwright.analysis.report.page import number
+from boxwright.analysis.report.page import _matrix, number
+from boxwright.analysis.report.runs import _compared
 from boxwright.analysis.report.suspects import _falling, listed, suspect_samples, suspects_of
 from boxwright.analysis.report.training import training_of
 from boxwright.analysis.top import Top
 from boxwright.datasets.dataset import SampleReader
 from boxwright.models import DecoderSettings
 from boxwright.models.counting import F1Metric
+from boxwright.models.evaluation import Evaluation
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry
 from boxwright.render.lines import Axis, Line, line_chart
@@ -195,6 +210,71 @@ def test_ticks_are_round_and_lines_are_within_them():
 
 
 # The images ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "axis"),
+    [
+        ([1e-13, 3e-13], Axis("y")),
+        ([-2.0, 1.0], Axis("y", low=0)),
+        ([0.5, 7.0], Axis("y", low=0, high=1)),
+        ([0, 0], Axis("y", low=0)),
+    ],
+)
+def test_no_value_leaves_a_chart(values: list[float], axis: Axis) -> None:
+    chart = line_chart([Line("a", [0, 1], values)], Axis("x"), axis, "a chart")
+    (path,) = set(re.findall(r' d="(M[-\d.]+ [-\d.]+L[^"]+)"', chart))
+    across, up = zip(*((float(x), float(y)) for x, y in re.findall(r"([-\d.]+) ([-\d.]+)", path)), strict=True)
+    assert min(across) >= 0
+    assert 14 <= min(up) <= max(up) <= 320 - 44
+    assert up[1] < up[0] or values == [0, 0]
+
+
+def test_many_classes_have_a_short_matrix() -> None:
+    labels = LabelMap.from_names([f"c{place:03}" for place in range(100)])
+    wrong = [(number_of, f"c{number_of:03}", f"c{number_of + 1:03}") for number_of in range(20, 99)]
+    pairs = [_pair([(label, A)], [(other, A, 0.9)], f"{number_of}.jpg") for number_of, label, other in wrong]
+    tally = Tally.of(pairs, labels, np.full(100, 0.3))
+    evaluation = Evaluation("f1", MetricResult({}), "", 79, 79, 79, 0.0, label_map=labels)
+    measures = Measures("model", evaluation, {}, pairs, tally, [])
+    matrix = _matrix(measures)
+    # The first and the last one have one mistake each, the others between them two.
+    assert matrix["names"] == [*(f"c{place:03}" for place in range(21, 81)), "background"]
+    assert [len(row["cells"]) for row in matrix["rows"]] == [61] * 61
+    assert matrix["rows"][0]["cells"][1]["text"] == "c021 found as c022"
+    assert matrix["remark"] == "Of 100 classes, the 60 with the most mistakes are shown."
+    assert len([each for each in measures.numbers() if each.section == "confusion"]) == 79
+
+
+@pytest.mark.parametrize(("lower", "best"), [(True, "a"), (False, "b")])
+def test_the_metric_says_which_of_two_models_is_better(lower: bool, best: str) -> None:
+    tally = Tally.of([], LABELS, np.full(2, 0.3))
+    measured = [
+        Measures(
+            name,
+            Evaluation("m", MetricResult({"E": value}, main="E", lower_is_better=lower), "", 1, 1, 1, 0.0),
+            {},
+            [],
+            tally,
+            [],
+        )
+        for name, value in (("none", np.nan), ("b", 0.4), ("a", 0.1))
+    ]
+    compared = _compared("runs", measured, [])
+    assert compared.models[0].model == best
+    assert compared.models[2].model == "none"
+
+
+@pytest.mark.parametrize(("data", "metric", "problem"), [("nowhere.lines", "f1", "nowhere"), ("a.lines", "f2", "f2")])
+def test_no_model_is_blamed_for_the_data_or_the_metric(
+    data: str, metric: str, problem: str, tmp_path: Path, plugins: Registry
+) -> None:
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "run.json").write_text("{}", "utf-8")
+    (tmp_path / "a.lines").write_text("", "utf-8")
+    with pytest.raises(BoxwrightError, match=problem) as caught:
+        compare_with_report(tmp_path / "runs", f"lines:{tmp_path}/{data}", metric=metric, registry=plugins)
+    assert "no model in" not in str(caught.value)
 
 
 def _photo(name: str, seed: int, size: tuple[int, int] = (640, 480)) -> ImageRef:

@@ -74,4 +74,4 @@ class CalibrationMetric:
             name = f"right at {each['bin_lower']:.3g}-{each['bin_upper']:.3g}"
             values[name] = each["avg_accuracy"] if each["count"] else math.nan
         per_class = {name: {"ECE": found["per_category"].get(name, math.nan)} for name in label_map.names}
-        return MetricResult(values, per_class, main="ECE")
+        return MetricResult(values, per_class, main="ECE", lower_is_better=True)

@@ -29,6 +29,8 @@ from boxwright.text import without_secrets
 SCORE = "score"
 """The option by which a metric receives the score that the model was tuned for, one number or one per class."""
 
+METRIC = "coco"
+"""The metric by default."""
 NO_BOXES = "nothing to measure: no boxes"
 """The message in place of numbers where the ground truth has no box."""
 
@@ -97,7 +99,7 @@ def evaluate(
     model: str | Path | Run | Model,
     data: Data,
     *,
-    metric: str = "coco",
+    metric: str = METRIC,
     metric_options: Mapping[str, object] | None = None,
     batch_size: int = 8,
     on_error: str = MAX_BAD,

@@ -402,6 +402,7 @@ class MetricResult:
         main: The name in ``values`` that is the one number to compare models by.
         notes: What a reader of the numbers should know.
         drawn: Values on resampled images by name, ``(draws,)`` each, of :func:`boxwright.models.draw_images`.
+        lower_is_better: Whether the better of two models has the lower main number, such as an error.
     """
 
     values: dict[str, float]
@@ -409,6 +410,7 @@ class MetricResult:
     main: str = ""
     notes: list[str] = field(default_factory=list)
     drawn: dict[str, NDArray[np.float64]] = field(default_factory=dict, repr=False)
+    lower_is_better: bool = False
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:

@@ -48,8 +48,8 @@ class Axis:
 
     Attributes:
         name: Its name.
-        low: The value at its start; by default, the smallest one.
-        high: The value at its end; by default, the largest one.
+        low: The value at its start, unless there is a smaller one; by default, the smallest one.
+        high: The value at its end, unless there is a larger one; by default, the largest one.
         rules: Values that a dashed line marks, by the text next to it.
     """
 
@@ -122,11 +122,12 @@ def line_chart(lines: Sequence[Line], x: Axis, y: Axis, description: str) -> Mar
 def _ticks(axis: Axis, values: Sequence[float]) -> list[float]:
     """Returns round numbers from the axis's start to its end."""
     finite = [value for value in values if math.isfinite(value)]
-    low = min(finite, default=0.0) if axis.low is None else axis.low
-    high = max(finite, default=1.0) if axis.high is None else axis.high
-    if high <= low:
+    low = min(finite, default=0.0) if axis.low is None else min([axis.low, *finite])
+    high = max(finite, default=1.0) if axis.high is None else max([axis.high, *finite])
+    if high - low <= abs(low) * 1e-9:
         high = low + (abs(low) or 1.0)
     power = 10.0 ** math.floor(math.log10((high - low) / _TICKS))
     step = next(power * each for each in _STEPS if power * each * _TICKS >= (high - low) * 0.999)
     first, last = math.floor(low / step + 1e-6), math.ceil(high / step - 1e-6)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    digits = 12 - math.floor(math.log10(step))
+    return [round(number * step, digits) for number in range(first, last + 1)]

@@ -164,7 +164,8 @@ class Measures:
         labels = [*self.names, BACKGROUND]
         for truth, counts in zip(labels, self.tally.confusion.tolist(), strict=True):
             for predicted, count in zip(labels, counts, strict=True):
-                yield Number("confusion", truth, predicted, count)
+                if count:  # the others are as many as the square of the classes
+                    yield Number("confusion", truth, predicted, count)
         for curve in self.curves:
             for score, precision, recall, f1 in zip(curve.scores, curve.precision, curve.recall, curve.f1, strict=True):
                 for name, value in (("precision", precision), ("recall", recall), ("F1", f1)):

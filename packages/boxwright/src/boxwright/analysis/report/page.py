@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from boxwright.analysis.report.crops import Crop
 from boxwright.analysis.report.curves import Curve
 from boxwright.analysis.report.gallery import Shot, cell_name
@@ -31,6 +33,7 @@ _MEANINGS = {
     "exact": "images with the right number of objects",
 }
 _CONFUSED = 4
+_MOST_CLASSES = 60
 _FEW = 30
 
 
@@ -223,11 +226,17 @@ def _best(curve: Curve) -> str:
 
 
 def _matrix(measures: Measures) -> dict[str, Any]:
-    """Returns the rows of the confusion matrix; cells without outcomes are ``None``."""
+    """Returns the rows of the confusion matrix for the classes that it shows; cells without outcomes are ``None``."""
     confusion, names = measures.tally.confusion, [*measures.names, BACKGROUND]
     background = len(names) - 1
+    shown, remark = list(range(len(names))), ""
+    if background > _MOST_CLASSES:
+        mistakes = (confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * confusion.diagonal())[:background]
+        shown = [*sorted(np.argsort(-mistakes, kind="stable")[:_MOST_CLASSES].tolist()), background]
+        remark = f"Of {background:,} classes, the {_MOST_CLASSES} with the most mistakes are shown."
     rows = []
-    for truth, counts in enumerate(confusion.tolist()):
+    for truth in shown:
+        counts = confusion[truth].tolist()
         total = max(sum(counts), 1)
         rows.append(
             {
@@ -235,18 +244,18 @@ def _matrix(measures: Measures) -> dict[str, Any]:
                 "cells": [
                     {
                         "cell": cell_name(truth, predicted, background),
-                        "count": count,
-                        "share": round(math.sqrt(count / total), 2),
+                        "count": counts[predicted],
+                        "share": round(math.sqrt(counts[predicted] / total), 2),
                         "right": truth == predicted,
                         "text": _cell_text(names, truth, predicted),
                     }
-                    if count
+                    if counts[predicted]
                     else None
-                    for predicted, count in enumerate(counts)
+                    for predicted in shown
                 ],
             }
         )
-    return {"names": names, "rows": rows}
+    return {"names": [names[each] for each in shown], "rows": rows, "remark": remark}
 
 
 def _cell_text(names: Sequence[str], truth: int, predicted: int) -> str:

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from boxwright.analysis.report.measures import Measures, Number, as_csv, check_apart, measure
 from boxwright.analysis.report.page import Card, number
-from boxwright.datasets.dataset import Data
+from boxwright.datasets.dataset import Data, open_dataset
 from boxwright.errors import BoxwrightError, RunError
 from boxwright.models.difference import Difference
+from boxwright.models.evaluation import METRIC
 from boxwright.models.manifest import RECORD
 from boxwright.models.run import STATE
+from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.render.lines import MOST_LINES, Axis, Line, line_chart
@@ -222,7 +224,10 @@ def compare_with_report(
 
     Raises:
         RunError: The folder contains no models, or none of them can be evaluated.
-        UsageError: ``report`` does not end in ``.html``, or ``table`` is the same file.
+        UsageError: ``report`` does not end in ``.html``, ``table`` is the same file, or an option of the metric is
+            wrong.
+        DataError: The data cannot be opened.
+        PluginError: The metric is not installed.
         OutputError: A file exists and ``overwrite`` is false, or it cannot be written.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
@@ -236,6 +241,11 @@ def compare_with_report(
             outputs.append(page_output(report, overwrite=overwrite))
         if table is not None:
             outputs.append(AtomicOutput(os.fspath(table), overwrite=overwrite))
+        open_dataset(data, registry=plugins)  # what no model can be blamed for
+        metric = str(options.get("metric", METRIC))
+        listed = plugins.get("metric", metric).spec.options
+        convert_options(options.get("metric_options") or {}, listed, f"the metric {metric}")
+        plugins.resolve("metric", metric)
         measured, notes = [], []
         for path in paths:
             reporter.message(f"Evaluating {path}")
@@ -263,7 +273,9 @@ def compare_with_report(
 def _compared(folder: str, measured: Sequence[Measures], notes: list[str]) -> Compared:
     def rank(each: Measures) -> float:
         value = each.evaluation.values.get(each.evaluation.result.main, math.nan)
-        return -value if value == value else math.inf
+        if value != value:
+            return math.inf
+        return value if each.evaluation.result.lower_is_better else -value
 
     best, *others = sorted(measured, key=rank)
     differences = [_difference(best, each) for each in others]
