@@ -497,6 +497,7 @@ def test_the_schema_accepts_recipes_and_finds_mistakes(boxwright: Program, ran: 
         ("evaluate x --metric fou", ["found"]),
         ("convert a b --with annot", ["annotated"]),
         ("convert lin", ["lines:"]),
+        ("train --data = lines : x?ch", ["lines:x?chatty="]),
         ("convert lines : x?ch", ["lines:x?chatty="]),
         ("export run --to lite", []),
     ],
@@ -610,3 +611,29 @@ def test_every_place_of_every_command_has_a_meaning() -> None:
     marked = [f"{command.name} {key}" for command in commands for key in command.meanings]
     assert len(found) > 30
     assert set(found) <= set(marked)
+
+
+def test_the_images_of_a_dataset_for_predict_are_compared(boxwright: Program, ran: list[str]) -> None:
+    change("r.yaml", "  evaluate:\n", "  predict:\n    model: ${train.run}\n    inputs: lines:photos/test.lines\n"
+           "    out: found/${preset}-${seed}\n  evaluate:\n")  # fmt: skip
+    words = ("run", "r.yaml", "--set", "preset=plain", "--set", "seed=0")
+    assert boxwright(*words).exit_code == 0
+    Image.new("RGB", (64, 48), "red").save("photos/c.png")
+    assert "predict: runs: inputs: 1 file changed: photos/c.png" in boxwright(*words, "--dry-run").stdout
+
+
+def test_numbers_of_other_options_are_not_shown(boxwright: Program, ran: list[str]) -> None:
+    words = ("run", "r.yaml", "--set", "preset=plain", "--set", "seed=0")
+    boxwright(*words)
+    assert boxwright.json(*words, "--only", "check")["steps"][2]["result"]
+    change("r.yaml", "test.lines\n    metric", "train.lines\n    metric")
+    assert boxwright.json(*words, "--only", "check")["steps"][2]["result"] is None
+
+
+def test_init_asks_for_one_of_its_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    from boxwright import UsageError
+    from boxwright_cli.commands import init
+
+    monkeypatch.setattr(init, "_ask", lambda question, default: "laptop")
+    with pytest.raises(UsageError, match="no device 'laptop'"):
+        init._ask_device()

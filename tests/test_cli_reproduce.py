@@ -108,3 +108,13 @@ def test_the_log_of_the_first_run_is_unchanged(boxwright: Program, trained: None
     before = [Path(name).read_bytes() for name in ("log.csv", "log.jsonl")]
     assert boxwright.json("reproduce", "logged")["equal"] is True
     assert [Path(name).read_bytes() for name in ("log.csv", "log.jsonl")] == before
+
+
+def test_the_current_folder_can_be_the_run(
+    boxwright: Program, trained: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = ("--data", f"lines:{tmp_path}/photos/train.lines", "--backend", "average")
+    assert boxwright("train", *data, "--out", "second").exit_code == 0
+    monkeypatch.chdir("second")
+    assert boxwright.json("reproduce", ".")["equal"] is True
+    assert (tmp_path / "second-reproduced" / "run.json").is_file()

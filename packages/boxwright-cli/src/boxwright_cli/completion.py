@@ -36,6 +36,8 @@ def complete_in_bash(program: Callable[[], Any]) -> None:
     words, number = joined_words(os.environ["COMP_WORDS"].split("\n"), int(os.environ["COMP_CWORD"]))
     os.environ["COMP_WORDS"], os.environ["COMP_CWORD"] = "\n".join(words), str(number)
     word = words[number] if number < len(words) else ""
+    if word.startswith("--"):  # the answer is without the name of the option
+        word = word.partition("=")[2] or word
     start = max(word.rfind(letter) for letter in _BREAKS) + 1
     answer = io.StringIO()
     try:
