@@ -76,7 +76,7 @@ def init(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a recipe for your photos: validate, split, train, tune, evaluate, export and predict.
+    """Write a recipe for your photos, from validate to predict.
 
     On a terminal, five questions are asked, except those that the options answer. The minutes are an estimate for two
     cores.
