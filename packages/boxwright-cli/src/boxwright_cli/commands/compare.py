@@ -60,7 +60,7 @@ def compare(
     max_bad: MaxBadOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare trainings: settings that differ, curves, and AP on the same images.
+    """Compare trainings: settings that differ, curves and AP.
 
     The images are resampled in pairs (bootstrap), which shows whether one model is better, or the images are too few to
     tell.
