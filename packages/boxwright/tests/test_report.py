@@ -293,9 +293,8 @@ def test_images_fit_the_size_of_the_page(most):
         for sample in samples
         for outcome in [Outcome.of(sample, Detections(image=sample.image), LABELS, np.full(2, 0.3))]
     ]
-    shots = shots_of(
-        chosen[::-1], LABELS.names, lambda names: (each for each in samples if each.image.name in names), most=most
-    )
+    worst_first = dict(reversed(list(enumerate(chosen))))
+    shots = shots_of(worst_first, LABELS.names, lambda places: [(each, samples[each]) for each in places], most=most)
     assert [shot.name for shot in shots] == [f"{n}.png" for n in range(7, -1, -1)]
     assert most / 4 < sum(len(base64.b64encode(shot.image)) for shot in shots) < most
     # A box from a tenth to half of the width, in thousandths of it.
@@ -528,6 +527,20 @@ def test_damaged_metrics_leave_the_curves_out(line: str, tmp_path: Path) -> None
     with pytest.raises(RunError, match=r"metrics\.jsonl is damaged"):
         run.metrics()
     assert training_of(str(run.path)) == {}
+
+
+def test_images_of_the_same_name_keep_their_outcomes(tmp_path: Path, plugins: Registry) -> None:
+    found = Boxes(["mug", "key"], [(64, 48, 320, 240), (400, 200, 500, 300)])
+    samples = [Sample(image=_photo("a.png", 1), boxes=found), Sample(image=_photo("a.png", 2), boxes=Boxes())]
+    page = tmp_path / "page.html"
+    evaluate_with_report(Finder(), Dataset(SampleReader(samples)), page, metric="f1", registry=plugins)
+    text = page.read_text("utf-8")
+    assert re.findall(r"<small>(\d objects?: [^<]*)</small>", text) == [
+        "2 objects: 1 found, 1 missed",
+        "0 objects: 0 found, 1 false alarm",
+    ]
+    encoded = re.findall(r'<span class="frame"[^>]*><img src="([^"]+)"', text)
+    assert encoded[0] != encoded[1]
 
 
 def test_images_without_boxes_have_a_report(tmp_path: Path, plugins: Registry) -> None:

@@ -7,7 +7,7 @@ comparison with the training data; :mod:`page` puts all of it on a page.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,11 @@ class Report:
             registry: The plugins to use.
         """
         outcomes = zip(self.measures.pairs, self.measures.tally.outcomes, strict=True)
-        worst: Top[tuple[Sample, Outcome]] = Top(MOST)
-        for (sample, _), outcome in outcomes:
-            worst.add(outcome.cells.mistakes, (sample, outcome))
-        read = partial(_read_again, data, registry)
-        shots = shots_of(list(worst), self.measures.names, read)
+        worst: Top[tuple[int, tuple[Sample, Outcome]]] = Top(MOST)
+        for place, ((sample, _), outcome) in enumerate(outcomes):
+            worst.add(outcome.cells.mistakes, (place, (sample, outcome)))
+        read = partial(_read_again, data, registry, self.samples)
+        shots = shots_of(dict(worst), self.measures.names, read)
         crops = crops_of(self.suspects, self.samples, read)
         return report_page(self.measures, shots, crops, len(self.suspects), self.likeness, self.training, self.manifest)
 
@@ -103,13 +103,11 @@ class Report:
             UsageError: The format cannot be written.
             OutputError: The dataset exists and ``overwrite`` is false, or it cannot be written.
         """
-        marked = suspect_samples(self.suspects, self.samples)
-        elsewhere = {sample.image.name for sample in marked if not sample.image.location}
-        images = {sample.image.name: sample.image for sample in _read_again(data, registry, elsewhere)}
-        samples = [
-            sample.replace(image=images[sample.image.name]) if sample.image.name in images else sample
-            for sample in marked
-        ]
+        samples = self.samples
+        elsewhere = {each.image for each in self.suspects if not samples[each.image].image.location}
+        for place, sample in _read_again(data, registry, samples, elsewhere) if elsewhere else ():
+            samples[place] = samples[place].replace(image=sample.image)
+        samples = suspect_samples(self.suspects, samples)
         convert(from_samples(samples, registry=registry), uri, overwrite=overwrite, registry=registry)
 
 
@@ -178,8 +176,16 @@ def evaluate_with_report(
     return made
 
 
-def _read_again(data: Data, registry: Registry, names: Collection[str]) -> Iterator[Sample]:
-    """Yields the samples of a dataset whose images have one of the names."""
+def _read_again(
+    data: Data, registry: Registry, samples: Sequence[Sample], places: Collection[int]
+) -> Iterator[tuple[int, Sample]]:
+    """Yields the samples of a dataset at some of the places among the evaluated ones; images may have the same name."""
+    place = 0
     for sample in open_dataset(data, on_error="skip", registry=registry):
-        if sample.image.name in names:
-            yield sample
+        if place == len(samples):
+            return
+        expected = samples[place]
+        if (sample.image.name, sample.source) == (expected.image.name, expected.source):  # else it was left out
+            if place in places:
+                yield place, sample
+            place += 1

@@ -46,24 +46,26 @@ class Crop:
 
 
 def crops_of(
-    suspects: Sequence[Suspect], samples: Sequence[Sample], read: Callable[[Collection[str]], Iterable[Sample]]
+    suspects: Sequence[Suspect],
+    samples: Sequence[Sample],
+    read: Callable[[Collection[int]], Iterable[tuple[int, Sample]]],
 ) -> list[Crop]:
     """Returns the first suspects for a page; those whose image cannot be read are left out.
 
     Args:
         suspects: The most suspicious first.
         samples: All images.
-        read: Yields the samples of images with some names, for images that are not files.
+        read: Yields the samples at some positions with these, for images that are not files.
     """
     places = {each: place for place, each in enumerate(suspects[:MOST])}
-    of_image: dict[str, list[Suspect]] = {}
+    of_image: dict[int, list[Suspect]] = {}
     for each in places:
-        of_image.setdefault(samples[each.image].image.name, []).append(each)
+        of_image.setdefault(each.image, []).append(each)
     files = {each.image: samples[each.image] for each in places if samples[each.image].image.location}
-    elsewhere = {samples[each.image].image.name for each in places if each.image not in files}
+    elsewhere = {each.image for each in places if each.image not in files}
     crops: dict[int, Crop] = {}
-    for sample in chain(files.values(), read(elsewhere) if elsewhere else ()):
-        for each, crop in _of_image(sample, of_image[sample.image.name]):
+    for position, sample in chain(files.items(), read(elsewhere) if elsewhere else ()):
+        for each, crop in _of_image(sample, of_image[position]):
             crops[places[each]] = crop
     return [crops[place] for place in sorted(crops)]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -111,34 +111,33 @@ def caption_of(outcome: Outcome, background: int) -> str:
 
 
 def shots_of(
-    chosen: Sequence[tuple[Sample, Outcome]],
+    chosen: Mapping[int, tuple[Sample, Outcome]],
     names: Sequence[str],
-    read: Callable[[Collection[str]], Iterable[Sample]],
+    read: Callable[[Collection[int]], Iterable[tuple[int, Sample]]],
     *,
     most: int = _BYTES,
 ) -> list[Shot]:
     """Returns the images of a page, as large as the size of the page allows; those that cannot be read are left out.
 
     Args:
-        chosen: The images with their outcomes.
+        chosen: The images with their outcomes, by their position in the data.
         names: The classes.
-        read: Yields the samples of images with some names, for images that are not files.
+        read: Yields the samples at some positions with these, for images that are not files.
         most: About the number of bytes for all images together, with their lines.
     """
-    boxes = sum(len(outcome.cells.truth) + len(outcome.scene.truth) for _, outcome in chosen)
+    boxes = sum(len(outcome.cells.truth) + len(outcome.scene.truth) for _, outcome in chosen.values())
     label_all = boxes <= _LABELS
-    mistakes = sum(outcome.cells.mistakes for _, outcome in chosen)
+    mistakes = sum(outcome.cells.mistakes for _, outcome in chosen.values())
     lines = boxes * _LINE + (boxes if label_all else mistakes) * _LABEL + len(chosen) * 600
     budget = min(_LARGEST, max(1_000, int((most - lines) * 0.745 / max(len(chosen), 1))))  # Base64 is a third longer
-    outcomes = {sample.image.name: outcome for sample, outcome in chosen}
-    elsewhere = {sample.image.name for sample, _ in chosen if not sample.image.location}
-    samples = chain((sample for sample, _ in chosen if sample.image.location), read(elsewhere) if elsewhere else ())
+    files = [(place, sample) for place, (sample, _) in chosen.items() if sample.image.location]
+    elsewhere = {place for place, (sample, _) in chosen.items() if not sample.image.location}
     shots = {}
-    for sample in samples:
-        shot = _shot(sample, outcomes[sample.image.name], names, budget, label_all=label_all)
+    for place, sample in chain(files, read(elsewhere) if elsewhere else ()):
+        shot = _shot(sample, chosen[place][1], names, budget, label_all=label_all)
         if shot is not None:
-            shots[shot.name] = shot
-    return [shots[name] for name in outcomes if name in shots]
+            shots[place] = shot
+    return [shots[place] for place in chosen if place in shots]
 
 
 def _shot(sample: Sample, outcome: Outcome, names: Sequence[str], budget: int, *, label_all: bool) -> Shot | None:

@@ -110,7 +110,6 @@
     restore();
     home = figure;
     const frame = figure.querySelector(".frame");
-    frame.inert = false;
     const slot = dialog.querySelector(".slot");
     slot.style.setProperty("--ratio", figure.dataset.ratio);
     slot.append(frame);
