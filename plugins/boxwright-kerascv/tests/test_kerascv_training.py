@@ -76,7 +76,8 @@ def finished(drawn: Dataset, validation: Dataset, folder: Path, small: dict[str,
 def test_the_content_of_a_run_folder(finished: Run) -> None:
     assert finished.status == "done"
     kept = {"checkpoints", "config.json", "label_map.pbtxt", "metrics.jsonl", "model", "pictures", "run.json"}
-    assert {path.name for path in finished.path.iterdir()} - {"evaluation"} == kept | {"tensorboard"}
+    written = {path.name for path in finished.path.iterdir()} - {"evaluation"}
+    assert written == kept | {"manifest.json", "tensorboard"}
     config = finished.config
     assert config["recipe"]["steps"] == 6
     assert (config["recipe"]["width"], config["recipe"]["height"]) == (64, 64)

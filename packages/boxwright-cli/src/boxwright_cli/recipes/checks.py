@@ -11,12 +11,8 @@ from typing import Any
 import typer
 
 from boxwright import BoxwrightError, DatasetURI, UsageError, __version__, did_you_mean
-from boxwright.datasets import make_transform
-from boxwright.datasets.steps import parse_options
-from boxwright.models import check_training
-from boxwright.models.augmentation import check_augmenters
-from boxwright.models.choices import Goal
-from boxwright.models.slicing import Slicing
+from boxwright.datasets import make_transform, parse_options
+from boxwright.models import Goal, Slicing, check_augmenters, check_training
 from boxwright.plugins import KINDS, convert_options, default_registry
 from boxwright_cli.meanings import Meaning
 from boxwright_cli.recipes.contents import overlaps, places, unescaped

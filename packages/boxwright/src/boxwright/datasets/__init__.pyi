@@ -68,4 +68,8 @@ from .shapes import (
     rotated as rotated,
     shape_of as shape_of,
 )
-from .steps import make_transform as make_transform, split_outside_brackets as split_outside_brackets
+from .steps import (
+    make_transform as make_transform,
+    parse_options as parse_options,
+    split_outside_brackets as split_outside_brackets,
+)

@@ -5,6 +5,7 @@ from .augmentation import (
     make_augmenters as make_augmenters,
 )
 from .benchmark import Benchmark as Benchmark, Measurement as Measurement, Speed as Speed, benchmark as benchmark
+from .choices import Goal as Goal
 from .curves import PrecisionRecallCurve as PrecisionRecallCurve, precision_recall as precision_recall
 from .decoder import (
     DecoderSettings as DecoderSettings,

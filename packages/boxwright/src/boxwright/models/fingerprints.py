@@ -11,7 +11,7 @@ from typing import Any, Final
 from boxwright.datasets.dataset import open_dataset
 from boxwright.datasets.parallel import available_cores, map_samples
 from boxwright.datasets.problems import Problems
-from boxwright.errors import DataError
+from boxwright.errors import BoxwrightError, DataError
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry
 from boxwright.progress import Reporter
@@ -37,13 +37,16 @@ Fingerprints = dict[str, Fingerprint]
 def write_manifest(run: Run, config: Mapping[str, Any], reporter: Reporter, plugins: Registry) -> None:
     """Writes the manifest of a run: its settings as requested, and the digests of its images.
 
-    Nothing is written for data without a URI, which could not be opened again.
+    Nothing is written for data that cannot be opened again, such as samples in memory.
     """
     if config["data"] == "" or config["val"] == "":
         return
     content: dict[str, Any] = {"boxwright_manifest": LAYOUT, "config": dict(config)}
     for part in ("data", "val"):
-        found = fingerprints(config[part], reporter, plugins)
+        try:
+            found = fingerprints(config[part], reporter, plugins)
+        except BoxwrightError:
+            return
         content[part] = {name: [each.image, each.annotation] for name, each in found.items()}
     run.write_json(MANIFEST, content)
 
