@@ -600,7 +600,7 @@ def test_every_place_of_every_command_has_a_meaning() -> None:
     from boxwright_cli.meanings import types_of
     from boxwright_cli.recipes.commands import StepCommand, step_names
 
-    program = get_command(app)
+    program: Any = get_command(app)
     commands = [StepCommand(name, program.commands[name]) for name in step_names(program)]
     found = [
         f"{command.name} {key}"

@@ -67,7 +67,8 @@ def _pair(annotated, found, name="a.jpg"):
 
 
 def _outcome(annotated, found, least=0.3):
-    return Outcome.of(*_pair(annotated, found), LABELS, np.full(2, least))
+    sample, boxes = _pair(annotated, found)
+    return Outcome.of(sample, boxes, LABELS, np.full(2, least))
 
 
 @pytest.mark.parametrize(
@@ -321,7 +322,7 @@ def test_the_training_data_is_compared():
     assert "not found" in Likeness(look(60, 100, 1), None).remarks()[0]
 
 
-def _grid(number_of: int) -> tuple[Sample, Detections]:
+def _grid(number_of: int) -> Any:
     """Sixteen mugs in a grid, all found; the scores rise with the number."""
     boxes = [("mug", _cell(place)) for place in range(16)]
     return _pair(boxes, [("mug", edges, 0.9 + number_of / 1000) for _, edges in boxes], f"{number_of}.jpg")

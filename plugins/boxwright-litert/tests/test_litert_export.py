@@ -71,9 +71,9 @@ def test_the_operation_suppresses_as_the_decoder_does(decoder: DecoderSettings, 
     (tmp_path / "model.tflite").write_bytes(content)
     image = random.uniform(0, 255, (1, 16, 32, 3)).astype(np.float32)
     found = LiteRTDetectionExporter.load_network(str(tmp_path / "model.tflite"))(image)
-    expected = select_detections(boxes, image[0, :4].reshape(128, 3) / 255, inputs, decoder)
+    expected = select_detections(boxes, image[0, :4].reshape(128, 3) / np.float32(255), inputs, decoder)
     assert len(expected.scores) >= 10
-    for one, other in zip(found, expected, strict=True):
+    for one, other in zip(found, map(np.asarray, expected), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
