@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the run on all photos")
     parser.add_argument("--steps", type=int, default=200)
     arguments = parser.parse_args()
-    training, test = (f"labelimg:{arguments.data / name}" for name in ("train", "test"))
+    training, test = (f"labelimg:{arguments.data / name}" for name in ("train", "val"))
     if (arguments.out / "run.json").is_file() and Run(arguments.out).status == "done":
         run = Run(arguments.out)
     else:
