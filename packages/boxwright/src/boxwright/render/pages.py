@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
@@ -36,6 +37,23 @@ SHEETS: Final = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _KINDS: Final = {b"\x89PNG": "png", b"RIFF": "webp"}
 PAGE_SIDE: Final = 1024
 """The longer side of an image on a page, in pixels."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One section of the page.
+
+    Attributes:
+        title: The headline.
+        chart: HTML.
+        remarks: Lines of plain text.
+        alarms: Lines of plain text about problems.
+    """
+
+    title: str
+    chart: Markup | str = ""
+    remarks: Sequence[str] = ()
+    alarms: Sequence[str] = ()
 
 
 def checked_suffix(out: str | os.PathLike[str], images: int, most: int) -> str:

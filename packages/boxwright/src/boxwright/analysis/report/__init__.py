@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.analysis.report.crops import crops_of
+from boxwright.analysis.report.files import ReportFiles
 from boxwright.analysis.report.gallery import MOST, shots_of
 from boxwright.analysis.report.likeness import Likeness, Look
-from boxwright.analysis.report.measures import Measures, as_csv, check_apart, measure
+from boxwright.analysis.report.measures import Measures, as_csv, measure
 from boxwright.analysis.report.outcomes import Outcome
 from boxwright.analysis.report.page import report_page
 from boxwright.analysis.report.suspects import listed, suspect_numbers, suspect_samples, suspects_of
@@ -30,9 +31,7 @@ from boxwright.models.protocols import Model
 from boxwright.models.run import Run
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
-from boxwright.render.pages import page_output
 from boxwright.schemas import Sample
-from boxwright.storage.output import AtomicOutput, commit_together
 from boxwright.storage.uri import DatasetURI
 
 
@@ -144,13 +143,7 @@ def evaluate_with_report(
         OutputError: A file exists and ``overwrite`` is false, or it cannot be written.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
-    check_apart(report, table)
-    outputs = []
-    try:
-        if report is not None:
-            outputs.append(page_output(report, overwrite=overwrite))
-        if table is not None:
-            outputs.append(AtomicOutput(os.fspath(table), overwrite=overwrite))
+    with ReportFiles(report, table, overwrite=overwrite) as files:
         if suspects:
             target = Destination(DatasetURI.parse(suspects), plugins, overwrite=overwrite)  # checks it before the work
             for source in open_dataset(data, registry=plugins).locations:
@@ -160,19 +153,11 @@ def evaluate_with_report(
             model, data, reporter=reporter, registry=plugins, observe=lambda sample, _: look.add(sample), **options
         )
         made = Report(measures, Likeness.of(look, measures.model, plugins))
-        contents = ([] if report is None else [made.page(data, plugins)]) + ([] if table is None else [made.to_csv()])
-        for output, content in zip(outputs, contents, strict=True):
-            with output.open() as file:
-                file.write(content.encode())
-        if outputs:
-            commit_together(outputs)
-        if suspects and made.suspects:
-            made.write_suspects(suspects, data, plugins, overwrite=overwrite)
-        elif suspects:
-            reporter.message(f"No label errors are suspected: {suspects} is not written.")
-    finally:
-        for output in outputs:
-            output.abort()
+        files.write(lambda: made.page(data, plugins), made.to_csv)
+    if suspects and made.suspects:
+        made.write_suspects(suspects, data, plugins, overwrite=overwrite)
+    elif suspects:
+        reporter.message(f"No label errors are suspected: {suspects} is not written.")
     return made
 
 

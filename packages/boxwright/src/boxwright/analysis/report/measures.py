@@ -16,7 +16,7 @@ import numpy as np
 from boxwright.analysis.report.curves import Curve, curves_of
 from boxwright.analysis.report.outcomes import SIZES, Outcome, Tally
 from boxwright.datasets.dataset import Data
-from boxwright.errors import MissingLibraryError, PluginError, UsageError
+from boxwright.errors import MissingLibraryError, PluginError
 from boxwright.models.evaluation import SCORE, Evaluation, evaluate
 from boxwright.models.protocols import MetricResult, Model
 from boxwright.models.run import Run
@@ -228,16 +228,6 @@ def _name_of(model: str | Path | Run | Model) -> str:
     if isinstance(model, str | Path):
         return os.fspath(model)
     return str(model.path) if isinstance(model, Run) else type(model).__name__
-
-
-def check_apart(report: str | os.PathLike[str] | None, table: str | os.PathLike[str] | None) -> None:
-    """Checks that the page and the CSV file are different files.
-
-    Raises:
-        UsageError: They are the same.
-    """
-    if report is not None and table is not None and os.path.realpath(report) == os.path.realpath(table):
-        raise UsageError(f"{os.fspath(table)} cannot be both the page and the CSV file", "choose another --csv")
 
 
 def as_csv(numbers: Iterable[Number]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from boxwright.analysis.report.measures import BACKGROUND, Measures, Number
 from boxwright.analysis.report.training import training_charts
 from boxwright.analysis.statistics.charts import Row, bars
 from boxwright.render.lines import MOST_LINES, Axis, Line, line_chart
-from boxwright.render.pages import rendered, script_of
+from boxwright.render.pages import Card, rendered, script_of
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
+    pass
 
 _KINDS = ("classification", "location", "both", "duplicate", "background", "missed")
 _MEANINGS = {
@@ -35,23 +34,6 @@ _MEANINGS = {
 _CONFUSED = 4
 _MOST_CLASSES = 60
 _FEW = 30
-
-
-@dataclass(frozen=True)
-class Card:
-    """One section of the page.
-
-    Attributes:
-        title: The headline.
-        chart: HTML.
-        remarks: Lines of plain text.
-        alarms: Lines of plain text about problems.
-    """
-
-    title: str
-    chart: Markup | str = ""
-    remarks: Sequence[str] = ()
-    alarms: Sequence[str] = ()
 
 
 def number(value: float | None) -> str:

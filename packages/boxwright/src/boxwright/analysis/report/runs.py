@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boxwright.analysis.report.measures import Measures, Number, as_csv, check_apart, measure
-from boxwright.analysis.report.page import Card, number
+from boxwright.analysis.report.files import ReportFiles
+from boxwright.analysis.report.measures import Measures, Number, as_csv, measure
+from boxwright.analysis.report.page import number
 from boxwright.datasets.dataset import Data, open_dataset
 from boxwright.errors import BoxwrightError, RunError
 from boxwright.models.difference import Difference
@@ -21,8 +22,7 @@ from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.render.lines import MOST_LINES, Axis, Line, line_chart
-from boxwright.render.pages import page_output, rendered
-from boxwright.storage.output import AtomicOutput, commit_together
+from boxwright.render.pages import Card, rendered
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -234,13 +234,7 @@ def compare_with_report(
     paths = models_in(folder)
     if not paths:
         raise RunError(f"{folder} contains no runs and no exported models", "pass a folder of runs")
-    check_apart(report, table)
-    outputs = []
-    try:
-        if report is not None:
-            outputs.append(page_output(report, overwrite=overwrite))
-        if table is not None:
-            outputs.append(AtomicOutput(os.fspath(table), overwrite=overwrite))
+    with ReportFiles(report, table, overwrite=overwrite) as files:
         open_dataset(data, registry=plugins)  # what no model can be blamed for
         metric = str(options.get("metric", METRIC))
         listed = plugins.get("metric", metric).spec.options
@@ -258,15 +252,7 @@ def compare_with_report(
         if not measured:
             raise RunError(f"no model in {folder} can be evaluated: {notes[0]}", "evaluate one of them alone")
         made = _compared(os.fspath(folder), measured, notes)
-        contents = ([] if report is None else [made.page()]) + ([] if table is None else [made.to_csv()])
-        for output, content in zip(outputs, contents, strict=True):
-            with output.open() as file:
-                file.write(content.encode())
-        if outputs:
-            commit_together(outputs)
-    finally:
-        for output in outputs:
-            output.abort()
+        files.write(made.page, made.to_csv)
     return made
 
 

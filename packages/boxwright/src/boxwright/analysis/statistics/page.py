@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from boxwright.analysis.statistics import USUAL_ANCHORS, Statistics
@@ -12,10 +11,10 @@ from boxwright.analysis.statistics.histograms import Histogram, histogram_rows
 from boxwright.datasets.scan import Scan
 from boxwright.errors import DataError
 from boxwright.render.boxes import palette
-from boxwright.render.pages import css_color, rendered
+from boxwright.render.pages import Card, css_color, rendered
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
+    pass
 
 _CLASSES, _SIZES, _SKIPPED = 40, 10, 10
 
@@ -23,23 +22,6 @@ _SIZE = "The square root of a box's area, in pixels."
 _SHARE = (
     "The square root of a box's area divided by its image's: 10 % is a box with a tenth of the width and the height."
 )
-
-
-@dataclass(frozen=True)
-class Card:
-    """One section of the page.
-
-    Attributes:
-        title: The headline.
-        chart: SVG.
-        remarks: Lines of plain text.
-        alarms: Lines of plain text about problems.
-    """
-
-    title: str
-    chart: Markup | str = ""
-    remarks: Sequence[str] = ()
-    alarms: Sequence[str] = ()
 
 
 def statistics_page(
