@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from boxwright.datasets.dataset import open_dataset
+from boxwright.datasets.dataset import Dataset
 from boxwright.datasets.parallel import available_cores, map_samples
 from boxwright.datasets.problems import Problems
-from boxwright.errors import BoxwrightError, DataError
+from boxwright.errors import DataError
 from boxwright.models.run import Run
-from boxwright.plugins.registry import Registry
 from boxwright.progress import Reporter
 from boxwright.schemas import Sample
 
@@ -34,30 +33,25 @@ class Fingerprint:
 Fingerprints = dict[str, Fingerprint]
 
 
-def write_manifest(run: Run, config: Mapping[str, Any], reporter: Reporter, plugins: Registry) -> None:
+def write_manifest(run: Run, config: Mapping[str, Any], data: Dataset, val: Dataset | None, reporter: Reporter) -> None:
     """Writes the manifest of a run: its settings as requested, and the digests of its images.
 
-    Nothing is written for data that cannot be opened again, such as samples in memory.
+    Nothing is written for data without a URI, which could not be opened again.
     """
     if config["data"] == "" or config["val"] == "":
         return
     content: dict[str, Any] = {"boxwright_manifest": LAYOUT, "config": dict(config)}
-    for part in ("data", "val"):
-        try:
-            found = fingerprints(config[part], reporter, plugins)
-        except BoxwrightError:
-            return
+    for part, dataset in (("data", data), ("val", val)):
+        found = {} if dataset is None else fingerprints(dataset, reporter)
         content[part] = {name: [each.image, each.annotation] for name, each in found.items()}
     run.write_json(MANIFEST, content)
 
 
-def fingerprints(uri: str | None, reporter: Reporter, plugins: Registry) -> Fingerprints:
+def fingerprints(dataset: Dataset, reporter: Reporter) -> Fingerprints:
     """Returns the digests of the images of a dataset by name; those of images with the same name are joined."""
-    if uri is None:
-        return {}
-    samples = open_dataset(uri, on_error="skip", registry=plugins).with_problems(Problems("skip"))
+    samples = dataset.with_problems(Problems("skip"))
     found: Fingerprints = {}
-    with reporter.task(f"Recording the images of {uri}", samples.info.num_samples) as task:
+    with reporter.task(f"Recording the images of {dataset.uri}", samples.info.num_samples) as task:
         workers = min(available_cores(), _MOST_WORKERS)
         for name, each in map_samples(_fingerprint, samples, lambda error: None, workers):
             task.advance()

@@ -22,7 +22,8 @@ class Prepared:
     """The data of a training.
 
     Attributes:
-        data: The training samples, with the label map of the run.
+        data: The training samples, with the label map of the run, without regions.
+        complete: The same with all boxes.
         scan: Their counts.
         val: The held-out samples, with the same label map, without regions of other classes.
         held_out: The same with all boxes, for the evaluation of the model.
@@ -31,6 +32,7 @@ class Prepared:
     """
 
     data: Dataset
+    complete: Dataset
     scan: Scan
     val: Dataset | None
     held_out: Dataset | None
@@ -99,12 +101,13 @@ def prepare(
             overlap = before["overlap"]
         else:
             overlap = check_overlap(dataset, held_out, allowed=allow_overlap, reporter=reporter)
+    complete = dataset
     if scan.regions:
         count = sum(scan.regions.values())
         boxes = "1 box is a region" if count == 1 else f"{count:,} boxes are regions"
         reporter.message(f"{boxes} and not single objects ({', '.join(scan.regions)}), and not trained on.")
         dataset = dataset.through(WithoutRegions(), workers=dataset.workers)
-    return Prepared(dataset.with_label_map(classes), scan, watched, held_out, val_scan, overlap)
+    return Prepared(dataset.with_label_map(classes), complete, scan, watched, held_out, val_scan, overlap)
 
 
 def _classes(scan: Scan) -> LabelMap:

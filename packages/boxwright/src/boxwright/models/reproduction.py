@@ -96,7 +96,10 @@ def reproduce(
     config, recorded = _manifest(first)
     result = Reproduction(str(first.path))
     for part in _PARTS:
-        result.changed += _changes(recorded[part], fingerprints(config[part], reporter, plugins), str(config[part]))
+        uri = config[part]
+        if uri is not None:
+            found = fingerprints(open_dataset(uri, on_error="skip", registry=plugins), reporter)
+            result.changed += _changes(recorded[part], found, uri)
     data_changed = bool(result.changed)
     before, now = first.state.get("versions", {}), versions()
     result.changed += [

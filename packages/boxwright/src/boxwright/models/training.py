@@ -152,7 +152,7 @@ def train(
             overwrite=overwrite,
         )
         if config["data"] == prepared.uris["data"] and config["val"] == prepared.uris["val"]:  # else it has secrets
-            write_manifest(run, config, reporter, plugins)
+            write_manifest(run, config, prepared.complete, prepared.held_out, reporter)
     listening = plugins.plugins.with_loggers(loggers, reporter.warning) if loggers else plugins.plugins
     job = _job(run, prepared, plan.config, objects, resume, reporter, listening)
     _train(job, prepared, plugins)
