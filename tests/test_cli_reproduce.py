@@ -118,3 +118,23 @@ def test_the_current_folder_can_be_the_run(
     monkeypatch.chdir("second")
     assert boxwright.json("reproduce", ".")["equal"] is True
     assert (tmp_path / "second-reproduced" / "run.json").is_file()
+
+
+def test_regions_that_are_not_trained_on_are_recorded(boxwright: Program, lines: Lines, tmp_path: Path) -> None:
+    """A box with ``iscrowd`` is left out of the training, and not out of the comparison."""
+    import json
+
+    pytest.importorskip("boxwright_coco")
+    lines("a.png 64 48 mug 8 8 32 40", "b.png 64 48 mug 8 8 40 40", name="train.lines")
+    photos = tmp_path / "photos"
+    assert boxwright("convert", f"lines:{photos}/train.lines", f"coco:{photos}/train.json").exit_code == 0
+    content = json.loads((photos / "train.json").read_text())
+    content["annotations"][1]["iscrowd"] = 1
+    (photos / "train.json").write_text(json.dumps(content))
+    run = str(tmp_path / "run")
+    result = boxwright("train", "--data", f"coco:{photos}/train.json", "--backend", "average", "--out", run)
+    assert result.exit_code == 0, result.output
+    assert boxwright.json("reproduce", run, "--check")["changed"] == []
+    content["annotations"][1]["bbox"][0] += 1
+    (photos / "train.json").write_text(json.dumps(content))
+    assert "the annotation of b.png changed" in boxwright("reproduce", run, "--check").stdout
