@@ -258,3 +258,13 @@ def test_an_item_that_cannot_be_read_is_an_error_when_classes_are_collected(tmp_
         boxwright.convert(uris, f"yolo:{tmp_path}/out")
     report = boxwright.convert(uris, f"yolo:{tmp_path}/out", on_error="skip")
     assert (sum(report.samples.values()), len(report.skipped)) == (2, 1)
+
+
+def test_each_image_counts_when_classes_are_collected(tmp_path: Path) -> None:
+    for folder, names in {"a": "123", "b": "45"}.items():
+        for name in names:
+            labelimg(tmp_path / folder, f"{name}.jpg", folder)
+    counts: list[int] = []
+    merged = boxwright.open([f"labelimg:{tmp_path / 'a'}", f"labelimg:{tmp_path / 'b'}"])
+    assert sorted(merged.labels(counts.append)) == ["a", "b"]
+    assert sum(counts) == 5

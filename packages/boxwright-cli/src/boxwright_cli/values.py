@@ -74,6 +74,15 @@ SliceOption = Annotated[
         help="Tiles that large images are cut into, for small objects.",
     ),
 ]
+HeldOutOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        metavar="URI",
+        help="Annotated images that it was not trained on.",
+        autocompletion=reads("dataset"),
+    ),
+]
 UriArgument = Annotated[
     str,
     typer.Argument(

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from boxwright_cli.meanings import reads
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
 from boxwright_cli.values import (
     BatchSizeOption,
+    HeldOutOption,
     JsonOption,
     MaxBadOption,
     ModelArgument,
@@ -25,15 +25,7 @@ if TYPE_CHECKING:
 def advise(
     context: typer.Context,
     model: ModelArgument,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data",
-            metavar="URI",
-            help="Annotated images that it was not trained on.",
-            autocompletion=reads("dataset"),
-        ),
-    ],
+    data: HeldOutOption,
     curve: Annotated[
         bool,
         typer.Option("--curve", help="Train on parts of the training images, to forecast what more of them bring."),

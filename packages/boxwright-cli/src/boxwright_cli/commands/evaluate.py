@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from boxwright_cli.meanings import names, reads, writes
+from boxwright_cli.meanings import names, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
     BatchSizeOption,
     ClassesOption,
     DeviceOption,
+    HeldOutOption,
     JsonOption,
     MaxBadOption,
     ModelArgument,
@@ -46,15 +47,7 @@ _FIRST = ("AP", "AP50")
 def evaluate(
     context: typer.Context,
     model: ModelArgument,
-    data: Annotated[
-        str,
-        typer.Option(
-            "--data",
-            metavar="URI",
-            help="Annotated images that it was not trained on.",
-            autocompletion=reads("dataset"),
-        ),
-    ],
+    data: HeldOutOption,
     metric: Annotated[
         str,
         typer.Option(

@@ -38,7 +38,6 @@ _NOT_MODEL: Final = frozenset(
 _TUNED: Final = frozenset({"tuned.json", "tuned.svg", "decoder.json", "artifact.json"})
 """Files of a run or an artifact that tuning changes."""
 _THREADS: Final = 4
-_CHUNK: Final = 1 << 20
 
 
 def places(meaning: Meaning, value: Any) -> list[str]:
@@ -181,14 +180,11 @@ def _digests(paths: Iterable[str]) -> Listing:
 
 
 def _digest(path: str) -> str:
-    digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+            return hashlib.file_digest(file, "sha256").hexdigest()[:32]
     except OSError:  # it was removed, or cannot be read, which the step reports
         return ""
-    return digest.hexdigest()[:32]
 
 
 def difference(before: Listing, after: Listing) -> str:

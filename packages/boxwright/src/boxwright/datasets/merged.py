@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 from boxwright.datasets.problems import Problems
@@ -123,6 +124,7 @@ class MergedReader:
         if survey.problem is not None:
             raise survey.problem
         yield sorted(survey.labels)
+        yield from repeat((), survey.images - 1)  # each image counts once
 
     def _survey(self) -> _Survey:
         """Reads all sources once, to know what depends on all of them."""
@@ -145,6 +147,7 @@ class MergedReader:
         shared: set[str] = set()
         notes: list[str] = []
         seen: dict[str, str] = {}
+        count = 0
         for source in self._sources:
             images = boxes = 0
             for sample in source.read(problems):
@@ -156,6 +159,7 @@ class MergedReader:
                     shared.add(name)
                 if self._compare:
                     copies.add(f"{source.name}/{name}", sample.image)
+            count += images
             if self._compare:
                 what = f"{images:,} image{'s' * (images != 1)}, {boxes:,} box{'es' * (boxes != 1)}"
                 notes.append(f"{source.uri}: {what}")
@@ -167,7 +171,7 @@ class MergedReader:
             verb = "1 image is a copy of another" if len(pairs) == 1 else f"{len(pairs):,} images are copies of others"
             notes.append(f"{verb}, such as {pairs[0]}; --with dedupe keeps one of each")
         self.info = self.info.model_copy(update={"notes": (*self.info.notes, *notes)})
-        return _Survey(shared, labels, problems.skipped[0] if problems.skipped else None)
+        return _Survey(shared, labels, count, problems.skipped[0] if problems.skipped else None)
 
 
 @dataclass
@@ -177,11 +181,13 @@ class _Survey:
     Attributes:
         shared: The names that several images have.
         labels: The labels of all boxes.
+        images: The number of images.
         problem: The first item that cannot be read.
     """
 
     shared: set[str]
     labels: set[str]
+    images: int
     problem: DataError | None
 
 
