@@ -318,7 +318,9 @@ def test_the_training_data_is_compared():
     other = Likeness(look(60, 100, 1), look(30, 200, 2))
     assert [each.name for each in other.features() if each.differs] == ["Box sizes", "Brightness"]
     assert other.features()[2].medians == (100, 200)
-    assert other.remarks()[1] == "Brightness differ clearly: the median is 100 of 255, and 200 in the training data."
+    assert other.remarks()[1] == (
+        "Brightness: clearly different, with a median of 100 of 255, and of 200 in the training data."
+    )
     assert "not found" in Likeness(look(60, 100, 1), None).remarks()[0]
 
 

@@ -182,7 +182,7 @@ class Likeness:
         if self.trained is None:
             return ["The training data was not found, so that nothing can be compared."]
         found = [
-            f"{each.name} differ clearly: the median is {each.medians[0]:.3g} {each.unit}, and"
+            f"{each.name}: clearly different, with a median of {each.medians[0]:.3g} {each.unit}, and of"
             f" {each.medians[1]:.3g} in the training data."
             for each in self.features()
             if each.differs
