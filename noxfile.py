@@ -47,7 +47,8 @@ LENIENT = (
 )
 """How mypy checks tests."""
 
-PYTEST = ("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope")
+PYTEST = ("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope", "--max-worker-restart=0")
+"""After a crash, pytest-xdist waits for ever with `loadscope` if it starts the process again; so it ends."""
 
 
 def editable(distribution: Path) -> str:
