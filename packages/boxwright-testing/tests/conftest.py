@@ -84,6 +84,10 @@ class TestToy(Own, ExporterTests):
 class TestToy(Own, LoggerTests):
     logger = "toylogger"
 """,
+    "command": """
+class TestToy(Own, CommandTests):
+    command = getattr(toy, "COMMAND", "toycommand")
+""",
     "loader": """
 class TestToy(Own, LoaderTests):
     loader = getattr(toy, "LOADER", "toys")

@@ -2,13 +2,16 @@
 
 import json
 import os
+from typing import Annotated
 
 import fsspec
+import typer
 
 from boxwright import (
     AugmenterSpec,
     BackendSpec,
     Boxes,
+    CommandSpec,
     DataError,
     DatasetInfo,
     Detection,
@@ -102,6 +105,11 @@ def boxwright_augmenters():
 @hookimpl
 def boxwright_loggers():
     return [LoggerSpec(name="toylogger", summary="The loss of each epoch", load="toy:Logger")]
+
+
+@hookimpl
+def boxwright_commands():
+    return [CommandSpec(name="toycommand", summary="Greets", load="toy:greet")]
 
 
 @hookimpl
@@ -346,6 +354,11 @@ class Logger:
     def boxwright_epoch_ended(self, run, epoch, metrics):
         with run.file("toy.txt").open("a") as file:
             file.write(f"{epoch} {metrics['loss']}\n")
+
+
+def greet(name: Annotated[str, typer.Argument(help="Who.")] = "you"):
+    """Greets somebody."""
+    print(f"Hello, {name}.")
 
 
 class Mirror:

@@ -27,6 +27,7 @@ PROTOCOL_OF = {
     "exporter": "Exporter",
     "loader": "Loader",
     "logger": "Logger",
+    "command": "Command",
 }
 
 

@@ -19,7 +19,8 @@ from typing import Annotated, Any
 import typer
 
 from boxwright import BoxwrightError, DataError
-from boxwright_cli.pages import CALLED, WIDTH, Commands, Group
+from boxwright_cli.added import AllCommands
+from boxwright_cli.pages import CALLED, WIDTH, Group
 from boxwright_cli.session import Session
 from boxwright_cli.text import printable
 
@@ -63,7 +64,14 @@ class Program(Group):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = Commands("boxwright_cli.commands", _COMMANDS, _GROUPS)
+        self.commands = AllCommands("boxwright_cli.commands", _COMMANDS, _GROUPS)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Returns the commands for the help page; only the own ones if ``BOXWRIGHT_STRICT`` raises for a plugin."""
+        try:
+            return list(self.commands)
+        except BoxwrightError:
+            return [*_COMMANDS, *_GROUPS]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Moves the global options before a ``--`` to the front."""

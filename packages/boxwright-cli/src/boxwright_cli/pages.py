@@ -7,7 +7,7 @@ with its default follow.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -137,9 +137,7 @@ class Commands(MutableMapping[str, Any]):
             group = get_group(module.app)
             group.name = name
             return group
-        app = typer.Typer(rich_markup_mode=None, add_completion=False)
-        app.command(name, cls=Command)(getattr(module, name))
-        return get_command(app)
+        return built_command(name, getattr(module, name))
 
     def __setitem__(self, name: str, command: Any) -> None:
         self._built[name] = command
@@ -152,6 +150,13 @@ class Commands(MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._built)
+
+
+def built_command(name: str, function: Callable[..., None]) -> Any:
+    """Returns the command of a function with parameters as Typer reads them."""
+    app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    app.command(name, cls=Command)(function)
+    return get_command(app)
 
 
 def _name(parameter: Any) -> str:

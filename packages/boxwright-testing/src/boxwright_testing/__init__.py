@@ -27,6 +27,7 @@ Class                  Tests
 `NetworkExporterTests` the same for a subclass of ``NetworkExporter``, with a network of three boxes
 `LoaderTests`          a dataset handed to a framework
 `LoggerTests`          what sends the events of a training somewhere
+`CommandTests`         a command of the program ``boxwright``
 ====================== =============================================================================================
 """
 
@@ -42,6 +43,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgut
 from boxwright_testing.augmenters import AugmenterTests  # noqa: E402
 from boxwright_testing.backends import BackendTests  # noqa: E402
 from boxwright_testing.bad_inputs import BadInput  # noqa: E402
+from boxwright_testing.commands import CommandTests  # noqa: E402
 from boxwright_testing.comparison import differences  # noqa: E402
 from boxwright_testing.exporters import ExporterTests  # noqa: E402
 from boxwright_testing.formats import FormatTests  # noqa: E402
@@ -68,6 +70,7 @@ __all__ = [
     "AugmenterTests",
     "BackendTests",
     "BadInput",
+    "CommandTests",
     "ExporterTests",
     "FormatTests",
     "Loaded",

@@ -78,12 +78,16 @@ def check_answer(error: BoxwrightError, *names: str, where: str = "") -> None:
     assert str(copy) == str(error), f"{case}on its way between processes the error became: {copy}"
 
 
+def fresh_environment() -> dict[str, str]:
+    """The environment of a fresh process that imports what this one can."""
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
 @cache
 def _listed(module: str) -> dict[str, Any]:
     """What listing a plugin does in a fresh process: the same for all of its specs, so once a plugin."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, "-c", _LIST, module, ",".join(HEAVY)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=fresh_environment(), check=False)
     assert done.returncode == 0, f"importing {module} in a fresh process failed:\n{done.stderr}"
     return cast("dict[str, Any]", json.loads(done.stdout))
 

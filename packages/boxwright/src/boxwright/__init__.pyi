@@ -62,6 +62,7 @@ from .plugins.registration import register_format as register_format
 from .plugins.specs import (
     AugmenterSpec as AugmenterSpec,
     BackendSpec as BackendSpec,
+    CommandSpec as CommandSpec,
     Detection as Detection,
     ExporterSpec as ExporterSpec,
     FormatSpec as FormatSpec,

@@ -24,7 +24,7 @@ def new(
         typer.Option(
             "--kind",
             metavar="KIND",
-            help="format, transform, augmenter, backend, metric, trainer, exporter, loader or logger.",
+            help="format, transform, augmenter, backend, metric, trainer, exporter, loader, logger or command.",
         ),
     ] = "format",
     out: Annotated[

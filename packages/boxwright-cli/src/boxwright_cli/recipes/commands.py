@@ -9,6 +9,7 @@ from typing import Any, Final
 import typer
 
 from boxwright import UsageError, did_you_mean
+from boxwright.plugins import default_registry
 from boxwright_cli.meanings import Meaning, meanings_of
 
 NOT_STEPS: Final = frozenset({"run", "init", "reproduce", "formats", "plugins", "env", "weights"})
@@ -132,7 +133,8 @@ def step_commands(program: Any) -> Callable[[str], StepCommand]:
 
 def step_names(program: Any) -> list[str]:
     """Returns the names of the commands that can be steps."""
-    return [name for name in program.commands if name not in NOT_STEPS]
+    endless = {entry.spec.name for entry in default_registry().all("command") if not entry.spec.step}
+    return [name for name in program.commands if name not in NOT_STEPS | endless]
 
 
 def _several(value: Any, repeated: bool, key: str) -> list[Any]:

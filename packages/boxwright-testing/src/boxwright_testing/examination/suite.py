@@ -48,6 +48,7 @@ _MIXINS = {
     "trainer": "TrainerTests",
     "loader": "LoaderTests",
     "logger": "LoggerTests",
+    "command": "CommandTests",
 }
 _SETTINGS = """[pytest]
 addopts = -q --import-mode=importlib -p no:cacheprovider -p boxwright_testing.examination.recorder

@@ -42,6 +42,7 @@ from .protocols import (
     ArrayAugmenter as ArrayAugmenter,
     Augmenter as Augmenter,
     Backend as Backend,
+    Command as Command,
     Exporter as Exporter,
     ForwardModel as ForwardModel,
     FrameworkBackend as FrameworkBackend,

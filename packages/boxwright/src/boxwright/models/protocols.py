@@ -392,6 +392,22 @@ class Logger(Protocol):
         ...
 
 
+@runtime_checkable
+class Command(Protocol):
+    """A command of the program ``boxwright``: a function with arguments and options as Typer reads them.
+
+    A complete command, ``boxwright hello photos --loud``::
+
+        def hello(folder: Path, loud: bool = False) -> None:
+            "Greets a folder."
+            print(f"Hello, {folder}{'!' if loud else '.'}")
+    """
+
+    def __call__(self, *arguments: Any, **options: Any) -> None:
+        """Runs it; an error of the user is a :class:`boxwright.BoxwrightError` with a remedy."""
+        ...
+
+
 @dataclass
 class MetricResult:
     """Numbers by name.

@@ -22,6 +22,7 @@ from .specs import (
     KINDS as KINDS,
     AugmenterSpec as AugmenterSpec,
     BackendSpec as BackendSpec,
+    CommandSpec as CommandSpec,
     Detection as Detection,
     ExporterSpec as ExporterSpec,
     FormatSpec as FormatSpec,

@@ -33,6 +33,7 @@ import pluggy
 from boxwright.plugins.specs import (
     AugmenterSpec,
     BackendSpec,
+    CommandSpec,
     ExporterSpec,
     FormatSpec,
     LoaderSpec,
@@ -109,6 +110,11 @@ def boxwright_loaders() -> list[LoaderSpec]:  # type: ignore[empty-body]
 @hookspec(historic=True)
 def boxwright_loggers() -> list[LoggerSpec]:  # type: ignore[empty-body]
     """Called once. Return the loggers that ``boxwright train --log`` may name."""
+
+
+@hookspec(historic=True)
+def boxwright_commands() -> list[CommandSpec]:  # type: ignore[empty-body]
+    """Called once. Return the commands that this plugin adds to the program ``boxwright``."""
 
 
 @hookspec

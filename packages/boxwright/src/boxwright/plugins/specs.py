@@ -285,6 +285,19 @@ class LoggerSpec(Spec):
 
 
 @dataclass(frozen=True)
+class CommandSpec(Spec):
+    """A command of the program: ``boxwright NAME``.
+
+    ``load`` is a function with arguments and options as Typer reads them. See :class:`boxwright.models.Command`.
+
+    Args:
+        step: Whether a recipe may have it as a step: it ends without help, with the same output for the same input.
+    """
+
+    step: bool = False
+
+
+@dataclass(frozen=True)
 class Detection:
     """A format's answer to "is this yours?".
 
@@ -309,5 +322,6 @@ KINDS: dict[str, type[Spec]] = {
     "exporter": ExporterSpec,
     "loader": LoaderSpec,
     "logger": LoggerSpec,
+    "command": CommandSpec,
 }
 """The spec class of each kind of plugin; the hook of a kind is ``boxwright_KINDs``."""
