@@ -47,7 +47,17 @@ def load(self, artifact):
     return ProbeBackend().load(Run(artifact.read_text()))
 toy.Exporter.export, toy.Exporter.load = export, load
 """,
-        {"test_the_artifact_can_be_moved"},
+        {"test_the_artifact_can_be_moved", "test_the_artifact_lies_in_its_folder"},
+    ),
+    "writes down where it was trained": (
+        """
+export = toy.Exporter.export
+def talkative(self, run, out, precision=""):
+    (out / "notes.txt").write_text(f"from {run.path}")
+    return export(self, run, out, precision)
+toy.Exporter.export = talkative
+""",
+        {"test_the_artifact_lies_in_its_folder"},
     ),
     "loses too much at a low precision": (
         """

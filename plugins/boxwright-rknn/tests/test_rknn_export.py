@@ -17,7 +17,7 @@ onnx = pytest.importorskip("onnx")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from boxwright import ExportError, ImageRef, LabelMap, MissingLibraryError, Sample, UsageError  # noqa: E402
+from boxwright import ExportError, ImageRef, LabelMap, MissingLibraryError, RunError, Sample, UsageError  # noqa: E402
 from boxwright.environments import Environment  # noqa: E402
 from boxwright.models import DecoderSettings, InputSettings, Network, write_settings  # noqa: E402
 from boxwright_rknn import ENVIRONMENT, worker  # noqa: E402
@@ -168,7 +168,10 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             convert_options(settings, spec.options, "the exporter rknn")
 
 
-@pytest.mark.skipif(Environment(ENVIRONMENT).status != "installed", reason="boxwright env install rknn")
+needs_toolkit = pytest.mark.skipif(Environment(ENVIRONMENT).status != "installed", reason="boxwright env install rknn")
+
+
+@needs_toolkit
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
 def test_the_simulator_finds_what_the_network_finds(
@@ -222,3 +225,31 @@ def test_the_simulator_finds_what_the_network_finds(
         (found,) = each.load(tmp_path / "model.rknn").predict([photo])
         assert found.boxes.coordinates == ((32, 0, 64, 32),)
         assert found.scores == pytest.approx([0.8], abs=0.002 if precision == "fp16" else 0.015)
+
+
+@needs_toolkit
+def test_only_the_model_in_the_folder_is_simulated(tmp_path: Path) -> None:
+    """A model of the same shape with other weights, for another chip, or cut off, is not what is simulated."""
+    requests = {}
+    for name, target in (("one", "rk3588"), ("other", "rk3588"), ("chip", "rk3566")):
+        kernel = np.random.default_rng(len(name)).normal(size=(64, 3, 16, 16)).astype(np.float32)
+        graph = helper.make_graph(
+            [helper.make_node("Conv", ["images", "kernel"], ["found"], strides=[16, 16])],
+            "network",
+            [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, 32, 32])],
+            [helper.make_tensor_value_info("found", TensorProto.FLOAT, [1, 64, 2, 2])],
+            [numpy_helper.from_array(kernel, "kernel")],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        (tmp_path / f"{name}.onnx").write_bytes(model.SerializeToString())
+        requests[name] = {"network": str(tmp_path / f"{name}.onnx"), "target": target, "images": []}
+        with Environment(ENVIRONMENT).worker() as worker:
+            worker.call("toolkit:build", requests[name] | {"out": str(tmp_path / f"{name}.rknn")})
+    whole = (tmp_path / "one.rknn").read_bytes()
+    assert len(whole) == (tmp_path / "other.rknn").stat().st_size, "the size alone shows nothing"
+    (tmp_path / "cut.rknn").write_bytes(whole[: len(whole) // 2])
+    with Environment(ENVIRONMENT).worker() as worker:
+        worker.call("toolkit:simulate", requests["one"] | {"model": str(tmp_path / "one.rknn")})
+        for name in ("other", "chip", "cut"):
+            with pytest.raises(RunError, match=f"{name}.rknn is not what rknn-toolkit2 makes of"):
+                worker.call("toolkit:simulate", requests["one"] | {"model": str(tmp_path / f"{name}.rknn")})

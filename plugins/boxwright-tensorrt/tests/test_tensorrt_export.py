@@ -19,10 +19,11 @@ pytest.importorskip("tf2onnx")
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from boxwright import Run, UsageError
-from boxwright.models import DecoderSettings
+from boxwright import LabelMap, Run, UsageError
+from boxwright.models import DecoderSettings, InputSettings, Network
 from boxwright.plugins import Registry
 from boxwright_tensorrt.convert import build_command, build_script, calibration_cache, convert
+from boxwright_tensorrt.exporter import TensorRTExporter
 from boxwright_testing import NetworkExporterTests
 from boxwright_testing.networks import ColorsBackend
 from boxwright_tf.onnx import quantize
@@ -83,6 +84,65 @@ class TestTensorRT(NetworkExporterTests):
         images = np.full((1, 16, 32, 3), (255, 127.5, 0), np.float32)
         (scores,) = session.run(None, {"images": images})
         np.testing.assert_allclose(scores, [[[1, 0.5], [0.9, 0], [0.5, 0]]])
+
+
+def plain(boxes: int) -> Any:
+    """A network whose output is its input: the boxes are constant, and the scores of two classes are the pixels."""
+    graph = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["images", "two"], ["scores"]),
+            helper.make_node("Identity", ["places"], ["boxes"]),
+        ],
+        "plain",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, boxes, 2, 1])],
+        [
+            helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, boxes, 4]),
+            helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, boxes, 2]),
+        ],
+        [
+            numpy_helper.from_array(np.array([1, -1, 2], np.int64), "two"),
+            numpy_helper.from_array(np.zeros((1, boxes, 4), np.float32), "places"),
+        ],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "pre_nms", "kept", "noted"),
+    [(2000, 3840, 3840, False), (2000, 3841, 3840, True), (2000, 5000, 3840, True), (1920, 5000, 3840, False)],
+)
+def test_tensorrts_top_k_has_a_limit(
+    boxes: int, pre_nms: int, kept: int, noted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``ITopKLayer`` returns at most 3,840 elements; without one, as for 2 x 1,920 scores, all of them enter."""
+    import onnxruntime
+
+    monkeypatch.setattr("boxwright_tensorrt.convert.to_onnx", lambda saved_model: plain(boxes))
+    network = Network(
+        tmp_path, InputSettings(2, boxes), DecoderSettings(pre_nms=pre_nms), LabelMap.from_names(["a", "b"])
+    )
+    exporter = TensorRTExporter()
+    exporter.convert(network, tmp_path, "fp32")
+    assert ("3,840 best scores" in exporter.unchecked) is noted
+    assert "GPU" in exporter.unchecked
+    model = onnx.load(tmp_path / "model.onnx")
+    plugin = model.graph.node.pop()
+    assert ("TopK" in {node.op_type for node in model.graph.node}) is (2 * boxes > 3840)
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_tensor_value_info(plugin.input[1], TensorProto.FLOAT, [1, boxes, 2]))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    pixels = np.random.default_rng(0).permutation(2 * boxes).reshape(1, boxes, 2, 1).astype(np.float32) + 1
+    (scores,) = session.run(None, {"images": pixels})
+    assert sorted(scores[scores > 0]) == list(range(2 * boxes - kept + 1, 2 * boxes + 1))
+
+
+def test_more_detections_than_tensorrt_chooses_among(tmp_path: Path) -> None:
+    network = Network(
+        tmp_path, InputSettings(2, 2), DecoderSettings(max_detections=3841), LabelMap.from_names(["a", "b"])
+    )
+    with pytest.raises(UsageError, match="3,840 scores of an image at most") as caught:
+        convert(network, tmp_path, "fp32")
+    assert "max_detections=3840" in caught.value.remedy
 
 
 def convolution() -> Any:

@@ -6,6 +6,7 @@ Runs where ``boxwright env install tfod`` was run. One short training is not slo
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -257,6 +258,16 @@ class TestTraining:
             "checkpoint/ckpt-0.index",
             "checkpoint/ckpt-0.data-00000-of-00001",
         }
+
+    def test_the_model_names_no_folder_of_this_computer(self, trained: tuple[boxwright.Run, list[str]]) -> None:
+        run = trained[0]
+        for path in run.file("model").rglob("*"):
+            if path.is_file():
+                assert str(run.path.parent).encode() not in path.read_bytes(), path
+        written = run.file("model/pipeline.config").read_text("utf-8")
+        readers = re.findall(r'(?:label_map_path|input_path): "(.*)"', written)
+        assert readers == ["label_map.pbtxt", "train.record", "label_map.pbtxt", "val.record"]
+        assert str(run.path) in run.file("pipeline.config").read_text("utf-8"), "which resumes the training"
 
     def test_our_numbers_are_the_apis(self, trained: tuple[boxwright.Run, list[str]], held_out: Dataset) -> None:
         run, _ = trained

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -136,14 +137,21 @@ class ExporterTests(SpecTests):
             assert precision == precision.lower(), f"precision {precision!r}: lower case"
 
     def test_the_artifact_lies_in_its_folder(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
-        """``export`` returns a path inside ``out`` that exists, leaves the run unchanged and needs no network."""
+        """``export`` returns a path inside ``out`` that exists, leaves the run unchanged and needs no network.
+
+        No file contains the path of a folder of this computer.
+        """
         before = _contents(run.path)
         with self.offline():
             for precision, artifact in self.exported(plugins, run, tmp_path, again=True):
                 inside = (tmp_path / (precision or "plain")).resolve()
                 assert artifact.exists(), f"{artifact} is not there"
                 assert inside == artifact.resolve() or inside in artifact.resolve().parents, f"{artifact} is outside"
-                assert _contents(artifact.parent), f"there is nothing in {artifact}"
+                written = _contents(inside)
+                assert written, f"there is nothing in {artifact}"
+                for folder in (run.path.parent, tmp_path, Path(tempfile.gettempdir(), tempfile.gettempprefix())):
+                    named = [path for path, content in written.items() if str(folder).encode() in content]
+                    assert not named, f"{named} contain the path {folder}, which is of this computer"
         assert _contents(run.path) == before, "exporting changed the run"
 
     def test_the_artifact_finds_what_the_run_finds(

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from boxwright.environments import Environment, Worker
+from boxwright.environments import Environment
 from boxwright.models import Network, NetworkExporter
 from boxwright_rknn import ENVIRONMENT, TARGETS
 
@@ -26,7 +26,8 @@ _MOST_IMAGES = 32
 class RKNNExporter(NetworkExporter):
     """``model.rknn`` for the NPU, and ``decoder.onnx`` for the CPU of the board, which decodes the boxes in float32.
 
-    ``network.onnx`` is what ``model.rknn`` was made of: the toolkit simulates only what it has just built.
+    ``network.onnx`` is what ``model.rknn`` was made of: the toolkit simulates only what it has just built. So opening
+    an artifact builds it again, and compares both.
 
     Args:
         target: The chip.
@@ -34,9 +35,6 @@ class RKNNExporter(NetworkExporter):
 
     model = "model.rknn"
     packages = ("onnxruntime", "rknn-toolkit-lite2")
-    _own: Path | None = None
-    """The model that this exporter wrote, which its worker simulates."""
-    _worker: Worker | None = None
 
     def __init__(self, target: str = TARGETS[0]) -> None:
         self.target = target
@@ -61,8 +59,8 @@ class RKNNExporter(NetworkExporter):
             self._write_images(network, folder / IMAGES)
         (folder / SETTINGS).write_text(json.dumps({"target": self.target, "precision": precision}) + "\n", "utf-8")
         (folder / SCRIPT).write_text(_script(precision), "utf-8")
-        self._own, self._worker = folder / self.model, environment.worker()
-        self._worker.call("toolkit:build", _request(folder) | {"out": str(self._own.absolute())})
+        with environment.worker() as worker:
+            worker.call("toolkit:build", _request(folder) | {"out": str((folder / self.model).absolute())})
 
     def _write_images(self, network: Network, folder: Path) -> None:
         folder.mkdir()
@@ -77,13 +75,12 @@ class RKNNExporter(NetworkExporter):
 
         Raises:
             MissingLibraryError: The environment is not installed.
+            RunError: The model is not what the toolkit makes of ``network.onnx``.
         """
         import onnxruntime
 
-        worker = self._worker
-        if worker is None or artifact != self._own:
-            worker = Environment(ENVIRONMENT).worker()  # it ends with the last reference to it
-            worker.call("toolkit:build", _request(artifact.parent))
+        worker = Environment(ENVIRONMENT).worker()  # it ends with the last reference to it
+        worker.call("toolkit:simulate", _request(artifact.parent) | {"model": str(artifact.absolute())})
         decoder = onnxruntime.InferenceSession(
             artifact.with_name(DECODER).read_bytes(), providers=["CPUExecutionProvider"]
         )

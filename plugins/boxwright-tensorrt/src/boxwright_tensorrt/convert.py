@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from boxwright import UsageError
 from boxwright.models import Network
 from boxwright_tf.onnx import keep_best, quantize, require_common, to_onnx
 
@@ -21,13 +22,13 @@ CACHE: Final = "calibration.cache"
 BATCHES: Final = (1, 4, 8)
 """The smallest, usual and largest batch of the engine."""
 _DOMAIN = "TRT"
-_LARGEST_TOP_K = 3840
-"""The limit of TensorRT's ``ITopKLayer``."""
+LARGEST_TOP_K: Final = 3840
+"""The limit of TensorRT's ``ITopKLayer``, and of the scores of an image that enter the plugin here."""
 _FLAGS = {"fp32": (), "fp16": ("FP16",), "int8": ("FP16", "INT8")}
 """The precisions that the engine may use, by those of the exporter; FP16 for what is not int8."""
 
 
-def convert(network: Network, folder: Path, precision: str, calibration: Iterable[Any] = ()) -> None:
+def convert(network: Network, folder: Path, precision: str, calibration: Iterable[Any] = ()) -> bool:
     """Writes everything into the folder of an artifact.
 
     Args:
@@ -36,25 +37,36 @@ def convert(network: Network, folder: Path, precision: str, calibration: Iterabl
         precision: ``fp32``; ``fp16``, which changes only the scripts; or ``int8``, of the convolutions.
         calibration: Inputs for ``int8``.
 
+    Returns:
+        Whether fewer scores enter the suppression than in the run, because of :data:`LARGEST_TOP_K`.
+
     Raises:
-        UsageError: Its decoder is Soft-NMS, or has IoU thresholds by class, which the plugin does not have.
+        UsageError: Its decoder is Soft-NMS, or has IoU thresholds by class, which the plugin does not have; or it keeps
+            more than :data:`LARGEST_TOP_K` detections.
     """
     require_common(network.decoder, "TensorRT")
+    if network.decoder.max_detections > LARGEST_TOP_K:
+        raise UsageError(
+            f"TensorRT chooses among {LARGEST_TOP_K:,} scores of an image at most, and the run keeps up to"
+            f" {network.decoder.max_detections:,} detections",
+            f"run: boxwright tune RUN --set max_detections={LARGEST_TOP_K}",
+        )
     model = to_onnx(network.saved_model)
     if precision == "int8":
         model = quantize(model, calibration, for_tensorrt=True)
         (folder / CACHE).write_text(calibration_cache(model), "utf-8")
     onnx.checker.check_model(model)
     (folder / NETWORK).write_bytes(model.SerializeToString())
-    _add_suppression(model, network)
+    reduced = _add_suppression(model, network)
     (folder / MODEL).write_bytes(model.SerializeToString())
     size = f"{network.inputs.height}x{network.inputs.width}x3"
     (folder / "build.py").write_text(build_script(precision, size), "utf-8")
     (folder / "build.sh").write_text(build_command(precision, size), "utf-8")
     (folder / "build.sh").chmod(0o755)
+    return reduced
 
 
-def _add_suppression(model: Any, network: Network) -> None:
+def _add_suppression(model: Any, network: Network) -> bool:
     """Adds TensorRT's plugin ``EfficientNMS_TRT`` to the end of a network.
 
     Its outputs are ``num_detections`` ``(batch, 1)`` int32, ``detection_boxes`` ``(batch, D, 4)``, ``xyxy`` in pixels
@@ -64,7 +76,7 @@ def _add_suppression(model: Any, network: Network) -> None:
     graph = model.graph
     limits = {"origin": np.zeros(4, np.float32), "corner": np.array([inputs.width, inputs.height] * 2, np.float32)}
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in limits.items())
-    scores = keep_best(graph, "scores", min(decoder.pre_nms, _LARGEST_TOP_K))
+    scores = keep_best(graph, "scores", min(decoder.pre_nms, LARGEST_TOP_K))
     outputs = {
         "num_detections": (TensorProto.INT32, ["batch", 1]),
         "detection_boxes": (TensorProto.FLOAT, ["batch", decoder.max_detections, 4]),
@@ -94,6 +106,7 @@ def _add_suppression(model: Any, network: Network) -> None:
     del graph.output[:]
     graph.output.extend(helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in outputs.items())
     model.opset_import.append(helper.make_opsetid(_DOMAIN, 1))
+    return scores != "scores" and decoder.pre_nms > LARGEST_TOP_K
 
 
 def calibration_cache(model: Any) -> str:

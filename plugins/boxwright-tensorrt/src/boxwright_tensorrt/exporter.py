@@ -24,11 +24,16 @@ class TensorRTExporter(NetworkExporter):
         """Writes both models, the scripts, and for ``int8`` ``calibration.cache``.
 
         Raises:
-            UsageError: The decoder of the network is Soft-NMS, or has IoU thresholds by class.
+            UsageError: The decoder of the network is Soft-NMS, has IoU thresholds by class, or keeps too many
+                detections.
         """
-        from boxwright_tensorrt.convert import convert
+        from boxwright_tensorrt.convert import LARGEST_TOP_K, convert
 
-        convert(network, folder, precision, self.calibration_images(network))
+        if convert(network, folder, precision, self.calibration_images(network)):
+            self.unchecked = (
+                f"{type(self).unchecked}. The plugin gets the {LARGEST_TOP_K:,} best scores of an image, the most that"
+                f" TensorRT's TopK returns, and the suppression of the run {network.decoder.pre_nms:,}"
+            )
 
     @staticmethod
     def load_network(path: str) -> Any:

@@ -14,18 +14,49 @@ from rknn.api import RKNN
 
 _opened: list[Any] = []
 """The network that the simulator runs: one for each worker."""
+_ADDRESSES, _ADDRESSES_SHARE = 2048, 0.01
+"""How many bytes may differ between two builds: the toolkit writes addresses of its memory into the file."""
 
 
-def build(connection: Any, *, network: str, target: str, images: list[str], out: str = "") -> None:
-    """Converts an ONNX file and opens it in the simulator.
+def build(connection: Any, *, network: str, target: str, images: list[str], out: str) -> None:
+    """Converts an ONNX file.
 
     Args:
         connection: The connection to the main process.
         network: The ONNX file; its input is ``(1, 3, height, width)``.
         target: The chip.
         images: PNG files to calibrate int8 with; none for half precision.
-        out: The ``.rknn`` file to write; empty for none.
+        out: The ``.rknn`` file to write.
     """
+    _write(connection, _built(connection, network, target, images), out)
+
+
+def simulate(connection: Any, *, model: str, network: str, target: str, images: list[str]) -> None:
+    """Opens a converted model in the simulator, which runs only what was built in the same process.
+
+    So it is built again, and must be the same.
+
+    Args:
+        connection: The connection to the main process.
+        model: The ``.rknn`` file.
+        network: The ONNX file that it was built from.
+        target: As for :func:`build`.
+        images: As for :func:`build`.
+    """
+    rknn = _built(connection, network, target, images)
+    with tempfile.TemporaryDirectory() as folder:
+        again = os.path.join(folder, "again.rknn")
+        _write(connection, rknn, again)
+        one, other = np.fromfile(model, np.uint8), np.fromfile(again, np.uint8)
+    if one.size != other.size or np.count_nonzero(one != other) > max(_ADDRESSES, _ADDRESSES_SHARE * one.size):
+        raise connection.Refusal(
+            f"{model} is not what rknn-toolkit2 makes of {network} for {target}", "export the model again"
+        )
+    _check(connection, rknn.init_runtime(), "simulate it")
+    _opened[:] = [rknn]
+
+
+def _built(connection: Any, network: str, target: str, images: list[str]) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         listed = os.path.join(folder, "images.txt")
         with open(listed, "w", encoding="utf-8") as file:
@@ -40,10 +71,11 @@ def build(connection: Any, *, network: str, target: str, images: list[str], out:
         _check(connection, rknn.load_onnx(network), "read the network")
         quantized = bool(images)
         _check(connection, rknn.build(do_quantization=quantized, dataset=listed if quantized else None), "build it")
-        if out:
-            _check(connection, rknn.export_rknn(out), f"write {out}")
-        _check(connection, rknn.init_runtime(), "simulate it")
-    _opened[:] = [rknn]
+    return rknn
+
+
+def _write(connection: Any, rknn: Any, out: str) -> None:
+    _check(connection, rknn.export_rknn(out), f"write {out}")
 
 
 def run(connection: Any, *, images: str, out: str) -> None:

@@ -9,7 +9,7 @@ from . import prepare  # noqa: F401  isort:skip
 
 from object_detection import exporter_lib_v2
 
-from .pipeline import load
+from .pipeline import load, remove_folders, write
 from .training import memory_errors
 
 
@@ -17,6 +17,8 @@ def export(
     connection: Any, *, pipeline: str, folder: str, out: str, input_type: str = "image_tensor"
 ) -> dict[str, str]:
     """Exports the newest checkpoint like the zoo: ``saved_model/``, ``checkpoint/`` and ``pipeline.config``.
+
+    The exported configuration contains file names instead of the paths of this computer.
 
     Args:
         connection: The connection to the main process.
@@ -28,4 +30,6 @@ def export(
     config, _ = load(pipeline)
     with memory_errors(connection, config.train_config):
         exporter_lib_v2.export_inference_graph(input_type, config, folder, out)
+    remove_folders(config)
+    write(config, os.path.join(out, "pipeline.config"))
     return {name: os.path.join(out, name) for name in ("saved_model", "checkpoint", "pipeline.config")}

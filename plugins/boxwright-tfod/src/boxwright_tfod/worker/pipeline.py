@@ -126,6 +126,25 @@ def write(config: Any, target: str) -> None:
     os.replace(temporary, target)
 
 
+def remove_folders(message: Any) -> None:
+    """Replaces each absolute path in a message by its file name: a model is copied to other computers."""
+    for field, value in message.ListFields():
+        repeated = field.label == field.LABEL_REPEATED
+        if field.message_type is not None:
+            for each in value if repeated else (value,):
+                remove_folders(each)
+        elif field.cpp_type != field.CPPTYPE_STRING:
+            continue
+        elif repeated:
+            value[:] = [_file_name(each) for each in value]
+        else:
+            setattr(message, field.name, _file_name(value))
+
+
+def _file_name(text: str) -> str:
+    return os.path.basename(text) if os.path.isabs(text) else text
+
+
 def fill_paths(config: Any, label_map: str, train_records: str, val_records: str | None) -> None:
     """Sets the files of this training; without held-out records, the evaluation is removed."""
     config.train_input_reader.label_map_path = label_map
