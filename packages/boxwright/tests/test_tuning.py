@@ -257,6 +257,22 @@ def test_a_model_that_suppresses_on_its_own_is_chosen_from(setup: Callable[[Any]
     assert kept == list(load_model(run, registry=registry).predict(samples[:1])), "by default, all are kept"
 
 
+def test_the_number_of_detections_is_chosen(setup: Callable[[Any], tuple[Registry, Run]]) -> None:
+    """The best detection of each image is its only object, and others have almost its score: no score separates."""
+    chance = np.random.default_rng(4)
+    samples, predictions = [], {}
+    for number, best in enumerate(chance.uniform(0.2, 0.9, 40)):
+        boxes = np.array([(place * 90.0, 10.0, place * 90.0 + 60, 80.0) for place in range(4)])
+        image = ImageRef(name=f"{number}.jpg", width=400, height=300)
+        samples.append(Sample(image=image, boxes=Boxes(["fig"], boxes[:1])))
+        predictions[image.name] = boxes, best * np.array([1, 0.98, 0.97, 0.96]), np.ones(4, int)
+    registry, run = setup(Planted(predictions))
+    tuning = tune(run, dataset(samples), registry=registry)
+    assert (tuning.decoder.max_detections, tuning.found, tuning.false_alarms) == (1, 40, 0)
+    assert tuning.tried["at most 1 detection"] == 1.0 > 0.5 > tuning.tried["by class"]
+    assert by_voc(predict(run, dataset(samples), registry=registry).detections, samples) == (40, 0)
+
+
 def test_too_few_images_have_no_interval(setup: Callable[[Any], tuple[Registry, Run]]) -> None:
     samples, predictions = planted({0: (0.6, 1), 1: (0.6, 1)}, {0: (0.1, 0.5), 1: (0.1, 0.5)}, images=1)
     registry, run = setup(Planted(predictions))

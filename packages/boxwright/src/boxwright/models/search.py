@@ -115,7 +115,14 @@ class Tuning:
 def candidates_for(
     before: DecoderSettings, kinds: Sequence[str], is_raw: bool, most: int
 ) -> dict[str, DecoderSettings]:
-    """Returns the settings to try by name, in the order of preference: the present ones, then the simplest."""
+    """Returns the settings to try by name, in the order of preference: the present ones, then the simplest.
+
+    Args:
+        before: The present settings.
+        kinds: The kinds of suppression to try.
+        is_raw: Whether the predictions are those before suppression.
+        most: The largest number of objects in an image; fewer detections are never tried.
+    """
     base = replace(
         before,
         soft_nms_sigma=0.0,
@@ -134,6 +141,9 @@ def candidates_for(
             name = {"class": "by class", "all": "over all classes", "fusion": "box fusion"}[kind]
             for least in _IOUS:
                 tried[f"{name}, IoU {least:g}"] = replace(base, suppression=kind, iou_threshold=least)
+    for number in sorted({most, 2 * most, 4 * most}, reverse=True):
+        if 0 < number < base.max_detections:
+            tried[f"at most {number} {'detection' if number == 1 else 'detections'}"] = replace(tried["as before"], max_detections=number)
     return tried
 
 
