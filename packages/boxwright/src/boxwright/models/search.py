@@ -143,7 +143,8 @@ def candidates_for(
                 tried[f"{name}, IoU {least:g}"] = replace(base, suppression=kind, iou_threshold=least)
     for number in sorted({most, 2 * most, 4 * most}, reverse=True):
         if 0 < number < base.max_detections:
-            tried[f"at most {number} {'detection' if number == 1 else 'detections'}"] = replace(tried["as before"], max_detections=number)
+            name = f"at most {number} detection{'' if number == 1 else 's'}"
+            tried[name] = replace(tried["as before"], max_detections=number)
     return tried
 
 
