@@ -1,6 +1,8 @@
 from .decode import (
     MAX_PIXELS as MAX_PIXELS,
     DecodedImage as DecodedImage,
+    MissingDecoderError as MissingDecoderError,
+    TooManyPixelsError as TooManyPixelsError,
     decode_image as decode_image,
     decode_sample as decode_sample,
     encode_jpeg as encode_jpeg,

@@ -46,6 +46,10 @@ class MissingDecoderError(DataError):
     """An image may be intact, but the library that decodes its format is not installed."""
 
 
+class TooManyPixelsError(DataError):
+    """An image has more than :data:`MAX_PIXELS`."""
+
+
 HEIC_INSTALL = "python -m pip install pi-heif"
 """The command that installs the library for HEIC images, which iPhones take."""
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # Pillow opens MPO as JPEG
@@ -190,8 +194,8 @@ def reads_heic() -> bool:
     return False
 
 
-def _too_large(name: str, size: str) -> DataError:
-    return DataError(
+def _too_large(name: str, size: str) -> TooManyPixelsError:
+    return TooManyPixelsError(
         name,
         f"{size} is more than {MAX_PIXELS:,} pixels",
         "reduce the image, or set BOXWRIGHT_MAX_PIXELS if you trust it",

@@ -69,7 +69,7 @@ from .trust import (
     trust_models as trust_models,
     untrusted_model as untrusted_model,
 )
-from .tuned import ChosenModel as ChosenModel
+from .tuned import ChosenModel as ChosenModel, decoder_of as decoder_of
 from .tuning import reset_tuning as reset_tuning, set_decoder as set_decoder, tune as tune
 from .weights import (
     OwnWeights as OwnWeights,

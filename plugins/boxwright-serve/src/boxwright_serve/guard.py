@@ -1,0 +1,98 @@
+"""What every request passes: host, origin, token, the headers of the response, and the count of requests."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from time import perf_counter
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from boxwright_serve.images import discard_body
+from boxwright_serve.limits import RequestError
+
+OPEN = frozenset({"/", "/page.css", "/page.js", "/healthz", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
+"""The paths that need no token: they say nothing about the model."""
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The local names."""
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Guard:
+    """Refuses requests of strangers, before their body is read.
+
+    Without a token, only requests to a local name are answered, so that a page of another site cannot reach
+    the server by a name that leads here (DNS rebinding). The page of another origin is always refused.
+
+    Args:
+        app: What answers the other requests.
+        token: The token that requests must have; empty for none.
+        count: Called with path, status and time in seconds of each request.
+    """
+
+    def __init__(self, app: ASGIApp, token: str, count: Callable[[str, int, float], None]) -> None:
+        self._app = app
+        self._token = token
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = perf_counter()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            refused = self._refused(scope["path"], Headers(scope=scope))
+            if refused is not None:
+                await discard_body(Request(scope, receive))
+                response = JSONResponse(refused.content(), refused.status, dict(refused.headers))
+                await response(scope, receive, sending)
+                return
+            await self._app(scope, receive, sending)
+        finally:
+            route = scope.get("route")
+            self._count(getattr(route, "path", "other"), status, perf_counter() - started)
+
+    def _refused(self, path: str, headers: Headers) -> RequestError | None:
+        host = headers.get("host", "")
+        if not self._token and _name(f"//{host}") not in LOOPBACK:
+            return RequestError(403, f"the host {host:.80} is not this machine", "use 127.0.0.1, or start with --token")
+        origin = headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+            return RequestError(403, f"a page of {origin:.80} may not use this server", "use the page of the server")
+        if self._token and path not in OPEN:
+            kind, _, given = headers.get("authorization", "").partition(" ")
+            if kind.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token.encode()):
+                problem = "the token is wrong" if given else "the token is missing"
+                remedy = "send the header `Authorization: Bearer TOKEN` with the token of the server"
+                return RequestError(401, problem, remedy, {"WWW-Authenticate": "Bearer"})
+        return None
+
+
+def _name(address: str) -> str:
+    try:
+        return (urlsplit(address).hostname or "").lower()
+    except ValueError:
+        return ""

@@ -1,0 +1,240 @@
+"use strict";
+const part = (id) => document.getElementById(id);
+const state = { model: null, images: [], current: null, tuned: true, hidden: new Set(), token: "", waiting: 0 };
+
+// --- The server ---
+
+class Refused extends Error {}
+
+async function ask(path, options = {}) {
+  const headers = state.token ? { Authorization: `Bearer ${state.token}` } : {};
+  const response = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
+  const content = await response.json().catch(() => ({ error: response.statusText }));
+  if (response.status === 401) throw new Refused(content.error);
+  if (!response.ok) throw new Error([content.error, content.remedy].filter(Boolean).join(" – "));
+  return content;
+}
+
+async function connect() {
+  try {
+    state.model = await ask("model");
+  } catch (error) {
+    part("login").hidden = !(error instanceof Refused);
+    say(error instanceof Refused && !state.token ? "The server needs a token." : `${error.message}.`, Boolean(state.token) || !(error instanceof Refused));
+    return;
+  }
+  part("login").hidden = true;
+  const { name, classes } = state.model;
+  document.title = part("name").textContent = name;
+  part("classes").textContent = classes.map(({ label }) => label).join(", ");
+  reset();
+  describe();
+  say("Ready. Choose, drop or paste images.");
+}
+
+async function detect(image) {
+  const started = performance.now();
+  for (;;) {
+    try {
+      image.result = await ask("predict?score=0", { method: "POST", body: image.file, headers: { "Content-Type": "application/octet-stream" } });
+      break;
+    } catch (error) {
+      if (!/queue/.test(error.message)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  }
+  image.milliseconds = performance.now() - started;
+}
+
+// --- What is shown ---
+
+const say = (text, wrong = false) => {
+  part("status").textContent = text;
+  part("status").classList.toggle("wrong", wrong);
+};
+const percent = (score) => `${Math.round(score * 100)} %`;
+const least = (label) => {
+  const tuned = state.model.score;
+  if (!state.tuned || typeof tuned === "number") return Number(part("score").value) / 100;
+  return tuned[label];
+};
+const colorsOf = (label) => state.model.classes.find((each) => each.label === label) ?? { color: "#888", ink: "#fff" };
+const found = (image) => (image.result?.detections ?? []).filter(({ label, score }) => score >= least(label));
+const shown = (image) => found(image).filter(({ label }) => !state.hidden.has(label));
+const count = (number, word) => `${number} ${number === 1 ? word : `${word}s`}`;
+
+function reset() {
+  const { score } = state.model;
+  const values = typeof score === "number" ? [score] : Object.values(score);
+  state.tuned = true;
+  part("score").value = Math.round(100 * Math.min(...values));
+  draw();
+}
+
+function results(image) {
+  const { width, height } = image.result;
+  return JSON.stringify({ image: image.name, width, height, detections: shown(image) }, null, 1);
+}
+
+function draw() {
+  const byClass = state.model && typeof state.model.score !== "number";
+  part("threshold").textContent = state.tuned && byClass ? "as tuned" : percent(Number(part("score").value) / 100);
+  part("reset").hidden = state.tuned;
+  const image = state.current;
+  if (!image) return;
+  for (const each of state.images) {
+    each.button.setAttribute("aria-current", String(each === image));
+    each.button.classList.toggle("bad", Boolean(each.error));
+  }
+  part("strip").hidden = state.images.length < 2;
+  document.body.classList.toggle("filled", Boolean(image.result));
+  part("results").hidden = !image.result;
+  part("counts").hidden = !image.result;
+  if (image.error) return say(`${image.name}: ${image.error}`, true);
+  if (!image.result) return say(`Detecting in ${image.name} …`);
+  paint(image);
+  const counts = new Map();
+  for (const { label } of found(image)) counts.set(label, (counts.get(label) ?? 0) + 1);
+  part("counts").replaceChildren(
+    ...[...counts].map(([label, number]) => {
+      const item = document.createElement("button");
+      item.type = "button";
+      item.textContent = `${number} ${label}`;
+      item.style.setProperty("--color", colorsOf(label).color);
+      item.setAttribute("aria-pressed", String(!state.hidden.has(label)));
+      item.onclick = () => {
+        if (!state.hidden.delete(label)) state.hidden.add(label);
+        draw();
+      };
+      return item;
+    }),
+  );
+  part("json").textContent = results(image);
+  const number = shown(image).length;
+  say(`${number ? count(number, "object") : "Nothing"} in ${image.name}, ${Math.round(image.milliseconds)} ms`);
+}
+
+function paint(image) {
+  const canvas = part("canvas");
+  const { width, height } = image.result;
+  const scale = Math.min(1, 1600 / Math.max(width, height));
+  canvas.width = Math.max(1, Math.round(width * scale));
+  canvas.height = Math.max(1, Math.round(height * scale));
+  const context = canvas.getContext("2d");
+  if (image.bitmap) context.drawImage(image.bitmap, 0, 0, canvas.width, canvas.height);
+  // Lines and letters have the same size on every screen.
+  const unit = canvas.width / (canvas.clientWidth || canvas.width);
+  const size = 13 * unit;
+  const high = size * 1.5;
+  context.font = `600 ${size}px system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  const boxes = shown(image);
+  for (const { label, box } of [...boxes].reverse()) {
+    const [left, top, right, bottom] = box.map((value) => value * scale);
+    context.lineWidth = 2.5 * unit;
+    context.strokeStyle = colorsOf(label).color;
+    context.strokeRect(left, top, right - left, bottom - top);
+  }
+  const tags = [];
+  for (const { label, score, box } of boxes) {
+    const [left, top] = box.map((value) => value * scale);
+    const text = `${label.length > 40 ? `${label.slice(0, 39)}…` : label} ${percent(score)}`;
+    const room = context.measureText(text).width + 8 * unit;
+    const x = Math.max(0, Math.min(left - 1.25 * unit, canvas.width - room));
+    let y = top >= high ? top - high : Math.max(0, top);
+    // Below the tags that are there, unless there are too many.
+    for (let i = 0; i < 5 && tags.some((tag) => Math.abs(tag.y - y) < high && tag.x < x + room && x < tag.x + tag.room); i++) y += high;
+    tags.push({ x, y, room });
+    context.fillStyle = colorsOf(label).color;
+    context.fillRect(x, y, room, high);
+    context.fillStyle = colorsOf(label).ink;
+    context.fillText(text, x + 4 * unit, y + size * 0.8);
+  }
+}
+
+function describe() {
+  const header = state.token ? ' \\\n  -H "Authorization: Bearer $BOXWRIGHT_SERVE_TOKEN"' : "";
+  part("program").textContent = `curl --data-binary @photo.jpg${header} \\\n  ${new URL("predict", location.href)}`;
+}
+
+// --- Where images come from ---
+
+async function open(files) {
+  if (!files.length || !state.model) return;
+  const added = [...files].map((file) => ({ file, name: file.name, button: document.createElement("button") }));
+  for (const image of added) {
+    image.button.type = "button";
+    image.button.title = image.name;
+    image.button.setAttribute("aria-label", image.name);
+    image.button.onclick = () => {
+      state.current = image;
+      draw();
+    };
+    state.images.push(image);
+    part("strip").append(image.button);
+  }
+  state.current = added[0];
+  draw();
+  for (const image of added) {
+    try {
+      image.bitmap = await createImageBitmap(image.file).catch(() => null); // the server reads more formats
+      thumbnail(image);
+      await detect(image);
+    } catch (error) {
+      image.error = error.message;
+      if (error instanceof Refused) part("login").hidden = false;
+    }
+    draw();
+  }
+}
+
+function thumbnail({ bitmap, button }) {
+  if (!bitmap) return;
+  const small = document.createElement("canvas");
+  const scale = 160 / Math.max(bitmap.width, bitmap.height);
+  small.width = Math.max(1, bitmap.width * scale);
+  small.height = Math.max(1, bitmap.height * scale);
+  small.getContext("2d").drawImage(bitmap, 0, 0, small.width, small.height);
+  button.replaceChildren(small);
+}
+
+async function copy() {
+  const text = results(state.current);
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {
+    part("results").querySelector("details").open = true;
+    getSelection().selectAllChildren(part("json"));
+    document.execCommand("copy"); // where the browser has no clipboard for pages without TLS
+  }
+  say("Copied.");
+}
+
+part("file").onchange = ({ target }) => open([...target.files]).then(() => (target.value = ""));
+part("copy").onclick = copy;
+part("reset").onclick = reset;
+part("score").oninput = () => {
+  state.tuned = false;
+  draw();
+};
+part("login").onsubmit = (event) => {
+  event.preventDefault();
+  state.token = part("token").value.trim();
+  part("token").value = "";
+  connect();
+};
+addEventListener("resize", draw);
+addEventListener("paste", ({ clipboardData }) => open([...clipboardData.files]));
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  addEventListener(kind, (event) => {
+    event.preventDefault();
+    document.body.classList.toggle("over", kind === "dragenter" || kind === "dragover");
+    if (kind === "drop") open([...event.dataTransfer.files]);
+  });
+}
+// A link may bring the token behind #, which browsers do not send to servers.
+if (location.hash.startsWith("#token=")) {
+  state.token = decodeURIComponent(location.hash.slice("#token=".length));
+  history.replaceState(null, "", location.pathname);
+}
+connect();

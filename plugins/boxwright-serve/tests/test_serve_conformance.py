@@ -1,0 +1,1 @@
+from boxwright_serve.conformance import TestServe as TestServe
