@@ -114,8 +114,9 @@ def map_samples(
         work: What to do; threads pay if it decodes or encodes images, which releases the interpreter's lock.
         samples: Read lazily, at most four per worker ahead.
         on_problem: Receives every ``DataError`` that ``work`` raises; if it returns, the sample is left out.
-        workers: Threads; 1 works in the caller's thread.
+        workers: Threads, of which no more run than there are cores; 1 works in the caller's thread.
     """
+    workers = min(workers, available_cores())
 
     def attempt(sample: Sample) -> T | DataError:
         try:

@@ -131,27 +131,53 @@ def choose_detections(
         order = np.argsort(-scores, kind="stable")
         order = order[scores[order] > settings.score_threshold][: settings.max_detections]
         return Found(boxes[order], scores[order].astype(np.float32), classes[order])
-    several = settings.iou_threshold if isinstance(settings.iou_threshold, tuple) else None
+    thresholds = np.broadcast_to(settings.iou_threshold, int(classes.max(initial=-1)) + 1)
+    if not settings.soft_nms_sigma:
+        chosen = _suppressed(boxes, scores, classes, settings, thresholds)
+        return Found(boxes[chosen], scores[chosen].astype(np.float32), classes[chosen])
     left = scores.copy()
-    chosen: list[int] = []
+    places: list[int] = []
     kept: list[float] = []
-    while len(chosen) < settings.max_detections and len(left):
+    while len(places) < settings.max_detections and len(left):
         best = int(left.argmax())
         if left[best] <= settings.score_threshold:
             break
-        chosen.append(best)
+        places.append(best)
         kept.append(float(left[best]))
         left[best] = 0
         rivals = np.flatnonzero((left > 0) & ((settings.suppression == "all") | (classes == classes[best])))
-        if not len(rivals):
+        left[rivals] *= np.exp(-(iou(boxes[None, best], boxes[rivals])[0] ** 2) / settings.soft_nms_sigma)
+    return Found(boxes[places], np.array(kept, np.float32), classes[places])
+
+
+def _suppressed(
+    boxes: NDArray[Any],
+    scores: NDArray[Any],
+    classes: NDArray[np.int64],
+    settings: DecoderSettings,
+    thresholds: NDArray[np.float64],
+) -> list[int]:
+    """Returns the positions that non-maximum suppression keeps, best first, with the IoU of :func:`boxwright.iou`."""
+    order = np.argsort(-scores, kind="stable")
+    order = order[scores[order] > settings.score_threshold]
+    x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T, np.float64)
+    areas, kinds = np.maximum(x2 - x1, 0) * np.maximum(y2 - y1, 0), classes[order]
+    left = np.ones(len(order), bool)
+    chosen: list[int] = []
+    for best, place in enumerate(order.tolist()):
+        if not left[best]:
             continue
-        overlap = iou(boxes[None, best], boxes[rivals])[0]
-        if settings.soft_nms_sigma > 0:
-            left[rivals] *= np.exp(-(overlap**2) / settings.soft_nms_sigma)
-        else:
-            least = settings.iou_threshold if several is None else several[classes[best]]
-            left[rivals[overlap > least]] = 0
-    return Found(boxes[chosen], np.array(kept, np.float32), classes[chosen])
+        chosen.append(place)
+        if len(chosen) == settings.max_detections:
+            break
+        rest = slice(best + 1, None)
+        width = np.minimum(x2[rest], x2[best]) - np.maximum(x1[rest], x1[best])
+        height = np.minimum(y2[rest], y2[best]) - np.maximum(y1[rest], y1[best])
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        overlap = shared / np.maximum(areas[rest] + areas[best] - shared, np.finfo(np.float64).tiny)
+        near = overlap > thresholds[kinds[best]]
+        left[rest] &= ~near if settings.suppression == "all" else ~near | (kinds[rest] != kinds[best])
+    return chosen
 
 
 def _fused(boxes: NDArray[Any], scores: NDArray[Any], classes: NDArray[np.int64], settings: DecoderSettings) -> Found:
