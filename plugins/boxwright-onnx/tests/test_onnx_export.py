@@ -11,10 +11,12 @@ import pytest
 pytest.importorskip("tensorflow")
 pytest.importorskip("tf2onnx")
 
+from onnx import helper, numpy_helper
+
 from boxwright import Run, UsageError
 from boxwright.models import DecoderSettings
 from boxwright.plugins import Registry
-from boxwright_onnx.convert import convert
+from boxwright_onnx.convert import _halve_weights, convert
 from boxwright_testing import NetworkExporterTests
 from boxwright_testing.networks import BOXES, ColorsBackend
 
@@ -55,6 +57,27 @@ class TestONNX(NetworkExporterTests):
         assert classes.tolist() == [0, 1]
         assert scores.tolist() == pytest.approx([1, 0.5])
         assert boxes.tolist() == BOXES[[0, 0]].tolist()
+
+    def test_half_precision_is_for_weights_only(self) -> None:
+        """Anchors stay float32: float16 has steps of 0.25 between 256 and 512."""
+        values = {"kernel": np.full((64, 3, 3, 3), 0.1), "anchors": np.full((1, 500, 4), 300.1)}
+        graph = helper.make_graph(
+            [
+                helper.make_node("Conv", ["images", "kernel"], ["found"]),
+                helper.make_node("Add", ["d", "anchors"], ["b"]),
+            ],
+            "network",
+            [],
+            [],
+            [numpy_helper.from_array(value.astype(np.float32), name) for name, value in values.items()],
+        )
+        _halve_weights(graph)
+        stored = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+        assert {name: value.dtype for name, value in stored.items()} == {
+            "kernel_half": np.float16,
+            "anchors": np.float32,
+        }
+        assert (graph.node[0].op_type, list(graph.node[0].output)) == ("Cast", ["kernel"])
 
     def test_soft_nms_is_an_error(self, run: Run, tmp_path: Path) -> None:
         network = ColorsBackend().write_network(run, tmp_path)

@@ -15,6 +15,8 @@ from boxwright_tf.onnx import keep_best, quantize, require_common, to_onnx
 
 _LARGE = 1024
 """Weights with fewer numbers stay float32: they need no space."""
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""The operations whose weights are halved; other constants are anchors, whose coordinates need more digits."""
 
 
 def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -> bytes:
@@ -102,11 +104,12 @@ def _add_suppression(graph: Any, network: Network) -> None:
 
 
 def _halve_weights(graph: Any) -> None:
-    """Stores large weights as float16, with a cast to float32 before their use."""
+    """Stores the large weights of convolutions and matrices as float16, with a cast to float32 before their use."""
     casts = []
+    weights = {name for node in graph.node if node.op_type in _WEIGHTED for name in node.input[:2]}
     for weight in graph.initializer:
         values = numpy_helper.to_array(weight)
-        if values.dtype == np.float32 and values.size >= _LARGE:
+        if weight.name in weights and values.dtype == np.float32 and values.size >= _LARGE:
             name = weight.name
             weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_half"))
             casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))

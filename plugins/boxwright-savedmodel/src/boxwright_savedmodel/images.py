@@ -137,9 +137,9 @@ def _average(pixels: Any, old: Any, new: Any) -> Any:
 
     def reduced(values: Any) -> Any:
         blocks = [_blocks(tf.shape(values)[1 - axis], factors[axis]) for axis in (0, 1)]
-        return _means(_sums(_sums(values, *blocks[0], 1), *blocks[1], 0), blocks[0], blocks[1])
+        return _means(_sums(_sums(tf.cast(values, tf.float32), *blocks[0], 1), *blocks[1], 0), *blocks)
 
-    values = _if(tf.reduce_any(factors > 1), reduced, tf.cast(pixels, tf.int32))
+    values = _if(tf.reduce_any(factors > 1), reduced, tf.cast(pixels, tf.float32))
     for axis in (0, 1):
         length = old[axis] / tf.cast(factors[axis], tf.float64)
         windows = _windows(tf.shape(values)[1 - axis], length, new[axis])
@@ -168,12 +168,23 @@ def _windows(total: Any, length: Any, count: Any) -> tuple[Any, Any]:
 
 
 def _sums(values: Any, starts: Any, ends: Any, axis: int) -> Any:
-    """Returns the sums of ranges along an axis; integers, so that differences of running sums are exact."""
-    running = tf.cumsum(values, axis)
-    padded = tf.pad(running, [[1, 0] if each == axis else [0, 0] for each in range(3)])
-    return tf.gather(padded, ends, axis=axis) - tf.gather(padded, starts, axis=axis)
+    """Returns the sums of ranges along an axis; of whole numbers below 2**24, so that float32 is exact."""
+    shape = [-1 if each == axis else 1 for each in range(3)]
+
+    def part(offset: Any) -> Any:
+        inside = tf.cast(starts + offset < ends, values.dtype)
+        return tf.gather(values, tf.minimum(starts + offset, ends - 1), axis=axis) * tf.reshape(inside, shape)
+
+    _, sums = tf.while_loop(
+        lambda offset, _: offset < tf.reduce_max(ends - starts),
+        lambda offset, sums: (offset + 1, sums + part(offset)),
+        (tf.constant(1), part(0)),
+    )
+    return sums
 
 
 def _means(sums: Any, columns: tuple[Any, Any], rows: tuple[Any, Any]) -> Any:
+    """Returns the nearest whole numbers, halves rounded up; the division is exact enough not to cross one."""
     counts = (rows[1] - rows[0])[:, None, None] * (columns[1] - columns[0])[None, :, None]
-    return (2 * sums + counts) // (2 * counts)
+    counts = tf.cast(counts, sums.dtype)
+    return tf.floor((2 * sums + counts) / (2 * counts))
