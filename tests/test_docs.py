@@ -324,7 +324,8 @@ def examples(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("examples")
 def test_the_commands_of_the_pages_run(site: Path, workplace: Path, here: Here) -> None:
     """In an order in which each page finds what it needs: the runs of the backend's page are used on others."""
-    for kind in ("format", "transform", "augmenter", "backend", "metric", "trainer", "exporter", "logger", "command"):
+    kinds = ("format", "transform", "augmenter", "backend", "metric", "trainer", "exporter", "logger", "command")
+    for kind in (*kinds, "annotator"):
         (block,) = blocks(PAGES[kind], "console")
         for words in commands(block):
             assert words[0] == "boxwright"

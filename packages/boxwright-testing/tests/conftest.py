@@ -88,6 +88,10 @@ class TestToy(Own, LoggerTests):
 class TestToy(Own, CommandTests):
     command = getattr(toy, "COMMAND", "toycommand")
 """,
+    "annotator": """
+class TestToy(Own, AnnotatorTests):
+    annotator = "toyannotator"
+""",
     "loader": """
 class TestToy(Own, LoaderTests):
     loader = getattr(toy, "LOADER", "toys")

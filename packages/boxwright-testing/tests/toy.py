@@ -8,6 +8,7 @@ import fsspec
 import typer
 
 from boxwright import (
+    AnnotatorSpec,
     AugmenterSpec,
     BackendSpec,
     Boxes,
@@ -105,6 +106,18 @@ def boxwright_augmenters():
 @hookimpl
 def boxwright_loggers():
     return [LoggerSpec(name="toylogger", summary="The loss of each epoch", load="toy:Logger")]
+
+
+@hookimpl
+def boxwright_annotators():
+    return [AnnotatorSpec(name="toyannotator", summary="Checks every image", load="toy:Annotator")]
+
+
+class Annotator:
+    def annotate(self, session, reporter):
+        for image in range(len(session.samples)):
+            session.verify(image)
+        session.save()
 
 
 @hookimpl

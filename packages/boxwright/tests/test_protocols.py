@@ -12,6 +12,7 @@ import pytest
 
 import boxwright
 from boxwright import DataError, Dataset, ImageRef, Sample
+from boxwright.annotation import protocols as annotation_protocols
 from boxwright.datasets import protocols
 from boxwright.models import protocols as model_protocols
 from boxwright.plugins import hookspecs, specs
@@ -28,6 +29,7 @@ PROTOCOL_OF = {
     "loader": "Loader",
     "logger": "Logger",
     "command": "Command",
+    "annotator": "Annotator",
 }
 
 
@@ -35,7 +37,8 @@ PROTOCOL_OF = {
 def test_every_kind_of_plugin_has_a_hook_and_a_protocol_with_an_example(
     kind: str, docstring_code: Callable[[object], str]
 ) -> None:
-    protocol = getattr(protocols, PROTOCOL_OF[kind], None) or getattr(model_protocols, PROTOCOL_OF[kind])
+    places = (protocols, model_protocols, annotation_protocols)
+    protocol = next(getattr(place, PROTOCOL_OF[kind]) for place in places if hasattr(place, PROTOCOL_OF[kind]))
     code = docstring_code(protocol)
     compile(code, protocol.__name__, "exec")
     methods = [

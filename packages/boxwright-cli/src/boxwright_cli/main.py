@@ -38,6 +38,7 @@ _JSON = "boxwright.json"
 
 _COMMANDS = (
     "demo",
+    "annotate",
     "info",
     "validate",
     "diff",

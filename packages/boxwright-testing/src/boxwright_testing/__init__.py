@@ -28,6 +28,7 @@ Class                  Tests
 `LoaderTests`          a dataset handed to a framework
 `LoggerTests`          what sends the events of a training somewhere
 `CommandTests`         a command of the program ``boxwright``
+`AnnotatorTests`       a way to edit the boxes of a dataset
 ====================== =============================================================================================
 """
 
@@ -40,6 +41,7 @@ import pytest
 # Must come before the modules are imported, so that their assertions show the values that differ.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in pkgutil.iter_modules(__path__)))
 
+from boxwright_testing.annotators import AnnotatorTests  # noqa: E402
 from boxwright_testing.augmenters import AugmenterTests  # noqa: E402
 from boxwright_testing.backends import BackendTests  # noqa: E402
 from boxwright_testing.bad_inputs import BadInput  # noqa: E402
@@ -67,6 +69,7 @@ from boxwright_testing.transforms import TransformTests  # noqa: E402
 from boxwright_testing.writers import WriterTests  # noqa: E402
 
 __all__ = [
+    "AnnotatorTests",
     "AugmenterTests",
     "BackendTests",
     "BadInput",

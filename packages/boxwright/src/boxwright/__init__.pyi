@@ -60,6 +60,7 @@ from .plugins.hookspecs import hookimpl as hookimpl
 from .plugins.options import Option as Option
 from .plugins.registration import register_format as register_format
 from .plugins.specs import (
+    AnnotatorSpec as AnnotatorSpec,
     AugmenterSpec as AugmenterSpec,
     BackendSpec as BackendSpec,
     CommandSpec as CommandSpec,

@@ -53,6 +53,7 @@ def boxwright_formats() -> list[FormatSpec]:
             target="folder",
             numbered=True,
             true_size=True,
+            files="boxwright_yolo.annotation:YoloFiles",
             docs="https://docs.ultralytics.com/datasets/detect/",
         ),
         FormatSpec(

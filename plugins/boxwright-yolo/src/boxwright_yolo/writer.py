@@ -168,9 +168,9 @@ class YoloWriter:
         paths = {split: pattern.format(split) for split in self._splits}
         keys = sorted(paths, key=lambda key: (ORDER.index(key) if key in ORDER else len(ORDER), key))
         lines = list(_NO_SPLIT) if keys == [UNSPLIT] else []
-        lines += [f"{key if key in ORDER else _quoted(key)}: {_quoted(paths[key])}" for key in keys]
+        lines += [f"{key if key in ORDER else quoted(key)}: {quoted(paths[key])}" for key in keys]
         lines += [f"nc: {len(self._names)}", "names:" if self._names else "names: {}"]
-        lines += [f"  {number}: {_quoted(name)}" for number, name in enumerate(self._names)]
+        lines += [f"  {number}: {quoted(name)}" for number, name in enumerate(self._names)]
         return "\n".join([*lines, ""])
 
 
@@ -188,7 +188,7 @@ def _score(attributes: Mapping[str, Any]) -> float | None:
     return float(score)
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """Returns a text in double quotes, which YAML never reads as a number, a boolean or null."""
     return '"' + _ESCAPED.sub(_escape, text) + '"'
 

@@ -30,8 +30,9 @@ def list_(
 ) -> None:
     """List the installed plugins: what each provides, and the cause of failures.
 
-    KIND is format, transform, augmenter, backend, metric, trainer, exporter, loader, logger or command. The environment
-    variable BOXWRIGHT_PLUGINS=voc,csv allows only those plugins; BOXWRIGHT_STRICT=1 makes a failed plugin an error.
+    KIND is format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command or annotator. The
+    environment variable BOXWRIGHT_PLUGINS=voc,csv allows only those plugins; BOXWRIGHT_STRICT=1 makes a failed
+    plugin an error.
 
     Examples:
       boxwright plugins list
@@ -120,8 +121,8 @@ def show(
 ) -> None:
     """Show one plugin: options, presets, requirements.
 
-    The kinds are format, transform, augmenter, backend, metric, trainer, exporter, loader, logger and command. Set
-    the options of a backend with `boxwright train --set NAME=VALUE`.
+    The kinds are format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command and
+    annotator. Set the options of a backend with `boxwright train --set NAME=VALUE`.
 
     Examples:
       boxwright plugins show backend kerascv

@@ -24,7 +24,8 @@ def new(
         typer.Option(
             "--kind",
             metavar="KIND",
-            help="format, transform, augmenter, backend, metric, trainer, exporter, loader, logger or command.",
+            help="format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command or"
+            " annotator.",
         ),
     ] = "format",
     out: Annotated[

@@ -49,6 +49,7 @@ _MIXINS = {
     "loader": "LoaderTests",
     "logger": "LoggerTests",
     "command": "CommandTests",
+    "annotator": "AnnotatorTests",
 }
 _SETTINGS = """[pytest]
 addopts = -q --import-mode=importlib -p no:cacheprovider -p boxwright_testing.examination.recorder

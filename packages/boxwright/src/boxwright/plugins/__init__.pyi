@@ -20,6 +20,7 @@ from .registry import (
 from .specs import (
     API_VERSION as API_VERSION,
     KINDS as KINDS,
+    AnnotatorSpec as AnnotatorSpec,
     AugmenterSpec as AugmenterSpec,
     BackendSpec as BackendSpec,
     CommandSpec as CommandSpec,

@@ -31,6 +31,7 @@ from typing import Any, Protocol
 import pluggy
 
 from boxwright.plugins.specs import (
+    AnnotatorSpec,
     AugmenterSpec,
     BackendSpec,
     CommandSpec,
@@ -115,6 +116,11 @@ def boxwright_loggers() -> list[LoggerSpec]:  # type: ignore[empty-body]
 @hookspec(historic=True)
 def boxwright_commands() -> list[CommandSpec]:  # type: ignore[empty-body]
     """Called once. Return the commands that this plugin adds to the program ``boxwright``."""
+
+
+@hookspec(historic=True)
+def boxwright_annotators() -> list[AnnotatorSpec]:  # type: ignore[empty-body]
+    """Called once. Return the annotators that ``boxwright annotate --with`` may name."""
 
 
 @hookspec

@@ -70,6 +70,8 @@ class FormatSpec(Spec):
             ``test`` in a folder are the splits of one dataset.
         label_map_file: The name of the label map file next to a written dataset; empty for none.
         suffixes: File endings that belong to it, for messages and detection: ``(".csv",)``.
+        files: For a ``"folder"`` format whose label files are not next to the images: the object that names them, see
+            :class:`boxwright.annotation.AnnotationFiles`.
         docs: Where the format is defined.
     """
 
@@ -86,6 +88,7 @@ class FormatSpec(Spec):
     split_folders: bool = False
     label_map_file: str = ""
     suffixes: tuple[str, ...] = ()
+    files: str = ""
     docs: str = ""
 
     def written_with(self, options: Mapping[str, Any]) -> FormatSpec:
@@ -298,6 +301,14 @@ class CommandSpec(Spec):
 
 
 @dataclass(frozen=True)
+class AnnotatorSpec(Spec):
+    """Lets a person draw and correct boxes: ``boxwright annotate --with NAME``.
+
+    ``load`` is a callable ``(**options) -> Annotator``. See :class:`boxwright.annotation.Annotator`.
+    """
+
+
+@dataclass(frozen=True)
 class Detection:
     """A format's answer to "is this yours?".
 
@@ -323,5 +334,6 @@ KINDS: dict[str, type[Spec]] = {
     "loader": LoaderSpec,
     "logger": LoggerSpec,
     "command": CommandSpec,
+    "annotator": AnnotatorSpec,
 }
 """The spec class of each kind of plugin; the hook of a kind is ``boxwright_KINDs``."""

@@ -1,0 +1,65 @@
+"""``boxwright annotate``: draws and corrects boxes."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from boxwright_cli.meanings import names, writes
+from boxwright_cli.session import Session
+from boxwright_cli.text import amount
+from boxwright_cli.values import UriArgument
+
+
+def annotate(
+    context: typer.Context,
+    uri: UriArgument,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="URI",
+            help="Annotate a copy in this format, which is made unless it exists.",
+            autocompletion=writes("dataset"),
+        ),
+    ] = "",
+    classes: Annotated[
+        str, typer.Option("--classes", metavar="A,B,C", help="Classes to begin with, in the order of the keys 1 to 9.")
+    ] = "",
+    port: Annotated[
+        int,
+        typer.Option("--port", metavar="P", min=0, max=65535, help="Port of the page.", show_default="any free one"),
+    ] = 0,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address of the page.")] = False,
+    annotator: Annotated[
+        str,
+        typer.Option("--with", metavar="NAME", help="Another annotator.", autocompletion=names("annotator")),
+    ] = "page",
+) -> None:
+    """Draw and correct boxes in a page in the browser.
+
+    Only this computer can open the page. Photos without annotations are annotated in the format of labelImg, as XML
+    next to each. Edits survive a crash, and are written to the dataset when you save.
+
+    Examples:
+      boxwright annotate photos
+      boxwright annotate yolo:dataset --classes apple,pear
+      boxwright annotate photos --to coco:photos.json
+    """
+    session = Session.of(context)
+    reporter = session.start()
+    session.if_interrupted = "edits that were not saved are kept, and are there again next time."
+    from boxwright.annotation import annotate as run
+
+    options = {"port": port, "browser": not no_browser} if annotator == "page" else {}
+    left = run(
+        uri,
+        to=to,
+        classes=[name for name in classes.split(",") if name.strip()],
+        annotator=annotator,
+        options=options,
+        reporter=reporter,
+    )
+    if left:
+        session.say(f"{amount(left, 'image')} with edits that are not saved: the same command continues with them.")

@@ -1,0 +1,54 @@
+"""Opens a session with an annotator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from boxwright.annotation.protocols import Annotator
+from boxwright.annotation.session import AnnotationSession
+from boxwright.plugins.options import convert_options
+from boxwright.plugins.registry import Registry, default_registry
+from boxwright.progress import LogReporter, Reporter
+from boxwright.storage.uri import DatasetURI
+
+
+def annotate(
+    uri: str | DatasetURI,
+    *,
+    to: str | DatasetURI = "",
+    classes: Sequence[str] = (),
+    annotator: str = "page",
+    options: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+    registry: Registry | None = None,
+) -> int:
+    """Lets a person edit the boxes of a dataset, and returns when the person has finished.
+
+    Args:
+        uri: The dataset, or a folder of images without annotations, which get XML as labelImg writes it.
+        to: A copy to annotate instead, which is made unless it exists.
+        classes: More classes than those of the dataset.
+        annotator: The plugin.
+        options: Its options.
+        reporter: Where progress and messages go.
+        registry: The plugins to use, instead of the installed ones.
+
+    Returns:
+        The number of images with edits that were not saved, with which the next session continues.
+
+    Raises:
+        UsageError: The format cannot be read and written, or an option is wrong.
+        DataError: The dataset cannot be read, or is being annotated already.
+        PluginError: The annotator is not installed.
+    """
+    plugins, reporter = registry or default_registry(), reporter or LogReporter()
+    spec = plugins.get("annotator", annotator).spec
+    make = plugins.resolve("annotator", annotator)
+    given = {
+        name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in (options or {}).items()
+    }
+    page: Annotator = make(**convert_options(given, spec.options, annotator))
+    with AnnotationSession(uri, to=to, classes=classes, reporter=reporter, registry=plugins) as session:
+        page.annotate(session, reporter)
+        return len(session.unsaved)

@@ -1,0 +1,324 @@
+"""Writes the edited images of a dataset, and no other file of it.
+
+A format with a file per image is written image by image: the writer produces the annotation before and after the edits
+in a temporary folder, and the file that differs replaces that of the dataset. A format with one file for all images is
+written completely. Each annotation is read back before anything is put in place.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from boxwright.datasets.dataset import Dataset
+from boxwright.datasets.destination import Destination
+from boxwright.datasets.image_places import remembered
+from boxwright.datasets.losses import Losses
+from boxwright.datasets.problems import Problems
+from boxwright.datasets.protocols import Reader
+from boxwright.errors import DataError, OutputError
+from boxwright.label_map import LabelMap, LabelMapItem
+from boxwright.plugins.options import convert_options
+from boxwright.plugins.registry import Registry
+from boxwright.plugins.specs import FormatSpec
+from boxwright.schemas import Boxes, Sample
+from boxwright.storage.filesystem import is_file, read_file
+from boxwright.storage.output import AtomicOutput, commit_together
+from boxwright.storage.uri import DatasetURI, join, parent
+
+_CLOSE, _WHOLE_PIXELS = 0.01, 1.0
+"""Pixels by which a written coordinate may differ from that of the edit, in formats with fractions and without."""
+_CONVERT = "annotate a copy in another format: --to labelimg:FOLDER"
+
+
+class CreatedError(Exception):
+    """Another program has created the annotation of images that had none.
+
+    Attributes:
+        images: Their positions.
+    """
+
+    def __init__(self, images: Sequence[int]) -> None:
+        super().__init__(images)
+        self.images = images
+
+
+@dataclass
+class Saved:
+    """The result of saving.
+
+    Attributes:
+        images: The number of images whose edits were saved.
+        files: The files that were written.
+        kept: The copies of files that another program had written in its own way, as they were before.
+        losses: What the format cannot store of the edited images.
+        file_of: The annotation file of each edited image, by position, of a format with a file per image.
+    """
+
+    images: int = 0
+    files: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
+    file_of: dict[int, str] = field(default_factory=dict)
+
+
+class Saver:
+    """Saves the edits of a dataset.
+
+    Args:
+        dataset: The dataset, for its classes and attributes.
+        uri: Its URI, with the options of reading.
+        spec: Its format.
+        plugins: The plugins to use.
+
+    Attributes:
+        written_spec: The format with the options of writing.
+    """
+
+    def __init__(self, dataset: Dataset, uri: DatasetURI, spec: FormatSpec, plugins: Registry) -> None:
+        self._dataset, self._location, self._spec, self._plugins = dataset, uri.location, spec, plugins
+        self._options = dict(uri.options)
+        writable = {option.name for option in spec.write_options} - {"images", "label_map", "classes"}
+        self._shared = {name: value for name, value in uri.options.items() if name in writable}
+        self._label_map = dataset.known_label_map
+        self._copies = any(option.name == "pictures" for option in spec.write_options)
+        self._own = False
+        self.written_spec = self._destination(uri.location).spec
+
+    def _destination(self, location: str, **options: str) -> Destination:
+        uri = DatasetURI(location, self._spec.name, {**self._shared, **options})
+        return Destination(uri, self._plugins, overwrite=True)
+
+    def save(
+        self, before: Sequence[Sample], after: Sequence[Sample], edited: Sequence[int], classes: Sequence[str]
+    ) -> Saved:
+        """Writes edited images, all or none.
+
+        Args:
+            before: All images as they are in the dataset.
+            after: All images with the edits.
+            edited: The positions of those that differ.
+            classes: All classes, for those that are new.
+
+        Raises:
+            CreatedError: Another program has created a file; nothing was changed.
+            DataError: The format cannot store an edit.
+            OutputError: A file cannot be written.
+        """
+        saved = Saved(images=len(edited))
+        known = self._label_map
+        contents = self._class_files(after, edited, classes)
+        try:
+            self._save(before, after, edited, contents, saved)
+        except BaseException:
+            self._label_map = known
+            raise
+        return saved
+
+    def _save(
+        self,
+        before: Sequence[Sample],
+        after: Sequence[Sample],
+        edited: Sequence[int],
+        contents: dict[str, bytes],
+        saved: Saved,
+    ) -> None:
+        with ExitStack() as stack:
+            outputs: list[AtomicOutput] = []
+            if self._spec.target == "file":
+                outputs.append(stack.enter_context(self._whole_file(before, after, saved)))
+            elif self._has_file_per_image(before):
+                for position in edited:
+                    file, content = self._file_of_image(before[position], after[position])
+                    saved.file_of[position] = file
+                    if content is not None:
+                        contents[file] = content
+                created = [
+                    position
+                    for position, file in saved.file_of.items()
+                    if file != before[position].source and file in contents and is_file(file)
+                ]
+                if created:
+                    raise CreatedError(created)
+            else:
+                contents |= self._changed_files(before, after)
+            for file, content in contents.items():
+                output = stack.enter_context(AtomicOutput(file, overwrite=True))
+                with output.open() as opened:
+                    opened.write(content)
+                outputs.append(output)
+            if outputs:
+                commit_together(outputs)
+            saved.files = [output.location for output in outputs]
+
+    def _class_files(self, after: Sequence[Sample], edited: Sequence[int], classes: Sequence[str]) -> dict[str, bytes]:
+        """Adds new classes to the label map; returns the files of the dataset that list them."""
+        if self._label_map is None:
+            return {}
+        used = {label for position in edited for label in after[position].boxes.labels}
+        new = [name for name in classes if name in used and name not in self._label_map]
+        if not new:
+            return {}
+        last = max((item.id for item in self._label_map.items), default=0)
+        added = tuple(LabelMapItem(id=last + n, name=name) for n, name in enumerate(new, start=1))
+        label_map = LabelMap(items=(*self._label_map.items, *added))
+        files: dict[str, bytes] = {}
+        if self._spec.files:
+            files = dict(self._plugins.resolve("format", self._spec.name, "files").class_files(self._location, new))
+        elif self._spec.label_map_file and is_file(path := join(parent(self._location), self._spec.label_map_file)):
+            files = {path: label_map.to_pbtxt().encode()}
+        self._label_map = label_map
+        return files
+
+    # Formats with one file.
+
+    @contextmanager
+    def _whole_file(self, before: Sequence[Sample], after: Sequence[Sample], saved: Saved) -> Iterator[AtomicOutput]:
+        copy = f"{self._location}.original"
+        if not is_file(copy) and not self._is_own(before):
+            with AtomicOutput(copy) as kept:
+                kept.copy(self._location, "")
+            saved.kept.append(copy)
+        self._own = True
+        with AtomicOutput(self._location, overwrite=True, dataset_attributes=self._dataset.info.attributes) as output:
+            self._fill(output, self._destination(self._location), after)
+            with output.readable() as location:
+                images = remembered(self._location) or parent(self._location) or "."
+                self._check(after, location, {"images": images})
+            yield output
+
+    def _is_own(self, samples: Sequence[Sample]) -> bool:
+        """Returns whether the file is what boxwright writes for the same content."""
+        if self._own:
+            return True
+        with tempfile.TemporaryDirectory() as folder:
+            location = os.path.join(folder, os.path.basename(self._location))
+            with AtomicOutput(location, dataset_attributes=self._dataset.info.attributes) as output:
+                self._fill(output, self._destination(location), samples)
+            return read_file(location) == read_file(self._location)
+
+    def _fill(self, output: AtomicOutput, destination: Destination, samples: Sequence[Sample]) -> None:
+        label_map = self._label_map
+        if label_map is None and destination.needs_label_map:
+            label_map = LabelMap.from_names({label for sample in samples for label in sample.boxes.labels})
+        writer = destination.writer(output, label_map)
+        for sample in samples:
+            writer.write(sample)
+        writer.close()
+
+    # Formats with a folder.
+
+    def _has_file_per_image(self, samples: Sequence[Sample]) -> bool:
+        sources = Counter(sample.source for sample in samples if sample.source != sample.image.location)
+        return all(count == 1 and is_file(source) for source, count in sources.items())
+
+    def _file_of_image(self, before: Sample, after: Sample) -> tuple[str, bytes | None]:
+        """Returns the annotation file of an image, and its content if it must be written."""
+        old, new = self._written([before]), self._written([after])
+        changed = {name: content for name, content in new.items() if old.get(name) != content}
+        self._written([after], check=True)
+        annotated = before.source != (before.image.location or "")
+        if not changed:
+            return before.source, None
+        if len(changed) > 1:
+            raise OutputError(f"{self._spec.name} has several files for {after.image.name}", _CONVERT)
+        ((name, content),) = changed.items()
+        if annotated:
+            return before.source, content
+        location = before.image.location or ""
+        if self._spec.files:
+            return str(
+                self._plugins.resolve("format", self._spec.name, "files").annotation_file(self._location, location)
+            ), content
+        stem, suffix = os.path.splitext(name)
+        if location and stem == os.path.splitext(after.image.name)[0]:
+            return os.path.splitext(location)[0] + suffix, content
+        return join(self._location, name), content
+
+    def _changed_files(self, before: Sequence[Sample], after: Sequence[Sample]) -> dict[str, bytes]:
+        """Returns the files that edits change, of a format whose files have several images each."""
+        if self._dataset.problems.skipped:
+            raise OutputError(
+                f"{self._location} has items that cannot be read, and would be lost", "correct them first"
+            )
+        old, new = self._written(before), self._written(after)
+        contents = {}
+        for name, content in new.items():
+            if old.get(name) != content:
+                place = join(self._location, name)
+                if name not in old or not is_file(place):
+                    raise OutputError(f"{self._location} has another layout than boxwright writes", _CONVERT)
+                contents[place] = content
+        return contents
+
+    def _written(self, samples: Sequence[Sample], *, check: bool = False) -> Mapping[str, bytes]:
+        """Returns the annotation files that the writer makes of samples, or with ``check`` reads them back."""
+        options = {"pictures": "false"} if self._copies and not check else {}
+        with tempfile.TemporaryDirectory() as folder:
+            location = os.path.join(folder, os.path.basename(self._location.rstrip("/")) or "dataset")
+            destination = self._destination(location, **options)
+            output = AtomicOutput(location, "folder", dataset_attributes=self._dataset.info.attributes)
+            try:
+                writer = destination.writer(output, self._padded(samples))
+                for sample in samples:
+                    writer.write(sample)
+                writer.close()
+                with output.readable() as place:
+                    if check:
+                        self._check(samples, place, {})
+                        return {}
+                    paths = [os.path.join(base, name) for base, _, names in os.walk(place) for name in names]
+                    return {os.path.relpath(path, place).replace(os.sep, "/"): read_file(path) or b"" for path in paths}
+            finally:
+                output.abort()
+
+    def _padded(self, samples: Sequence[Sample]) -> LabelMap | None:
+        """Returns the classes with a name for every number, because writers count them."""
+        if not self._spec.numbered:
+            return None
+        if self._label_map is None:
+            return LabelMap.from_names({label for sample in samples for label in sample.boxes.labels})
+        names = {item.id: item.name for item in self._label_map.items}
+        return LabelMap(
+            items=tuple(
+                LabelMapItem(id=number, name=names.get(number, f"unused class {number}"))
+                for number in range(1, max(names, default=0) + 1)
+            )
+        )
+
+    def _check(self, samples: Sequence[Sample], location: str, options: Mapping[str, str]) -> None:
+        """Reads annotations back, and compares them with the edits.
+
+        Args:
+            samples: The edits.
+            location: The written dataset.
+            options: Options of reading, unless the URI sets them.
+
+        Raises:
+            DataError: A box is missing, or has another label or place.
+        """
+        allowed = _CLOSE if "subpixel" in self.written_spec.carries else _WHOLE_PIXELS
+        given = {**options, **self._options} if options else {**self._options, "images": None}
+        known = {option.name: option for option in self._spec.options}
+        given = {name: value for name, value in given.items() if name in known and value is not None}
+        make = self._plugins.resolve("format", self._spec.name)
+        reader: Reader = make(location, **convert_options(given, self._spec.options, self._location))
+        found = {sample.image.name: sample for sample in reader.read(Problems())}
+        single = next(iter(found.values()), None) if len(samples) == len(found) == 1 else None
+        for sample in samples:
+            written = single or found.get(sample.image.name)
+            boxes = Boxes() if written is None else written.boxes
+            if boxes.labels != sample.boxes.labels or any(
+                abs(one - other) > allowed
+                for old, new in zip(sample.boxes.coordinates, boxes.coordinates, strict=True)
+                for one, other in zip(old, new, strict=True)
+            ):
+                raise DataError(
+                    sample.source or sample.image.name,
+                    f"the format {self._spec.name} would store other boxes than those of {sample.image.name}",
+                    f"nothing was changed; {_CONVERT}",
+                )

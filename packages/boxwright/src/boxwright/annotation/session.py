@@ -1,0 +1,587 @@
+"""An annotation session: the images of a dataset, edits with undo and redo, and saving them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple
+
+from boxwright.annotation.journal import Journal, journal_path, state_of, with_state
+from boxwright.annotation.saving import CreatedError, Saved, Saver
+from boxwright.datasets.conversion import convert
+from boxwright.datasets.dataset import Dataset, open_dataset
+from boxwright.datasets.detect import detect_format
+from boxwright.datasets.losses import LossCounter
+from boxwright.datasets.shape_rule import shape_notes
+from boxwright.datasets.sidecar import fingerprint
+from boxwright.errors import BoxwrightError, DataError, OutputError, UsageError
+from boxwright.label_map import LabelMap
+from boxwright.plugins.registry import Registry, default_registry
+from boxwright.plugins.specs import FormatSpec
+from boxwright.progress import LogReporter, Reporter
+from boxwright.schemas import Boxes, Coordinates, Sample, check_coordinates
+from boxwright.storage.filesystem import is_file, is_folder
+from boxwright.storage.uri import DatasetURI, is_remote
+from boxwright.text import is_text
+
+ANNOTATOR: Final = "annotator"
+"""The attribute of a box that was drawn, changed or accepted in a session: ``"person"`` or ``"model"``."""
+VERIFIED: Final = "verified"
+"""The attribute of an image that a person has checked, ``"yes"`` as labelImg writes it."""
+MAX_BOXES: Final = 10_000
+"""The largest number of boxes of an image that an edit may set."""
+_LONGEST_LABEL: Final = 200
+_OF_SHAPES: Final = ("segmentation", "rotation", "shape", "keypoints", "keypoint_names", "num_keypoints", "area")
+"""The attributes that describe the outline of an object, which no longer match a box that was moved."""
+
+
+class ConflictError(BoxwrightError):
+    """What an edit or a save is based on has changed since.
+
+    Attributes:
+        images: The positions of the images.
+    """
+
+    def __init__(self, message: str, remedy: str, images: Sequence[int]) -> None:
+        super().__init__(message, remedy)
+        self.images = list(images)
+
+
+class Drawn(NamedTuple):
+    """A box of an edit.
+
+    Attributes:
+        label: Its label.
+        coordinates: ``(xmin, ymin, xmax, ymax)`` in pixels of the sample.
+        origin: The position of the box in the revision that the edit changes, whose attributes it keeps; ``None`` for a
+            new one.
+        by_model: Whether a new box is a proposal of a model that a person has accepted.
+    """
+
+    label: str
+    coordinates: Coordinates
+    origin: int | None = None
+    by_model: bool = False
+
+
+class _Change(NamedTuple):
+    image: int
+    before: Sample
+    after: Sample
+
+
+class _Since(NamedTuple):
+    """What the journal has of the stacks of edits, since the last save.
+
+    Attributes:
+        edits: The number of edits in it that can be taken back.
+        undone: The number of edits in it that were taken back.
+        states: Whether it has the results of undoing and redoing instead.
+    """
+
+    edits: int = 0
+    undone: int = 0
+    states: bool = False
+
+    def moved(self, count: int) -> _Since:
+        """Returns the numbers after edits were taken back, or repeated if ``count`` is negative."""
+        return self if self.states else self._replace(edits=self.edits - count, undone=self.undone + count)
+
+
+class AnnotationSession:
+    """Edits of a dataset by a person.
+
+    Every edit is in a journal on disk when its method returns, and in the dataset after :meth:`save`. All methods may
+    be called from several threads. Only one session per dataset can be open.
+
+    Args:
+        uri: The dataset; a folder of images without annotations is annotated in the format ``labelimg``.
+        to: A dataset that is made of ``uri``, unless it exists already, and annotated instead.
+        classes: More classes than those of the dataset.
+        reporter: Where progress and warnings go.
+        registry: The plugins to use, instead of the installed ones.
+
+    Attributes:
+        uri: The URI of the annotated dataset.
+        spec: Its format.
+        samples: The images as edited, in the order of the dataset.
+        revisions: The number of the current revision of each image.
+        classes: The classes, in their order.
+        skipped: The errors of items that cannot be read, which stay unchanged.
+        recovered: The number of edits that an earlier session did not save, and which are applied.
+
+    Raises:
+        UsageError: The format cannot be read and written, or the classes are invalid.
+        DataError: The dataset cannot be read, or another session is annotating it.
+    """
+
+    def __init__(
+        self,
+        uri: str | os.PathLike[str] | DatasetURI,
+        *,
+        to: str | os.PathLike[str] | DatasetURI = "",
+        classes: Sequence[str] = (),
+        reporter: Reporter | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        self._lock = threading.RLock()
+        self._plugins = registry or default_registry()
+        reporter = reporter or LogReporter()
+        given = [_checked_label(name) for name in classes]
+        self._location = _annotated(DatasetURI.of(uri), to, given, self._plugins, reporter)
+        self.uri = str(self._location)
+        self.spec: FormatSpec = self._plugins.get("format", str(self._location.format)).spec
+        if not (self.spec.load and self.spec.write):
+            raise UsageError(
+                f"the format {self.spec.name!r} cannot be both read and written",
+                "convert the dataset: --to labelimg:FOLDER",
+            )
+        self._journal = Journal(journal_path(self._location.location), {"uri": self.uri})
+        try:
+            self._dataset, samples = self._read(reporter)
+            self._on_disk = samples
+            self.samples = list(samples)
+            self._positions = {sample.image.name: position for position, sample in enumerate(samples)}
+            self._stats = {file: _stat(file) for file in {self._file(sample) for sample in samples}}
+            self.revisions = [0] * len(samples)
+            self._bases: dict[int, str] = {}
+            self._done: list[list[_Change]] = []
+            self._undone: list[list[_Change]] = []
+            label_map = self._dataset.known_label_map
+            known = () if label_map is None else label_map.names
+            labels = sorted({label for sample in samples for label in sample.boxes.labels})
+            self.classes = list(dict.fromkeys([*known, *labels, *given]))
+            self.skipped = list(self._dataset.problems.skipped)
+            self.recovered = self._replay()
+            self._since = _Since(len(self._done), len(self._undone))
+            self._saver = Saver(self._dataset, self._location, self.spec, self._plugins)
+        except BaseException:
+            self._journal.close(remove=False)
+            raise
+
+    # Reading.
+
+    def _read(self, reporter: Reporter | None = None) -> tuple[Dataset, list[Sample]]:
+        on_error = "fail" if self.spec.target == "file" else "skip"
+        dataset = open_dataset(self._location, on_error=on_error, registry=self._plugins)
+        with (reporter or LogReporter()).task("Reading annotations", dataset.info.num_samples) as task:
+            samples = []
+            for sample in dataset:
+                samples.append(sample)
+                task.advance()
+        if any(sample.image.data is not None for sample in samples):
+            raise UsageError(
+                f"{self._location.location} contains the images themselves", "annotate a copy: --to labelimg:FOLDER"
+            )
+        if any("left out" in note for note in dataset.shape_notes):
+            raise UsageError(
+                f"{self._location.location} has shapes without a box, which saving would lose: "
+                + "; ".join(shape_notes(dataset.reader.shapes.totals())),  # type: ignore[attr-defined]
+                "annotate a copy: --to labelimg:FOLDER",
+            )
+        return dataset, samples
+
+    def _file(self, sample: Sample) -> str:
+        """Returns the file in which the annotation of an image is, or the dataset's."""
+        own = self.spec.target == "folder" and is_file(sample.source)
+        return sample.source if own else self._location.location
+
+    def _replay(self) -> int:
+        lines = self._journal.lines
+        for line in lines:
+            if "edit" in line:
+                changes = []
+                for entry in line["edit"]:
+                    position = self._positions.get(entry["image"])
+                    if position is None:
+                        continue
+                    self._bases.setdefault(position, entry["base"])
+                    try:
+                        after = with_state(self.samples[position], entry)
+                    except (LookupError, TypeError, ValueError) as error:
+                        raise DataError(
+                            self._journal.path, f"the journal is damaged: {error}", "remove it, which loses its edits"
+                        ) from None
+                    changes.append(_Change(position, self.samples[position], after))
+                self._apply(changes)
+                self._done.append(changes)
+                self._undone.clear()
+            elif "undo" in line and self._done:
+                self._take_back()
+            elif "redo" in line and self._undone:
+                self._do_again()
+            elif "reset" in line:
+                self._reset([self._positions[name] for name in line["reset"] if name in self._positions])
+        return len(self.unsaved)
+
+    # Editing.
+
+    def edit(
+        self, image: int, boxes: Iterable[Drawn | tuple[Any, ...]], *, revision: int, verified: bool | None = None
+    ) -> Sample:
+        """Sets the boxes of an image.
+
+        Args:
+            image: The position of the image.
+            boxes: All of its boxes, as :class:`Drawn` or tuples of its fields.
+            revision: The revision that the edit is based on.
+            verified: Whether a person has checked the image; ``None`` keeps the mark.
+
+        Returns:
+            The edited sample.
+
+        Raises:
+            ConflictError: The image has another revision, from another window, or its file was changed.
+            UsageError: A box is invalid.
+        """
+        with self._lock:
+            self._check_revision(image, revision)
+            before = self.samples[image]
+            attributes = dict(before.attributes)
+            if verified is not None:
+                attributes.pop(VERIFIED, None)
+                attributes |= {VERIFIED: "yes"} if verified else {}
+            after = before.replace(boxes=_edited(before, [Drawn(*each) for each in boxes]), attributes=attributes)
+            self.apply({image: after})
+            return self.samples[image]
+
+    def verify(self, image: int, verified: bool = True) -> Sample:
+        """Marks an image as checked by a person, or removes the mark."""
+        rows = zip(self.samples[image].boxes.labels, self.samples[image].boxes.coordinates, strict=True)
+        boxes = [Drawn(label, box, position) for position, (label, box) in enumerate(rows)]
+        return self.edit(image, boxes, revision=self.revisions[image], verified=verified)
+
+    def apply(self, samples: Mapping[int, Sample]) -> None:
+        """Sets the boxes and attributes of several images as one edit, which is undone as one.
+
+        Args:
+            samples: The edited samples by position.
+
+        Raises:
+            ConflictError: The file of one of the images was changed.
+        """
+        with self._lock:
+            changes = [
+                _Change(image, self.samples[image], after)
+                for image, after in samples.items()
+                if not _same(self.samples[image], after)
+            ]
+            if not changes:
+                return
+            first = [change.image for change in changes if change.image not in self._bases]
+            self._refuse_changed(first)
+            for image in first:
+                self._bases[image] = fingerprint(self._on_disk[image])
+            self._journal.add({"edit": [self._entry(change.image, change.after) for change in changes]})
+            self._since = _Since(self._since.edits + 1, 0, self._since.states)
+            self._apply(changes)
+            self._done.append(changes)
+            self._undone.clear()
+
+    def undo(self) -> list[int]:
+        """Takes back the last edit; returns the positions of its images, empty if there is none."""
+        with self._lock:
+            if not self._done:
+                return []
+            self._note("undo", self._done, self._since.edits)
+            self._since = self._since.moved(1)
+            return self._take_back()
+
+    def redo(self) -> list[int]:
+        """Repeats the edit that was taken back last; returns the positions of its images, empty if there is none."""
+        with self._lock:
+            if not self._undone:
+                return []
+            self._note("redo", self._undone, self._since.undone)
+            self._since = self._since.moved(-1)
+            return self._do_again()
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether an edit was taken back."""
+        return bool(self._undone)
+
+    def add_class(self, name: str) -> str:
+        """Adds a class unless it exists, and returns its name without surrounding spaces.
+
+        Raises:
+            UsageError: The name is invalid.
+        """
+        name = _checked_label(name)
+        with self._lock:
+            if name not in self.classes:
+                self.classes.append(name)
+        return name
+
+    def _note(self, name: str, stack: list[list[_Change]], known: int) -> None:
+        """Adds the undoing or redoing of an edit to the journal, or its result if that edit is no longer in it."""
+        self._since = self._since._replace(states=self._since.states or not known)
+        if not self._since.states:
+            self._journal.add({name: 1})
+            return
+        changes = stack[-1]
+        for image in {change.image for change in changes} - self._bases.keys():
+            self._bases[image] = fingerprint(self._on_disk[image])
+        results = [(each.image, each.before if name == "undo" else each.after) for each in changes]
+        self._journal.add({"edit": [self._entry(image, sample) for image, sample in results]})
+
+    def _entry(self, image: int, sample: Sample) -> dict[str, Any]:
+        return {"image": sample.image.name, "base": self._bases[image], **state_of(sample)}
+
+    def _take_back(self) -> list[int]:
+        changes = self._done.pop()
+        self._undone.append(changes)
+        return self._apply([_Change(image, after, before) for image, before, after in changes])
+
+    def _do_again(self) -> list[int]:
+        changes = self._undone.pop()
+        self._done.append(changes)
+        return self._apply(changes)
+
+    def _apply(self, changes: Sequence[_Change]) -> list[int]:
+        for image, _, after in changes:
+            self.samples[image] = after
+            self.revisions[image] += 1
+            if hasattr(self, "classes"):
+                self.classes += [label for label in dict.fromkeys(after.boxes.labels) if label not in self.classes]
+        return [change.image for change in changes]
+
+    # Saving.
+
+    @property
+    def unsaved(self) -> list[int]:
+        """The positions of the images whose edits are not in the dataset yet."""
+        with self._lock:
+            return [image for image in sorted(self._bases) if not _same(self.samples[image], self._on_disk[image])]
+
+    def changed_files(self) -> list[int]:
+        """The positions of the images with edits whose files another program has changed, or removed."""
+        with self._lock:
+            unsaved = self.unsaved
+            self._look_at_files(unsaved)
+            return [image for image in unsaved if self._bases[image] != fingerprint(self._on_disk[image])]
+
+    def save(self, overwrite: Collection[int] = ()) -> Saved:
+        """Writes the edited images, all or none; other files stay unchanged.
+
+        Args:
+            overwrite: The positions of images whose files may be replaced although another program has changed them.
+
+        Raises:
+            ConflictError: Another program has changed the files of images that are not in ``overwrite``.
+            DataError: The format cannot store an edit; nothing was changed.
+            OutputError: A file cannot be written; nothing was changed.
+        """
+        with self._lock:
+            if conflicts := [image for image in self.changed_files() if image not in overwrite]:
+                names = ", ".join(self.samples[image].image.name for image in conflicts[:3])
+                raise ConflictError(
+                    f"another program has changed the annotation of {names} since it was edited here",
+                    "keep the edits, which replaces that annotation, or drop them",
+                    conflicts,
+                )
+            unsaved = self.unsaved
+            if not unsaved:
+                return Saved()
+            counter = LossCounter(self._saver.written_spec)
+            for image in unsaved:
+                counter.count(self.samples[image])
+            unsaved_before = self.changed_files()
+            try:
+                saved = self._saver.save(self._on_disk, self.samples, unsaved, self.classes)
+            except CreatedError as error:
+                self._stats.clear()
+                if self.changed_files() == unsaved_before:
+                    name = self.samples[error.images[0]].image.name
+                    raise OutputError(f"the annotation of {name} exists, and cannot be read", "remove it") from None
+                return self.save(overwrite)
+            saved.losses.add(counter.take())
+            for image in unsaved:
+                source = saved.file_of.get(image, self.samples[image].source)
+                self.samples[image] = self._on_disk[image] = self.samples[image].replace(source=source)
+            for file in {self._file(self.samples[image]) for image in unsaved}:
+                self._stats[file] = _stat(file)
+            self._bases.clear()
+            self._since = _Since()
+            self._journal.restart()
+            return saved
+
+    def discard(self, images: Iterable[int]) -> None:
+        """Drops the edits of images that are not saved: they are again as in the dataset. This cannot be undone."""
+        with self._lock:
+            dropped = [image for image in images if image in self._bases]
+            self._journal.add({"reset": [self.samples[image].image.name for image in dropped]})
+            self._reset(dropped)
+
+    def _reset(self, images: Iterable[int]) -> None:
+        for image in images:
+            self.samples[image] = self._on_disk[image]
+            self.revisions[image] += 1
+            self._bases.pop(image, None)
+        dropped = set(images)
+        for stack in (self._done, self._undone):
+            # Both stacks become shorter, so that the journal cannot name edits by their place.
+            self._since = _Since(states=True)
+            stack[:] = [rest for changes in stack if (rest := [each for each in changes if each.image not in dropped])]
+
+    def refresh(self, image: int) -> None:
+        """Reads an image again if another program has changed its file, unless it has edits."""
+        with self._lock:
+            self._look_at_files([image])
+
+    def _look_at_files(self, images: Iterable[int]) -> None:
+        """Reads the dataset again if the file of one of the images has changed.
+
+        Raises:
+            DataError: An image with edits is no longer in the dataset.
+        """
+        if all(_stat(file) == self._stats.get(file) for file in {self._file(self._on_disk[image]) for image in images}):
+            return
+        _, samples = self._read()
+        found = {sample.image.name: sample for sample in samples}
+        if self.spec.target == "file" and found.keys() != self._positions.keys():
+            raise DataError(
+                self._location.location,
+                "another program has added or removed images",
+                "end `boxwright annotate` and start it again; the journal keeps your edits",
+            )
+        for name, position in self._positions.items():
+            now = found.get(name) or self._on_disk[position].replace(boxes=Boxes(), attributes={})
+            self._stats[self._file(now)] = _stat(self._file(now))
+            before = self._on_disk[position]
+            if not _same(now, before):
+                self._on_disk[position] = now
+                if _same(self.samples[position], before):
+                    self.samples[position] = now
+                    self.revisions[position] += 1
+                    self._reset([position])
+
+    def _refuse_changed(self, images: Sequence[int]) -> None:
+        before = [self.revisions[image] for image in images]
+        self._look_at_files(images)
+        if changed := [image for image, old in zip(images, before, strict=True) if self.revisions[image] != old]:
+            raise ConflictError(
+                "another program has changed the annotation", "look at the image again, and repeat the edit", changed
+            )
+
+    def _check_revision(self, image: int, revision: int) -> None:
+        if self.revisions[image] != revision:
+            raise ConflictError(
+                "the image was edited in another window", "look at the image again, and repeat the edit", [image]
+            )
+
+    def read_image(self, image: int) -> bytes:
+        """Returns the encoded image.
+
+        Raises:
+            DataError: It cannot be read, or is behind a link that leads out of the dataset.
+        """
+        reference = self.samples[image].image
+        self._dataset.boundary.check(reference.location)
+        return reference.read()
+
+    def close(self) -> None:
+        """Ends the session. Edits that are not saved stay in the journal, from which the next session continues."""
+        with self._lock:
+            self._journal.close(remove=not self.unsaved)
+
+    def __enter__(self) -> AnnotationSession:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _annotated(
+    uri: DatasetURI,
+    to: str | os.PathLike[str] | DatasetURI,
+    classes: Sequence[str],
+    plugins: Registry,
+    reporter: Reporter,
+) -> DatasetURI:
+    """Returns the dataset to annotate: the given one, or a copy of it in another format."""
+    if uri.has_split or is_remote(uri.location):
+        raise UsageError(f"{uri} cannot be annotated", "name one dataset on this computer: FORMAT:LOCATION")
+    if to:
+        target = DatasetURI.of(to)
+        if not (is_file(target.location) or (is_folder(target.location) and os.listdir(target.location))):
+            source = replace(uri, format=uri.format or detect_format(uri.location, plugins))
+            label_map = LabelMap.from_names(classes, sort=False) if classes else None
+            convert(source, target, label_map=label_map, registry=plugins, reporter=reporter)
+        uri = target
+    name = uri.format or detect_format(uri.location, plugins)
+    if name == "pictures":
+        name = "labelimg"
+    options = {option.name for option in plugins.get("format", name).spec.options}
+    included = {"unannotated": "include"} if "unannotated" in options else {}
+    return replace(uri, format=name, options={**included, **uri.options})
+
+
+def _edited(sample: Sample, drawn: Sequence[Drawn]) -> Boxes:
+    """Returns the boxes of an edit, with the attributes of those that are kept."""
+    if len(drawn) > MAX_BOXES:
+        raise UsageError(f"{len(drawn):,} boxes are more than {MAX_BOXES:,}", "remove some of them")
+    old = sample.boxes
+    used: set[int] = set()
+    coordinates: list[Coordinates] = []
+    attributes: list[Mapping[str, Any]] = []
+    for number, each in enumerate(drawn, start=1):
+        box = tuple(map(float, each.coordinates))
+        kept = each.origin if each.origin is not None and 0 <= each.origin < len(old) else None
+        if kept is None or kept in used:
+            own: Mapping[str, Any] = {ANNOTATOR: "model" if each.by_model else "person"}
+        else:
+            used.add(kept)
+            own = old.attributes[kept]
+            moved = box != old.coordinates[kept]
+            if moved:
+                own = {name: value for name, value in own.items() if name not in _OF_SHAPES}
+            if moved or each.label != old.labels[kept]:
+                own = {**own, ANNOTATOR: "person"}
+        if kept is None or box != old.coordinates[kept]:
+            box = _inside(box, sample, number)
+        coordinates.append(box)
+        attributes.append(own)
+    return Boxes([_checked_label(each.label) for each in drawn], coordinates, attributes)
+
+
+def _inside(box: tuple[float, ...], sample: Sample, number: int) -> Coordinates:
+    """Returns a box without what is outside the image."""
+    width, height = float(sample.image.width), float(sample.image.height)
+    if len(box) != 4 or (problem := check_coordinates(box)):
+        raise UsageError(
+            f"box {number}: {problem if len(box) == 4 else 'it has not four coordinates'}", "draw it again"
+        )
+    xmin, ymin, xmax, ymax = box
+    inside = max(xmin, 0.0), max(ymin, 0.0), min(xmax, width), min(ymax, height)
+    if inside[0] >= inside[2] or inside[1] >= inside[3]:
+        raise UsageError(f"box {number} has zero area, or is outside the image", "draw it again")
+    return inside
+
+
+def _checked_label(name: str) -> str:
+    name = name.strip() if isinstance(name, str) else ""
+    if not name or len(name) > _LONGEST_LABEL or not is_text(name) or any(ord(each) < 32 for each in name):
+        raise UsageError(
+            f"{name!r:.80} cannot be the name of a class", f"use 1 to {_LONGEST_LABEL} letters in one line"
+        )
+    return name
+
+
+def _same(one: Sample, other: Sample) -> bool:
+    return one is other or (one.boxes == other.boxes and one.attributes == other.attributes)
+
+
+def _stat(file: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(file)
+    except (OSError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,205 @@
+"""The requests of the page."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from boxwright import BoxwrightError, Sample
+from boxwright.annotation import AnnotationSession, ConflictError
+from boxwright.annotation.session import ANNOTATOR, VERIFIED, Drawn
+from boxwright_annotate.pixels import LARGEST, Pixels
+
+STATIC: Final = Path(__file__).parent / "static"
+_TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+_FILES: Final = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
+_SMALL: Final = 8192  # pixels
+Body = dict[str, Any]
+
+
+class Api:
+    """What the page can ask for; each method returns values for JSON.
+
+    Args:
+        session: The session.
+    """
+
+    def __init__(self, session: AnnotationSession) -> None:
+        self._session = session
+        self.pixels = Pixels(session)
+
+    def dataset(self, body: Body) -> Body:
+        """The dataset and a row for each image."""
+        session = self._session
+        unsaved = set(session.unsaved)
+        return {
+            "uri": session.uri,
+            "format": session.spec.name,
+            "classes": session.classes,
+            "largest": LARGEST,
+            "skipped": [str(error) for error in session.skipped[:20]],
+            "recovered": session.recovered,
+            "images": [self._row(sample, position in unsaved) for position, sample in enumerate(session.samples)],
+        }
+
+    def image(self, body: Body) -> Body:
+        """An image as it is now, also if another program has changed its file."""
+        self._session.refresh(body["image"])
+        return self._state([body["image"]])
+
+    def edit(self, body: Body) -> Body:
+        """Sets the boxes of an image, rows of ``[label, xmin, ymin, xmax, ymax, origin]``."""
+        boxes = [Drawn(row[0], tuple(row[1:5]), row[5], bool(row[6:] and row[6])) for row in body["boxes"]]
+        self._session.edit(body["image"], boxes, revision=body["revision"], verified=body.get("verified"))
+        return self._state([body["image"]])
+
+    def undo(self, body: Body) -> Body:
+        """Takes back the last edit."""
+        return self._state(self._session.undo())
+
+    def redo(self, body: Body) -> Body:
+        """Repeats the edit that was taken back."""
+        return self._state(self._session.redo())
+
+    def save(self, body: Body) -> Body:
+        """Writes the edited images."""
+        before = self._session.unsaved
+        saved = self._session.save(frozenset(body.get("overwrite", ())))
+        return self._state(before) | {
+            "saved": saved.images,
+            "files": saved.files,
+            "kept": saved.kept,
+            "losses": saved.losses.describe(),
+        }
+
+    def discard(self, body: Body) -> Body:
+        """Drops the edits of images, which are then as in their files."""
+        self._session.discard(body["images"])
+        return self._state(body["images"])
+
+    def add_class(self, body: Body) -> Body:
+        """Adds a class."""
+        name = self._session.add_class(body["name"])
+        return {"name": name, "classes": self._session.classes}
+
+    def _row(self, sample: Sample, unsaved: bool) -> Body:
+        sides = [min(x2 - x1, y2 - y1) for x1, y1, x2, y2 in sample.boxes.coordinates]
+        return {
+            "name": sample.image.name,
+            "width": sample.image.width,
+            "height": sample.image.height,
+            "split": sample.split,
+            "verified": VERIFIED in sample.attributes,
+            "labels": Counter(sample.boxes.labels),
+            "smallest": min(sides, default=None),
+            "unsaved": unsaved,
+        }
+
+    def _state(self, images: list[int]) -> Body:
+        session = self._session
+        unsaved = set(session.unsaved)
+        states = []
+        for position in images:
+            sample = session.samples[position]
+            boxes = sample.boxes
+            rows = zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True)
+            state = self._row(sample, position in unsaved) | {
+                "image": position,
+                "revision": session.revisions[position],
+                "boxes": [[label, *box, attributes.get(ANNOTATOR)] for label, box, attributes in rows],
+            }
+            states.append(state)
+        return {
+            "images": states,
+            "classes": session.classes,
+            "unsaved": len(unsaved),
+            "can_undo": session.can_undo,
+            "can_redo": session.can_redo,
+        }
+
+
+def make_app(session: AnnotationSession) -> Starlette:
+    """Returns the application of a page."""
+    api = Api(session)
+    count = len(session.samples)
+    calls: dict[str, Callable[[Body], Body]] = {
+        "dataset": api.dataset,
+        "image": api.image,
+        "edit": api.edit,
+        "undo": api.undo,
+        "redo": api.redo,
+        "save": api.save,
+        "discard": api.discard,
+        "class": api.add_class,
+    }
+
+    async def call(request: Request) -> Response:
+        function = calls.get(request.path_params["name"])
+        if function is None:
+            return _problem(404, "not found")
+        try:
+            body = json.loads(await request.body())
+            images = [
+                *([body["image"]] if "image" in body else ()),
+                *body.get("images", ()),
+                *body.get("overwrite", ()),
+            ]
+            if not all(type(image) is int and 0 <= image < count for image in images):
+                return _problem(400, "an image is unknown")
+            return JSONResponse(await run_in_threadpool(function, body))
+        except ConflictError as error:
+            return _problem(409, error.message, error.remedy, images=error.images)
+        except BoxwrightError as error:
+            return _problem(422, error.message, error.remedy)
+        except OSError as error:
+            return _problem(500, f"{error.filename or 'the journal'}: {error.strerror or error}", "free some space")
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            return _problem(400, f"{type(error).__name__}: {error}"[:200])
+
+    async def pixels(request: Request) -> Response:
+        position = int(request.path_params["image"])
+        query = {name: request.query_params.get(name, "") for name in ("side", "part")}
+        try:
+            if position >= count:
+                return _problem(404, "the image is unknown")
+            if query["part"]:
+                x1, y1, x2, y2 = (min(max(int(each), 0), 1 << 20) for each in query["part"].split(","))
+                if not (x1 < x2 <= x1 + _SMALL and y1 < y2 <= y1 + _SMALL):
+                    return _problem(400, "the part is empty or too large")
+                content, kind = await run_in_threadpool(api.pixels.part, position, (x1, y1, x2, y2))
+            else:
+                side = min(int(query["side"] or 0), _SMALL)
+                content, kind = await run_in_threadpool(api.pixels.image, position, side)
+        except BoxwrightError as error:
+            return _problem(422, error.message, error.remedy)
+        except ValueError:
+            return _problem(400, "these are not numbers")
+        return Response(content, media_type=kind, headers={"cache-control": "private, max-age=600"})
+
+    async def static(request: Request) -> Response:
+        path = _FILES.get(request.path_params.get("name", "index.html"))
+        if path is None:
+            return _problem(404, "not found")
+        return Response(path.read_bytes(), media_type=_TYPES[path.suffix], headers={"cache-control": "no-cache"})
+
+    return Starlette(
+        routes=[
+            Route("/", static),
+            Route("/api/{name}", call, methods=["POST"]),
+            Route("/pixels/{image:int}", pixels),
+            Route("/{name}", static),
+        ]
+    )
+
+
+def _problem(status: int, problem: str, remedy: str = "", **more: Any) -> Response:
+    return JSONResponse({"problem": problem, "remedy": remedy, **more}, status)

@@ -1,0 +1,3 @@
+# pytest collects the classes from here.
+
+from boxwright_annotate.conformance import *  # noqa: F403

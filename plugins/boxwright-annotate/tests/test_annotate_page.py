@@ -1,0 +1,243 @@
+"""A browser draws, moves, resizes, relabels and deletes boxes, and the files have exactly those."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import boxwright
+from boxwright_testing import drawn_samples
+
+Start = Callable[..., Any]
+CLASSES = ("apple", "pear", "<img src=x onerror=alert(1)>")
+Box = tuple[str, tuple[float, ...]]
+
+
+class Driver:
+    """Uses the page as a person does; ``boxes`` is what the files must have, by name.
+
+    Args:
+        page: The page of the browser.
+    """
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+        self.problems: list[str] = []
+        page.on("console", lambda message: self.problems.append(message.text))
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        page.on("dialog", lambda dialog: self.problems.append(f"dialog {dialog.message}"))
+
+    def open(self, address: str, image: int = 0) -> None:
+        self.page.goto("about:blank")
+        self.page.goto(f"{address}#{image + 1}")
+        self.ready(image)
+
+    def ready(self, image: int) -> None:
+        self.page.wait_for_selector(f"#stage svg[data-image='{image}'][data-ready=true]")
+        self.settle()
+
+    def settle(self) -> None:
+        """Waits until every edit has reached the server, and the page is drawn."""
+        self.page.evaluate(
+            "async () => { const { call } = await import('./api.js'); await call('dataset');"
+            " await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))); }"
+        )
+
+    def key(self, keys: str, times: int = 1) -> None:
+        for _ in range(times):
+            self.page.keyboard.press(keys)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Returns the place of a pixel of the image on the screen."""
+        frame = self.page.locator("#stage").bounding_box()
+        view = self.page.evaluate("({...document.querySelector('#stage svg').dataset})")
+        scale, left, top = (float(view[name]) for name in ("scale", "x", "y"))
+        return frame["x"] + left + x * scale, frame["y"] + top + y * scale
+
+    def drag(self, x1: float, y1: float, x2: float, y2: float) -> None:
+        mouse = self.page.mouse
+        mouse.move(*self.at(x1, y1))
+        mouse.down()
+        mouse.move(*self.at((x1 + x2) / 2, y2))
+        mouse.move(*self.at(x2, y2))
+        mouse.up()
+        self.settle()
+
+    def click(self, x: float, y: float) -> None:
+        self.page.mouse.click(*self.at(x, y))
+        self.settle()
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).inner_text()
+
+
+def annotated(uri: str) -> dict[str, list[Box]]:
+    return {
+        sample.image.name: list(zip(sample.boxes.labels, sample.boxes.coordinates, strict=True))
+        for sample in boxwright.open(uri)
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["labelimg", "yolo", "coco"])
+def test_twenty_edits_of_five_images_are_what_the_files_have(
+    name: str, tmp_path: Path, start: Start, browser: Any
+) -> None:
+    """With kill -9 in the middle: 4 edits of each image, of every kind."""
+    pytest.importorskip(f"boxwright_{ {'labelimg': 'voc'}.get(name, name) }")
+    samples = drawn_samples(tmp_path / "source", 6, size=(320, 240))
+    place = tmp_path / "data" / ("x.json" if name == "coco" else "")
+    uri = f"{name}:{place}" + (f"?images={tmp_path / 'source'}" if name == "coco" else "")
+    boxwright.convert(boxwright.from_samples([each.replace(boxes=[]) for each in samples]), f"{name}:{place}")
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    program = start(uri, "--classes", ",".join(CLASSES))
+    driver = Driver(browser.new_page(viewport={"width": 1100, "height": 760}))
+    expected: dict[str, list[Box]] = {each.image.name: [] for each in samples}
+    random_ = random.Random(5)
+    driver.open(program.address)
+    for image in range(5):
+        if image == 3:  # nothing was saved yet
+            program.end(signal.SIGKILL)
+            program = start(uri, "--classes", ",".join(CLASSES))
+            driver.open(program.address, 3)
+        boxes = expected[samples[image].image.name]
+        first = (20, 20 + image, 120, 100)
+        driver.drag(*first)  # draw
+        boxes.append((CLASSES[0], first))
+        second = (150, 40, 240 + random_.randrange(20), 180)
+        driver.drag(*second)
+        boxes.append((CLASSES[0], second))
+        if image == 0:  # move
+            driver.drag(180, 100, 190, 95)
+            boxes[1] = (CLASSES[0], tuple(value + by for value, by in zip(second, (10, -5, 10, -5), strict=True)))
+            driver.key("ArrowLeft", 2)
+            boxes[1] = (CLASSES[0], (boxes[1][1][0] - 2, boxes[1][1][1], boxes[1][1][2] - 2, boxes[1][1][3]))
+        elif image == 1:  # resize
+            driver.drag(second[2], second[3], 300, 230)
+            driver.drag(150, 100, 140, 100)
+            boxes[1] = (CLASSES[0], (140, 40, 300, 230))
+        elif image == 2:  # relabel
+            driver.key("3")
+            driver.click(30, 30)
+            driver.key("2")
+            boxes[:] = [(CLASSES[1], first), (CLASSES[2], second)]
+        elif image == 3:  # delete, and undo one
+            driver.key("Delete")
+            driver.key("Control+z")
+            driver.settle()
+            driver.click(30, 30)
+            driver.key("Delete")
+            del boxes[0]
+        else:  # duplicate, undo and redo
+            driver.key("Control+d")
+            driver.key("Control+z")
+            driver.key("Control+Shift+z")
+            boxes.append((CLASSES[0], tuple(value + 10 for value in second)))
+        driver.settle()
+        driver.key("d")
+        driver.ready(image + 1)
+    assert driver.text("#counts") == "5 done · 1 left"
+    assert {path: path.read_bytes() for path in before} == before
+    driver.key("Control+s")
+    driver.page.wait_for_selector("#save:text('Saved')")
+    assert annotated(uri) == {
+        image: [(label, pytest.approx(box, abs=1e-3)) for label, box in boxes] for image, boxes in expected.items()
+    }
+    sixth = [path for path in before if path.stem == samples[5].image.name.removesuffix(".png")]
+    assert {path: path.read_bytes() for path in sixth} == {path: before[path] for path in sixth}
+    assert driver.problems == []
+    driver.page.close()
+
+
+def test_a_first_box_asks_for_its_class(tmp_path: Path, start: Start, browser: Any) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 2, size=(320, 240))
+    program = start(str(tmp_path))
+    driver = Driver(browser.new_page())
+    driver.open(program.address)
+    driver.drag(20, 20, 120, 100)
+    driver.page.keyboard.type("fig")
+    driver.key("Enter")
+    driver.page.wait_for_selector("#boxes li:has-text('fig')")
+    driver.settle()
+    driver.key("Control+s")
+    driver.page.wait_for_selector("#save:text('Saved')")
+    assert annotated(f"labelimg:{tmp_path}") == {"0-000.png": [("fig", (20, 20, 120, 100))]}
+    assert driver.problems == []
+    driver.page.close()
+
+
+def test_two_windows_notice_each_other(tmp_path: Path, start: Start, browser: Any) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 1, size=(320, 240))
+    program = start(str(tmp_path), "--classes", "fig")
+    one, other = Driver(browser.new_page()), Driver(browser.new_page())
+    one.open(program.address)
+    other.open(program.address)
+    one.drag(20, 20, 120, 100)
+    other.drag(150, 20, 220, 100)
+    other.page.wait_for_selector("dialog[open]:has-text('edited in another window')")
+    other.key("Enter")
+    other.drag(150, 20, 220, 100)
+    program.call("save")
+    assert annotated(f"labelimg:{tmp_path}") == {
+        "0-000.png": [("fig", (20, 20, 120, 100)), ("fig", (150, 20, 220, 100))]
+    }
+    for driver in (one, other):
+        driver.page.close()
+
+
+def test_a_changed_file_is_asked_about(tmp_path: Path, start: Start, browser: Any) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    boxwright.convert(
+        boxwright.from_samples(drawn_samples(tmp_path / "s", 1, size=(320, 240))), f"labelimg:{tmp_path / 'l'}"
+    )
+    program = start(f"labelimg:{tmp_path / 'l'}", "--classes", "fig")
+    driver = Driver(browser.new_page())
+    driver.open(program.address)
+    driver.key("w")
+    driver.drag(20, 20, 120, 100)
+    path = tmp_path / "l/0-000.xml"
+    theirs = path.read_text("utf-8").replace("<name>", "<name>their ")
+    path.write_text(theirs, "utf-8")
+    driver.key("Control+s")
+    driver.page.click("dialog button[value=theirs]")
+    driver.page.wait_for_selector("#save:text('Saved')")
+    assert path.read_text("utf-8") == theirs
+    driver.page.close()
+
+
+def test_fingers_draw_and_zoom(tmp_path: Path, start: Start, browser: Any) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 1, size=(320, 240))
+    program = start(str(tmp_path), "--classes", "fig")
+    context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True, is_mobile=True)
+    driver = Driver(context.new_page())
+    driver.open(program.address)
+    touch = context.new_cdp_session(driver.page)
+
+    def fingers(kind: str, *places: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(places)]
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    fingers("touchStart", driver.at(40, 40))
+    fingers("touchMove", driver.at(100, 90))
+    fingers("touchMove", driver.at(200, 150))
+    fingers("touchEnd")
+    driver.settle()
+    scale = float(driver.page.locator("#stage svg").get_attribute("data-scale"))
+    (x, y) = driver.at(160, 120)
+    fingers("touchStart", (x - 50, y), (x + 50, y))
+    for by in (60, 80, 100):
+        fingers("touchMove", (x - by, y), (x + by, y))
+    fingers("touchEnd")
+    driver.settle()
+    assert float(driver.page.locator("#stage svg").get_attribute("data-scale")) == pytest.approx(2 * scale, rel=0.02)
+    state = program.call("image", {"image": 0}).json["images"][0]
+    assert [row[:5] for row in state["boxes"]] == [["fig", 40, 40, 200, 150]]
+    context.close()

@@ -1,0 +1,388 @@
+"""Sessions of edits: the journal, saving in every format, and what other programs change meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import boxwright
+from boxwright import Boxes, DataError, Sample, UsageError
+from boxwright.annotation import AnnotationSession, ConflictError, Drawn
+from boxwright.plugins import default_registry
+from boxwright_testing import drawn_samples
+
+NEW = ("square", (1.0, 2.0, 30.0, 41.0))
+PHOTOS = 5
+
+
+def rows(sample: Sample) -> list[Drawn]:
+    boxes = sample.boxes
+    return [Drawn(label, box, n) for n, (label, box) in enumerate(zip(boxes.labels, boxes.coordinates, strict=True))]
+
+
+def add(session: AnnotationSession, image: int = 0, box: tuple = NEW) -> Sample:
+    return session.edit(image, [*rows(session.samples[image]), Drawn(*box)], revision=session.revisions[image])
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def changed(before: dict[str, bytes], after: dict[str, bytes]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+@pytest.fixture
+def labelimg(tmp_path: Path) -> Path:
+    samples = drawn_samples(tmp_path / "source", PHOTOS, empty=1)
+    boxwright.convert(boxwright.from_samples(samples), f"labelimg:{tmp_path / 'photos'}")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("name", "files"),
+    [
+        ("labelimg", {"0-000.xml"}),
+        ("voc", {"Annotations/0-000.xml"}),
+        ("yolo", {"labels/unsplit/0-000.txt"}),
+        ("labelme", {"0-000.json"}),
+        ("createml", {"annotations.json"}),
+        ("datumaro", {"annotations/default.json"}),
+        ("coco", {"x.json"}),
+        ("csv", {"x.json"}),
+        ("cvat", {"x.json"}),
+        ("label-studio", {"x.json", "x.json.original"}),
+        ("via", {"x.json"}),
+    ],
+)
+def test_only_the_files_of_edited_images_are_written(tmp_path: Path, name: str, files: set[str]) -> None:
+    if name not in default_registry().names("format"):
+        pytest.skip(f"the format {name} is not installed")
+    samples = drawn_samples(tmp_path / "source", PHOTOS, empty=1)
+    folder = default_registry().get("format", name).spec.target == "folder"
+    place = tmp_path / "data" / ("" if folder else "x.json")
+    uri = f"{name}:{place}"
+    boxwright.convert(boxwright.from_samples(samples), uri if folder else f"{uri}?images=copy")
+    before, ground_truth = content(tmp_path / "data"), {each.image.name: each for each in boxwright.open(uri)}
+    with AnnotationSession(uri) as session:
+        first = next(n for n, each in enumerate(session.samples) if each.image.name.endswith("0-000.png"))
+        add(session, first)
+        session.save()
+    assert changed(before, content(tmp_path / "data")) == files
+    for sample in boxwright.open(uri):
+        old = ground_truth[sample.image.name].boxes
+        if sample.image.name.endswith("0-000.png"):
+            assert sample.boxes.labels == (*old.labels, "square")
+            assert sample.boxes.coordinates == (*old.coordinates, pytest.approx(NEW[1], abs=1e-3))
+        else:
+            assert (sample.boxes.labels, sample.boxes.coordinates) == (old.labels, old.coordinates)
+
+
+def test_photos_without_annotations_get_xml_next_to_each(tmp_path: Path) -> None:
+    drawn_samples(tmp_path, 3)
+    before = content(tmp_path)
+    with AnnotationSession(str(tmp_path)) as session:
+        assert [each.image.name for each in session.samples] == ["0-000.png", "0-001.png", "0-002.png"]
+        add(session, 1, ("apple", (1, 2, 30, 41)))
+        session.save()
+    assert changed(before, content(tmp_path)) == {"0-001.xml"}
+    text = (tmp_path / "0-001.xml").read_text("utf-8")
+    assert "<name>apple</name>" in text
+    assert "<xmax>30</xmax>" in text
+
+
+def test_a_copy_in_another_format_is_made_once(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_coco")
+    drawn_samples(tmp_path / "photos", 2)
+    for label in ("apple", "pear"):
+        with AnnotationSession(
+            str(tmp_path / "photos"), to=f"coco:{tmp_path / 'c.json'}", classes=["apple"]
+        ) as session:
+            assert session.spec.name == "coco"
+            add(session, 0, (label, (0, 0, 9, 9)))
+            session.save()
+    written = json.loads((tmp_path / "c.json").read_bytes())
+    assert [each["name"] for each in written["categories"]] == ["apple", "pear"]
+    assert [each["bbox"] for each in written["annotations"]] == [[0, 0, 9, 9]] * 2
+
+
+@pytest.mark.parametrize(
+    ("description", "expected"),
+    [
+        ("# mine\ntrain: images/train\nnames: [fig, date]  # two\nnc: 2\n", 'names: {0: "fig", 1: "date", 2: "new"}'),
+        ("train: images/train\nnames:\n  0: fig\n  1: date\nval: images/train\n", '  1: "date"\n  2: "new"\nval: '),
+        ("nc: 2\nnames:\n- fig\n- date\ntrain: images/train", '  0: "fig"\n  1: "date"\n  2: "new"\ntrain: '),
+    ],
+)
+def test_a_new_class_of_yolo_is_added_to_data_yaml(tmp_path: Path, description: str, expected: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    pytest.importorskip("boxwright_yolo")
+    drawn_samples(tmp_path / "images/train", 1)
+    (tmp_path / "data.yaml").write_text(description)
+    with AnnotationSession(f"yolo:{tmp_path}") as session:
+        add(session, 0, ("new", (16, 16, 32, 48)))
+        session.save()
+    text = (tmp_path / "data.yaml").read_text("utf-8")
+    assert expected in text
+    assert yaml.safe_load(text)["names"] == {0: "fig", 1: "date", 2: "new"}
+    assert yaml.safe_load(text).get("nc", 3) == 3
+    assert ("# mine" in text) == ("# mine" in description)
+    width, height = (
+        boxwright.open(f"yolo:{tmp_path}")
+        .reader.read_part(0, 1, None)
+        .__next__()
+        .image.model_dump(include={"width", "height"})
+        .values()
+    )
+    number, *numbers = (tmp_path / "labels/train/0-000.txt").read_text().split()
+    assert number == "2"
+    assert [float(each) for each in numbers] == pytest.approx([24 / width, 32 / height, 16 / width, 32 / height])
+
+
+def test_attributes_of_boxes_that_stay_are_kept_and_outlines_of_moved_ones_removed(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_coco")
+    (sample,) = drawn_samples(tmp_path / "photos", 1)
+    outline = [[4.0, 4.0, 20.0, 4.0, 20.0, 24.0]]
+    boxes = [
+        {"bbox": [4, 4, 16, 20], "iscrowd": 0, "segmentation": outline, "area": 160.0, "note": str(n)} for n in (1, 2)
+    ]
+    instances = {
+        "images": [
+            {"id": 1, "file_name": sample.image.name, "width": sample.image.width, "height": sample.image.height}
+        ],
+        "annotations": [{"id": n, "image_id": 1, "category_id": 7, **each} for n, each in enumerate(boxes, start=5)],
+        "categories": [{"id": 7, "name": "fig"}],
+    }
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(instances))
+    with AnnotationSession(f"coco:{path}?images={tmp_path / 'photos'}") as session:
+        first, second = rows(session.samples[0])
+        session.edit(0, [first, second._replace(coordinates=(6.0, 4.0, 22.0, 24.0))], revision=0)
+        saved = session.save()
+    assert saved.kept == [f"{path}.original"]
+    assert json.loads(Path(saved.kept[0]).read_bytes()) == instances
+    kept, moved = json.loads(path.read_bytes())["annotations"]
+    assert (kept["segmentation"], kept["note"], kept["id"], "annotator" in kept) == (outline, "1", 5, False)
+    assert (moved["segmentation"], moved["note"], moved["annotator"]) == ([], "2", "person")
+    assert (moved["bbox"], moved["area"]) == ([6, 4, 16, 20], 320)
+
+
+def test_undo_and_redo_reach_back_over_saving(labelimg: Path) -> None:
+    before = content(labelimg)
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        old = session.samples[0].boxes
+        add(session)
+        session.save()
+        add(session, 1)
+        assert session.undo() == [1]
+        assert session.undo() == [0]
+        assert session.undo() == []
+        assert session.samples[0].boxes == old
+        assert session.unsaved == [0]
+        session.save()
+        assert changed(before, content(labelimg)) == {".boxwright-annotate.jsonl"}
+        assert session.redo() == [0]
+        assert session.unsaved == [0]
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert session.unsaved == [0]
+        assert session.samples[0].boxes.labels == (*old.labels, "square")
+
+
+def test_marks_and_names_of_those_who_drew_are_attributes(labelimg: Path) -> None:
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        boxes = [*rows(session.samples[0]), Drawn(*NEW), Drawn(*NEW, None, True)]
+        session.edit(0, boxes, revision=0, verified=True)
+        session.save()
+        assert not session.save().images
+    text = (labelimg / "0-000.xml").read_text("utf-8")
+    assert text.startswith('<annotation verified="yes">')
+    assert text.count("<annotator>person</annotator>") == text.count("<annotator>model</annotator>") == 1
+
+
+def test_what_a_format_cannot_store_is_reported(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_yolo")
+    boxwright.convert(boxwright.from_samples(drawn_samples(tmp_path / "s", 2)), f"yolo:{tmp_path / 'y'}")
+    with AnnotationSession(f"yolo:{tmp_path / 'y'}") as session:
+        add(session)
+        assert session.save().losses.describe() == "annotator: 1 box"
+
+
+def test_edits_survive_a_kill_and_are_not_applied_twice(labelimg: Path) -> None:
+    script = f"""
+        import os, signal
+        from boxwright.annotation import AnnotationSession, Drawn
+        session = AnnotationSession({str(labelimg)!r})
+        for image in (0, 1, 2):
+            session.edit(image, [Drawn("square", (1, 2, 30, 41))], revision=0)
+        session.undo()
+        session.add_class("later")
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False)
+    assert done.returncode == -9
+    before = content(labelimg)
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert session.recovered == 2
+        assert session.unsaved == [0, 1]
+        assert [session.samples[n].boxes.coordinates for n in (0, 1)] == [((1.0, 2.0, 30.0, 41.0),)] * 2
+        session.redo()
+        assert session.unsaved == [0, 1, 2]
+        session.undo()
+        session.save()
+    assert changed(before, content(labelimg)) == {"0-000.xml", "0-001.xml", ".boxwright-annotate.jsonl"}
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert session.recovered == 0
+
+
+def test_a_line_that_was_cut_off_is_ignored_and_a_damaged_one_is_not(labelimg: Path) -> None:
+    session = AnnotationSession(f"labelimg:{labelimg}")
+    add(session, 0)
+    add(session, 1)
+    session.close()
+    journal = labelimg / ".boxwright-annotate.jsonl"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole[:-20])
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert session.unsaved == [0]
+    header, line, _ = whole.splitlines(keepends=True)
+    journal.write_bytes(header + line[:-20] + b"\n" + line)
+    with pytest.raises(DataError, match="line 2: the journal is damaged"):
+        AnnotationSession(f"labelimg:{labelimg}")
+
+
+def test_a_dataset_has_one_session_at_a_time(labelimg: Path) -> None:
+    with AnnotationSession(f"labelimg:{labelimg}"), pytest.raises(DataError, match="is being annotated already"):
+        AnnotationSession(f"labelimg:{labelimg}")
+
+
+def test_an_edit_of_an_older_revision_is_refused(labelimg: Path) -> None:
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        add(session)
+        with pytest.raises(ConflictError, match="edited in another window"):
+            session.edit(0, [], revision=0)
+        assert session.samples[0].boxes.labels[-1] == "square"
+
+
+def rewrite(path: Path, old: str, new: str) -> bytes:
+    path.write_text(path.read_text("utf-8").replace(old, new), "utf-8")
+    return path.read_bytes()
+
+
+def test_a_file_that_another_program_changed_is_never_overwritten_unasked(labelimg: Path) -> None:
+    path = labelimg / "0-000.xml"
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        label = session.samples[0].boxes.labels[0]
+        add(session, 0)
+        add(session, 1)
+        theirs = rewrite(path, f"<name>{label}</name>", "<name>theirs</name>")
+        other = (labelimg / "0-001.xml").read_bytes()
+        with pytest.raises(ConflictError, match="another program has changed") as error:
+            session.save()
+        assert error.value.images == [0]
+        assert (path.read_bytes(), (labelimg / "0-001.xml").read_bytes()) == (theirs, other)
+        session.discard([0])
+        assert session.samples[0].boxes.labels[0] == "theirs"
+        session.save()
+        assert path.read_bytes() == theirs
+        add(session, 0)
+        rewrite(path, "theirs", "again")
+        assert session.save(overwrite=[0]).images == 1
+    assert "again" not in path.read_text("utf-8")
+
+
+def test_a_change_is_noticed_before_the_first_edit_too(labelimg: Path) -> None:
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        label = session.samples[0].boxes.labels[0]
+        rewrite(labelimg / "0-000.xml", f"<name>{label}</name>", "<name>theirs</name>")
+        with pytest.raises(ConflictError):
+            session.edit(0, [], revision=0)
+        assert session.samples[0].boxes.labels[0] == "theirs"
+
+
+def test_a_touched_file_with_the_same_content_is_no_conflict(labelimg: Path) -> None:
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        add(session)
+        os.utime(labelimg / "0-000.xml")
+        assert session.save().images == 1
+
+
+def test_a_change_while_no_session_was_open_is_a_conflict(labelimg: Path) -> None:
+    session = AnnotationSession(f"labelimg:{labelimg}")
+    label = session.samples[0].boxes.labels[0]
+    add(session)
+    session.close()
+    rewrite(labelimg / "0-000.xml", f"<name>{label}</name>", "<name>theirs</name>")
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        with pytest.raises(ConflictError):
+            session.save()
+        session.discard([0])
+        assert session.unsaved == []
+
+
+def test_an_annotation_that_another_program_created_is_a_conflict(tmp_path: Path) -> None:
+    drawn_samples(tmp_path, 2)
+    other = tmp_path.parent / "other"
+    boxwright.convert(boxwright.from_samples(drawn_samples(other / "s", 2)), f"labelimg:{other / 'l'}")
+    with AnnotationSession(str(tmp_path)) as session:
+        add(session)
+        theirs = (other / "l/0-000.xml").read_bytes()
+        (tmp_path / "0-000.xml").write_bytes(theirs)
+        with pytest.raises(ConflictError):
+            session.save()
+        assert (tmp_path / "0-000.xml").read_bytes() == theirs
+        session.save(overwrite=[0])
+    assert boxwright.open(f"labelimg:{tmp_path}")[0].boxes.labels == ("square",)
+
+
+def test_nothing_is_written_if_one_edit_cannot_be(tmp_path: Path) -> None:
+    if "kitti" not in default_registry().names("format"):
+        pytest.skip("the format kitti is not installed")
+    boxwright.convert(boxwright.from_samples(drawn_samples(tmp_path / "s", 3)), f"kitti:{tmp_path / 'k'}")
+    with AnnotationSession(f"kitti:{tmp_path / 'k'}") as session:
+        add(session, 0)
+        add(session, 1, ("two words", (1, 2, 30, 41)))
+        before = content(tmp_path / "k")
+        with pytest.raises(DataError, match="two words"):
+            session.save()
+        assert content(tmp_path / "k") == before
+        assert session.unsaved == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("box", "problem"),
+    [
+        (("square", (5, 5, 5, 9)), "zero area"),
+        (("square", (-9, 0, -1, 9)), "outside the image"),
+        (("square", (9, 0, 1, 9)), "xmin"),
+        (("square", (float("nan"), 0, 1, 9)), "box"),
+        (("", (0, 0, 1, 9)), "name of a class"),
+        (("a\nb", (0, 0, 1, 9)), "name of a class"),
+        (("a" * 201, (0, 0, 1, 9)), "name of a class"),
+        (("\ud800", (0, 0, 1, 9)), "name of a class"),
+    ],
+)
+def test_an_invalid_box_changes_nothing(labelimg: Path, box: tuple, problem: str) -> None:
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        with pytest.raises(UsageError, match=problem):
+            session.edit(0, [Drawn(*box)], revision=0)
+        assert not session.can_undo
+
+
+def test_a_drawn_box_ends_at_the_edge_of_the_image_and_an_old_one_stays_where_it_was(labelimg: Path) -> None:
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        image = session.samples[0].image
+        session.apply({0: session.samples[0].replace(boxes=Boxes(["old"], [(-3.5, 0.25, 4.0, 9.0)]))})
+        session.edit(0, [*rows(session.samples[0]), Drawn("new", (-5, -5, 9999, 9999))], revision=1)
+        assert session.samples[0].boxes.coordinates == ((-3.5, 0.25, 4.0, 9.0), (0.0, 0.0, image.width, image.height))
+
+
+@pytest.mark.parametrize("uri", ["labelimg:{here}/{{split}}", "s3://bucket/photos"])
+def test_a_dataset_that_is_not_in_one_local_place_is_refused(labelimg: Path, uri: str) -> None:
+    with pytest.raises(UsageError, match="cannot be annotated"):
+        AnnotationSession(uri.format(here=labelimg))
