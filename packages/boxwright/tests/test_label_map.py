@@ -291,3 +291,10 @@ def test_protobuf_is_imported_only_to_parse() -> None:
         "assert 'google.protobuf' not in sys.modules; assert LabelMap.from_pbtxt(text).names == ('fig',)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_an_unknown_escape_remains_as_it_is() -> None:
+    text = r"item { id: 1 name: 'a\,b' }"
+    with pytest.warns(DeprecationWarning, match="invalid escape"):
+        expected = by_protobuf(text)
+    assert by_us(text) == expected == [(1, r"a\,b", None)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterable
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -276,7 +277,9 @@ def _parse(text: str, source: str) -> list[_Item]:
     from google.protobuf import text_format  # it takes as long to import as all of boxwright
 
     try:
-        message = text_format.Parse(text, _message_class()(), allow_unknown_field=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # an unknown escape such as \, remains as it is
+            message = text_format.Parse(text, _message_class()(), allow_unknown_field=True)
         return [
             _Item(
                 item.id if item.HasField("id") else None,
