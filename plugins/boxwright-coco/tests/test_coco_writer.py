@@ -241,7 +241,9 @@ def test_ids_are_unique(requested: list[int | None], cut: int) -> None:
         free = number is not None and number not in assigned
         assigned.append(numbering.take(number))
         assert not free or assigned[-1] == number
+    alone = Numbering()
     assigned += numbering.take_all(requested[cut:])
+    assert assigned == [alone.take(number) for number in requested]
     assigned += numbering.take_all([None] * 3)
     assert len(set(assigned)) == len(assigned) == len(requested) + 3
     assert assigned[len(requested) :] == sorted(assigned[len(requested) :])
@@ -511,9 +513,9 @@ def test_a_pack_is_written_like_its_images(tmp_path: Path) -> None:
             boxes=Boxes(
                 ["100%d", "b"][: number % 3],
                 [(1, 2, 3.5, 4), (0, 0, 9, 9)][: number % 3],
-                [{"note": "%s%%"}, {}][: number % 3],
+                [{"note": "%s%%", "id": 9 - number}, {}][: number % 3],
             ),
-            attributes={"50%": "%d"},
+            attributes={"50%": "%d", "source_id": "x" if number < 3 else str(10 * number)},
         )
         for number in range(7)
     ]
@@ -534,9 +536,9 @@ def test_a_pack_is_written_like_its_images(tmp_path: Path) -> None:
             writer.close()
         contents.append((tmp_path / f"{packed}.json").read_text("utf-8"))
     assert contents[0] == contents[1]
-    images = json.loads(contents[1])["images"]
-    assert [(image["id"], image["file_name"]) for image in images] == [
-        (number + 1, sample.image.name) for number, sample in enumerate(samples)
+    found = json.loads(contents[1])
+    assert [image["file_name"] for image in found["images"]] == [sample.image.name for sample in samples]
+    assert [image["id"] for image in found["images"]] == [1, 2, 3, 30, 40, 50, 60]
+    assert [(row["id"], row["image_id"]) for row in found["annotations"]] == [
+        *((8, 2), (7, 3), (1, 3), (5, 40), (4, 50), (2, 50)),
     ]
-    numbered = writer.prepare(samples[0].replace(attributes={"source_id": "12"}))
-    assert writer.pack([numbered]) is None

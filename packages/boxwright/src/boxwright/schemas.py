@@ -139,46 +139,40 @@ class JsonAttributes(Mapping[str, Any]):
     A reader passes them to :class:`Boxes` for values that are large and rarely needed, such as outlines.
 
     Args:
-        values: The attributes that are known.
+        parsed: The attributes that are known.
         others: The names of the others.
         read: Returns the JSON text of one of the others, UTF-8; it may raise a :class:`DataError`.
+
+    Attributes:
+        parsed: The attributes that are values, and not text.
+        others: The names of those that are text.
     """
 
-    __slots__ = ("_others", "_read", "_values")
+    __slots__ = ("_read", "others", "parsed")
 
-    def __init__(self, values: Mapping[str, Any], others: tuple[str, ...], read: Callable[[str], bytes]) -> None:
-        self._values = values
-        self._others = others
+    def __init__(self, parsed: Mapping[str, Any], others: tuple[str, ...], read: Callable[[str], bytes]) -> None:
+        self.parsed = parsed
+        self.others = others
         self._read = read
 
     def __getitem__(self, name: str) -> Any:
-        return json.loads(self._read(name)) if name in self._others else self._values[name]
+        return json.loads(self._read(name)) if name in self.others else self.parsed[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._others or name in self._values
+        return name in self.others or name in self.parsed
 
     def __iter__(self) -> Iterator[str]:
-        return chain(self._values, self._others)
+        return chain(self.parsed, self.others)
 
     def __len__(self) -> int:
-        return len(self._values) + len(self._others)
+        return len(self.parsed) + len(self.others)
 
     def __repr__(self) -> str:
         return repr(dict(self))
 
-    @property
-    def parsed(self) -> Mapping[str, Any]:
-        """The attributes that are values, and not text."""
-        return self._values
-
-    @property
-    def others(self) -> tuple[str, ...]:
-        """The names of those that are text."""
-        return self._others
-
     def text(self, name: str) -> bytes | None:
         """Returns the JSON text of an attribute as it was read, or ``None`` for one that is a value."""
-        return self._read(name) if name in self._others else None
+        return self._read(name) if name in self.others else None
 
 
 _READ_ONLY = frozenset({MappingProxyType, JsonAttributes})

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+import msgspec
+
 from boxwright import Boxes, Coordinates, JsonAttributes
 from boxwright_coco.categories import ClassNumbers
 from boxwright_coco.numbers import NumberTexts, is_number, number_text, span_between
@@ -45,22 +47,25 @@ class BoxTexts:
         label = ""
         try:
             for label, coordinates, attributes in zip(boxes.labels, boxes.coordinates, boxes.attributes, strict=True):
-                known = attributes.parsed if type(attributes) is JsonAttributes else attributes
+                tail: str | None
+                if type(attributes) is JsonAttributes:
+                    tail = None
+                else:
+                    tail = self._tail(attributes) if attributes else _NOTHING_MORE
                 xmin, ymin, xmax, ymax = coordinates
                 width, height = xmax - xmin, ymax - ymin
-                tail = self._tail(attributes) if known or known is not attributes else _NOTHING_MORE
                 if tail is None or xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1 or width + height > _EXACT:
-                    texts.append(f'"category_id":{classes[label]},{self._annotation(coordinates, attributes)}')
+                    text, own = self._annotation(coordinates, attributes)
+                    texts.append(f'"category_id":{classes[label]},{text}')
+                    if own is not None:
+                        requested += [None] * (len(texts) - 1 - len(requested))
+                        requested.append(own)
                 else:
                     texts.append(
                         f'"category_id":{classes[label]},'
                         f'"bbox":[{numbers[xmin]},{numbers[ymin]},{numbers[width]},{numbers[height]}],'
                         f'"area":{int(width * height)},{tail}'
                     )
-                if "id" in known:
-                    own = known["id"] if self._ids else None
-                    requested += [None] * (len(texts) - 1 - len(requested))
-                    requested.append(own if is_number(own) else None)
         except ValueError as error:
             raise ValueError(f"box {len(texts) + 1} ({label}): {error}") from None
         return texts, [*requested, *[None] * (len(texts) - len(requested))] if requested else None
@@ -89,15 +94,15 @@ class BoxTexts:
         kept = self._tails.get(id(attributes))
         if kept is not None and kept[0] is attributes:
             return kept[1]
-        if type(attributes) is JsonAttributes or "id" in attributes or "area" in attributes:
+        if "id" in attributes or "area" in attributes:
             return None
         tail = self._members(dict(attributes), None)
         if type(attributes) is MappingProxyType and len(self._tails) < _KEPT:
             self._tails[id(attributes)] = attributes, tail
         return tail
 
-    def _annotation(self, coordinates: Coordinates, attributes: Mapping[str, Any]) -> str:
-        """Returns an annotation from its box on."""
+    def _annotation(self, coordinates: Coordinates, attributes: Mapping[str, Any]) -> tuple[str, int | None]:
+        """Returns an annotation from its box on, and its requested id."""
         shape, size, exact = self._shape(coordinates)
         outline = None
         if type(attributes) is JsonAttributes:
@@ -108,11 +113,13 @@ class BoxTexts:
                     given[key] = attributes[key]
         else:
             given = {**attributes}
-        if "id" in given and (not self._ids or is_number(given["id"])):
-            del given["id"]
+        own = given.get("id")
+        if not self._ids or is_number(own):
+            given.pop("id", None)
         if "area" in given and _is_size(given["area"]):
             size = given.pop("area")
-        return f'"bbox":{shape},"area":{number_text(size)},{self._members(given, exact, outline)}'
+        text = f'"bbox":{shape},"area":{number_text(size)},{self._members(given, exact, outline)}'
+        return text, own if self._ids and is_number(own) else None
 
     @staticmethod
     def _members(given: dict[str, Any], exact: list[float] | None, text: bytes | None = None) -> str:
@@ -135,9 +142,8 @@ class BoxTexts:
         if not math.isfinite(width * height) or not math.isfinite(width + height):
             raise ValueError("it is too large")
         (width, one), (height, other) = span_between(xmin, xmax), span_between(ymin, ymax)
-        if max(-xmin, -ymin, xmax, ymax) < _EXACT:  # larger numbers have an exponent
-            text = f"[{xmin!r},{ymin!r},{width!r},{height!r}]".replace(".0,", ",").replace(".0]", "]")
-        else:
+        text = msgspec.json.encode((xmin, ymin, width, height)).decode().replace(".0,", ",").replace(".0]", "]")
+        if "e" in text:  # integers have no exponent, however large
             text = f"[{number_text(xmin)},{number_text(ymin)},{number_text(width)},{number_text(height)}]"
         return text, width * height, None if one and other else [*coordinates]
 

@@ -84,12 +84,16 @@ class Numbering:
         return number
 
     def take_all(self, requested: Sequence[int | None]) -> Sequence[int]:
-        """Returns as many ids, in order; faster if none is requested."""
-        if self._others or any(each is not None for each in requested):
+        """Returns as many ids, in order; faster if none is requested, or all are and are free."""
+        distinct = {each for each in requested if each is not None}
+        if not distinct and not self._others:
+            first = self._next
+            self._next += len(requested)
+            return range(first, self._next)
+        if len(distinct) < len(requested) or min(distinct, default=0) <= self._next or not self._others.isdisjoint(distinct):
             return [self.take(each) for each in requested]
-        first = self._next
-        self._next += len(requested)
-        return range(first, self._next)
+        self._others |= distinct
+        return [each for each in requested if each is not None]  # all of them
 
 
 def is_number(value: Any) -> TypeGuard[int]:

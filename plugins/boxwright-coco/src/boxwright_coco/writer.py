@@ -29,9 +29,9 @@ _Prepared = tuple[str, str, int | None, list[str], list[int | None] | None, list
 their classes. These are plain values, because another process may have created them."""
 
 
-_Pack = tuple[bytes, list[int], bytes, list[str]]
-"""The objects of many images, each with a NUL for its id; the number of boxes of each; the boxes, each with a NUL for
-its id and one for that of its image; their classes."""
+_Pack = tuple[bytes, list[int | None], list[int], bytes, list[int | None], list[str]]
+"""The objects of many images, each with a NUL for its id, and their requested ids; the number of boxes of each; the
+boxes, each with a NUL for its id and one for that of its image, and their requested ids; their classes."""
 
 
 class CocoWriter:
@@ -104,7 +104,7 @@ class CocoWriter:
         self._file.put(prepared)
 
     def pack(self, prepared: list[_Prepared]) -> _Pack | None:
-        """Returns many images as one value if all get the next ids; ``None`` if one requests an id."""
+        """Returns many images as one value; ``None`` for detections."""
         return self._file.pack(prepared)
 
     def put_pack(self, packed: _Pack) -> None:
@@ -156,25 +156,24 @@ class _Instances:
         _, image, own, texts, requested, labels = prepared
         number = self._image_numbers.take(own)
         self._images.append(f',\n{{"id":{number},{image}')
-        numbers = self._box_numbers.take_all(requested if requested is not None else [None] * len(texts))
+        numbers = self._box_numbers.take_all(_requested(requested, texts))
         self._rows += [f',\n{{"id":{box},"image_id":{number},{text}' for box, text in zip(numbers, texts, strict=True)]
         self._classes.seen.update(labels)
         if len(self._images) + len(self._rows) > _BATCH:
             self._flush()
 
-    def pack(self, prepared: list[_Prepared]) -> _Pack | None:
+    def pack(self, prepared: list[_Prepared]) -> _Pack:
         _, images, own, texts, requested, labels = zip(*prepared, strict=True) if prepared else ((),) * 6
-        if any(number is not None for number in (*own, *requested)):
-            return None
         objects = "".join([f',\n{{"id":\0,{image}' for image in images])
         rows = "".join([f',\n{{"id":\0,"image_id":\0,{text}' for text in chain.from_iterable(texts)])
-        return encoded(objects), list(map(len, texts)), encoded(rows), list(set().union(*labels))
+        ids = [*chain.from_iterable(map(_requested, requested, texts))]
+        return encoded(objects), [*own], [*map(len, texts)], encoded(rows), ids, [*set().union(*labels)]
 
     def put_pack(self, packed: _Pack) -> None:
-        images, counts, rows, labels = packed
+        images, own, counts, rows, requested, labels = packed
         self._flush()
-        numbers = self._image_numbers.take_all([None] * len(counts))
-        of_boxes = self._box_numbers.take_all([None] * sum(counts))
+        numbers = self._image_numbers.take_all(own)
+        of_boxes = self._box_numbers.take_all(requested)
         of_images = chain.from_iterable(map(repeat, numbers, counts))
         self._write_images(_template(images) % tuple(numbers))
         self._spool.write(_template(rows) % tuple(chain.from_iterable(zip(of_boxes, of_images, strict=True))))
@@ -268,6 +267,10 @@ class _Detections:
             rows, self._first = rows[1:], False
         self._file.write(encoded(rows))
         self._rows.clear()
+
+
+def _requested(numbers: list[int | None] | None, texts: list[str]) -> list[int | None]:
+    return [None] * len(texts) if numbers is None else numbers
 
 
 def _template(content: bytes) -> bytes:
