@@ -189,10 +189,13 @@ def test_predictions_of_tasks_without_annotations(place: Place, tmp_path: Path) 
 
 def test_tasks_without_results_are_measured(place: Place, tmp_path: Path) -> None:
     draw(tmp_path / "b.jpg", (30, 20))
-    empty, stated = read(place(task(image="b.jpg"), task() | {"data": {"image": "c.jpg", "width": 9, "height": 8}}))
+    draw(tmp_path / "d.jpg", (25, 20))
+    data = [{"image": "c.jpg", "width": 9, "height": 8}, {"image": "d.jpg", "width": 25, "height": 10**21}]
+    empty, stated, wrong = read(place(task(image="b.jpg"), *[task() | {"data": each} for each in data]))
     assert (empty.image.width, empty.image.height, len(empty.boxes)) == (30, 20, 0)
     assert (stated.image.width, stated.image.height) == (9, 8)
     assert "width" not in stated.attributes
+    assert (wrong.image.width, wrong.image.height, wrong.attributes["height"]) == (25, 20, 10**21)
 
 
 @pytest.mark.parametrize(

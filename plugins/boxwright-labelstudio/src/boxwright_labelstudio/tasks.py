@@ -16,6 +16,7 @@ from boxwright.storage import IMAGE_SUFFIXES
 from boxwright_labelstudio.regions import OWN
 
 _MIN_KEYS: Final = frozenset({"id", "annotator", "annotation_id", "created_at", "updated_at", "lead_time"})
+_LARGEST: Final = 1_000_000_000  # pixels
 _IMAGE_KEYS: Final = ("image", "img", "photo", "picture", "url")
 
 
@@ -166,7 +167,7 @@ def _from_min(element: dict[str, Any], line: int, number: int) -> Task:
 def stated_size(data: Mapping[str, Any]) -> tuple[int, int] | None:
     """Returns the width and height that the data of a task contain, ``None`` if they are not sizes."""
     width, height = data.get("width"), data.get("height")
-    return (width, height) if type(width) is type(height) is int and min(width, height) > 0 else None
+    return (width, height) if all(type(side) is int and 0 < side < _LARGEST for side in (width, height)) else None
 
 
 def _image_key(data: Mapping[str, Any]) -> str | None:
