@@ -90,7 +90,11 @@ class Numbering:
             first = self._next
             self._next += len(requested)
             return range(first, self._next)
-        if len(distinct) < len(requested) or min(distinct, default=0) <= self._next or not self._others.isdisjoint(distinct):
+        if (
+            len(distinct) < len(requested)
+            or min(distinct, default=0) <= self._next
+            or not self._others.isdisjoint(distinct)
+        ):
             return [self.take(each) for each in requested]
         self._others |= distinct
         return [each for each in requested if each is not None]  # all of them
