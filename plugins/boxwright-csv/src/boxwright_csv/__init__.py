@@ -112,6 +112,19 @@ def boxwright_formats() -> list[FormatSpec]:
             docs="https://github.com/fizyr/keras-retinanet#csv-datasets",
         ),
         FormatSpec(
+            name="keras-yolo3",
+            summary="keras-yolo3's text, and Roboflow's _annotations.txt: PATH XMIN,YMIN,XMAX,YMAX,CLASS ...",
+            load="boxwright_csv.keras_yolo:KerasYoloReader",
+            detect="boxwright_csv.keras_yolo:detect",
+            options=(
+                _IMAGES,
+                Option("classes", str, None, "the file of the class names, if it is not _classes.txt or classes.txt"),
+                _INVERTED,
+            ),
+            target="file",
+            docs="https://github.com/qqwweee/keras-yolo3",
+        ),
+        FormatSpec(
             name="via",
             summary="VGG Image Annotator: its CSV, its JSON and its projects, all shapes",
             load="boxwright_csv.reader:via_reader",

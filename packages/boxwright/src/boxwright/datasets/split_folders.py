@@ -15,6 +15,7 @@ SPLITS = {"train": "train", "valid": "val", "val": "val", "validation": "val", "
 """The names of folders that are splits, in lower case, and the splits."""
 
 _MOST = 20
+_TEXT = "_annotations.txt"  # the only text file that is a dataset in Roboflow's exports
 _OTHERS = (".txt", ".md", ".zip", ".pbtxt", ".images", ".jsonl", ".yaml", ".yml")
 
 
@@ -90,4 +91,4 @@ def _entries(location: str) -> list[str]:
 
 def _files(names: list[str]) -> list[str]:
     skipped = (*IMAGE_SUFFIXES, *_OTHERS, "/")
-    return [name for name in names if not name.lower().endswith(skipped)][:_MOST]
+    return [name for name in names if name == _TEXT or not name.lower().endswith(skipped)][:_MOST]
