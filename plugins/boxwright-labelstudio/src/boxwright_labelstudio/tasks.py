@@ -167,7 +167,9 @@ def _from_min(element: dict[str, Any], line: int, number: int) -> Task:
 def stated_size(data: Mapping[str, Any]) -> tuple[int, int] | None:
     """Returns the width and height that the data of a task contain, ``None`` if they are not sizes."""
     width, height = data.get("width"), data.get("height")
-    return (width, height) if all(type(side) is int and 0 < side < _LARGEST for side in (width, height)) else None
+    if type(width) is type(height) is int and 0 < min(width, height) <= max(width, height) < _LARGEST:
+        return width, height
+    return None
 
 
 def _image_key(data: Mapping[str, Any]) -> str | None:
