@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import boxwright
+from boxwright import Detections, LabelMap, LogReporter
+from boxwright.annotation import AnnotationSession, Proposals
+from boxwright.models.decoder import DecoderSettings
+from boxwright.plugins import default_registry
+from boxwright_annotate.annotator import PageAnnotator
 from boxwright_testing import drawn_samples
 
 Start = Callable[..., Any]
@@ -210,6 +218,131 @@ def test_a_changed_file_is_asked_about(tmp_path: Path, start: Start, browser: An
     driver.page.wait_for_selector("#save:text('Saved')")
     assert path.read_text("utf-8") == theirs
     driver.page.close()
+
+
+class Known:
+    """A model that finds what it was given, in every image the same."""
+
+    label_map = LabelMap.from_names(["fig", "nut"])
+    decoder = DecoderSettings(score=(0.6, 0.2))
+
+    def predict(self, samples: Any, *, batch_size: int = 8, score: float = 0.0) -> Any:
+        found = [("fig", (20, 20, 90, 80), 0.9), ("fig", (100, 20, 150, 80), 0.5), ("nut", (160, 20, 230, 80), 0.3)]
+        labels, boxes, scores = zip(*found, strict=True)
+        for sample in samples:
+            yield Detections.from_arrays(sample.image, labels, np.array(boxes, float), scores)
+
+    def with_decoder(self, decoder: DecoderSettings) -> Any:
+        raise NotImplementedError
+
+    is_raw = False
+
+
+class Address(LogReporter):
+    def __init__(self) -> None:
+        self.found = threading.Event()
+
+    def message(self, text: str) -> None:
+        if match := re.search(r"http://\S+", text):
+            self.address = match[0]
+            self.found.set()
+
+
+@pytest.fixture
+def proposing(tmp_path: Path, browser: Any) -> Iterator[tuple[AnnotationSession, Driver]]:
+    """A page with a model, in a thread of this process."""
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 3, size=(320, 240))
+    page, reporter = PageAnnotator(browser=False), Address()
+    with AnnotationSession(str(tmp_path)) as session:
+        session.proposals = Proposals(Known(), session.samples, default_registry())  # type: ignore[arg-type]
+        session.proposals.start()
+        thread = threading.Thread(target=page.annotate, args=(session, reporter))
+        thread.start()
+        assert reporter.found.wait(20)
+        driver = Driver(browser.new_page())
+        driver.open(reporter.address)
+        driver.page.wait_for_selector("#proposal-count:has-text('to decide')")
+        yield session, driver
+        assert driver.problems == []
+        driver.page.close()
+        page.stop()
+        thread.join(20)
+        session.proposals.stop()
+
+
+def rows(session: AnnotationSession, image: int = 0) -> list[tuple[Any, ...]]:
+    boxes = session.samples[image].boxes
+    who = [attributes["annotator"] for attributes in boxes.attributes]
+    return list(zip(boxes.labels, boxes.coordinates, who, strict=True))
+
+
+def test_a_proposal_is_a_label_only_after_a_person_accepted_it(
+    proposing: tuple[AnnotationSession, Driver],
+) -> None:
+    """The score of 0.5 is below that of its class, 0.6; the nut with 0.3 is above 0.2."""
+    session, driver = proposing
+    assert driver.text("#proposal-count") == "2 to decide"
+    assert driver.page.locator("#stage rect[stroke-dasharray='6 4']").count() == 4  # two lines each
+    assert session.unsaved == []
+    driver.click(40, 40)  # rejects
+    assert driver.text("#proposal-count") == "1 to decide"
+    driver.key("Space")
+    driver.settle()
+    assert rows(session) == [("nut", (160, 20, 230, 80), "model")]
+    driver.page.evaluate("document.activeElement.blur()")
+    driver.page.locator("#score").fill("0.4")
+    assert driver.text("#proposal-count") == "1 to decide"
+    driver.page.locator("#restore").click()
+    assert driver.text("#proposal-count") == "2 to decide"
+    driver.page.locator("#stage").focus()
+    driver.key("Shift+Space")
+    driver.settle()
+    assert sorted(rows(session)) == [
+        ("fig", (20, 20, 90, 80), "model"),
+        ("fig", (100, 20, 150, 80), "model"),
+        ("nut", (160, 20, 230, 80), "model"),
+    ]
+    driver.key("Control+z")
+    driver.settle()
+    assert len(rows(session)) == 1
+    driver.key("d")
+    driver.ready(1)
+    assert rows(session, 1) == []
+
+
+def test_boxes_of_many_images_change_after_a_preview_and_are_undone_as_one(
+    proposing: tuple[AnnotationSession, Driver],
+) -> None:
+    session, driver = proposing
+    old = [("fig", (0, 0, 2, 90), None), ("fig", (9, 9, 40, 40), None), ("nut", (0, 50, 2, 52), None)]
+    for image in range(3):
+        session.edit(image, old[: image + 1], revision=session.revisions[image])
+    driver.page.reload()
+    driver.ready(0)
+    driver.key("g")
+    driver.page.click("text=Delete boxes …")
+    driver.page.fill("dialog input", "3")
+    driver.key("Enter")
+    driver.page.click("dialog .primary")
+    driver.page.wait_for_selector("dialog:has-text('Deletes 4 boxes in 3 images')")
+    assert [len(sample.boxes) for sample in session.samples] == [1, 2, 3]
+    driver.page.click("dialog .primary")
+    driver.settle()
+    assert [len(sample.boxes) for sample in session.samples] == [0, 1, 1]
+    driver.key("Control+z")
+    driver.settle()
+    assert [len(sample.boxes) for sample in session.samples] == [1, 2, 3]
+    driver.page.select_option("#filters select >> nth=0", "nut")
+    assert driver.page.locator("figure").count() == 1
+    driver.page.click("text=Change a class …")
+    driver.page.select_option("dialog select", "fig")
+    driver.page.fill("dialog input >> nth=0", "date")
+    driver.page.click("dialog .primary")
+    driver.page.wait_for_selector("dialog:has-text('Changes 2 boxes in 1 image')")
+    driver.page.click("dialog .primary")
+    driver.settle()
+    assert [sample.boxes.labels for sample in session.samples] == [("fig",), ("fig", "fig"), ("date", "date", "nut")]
 
 
 def test_fingers_draw_and_zoom(tmp_path: Path, start: Start, browser: Any) -> None:

@@ -27,6 +27,7 @@ class PageAnnotator:
 
     def __init__(self, port: int = 0, browser: bool = True) -> None:
         self._port, self._browser = port, browser
+        self._server: uvicorn.Server | None = None
 
     def annotate(self, session: AnnotationSession, reporter: Reporter) -> None:
         """Serves the page until Ctrl-C or SIGTERM.
@@ -53,4 +54,10 @@ class PageAnnotator:
                 webbrowser.open(address)
             config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
             with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has ended
-                uvicorn.Server(config).run(sockets=[listening])
+                self._server = uvicorn.Server(config)
+                self._server.run(sockets=[listening])
+
+    def stop(self) -> None:
+        """Ends :meth:`annotate`, which runs in another thread."""
+        if self._server is not None:
+            self._server.should_exit = True

@@ -15,7 +15,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from boxwright import BoxwrightError, Sample
-from boxwright.annotation import AnnotationSession, ConflictError
+from boxwright.analysis.validation.boxes import box_problems
+from boxwright.annotation import AnnotationSession, ConflictError, relabeled, without_boxes
 from boxwright.annotation.session import ANNOTATOR, VERIFIED, Drawn
 from boxwright_annotate.pixels import LARGEST, Pixels
 
@@ -23,6 +24,7 @@ STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _FILES: Final = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
 _SMALL: Final = 8192  # pixels
+_TINY: Final = 3.0  # pixels, as boxwright validate counts them
 Body = dict[str, Any]
 
 
@@ -48,6 +50,7 @@ class Api:
             "largest": LARGEST,
             "skipped": [str(error) for error in session.skipped[:20]],
             "recovered": session.recovered,
+            "model": session.proposals is not None,
             "images": [self._row(sample, position in unsaved) for position, sample in enumerate(session.samples)],
         }
 
@@ -86,6 +89,34 @@ class Api:
         self._session.discard(body["images"])
         return self._state(body["images"])
 
+    def bulk(self, body: Body) -> Body:
+        """Changes or removes boxes of many images; with ``preview``, only counts them."""
+        session, images = self._session, body["images"]
+        if body.get("to"):
+            to = session.add_class(body["to"]) if not body["preview"] else body["to"]
+            changed = relabeled(session.samples, images, body["label"], to)
+            count = sum(session.samples[image].boxes.labels.count(body["label"]) for image in changed)
+        else:
+            changed = without_boxes(session.samples, images, label=body["label"], side=float(body["side"]))
+            count = sum(len(session.samples[image].boxes) - len(after.boxes) for image, after in changed.items())
+        if not body["preview"]:
+            session.apply(changed)
+        state = self._state([] if body["preview"] else list(changed))
+        return state | {"boxes": count, "changed": list(changed)}
+
+    def proposals(self, body: Body) -> Body:
+        """The proposals of the model for an image, which it looks at next; ``ready`` is false if it takes longer."""
+        source = self._session.proposals
+        if source is None:
+            return {"ready": True, "boxes": []}
+        found = source.wait(body["image"], 5.0)
+        if source.problem:
+            return {"ready": True, "boxes": [], "problem": source.problem}
+        for name in source.classes:
+            self._session.add_class(name)
+        boxes = [[each.label, *each.coordinates, each.score, each.likely] for each in found or ()]
+        return {"ready": found is not None, "boxes": boxes, "done": source.done, "classes": self._session.classes}
+
     def add_class(self, body: Body) -> Body:
         """Adds a class."""
         name = self._session.add_class(body["name"])
@@ -101,6 +132,7 @@ class Api:
             "verified": VERIFIED in sample.attributes,
             "labels": Counter(sample.boxes.labels),
             "smallest": min(sides, default=None),
+            "findings": sorted({problem.check for problem in box_problems(sample, _TINY)}) if sides else [],
             "unsaved": unsaved,
         }
 
@@ -140,6 +172,8 @@ def make_app(session: AnnotationSession) -> Starlette:
         "save": api.save,
         "discard": api.discard,
         "class": api.add_class,
+        "bulk": api.bulk,
+        "proposals": api.proposals,
     }
 
     async def call(request: Request) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from boxwright_cli.meanings import names, writes
+from boxwright_cli.meanings import names, reads, writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
 from boxwright_cli.values import UriArgument
@@ -24,6 +25,15 @@ def annotate(
             autocompletion=writes("dataset"),
         ),
     ] = "",
+    model: Annotated[
+        Path | None,
+        typer.Option(
+            "--model",
+            metavar="RUN|ARTIFACT",
+            help="A model that proposes boxes, which you accept or reject.",
+            autocompletion=reads("model"),
+        ),
+    ] = None,
     classes: Annotated[
         str, typer.Option("--classes", metavar="A,B,C", help="Classes to begin with, in the order of the keys 1 to 9.")
     ] = "",
@@ -45,6 +55,7 @@ def annotate(
     Examples:
       boxwright annotate photos
       boxwright annotate yolo:dataset --classes apple,pear
+      boxwright annotate photos --model runs/first
       boxwright annotate photos --to coco:photos.json
     """
     session = Session.of(context)
@@ -56,6 +67,7 @@ def annotate(
     left = run(
         uri,
         to=to,
+        model=model,
         classes=[name for name in classes.split(",") if name.strip()],
         annotator=annotator,
         options=options,

@@ -1,4 +1,6 @@
 from .annotating import annotate as annotate
+from .bulk import relabeled as relabeled, without_boxes as without_boxes
+from .proposals import Proposal as Proposal, Proposals as Proposals
 from .protocols import AnnotationFiles as AnnotationFiles, Annotator as Annotator
 from .saving import Saved as Saved
 from .session import (

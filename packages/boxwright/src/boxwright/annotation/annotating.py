@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+from boxwright.annotation.proposals import Proposals
 from boxwright.annotation.protocols import Annotator
 from boxwright.annotation.session import AnnotationSession
+from boxwright.errors import RunError
+from boxwright.models.protocols import Model
+from boxwright.models.run import Run
 from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
@@ -18,6 +24,7 @@ def annotate(
     *,
     to: str | DatasetURI = "",
     classes: Sequence[str] = (),
+    model: str | Path | Run | Model | None = None,
     annotator: str = "page",
     options: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
@@ -29,6 +36,7 @@ def annotate(
         uri: The dataset, or a folder of images without annotations, which get XML as labelImg writes it.
         to: A copy to annotate instead, which is made unless it exists.
         classes: More classes than those of the dataset.
+        model: A run, its folder, an exported model, or a loaded one, which proposes boxes.
         annotator: The plugin.
         options: Its options.
         reporter: Where progress and messages go.
@@ -41,6 +49,7 @@ def annotate(
         UsageError: The format cannot be read and written, or an option is wrong.
         DataError: The dataset cannot be read, or is being annotated already.
         PluginError: The annotator is not installed.
+        RunError: The model is missing.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     spec = plugins.get("annotator", annotator).spec
@@ -49,6 +58,15 @@ def annotate(
         name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in (options or {}).items()
     }
     page: Annotator = make(**convert_options(given, spec.options, annotator))
-    with AnnotationSession(uri, to=to, classes=classes, reporter=reporter, registry=plugins) as session:
+    with ExitStack() as stack:
+        session = stack.enter_context(
+            AnnotationSession(uri, to=to, classes=classes, reporter=reporter, registry=plugins)
+        )
+        if model is not None:
+            if isinstance(model, str | Path) and not Path(model).exists():
+                raise RunError(f"{model}: there is nothing at this path", "pass a run folder or an exported model")
+            session.proposals = Proposals(model, session.samples, plugins)
+            stack.callback(session.proposals.stop)
+            session.proposals.start()
         page.annotate(session, reporter)
         return len(session.unsaved)

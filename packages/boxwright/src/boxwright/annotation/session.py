@@ -110,6 +110,7 @@ class AnnotationSession:
         revisions: The number of the current revision of each image.
         classes: The classes, in their order.
         skipped: The errors of items that cannot be read, which stay unchanged.
+        proposals: The boxes that a model proposes; ``None`` without a model.
         recovered: The number of edits that an earlier session did not save, and which are applied.
 
     Raises:
@@ -156,6 +157,7 @@ class AnnotationSession:
             self.skipped = list(self._dataset.problems.skipped)
             self.recovered = self._replay()
             self._since = _Since(len(self._done), len(self._undone))
+            self.proposals: Any = None
             self._saver = Saver(self._dataset, self._location, self.spec, self._plugins)
         except BaseException:
             self._journal.close(remove=False)

@@ -36,6 +36,9 @@ export function call(name, body = {}) {
   return result;
 }
 
+// For requests that may take long and change nothing.
+export const callAside = send;
+
 export const busy = () => waiting > 0;
 
 export const pixels = (image, query) => `pixels/${image}?${new URLSearchParams(query)}`;

@@ -1,7 +1,7 @@
 // The page: one image at a time, its boxes and classes, keys, saving.
 
 import { busy, call } from "./api.js";
-import { Grid } from "./grid.js";
+import { Grid, isDone } from "./grid.js";
 import { $, ask, complain, make, plural, say } from "./page.js";
 import { Proposals } from "./proposals.js";
 import { color, shifted, Stage } from "./stage.js";
@@ -181,6 +181,7 @@ class App {
     try {
       const answer = await call(name);
       const [first] = answer.images;
+      this.grid.refresh();
       if (!first) return say(name === "undo" ? "Nothing to undo." : "Nothing to redo.");
       this.selected = -1;
       if (answer.images.length === 1 && first.image !== this.image) await this.open(first.image);
@@ -240,9 +241,10 @@ class App {
     $("redo").disabled = !this.canRedo;
     $("verified").setAttribute("aria-pressed", Boolean(this.state?.verified));
     $("verified").textContent = this.state?.verified ? "✓ Checked" : "Mark as checked";
-    $("hint").textContent = this.hint(boxes);
     this.renderClasses();
     this.renderBoxes(boxes);
+    this.proposals.update();
+    $("hint").textContent = this.hint(boxes);
     this.stage.boxes = boxes.map((each) => ({ ...each, color: this.colorOf(each.label) }));
     this.stage.selected = this.selected;
     this.stage.render();
@@ -251,7 +253,8 @@ class App {
   hint(boxes) {
     const drawn = boxes[this.selected];
     if (drawn?.origin === this.fresh) return `${drawn.label} · to change it, press 1 to 9, or choose or add a class on the right`;
-    if (!this.state || boxes.length || this.proposals?.list.length) return "";
+    if (this.proposals.list.length) return "Space or Accept takes over the marked proposal, Shift-Space all of them. Click one to reject it.";
+    if (!this.state || boxes.length || this.proposals.waiting === this.image) return "";
     if (this.state.verified) return "Checked: there is nothing to find in this image.";
     return "Drag to draw a box around an object. If there is none, mark the image as checked (v).";
   }
@@ -347,8 +350,6 @@ class App {
     ask("Keys and help", "Drag to draw a box. Click a box to select it; then drag it, or its sides and corners. Scroll to move a zoomed image, Ctrl-scroll or pinch to zoom. Every edit is kept at once, also if this computer is switched off; Save writes it to the dataset.", { ok: "Close" }, make("table", {}, ...rows));
   }
 }
-
-const isDone = (row) => row.verified || Object.keys(row.labels).length > 0;
 
 function swatch(background) {
   const element = make("span", { className: "swatch" });

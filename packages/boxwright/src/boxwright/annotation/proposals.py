@@ -1,0 +1,140 @@
+"""Boxes that a model proposes, computed in another thread; a person accepts or rejects them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from boxwright.errors import BoxwrightError, DataError
+from boxwright.models.inference import load_model
+from boxwright.models.protocols import Model
+from boxwright.models.run import Run
+from boxwright.models.tuned import decoder_of
+from boxwright.plugins.registry import Registry
+from boxwright.schemas import Coordinates, Detections, Sample
+
+
+class Proposal(NamedTuple):
+    """A detection that may become a box.
+
+    Attributes:
+        label: Its class.
+        coordinates: In pixels of the sample.
+        score: 0 to 1.
+        likely: Whether its score is at least that of its class after ``boxwright tune``, or 0.3.
+    """
+
+    label: str
+    coordinates: Coordinates
+    score: float
+    likely: bool
+
+
+class Proposals:
+    """The proposals of a model for the images of a session, computed in the background.
+
+    Args:
+        model: A run or its folder, an exported model, or a model that is loaded.
+        samples: The images; their boxes are not used.
+        registry: The plugins.
+
+    Attributes:
+        classes: The classes of the model; empty until it is loaded.
+        problem: Why there are no proposals; empty if there is no problem.
+    """
+
+    def __init__(self, model: str | Path | Run | Model, samples: Sequence[Sample], registry: Registry) -> None:
+        self._model, self._samples, self._plugins = model, samples, registry
+        self._found: list[list[Proposal] | None] = [None] * len(samples)
+        self._wanted: list[int] = []
+        self._changed = threading.Condition()
+        self._ended = False
+        self.classes: tuple[str, ...] = ()
+        self.problem = ""
+        self._thread = threading.Thread(target=self._work, daemon=True)
+
+    def start(self) -> None:
+        """Begins to load the model, and to look at the images."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the work after the current image."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    @property
+    def done(self) -> int:
+        """The number of images that the model has looked at."""
+        return sum(each is not None for each in self._found)
+
+    def known(self, image: int) -> list[Proposal] | None:
+        """Returns the proposals of an image, ``None`` if the model has not looked at it yet."""
+        return self._found[image]
+
+    def wait(self, image: int, seconds: float) -> list[Proposal] | None:
+        """Returns the proposals of an image, which the model looks at next; ``None`` if that takes longer.
+
+        Args:
+            image: The position of the image.
+            seconds: The longest time to wait.
+        """
+        with self._changed:
+            if self._found[image] is None and not self.problem:
+                self._wanted.append(image)
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._found[image] is not None or self.problem or self._ended, seconds)
+            return self._found[image]
+
+    def _work(self) -> None:
+        try:
+            model = (
+                load_model(self._model, registry=self._plugins)
+                if isinstance(self._model, str | Path | Run)
+                else self._model
+            )
+            self.classes = model.label_map.names
+            while (image := self._next()) is not None:
+                found = self._look(model, self._samples[image])
+                with self._changed:
+                    self._found[image] = found
+                    self._changed.notify_all()
+        except BoxwrightError as error:
+            self._fail(str(error))
+        except Exception as error:  # of a framework, which must not end the annotation
+            self._fail(f"{type(error).__name__}: {error}")
+
+    def _fail(self, problem: str) -> None:
+        with self._changed:
+            self.problem = problem
+            self._changed.notify_all()
+
+    def _next(self) -> int | None:
+        """Returns the image that was asked for last, or the next one; ``None`` at the end."""
+        with self._changed:
+            while not self._ended:
+                while self._wanted:
+                    if self._found[image := self._wanted.pop()] is None:
+                        return image
+                image = next((n for n, found in enumerate(self._found) if found is None), -1)
+                if image >= 0:
+                    return image
+                self._changed.wait()
+        return None
+
+    def _look(self, model: Model, sample: Sample) -> list[Proposal]:
+        try:
+            (found,) = model.predict([sample], batch_size=1)
+        except DataError:  # a damaged image has no proposals
+            return []
+        return proposals_of(model, found)
+
+
+def proposals_of(model: Model, found: Detections) -> list[Proposal]:
+    """Returns detections of a model as proposals, the best first."""
+    least = decoder_of(model).score
+    scores = dict(zip(model.label_map.names, least, strict=True)) if isinstance(least, tuple) else {}
+    rows = zip(found.boxes.labels, found.boxes.coordinates, found.scores, strict=True)
+    return [Proposal(label, box, score, score >= scores.get(label, least)) for label, box, score in rows]  # type: ignore[operator]
