@@ -13,7 +13,7 @@ import pytest
 
 from boxwright import Boxes, DataError, Detections, ImageRef, LabelMap, Sample, UsageError, iou
 from boxwright.models import Difference, draw_images
-from boxwright_cocoeval.diagnostics import CalibrationMetric, TideMetric
+from boxwright_cocoeval.diagnostics import _KINDS, CalibrationMetric, TideMetric
 from boxwright_cocoeval.metric import CocoMetric
 from boxwright_cocoeval.openimages import OpenImagesMetric
 from boxwright_cocoeval.voc import VocMetric
@@ -210,6 +210,47 @@ def test_one_error_of_each_kind() -> None:
     both = Sample(image=image, boxes=Boxes(["cat"] * 2, boxes.tolist()))
     missed = TideMetric()([(both, Detections.from_arrays(image, ["cat"], boxes[:1], [0.9]))], CLASSES).values
     assert (missed["missed errors"], missed["missed"]) == (1.0, pytest.approx(50 / 101))
+
+
+@pytest.mark.filterwarnings("default")
+def test_kinds_of_errors_are_those_of_tidecv() -> None:
+    """tidecv is the program of the paper's authors.
+
+    It counts a class without objects, orders equal scores otherwise, and has other recall values than pycocotools where
+    a class has ten objects (``linspace(0, 1, 101)`` rounds some of them up): such problems are left out.
+    """
+    tidecv = pytest.importorskip("tidecv", reason="it requires opencv-python, which excludes opencv-python-headless")
+    compared = 0
+    for seed in range(150):
+        pairs = []
+        for number, (sample, found) in enumerate(problem(seed)):
+            scores = np.array(found.scores) + number / 1e4
+            pairs.append((sample, Detections.from_arrays(found.image, found.boxes.labels, found.boxes.xyxy, scores)))
+        objects = [label for sample, _ in pairs for label in sample.boxes.labels]
+        if not all(0 < objects.count(name) < 10 for name in CLASSES.names):
+            continue
+        truth, detections = tidecv.Data("truth"), tidecv.Data("detections")
+        for number, (sample, found) in enumerate(pairs):
+            for data, boxes in ((truth, sample.boxes), (detections, found.boxes)):
+                data.add_image(number, str(number))
+                scores = found.scores if boxes is found.boxes else [None] * len(boxes)
+                for label, (xmin, ymin, xmax, ymax), score in zip(boxes.labels, boxes.xyxy, scores, strict=True):
+                    place, box = CLASSES.names.index(label), [xmin, ymin, xmax - xmin, ymax - ymin]
+                    if score is None:
+                        data.add_ground_truth(number, place, box)
+                    else:
+                        data.add_detection(number, place, score, box)
+        tide = tidecv.TIDE()
+        run = tide.evaluate(truth, detections, mode=tidecv.TIDE.BOX)
+        errors = tide.get_all_errors()
+        theirs = {"AP": run.ap / 100}
+        theirs |= {name: errors["main"]["detections"][key] / 100 for key, name in _KINDS.items()}
+        theirs["false positives"] = errors["special"]["detections"]["FalsePos"] / 100
+        theirs["false negatives"] = errors["special"]["detections"]["FalseNeg"] / 100
+        theirs |= {f"{_KINDS[kind.short_name]} errors": len(found) for kind, found in run.error_dict.items()}
+        assert TideMetric()(pairs, CLASSES).values == pytest.approx(theirs, abs=1e-9), seed
+        compared += 1
+    assert compared > 100
 
 
 def test_calibration_calculated_manually() -> None:

@@ -192,6 +192,7 @@ def test_mlflow_with_a_server(tmp_path: Path, trained: Callable[..., Run], monke
                     urllib.request.urlopen(f"{uri}/health").close()
                     break
                 except OSError:
+                    assert server.poll() is None, "the server ended"
                     time.sleep(0.2)
             check_mlflow(uri, trained(f"mlflow:uri={uri},experiment=mugs"))
         finally:
