@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from globox import Annotation, AnnotationSet, BoundingBox, COCOEvaluator
 
 from boxwright import Boxes, DataError, Detections, ImageRef, LabelMap, Sample, UsageError, iou
 from boxwright.models import Difference, draw_images
@@ -212,6 +213,38 @@ def test_one_error_of_each_kind() -> None:
     assert (missed["missed errors"], missed["missed"]) == (1.0, pytest.approx(50 / 101))
 
 
+def distinct(pairs: list[Pair]) -> list[Pair]:
+    """Returns a problem without equal scores in different images, whose order is not defined."""
+    return [
+        (
+            sample,
+            Detections.from_arrays(each.image, each.boxes.labels, each.boxes.xyxy, np.array(each.scores) + n / 1e4),
+        )
+        for n, (sample, each) in enumerate(pairs)
+    ]
+
+
+def test_coco_is_that_of_globox() -> None:
+    """Its values for medium and large objects differ from those of pycocotools; the other metrics are equal."""
+    for seed in range(40):
+        pairs = distinct(problem(seed))
+        sets = {"ground_truths": AnnotationSet(), "predictions": AnnotationSet()}
+        for sample, found in pairs:
+            for target, boxes, scores in zip(
+                sets.values(), (sample.boxes, found.boxes), ([None] * len(sample.boxes), found.scores), strict=True
+            ):
+                content = [
+                    BoundingBox(label=label, xmin=box[0], ymin=box[1], xmax=box[2], ymax=box[3], confidence=score)
+                    for label, box, score in zip(boxes.labels, boxes.xyxy, scores, strict=True)
+                ]
+                target.add(Annotation(sample.image.name, (400, 300), content))
+        judge = COCOEvaluator(**sets)
+        theirs = {"AP": judge.ap(), "AP50": judge.ap_50(), "AP75": judge.ap_75()}
+        theirs |= {"AR1": judge.ar_1(), "AR10": judge.ar_10(), "AR100": judge.ar_100()}
+        values = CocoMetric(draws=0)(pairs, CLASSES).values
+        assert {name: values[name] for name in theirs} == pytest.approx(theirs, abs=1e-9, nan_ok=True), seed
+
+
 @pytest.mark.filterwarnings("default")
 def test_kinds_of_errors_are_those_of_tidecv() -> None:
     """tidecv is the program of the paper's authors.
@@ -222,10 +255,7 @@ def test_kinds_of_errors_are_those_of_tidecv() -> None:
     tidecv = pytest.importorskip("tidecv", reason="it requires opencv-python, which excludes opencv-python-headless")
     compared = 0
     for seed in range(150):
-        pairs = []
-        for number, (sample, found) in enumerate(problem(seed)):
-            scores = np.array(found.scores) + number / 1e4
-            pairs.append((sample, Detections.from_arrays(found.image, found.boxes.labels, found.boxes.xyxy, scores)))
+        pairs = distinct(problem(seed))
         objects = [label for sample, _ in pairs for label in sample.boxes.labels]
         if not all(0 < objects.count(name) < 10 for name in CLASSES.names):
             continue
