@@ -218,6 +218,14 @@ def test_a_sidecar_does_not_outlive_its_dataset(there: Path, poor: Registry, sam
     assert not there.exists()
 
 
+REST = '"size": [8, 6], "labels": [], "edges": [], "box_attributes": null'
+SURROGATES = (
+    r'"name": "\ud800.jpg", "split": null, "attributes": {}',
+    r'"name": "ü/c.jpg", "split": "\ud800", "attributes": {}',
+    r'"name": "ü/c.jpg", "split": null, "attributes": {"\ud800": 1}',
+)
+
+
 @pytest.mark.parametrize(
     ("line", "text", "says"),
     [
@@ -226,6 +234,7 @@ def test_a_sidecar_does_not_outlive_its_dataset(there: Path, poor: Registry, sam
         (0, "[]", "not a JSON object"),
         (1, '{"name": "a.jpg", "labels": ["x"]}', "line 2"),
         (1, "\x00", "line 2"),
+        *((2, f'{{"read": "", {values}, {REST}}}', "line 3: .*surrogate") for values in SURROGATES),
         (
             2,
             '{"name": "ü/c.jpg", "read": "", "size": [1], "labels": [], "edges": [], "box_attributes": null}',

@@ -24,6 +24,7 @@ from boxwright.schemas import MAX_SIDE, Boxes, Coordinates, DatasetInfo, ImageRe
 from boxwright.storage.filesystem import MAX_DATASET_BYTES, open_binary, open_regular, read_file
 from boxwright.storage.output import SIDECAR_SUFFIX, is_safe_name
 from boxwright.storage.uri import is_remote, join, parent, with_suffix
+from boxwright.text import is_text
 
 VERSION = 1
 _SHARDS = re.compile(r"@[0-9]+$|-\?+-of-[0-9]+$")
@@ -282,6 +283,8 @@ class SidecarReader:
             raise self._damaged(f"the size of {name:.80} is not a number of pixels", line.number)
         if not all(value is None or isinstance(value, str) for value in (read, split)) or type(attributes) is not dict:
             raise self._damaged(f"the values of {name:.80} have other types", line.number)
+        if not all(map(is_text, (name, split or "", *attributes))):
+            raise self._damaged(f"the values of {ascii(name):.80} contain an unpaired surrogate", line.number)
         return record
 
     def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
