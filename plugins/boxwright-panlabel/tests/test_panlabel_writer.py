@@ -154,3 +154,13 @@ def test_everything_in_panlabels_json_is_restored(sample: Callable[..., Sample],
     assert dict(back.boxes[0].attributes) == attributes
     assert back.attributes == one.attributes
     assert dataset.info.attributes == attributes_of_dataset
+
+
+def test_a_sidecar_of_a_format_without_sizes_whose_images_are_elsewhere(
+    sample: Callable[..., Sample], tmp_path: Path
+) -> None:
+    target = f"automl-vision:{tmp_path}/out/a.csv"
+    write(target, sample(attributes={"note": "kept"}), sidecar=True)
+    (read,) = boxwright.open(f"{target}?images={tmp_path}/images")
+    assert [dict(each) for each in read.boxes.attributes] == [{"note": "kept"}]
+    assert read.boxes.coordinates == ((1, 2, 30.5, 20),)

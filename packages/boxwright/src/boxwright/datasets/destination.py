@@ -64,13 +64,16 @@ class Destination:
             uri: The target.
             location: Where it is until it is in place.
             plugins: The plugins to use.
+
+        Raises:
+            DataError: It cannot be read, such as for sizes in images that are elsewhere; not before the first sample.
         """
         known = {option.name for option in self.spec.options}
         shared = {name: value for name, value in self.options.items() if name in known}
         if self.spec.target == "file" and "images" in known and is_folder(parent(uri.location) or "."):
             shared.setdefault("images", parent(uri.location) or ".")
         reader: Reader = plugins.resolve("format", self.spec.name)(location, **shared)
-        return reader.read(Problems())
+        yield from reader.read(Problems())
 
     @property
     def label_map_path(self) -> str:

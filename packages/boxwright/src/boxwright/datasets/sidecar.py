@@ -284,7 +284,7 @@ class SidecarReader:
         if not all(value is None or isinstance(value, str) for value in (read, split)) or type(attributes) is not dict:
             raise self._damaged(f"the values of {name:.80} have other types", line.number)
         if not all(map(is_text, (name, split or "", *attributes))):
-            raise self._damaged(f"the values of {ascii(name):.80} contain an unpaired surrogate", line.number)
+            raise self._damaged(f"the values of {name!a:.80} contain an unpaired surrogate", line.number)
         return record
 
     def _parsed(self, line: bytes, number: int) -> dict[str, Any]:
