@@ -16,6 +16,8 @@ OPTIONS = {
     # The command line as designed: the required options of each command.
     "demo": ["--images", "--seed", "--size", "--overwrite"],
     "formats": ["--json"],
+    "annotate": ["--model", "--to", "--classes", "--port", "--no-browser", "--simulate", "--with", "--json"],
+    "loop": ["--rounds", "--val", "--out", "--json"],
     "info": ["--out", "--json"],
     "validate": ["--pictures", "--out", "--workers", "--json"],
     "diff": ["--tolerance", "--out", "--json"],

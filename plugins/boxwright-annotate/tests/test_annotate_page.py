@@ -311,6 +311,48 @@ def test_a_proposal_is_a_label_only_after_a_person_accepted_it(
     assert rows(session, 1) == []
 
 
+def test_all_images_are_shown_in_the_order_of_what_to_look_at_next(
+    proposing: tuple[AnnotationSession, Driver],
+) -> None:
+    """Three images that the model finds the same in, of which one misses the box of its surest detection."""
+    session, driver = proposing
+    found = [("fig", (20, 20, 90, 80), None), ("fig", (100, 20, 150, 80), None), ("nut", (160, 20, 230, 80), None)]
+    for image in range(3):
+        session.edit(image, found[image == 1 :], revision=0)
+    while session.proposals.done < 3:
+        driver.page.wait_for_timeout(50)
+    driver.page.reload()
+    driver.ready(0)
+    driver.key("g")
+    driver.page.select_option("#filters select >> nth=-1", "suspects")
+    driver.page.wait_for_selector("figure .reason")
+    assert driver.page.locator("figure .label").all_inner_texts() == ["0-001.png"]
+    assert driver.text("figure .reason") == "fig found with 0.90, not annotated"
+    driver.page.click("figure")
+    driver.ready(1)
+    assert driver.text("#hint") == "fig found with 0.90, not annotated"
+    session.edit(2, [], revision=session.revisions[2])
+    driver.key("g")
+    driver.page.select_option("#filters select >> nth=-1", "learn")
+    driver.page.wait_for_selector("figure .label:text('0-002.png')")
+    assert driver.text("figure .reason").startswith("uncertain")
+    driver.page.fill("#filters input >> nth=-1", "0.95")
+    driver.key("Enter")
+    driver.page.wait_for_selector("#bulk:has-text('0 images')")
+
+
+def test_a_button_continues_with_the_next_step(proposing: tuple[AnnotationSession, Driver]) -> None:
+    session, driver = proposing
+    session.next_step = "Train"
+    driver.page.reload()
+    driver.ready(0)
+    driver.key("w")
+    driver.drag(20, 100, 120, 180)
+    driver.page.click("#next-step")
+    driver.page.wait_for_selector("dialog:has-text('Everything is saved')")
+    assert session.unsaved == []
+
+
 def test_boxes_of_many_images_change_after_a_preview_and_are_undone_as_one(
     proposing: tuple[AnnotationSession, Driver],
 ) -> None:

@@ -39,6 +39,7 @@ _JSON = "boxwright.json"
 _COMMANDS = (
     "demo",
     "annotate",
+    "loop",
     "info",
     "validate",
     "diff",

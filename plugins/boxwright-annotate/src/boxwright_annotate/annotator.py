@@ -46,7 +46,7 @@ class PageAnnotator:
             listening.listen(128)  # so that a browser may connect before the server is ready
             port = listening.getsockname()[1]
             token = secrets.token_urlsafe(24)
-            app = Guard(make_app(session), token, port)
+            app = Guard(make_app(session, self.stop), token, port)
             address = f"http://{HOST}:{port}/{token}/"
             reporter.message(f"Annotate in your browser: {address}")
             reporter.message("Only this computer can open it. Press Ctrl-C here to end.")

@@ -33,10 +33,11 @@ class Api:
 
     Args:
         session: The session.
+        stop: Ends the server.
     """
 
-    def __init__(self, session: AnnotationSession) -> None:
-        self._session = session
+    def __init__(self, session: AnnotationSession, stop: Callable[[], None]) -> None:
+        self._session, self._stop = session, stop
         self.pixels = Pixels(session)
 
     def dataset(self, body: Body) -> Body:
@@ -51,6 +52,7 @@ class Api:
             "skipped": [str(error) for error in session.skipped[:20]],
             "recovered": session.recovered,
             "model": session.proposals is not None,
+            "next_step": session.next_step,
             "images": [self._row(sample, position in unsaved) for position, sample in enumerate(session.samples)],
         }
 
@@ -112,10 +114,26 @@ class Api:
         found = source.wait(body["image"], 5.0)
         if source.problem:
             return {"ready": True, "boxes": [], "problem": source.problem}
-        for name in source.classes:
+        for name in source.model.label_map.names if found is not None else ():
             self._session.add_class(name)
         boxes = [[each.label, *each.coordinates, each.score, each.likely] for each in found or ()]
         return {"ready": found is not None, "boxes": boxes, "done": source.done, "classes": self._session.classes}
+
+    def end(self, body: Body) -> Body:
+        """Ends the session, for the step that follows; edits that were not saved are kept."""
+        self._stop()
+        return {}
+
+    def order(self, body: Body) -> Body:
+        """The images to look at next, of those that the model has looked at, each with the reason."""
+        source = self._session.proposals
+        reasons = source.suspects() if body["kind"] == "suspects" else source.to_learn()
+        return {"images": [[each.image, each.text] for each in reasons], "done": source.done}
+
+    def scores(self, body: Body) -> Body:
+        """The best score of the detections in each image that the model has looked at."""
+        known = self._session.proposals.known()
+        return {"scores": {image: max(found.scores, default=0.0) for image, found in known.items()}}
 
     def add_class(self, body: Body) -> Body:
         """Adds a class."""
@@ -159,9 +177,14 @@ class Api:
         }
 
 
-def make_app(session: AnnotationSession) -> Starlette:
-    """Returns the application of a page."""
-    api = Api(session)
+def make_app(session: AnnotationSession, stop: Callable[[], None]) -> Starlette:
+    """Returns the application of a page.
+
+    Args:
+        session: The session.
+        stop: Ends the server.
+    """
+    api = Api(session, stop)
     count = len(session.samples)
     calls: dict[str, Callable[[Body], Body]] = {
         "dataset": api.dataset,
@@ -174,6 +197,9 @@ def make_app(session: AnnotationSession) -> Starlette:
         "class": api.add_class,
         "bulk": api.bulk,
         "proposals": api.proposals,
+        "end": api.end,
+        "order": api.order,
+        "scores": api.scores,
     }
 
     async def call(request: Request) -> Response:

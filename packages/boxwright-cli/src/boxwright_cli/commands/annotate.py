@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from boxwright_cli.meanings import names, reads, writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
-from boxwright_cli.values import UriArgument
+from boxwright_cli.values import JsonOption, UriArgument
+
+if TYPE_CHECKING:
+    from boxwright import Reporter
 
 
 def annotate(
@@ -42,6 +45,14 @@ def annotate(
         typer.Option("--port", metavar="P", min=0, max=65535, help="Port of the page.", show_default="any free one"),
     ] = 0,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address of the page.")] = False,
+    simulate: Annotated[
+        bool,
+        typer.Option(
+            "--simulate",
+            help="Count the edits that the model saves a simulated annotator who knows the labels of URI, and end.",
+        ),
+    ] = False,
+    as_json: JsonOption = False,
     annotator: Annotated[
         str,
         typer.Option("--with", metavar="NAME", help="Another annotator.", autocompletion=names("annotator")),
@@ -57,9 +68,13 @@ def annotate(
       boxwright annotate yolo:dataset --classes apple,pear
       boxwright annotate photos --model runs/first
       boxwright annotate photos --to coco:photos.json
+      boxwright annotate labelimg:photos/test --model runs/first --simulate
     """
     session = Session.of(context)
-    reporter = session.start()
+    reporter = session.start(json=as_json)
+    if simulate:
+        _simulate(session, uri, model, reporter)
+        return
     session.if_interrupted = "edits that were not saved are kept, and are there again next time."
     from boxwright.annotation import annotate as run
 
@@ -75,3 +90,25 @@ def annotate(
     )
     if left:
         session.say(f"{amount(left, 'image')} with edits that are not saved: the same command continues with them.")
+
+
+def _simulate(session: Session, uri: str, model: Path | None, reporter: Reporter) -> None:
+    import boxwright
+    from boxwright.annotation import simulate
+    from boxwright.models.inference import predicted_pairs
+
+    if model is None:
+        raise boxwright.UsageError("--simulate needs a model", "pass --model RUN")
+    data = boxwright.open(uri)
+    loaded = boxwright.load_model(model)
+    with reporter.task("Annotating", data.info.num_samples) as task:
+        result = simulate(loaded, predicted_pairs(loaded, data), advance=task.advance)
+    if session.json:
+        session.result(result.to_dict())
+        return
+    rows = [(name, f"{value:,}") for name, value in result.to_dict().items() if name not in ("images", "saved")]
+    session.table(("", "COUNT"), rows, numbers=1)
+    session.say()
+    session.say(
+        f"{result.edits:,} edits with proposals instead of {result.boxes:,}: {result.saved:.0%} saved", style="bold"
+    )

@@ -12,7 +12,7 @@ from boxwright import UsageError, did_you_mean
 from boxwright.plugins import default_registry
 from boxwright_cli.meanings import Meaning, meanings_of
 
-NOT_STEPS: Final = frozenset({"run", "init", "reproduce", "formats", "plugins", "env", "weights"})
+NOT_STEPS: Final = frozenset({"annotate", "loop", "run", "init", "reproduce", "formats", "plugins", "env", "weights"})
 """Commands and groups that cannot be a step."""
 _OWN: Final = frozenset({"json", "resume", "help"})
 """Options that running a recipe sets itself."""

@@ -1,5 +1,7 @@
 from .annotating import annotate as annotate
 from .bulk import relabeled as relabeled, without_boxes as without_boxes
+from .loop import Round as Round, annotation_loop as annotation_loop
+from .order import Reason as Reason
 from .proposals import Proposal as Proposal, Proposals as Proposals
 from .protocols import AnnotationFiles as AnnotationFiles, Annotator as Annotator
 from .saving import Saved as Saved
@@ -8,3 +10,4 @@ from .session import (
     ConflictError as ConflictError,
     Drawn as Drawn,
 )
+from .simulation import Simulation as Simulation, simulate as simulate

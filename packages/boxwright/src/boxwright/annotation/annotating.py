@@ -27,6 +27,7 @@ def annotate(
     model: str | Path | Run | Model | None = None,
     annotator: str = "page",
     options: Mapping[str, Any] | None = None,
+    next_step: str = "",
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> int:
@@ -39,6 +40,7 @@ def annotate(
         model: A run, its folder, an exported model, or a loaded one, which proposes boxes.
         annotator: The plugin.
         options: Its options.
+        next_step: What follows after it, in one word for a button; empty for nothing.
         reporter: Where progress and messages go.
         registry: The plugins to use, instead of the installed ones.
 
@@ -62,6 +64,7 @@ def annotate(
         session = stack.enter_context(
             AnnotationSession(uri, to=to, classes=classes, reporter=reporter, registry=plugins)
         )
+        session.next_step = next_step
         if model is not None:
             if isinstance(model, str | Path) and not Path(model).exists():
                 raise RunError(f"{model}: there is nothing at this path", "pass a run folder or an exported model")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from boxwright.annotation.order import Floats, Reason, learning_order, look, suspected_errors, uncertainty
 from boxwright.errors import BoxwrightError, DataError
 from boxwright.models.inference import load_model
 from boxwright.models.protocols import Model
@@ -41,17 +42,18 @@ class Proposals:
         registry: The plugins.
 
     Attributes:
-        classes: The classes of the model; empty until it is loaded.
+        model: The model, once it is loaded.
         problem: Why there are no proposals; empty if there is no problem.
     """
 
     def __init__(self, model: str | Path | Run | Model, samples: Sequence[Sample], registry: Registry) -> None:
         self._model, self._samples, self._plugins = model, samples, registry
-        self._found: list[list[Proposal] | None] = [None] * len(samples)
+        self._found: list[Detections | None] = [None] * len(samples)
+        self._looks: dict[int, Floats] = {}
         self._wanted: list[int] = []
         self._changed = threading.Condition()
         self._ended = False
-        self.classes: tuple[str, ...] = ()
+        self.model: Model | None = None
         self.problem = ""
         self._thread = threading.Thread(target=self._work, daemon=True)
 
@@ -70,9 +72,9 @@ class Proposals:
         """The number of images that the model has looked at."""
         return sum(each is not None for each in self._found)
 
-    def known(self, image: int) -> list[Proposal] | None:
-        """Returns the proposals of an image, ``None`` if the model has not looked at it yet."""
-        return self._found[image]
+    def known(self) -> dict[int, Detections]:
+        """Returns what the model has found so far, by the position of the image."""
+        return {image: found for image, found in enumerate(self._found) if found is not None}
 
     def wait(self, image: int, seconds: float) -> list[Proposal] | None:
         """Returns the proposals of an image, which the model looks at next; ``None`` if that takes longer.
@@ -86,20 +88,35 @@ class Proposals:
                 self._wanted.append(image)
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._found[image] is not None or self.problem or self._ended, seconds)
-            return self._found[image]
+            found = self._found[image]
+        return None if found is None or self.model is None else proposals_of(self.model, found)
+
+    def to_learn(self) -> list[Reason]:
+        """Returns the images without boxes that the model learns most from, the best first; see ``learning_order``."""
+        known = self.known()
+        done = [n for n in known if self._samples[n].boxes or "verified" in self._samples[n].attributes]
+        rest = [n for n in known if n not in set(done)]
+        looks = self._looks
+        order = learning_order([known[n] for n in rest], [looks[n] for n in rest], [looks[n] for n in done])
+        texts = [f"uncertain: {uncertainty(known[rest[n]]):.1f} objects" for n in order]
+        return [Reason(rest[n], text) for n, text in zip(order, texts, strict=True)]
+
+    def suspects(self) -> list[Reason]:
+        """Returns suspected label errors, the most suspicious first; see ``suspected_errors``."""
+        if self.model is None:
+            return []
+        return suspected_errors(self._samples, self.known(), self.model.label_map, decoder_of(self.model))
 
     def _work(self) -> None:
         try:
-            model = (
-                load_model(self._model, registry=self._plugins)
-                if isinstance(self._model, str | Path | Run)
-                else self._model
-            )
-            self.classes = model.label_map.names
+            model = self._model
+            if isinstance(model, str | Path | Run):
+                model = load_model(model, registry=self._plugins)
+            self.model = model
             while (image := self._next()) is not None:
-                found = self._look(model, self._samples[image])
+                found, colors = self._look(model, self._samples[image]), look(self._samples[image])
                 with self._changed:
-                    self._found[image] = found
+                    self._found[image], self._looks[image] = found, colors
                     self._changed.notify_all()
         except BoxwrightError as error:
             self._fail(str(error))
@@ -124,12 +141,12 @@ class Proposals:
                 self._changed.wait()
         return None
 
-    def _look(self, model: Model, sample: Sample) -> list[Proposal]:
+    def _look(self, model: Model, sample: Sample) -> Detections:
         try:
             (found,) = model.predict([sample], batch_size=1)
         except DataError:  # a damaged image has no proposals
-            return []
-        return proposals_of(model, found)
+            return Detections(image=sample.image)
+        return found
 
 
 def proposals_of(model: Model, found: Detections) -> list[Proposal]:

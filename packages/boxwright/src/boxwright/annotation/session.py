@@ -111,6 +111,7 @@ class AnnotationSession:
         classes: The classes, in their order.
         skipped: The errors of items that cannot be read, which stay unchanged.
         proposals: The boxes that a model proposes; ``None`` without a model.
+        next_step: What follows after the session, in one word for a button such as ``"Train"``; empty for nothing.
         recovered: The number of edits that an earlier session did not save, and which are applied.
 
     Raises:
@@ -158,6 +159,7 @@ class AnnotationSession:
             self.recovered = self._replay()
             self._since = _Since(len(self._done), len(self._undone))
             self.proposals: Any = None
+            self.next_step = ""
             self._saver = Saver(self._dataset, self._location, self.spec, self._plugins)
         except BaseException:
             self._journal.close(remove=False)

@@ -32,6 +32,8 @@ class App {
     this.label = this.classes[0] ?? null;
     this.unsaved = this.rows.filter((row) => row.unsaved).length;
     this.listen();
+    $("next-step").textContent = this.dataset.next_step;
+    $("next-step").hidden = !this.dataset.next_step;
     document.title = `${this.dataset.uri} · boxwright annotate`;
     if (this.dataset.recovered) say(`${plural(this.dataset.recovered, "image")} with edits from last time, which were not saved: they are here again.`);
     if (this.dataset.skipped.length) say(`Items that cannot be read, and stay unchanged:\n${this.dataset.skipped.join("\n")}`, true);
@@ -214,6 +216,14 @@ class App {
     }
   }
 
+  // Saves, and continues with what follows in the terminal, such as a training.
+  async end() {
+    await this.save();
+    if (this.unsaved) return;
+    await call("end").catch(complain);
+    ask(this.dataset.next_step, "Everything is saved. The terminal shows how it continues; this window can be closed.", { ok: "Close" });
+  }
+
   // Rendering.
 
   toggle(name, value) {
@@ -252,6 +262,7 @@ class App {
 
   hint(boxes) {
     const drawn = boxes[this.selected];
+    if (this.grid.filter.sort === "suspects" && this.grid.reasons.has(this.image)) return this.grid.reasons.get(this.image);
     if (drawn?.origin === this.fresh) return `${drawn.label} · to change it, press 1 to 9, or choose or add a class on the right`;
     if (this.proposals.list.length) return "Space or Accept takes over the marked proposal, Shift-Space all of them. Click one to reject it.";
     if (!this.state || boxes.length || this.proposals.waiting === this.image) return "";
@@ -293,7 +304,7 @@ class App {
       previous: () => this.step(-1), next: () => this.step(1), undo: () => this.back("undo"), redo: () => this.back("redo"),
       save: () => this.save(), verified: () => this.verify(), draw: () => this.toggle("drawing", !this.stage.drawing),
       hide: () => this.toggle("hidden", !this.stage.hidden), fit: () => this.stage.fit(), "zoom-in": () => this.stage.zoom(1.4),
-      "zoom-out": () => this.stage.zoom(1 / 1.4), "grid-button": () => this.grid.toggle(), "help-button": () => this.help(),
+      "zoom-out": () => this.stage.zoom(1 / 1.4), "grid-button": () => this.grid.toggle(), "help-button": () => this.help(), "next-step": () => this.end(),
     };
     for (const [id, action] of Object.entries(actions)) $(id).onclick = action;
     $("new-class").onsubmit = async (event) => {

@@ -1,29 +1,36 @@
 // All images, filters, and edits of many images at once.
 
-import { call, pixels } from "./api.js";
+import { call, callAside, pixels } from "./api.js";
 import { $, ask, complain, make, plural, say } from "./page.js";
 
 const PAGE = 120;
 const SORTS = { dataset: "in the order of the dataset", boxes: "most boxes first", smallest: "smallest box first" };
+const MODEL = { learn: "what to label next", suspects: "suspected label errors" };
+const NONE = { name: "", label: "", split: "", state: "", finding: "", least: "", most: "", score: "", sort: "dataset" };
 
 export class Grid {
   constructor(app) {
     this.app = app;
     this.open = false;
-    this.filter = { name: "", label: "", split: "", state: "", finding: "", least: "", most: "", sort: "dataset" };
+    this.filter = { ...NONE };
+    this.reasons = new Map(); // why the model would look at an image, by position
+    this.scores = {};
     this.more = new IntersectionObserver((entries) => { if (entries.some((each) => each.isIntersecting)) this.add(); });
   }
 
   // The positions of the images that pass the filters, which d and a step through.
   shown() {
-    const { name, label, split, state, finding, least, most, sort } = this.filter;
+    const { name, label, split, state, finding, least, most, score, sort } = this.filter;
     const states = { done: (row) => isDone(row), left: (row) => !isDone(row), empty: (row) => !count(row), verified: (row) => row.verified,
       unverified: (row) => !row.verified, unsaved: (row) => row.unsaved };
-    const rows = this.app.rows.map((row, index) => [row, index]).filter(([row]) =>
+    const rows = this.app.rows.map((row, index) => [row, index]).filter(([row, index]) =>
+      (!MODEL[sort] || this.reasons.has(index)) && (score === "" || this.scores[index] >= Number(score)) &&
       (!name || row.name.toLowerCase().includes(name.toLowerCase())) && (!label || row.labels[label]) && (!split || row.split === split)
       && (!state || states[state](row)) && (!finding || row.findings.includes(finding))
       && (least === "" || (row.smallest !== null && row.smallest >= Number(least))) && (most === "" || (row.smallest !== null && row.smallest < Number(most))));
     const keys = { boxes: ([row]) => -count(row), smallest: ([row]) => row.smallest ?? Infinity };
+    const places = [...this.reasons.keys()];
+    for (const each of Object.keys(MODEL)) keys[each] = ([, index]) => places.indexOf(index);
     if (keys[sort]) rows.sort((one, other) => keys[sort](one) - keys[sort](other));
     return rows.map(([, index]) => index);
   }
@@ -52,32 +59,49 @@ export class Grid {
   renderFilters() {
     const values = (of) => [...new Set(this.app.rows.flatMap(of))].filter(Boolean).sort();
     const choice = (key, all, options) => {
-      const pairs = Array.isArray(options) ? options.map((each) => [each, each.replaceAll("_", " ").replaceAll("picture", "image")]) : Object.entries(options);
+      const pairs = Array.isArray(options) ? options.map((each) => [each, each]) : Object.entries(options);
       const select = make("select", { ariaLabel: all, onchange: (event) => this.set(key, event.target.value) },
         ...(all ? [make("option", { value: "", textContent: all })] : []), ...pairs.map(([value, text]) => make("option", { value, textContent: text })));
       select.value = this.filter[key];
       return select;
     };
     const number = (key, text) => make("label", { textContent: `${text} ` }, make("input", {
-      type: "number", min: 0, value: this.filter[key], onchange: (event) => this.set(key, event.target.value) }));
+      type: "number", min: 0, step: "any", value: this.filter[key], onchange: (event) => this.set(key, event.target.value) }));
     const name = make("input", { placeholder: "File name", value: this.filter.name, onchange: (event) => this.set("name", event.target.value) });
     const parts = [name, choice("label", "Any class", this.app.classes),
       choice("state", "Done or not", { left: "left to do", done: "done", empty: "without boxes", verified: "checked", unverified: "not checked", unsaved: "not saved" })];
     const splits = values((row) => row.split);
     const findings = values((row) => row.findings);
     if (splits.length) parts.push(choice("split", "Any split", splits));
-    if (findings.length) parts.push(choice("finding", "With or without problems", findings));
-    parts.push(number("least", "Smallest side from"), number("most", "below"), choice("sort", "", SORTS));
-    if (Object.entries(this.filter).some(([key, value]) => value !== (key === "sort" ? "dataset" : ""))) {
-      parts.push(make("button", { type: "button", textContent: "Clear filters", onclick: () => { this.filter = Object.fromEntries(Object.keys(this.filter).map((key) => [key, key === "sort" ? "dataset" : ""])); this.render(); } }));
+    if (findings.length) parts.push(choice("finding", "With or without problems",
+      Object.fromEntries(findings.map((each) => [each, each.replaceAll("_", " ").replaceAll("picture", "image")]))));
+    parts.push(number("least", "Smallest side from"), number("most", "below"));
+    if (this.app.dataset.model) parts.push(number("score", "Best score from"));
+    parts.push(choice("sort", "", { ...SORTS, ...(this.app.dataset.model ? MODEL : {}) }));
+    if (Object.keys(NONE).some((key) => this.filter[key] !== NONE[key])) {
+      parts.push(make("button", { type: "button", textContent: "Clear filters", onclick: () => { this.filter = { ...NONE }; this.render(); } }));
     }
     $("filters").replaceChildren(...parts);
     $("filters").onsubmit = (event) => event.preventDefault();
   }
 
-  set(key, value) {
+  async set(key, value) {
     this.filter[key] = value;
+    try {
+      if (key === "score") this.scores = (await callAside("scores", {})).scores;
+      if (key === "sort" && MODEL[value]) await this.order(value);
+    } catch (error) {
+      complain(error);
+    }
     this.render();
+  }
+
+  // Asks for what to look at next, of the images that the model has looked at so far.
+  async order(kind) {
+    const { images, done } = await callAside("order", { kind });
+    this.reasons = new Map();
+    for (const [index, text] of images) this.reasons.set(index, this.reasons.has(index) ? `${this.reasons.get(index)}; ${text}` : text);
+    if (done < this.app.rows.length) say(`The model has looked at ${done} of ${plural(this.app.rows.length, "image")}; choose this again later for the others.`);
   }
 
   renderBulk() {
@@ -102,6 +126,7 @@ export class Grid {
     const mark = `${count(row) ? plural(count(row), "box", "boxes") : ""}${row.verified ? " ✓" : ""}`;
     return make("figure", { className: index === this.app.image ? "current" : "", title: row.name, onclick: () => { this.toggle(false); this.app.open(index); } },
       make("div", { className: "frame" }, image),
+      ...(MODEL[this.filter.sort] ? [make("div", { className: "reason", textContent: this.reasons.get(index) })] : []),
       make("figcaption", {}, make("span", { className: "label", textContent: row.name }), make("span", { textContent: `${row.unsaved ? "● " : ""}${mark}` })));
   }
 

@@ -1,0 +1,121 @@
+"""What to look at next: the images that a model learns most from, and suspected label errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boxwright.analysis.report.outcomes import Tally
+from boxwright.analysis.report.suspects import Suspect, listed, suspects_of
+from boxwright.errors import BoxwrightError
+from boxwright.images.decode import decode_sample
+from boxwright.label_map import LabelMap
+from boxwright.models.decoder import DecoderSettings
+from boxwright.schemas import Detections, Sample
+
+Floats = NDArray[np.float64]
+
+_SIDE = 6
+_MOST = 2000
+"""The number of uncertain images among which the different ones are searched."""
+
+
+class Reason(NamedTuple):
+    """An image to look at, and why.
+
+    Attributes:
+        image: Its position.
+        text: The reason, in a few words.
+    """
+
+    image: int
+    text: str
+
+
+def uncertainty(found: Detections) -> float:
+    """Returns the sum of ``4 s (1 - s)`` over the scores ``s`` in an image: 1 for each detection that may be wrong."""
+    scores = np.array(found.scores, np.float64)
+    return float(np.sum(4.0 * scores * (1.0 - scores)))
+
+
+def look(sample: Sample) -> Floats:
+    """Returns the colors of an image, reduced to 6x6 pixels: ``(108,)``, 0 to 1; zeros if it cannot be read."""
+    try:
+        image = decode_sample(sample.replace(boxes=[]), at_least=(8 * _SIDE, 8 * _SIDE)).image
+    except (BoxwrightError, OSError):
+        return np.zeros(3 * _SIDE**2)
+    return np.asarray(image.resize((_SIDE, _SIDE), reducing_gap=2.0), np.float64).ravel() / 255.0
+
+
+def learning_order(found: Sequence[Detections], looks: Sequence[Floats], labeled: Sequence[Floats]) -> list[int]:
+    """Returns the positions of images without labels, those that teach the most first.
+
+    Each next image has the largest sum of two ranks: of its uncertainty, and of its difference from the labeled images
+    and those before it. The difference keeps near-duplicates apart, which would all be uncertain together.
+
+    Args:
+        found: The detections in each image.
+        looks: The results of :func:`look` of each image.
+        labeled: Those of the images with labels.
+    """
+    if not found:
+        return []
+    values = np.array([uncertainty(each) for each in found])
+    first = np.argsort(-values, kind="stable")
+    chosen_from, rest = first[:_MOST], first[_MOST:]
+    rows = np.stack([looks[n] for n in chosen_from])
+    sure = _ranks(values[chosen_from])
+    distance = np.full(len(rows), np.inf)
+    for other in labeled:
+        distance = np.minimum(distance, np.linalg.norm(rows - other, axis=1))
+    order: list[int] = []
+    free = np.ones(len(rows), bool)
+    while free.any():
+        total = np.where(free, sure + (_ranks(distance) if np.isfinite(distance).all() else 0.0), -np.inf)
+        best = int(total.argmax())
+        order.append(int(chosen_from[best]))
+        free[best] = False
+        distance = np.minimum(distance, np.linalg.norm(rows - rows[best], axis=1))
+    return [*order, *map(int, rest)]
+
+
+def _ranks(values: Floats) -> Floats:
+    """Returns the share of smaller values for each value, from 0 for the smallest; equal values have the same."""
+    return np.searchsorted(np.sort(values), values) / max(len(values) - 1, 1)
+
+
+def suspected_errors(
+    samples: Sequence[Sample], found: Mapping[int, Detections], label_map: LabelMap, decoder: DecoderSettings
+) -> list[Reason]:
+    """Returns suspected label errors with their images, the most suspicious first.
+
+    The model must not have been trained on the images, because it would have learned their errors. Images without boxes
+    are left out: they are not annotated yet. So are images with a class that the model does not have.
+
+    Args:
+        samples: All images.
+        found: The detections by position.
+        label_map: The classes of the model.
+        decoder: How the model chooses detections.
+    """
+    known = set(label_map.names)
+    places = [n for n in sorted(found) if samples[n].boxes and known.issuperset(samples[n].boxes.labels)]
+    least = np.broadcast_to(np.array(decoder.score, np.float64), len(label_map))
+    tally = Tally.of(((samples[n], found[n]) for n in places), label_map, least)
+    suspects = listed(suspects_of(tally.outcomes, label_map.names))
+    return [Reason(places[each.image], _text(each, found[places[each.image]])) for each in suspects]
+
+
+def _text(suspect: Suspect, found: Detections) -> str:
+    if suspect.kind == "missing":
+        scores = zip(found.boxes.coordinates, found.scores, strict=True)
+        score = next((score for box, score in scores if np.allclose(box, suspect.box)), suspect.suspicion)
+        return f"{suspect.label} found with {score:.2f}, not annotated"
+    if suspect.kind == "class":
+        return f"annotated as {suspect.label}, found as {suspect.suggestion}"
+    if suspect.kind == "place":
+        return f"{suspect.label} found in another place"
+    return f"{suspect.label} annotated, not found"

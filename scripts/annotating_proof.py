@@ -1,0 +1,100 @@
+"""Measures what ``boxwright annotate`` saves, with a simulated annotator.
+
+    python scripts/annotating_proof.py edits out --set bccd --photos 20
+    python scripts/annotating_proof.py order out --set bccd --photos 20 40 60 --seed 0 1 2
+
+``edits`` trains on the first photos of a data set, and counts the edits that the others take with the proposals of the
+model, and from scratch. ``order`` adds the photos that ``boxwright annotate`` shows first to the training, and random
+ones for comparison, and prints AP50 and mAP on the photos held out after each training. Trainings are kept in the
+folder: a call continues where the last one ended.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import boxwright
+from boxwright import Run, Sample
+from boxwright.annotation.order import learning_order, look
+from boxwright.annotation.simulation import simulate
+from boxwright.models.inference import predicted_pairs
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+
+def main() -> None:
+    """Trains what is missing in the folder, and prints the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("edits", "order"))
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--set", default="bccd", help="a folder of the shared data with train and val or test")
+    parser.add_argument("--photos", type=int, nargs="+", default=[20])
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
+    parser.add_argument("--preset", default="tiny")
+    parser.add_argument("--steps", type=int, default=300)
+    arguments = parser.parse_args()
+    data = SHARED / arguments.set
+    held_out = data / ("val" if (data / "val").is_dir() else "test")
+    photos = list(boxwright.open(f"labelimg:{data / 'train'}", on_error="skip"))
+    measure = edits if arguments.what == "edits" else order
+    for seed in arguments.seed:
+        chance = np.random.default_rng(seed)
+        measure(arguments, [photos[n] for n in chance.permutation(len(photos))], held_out, seed)
+
+
+def trained(arguments: argparse.Namespace, photos: Sequence[Sample], name: str, seed: int) -> Run:
+    """Returns the model of some photos, trained unless it is in the folder."""
+    out = arguments.folder / f"{arguments.set}-{arguments.preset}-{arguments.steps}-{name}-{len(photos)}-{seed}"
+    if (out / "run.json").is_file() and Run(out).status == "done":
+        return Run(out)
+    return boxwright.train(
+        boxwright.from_samples(photos),
+        out=out,
+        preset=arguments.preset,
+        settings={"steps": arguments.steps},
+        seed=seed,
+        log=[],
+        overwrite=True,
+    )
+
+
+def edits(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Path, seed: int) -> None:
+    """Prints the edits of the photos that the model was not trained on."""
+    for count in arguments.photos:
+        model = boxwright.load_model(trained(arguments, photos[:count], "random", seed))
+        rest = boxwright.from_samples(photos[count:])
+        print(
+            arguments.set, count, seed, json.dumps(simulate(model, predicted_pairs(model, rest)).to_dict()), flush=True
+        )
+
+
+def order(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Path, seed: int) -> None:
+    """Prints AP50 and mAP after each training, in random order and in that of ``boxwright annotate``."""
+    for name in ("random", "chosen"):
+        labeled = list(photos[: arguments.photos[0]])
+        run: Run | None = None
+        for count in arguments.photos:
+            names = {photo.image.name for photo in labeled}
+            rest = [photo for photo in photos if photo.image.name not in names]
+            if run is not None and name == "chosen":
+                model = boxwright.load_model(run)
+                found = [found for _, found in predicted_pairs(model, boxwright.from_samples(rest))]
+                looks = [look(photo) for photo in rest], [look(photo) for photo in labeled]
+                chosen = learning_order(found, *looks)[: count - len(labeled)]
+                labeled += [rest[each] for each in chosen]
+            else:
+                labeled = list(photos[:count])
+            run = trained(arguments, labeled, "random" if count == arguments.photos[0] else name, seed)
+            values = boxwright.evaluate(run, f"labelimg:{held_out}").values
+            print(arguments.set, name, count, seed, f"AP50 {values['AP50']:.3f} mAP {values['mAP']:.3f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

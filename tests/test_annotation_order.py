@@ -1,0 +1,189 @@
+"""What a session shows next, what proposals save, and annotating and training in turns."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+import boxwright
+from boxwright import Boxes, DataError, Detections, ImageRef, LabelMap, Sample
+from boxwright.annotation import (
+    AnnotationSession,
+    Drawn,
+    Proposals,
+    annotation_loop,
+    relabeled,
+    simulate,
+    without_boxes,
+)
+from boxwright.annotation.order import learning_order, suspected_errors, uncertainty
+from boxwright.models.decoder import DecoderSettings
+from boxwright.plugins import PluginRecord, default_registry
+from boxwright_testing import drawn_samples
+from boxwright_testing.probe import PROBE, with_probe
+
+LABELS = LabelMap.from_names(["fig", "nut"])
+IMAGE = ImageRef(name="a.jpg", width=200, height=100)
+
+
+def detections(*found: tuple[str, tuple[float, ...], float]) -> Detections:
+    labels, boxes, scores = zip(*found, strict=True) if found else ((), np.zeros((0, 4)), ())
+    return Detections.from_arrays(IMAGE, labels, np.array(boxes, float).reshape(-1, 4), scores)
+
+
+class Model:
+    label_map = LABELS
+    decoder = DecoderSettings(score=(0.5, 0.2))
+    is_raw = False
+
+    def predict(self, samples: Any, *, batch_size: int = 8, score: float = 0.0) -> Any:
+        for sample in samples:
+            yield Detections.from_arrays(sample.image, ["fig"], np.array([[1.0, 1, 9, 9]]), [0.5])
+
+    def with_decoder(self, decoder: DecoderSettings) -> Any:
+        raise NotImplementedError
+
+
+def labeled(*boxes: tuple[str, tuple[float, ...]]) -> Sample:
+    return Sample(image=IMAGE, boxes=Boxes([label for label, _ in boxes], [box for _, box in boxes]))
+
+
+def test_a_simulated_annotator_edits_what_is_wrong() -> None:
+    """By hand: one right, one to move (IoU 0.6), one to relabel, one to delete, one to draw; 0.4 of a fig is hidden."""
+    truth = labeled(
+        ("fig", (0, 0, 20, 20)), ("fig", (40, 0, 60, 20)), ("nut", (80, 0, 100, 20)), ("nut", (120, 0, 140, 20))
+    )
+    found = detections(
+        ("fig", (0, 0, 20, 20), 0.9),
+        ("fig", (45, 0, 65, 20), 0.8),
+        ("fig", (80, 0, 100, 20), 0.7),
+        ("nut", (0, 60, 20, 80), 0.3),
+        ("fig", (120, 0, 140, 20), 0.4),
+    )
+    assert 15 * 20 / (25 * 20) == 0.6  # below 0.7, above 0.3
+    result = simulate(Model(), [(truth, found), (labeled(), detections(("fig", (0, 0, 9, 9), 0.9)))])  # type: ignore[arg-type]
+    assert result.to_dict() == {
+        "images": 2,
+        "boxes": 4,
+        "accepted": 1,
+        "drawn": 1,
+        "moved": 1,
+        "relabeled": 1,
+        "deleted": 2,
+        "edits": 5,
+        "saved": -0.25,
+    }
+
+
+def test_without_proposals_every_object_is_drawn() -> None:
+    truth = labeled(("fig", (0, 0, 20, 20)), ("nut", (40, 0, 60, 20)))
+    assert simulate(Model(), [(truth, detections())]).to_dict()["drawn"] == 2  # type: ignore[arg-type]
+
+
+def test_uncertain_images_come_first_and_those_that_look_alike_late() -> None:
+    """4 * 0.5 * 0.5 is 1, and 4 * 0.9 * 0.1 is 0.36."""
+    sure, unsure = detections(("fig", (0, 0, 9, 9), 0.9)), detections(("fig", (0, 0, 9, 9), 0.5))
+    assert uncertainty(unsure) == pytest.approx(1.0)
+    assert uncertainty(sure) == pytest.approx(0.36)
+    same = np.zeros(3)
+    assert learning_order([sure, unsure, sure], [same] * 3, [])[0] == 1
+    looks = [np.array([0.0]), np.array([0.01]), np.array([5.0])]
+    assert learning_order([unsure] * 3, looks, [])[:2] == [0, 2]
+    assert learning_order([unsure] * 3, looks, [np.array([5.0])])[0] != 2
+    assert learning_order([], [], []) == []
+
+
+def test_suspected_errors_name_the_object_and_leave_out_images_without_boxes() -> None:
+    right = [("fig", (10.0 * n, 0.0, 10.0 * n + 9, 9.0)) for n in range(12)]
+    scored = [(label, box, 0.95) for label, box in right]
+    samples = [labeled(*right), labeled(*right[1:]), labeled()]
+    found = {n: detections(*scored) for n in range(3)}
+    reasons = suspected_errors(samples, found, LABELS, DecoderSettings(score=0.3))
+    assert [(each.image, each.text) for each in reasons] == [(1, "fig found with 0.95, not annotated")]
+
+
+def test_boxes_of_many_images_are_relabeled_and_removed() -> None:
+    samples = [labeled(("fig", (0, 0, 2, 90)), ("nut", (0, 0, 20, 20))), labeled(("nut", (0, 0, 3, 3)))]
+    assert {n: each.boxes.labels for n, each in relabeled(samples, [0, 1], "fig", "date").items()} == {
+        0: ("date", "nut")
+    }
+    assert {n: each.boxes.labels for n, each in without_boxes(samples, [0, 1], side=3).items()} == {0: ("nut",)}
+    removed = without_boxes(samples, [0, 1], label="nut", side=10)
+    assert {n: each.boxes.labels for n, each in removed.items()} == {1: ()}
+    assert without_boxes(samples, [1], label="fig") == {}
+
+
+def test_proposals_of_a_requested_image_come_first_and_a_failure_is_reported(tmp_path: Path) -> None:
+    samples = drawn_samples(tmp_path, 3)
+    proposals = Proposals(Model(), samples, default_registry())  # type: ignore[arg-type]
+    proposals.start()
+    (found,) = proposals.wait(2, 20) or [None]
+    assert found == ("fig", (1.0, 1.0, 9.0, 9.0), 0.5, True)
+    proposals.stop()
+    failing = Proposals(tmp_path / "absent", samples, default_registry())
+    failing.start()
+    assert failing.wait(0, 20) is None
+    assert "absent" in failing.problem
+
+
+def with_annotator(person: Any) -> Any:
+    """The installed plugins, the probe, and an annotator with the name ``person``."""
+    registry = with_probe(default_registry())
+    sys.modules["person_of_the_test"] = SimpleNamespace(make=lambda: person)  # type: ignore[assignment]
+    spec = boxwright.AnnotatorSpec(name="person", load="person_of_the_test:make")
+    plugin = SimpleNamespace(boxwright_annotators=boxwright.hookimpl(lambda: [spec]))
+    registry.plugins.register(plugin, PluginRecord("person", "tests", "0", "tests"))
+    return registry
+
+
+class Person:
+    """Annotates two more images in each session, as an annotator plugin."""
+
+    def __init__(self) -> None:
+        self.had_model: list[bool] = []
+
+    def annotate(self, session: AnnotationSession, reporter: Any) -> None:
+        self.had_model.append(session.proposals is not None)
+        empty = [n for n, sample in enumerate(session.samples) if not sample.boxes]
+        for image in empty[:2]:
+            session.edit(image, [Drawn("fig", (4, 4, 40, 40))], revision=session.revisions[image])
+        session.save()
+
+
+def test_each_round_trains_on_what_is_annotated_and_measures_the_model_before(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    person = Person()
+
+    drawn_samples(tmp_path / "photos", 6)
+    registry = with_annotator(person)
+    ended: list[int] = []
+    arguments: dict[str, Any] = {"backend": PROBE, "annotator": "person", "registry": registry}
+    uri, out = str(tmp_path / "photos"), tmp_path / "runs"
+    annotation_loop(uri, out, rounds=2, ended=lambda this, last: ended.append(this.number), **arguments)
+    rounds = annotation_loop(uri, out, rounds=3, ended=lambda this, last: ended.append(this.number), **arguments)
+    assert ended == [1, 2, 3]
+    assert [(each.images, each.added) for each in rounds] == [(2, 2), (4, 2), (6, 2)]
+    assert person.had_model == [False, True, True]
+    # The probe proposes the mean box, which is that of every image.
+    assert [each.unseen.get("AP50") for each in rounds] == [None, 1.0, 1.0]
+    assert [boxwright.Run(each.run).status for each in rounds] == ["done"] * 3
+
+
+def test_a_round_without_annotations_says_what_to_do(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path / "photos", 1)
+
+    class Nobody:
+        def annotate(self, session: AnnotationSession, reporter: Any) -> None:
+            pass
+
+    registry = with_annotator(Nobody())
+    with pytest.raises(DataError, match="annotat"):
+        annotation_loop(
+            str(tmp_path / "photos"), tmp_path / "runs", rounds=1, backend=PROBE, annotator="person", registry=registry
+        )
