@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator
@@ -219,11 +218,19 @@ def test_a_camera(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.usefixtures("camera")
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Python's handler of Ctrl-C, however these tests were started: in the background, a shell ignores the signal."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("camera", "interruptible")
 def test_ctrl_c_ends_a_camera_and_keeps_the_recording(tmp_path: Path) -> None:
     class Interrupted(Patch):
         def predict(self, samples: Iterable[Sample], **options: Any) -> Iterator[Detections]:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
             return super().predict(samples)
 
     before = signal.getsignal(signal.SIGINT)
