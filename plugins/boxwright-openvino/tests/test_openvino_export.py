@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 
 openvino = pytest.importorskip("openvino")
 
-from boxwright import Run, Sample, UsageError  # noqa: E402
-from boxwright.models import InputSettings  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from boxwright import LabelMap, Run, Sample, UsageError  # noqa: E402
+from boxwright.models import DecoderSettings, InputSettings, Network, write_settings  # noqa: E402
 from boxwright.plugins import Registry  # noqa: E402
+from boxwright_openvino.convert import convert  # noqa: E402
 from boxwright_openvino.exporter import OpenVINOExporter  # noqa: E402
 from boxwright_openvino.myriad import simplify, unsupported  # noqa: E402
 from boxwright_testing import NetworkExporterTests, draw_image  # noqa: E402
@@ -32,6 +36,54 @@ class TestOpenVINO(NetworkExporterTests):
         assert [each.boxes.labels for each in found] == [each.boxes.labels for each in other]
         with pytest.raises(UsageError, match=r"finds no NPU on this computer\n  -> use one of: CPU"):
             exporter.load(artifact, device="NPU")
+
+    def test_int8_on_any_device(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A network with a convolution, the mean of a color.
+
+        On CPUs with bfloat16, AUTO would choose that, with which OpenVINO 2026.4 cannot compile larger networks.
+        """
+        kernel = np.zeros((2, 3, 16, 16), np.float32)
+        kernel[[0, 1], [0, 1]] = 1 / 256 / 255
+        graph = helper.make_graph(
+            [
+                helper.make_node("Transpose", ["images"], ["turned"], perm=[0, 3, 1, 2]),
+                helper.make_node("Conv", ["turned", "kernel"], ["means"], strides=[16, 16]),
+                helper.make_node("Transpose", ["means"], ["last"], perm=[0, 2, 3, 1]),
+                helper.make_node("Reshape", ["last", "shape"], ["scores"]),
+                helper.make_node("Identity", ["places"], ["boxes"]),
+            ],
+            "colors",
+            [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 16, 32, 3])],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, size])
+                for name, size in (("boxes", 4), ("scores", 2))
+            ],
+            [
+                numpy_helper.from_array(kernel, "kernel"),
+                numpy_helper.from_array(np.array([[[0, 0, 16, 16], [16, 0, 32, 16]]], np.float32), "places"),
+                numpy_helper.from_array(np.array([-1, 2, 2], np.int64), "shape"),
+            ],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        monkeypatch.setattr("boxwright_openvino.convert.to_onnx", lambda saved_model: model)
+        network = Network(tmp_path, InputSettings(32, 16), DecoderSettings(), LabelMap.from_names(["red", "green"]))
+        levels = np.linspace(0, 255, 9, dtype=np.float32)
+        convert(network, tmp_path / "model.xml", "int8", [np.full((1, 16, 32, 3), each) for each in levels])
+        write_settings(network, tmp_path)
+        image = np.zeros((1, 16, 32, 3), np.float32)
+        image[..., :16, 0], image[..., 16:, 1] = 255, 102
+        compiled: Any = openvino.Core.compile_model
+        asked: dict[str, Any] = {}
+
+        def compile_model(self: Any, network: Any, device: str, settings: Any) -> Any:
+            asked[device] = settings
+            return compiled(self, network, device, settings)
+
+        monkeypatch.setattr(openvino.Core, "compile_model", compile_model)
+        for device in ("CPU", "AUTO"):
+            _, scores = OpenVINOExporter.load_network(str(tmp_path / "model.xml"), device)(image)
+            assert scores[0] == pytest.approx(np.array([[1, 0], [0, 0.4]]), abs=0.01), device
+        assert asked["AUTO"]["DEVICE_PROPERTIES"]["CPU"]["INFERENCE_PRECISION_HINT"] == "f32"
 
     def test_the_model_resizes_as_pillow_does(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
         """An image of any size, in a batch of two, has the scores of the image that Pillow resized."""

@@ -52,9 +52,10 @@ class OpenVINOExporter(NetworkExporter):
 
         core, size = openvino.Core(), json.loads(Path(path).with_name("preprocess.json").read_text("utf-8"))
         wanted = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
-        threads = int(wanted) if wanted.isdecimal() else 0
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads} if device == "CPU" else {}
         network = core.read_model(path)
         network.reshape([1, size["height"], size["width"], 3])  # with a shape that is known, it is faster
-        model = core.compile_model(network, device, settings)
+        exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": int(wanted) if wanted.isdecimal() else 0}
+        int8 = "FakeQuantize" in {each.get_type_name() for each in network.get_ops()}  # which bfloat16 breaks
+        settings = {"CPU": exact, "AUTO": {"DEVICE_PROPERTIES": {"CPU": exact}} if int8 else {}}
+        model = core.compile_model(network, device, settings.get(device, {}))
         return lambda images: [model(images)[name] for name in ("boxes", "scores")]
