@@ -104,7 +104,9 @@ class LossCounter:
     def __init__(
         self, spec: FormatSpec, *, split_in_name: bool = False, dataset_attributes: Mapping[str, Any] | None = None
     ) -> None:
-        self.losses = Losses()
+        self._losses = Losses()
+        self._box_names: Counter[str] = Counter()
+        self._image_names: Counter[str] = Counter()
         carries = spec.carries
         self._images = "images" in carries
         self._empty = "empty" in carries
@@ -119,16 +121,24 @@ class LossCounter:
         held = carried("dataset.", carries)
         for name in dataset_attributes or ():
             if name not in held:
-                self.losses.dropped[f"dataset {name}"] = 1
+                self._losses.dropped[f"dataset {name}"] = 1
 
     def take(self) -> Losses:
         """The counts so far; from here on it counts from zero."""
-        taken, self.losses = self.losses, Losses()
+        taken, self._losses = self._losses, Losses()
+        for names, held, bookkeeping, prefix in (
+            (self._box_names, self._box, BOX_BOOKKEEPING, ""),
+            (self._image_names, self._image, BOOKKEEPING, "image "),
+        ):
+            for name, count in names.items():
+                if name not in held:
+                    (taken.bookkeeping if name in bookkeeping else taken.dropped)[f"{prefix}{name}"] += count
+            names.clear()
         return taken
 
     def count(self, sample: Sample) -> None:
         """Adds what one sample would lose."""
-        dropped = self.losses.dropped
+        dropped = self._losses.dropped
         boxes = sample.boxes
         if sample.split is not None and not self._split:
             dropped["split"] += 1
@@ -140,20 +150,16 @@ class LossCounter:
         elif not self._subpixel:
             for xmin, ymin, xmax, ymax in boxes.coordinates:
                 if xmin % 1 or ymin % 1 or xmax % 1 or ymax % 1:
-                    self.losses.changed[SUBPIXEL] += 1
+                    self._losses.changed[SUBPIXEL] += 1
         if boxes.has_attributes and not self._every_box:
-            for name, count in Counter(chain.from_iterable(boxes.attributes)).items():
-                if name not in self._box:
-                    (self.losses.bookkeeping if name in BOX_BOOKKEEPING else dropped)[name] += count
+            self._box_names.update(chain.from_iterable(boxes.attributes))
         if sample.attributes and not self._every_image:
-            for name in sample.attributes:
-                if name not in self._image:
-                    (self.losses.bookkeeping if name in BOOKKEEPING else dropped)[f"image {name}"] += 1
+            self._image_names.update([*sample.attributes])
         if self._added_to_images or self._added_to_boxes:
             self._count_added(sample)
 
     def _count_added(self, sample: Sample) -> None:
-        added = self.losses.added
+        added = self._losses.added
         for name in self._added_to_images:
             if name not in sample.attributes:
                 added[f"image {name}"] += 1

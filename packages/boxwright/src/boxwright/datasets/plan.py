@@ -87,11 +87,12 @@ class Plan:
             for sample in self.dataset:
                 counter.count(sample)
                 task.advance()
+        losses = counter.take()
         if isinstance(self.dataset.reader, ShapeReader):
-            counter.losses.add_left_out(self.dataset.reader.shapes.totals())
-        if counter.losses:
+            losses.add_left_out(self.dataset.reader.shapes.totals())
+        if losses:
             raise LossError(
-                f"{self.destination.spec.name} cannot store everything: {counter.losses.describe()}",
+                f"{self.destination.spec.name} cannot store everything: {losses.describe()}",
                 "convert to a format that carries it (see `boxwright formats`), or leave out --strict",
             )
 
