@@ -66,7 +66,7 @@ export class Proposals {
     app.stage.render();
     const least = all.filter((each) => each.likely).at(-1)?.score ?? 0.3;
     if (this.score === null) $("score").value = least;
-    $("score-value").textContent = this.score === null ? "of each class" : this.score.toFixed(2);
+    $("score-value").textContent = this.score === null ? "by class" : this.score.toFixed(2);
     $("proposal-count").textContent = this.found.has(app.image) ? `${this.list.length} to decide` : "the model is looking …";
     $("accept").disabled = $("accept-all").disabled = !this.list.length;
     $("restore").hidden = !rejected.size;
