@@ -49,7 +49,7 @@ class Model:
         raise NotImplementedError
 
 
-def labeled(*boxes: tuple[str, tuple[float, ...]]) -> Sample:
+def labeled(*boxes: tuple[str, Any]) -> Sample:
     return Sample(image=IMAGE, boxes=Boxes([label for label, _ in boxes], [box for _, box in boxes]))
 
 
@@ -122,8 +122,7 @@ def test_proposals_of_a_requested_image_come_first_and_a_failure_is_reported(tmp
     samples = drawn_samples(tmp_path, 3)
     proposals = Proposals(Model(), samples, default_registry())  # type: ignore[arg-type]
     proposals.start()
-    (found,) = proposals.wait(2, 20) or [None]
-    assert found == ("fig", (1.0, 1.0, 9.0, 9.0), 0.5, True)
+    assert proposals.wait(2, 20) == [("fig", (1.0, 1.0, 9.0, 9.0), 0.5, True)]
     proposals.stop()
     failing = Proposals(tmp_path / "absent", samples, default_registry())
     failing.start()

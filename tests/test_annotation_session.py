@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def rows(sample: Sample) -> list[Drawn]:
     return [Drawn(label, box, n) for n, (label, box) in enumerate(zip(boxes.labels, boxes.coordinates, strict=True))]
 
 
-def add(session: AnnotationSession, image: int = 0, box: tuple = NEW) -> Sample:
+def add(session: AnnotationSession, image: int = 0, box: tuple[Any, ...] = NEW) -> Sample:
     return session.edit(image, [*rows(session.samples[image]), Drawn(*box)], revision=session.revisions[image])
 
 
@@ -133,13 +134,8 @@ def test_a_new_class_of_yolo_is_added_to_data_yaml(tmp_path: Path, description: 
     assert yaml.safe_load(text)["names"] == {0: "fig", 1: "date", 2: "new"}
     assert yaml.safe_load(text).get("nc", 3) == 3
     assert ("# mine" in text) == ("# mine" in description)
-    width, height = (
-        boxwright.open(f"yolo:{tmp_path}")
-        .reader.read_part(0, 1, None)
-        .__next__()
-        .image.model_dump(include={"width", "height"})
-        .values()
-    )
+    image = boxwright.open(f"yolo:{tmp_path}")[0].image
+    width, height = image.width, image.height
     number, *numbers = (tmp_path / "labels/train/0-000.txt").read_text().split()
     assert number == "2"
     assert [float(each) for each in numbers] == pytest.approx([24 / width, 32 / height, 16 / width, 32 / height])
@@ -367,7 +363,7 @@ def test_nothing_is_written_if_one_edit_cannot_be(tmp_path: Path) -> None:
         (("\ud800", (0, 0, 1, 9)), "name of a class"),
     ],
 )
-def test_an_invalid_box_changes_nothing(labelimg: Path, box: tuple, problem: str) -> None:
+def test_an_invalid_box_changes_nothing(labelimg: Path, box: tuple[Any, ...], problem: str) -> None:
     with AnnotationSession(f"labelimg:{labelimg}") as session:
         with pytest.raises(UsageError, match=problem):
             session.edit(0, [Drawn(*box)], revision=0)

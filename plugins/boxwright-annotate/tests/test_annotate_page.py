@@ -81,7 +81,7 @@ class Driver:
         self.settle()
 
     def text(self, selector: str) -> str:
-        return self.page.locator(selector).inner_text()
+        return str(self.page.locator(selector).inner_text())
 
 
 def annotated(uri: str) -> dict[str, list[Box]]:
@@ -416,3 +416,25 @@ def test_fingers_draw_and_zoom(tmp_path: Path, start: Start, browser: Any) -> No
     state = program.call("image", {"image": 0}).json["images"][0]
     assert [row[:5] for row in state["boxes"]] == [["fig", 40, 40, 200, 150]]
     context.close()
+
+
+def test_an_edit_of_what_another_window_changed_meanwhile_is_not_applied(
+    tmp_path: Path, start: Start, browser: Any
+) -> None:
+    """Also if the page learns of the other edit between drawing and sending."""
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 1, size=(320, 240))
+    program = start(str(tmp_path), "--classes", "fig")
+    driver = Driver(browser.new_page())
+    driver.open(program.address)
+    program.call("edit", {"image": 0, "revision": 0, "boxes": [["fig", 200, 200, 220, 220, None]]})
+    driver.page.evaluate("window.dispatchEvent(new Event('focus'))")  # asks for the image
+    mouse = driver.page.mouse
+    mouse.move(*driver.at(20, 20))
+    mouse.down()
+    mouse.move(*driver.at(120, 100))
+    mouse.up()
+    driver.settle()
+    boxes = [row[1:5] for row in program.call("image", {"image": 0}).json["images"][0]["boxes"]]
+    assert boxes[0] == [200, 200, 220, 220]
+    driver.page.close()

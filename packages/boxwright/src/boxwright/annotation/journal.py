@@ -99,9 +99,11 @@ class Journal:
 
     def close(self, *, remove: bool) -> None:
         """Closes the file, and removes it if there is nothing to keep."""
-        if remove:
+        if remove and os.name != "nt":  # before another session can lock it
             os.remove(self.path)
         self._file.close()
+        if remove and os.name == "nt":
+            os.remove(self.path)
 
 
 def state_of(sample: Sample) -> dict[str, Any]:

@@ -175,6 +175,10 @@ class AnnotationSession:
             for sample in dataset:
                 samples.append(sample)
                 task.advance()
+        if self._location.options.get("truth"):
+            raise UsageError(
+                f"{self.uri} contains detections, not annotations", "annotate a copy: --to labelimg:FOLDER"
+            )
         if any(sample.image.data is not None for sample in samples):
             raise UsageError(
                 f"{self._location.location} contains the images themselves", "annotate a copy: --to labelimg:FOLDER"
