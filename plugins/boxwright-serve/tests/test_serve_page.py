@@ -79,17 +79,17 @@ def test_boxes_are_drawn_where_they_are(serve: Any, opened: Any, encoded: Any) -
     says(page, "Ready")
     assert page.title() == "toy"
     assert page.locator("#classes").inner_text() == "night, noon"
-    page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": encoded(300, 200, 204)})
+    page.set_input_files("#file", {"name": "a.png", "mimeType": "image/png", "buffer": encoded(900, 600, 204)})
     says(page, "1 object in a.png")
     assert '"score": 0.8' in page.locator("#json").text_content()
     canvas = page.evaluate(
         """() => {
           const canvas = document.getElementById("canvas");
           const at = (x, y) => [...canvas.getContext("2d").getImageData(x, y, 1, 1).data.slice(0, 3)];
-          return { size: [canvas.width, canvas.height], inside: at(150, 120), right: at(299, 120) };
+          return { size: [canvas.width, canvas.height], inside: at(450, 360), right: at(899, 360) };
         }"""
     )
-    assert canvas["size"] == [300, 200]
+    assert canvas["size"] == [900, 600]
     assert canvas["inside"] == [204, 204, 204]
     assert canvas["right"] != [204, 204, 204]
     # The slider hides what is below it, without another request.
@@ -160,7 +160,7 @@ def test_a_photo_that_is_stored_rotated(serve: Any, opened: Any, encoded: Any) -
     says(page, "Ready")
     drop(page, "a.jpg", encoded(40, 24, 204, "JPEG", orientation=6))
     says(page, "1 object")
-    assert page.evaluate("[canvas.width, canvas.height]") == [24, 40]
+    assert page.evaluate("[canvas.width, canvas.height]") == [480, 800]
     assert page.evaluate("[state.current.bitmap.width, state.current.bitmap.height]") == [24, 40]
 
 

@@ -1,5 +1,6 @@
 "use strict";
 const part = (id) => document.getElementById(id);
+const query = (selector) => document.querySelector(selector);
 const state = { model: null, images: [], current: null, tuned: true, hidden: new Set(), token: "", waiting: 0 };
 
 // --- The server ---
@@ -117,7 +118,8 @@ function draw() {
 function paint(image) {
   const canvas = part("canvas");
   const { width, height } = image.result;
-  const scale = Math.min(1, 1600 / Math.max(width, height));
+  const side = Math.max(width, height);
+  const scale = Math.min(1600 / side, Math.max(1, 800 / side)); // small images are enlarged
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
   const context = canvas.getContext("2d");
@@ -203,7 +205,7 @@ async function copy() {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    part("results").querySelector("details").open = true;
+    query("#results details").open = true;
     getSelection().selectAllChildren(part("json"));
     document.execCommand("copy"); // where the browser has no clipboard for pages without TLS
   }
@@ -212,6 +214,9 @@ async function copy() {
 
 part("file").onchange = ({ target }) => open([...target.files]).then(() => (target.value = ""));
 part("copy").onclick = copy;
+query(".stage").onclick = () => {
+  if (!state.images.length) part("file").click();
+};
 part("reset").onclick = reset;
 part("score").oninput = () => {
   state.tuned = false;
