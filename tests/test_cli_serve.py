@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -86,14 +87,16 @@ def test_tuned_settings_are_used(boxwright, run):
 
 
 def test_requests_in_progress_are_answered_before_the_end(boxwright, run):
-    with served(boxwright, run, "--batch-wait", 2000) as (process, ready):
+    with served(boxwright, run, "--batch-wait", 4000) as (process, ready):
         answers: list[tuple[int, Any]] = []
         threads = [
             threading.Thread(target=lambda: answers.append(post(ready["address"], jpeg(80, 60)))) for _ in range(5)
         ]
         for thread in threads:
             thread.start()
-        while b"boxwright_queue_images 5.0" not in urlopen(f"{ready['address']}/metrics").read():
+        end = time.monotonic() + 20
+        while metric(ready["address"], "boxwright_queue_images") < 5:
+            assert time.monotonic() < end
             time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
         for thread in threads:
@@ -155,3 +158,54 @@ def test_a_missing_library_is_named(boxwright, monkeypatch):
     assert failed.exit_code == 1
     assert "needs uvicorn, which is not installed" in failed.stderr
     assert "python -m pip install boxwright-serve" in failed.stderr
+
+
+@pytest.mark.slow
+def test_under_load_nothing_is_lost_and_memory_stays_flat(boxwright, run):
+    """Bad images among good ones, from eight clients that also leave in the middle."""
+    probe = boxwright.site / "cli_probe.py"  # its model reads only headers
+    probe.write_text(probe.read_text("utf-8").replace("read_header", "decode_image"), "utf-8")
+    photo, huge = jpeg(800, 600), jpeg(3000, 2000)
+    kinds = [
+        (photo, 200),
+        (jpeg(640, 480), 200),
+        (photo[:-300], 422),
+        (b"not an image" * 500, 415),
+        (huge, 413),  # pixels
+        (photo + bytes(200_000), 413),
+        (b"", 400),
+        (None, 0),
+    ]
+    with served(boxwright, run, "--max-pixels", 1_000_000, "--max-bytes", 100_000, "--queue", 64) as (process, ready):
+        address = urlsplit(ready["address"])
+        ends: list[float] = []
+
+        def send(number: int) -> bool:
+            body, expected = kinds[number % len(kinds)]
+            if body is None:  # leaves before its image is complete
+                with socket.create_connection((address.hostname, address.port)) as gone:
+                    head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(photo)}\r\n\r\n"
+                    gone.sendall(head.encode() + photo[:1000])
+                return True
+            status, answer = post(ready["address"], body)
+            assert status == expected, answer
+            if status == 200:
+                width, height = answer["width"], answer["height"]
+                assert answer["detections"][0]["box"] == [width / 4, height / 4, 3 * width / 4, 3 * height / 4]
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            for part in range(3):
+                assert all(pool.map(send, range(part * 1000, part * 1000 + 1000)))
+                ends.append(metric(ready["address"], "process_resident_memory_bytes"))
+        assert metric(ready["address"], "boxwright_queue_images") == 0
+        assert metric(ready["address"], "process_open_fds") < 60
+        assert ends[-1] - ends[0] < 10e6, ends
+        process.send_signal(signal.SIGTERM)
+        _, messages = process.communicate(timeout=30)
+        assert (process.returncode, messages) == (0, "")
+
+
+def metric(address: str, name: str) -> float:
+    lines = urlopen(f"{address}/metrics").read().decode().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith(f"{name} ")))

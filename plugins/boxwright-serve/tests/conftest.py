@@ -20,6 +20,7 @@ from PIL import Image
 from boxwright import Detections, LabelMap, Sample
 from boxwright.images import decode_sample
 from boxwright.models import DecoderSettings
+from boxwright_serve import guard
 from boxwright_serve.app import create_app
 from boxwright_serve.limits import Limits
 
@@ -138,8 +139,9 @@ def model() -> ToyModel:
 
 
 @pytest.fixture
-def serve(model: ToyModel) -> Iterator[Callable[..., Server]]:
+def serve(model: ToyModel, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Server]]:
     """``serve(limits=..., token=...)`` starts a server with the toy model."""
+    monkeypatch.setattr(guard, "DISCARD_SECONDS", 3600.0)  # what waits for it in vain fails
     started: list[Server] = []
 
     def start(limits: Limits | None = None, other: ToyModel | None = None, **options: Any) -> Server:

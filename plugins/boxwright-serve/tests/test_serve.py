@@ -36,6 +36,14 @@ def form(data: bytes, name: str = "a.png", **fields: str) -> tuple[bytes, str]:
     return b"".join(parts) + b"--limit--\r\n", "multipart/form-data; boundary=limit"
 
 
+def until(server: Any, metric: bytes) -> None:
+    """Waits for the value of a metric."""
+    end = time.monotonic() + 20
+    while metric not in (text := server.get("/metrics").body):
+        assert time.monotonic() < end, text.decode()
+        time.sleep(0.005)
+
+
 def test_the_three_forms_have_the_same_answer(serve: Serve, encoded: Encoded) -> None:
     server, data = serve(), encoded(30, 20, 204)
     raw = server.predict(data)
@@ -180,8 +188,7 @@ def test_a_full_queue_refuses_at_once(serve: Serve, encoded: Encoded, model: Any
     server = serve(Limits(queue=3, batch_size=1))
     with ThreadPoolExecutor(3) as pool:
         waiting = [pool.submit(server.predict, encoded(9, 9)) for _ in range(3)]
-        while b"boxwright_queue_images 3.0" not in server.get("/metrics").body:
-            time.sleep(0.005)
+        until(server, b"boxwright_queue_images 3.0")
         refused = server.predict(encoded(9, 9))
         assert refused.status == 429
         assert refused.headers["retry-after"] == "1"
@@ -243,7 +250,9 @@ def test_a_model_that_fails(serve: Serve, encoded: Encoded, model: Any, caplog: 
     assert server.predict(encoded(9, 9)).status == 200
 
 
-def test_a_client_that_leaves_costs_nobody_anything(serve: Serve, encoded: Encoded, model: Any) -> None:
+def test_a_client_that_leaves_costs_nobody_anything(
+    serve: Serve, encoded: Encoded, model: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     server, data = serve(Limits(queue=2)), encoded(9, 9)
     model.release.clear()
     head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode()
@@ -252,9 +261,13 @@ def test_a_client_that_leaves_costs_nobody_anything(serve: Serve, encoded: Encod
             gone.sendall(head + data)
             time.sleep(0.05)
     model.release.set()
-    while b"boxwright_queue_images 0.0" not in server.get("/metrics").body:
-        time.sleep(0.005)
+    until(server, b"boxwright_queue_images 0.0")
+    for _ in range(2):
+        with socket.create_connection(("127.0.0.1", server.port)) as gone:
+            gone.sendall(head + data[:9])
+    until(server, b'path="/predict",status="499"} 2.0')
     assert server.predict(data).status == 200
+    assert caplog.text == ""
 
 
 def test_without_the_token_nothing_is_said_of_the_model(serve: Serve, encoded: Encoded) -> None:
@@ -380,8 +393,7 @@ def test_requests_in_progress_are_finished_at_the_end(serve: Serve, encoded: Enc
     model.release.clear()
     with ThreadPoolExecutor(6) as pool:
         waiting = [pool.submit(server.predict, encoded(9, 9)) for _ in range(6)]
-        while b"boxwright_queue_images 6.0" not in server.get("/metrics").body:
-            time.sleep(0.005)
+        until(server, b"boxwright_queue_images 6.0")
         server.server.should_exit = True
         threading.Timer(0.2, model.release.set).start()
         assert [each.result().status for each in waiting] == [200] * 6

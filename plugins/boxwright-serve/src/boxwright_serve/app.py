@@ -19,7 +19,7 @@ from boxwright import __version__
 from boxwright.models import Model
 from boxwright_serve import open_inference
 from boxwright_serve.guard import Guard
-from boxwright_serve.images import discard_body, parse_score, read_body, read_image
+from boxwright_serve.images import parse_score, read_body, read_image
 from boxwright_serve.limits import Limits, RequestError
 from boxwright_serve.metrics import CONTENT_TYPE
 from boxwright_serve.service import Service
@@ -146,7 +146,6 @@ def create_app(
 def _handle_errors(app: FastAPI) -> None:
     @app.exception_handler(RequestError)
     async def refused(request: Request, error: RequestError) -> Response:
-        await discard_body(request)
         return JSONResponse(error.content(), error.status, dict(error.headers))
 
     @app.exception_handler(HTTPException)

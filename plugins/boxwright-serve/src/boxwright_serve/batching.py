@@ -10,8 +10,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 
-from boxwright import Detections, PluginError, Sample
+from boxwright import BoxwrightError, Detections, PluginError, Sample
 from boxwright.models import Model
+from boxwright.progress import logger
 from boxwright_serve.limits import Limits, RequestError
 
 Observer = Callable[[int, float], None]
@@ -92,10 +93,14 @@ class Batcher:
         self._waiting.extend(jobs)
         self._changed.set()
         results = await asyncio.gather(*(job.result for job in jobs), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
-        return [result for result in results if isinstance(result, Detections)]
+        error = next((result for result in results if isinstance(result, BaseException)), None)
+        if error is None:
+            return [result for result in results if isinstance(result, Detections)]
+        try:
+            raise error
+        finally:
+            # Otherwise, the traceback keeps this frame and the images, and the frame the error: a reference cycle.
+            del error, results, jobs, samples
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
@@ -138,6 +143,10 @@ def _predicted(model: Model, samples: Sequence[Sample]) -> list[Detections | Exc
         done.extend(model.predict(samples, batch_size=len(samples)))
     except Exception as error:
         if len(samples) == 1:
+            if not isinstance(error, BoxwrightError):
+                logger().info("the model failed", exc_info=error)
+            # A traceback keeps decoded images, in reference cycles that may exist for long.
+            error.__traceback__ = error.__context__ = error.__cause__ = None
             return [error]
         # One bad image must not fail its batch: those that remain are predicted one by one.
         for sample in samples[len(done) :]:

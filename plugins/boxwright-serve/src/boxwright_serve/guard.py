@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from boxwright_serve.images import discard_body
 from boxwright_serve.limits import RequestError
 
 OPEN = frozenset({"/", "/page.css", "/page.js", "/healthz", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
 """The paths that need no token: they say nothing about the model."""
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 """The local names."""
+DISCARD_SECONDS = 5.0
+"""The time for which the rest of the body of a refused request is read."""
+_DISCARDED = 200_000_000
+"""Bytes of the rest of a body that are read."""
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
@@ -53,6 +57,7 @@ class Guard:
             return
         started = perf_counter()
         status = 500
+        body = _Body(receive)
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -61,16 +66,17 @@ class Guard:
                 headers = MutableHeaders(scope=message)
                 for name, value in _HEADERS.items():
                     headers.setdefault(name, value)
+                if headers.get("connection") != "close":
+                    await body.discard()
             await send(message)
 
         try:
             refused = self._refused(scope["path"], Headers(scope=scope))
             if refused is not None:
-                await discard_body(Request(scope, receive))
                 response = JSONResponse(refused.content(), refused.status, dict(refused.headers))
-                await response(scope, receive, sending)
+                await response(scope, body.receive, sending)
                 return
-            await self._app(scope, receive, sending)
+            await self._app(scope, body.receive, sending)
         finally:
             route = scope.get("route")
             self._count(getattr(route, "path", "other"), status, perf_counter() - started)
@@ -89,6 +95,32 @@ class Guard:
                 remedy = "send the header `Authorization: Bearer TOKEN` with the token of the server"
                 return RequestError(401, problem, remedy, {"WWW-Authenticate": "Bearer"})
         return None
+
+
+class _Body:
+    """The body of a request, whose rest can be discarded.
+
+    A client that sends everything before it reads would not receive the answer if the connection was closed before.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_read = False
+
+    async def receive(self) -> Message:
+        """Returns the next message of the client."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect" or not message.get("more_body", False):
+            self._is_read = True
+        return message
+
+    async def discard(self) -> None:
+        """Reads the rest, if it is not too much and does not take too long."""
+        size = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DISCARD_SECONDS):
+                while not self._is_read and size <= _DISCARDED:
+                    size += len((await self.receive()).get("body", b""))
 
 
 def _name(address: str) -> str:

@@ -7,13 +7,12 @@ import base64
 import binascii
 import json
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from boxwright import DataError, ImageRef, Sample
 from boxwright.images import MissingDecoderError, TooManyPixelsError, read_header
@@ -21,9 +20,6 @@ from boxwright_serve.limits import Limits, RequestError
 
 _AROUND = 65_536
 """Bytes of a request around its image."""
-_DISCARDED = 200_000_000
-"""Bytes of a refused request that are read, so that a client that sends everything first receives the answer."""
-_DISCARD_SECONDS = 5.0
 _LONGEST_NAME = 200
 _NO_IMAGE = "send the file as the body, as the field `image` of a form, or as base64 in the JSON key `image`"
 
@@ -61,6 +57,9 @@ async def read_body(request: Request, limit: int, limits: Limits) -> bytes:
                     if size > limit:
                         break
                     parts.append(part)
+        except ClientDisconnect:
+            # Nobody reads this answer; 499 is what nginx counts in this case.
+            raise RequestError(499, "the client closed the connection", headers={"Connection": "close"}) from None
         except TimeoutError:
             problem = f"the body did not arrive within {limits.body_seconds:g} s"
             raise RequestError(408, problem, "send it faster, or a smaller image", {"Connection": "close"}) from None
@@ -68,17 +67,6 @@ async def read_body(request: Request, limit: int, limits: Limits) -> bytes:
         problem = f"the request is larger than {limits.image_bytes:,} bytes"
         raise RequestError(413, problem, "send a smaller image, or set --max-bytes of the server")
     return b"".join(parts)
-
-
-async def discard_body(request: Request) -> None:
-    """Reads the rest of the body of a refused request, if it is not too much."""
-    size = 0
-    with suppress(Exception):
-        async with asyncio.timeout(_DISCARD_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > _DISCARDED:
-                    return
 
 
 async def read_image(request: Request, limits: Limits) -> ImageRequest:
