@@ -6,16 +6,16 @@ are about a quarter too narrow.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boxwright.models import draw_images
 
-_AT_ONCE = 1 << 20
+_AT_ONCE = 1 << 18
 """Number of weights in memory."""
 _ROUNDING = np.float32(1e-4)
 """More than the rounding errors of single precision, and less than what one of a million objects adds."""
@@ -23,47 +23,75 @@ _ROUNDING = np.float32(1e-4)
 Numbers = NDArray[np.float64]
 
 
-def numbers_of_draws(
-    matches: Iterable[Mapping[str, Any] | None], images: int, draws: int, thresholds: int
-) -> tuple[Numbers, Numbers]:
+class Matches(NamedTuple):
+    """What was matched in some images, in columns.
+
+    Attributes:
+        objects: The class, the image and the number of objects of each image and class, ``(N, 3)``; images are numbered
+            from 1.
+        detections: The class and the image of each detection, ``(D, 2)``, those of a class in an image best first.
+        scores: Their scores, ``(D,)``.
+        hits: Which are right at each IoU threshold, ``(thresholds, D)``.
+        ignored: Which are neither right nor wrong, the same.
+    """
+
+    objects: NDArray[np.int64]
+    detections: NDArray[np.int64]
+    scores: Numbers
+    hits: NDArray[np.bool_]
+    ignored: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, found: Iterable[Mapping[str, Any] | None], thresholds: int) -> Matches:
+        """Returns ``eval_imgs`` of hotcoco, for one range of areas."""
+        each = [one for one in found if one is not None]
+        keys = np.array([(one["category_id"], one["image_id"]) for one in each], np.int64).reshape(-1, 2)
+        counts = [one["gtIgnore"].count(False) for one in each]
+        scores = [one["dtScores"] for one in each]
+
+        def table(name: str) -> NDArray[np.bool_]:
+            rows = [[one[name][place] for one in each] for place in range(thresholds)]
+            return np.array([np.fromiter(chain.from_iterable(row), bool) for row in rows]).reshape(thresholds, -1)
+
+        ignored = table("dtIgnore")
+        return cls(
+            np.column_stack([keys, np.array(counts, np.int64)]),
+            keys.repeat([len(one) for one in scores], axis=0),
+            np.fromiter(chain.from_iterable(scores), np.float64),
+            table("dtMatched") & ~ignored,
+            ignored,
+        )
+
+    @classmethod
+    def merged(cls, parts: Sequence[Matches]) -> Matches:
+        """Returns the matches of all images."""
+        objects, detections, scores, hits, ignored = zip(*parts, strict=True)
+        joined = np.concatenate(objects), np.concatenate(detections), np.concatenate(scores)
+        return cls(*joined, np.concatenate(hits, axis=1), np.concatenate(ignored, axis=1))
+
+
+def numbers_of_draws(matches: Matches, images: int, draws: int) -> tuple[Numbers, Numbers]:
     """Returns the average precision and the recall of each class at each IoU threshold, in each draw.
 
     Args:
-        matches: The matches of each image and class, ``eval_imgs`` of hotcoco, for one range of areas.
+        matches: The matches of all images.
         images: The number of images, which are numbered from 1.
         draws: The number of draws.
-        thresholds: The number of IoU thresholds.
 
     Returns:
         Two arrays ``(draws, classes, thresholds)``; ``nan`` for a class without objects in a draw.
     """
-    of_class: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
-    objects: dict[int, Numbers] = {}
-    for each in matches:
-        if each is None:
-            continue
-        number = each["category_id"]
-        count = int(np.count_nonzero(np.asarray(each["gtIgnore"]) == 0))
-        objects.setdefault(number, np.zeros(images))[each["image_id"] - 1] += count
-        scores = np.asarray(each["dtScores"], np.float64)
-        if len(scores):
-            ignored = np.asarray(each["dtIgnore"], bool).reshape(thresholds, len(scores))
-            hits = (np.asarray(each["dtMatches"]).reshape(thresholds, len(scores)) > 0) & ~ignored
-            of_class[number].append((scores, hits, ignored, np.full(len(scores), each["image_id"] - 1)))
     weights = draw_images(images, draws)
-    present = [number for number in sorted(objects) if objects[number].any()]
-    precision, recall = (np.full((draws, max(len(present), 1), thresholds), np.nan) for _ in range(2))
+    present = np.unique(matches.objects[matches.objects[:, 2] > 0, 0])
+    shape = draws, max(len(present), 1), len(matches.hits)
+    precision, recall = np.full(shape, np.nan), np.full(shape, np.nan)
     for place, number in enumerate(present):
-        total = weights @ objects[number]
-        if number not in of_class:
-            precision[:, place] = recall[:, place] = np.where(total[:, None] > 0, 0.0, np.nan)
-            continue
-        scores, hits, ignored, places = (
-            np.concatenate(column, axis=-1) for column in zip(*of_class[number], strict=True)
-        )
-        order = np.argsort(-scores, kind="stable")
+        _, of_image, counts = matches.objects[matches.objects[:, 0] == number].T
+        total = weights[:, of_image - 1] @ counts
+        own = np.flatnonzero(matches.detections[:, 0] == number)
+        own = own[np.argsort(-matches.scores[own], kind="stable")]
         precision[:, place], recall[:, place] = _of_class(
-            hits[:, order], ignored[:, order], places[order], weights, total
+            matches.hits[:, own], matches.ignored[:, own], matches.detections[own, 1] - 1, weights, total
         )
     return precision, recall
 
@@ -90,21 +118,22 @@ def _of_class(
         # One row per detection: sums over them run over contiguous memory. Counts are exact in single precision.
         drawn = weights[rows].T.astype(np.float32)[places[:most]]
         count = np.where(objects[rows] > 0, objects[rows], np.nan).astype(np.float32)
-        shown = np.cumsum(drawn, axis=0)
+        shown = np.maximum(np.cumsum(drawn, axis=0), 1)
         for number, (hit, region) in enumerate(zip(right, regions, strict=True)):
             if not len(hit):
                 precision[rows, number] = recall[rows, number] = count * 0
                 continue
-            found = np.cumsum(drawn[hit], axis=0)
-            all_shown = shown[hit]
+            found, highest = np.cumsum(drawn[hit], axis=0), shown[hit]
             if len(region):  # detections in a region are neither right nor wrong
                 sums = np.concatenate([np.zeros((1, drawn.shape[1]), np.float32), np.cumsum(drawn[region], axis=0)])
-                all_shown -= sums[np.searchsorted(region, hit)]
-            ratio = found / np.maximum(all_shown, 1)
-            highest = np.maximum.accumulate(ratio[::-1], axis=0)[::-1]
-            # The number of the 101 recall values that each right detection is the first to reach.
-            reached = np.floor(found * (np.float32(100) / count) + _ROUNDING) + (found > 0)
-            reached[1:] -= reached[:-1].copy()
-            precision[rows, number] = np.einsum("ij,ij->j", highest, reached) / 101
+                highest = np.maximum(highest - sums[np.searchsorted(region, hit)], 1)
+            np.divide(found, highest, out=highest)  # the precision; the next line makes it the highest from there on
+            np.maximum.accumulate(highest[::-1], axis=0, out=highest[::-1])
             recall[rows, number] = found[-1] / count
+            # How many recall values of 0.01 to 1.00 each right detection is the first to reach; 0.00 is reached by all.
+            found *= np.float32(100) / count
+            found += _ROUNDING
+            np.floor(found, out=found)
+            reached = np.diff(found, axis=0, prepend=np.float32(0))
+            precision[rows, number] = (np.einsum("ij,ij->j", highest, reached) + highest[0]) / 101
     return precision, recall

@@ -6,9 +6,11 @@ matches the boxes, and the means are computed as in ``COCOeval.summarize``.
 
 from __future__ import annotations
 
+import gc
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxwright import DataError, Detections, LabelMap, MetricResult, Sample, UsageError, are_regions, is_set
-from boxwright_cocoeval.drawn import numbers_of_draws
+from boxwright_cocoeval.drawn import Matches, numbers_of_draws
 
 _ALL, _SMALL, _MEDIUM, _LARGE = range(4)
 """Indices of the area axis: all; under 32x32, 32x32 to 96x96, and over 96x96 square pixels."""
@@ -223,7 +225,7 @@ class _Draws:
 
     def __init__(self, categories: list[dict[str, Any]], most: int, thresholds: list[float]) -> None:
         self.categories, self.most, self.thresholds = categories, most, thresholds
-        self.matches: list[Any] = []
+        self.matches: list[Matches] = []
 
     def add(self, images: list[dict[str, Any]], annotations: list[dict[str, Any]], detections: NDArray[Any]) -> None:
         """Matches more images."""
@@ -235,17 +237,30 @@ class _Draws:
         evaluation.params.area_rng, evaluation.params.area_rng_lbl = [[0, _LARGEST]], ["all"]
         evaluation.params.max_dets, evaluation.params.iou_thrs = [self.most], self.thresholds
         evaluation.evaluate()
-        self.matches += evaluation.eval_imgs
+        with _without_garbage_collection():
+            self.matches.append(Matches.of(evaluation.eval_imgs, len(self.thresholds)))
 
     def numbers(self, images: int, draws: int) -> dict[str, NDArray[np.float64]]:
         """Returns the values of AP, AP50, AP75 and AR100 in each draw."""
-        precision, recall = numbers_of_draws(self.matches, images, draws, len(self.thresholds))
+        precision, recall = numbers_of_draws(Matches.merged(self.matches), images, draws)
         named = {"AP": precision, f"AR{self.most}": recall}
         for name, least in (("AP50", 0.5), ("AP75", 0.75)):
             place = _place(self.thresholds, least)
             if place is not None:
                 named[name] = precision[..., place, None]
         return {name: _means(values) for name, values in named.items()}
+
+
+@contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    """The matches of a batch are 300,000 small lists, during which the garbage collector would search all objects."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _means(values: NDArray[Any]) -> NDArray[np.float64]:
