@@ -107,3 +107,11 @@ def test_two_of_one_name_are_an_error_that_names_both(boxwright, install_plugin)
     assert "cli-greeting" in failed.stderr
     assert "cli-other" in failed.stderr
     assert "greet" in boxwright("--help").stdout
+
+
+def test_a_command_of_a_distribution_that_is_missing_names_it(boxwright, monkeypatch):
+    monkeypatch.setenv("BOXWRIGHT_PLUGINS", "cli_greeting")
+    failed = boxwright("serve", "runs/first", "--port", "8000")
+    assert failed.exit_code == 1
+    assert "python -m pip install boxwright-serve" in failed.stderr
+    assert "serve" not in boxwright("--help").stdout.split()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -158,6 +160,32 @@ def test_a_missing_library_is_named(boxwright, monkeypatch):
     assert failed.exit_code == 1
     assert "needs uvicorn, which is not installed" in failed.stderr
     assert "python -m pip install boxwright-serve" in failed.stderr
+
+
+def test_the_examples_of_the_page_run(boxwright, run, tmp_path, monkeypatch, capsys):
+    """The shell commands and the code of docs/serving.md, with another port."""
+    page = (Path(__file__).resolve().parents[1] / "docs" / "serving.md").read_text("utf-8")
+    folder = tmp_path / "examples"
+    folder.mkdir()
+    (folder / "photo.jpg").write_bytes(jpeg(80, 60))
+    monkeypatch.chdir(folder)
+    python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    curls = [line for line in page.splitlines() if line.startswith("curl") and "127.0.0.1:8000/predict" in line]
+    assert (len(python), len(curls)) == (2, 3)
+    with served(boxwright, run, "--name", "first") as (_, ready):
+        port = str(urlsplit(ready["address"]).port)
+        if shutil.which("curl"):
+            for line in curls:
+                command = ["bash", "-c", line.replace("8000", port)]
+                done = subprocess.run(command, capture_output=True, text=True, check=True)
+                assert json.loads(done.stdout)["width"] == 80, line
+        exec(compile(python[0].replace("8000", port), "docs/serving.md", "exec"), {})  # the page's own code
+        assert "'label': 'mug'" in capsys.readouterr().out
+        pytest.importorskip("tritonclient.http", reason='needs "tritonclient[http]"')
+        names: dict[str, Any] = {}
+        exec(compile(python[1].replace("8000", port), "docs/serving.md", "exec"), names)
+        assert capsys.readouterr().out.split() == ["b'mug'", "0.5", "[20.", "15.", "60.", "45.]"]
+        names["client"].close()
 
 
 @pytest.mark.slow

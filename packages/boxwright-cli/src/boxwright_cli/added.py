@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
-from boxwright import BoxwrightError, PluginError
+from boxwright import BoxwrightError, MissingLibraryError, PluginError
 from boxwright_cli.pages import Command, Commands, built_command
+
+_DISTRIBUTIONS: Final = {"serve": "boxwright-serve"}
+"""Commands of plugins of this project, and the distributions that add them."""
 
 
 class AllCommands(Commands):
@@ -37,8 +40,11 @@ class AllCommands(Commands):
         return [name for name in default_registry().names("command") if name not in self.own]
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._built and name in self.added:
-            self._built[name] = _added(name)
+        if name not in self._built:
+            if name in self.added:
+                self._built[name] = _added(name)
+            elif name in _DISTRIBUTIONS:
+                self._built[name] = _unusable(name, _not_installed(name, _DISTRIBUTIONS[name]))
         return super().__getitem__(name)
 
     def __iter__(self) -> Iterator[str]:
@@ -60,10 +66,20 @@ def _added(name: str) -> Any:
         except Exception as error:
             raise PluginError(f"the command {name!r} cannot be read: {error}", "report this to its author") from error
     except BoxwrightError as error:
-        settings = {"ignore_unknown_options": True, "allow_extra_args": True}
         summary = next(entry.spec.summary for entry in default_registry().all("command") if entry.spec.name == name)
-        text = f"{summary}.\n\nIt cannot be used: {error.message}. {error.remedy}"
-        return Command(name, callback=_raising(error), help=text, context_settings=settings)
+        return _unusable(name, error, f"{summary}.\n\n")
+
+
+def _not_installed(name: str, distribution: str) -> BoxwrightError:
+    install = f"run: python -m pip install {distribution}; `boxwright plugins list` shows what is loaded"
+    return MissingLibraryError(f"{name} is a command of {distribution}, which is not installed or not loaded", install)
+
+
+def _unusable(name: str, error: BoxwrightError, summary: str = "") -> Any:
+    """Returns a command that takes everything, and raises an error."""
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    text = f"{summary}It cannot be used: {error.message}. {error.remedy}"
+    return Command(name, callback=_raising(error), help=text, context_settings=settings)
 
 
 def _raising(error: BoxwrightError) -> Callable[[], None]:
