@@ -10,13 +10,15 @@ from typing import Any
 from boxwright.annotation.proposals import Proposals
 from boxwright.annotation.protocols import Annotator
 from boxwright.annotation.session import AnnotationSession
-from boxwright.errors import RunError
+from boxwright.errors import MissingLibraryError, RunError
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
 from boxwright.plugins.options import convert_options
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.storage.uri import DatasetURI
+
+_INSTALL = "python -m pip install boxwright-annotate"
 
 
 def annotate(
@@ -54,6 +56,8 @@ def annotate(
         RunError: The model is missing.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
+    if annotator == "page" and annotator not in plugins.names("annotator"):
+        raise MissingLibraryError("the page to annotate with is not installed", f"run: {_INSTALL}")
     spec = plugins.get("annotator", annotator).spec
     make = plugins.resolve("annotator", annotator)
     given = {

@@ -96,7 +96,7 @@ class App {
     if (verified !== undefined) state.verified = verified;
     this.render();
     try {
-      const answer = await call("edit", () => ({ image, boxes: sent, revision: this.image === image ? this.state.revision : state.revision, verified }));
+      const answer = await call("edit", () => ({ image, boxes: sent, revision: state.revision, verified }));
       state.revision = answer.images[0].revision;
       if (busy()) delete answer.images[0].boxes; // the next edit is on its way
       this.take(answer);
