@@ -1,10 +1,11 @@
 """Measures what ``boxwright annotate`` saves, with a simulated annotator.
 
-    python scripts/annotating_proof.py edits out --set bccd --photos 20
+    python scripts/annotating_proof.py edits out --set bccd --photos 20 60 --tune 20
     python scripts/annotating_proof.py order out --set bccd --photos 20 40 60 --seed 0 1 2
 
 ``edits`` trains on the first photos of a data set, and counts the edits that the others take with the proposals of the
-model, and from scratch. ``order`` adds the photos that ``boxwright annotate`` shows first to the training, and random
+model, and from scratch; with ``--tune``, the score of each class is tuned on some of the others, which then do not
+count. ``order`` adds the photos that ``boxwright annotate`` shows first to the training, and random
 ones for comparison, and prints AP50 and mAP on the photos held out after each training. Trainings are kept in the
 folder: a call continues where the last one ended.
 """
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--tune", type=int, default=0, help="photos on which the scores are tuned")
     arguments = parser.parse_args()
     data = SHARED / arguments.set
     held_out = data / ("val" if (data / "val").is_dir() else "test")
@@ -68,11 +70,13 @@ def trained(arguments: argparse.Namespace, photos: Sequence[Sample], name: str, 
 def edits(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Path, seed: int) -> None:
     """Prints the edits of the photos that the model was not trained on."""
     for count in arguments.photos:
-        model = boxwright.load_model(trained(arguments, photos[:count], "random", seed))
-        rest = boxwright.from_samples(photos[count:])
-        print(
-            arguments.set, count, seed, json.dumps(simulate(model, predicted_pairs(model, rest)).to_dict()), flush=True
-        )
+        run = trained(arguments, photos[:count], "random", seed)
+        if arguments.tune:
+            boxwright.tune(run, boxwright.from_samples(photos[count : count + arguments.tune]))
+        model = boxwright.load_model(run)
+        rest = boxwright.from_samples(photos[count + arguments.tune :])
+        counts = json.dumps(simulate(model, predicted_pairs(model, rest)).to_dict())
+        print(arguments.set, arguments.preset, count, seed, f"tuned on {arguments.tune}", counts, flush=True)
 
 
 def order(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Path, seed: int) -> None:
