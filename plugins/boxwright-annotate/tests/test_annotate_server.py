@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import boxwright
 from boxwright_testing import drawn_samples
 
 pytest.importorskip("boxwright_voc", reason="the format labelimg")
@@ -161,6 +162,27 @@ def test_an_image_has_the_orientation_and_size_that_its_boxes_refer_to(tmp_path:
             assert shown.getexif().get(0x0112, 1) == 1
             red, _, blue = np.asarray(shown.convert("RGB"))[size[1] // 16, size[0] // 2]
             assert red > 200 > 60 > blue
+
+
+@pytest.mark.slow
+def test_ten_thousand_images_take_less_than_300_mb(tmp_path: Path, start: Start) -> None:
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        pytest.skip("needs /proc")
+    boxwright.convert(boxwright.from_samples(drawn_samples(tmp_path / "s", 1)), f"labelimg:{tmp_path / 'one'}")
+    xml = (tmp_path / "one/0-000.xml").read_text("utf-8")
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(10_000):
+        (folder / f"{number:05}.png").hardlink_to(tmp_path / "one/0-000.png")
+        (folder / f"{number:05}.xml").write_text(xml.replace("0-000", f"{number:05}"), "utf-8")
+    page = start(f"labelimg:{folder}")
+    assert len(page.call("dataset").json["images"]) == 10_000
+    for image in range(0, 10_000, 100):
+        assert page.ask("GET", f"/{page.token}/pixels/{image}?side=240").status == 200
+    lines = Path(f"/proc/{page.process.pid}/status").read_text().splitlines()
+    (peak,) = [int(line.split()[1]) for line in lines if line.startswith("VmHWM")]
+    assert peak < 300_000
 
 
 def test_ctrl_c_keeps_edits_that_are_not_saved(photos: Path, start: Start) -> None:
