@@ -6,7 +6,7 @@
 ``edits`` trains on the first photos of a data set, and counts the edits that the others take with the proposals of the
 model, and from scratch; with ``--tune``, the score of each class is tuned on some of the others, which then do not
 count. ``order`` adds the photos that ``boxwright annotate`` shows first to the training, and random
-ones for comparison, and prints AP50 and mAP on the photos held out after each training. Trainings are kept in the
+ones for comparison, and prints AP50 and AP on the photos held out after each training. Trainings are kept in the
 folder: a call continues where the last one ended.
 """
 
@@ -80,7 +80,7 @@ def edits(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Pat
 
 
 def order(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Path, seed: int) -> None:
-    """Prints AP50 and mAP after each training, in random order and in that of ``boxwright annotate``."""
+    """Prints AP50 and AP after each training, in random order and in that of ``boxwright annotate``."""
     for name in ("random", "chosen"):
         labeled = list(photos[: arguments.photos[0]])
         run: Run | None = None
@@ -97,7 +97,7 @@ def order(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Pat
                 labeled = list(photos[:count])
             run = trained(arguments, labeled, "random" if count == arguments.photos[0] else name, seed)
             values = boxwright.evaluate(run, f"labelimg:{held_out}").values
-            print(arguments.set, name, count, seed, f"AP50 {values['AP50']:.3f} mAP {values['mAP']:.3f}", flush=True)
+            print(arguments.set, name, count, seed, f"AP50 {values['AP50']:.3f} AP {values['AP']:.3f}", flush=True)
 
 
 if __name__ == "__main__":

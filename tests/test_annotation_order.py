@@ -170,6 +170,7 @@ def test_each_round_trains_on_what_is_annotated_and_measures_the_model_before(tm
     assert person.had_model == [False, True, True]
     # The probe proposes the mean box, which is that of every image.
     assert [each.unseen.get("AP50") for each in rounds] == [None, 1.0, 1.0]
+    assert [each.unseen.get("AP") for each in rounds] == [None, 1.0, 1.0]
     assert [boxwright.Run(each.run).status for each in rounds] == ["done"] * 3
 
 

@@ -22,7 +22,7 @@ from boxwright.storage.output import write_atomically
 
 ROUNDS = "rounds.json"
 """The file with the figures of all rounds."""
-_METRICS = ("AP50", "mAP")
+_METRICS = ("AP50", "AP")
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Round:
         run: The folder of its run.
         images: The number of images that were trained on: those with boxes, and those marked as checked.
         added: How many of them are new in this round.
-        unseen: AP50 and mAP of the model before, on the images that this round added; empty in the first round.
-        values: AP50 and mAP of the model of this round on the validation data; empty without.
+        unseen: AP50 and AP of the model before, on the images that this round added; empty in the first round.
+        values: AP50 and AP of the model of this round on the validation data; empty without.
     """
 
     number: int
