@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
-from boxwright_serve.limits import Limits
+from boxwright_serve.limits import Limits, RequestError
+from boxwright_serve.open_inference import parse_request
 
 Serve = Callable[..., Any]
 Encoded = Callable[..., bytes]
@@ -98,6 +100,7 @@ def test_binary_tensors(serve: Serve, encoded: Encoded) -> None:
         ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [0], "data": []}]}, "shape [0]"),
         ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": ["?"]}]}, "element 0"),
         ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [5]}]}, "element 0"),
+        ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1e999], "data": ["AA=="]}]}, "cannot be read"),
         ({"outputs": [{"name": "masks"}]}, "unknown output masks"),
         ({"parameters": {"score": 7}}, "the score is 7"),
     ],
@@ -127,6 +130,42 @@ def test_wrong_binary_tensors(serve: Serve, size: int, tensor: bytes, words: str
     for length in ("x", "-1", str(len(head) + 99)):
         answer = server.ask("POST", INFER, head + tensor, {"Inference-Header-Content-Length": length})
         assert answer.status == 400
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("image"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["inputs", "outputs", "parameters", "id"]), st.sampled_from(["", *"ndsp"]), JSON, st.binary())
+def test_any_request_is_read_or_refused(key: str, inside: str, value: Any, binary: bytes) -> None:
+    """One value of a valid request is another one, and bytes follow it."""
+    content: dict[str, Any] = request(b"a", outputs=[{"name": "boxes"}], parameters={"score": 0.5}, id="1")
+    names = {"n": "name", "d": "data", "s": "shape", "p": "parameters"}
+    if inside and key in ("inputs", "outputs"):
+        content[key][0][names[inside]] = value
+    else:
+        content[key] = value
+    head = json.dumps(content).encode()
+    for body, length in ((head, None), (head + binary, str(len(head)))):
+        try:
+            assert len(parse_request(body, length).images) >= 1
+        except RequestError as refused:
+            error = refused
+        else:
+            continue
+        assert error.status == 400
+        assert error.remedy
+
+
+def test_deep_nesting_is_refused() -> None:
+    content = request(b"a")
+    text = json.dumps(content).replace('["YQ=="]', "[" * 900 + "]" * 900)
+    with pytest.raises(RequestError):
+        parse_request(text.encode(), None)
 
 
 def test_an_image_that_is_wrong_is_named(serve: Serve, encoded: Encoded) -> None:

@@ -88,7 +88,7 @@ def parse_request(body: bytes, header_length: str | None) -> InferRequest:
     content = parse_json(body[:end])
     try:
         return _request(content, memoryview(body)[end:])
-    except (KeyError, TypeError, ValueError, AttributeError, struct.error) as error:
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, struct.error) as error:
         raise RequestError(400, f"the request cannot be read: {type(error).__name__}: {error}", _HOW) from None
 
 

@@ -5,23 +5,22 @@ const state = { model: null, images: [], current: null, tuned: true, hidden: new
 
 // --- The server ---
 
-class Refused extends Error {}
-
 async function ask(path, options = {}) {
   const headers = state.token ? { Authorization: `Bearer ${state.token}` } : {};
   const response = await fetch(path, { ...options, headers: { ...headers, ...options.headers } });
   const content = await response.json().catch(() => ({ error: response.statusText }));
-  if (response.status === 401) throw new Refused(content.error);
-  if (!response.ok) throw new Error([content.error, content.remedy].filter(Boolean).join(" – "));
-  return content;
+  if (response.ok) return content;
+  const text = response.status === 401 ? content.error : [content.error, content.remedy].filter(Boolean).join(" – ");
+  throw Object.assign(new Error(text), { status: response.status });
 }
 
 async function connect() {
   try {
     state.model = await ask("model");
   } catch (error) {
-    part("login").hidden = !(error instanceof Refused);
-    say(error instanceof Refused && !state.token ? "The server needs a token." : `${error.message}.`, Boolean(state.token) || !(error instanceof Refused));
+    part("login").hidden = error.status !== 401;
+    const isFirst = error.status === 401 && !state.token;
+    say(isFirst ? "The server needs a token." : `${error.message}.`, !isFirst);
     return;
   }
   part("login").hidden = true;
@@ -40,7 +39,7 @@ async function detect(image) {
       image.result = await ask("predict?score=0", { method: "POST", body: image.file, headers: { "Content-Type": "application/octet-stream" } });
       break;
     } catch (error) {
-      if (!/queue/.test(error.message)) throw error;
+      if (error.status !== 429) throw error; // the queue is full
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
   }
@@ -184,7 +183,7 @@ async function open(files) {
       await detect(image);
     } catch (error) {
       image.error = error.message;
-      if (error instanceof Refused) part("login").hidden = false;
+      if (error.status === 401) part("login").hidden = false;
     }
     draw();
   }
