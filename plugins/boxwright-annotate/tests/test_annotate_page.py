@@ -363,6 +363,9 @@ def test_boxes_of_many_images_change_after_a_preview_and_are_undone_as_one(
     driver.page.reload()
     driver.ready(0)
     driver.key("g")
+    driver.page.wait_for_selector("figure:nth-child(3) svg")
+    drawn = "[...document.querySelectorAll('figure')].map((each) => each.querySelectorAll('svg rect').length)"
+    assert driver.page.evaluate(drawn) == [1, 2, 3]
     driver.page.click("text=Delete boxes …")
     driver.page.fill("dialog input", "3")
     driver.key("Enter")

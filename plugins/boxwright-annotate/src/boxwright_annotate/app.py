@@ -24,6 +24,7 @@ STATIC: Final = Path(__file__).parent / "static"
 _TYPES: Final = {".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 _FILES: Final = {path.name: path for path in STATIC.iterdir() if path.suffix in _TYPES}
 _SMALL: Final = 8192  # pixels
+_AT_ONCE: Final = 200  # images
 _TINY: Final = 3.0  # pixels, as boxwright validate counts them
 Body = dict[str, Any]
 
@@ -60,6 +61,14 @@ class Api:
         """An image as it is now, also if another program has changed its file."""
         self._session.refresh(body["image"])
         return self._state([body["image"]])
+
+    def boxes(self, body: Body) -> Body:
+        """The boxes of several images, rows of ``[label, xmin, ymin, xmax, ymax]``, for their thumbnails."""
+        found = {}
+        for image in body["images"][:_AT_ONCE]:
+            boxes = self._session.samples[image].boxes
+            found[image] = [[label, *box] for label, box in zip(boxes.labels, boxes.coordinates, strict=True)]
+        return {"boxes": found}
 
     def edit(self, body: Body) -> Body:
         """Sets the boxes of an image, rows of ``[label, xmin, ymin, xmax, ymax, origin]``."""
@@ -189,6 +198,7 @@ def make_app(session: AnnotationSession, stop: Callable[[], None]) -> Starlette:
     calls: dict[str, Callable[[Body], Body]] = {
         "dataset": api.dataset,
         "image": api.image,
+        "boxes": api.boxes,
         "edit": api.edit,
         "undo": api.undo,
         "redo": api.redo,

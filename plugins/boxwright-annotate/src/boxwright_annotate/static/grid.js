@@ -1,7 +1,7 @@
 // All images, filters, and edits of many images at once.
 
 import { call, callAside, pixels } from "./api.js";
-import { $, ask, complain, make, plural, say } from "./page.js";
+import { $, ask, complain, make, plural, say, shape } from "./page.js";
 
 const PAGE = 120;
 const SORTS = { dataset: "in the order of the dataset", boxes: "most boxes first", smallest: "smallest box first" };
@@ -118,16 +118,33 @@ export class Grid {
     $("thumbnails").append(...next.map((index) => this.thumbnail(index)));
     this.more.disconnect();
     if (this.shownCount < this.list.length) this.more.observe($("thumbnails").lastElementChild);
+    this.outline(next).catch(complain);
+  }
+
+  // Draws the boxes on the thumbnails of images.
+  async outline(images) {
+    const { boxes } = await callAside("boxes", { images });
+    for (const index of images) {
+      const frame = document.querySelector(`figure[data-image="${index}"] .frame`);
+      const { width, height } = this.app.rows[index];
+      const drawing = shape("svg", { viewBox: `0 0 ${width} ${height}` });
+      for (const [label, x1, y1, x2, y2] of boxes[index]) {
+        drawing.append(shape("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, fill: "none", stroke: this.app.colorOf(label), "stroke-width": 2, "vector-effect": "non-scaling-stroke" }));
+      }
+      frame?.append(drawing);
+    }
   }
 
   thumbnail(index) {
     const row = this.app.rows[index];
     const image = make("img", { src: pixels(index, { side: 240 }), loading: "lazy", alt: "", decoding: "async" });
     const mark = `${count(row) ? plural(count(row), "box", "boxes") : ""}${row.verified ? " ✓" : ""}`;
-    return make("figure", { className: index === this.app.image ? "current" : "", title: row.name, onclick: () => { this.toggle(false); this.app.open(index); } },
+    const figure = make("figure", { className: index === this.app.image ? "current" : "", title: row.name, onclick: () => { this.toggle(false); this.app.open(index); } },
       make("div", { className: "frame" }, image),
       ...(MODEL[this.filter.sort] ? [make("div", { className: "reason", textContent: this.reasons.get(index) })] : []),
       make("figcaption", {}, make("span", { className: "label", textContent: row.name }), make("span", { textContent: `${row.unsaved ? "● " : ""}${mark}` })));
+    figure.dataset.image = index;
+    return figure;
   }
 
   // Edits of all images in the list: asks what, shows a preview, and applies it as one edit.

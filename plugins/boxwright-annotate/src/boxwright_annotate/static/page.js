@@ -8,6 +8,12 @@ export function make(tag, properties = {}, ...children) {
   return element;
 }
 
+export function shape(tag, attributes) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  return element;
+}
+
 let timer;
 
 export function say(text, problem = false) {

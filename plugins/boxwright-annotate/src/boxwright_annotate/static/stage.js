@@ -1,8 +1,8 @@
 // The image with its boxes: zoom, pan, draw, move, resize. It changes no data; it calls the functions in `on`.
 
 import { pixels } from "./api.js";
+import { shape } from "./page.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const PREVIEW = 1600;
 const TOOLS = 44; // the height of the buttons below the image
 const CLICK = 4; // screen pixels that a pointer may move in a click
@@ -180,8 +180,7 @@ export class Stage {
   rectangle([x1, y1, x2, y2], stroke, { text = "", dashed = false, selected = false, handles = false }) {
     const [left, top, width, height] = [this.x + x1 * this.scale, this.y + y1 * this.scale, (x2 - x1) * this.scale, (y2 - y1) * this.scale];
     const add = (kind, attributes) => {
-      const element = document.createElementNS(SVG, kind);
-      for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+      const element = shape(kind, attributes);
       this.svg.append(element);
       return element;
     };
