@@ -1,11 +1,13 @@
 """Measures what ``boxwright annotate`` saves, with a simulated annotator.
 
     python scripts/annotating_proof.py edits out --set bccd --photos 20 60 --tune 20
+    python scripts/annotating_proof.py errors out --set bccd --photos 60
     python scripts/annotating_proof.py order out --set bccd --photos 20 40 60 --seed 0 1 2
 
 ``edits`` trains on the first photos of a data set, and counts the edits that the others take with the proposals of the
 model, and from scratch; with ``--tune``, the score of each class is tuned on some of the others, which then do not
-count. ``order`` adds the photos that ``boxwright annotate`` shows first to the training, and random
+count. ``errors`` plants faults in 5 % of the boxes of the others, and prints the share that is among twice as many
+suspects. ``order`` adds the photos that ``boxwright annotate`` shows first to the training, and random
 ones for comparison, and prints AP50 and AP on the photos held out after each training. Trainings are kept in the
 folder: a call continues where the last one ended.
 """
@@ -19,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from label_errors_proof import measure as share_found, plant
 
 import boxwright
 from boxwright import Run, Sample
@@ -33,7 +36,7 @@ SHARED = Path(os.environ.get("BOXWRIGHT_SHARED_DATA", ROOT.parent / "shared" / "
 def main() -> None:
     """Trains what is missing in the folder, and prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("edits", "order"))
+    parser.add_argument("what", choices=("edits", "errors", "order"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--set", default="bccd", help="a folder of the shared data with train and val or test")
     parser.add_argument("--photos", type=int, nargs="+", default=[20])
@@ -45,7 +48,7 @@ def main() -> None:
     data = SHARED / arguments.set
     held_out = data / ("val" if (data / "val").is_dir() else "test")
     photos = list(boxwright.open(f"labelimg:{data / 'train'}", on_error="skip"))
-    measure = edits if arguments.what == "edits" else order
+    measure = {"edits": edits, "errors": errors, "order": order}[arguments.what]
     for seed in arguments.seed:
         chance = np.random.default_rng(seed)
         measure(arguments, [photos[n] for n in chance.permutation(len(photos))], held_out, seed)
@@ -77,6 +80,17 @@ def edits(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Pat
         rest = boxwright.from_samples(photos[count + arguments.tune :])
         counts = json.dumps(simulate(model, predicted_pairs(model, rest)).to_dict())
         print(arguments.set, arguments.preset, count, seed, f"tuned on {arguments.tune}", counts, flush=True)
+
+
+def errors(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Path, seed: int) -> None:
+    """Prints the share of planted faults that are found in photos that the model was not trained on, three times."""
+    for count in arguments.photos:
+        model = boxwright.load_model(trained(arguments, photos[:count], "random", seed))
+        pairs = list(predicted_pairs(model, boxwright.from_samples(photos[count:])))
+        found = {place: detections for place, (_, detections) in enumerate(pairs)}
+        for chance in range(3):
+            samples, faults = plant([sample for sample, _ in pairs], 0.05, chance, each=False)
+            print(arguments.set, arguments.preset, count, chance, json.dumps(share_found(samples, found, faults)))
 
 
 def order(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Path, seed: int) -> None:
