@@ -66,7 +66,7 @@ def serve(
         bool, typer.Option("--json", help="Print one line with the address as JSON when the server is ready.")
     ] = False,
 ) -> None:
-    """Answer requests with the detections of a model, and show a page to try it.
+    """Answer requests with the detections of a model; show a page.
 
     POST an image to /predict. /metrics is for Prometheus, /openapi.json describes everything, and /v2 is the Open
     Inference Protocol. SIGTERM and Ctrl-C finish the requests that are in progress.

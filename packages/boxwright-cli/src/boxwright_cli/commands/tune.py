@@ -75,7 +75,7 @@ def tune(
     max_bad: MaxBadOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose score, IoU threshold, suppression and number of detections of a trained model.
+    """Choose score, suppression and number of detections of a model.
 
     The settings are written into the folder, and predict, evaluate and export use them. Nothing is trained.
 
