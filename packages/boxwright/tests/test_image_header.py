@@ -198,6 +198,13 @@ def test_exif_in_two_segments_is_left_to_pillow(tmp_path: Path) -> None:
     assert check(jpeg(first, second), tmp_path / "a") is None
 
 
+def test_a_second_header_of_a_png_is_left_to_pillow(tmp_path: Path) -> None:
+    """PNG allows one (section 5.6); Pillow decodes as many pixels as the last one says."""
+    second = chunk(b"IHDR", struct.pack(">IIBBBBB", 60, 50, 8, 0, 0, 0, 0))
+    assert check(png(second), tmp_path / "a") is None
+    assert read_header(png(second), "a").upright_size == (60, 50)
+
+
 def test_several_images_in_a_jpeg_are_left_to_pillow(tmp_path: Path) -> None:
     second = Image.new("RGB", (40, 30))
     content = encoded("MPO", save_all=True, append_images=[second])

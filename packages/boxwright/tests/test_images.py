@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,15 @@ class TestModes:
     def test_sixteen_bit_png(self, values: list[int], expected: list[int]) -> None:
         data = encoded(Image.fromarray(np.array([values], dtype=np.uint16)))
         assert np.asarray(images.decode_image(data, "a"))[0].tolist() == [[value] * 3 for value in expected]
+
+    def test_sixteen_bits_need_little_memory(self) -> None:
+        """Two bytes per pixel for the image, one for the gray pixels, and a copy for numpy; not eight for each step."""
+        data = encoded(Image.fromarray(np.arange(2_000_000, dtype=np.uint16).reshape(1000, 2000)))
+        tracemalloc.start()
+        images.decode_image(data, "a")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 9 * 2_000_000
 
     @pytest.mark.parametrize(
         ("values", "expected"),

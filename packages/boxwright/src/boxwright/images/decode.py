@@ -58,6 +58,8 @@ _AVIF_INSTALL = "python -m pip install 'pillow>=11.3'"
 _SKIP = "or leave it out with --on-error skip"
 HEIC_REMEDY = f"run: {HEIC_INSTALL}, {_SKIP}"
 _REPLACE = "replace the file, or skip it with --on-error skip"
+_PART = 1 << 16
+"""Pixels of an image with more than 8 bits that are converted at once."""
 _TIFF_SIZE = (256, 257)  # ImageWidth, ImageLength
 TRANSPOSE = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -240,9 +242,13 @@ def to_rgb(image: Image.Image) -> Image.Image:
     lightest pixel. T is 1 for an ``F`` image without values above 1. Negative values and NaN become black.
     """
     if image.mode.startswith(("I", "F")):
-        values = np.nan_to_num(np.asarray(image, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-        scaled = np.clip(values * (255.0 / _white(values, image.mode)) + 0.5, 0, 255)
-        return Image.fromarray(scaled.astype(np.uint8)).convert("RGB")
+        values = np.asarray(image).reshape(-1)
+        gray = np.empty(values.size, np.uint8)
+        parts = [slice(start, start + _PART) for start in range(0, values.size, _PART)]
+        factor = 255.0 / _white(max((float(_finite(values[part]).max()) for part in parts), default=0.0), image.mode)
+        for part in parts:
+            gray[part] = np.clip(_finite(values[part]) * factor + 0.5, 0, 255)
+        return Image.fromarray(gray.reshape(image.height, image.width)).convert("RGB")
     if "transparency" in image.info or {"A", "a"} & set(image.getbands()):
         layer = image.convert("RGBA")
         background = Image.new("RGB", image.size, (255, 255, 255))
@@ -251,8 +257,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _white(values: NDArray[np.float64], mode: str) -> float:
-    lightest = float(values.max(initial=0.0))
+def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.nan_to_num(values.astype(np.float64), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def _white(lightest: float, mode: str) -> float:
     if mode == "F" and lightest <= 1.0:
         return 1.0
     return next((top for top in (255.0, 1023.0, 4095.0, 16383.0, 65535.0) if lightest <= top), lightest)

@@ -177,7 +177,9 @@ def _png(data: bytes) -> Header | None:
         content = position + 8
         if kind == b"eXIf" and not orientation:
             orientation = _exif_orientation(data[content : content + length])
-        elif kind == b"IEND" or (kind in (b"tEXt", b"zTXt", b"iTXt") and data.startswith(_PNG_TEXTS, content)):
+        elif kind in (b"tEXt", b"zTXt", b"iTXt") and data.startswith(_PNG_TEXTS, content):
+            return None
+        elif kind in (b"IHDR", b"IEND"):  # of two headers, Pillow takes the last
             return None
         position = content + length + 4
     return Header(width, height, "png", orientation or 1)
