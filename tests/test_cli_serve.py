@@ -117,6 +117,12 @@ def test_no_token_is_written_anywhere(boxwright, run, tmp_path):
         assert TOKEN not in output + messages
 
 
+def test_the_name_is_that_of_the_folder(boxwright, run):
+    folder = run.rename(run.with_name("yolo-1.5"))
+    with served(boxwright, folder) as (_, ready):
+        assert ready["model"] == "yolo-1.5"
+
+
 def test_people_read_where_it_is(boxwright, run):
     process = boxwright.start("serve", run, "--port", 0, "--token", TOKEN)
     try:
@@ -139,6 +145,8 @@ def test_people_read_where_it_is(boxwright, run):
         (["{run}", "--host", "0.0.0.0"], 2, "secrets.token_urlsafe()"),
         (["{run}", "--token", "short"], 2, "16 printable ASCII characters"),
         (["{run}", "--score", "2"], 2, "from 0 to 1"),
+        (["{run}", "--batch-wait", "inf"], 2, "less than or equal to 60000"),
+        (["{run}", "--name", "a/b"], 2, "without /"),
         (["{run}", "--max-pixels", "999999999999"], 2, "BOXWRIGHT_MAX_PIXELS"),
         (["{run}", "--port", "{taken}"], 2, "--port 0 chooses a free one"),
         (["{run}", "--device", "GPU"], 2, "export the run"),
@@ -167,10 +175,12 @@ def test_the_examples_of_the_page_run(boxwright, run, tmp_path, monkeypatch, cap
     page = (Path(__file__).resolve().parents[1] / "docs" / "serving.md").read_text("utf-8")
     folder = tmp_path / "examples"
     folder.mkdir()
-    (folder / "photo.jpg").write_bytes(jpeg(80, 60))
+    (folder / "photo.jpg").write_bytes(jpeg(80, 60) + bytes(200_000))  # longer than an argument can be
     monkeypatch.chdir(folder)
     python = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    curls = [line for line in page.splitlines() if line.startswith("curl") and "127.0.0.1:8000/predict" in line]
+    curls = [
+        line for line in page.splitlines() if line.startswith(("curl", "echo")) and "127.0.0.1:8000/predict" in line
+    ]
     assert (len(python), len(curls)) == (2, 3)
     with served(boxwright, run, "--name", "first") as (_, ready):
         port = str(urlsplit(ready["address"]).port)

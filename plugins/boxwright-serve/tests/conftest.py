@@ -133,6 +133,12 @@ def toy() -> type[ToyModel]:
     return ToyModel
 
 
+@pytest.fixture(scope="session")
+def server_of() -> type[Server]:
+    """``with server_of(app) as server`` serves an application; ``server_of(app, port)`` asks a server that runs."""
+    return Server
+
+
 @pytest.fixture
 def model() -> ToyModel:
     return ToyModel()

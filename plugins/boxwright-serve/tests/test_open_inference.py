@@ -61,8 +61,9 @@ def test_images_with_fewer_detections_are_padded(serve: Serve, encoded: Encoded)
     assert outputs["classes"]["data"] == [1, -1, 0]
     assert outputs["labels"]["data"] == ["noon", "", "night"]
     assert outputs["num_detections"] == {"name": "num_detections", "datatype": "INT64", "shape": [3], "data": [1, 0, 1]}
-    none = serve().ask("POST", INFER, json.dumps(request(encoded(9, 9, 0)))).json["outputs"]
-    assert [each["shape"] for each in none] == [[1, 0, 4], [1, 0], [1, 0], [1, 0], [1]]
+    none = serve().ask("POST", INFER, json.dumps(request(encoded(9, 9, 0), id=None))).json
+    assert [each["shape"] for each in none["outputs"]] == [[1, 0, 4], [1, 0], [1, 0], [1, 0], [1]]
+    assert "id" not in none
 
 
 def test_requested_outputs_and_the_score(serve: Serve, encoded: Encoded) -> None:
@@ -98,6 +99,14 @@ def test_binary_tensors(serve: Serve, encoded: Encoded) -> None:
         ({"inputs": [{"name": "image", "datatype": "FP32", "shape": [1], "data": [1]}]}, "type FP32"),
         ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [2], "data": ["AA=="]}]}, "shape [2]"),
         ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [0], "data": []}]}, "shape [0]"),
+        *(
+            ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": shape, "data": ["AA=="]}]}, "the shape")
+            for shape in ([], [0.5, 2], 1, [-1, -1], [1, 1], [float("inf")])
+        ),
+        ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": "AA=="}]}, "not a list"),
+        ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [["AA=="]]}]}, "element 0"),
+        ({"inputs": [{"name": "\ud800", "datatype": "BYTES", "shape": [1], "data": ["AA=="]}]}, "unknown input ?"),
+        ({"outputs": [{"name": "\ud800"}]}, "unknown output ?"),
         ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": ["?"]}]}, "element 0"),
         ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1], "data": [5]}]}, "element 0"),
         ({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1e999], "data": ["AA=="]}]}, "cannot be read"),
@@ -127,7 +136,7 @@ def test_wrong_binary_tensors(serve: Serve, size: int, tensor: bytes, words: str
     answer = server.ask("POST", INFER, head + tensor, {"Inference-Header-Content-Length": str(len(head))})
     assert answer.status == 400
     assert words in answer.json["error"]
-    for length in ("x", "-1", str(len(head) + 99)):
+    for length in ("x", "-1", "1" * 5000, str(len(head) + 99)):
         answer = server.ask("POST", INFER, head + tensor, {"Inference-Header-Content-Length": length})
         assert answer.status == 400
 
@@ -177,7 +186,8 @@ def test_an_image_that_is_wrong_is_named(serve: Serve, encoded: Encoded) -> None
 def test_more_images_than_the_queue(serve: Serve, encoded: Encoded) -> None:
     server = serve(Limits(queue=3))
     assert server.ask("POST", INFER, json.dumps(request(*[encoded(9, 9)] * 3))).status == 200
-    assert server.ask("POST", INFER, json.dumps(request(*[encoded(9, 9)] * 5))).status == 413
+    for number in (4, 5):
+        assert server.ask("POST", INFER, json.dumps(request(*[encoded(9, 9)] * number))).status == 413
     assert b"boxwright_queue_images 0.0" in server.get("/metrics").body
 
 

@@ -5,18 +5,26 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
-from boxwright import RunError, UsageError
+from boxwright import DataError, RunError, UsageError
+from boxwright_serve import server as serving
+from boxwright_serve.app import create_app
 from boxwright_serve.limits import Limits
 from boxwright_serve.server import address_of, bound_socket, check_access
+from boxwright_serve.service import Service
 
 Serve = Callable[..., Any]
 Encoded = Callable[..., bytes]
@@ -104,7 +112,7 @@ def test_the_lowest_score(serve: Serve, encoded: Encoded, toy: Any) -> None:
         ({"query": "?score=high"}, 400, "number"),
         ({"query": "?score=nan"}, 400, "the score is nan"),
         ({"body": b"{", "kind": "application/json"}, 400, "not JSON"),
-        ({"body": b"[" * 100_000, "kind": "application/json"}, 400, "not JSON"),
+        ({"body": b"[" * 9_000, "kind": "application/json"}, 400, "not JSON"),
         ({"body": b"[]", "kind": "application/json"}, 400, "`image`"),
         ({"body": b'{"image": 3}', "kind": "application/json"}, 400, "not a text"),
         ({"body": b'{"image": "*"}', "kind": "application/json"}, 400, "not base64"),
@@ -116,7 +124,7 @@ def test_the_lowest_score(serve: Serve, encoded: Encoded, toy: Any) -> None:
 )
 def test_wrong_requests(serve: Serve, encoded: Encoded, change: dict[str, Any], status: int, words: str) -> None:
     server = serve()
-    headers = {"Content-Type": change.get("kind", "image/png"), "Content-Encoding": change.get("encoding", "identity")}
+    headers = {"Content-Type": change.get("kind", "image/png"), "Content-Encoding": change.get("encoding", "Identity")}
     body = change.get("body", encoded(9, 9))
     answer = server.ask("POST", f"/predict{change.get('query', '')}", body, headers)
     assert answer.status == status
@@ -250,22 +258,70 @@ def test_a_model_that_fails(serve: Serve, encoded: Encoded, model: Any, caplog: 
     assert server.predict(encoded(9, 9)).status == 200
 
 
+@pytest.mark.parametrize("wrong", [None, StopIteration()])
+def test_a_model_that_returns_something_else(serve: Serve, encoded: Encoded, toy: Any, wrong: Any) -> None:
+    class Strange(toy):  # type: ignore[misc]
+        is_strange = True
+
+        def predict(self, samples: Any, **options: Any) -> Any:
+            if not self.is_strange:
+                return super().predict(samples, **options)
+            if wrong is not None:
+                raise wrong
+            return [wrong for _ in samples]
+
+    model = Strange()
+    server = serve(other=model)
+    assert server.predict(encoded(9, 9)).json["error"] == "the model failed"
+    model.is_strange = False
+    assert server.predict(encoded(9, 9)).status == 200
+
+
+def test_an_error_about_a_file_of_the_model_is_not_one_of_the_image(serve: Serve, encoded: Encoded, model: Any) -> None:
+    server = serve()
+    model.fail = DataError("/srv/secret/label_map.pbtxt", "it is gone", "restore it")
+    answer = server.predict(encoded(9, 9))
+    assert (answer.status, answer.json["error"]) == (500, "the model failed")
+    model.fail = DataError("image", "it is damaged", "replace it")
+    answer = server.predict(encoded(9, 9))
+    assert (answer.status, answer.json["error"]) == (422, "image: it is damaged")
+
+
+def test_an_error_of_the_server_is_json_and_has_the_headers(
+    serve: Serve, encoded: Encoded, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = serve()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Service, "score_of", lambda *_: 1 / 0)
+        answer = server.predict(encoded(9, 9))
+    assert answer.status == 500
+    assert answer.json == {"error": "the server failed", "remedy": "see the messages of the server"}
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert caplog.text.count("ZeroDivisionError") == 1
+
+
 def test_a_client_that_leaves_costs_nobody_anything(
     serve: Serve, encoded: Encoded, model: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server, data = serve(Limits(queue=2)), encoded(9, 9)
+    server, data = serve(Limits(queue=3, batch_size=1)), encoded(9, 9)
     model.release.clear()
     head = f"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}\r\n\r\n".encode()
-    for _ in range(2):
-        with socket.create_connection(("127.0.0.1", server.port)) as gone:
-            gone.sendall(head + data)
-            time.sleep(0.05)
-    model.release.set()
+    leaving = []
+    for number in range(3):
+        leaving.append(socket.create_connection(("127.0.0.1", server.port)))
+        leaving[-1].sendall(head + data)
+        until(server, f"boxwright_queue_images {number + 1}.0".encode())
+    for gone in leaving:
+        gone.close()
+    # While the model still works on the first image, nobody waits.
     until(server, b"boxwright_queue_images 0.0")
+    model.release.set()
+    assert server.predict(data).status == 200
+    assert model.batches == [1, 1]
     for _ in range(2):
         with socket.create_connection(("127.0.0.1", server.port)) as gone:
             gone.sendall(head + data[:9])
-    until(server, b'path="/predict",status="499"} 2.0')
+    until(server, b'path="/predict",status="499"} 5.0')
     assert server.predict(data).status == 200
     assert caplog.text == ""
 
@@ -309,7 +365,9 @@ def test_names_of_other_machines_are_refused_without_a_token(serve: Serve, host:
 
 
 @pytest.mark.parametrize("token", ["", TOKEN])
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost", "http://127.0.0.1:1"])
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://[", "http://localhost", "http://127.0.0.1:1"]
+)
 def test_pages_of_other_origins_are_refused(serve: Serve, encoded: Encoded, token: str, origin: str) -> None:
     server = serve(token=token)
     headers = BEARER | {"Origin": origin}
@@ -339,6 +397,8 @@ def test_a_port_in_use_names_the_remedy() -> None:
         with pytest.raises(UsageError, match=f"127.0.0.1:{port}: Address already in use") as caught:
             bound_socket("127.0.0.1", port)
         assert "--port 0" in caught.value.remedy
+    with bound_socket("127.0.0.1", 0) as other, pytest.raises(UsageError, match="already in use"):
+        bound_socket("127.0.0.1", other.getsockname()[1])  # while the other server loads its model
     with pytest.raises(UsageError, match="unknown"):
         bound_socket("no-such-host.invalid", 0)
     with bound_socket("127.0.0.1", 0) as found:
@@ -386,6 +446,73 @@ def test_unknown_paths_and_methods(serve: Serve) -> None:
     answer = server.get("/predict")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert answer.json["remedy"] == "see /openapi.json"
+
+
+def test_json_of_many_values_is_refused_before_it_is_parsed(serve: Serve) -> None:
+    """Each empty list takes 56 bytes and a pointer, and 3 bytes of text."""
+    server = serve()
+    for values in (b"[],", b"{},", b"0,"):
+        many = values * 100_000
+        answer = server.predict(b'{"image": [' + many[:-1] + b"]}", Content_Type="application/json")
+        assert (answer.status, answer.json["error"]) == (413, "the JSON has more than 10,000 values")
+
+
+def test_half_of_a_surrogate_pair(serve: Serve) -> None:
+    """JSON can contain it as an escape (RFC 8259, section 8.2), and UTF-8 cannot."""
+    answer = serve().predict(b'{"image": "", "score": "\\ud800"}', Content_Type="application/json")
+    assert (answer.status, answer.json["error"]) == (400, "the score is ?")
+
+
+def test_an_image_with_two_headers_is_limited_by_the_size_that_is_decoded(serve: Serve, encoded: Encoded) -> None:
+    large = encoded(101, 100)
+    twice = encoded(9, 9)[:33] + large[8:]
+    answer = serve(Limits(pixels=10_000)).predict(twice)
+    assert (answer.status, answer.json["error"]) == (413, "image: 101x100 is more than 10,000 pixels")
+
+
+def test_the_application_in_another_one(server_of: Any, encoded: Encoded, model: Any) -> None:
+    """Which does not start it: the frameworks do not start what is mounted."""
+    outer = Starlette(routes=[Mount("/detector", create_app(model, name="toy", token=TOKEN))])
+    with server_of(outer) as server:
+        for path in ("/", "/page.js", "/healthz"):
+            assert server.get(f"/detector{path}").status == 200
+        assert server.get("/detector/model").status == 401
+        answer = server.ask("POST", "/detector/predict", encoded(9, 9), BEARER)
+        assert (answer.status, answer.json["width"]) == (200, 9)
+
+
+def test_an_application_can_be_started_again(server_of: Any, encoded: Encoded, model: Any) -> None:
+    app = create_app(model)
+    for _ in range(2):
+        with server_of(app) as server:
+            assert server.predict(encoded(9, 9)).status == 200
+
+
+def test_requests_that_take_too_long_at_the_end_are_refused(
+    server_of: Any, encoded: Encoded, model: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(serving, "_SHUTDOWN_SECONDS", 0)
+    monkeypatch.setattr(serving, "gc", Mock())  # what is set is for a process
+    caplog.set_level("CRITICAL", "uvicorn.error")
+    model.release.clear()
+    with bound_socket("127.0.0.1", 0) as bound, ThreadPoolExecutor(4) as pool:
+        app = create_app(model, limits=Limits(batch_size=1))
+        client = server_of(app, bound.getsockname()[1])
+
+        def ask() -> list[int]:
+            try:
+                waiting = [pool.submit(client.predict, encoded(9, 9)) for _ in range(3)]
+                until(client, b"boxwright_queue_images 3.0")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return [each.result().status for each in waiting]
+            finally:
+                model.release.set()
+
+        asked: list[Any] = []
+        assert serving.run(app, bound, lambda: asked.append(pool.submit(ask))) == 3
+        assert asked[0].result() == [503] * 3
+    assert model.batches == [1]  # what waited is dropped
+    assert caplog.text == ""
 
 
 def test_requests_in_progress_are_finished_at_the_end(serve: Serve, encoded: Encoded, model: Any) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from enum import Enum
 from pathlib import Path
@@ -15,18 +16,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from boxwright import __version__
+from boxwright import Detections, __version__
 from boxwright.models import Model
 from boxwright_serve import open_inference
 from boxwright_serve.guard import Guard
-from boxwright_serve.images import parse_score, read_body, read_image
+from boxwright_serve.images import gone, parse_score, read_image, read_json
 from boxwright_serve.limits import Limits, RequestError
 from boxwright_serve.metrics import CONTENT_TYPE
 from boxwright_serve.service import Service
 
 _PAGE: Final = Path(__file__).with_name("page")
 _TYPES: Final = {"page.html": "text/html", "page.css": "text/css", "page.js": "text/javascript"}
-_AROUND: Final = 65_536
 
 
 class Detected(BaseModel):
@@ -119,7 +119,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        await service.batcher.start()
+        service.batcher.start()
         try:
             yield
         finally:
@@ -165,7 +165,7 @@ def _add_detection(app: FastAPI, service: Service) -> None:
         with service.batcher.reserved(1):
             given = await read_image(request, service.limits)
             least = given.score if given.score is not None else parse_score(score)
-            (found,) = await service.detect([given.data], [given.name], least)
+            (found,) = await _unless_gone(request, service.detect([given.data], [given.name], least))
         content = {
             "image": given.name,
             "width": found.image.width,
@@ -253,18 +253,39 @@ def _add_open_inference(app: FastAPI, service: Service) -> None:
         check(name, version)
         _check_encoding(request)
         with service.batcher.reserved(1):
-            body = await read_body(request, service.limits.image_bytes * 4 // 3 + _AROUND, service.limits)
-            asked = open_inference.parse_request(body, request.headers.get(open_inference.HEADER_LENGTH))
+            body = await read_json(request, service.limits)
+            length = request.headers.get(open_inference.HEADER_LENGTH)
+            asked = await asyncio.to_thread(open_inference.parse_request, body, length)
             del body
-            with service.batcher.reserved(len(asked.images) - 1):
+            with service.batcher.reserved(len(asked.images) - 1, held=1):
                 names = [f"image {number}" for number in range(len(asked.images))]
-                found = await service.detect(asked.images, names, asked.score)
+                found = await _unless_gone(request, service.detect(asked.images, names, asked.score))
         content, headers = open_inference.answer(asked, service.name, service.model.label_map, found)
         return Response(content, headers=headers)
 
 
+async def _unless_gone(request: Request, work: Coroutine[Any, Any, list[Detections]]) -> list[Detections]:
+    """Returns the result of work, which is cancelled if the client closes the connection."""
+
+    async def closed() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        task.cancel()
+
+    task = asyncio.create_task(work)
+    watch = asyncio.create_task(closed())
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not watch.done():
+            raise
+        raise gone() from None
+    finally:
+        watch.cancel()
+
+
 def _check_encoding(request: Request) -> None:
-    encoding = request.headers.get("content-encoding", "identity")
+    encoding = request.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":
         raise RequestError(415, f"the encoding {encoding:.40} is not supported", "send the body without compression")
 

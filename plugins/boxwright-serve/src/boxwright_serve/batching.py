@@ -19,7 +19,7 @@ Observer = Callable[[int, float], None]
 """Called after each batch with its number of images, and the time in seconds that the model took."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Job:
     sample: Sample
     result: asyncio.Future[Detections]
@@ -30,7 +30,8 @@ class Batcher:
     """Predicts the images of all requests with one model, in one thread, in batches.
 
     A batch is predicted when it is full, or when its first image has waited for :attr:`Limits.batch_wait`. Images that
-    arrive during a prediction are in the next batch. The methods belong to the thread of the event loop.
+    arrive during a prediction are in the next batch. The work begins with :meth:`start` or else the first image. The
+    methods belong to the thread of the event loop.
 
     Args:
         model: The model.
@@ -44,34 +45,41 @@ class Batcher:
         self.in_work = 0
         self._observe = observe
         self._waiting: deque[_Job] = deque()
+        self._closing = False
+        self._worker: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Starts to work on images, in the event loop that runs; also again after :meth:`close`."""
+        self._waiting.clear()
         self._changed = asyncio.Event()
         self._closing = False
         self._thread = ThreadPoolExecutor(1, "boxwright-model")
-        self._worker: asyncio.Task[None] | None = None
-
-    async def start(self) -> None:
-        """Starts to work on images."""
         self._worker = asyncio.create_task(self._work())
 
     async def close(self) -> None:
         """Finishes the images that wait, and stops."""
         self._closing = True
-        self._changed.set()
         if self._worker is not None:
+            self._changed.set()
             await self._worker
-        self._thread.shutdown()
+            self._thread.shutdown()
 
     @contextmanager
-    def reserved(self, images: int) -> Iterator[None]:
+    def reserved(self, images: int, held: int = 0) -> Iterator[None]:
         """Reserves places in the queue, before anything large is read.
+
+        Args:
+            images: The number of places.
+            held: How many the request has already.
 
         Raises:
             RequestError: There are not enough free places.
         """
         if self._closing:
             raise RequestError(503, "the server is shutting down", "send it to another one", {"Connection": "close"})
-        if images > self.limits.queue:
-            raise RequestError(413, f"{images} images are more than the queue of {self.limits.queue}", "send fewer")
+        if images + held > self.limits.queue:
+            problem = f"{images + held} images are more than the queue of {self.limits.queue}"
+            raise RequestError(413, problem, "send fewer")
         if self.in_work + images > self.limits.queue:
             problem = f"the queue of {self.limits.queue} images is full"
             raise RequestError(429, problem, "try again in a second", {"Retry-After": "1"})
@@ -89,10 +97,18 @@ class Batcher:
             Exception: Any other exception of the model.
         """
         loop = asyncio.get_running_loop()
+        if self._worker is None or self._worker.done():
+            self.start()
         jobs = [_Job(sample, loop.create_future(), loop.time()) for sample in samples]
         self._waiting.extend(jobs)
         self._changed.set()
-        results = await asyncio.gather(*(job.result for job in jobs), return_exceptions=True)
+        try:
+            results = await asyncio.gather(*(job.result for job in jobs), return_exceptions=True)
+        except asyncio.CancelledError:
+            for job in jobs:
+                with suppress(ValueError):  # it is in progress
+                    self._waiting.remove(job)
+            raise
         error = next((result for result in results if isinstance(result, BaseException)), None)
         if error is None:
             return [result for result in results if isinstance(result, Detections)]
@@ -106,6 +122,8 @@ class Batcher:
         loop = asyncio.get_running_loop()
         while await self._filled():
             batch = [self._waiting.popleft() for _ in range(min(self.limits.batch_size, len(self._waiting)))]
+            if not batch:  # the clients are gone
+                continue
             samples = [job.sample for job in batch]
             started = perf_counter()
             results = await loop.run_in_executor(self._thread, _predicted, self.model, samples)
@@ -141,8 +159,11 @@ def _predicted(model: Model, samples: Sequence[Sample]) -> list[Detections | Exc
     done: list[Detections | Exception] = []
     try:
         done.extend(model.predict(samples, batch_size=len(samples)))
-    except Exception as error:
+    except Exception as raised:
+        error = raised
         if len(samples) == 1:
+            if isinstance(error, StopIteration):  # a future cannot have it
+                error = PluginError("the model raised StopIteration")
             if not isinstance(error, BoxwrightError):
                 logger().info("the model failed", exc_info=error)
             # A traceback keeps decoded images, in reference cycles that may exist for long.
@@ -154,4 +175,7 @@ def _predicted(model: Model, samples: Sequence[Sample]) -> list[Detections | Exc
     if len(done) != len(samples):
         wrong = PluginError(f"the model returned {len(done)} results for {len(samples)} images")
         return [wrong] * len(samples)
-    return done
+    return [
+        each if isinstance(each, Detections | Exception) else PluginError(f"the model returned a {type(each).__name__}")
+        for each in done
+    ]

@@ -46,7 +46,9 @@ def serve(
     batch_size: BatchSizeOption = 8,
     batch_wait: Annotated[
         float,
-        typer.Option("--batch-wait", metavar="MS", min=0, help="Milliseconds that an image waits for others."),
+        typer.Option(
+            "--batch-wait", metavar="MS", min=0, max=60_000, help="Milliseconds that an image waits for others."
+        ),
     ] = 2.0,
     queue: Annotated[
         int,
@@ -89,12 +91,15 @@ def serve(
         raise UsageError(f"the score is {score:g}", "give a number from 0 to 1")
     if max_pixels > MAX_PIXELS:
         raise UsageError(f"images of more than {MAX_PIXELS:,} pixels are never decoded", "set BOXWRIGHT_MAX_PIXELS")
+    if "/" in name:
+        raise UsageError(f"--name is {name!r}, and cannot be in an address", "give a name without /")
     check_access(host, token)
     with bound_socket(host, port) as bound:
         with reporter.task("Loading the model", None):
             loaded = load_model(model, label_map=label_map, device=device)
             warm_up(loaded)
-        called = name or model.resolve().stem
+        folder = model.resolve()
+        called = name or (folder.stem if folder.is_file() else folder.name)
         limits = Limits(max_bytes, max_pixels, queue, batch_size, batch_wait / 1000)
         app = create_app(loaded, name=called, limits=limits, score=score, token=token)
         address = address_of(bound, host)
@@ -107,9 +112,10 @@ def serve(
             session.next_steps("Open it in a browser, or send an image:", [_example(address, bool(token))])
             session.finish()
 
-        run(app, bound, started, log=session.verbose)
+        unfinished = run(app, bound, started, log=session.verbose)
     if not as_json and not session.quiet:
-        session.say("stopped; every request was answered")
+        left = f"{unfinished} of the requests were not" if unfinished else "every request was"
+        session.say(f"stopped; {left} answered")
 
 
 def _example(address: str, token: bool) -> str:

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from boxwright.progress import logger
 from boxwright_serve.limits import RequestError
 
 OPEN = frozenset({"/", "/page.css", "/page.js", "/healthz", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
@@ -23,6 +24,7 @@ DISCARD_SECONDS = 5.0
 """The time for which the rest of the body of a refused request is read."""
 _DISCARDED = 200_000_000
 """Bytes of the rest of a body that are read."""
+_CLOSE = {"Connection": "close"}
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:;"
@@ -56,7 +58,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = perf_counter()
-        status = 500
+        status = 0
         body = _Body(receive)
 
         async def sending(message: Message) -> None:
@@ -70,23 +72,30 @@ class Guard:
                     await body.discard()
             await send(message)
 
+        refused = self._refused(scope["path"].removeprefix(scope.get("root_path", "")), Headers(scope=scope))
         try:
-            refused = self._refused(scope["path"], Headers(scope=scope))
-            if refused is not None:
+            if refused is None:
+                await self._app(scope, body.receive, sending)
+        except asyncio.CancelledError:
+            # The server stops and does not wait any longer; its client can have an answer nevertheless.
+            refused = RequestError(503, "the server is shutting down", "send it to another one", _CLOSE)
+        except Exception as error:
+            logger().error("a request failed", exc_info=error)
+            refused = RequestError(500, "the server failed", "see the messages of the server")
+        try:
+            if refused is not None and not status:
                 response = JSONResponse(refused.content(), refused.status, dict(refused.headers))
                 await response(scope, body.receive, sending)
-                return
-            await self._app(scope, body.receive, sending)
         finally:
             route = scope.get("route")
-            self._count(getattr(route, "path", "other"), status, perf_counter() - started)
+            self._count(getattr(route, "path", "other"), status or 500, perf_counter() - started)
 
     def _refused(self, path: str, headers: Headers) -> RequestError | None:
         host = headers.get("host", "")
         if not self._token and _name(f"//{host}") not in LOOPBACK:
             return RequestError(403, f"the host {host:.80} is not this machine", "use 127.0.0.1, or start with --token")
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _netloc(origin) != host.lower():
             return RequestError(403, f"a page of {origin:.80} may not use this server", "use the page of the server")
         if self._token and path not in OPEN:
             kind, _, given = headers.get("authorization", "").partition(" ")
@@ -121,6 +130,13 @@ class _Body:
             async with asyncio.timeout(DISCARD_SECONDS):
                 while not self._is_read and size <= _DISCARDED:
                     size += len((await self.receive()).get("body", b""))
+
+
+def _netloc(address: str) -> str:
+    try:
+        return urlsplit(address).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _name(address: str) -> str:

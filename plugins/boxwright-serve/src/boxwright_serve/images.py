@@ -20,6 +20,8 @@ from boxwright_serve.limits import Limits, RequestError
 
 _AROUND = 65_536
 """Bytes of a request around its image."""
+_MOST_VALUES = 10_000
+"""The largest number of values in JSON; each takes many times the memory of its text."""
 _LONGEST_NAME = 200
 _NO_IMAGE = "send the file as the body, as the field `image` of a form, or as base64 in the JSON key `image`"
 
@@ -58,8 +60,7 @@ async def read_body(request: Request, limit: int, limits: Limits) -> bytes:
                         break
                     parts.append(part)
         except ClientDisconnect:
-            # Nobody reads this answer; 499 is what nginx counts in this case.
-            raise RequestError(499, "the client closed the connection", headers={"Connection": "close"}) from None
+            raise gone() from None
         except TimeoutError:
             problem = f"the body did not arrive within {limits.body_seconds:g} s"
             raise RequestError(408, problem, "send it faster, or a smaller image", {"Connection": "close"}) from None
@@ -67,6 +68,16 @@ async def read_body(request: Request, limit: int, limits: Limits) -> bytes:
         problem = f"the request is larger than {limits.image_bytes:,} bytes"
         raise RequestError(413, problem, "send a smaller image, or set --max-bytes of the server")
     return b"".join(parts)
+
+
+def gone() -> RequestError:
+    """Returns the error for a client that closed the connection; nginx counts this status, too."""
+    return RequestError(499, "the client closed the connection", headers={"Connection": "close"})
+
+
+async def read_json(request: Request, limits: Limits) -> bytes:
+    """Returns the body of a request with images as base64; raises as :func:`read_body`."""
+    return await read_body(request, limits.image_bytes * 4 // 3 + _AROUND, limits)
 
 
 async def read_image(request: Request, limits: Limits) -> ImageRequest:
@@ -77,29 +88,20 @@ async def read_image(request: Request, limits: Limits) -> ImageRequest:
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
-        body = await read_body(request, limits.image_bytes * 4 // 3 + _AROUND, limits)
-        return await asyncio.to_thread(_from_json, body)
+        return await asyncio.to_thread(_from_json, await read_json(request, limits))
     if kind == "multipart/form-data":
         return await _from_form(request, await read_body(request, limits.image_bytes + _AROUND, limits))
     return ImageRequest(await read_body(request, limits.image_bytes, limits))
-
-
-async def read_json(request: Request, limits: Limits) -> Any:
-    """Returns the JSON body of a request, which may contain images as base64.
-
-    Raises:
-        RequestError: It is too large, or not JSON.
-    """
-    body = await read_body(request, limits.image_bytes * 4 // 3 + _AROUND, limits)
-    return await asyncio.to_thread(parse_json, body)
 
 
 def parse_json(body: bytes) -> Any:
     """Returns the content of a JSON document.
 
     Raises:
-        RequestError: It is not JSON.
+        RequestError: It is not JSON, or has too many values.
     """
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:  # base64 contains none of them
+        raise RequestError(413, f"the JSON has more than {_MOST_VALUES:,} values", "send images as base64")
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

@@ -45,4 +45,6 @@ class RequestError(Exception):
 
     def content(self) -> dict[str, str]:
         """Returns the JSON object of the response, with the key ``error`` of the Open Inference Protocol."""
-        return {"error": self.problem} | ({"remedy": self.remedy} if self.remedy else {})
+        # JSON may contain half of a surrogate pair, which UTF-8 cannot.
+        problem = self.problem.encode(errors="replace").decode()
+        return {"error": problem} | ({"remedy": self.remedy} if self.remedy else {})

@@ -82,7 +82,7 @@ def parse_request(body: bytes, header_length: str | None) -> InferRequest:
     """
     end = len(body)
     if header_length is not None:
-        if not header_length.isdecimal() or int(header_length) > end:
+        if not header_length.isdecimal() or len(header_length) > 18 or int(header_length) > end:
             raise RequestError(400, f"{HEADER_LENGTH} is {header_length:.40}", "send the length of the JSON object")
         end = int(header_length)
     content = parse_json(body[:end])
@@ -98,14 +98,15 @@ def _request(content: Any, binary: memoryview) -> InferRequest:
         raise RequestError(400, f"unknown input {given['name']!s:.40} of type {given['datatype']!s:.40}", _HOW)
     size = (given.get("parameters") or {}).get("binary_data_size")
     if size is None:
-        texts = list(_flat(given["data"]))
-        images = [decode_base64(text, f"element {number} of `image`") for number, text in enumerate(texts)]
+        if not isinstance(given["data"], list):
+            raise RequestError(400, "`data` is not a list", _HOW)
+        images = [decode_base64(text, f"element {number} of `image`") for number, text in enumerate(given["data"])]
     else:
         if size != len(binary):
             raise RequestError(400, f"binary_data_size is {size}, and {len(binary)} bytes follow the JSON object", _HOW)
         images = list(_elements(binary))
     shape = given["shape"]
-    if int(np.prod(shape)) != len(images) or not images:
+    if shape != [len(images)] or not images:
         raise RequestError(400, f"the shape {shape!s:.40} does not describe {len(images)} images", _HOW)
     parameters = content.get("parameters") or {}
     outputs = {
@@ -115,15 +116,9 @@ def _request(content: Any, binary: memoryview) -> InferRequest:
     if unknown := [name for name in outputs if name not in _OUTPUTS]:
         raise RequestError(400, f"unknown output {unknown[0]!s:.40}", f"the outputs are: {', '.join(_OUTPUTS)}")
     is_binary = bool(parameters.get("binary_data_output", False))
-    return InferRequest(images, outputs, is_binary, str(content.get("id", "")), parse_score(parameters.get("score")))
-
-
-def _flat(data: Any) -> Iterator[Any]:
-    for each in data:
-        if isinstance(each, list):
-            yield from _flat(each)
-        else:
-            yield each
+    identifier = content.get("id")
+    asked_id = "" if identifier is None else str(identifier)
+    return InferRequest(images, outputs, is_binary, asked_id, parse_score(parameters.get("score")))
 
 
 def _elements(data: memoryview) -> Iterator[bytes]:

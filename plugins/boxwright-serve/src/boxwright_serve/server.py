@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import io
 import logging
+import os
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ def check_access(host: str, token: str) -> None:
 
 
 def bound_socket(host: str, port: int) -> socket.socket:
-    """Returns a socket at an address, which does not accept connections yet.
+    """Returns a socket at an address, whose connections wait until the server runs.
 
     Raises:
         UsageError: The host is unknown, or the port is in use or reserved.
@@ -50,8 +51,10 @@ def bound_socket(host: str, port: int) -> socket.socket:
         raise UsageError(f"the host {host!r} is unknown: {error}", "pass a local address") from None
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
-        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # on Windows, two programs could have the same port
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind(address)
+        found.listen()
     except OSError as error:
         found.close()
         remedy = "end the program that uses it, or pass --port with another one; --port 0 chooses a free one"
@@ -77,7 +80,7 @@ def warm_up(model: Model) -> None:
     list(model.predict([Sample(image=image)], batch_size=1))
 
 
-def run(app: Any, bound: socket.socket, started: Callable[[], None], *, log: bool = False) -> None:
+def run(app: Any, bound: socket.socket, started: Callable[[], None], *, log: bool = False) -> int:
     """Serves until SIGINT or SIGTERM, and finishes the requests that are in progress.
 
     Args:
@@ -85,6 +88,9 @@ def run(app: Any, bound: socket.socket, started: Callable[[], None], *, log: boo
         bound: Its socket.
         started: Called when connections are accepted.
         log: Whether each request is logged.
+
+    Returns:
+        The number of requests that were not finished in time, or because of a second signal.
     """
     server = _Server(
         uvicorn.Config(
@@ -107,17 +113,24 @@ def run(app: Any, bound: socket.socket, started: Callable[[], None], *, log: boo
     gc.set_threshold(700, 10, 10)
     with _ended_by_signals():
         server.run(sockets=[bound])
+    return server.unfinished
 
 
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
+        self.unfinished = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        tasks = list(self.server_state.tasks)
+        await super().shutdown(sockets)
+        self.unfinished = sum(task.cancelling() > 0 or not task.done() for task in tasks)
 
 
 @contextmanager

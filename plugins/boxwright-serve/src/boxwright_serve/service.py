@@ -69,9 +69,9 @@ class Service:
         samples = [await self._sample(data, name) for data, name in zip(images, names, strict=True)]
         try:
             found = await self.batcher.predict(samples)
-        except DataError as error:
-            raise RequestError(422, f"{error.file}: {error.problem}", "send the file again") from None
         except Exception as error:
+            if isinstance(error, DataError) and error.file in names:
+                raise RequestError(422, f"{error.file}: {error.problem}", "send the file again") from None
             text = error.message if isinstance(error, BoxwrightError) else f"{type(error).__name__}: {error}"
             logger().error("the model failed: %s", text)
             raise RequestError(500, "the model failed", "see the messages of the server") from None
