@@ -175,11 +175,11 @@ def _png(data: bytes) -> Header | None:
     while kind != b"IDAT":  # EXIF after the pixels is not looked for: it would take reading the whole file
         length, kind = struct.unpack_from(">I4s", data, position)
         content = position + 8
+        if kind in (b"IHDR", b"IEND"):  # of two headers, Pillow takes the last
+            return None
         if kind == b"eXIf" and not orientation:
             orientation = _exif_orientation(data[content : content + length])
         elif kind in (b"tEXt", b"zTXt", b"iTXt") and data.startswith(_PNG_TEXTS, content):
-            return None
-        elif kind in (b"IHDR", b"IEND"):  # of two headers, Pillow takes the last
             return None
         position = content + length + 4
     return Header(width, height, "png", orientation or 1)
