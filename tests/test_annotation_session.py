@@ -350,6 +350,225 @@ def test_nothing_is_written_if_one_edit_cannot_be(tmp_path: Path) -> None:
         assert session.unsaved == [0, 1]
 
 
+def kill(session: AnnotationSession) -> None:
+    """Ends a session as a kill does: the lock is gone, and the journal stays."""
+    session._journal._file.close()
+
+
+def yolo_of(folder: Path, rows: str) -> str:
+    pytest.importorskip("boxwright_yolo")
+    drawn_samples(folder / "images/train", 2)
+    (folder / "labels/train").mkdir(parents=True)
+    for number in (0, 1):
+        (folder / f"labels/train/0-00{number}.txt").write_text(rows)
+    (folder / "data.yaml").write_text("train: images/train\nnames:\n  0: fig\n  1: nut\n")
+    return f"yolo:{folder}"
+
+
+def test_a_class_that_another_program_added_keeps_its_number(tmp_path: Path) -> None:
+    uri = yolo_of(tmp_path, "0 0.5 0.5 0.25 0.25\n")
+    with AnnotationSession(uri) as session:
+        with (tmp_path / "data.yaml").open("a") as file:
+            file.write("  2: other\n")
+        add(session, 0, ("date", (16, 16, 32, 48)))
+        session.save()
+        assert "other" in session.classes
+    assert (tmp_path / "labels/train/0-000.txt").read_text().split()[5] == "3"
+    assert boxwright.open(uri)[0].boxes.labels == ("fig", "date")
+    assert boxwright.open(uri).label_map.names == ("fig", "nut", "other", "date")
+
+
+def test_a_class_that_is_added_during_a_save_keeps_its_number(tmp_path: Path, monkeypatch: Any) -> None:
+    uri = yolo_of(tmp_path, "0 0.5 0.5 0.25 0.25\n")
+    with AnnotationSession(uri) as session:
+        add(session, 0, ("date", (16, 16, 32, 48)))
+        kept = type(session._saver)._keep_unless
+
+        def between(*args: Any) -> None:
+            if "other" not in (tmp_path / "data.yaml").read_text():
+                with (tmp_path / "data.yaml").open("a") as file:
+                    file.write("  2: other\n")
+            kept(*args)
+
+        monkeypatch.setattr(type(session._saver), "_keep_unless", between)
+        session.save()
+    assert boxwright.open(uri)[0].boxes.labels == ("fig", "date")
+
+
+def test_what_another_program_says_about_the_dataset_stays(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_coco")
+    place = tmp_path / "data/x.json"
+    boxwright.convert(boxwright.from_samples(drawn_samples(tmp_path / "s", 2)), f"coco:{place}?images=copy")
+    with AnnotationSession(f"coco:{place}") as session:
+        add(session)
+        content = json.loads(place.read_text())
+        content["info"]["description"] = "theirs"
+        content["categories"].append({"id": 99, "name": "other", "supercategory": "z"})
+        place.write_text(json.dumps(content))
+        session.save()
+    written = json.loads(place.read_text())
+    assert written["info"]["description"] == "theirs"
+    assert {"id": 99, "name": "other", "supercategory": "z"} in written["categories"]
+
+
+def test_edits_of_an_image_that_cannot_be_read_this_time_are_kept(labelimg: Path) -> None:
+    session = AnnotationSession(f"labelimg:{labelimg}")
+    add(session, 0)
+    add(session, 1)
+    kill(session)
+    broken, whole = labelimg / "0-001.xml", (labelimg / "0-001.xml").read_text()
+    broken.write_text(whole[:40])
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert any("the journal has edits of images" in str(error) for error in session.skipped[1:])
+        session.undo()
+        session.undo()
+        session.redo()
+        session.save()
+    broken.write_text(whole)
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert [session.samples[n].image.name for n in session.unsaved] == ["0-001.png"]
+        assert session.samples[1].boxes.labels[-1] == "square"
+        session.save()
+    assert not (labelimg / ".boxwright-annotate.jsonl").exists()
+
+
+@pytest.mark.parametrize("name", ["yolo", "coco", "labelimg", "labelme", "csv"])
+def test_what_was_saved_is_no_change_by_another_program(tmp_path: Path, name: str) -> None:
+    if name not in default_registry().names("format"):
+        pytest.skip(f"the format {name} is not installed")
+    folder = default_registry().get("format", name).spec.target == "folder"
+    place = tmp_path / "data" / ("" if folder else "x.json")
+    samples = drawn_samples(tmp_path / "s", 3, size=(317, 241))
+    boxwright.convert(boxwright.from_samples(samples), f"{name}:{place}" + ("" if folder else "?images=copy"))
+    session = AnnotationSession(f"{name}:{place}")
+    add(session, 0, ("square", (10.3, 10, 50.1, 61)))
+    session.save()
+    add(session, 0, ("square", (100, 10.7, 150, 61)))
+    assert not session.changed_files()
+    os.utime(session._file(session.samples[1]))
+    session.refresh(1)
+    assert session.can_undo
+    kill(session)
+    with AnnotationSession(f"{name}:{place}") as session:
+        assert session.recovered == 1
+        assert session.save().images == 1
+
+
+def test_what_a_format_would_not_write_again_is_copied_first(tmp_path: Path) -> None:
+    outline = "0 0.1 0.1 0.3 0.1 0.2 0.4\n1 0.500000 0.5 0.25 0.25\n"
+    uri = yolo_of(tmp_path, outline)
+    file = tmp_path / "labels/train/0-000.txt"
+    (tmp_path / "labels/train/0-001.txt").write_text("1 0.500000 0.5 0.25 0.25\n")
+    with AnnotationSession(uri) as session:
+        add(session, 0)
+        add(session, 1)
+        assert session.save().kept == [f"{file}.original"]
+        assert Path(f"{file}.original").read_text() == outline
+        add(session, 0)
+        assert not session.save().kept
+        file.write_text(outline.replace("0.4", "0.5"))
+        session.refresh(0)
+        add(session, 0)
+        assert session.save().kept == [f"{file}.original-2"]
+    assert Path(f"{file}.original").read_text() == outline
+    assert boxwright.open(uri)[0].boxes.labels == ("fig", "nut", "square")
+
+
+def test_a_file_of_several_images_is_copied_before_fields_of_it_are_lost(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_createml")
+    drawn_samples(tmp_path, 2)
+    content = [{"image": "0-000.png", "annotations": []}, {"image": "0-001.png", "imageset": "A", "annotations": []}]
+    (tmp_path / "annotations.json").write_text(json.dumps(content))
+    with AnnotationSession(f"createml:{tmp_path}") as session:
+        add(session, 0)
+        (kept,) = session.save().kept
+    assert json.loads(Path(kept).read_text()) == content
+
+
+def test_a_copy_of_an_earlier_session_is_not_the_last_one(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_coco")
+    place = tmp_path / "data/x.json"
+    boxwright.convert(boxwright.from_samples(drawn_samples(tmp_path / "s", 2)), f"coco:{place}?images=copy")
+    kept = []
+    for text in ("one", "two"):
+        place.write_text(json.dumps({"unknown": text} | json.loads(place.read_text()) | {"unknown": text}))
+        for _ in range(2):
+            with AnnotationSession(f"coco:{place}") as session:
+                add(session)
+                kept += session.save().kept
+    assert kept == [f"{place}.original", f"{place}.original-2"]
+    assert [json.loads(Path(file).read_text())["unknown"] for file in kept] == ["one", "two"]
+
+
+def test_a_change_between_reading_and_the_first_look_is_noticed(labelimg: Path, monkeypatch: Any) -> None:
+    path = labelimg / "0-000.xml"
+    label = boxwright.open(f"labelimg:{labelimg}")[0].boxes.labels[0]
+    read = AnnotationSession._file
+
+    def slow(self: AnnotationSession, sample: Sample) -> str:
+        if f"<name>{label}</name>" in path.read_text():
+            rewrite(path, f"<name>{label}</name>", "<name>theirs</name>")
+        return read(self, sample)
+
+    monkeypatch.setattr(AnnotationSession, "_file", slow)
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        session.refresh(0)
+        assert session.samples[0].boxes.labels[0] == "theirs"
+
+
+def test_an_edit_that_the_disk_refused_is_not_in_the_journal(labelimg: Path, monkeypatch: Any) -> None:
+    session = AnnotationSession(f"labelimg:{labelimg}")
+    add(session, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", lambda file: os.strerror(28) and (_ for _ in ()).throw(OSError(28, "full")))
+        with pytest.raises(OSError, match="full"):
+            add(session, 1)
+    add(session, 2)
+    kill(session)
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert session.unsaved == [0, 2]
+
+
+def test_a_journal_of_another_format_is_refused(labelimg: Path) -> None:
+    pytest.importorskip("boxwright_labelme")
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        add(session)
+    with pytest.raises(DataError, match="it has edits of labelimg:"):
+        AnnotationSession(f"labelme:{labelimg}")
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert session.recovered == 1
+
+
+def test_a_journal_that_is_a_link_is_refused(labelimg: Path, tmp_path: Path) -> None:
+    (labelimg / ".boxwright-annotate.jsonl").symlink_to(tmp_path / "outside")
+    with pytest.raises(DataError, match="cannot be written"):
+        AnnotationSession(f"labelimg:{labelimg}")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_edits_after_a_change_of_the_file_are_based_on_it(labelimg: Path) -> None:
+    session = AnnotationSession(f"labelimg:{labelimg}")
+    label = session.samples[0].boxes.labels[0]
+    add(session)
+    session.undo()
+    rewrite(labelimg / "0-000.xml", f"<name>{label}</name>", "<name>theirs</name>")
+    session.refresh(0)
+    add(session)
+    kill(session)
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        assert session.save().images == 1
+    assert boxwright.open(f"labelimg:{labelimg}")[0].boxes.labels[0] == "theirs"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_saved_file_keeps_its_mode(labelimg: Path) -> None:
+    (labelimg / "0-000.xml").chmod(0o664)
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        add(session)
+        session.save()
+    assert (labelimg / "0-000.xml").stat().st_mode & 0o777 == 0o664
+
+
 @pytest.mark.parametrize(
     ("box", "problem"),
     [

@@ -33,20 +33,20 @@ class Journal:
 
     Args:
         path: The file.
-        header: Stored in the first line of a new journal.
+        uri: The URI of the dataset, with its format; stored in the first line.
 
     Attributes:
         lines: The lines of an earlier session, which did not save them.
 
     Raises:
-        DataError: Another session has it open, it cannot be read, or it is not a journal.
+        DataError: Another session has it open, it cannot be read, it is not a journal, or one of another format.
     """
 
-    def __init__(self, path: str, header: Mapping[str, Any]) -> None:
+    def __init__(self, path: str, uri: str) -> None:
         self.path = path
-        self._header = {"boxwright_annotate": VERSION, **header}
+        self._uri = uri
         try:
-            self._file: IO[bytes] = open(path, "a+b")  # noqa: SIM115  # closed by close
+            self._file: IO[bytes] = open(path, "a+b", buffering=0, opener=_open_no_link)  # noqa: SIM115  # see close
         except OSError as error:
             problem = f"the journal of edits cannot be written: {error.strerror or error}"
             raise DataError(path, problem, "make its folder writable, or copy the dataset") from None
@@ -57,9 +57,21 @@ class Journal:
             )
         try:
             self.lines = list(self._read())
+            if not self.lines:
+                self._file.truncate(0)
+                self.add({"boxwright_annotate": VERSION, "uri": uri})
+                self._start = os.fstat(self._file.fileno()).st_size
+        except OSError as error:
+            self._file.close()
+            raise DataError(path, f"the journal of edits cannot be written: {error.strerror or error}") from None
         except BaseException:
             self._file.close()
             raise
+
+    def now(self) -> int:
+        """Returns the time by the clock of the file system, in nanoseconds."""
+        os.utime(self.path)
+        return os.fstat(self._file.fileno()).st_mtime_ns
 
     def _read(self) -> Iterator[dict[str, Any]]:
         self._file.seek(0)
@@ -78,24 +90,32 @@ class Journal:
             whole += len(line)
             if number > 1:
                 yield content
+                continue
+            self._start, uri = whole, str(content.get("uri", self._uri))
+            same = uri.partition(":")[0] == self._uri.partition(":")[0]
+            if not same and rest[whole:].endswith(b"\n"):
+                raise DataError(self.path, f"it has edits of {uri}", "save them: annotate that, in the same format")
         self._file.truncate(whole)
-        if not whole:
-            self.add(self._header)
 
     def add(self, content: Mapping[str, Any]) -> None:
-        """Adds one line.
+        """Adds one line, completely or not at all.
 
         Raises:
             OSError: It cannot be written.
         """
-        self._file.write(json.dumps(content, separators=(",", ":")).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        rest = json.dumps(content, separators=(",", ":")).encode() + b"\n"
+        end = self._file.seek(0, os.SEEK_END)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            os.fsync(self._file.fileno())
+        except BaseException:
+            self._file.truncate(end)
+            raise
 
     def restart(self) -> None:
         """Removes all edits, after a save."""
-        self._file.truncate(0)
-        self.add(self._header)
+        self._file.truncate(self._start)
 
     def close(self, *, remove: bool) -> None:
         """Closes the file, and removes it if there is nothing to keep."""
@@ -104,6 +124,10 @@ class Journal:
         self._file.close()
         if remove and os.name == "nt":
             os.remove(self.path)
+
+
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def state_of(sample: Sample) -> dict[str, Any]:

@@ -7,10 +7,13 @@ written completely. Each annotation is read back before anything is put in place
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
+import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
@@ -35,6 +38,10 @@ _CLOSE, _WHOLE_PIXELS = 0.01, 1.0
 _CONVERT = "annotate a copy in another format: --to labelimg:FOLDER"
 
 
+class ChangedError(Exception):
+    """Another program has changed a file meanwhile; nothing was changed."""
+
+
 class CreatedError(Exception):
     """Another program has created the annotation of images that had none.
 
@@ -57,6 +64,7 @@ class Saved:
         kept: The copies of files that another program had written in its own way, as they were before.
         losses: What the format cannot store of the edited images.
         file_of: The annotation file of each edited image, by position, of a format with a file per image.
+        written: The images of the files that were written, by position, as these are read.
     """
 
     images: int = 0
@@ -64,6 +72,7 @@ class Saved:
     kept: list[str] = field(default_factory=list)
     losses: Losses = field(default_factory=Losses)
     file_of: dict[int, str] = field(default_factory=dict)
+    written: dict[int, Sample] = field(default_factory=dict)
 
 
 class Saver:
@@ -94,7 +103,12 @@ class Saver:
         return Destination(uri, self._plugins, overwrite=True)
 
     def save(
-        self, before: Sequence[Sample], after: Sequence[Sample], edited: Sequence[int], classes: Sequence[str]
+        self,
+        before: Sequence[Sample],
+        after: Sequence[Sample],
+        edited: Sequence[int],
+        classes: Sequence[str],
+        unchanged: Callable[[], bool] = lambda: True,
     ) -> Saved:
         """Writes edited images, all or none.
 
@@ -103,8 +117,10 @@ class Saver:
             after: All images with the edits.
             edited: The positions of those that differ.
             classes: All classes, for those that are new.
+            unchanged: Whether the files are still as ``before`` says, just before they are replaced.
 
         Raises:
+            ChangedError: They are not; nothing was changed.
             CreatedError: Another program has created a file; nothing was changed.
             DataError: The format cannot store an edit.
             OutputError: A file cannot be written.
@@ -113,7 +129,7 @@ class Saver:
         known = self._label_map
         contents = self._class_files(after, edited, classes)
         try:
-            self._save(before, after, edited, contents, saved)
+            self._save(before, after, edited, contents, saved, unchanged)
         except BaseException:
             self._label_map = known
             raise
@@ -126,6 +142,7 @@ class Saver:
         edited: Sequence[int],
         contents: dict[str, bytes],
         saved: Saved,
+        unchanged: Callable[[], bool],
     ) -> None:
         with ExitStack() as stack:
             outputs: list[AtomicOutput] = []
@@ -133,7 +150,7 @@ class Saver:
                 outputs.append(stack.enter_context(self._whole_file(before, after, saved)))
             elif self._has_file_per_image(before):
                 for position in edited:
-                    file, content = self._file_of_image(before[position], after[position])
+                    file, content = self._file_of_image(position, before[position], after[position], saved)
                     saved.file_of[position] = file
                     if content is not None:
                         contents[file] = content
@@ -145,12 +162,17 @@ class Saver:
                 if created:
                     raise CreatedError(created)
             else:
-                contents |= self._changed_files(before, after)
+                contents |= self._changed_files(before, after, saved)
             for file, content in contents.items():
                 output = stack.enter_context(AtomicOutput(file, overwrite=True))
                 with output.open() as opened:
                     opened.write(content)
                 outputs.append(output)
+            for output in outputs:
+                for name in output.files.values() if is_file(output.location) else ():
+                    shutil.copymode(output.location, name)
+            if not unchanged():
+                raise ChangedError
             if outputs:
                 commit_together(outputs)
             saved.files = [output.location for output in outputs]
@@ -178,28 +200,34 @@ class Saver:
 
     @contextmanager
     def _whole_file(self, before: Sequence[Sample], after: Sequence[Sample], saved: Saved) -> Iterator[AtomicOutput]:
-        copy = f"{self._location}.original"
-        if not is_file(copy) and not self._is_own(before):
-            with AtomicOutput(copy) as kept:
-                kept.copy(self._location, "")
-            saved.kept.append(copy)
+        if not self._own:
+            with tempfile.TemporaryDirectory() as folder:
+                location = os.path.join(folder, os.path.basename(self._location))
+                with AtomicOutput(location, dataset_attributes=self._dataset.info.attributes) as output:
+                    self._fill(output, self._destination(location), before)
+                self._keep_unless(read_file(location), self._location, saved)
         self._own = True
         with AtomicOutput(self._location, overwrite=True, dataset_attributes=self._dataset.info.attributes) as output:
             self._fill(output, self._destination(self._location), after)
             with output.readable() as location:
                 images = remembered(self._location) or parent(self._location) or "."
-                self._check(after, location, {"images": images})
+                saved.written = dict(enumerate(self._check(after, location, {"images": images})))
             yield output
 
-    def _is_own(self, samples: Sequence[Sample]) -> bool:
-        """Returns whether the file is what boxwright writes for the same content."""
-        if self._own:
-            return True
-        with tempfile.TemporaryDirectory() as folder:
-            location = os.path.join(folder, os.path.basename(self._location))
-            with AtomicOutput(location, dataset_attributes=self._dataset.info.attributes) as output:
-                self._fill(output, self._destination(location), samples)
-            return read_file(location) == read_file(self._location)
+    def _keep_unless(self, own: bytes | None, file: str, saved: Saved) -> None:
+        """Copies a file before it is replaced, unless it has what boxwright writes for it, or is copied already."""
+        content = read_file(file)
+        if content is None or own is None or _plain(content) == _plain(own):
+            return
+        for number in itertools.count(1):
+            copy = f"{file}.original" if number == 1 else f"{file}.original-{number}"
+            if not is_file(copy):
+                with AtomicOutput(copy) as kept:
+                    kept.copy(file, "")
+                saved.kept.append(copy)
+                return
+            if read_file(copy) == content:
+                return
 
     def _fill(self, output: AtomicOutput, destination: Destination, samples: Sequence[Sample]) -> None:
         label_map = self._label_map
@@ -216,11 +244,11 @@ class Saver:
         sources = Counter(sample.source for sample in samples if sample.source != sample.image.location)
         return all(count == 1 and is_file(source) for source, count in sources.items())
 
-    def _file_of_image(self, before: Sample, after: Sample) -> tuple[str, bytes | None]:
+    def _file_of_image(self, position: int, before: Sample, after: Sample, saved: Saved) -> tuple[str, bytes | None]:
         """Returns the annotation file of an image, and its content if it must be written."""
         old, new = self._written([before]), self._written([after])
         changed = {name: content for name, content in new.items() if old.get(name) != content}
-        self._written([after], check=True)
+        (saved.written[position],) = self._read_back([after])
         annotated = before.source != (before.image.location or "")
         if not changed:
             return before.source, None
@@ -228,6 +256,7 @@ class Saver:
             raise OutputError(f"{self._spec.name} has several files for {after.image.name}", _CONVERT)
         ((name, content),) = changed.items()
         if annotated:
+            self._keep_unless(old.get(name), before.source, saved)
             return before.source, content
         location = before.image.location or ""
         if self._spec.files:
@@ -239,25 +268,37 @@ class Saver:
             return os.path.splitext(location)[0] + suffix, content
         return join(self._location, name), content
 
-    def _changed_files(self, before: Sequence[Sample], after: Sequence[Sample]) -> dict[str, bytes]:
+    def _changed_files(self, before: Sequence[Sample], after: Sequence[Sample], saved: Saved) -> dict[str, bytes]:
         """Returns the files that edits change, of a format whose files have several images each."""
         if self._dataset.problems.skipped:
             raise OutputError(
                 f"{self._location} has items that cannot be read, and would be lost", "correct them first"
             )
         old, new = self._written(before), self._written(after)
+        saved.written = dict(enumerate(self._read_back(after)))
         contents = {}
         for name, content in new.items():
             if old.get(name) != content:
                 place = join(self._location, name)
                 if name not in old or not is_file(place):
                     raise OutputError(f"{self._location} has another layout than boxwright writes", _CONVERT)
+                self._keep_unless(old[name], place, saved)
                 contents[place] = content
         return contents
 
-    def _written(self, samples: Sequence[Sample], *, check: bool = False) -> Mapping[str, bytes]:
-        """Returns the annotation files that the writer makes of samples, or with ``check`` reads them back."""
-        options = {"pictures": "false"} if self._copies and not check else {}
+    def _written(self, samples: Sequence[Sample]) -> Mapping[str, bytes]:
+        """Returns the annotation files that the writer makes of samples."""
+        with self._temporary(samples, {"pictures": "false"} if self._copies else {}) as place:
+            paths = [os.path.join(base, name) for base, _, names in os.walk(place) for name in names]
+            return {os.path.relpath(path, place).replace(os.sep, "/"): read_file(path) or b"" for path in paths}
+
+    def _read_back(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Returns samples as they are read after they were written."""
+        with self._temporary(samples, {}) as place:
+            return self._check(samples, place, {})
+
+    @contextmanager
+    def _temporary(self, samples: Sequence[Sample], options: Mapping[str, str]) -> Iterator[str]:
         with tempfile.TemporaryDirectory() as folder:
             location = os.path.join(folder, os.path.basename(self._location.rstrip("/")) or "dataset")
             destination = self._destination(location, **options)
@@ -268,11 +309,7 @@ class Saver:
                     writer.write(sample)
                 writer.close()
                 with output.readable() as place:
-                    if check:
-                        self._check(samples, place, {})
-                        return {}
-                    paths = [os.path.join(base, name) for base, _, names in os.walk(place) for name in names]
-                    return {os.path.relpath(path, place).replace(os.sep, "/"): read_file(path) or b"" for path in paths}
+                    yield place
             finally:
                 output.abort()
 
@@ -290,13 +327,16 @@ class Saver:
             )
         )
 
-    def _check(self, samples: Sequence[Sample], location: str, options: Mapping[str, str]) -> None:
+    def _check(self, samples: Sequence[Sample], location: str, options: Mapping[str, str]) -> list[Sample]:
         """Reads annotations back, and compares them with the edits.
 
         Args:
             samples: The edits.
             location: The written dataset.
             options: Options of reading, unless the URI sets them.
+
+        Returns:
+            The edits with the boxes and attributes that were read.
 
         Raises:
             DataError: A box is missing, or has another label or place.
@@ -309,6 +349,7 @@ class Saver:
         reader: Reader = make(location, **convert_options(given, self._spec.options, self._location))
         found = {sample.image.name: sample for sample in reader.read(Problems())}
         single = next(iter(found.values()), None) if len(samples) == len(found) == 1 else None
+        read = []
         for sample in samples:
             written = single or found.get(sample.image.name)
             boxes = Boxes() if written is None else written.boxes
@@ -322,3 +363,11 @@ class Saver:
                     f"the format {self._spec.name} would store other boxes than those of {sample.image.name}",
                     f"nothing was changed; {_CONVERT}",
                 )
+            attributes = {} if written is None else written.attributes
+            read.append(sample.replace(boxes=boxes, attributes=attributes))
+        return read
+
+
+def _plain(content: bytes) -> bytes:
+    """Returns the content of a text file in which white space and the ends of long fractions do not matter."""
+    return re.sub(rb"\d+(?:\.\d+)?", lambda number: b"%.6g" % float(number[0]), b"".join(content.split()))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from boxwright.annotation.journal import Journal, journal_path, state_of, with_state
-from boxwright.annotation.saving import CreatedError, Saved, Saver
+from boxwright.annotation.saving import ChangedError, CreatedError, Saved, Saver
 from boxwright.datasets.conversion import convert
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.detect import detect_format
@@ -23,7 +24,7 @@ from boxwright.plugins.specs import FormatSpec
 from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import Boxes, Coordinates, Sample, check_coordinates
 from boxwright.storage.filesystem import is_file, is_folder
-from boxwright.storage.uri import DatasetURI, is_remote
+from boxwright.storage.uri import DatasetURI, is_remote, join, parent
 from boxwright.text import is_text
 
 ANNOTATOR: Final = "annotator"
@@ -33,6 +34,8 @@ VERIFIED: Final = "verified"
 MAX_BOXES: Final = 10_000
 """The largest number of boxes of an image that an edit may set."""
 _LONGEST_LABEL: Final = 200
+_UNKNOWN: Final = (0,)
+"""Instead of the state of a file that may have changed while it was read."""
 _OF_SHAPES: Final = ("segmentation", "rotation", "shape", "keypoints", "keypoint_names", "num_keypoints", "area")
 """The attributes that describe the outline of an object, which no longer match a box that was moved."""
 
@@ -140,24 +143,29 @@ class AnnotationSession:
                 f"the format {self.spec.name!r} cannot be both read and written",
                 "convert the dataset: --to labelimg:FOLDER",
             )
-        self._journal = Journal(journal_path(self._location.location), {"uri": self.uri})
+        self._journal = Journal(journal_path(self._location.location), self.uri)
         try:
+            self._stats = {file: _stat(file) for file in self._shared_files()}
             self._dataset, samples = self._read(reporter)
             self._on_disk = samples
-            self.samples = list(samples)
+            self._saved, self.samples = list(samples), list(samples)
             self._positions = {sample.image.name: position for position, sample in enumerate(samples)}
-            self._stats = {file: _stat(file) for file in {self._file(sample) for sample in samples}}
             self.revisions = [0] * len(samples)
             self._bases: dict[int, str] = {}
             self._done: list[list[_Change]] = []
             self._undone: list[list[_Change]] = []
-            label_map = self._dataset.known_label_map
-            known = () if label_map is None else label_map.names
-            labels = sorted({label for sample in samples for label in sample.boxes.labels})
-            self.classes = list(dict.fromkeys([*known, *labels, *given]))
+            self.classes = list(dict.fromkeys([*self._classes_of(samples), *given]))
             self.skipped = list(self._dataset.problems.skipped)
             self.recovered = self._replay()
             self._since = _Since(len(self._done), len(self._undone))
+            if self._absent:
+                # Edits of this session must not name one of those by its place.
+                self._since = _Since(states=True)
+                for stack in (self._done, self._undone):
+                    stack[:] = filter(None, stack)
+                names = ", ".join(sorted(self._absent)[:3])
+                problem = f"the journal has edits of images that are missing or cannot be read: {names}"
+                self.skipped.append(DataError(self._journal.path, problem, "it keeps them until these can be read"))
             self.proposals: Any = None
             self.next_step = ""
             self._saver = Saver(self._dataset, self._location, self.spec, self._plugins)
@@ -168,6 +176,7 @@ class AnnotationSession:
     # Reading.
 
     def _read(self, reporter: Reporter | None = None) -> tuple[Dataset, list[Sample]]:
+        stats, start = {file: _stat(file) for file in self._stats}, self._journal.now()
         on_error = "fail" if self.spec.target == "file" else "skip"
         dataset = open_dataset(self._location, on_error=on_error, registry=self._plugins)
         with (reporter or LogReporter()).task("Reading annotations", dataset.info.num_samples) as task:
@@ -189,7 +198,27 @@ class AnnotationSession:
                 + "; ".join(shape_notes(dataset.reader.shapes.totals())),  # type: ignore[attr-defined]
                 "annotate a copy: --to labelimg:FOLDER",
             )
+        for file in stats.keys() | {self._file(sample) for sample in samples}:
+            found = _stat(file)
+            unchanged = found == stats[file] if file in stats else found is None or max(found[:2]) < start
+            self._stats[file] = found if unchanged else _UNKNOWN
         return dataset, samples
+
+    def _shared_files(self) -> list[str]:
+        """Returns the files that say something about all images."""
+        location = self._location.location
+        files = [location] if self.spec.target == "file" else []
+        if self.spec.label_map_file:
+            files.append(join(parent(location), self.spec.label_map_file))
+        if self.spec.files:
+            with suppress(DataError):  # the list of classes cannot be extended
+                files += self._plugins.resolve("format", self.spec.name, "files").class_files(location, ())
+        return files
+
+    def _classes_of(self, samples: Sequence[Sample]) -> list[str]:
+        label_map = self._dataset.known_label_map
+        labels = sorted({label for sample in samples for label in sample.boxes.labels})
+        return [*(() if label_map is None else label_map.names), *labels]
 
     def _file(self, sample: Sample) -> str:
         """Returns the file in which the annotation of an image is, or the dataset's."""
@@ -197,15 +226,16 @@ class AnnotationSession:
         return sample.source if own else self._location.location
 
     def _replay(self) -> int:
-        lines = self._journal.lines
-        for line in lines:
+        self._absent: set[str] = set()
+        for line in self._journal.lines:
             if "edit" in line:
                 changes = []
                 for entry in line["edit"]:
                     position = self._positions.get(entry["image"])
                     if position is None:
+                        self._absent.add(entry["image"])
                         continue
-                    self._bases.setdefault(position, entry["base"])
+                    self._bases[position] = entry["base"]
                     try:
                         after = with_state(self.samples[position], entry)
                     except (LookupError, TypeError, ValueError) as error:
@@ -221,6 +251,7 @@ class AnnotationSession:
             elif "redo" in line and self._undone:
                 self._do_again()
             elif "reset" in line:
+                self._absent.difference_update(line["reset"])
                 self._reset([self._positions[name] for name in line["reset"] if name in self._positions])
         return len(self.unsaved)
 
@@ -367,7 +398,7 @@ class AnnotationSession:
     def unsaved(self) -> list[int]:
         """The positions of the images whose edits are not in the dataset yet."""
         with self._lock:
-            return [image for image in sorted(self._bases) if not _same(self.samples[image], self._on_disk[image])]
+            return [image for image in sorted(self._bases) if not _same(self.samples[image], self._saved[image])]
 
     def changed_files(self) -> list[int]:
         """The positions of the images with edits whose files another program has changed, or removed."""
@@ -402,8 +433,17 @@ class AnnotationSession:
             for image in unsaved:
                 counter.count(self.samples[image])
             unsaved_before = self.changed_files()
+            after = list(self._on_disk)
+            for image in unsaved:
+                after[image] = self.samples[image]
+            # The time of a folder changes with the temporary files in it.
+            files = [image for image in unsaved if self._file(self._on_disk[image]) != self._location.location]
             try:
-                saved = self._saver.save(self._on_disk, self.samples, unsaved, self.classes)
+                saved = self._saver.save(
+                    self._on_disk, after, unsaved, self.classes, lambda: not self._is_changed(files)
+                )
+            except ChangedError:
+                return self.save(overwrite)
             except CreatedError as error:
                 self._stats.clear()
                 if self.changed_files() == unsaved_before:
@@ -413,12 +453,17 @@ class AnnotationSession:
             saved.losses.add(counter.take())
             for image in unsaved:
                 source = saved.file_of.get(image, self.samples[image].source)
-                self.samples[image] = self._on_disk[image] = self.samples[image].replace(source=source)
-            for file in {self._file(self.samples[image]) for image in unsaved}:
+                self.samples[image] = self._saved[image] = self.samples[image].replace(source=source)
+            for image, written in saved.written.items():
+                self._on_disk[image] = written.replace(source=self.samples[image].source)
+            for file in {*self._shared_files(), *(self._file(self.samples[image]) for image in unsaved)}:
                 self._stats[file] = _stat(file)
+            if self._absent:
+                self._journal.add({"reset": [self.samples[image].image.name for image in self._bases]})
+            else:
+                self._journal.restart()
             self._bases.clear()
-            self._since = _Since()
-            self._journal.restart()
+            self._since = _Since(states=bool(self._absent))
             return saved
 
     def discard(self, images: Iterable[int]) -> None:
@@ -430,7 +475,7 @@ class AnnotationSession:
 
     def _reset(self, images: Iterable[int]) -> None:
         for image in images:
-            self.samples[image] = self._on_disk[image]
+            self.samples[image] = self._saved[image] = self._on_disk[image]
             self.revisions[image] += 1
             self._bases.pop(image, None)
         dropped = set(images)
@@ -450,9 +495,9 @@ class AnnotationSession:
         Raises:
             DataError: An image with edits is no longer in the dataset.
         """
-        if all(_stat(file) == self._stats.get(file) for file in {self._file(self._on_disk[image]) for image in images}):
+        if not self._is_changed(images):
             return
-        _, samples = self._read()
+        dataset, samples = self._read()
         found = {sample.image.name: sample for sample in samples}
         if self.spec.target == "file" and found.keys() != self._positions.keys():
             raise DataError(
@@ -460,16 +505,21 @@ class AnnotationSession:
                 "another program has added or removed images",
                 "end `boxwright annotate` and start it again; the journal keeps your edits",
             )
+        self._dataset = dataset
+        self._saver = Saver(dataset, self._location, self.spec, self._plugins)
+        self.classes = list(dict.fromkeys([*self.classes, *self._classes_of(samples)]))
         for name, position in self._positions.items():
             now = found.get(name) or self._on_disk[position].replace(boxes=Boxes(), attributes={})
-            self._stats[self._file(now)] = _stat(self._file(now))
-            before = self._on_disk[position]
-            if not _same(now, before):
+            if not _same(now, self._on_disk[position]):
                 self._on_disk[position] = now
-                if _same(self.samples[position], before):
-                    self.samples[position] = now
-                    self.revisions[position] += 1
+                if _same(self.samples[position], self._saved[position]):
                     self._reset([position])
+                else:
+                    self._saved[position] = now
+
+    def _is_changed(self, images: Iterable[int]) -> bool:
+        files = {*self._shared_files(), *(self._file(self._on_disk[image]) for image in images)}
+        return any(_stat(file) != self._stats.get(file) for file in files)
 
     def _refuse_changed(self, images: Sequence[int]) -> None:
         before = [self.revisions[image] for image in images]
@@ -498,7 +548,7 @@ class AnnotationSession:
     def close(self) -> None:
         """Ends the session. Edits that are not saved stay in the journal, from which the next session continues."""
         with self._lock:
-            self._journal.close(remove=not self.unsaved)
+            self._journal.close(remove=not (self.unsaved or self._absent))
 
     def __enter__(self) -> AnnotationSession:
         return self
@@ -587,9 +637,9 @@ def _same(one: Sample, other: Sample) -> bool:
     return one is other or (one.boxes == other.boxes and one.attributes == other.attributes)
 
 
-def _stat(file: str) -> tuple[int, int, int] | None:
+def _stat(file: str) -> tuple[int, ...] | None:
     try:
         found = os.stat(file)
     except (OSError, ValueError):
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
