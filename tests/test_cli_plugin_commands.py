@@ -98,6 +98,7 @@ def test_a_recipe_takes_only_those_that_end(boxwright, tmp_path):
     definitions = boxwright.json("run", "--schema")["$defs"]
     assert "greet" in definitions
     assert "wait" not in definitions
+    assert "train" in definitions  # the plugin has one, too, which is not used
 
 
 def test_two_of_one_name_are_an_error_that_names_both(boxwright, install_plugin):

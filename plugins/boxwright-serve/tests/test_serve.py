@@ -169,7 +169,11 @@ def test_limits_of_bytes(serve: Serve, encoded: Encoded) -> None:
         text = json.dumps({"image": base64.b64encode(data).decode()})
         assert server.predict(data).status == status
         assert server.predict(body, Content_Type=kind).status == status
-        assert server.predict(text, Content_Type="application/json").status == status
+        answer = server.predict(text, Content_Type="application/json")
+        assert answer.status == status
+    # It is larger than it can be as base64.
+    answer = server.predict(text + " " * 100_000, Content_Type="application/json")
+    assert (answer.status, answer.json["error"]) == (413, "the request is larger than 198,869 bytes")
     answer = server.predict(bytes(5_000_000))
     assert answer.status == 413
     assert "100,000 bytes" in answer.json["error"]
@@ -378,7 +382,7 @@ def test_pages_of_other_origins_are_refused(serve: Serve, encoded: Encoded, toke
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_strangers_need_a_token() -> None:
+def test_other_machines_need_a_token() -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
         check_access(host, "")
     for host in ("0.0.0.0", "::", "192.168.1.5", "example.org"):
@@ -436,13 +440,22 @@ def test_the_description_is_valid(serve: Serve) -> None:
     validate(document)
     forms = document["paths"]["/predict"]["post"]["requestBody"]["content"]
     assert set(forms) == {"application/octet-stream", "multipart/form-data", "application/json"}
-    assert {"413", "415", "422", "429"} <= set(document["paths"]["/predict"]["post"]["responses"])
+    assert {"413", "415", "422", "429", "503"} <= set(document["paths"]["/predict"]["post"]["responses"])
+    infer = document["paths"]["/v2/models/{name}/infer"]["post"]
+    for content in (infer["requestBody"]["content"], infer["responses"]["200"]["content"]):
+        assert set(content) == {"application/json", "application/octet-stream"}
+        assert content["application/json"]["schema"]["required"]
+    assert set(document["paths"]["/v2/models/{name}"]["get"]["responses"]) == {"200", "default"}
+    assert "HTTPValidationError" not in document["components"]["schemas"]
 
 
 def test_unknown_paths_and_methods(serve: Serve) -> None:
     server = serve()
     assert server.get("/docs").status == 404
     assert server.get("/../../etc/passwd").status == 404
+    for path in ("/", "/healthz", "/v2"):
+        answer = server.ask("HEAD", path)
+        assert (answer.status, answer.body) == (200, b"")
     answer = server.get("/predict")
     assert (answer.status, answer.headers["allow"]) == (405, "POST")
     assert answer.json["remedy"] == "see /openapi.json"

@@ -114,10 +114,25 @@ def test_images_are_dropped_and_chosen_again(serve: Any, opened: Any, encoded: A
     assert "wrong" in page.locator("#status").get_attribute("class")
     drop(page, "b.png", encoded(30, 20, 102))
     says(page, "1 object in b.png")
+    kept = "state.images.map(({ bitmap }) => Boolean(bitmap)).join()"
+    assert page.evaluate(kept) == "false,false,true"
     page.get_by_role("button", name=HOSTILE, exact=True).click()
     says(page, f"1 object in {HOSTILE}")
+    page.wait_for_function(f"{kept} === 'true,false,false'")
+    inside = "[...canvas.getContext('2d').getImageData(400, 400, 1, 1).data].join()"
+    page.wait_for_function(f"{inside} === '204,204,204,255'")
     assert page.title() == "toy"
     assert page.locator("img").count() == 0
+
+
+def test_the_tuned_score_is_not_rounded(serve: Any, opened: Any, encoded: Any, toy: Any) -> None:
+    page = opened(serve(other=toy(score=0.504)))
+    says(page, "Ready")
+    drop(page, "a.png", encoded(30, 20, 128))  # 0.50196
+    says(page, "Nothing in a.png")
+    page.locator("#score").fill("50")
+    page.locator("#score").dispatch_event("input")
+    says(page, "1 object in a.png")
 
 
 def test_labels_are_text(serve: Any, opened: Any, encoded: Any, toy: Any) -> None:
@@ -150,6 +165,13 @@ def test_the_token_is_asked_for(serve: Any, opened: Any, encoded: Any) -> None:
     drop(page, "a.png", encoded(30, 20, 204))
     says(page, "1 object in a.png")
     assert TOKEN not in page.content()
+    says(opened(server, "/#token=%"), "the token is wrong")
+    early = opened(server)
+    says(early, "The server needs a token")
+    drop(early, "b.png", encoded(30, 20, 204))
+    early.locator("#token").fill(TOKEN)
+    early.keyboard.press("Enter")
+    says(early, "1 object in b.png")
     linked = opened(server, f"/#token={TOKEN}")
     says(linked, "Ready")
     assert linked.url == f"http://127.0.0.1:{server.port}/"

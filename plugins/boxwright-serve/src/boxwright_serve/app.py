@@ -89,12 +89,21 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": Problem, "description": "The request contains no image, or a wrong value."},
     401: {"model": Problem, "description": "The token is missing or wrong."},
     403: {"model": Problem, "description": "The host or the origin is refused."},
+    404: {"model": Problem, "description": "The model is another one."},
     408: {"model": Problem, "description": "The body did not arrive in time."},
     413: {"model": Problem, "description": "The image has too many bytes or pixels."},
     415: {"model": Problem, "description": "The file is not an image, or its format cannot be read."},
     422: {"model": Problem, "description": "The image is damaged or cut off."},
     429: {"model": Problem, "description": "The queue is full; try again after the time in Retry-After."},
     500: {"model": Problem, "description": "The model failed."},
+    503: {"model": Problem, "description": "The server is shutting down."},
+}
+_OTHERS: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {"model": Problem, "description": "The request is refused."}
+}
+_INFER: Final[dict[str, Any]] = {
+    "responses": {**_PROBLEMS, 200: {"content": open_inference.RESPONSE}},
+    "openapi_extra": {"requestBody": {"required": True, "content": open_inference.REQUEST}},
 }
 
 
@@ -128,9 +137,10 @@ def create_app(
     app = FastAPI(
         title="boxwright serve",
         version=__version__,
-        description="Finds objects in images.",
+        description="Detects objects in images.",
         docs_url=None,  # the page of FastAPI loads scripts from another server
         redoc_url=None,
+        responses=_OTHERS,
         lifespan=lifespan,
     )
     app.add_middleware(Guard, token=token, count=service.metrics.request)
@@ -160,7 +170,7 @@ def _handle_errors(app: FastAPI) -> None:
 def _add_detection(app: FastAPI, service: Service) -> None:
     @app.post("/predict", response_model=Answer, responses=_PROBLEMS, openapi_extra={"requestBody": _BODY})
     async def predict(request: Request, score: float | None = None) -> Response:
-        """Finds objects in an image: the body is the file, a form with it, or JSON with it as base64."""
+        """Detects objects in an image: the body is the file, a form with it, or JSON with it as base64."""
         _check_encoding(request)
         with service.batcher.reserved(1):
             given = await read_image(request, service.limits)
@@ -246,10 +256,10 @@ def _add_open_inference(app: FastAPI, service: Service) -> None:
         check(name, version)
         return {"name": service.name, "ready": True}
 
-    @app.post("/v2/models/{name}/infer", tags=tags, responses=_PROBLEMS)
-    @app.post("/v2/models/{name}/versions/{version}/infer", tags=tags, responses=_PROBLEMS)
+    @app.post("/v2/models/{name}/infer", tags=tags, **_INFER)
+    @app.post("/v2/models/{name}/versions/{version}/infer", tags=tags, **_INFER)
     async def infer(request: Request, name: str, version: str = open_inference.VERSION) -> Response:
-        """Finds objects in one or more images."""
+        """Detects objects in one or more images."""
         check(name, version)
         _check_encoding(request)
         with service.batcher.reserved(1):

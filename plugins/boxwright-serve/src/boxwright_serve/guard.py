@@ -36,7 +36,7 @@ _HEADERS = {
 
 
 class Guard:
-    """Refuses requests of strangers, before their body is read.
+    """Refuses requests that may not use the server, before their body is read.
 
     Without a token, only requests to a local name are answered, so that a page of another site cannot reach
     the server by a name that leads here (DNS rebinding). The page of another origin is always refused.
@@ -57,6 +57,8 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server leaves out the body
         started = perf_counter()
         status = 0
         body = _Body(receive)

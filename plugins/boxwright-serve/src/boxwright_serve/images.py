@@ -65,7 +65,7 @@ async def read_body(request: Request, limit: int, limits: Limits) -> bytes:
             problem = f"the body did not arrive within {limits.body_seconds:g} s"
             raise RequestError(408, problem, "send it faster, or a smaller image", {"Connection": "close"}) from None
     if size > limit:
-        problem = f"the request is larger than {limits.image_bytes:,} bytes"
+        problem = f"the request is larger than {limit:,} bytes"
         raise RequestError(413, problem, "send a smaller image, or set --max-bytes of the server")
     return b"".join(parts)
 

@@ -37,6 +37,42 @@ _DTYPES: Final[Mapping[str, np.dtype[Any]]] = {"FP32": np.dtype("<f4"), "INT64":
 _HOW: Final = "send one input `image` of datatype BYTES, with one encoded image per element, as base64 in JSON"
 
 
+def _content(description: str, properties: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
+    """Returns what OpenAPI says of a body: JSON, or JSON and then binary tensors."""
+    schema = {"type": "object", "properties": dict(properties), "required": list(required)}
+    binary = {"type": "string", "format": "binary", "description": f"{description} and then its binary tensors"}
+    return {"application/json": {"schema": schema}, "application/octet-stream": {"schema": binary}}
+
+
+_TEXT: Final = {"type": "string"}
+_PARAMETERS: Final = {"type": "object", "additionalProperties": True}
+_TENSOR: Final = {
+    "type": "object",
+    "properties": {
+        "name": _TEXT,
+        "datatype": _TEXT,
+        "shape": {"type": "array", "items": {"type": "integer"}},
+        "data": {"type": "array", "items": {}},
+        "parameters": _PARAMETERS,
+    },
+    "required": ["name", "datatype", "shape"],
+}
+_TENSORS: Final = {"type": "array", "items": _TENSOR}
+_WANTED: Final = {"type": "object", "properties": {"name": _TEXT, "parameters": _PARAMETERS}, "required": ["name"]}
+REQUEST: Final = _content(
+    "The JSON object of a request",
+    {"id": _TEXT, "inputs": _TENSORS, "outputs": {"type": "array", "items": _WANTED}, "parameters": _PARAMETERS},
+    ["inputs"],
+)
+"""The body of a request, as OpenAPI describes it."""
+RESPONSE: Final = _content(
+    "The JSON object of a response",
+    {"model_name": _TEXT, "model_version": _TEXT, "id": _TEXT, "outputs": _TENSORS},
+    ["model_name", "model_version", "outputs"],
+)
+"""The body of a response."""
+
+
 @dataclass(frozen=True)
 class InferRequest:
     """A request for predictions.

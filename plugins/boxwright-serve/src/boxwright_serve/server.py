@@ -26,7 +26,7 @@ _KEEP_ALIVE_SECONDS = 30
 
 
 def check_access(host: str, token: str) -> None:
-    """Checks that strangers cannot use the server.
+    """Checks that other machines need a token.
 
     Raises:
         UsageError: The host is not this machine alone and there is no token, or the token is short.

@@ -134,7 +134,8 @@ def step_commands(program: Any) -> Callable[[str], StepCommand]:
 def step_names(program: Any) -> list[str]:
     """Returns the names of the commands that can be steps."""
     endless = {entry.spec.name for entry in default_registry().all("command") if not entry.spec.step}
-    return [name for name in program.commands if name not in NOT_STEPS | endless]
+    without = NOT_STEPS | endless.difference(program.commands.own)  # a plugin does not replace those
+    return [name for name in program.commands if name not in without]
 
 
 def _several(value: Any, repeated: bool, key: str) -> list[Any]:

@@ -1,7 +1,7 @@
 "use strict";
 const part = (id) => document.getElementById(id);
 const query = (selector) => document.querySelector(selector);
-const state = { model: null, images: [], current: null, tuned: true, hidden: new Set(), token: "", waiting: 0 };
+const state = { model: null, images: [], current: null, tuned: true, hidden: new Set(), token: "", early: [] };
 
 // --- The server ---
 
@@ -30,6 +30,7 @@ async function connect() {
   reset();
   describe();
   say("Ready. Choose, drop or paste images.");
+  open(state.early.splice(0));
 }
 
 async function detect(image) {
@@ -55,8 +56,8 @@ const say = (text, wrong = false) => {
 const percent = (score) => `${Math.round(score * 100)} %`;
 const least = (label) => {
   const tuned = state.model.score;
-  if (!state.tuned || typeof tuned === "number") return Number(part("score").value) / 100;
-  return tuned[label];
+  if (!state.tuned) return Number(part("score").value) / 100;
+  return typeof tuned === "number" ? tuned : tuned[label];
 };
 const colorsOf = (label) => state.model.classes.find((each) => each.label === label) ?? { color: "#888", ink: "#fff" };
 const found = (image) => (image.result?.detections ?? []).filter(({ label, score }) => score >= least(label));
@@ -160,26 +161,44 @@ function describe() {
 
 // --- Where images come from ---
 
+const decoded = (image) => createImageBitmap(image.file).catch(() => null); // the server reads more formats
+
+// Only the image that is shown keeps its pixels.
+function release(image) {
+  if (!image || image === state.current) return;
+  image.bitmap?.close();
+  image.bitmap = null;
+}
+
+async function choose(image) {
+  const before = state.current;
+  state.current = image;
+  release(before);
+  draw();
+  if (image.bitmap !== null) return; // not yet, or still there
+  image.bitmap = await decoded(image);
+  release(image);
+  draw();
+}
+
 async function open(files) {
+  if (!state.model) state.early.push(...files); // until there is a token
   if (!files.length || !state.model) return;
   const added = [...files].map((file) => ({ file, name: file.name, button: document.createElement("button") }));
   for (const image of added) {
     image.button.type = "button";
     image.button.title = image.name;
     image.button.setAttribute("aria-label", image.name);
-    image.button.onclick = () => {
-      state.current = image;
-      draw();
-    };
+    image.button.onclick = () => choose(image);
     state.images.push(image);
     part("strip").append(image.button);
   }
-  state.current = added[0];
-  draw();
+  choose(added[0]);
   for (const image of added) {
     try {
-      image.bitmap = await createImageBitmap(image.file).catch(() => null); // the server reads more formats
+      image.bitmap = await decoded(image);
       thumbnail(image);
+      release(image);
       await detect(image);
     } catch (error) {
       image.error = error.message;
@@ -236,9 +255,9 @@ for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
     if (kind === "drop") open([...event.dataTransfer.files]);
   });
 }
-// A link may bring the token behind #, which browsers do not send to servers.
+// A link may contain the token behind #, which browsers do not send to servers.
 if (location.hash.startsWith("#token=")) {
-  state.token = decodeURIComponent(location.hash.slice("#token=".length));
+  state.token = new URLSearchParams(location.hash.slice(1).replaceAll("+", "%2B")).get("token");
   history.replaceState(null, "", location.pathname);
 }
 connect();
