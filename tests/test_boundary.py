@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1]
 PUBLIC = (
     "boxwright",
     "boxwright.analysis",
+    "boxwright.annotation",
     "boxwright.datasets",
     "boxwright.environments",
     "boxwright.images",

@@ -15,9 +15,16 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from boxwright import BoxwrightError, Sample
-from boxwright.analysis.validation.boxes import box_problems
-from boxwright.annotation import AnnotationSession, ConflictError, relabeled, without_boxes
-from boxwright.annotation.session import ANNOTATOR, VERIFIED, Drawn
+from boxwright.analysis import box_problems
+from boxwright.annotation import (
+    ANNOTATOR,
+    VERIFIED,
+    AnnotationSession,
+    ConflictError,
+    Drawn,
+    relabeled,
+    without_boxes,
+)
 from boxwright_annotate.pixels import LARGEST, Pixels
 
 STATIC: Final = Path(__file__).parent / "static"

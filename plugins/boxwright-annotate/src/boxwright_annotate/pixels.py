@@ -9,8 +9,7 @@ from typing import Final
 from PIL import Image
 
 from boxwright.annotation import AnnotationSession
-from boxwright.images import decode_image, encode_jpeg, read_header
-from boxwright.images.decode import header_of, open_image, to_rgb
+from boxwright.images import decode_image, encode_jpeg, header_of, open_image, read_header, to_rgb
 
 LARGEST: Final = 24_000_000
 """Pixels of an image that a browser receives completely; of a larger one, it requests what it shows."""

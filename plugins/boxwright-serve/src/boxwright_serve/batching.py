@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,6 @@ from time import perf_counter
 
 from boxwright import BoxwrightError, Detections, PluginError, Sample
 from boxwright.models import Model
-from boxwright.progress import logger
 from boxwright_serve.limits import Limits, RequestError
 
 Observer = Callable[[int, float], None]
@@ -165,7 +165,7 @@ def _predicted(model: Model, samples: Sequence[Sample]) -> list[Detections | Exc
             if isinstance(error, StopIteration):  # a future cannot have it
                 error = PluginError("the model raised StopIteration")
             if not isinstance(error, BoxwrightError):
-                logger().info("the model failed", exc_info=error)
+                logging.getLogger("boxwright").info("the model failed", exc_info=error)
             # A traceback keeps decoded images, in reference cycles that may exist for long.
             error.__traceback__ = error.__context__ = error.__cause__ = None
             return [error]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import logging
 from collections.abc import Callable
 from contextlib import suppress
 from time import perf_counter
@@ -13,7 +14,6 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from boxwright.progress import logger
 from boxwright_serve.limits import RequestError
 
 OPEN = frozenset({"/", "/page.css", "/page.js", "/healthz", "/openapi.json", "/v2/health/live", "/v2/health/ready"})
@@ -82,7 +82,7 @@ class Guard:
             # The server stops and does not wait any longer; its client can have an answer nevertheless.
             refused = RequestError(503, "the server is shutting down", "send it to another one", _CLOSE)
         except Exception as error:
-            logger().error("a request failed", exc_info=error)
+            logging.getLogger("boxwright").error("a request failed", exc_info=error)
             refused = RequestError(500, "the server failed", "see the messages of the server")
         try:
             if refused is not None and not status:

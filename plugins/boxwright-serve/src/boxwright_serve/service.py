@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
 from boxwright import BoxwrightError, DataError, Detections, Sample
 from boxwright.models import Model, decoder_of
-from boxwright.progress import logger
 from boxwright_serve.batching import Batcher
 from boxwright_serve.images import sample_of
 from boxwright_serve.limits import Limits, RequestError
@@ -73,7 +73,7 @@ class Service:
             if isinstance(error, DataError) and error.file in names:
                 raise RequestError(422, f"{error.file}: {error.problem}", "send the file again") from None
             text = error.message if isinstance(error, BoxwrightError) else f"{type(error).__name__}: {error}"
-            logger().error("the model failed: %s", text)
+            logging.getLogger("boxwright").error("the model failed: %s", text)
             raise RequestError(500, "the model failed", "see the messages of the server") from None
         chosen = [self._shown(each, score) for each in found]
         for each in chosen:

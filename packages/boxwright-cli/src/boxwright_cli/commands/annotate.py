@@ -95,7 +95,7 @@ def annotate(
 def _simulate(session: Session, uri: str, model: Path | None, reporter: Reporter) -> None:
     import boxwright
     from boxwright.annotation import simulate
-    from boxwright.models.inference import predicted_pairs
+    from boxwright.models import predicted_pairs
 
     if model is None:
         raise boxwright.UsageError("--simulate needs a model", "pass --model RUN")

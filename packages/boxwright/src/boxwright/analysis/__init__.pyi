@@ -17,6 +17,7 @@ from .statistics.histograms import (
 from .statistics.page import statistics_page as statistics_page
 from .training_runs import RunsCompared as RunsCompared, compare_runs as compare_runs
 from .validation import ValidationReport as ValidationReport, validate as validate
+from .validation.boxes import box_problems as box_problems
 from .validation.checks import Check as Check, Problem as Problem
 from .validation.page import PROBLEMS_ON_A_PAGE as PROBLEMS_ON_A_PAGE, validation_page as validation_page
 from .view import view as view

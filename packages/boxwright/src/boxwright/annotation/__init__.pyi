@@ -6,6 +6,8 @@ from .proposals import Proposal as Proposal, Proposals as Proposals
 from .protocols import AnnotationFiles as AnnotationFiles, Annotator as Annotator
 from .saving import Saved as Saved
 from .session import (
+    ANNOTATOR as ANNOTATOR,
+    VERIFIED as VERIFIED,
     AnnotationSession as AnnotationSession,
     ConflictError as ConflictError,
     Drawn as Drawn,

@@ -6,6 +6,7 @@ from .decode import (
     decode_image as decode_image,
     decode_sample as decode_sample,
     encode_jpeg as encode_jpeg,
+    header_of as header_of,
     image_ref as image_ref,
     load_pixels as load_pixels,
     open_image as open_image,

@@ -16,7 +16,7 @@ from .decoder import (
 from .difference import Difference as Difference
 from .evaluation import Evaluation as Evaluation, evaluate as evaluate, without_draws as without_draws
 from .export import Export as Export, export as export
-from .inference import load_model as load_model
+from .inference import load_model as load_model, predicted_pairs as predicted_pairs
 from .job import TrainJob as TrainJob
 from .network import (
     Network as Network,
