@@ -441,3 +441,143 @@ def test_an_edit_of_what_another_window_changed_meanwhile_is_not_applied(
     boxes = [row[1:5] for row in program.call("image", {"image": 0}).json["images"][0]["boxes"]]
     assert boxes[0] == [200, 200, 220, 220]
     driver.page.close()
+
+
+@pytest.fixture
+def three(tmp_path: Path, start: Start, browser: Any) -> Iterator[tuple[Any, Driver]]:
+    """A page with three images, of which the first has a box."""
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 3, size=(320, 240))
+    program = start(str(tmp_path), "--classes", "fig,nut")
+    program.call("edit", {"image": 0, "revision": 0, "boxes": [["fig", 20, 20, 120, 100, None]]})
+    driver = Driver(browser.new_page())
+    driver.open(program.address)
+    yield program, driver
+    assert driver.problems == []
+    driver.page.close()
+
+
+def delay(driver: Driver, name: str, milliseconds: int) -> None:
+    """Makes a request take longer."""
+    driver.page.evaluate(
+        "([name, time]) => { const send = window.fetch; window.fetch = async (url, options) => {"
+        " if (String(url).includes(name)) await new Promise((done) => setTimeout(done, time));"
+        " return send(url, options); }; }",
+        [f"api/{name}", milliseconds],
+    )
+
+
+def keys(driver: Driver, *names: str) -> None:
+    """Presses keys without any time between them."""
+    driver.page.evaluate(
+        "(names) => names.forEach((name) => document.getElementById('stage').dispatchEvent(new KeyboardEvent('keydown',"
+        " { key: name.replace('^', ''), ctrlKey: name.startsWith('^'), bubbles: true })))",
+        list(names),
+    )
+
+
+def boxes_of(program: Any, image: int) -> list[list[Any]]:
+    return [row[:5] for row in program.call("image", {"image": image}).json["images"][0]["boxes"]]
+
+
+def shown(driver: Driver) -> list[str]:
+    return [each.get_attribute("title") for each in driver.page.locator("#boxes li").all()]
+
+
+def test_edits_during_a_save_are_kept_and_shown(three: tuple[Any, Driver]) -> None:
+    program, driver = three
+    driver.key("Tab")
+    delay(driver, "save", 200)
+    keys(driver, "^s", "^d")
+    driver.settle()
+    assert boxes_of(program, 0) == [["fig", 20, 20, 120, 100], ["fig", 30, 30, 130, 110]]
+    assert shown(driver) == ["20, 20, 120, 100", "30, 30, 130, 110"]
+    keys(driver, "ArrowRight")
+    driver.settle()
+    assert boxes_of(program, 0)[1] == ["fig", 31, 30, 131, 110]
+
+
+def test_edits_that_wait_are_kept_when_another_image_is_shown(three: tuple[Any, Driver]) -> None:
+    program, driver = three
+    driver.key("Tab")
+    delay(driver, "edit", 40)
+    keys(driver, *["ArrowRight"] * 10, "d", "a")
+    driver.ready(0)
+    assert boxes_of(program, 0) == [["fig", 30, 20, 130, 100]]
+    assert shown(driver) == ["30, 20, 130, 100"]
+
+
+def test_a_box_that_is_drawn_before_the_others_are_known_is_added(three: tuple[Any, Driver]) -> None:
+    program, driver = three
+    program.call("edit", {"image": 1, "revision": 0, "boxes": [["nut", 200, 100, 300, 200, None]]})
+    delay(driver, "image", 400)
+    driver.key("d")
+    driver.page.wait_for_selector("#stage svg[data-image='1'][data-ready=true]")
+    mouse = driver.page.mouse
+    mouse.move(*driver.at(20, 20))
+    mouse.down()
+    mouse.move(*driver.at(90, 90))
+    mouse.up()
+    driver.key("d")
+    driver.ready(2)
+    driver.settle()
+    assert boxes_of(program, 1) == [["nut", 200, 100, 300, 200], ["fig", 20, 20, 90, 90]]
+
+
+def test_an_edit_right_after_an_undo_keeps_what_that_brought_back(three: tuple[Any, Driver]) -> None:
+    program, driver = three
+    delay(driver, "undo", 100)
+    keys(driver, "Tab", "^d", "Delete", "^z", "Tab", "ArrowRight")
+    driver.settle()
+    driver.settle()
+    assert boxes_of(program, 0) == [["fig", 20, 20, 120, 100], ["fig", 30, 30, 130, 110]]
+    assert shown(driver) == ["20, 20, 120, 100", "30, 30, 130, 110"]
+    assert not driver.page.locator("dialog[open]").count()
+
+
+def test_a_drag_ends_when_another_image_is_shown(three: tuple[Any, Driver]) -> None:
+    program, driver = three
+    mouse = driver.page.mouse
+    mouse.move(*driver.at(200, 30))
+    mouse.down()
+    mouse.move(*driver.at(230, 60))
+    driver.key("d")
+    driver.ready(1)
+    mouse.move(*driver.at(240, 80))
+    mouse.up()
+    driver.settle()
+    assert boxes_of(program, 1) == []
+
+
+def test_space_marks_an_image_as_checked_and_never_takes_the_mark_away(three: tuple[Any, Driver]) -> None:
+    program, driver = three
+    for _ in range(2):
+        driver.key("Space")
+        driver.settle()
+        assert program.call("dataset").json["images"][0]["verified"]
+
+
+def test_keys_in_a_slider_are_its_own(proposing: tuple[AnnotationSession, Driver]) -> None:
+    session, driver = proposing
+    driver.key("Space")
+    driver.settle()
+    driver.key("Tab")
+    before = rows(session)
+    driver.page.locator("#score").focus()
+    driver.key("ArrowRight", 3)
+    driver.settle()
+    assert rows(session) == before
+    driver.key("Tab")
+    assert driver.page.evaluate("document.activeElement.id") != "score"
+
+
+def test_proposals_that_are_hidden_are_not_accepted(proposing: tuple[AnnotationSession, Driver]) -> None:
+    session, driver = proposing
+    driver.key("h")
+    driver.key("Space")
+    driver.settle()
+    assert rows(session) == []
+    driver.key("h")
+    driver.key("Space")
+    driver.settle()
+    assert len(rows(session)) == 1

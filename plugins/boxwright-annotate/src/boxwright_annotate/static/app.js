@@ -10,11 +10,20 @@ const KEYS = [
   ["w", "draw a box, also over others"], ["d, a", "next, previous image"], ["1 to 9", "class of the box, and of the next ones"],
   ["Delete", "delete the box"], ["Ctrl-D", "duplicate the box"], ["arrows", "move the box by a pixel, with Shift by ten; Alt changes its size"],
   ["Ctrl-Z, Ctrl-Y", "undo, redo"], ["Ctrl-S", "save all edited images"], ["v", "checked: a person has looked at all of the image"],
-  ["Space", "accept a proposal; without one, the same as v"], ["Shift-Space", "accept all shown proposals"],
+  ["Space", "accept a proposal; without one, mark as checked"], ["Shift-Space", "accept all shown proposals"],
   ["Tab", "next box"], ["Escape", "select nothing"], ["+, -, f", "zoom in, zoom out, whole image"], ["h", "hide the boxes"], ["g", "all images"],
 ];
 
 class App {
+  states = new Map(); // the boxes of the image that is shown, and of those with edits on their way
+  early = new Set(); // boxes that were drawn before the others were known
+  going = 0; // requests to undo or redo that are not answered
+
+  // The boxes of the image that is shown, with all edits, and the revision of the server; null while they are loaded.
+  get state() {
+    return this.states.get(this.image) ?? null;
+  }
+
   async start() {
     this.stage = new Stage($("stage"), {
       draw: (box) => this.drawn(box),
@@ -47,11 +56,12 @@ class App {
 
   async open(image) {
     if (!this.rows[image]) return;
+    if (!this.state?.pending) this.states.delete(this.image);
     this.image = image;
     history.replaceState(null, "", `#${image + 1}`);
     const row = this.rows[image];
     const shown = this.stage.show(image, row.width, row.height, this.dataset.largest);
-    this.state = this.fresh = null;
+    this.fresh = null;
     this.selected = -1;
     this.render();
     await Promise.all([this.load(image), shown]).catch(complain);
@@ -66,15 +76,22 @@ class App {
   take(answer) {
     for (const state of answer.images ?? []) {
       this.rows[state.image] = { ...this.rows[state.image], ...state, boxes: undefined };
-      if (state.image !== this.image || !state.boxes) continue;
+      const { image, revision, verified } = state;
+      const known = this.states.get(image);
+      if (known?.pending && known.revision === revision) continue; // the next edit is on its way
+      if (image !== this.image && ![...this.early].some((each) => each.image === image)) {
+        this.states.delete(image);
+        continue;
+      }
       const boxes = state.boxes.map(([label, x1, y1, x2, y2, annotator], origin) => ({ label, box: [x1, y1, x2, y2], annotator, origin }));
-      if (boxes.length !== this.state?.boxes.length) this.selected = Math.min(this.selected, boxes.length - 1);
-      this.state = { revision: state.revision, verified: state.verified, boxes };
+      if (image === this.image && boxes.length !== known?.boxes.length) this.selected = Math.min(this.selected, boxes.length - 1);
+      this.states.set(image, { revision, verified, boxes, pending: 0 });
     }
     this.classes = answer.classes ?? this.classes;
     this.label ??= this.classes[0] ?? null;
     this.unsaved = answer.unsaved ?? this.unsaved;
     [this.canUndo, this.canRedo] = [answer.can_undo ?? this.canUndo, answer.can_redo ?? this.canRedo];
+    this.flush();
     this.render();
   }
 
@@ -88,38 +105,58 @@ class App {
 
   // Edits.
 
-  async edit(boxes, verified) {
-    const { image, state } = this;
-    if (!state) return;
+  async edit(boxes, verified, image = this.image) {
+    const state = this.states.get(image);
+    if (!state || this.going) return;
+    if (state.failed) return this.load(image).catch(complain);
     const sent = boxes.map(({ label, box, origin = null, model = false }) => [label, ...box, origin, model]);
     state.boxes = boxes.map((each, origin) => ({ ...each, origin, model: false }));
     if (verified !== undefined) state.verified = verified;
+    state.pending += 1;
     this.render();
     try {
-      const answer = await call("edit", () => ({ image, boxes: sent, revision: state.revision, verified }));
+      const answer = await call("edit", () => {
+        if (state.failed) throw state.failed; // it is based on an edit that was refused
+        return { image, boxes: sent, revision: state.revision, verified };
+      });
+      state.pending -= 1;
       state.revision = answer.images[0].revision;
-      if (busy()) delete answer.images[0].boxes; // the next edit is on its way
       this.take(answer);
     } catch (error) {
+      if (state.failed) return;
+      state.failed = error;
+      state.pending = 0;
       complain(error);
       await this.load(image).catch(complain);
-      if (error.status === 409) await ask("This image has changed", `${error.message}. Your last change of it was not applied; the image is shown as it is now.`, { ok: "Continue" });
+      if (error.status === 409) await ask("This image has changed", `${error.message}. Your last change of ${this.rows[image].name} was not applied; the image is shown as it is now.`, { ok: "Continue" });
     }
   }
 
-  drawn(box, label = this.label) {
+  drawn(box, label = this.label, image = this.image) {
     this.toggle("drawing", false);
     if (!label) return this.nameFirst(box);
-    this.selected = this.fresh = this.state.boxes.length;
-    this.edit([...this.state.boxes, { label, box }]);
+    this.early.add({ image, label, box });
+    this.flush();
+  }
+
+  flush() {
+    for (const each of this.going ? [] : [...this.early]) {
+      const { image, label, box } = each;
+      const state = this.states.get(image);
+      if (!state) continue;
+      this.early.delete(each);
+      if (image === this.image) this.selected = this.fresh = state.boxes.length;
+      this.edit([...state.boxes, { label, box }], undefined, image);
+    }
   }
 
   // The first box of a dataset without classes.
   async nameFirst(box) {
+    const { image } = this;
     const input = make("input", { maxLength: 200, placeholder: "for example: apple", autofocus: true });
     input.addEventListener("keydown", (event) => { if (event.key === "Enter") $("dialog").querySelector("button").click(); });
     const answer = ask("What is in the box?", "The name of its class. Keys 1 to 9 set the class of a box.", { ok: "Add the box", cancel: "Cancel" }, input);
-    if ((await answer) === "ok" && input.value.trim() && (await this.addClass(input.value))) this.drawn(box);
+    if ((await answer) === "ok" && input.value.trim() && (await this.addClass(input.value))) this.drawn(box, this.label, image);
     else this.stage.render();
   }
 
@@ -180,18 +217,16 @@ class App {
   }
 
   async back(name) {
-    try {
-      const answer = await call(name);
-      const [first] = answer.images;
-      this.grid.refresh();
-      if (!first) return say(name === "undo" ? "Nothing to undo." : "Nothing to redo.");
-      this.selected = -1;
-      if (answer.images.length === 1 && first.image !== this.image) await this.open(first.image);
-      this.take(answer);
-      this.grid.refresh();
-    } catch (error) {
-      complain(error);
-    }
+    this.going += 1;
+    const answer = await call(name).catch(complain);
+    this.going -= 1;
+    if (!answer) return this.flush();
+    const [first] = answer.images;
+    if (first) this.selected = -1;
+    this.take(answer);
+    this.grid.refresh();
+    if (!first) return say(name === "undo" ? "Nothing to undo." : "Nothing to redo.");
+    if (answer.images.length === 1 && first.image !== this.image) await this.open(first.image);
   }
 
   async save(overwrite = []) {
@@ -281,9 +316,10 @@ class App {
 
   renderBoxes(boxes) {
     $("box-count").textContent = boxes.length || "none";
+    if (document.activeElement?.closest("#boxes select")) return; // it may be open
     $("boxes").replaceChildren(...boxes.map((each, index) => {
       const current = index === this.selected;
-      const select = current ? make("select", { ariaLabel: "Class", onchange: (event) => this.choose(event.target.value) },
+      const select = current ? make("select", { ariaLabel: "Class", onchange: (event) => this.choose(event.target.value), onblur: () => this.render() },
         ...this.classes.map((name) => make("option", { value: name, textContent: name, selected: name === each.label })))
         : make("span", { className: "label", textContent: each.label });
       const item = make("li", {
@@ -329,15 +365,17 @@ class App {
       return;
     }
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[key];
+    if (event.target.type === "range" && (arrows || key === "Tab")) return;
     const by = event.shiftKey ? 10 : 1;
+    const next = this.selected + (event.shiftKey ? -1 : 1);
     const withControl = { s: () => this.save(), d: () => this.duplicate(), z: () => this.back(event.shiftKey ? "redo" : "undo"), y: () => this.back("redo") };
     const plain = {
       w: () => this.toggle("drawing", !this.stage.drawing), d: () => this.step(1), a: () => this.step(-1), v: () => this.verify(),
       f: () => this.stage.fit(), h: () => this.toggle("hidden", !this.stage.hidden), g: () => this.grid.toggle(), "?": () => this.help(),
       "+": () => this.stage.zoom(1.4), "=": () => this.stage.zoom(1.4), "-": () => this.stage.zoom(1 / 1.4),
       Delete: () => this.remove(this.selected), Backspace: () => this.remove(this.selected), Escape: () => this.escape(),
-      Tab: () => this.state?.boxes.length && this.select((this.selected + (event.shiftKey ? this.state.boxes.length - 1 : 1)) % this.state.boxes.length),
-      " ": () => this.proposals.space(event.shiftKey) || this.verify(),
+      Tab: this.state?.boxes[next] && (() => this.select(next)), // after the last, the focus moves
+      " ": () => event.repeat || this.proposals.space(event.shiftKey) || this.state?.verified || this.verify(),
     };
     let action = control ? withControl[key] : arrows ? () => this.nudge(arrows[0] * by, arrows[1] * by, event.altKey) : plain[key];
     const number = Number(key);

@@ -29,8 +29,8 @@ export class Grid {
       && (!state || states[state](row)) && (!finding || row.findings.includes(finding))
       && (least === "" || (row.smallest !== null && row.smallest >= Number(least))) && (most === "" || (row.smallest !== null && row.smallest < Number(most))));
     const keys = { boxes: ([row]) => -count(row), smallest: ([row]) => row.smallest ?? Infinity };
-    const places = [...this.reasons.keys()];
-    for (const each of Object.keys(MODEL)) keys[each] = ([, index]) => places.indexOf(index);
+    const places = new Map([...this.reasons.keys()].map((index, place) => [index, place]));
+    for (const each of Object.keys(MODEL)) keys[each] = ([, index]) => places.get(index);
     if (keys[sort]) rows.sort((one, other) => keys[sort](one) - keys[sort](other));
     return rows.map(([, index]) => index);
   }

@@ -30,6 +30,7 @@ export const complain = (error) => say(error.remedy ? `${error.message}\n→ ${e
 // Asks with buttons; returns the value of the one that was pressed, null for Escape.
 export function ask(title, text, buttons, ...more) {
   const dialog = $("dialog");
+  dialog.onclose?.(); // another question is not answered
   return new Promise((resolve) => {
     const end = (value) => { dialog.onclose = null; dialog.close(); resolve(value); };
     dialog.onclose = () => resolve(null);

@@ -74,6 +74,10 @@ export class Proposals {
 
   // Accepts the marked proposal, or all of them; returns false if there is none.
   space(all) {
+    if (this.model && (this.app.stage.hidden || !this.found.has(this.app.image))) {
+      say("The proposals are not shown yet, or hidden: h shows them.");
+      return true;
+    }
     const accepted = all ? this.list : this.list.slice(this.marked, this.marked + 1);
     if (!accepted.length) return false;
     this.app.edit([...this.app.state.boxes, ...accepted.map(({ label, box }) => ({ label, box, model: true, annotator: "model" }))]);

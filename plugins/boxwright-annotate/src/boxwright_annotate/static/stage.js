@@ -44,6 +44,7 @@ export class Stage {
     this.shown = image;
     [this.width, this.height, this.largest] = [width, height, largest];
     if (again) return this.render();
+    this.gesture = null;
     this.bitmap = this.full = this.part = null;
     this.loading = false;
     this.fit();
