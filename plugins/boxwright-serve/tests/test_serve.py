@@ -159,6 +159,22 @@ def test_a_truncated_image_fails_alone(serve: Serve, encoded: Encoded, model: An
     assert max(model.batches) > 1
 
 
+def test_the_good_images_of_a_batch_with_bad_ones_are_predicted_together(
+    serve: Serve, encoded: Encoded, toy: Any
+) -> None:
+    class Eager(toy):  # type: ignore[misc]
+        def predict(self, samples: Any, **options: Any) -> Any:
+            return list(super().predict(samples, **options))
+
+    model = Eager()
+    server = serve(Limits(batch_size=8, batch_wait=3600), model)
+    good, bad = encoded(64, 64, 204, "JPEG"), encoded(640, 640, 204, "JPEG")[:-400]
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(server.predict, [good, bad, *[good] * 5, bad]))
+    assert [answer.status for answer in answers] == [200, 422, *[200] * 5, 422]
+    assert model.batches == [8, 6]
+
+
 def test_limits_of_bytes(serve: Serve, encoded: Encoded) -> None:
     server = serve(Limits(image_bytes=100_000))
     small = encoded(100, 100)

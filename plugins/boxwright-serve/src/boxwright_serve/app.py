@@ -276,14 +276,8 @@ def _add_open_inference(app: FastAPI, service: Service) -> None:
 
 async def _unless_gone(request: Request, work: Coroutine[Any, Any, list[Detections]]) -> list[Detections]:
     """Returns the result of work, which is cancelled if the client closes the connection."""
-
-    async def closed() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        task.cancel()
-
     task = asyncio.create_task(work)
-    watch = asyncio.create_task(closed())
+    watch = asyncio.create_task(_cancel_if_closed(request, task))
     try:
         return await task
     except asyncio.CancelledError:
@@ -292,6 +286,13 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, list[Detectio
         raise gone() from None
     finally:
         watch.cancel()
+        del task  # which keeps its error, whose traceback keeps this frame: a reference cycle with the images
+
+
+async def _cancel_if_closed(request: Request, task: asyncio.Task[Any]) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    task.cancel()
 
 
 def _check_encoding(request: Request) -> None:

@@ -11,7 +11,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import perf_counter
 
-from boxwright import BoxwrightError, Detections, PluginError, Sample
+from boxwright import BoxwrightError, DataError, Detections, PluginError, Sample
+from boxwright.images import decode_sample
 from boxwright.models import Model
 from boxwright_serve.limits import Limits, RequestError
 
@@ -166,12 +167,15 @@ def _predicted(model: Model, samples: Sequence[Sample]) -> list[Detections | Exc
                 error = PluginError("the model raised StopIteration")
             if not isinstance(error, BoxwrightError):
                 logging.getLogger("boxwright").info("the model failed", exc_info=error)
-            # A traceback keeps decoded images, in reference cycles that may exist for long.
-            error.__traceback__ = error.__context__ = error.__cause__ = None
-            return [error]
-        # One bad image must not fail its batch: those that remain are predicted one by one.
-        for sample in samples[len(done) :]:
-            done += _predicted(model, [sample])
+            return [_alone(error)]
+        # One bad image must not fail its batch. It is found by decoding; if that is not the reason, each image is
+        # predicted alone.
+        left = samples[len(done) :]
+        problems = [_problem(sample) for sample in left]
+        good = [sample for sample, problem in zip(left, problems, strict=True) if problem is None]
+        parts = [good] if len(good) < len(samples) else [[sample] for sample in good]
+        found = iter([each for part in parts if part for each in _predicted(model, part)])
+        done += [problem or next(found) for problem in problems]
     if len(done) != len(samples):
         wrong = PluginError(f"the model returned {len(done)} results for {len(samples)} images")
         return [wrong] * len(samples)
@@ -179,3 +183,18 @@ def _predicted(model: Model, samples: Sequence[Sample]) -> list[Detections | Exc
         each if isinstance(each, Detections | Exception) else PluginError(f"the model returned a {type(each).__name__}")
         for each in done
     ]
+
+
+def _problem(sample: Sample) -> Exception | None:
+    """Returns the reason why an image cannot be decoded, or ``None``."""
+    try:
+        decode_sample(sample)
+    except DataError as error:
+        return _alone(error)
+    return None
+
+
+def _alone(error: Exception) -> Exception:
+    """Removes the traceback, which keeps decoded images in reference cycles that may exist for long."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
