@@ -187,3 +187,19 @@ def test_a_round_without_annotations_says_what_to_do(tmp_path: Path) -> None:
         annotation_loop(
             str(tmp_path / "photos"), tmp_path / "runs", rounds=1, backend=PROBE, annotator="person", registry=registry
         )
+
+
+def test_a_round_with_edits_that_are_not_saved_trains_on_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path / "photos", 2)
+
+    class Hurried:
+        def annotate(self, session: AnnotationSession, reporter: Any) -> None:
+            session.edit(0, [Drawn("fig", (4, 4, 40, 40))], revision=0)
+            session.save()
+            session.edit(1, [Drawn("fig", (4, 4, 40, 40))], revision=0)
+
+    uri, registry = str(tmp_path / "photos"), with_annotator(Hurried())
+    with pytest.raises(DataError, match="edits that are not saved: 1"):
+        annotation_loop(uri, tmp_path / "runs", rounds=1, backend=PROBE, annotator="person", registry=registry)
+    assert not (tmp_path / "runs/round-1").exists()

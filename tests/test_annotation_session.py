@@ -14,7 +14,7 @@ import pytest
 
 import boxwright
 from boxwright import Boxes, DataError, Sample, UsageError
-from boxwright.annotation import AnnotationSession, ConflictError, Drawn
+from boxwright.annotation import AnnotationSession, ConflictError, Drawn, is_verified
 from boxwright.plugins import default_registry
 from boxwright_testing import drawn_samples
 
@@ -348,6 +348,42 @@ def test_nothing_is_written_if_one_edit_cannot_be(tmp_path: Path) -> None:
             session.save()
         assert content(tmp_path / "k") == before
         assert session.unsaved == [0, 1]
+
+
+def test_many_images_are_written_together(labelimg: Path, monkeypatch: Any) -> None:
+    from boxwright.annotation.saving import Saver
+
+    written = []
+    temporary = Saver._temporary
+    monkeypatch.setattr(
+        Saver,
+        "_temporary",
+        lambda self, samples, options: written.append(len(samples)) or temporary(self, samples, options),
+    )
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        for image in range(PHOTOS):
+            add(session, image)
+        saved = session.save()
+        assert sorted(os.path.basename(file) for file in saved.files) == [f"0-00{n}.xml" for n in range(PHOTOS)]
+        assert written == [PHOTOS] * 3
+    for sample in boxwright.open(f"labelimg:{labelimg}"):
+        assert sample.boxes.labels[-1] == "square"
+        assert sample.boxes.coordinates[-1] == NEW[1]
+
+
+def test_a_label_that_an_edit_does_not_touch_stays_as_it_is(labelimg: Path) -> None:
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        odd = session.samples[0].replace(boxes=Boxes([" odd ", "a" * 300], [(1, 1, 9, 9), (2, 2, 9, 9)]))
+        session.apply({0: odd})
+        add(session)
+        assert session.samples[0].boxes.labels == (" odd ", "a" * 300, "square")
+
+
+def test_only_yes_says_that_an_image_is_verified(labelimg: Path) -> None:
+    """As labelImg reads it: ``if verified == 'yes'``."""
+    (sample,) = list(boxwright.open(f"labelimg:{labelimg}"))[:1]
+    marked = [sample.replace(attributes={"verified": text}) for text in ("yes", "no", "")]
+    assert [is_verified(each) for each in marked] == [True, False, False]
 
 
 def kill(session: AnnotationSession) -> None:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ import pytest
 from PIL import Image
 
 import boxwright
+from boxwright.annotation import AnnotationSession, ConflictError, Drawn, relabeled
+from boxwright_annotate import app
+from boxwright_annotate.pixels import Pixels
 from boxwright_testing import drawn_samples
 
 pytest.importorskip("boxwright_voc", reason="the format labelimg")
@@ -197,3 +201,56 @@ def test_ctrl_c_keeps_edits_that_are_not_saved(photos: Path, start: Start) -> No
     assert [path.name for path in photos.glob("*.xml")] == ["0-001.xml"]
     page.end(signal.SIGTERM)
     assert not [name for name in os.listdir(photos) if name.startswith(".")]
+
+
+@pytest.mark.parametrize("factor", [1, 2])
+def test_boxes_of_stored_pixels_are_shown_on_these(tmp_path: Path, factor: int) -> None:
+    """Red is at the left of the stored pixels; the sizes of the annotation are those of it, or twice them."""
+    image = Image.new("RGB", (400, 200), "blue")
+    image.paste("red", (0, 0, 100, 200))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "a.jpg", exif=exif)
+    with AnnotationSession(str(tmp_path)) as session:
+        old = session.samples[0]
+        size = {"width": 400 * factor, "height": 200 * factor}
+        session.samples[0] = old.replace(image=old.image.model_copy(update=size))
+        content, _ = Pixels(session).image(0, 0)
+    with Image.open(io.BytesIO(content)) as shown:
+        assert shown.size == (400, 200)
+        red, _, blue = np.asarray(shown.convert("RGB"))[100, 20]
+        assert red > 200 > 60 > blue
+
+
+def test_an_edit_during_one_of_many_images_is_kept_or_refused(photos: Path, monkeypatch: Any) -> None:
+    with AnnotationSession(str(photos)) as session:
+        session.edit(0, [Drawn("fig", (1, 2, 30, 40))], revision=0)
+        refused: list[str] = []
+
+        def edit() -> None:
+            try:
+                session.edit(0, [Drawn("fig", (1, 2, 30, 40), 0), Drawn("date", (1, 2, 9, 9))], revision=1)
+            except ConflictError as error:
+                refused.append(error.message)
+
+        other = threading.Thread(target=edit)
+
+        def slow(*arguments: Any) -> Any:
+            changed = relabeled(*arguments)
+            other.start()
+            other.join(0.3)
+            return changed
+
+        monkeypatch.setattr(app, "relabeled", slow)
+        app.Api(session, lambda: None).bulk({"images": [0], "label": "fig", "to": "nut", "preview": False})
+        other.join()
+        assert "nut" in session.samples[0].boxes.labels
+        assert refused or "date" in session.samples[0].boxes.labels
+
+
+def test_an_edit_of_many_images_to_no_class_deletes_nothing(photos: Path, start: Start) -> None:
+    page = start(str(photos))
+    page.call("edit", {"image": 0, "revision": 0, "boxes": [["fig", 1, 2, 30, 40, None]]})
+    answer = page.call("bulk", {"images": [0, 1], "label": "fig", "to": "", "side": 0, "preview": False})
+    assert answer.status == 422
+    assert page.call("dataset").json["images"][0]["labels"] == {"fig": 1}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -18,10 +19,10 @@ from boxwright import BoxwrightError, Sample
 from boxwright.analysis import box_problems
 from boxwright.annotation import (
     ANNOTATOR,
-    VERIFIED,
     AnnotationSession,
     ConflictError,
     Drawn,
+    is_verified,
     relabeled,
     without_boxes,
 )
@@ -109,18 +110,19 @@ class Api:
 
     def bulk(self, body: Body) -> Body:
         """Changes or removes boxes of many images; with ``preview``, only counts them."""
-        session, images = self._session, body["images"]
-        if body.get("to"):
-            to = session.add_class(body["to"]) if not body["preview"] else body["to"]
-            changed = relabeled(session.samples, images, body["label"], to)
-            count = sum(session.samples[image].boxes.labels.count(body["label"]) for image in changed)
-        else:
-            changed = without_boxes(session.samples, images, label=body["label"], side=float(body["side"]))
-            count = sum(len(session.samples[image].boxes) - len(after.boxes) for image, after in changed.items())
-        if not body["preview"]:
-            session.apply(changed)
-        state = self._state([] if body["preview"] else list(changed))
-        return state | {"boxes": count, "changed": list(changed)}
+        session, images, preview = self._session, body["images"], body["preview"]
+        with session.lock:
+            samples = session.samples
+            if "to" in body:
+                to = body["to"] if preview else session.add_class(body["to"])
+                changed = relabeled(samples, images, body["label"], to)
+                count = sum(samples[image].boxes.labels.count(body["label"]) for image in changed)
+            else:
+                changed = without_boxes(samples, images, label=body["label"], side=float(body["side"]))
+                count = sum(len(samples[image].boxes) - len(after.boxes) for image, after in changed.items())
+            if not preview:
+                session.apply(changed)
+        return self._state([] if preview else list(changed)) | {"boxes": count, "changed": list(changed)}
 
     def proposals(self, body: Body) -> Body:
         """The proposals of the model for an image, which it looks at next; ``ready`` is false if it takes longer."""
@@ -163,7 +165,7 @@ class Api:
             "width": sample.image.width,
             "height": sample.image.height,
             "split": sample.split,
-            "verified": VERIFIED in sample.attributes,
+            "verified": is_verified(sample),
             "labels": Counter(sample.boxes.labels),
             "smallest": min(sides, default=None),
             "findings": sorted({problem.check for problem in box_problems(sample, _TINY)}) if sides else [],
@@ -238,9 +240,11 @@ def make_app(session: AnnotationSession, stop: Callable[[], None]) -> Starlette:
         except BoxwrightError as error:
             return _problem(422, error.message, error.remedy)
         except OSError as error:
-            return _problem(500, f"{error.filename or 'the journal'}: {error.strerror or error}", "free some space")
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            remedy = "free some space" if full else "check the disk and the permissions"
+            return _problem(500, f"{error.filename or 'the journal'}: {error.strerror or error}", remedy)
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            return _problem(400, f"{type(error).__name__}: {error}"[:200])
+            return _problem(400, f"the request is malformed: {type(error).__name__}: {error}"[:200])
 
     async def pixels(request: Request) -> Response:
         position = int(request.path_params["image"])

@@ -82,7 +82,8 @@ class Pixels:
         sample = self._session.samples[position]
         name, size = sample.image.name, (sample.image.width, sample.image.height)
         header = read_header(data, name)
-        if size == header.upright_size or size != (header.width, header.height):
+        turned = header.upright_size != (header.width, header.height)
+        if size == header.upright_size or not (turned and size[0] * header.height == size[1] * header.width):
             return decode_image(data, name, at_least=(side, side) if side else None)
         with open_image(data, name) as image:  # the boxes refer to the stored pixels
             header_of(image)

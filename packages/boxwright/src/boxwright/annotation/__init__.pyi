@@ -11,5 +11,6 @@ from .session import (
     AnnotationSession as AnnotationSession,
     ConflictError as ConflictError,
     Drawn as Drawn,
+    is_verified as is_verified,
 )
 from .simulation import Simulation as Simulation, simulate as simulate

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.annotation.annotating import annotate
-from boxwright.annotation.session import VERIFIED
+from boxwright.annotation.session import is_verified
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.errors import DataError, UsageError
 from boxwright.models.evaluation import evaluate
@@ -62,7 +62,7 @@ class OnlyAnnotated:
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields the others."""
         for sample in samples:
-            annotated = bool(sample.boxes) or VERIFIED in sample.attributes
+            annotated = bool(sample.boxes) or is_verified(sample)
             if annotated and (self._names is None or sample.image.name in self._names):
                 yield sample
 
@@ -105,7 +105,7 @@ def annotation_loop(
 
     Raises:
         UsageError: An option is wrong.
-        DataError: The dataset cannot be read, or nothing was annotated.
+        DataError: The dataset cannot be read, nothing was annotated, or edits were not saved.
         RunError: The folder of a run exists and is not one of this loop.
     """
     plugins, reporter, folder = registry or default_registry(), reporter or LogReporter(), Path(out)
@@ -115,7 +115,7 @@ def annotation_loop(
     for number in range(len(done) + 1, rounds + 1):
         last = done[-1] if done else None
         reporter.message(f"Round {number} of {rounds}: annotate, then press Train in the page, or Ctrl-C here.")
-        annotate(
+        unsaved = annotate(
             uri,
             classes=classes,
             model=None if last is None else last.run,
@@ -125,6 +125,10 @@ def annotation_loop(
             reporter=reporter,
             registry=plugins,
         )
+        if unsaved:
+            raise DataError(
+                uri, f"images with edits that are not saved: {unsaved}", "run the same command again, and save them"
+            )
         training = {"val": val, "backend": backend, "preset": preset, "settings": dict(settings or {})}
         this = _train(uri, folder, number, last, training, reporter, plugins)
         done.append(this)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from boxwright.annotation.order import Floats, Reason, learning_order, look, suspected_errors, uncertainty
+from boxwright.annotation.session import is_verified
 from boxwright.errors import BoxwrightError, DataError
 from boxwright.models.inference import load_model
 from boxwright.models.protocols import Model
@@ -94,7 +95,7 @@ class Proposals:
     def to_learn(self) -> list[Reason]:
         """Returns the images without boxes that the model learns most from, the best first; see ``learning_order``."""
         known = self.known()
-        done = [n for n in known if self._samples[n].boxes or "verified" in self._samples[n].attributes]
+        done = [n for n in known if self._samples[n].boxes or is_verified(self._samples[n])]
         rest = [n for n in known if n not in set(done)]
         looks = self._looks
         order = learning_order([known[n] for n in rest], [looks[n] for n in rest], [looks[n] for n in done])

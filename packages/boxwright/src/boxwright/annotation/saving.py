@@ -14,8 +14,9 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from boxwright.datasets.dataset import Dataset
 from boxwright.datasets.destination import Destination
@@ -35,6 +36,8 @@ from boxwright.storage.uri import DatasetURI, join, parent
 
 _CLOSE, _WHOLE_PIXELS = 0.01, 1.0
 """Pixels by which a written coordinate may differ from that of the edit, in formats with fractions and without."""
+_BATCH = 16
+"""Images that are written to a temporary folder together, in formats that copy them too."""
 _CONVERT = "annotate a copy in another format: --to labelimg:FOLDER"
 
 
@@ -73,6 +76,14 @@ class Saved:
     losses: Losses = field(default_factory=Losses)
     file_of: dict[int, str] = field(default_factory=dict)
     written: dict[int, Sample] = field(default_factory=dict)
+
+
+class _Files(NamedTuple):
+    """The files that the writer makes of an image before and after an edit, and the edit as it is read."""
+
+    old: Mapping[str, bytes]
+    new: Mapping[str, bytes]
+    read: Sample
 
 
 class Saver:
@@ -149,11 +160,15 @@ class Saver:
             if self._spec.target == "file":
                 outputs.append(stack.enter_context(self._whole_file(before, after, saved)))
             elif self._has_file_per_image(before):
-                for position in edited:
-                    file, content = self._file_of_image(position, before[position], after[position], saved)
-                    saved.file_of[position] = file
-                    if content is not None:
-                        contents[file] = content
+                for start in range(0, len(edited), _BATCH):
+                    positions = edited[start : start + _BATCH]
+                    pairs = [(before[position], after[position]) for position in positions]
+                    for position, files in zip(positions, self._files_of(pairs), strict=True):
+                        saved.written[position] = files.read
+                        file, content = self._file_of_image(*pairs[positions.index(position)], files, saved)
+                        saved.file_of[position] = file
+                        if content is not None:
+                            contents[file] = content
                 created = [
                     position
                     for position, file in saved.file_of.items()
@@ -244,11 +259,27 @@ class Saver:
         sources = Counter(sample.source for sample in samples if sample.source != sample.image.location)
         return all(count == 1 and is_file(source) for source, count in sources.items())
 
-    def _file_of_image(self, position: int, before: Sample, after: Sample, saved: Saved) -> tuple[str, bytes | None]:
+    def _files_of(self, pairs: Sequence[tuple[Sample, Sample]]) -> list[_Files]:
+        """Returns the files of images before and after their edits; of all at once if the names tell them apart."""
+        before, after = [old for old, _ in pairs], [new for _, new in pairs]
+        stems = [_stem(sample.image.name) for sample in after]
+        if 1 < len(pairs) == len(set(stems)):
+            with suppress(DataError, OutputError):  # one by one, the error is that of an image
+                old, new, read = self._written(before), self._written(after), self._read_back(after)
+                own = [[name for name in new if _stem(name) == stem] for stem in stems]
+                names = [name for each in own for name in each]
+                shared = new.keys() - set(names)
+                if len(names) == len(own) and all(own) and all(old.get(name) == new[name] for name in shared):
+                    olds = [{name: old[name]} if name in old else {} for name in names]
+                    return [
+                        _Files(one, {name: new[name]}, each) for one, name, each in zip(olds, names, read, strict=True)
+                    ]
+        return [_Files(self._written([old]), self._written([new]), self._read_back([new])[0]) for old, new in pairs]
+
+    def _file_of_image(self, before: Sample, after: Sample, files: _Files, saved: Saved) -> tuple[str, bytes | None]:
         """Returns the annotation file of an image, and its content if it must be written."""
-        old, new = self._written([before]), self._written([after])
+        old, new, _ = files
         changed = {name: content for name, content in new.items() if old.get(name) != content}
-        (saved.written[position],) = self._read_back([after])
         annotated = before.source != (before.image.location or "")
         if not changed:
             return before.source, None
@@ -371,3 +402,7 @@ class Saver:
 def _plain(content: bytes) -> bytes:
     """Returns the content of a text file in which white space and the ends of long fractions do not matter."""
     return re.sub(rb"\d+(?:\.\d+)?", lambda number: b"%.6g" % float(number[0]), b"".join(content.split()))
+
+
+def _stem(name: str) -> str:
+    return os.path.splitext(os.path.basename(name))[0]

@@ -116,6 +116,7 @@ class AnnotationSession:
         proposals: The boxes that a model proposes; ``None`` without a model.
         next_step: What follows after the session, in one word for a button such as ``"Train"``; empty for nothing.
         recovered: The number of edits that an earlier session did not save, and which are applied.
+        lock: Held by each method; hold it to read and edit without an edit in between.
 
     Raises:
         UsageError: The format cannot be read and written, or the classes are invalid.
@@ -131,7 +132,7 @@ class AnnotationSession:
         reporter: Reporter | None = None,
         registry: Registry | None = None,
     ) -> None:
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._plugins = registry or default_registry()
         reporter = reporter or LogReporter()
         given = [_checked_label(name) for name in classes]
@@ -275,7 +276,7 @@ class AnnotationSession:
             ConflictError: The image has another revision, from another window, or its file was changed.
             UsageError: A box is invalid.
         """
-        with self._lock:
+        with self.lock:
             self._check_revision(image, revision)
             before = self.samples[image]
             attributes = dict(before.attributes)
@@ -288,9 +289,10 @@ class AnnotationSession:
 
     def verify(self, image: int, verified: bool = True) -> Sample:
         """Marks an image as checked by a person, or removes the mark."""
-        rows = zip(self.samples[image].boxes.labels, self.samples[image].boxes.coordinates, strict=True)
-        boxes = [Drawn(label, box, position) for position, (label, box) in enumerate(rows)]
-        return self.edit(image, boxes, revision=self.revisions[image], verified=verified)
+        with self.lock:
+            rows = zip(self.samples[image].boxes.labels, self.samples[image].boxes.coordinates, strict=True)
+            boxes = [Drawn(label, box, position) for position, (label, box) in enumerate(rows)]
+            return self.edit(image, boxes, revision=self.revisions[image], verified=verified)
 
     def apply(self, samples: Mapping[int, Sample]) -> None:
         """Sets the boxes and attributes of several images as one edit, which is undone as one.
@@ -301,7 +303,7 @@ class AnnotationSession:
         Raises:
             ConflictError: The file of one of the images was changed.
         """
-        with self._lock:
+        with self.lock:
             changes = [
                 _Change(image, self.samples[image], after)
                 for image, after in samples.items()
@@ -321,7 +323,7 @@ class AnnotationSession:
 
     def undo(self) -> list[int]:
         """Takes back the last edit; returns the positions of its images, empty if there is none."""
-        with self._lock:
+        with self.lock:
             if not self._done:
                 return []
             self._note("undo", self._done, self._since.edits)
@@ -330,7 +332,7 @@ class AnnotationSession:
 
     def redo(self) -> list[int]:
         """Repeats the edit that was taken back last; returns the positions of its images, empty if there is none."""
-        with self._lock:
+        with self.lock:
             if not self._undone:
                 return []
             self._note("redo", self._undone, self._since.undone)
@@ -354,7 +356,7 @@ class AnnotationSession:
             UsageError: The name is invalid.
         """
         name = _checked_label(name)
-        with self._lock:
+        with self.lock:
             if name not in self.classes:
                 self.classes.append(name)
         return name
@@ -397,12 +399,12 @@ class AnnotationSession:
     @property
     def unsaved(self) -> list[int]:
         """The positions of the images whose edits are not in the dataset yet."""
-        with self._lock:
+        with self.lock:
             return [image for image in sorted(self._bases) if not _same(self.samples[image], self._saved[image])]
 
     def changed_files(self) -> list[int]:
         """The positions of the images with edits whose files another program has changed, or removed."""
-        with self._lock:
+        with self.lock:
             unsaved = self.unsaved
             self._look_at_files(unsaved)
             return [image for image in unsaved if self._bases[image] != fingerprint(self._on_disk[image])]
@@ -418,7 +420,7 @@ class AnnotationSession:
             DataError: The format cannot store an edit; nothing was changed.
             OutputError: A file cannot be written; nothing was changed.
         """
-        with self._lock:
+        with self.lock:
             if conflicts := [image for image in self.changed_files() if image not in overwrite]:
                 names = ", ".join(self.samples[image].image.name for image in conflicts[:3])
                 raise ConflictError(
@@ -468,7 +470,7 @@ class AnnotationSession:
 
     def discard(self, images: Iterable[int]) -> None:
         """Drops the edits of images that are not saved: they are again as in the dataset. This cannot be undone."""
-        with self._lock:
+        with self.lock:
             dropped = [image for image in images if image in self._bases]
             self._journal.add({"reset": [self.samples[image].image.name for image in dropped]})
             self._reset(dropped)
@@ -486,7 +488,7 @@ class AnnotationSession:
 
     def refresh(self, image: int) -> None:
         """Reads an image again if another program has changed its file, unless it has edits."""
-        with self._lock:
+        with self.lock:
             self._look_at_files([image])
 
     def _look_at_files(self, images: Iterable[int]) -> None:
@@ -547,7 +549,7 @@ class AnnotationSession:
 
     def close(self) -> None:
         """Ends the session. Edits that are not saved stay in the journal, from which the next session continues."""
-        with self._lock:
+        with self.lock:
             self._journal.close(remove=not (self.unsaved or self._absent))
 
     def __enter__(self) -> AnnotationSession:
@@ -590,6 +592,7 @@ def _edited(sample: Sample, drawn: Sequence[Drawn]) -> Boxes:
     used: set[int] = set()
     coordinates: list[Coordinates] = []
     attributes: list[Mapping[str, Any]] = []
+    labels: list[str] = []
     for number, each in enumerate(drawn, start=1):
         box = tuple(map(float, each.coordinates))
         kept = each.origin if each.origin is not None and 0 <= each.origin < len(old) else None
@@ -605,9 +608,10 @@ def _edited(sample: Sample, drawn: Sequence[Drawn]) -> Boxes:
                 own = {**own, ANNOTATOR: "person"}
         if kept is None or box != old.coordinates[kept]:
             box = _inside(box, sample, number)
+        labels.append(each.label if kept is not None and each.label == old.labels[kept] else _checked_label(each.label))
         coordinates.append(box)
         attributes.append(own)
-    return Boxes([_checked_label(each.label) for each in drawn], coordinates, attributes)
+    return Boxes(labels, coordinates, attributes)
 
 
 def _inside(box: tuple[float, ...], sample: Sample, number: int) -> Coordinates:
@@ -631,6 +635,11 @@ def _checked_label(name: str) -> str:
             f"{name!r:.80} cannot be the name of a class", f"use 1 to {_LONGEST_LABEL} letters in one line"
         )
     return name
+
+
+def is_verified(sample: Sample) -> bool:
+    """Whether a person has checked an image, which labelImg writes as ``"yes"``."""
+    return sample.attributes.get(VERIFIED) == "yes"
 
 
 def _same(one: Sample, other: Sample) -> bool:

@@ -159,7 +159,7 @@ export class Grid {
     const where = `In the ${plural(this.list.length, "image")} of the list.`;
     if ((await ask(kind === "rename" ? "Change a class" : "Delete boxes", where, { ok: "Preview", cancel: "Cancel" }, ...fields)) !== "ok") return;
     if (kind === "rename" && !to.value.trim()) return;
-    const body = { images: this.list, label: from.value, to: to.value.trim(), side: side.value || 0 };
+    const body = { images: this.list, label: from.value, ...(kind === "rename" ? { to: to.value.trim() } : { side: side.value || 0 }) };
     try {
       const { boxes, changed } = await call("bulk", { ...body, preview: true });
       if (!boxes) return say("No box would change.");
