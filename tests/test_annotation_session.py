@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import boxwright
-from boxwright import Boxes, DataError, Sample, UsageError
+from boxwright import Boxes, DataError, OutputError, Sample, UsageError
 from boxwright.annotation import AnnotationSession, ConflictError, Drawn, is_verified
 from boxwright.plugins import default_registry
 from boxwright_testing import drawn_samples
@@ -488,6 +488,33 @@ def test_what_was_saved_is_no_change_by_another_program(tmp_path: Path, name: st
     with AnnotationSession(f"{name}:{place}") as session:
         assert session.recovered == 1
         assert session.save().images == 1
+
+
+@pytest.mark.parametrize("name", ["labelimg", "yolo"])
+def test_a_kill_right_after_a_save_leaves_no_edits(tmp_path: Path, name: str, monkeypatch: Any) -> None:
+    if name not in default_registry().names("format"):
+        pytest.skip(f"the format {name} is not installed")
+    boxwright.convert(
+        boxwright.from_samples(drawn_samples(tmp_path / "s", 2, size=(317, 241))), f"{name}:{tmp_path / 'd'}"
+    )
+    session = AnnotationSession(f"{name}:{tmp_path / 'd'}")
+    add(session, 0, ("square", (10.3, 10, 50.1, 61)))
+    monkeypatch.setattr(session._journal, "restart", lambda: kill(session))
+    session.save()
+    with AnnotationSession(f"{name}:{tmp_path / 'd'}") as session:
+        assert session.recovered == 0
+        add(session, 0, ("square", (100, 10.7, 150, 61)))
+        assert session.save().images == 1
+
+
+def test_a_dataset_that_changes_during_each_save_is_left_alone(labelimg: Path, monkeypatch: Any) -> None:
+    before = content(labelimg)
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        add(session)
+        monkeypatch.setattr(type(session), "_is_changed", lambda self, images: True)
+        with pytest.raises(OutputError, match="all the time"):
+            session.save()
+    assert changed(before, content(labelimg)) == {".boxwright-annotate.jsonl"}
 
 
 def test_what_a_format_would_not_write_again_is_copied_first(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class Saver:
         after: Sequence[Sample],
         edited: Sequence[int],
         classes: Sequence[str],
-        unchanged: Callable[[], bool] = lambda: True,
+        before_commit: Callable[[Saved], None] = lambda saved: None,
     ) -> Saved:
         """Writes edited images, all or none.
 
@@ -128,10 +128,10 @@ class Saver:
             after: All images with the edits.
             edited: The positions of those that differ.
             classes: All classes, for those that are new.
-            unchanged: Whether the files are still as ``before`` says, just before they are replaced.
+            before_commit: Called just before the files are replaced.
 
         Raises:
-            ChangedError: They are not; nothing was changed.
+            ChangedError: Raised by ``before_commit``; nothing was changed.
             CreatedError: Another program has created a file; nothing was changed.
             DataError: The format cannot store an edit.
             OutputError: A file cannot be written.
@@ -140,7 +140,7 @@ class Saver:
         known = self._label_map
         contents = self._class_files(after, edited, classes)
         try:
-            self._save(before, after, edited, contents, saved, unchanged)
+            self._save(before, after, edited, contents, saved, before_commit)
         except BaseException:
             self._label_map = known
             raise
@@ -153,7 +153,7 @@ class Saver:
         edited: Sequence[int],
         contents: dict[str, bytes],
         saved: Saved,
-        unchanged: Callable[[], bool],
+        before_commit: Callable[[Saved], None],
     ) -> None:
         with ExitStack() as stack:
             outputs: list[AtomicOutput] = []
@@ -186,8 +186,7 @@ class Saver:
             for output in outputs:
                 for name in output.files.values() if is_file(output.location) else ():
                     shutil.copymode(output.location, name)
-            if not unchanged():
-                raise ChangedError
+            before_commit(saved)
             if outputs:
                 commit_together(outputs)
             saved.files = [output.location for output in outputs]

@@ -34,6 +34,7 @@ VERIFIED: Final = "verified"
 MAX_BOXES: Final = 10_000
 """The largest number of boxes of an image that an edit may set."""
 _LONGEST_LABEL: Final = 200
+_TRIES: Final = 3
 _UNKNOWN: Final = (0,)
 """Instead of the state of a file that may have changed while it was read."""
 _OF_SHAPES: Final = ("segmentation", "rotation", "shape", "keypoints", "keypoint_names", "num_keypoints", "area")
@@ -146,7 +147,8 @@ class AnnotationSession:
             )
         self._journal = Journal(journal_path(self._location.location), self.uri)
         try:
-            self._stats = {file: _stat(file) for file in self._shared_files()}
+            self._shared = self._shared_files()
+            self._stats = {file: _stat(file) for file in self._shared}
             self._dataset, samples = self._read(reporter)
             self._on_disk = samples
             self._saved, self.samples = list(samples), list(samples)
@@ -251,6 +253,9 @@ class AnnotationSession:
                 self._take_back()
             elif "redo" in line and self._undone:
                 self._do_again()
+            elif "saving" in line:
+                found = [(self._positions.get(name), digest) for name, digest in line["saving"].items()]
+                self._reset([n for n, digest in found if n is not None and fingerprint(self._on_disk[n]) == digest])
             elif "reset" in line:
                 self._absent.difference_update(line["reset"])
                 self._reset([self._positions[name] for name in line["reset"] if name in self._positions])
@@ -421,52 +426,65 @@ class AnnotationSession:
             OutputError: A file cannot be written; nothing was changed.
         """
         with self.lock:
-            if conflicts := [image for image in self.changed_files() if image not in overwrite]:
-                names = ", ".join(self.samples[image].image.name for image in conflicts[:3])
-                raise ConflictError(
-                    f"another program has changed the annotation of {names} since it was edited here",
-                    "keep the edits, which replaces that annotation, or drop them",
-                    conflicts,
-                )
-            unsaved = self.unsaved
-            if not unsaved:
-                return Saved()
-            counter = LossCounter(self._saver.written_spec)
-            for image in unsaved:
-                counter.count(self.samples[image])
-            unsaved_before = self.changed_files()
-            after = list(self._on_disk)
-            for image in unsaved:
-                after[image] = self.samples[image]
-            # The time of a folder changes with the temporary files in it.
-            files = [image for image in unsaved if self._file(self._on_disk[image]) != self._location.location]
-            try:
-                saved = self._saver.save(
-                    self._on_disk, after, unsaved, self.classes, lambda: not self._is_changed(files)
-                )
-            except ChangedError:
-                return self.save(overwrite)
-            except CreatedError as error:
-                self._stats.clear()
-                if self.changed_files() == unsaved_before:
-                    name = self.samples[error.images[0]].image.name
-                    raise OutputError(f"the annotation of {name} exists, and cannot be read", "remove it") from None
-                return self.save(overwrite)
-            saved.losses.add(counter.take())
-            for image in unsaved:
-                source = saved.file_of.get(image, self.samples[image].source)
-                self.samples[image] = self._saved[image] = self.samples[image].replace(source=source)
-            for image, written in saved.written.items():
-                self._on_disk[image] = written.replace(source=self.samples[image].source)
-            for file in {*self._shared_files(), *(self._file(self.samples[image]) for image in unsaved)}:
-                self._stats[file] = _stat(file)
-            if self._absent:
-                self._journal.add({"reset": [self.samples[image].image.name for image in self._bases]})
-            else:
-                self._journal.restart()
-            self._bases.clear()
-            self._since = _Since(states=bool(self._absent))
-            return saved
+            for _ in range(_TRIES):
+                with suppress(ChangedError):
+                    return self._save(overwrite)
+            raise OutputError(
+                f"another program changes {self._location.location} all the time", "end it, and save again"
+            )
+
+    def _save(self, overwrite: Collection[int]) -> Saved:
+        if conflicts := [image for image in self.changed_files() if image not in overwrite]:
+            names = ", ".join(self.samples[image].image.name for image in conflicts[:3])
+            raise ConflictError(
+                f"another program has changed the annotation of {names} since it was edited here",
+                "keep the edits, which replaces that annotation, or drop them",
+                conflicts,
+            )
+        unsaved = self.unsaved
+        if not unsaved:
+            return Saved()
+        counter = LossCounter(self._saver.written_spec)
+        for image in unsaved:
+            counter.count(self.samples[image])
+        unsaved_before = self.changed_files()
+        after = list(self._on_disk)
+        for image in unsaved:
+            after[image] = self.samples[image]
+        # The time of a folder changes with the temporary files in it.
+        files = [image for image in unsaved if self._file(self._on_disk[image]) != self._location.location]
+        try:
+            saved = self._saver.save(
+                self._on_disk, after, unsaved, self.classes, lambda saved: self._before_commit(saved, files, unsaved)
+            )
+        except CreatedError as error:
+            self._stats.clear()
+            if self.changed_files() == unsaved_before:
+                name = self.samples[error.images[0]].image.name
+                raise OutputError(f"the annotation of {name} exists, and cannot be read", "remove it") from None
+            return self._save(overwrite)
+        saved.losses.add(counter.take())
+        for image in unsaved:
+            source = saved.file_of.get(image, self.samples[image].source)
+            self.samples[image] = self._saved[image] = self.samples[image].replace(source=source)
+        for image, written in saved.written.items():
+            self._on_disk[image] = written.replace(source=self.samples[image].source)
+        for file in {*saved.files, *(self._file(self.samples[image]) for image in unsaved)}:
+            self._stats[file] = _stat(file)
+        if self._absent:
+            self._journal.add({"reset": [self.samples[image].image.name for image in self._bases]})
+        else:
+            self._journal.restart()
+        self._bases.clear()
+        self._since = _Since(states=bool(self._absent))
+        return saved
+
+    def _before_commit(self, saved: Saved, files: Sequence[int], unsaved: Sequence[int]) -> None:
+        if self._is_changed(files):
+            raise ChangedError
+        # So that a kill right after it does not leave edits that are saved already.
+        after = {self.samples[image].image.name: fingerprint(saved.written[image]) for image in unsaved}
+        self._journal.add({"saving": after})
 
     def discard(self, images: Iterable[int]) -> None:
         """Drops the edits of images that are not saved: they are again as in the dataset. This cannot be undone."""
@@ -507,7 +525,8 @@ class AnnotationSession:
                 "another program has added or removed images",
                 "end `boxwright annotate` and start it again; the journal keeps your edits",
             )
-        self._dataset = dataset
+        self._dataset, self._shared = dataset, self._shared_files()
+        self._stats = {file: _stat(file) for file in self._shared} | self._stats
         self._saver = Saver(dataset, self._location, self.spec, self._plugins)
         self.classes = list(dict.fromkeys([*self.classes, *self._classes_of(samples)]))
         for name, position in self._positions.items():
@@ -520,7 +539,7 @@ class AnnotationSession:
                     self._saved[position] = now
 
     def _is_changed(self, images: Iterable[int]) -> bool:
-        files = {*self._shared_files(), *(self._file(self._on_disk[image]) for image in images)}
+        files = {*self._shared, *(self._file(self._on_disk[image]) for image in images)}
         return any(_stat(file) != self._stats.get(file) for file in files)
 
     def _refuse_changed(self, images: Sequence[int]) -> None:
