@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import http.client
 import json
 import os
@@ -12,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import Any
 from unittest.mock import Mock
 
@@ -173,6 +175,24 @@ def test_the_good_images_of_a_batch_with_bad_ones_are_predicted_together(
         answers = list(pool.map(server.predict, [good, bad, *[good] * 5, bad]))
     assert [answer.status for answer in answers] == [200, 422, *[200] * 5, 422]
     assert model.batches == [8, 6]
+
+
+def test_errors_keep_no_images_in_reference_cycles(serve: Serve, encoded: Encoded) -> None:
+    """Which would exist until Python searches for cycles, and make the memory grow."""
+    good, bad = encoded(64, 64, 204, "JPEG"), encoded(640, 640, 204, "JPEG")[:-400]
+    server = serve(Limits(batch_size=2, batch_wait=3600))
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for bodies in ([good, bad], [bad, bad], [bad, b"not an image", good]):
+                assert len(list(pool.map(server.predict, bodies))) == len(bodies)
+        gc.collect()
+        kept = [found.f_code.co_name for found in gc.garbage if isinstance(found, FrameType)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert kept == []
 
 
 def test_limits_of_bytes(serve: Serve, encoded: Encoded) -> None:

@@ -286,7 +286,7 @@ async def _unless_gone(request: Request, work: Coroutine[Any, Any, list[Detectio
         raise gone() from None
     finally:
         watch.cancel()
-        del task  # which keeps its error, whose traceback keeps this frame: a reference cycle with the images
+        del task, watch  # they keep errors, whose tracebacks keep this frame: a reference cycle with the images
 
 
 async def _cancel_if_closed(request: Request, task: asyncio.Task[Any]) -> None:

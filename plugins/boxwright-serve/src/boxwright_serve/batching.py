@@ -160,13 +160,12 @@ def _predicted(model: Model, samples: Sequence[Sample]) -> list[Detections | Exc
     done: list[Detections | Exception] = []
     try:
         done.extend(model.predict(samples, batch_size=len(samples)))
-    except Exception as raised:
-        error = raised
+    except Exception as error:
         if len(samples) == 1:
-            if isinstance(error, StopIteration):  # a future cannot have it
-                error = PluginError("the model raised StopIteration")
             if not isinstance(error, BoxwrightError):
                 logging.getLogger("boxwright").info("the model failed", exc_info=error)
+            if isinstance(error, StopIteration):  # a future cannot have it
+                return [PluginError("the model raised StopIteration")]
             return [_alone(error)]
         # One bad image must not fail its batch. It is found by decoding; if that is not the reason, each image is
         # predicted alone.
