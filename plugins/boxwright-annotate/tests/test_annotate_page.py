@@ -98,14 +98,17 @@ def test_twenty_edits_of_five_images_are_what_the_files_have(
 ) -> None:
     """With kill -9 in the middle: 4 edits of each image, of every kind."""
     pytest.importorskip(f"boxwright_{ {'labelimg': 'voc'}.get(name, name) }")
-    samples = drawn_samples(tmp_path / "source", 6, size=(320, 240))
+    samples = drawn_samples(tmp_path / "source", 6, size=(317, 241), labels=CLASSES[:1])
     place = tmp_path / "data" / ("x.json" if name == "coco" else "")
     uri = f"{name}:{place}" + (f"?images={tmp_path / 'source'}" if name == "coco" else "")
-    boxwright.convert(boxwright.from_samples([each.replace(boxes=[]) for each in samples]), f"{name}:{place}")
+    boxwright.convert(
+        boxwright.from_samples([*(each.replace(boxes=[]) for each in samples[:5]), samples[5]]), f"{name}:{place}"
+    )
     before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
     program = start(uri, "--classes", ",".join(CLASSES))
     driver = Driver(browser.new_page(viewport={"width": 1100, "height": 760}))
     expected: dict[str, list[Box]] = {each.image.name: [] for each in samples}
+    expected[samples[5].image.name] = annotated(uri)[samples[5].image.name]
     random_ = random.Random(5)
     driver.open(program.address)
     for image in range(5):
@@ -149,7 +152,7 @@ def test_twenty_edits_of_five_images_are_what_the_files_have(
         driver.settle()
         driver.key("d")
         driver.ready(image + 1)
-    assert driver.text("#counts") == "5 done · 1 left"
+    assert driver.text("#counts") == "6 done · 0 left"
     assert {path: path.read_bytes() for path in before} == before
     driver.key("Control+s")
     driver.page.wait_for_selector("#save:text('Saved')")
@@ -157,6 +160,7 @@ def test_twenty_edits_of_five_images_are_what_the_files_have(
         image: [(label, pytest.approx(box, abs=1e-3)) for label, box in boxes] for image, boxes in expected.items()
     }
     sixth = [path for path in before if path.stem == samples[5].image.name.removesuffix(".png")]
+    assert len(sixth) == {"coco": 0, "labelimg": 2, "yolo": 2}[name]
     assert {path: path.read_bytes() for path in sixth} == {path: before[path] for path in sixth}
     assert driver.problems == []
     driver.page.close()
@@ -581,3 +585,28 @@ def test_proposals_that_are_hidden_are_not_accepted(proposing: tuple[AnnotationS
     driver.key("Space")
     driver.settle()
     assert len(rows(session)) == 1
+
+
+def test_the_command_line_of_the_browser_has_an_address_that_works_once(
+    tmp_path: Path, browser: Any, monkeypatch: Any
+) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 1, size=(320, 240))
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    page, reporter = PageAnnotator(), Address()
+    with AnnotationSession(str(tmp_path)) as session:
+        thread = threading.Thread(target=page.annotate, args=(session, reporter))
+        thread.start()
+        assert reporter.found.wait(20)
+        driver = Driver(browser.new_page())
+        while not opened:
+            driver.page.wait_for_timeout(20)
+        driver.page.goto(opened[0])
+        driver.ready(0)
+        assert driver.page.url.startswith(reporter.address)
+        assert driver.page.request.get(opened[0]).status == 403
+        driver.page.close()
+        page.stop()
+        thread.join(20)
+    assert reporter.address.rstrip("/").rpartition("/")[2] not in opened[0]

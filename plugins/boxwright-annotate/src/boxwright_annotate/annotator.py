@@ -45,13 +45,13 @@ class PageAnnotator:
         with listening:
             listening.listen(128)  # so that a browser may connect before the server is ready
             port = listening.getsockname()[1]
-            token = secrets.token_urlsafe(24)
-            app = Guard(make_app(session, self.stop), token, port)
+            token, once = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
+            app = Guard(make_app(session, self.stop), token, port, once if self._browser else "")
             address = f"http://{HOST}:{port}/{token}/"
             reporter.message(f"Annotate in your browser: {address}")
             reporter.message("Only this computer can open it. Press Ctrl-C here to end.")
             if self._browser:
-                webbrowser.open(address)
+                webbrowser.open(f"http://{HOST}:{port}/{once}")
             config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
             with suppress(KeyboardInterrupt):  # uvicorn raises it again after it has ended
                 self._server = uvicorn.Server(config)

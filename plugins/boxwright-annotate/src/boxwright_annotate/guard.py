@@ -29,10 +29,13 @@ class Guard:
         app: The application, which sees paths without the token.
         token: The token.
         port: The port of the server.
+        once: A path that leads to the page, the first time only: other users of this computer can read the command line
+            of a browser.
     """
 
-    def __init__(self, app: Any, token: str, port: int) -> None:
+    def __init__(self, app: Any, token: str, port: int, once: str = "") -> None:
         self._app = app
+        self._once = f"/{once}" if once else ""
         self._prefix = f"/{token}/"
         self._hosts = {f"{name}:{port}".encode() for name in ("127.0.0.1", "localhost")}
 
@@ -42,6 +45,10 @@ class Guard:
             return
         headers = dict(scope["headers"])
         path = scope["path"]
+        if self._once and scope["method"] == "GET" and hmac.compare_digest(path.encode(), self._once.encode()):
+            self._once = ""
+            await _answer(send, 303, b"", (b"location", self._prefix.encode()))
+            return
         allowed = (
             hmac.compare_digest(path[: len(self._prefix)].encode(), self._prefix.encode())
             and headers.get(b"host") in self._hosts
@@ -85,7 +92,7 @@ def _headers() -> list[tuple[bytes, bytes]]:
     return [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
 
 
-async def _answer(send: Any, status: int, text: bytes) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), *_headers()]
+async def _answer(send: Any, status: int, text: bytes, *more: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), *more, *_headers()]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": text})
