@@ -418,6 +418,13 @@ def test_pages_of_other_origins_are_refused(serve: Serve, encoded: Encoded, toke
     assert "access-control-allow-origin" not in answer.headers
 
 
+@pytest.mark.parametrize(("host", "status"), [("models.example", 200), ("127.0.0.1:8000", 403)])
+def test_behind_a_proxy_with_tls(serve: Serve, encoded: Encoded, host: str, status: int) -> None:
+    """A proxy must pass on the host: nginx sends the address of the server unless `Host` is set."""
+    headers = BEARER | {"Origin": "https://models.example", "Host": host}
+    assert serve(token=TOKEN).ask("POST", "/predict", encoded(9, 9), headers).status == status
+
+
 def test_other_machines_need_a_token() -> None:
     for host in ("127.0.0.1", "localhost", "::1"):
         check_access(host, "")
