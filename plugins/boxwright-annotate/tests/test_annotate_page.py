@@ -561,6 +561,28 @@ def test_space_marks_an_image_as_checked_and_never_takes_the_mark_away(three: tu
         assert program.call("dataset").json["images"][0]["verified"]
 
 
+def test_the_list_of_classes_stays_open_while_the_page_is_drawn_again(three: tuple[Any, Driver]) -> None:
+    program, driver = three
+    driver.key("Tab")
+    driver.page.focus("#boxes select")
+    driver.page.evaluate("window.dispatchEvent(new Event('focus'))")  # asks for the image
+    driver.settle()
+    assert driver.page.evaluate("document.activeElement.tagName") == "SELECT"
+    driver.page.select_option("#boxes select", "nut")
+    driver.settle()
+    assert boxes_of(program, 0) == [["nut", 20, 20, 120, 100]]
+
+
+def test_a_question_that_another_one_replaces_is_answered_with_nothing(three: tuple[Any, Driver]) -> None:
+    _, driver = three
+    asked = (
+        "async () => { const { ask } = await import('./page.js'); const first = ask('a', '', { ok: 'OK' });"
+        " ask('b', '', { ok: 'OK' });"
+        " return Promise.race([first, new Promise((done) => setTimeout(done, 200, 'none'))]); }"
+    )
+    assert driver.page.evaluate(asked) is None
+
+
 def test_keys_in_a_slider_are_its_own(proposing: tuple[AnnotationSession, Driver]) -> None:
     session, driver = proposing
     driver.key("Space")

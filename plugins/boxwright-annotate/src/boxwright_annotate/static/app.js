@@ -230,11 +230,13 @@ class App {
   }
 
   async save(overwrite = []) {
+    if (this.unsaved > 100) say("Saving …");
     try {
       const answer = await call("save", { overwrite });
       this.take(answer);
       this.grid.refresh();
-      const kept = answer.kept.length ? `\nThe file as it was before: ${answer.kept.join(", ")}` : "";
+      const more = answer.kept.length > 3 ? ` and ${answer.kept.length - 3} more` : "";
+      const kept = answer.kept.length ? `\nAs they were before: ${answer.kept.slice(0, 3).join(", ")}${more}` : "";
       const losses = answer.losses ? `\nThe format ${this.dataset.format} does not store: ${answer.losses}` : "";
       say(answer.saved ? `Saved ${plural(answer.saved, "image")}.${kept}${losses}` : "There is nothing to save.");
     } catch (error) {
