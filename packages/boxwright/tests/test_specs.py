@@ -51,11 +51,11 @@ def test_an_attribute_left_out_of_all_is_counted_as_lost() -> None:
     counter = LossCounter(SPEC.written_with({"ids": False, "scores": True}))
     counter.count(sample)
     assert counter.take() == Losses(bookkeeping=Counter({"image source_id": 1, "id": 1}))
-    assert counter.losses == Losses()
+    assert counter.take() == Losses(), "it counts from zero again"
     spec = FormatSpec(name="most", carries=frozenset({"box.*", "-box.pose", "dataset.*", "-dataset.info"}))
     counter = LossCounter(spec, dataset_attributes={"info": {}, "licenses": []})
     counter.count(sample)
-    assert counter.losses.dropped == {"pose": 1, "image camera": 1, "dataset info": 1}
+    assert counter.take().dropped == {"pose": 1, "image camera": 1, "dataset info": 1}
 
 
 def test_what_is_carried_can_be_asked_by_name() -> None:

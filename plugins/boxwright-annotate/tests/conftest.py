@@ -84,9 +84,9 @@ def start() -> Iterator[Any]:
         program.process.communicate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium without a window."""
+    """Chromium without a window; while Playwright runs, no other event loop can run in the thread of the tests."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if path is None:

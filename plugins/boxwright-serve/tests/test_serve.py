@@ -551,6 +551,7 @@ def test_requests_that_take_too_long_at_the_end_are_refused(
     monkeypatch.setattr(serving, "gc", Mock())  # what is set is for a process
     caplog.set_level("CRITICAL", "uvicorn.error")
     model.release.clear()
+    before = signal.signal(signal.SIGTERM, lambda *given: None)  # uvicorn raises it again for who had handled it
     with bound_socket("127.0.0.1", 0) as bound, ThreadPoolExecutor(4) as pool:
         app = create_app(model, limits=Limits(batch_size=1))
         client = server_of(app, bound.getsockname()[1])
@@ -567,6 +568,7 @@ def test_requests_that_take_too_long_at_the_end_are_refused(
         asked: list[Any] = []
         assert serving.run(app, bound, lambda: asked.append(pool.submit(ask))) == 3
         assert asked[0].result() == [503] * 3
+    signal.signal(signal.SIGTERM, before)
     assert model.batches == [1]  # what waited is dropped
     assert caplog.text == ""
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from boxwright import ConversionReport, Dataset, Sample
 from boxwright.plugins import FormatSpec, Registry
-from boxwright_testing import ReaderTests, WriterTests
+from boxwright_testing import ReaderTests, WriterTests, draw_image
 
 
 class DialectTests(ReaderTests, WriterTests):
@@ -48,6 +48,23 @@ class TestOpenImages(DialectTests):
         "box.occluded": -1,
         "box.source": "xclick",
     }
+
+
+class TestKerasYolo(ReaderTests):
+    """``keras-yolo3``."""
+
+    format: ClassVar[str] = "keras-yolo3"
+    empty_file: ClassVar[bool] = True  # without a header, it is a dataset without images
+
+    def make_dataset(self, registry: Registry, spec: FormatSpec, folder: Path) -> str:
+        """Creates four images with zero to three boxes."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "_classes.txt").write_text("apple\nвишня\n", "utf-8")
+        for number in range(4):
+            draw_image(40, 30).save(folder / f"{number}.png")
+        lines = (f"{number}.png{' 4,6,20,30,1' * number}\n" for number in range(4))
+        (folder / "_annotations.txt").write_text("".join(lines), "utf-8")
+        return str(folder / "_annotations.txt")
 
 
 class TestRetinaNet(DialectTests):
