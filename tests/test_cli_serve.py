@@ -30,7 +30,7 @@ TOKEN = "a-token-of-this-test"
 
 
 @pytest.fixture
-def run(boxwright, lines: Callable[..., str], tmp_path: Path) -> Path:
+def run(boxwright: Any, lines: Callable[..., str], tmp_path: Path) -> Path:
     """A run of the backend ``average``: one box of a quarter of the image, with the score 0.5."""
     data = lines("a.jpg 40 40 mug 10 10 30 30", "b.jpg 40 40 mug 10 10 30 30")
     done = boxwright("train", "--data", data, "--out", tmp_path / "run", "--backend", "average")
@@ -39,7 +39,7 @@ def run(boxwright, lines: Callable[..., str], tmp_path: Path) -> Path:
 
 
 @contextmanager
-def served(boxwright, run: Path, *words: object) -> Iterator[tuple[subprocess.Popen[str], Any]]:
+def served(boxwright: Any, run: Path, *words: object) -> Iterator[tuple[subprocess.Popen[str], Any]]:
     """Yields the process and the object that it prints when it is ready."""
     process = boxwright.start("serve", run, "--port", 0, "--json", *words)
     try:
@@ -51,7 +51,7 @@ def served(boxwright, run: Path, *words: object) -> Iterator[tuple[subprocess.Po
 
 def post(address: str, body: bytes, **headers: str) -> tuple[int, Any]:
     parts = urlsplit(address)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
     with closing(connection):
         connection.request("POST", "/predict", body, headers)
         response = connection.getresponse()

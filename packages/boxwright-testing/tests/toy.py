@@ -369,7 +369,7 @@ class Logger:
             file.write(f"{epoch} {metrics['loss']}\n")
 
 
-def greet(name: Annotated[str, typer.Argument(help="Who.")] = "you"):
+def greet(name: Annotated[str, typer.Argument(help="Who.")] = "you") -> None:
     """Greets somebody."""
     print(f"Hello, {name}.")
 
