@@ -76,7 +76,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, narrow: dict[str, str]) ->
     arguments: dict[str, Any] = {"out": out, "val": val, "backend": "tfod"}
     settings = narrow | {"steps": "300", "checkpoint_every": "100"}
     with pytest.raises(KeyboardInterrupt):
-        boxwright.train(data, settings=settings, image_size=(96, 96), reporter=Interrupting(120), **arguments)
+        boxwright.train(data, settings=settings, image_size=(96, 96), reporter=Interrupting(125), **arguments)
     assert boxwright.Run(out).status == "interrupted"
     reporter = Interrupting(-1)
     return boxwright.train(data, resume=True, reporter=reporter, **arguments), reporter.messages
