@@ -62,6 +62,13 @@ ClassesOption = Annotated[
         help="The classes of a model without them; by default label_map.pbtxt next to it.",
     ),
 ]
+FirstClassesOption = Annotated[
+    str, typer.Option("--classes", metavar="A,B,C", help="Classes to begin with, in the order of the keys 1 to 9.")
+]
+PagePortOption = Annotated[
+    int, typer.Option("--port", metavar="P", min=0, max=65535, help="Port of the page.", show_default="any free one")
+]
+NoBrowserOption = Annotated[bool, typer.Option("--no-browser", help="Only print the address of the page.")]
 DeviceOption = Annotated[
     str,
     typer.Option("--device", metavar="NAME", help="Device of an exported model: CPU, GPU, NPU or AUTO for OpenVINO."),

@@ -29,7 +29,7 @@ def check_access(host: str, token: str) -> None:
     """Checks that other machines need a token.
 
     Raises:
-        UsageError: The host is not this machine alone and there is no token, or the token is short.
+        UsageError: Other machines can reach the host and no token is given, or the token is too short.
     """
     make = 'create one: python -c "import secrets; print(secrets.token_urlsafe())"'
     if host.lower() not in LOOPBACK and not token:

@@ -10,7 +10,7 @@ import typer
 from boxwright_cli.meanings import names, reads, writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
-from boxwright_cli.values import JsonOption, UriArgument
+from boxwright_cli.values import FirstClassesOption, JsonOption, NoBrowserOption, PagePortOption, UriArgument
 
 if TYPE_CHECKING:
     from boxwright import Reporter
@@ -37,14 +37,9 @@ def annotate(
             autocompletion=reads("model"),
         ),
     ] = None,
-    classes: Annotated[
-        str, typer.Option("--classes", metavar="A,B,C", help="Classes to begin with, in the order of the keys 1 to 9.")
-    ] = "",
-    port: Annotated[
-        int,
-        typer.Option("--port", metavar="P", min=0, max=65535, help="Port of the page.", show_default="any free one"),
-    ] = 0,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address of the page.")] = False,
+    classes: FirstClassesOption = "",
+    port: PagePortOption = 0,
+    no_browser: NoBrowserOption = False,
     simulate: Annotated[
         bool,
         typer.Option(

@@ -9,7 +9,15 @@ import typer
 
 from boxwright_cli.meanings import reads, writes
 from boxwright_cli.session import Session
-from boxwright_cli.values import JsonOption, UriArgument, parse_count, parse_settings
+from boxwright_cli.values import (
+    FirstClassesOption,
+    JsonOption,
+    NoBrowserOption,
+    PagePortOption,
+    UriArgument,
+    parse_count,
+    parse_settings,
+)
 
 if TYPE_CHECKING:
     from boxwright.annotation import Round
@@ -34,9 +42,7 @@ def loop(
             autocompletion=reads("dataset"),
         ),
     ] = None,
-    classes: Annotated[
-        str, typer.Option("--classes", metavar="A,B,C", help="Classes to begin with, in the order of the keys 1 to 9.")
-    ] = "",
+    classes: FirstClassesOption = "",
     backend: Annotated[
         str | None,
         typer.Option("--backend", metavar="B", help="The kind of model.", show_default="kerascv"),
@@ -49,11 +55,8 @@ def loop(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="An option of the backend; can be repeated."),
     ] = None,
-    port: Annotated[
-        int,
-        typer.Option("--port", metavar="P", min=0, max=65535, help="Port of the page.", show_default="any free one"),
-    ] = 0,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address of the page.")] = False,
+    port: PagePortOption = 0,
+    no_browser: NoBrowserOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Annotate and train in turns.

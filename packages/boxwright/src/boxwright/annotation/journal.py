@@ -1,7 +1,7 @@
 """The journal of an annotation session: edits that are not saved yet, which survive a kill.
 
 It is a hidden file next to the annotations, JSON, one object per line. The first line is the header; each other line is
-one edit, or the undoing or redoing of one. A line that was cut off by a crash is the last, and is ignored.
+one edit, undo or redo. A line that was cut off by a crash is the last, and is ignored.
 """
 
 from __future__ import annotations

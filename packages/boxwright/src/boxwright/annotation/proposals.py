@@ -44,7 +44,7 @@ class Proposals:
 
     Attributes:
         model: The model, once it is loaded.
-        problem: Why there are no proposals; empty if there is no problem.
+        problem: The error that prevents proposals; empty without one.
     """
 
     def __init__(self, model: str | Path | Run | Model, samples: Sequence[Sample], registry: Registry) -> None:

@@ -15,7 +15,6 @@ from boxwright.datasets.conversion import convert
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.datasets.detect import detect_format
 from boxwright.datasets.losses import LossCounter
-from boxwright.datasets.shape_rule import shape_notes
 from boxwright.datasets.sidecar import fingerprint
 from boxwright.errors import BoxwrightError, DataError, OutputError, UsageError
 from boxwright.label_map import LabelMap
@@ -198,7 +197,7 @@ class AnnotationSession:
         if any("left out" in note for note in dataset.shape_notes):
             raise UsageError(
                 f"{self._location.location} has shapes without a box, which saving would lose: "
-                + "; ".join(shape_notes(dataset.reader.shapes.totals())),  # type: ignore[attr-defined]
+                + "; ".join(dataset.shape_notes),
                 "annotate a copy: --to labelimg:FOLDER",
             )
         for file in stats.keys() | {self._file(sample) for sample in samples}:
@@ -367,7 +366,7 @@ class AnnotationSession:
         return name
 
     def _note(self, name: str, stack: list[list[_Change]], known: int) -> None:
-        """Adds the undoing or redoing of an edit to the journal, or its result if that edit is no longer in it."""
+        """Adds an undo or a redo to the journal; if the journal does not contain the edit, the resulting boxes."""
         self._since = self._since._replace(states=self._since.states or not known)
         if not self._since.states:
             self._journal.add({name: 1})
@@ -395,8 +394,7 @@ class AnnotationSession:
         for image, _, after in changes:
             self.samples[image] = after
             self.revisions[image] += 1
-            if hasattr(self, "classes"):
-                self.classes += [label for label in dict.fromkeys(after.boxes.labels) if label not in self.classes]
+            self.classes += [label for label in dict.fromkeys(after.boxes.labels) if label not in self.classes]
         return [change.image for change in changes]
 
     # Saving.
@@ -513,7 +511,7 @@ class AnnotationSession:
         """Reads the dataset again if the file of one of the images has changed.
 
         Raises:
-            DataError: An image with edits is no longer in the dataset.
+            DataError: An image with edits was removed from the dataset.
         """
         if not self._is_changed(images):
             return
