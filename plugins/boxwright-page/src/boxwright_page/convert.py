@@ -13,7 +13,7 @@ from typing import Any
 
 from boxwright import UsageError
 from boxwright.models import Network
-from boxwright.render import palette, text_color
+from boxwright.render import page_part, palette, text_color
 from boxwright_page.pinned import PACKAGE
 from boxwright_page.runtime import runtime_files
 from boxwright_tf.onnx import quantize, to_onnx
@@ -66,7 +66,7 @@ def page(network: Network, model: bytes, runtime: Mapping[str, bytes]) -> str:
         },
         "decoder": network.decoder.to_dict(),
     }
-    style, script, worker = (_part(name) for name in ("detector.css", "detector.js", "worker.js"))
+    style, script = (page_part(f"detections.{kind}") + _part(f"detector.{kind}") for kind in ("css", "js"))
     program, wasm = (base64.b64encode(each).decode("ascii") for each in runtime.values())
     parts = {
         "policy": _policy(script, style),
@@ -77,7 +77,7 @@ def page(network: Network, model: bytes, runtime: Mapping[str, bytes]) -> str:
         "version": PACKAGE.partition("@")[2],
         # A class may be named "</script>", and U+2028 ends a line in old browsers.
         "settings": json.dumps(settings).replace("<", "\\u003c"),
-        "worker": worker,
+        "worker": _part("worker.js"),
         "runtime": program,
         "wasm": wasm,
         "model": base64.b64encode(gzip.compress(model, mtime=0)).decode("ascii"),

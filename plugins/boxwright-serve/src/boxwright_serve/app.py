@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from boxwright import Detections, __version__
 from boxwright.models import Model
+from boxwright.render import page_part
 from boxwright_serve import open_inference
 from boxwright_serve.guard import Guard
 from boxwright_serve.images import gone, parse_score, read_image, read_json
@@ -205,7 +206,9 @@ def _add_detection(app: FastAPI, service: Service) -> None:
 
 
 def _add_page(app: FastAPI) -> None:
-    contents = {name: (_PAGE / name).read_bytes() for name in _TYPES}
+    contents = {name: (_PAGE / name).read_text("utf-8") for name in _TYPES}
+    for kind in ("css", "js"):
+        contents[f"page.{kind}"] = page_part(f"detections.{kind}") + contents[f"page.{kind}"]
 
     @app.get("/", include_in_schema=False)
     async def page() -> Response:

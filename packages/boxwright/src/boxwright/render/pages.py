@@ -171,7 +171,16 @@ def script_of(name: str) -> Markup:
     """Returns the text of a script from ``templates/``, for the variable ``script`` of a page."""
     from markupsafe import Markup  # only needed to write a page
 
-    return Markup(files("boxwright.render").joinpath("templates", name).read_text("utf-8"))  # noqa: S704 (own file)
+    return Markup(page_part(name))  # noqa: S704 (own file)
+
+
+def page_part(name: str) -> str:
+    """Returns a script or a style sheet that pages share.
+
+    Args:
+        name: ``detections.js``, which draws an image with detections, or ``detections.css``, how such pages look.
+    """
+    return files("boxwright.render").joinpath("templates", name).read_text("utf-8")
 
 
 def css_color(color: Color) -> str:

@@ -1,5 +1,3 @@
-"use strict";
-const part = (id) => document.getElementById(id);
 const settings = JSON.parse(part("settings").textContent);
 const state = { image: null, result: null, name: "", camera: null, busy: false };
 
@@ -32,13 +30,8 @@ globalThis.detect = async (image) => {
 
 // --- What is shown ---
 
-const say = (text, wrong = false) => {
-  part("status").textContent = text;
-  part("status").classList.toggle("wrong", wrong);
-};
 const threshold = () => Number(part("score").value) / 100;
 const shown = () => (state.result?.detections ?? []).filter(({ score }) => score >= threshold());
-const percent = (score) => `${Math.round(score * 100)} %`;
 
 function results() {
   const { width, height } = state.result;
@@ -55,42 +48,9 @@ function draw() {
   part("threshold").textContent = percent(threshold());
   if (!state.result) return;
   document.body.classList.add("filled");
-  const canvas = part("canvas");
-  const { width, height } = state.result;
-  const scale = Math.min(1, 1600 / Math.max(width, height));
-  canvas.width = Math.max(1, Math.round(width * scale));
-  canvas.height = Math.max(1, Math.round(height * scale));
-  const context = canvas.getContext("2d");
-  context.drawImage(state.image, 0, 0, canvas.width, canvas.height);
-  // Lines and letters have the same size on every screen.
-  const unit = canvas.width / (canvas.clientWidth || canvas.width);
-  const size = 13 * unit;
-  context.font = `600 ${size}px system-ui, sans-serif`;
-  context.textBaseline = "middle";
-  const high = size * 1.5;
   const found = shown();
   const colorsOf = (label) => settings.colors[settings.labels.indexOf(label)];
-  for (const { label, box } of [...found].reverse()) {
-    const [left, top, right, bottom] = box.map((value) => value * scale);
-    context.lineWidth = 2.5 * unit;
-    context.strokeStyle = colorsOf(label).color;
-    context.strokeRect(left, top, right - left, bottom - top);
-  }
-  const tags = [];
-  for (const { label, score, box } of found) {
-    const [left, top] = box.map((value) => value * scale);
-    const text = `${label.length > 40 ? `${label.slice(0, 39)}…` : label} ${percent(score)}`;
-    const room = context.measureText(text).width + 8 * unit;
-    const x = Math.max(0, Math.min(left - 1.25 * unit, canvas.width - room));
-    let y = top >= high ? top - high : top;
-    // Below the tags that are there, unless there are too many.
-    for (let i = 0; i < 5 && tags.some((tag) => Math.abs(tag.y - y) < high && tag.x < x + room && x < tag.x + tag.room); i++) y += high;
-    tags.push({ x, y, room });
-    context.fillStyle = colorsOf(label).color;
-    context.fillRect(x, y, room, high);
-    context.fillStyle = colorsOf(label).ink;
-    context.fillText(text, x + 4 * unit, y + size * 0.8);
-  }
+  drawDetections(part("canvas"), state.image, state.result, found, colorsOf);
   const counts = new Map();
   for (const { label } of found) counts.set(label, (counts.get(label) ?? 0) + 1);
   part("counts").replaceChildren(
