@@ -31,11 +31,18 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "can_fork", lambda: True)
 
 
-def children() -> list[str]:
+def _all_children() -> list[str]:
     return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
 
 
-def test_chunks_keep_their_order_and_are_from_other_processes() -> None:
+@pytest.fixture
+def children() -> Callable[[], list[str]]:
+    """Returns the processes that this process started during the test: those of other tests are not counted."""
+    earlier = set(_all_children())
+    return lambda: [each for each in _all_children() if each not in earlier]
+
+
+def test_chunks_keep_their_order_and_are_from_other_processes(children: Callable[[], list[str]]) -> None:
     count = 5 * CHUNK + 7
     answers = list(shared(lambda start, stop: (os.getpid(), start, stop), count, 3))
     assert [answer[1:] for answer in answers] == [
@@ -55,7 +62,7 @@ def test_results_are_objects() -> None:
     assert answer == LabelMap.from_names(["fig"])
 
 
-def test_an_error_is_raised_when_its_turn_comes() -> None:
+def test_an_error_is_raised_when_its_turn_comes(children: Callable[[], list[str]]) -> None:
     def work(start: int, stop: int) -> int:
         if start == CHUNK:
             raise DataError("b.xml", "it is broken", "fix it", "line 3")
@@ -80,7 +87,7 @@ def test_an_error_that_cannot_be_pickled_is_described() -> None:
         list(shared(work, 1, 1))
 
 
-def test_a_killed_process_is_reported() -> None:
+def test_a_killed_process_is_reported(children: Callable[[], list[str]]) -> None:
     def work(start: int, stop: int) -> int:
         if start:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -94,7 +101,7 @@ def test_a_killed_process_is_reported() -> None:
     assert children() == []
 
 
-def test_stopping_early_leaves_no_process() -> None:
+def test_stopping_early_leaves_no_process(children: Callable[[], list[str]]) -> None:
     answers = shared(lambda start, stop: b"x" * 5_000_000, 40 * CHUNK, 2)
     next(answers)
     assert len(children()) == 2
@@ -281,7 +288,7 @@ def test_a_shared_conversion_is_the_same_as_one_alone(many: Registry, tmp_path: 
     assert one["dropped_bookkeeping"] == {"image folder": SOME - 3}
 
 
-def test_an_error_leaves_no_target(many: Registry, tmp_path: Path) -> None:
+def test_an_error_leaves_no_target(many: Registry, tmp_path: Path, children: Callable[[], list[str]]) -> None:
     with pytest.raises(DataError, match=r"7\.xml"):
         converted(many, f"{SOME},7", tmp_path / "x", workers=2)
     assert list(tmp_path.iterdir()) == []

@@ -18,7 +18,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from boxwright import ExportError, ImageRef, LabelMap, MissingLibraryError, RunError, Sample, UsageError  # noqa: E402
-from boxwright.environments import Environment  # noqa: E402
+from boxwright.environments import Environment, Worker, WorkerError  # noqa: E402
 from boxwright.models import DecoderSettings, InputSettings, Network, write_settings  # noqa: E402
 from boxwright_rknn import ENVIRONMENT, worker  # noqa: E402
 from boxwright_rknn.exporter import RKNNExporter, _script  # noqa: E402
@@ -166,6 +166,30 @@ def test_what_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     for settings, problem in (({"target": "rk3399"}, "rk3588"), ({"chip": "rk3588"}, "target")):
         with pytest.raises(UsageError, match=problem):
             convert_options(settings, spec.options, "the exporter rknn")
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_the_simulator_ends_with_the_model(accepted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process does not stay until the program ends; nor does that of a model which is refused."""
+    program = tmp_path / "worker"
+    program.mkdir()
+    answer = "return None" if accepted else "raise ValueError('another model')"
+    (program / "__init__.py").write_text("", "utf-8")
+    (program / "toolkit.py").write_text(f"def simulate(connection, **arguments):\n    {answer}\n", "utf-8")
+    started = Worker(Path(sys.executable), program, name="toy")
+    monkeypatch.setattr(Environment, "worker", lambda self: started)
+    parts = split(network(), HEIGHT, WIDTH)
+    (tmp_path / "decoder.onnx").write_bytes(parts.decoder.SerializeToString())
+    (tmp_path / "rknn.json").write_text('{"target": "rk3588", "precision": "fp16"}', "utf-8")
+    if accepted:
+        run = RKNNExporter().opened(tmp_path / "model.rknn")
+        os.kill(started.pid, 0)  # it runs
+        del run
+    else:
+        with pytest.raises(WorkerError, match="another model"):
+            RKNNExporter().opened(tmp_path / "model.rknn")
+    with pytest.raises(ProcessLookupError):
+        os.kill(started.pid, 0)
 
 
 needs_toolkit = pytest.mark.skipif(Environment(ENVIRONMENT).status != "installed", reason="boxwright env install rknn")

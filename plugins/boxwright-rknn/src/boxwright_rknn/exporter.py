@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import weakref
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -79,11 +80,15 @@ class RKNNExporter(NetworkExporter):
         """
         import onnxruntime
 
-        worker = Environment(ENVIRONMENT).worker()  # it ends with the last reference to it
-        worker.call("toolkit:simulate", _request(artifact.parent) | {"model": str(artifact.absolute())})
         decoder = onnxruntime.InferenceSession(
             artifact.with_name(DECODER).read_bytes(), providers=["CPUExecutionProvider"]
         )
+        worker = Environment(ENVIRONMENT).worker()
+        try:
+            worker.call("toolkit:simulate", _request(artifact.parent) | {"model": str(artifact.absolute())})
+        except BaseException:
+            worker.end()
+            raise
         names = [each.name for each in decoder.get_inputs()]
 
         def run(images: Any) -> Any:
@@ -95,6 +100,7 @@ class RKNNExporter(NetworkExporter):
                     found = {name: outputs[f"arr_{number}"] for number, name in enumerate(names)}
             return decoder.run(["boxes", "scores"], found)
 
+        weakref.finalize(run, worker.end)  # with the last model that uses it, and at the latest at exit
         return run
 
     @staticmethod
