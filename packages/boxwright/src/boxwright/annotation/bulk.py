@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from boxwright.annotation.session import ANNOTATOR
+from boxwright.annotation.edits import ANNOTATOR
 from boxwright.schemas import Boxes, Sample
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.annotation.annotating import annotate
-from boxwright.annotation.session import is_verified
+from boxwright.annotation.edits import is_verified
 from boxwright.datasets.dataset import Dataset, open_dataset
 from boxwright.errors import DataError, UsageError
 from boxwright.models.evaluation import evaluate

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from boxwright.annotation.edits import is_verified
 from boxwright.annotation.order import Floats, Reason, learning_order, look, suspected_errors, uncertainty
-from boxwright.annotation.session import is_verified
 from boxwright.errors import BoxwrightError, DataError
 from boxwright.models.inference import load_model
 from boxwright.models.protocols import Model

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
+from boxwright.annotation.edits import VERIFIED, Drawn, checked_label, edited_boxes
 from boxwright.annotation.journal import Journal, journal_path, state_of, with_state
 from boxwright.annotation.saving import ChangedError, CreatedError, Saved, Saver
 from boxwright.datasets.conversion import convert
@@ -21,23 +22,13 @@ from boxwright.label_map import LabelMap
 from boxwright.plugins.registry import Registry, default_registry
 from boxwright.plugins.specs import FormatSpec
 from boxwright.progress import LogReporter, Reporter
-from boxwright.schemas import Boxes, Coordinates, Sample, check_coordinates
+from boxwright.schemas import Boxes, Sample
 from boxwright.storage.filesystem import is_file, is_folder
 from boxwright.storage.uri import DatasetURI, is_remote, join, parent
-from boxwright.text import is_text
 
-ANNOTATOR: Final = "annotator"
-"""The attribute of a box that was drawn, changed or accepted in a session: ``"person"`` or ``"model"``."""
-VERIFIED: Final = "verified"
-"""The attribute of an image that a person has checked, ``"yes"`` as labelImg writes it."""
-MAX_BOXES: Final = 10_000
-"""The largest number of boxes of an image that an edit may set."""
-_LONGEST_LABEL: Final = 200
 _TRIES: Final = 3
 _UNKNOWN: Final = (0,)
 """Instead of the state of a file that may have changed while it was read."""
-_OF_SHAPES: Final = ("segmentation", "rotation", "shape", "keypoints", "keypoint_names", "num_keypoints", "area")
-"""The attributes that describe the outline of an object, which no longer match a box that was moved."""
 
 
 class ConflictError(BoxwrightError):
@@ -50,23 +41,6 @@ class ConflictError(BoxwrightError):
     def __init__(self, message: str, remedy: str, images: Sequence[int]) -> None:
         super().__init__(message, remedy)
         self.images = list(images)
-
-
-class Drawn(NamedTuple):
-    """A box of an edit.
-
-    Attributes:
-        label: Its label.
-        coordinates: ``(xmin, ymin, xmax, ymax)`` in pixels of the sample.
-        origin: The position of the box in the revision that the edit changes, whose attributes it keeps; ``None`` for a
-            new one.
-        by_model: Whether a new box is a proposal of a model that a person has accepted.
-    """
-
-    label: str
-    coordinates: Coordinates
-    origin: int | None = None
-    by_model: bool = False
 
 
 class _Change(NamedTuple):
@@ -135,7 +109,7 @@ class AnnotationSession:
         self.lock = threading.RLock()
         self._plugins = registry or default_registry()
         reporter = reporter or LogReporter()
-        given = [_checked_label(name) for name in classes]
+        given = [checked_label(name) for name in classes]
         self._location = _annotated(DatasetURI.of(uri), to, given, self._plugins, reporter)
         self.uri = str(self._location)
         self.spec: FormatSpec = self._plugins.get("format", str(self._location.format)).spec
@@ -287,7 +261,7 @@ class AnnotationSession:
             if verified is not None:
                 attributes.pop(VERIFIED, None)
                 attributes |= {VERIFIED: "yes"} if verified else {}
-            after = before.replace(boxes=_edited(before, [Drawn(*each) for each in boxes]), attributes=attributes)
+            after = before.replace(boxes=edited_boxes(before, [Drawn(*each) for each in boxes]), attributes=attributes)
             self.apply({image: after})
             return self.samples[image]
 
@@ -359,7 +333,7 @@ class AnnotationSession:
         Raises:
             UsageError: The name is invalid.
         """
-        name = _checked_label(name)
+        name = checked_label(name)
         with self.lock:
             if name not in self.classes:
                 self.classes.append(name)
@@ -599,64 +573,6 @@ def _annotated(
     options = {option.name for option in plugins.get("format", name).spec.options}
     included = {"unannotated": "include"} if "unannotated" in options else {}
     return replace(uri, format=name, options={**included, **uri.options})
-
-
-def _edited(sample: Sample, drawn: Sequence[Drawn]) -> Boxes:
-    """Returns the boxes of an edit, with the attributes of those that are kept."""
-    if len(drawn) > MAX_BOXES:
-        raise UsageError(f"{len(drawn):,} boxes are more than {MAX_BOXES:,}", "remove some of them")
-    old = sample.boxes
-    used: set[int] = set()
-    coordinates: list[Coordinates] = []
-    attributes: list[Mapping[str, Any]] = []
-    labels: list[str] = []
-    for number, each in enumerate(drawn, start=1):
-        box = tuple(map(float, each.coordinates))
-        kept = each.origin if each.origin is not None and 0 <= each.origin < len(old) else None
-        if kept is None or kept in used:
-            own: Mapping[str, Any] = {ANNOTATOR: "model" if each.by_model else "person"}
-        else:
-            used.add(kept)
-            own = old.attributes[kept]
-            moved = box != old.coordinates[kept]
-            if moved:
-                own = {name: value for name, value in own.items() if name not in _OF_SHAPES}
-            if moved or each.label != old.labels[kept]:
-                own = {**own, ANNOTATOR: "person"}
-        if kept is None or box != old.coordinates[kept]:
-            box = _inside(box, sample, number)
-        labels.append(each.label if kept is not None and each.label == old.labels[kept] else _checked_label(each.label))
-        coordinates.append(box)
-        attributes.append(own)
-    return Boxes(labels, coordinates, attributes)
-
-
-def _inside(box: tuple[float, ...], sample: Sample, number: int) -> Coordinates:
-    """Returns a box without what is outside the image."""
-    width, height = float(sample.image.width), float(sample.image.height)
-    if len(box) != 4 or (problem := check_coordinates(box)):
-        raise UsageError(
-            f"box {number}: {problem if len(box) == 4 else 'it has not four coordinates'}", "draw it again"
-        )
-    xmin, ymin, xmax, ymax = box
-    inside = max(xmin, 0.0), max(ymin, 0.0), min(xmax, width), min(ymax, height)
-    if inside[0] >= inside[2] or inside[1] >= inside[3]:
-        raise UsageError(f"box {number} has zero area, or is outside the image", "draw it again")
-    return inside
-
-
-def _checked_label(name: str) -> str:
-    name = name.strip() if isinstance(name, str) else ""
-    if not name or len(name) > _LONGEST_LABEL or not is_text(name) or any(ord(each) < 32 for each in name):
-        raise UsageError(
-            f"{name!r:.80} cannot be the name of a class", f"use 1 to {_LONGEST_LABEL} letters in one line"
-        )
-    return name
-
-
-def is_verified(sample: Sample) -> bool:
-    """Whether a person has checked an image, which labelImg writes as ``"yes"``."""
-    return sample.attributes.get(VERIFIED) == "yes"
 
 
 def _same(one: Sample, other: Sample) -> bool:
