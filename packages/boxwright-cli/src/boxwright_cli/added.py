@@ -47,6 +47,14 @@ class AllCommands(Commands):
                 self._built[name] = _unusable(name, _not_installed(name, _DISTRIBUTIONS[name]))
         return super().__getitem__(name)
 
+    def _help(self, name: str) -> str:
+        if name not in self.own:
+            if name in self.added:
+                return f"{_summary(name)}."
+            if name in _DISTRIBUTIONS:
+                return ""
+        return super()._help(name)
+
     def __iter__(self) -> Iterator[str]:
         yield from self.own
         yield from self.added
@@ -66,8 +74,14 @@ def _added(name: str) -> Any:
         except Exception as error:
             raise PluginError(f"the command {name!r} cannot be read: {error}", "report this to its author") from error
     except BoxwrightError as error:
-        summary = next(entry.spec.summary for entry in default_registry().all("command") if entry.spec.name == name)
-        return _unusable(name, error, f"{summary}.\n\n")
+        return _unusable(name, error, f"{_summary(name)}.\n\n")
+
+
+def _summary(name: str) -> str:
+    """Returns the line of a plugin about its command."""
+    from boxwright.plugins import default_registry
+
+    return next(str(entry.spec.summary) for entry in default_registry().all("command") if entry.spec.name == name)
 
 
 def _not_installed(name: str, distribution: str) -> BoxwrightError:

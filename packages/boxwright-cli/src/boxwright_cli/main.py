@@ -75,6 +75,13 @@ class Program(Group):
         except BoxwrightError:
             return [*_COMMANDS, *_GROUPS]
 
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Returns a command, which is built when it is called; ``None`` if the name is unknown."""
+        try:
+            return self.commands.listed(cmd_name)  # type: ignore[attr-defined]
+        except KeyError:
+            return None
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Moves the global options before a ``--`` to the front."""
         end = args.index("--") if "--" in args else len(args)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -39,6 +40,13 @@ class Page:
     """The part of a help page that commands and groups share."""
 
     help: str | None
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Returns the arguments and options."""
+        parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]  # of the class next to this one
+        for parameter in parameters:
+            _convert_late(parameter)
+        return parameters
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Writes the docstring; paragraphs with indented lines, such as examples, are not wrapped."""
@@ -110,6 +118,24 @@ class Command(Page, TyperCommand):
             formatter.write_dl([record for record in records if record is not None])
 
 
+class Listed(TyperCommand):
+    """A command as lists and help pages of its group need it; it is built when it is called.
+
+    Args:
+        name: Its name.
+        help: Its docstring, or the first line of it.
+        build: Returns the command.
+    """
+
+    def __init__(self, name: str, help: str, build: Callable[[], Any]) -> None:
+        super().__init__(name, help=inspect.cleandoc(help))
+        self._build = build
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Builds the command and returns its context."""
+        return self._build().make_context(info_name, args, parent, **extra)
+
+
 class Commands(MutableMapping[str, Any]):
     """The commands of a group by name, each imported and built on first use.
 
@@ -130,6 +156,20 @@ class Commands(MutableMapping[str, Any]):
         if self._built[name] is None:
             self._built[name] = self._build(name)
         return self._built[name]
+
+    def listed(self, name: str) -> Listed:
+        """Returns a command for a list, without building it.
+
+        Raises:
+            KeyError: The name is unknown.
+        """
+        return Listed(name, self._help(name), partial(self.__getitem__, name))
+
+    def _help(self, name: str) -> str:
+        if name not in self._built:
+            raise KeyError(name)
+        module = import_module(f"{self._package}.{name}")
+        return str(module.app.info.help if name in self._groups else getattr(module, name).__doc__)
 
     def _build(self, name: str) -> Any:
         module = import_module(f"{self._package}.{name}")
@@ -157,6 +197,25 @@ def built_command(name: str, function: Callable[..., None]) -> Any:
     app = typer.Typer(rich_markup_mode=None, add_completion=False)
     app.command(name, cls=Command)(function)
     return get_command(app)
+
+
+def _convert_late(parameter: Any) -> None:
+    """Leaves a value as it is if there is none, or if a shell only asks how to complete it.
+
+    The conversion imports pydantic, which takes longer than everything else that a help page or a completion needs.
+    """
+    if "process_value" in vars(parameter):
+        return
+    convert = parameter.process_value
+
+    def process(context: Any, value: Any) -> Any:
+        if context.resilient_parsing:
+            return value
+        if value is None and not parameter.required and not parameter.multiple and parameter.nargs == 1:
+            return parameter.callback(context, parameter, None) if parameter.callback else None
+        return convert(context, value)
+
+    parameter.process_value = process
 
 
 def _name(parameter: Any) -> str:

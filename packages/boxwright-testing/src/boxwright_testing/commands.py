@@ -49,15 +49,15 @@ class CommandTests(SpecTests):
         assert self.command not in own, f"boxwright {self.command} is a command of the program: choose another name"
 
     def test_its_help_page_is_complete(self, built: Any) -> None:
-        """The first line of the docstring is shown in lists, and each parameter says what it is for."""
+        """It has a docstring, whose first line is short, and each parameter says what it is for."""
         assert built.help, "the function has no docstring, which is the help page"
         first = built.help.strip().splitlines()[0]
-        assert len(first) <= 120, f"the first line of the docstring is {len(first)} letters long; 120 fit into a list"
+        assert len(first) <= 120, f"the first line of the docstring is {len(first)} letters long; write at most 120"
         silent = [each.name for each in built.params if each.name != "help" and not getattr(each, "help", "")]
         assert not silent, f"no help of {', '.join(silent)}: write Annotated[TYPE, typer.Option(help=...)]"
 
     def test_its_help_page_imports_nothing_heavy(self, registry: Registry, entry: Registered[Any]) -> None:
-        """The module of the function is imported for ``boxwright --help``, in a fresh process.
+        """The module of the function is imported for ``boxwright NAME --help``, in a fresh process.
 
         On failure: move the import that is named into the function.
         """

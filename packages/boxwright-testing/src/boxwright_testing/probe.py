@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from copy import copy
 from types import SimpleNamespace
 from typing import Any
 
@@ -105,10 +105,12 @@ def with_probe(registry: Registry) -> Registry:
 def with_backend(registry: Registry, spec: BackendSpec) -> Registry:
     """A registry of the same plugins and one more backend."""
     plugins = LoadedPlugins()
-    for record in registry.plugins.records:
-        module = registry.plugins.manager.get_plugin(f"{record.name} ({record.distribution})")
+    for record in registry.plugins.records[1:]:  # without boxwright itself
+        module = registry.plugins.manager.get_plugin(record.registered_name)
         if module is not None:
-            plugins.register(module, replace(record, specs=[]))
+            again = copy(record)
+            again.specs = []
+            plugins.register(module, again)
     probe = SimpleNamespace(boxwright_backends=hookimpl(lambda: [spec]))
     plugins.register(probe, PluginRecord(spec.name, "boxwright-testing", "0", "boxwright_testing.probe"))
     return Registry(plugins)

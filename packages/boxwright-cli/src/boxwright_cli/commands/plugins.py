@@ -177,7 +177,7 @@ def _describe(record: Any) -> dict[str, Any]:
 
     unavailable = []
     for kind, spec in record.specs:
-        missing = Registered(spec, record.distribution, record.version).missing
+        missing = Registered(spec, record).missing
         if missing:
             unavailable.append(
                 {"kind": kind, "name": spec.name, "missing": list(missing), "install": _install(spec, missing)}

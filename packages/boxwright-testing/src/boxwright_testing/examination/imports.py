@@ -65,7 +65,7 @@ def roles_of(registry: Registry, record: PluginRecord) -> dict[str, str]:
         f"{field} of {kind} {spec.name}": getattr(spec, field)
         for kind, spec in record.specs
         for field in ("load", "write", "detect")
-        if getattr(spec, field, "") and not Registered(spec, record.distribution, record.version).missing
+        if getattr(spec, field, "") and not Registered(spec, record).missing
     }
 
 

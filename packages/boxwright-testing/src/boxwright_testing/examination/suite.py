@@ -140,7 +140,7 @@ def _bases(kind: str, spec: Spec) -> list[str]:
 def _untestable(registry: Registry, record: PluginRecord, kind: str, spec: Any) -> Finding | None:
     """Why a spec cannot be tested with the defaults, if it cannot."""
     part, what = f"{kind} {spec.name}", "the conformance tests"
-    if missing := missing_requirement(Registered(spec, record.distribution, record.version)):
+    if missing := missing_requirement(Registered(spec, record)):
         return Finding(part, SKIPPED, what, f"it {missing}")
     if len([entry for entry in registry.all(kind) if entry.spec.name == spec.name]) > 1:
         return Finding(part, SKIPPED, what, "another plugin claims the same name", "uninstall one of them")

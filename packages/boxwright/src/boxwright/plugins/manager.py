@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Generator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal
 
 import pluggy
 
@@ -46,6 +46,42 @@ class PluginRecord:
     status: str = "ok"
     cause: str = ""
     specs: list[tuple[str, Spec]] = field(default_factory=list)
+
+    @property
+    def registered_name(self) -> str:
+        """The name that pluggy knows it by."""
+        return f"{self.name} ({self.module})"
+
+
+class InstalledPlugin(PluginRecord):
+    """The record of an entry point; the metadata of its distribution is read when someone asks for it.
+
+    Args:
+        point: The entry point.
+    """
+
+    def __init__(self, point: EntryPoint) -> None:
+        self.point = point
+        self.name, self.module = point.name, point.value
+        self.status, self.cause, self.specs = "ok", "", []
+
+    @cached_property
+    def distribution(self) -> str:  # type: ignore[override]  # like an attribute, it can be set
+        """The name of the distribution that declares the entry point."""
+        return self._metadata("name") or "unknown"
+
+    @cached_property
+    def version(self) -> str:  # type: ignore[override]
+        """The version of this distribution."""
+        return self._metadata("version")
+
+    def _metadata(self, name: Literal["name", "version"]) -> str:
+        try:
+            distribution = self.point.dist
+            assert distribution is not None
+            return str((distribution.name if name == "name" else distribution.version) or "")
+        except Exception:  # its metadata is damaged or gone
+            return ""
 
 
 class LoadedPlugins:
@@ -88,7 +124,7 @@ class LoadedPlugins:
             PluginError: Only under ``BOXWRIGHT_STRICT=1``: the plugin failed.
         """
         self.records.append(record)
-        name = record.name if plugin is builtin else f"{record.name} ({record.distribution})"
+        name = record.registered_name
         self._found.clear()
         try:
             self.manager.register(plugin, name=name)
@@ -108,7 +144,7 @@ class LoadedPlugins:
         Raises:
             PluginError: Only under ``BOXWRIGHT_STRICT=1``: the plugin failed or is incompatible.
         """
-        record = _record(point)
+        record = InstalledPlugin(point)
         try:
             module = point.load()
             problem = _incompatibility(module)
@@ -126,7 +162,7 @@ class LoadedPlugins:
 
     def skip(self, point: EntryPoint, cause: str) -> None:
         """Records an entry point that is not loaded."""
-        record = _record(point)
+        record = InstalledPlugin(point)
         record.status, record.cause = "disabled", cause
         self.records.append(record)
 
@@ -291,26 +327,12 @@ def load_plugins() -> LoadedPlugins:
     plugins = LoadedPlugins()
     allowed = os.environ.get("BOXWRIGHT_PLUGINS")
     names = None if allowed is None else {name.strip() for name in allowed.split(",") if name.strip()}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, *_origin(point))):
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
         if names is None or point.name in names:
             plugins.load(point)
         else:
             plugins.skip(point, "not named in BOXWRIGHT_PLUGINS")
     return plugins
-
-
-def _record(point: EntryPoint) -> PluginRecord:
-    distribution, version = _origin(point)
-    return PluginRecord(point.name, distribution, version, point.value)
-
-
-def _origin(point: EntryPoint) -> tuple[str, str]:
-    """The name and version of the distribution that declares an entry point."""
-    try:
-        assert point.dist is not None
-        return str(point.dist.name or "unknown"), str(point.dist.version or "")
-    except Exception:  # its metadata is damaged or gone
-        return "unknown", ""
 
 
 def _incompatibility(module: object) -> str:

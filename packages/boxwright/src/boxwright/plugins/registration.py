@@ -64,7 +64,7 @@ def register_format(
         raise UsageError(f"the format {name!r} is that of the plugin {others[0].distribution}", "use another name")
     for record in others:
         plugins.records.remove(record)
-        plugins.manager.unregister(name=f"{record.name} ({record.distribution})")
+        plugins.manager.unregister(name=record.registered_name)
     vars(module).update(objects, boxwright_formats=hookimpl(lambda: [made]))
     sys.modules[module.__name__] = module
     record = PluginRecord(f"{name}", "this process", "", module.__name__)

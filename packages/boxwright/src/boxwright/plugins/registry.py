@@ -7,25 +7,36 @@ import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from boxwright.environments.environment import Environment
 from boxwright.environments.spec import EnvironmentSpec
 from boxwright.errors import MissingLibraryError, PluginError, PluginNotFoundError
-from boxwright.plugins.manager import LoadedPlugins, load_plugins
+from boxwright.plugins.manager import LoadedPlugins, PluginRecord, load_plugins
 from boxwright.plugins.specs import KINDS, Spec
 from boxwright.text import did_you_mean
+
+if TYPE_CHECKING:
+    from boxwright.environments.environment import Environment
 
 S = TypeVar("S", bound=Spec)
 
 
 @dataclass(frozen=True)
 class Registered(Generic[S]):
-    """A spec and where it came from."""
+    """A spec and the plugin that it came from."""
 
     spec: S
-    distribution: str
-    version: str
+    plugin: PluginRecord
+
+    @property
+    def distribution(self) -> str:
+        """The name of the plugin's distribution."""
+        return self.plugin.distribution
+
+    @property
+    def version(self) -> str:
+        """The version of the plugin's distribution."""
+        return self.plugin.version
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -45,7 +56,7 @@ class Registry:
 
     def _entries(self, kind: str, name: str | None = None) -> list[Registered[Any]]:
         return [
-            Registered(spec, record.distribution, record.version)
+            Registered(spec, record)
             for record in self.plugins.records
             for its_kind, spec in record.specs
             if its_kind == kind and name in (None, spec.name)
@@ -154,6 +165,8 @@ def environments(registry: Registry | None = None) -> dict[str, Environment]:
     Raises:
         PluginError: Two plugins declare different ones of one name.
     """
+    from boxwright.environments.environment import Environment  # not at the start of every command
+
     found: dict[str, Environment] = {}
     plugins = registry or default_registry()
     for entry in (entry for kind in KINDS for entry in plugins.all(kind)):
