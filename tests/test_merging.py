@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,10 @@ def test_the_counts_of_several_steps_add_up(tmp_path: Path) -> None:
         "split: train: 12 images",
         "split: test: 3 images",
     ]
-    assert report.notes[2].startswith("dedupe: 5 images of 15 dropped")
+    note = report.notes[2]
+    assert note.startswith("dedupe: 5 images of 15 dropped (")
+    dropped = {split: int(count) for split, count in re.findall(r"(\w+) (\d+)[,)]", note.partition(" in favor")[0])}
+    assert {split: before - dropped.get(split, 0) for split, before in (("train", 12), ("test", 3))} == written
 
 
 def test_a_target_that_contains_opened_sources_is_refused(tmp_path: Path) -> None:

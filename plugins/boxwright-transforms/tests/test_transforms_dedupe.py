@@ -87,7 +87,27 @@ def test_splits() -> None:
     for how in ("exact", "near"):
         step = Dedupe(how, scope="split")
         assert [sample.image.name for sample in step(samples)] == ["a", "c", "d"]
-        assert step.notes()[1] == "1 image with a duplicate in another split kept: c, a"
+        assert step.notes()[1] == "1 image kept that another split contains, too: c (test), a (train)"
+
+
+def test_the_counts_of_duplicates_within_and_across_splits() -> None:
+    """Of 8 images, a b e and f h show the same, c d too: 8 - 2 - 1 - 1 remain; two of train and two of val go."""
+    three = encoded(photo(3))
+    where = {"a": ONE, "b": ONE, "c": TWO, "d": TWO, "e": ONE, "f": three, "g": encoded(photo(4)), "h": three}
+    splits = dict(zip("abcdefgh", ("train", "train", "val", "val", "val", "test", "test", "train"), strict=True))
+    samples = [sample_of(name, data, split=splits[name]) for name, data in where.items()]
+    step = Dedupe()
+    assert [sample.image.name for sample in step(samples)] == ["a", "c", "f", "g"]
+    assert [note.partition(":")[0] for note in step.notes()] == [
+        "4 images of 8 dropped (train 2, val 2) in favor of 3 images",
+        "2 of them in another split",
+    ]
+    step = Dedupe(scope="split")
+    assert [sample.image.name for sample in step(samples)] == ["a", "c", "e", "f", "g", "h"]
+    assert [note.partition(":")[0] for note in step.notes()] == [
+        "2 images of 8 dropped (train 1, val 1) in favor of 2 images",
+        "2 images kept that another split contains, too",
+    ]
 
 
 def test_a_chain_is_not_reduced_to_its_first_image(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -147,8 +148,11 @@ class Dedupe:
         if duplicates:
             kept = amount(len({of for _, of in duplicates}), "image")
             pairs = [f"{names[position]} {resembles} {names[of]}" for position, of in duplicates]
-            dropped = amount(len(duplicates), "image")
-            notes.append(f"{dropped} of {len(names):,} dropped in favor of {kept}: {examples(pairs)}")
+            dropped = f"{amount(len(duplicates), 'image')} of {len(names):,} dropped"
+            if any(split is not None for split in splits):
+                counts = Counter(splits[position] or "no split" for position, _ in duplicates)
+                dropped += f" ({', '.join(f'{split} {count:,}' for split, count in sorted(counts.items()))})"
+            notes.append(f"{dropped} in favor of {kept}: {examples(pairs)}")
         else:
             notes.append("no near-duplicate images" if self.near else "no duplicate images")
         across = [
@@ -169,7 +173,8 @@ class Dedupe:
         """Describes the images that are kept although another split contains a duplicate."""
         kept = [position for position, of in enumerate(original) if of == position]
         of = self._originals(images, kept, by_split=False)
-        pairs = [f"{images.names[i]}, {images.names[of[i]]}" for i in kept if of[i] != i]
-        return [f"{amount(len(pairs), 'image')} with a duplicate in another split kept: {examples(pairs)}"] * bool(
-            pairs
-        )
+        names, splits = images.names, images.splits
+        pairs = [f"{names[i]} ({splits[i]}), {names[of[i]]} ({splits[of[i]]})" for i in kept if of[i] != i]
+        if not pairs:
+            return []
+        return [f"{amount(len(pairs), 'image')} kept that another split contains, too: {examples(pairs)}"]
