@@ -47,6 +47,9 @@ LENIENT = (
 )
 """How mypy checks tests."""
 
+PEERS = ("datumaro==1.13.12", "label-studio-sdk==2.1.2")
+"""What the session `peers` reads with."""
+
 PYTEST = ("pytest", "-m", "not slow", "-n", "auto", "--dist", "loadscope", "--max-worker-restart=0")
 """After a crash, pytest-xdist waits for ever with `loadscope` if it starts the process again; so it ends."""
 
@@ -128,6 +131,16 @@ def tfod(session: nox.Session) -> None:
     install(session, "tests")
     session.run("boxwright", "env", "install", "tfod")
     session.run("pytest", "-m", "tfod", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def peers(session: nox.Session) -> None:
+    """Reads with Datumaro and Label Studio's SDK what boxwright writes; they have a separate environment."""
+    install(session, "tests")
+    python = Path(session.create_tmp(), "bin", "python")
+    session.run("uv", "venv", "--allow-existing", str(python.parent.parent), external=True)
+    session.run("uv", "pip", "install", "-p", str(python), *PEERS, external=True)
+    session.run("pytest", "-m", "slow", "tests/test_peer_readers.py", env={"BOXWRIGHT_PEERS_PYTHON": str(python)})
 
 
 @nox.session(python=PYTHON)

@@ -228,6 +228,15 @@ def test_the_lists_of_classes_are_the_development_kits(tmp_path: Path) -> None:
     assert [sample.split for sample in read(tmp_path / "out")] == ["train", "train", "train", "test"]
 
 
+def test_the_classes_as_datumaro_reads_them(tmp_path: Path) -> None:
+    """Four fields a line, parted by colons: datumaro/plugins/data_formats/voc/format.py of Datumaro 1.13."""
+    write(tmp_path / "out", sample_of(labels=("fig", "date palm")), sample_of("2.jpg"), options="&labelmap=true")
+    assert (tmp_path / "out" / "labelmap.txt").read_text("utf-8") == (
+        "# label:color_rgb:parts:actions\nfig:::\ndate palm:::\n"
+    )
+    assert {sample.image.name for sample in read(tmp_path / "out")} == {"1.jpg", "2.jpg"}
+
+
 @pytest.mark.parametrize(
     ("samples", "options", "message"),
     [
@@ -238,6 +247,8 @@ def test_the_lists_of_classes_are_the_development_kits(tmp_path: Path) -> None:
         ((sample_of("1.jpg", "../x"),), "", "cannot be part of a file name"),
         ((sample_of("a\nb.jpg"),), "", "has more than one line"),
         ((sample_of(labels=("a/b",)),), "&class_lists=true", "the class 'a/b' cannot be part of a file name"),
+        ((sample_of(labels=("a:b",)),), "&labelmap=true", "the class 'a:b' cannot be a line of labelmap.txt"),
+        ((sample_of(labels=("# a",)),), "&labelmap=true", "the class '# a' cannot be a line of labelmap.txt"),
         ((sample_of(labels=("a\0b",)),), "", "which XML cannot"),
     ],
 )

@@ -66,6 +66,7 @@ def boxwright_formats() -> list[FormatSpec]:
                 _copy_option("to JPEGImages"),
                 _ONE_BASED,
                 Option("class_lists", bool, False, "whether each class gets its own lists: aeroplane_train.txt"),
+                Option("labelmap", bool, False, "whether to write labelmap.txt, the classes, which Datumaro needs"),
             ),
             carries=frozenset({"images", "empty", "subpixel", "split", "box.*", "image.*"}),
             target="folder",

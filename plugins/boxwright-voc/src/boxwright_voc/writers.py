@@ -12,6 +12,7 @@ from boxwright_voc.image_sets import NO_SPLIT, UNION
 from boxwright_voc.xml.document import XmlDocument
 
 _NOT_IN_A_FILE_NAME = re.compile(r"[/\\\0\r\n:\ud800-\udfff]|^\.|^$")
+_NOT_IN_A_LABEL_MAP = re.compile(r"[:\r\n\ud800-\udfff]|^#|^\s|\s$|^$")
 
 
 class _XmlWriter:
@@ -87,11 +88,12 @@ class VocWriter(_XmlWriter):
 
     Args:
         output: The folder.
-        label_map: Not used; the XML contains names.
+        label_map: The classes of ``labelmap.txt``; the XML contains names.
         pictures: Whether to copy the images; without them the samples need none.
         one_based: Whether to write ``(xmin + 1, ymin + 1, xmax, ymax)``, as the VOC database's own files do.
         class_lists: Whether each class gets a list for each split, with 1, 0 (only difficult objects) or -1 (none)
             after each image.
+        labelmap: Whether to write ``labelmap.txt``, from which Datumaro takes the classes if they are not VOC's.
     """
 
     def __init__(
@@ -101,9 +103,12 @@ class VocWriter(_XmlWriter):
         pictures: bool = True,
         one_based: bool = False,
         class_lists: bool = False,
+        labelmap: bool = False,
     ) -> None:
         super().__init__(output, pictures, one_based, f"{ANNOTATIONS}/", f"{IMAGES}/")
         self._class_lists = class_lists
+        self._labelmap = labelmap
+        self._classes = dict.fromkeys(label_map.names if label_map else ())
         self._lists: dict[str, list[str]] = {}
         self._flags: dict[str, dict[str, int]] = {}  # class -> name in the lists -> 1, or 0 for difficult ones alone
 
@@ -116,6 +121,7 @@ class VocWriter(_XmlWriter):
         """
         super().write(sample)
         name = os.path.splitext(sample.image.name)[0]
+        self._classes.update(dict.fromkeys(sample.boxes.labels))
         self._lists.setdefault(sample.split if sample.split is not None else NO_SPLIT, []).append(name)
         if self._class_lists:
             for label, attributes in zip(sample.boxes.labels, sample.boxes.attributes, strict=True):
@@ -133,9 +139,12 @@ class VocWriter(_XmlWriter):
         for label in sample.boxes.labels if self._class_lists else ():
             if _NOT_IN_A_FILE_NAME.search(label):
                 raise ValueError(f"the class {label!r} cannot be part of a file name, as class_lists=true needs it")
+        for label in sample.boxes.labels if self._labelmap else ():
+            if _NOT_IN_A_LABEL_MAP.search(label):
+                raise ValueError(f"the class {label!r} cannot be a line of labelmap.txt")
 
     def close(self) -> None:
-        """Writes the lists."""
+        """Writes the lists and the classes."""
         if "train" in self._lists and "val" in self._lists:
             both = {*self._lists["train"], *self._lists["val"], *self._lists.get(UNION, ())}
             self._lists[UNION] = [name for name in self._written if name in both]
@@ -145,3 +154,7 @@ class VocWriter(_XmlWriter):
                 flags = self._flags[label]
                 lines = "".join(f"{name} {flags.get(name, -1):2d}\n" for name in names)
                 self._files.put(f"{IMAGE_SETS}/{label}_{split}.txt", lines.encode())
+        if self._labelmap:
+            classes = (label for label in self._classes if not _NOT_IN_A_LABEL_MAP.search(label))
+            lines = "".join(f"{label}:::\n" for label in classes)
+            self._files.put("labelmap.txt", f"# label:color_rgb:parts:actions\n{lines}".encode())
