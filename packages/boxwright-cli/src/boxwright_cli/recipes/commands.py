@@ -47,6 +47,11 @@ class StepCommand:
         return any(parameter.name == "resume" for parameter in self.command.params)
 
     @cached_property
+    def measures(self) -> bool:
+        """Whether its result has numbers for the table of a recipe."""
+        return any(meaning.what == "metric" for meaning in self.meanings.values())
+
+    @cached_property
     def overwrites(self) -> bool:
         """Whether it can replace its output."""
         return "overwrite" in self.parameters

@@ -135,7 +135,7 @@ class Runner:
         now = self._state(step, makers)
         if step.name not in self.selected:
             return Outcome(step, "skip", (), entry.result if entry and not entry.state.changes(now) else None)
-        if entry is None:
+        if entry is None or not entry.state.command:
             reasons = ["it has not run yet"]
         else:
             reasons = entry.state.changes(now)
@@ -154,6 +154,19 @@ class Runner:
         interrupted = entry is not None and entry.owned and not entry.done and not entry.state.changes(now)
         action: Action = "resume" if interrupted and self._is_resumable(step) else "run"
         return Outcome(step, action, tuple(reasons))
+
+    def adopt(self, step: Step) -> None:
+        """Records a step whose command has just run by itself, so that a run of the recipe does not repeat it.
+
+        A step that measures runs again, because its numbers are not known, and may replace its outputs.
+        """
+        places = self._written(step, "writes")
+        if step.command.measures:
+            self.cache.put(step.label, Entry(State(), owned=True, places=places))
+            return
+        outputs = self._outputs(step)
+        self.cache.put(step.label, Entry(self._state(step, self._makers(step)), True, True, places, outputs, outputs))
+        self._note_changes(step)
 
     def _perform(self, outcome: Outcome) -> Outcome:
         step, before = outcome.step, self.cache.get(outcome.step.label)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from boxwright import DataError, UsageError
+from boxwright import DataError, OutputError, UsageError
 from boxwright.storage import read_file, write_atomically
+from boxwright_cli.recipes.cache import Cache, only_run
 from boxwright_cli.recipes.commands import StepCommand, step_commands, step_names
 from boxwright_cli.recipes.document import parse_recipe
 from boxwright_cli.recipes.plan import make_plan
+from boxwright_cli.recipes.running import Runner
 
 _TOP_KEY: Final = re.compile(r"^([A-Za-z_]+):", re.MULTILINE)
 _LONG: Final = 10_000
@@ -40,9 +43,10 @@ def check_target(path: Path, command: str, program: Any, context: Any) -> None:
 
 
 def save_step(path: Path, context: Any, program: Any) -> str:
-    """Adds a command to a recipe, and returns the name of the step.
+    """Adds a command that has run to a recipe, and returns the name of the step.
 
-    An input that is an output of a step of the recipe refers to that step.
+    An input that is an output of a step of the recipe refers to that step. A run of the recipe does not repeat it,
+    unless another recipe is running in the current folder, or nothing can be written there.
 
     Args:
         path: The file, created if it does not exist.
@@ -54,7 +58,18 @@ def save_step(path: Path, context: Any, program: Any) -> str:
     """
     name, text = _extended(path, context, program)
     write_atomically(path, text.encode())
+    plan = make_plan(parse_recipe(text, str(path)), step_commands(program))
+    with suppress(BlockingIOError, OutputError), only_run(_give_up):
+        Runner(plan, Cache(str(path)), _run_nothing, [name]).adopt(plan.steps[-1])
     return name
+
+
+def _give_up(message: str) -> None:
+    raise BlockingIOError(message)
+
+
+def _run_nothing(words: list[str]) -> Any:
+    raise AssertionError(words)
 
 
 def _extended(path: Path, context: Any, program: Any) -> tuple[str, str]:
