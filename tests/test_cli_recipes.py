@@ -607,6 +607,40 @@ def test_init_writes_a_recipe_that_is_accepted(boxwright: Program, tmp_path: Pat
     assert "pass --photos" in boxwright("init", "three.yaml").stderr
 
 
+DEVICES = {
+    "cpu": ("boxwright_openvino", "openvino"),
+    "phone": ("boxwright_litert", "litert:fp16"),
+    "gpu": ("boxwright_tensorrt", "tensorrt:fp16"),
+    "npu": ("boxwright_openvino", "openvino:int8"),
+    "browser": ("boxwright_page", "page"),
+}
+
+
+def test_init_writes_a_recipe_that_would_run_for_each_device(
+    boxwright: Program, tmp_path: Path, monkeypatch: Any
+) -> None:
+    for library in ("boxwright_kerascv", "boxwright_demo", "boxwright_voc", "boxwright_coco", "boxwright_transforms"):
+        pytest.importorskip(library)
+    from boxwright_cli.commands.init import Device
+
+    monkeypatch.chdir(tmp_path)
+    boxwright("demo", "photos", "--images", "4", "--size", "96x64")
+    assert set(DEVICES) == set(Device)
+    for device, (library, exporter) in DEVICES.items():
+        pytest.importorskip(library)
+        # The photos are in a folder with train and test, or some of one folder are held out.
+        for photos, tested in (("photos", "labelimg:photos/test"), ("photos/train", "coco:data/test.json")):
+            name = f"{device}-{Path(photos).name}.yaml"
+            result = boxwright("init", name, "--photos", photos, "--for", device)
+            assert result.exit_code == 0, result.output
+            assert f"boxwright run {name}" in Path(name).read_text("utf-8")
+            steps = {step["step"]: step for step in boxwright.json("run", name, "--dry-run")["steps"]}
+            assert {step["action"] for step in steps.values()} == {"run"}
+            assert steps["split"]["command"][-2] == "labelimg:photos/train"
+            assert f"--to={exporter}" in steps["export"]["command"]
+            assert f"--data={tested}" in steps["evaluate"]["command"]
+
+
 def test_every_place_of_every_command_has_a_meaning() -> None:
     """Otherwise a recipe would not notice that its content changed."""
     from typer.main import get_command

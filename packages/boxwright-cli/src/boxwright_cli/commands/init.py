@@ -59,7 +59,7 @@ def init(
             "--test",
             metavar="DIR",
             help="Annotated photos to test on.",
-            show_default="a fifth of --photos",
+            show_default="the folder test in --photos, or a fifth",
             autocompletion=reads("folder"),
         ),
     ] = None,
@@ -88,8 +88,6 @@ def init(
     session = Session.of(context)
     session.start(json=as_json)
     from boxwright import OutputError, UsageError
-    from boxwright.datasets import detect_format
-    from boxwright.plugins import default_registry
     from boxwright.storage import write_atomically
     from boxwright_cli.recipes.checks import check_plan
     from boxwright_cli.recipes.commands import step_commands
@@ -102,15 +100,19 @@ def init(
     place = photos or (_ask("Where are the annotated photos?", "photos") if asks else "")
     if not place:
         raise UsageError("it is not known where the photos are", "pass --photos DIR")
-    found = form or detect_format(place, default_registry())
+    if test is None and _has_parts(place, form):
+        place, there = str(Path(place) / "train"), str(Path(place) / "test")
+    else:
+        there = ""
+    found = form or _format(place)
     if asks and form is None:
         found = _ask("What is their format?", found)
-    if asks and test is None:
-        test = _ask("Where are the photos to test on? Leave it empty to hold out a fifth.", "")
+    if test is None:
+        test = _ask("Where are the photos to test on? Without any, a fifth is held out.", there) if asks else there
     chosen = device or (_ask_device() if asks else None)
     time = minutes or (parse_count(_ask("How many minutes may the training take?", "5")) if asks else 5)
-    content = _recipe(found, place, test or "", chosen or Device.CPU, time)
-    text = _text(content)
+    content = _recipe(found, place, test, chosen or Device.CPU, time)
+    text = _text(content, recipe)
     check_plan(make_plan(parse_recipe(text, str(recipe)), step_commands(context.find_root().command)))
     write_atomically(recipe, text.encode())
     if as_json:
@@ -119,6 +121,26 @@ def init(
     session.say(f"{recipe}: {', '.join(content['steps'])}", style="bold")
     path = shlex.quote(str(recipe))
     session.next_steps("See what it does, and run it:", [f"boxwright run {path} --dry-run", f"boxwright run {path}"])
+
+
+def _format(place: str) -> str:
+    from boxwright.datasets import detect_format
+    from boxwright.plugins import default_registry
+
+    return str(detect_format(place, default_registry()))
+
+
+def _has_parts(place: str, form: str | None) -> bool:
+    """Whether a folder consists of the datasets ``train`` and ``test``."""
+    from boxwright import BoxwrightError
+
+    parts = [Path(place) / name for name in ("train", "test")]
+    if not all(map(Path.is_dir, parts)):
+        return False
+    try:
+        return form is not None or len({_format(str(part)) for part in parts}) == 1
+    except BoxwrightError:
+        return False
 
 
 def _ask(question: str, default: str) -> str:
@@ -181,11 +203,11 @@ def _exporter(device: Device) -> str:
     return ""
 
 
-def _text(content: dict[str, Any]) -> str:
+def _text(content: dict[str, Any], recipe: Path) -> str:
     from boxwright_cli.recipes.saving import yaml_text
 
     return (
-        "# Written by `boxwright init`. Run it with: boxwright run recipe.yaml\n"
-        "# Several seeds show how much the result depends on chance: boxwright run recipe.yaml --set seed=[0,1,2]\n"
+        f"# Written by `boxwright init`. Run it with: boxwright run {recipe.name}\n"
+        f"# Several seeds show how much the result depends on chance: boxwright run {recipe.name} --set seed=[0,1,2]\n"
         + yaml_text(content)
     )
