@@ -366,6 +366,7 @@ def test_an_interrupted_training_resumes(boxwright: Program, ran: list[str], ins
     assert result.exit_code == 130
     assert "run the recipe again to continue" in result.stderr
     assert actions(boxwright.json("run", "s.yaml", "--dry-run")) == {"train": "resume"}
+    assert "boxwright train --resume --out=run" in boxwright("run", "s.yaml", "--dry-run").stdout
     assert boxwright("run", "s.yaml").exit_code == 0
     assert ran[1].split()[:2] == ["train", "--resume"]
     assert Path("run/model/resumed").is_file()

@@ -131,8 +131,9 @@ def test_every_value_of_the_recipes_is_accepted(text: str, tmp_path: Path, monke
     from boxwright_cli.recipes.document import parse_recipe
     from boxwright_cli.recipes.plan import make_plan
 
-    for library in ("boxwright_kerascv", "boxwright_tfds", "boxwright_transforms"):
+    for library in ("boxwright_kerascv", "boxwright_tfds", "boxwright_transforms", "boxwright_tfod"):
         pytest.importorskip(library)
+    monkeypatch.setattr("boxwright.environments.environment.Environment.require", lambda environment: None)
     monkeypatch.chdir(tmp_path)
     for folder in ("photos", "data/images/train", "data/images/test"):
         (tmp_path / folder).mkdir(parents=True)

@@ -140,8 +140,7 @@ def _show_dry_run(session: Session, outcomes: Sequence[Outcome], as_json: bool) 
     for outcome in outcomes:
         session.say(_line(outcome), style="" if outcome.action in ("done", "skip") else "bold")
         if outcome.action in ("run", "resume"):
-            words = [outcome.step.command.name, *outcome.step.command.words(outcome.step.given)]
-            session.say(f"  boxwright {shlex.join(words)}")
+            session.say(f"  boxwright {shlex.join(outcome.words)}")
     count = sum(outcome.action in ("run", "resume") for outcome in outcomes)
     session.say(f"{amount(count, 'step')} of {len(outcomes):,} would run")
 

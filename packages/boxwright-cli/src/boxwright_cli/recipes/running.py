@@ -42,12 +42,18 @@ class Outcome:
     result: dict[str, float | None] | None = None
     seconds: float = 0.0
 
+    @property
+    def words(self) -> list[str]:
+        """The words of the command."""
+        resume = ["--resume"] if self.action == "resume" else []
+        return [self.step.command.name, *resume, *self.step.command.words(self.step.given)]
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {
             "step": self.step.name,
             "matrix": self.step.matrix,
-            "command": [self.step.command.name, *self.step.command.words(self.step.given)],
+            "command": self.words,
             "action": self.action,
             "reasons": list(self.reasons),
             "result": self.result,
@@ -156,7 +162,7 @@ class Runner:
         return Outcome(step, action, tuple(reasons))
 
     def adopt(self, step: Step) -> None:
-        """Records a step whose command has just run by itself, so that a run of the recipe does not repeat it.
+        """Records a step whose command has just run outside the recipe, so that a run of the recipe does not repeat it.
 
         A step that measures runs again, because its numbers are not known, and may replace its outputs.
         """
@@ -175,10 +181,9 @@ class Runner:
         owned = self.overwrite or not self._exists(step) or self.cache.made().issuperset(writes)
         made = sorted({*(before.places if before else ()), *(writes if owned else ())})
         self.cache.put(step.label, Entry(state, owned=owned, places=made))
-        words = [step.command.name, *step.command.words(step.given)]
-        if outcome.action == "resume":
-            words.insert(1, "--resume")
-        elif owned and step.command.overwrites and self._exists(step) and "--overwrite" not in words:
+        words = outcome.words
+        replaces = outcome.action == "run" and owned and step.command.overwrites and self._exists(step)
+        if replaces and "--overwrite" not in words:
             words.insert(1, "--overwrite")
         started = time.perf_counter()
         finished = self.execute(words)
