@@ -501,6 +501,9 @@ PAGE_OF = {
     "Backend": "backend",
     "Converter": "backend",
     "Augmenter": "augmenter",
+    "Trainer": "trainer",
+    "Replicas": "trainer",
+    "ReplicatedTraining": "backend",
 }
 """The page of each protocol by the end of its name; others have the name of their page."""
 

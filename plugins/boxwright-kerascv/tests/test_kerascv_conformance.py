@@ -27,3 +27,7 @@ class TestKerasCV(conformance.TestKerasCV):  # type: ignore[no-redef]
     @pytest.mark.slow
     def test_an_interrupted_training_goes_on(self, registry: Any, entry: Any, tmp_path: Any, monkeypatch: Any) -> None:
         super().test_an_interrupted_training_goes_on(registry, entry, tmp_path, monkeypatch)
+
+    @pytest.mark.slow
+    def test_it_trains_step_by_step(self, registry: Any, trained: Any, model: Any, images: Any, tmp_path: Any) -> None:
+        super().test_it_trains_step_by_step(registry, trained, model, images, tmp_path)

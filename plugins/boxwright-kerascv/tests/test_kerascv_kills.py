@@ -88,11 +88,11 @@ def test_killed_trainings_end_with_the_same_weights(
     small: dict[str, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from boxwright_kerascv import backend
+    from boxwright_kerascv import plan
     from boxwright_kerascv.layers import Detector
 
     # Tracing and exporting take most of a short training.
-    monkeypatch.setattr(backend, "_save_portable", lambda *_: None)
+    monkeypatch.setattr(plan, "_save_portable", lambda *_: None)
     monkeypatch.setattr(Detector, "run_eagerly", property(lambda model: True, lambda model, value: None))
     arguments: dict[str, Any] = {**small, "epochs": 4}
 

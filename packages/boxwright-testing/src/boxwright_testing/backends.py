@@ -11,10 +11,23 @@ from typing import Any, ClassVar
 
 import pytest
 
-from boxwright import DataError, Dataset, Detections, ImageRef, LabelMap, Run, Sample, TrainJob, load_model, train
+from boxwright import (
+    DataError,
+    Dataset,
+    Detections,
+    ImageRef,
+    LabelMap,
+    Run,
+    Sample,
+    TrainerSpec,
+    TrainJob,
+    load_model,
+    train,
+)
 from boxwright.datasets import SampleReader
-from boxwright.models import Model
+from boxwright.models import Backend, Model, OneReplica, ReplicatedBackend, Shard
 from boxwright.plugins import Registered, Registry
+from boxwright_testing.probe import with_trainer
 from boxwright_testing.samples import drawn_samples
 from boxwright_testing.sandbox import check_network, no_network
 from boxwright_testing.specs import SpecTests, check_answer
@@ -24,6 +37,28 @@ _trained: dict[type[BackendTests], Path] = {}
 
 _asked: dict[type[BackendTests], list[str]] = {}
 """What each of these trainings asked of the network."""
+
+
+_STEPS = "boxwright-testing-steps"
+
+
+class StepByStep:
+    """A trainer of one replica, that continues after the first step from its state."""
+
+    def train(self, backend: Backend, job: TrainJob) -> None:
+        """Trains twice: one step, and all others."""
+        assert isinstance(backend, ReplicatedBackend), f"{type(backend).__name__} is not a ReplicatedBackend"
+        replicas = OneReplica()
+        with backend.start(job, replicas) as training:
+            training.restore(training.state())
+            training.step([next(training.batches(Shard()))])
+            state = training.state()
+        with backend.start(job, replicas) as training:
+            training.restore(state)
+            batches = training.batches(Shard())
+            while not training.done:
+                training.step([next(batches)])
+            training.finish()
 
 
 class BackendTests(SpecTests):
@@ -153,6 +188,24 @@ class BackendTests(SpecTests):
     def test_training_needs_no_network(self, trained: Run) -> None:
         """Weights are fetched only where the user asks for them; this machine itself may be reached."""
         check_network([] if self.needs_network else _asked[type(self)])
+
+    def test_it_trains_step_by_step(
+        self, registry: Registry, trained: Run, model: Model, images: list[Sample], tmp_path: Path
+    ) -> None:
+        """A ``ReplicatedBackend`` finds the same after it was trained step by step, and continued from a state.
+
+        On failure: ``step`` must do what a step of ``fit`` does, and ``state`` contain everything that the next one
+        depends on.
+        """
+        if not isinstance(registry.resolve("backend", self.backend)(), ReplicatedBackend):
+            pytest.skip(f"{self.backend} does not offer its training step by step")
+        plugins = with_trainer(registry, TrainerSpec(name=_STEPS, load="boxwright_testing.backends:StepByStep"))
+        run = self.train(plugins, tmp_path / "pictures", tmp_path / "run", trainer=_STEPS)
+        assert run.status == "done", f"the run is {run.status}"
+        pairs = zip(model.predict(images), load_model(run, registry=registry).predict(images), strict=True)
+        for expected, found in pairs:
+            assert self._unmatched(expected, found) == [], f"{found.image.name}: only found by the model of fit"
+            assert self._unmatched(found, expected) == [], f"{found.image.name}: only found after training by steps"
 
     def test_predictions_are_well_formed(self, model: Model, images: list[Sample]) -> None:
         """One answer an image, in order, in that image's pixels, best first, with labels of the label map."""

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from types import SimpleNamespace
 from typing import Any
 
-from boxwright import BackendSpec, Boxes, Coordinates, Detections, LabelMap, Option, Sample, TrainJob, hookimpl
+import numpy as np
+from numpy.typing import NDArray
+
+from boxwright import (
+    BackendSpec,
+    Boxes,
+    Coordinates,
+    DataError,
+    Detections,
+    LabelMap,
+    Option,
+    Sample,
+    TrainerSpec,
+    TrainJob,
+    hookimpl,
+)
+from boxwright.models import OneReplica, Replicas, Shard, train_replicas
 from boxwright.plugins import LoadedPlugins, PluginRecord, Registry
 from boxwright_testing.samples import draw_image, encode_image
 
@@ -44,28 +61,19 @@ class ProbeModel:
 class ProbeBackend:
     """Trains :class:`ProbeModel`; the averages are kept in ``model/averages.json``.
 
-    A checkpoint is one file that says which epoch is done. The setting ``fail_at`` makes an epoch fail as bad data
-    would, ``stop_at`` as Ctrl-C would.
+    It is a :class:`~boxwright.models.ReplicatedBackend` of numpy: every step adds the boxes of a batch, as whole
+    numbers, so that their order does not matter. A checkpoint is one file that says which epoch is done. The setting
+    ``fail_at`` makes an epoch fail as bad data would, ``stop_at`` as Ctrl-C would.
     """
 
     def fit(self, job: TrainJob) -> None:
         """Does as many epochs as are asked for, two by default."""
-        from boxwright import DataError
+        train_replicas(self, job, OneReplica())
 
-        checkpoint = job.run.file("checkpoints/epoch")
-        done = int(checkpoint.read_text("utf-8")) if job.resume and checkpoint.is_file() else 0
-        for epoch in range(done + 1, (job.epochs or 2) + 1):
-            if epoch == job.settings.get("fail_at"):
-                raise DataError("probe.jpg", "the probe was set to fail", "change fail_at", f"epoch {epoch}")
-            if epoch == job.settings.get("stop_at") and not job.resume:
-                raise KeyboardInterrupt
-            with job.run.open_write("checkpoints/epoch") as file:
-                file.write(str(epoch).encode())
-            job.checkpoint_written(checkpoint, epoch)
-            job.epoch_ended(epoch, {"loss": (1.0 + job.seed) / epoch})
-            job.predictions_drawn(epoch, {"prediction 1": encode_image(draw_image(16, 12), "a.jpg")})
-        with job.run.open_write("model/averages.json") as file:
-            file.write(json.dumps(_averages(job)).encode())
+    @contextmanager
+    def start(self, job: TrainJob, replicas: Replicas) -> Iterator[ProbeTraining]:
+        """Prepares a training."""
+        yield ProbeTraining(job, replicas)
 
     def load(self, run: Any) -> ProbeModel:
         """The model of a finished run."""
@@ -73,15 +81,92 @@ class ProbeBackend:
         return ProbeModel(run.label_map, {name: tuple(edges) for name, edges in averages.items()})
 
 
-def _averages(job: TrainJob) -> dict[str, list[float]]:
-    rows: dict[str, list[list[float]]] = {name: [] for name in job.label_map.names}
-    for sample in job.data:
-        size = (sample.image.width, sample.image.height) * 2
-        for label, edges in zip(sample.boxes.labels, sample.boxes.coordinates, strict=True):
-            rows[label].append([edge / side for edge, side in zip(edges, size, strict=True)])
-    return {
-        name: [sum(column) / len(boxes) for column in zip(*boxes, strict=True)] for name, boxes in rows.items() if boxes
-    }
+class ProbeTraining:
+    """The training of :class:`ProbeBackend`, a :class:`~boxwright.models.ReplicatedTraining`.
+
+    Args:
+        job: The training.
+        replicas: With which it is trained.
+    """
+
+    def __init__(self, job: TrainJob, replicas: Replicas) -> None:
+        self._job, self._replicas = job, replicas
+        self._names = job.label_map.names
+        self._boxes = [_whole(sample, self._names) for sample in job.data]
+        self.batch_size = job.batch_size or min(8, len(self._boxes))
+        self._per_epoch = -(-len(self._boxes) // self.batch_size)
+        checkpoint = job.run.file("checkpoints/epoch")
+        done = int(checkpoint.read_text("utf-8")) if job.resume and checkpoint.is_file() else 0
+        # Of a training whose epochs are all done, the last one is repeated for its sums.
+        self._step = min(done, (job.epochs or 2) - 1) * self._per_epoch
+        self._sums = np.zeros((len(self._names), 5))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What the averages depend on."""
+        inputs = self._job.run.state["inputs"]["data"]
+        return {"seed": self._job.seed, "batch_size": self.batch_size, "data": inputs["digest"]}
+
+    @property
+    def done(self) -> bool:
+        """Whether all epochs have been done."""
+        return self._step >= (self._job.epochs or 2) * self._per_epoch
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """The number of steps and the sums."""
+        return {"step": np.array(self._step), "sums": self._sums}
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continues from a state."""
+        self._step, self._sums = int(state["step"]), np.array(state["sums"])
+
+    def batches(self, shard: Shard) -> Iterator[NDArray[Any]]:
+        """Yields the sums of the boxes of each part, ``(classes, 5)``: their number and their edges."""
+        step = self._step
+        while True:
+            first = step % self._per_epoch * self.batch_size
+            rows = [first + row for row in shard.rows(self.batch_size)]
+            yield sum((self._boxes[row] for row in rows if row < len(self._boxes)), np.zeros_like(self._sums))
+            step += 1
+
+    def step(self, parts: Sequence[NDArray[Any]]) -> None:
+        """Adds the boxes of a batch."""
+        job, epoch = self._job, self._step // self._per_epoch + 1
+        if self._step % self._per_epoch == 0:
+            self._sums = np.zeros_like(self._sums)
+            if epoch == job.settings.get("fail_at"):
+                raise DataError("probe.jpg", "the probe was set to fail", "change fail_at", f"epoch {epoch}")
+            if epoch == job.settings.get("stop_at") and not job.resume:
+                raise KeyboardInterrupt
+        self._sums = self._sums + self._replicas.run(lambda part: self._replicas.sum([part])[0], parts)
+        self._step += 1
+        if self._step % self._per_epoch or not self._replicas.main:
+            return
+        with job.run.open_write("checkpoints/epoch") as file:
+            file.write(str(epoch).encode())
+        job.checkpoint_written(job.run.file("checkpoints/epoch"), epoch)
+        job.epoch_ended(epoch, {"loss": (1.0 + job.seed) / epoch, "boxes": float(self._sums[:, 0].sum())})
+        job.predictions_drawn(epoch, {"prediction 1": encode_image(draw_image(16, 12), "a.jpg")})
+
+    def finish(self) -> None:
+        """Writes the averages."""
+        rows = {name: row for name, row in zip(self._names, self._sums, strict=True) if row[0]}
+        averages = {name: list(row[1:] / row[0] / _UNIT) for name, row in rows.items()}
+        with self._job.run.open_write("model/averages.json") as file:
+            file.write(json.dumps(averages).encode())
+
+
+_UNIT = 2**20
+"""Edges are relative to the image, and whole multiples of a part of this many."""
+
+
+def _whole(sample: Sample, names: Sequence[str]) -> NDArray[Any]:
+    found = np.zeros((len(names), 5))
+    size = (sample.image.width, sample.image.height) * 2
+    for label, edges in zip(sample.boxes.labels, sample.boxes.coordinates, strict=True):
+        whole = [round(edge / side * _UNIT) for edge, side in zip(edges, size, strict=True)]
+        found[names.index(label)] += [1, *whole]
+    return found
 
 
 def _spec() -> BackendSpec:
@@ -102,8 +187,17 @@ def with_probe(registry: Registry) -> Registry:
     return with_backend(registry, _spec())
 
 
+def with_trainer(registry: Registry, spec: TrainerSpec) -> Registry:
+    """A registry of the same plugins and one more trainer."""
+    return _with(registry, spec.name, SimpleNamespace(boxwright_trainers=hookimpl(lambda: [spec])))
+
+
 def with_backend(registry: Registry, spec: BackendSpec) -> Registry:
     """A registry of the same plugins and one more backend."""
+    return _with(registry, spec.name, SimpleNamespace(boxwright_backends=hookimpl(lambda: [spec])))
+
+
+def _with(registry: Registry, name: str, added: SimpleNamespace) -> Registry:
     plugins = LoadedPlugins()
     for record in registry.plugins.records[1:]:  # without boxwright itself
         module = registry.plugins.manager.get_plugin(record.registered_name)
@@ -111,6 +205,5 @@ def with_backend(registry: Registry, spec: BackendSpec) -> Registry:
             again = copy(record)
             again.specs = []
             plugins.register(module, again)
-    probe = SimpleNamespace(boxwright_backends=hookimpl(lambda: [spec]))
-    plugins.register(probe, PluginRecord(spec.name, "boxwright-testing", "0", "boxwright_testing.probe"))
+    plugins.register(added, PluginRecord(name, "boxwright-testing", "0", "boxwright_testing.probe"))
     return Registry(plugins)

@@ -10,6 +10,7 @@ import pytest
 
 from boxwright import DataError, Dataset, Run, Sample, load_model, train
 from boxwright.datasets import SampleReader
+from boxwright.models import WorkerTrainer, make_trainer
 from boxwright.plugins import Registered, Registry
 from boxwright_testing.probe import PROBE, with_probe
 from boxwright_testing.samples import drawn_samples
@@ -21,7 +22,7 @@ class TrainerTests(SpecTests):
 
     Set in the subclass:
 
-    - ``trainer``: the trainer's name.
+    - ``trainer``: the trainer's name, with its options as after ``--trainer``.
     - ``backend``, ``preset``, ``settings``: what to train with it, where it works with some backends only. The tests of
       failures and resuming need the backend of boxwright-testing and are skipped then.
     - ``same_as_local``: false if the result may differ from that of the trainer ``local``, as sums in another order
@@ -38,7 +39,7 @@ class TrainerTests(SpecTests):
     @property
     def spec_name(self) -> str:
         """The trainer's name."""
-        return self.trainer
+        return self.trainer.partition(":")[0]
 
     @pytest.fixture
     def plugins(self, registry: Registry, entry: Registered[Any]) -> Registry:
@@ -69,8 +70,12 @@ class TrainerTests(SpecTests):
             pytest.skip(f"the trainer {self.trainer} is tested with the backend {self.backend}")
 
     def test_the_factory_takes_its_options(self, registry: Registry, entry: Registered[Any]) -> None:
-        """A trainer is made without arguments."""
-        assert callable(registry.resolve("trainer", self.trainer)().train), "train is nothing that can be called"
+        """Every declared option is a parameter of the factory."""
+        super().test_the_factory_takes_its_options(registry, entry)
+        trainer = make_trainer(self.trainer, registry)
+        assert callable(trainer.train), "train is nothing that can be called"
+        if isinstance(trainer, WorkerTrainer):
+            trainer.close()
 
     def test_training_leaves_a_whole_run(self, plugins: Registry, tmp_path: Path) -> None:
         """When ``train`` returns, the run is done: one line of metrics an epoch, and a model that finds things."""

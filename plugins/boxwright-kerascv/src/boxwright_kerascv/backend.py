@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import keras
@@ -12,17 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from boxwright import DataError, RunError, TrainJob, UsageError
-from boxwright.models import DecoderSettings, InputSettings, Run, make_augmenters
+from boxwright.models import DecoderSettings, OneReplica, Replicas, Run, make_augmenters
 from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
 from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors, kerascv_anchors
 from boxwright_kerascv.augmentation import Augmentation
-from boxwright_kerascv.balance import image_weights
-from boxwright_kerascv.checkpoint import best_weights, load_checkpoint, newest_checkpoint, remove_best, save_weights
-from boxwright_kerascv.decode import portable_network
+from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
 from boxwright_kerascv.epochs import Evaluate, Progress, Report
 from boxwright_kerascv.fitting import GROWTH, SUFFICIENT_COVERAGE, fit_input
 from boxwright_kerascv.images import TrainingImages, load_images
-from boxwright_kerascv.inputs import PAD, InputClock, training_batches
+from boxwright_kerascv.inputs import PAD, InputClock
 from boxwright_kerascv.layers import Detector
 from boxwright_kerascv.memory import fitting
 from boxwright_kerascv.monitor import Monitor
@@ -39,11 +38,13 @@ from boxwright_kerascv.own import (
     plain_inputs,
     restored,
 )
-from boxwright_kerascv.portable import NETWORK, WEIGHTS, save_portable
+from boxwright_kerascv.plan import Plan
+from boxwright_kerascv.portable import NETWORK, WEIGHTS
 from boxwright_kerascv.predictor import KerasCVModel
 from boxwright_kerascv.recipe import OPTIMIZER_DEFAULTS, Recipe, default_eval_every, default_recipe, input_size
+from boxwright_kerascv.replicated import ReplicatedFit
 from boxwright_kerascv.starting import NONE, Start, find_start
-from boxwright_kerascv.training import Warmup, compile_network, warmup_steps
+from boxwright_kerascv.training import compile_network, warmup
 from boxwright_kerascv.transfer import WeightsError, backbone_of, start_from
 from boxwright_kerascv.watch import Watch
 
@@ -59,115 +60,30 @@ class KerasCVBackend:
             DataError: An image cannot be read.
             RunError: No checkpoint matches.
         """
-        _check_framework()
-        check_objects(job.objects, job.settings)
-        stored = job.run.config if job.resume else {}
-        recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
-        decoder = _decoder(job)
-        if "model" in job.objects:
-            check_own(job.objects, job.label_map, recipe, job.settings)
-        augmentation = Augmentation(make_augmenters(recipe.augment, backend="kerascv"), recipe.image_size)
-        start = None if job.resume else find_start(job.settings.get("weights"), job.preset)
-        with _Precision(recipe.precision), plain_inputs():
-            images = load_images(
-                job.data,
-                job.label_map,
-                recipe.image_size,
-                recipe.oversample,
-                expected=job.scan.samples,
-                cache=job.settings.get("cache", "auto"),
-                cache_file=job.run.file("cache/pictures.bin"),
-                reporter=job.reporter,
-            )
-            try:
-                self._fit(job, recipe, decoder, augmentation, images, start)
-            finally:
-                images.close()
+        with _prepared(job, OneReplica()) as plan:
+            _fit(plan)
 
-    def _fit(
-        self,
-        job: TrainJob,
-        recipe: Recipe,
-        decoder: DecoderSettings,
-        augmentation: Augmentation,
-        images: TrainingImages,
-        weights: Start | None,
-    ) -> None:
-        if images.most_boxes > recipe.max_boxes:
-            job.reporter.warning(
-                f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
-                f"--set max_boxes={images.most_boxes} uses all of them"
-            )
-        checkpoint = newest_checkpoint(job.run) if job.resume else None
-        own = job.objects.get("model")
-        if own is not None:
-            adapter: Adapter | None = adapter_of(own)
-            model: Any = own
-            anchors = None
-        else:
-            adapter = None
-            anchors = _anchors(job, recipe, images)
-            model = _build(job, recipe, anchors, weights) if checkpoint is None else _rebuild(job, recipe, anchors)
-            freeze(model.backbone, recipe.freeze_levels, recipe.freeze_statistics)
-        if adapter is None and not job.resume:
-            recipe = fitting(recipe, model, job.reporter, fixed=job.batch_size is not None)
-        if adapter is None or not compiled_by_user(model):
-            compile_network(model, recipe, job.objects, adapter)
-        _make_variables(model, recipe, adapter)
-        patience = recipe.patience if recipe.schedule == "plateau" else 0
-        progress = Progress(0, Monitor(recipe.monitor, recipe.early_stopping, patience))
-        if checkpoint is not None:
-            progress = Progress.restored(*load_checkpoint(checkpoint, model))
-            job.reporter.message(f"Resuming after step {progress.step} of {recipe.steps}.")
-        resolved = {"recipe": recipe.to_dict(), "decoder": decoder.to_dict()}
-        job.run.update_config(resolved if anchors is None else {**resolved, "anchors": anchors.to_dict()})
-        job.run.write_json(NETWORK, _description(job, recipe, decoder, model, anchors))
-        job.reporter.message(
-            f"Training {job.preset or model.name}: {model.count_params() / 1e6:.1f} M parameters on "
-            f"{images.count} images at {recipe.width}x{recipe.height}, {recipe.steps} steps of {recipe.batch_size}, "
-            f"{recipe.epochs} epochs."
-        )
-        predictor = KerasCVModel(model, job.label_map, recipe.image_size, decoder, recipe.oversample, adapter)
-        start = progress.step
-        if augmentation.mixes:
-            augmentation.draw_from(images.load.example, images.load.classes)
-        clock = InputClock()
-        batches = training_batches(
-            images.load,
-            images.count,
-            recipe,
-            augmentation,
-            seed=job.seed,
-            first_step=start,
-            weights=_weights(job, recipe, images),
-            clock=clock,
-        )
-        if adapter is not None:
-            batches = adapted(batches, adapter, recipe)
-        watch = Watch(job, recipe, predictor)
-        with job.reporter.task("Training", recipe.steps) as task:
-            task.advance(start)
-            if start < recipe.steps and not progress.monitor.stopped:
-                model.fit(
-                    batches,
-                    steps_per_epoch=recipe.steps_per_epoch,
-                    initial_epoch=start // recipe.steps_per_epoch,
-                    epochs=recipe.epochs,
-                    callbacks=[
-                        Evaluate(job, recipe, watch, progress, task, clock),
-                        *_warmup(recipe, start),
-                        *cast(Sequence[Any], job.objects.get("callbacks", ())),
-                        Report(job, recipe, watch, progress),
-                    ],
-                    shuffle=False,
-                    verbose=0,
+    @contextmanager
+    def start(self, job: TrainJob, replicas: Replicas) -> Iterator[ReplicatedFit]:
+        """Prepares a training on several replicas, or one that is resumed; see :class:`ReplicatedBackend`.
+
+        Raises:
+            UsageError: A setting is out of range, an augmenter is unknown, or a model or an optimizer was passed.
+            DataError: An image cannot be read.
+            RunError: No checkpoint matches.
+        """
+        for name in ("model", "optimizer"):
+            if name in job.objects:
+                raise UsageError(
+                    f"{name} was made for one device, and cannot be trained on {replicas.count}",
+                    f"use --trainer local, or do not pass {name}",
                 )
-            else:  # the state of a checkpoint is before `fit` applies the moving average
-                model.optimizer.finalize_variable_values(model.trainable_variables)
-            _finish(job, recipe, model, progress)
-            if adapter is None:
-                _save_portable(model, job.run, recipe, decoder)
-            watch.finish()
+        if replicas.count > 1 and job.settings.get("accumulate", 1) > 1:
+            raise UsageError(
+                "steps are not accumulated on several devices", "use a larger --batch-size, which the devices divide"
+            )
+        with _prepared(job, replicas) as plan, job.reporter.task("Training", plan.recipe.steps) as task:
+            yield ReplicatedFit(plan, replicas, task)
 
     def load(self, run: Run) -> KerasCVModel:
         """Returns the trained model of a run.
@@ -206,6 +122,131 @@ class KerasCVBackend:
         except (OSError, ValueError, KeyError, TypeError, WeightsError, RecursionError) as error:
             raise RunError(f"the model of {run.path} cannot be loaded: {error}", "train it again") from error
         return KerasCVModel(model, run.label_map, (height, width), decoder, network["oversample"])
+
+
+@contextmanager
+def _prepared(job: TrainJob, replicas: Replicas) -> Iterator[Plan]:
+    """Makes everything that a training needs: images, network, optimizer, and the state of a resumed one."""
+    _check_framework()
+    check_objects(job.objects, job.settings)
+    stored = job.run.config if job.resume else {}
+    recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
+    decoder = _decoder(job)
+    if "model" in job.objects:
+        check_own(job.objects, job.label_map, recipe, job.settings)
+    augmentation = Augmentation(make_augmenters(recipe.augment, backend="kerascv"), recipe.image_size)
+    start = None if job.resume else find_start(job.settings.get("weights"), job.preset)
+    with _Precision(recipe.precision), plain_inputs():
+        images = load_images(
+            job.data,
+            job.label_map,
+            recipe.image_size,
+            recipe.oversample,
+            expected=job.scan.samples,
+            cache=job.settings.get("cache", "auto"),
+            cache_file=job.run.file("cache/pictures.bin"),
+            reporter=job.reporter,
+        )
+        try:
+            if augmentation.mixes:
+                augmentation.draw_from(images.load.example, images.load.classes)
+            yield _plan(job, recipe, decoder, augmentation, images, start, replicas)
+        finally:
+            images.close()
+
+
+def _plan(
+    job: TrainJob,
+    recipe: Recipe,
+    decoder: DecoderSettings,
+    augmentation: Augmentation,
+    images: TrainingImages,
+    weights: Start | None,
+    replicas: Replicas,
+) -> Plan:
+    if images.most_boxes > recipe.max_boxes:
+        job.reporter.warning(
+            f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
+            f"--set max_boxes={images.most_boxes} uses all of them"
+        )
+    checkpoint = newest_checkpoint(job.run) if job.resume else None
+    own = job.objects.get("model")
+    with replicas.scope():
+        if own is not None:
+            adapter: Adapter | None = adapter_of(own)
+            model: Any = own
+            anchors = None
+        else:
+            adapter = None
+            anchors = _anchors(job, recipe, images)
+            model = _build(job, recipe, anchors, weights) if checkpoint is None else _rebuild(job, recipe, anchors)
+            freeze(model.backbone, recipe.freeze_levels, recipe.freeze_statistics)
+        if adapter is None and not job.resume:
+            recipe = _fitting(job, recipe, model, replicas.count)
+        if adapter is None or not compiled_by_user(model):
+            compile_network(model, recipe, job.objects, adapter)
+        model.optimizer.build(model.trainable_variables)  # within the scope
+    patience = recipe.patience if recipe.schedule == "plateau" else 0
+    progress = Progress(0, Monitor(recipe.monitor, recipe.early_stopping, patience))
+    if replicas.count == 1:
+        _make_variables(model, recipe, adapter)
+    if checkpoint is not None:
+        progress = Progress.restored(*load_checkpoint(checkpoint, model))
+        job.reporter.message(f"Resuming after step {progress.step} of {recipe.steps}.")
+    resolved = {"recipe": recipe.to_dict(), "decoder": decoder.to_dict()}
+    job.run.update_config(resolved if anchors is None else {**resolved, "anchors": anchors.to_dict()})
+    job.run.write_json(NETWORK, _description(job, recipe, decoder, model, anchors))
+    parts = f" on {replicas.count} devices" if replicas.count > 1 else ""
+    job.reporter.message(
+        f"Training {job.preset or model.name}: {model.count_params() / 1e6:.1f} M parameters on "
+        f"{images.count} images at {recipe.width}x{recipe.height}, {recipe.steps} steps of {recipe.batch_size}{parts}, "
+        f"{recipe.epochs} epochs."
+    )
+    shown = model
+    if replicas.count > 1 and anchors is not None:
+        shown = _rebuild(job, recipe, anchors)
+        compile_network(shown, replace(recipe, ema=0.0), job.objects)
+    return Plan(job, recipe, decoder, augmentation, images, model, shown, adapter, progress)
+
+
+def _fitting(job: TrainJob, recipe: Recipe, model: Any, replicas: int) -> Recipe:
+    """Returns the recipe with a batch size that fits in memory; with replicas, it is never changed."""
+    if replicas == 1:
+        return fitting(recipe, model, job.reporter, fixed=job.batch_size is not None)
+    part = replace(recipe, batch_size=max(1, recipe.batch_size // replicas))
+    fitting(part, model, job.reporter, fixed=True)
+    return recipe
+
+
+def _fit(plan: Plan) -> None:
+    """Trains in this process, on one device."""
+    job, recipe, model, progress = plan.job, plan.recipe, plan.model, plan.progress
+    start = progress.step
+    clock = InputClock()
+    batches = plan.batches(clock=clock)
+    if plan.adapter is not None:
+        batches = adapted(batches, plan.adapter, recipe)
+    watch = Watch(job, recipe, plan.predictor)
+    with job.reporter.task("Training", recipe.steps) as task:
+        task.advance(start)
+        if start < recipe.steps and not progress.monitor.stopped:
+            model.fit(
+                batches,
+                steps_per_epoch=recipe.steps_per_epoch,
+                initial_epoch=start // recipe.steps_per_epoch,
+                epochs=recipe.epochs,
+                callbacks=[
+                    Evaluate(job, recipe, watch, progress, task, clock),
+                    *warmup(recipe, start),
+                    *cast(Sequence[Any], job.objects.get("callbacks", ())),
+                    Report(job, recipe, watch, progress),
+                ],
+                shuffle=False,
+                verbose=0,
+            )
+        else:  # the state of a checkpoint is before `fit` applies the moving average
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+        plan.finish(watch)
 
 
 def _recipe(job: TrainJob) -> Recipe:
@@ -282,51 +323,6 @@ def _decoder(job: TrainJob) -> DecoderSettings:
         return DecoderSettings(**chosen)
     except ValueError as error:
         raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
-
-
-def _weights(job: TrainJob, recipe: Recipe, images: TrainingImages) -> Any:
-    """Returns how often each image is shown, and says for which class most."""
-    if not recipe.balance:
-        return None
-    weights = image_weights(images.present, len(job.label_map), recipe.balance)
-    rarest = images.present[int(weights.argmax())]
-    names = job.label_map.names
-    job.reporter.message(
-        f"Balanced sampling: images with rare classes are shown up to {weights.max():.1f} times as often as others "
-        f"(the most with {', '.join(names[int(number)] for number in rarest)})."
-    )
-    return weights
-
-
-def _warmup(recipe: Recipe, start: int) -> list[Warmup]:
-    """Returns the callback for the warm-up of schedules that do not contain it."""
-    if recipe.schedule not in ("constant", "plateau") or not recipe.warmup_fraction:
-        return []
-    return [Warmup(recipe.learning_rate, warmup_steps(recipe), start)]
-
-
-def _finish(job: TrainJob, recipe: Recipe, model: Detector, progress: Progress) -> None:
-    """Writes the weights of the best or the last epoch as the model, and the others next to it."""
-    run, monitor = job.run, progress.monitor
-    if monitor.best_step and monitor.best_step != progress.step:
-        last = recipe.final_weights == "last"
-        other = "best" if last else "last"
-        if last:
-            save_weights(run, model, WEIGHTS)
-            os.replace(run.file(best_weights(monitor.best_step)), run.file(f"model/{other}.weights.h5"))
-        else:
-            save_weights(run, model, f"model/{other}.weights.h5")
-            model.load_weights(run.file(best_weights(monitor.best_step)))
-            save_weights(run, model, WEIGHTS)
-        job.reporter.message(
-            f"Epoch {monitor.best_epoch} was the best on the validation images. The model has the weights of the "
-            f"{recipe.final_weights} epoch; those of the {other} one are in model/{other}.weights.h5."
-        )
-    else:
-        save_weights(run, model, WEIGHTS)
-        if monitor.best_step:
-            job.reporter.message(f"The last epoch, {monitor.best_epoch}, was the best on the validation images.")
-    remove_best(run)
 
 
 def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, Any]:
@@ -435,13 +431,6 @@ def _make_variables(model: Any, recipe: Recipe, adapter: Adapter | None = None) 
     no_box = {"boxes": tf.fill((1, 1, 4), PAD), "classes": tf.fill((1, 1), PAD)}
     labels = no_box if adapter is None else adapter.labels(blank, no_box)
     model.compute_loss(blank, labels, model(blank), sample_weight=None)
-
-
-def _save_portable(model: Detector, run: Run, recipe: Recipe, decoder: DecoderSettings) -> None:
-    """Writes the network in LiteRT as well, which computes in float32: with another precision, it is not the same."""
-    if recipe.precision == "float32":
-        inputs = InputSettings(recipe.width, recipe.height, recipe.oversample)
-        save_portable(run, portable_network(model, recipe.image_size), inputs, decoder)
 
 
 class _Precision:

@@ -5,10 +5,12 @@ The plugin's spec names this module.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from boxwright import RunError, TrainJob
-from boxwright.models import Model, Network, Run
+from boxwright.models import Model, Network, Replicas, ReplicatedTraining, Run
 from boxwright_kerascv.portable import WEIGHTS, load_portable
 from boxwright_tf.quiet import quiet_import
 
@@ -21,6 +23,14 @@ class KerasCVBackend:
         with quiet_import():
             from boxwright_kerascv import backend
         backend.KerasCVBackend().fit(job)
+
+    @contextmanager
+    def start(self, job: TrainJob, replicas: Replicas) -> Iterator[ReplicatedTraining]:
+        """Prepares a training on several replicas; see :mod:`boxwright_kerascv.replicated`."""
+        with quiet_import():
+            from boxwright_kerascv import backend
+        with backend.KerasCVBackend().start(job, replicas) as training:
+            yield training
 
     def load(self, run: Run) -> Model:
         """Returns the trained model of a run: in LiteRT if the run and the environment have it, else in Keras.

@@ -146,8 +146,8 @@ class Evaluate(keras.callbacks.Callback):
     def _decide(self, done: int, logs: Mapping[str, float]) -> None:
         monitor, step = self._progress.monitor, self._progress.step
         if monitor.add(done, step, logs):
-            with averaged(self.model):
-                save_weights(self._job.run, self.model, best_weights(step))
+            with averaged(self._watch.network):
+                save_weights(self._job.run, self._watch.network, best_weights(step))
         if monitor.stopped:
             self._job.reporter.message(
                 f"Stopped after epoch {done}: {monitor.early_stopping} epochs without a better {monitor.metric(logs)}."

@@ -14,11 +14,16 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from boxwright.models import Shard
 from boxwright_kerascv.augmentation import Augmentation, Labelled
 from boxwright_kerascv.recipe import Recipe
 
 PAD = -1.0
 """The padding of boxes and classes for images with fewer boxes than others."""
+
+
+WHOLE = Shard()
+"""The only shard of batches that are not divided."""
 
 
 class ImageCache:
@@ -124,6 +129,7 @@ def training_batches(
     *,
     seed: int,
     first_step: int = 0,
+    shard: Shard = WHOLE,
     weights: NDArray[np.float64] | None = None,
     clock: InputClock | None = None,
 ) -> Any:
@@ -139,14 +145,15 @@ def training_batches(
         augmentation: Resizes images to the network's size.
         seed: The seed of the order and the augmentation.
         first_step: The first step, if a training is resumed.
+        shard: The part of every batch to return; the order and the augmentation are those of the whole batches.
         weights: ``(count,)``: how often each image is shown, relative to the others; ``None`` for equally often. A pass
             still has ``count`` images; each is shown as often as its weight says, rounded up or down.
         clock: Records when batches become ready.
 
     Returns:
-        A `tf.data.Dataset` of ``(images, labels)``: images ``(batch, height, width, 3)`` float32; labels a dict of
-        ``boxes`` ``(batch, M, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, M)`` float32, both padded with -1; M
-        is the maximum number of boxes in an image, from 1 to ``max_boxes``.
+        A `tf.data.Dataset` of ``(images, labels)``, one for each image of the shard: images ``(batch, height, width,
+        3)`` float32; labels a dict of ``boxes`` ``(batch, M, 4)`` float32 ``xyxy`` and ``classes`` ``(batch, M)``
+        float32, both padded with -1; M is the maximum number of boxes in an image, from 1 to ``max_boxes``.
     """
     limits = None if weights is None else tf.constant(np.cumsum(weights) / np.sum(weights), tf.float64)
 
@@ -170,11 +177,13 @@ def training_batches(
         classes = tf.pad(classes, [[0, none]], constant_values=PAD)
         return labelled["images"], {"boxes": boxes, "classes": classes}
 
-    positions = tf.data.Dataset.counter(start=first_step * recipe.batch_size, step=1)
+    rows = shard.rows(recipe.batch_size)
+    places = tf.data.Dataset.counter(start=first_step * len(rows), step=1)
+    positions = places.map(lambda place: place // len(rows) * recipe.batch_size + rows.start + place % len(rows))
     samples = positions.map(sample, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     # Padded to the maximum of the batch, not to `max_boxes`, because matching takes time for every row.
     batches = samples.padded_batch(
-        recipe.batch_size,
+        len(rows),
         padded_shapes=((recipe.height, recipe.width, 3), {"boxes": (None, 4), "classes": (None,)}),
         padding_values=(0.0, {"boxes": PAD, "classes": PAD}),
         drop_remainder=True,

@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import keras_cv
 
+from boxwright.models import Replicas
+
 PACKAGE = "boxwright_kerascv"
 
 # Short trainings have few batches: a slow average would still contain the first, useless statistics at the end.
@@ -301,6 +303,7 @@ class Detector(keras_cv.models.RetinaNet):
         self.feature_pyramid = feature_pyramid
         self.classification_head = classification_head
         self.box_head = box_head
+        self.box_loss_weight = 1.0
         self._prediction_decoder = prediction_decoder or keras_cv.layers.NonMaxSuppression(
             bounding_box_format=bounding_box_format, from_logits=True
         )
@@ -319,18 +322,45 @@ class Detector(keras_cv.models.RetinaNet):
         In KerasCV, every anchor of a batch without a positive one has the weight 0, so that background alone teaches
         nothing. The maximum is that of RetinaNet's first implementation (Detectron, ``retinanet_heads.py``).
         """
-        boxes, classes = self.label_encoder(x, y)
-        positive = keras.ops.cast(classes >= 0, "float32")
-        used = keras.ops.cast(classes >= -1, "float32")  # -2 is ignored
-        normalizer = keras.ops.maximum(keras.ops.sum(positive), 1.0)
+        targets, weights = self._targets(x, y)
         # Task, the base class of RetinaNet, which would divide by the positive anchors alone.
         return super(keras_cv.models.RetinaNet, self).compute_loss(
-            x=x,
-            y={"box": boxes, "classification": keras.ops.one_hot(classes, self.num_classes, dtype="float32")},
-            y_pred=y_pred,
-            sample_weight={"box": positive / normalizer, "classification": used / normalizer},
-            training=training,
+            x=x, y=targets, y_pred=y_pred, sample_weight=weights, training=training
         )
+
+    def losses_of(self, x: Any, y: Any, y_pred: Any, replicas: Replicas) -> dict[str, Any]:
+        """Returns the part that one replica has in the losses of a batch; the sums over all replicas are the losses.
+
+        Args:
+            x: The images of the replica.
+            y: Their labels.
+            y_pred: The output of the network.
+            replicas: With which the batch is trained.
+
+        Returns:
+            ``loss``, ``box_loss`` and ``classification_loss``, as ``fit`` names them.
+        """
+        targets, weights = self._targets(x, y, replicas)
+        box = self.box_loss(targets["box"], y_pred["box"], sample_weight=weights["box"])
+        classification = self.classification_loss(
+            targets["classification"], y_pred["classification"], sample_weight=weights["classification"]
+        )
+        loss = self.box_loss_weight * box + classification
+        for penalty in self.losses:  # of the weights, which every replica has
+            loss += penalty / replicas.count
+        return {"loss": loss, "box_loss": box, "classification_loss": classification}
+
+    def _targets(self, images: Any, labels: Any, replicas: Replicas | None = None) -> tuple[Any, Any]:
+        """Returns the targets and weights of all anchors; the normalizer is that of the batch of all replicas."""
+        boxes, classes = self.label_encoder(images, labels)
+        positive = keras.ops.cast(classes >= 0, "float32")
+        used = keras.ops.cast(classes >= -1, "float32")  # -2 is ignored
+        count = keras.ops.sum(positive)
+        if replicas is not None:
+            (count,) = replicas.sum([count])
+        normalizer = keras.ops.maximum(count, 1.0)
+        targets = {"box": boxes, "classification": keras.ops.one_hot(classes, self.num_classes, dtype="float32")}
+        return targets, {"box": positive / normalizer, "classification": used / normalizer}
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "feature_pyramid": keras.saving.serialize_keras_object(self.feature_pyramid)}

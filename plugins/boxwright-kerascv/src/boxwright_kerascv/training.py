@@ -98,6 +98,13 @@ def warmup_steps(recipe: Recipe) -> int:
     return max(1, round(recipe.steps * recipe.warmup_fraction))
 
 
+def warmup(recipe: Recipe, start: int) -> list[Warmup]:
+    """Returns the callback for the warm-up of schedules that do not contain it."""
+    if recipe.schedule not in ("constant", "plateau") or not recipe.warmup_fraction:
+        return []
+    return [Warmup(recipe.learning_rate, warmup_steps(recipe), start)]
+
+
 def build_optimizer(recipe: Recipe) -> Any:
     """Returns the Keras optimizer of a recipe.
 
@@ -152,6 +159,8 @@ def compile_network(
         label_smoothing=recipe.label_smoothing,
         reduction="sum",
     )
+    if adapter is None:
+        model.box_loss_weight = recipe.box_loss_weight
     model.compile(
         box_loss=own.get("box_loss", box_loss),
         classification_loss=own.get("classification_loss", classification_loss),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -45,15 +45,24 @@ class Watch:
         job: The training.
         recipe: Its settings.
         predictor: The network with its decoder.
+        refresh: Brings its weights up to date, if another network is trained.
     """
 
-    def __init__(self, job: TrainJob, recipe: Recipe, predictor: KerasCVModel) -> None:
+    def __init__(
+        self, job: TrainJob, recipe: Recipe, predictor: KerasCVModel, refresh: Callable[[], None] = lambda: None
+    ) -> None:
+        self._refresh = refresh
         self._job = job
         self._recipe = recipe
         self._predictor = predictor
         self._validation = _validation(job, recipe, predictor.adapter)
         self._metric = None if self._validation is None else _metric(job, default_registry())
         self._samples = _readable(job.val if job.val is not None else job.data, DRAWN)
+
+    @property
+    def network(self) -> Any:
+        """The network that is evaluated."""
+        return self._predictor.network
 
     @property
     def measures(self) -> bool:
@@ -67,8 +76,9 @@ class Watch:
         """
         if self._validation is None:
             return {}
-        with averaged(self._predictor.network):
-            logs = self._predictor.network.evaluate(self._validation.batches, verbose=0, return_dict=True)
+        self._refresh()
+        with averaged(self.network):
+            logs = self.network.evaluate(self._validation.batches, verbose=0, return_dict=True)
             found = numbers(logs)
             if self._metric is not None:
                 values = self._metric(self._pairs(self._validation), self._job.label_map).values
@@ -84,6 +94,7 @@ class Watch:
 
     def show(self, epoch: int) -> None:
         """Reports images with ground truth and predictions."""
+        self._refresh()
         images = {f"prediction {number}": encode_jpeg(image) for number, image in enumerate(self._drawn(), 1)}
         self._job.predictions_drawn(epoch, images)
 
@@ -112,12 +123,20 @@ def averaged(model: Any) -> Iterator[None]:
         yield
         return
     before = [np.asarray(variable) for variable in model.trainable_variables]
-    model.optimizer.finalize_variable_values(model.trainable_variables)
+    use_average(model)
     try:
         yield
     finally:
         for variable, value in zip(model.trainable_variables, before, strict=True):
             variable.assign(value)
+
+
+def use_average(model: Any) -> None:
+    """Replaces the weights of a network by their moving average, if its optimizer keeps one."""
+    # A network with replicas can be changed as a whole only within the strategy that made it.
+    strategy = getattr(model.optimizer.iterations.value, "distribute_strategy", None)
+    with strategy.scope() if strategy is not None else nullcontext():
+        model.optimizer.finalize_variable_values(model.trainable_variables)
 
 
 def _metric(job: TrainJob, plugins: Registry) -> Callable[..., Any] | None:

@@ -82,11 +82,23 @@ def train(
         ),
     ] = None,
     trainer: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--trainer", metavar="T", help="Where and how the training runs.", autocompletion=names("trainer")
+            "--trainer",
+            metavar="T",
+            help="Where and how the training runs, NAME or NAME:OPTIONS.",
+            show_default="local, or that of the resumed run",
+            autocompletion=names("trainer"),
         ),
-    ] = "local",
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            "--workers",
+            metavar="HOST:PORT,...",
+            help="Train on these computers, each of which runs this command; implies --trainer multiworker.",
+        ),
+    ] = None,
     augment: Annotated[
         list[str] | None,
         typer.Option(
@@ -219,7 +231,7 @@ def train(
             val=val,
             backend=backend,
             preset=preset,
-            trainer=trainer,
+            trainer=_trainer(trainer, workers),
             augment=None if augment is None else [] if augment == ["none"] else augment,
             epochs=epochs,
             batch_size=batch_size,
@@ -247,6 +259,14 @@ def train(
         session.result(content)
         return
     _show(session, run, content, dataset)
+
+
+def _trainer(trainer: str | None, workers: str | None) -> str | None:
+    """Returns the trainer with ``--workers`` as its option."""
+    if workers is None:
+        return trainer
+    name, _, options = (trainer or "multiworker").partition(":")
+    return f"{name}:{','.join(filter(None, (f'workers=[{workers}]', options)))}"
 
 
 def _content(run: Run, dataset: Dataset) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import typer
 
 from boxwright import BoxwrightError, DatasetURI, UsageError, __version__, did_you_mean
 from boxwright.datasets import make_transform, parse_options
-from boxwright.models import Goal, Slicing, check_augmenters, check_training
+from boxwright.models import Goal, Slicing, check_augmenters, check_trainer, check_training
 from boxwright.plugins import KINDS, convert_options, default_registry
 from boxwright_cli.meanings import Meaning
 from boxwright_cli.recipes.contents import overlaps, places, unescaped
@@ -112,8 +112,10 @@ def _check_value(meaning: Meaning, text: str) -> None:
         name, _, rest = text.partition(":")
         logger = registry.get("logger", name).spec
         convert_options(parse_options(text, name, rest, logger.positional).given, logger.options, f"the logger {name}")
-    elif meaning.what in ("backend", "trainer"):
-        registry.get(meaning.what, text)
+    elif meaning.what == "backend":
+        registry.get("backend", text)
+    elif meaning.what == "trainer":
+        check_trainer(text, registry)
 
 
 def _check_exists(meaning: Meaning, value: Any, made: Sequence[str]) -> None:
@@ -139,7 +141,7 @@ def _check_together(step: Step, values: Mapping[str, Any]) -> None:
         check_training(
             backend=values["backend"],
             preset=values["preset"],
-            trainer=values["trainer"],
+            trainer=values["trainer"] or "local",
             augment=None if not augment else [] if list(augment) == ["none"] else list(augment),
             epochs=values["epochs"],
             batch_size=values["batch-size"],

@@ -53,16 +53,23 @@ from .protocols import (
     MetricResult as MetricResult,
     MixingAugmenter as MixingAugmenter,
     Model as Model,
+    Replicas as Replicas,
+    ReplicatedBackend as ReplicatedBackend,
+    ReplicatedTraining as ReplicatedTraining,
+    Shard as Shard,
     Trainer as Trainer,
     TunableModel as TunableModel,
     WeightsConverter as WeightsConverter,
+    WorkerTrainer as WorkerTrainer,
 )
+from .replicas import OneReplica as OneReplica, check_replicas as check_replicas, train_replicas as train_replicas
 from .reproduction import Reproduction as Reproduction, reproduce as reproduce
 from .resampling import draw_images as draw_images, interval_of as interval_of
 from .run import Run as Run
 from .scene import Scene as Scene
 from .search import Tuning as Tuning
 from .slicing import SlicedModel as SlicedModel, Slicing as Slicing, merge_detections as merge_detections
+from .trainers import check_trainer as check_trainer, make_trainer as make_trainer
 from .training import check_training as check_training, train as train
 from .trust import (
     models_trusted as models_trusted,

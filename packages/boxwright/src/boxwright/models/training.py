@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from boxwright.models.fingerprints import write_manifest
 from boxwright.models.job import USUAL_DETECTIONS, TrainJob
 from boxwright.models.loggers import default_loggers, make_loggers
 from boxwright.models.preparation import Prepared, prepare
-from boxwright.models.protocols import Backend, Trainer
+from boxwright.models.protocols import Backend, Trainer, WorkerTrainer
 from boxwright.models.run import Run
+from boxwright.models.trainers import check_trainer, make_trainer
 from boxwright.models.tuned import CURVE, TUNED
 from boxwright.models.weights import default_preset
 from boxwright.plugins.manager import LoadedPlugins
@@ -32,6 +34,9 @@ from boxwright.schemas import Detections, Sample
 from boxwright.text import did_you_mean, without_secrets
 
 DEFAULT_BACKEND = "kerascv"
+LOCAL = "local"
+WORKER = ".worker-"
+"""The ending of the folder of a worker that does not make the run, followed by its number."""
 FINAL_METRIC = "coco"
 
 
@@ -50,7 +55,7 @@ def train(
     val: Data | None = None,
     backend: str | None = None,
     preset: str | None = None,
-    trainer: str = "local",
+    trainer: str | None = None,
     augment: Sequence[str] | None = None,
     epochs: int | None = None,
     batch_size: int | None = None,
@@ -79,7 +84,8 @@ def train(
         backend: The name of the backend; ``None`` for the installed one (``kerascv`` if there are several).
         preset: One of the backend's presets; ``None`` for the first whose pretrained weights, if any, are
             installed.
-        trainer: Where and how the training runs.
+        trainer: Where and how the training runs, such as ``"local"`` or ``"mirrored:devices=2"``. ``None`` is
+            ``"local"``, or with ``resume`` that of the run.
         augment: Augmenter steps; ``None`` for the backend's default, ``[]`` for none.
         epochs: ``None`` lets the backend choose from the size of the data.
         batch_size: ``None`` lets the backend choose.
@@ -119,47 +125,70 @@ def train(
     loggers = make_loggers(log, plugins)
     if run is None:
         numbers = {"epochs": epochs, "batch_size": batch_size, "eval_every": eval_every, "image_size": image_size}
-        config = _config(backend, preset, trainer, augment, numbers, seed, settings, objects, plugins)
+        config = _config(backend, preset, trainer or LOCAL, augment, numbers, seed, settings, objects, plugins)
         config |= {"allow_overlap": allow_overlap, "log": list(log)}
         _check_config(config, val is not None, plugins)
-        Run.check_free(out, overwrite=overwrite)
         plan = _Plan(config, val, label_map)
     elif run.status == "done":
         run.take_place()
         reporter.message(f"{run.path} is done already; nothing to resume.")
         return run
     else:
-        plan = _resumed_plan(run, val, objects, plugins)
-    on_error = on_error or (run.config.get("on_error") if run is not None else None) or MAX_BAD
-    prepared = prepare(
-        data,
-        plan.val,
-        plan.label_map,
-        run,
-        on_error=on_error,
-        allow_overlap=allow_overlap or plan.config.get("allow_overlap", False),
-        reporter=reporter,
-        plugins=plugins,
-    )
-    if run is None:
-        config = {name: _shown(uri) for name, uri in prepared.uris.items()} | plan.config | {"on_error": on_error}
-        run = Run.create(
-            out,
-            backend=plan.config["backend"],
-            config=config,
-            label_map=prepared.data.label_map,
-            inputs=prepared.inputs,
-            overwrite=overwrite,
+        plan = _resumed_plan(run, val, trainer, objects, plugins)
+    with _trainer(plan.config["trainer"], plugins) as (chosen, worker):
+        if worker:  # worker 0 makes the run, and evaluates it
+            out, overwrite, loggers = f"{out}{WORKER}{worker}", True, {}
+            plan = replace(plan, val=None)
+        if run is None:
+            Run.check_free(out, overwrite=overwrite)
+        on_error = on_error or (run.config.get("on_error") if run is not None else None) or MAX_BAD
+        prepared = prepare(
+            data,
+            plan.val,
+            plan.label_map,
+            run,
+            on_error=on_error,
+            allow_overlap=allow_overlap or plan.config.get("allow_overlap", False),
+            reporter=reporter,
+            plugins=plugins,
         )
-        if config["data"] == prepared.uris["data"] and config["val"] == prepared.uris["val"]:  # else it has secrets
-            write_manifest(run, config, prepared.complete, prepared.held_out, reporter)
-    listening = plugins.plugins.with_loggers(loggers, reporter.warning) if loggers else plugins.plugins
-    job = _job(run, prepared, plan.config, objects, resume, reporter, listening)
-    _train(job, prepared, plugins)
+        if run is None or worker:
+            config = plan.config | {name: _shown(uri) for name, uri in prepared.uris.items()} | {"on_error": on_error}
+            run = Run.create(
+                out,
+                backend=plan.config["backend"],
+                config=config,
+                label_map=prepared.data.label_map,
+                inputs=prepared.inputs,
+                overwrite=overwrite,
+            )
+            known = config["data"] == prepared.uris["data"] and config["val"] == prepared.uris["val"]
+            if known and not worker:  # else it has secrets
+                write_manifest(run, config, prepared.complete, prepared.held_out, reporter)
+        elif run.config["trainer"] != plan.config["trainer"]:
+            run.update_config({"trainer": plan.config["trainer"]})
+        listening = plugins.plugins.with_loggers(loggers, reporter.warning) if loggers else plugins.plugins
+        job = _job(run, prepared, plan.config, objects, resume, reporter, listening)
+        _train(job, chosen, None if worker else prepared, plugins)
     for dataset in filter(None, (prepared.data, prepared.val)):
         if warning := dataset.problems.describe():
             reporter.warning(warning)
+    if worker:
+        reporter.message(f"Worker {worker} is done; the trained model is in the run of worker 0.")
     return run
+
+
+@contextmanager
+def _trainer(step: str, plugins: Registry) -> Iterator[tuple[Trainer, int]]:
+    """Makes a trainer, and closes it; returns also the number of this process, 0 for the one that makes the run."""
+    trainer = make_trainer(step, plugins)
+    if not isinstance(trainer, WorkerTrainer):
+        yield trainer, 0
+        return
+    try:
+        yield trainer, trainer.worker
+    finally:
+        trainer.close()
 
 
 def check_training(
@@ -239,7 +268,7 @@ def _config(
     name = backend or _default_backend(plugins)
     entry = plugins.get("backend", name)
     require("backend", entry)
-    plugins.get("trainer", trainer)
+    check_trainer(trainer, plugins)
     _check_numbers(**numbers)
     _check_objects(entry.spec, objects)
     if "model" in objects and preset is not None:
@@ -257,8 +286,12 @@ def _config(
     }
 
 
-def _resumed_plan(run: Run, val: Data | None, objects: Mapping[str, object], plugins: Registry) -> _Plan:
+def _resumed_plan(
+    run: Run, val: Data | None, trainer: str | None, objects: Mapping[str, object], plugins: Registry
+) -> _Plan:
     config, spec = run.config, plugins.get("backend", run.backend).spec
+    trainer = trainer or config["trainer"]
+    check_trainer(trainer, plugins)
     settings = convert_options(config["settings"], spec.options, f"the backend {run.backend}")
     if val is None and config["val"] == "":
         raise UsageError(f"the held-out samples of {run.path} came from no URI", "pass them again: val=...")
@@ -266,7 +299,8 @@ def _resumed_plan(run: Run, val: Data | None, objects: Mapping[str, object], plu
         raise UsageError(
             f"{run.path} was trained with objects={before}, not {sorted(objects)}", "pass the same objects with resume"
         )
-    return _Plan(config | {"settings": settings}, val if val is not None else run.uri("val"), run.label_map)
+    held_out = val if val is not None else run.uri("val")
+    return _Plan(config | {"settings": settings, "trainer": trainer}, held_out, run.label_map)
 
 
 def _job(
@@ -303,14 +337,15 @@ def _shown(uri: str | None) -> str | None:
     return None if uri is None else without_secrets(uri)
 
 
-def _train(job: TrainJob, prepared: Prepared, plugins: Registry) -> None:
-    """Trains and measures the model; the event hooks receive how it ended."""
+def _train(job: TrainJob, trainer: Trainer, prepared: Prepared | None, plugins: Registry) -> None:
+    """Trains and measures the model, on ``prepared`` data; the event hooks receive how it ended."""
     status, failure = "failed", None
     try:
-        _fit(job, plugins)
+        _fit(job, trainer, plugins)
         status = "done"
         job.run.take_place()
-        _measure(job, prepared, plugins)
+        if prepared is not None:
+            _measure(job, prepared, plugins)
     except BaseException as error:
         failure = error
         if isinstance(error, KeyboardInterrupt) and status != "done":
@@ -320,12 +355,11 @@ def _train(job: TrainJob, prepared: Prepared, plugins: Registry) -> None:
         job.plugins.hook.boxwright_run_ended(run=job.run, status=status, error=failure)
 
 
-def _fit(job: TrainJob, plugins: Registry) -> None:
+def _fit(job: TrainJob, trainer: Trainer, plugins: Registry) -> None:
     """Runs the backend through the trainer; the run folder keeps how it ended."""
     run, hook = job.run, job.plugins.hook
     require("backend", plugins.get("backend", run.backend))
     backend: Backend = plugins.resolve("backend", run.backend)()
-    trainer: Trainer = plugins.resolve("trainer", run.config["trainer"])()
     if job.most_detections > USUAL_DETECTIONS:
         job.reporter.message(
             f"An image has {job.most_boxes} boxes: the model keeps up to {job.most_detections} detections per image,"

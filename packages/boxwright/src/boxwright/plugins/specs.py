@@ -239,7 +239,15 @@ class MetricSpec(Spec):
 
 @dataclass(frozen=True)
 class TrainerSpec(Spec):
-    """Where and how a backend's training runs. See :class:`boxwright.models.Trainer`."""
+    """Where and how a backend's training runs. See :class:`boxwright.models.Trainer`.
+
+    ``load`` is a callable ``(**options)``.
+
+    Args:
+        positional: The option that a value without a name sets: ``mirrored:2`` is ``mirrored:devices=2``.
+    """
+
+    positional: str = ""
 
 
 @dataclass(frozen=True)
