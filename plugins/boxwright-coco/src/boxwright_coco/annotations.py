@@ -43,7 +43,9 @@ class _RowWithMore(_Row, gc=False, forbid_unknown_fields=False):
 
 
 _ROWS: Final = msgspec.json.Decoder(list[_Row])
-_ROWS_WITH_MORE: Final = msgspec.json.Decoder(list[_RowWithMore])
+_TEXTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_ROW: Final = msgspec.json.Decoder(_Row)
+_ROW_WITH_MORE: Final = msgspec.json.Decoder(_RowWithMore)
 
 
 class Annotations:
@@ -70,7 +72,6 @@ class Annotations:
         self.strays = range(0)
         self._collected = {name: array(code) for name, code in _COLUMNS.items()}
         self._odd_images: dict[int, Any] = {}  # those that are not integers
-        self._more = False  # some annotation has other members; a decoder itself cannot be pickled
         self._order: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
@@ -79,15 +80,9 @@ class Annotations:
     def take(self, text: bytes, starts: list[int]) -> bool:
         """Adds the elements of an array with these offsets; returns false if they must be added one by one."""
         try:
-            rows = (_ROWS_WITH_MORE if self._more else _ROWS).decode(text)
+            rows, more = _decoded(text)
         except UNREADABLE:
-            if self._more:
-                return False
-            try:
-                rows = _ROWS_WITH_MORE.decode(text)
-            except UNREADABLE:
-                return False
-            self._more = True
+            return False
         if len(rows) != len(starts):  # a nested object was taken for an element
             return False
         try:
@@ -106,8 +101,7 @@ class Annotations:
             other = ~np.isnan(given) & (given != areas)
             again = ~usual | ((lengths > _EMPTY) & (lengths < _SHORTEST)) | (lengths == 1)
             again |= (crowds < 0) | (crowds > 1) | (np.abs(given) > _EXACT)
-            if self._more:
-                again[:] = True
+            again |= more
             far = far_coordinates(near, spans)
         whole = np.array([type(area) is int for area in given_areas])
         states = OUTLINED * (lengths > _EMPTY) + CROWD * crowds + WHOLE * whole
@@ -190,6 +184,23 @@ class Annotations:
             for number, each in enumerate(ids.tolist()):
                 if each in repeated:
                     self.first_with.setdefault(each, number)
+
+
+def _decoded(text: bytes) -> tuple[list[_Row], Any]:
+    """Returns the elements of an array, and which of them have other members."""
+    try:
+        return _ROWS.decode(text), False
+    except UNREADABLE:
+        rows: list[_Row] = []
+        more: list[bool] = []
+        for each in _TEXTS.decode(text):
+            try:
+                rows.append(_ROW.decode(each))
+                more.append(False)
+            except UNREADABLE:
+                rows.append(_ROW_WITH_MORE.decode(each))
+                more.append(True)
+        return rows, np.array(more)
 
 
 _COLUMNS: Final = {"images": "q", "categories": "q", "ids": "q", "coordinates": "d", "areas": "d", "states": "b"}
