@@ -501,6 +501,11 @@ def test_the_schema_accepts_recipes_and_finds_mistakes(boxwright: Program, ran: 
         ("train --data = lines : x?ch", ["lines:x?chatty="]),
         ("convert lines : x?ch", ["lines:x?chatty="]),
         ("export run --to lite", []),
+        ("formats li", ["lines"]),
+        ("plugins list back", ["backend"]),
+        ("plugins show ave", ["average"]),
+        ("plugins show backend ", ["average"]),
+        ("env install ", []),
     ],
 )
 def test_shells_complete_names_and_options_of_plugins(

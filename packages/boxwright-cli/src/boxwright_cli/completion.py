@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import typer
 
-from boxwright.plugins import KINDS, Option, default_registry
+from boxwright.plugins import KINDS, Option, default_registry, environments
 
 VARIABLE: Final = "_BOXWRIGHT_COMPLETE"
 """The environment variable by which a shell requests completion."""
@@ -94,6 +94,19 @@ def _values(what: str, ctx: typer.Context, incomplete: str) -> Iterator[tuple[st
         for entry in registry.all(kind) if kind else ():
             if chosen in ("", entry.spec.name):
                 yield from _settings(entry.spec.options, "", incomplete)
+    elif what == "environment":
+        for environment in environments().values():
+            yield environment.spec.name, environment.spec.summary
+    elif what == "weights":
+        found = [weights for entry in registry.all("backend") for weights in entry.spec.weights]
+        yield from {weights.name: weights.summary for weights in found}.items()
+    elif what in ("kind", "plugin"):
+        typed = [word for word in ctx.params.get("words") or () if word in KINDS]
+        if not typed:
+            yield from ((kind, "") for kind in KINDS)
+        if what == "plugin":
+            for kind in typed or KINDS:
+                yield from ((entry.spec.name, entry.spec.summary) for entry in registry.all(kind))
     elif what in KINDS:
         name, colon, text = incomplete.partition(":")
         for entry in registry.all(what):

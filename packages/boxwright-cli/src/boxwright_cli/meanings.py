@@ -20,8 +20,9 @@ class Meaning:
 
     Attributes:
         what: ``"dataset"``, ``"model"``, ``"inputs"``, ``"file"`` or ``"folder"`` for a place, ``"settings"`` for
-            options of the plugin in another option, ``"preset"``, or a kind of plugin. Another step of a recipe refers
-            to an output by this name, as in ``${train.run}``.
+            options of the plugin in another option, ``"preset"``, a kind of plugin, or ``"kind"``, ``"plugin"``,
+            ``"environment"`` or ``"weights"`` for such a name. Another step of a recipe refers to an output by this
+            name, as in ``${train.run}``.
         role: What the command does with a place: it reads it, writes it, or changes it.
     """
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright_cli.meanings import names
 from boxwright_cli.pages import Command, Group
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount, duration
@@ -21,7 +22,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A name from `boxwright env list`.")]
+_Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A name from `boxwright env list`.", autocompletion=names("environment")),
+]
 
 
 @app.command("list", cls=Command)

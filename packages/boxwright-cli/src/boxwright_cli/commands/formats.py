@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright_cli.meanings import names as complete
 from boxwright_cli.session import Session
 from boxwright_cli.values import JsonOption
 
@@ -29,7 +30,12 @@ _OWNERS = {"box": "", "image": " of the image", "dataset": " of the dataset"}
 def formats(
     context: typer.Context,
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[FORMAT]...", help="Show these in detail, with their options.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[FORMAT]...",
+            help="Show these in detail, with their options.",
+            autocompletion=complete("format"),
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from boxwright_cli.commands import plugins_check, plugins_new
 from boxwright_cli.commands.formats import option_value, options_table
+from boxwright_cli.meanings import names
 from boxwright_cli.pages import Command, Group
 from boxwright_cli.session import Session
 from boxwright_cli.values import JsonOption
@@ -24,7 +25,10 @@ app = typer.Typer(
 def list_(
     context: typer.Context,
     kind: Annotated[
-        str | None, typer.Argument(metavar="[KIND]", help="Only plugins of this kind, such as exporter.")
+        str | None,
+        typer.Argument(
+            metavar="[KIND]", help="Only plugins of this kind, such as exporter.", autocompletion=names("kind")
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -115,7 +119,11 @@ def show(
     context: typer.Context,
     words: Annotated[
         list[str],
-        typer.Argument(metavar="[KIND] NAME", help="Such as `backend kerascv`; a unique name needs no kind."),
+        typer.Argument(
+            metavar="[KIND] NAME",
+            help="Such as `backend kerascv`; a unique name needs no kind.",
+            autocompletion=names("plugin"),
+        ),
     ],
     as_json: JsonOption = False,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from boxwright_cli.meanings import names
 from boxwright_cli.pages import Command, Group
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount
@@ -22,7 +23,10 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A name from `boxwright weights list`.")]
+_Name = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="A name from `boxwright weights list`.", autocompletion=names("weights")),
+]
 _RUNS = Path("runs")
 
 
