@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -14,10 +15,10 @@ from typing import IO, Any, Final
 
 from boxwright import OutputError
 from boxwright.storage import take, write_atomically
-from boxwright_cli.recipes.contents import Listing, difference
+from boxwright_cli.recipes.contents import Listing, difference, overlaps
 
 FOLDER: Final = Path(".boxwright")
-_LAYOUT: Final = 1
+_LAYOUT: Final = 2
 _POLL_SECONDS: Final = 0.2
 
 
@@ -30,7 +31,7 @@ class State:
         options: The values of its arguments and options, with defaults.
         versions: The versions of boxwright and of the plugins that it uses, by their names.
         inputs: The files of each input that no step makes.
-        after: The digest of the outputs of each step that makes one of its inputs, by the step's label.
+        after: The digest of the outputs of each step that makes one of its inputs, by the step's name and its places.
     """
 
     command: str = ""
@@ -60,24 +61,34 @@ class State:
                 found.append(f"the output of {label} is another one")
         return found
 
+    @property
+    def digest(self) -> str:
+        """Tells apart the entries of a step with other options."""
+        content = json.dumps([self.command, self.options], sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Entry:
     """What one step left.
 
     Attributes:
+        label: Its name with the values of the matrix, as it ran last.
         state: What decided its result.
         done: Whether it ended without an error.
+        adopted: Whether its command ran outside the recipe, and its result is not known.
         owned: Whether the recipe made its outputs, so that it may replace them.
-        places: The places that the recipe made, in this run of the step and in earlier ones.
+        places: The places that it made for the recipe.
         outputs: The files of each output, as the step left them.
         current: The same after later steps have changed them.
         result: The numbers of its result.
         seconds: The time that it took.
     """
 
+    label: str
     state: State
     done: bool = False
+    adopted: bool = False
     owned: bool = False
     places: list[str] = field(default_factory=list)
     outputs: dict[str, Listing] = field(default_factory=dict)
@@ -89,64 +100,76 @@ class Entry:
 class Cache:
     """The entries of all steps, in a file.
 
+    A step has one entry for each set of options, so that another value of a variable, or one more of a matrix, does not
+    make those before it run again.
+
     Args:
-        recipe: The path of the recipe, which is part of each entry's name.
+        recipe: The path of the recipe, which is part of each entry's key.
         folder: The folder with the file.
     """
 
     def __init__(self, recipe: str, folder: Path = FOLDER) -> None:
         self._recipe, self._path = os.path.relpath(recipe, folder.parent), folder / "cache.json"
-        self._entries: dict[str, Entry] = {}
+        self._entries: dict[str, Entry] = {}  # the one that ran last is the last
+        self._replaced: dict[str, list[str]] = {}  # the places of entries that were removed, by recipe
         self.reload()
 
     def reload(self) -> None:
         """Reads the file again; one that is damaged counts as empty, so that all steps run."""
-        self._entries = {}
+        self._entries, self._replaced = {}, {}
         try:
             content = json.loads(self._path.read_text("utf-8"))
             if content["boxwright_cache"] == _LAYOUT:
                 self._entries = {
-                    label: Entry(**(entry | {"state": State(**entry["state"])}))
-                    for label, entry in content["steps"].items()
+                    key: Entry(**(entry | {"state": State(**entry["state"])}))
+                    for key, entry in content["steps"].items()
                 }
-            if not all(map(_is_sound, self._entries.values())):
-                self._entries = {}
+                self._replaced = content["replaced"]
+            if not (all(map(_is_sound, self._entries.values())) and _are_texts(self._replaced)):
+                self._entries, self._replaced = {}, {}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             pass
 
-    def get(self, label: str) -> Entry | None:
-        """Returns the entry of a step."""
-        return self._entries.get(self._name(label))
+    def get(self, step: str, digest: str) -> Entry | None:
+        """Returns the entry of a step with the digest of its state."""
+        return self._entries.get(self._key(step, digest))
+
+    def latest(self, label: str) -> Entry | None:
+        """Returns the last entry of a step with this label, whatever its options."""
+        start = self._key("", "")
+        found = (entry for key, entry in reversed(self._entries.items()) if key.startswith(start))
+        return next((entry for entry in found if entry.label == label), None)
 
     def made(self) -> set[str]:
         """Returns the places that the recipe has made, with whatever values of its variables."""
-        start = self._name("")
-        return {place for name, entry in self._entries.items() if name.startswith(start) for place in entry.places}
+        start = self._key("", "")
+        own = {place for key, entry in self._entries.items() if key.startswith(start) for place in entry.places}
+        return own.union(self._replaced.get(self._recipe, ()))
 
-    def put(self, label: str, entry: Entry) -> None:
-        """Writes the entry of a step."""
-        self._entries[self._name(label)] = entry
+    def put(self, step: str, entry: Entry) -> None:
+        """Writes the entry of a step, in place of those of the step with outputs in the same places."""
+        start, key = self._key(step, ""), self._key(step, entry.state.digest)
+        for other in [each for each in self._entries if each.startswith(start) and each != key]:
+            if any(overlaps(one, two) for one in self._entries[other].places for two in entry.places):
+                former = self._entries.pop(other).places
+                self._replaced[self._recipe] = sorted({*self._replaced.get(self._recipe, ()), *former})
+        self._entries.pop(key, None)
+        self._entries[key] = entry
         self._write()
 
-    def update_current(self, listings: Mapping[str, Mapping[str, Listing]]) -> None:
-        """Replaces the files of outputs that a later step has changed.
+    def update_current(self, step: str, digest: str, current: Mapping[str, Listing]) -> None:
+        """Replaces the files of outputs that a later step has changed, if there is an entry."""
+        entry = self.get(step, digest)
+        if entry is not None:
+            self._entries[self._key(step, digest)] = replace(entry, current=entry.current | dict(current))
+            self._write()
 
-        Args:
-            listings: The files by the label of the step that made them, and the key of the output.
-        """
-        for label, current in listings.items():
-            name = self._name(label)
-            self._entries[name] = replace(self._entries[name], current=self._entries[name].current | dict(current))
-        self._write()
-
-    def _name(self, label: str) -> str:
-        return f"{self._recipe}: {label}"
+    def _key(self, step: str, digest: str) -> str:
+        return f"{self._recipe}: {step} {digest}" if step else f"{self._recipe}: "
 
     def _write(self) -> None:
-        content = {
-            "boxwright_cache": _LAYOUT,
-            "steps": {label: asdict(entry) for label, entry in sorted(self._entries.items())},
-        }
+        steps = {key: asdict(entry) for key, entry in self._entries.items()}
+        content = {"boxwright_cache": _LAYOUT, "steps": steps, "replaced": self._replaced}
         try:
             self._path.parent.mkdir(exist_ok=True)
             write_atomically(self._path, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
@@ -195,6 +218,7 @@ def _is_sound(entry: Entry) -> bool:
     listings = [state.inputs, entry.outputs, entry.current]
     return (
         isinstance(state.command, str)
+        and isinstance(entry.label, str)
         and all(isinstance(each, dict) for each in (state.options, *listings, entry.result))
         and all(isinstance(value, dict) for listing in listings for value in listing.values())
         and all(
@@ -206,6 +230,12 @@ def _is_sound(entry: Entry) -> bool:
         and all(isinstance(place, str) for place in entry.places)
         and all(number is None or isinstance(number, int | float) for number in entry.result.values())
         and isinstance(entry.seconds, int | float)
+    )
+
+
+def _are_texts(lists: Any) -> bool:
+    return isinstance(lists, dict) and all(
+        isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in lists.values()
     )
 
 

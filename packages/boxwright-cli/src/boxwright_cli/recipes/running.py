@@ -134,20 +134,13 @@ class Runner:
             step: The step.
             pending: The labels of steps that will have run before it.
         """
-        entry = self.cache.get(step.label)
-        if step.name not in self.selected and not (entry and entry.done and entry.result):
-            return Outcome(step, "skip")
         makers = self._makers(step)
         now = self._state(step, makers)
+        entry = self.cache.get(step.name, now.digest)
         if step.name not in self.selected:
-            return Outcome(step, "skip", (), entry.result if entry and not entry.state.changes(now) else None)
-        if entry is None or not entry.state.command:
-            reasons = ["it has not run yet"]
-        else:
-            reasons = entry.state.changes(now)
-            if not entry.done:
-                reasons.insert(0, "it was not finished")
-            reasons += self._damage(step, entry)
+            known = entry is not None and entry.done and not entry.state.changes(now)
+            return Outcome(step, "skip", (), entry.result if entry and known else None)
+        reasons = self._reasons(step, now, entry)
         reasons += [f"{maker.label} runs before it" for maker in makers if maker.label in pending]
         reasons += [
             f"{key} is at a URL or from a camera, whose content is not compared"
@@ -161,26 +154,39 @@ class Runner:
         action: Action = "resume" if interrupted and self._is_resumable(step) else "run"
         return Outcome(step, action, tuple(reasons))
 
+    def _reasons(self, step: Step, now: State, entry: Entry | None) -> list[str]:
+        """Returns why the entry of a step is not its result."""
+        found = entry or self.cache.latest(step.label)  # with other options
+        if found is None or found.adopted:
+            return ["it has not run yet"]
+        reasons = found.state.changes(now)
+        if not found.done:
+            return ["it was not finished", *reasons]
+        same = set(found.places) == set(self._written(step, "writes"))
+        return [*reasons, *self._damage(step, found)] if entry or same else reasons
+
     def adopt(self, step: Step) -> None:
         """Records a step whose command has just run outside the recipe, so that a run of the recipe does not repeat it.
 
         A step that measures runs again, because its numbers are not known, and may replace its outputs.
         """
-        places = self._written(step, "writes")
+        state = self._state(step, self._makers(step))
+        entry = Entry(step.label, state, owned=True, places=self._written(step, "writes"))
         if step.command.measures:
-            self.cache.put(step.label, Entry(State(), owned=True, places=places))
+            self.cache.put(step.name, replace(entry, adopted=True))
             return
         outputs = self._outputs(step)
-        self.cache.put(step.label, Entry(self._state(step, self._makers(step)), True, True, places, outputs, outputs))
+        self.cache.put(step.name, replace(entry, done=True, outputs=outputs, current=outputs))
         self._note_changes(step)
 
     def _perform(self, outcome: Outcome) -> Outcome:
-        step, before = outcome.step, self.cache.get(outcome.step.label)
+        step = outcome.step
         state = self._state(step, self._makers(step))
+        before = self.cache.get(step.name, state.digest)
         writes = self._written(step, "writes")
         owned = self.overwrite or not self._exists(step) or self.cache.made().issuperset(writes)
-        made = sorted({*(before.places if before else ()), *(writes if owned else ())})
-        self.cache.put(step.label, Entry(state, owned=owned, places=made))
+        entry = Entry(step.label, state, owned=owned, places=sorted(writes) if owned else [])
+        self.cache.put(step.name, entry)
         words = outcome.words
         replaces = outcome.action == "run" and owned and step.command.overwrites and self._exists(step)
         if replaces and "--overwrite" not in words:
@@ -191,16 +197,14 @@ class Runner:
         self.contents.forget(self._written(step))
         if finished.code:
             if not self._exists(step):  # what is put there now is not the recipe's
-                earlier = sorted(before.places) if before else []
-                self.cache.put(step.label, Entry(state, owned=owned, places=earlier))
+                self.cache.put(step.name, replace(entry, places=before.places if before else []))
             raise self._failure(step, finished)
         result = numbers_of(finished.content)
         # An input that did not exist was created, such as a label map.
-        state = replace(
-            state, inputs=self._state(step, self._makers(step)).inputs | {k: v for k, v in state.inputs.items() if v}
-        )
+        inputs = self._state(step, self._makers(step)).inputs | {k: v for k, v in state.inputs.items() if v}
         outputs = self._outputs(step)
-        self.cache.put(step.label, Entry(state, True, owned, made, outputs, outputs, result, round(seconds, 2)))
+        entry = replace(entry, state=replace(state, inputs=inputs), done=True, outputs=outputs, current=outputs)
+        self.cache.put(step.name, replace(entry, result=result, seconds=round(seconds, 2)))
         self._note_changes(step)
         return replace(outcome, result=result, seconds=seconds)
 
@@ -221,13 +225,9 @@ class Runner:
     def _note_changes(self, step: Step) -> None:
         """Accepts the outputs of earlier steps as this one has changed them."""
         changed = [place for _, meaning, value in self._places(step, "changes") for place in places(meaning, value)]
-        listings = {
-            maker.label: self._outputs(maker)
-            for maker in self._before(step)
-            if self.cache.get(maker.label) and self._writes_any(maker, changed)
-        }
-        if listings:
-            self.cache.update_current(listings)
+        for maker in self._before(step):
+            if self._writes_any(maker, changed):
+                self.cache.update_current(maker.name, self._identity(maker).digest, self._outputs(maker))
 
     def _state(self, step: Step, makers: Sequence[Step]) -> State:
         made = [place for maker in makers for place in self._written(maker)]
@@ -235,20 +235,23 @@ class Runner:
         for key, meaning, value in self._places(step, "reads", "changes"):
             if not all(any(_within(place, other) for other in made) for place in places(meaning, value)):
                 inputs[key] = self.contents.of(meaning, value)
-        options = {key: _plain(value) for key, value in self.values[step.label].items() if key != "overwrite"}
-        after = {maker.label: self._digest(maker) for maker in makers}
-        return State(step.command.name, options, versions_of(step, self.values[step.label]), inputs, after)
+        after = {f"{maker.name}, {', '.join(self._written(maker))},": self._digest(maker) for maker in makers}
+        versions = versions_of(step, self.values[step.label])
+        return replace(self._identity(step), versions=versions, inputs=inputs, after=after)
+
+    def _identity(self, step: Step) -> State:
+        """Returns the part of a step's state by which its entry is found."""
+        values = self.values[step.label].items()
+        return State(step.command.name, {key: _plain(value) for key, value in values if key != "overwrite"})
 
     def _digest(self, maker: Step) -> str:
         """Returns the digest of a step's outputs: as it left them, or as they are if it is not known to have run."""
-        entry = self.cache.get(maker.label)
+        entry = self.cache.get(maker.name, self._identity(maker).digest)
         outputs = entry.outputs if entry is not None and entry.done else self._outputs(maker)
         return hashlib.sha256(json.dumps(outputs, sort_keys=True).encode()).hexdigest()[:32]
 
     def _damage(self, step: Step, entry: Entry) -> list[str]:
         """Returns what happened to the outputs since the step ended."""
-        if not entry.done:
-            return []
         now = self._outputs(step)
         return [f"{key}: {words}" for key in now if (words := difference(entry.current.get(key, {}), now[key]))]
 
