@@ -326,7 +326,7 @@ def examples(site: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_the_commands_of_the_pages_run(site: Path, workplace: Path, here: Here) -> None:
     """In an order in which each page finds what it needs: the runs of the backend's page are used on others."""
     kinds = ("format", "transform", "augmenter", "backend", "metric", "trainer", "exporter", "logger", "command")
-    for kind in (*kinds, "annotator"):
+    for kind in (*kinds, "annotator", "engine"):
         (block,) = blocks(PAGES[kind], "console")
         for words in commands(block):
             assert words[0] == "boxwright"

@@ -88,6 +88,10 @@ class TestToy(Own, LoggerTests):
 class TestToy(Own, CommandTests):
     command = getattr(toy, "COMMAND", "toycommand")
 """,
+    "engine": """
+class TestToy(Own, EngineTests):
+    engine = "toyengine"
+""",
     "annotator": """
 class TestToy(Own, AnnotatorTests):
     annotator = "toyannotator"

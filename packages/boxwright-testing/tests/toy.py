@@ -17,6 +17,7 @@ from boxwright import (
     DatasetInfo,
     Detection,
     Detections,
+    EngineSpec,
     ExporterSpec,
     FormatSpec,
     ImageRef,
@@ -111,6 +112,19 @@ def boxwright_loggers():
 @hookimpl
 def boxwright_annotators():
     return [AnnotatorSpec(name="toyannotator", summary="Checks every image", load="toy:Annotator")]
+
+
+@hookimpl
+def boxwright_engines():
+    return [EngineSpec(name="toyengine", summary="This process", load="toy:Engine")]
+
+
+class Engine:
+    def results(self, work, pieces):
+        return (work(start, stop) for start, stop in pieces)
+
+    def close(self):
+        pass
 
 
 class Annotator:

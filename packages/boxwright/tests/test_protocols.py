@@ -30,6 +30,7 @@ PROTOCOL_OF = {
     "logger": "Logger",
     "command": "Command",
     "annotator": "Annotator",
+    "engine": "Engine",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from boxwright_cli.meanings import reads
+from boxwright_cli.meanings import names, reads
 
 _SIZE = re.compile(r"(\d+)\s*[xX×]\s*(\d+)")
 
@@ -164,6 +164,33 @@ WorkersOption = Annotated[
         show_default="one per core",
     ),
 ]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="NAME[:OPTION=VALUE,...]",
+        help="Share the work with other machines, such as ray.",
+        autocompletion=names("engine"),
+    ),
+]
+AddressOption = Annotated[
+    str, typer.Option("--address", metavar="ADDRESS", help="The address of the cluster of --engine.")
+]
+
+
+def engine_of(engine: str, address: str) -> str:
+    """Returns an engine with its address as an option.
+
+    Raises:
+        UsageError: There is an address and no engine.
+    """
+    if not address:
+        return engine
+    if not engine:
+        from boxwright import UsageError
+
+        raise UsageError("--address without --engine", "pass --engine NAME, such as --engine ray")
+    return f"{engine}{',' if ':' in engine else ':'}address={address}"
 
 
 def on_error_of(on_error: OnError | None, max_bad: str | None) -> str | None:

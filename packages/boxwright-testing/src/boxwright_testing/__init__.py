@@ -29,6 +29,7 @@ Class                  Tests
 `LoggerTests`          what sends the events of a training somewhere
 `CommandTests`         a command of the program ``boxwright``
 `AnnotatorTests`       a way to edit the boxes of a dataset
+`EngineTests`          what runs parts of the work elsewhere
 ====================== =============================================================================================
 """
 
@@ -47,6 +48,7 @@ from boxwright_testing.backends import BackendTests  # noqa: E402
 from boxwright_testing.bad_inputs import BadInput  # noqa: E402
 from boxwright_testing.commands import CommandTests  # noqa: E402
 from boxwright_testing.comparison import differences  # noqa: E402
+from boxwright_testing.engines import EngineTests  # noqa: E402
 from boxwright_testing.exporters import ExporterTests  # noqa: E402
 from boxwright_testing.formats import FormatTests  # noqa: E402
 from boxwright_testing.labelimg import labelimg_xml  # noqa: E402
@@ -74,6 +76,7 @@ __all__ = [
     "BackendTests",
     "BadInput",
     "CommandTests",
+    "EngineTests",
     "ExporterTests",
     "FormatTests",
     "Loaded",

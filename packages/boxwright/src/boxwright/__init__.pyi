@@ -28,6 +28,7 @@ from .datasets.memory import (
 from .errors import (
     BoxwrightError as BoxwrightError,
     DataError as DataError,
+    EngineError as EngineError,
     ExportError as ExportError,
     LossError as LossError,
     MissingLibraryError as MissingLibraryError,
@@ -65,6 +66,7 @@ from .plugins.specs import (
     BackendSpec as BackendSpec,
     CommandSpec as CommandSpec,
     Detection as Detection,
+    EngineSpec as EngineSpec,
     ExporterSpec as ExporterSpec,
     FormatSpec as FormatSpec,
     LoaderSpec as LoaderSpec,

@@ -12,6 +12,7 @@
     │   └── MissingLibraryError the plugin is there and its library is not
     ├── RunError                a run folder is missing, broken, in use, or of another backend
     ├── WorkerDiedError         a process that does part of the work crashed, or was killed
+    ├── EngineError             a cluster cannot be reached, or one of its machines cannot do the work
     └── ExportError             an exported model does not do what its run does
 
 Each has a ``message`` (the problem) and a ``remedy`` (what to do), and prints as both.
@@ -114,3 +115,7 @@ class ExportError(BoxwrightError):
 
 class WorkerDiedError(BoxwrightError):
     """A process that does part of the work ended before it was done: it crashed, or was killed."""
+
+
+class EngineError(BoxwrightError):
+    """A cluster cannot be reached, or one of its machines cannot do the work."""

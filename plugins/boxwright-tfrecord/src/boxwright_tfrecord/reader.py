@@ -150,20 +150,32 @@ class TFRecordReader:
         """Yields every sample, file by file; see :meth:`boxwright.datasets.protocols.Reader.read`."""
         seen: set[str] = set()
         for path in self._files:
-            for record in read_records(path, check=self._crc, may_be_empty=len(self._files) > 1):
-                if isinstance(record, DataError):
-                    on_problem(record)
-                    continue
-                try:
-                    sample = self._sample(path, record, seen)
-                except _RecordError as fault:
-                    on_problem(DataError(path, fault.problem, fault.remedy, record.place))
-                    continue
-                except DataError as error:
-                    on_problem(error)
-                    continue
-                seen.add(sample.image.name)
-                yield sample
+            yield from self._read_file(path, seen, on_problem)
+
+    @property
+    def shards(self) -> int:
+        """The number of files, which machines may share."""
+        return len(self._files)
+
+    def read_shard(self, number: int, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples of one file; see :class:`boxwright.datasets.ShardedReader`."""
+        return self._read_file(self._files[number], set(), on_problem)
+
+    def _read_file(self, path: str, seen: set[str], on_problem: OnProblem) -> Iterator[Sample]:
+        for record in read_records(path, check=self._crc, may_be_empty=len(self._files) > 1):
+            if isinstance(record, DataError):
+                on_problem(record)
+                continue
+            try:
+                sample = self._sample(path, record, seen)
+            except _RecordError as fault:
+                on_problem(DataError(path, fault.problem, fault.remedy, record.place))
+                continue
+            except DataError as error:
+                on_problem(error)
+                continue
+            seen.add(sample.image.name)
+            yield sample
 
     def _sample(self, path: str, record: Record, seen: set[str]) -> Sample:
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from boxwright import DataError, LabelMap, Sample, UsageError
 from boxwright.datasets import Output
@@ -59,13 +59,32 @@ class TFRecordWriter:
         self._names: set[str] = set()
         self._written = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the files: a copy on another machine prepares samples and writes nothing."""
+        return {"_classes": self._classes, "_embeds": self._embeds}
+
     def write(self, sample: Sample) -> None:
         """Writes one image with its boxes.
 
         Raises:
+            DataError: As :meth:`prepare`, or a name is a duplicate.
+        """
+        name = sample.image.name
+        if name in self._names:
+            raise DataError(
+                sample.source or name,
+                f"duplicate image {name!r}",
+                "rename one of the two images: programs that read the records tell images apart by name",
+            )
+        self.put(self.prepare(sample))
+
+    def prepare(self, sample: Sample) -> tuple[str, bytes]:
+        """Returns the name of an image and its record.
+
+        Raises:
             DataError: The image is of another size than in the annotation, or rotated by EXIF; or it is missing,
-                damaged, or neither JPEG nor PNG, and the record would contain it. A name is unsafe or duplicate; a
-                class is not in the label map; a value does not fit in the record.
+                damaged, or neither JPEG nor PNG, and the record would contain it. The name is unsafe; a class is
+                not in the label map; a value does not fit in the record.
         """
         name = sample.image.name
         if not is_safe_name(name):
@@ -74,13 +93,11 @@ class TFRecordWriter:
                 f"the file name {name!r} leads outside the dataset's folder",
                 "rename the image in its annotation to a plain file name",
             )
-        if name in self._names:
-            raise DataError(
-                sample.source or name,
-                f"duplicate image {name!r}",
-                "rename one of the two images: programs that read the records tell images apart by name",
-            )
-        record = self._example(sample).encode()
+        return name, self._example(sample).encode()
+
+    def put(self, prepared: tuple[str, bytes]) -> None:
+        """Writes what :meth:`prepare` returned."""
+        name, record = prepared
         write_record(self._files[self._written % len(self._files)], record)
         self._names.add(name)
         self._written += 1

@@ -11,11 +11,14 @@ from boxwright_cli.meanings import names, reads, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
+    AddressOption,
+    EngineOption,
     JsonOption,
     MaxBadOption,
     OnErrorOrLimitOption,
     OverwriteOption,
     WorkersOption,
+    engine_of,
     on_error_of,
 )
 
@@ -73,6 +76,8 @@ def convert(
     max_bad: MaxBadOption = None,
     overwrite: OverwriteOption = False,
     workers: WorkersOption = None,
+    engine: EngineOption = "",
+    address: AddressOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Convert a dataset to another format, with optional steps.
@@ -101,6 +106,7 @@ def convert(
         on_error=on_error_of(on_error, max_bad),
         overwrite=overwrite,
         workers=workers or available_cores(),
+        engine=engine_of(engine, address),
         reporter=reporter,
     )
     if as_json:

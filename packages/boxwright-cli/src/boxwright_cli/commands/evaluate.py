@@ -11,9 +11,11 @@ from boxwright_cli.meanings import names, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount, duration
 from boxwright_cli.values import (
+    AddressOption,
     BatchSizeOption,
     ClassesOption,
     DeviceOption,
+    EngineOption,
     HeldOutOption,
     JsonOption,
     MaxBadOption,
@@ -21,6 +23,7 @@ from boxwright_cli.values import (
     OnErrorOrLimitOption,
     OverwriteOption,
     SliceOption,
+    engine_of,
     on_error_of,
 )
 
@@ -89,6 +92,8 @@ def evaluate(
     tiles: SliceOption = "",
     label_map: ClassesOption = None,
     device: DeviceOption = "",
+    engine: EngineOption = "",
+    address: AddressOption = "",
     overwrite: OverwriteOption = False,
     on_error: OnErrorOrLimitOption = None,
     max_bad: MaxBadOption = None,
@@ -121,6 +126,7 @@ def evaluate(
         "slicing": tiles,
         "label_map": label_map,
         "device": device,
+        "engine": engine_of(engine, address),
         "reporter": reporter,
     }
     files = {

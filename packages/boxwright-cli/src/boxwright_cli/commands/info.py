@@ -12,7 +12,16 @@ from boxwright_cli.bars import bar, draws_blocks, show_histogram
 from boxwright_cli.meanings import writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount
-from boxwright_cli.values import JsonOption, OnError, OnErrorOption, OverwriteOption, UriArgument
+from boxwright_cli.values import (
+    AddressOption,
+    EngineOption,
+    JsonOption,
+    OnError,
+    OnErrorOption,
+    OverwriteOption,
+    UriArgument,
+    engine_of,
+)
 
 if TYPE_CHECKING:
     from boxwright import Reporter
@@ -34,6 +43,8 @@ def info(
     ] = None,
     overwrite: OverwriteOption = False,
     on_error: OnErrorOption = OnError.FAIL,
+    engine: EngineOption = "",
+    address: AddressOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Count images, boxes, classes and sizes of a dataset.
@@ -63,7 +74,7 @@ def info(
         if out is not None:
             page = stack.enter_context(page_output(out, overwrite=overwrite))
         dataset = boxwright.open(uri, on_error=on_error.value)
-        scan, statistics = count(dataset, reporter)
+        scan, statistics = count(dataset, reporter, engine_of(engine, address))
         if not scan.samples:
             raise empty_dataset_error(dataset, "it contains no images with annotations of this format")
         option = one_based_option(dataset)
@@ -83,16 +94,20 @@ def info(
     _show(session, content, statistics, option)
 
 
-def count(dataset: Dataset, reporter: Reporter) -> tuple[Scan, Statistics]:
+def count(dataset: Dataset, reporter: Reporter, engine: str = "") -> tuple[Scan, Statistics]:
     """Reads a dataset, with progress, and returns its counts and histograms."""
     from boxwright.analysis import Statistics
-    from boxwright.datasets import Scan
+    from boxwright.datasets import Dataset, Scan, in_parts, opened_engine
+    from boxwright.plugins import default_registry
 
     statistics = Statistics()
-    with reporter.task("Reading the annotations", dataset.info.num_samples) as task:
+    with (
+        opened_engine(engine, default_registry()) as machines,
+        reporter.task("Reading the annotations", dataset.info.num_samples) as task,
+    ):
 
         def counted() -> Any:
-            for columns in dataset.columns():
+            for columns in in_parts(dataset, Dataset.columns, machines, reporter):
                 statistics.add(columns)
                 yield columns
                 task.advance(len(columns))

@@ -34,9 +34,9 @@ def list_(
 ) -> None:
     """List the installed plugins: what each provides, and the cause of failures.
 
-    KIND is format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command or annotator. The
-    environment variable BOXWRIGHT_PLUGINS=voc,csv allows only those plugins; BOXWRIGHT_STRICT=1 makes a failed
-    plugin an error.
+    KIND is format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command, annotator or
+    engine. The environment variable BOXWRIGHT_PLUGINS=voc,csv allows only those plugins; BOXWRIGHT_STRICT=1 makes a
+    failed plugin an error.
 
     Examples:
       boxwright plugins list
@@ -129,8 +129,8 @@ def show(
 ) -> None:
     """Show one plugin: options, presets, requirements.
 
-    The kinds are format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command and
-    annotator. Set the options of a backend with `boxwright train --set NAME=VALUE`.
+    The kinds are format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command,
+    annotator and engine. Set the options of a backend with `boxwright train --set NAME=VALUE`.
 
     Examples:
       boxwright plugins show backend kerascv

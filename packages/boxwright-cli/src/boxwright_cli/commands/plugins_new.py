@@ -24,8 +24,8 @@ def new(
         typer.Option(
             "--kind",
             metavar="KIND",
-            help="format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command or"
-            " annotator.",
+            help="format, transform, augmenter, backend, metric, trainer, exporter, loader, logger, command,"
+            " annotator or engine.",
         ),
     ] = "format",
     out: Annotated[

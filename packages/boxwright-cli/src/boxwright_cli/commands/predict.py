@@ -12,15 +12,18 @@ from boxwright_cli.meanings import reads, writes
 from boxwright_cli.session import Session, show_skipped
 from boxwright_cli.text import amount
 from boxwright_cli.values import (
+    AddressOption,
     BatchSizeOption,
     ClassesOption,
     DeviceOption,
+    EngineOption,
     JsonOption,
     MaxBadOption,
     ModelArgument,
     OnErrorOrLimitOption,
     OverwriteOption,
     SliceOption,
+    engine_of,
     on_error_of,
     parse_count,
 )
@@ -74,6 +77,8 @@ def predict(
     ] = None,
     label_map: ClassesOption = None,
     device: DeviceOption = "",
+    engine: EngineOption = "",
+    address: AddressOption = "",
     overwrite: OverwriteOption = False,
     on_error: OnErrorOrLimitOption = None,
     max_bad: MaxBadOption = None,
@@ -116,6 +121,7 @@ def predict(
         frames=frames or 0,
         label_map=label_map,
         device=device,
+        engine=engine_of(engine, address),
         reporter=reporter,
     )
     if as_json:

@@ -12,7 +12,15 @@ import typer
 from boxwright_cli.meanings import reads, writes
 from boxwright_cli.session import Session
 from boxwright_cli.text import amount, duration
-from boxwright_cli.values import JsonOption, OverwriteOption, WorkersOption, parse_count
+from boxwright_cli.values import (
+    AddressOption,
+    EngineOption,
+    JsonOption,
+    OverwriteOption,
+    WorkersOption,
+    engine_of,
+    parse_count,
+)
 
 if TYPE_CHECKING:
     from boxwright.analysis import Check, Problem, ValidationReport
@@ -63,6 +71,8 @@ def validate(
     ] = None,
     overwrite: OverwriteOption = False,
     workers: WorkersOption = None,
+    engine: EngineOption = "",
+    address: AddressOption = "",
     as_json: JsonOption = False,
 ) -> None:
     """Check a dataset, or its parts, for problems.
@@ -98,6 +108,7 @@ def validate(
             few=few,
             keep=None if as_json else keep,
             workers=workers,
+            engine=engine_of(engine, address),
             reporter=reporter,
         )
         if page is not None:

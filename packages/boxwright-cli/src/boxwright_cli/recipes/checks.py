@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from boxwright import BoxwrightError, DatasetURI, UsageError, __version__, did_you_mean
-from boxwright.datasets import make_transform, parse_options
+from boxwright.datasets import engine_options, make_transform, parse_options
 from boxwright.models import Goal, Slicing, check_augmenters, check_trainer, check_training
 from boxwright.plugins import KINDS, convert_options, default_registry
 from boxwright_cli.meanings import Meaning
@@ -116,6 +116,8 @@ def _check_value(meaning: Meaning, text: str) -> None:
         registry.get("backend", text)
     elif meaning.what == "trainer":
         check_trainer(text, registry)
+    elif meaning.what == "engine":
+        engine_options(text, registry)
 
 
 def _check_exists(meaning: Meaning, value: Any, made: Sequence[str]) -> None:

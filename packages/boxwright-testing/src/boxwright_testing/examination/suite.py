@@ -50,6 +50,7 @@ _MIXINS = {
     "logger": "LoggerTests",
     "command": "CommandTests",
     "annotator": "AnnotatorTests",
+    "engine": "EngineTests",
 }
 _SETTINGS = """[pytest]
 addopts = -q --import-mode=importlib -p no:cacheprovider -p boxwright_testing.examination.recorder

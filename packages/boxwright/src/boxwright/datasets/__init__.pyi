@@ -11,6 +11,8 @@ from .detect import (
     detection_reasons as detection_reasons,
     near_misses as near_misses,
 )
+from .engines import engine_options as engine_options, opened_engine as opened_engine
+from .errands import Errand as Errand
 from .folder_output import FolderFiles as FolderFiles
 from .losses import (
     BOOKKEEPING as BOOKKEEPING,
@@ -19,12 +21,19 @@ from .losses import (
     Losses as Losses,
 )
 from .names import Names as Names
-from .parallel import WORTH_IT as WORTH_IT, available_cores as available_cores, map_samples as map_samples
+from .parallel import (
+    WORTH_IT as WORTH_IT,
+    available_cores as available_cores,
+    map_samples as map_samples,
+    ordered_results as ordered_results,
+)
+from .parts import in_parts as in_parts
 from .problems import Problems as Problems
 from .protocols import (
     BatchWriter as BatchWriter,
     ColumnReader as ColumnReader,
     DatasetTransform as DatasetTransform,
+    Engine as Engine,
     LabelPreservingTransform as LabelPreservingTransform,
     LabelReader as LabelReader,
     NumberedWriter as NumberedWriter,
@@ -36,8 +45,10 @@ from .protocols import (
     Reader as Reader,
     ReportingTransform as ReportingTransform,
     ShapeReader as ShapeReader,
+    ShardedReader as ShardedReader,
     SwappingReader as SwappingReader,
     Transform as Transform,
+    Work as Work,
     Writer as Writer,
 )
 from .runs import (

@@ -13,11 +13,12 @@ from typing import Any
 
 from boxwright.datasets.dataset import Data, Dataset, empty_dataset_error, open_dataset
 from boxwright.datasets.destination import Destination
+from boxwright.datasets.engines import opened_engine
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.outputs import Outputs
 from boxwright.datasets.plan import Plan
 from boxwright.datasets.problems import Problems
-from boxwright.datasets.protocols import Transform
+from boxwright.datasets.protocols import Engine, Transform
 from boxwright.datasets.shape_rule import shape_notes
 from boxwright.datasets.sources import Location
 from boxwright.datasets.transfer import transfer
@@ -99,6 +100,7 @@ def convert(
     overwrite: bool = False,
     sidecar: bool = False,
     workers: int = 0,
+    engine: str | Engine | None = None,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> ConversionReport:
@@ -121,6 +123,8 @@ def convert(
         workers: Threads for the steps, or processes if there are no steps and the formats let them share the work; 0
             for one per core. If processes cannot be forked (on Windows and macOS), 0 is one process, and a script that
             sets more must protect its main module by ``if __name__ == "__main__":``.
+        engine: The machines that share the work, if the formats let them: ``"ray"`` or
+            ``"ray:address=10.0.0.1:6379"``; the output is the same.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
@@ -129,6 +133,7 @@ def convert(
         DataError: An item is wrong (under ``"fail"``), a class is not in the label map, or there is nothing to convert.
         LossError: Under ``strict``.
         OutputError: The target exists or cannot be written.
+        EngineError: The machines cannot be reached, or cannot do the work.
     """
     started = time.perf_counter()
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
@@ -139,15 +144,18 @@ def convert(
     if on_error is None and destination.spec.max_bad and not isinstance(source, Dataset):
         dataset = dataset.with_problems(Problems(destination.spec.max_bad))
         dataset.problems.total = dataset.info.num_samples
-    plan = Plan.of(dataset, destination, label_map, sidecar=sidecar, workers=workers, reporter=reporter)
-    if strict and not sidecar:
-        plan.refuse_losses(reporter)
-    with Outputs(plan) as outputs:
-        counts = transfer(plan, outputs, reporter)
-        if not outputs.samples:
-            raise empty_dataset_error(dataset, "there are no annotated images in it")
-        dataset.problems.finish(sum(outputs.samples.values()))
-        sidecars = outputs.commit(counts.classes, counts.image_folders, plugins, reporter)
+    with opened_engine(engine, plugins) as machines:
+        plan = Plan.of(
+            dataset, destination, label_map, sidecar=sidecar, workers=workers, reporter=reporter, engine=machines
+        )
+        if strict and not sidecar:
+            plan.refuse_losses(reporter)
+        with Outputs(plan) as outputs:
+            counts = transfer(plan, outputs, reporter)
+            if not outputs.samples:
+                raise empty_dataset_error(dataset, "there are no annotated images in it")
+            dataset.problems.finish(sum(outputs.samples.values()))
+            sidecars = outputs.commit(counts.classes, counts.image_folders, plugins, reporter)
     return ConversionReport(
         source=dataset.uri or dataset.info.location,
         targets=list(outputs.samples),

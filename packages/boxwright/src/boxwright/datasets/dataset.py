@@ -17,6 +17,7 @@ from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import (
     ColumnReader,
     DatasetTransform,
+    Engine,
     LabelPreservingTransform,
     LabelReader,
     OnProblem,
@@ -163,8 +164,13 @@ class Dataset(Iterable[Sample]):
         """The same dataset with items that cannot be read going elsewhere."""
         return self._copy(problems=problems)
 
+    def over(self, reader: Reader, problems: Problems) -> Dataset:
+        """The same dataset with another reader, such as one of a part of it, and with its problems going elsewhere."""
+        return self._copy(reader=reader, problems=problems)
+
     def _copy(self, **changes: Any) -> Dataset:
         same: dict[str, Any] = {
+            "reader": self.reader,
             "uri": self.uri,
             "problems": self.problems,
             "transforms": self.transforms,
@@ -174,7 +180,7 @@ class Dataset(Iterable[Sample]):
             "plugins": self._plugins,
             "boundary": self.boundary,
         }
-        return Dataset(self.reader, **(same | changes))
+        return Dataset(**(same | changes))
 
     @property
     def info(self) -> DatasetInfo:
@@ -202,12 +208,18 @@ class Dataset(Iterable[Sample]):
             step for step in self.transforms if not (isinstance(step, LabelPreservingTransform) and step.keeps_labels)
         )
 
-    def labels(self, advance: Callable[[int], None] = lambda items: None, processes: int = 1) -> list[str]:
+    def labels(
+        self,
+        advance: Callable[[int], None] = lambda items: None,
+        processes: int = 1,
+        engine: Engine | None = None,
+    ) -> list[str]:
         """The labels of all boxes, sorted, from one pass without the transforms that keep labels.
 
         Args:
             advance: Called with the number of items that are done since the last time.
             processes: How many may share the work, where the reader lets them.
+            engine: The machines that share it instead.
         """
         found: set[str] = set()
         done = 0
@@ -215,8 +227,9 @@ class Dataset(Iterable[Sample]):
         strict = self.problems.on_error == "fail"
         if not changing and (strict or self.problems.limit):
             try:
-                if processes > 1 and isinstance(reader, PartitionedLabelReader):
-                    with closing(shared(partial(_labels_of, reader), reader.parts, processes)) as chunks:
+                if (processes > 1 or engine) and isinstance(reader, PartitionedLabelReader):
+                    work = partial(_labels_of, reader)
+                    with closing(shared(work, reader.parts, processes, engine, places=self.locations)) as chunks:
                         return sorted(found.union(*chunks))
                 if isinstance(reader, LabelReader):
                     for names in reader.labels():

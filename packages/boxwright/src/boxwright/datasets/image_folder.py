@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from boxwright.datasets.protocols import OnProblem, Output
@@ -38,22 +39,38 @@ class PictureReader:
             else:
                 raise DataError(path, "image or folder not found", "check the path")
         self.info = DatasetInfo(format="pictures", location=", ".join(given), num_samples=len(self._files))
+        self.parts = len(self._files)
+
+    @cached_property
+    def _names(self) -> list[str]:
+        """The name of each image; empty if its kind cannot be read here."""
+        from boxwright.images.decode import reads_heic
+
+        taken: set[str] = set()
+        heic = tuple(HEIC_SUFFIXES)
+        unread = heic if any(path.lower().endswith(heic) for path, _ in self._files) and not reads_heic() else ()
+        return [
+            "" if unread and path.lower().endswith(unread) else unique_name(name.replace(os.sep, "/"), taken)
+            for path, name in self._files
+        ]
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields every image with its upright size and no boxes."""
-        from boxwright.images.decode import HEIC_REMEDY, image_ref, reads_heic
+        return self.read_part(0, self.parts, on_problem)
 
-        taken: set[str] = set()
-        heic = [path for path, _ in self._files if path.lower().endswith(tuple(HEIC_SUFFIXES))]
-        unread = frozenset(heic if heic and not reads_heic() else ())
-        if unread:
-            count = f"{len(heic)} images are" if len(heic) > 1 else "it is a"
-            on_problem(DataError(heic[0], f"{count} HEIC, which needs the library pi-heif", HEIC_REMEDY))
-        for path, name in self._files:
-            if path in unread:
+    def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the images from ``start`` to ``stop``."""
+        from boxwright.images.decode import HEIC_REMEDY, image_ref
+
+        pairs = zip(self._files, self._names, strict=True) if start == 0 else ()
+        if unread := [path for (path, _), name in pairs if not name]:
+            count = f"{len(unread)} images are" if len(unread) > 1 else "it is a"
+            on_problem(DataError(unread[0], f"{count} HEIC, which needs the library pi-heif", HEIC_REMEDY))
+        for (path, _), name in zip(self._files[start:stop], self._names[start:stop], strict=True):
+            if not name:
                 continue
             try:
-                reference = image_ref(path, unique_name(name.replace(os.sep, "/"), taken))
+                reference = image_ref(path, name)
             except DataError as error:
                 on_problem(error)
                 continue

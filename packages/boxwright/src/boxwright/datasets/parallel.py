@@ -1,8 +1,8 @@
-"""Work on a dataset in several processes or threads, with the results in order.
+"""Work on a dataset in several processes or threads, or on other machines, with the results in order.
 
 :func:`shared` splits a range of items between processes. They are forked if that is safe, which is fast and copies
-nothing, and started as new interpreters otherwise: on Windows and macOS, and if other threads are running.
-:func:`map_samples` works on samples in threads.
+nothing, and started as new interpreters otherwise: on Windows and macOS, and if other threads are running. With an
+engine, it splits them between machines. :func:`map_samples` works on samples in threads.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from boxwright.schemas import Sample
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from boxwright.datasets.protocols import Engine
 
 T = TypeVar("T")
 
@@ -65,7 +67,15 @@ def process_count(items: int, workers: int) -> int:
     return workers or (available_cores() if can_fork() else 1)
 
 
-def shared(work: Callable[[int, int], T], count: int, processes: int) -> Generator[T, None, None]:
+def shared(
+    work: Callable[[int, int], T],
+    count: int,
+    processes: int,
+    engine: Engine | None = None,
+    *,
+    chunk: int = CHUNK,
+    places: Iterable[str] = (),
+) -> Generator[T, None, None]:
     """Yields ``work(start, stop)`` for consecutive chunks of ``range(count)``, in order.
 
     Args:
@@ -73,15 +83,22 @@ def shared(work: Callable[[int, int], T], count: int, processes: int) -> Generat
             pickled as well, and this process does the work of one that cannot be.
         count: How many items there are.
         processes: How many processes.
+        engine: The machines to use instead of processes.
+        chunk: How many items are worked on before their result is returned.
+        places: Files and folders that ``work`` reads, which every machine must have at the same path.
 
     Raises:
         WorkerDiedError: A process ended before its work was done.
+        EngineError: A machine does not have the files, or cannot load the work.
         Exception: An exception of ``work``, in place of the chunk's result.
     """
-    chunks = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    if engine is not None:
+        yield from _by_engine(engine, work, places, ((n, min(n + chunk, count)) for n in range(0, count, chunk)))
+        return
+    chunks = [(start, min(start + chunk, count)) for start in range(0, count, chunk)]
     content = None if can_fork() else _pickled(work)
     if not chunks or not (content or can_fork()):
-        yield from (work(*chunk) for chunk in chunks)
+        yield from (work(*each) for each in chunks)
         return
     # These import much of the standard library, which small datasets need not pay for.
     from concurrent.futures import ProcessPoolExecutor
@@ -92,7 +109,7 @@ def shared(work: Callable[[int, int], T], count: int, processes: int) -> Generat
     context = get_context("spawn" if content else "fork")
     pool = ProcessPoolExecutor(processes, context, initializer=_set_up, initargs=(content or work,))
     try:
-        yield from _ordered_results((pool.submit(_run, *chunk) for chunk in chunks), _AHEAD * processes)
+        yield from ordered_results((pool.submit(_run, *each) for each in chunks), _AHEAD * processes)
     except BrokenProcessPool:
         raise WorkerDiedError(
             "a process that shared the work ended before it was done; it was killed, most likely for lack of memory",
@@ -131,7 +148,7 @@ def map_samples(
         from concurrent.futures import ThreadPoolExecutor  # imports logging, which takes longer than this package
 
         with ThreadPoolExecutor(workers) as pool:
-            yield from _ordered_results((pool.submit(attempt, sample) for sample in samples), 4 * workers)
+            yield from ordered_results((pool.submit(attempt, sample) for sample in samples), 4 * workers)
 
     for result in results():
         if isinstance(result, DataError):
@@ -140,8 +157,13 @@ def map_samples(
             yield result
 
 
-def _ordered_results(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
-    """Yields the results of futures that are submitted when needed, so many of them ahead."""
+def ordered_results(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
+    """Yields the results of futures, in order.
+
+    Args:
+        futures: Submitted when they are taken from the iterable; those that remain are cancelled at the end.
+        ahead: How many are submitted before the first of them is waited for.
+    """
     waiting: deque[Future[T]] = deque()
     try:
         for future in futures:
@@ -153,6 +175,20 @@ def _ordered_results(futures: Iterable[Future[T]], ahead: int) -> Iterator[T]:
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _by_engine(
+    engine: Engine, work: Callable[[int, int], T], places: Iterable[str], pieces: Iterator[tuple[int, int]]
+) -> Iterator[T]:
+    from boxwright.datasets.errands import Errand  # with hashlib and socket, which only engines need
+
+    results = iter(engine.results(Errand.of(work, places), pieces))
+    try:
+        for outcome in results:
+            yield Errand.value(outcome)
+    finally:
+        if isinstance(results, Generator):
+            results.close()
 
 
 def _pickled(work: Callable[[int, int], Any]) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from boxwright.datasets.dataset import Dataset
 from boxwright.datasets.destination import Destination, LabelMapFile
 from boxwright.datasets.losses import LossCounter
 from boxwright.datasets.parallel import process_count
-from boxwright.datasets.protocols import PartitionedReader, ShapeReader
+from boxwright.datasets.parts import in_parts
+from boxwright.datasets.protocols import Engine, PartitionedLabelReader, PartitionedReader, ShapeReader
 from boxwright.errors import LossError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.progress import LogReporter, Reporter
@@ -27,6 +29,7 @@ class Plan:
         label_map: The classes, as far as they are known.
         sidecar: Whether sidecars are written.
         processes: How many processes share the work.
+        engine: The machines that share it instead.
         notes: What was settled, for the report.
     """
 
@@ -36,6 +39,7 @@ class Plan:
     label_map: LabelMap | None
     sidecar: bool
     processes: int
+    engine: Engine | None = None
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -48,6 +52,7 @@ class Plan:
         sidecar: bool,
         workers: int,
         reporter: Reporter,
+        engine: Engine | None = None,
     ) -> Plan:
         """Settles the classes and how the work is shared.
 
@@ -70,8 +75,8 @@ class Plan:
                 known = known.for_file()
         processes = _processes(dataset, workers)
         if known is None and destination.needs_label_map:
-            known = _scanned_label_map(dataset, processes, reporter)
-        return cls(dataset, destination, file, known, sidecar, processes, notes)
+            known = _scanned_label_map(dataset, processes, reporter, engine)
+        return cls(dataset, destination, file, known, sidecar, processes, engine, notes)
 
     def loss_counter(self) -> LossCounter:
         """Returns a counter of what the target format does not carry."""
@@ -103,9 +108,20 @@ def _processes(dataset: Dataset, workers: int) -> int:
     return 1 if dataset.transforms else process_count(parts, workers)
 
 
-def _scanned_label_map(dataset: Dataset, processes: int, reporter: Reporter) -> LabelMap:
+def _scanned_label_map(dataset: Dataset, processes: int, reporter: Reporter, engine: Engine | None) -> LabelMap:
     # Processes take a second at most, and must not be forked while the thread of a progress bar runs.
-    bars = LogReporter() if processes > 1 else reporter
+    bars = LogReporter() if processes > 1 and engine is None else reporter
     with bars.task("Looking for the classes", dataset.info.num_samples) as task:
-        labels = dataset.labels(task.advance, processes)
+        if engine is None or isinstance(dataset.reader, PartitionedLabelReader):
+            labels = dataset.labels(task.advance, processes, engine)
+        else:
+            found: set[str] = set()
+            for names in in_parts(dataset, _label_sets, engine, reporter):
+                found.update(names)
+                task.advance()
+            labels = sorted(found)
     return LabelMap.from_names(filter(is_text, labels))
+
+
+def _label_sets(dataset: Dataset) -> Iterator[frozenset[str]]:
+    return (frozenset(sample.boxes.labels) for sample in dataset)

@@ -118,6 +118,21 @@ class PartitionedReader(Protocol):
 
 
 @runtime_checkable
+class ShardedReader(Protocol):
+    """A reader of several files with many images each, so that several machines may share the work.
+
+    Attributes:
+        shards: The number of files.
+    """
+
+    shards: int
+
+    def read_shard(self, number: int, on_problem: OnProblem) -> Iterator[Sample]:
+        """Yields the samples of the file at position ``number``, as :meth:`Reader.read` does."""
+        ...
+
+
+@runtime_checkable
 class PartitionedLabelReader(PartitionedReader, Protocol):
     """A :class:`PartitionedReader` that lists the labels of some of its items faster than by reading them."""
 
@@ -267,6 +282,56 @@ class BatchWriter(PreparingWriter, Protocol):
 
     def put_pack(self, packed: Any) -> None:
         """Adds what :meth:`pack` returned, as :meth:`PreparingWriter.put` would one by one."""
+        ...
+
+
+Work = Callable[[int, int], Any]
+"""A part of the work of a command: called with the first item, and the one after the last."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """Runs parts of the work of a command on other machines, or elsewhere on this one: ``--engine NAME``.
+
+    A complete engine, whose "machines" are threads::
+
+        from concurrent.futures import ThreadPoolExecutor
+
+        from boxwright.datasets import ordered_results
+
+
+        class ThreadsEngine:
+            def __init__(self, threads=4):
+                self.threads = threads
+                self.pool = ThreadPoolExecutor(threads)
+
+            def results(self, work, pieces):
+                futures = (self.pool.submit(work, start, stop) for start, stop in pieces)
+                return ordered_results(futures, ahead=3 * self.threads)
+
+            def close(self):
+                self.pool.shutdown(cancel_futures=True)
+
+    The factory named by ``EngineSpec.load`` is called with the options that the user gave, when the work begins. It
+    raises :class:`~boxwright.EngineError` if its machines cannot be reached.
+    """
+
+    def results(self, work: Work, pieces: Iterable[tuple[int, int]]) -> Iterator[Any]:
+        """Yields ``work(start, stop)`` for each piece, in the order of the pieces.
+
+        ``work`` can be pickled, and returns values that can be pickled. It raises nothing: an error of the data is part
+        of its result. If a machine is lost, the engine calls ``work`` again for its pieces; only one result of each is
+        yielded. Pieces are taken as they are needed, a few for each machine ahead of the result that is yielded, so
+        that memory does not grow with their number. If the iterator is closed, the rest is cancelled.
+
+        Raises:
+            EngineError: A machine cannot load the work.
+            WorkerDiedError: A piece was lost again and again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Releases the machines."""
         ...
 
 

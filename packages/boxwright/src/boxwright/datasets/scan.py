@@ -136,7 +136,8 @@ class Scan:
             relative = np.sqrt(sides.prod(axis=1) / sizes.prod(axis=1))
         counts.smallest = min(counts.smallest, float(relative.min()))
         counts.largest = max(counts.largest, float(relative.max()))
-        counts.total += float(relative.sum())
+        # One after another, so that the sum does not depend on how many images are read at a time.
+        counts.total = float(np.add.accumulate(np.concatenate([[counts.total], relative]))[-1])
 
     def _sample_boxes(self, relative: NDArray[np.float64], counts: _Counts) -> None:
         position = -self.boxes % counts.every

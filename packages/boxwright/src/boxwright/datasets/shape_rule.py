@@ -136,6 +136,11 @@ class ShapeRule:
         self.boxed.clear()
         self.left_out.clear()
 
+    def add(self, totals: Mapping[tuple[str, str], int]) -> None:
+        """Adds what :meth:`totals` returned elsewhere."""
+        for (what, kind), count in totals.items():
+            (self.boxed if what == "boxed" else self.left_out)[kind] += count
+
     def totals(self) -> Counter[tuple[str, str]]:
         """All counts, by what was done and the kind."""
         counts = Counter({("boxed", kind): count for kind, count in self.boxed.items()})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from boxwright.datasets.image_places import folder_of
@@ -13,6 +13,7 @@ from boxwright.datasets.losses import Losses
 from boxwright.datasets.names import Names
 from boxwright.datasets.outputs import Outputs, Part, located_error
 from boxwright.datasets.parallel import shared
+from boxwright.datasets.parts import Failure, PartEndsError, Shards, parted, places_of, why_whole
 from boxwright.datasets.plan import Plan
 from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, ShapeReader, SwappingReader
 from boxwright.datasets.shape_rule import ShapeRule
@@ -50,18 +51,15 @@ class Counts:
 def transfer(plan: Plan, outputs: Outputs, reporter: Reporter) -> Counts:
     """Brings every sample to its output, and counts."""
     dataset = plan.dataset
-    if (
-        plan.processes > 1
-        and not plan.sidecar
-        and not plan.destination.copies_images
-        and not plan.destination.uri.has_split
-    ):
-        reader, writer = dataset.reader, outputs.single.writer
-        if isinstance(reader, PartitionedReader) and isinstance(writer, PreparingWriter):
+    if plan.processes > 1 or plan.engine is not None:
+        alone = _why_alone(plan, outputs)
+        if not alone:
             try:
-                return _transfer_shared(plan, reader, writer, outputs.single, reporter)
+                return _transfer_shared(plan, outputs.single, reporter)
             except _OrderMattersError:
                 outputs.restart()
+        elif plan.engine is not None:
+            reporter.warning(f"this process does all the work: {alone}")
     tally = _Tally(plan)
     with reporter.task("Converting", dataset.info.num_samples) as task:
         for sample in dataset:
@@ -131,21 +129,26 @@ class _Tally:
         return counts
 
 
-class _ChunkEndsError(Exception):
-    """The rest of a chunk is not needed: the parent process raises the error that is its last entry."""
+def _why_alone(plan: Plan, outputs: Outputs) -> str:
+    """Returns why this process must do all the work of a conversion; empty if others can share it."""
+    spec = plan.destination.spec
+    if plan.sidecar:
+        return "sidecars are written in order"
+    if plan.destination.copies_images:
+        return "images are copied one by one"
+    if plan.destination.uri.has_split:
+        return "the target has {split} in it"
+    if plan.dataset.transforms or parted(plan.dataset.reader) is None:
+        return why_whole(plan.dataset)
+    if not isinstance(outputs.single.writer, PreparingWriter):
+        return f"{spec.name} is written in order"
+    if plan.engine is None and "images" in spec.carries:
+        return "passing images between processes takes longer than encoding them"
+    return ""
 
 
 class _OrderMattersError(Exception):
     """An item depends on another, such as by its name, so that several processes cannot share the work."""
-
-
-class _Failure(NamedTuple):
-    """An error of one item, as plain values."""
-
-    file: str
-    problem: str
-    remedy: str
-    place: str
 
 
 class _Chunk(NamedTuple):
@@ -185,11 +188,11 @@ class _Work:
 
         def on_problem(error: DataError) -> None:
             names.append(None)
-            entries.append(_Failure(error.file, error.problem, error.remedy, error.place))
+            entries.append(Failure.of(error))
             if self.on_error == "fail":
-                raise _ChunkEndsError
+                raise PartEndsError
 
-        with suppress(_ChunkEndsError):
+        with suppress(PartEndsError):
             for sample in self.reader.read_part(start, stop, on_problem):
                 try:
                     self.boundary.check(sample.image.location)
@@ -202,27 +205,32 @@ class _Work:
                 entries.append(prepared)
                 self.tally.count(sample)
         packed = self.writer.pack(entries) if isinstance(self.writer, BatchWriter) and None not in names else None
-        return _Chunk(names, entries if packed is None else None, packed, stop - start, self.tally.counts())
+        items = len(names) if isinstance(self.reader, Shards) else stop - start
+        return _Chunk(names, entries if packed is None else None, packed, items, self.tally.counts())
 
 
-def _transfer_shared(
-    plan: Plan, reader: PartitionedReader, writer: PreparingWriter, part: Part, reporter: Reporter
-) -> Counts:
-    """Reads, checks and encodes in several processes, and puts everything together in this one.
+def _transfer_shared(plan: Plan, part: Part, reporter: Reporter) -> Counts:
+    """Reads, checks and encodes in several processes or on other machines, and puts everything together in this one.
 
     Raises:
         _OrderMattersError: The work must be done in one process after all.
     """
-    tally, problems = _Tally(plan), plan.dataset.problems
+    tally, problems, writer = _Tally(plan), plan.dataset.problems, part.writer
+    split = parted(plan.dataset.reader)
+    assert split is not None
+    assert isinstance(writer, PreparingWriter)
+    reader, size = split
     batch_writer = writer if isinstance(writer, BatchWriter) else None
     total = tally.counts()  # the losses of the dataset as a whole are counted once, here
     work = _Work(reader, writer, tally, plan.dataset.boundary, problems.on_error)
     seen = Names()
     with ExitStack() as stack:
-        chunks = stack.enter_context(closing(shared(work, reader.parts, plan.processes)))
-        first = next(chunks)  # the processes are started before a progress bar's thread runs
+        chunks = stack.enter_context(
+            closing(shared(work, reader.parts, plan.processes, plan.engine, chunk=size, places=places_of(plan.dataset)))
+        )
+        first = list(islice(chunks, 1))  # the processes are started before a progress bar's thread runs
         task = stack.enter_context(reporter.task("Converting", plan.dataset.info.num_samples))
-        for chunk in chain((first,), chunks):
+        for chunk in chain(first, chunks):
             names = [name for name in chunk.names if name is not None]
             if not all(map(seen.add, names)):
                 raise _OrderMattersError
@@ -230,7 +238,7 @@ def _transfer_shared(
                 assert batch_writer is not None
                 batch_writer.put_pack(chunk.packed)
             for entry in chunk.entries or ():
-                if isinstance(entry, _Failure):
+                if isinstance(entry, Failure):
                     problems(DataError(*entry))
                 else:
                     writer.put(entry)

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from boxwright.datasets.dataset import Data, empty_dataset_error, open_dataset
+from boxwright.datasets.engines import opened_engine
+from boxwright.datasets.parts import in_parts
+from boxwright.datasets.protocols import Engine
 from boxwright.errors import DataError
 from boxwright.label_map import LabelMap
 from boxwright.models.decoder import PerClass
-from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
+from boxwright.models.detecting import Detecting, source_of
+from boxwright.models.inference import check_batch_size, ready_model
 from boxwright.models.protocols import Metric, MetricResult, Model
 from boxwright.models.run import STATE, Run
 from boxwright.models.slicing import Slicing
@@ -107,6 +111,7 @@ def evaluate(
     slicing: str | Slicing = "",
     label_map: str | Path | LabelMap | None = None,
     device: str = "",
+    engine: str | Engine | None = None,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Evaluation:
@@ -125,15 +130,19 @@ def evaluate(
         slicing: Tiles that large images are cut into, such as ``"512x512:overlap=0.2"``; see :class:`Slicing`.
         label_map: The classes of an exported model that does not say them itself.
         device: The device that an exported model runs on; its exporter chooses one by default.
+        engine: The machines that predict, if the format of the data lets them: ``"ray"`` or
+            ``"ray:address=10.0.0.1:6379"``. The metric runs in this process.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
-        UsageError: A wrong option, or a batch size below 1.
+        UsageError: A wrong option, a batch size below 1, or a loaded model for other machines.
         DataError: An image cannot be read, or the dataset is empty or contains classes that the model does not know.
         PluginError: The metric or the model's backend is not installed.
+        EngineError: The machines cannot be reached, or cannot do the work.
     """
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
+    source = source_of(model, engine)
     check_batch_size(batch_size)
     listed = plugins.get("metric", metric).spec.options
     options = convert_options(metric_options or {}, listed, f"the metric {metric}")
@@ -146,10 +155,15 @@ def evaluate(
     measure = make(**options)
     counts = {"samples": 0, "ground_truth": 0, "detections": 0}
     started = time.perf_counter()
-    with reporter.task("Evaluating", dataset.info.num_samples) as task:
+    detecting = Detecting(
+        loaded, source, batch_size, label_map, device, str(tiles or ""), light=bool(engine) and observe is None
+    )
+    with opened_engine(engine, plugins) as machines, reporter.task("Evaluating", dataset.info.num_samples) as task:
 
         def pairs() -> Iterator[tuple[Sample, Detections]]:
-            for sample, found in predicted_pairs(loaded, dataset, batch_size=batch_size):
+            for sample, found in in_parts(
+                dataset, detecting, machines, reporter, items=detecting.items, places=detecting.places
+            ):
                 counts["samples"] += 1
                 counts["ground_truth"] += len(sample.boxes)
                 counts["detections"] += len(found.boxes)

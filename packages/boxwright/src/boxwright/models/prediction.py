@@ -16,15 +16,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
+from boxwright.datasets.engines import opened_engine
 from boxwright.datasets.image_folder import PictureReader, unique_name
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.outputs import refuse_to_swallow
+from boxwright.datasets.parts import in_parts
 from boxwright.datasets.problems import Problems
-from boxwright.datasets.protocols import OnProblem
+from boxwright.datasets.protocols import Engine, OnProblem
 from boxwright.errors import DataError, UsageError
 from boxwright.label_map import LabelMap
 from boxwright.models.annotations import Annotations, OnlyNew, annotations_uri, name_inside
 from boxwright.models.decoder import DecoderSettings
+from boxwright.models.detecting import Detecting, source_of, without_bytes
 from boxwright.models.inference import check_batch_size, predicted_pairs, ready_model
 from boxwright.models.protocols import Model
 from boxwright.models.recording import DETECTIONS, FRAMES, Recording, detections_as_json, frame_as_jpeg
@@ -114,6 +117,7 @@ def predict(
     frames: int = 0,
     label_map: str | Path | LabelMap | None = None,
     device: str = "",
+    engine: str | Engine | None = None,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> Prediction:
@@ -137,19 +141,23 @@ def predict(
         frames: The number of frames to read from each video; 0 for all. Ctrl-C ends a camera or a stream, too.
         label_map: The classes of an exported model that does not say them itself.
         device: The device that an exported model runs on; its exporter chooses one by default.
+        engine: The machines that predict and draw, if the format of the data lets them: ``"ray"`` or
+            ``"ray:address=10.0.0.1:6379"``; the output is the same.
         reporter: Where progress goes.
         registry: The plugins to use, instead of the installed ones.
 
     Raises:
         UsageError: A score outside 0..1, a batch size below 1, an ``out`` that is a URL or would replace an input, a
             ``to`` without a place, or one that would replace an input or ``out``, ``only_new`` without a dataset, or
-            ``frames`` of images.
+            ``frames`` of images, or a loaded model for other machines.
         DataError: An image or a video cannot be read, or there is none.
         MissingLibraryError: A video needs OpenCV, which is not installed.
         RunError: The folder is not a run, or the run has no model.
         OutputError: ``out`` or ``to`` exists already.
         PluginNotFoundError: There is no format ``to``.
+        EngineError: The machines cannot be reached, or cannot do the work.
     """
+    source = source_of(model, engine)
     plugins, reporter = registry or default_registry(), reporter or LogReporter()
     if score is not None and not 0 <= score <= 1:
         raise UsageError(f"the score is {score:g}", "give a number from 0 to 1")
@@ -165,8 +173,8 @@ def predict(
     for note in data.info.notes if isinstance(data.reader, PictureReader) else ():
         reporter.warning(note)
     sources = [*data.locations, *data.boundary.roots]
-    for source in sources if out is not None and overwrite else ():
-        refuse_to_swallow(source, str(out), _ELSEWHERE)
+    for place in sources if out is not None and overwrite else ():
+        refuse_to_swallow(place, str(out), _ELSEWHERE)
     if annotations is not None:
         annotations.check_places(None if out is None else str(out), sources)
     new = annotations.new if annotations is not None else OnlyNew()
@@ -181,28 +189,45 @@ def predict(
     prediction = Prediction([], score=_plain_score(decoder, loaded.label_map))
     with ExitStack() as stack:
         output = stack.enter_context(AtomicOutput(str(out), "folder", overwrite=overwrite)) if out is not None else None
+        machines = stack.enter_context(opened_engine(engine, plugins))
         drawings: _Drawings | Recording | None = None
         if video is not None:
             drawings = stack.enter_context(Recording(output, loaded.label_map))
             stack.enter_context(ended_by_interrupt(video))
         elif output is not None:
-            drawings = _Drawings(output, loaded.label_map)
+            drawings = _Drawings(output)
         keep = video is None or (out is None and to is None)
+        work = _Work(
+            loaded,
+            source,
+            batch_size,
+            label_map,
+            device,
+            str(slicing),
+            light=machines is not None,
+            decoder=decoder,
+            draws=isinstance(drawings, _Drawings),
+        )
 
         def detected() -> Iterator[Detections]:
             with reporter.task("Predicting", data.info.num_samples) as task:
-                for sample, found in _detect(loaded, data, decoder, batch_size):
+                for sample, found, drawing in in_parts(
+                    data, work, machines, reporter, items=work.items, places=work.places
+                ):
                     if out is not None and overwrite and sample.image.location is not None:
                         refuse_to_swallow(sample.image.location, str(out), _ELSEWHERE)
                     try:
-                        name = drawings.add(sample, found) if drawings is not None else ""
+                        if isinstance(drawings, Recording):
+                            name = drawings.add(sample, found)
+                        else:
+                            name = drawings.add(sample, drawing) if drawings is not None else ""
                     except DataError as error:
                         data.problems(error)
                         continue
                     if name:
                         prediction.drawings.append(Path(str(out), name))
                     if keep:
-                        prediction.detections.append(_without_bytes(found))
+                        prediction.detections.append(without_bytes(found))
                     task.advance()
                     yield found if video is None or annotations is None else frame_as_jpeg(found)
 
@@ -252,44 +277,56 @@ def _plain_score(decoder: DecoderSettings, label_map: LabelMap) -> float | dict[
     return dict(zip(label_map.names, decoder.score, strict=True)) if isinstance(decoder.score, tuple) else decoder.score
 
 
-def _detect(
-    model: Model, data: Dataset, decoder: DecoderSettings, batch_size: int
-) -> Iterator[tuple[Sample, Detections]]:
-    if isinstance(model, SlicedModel):  # what is not shown must not enlarge what is
-        model = SlicedModel(model.model, model.slicing)
-        model.shown = decoder.shown
-    for sample, found in predicted_pairs(model, data, batch_size=batch_size):
-        yield sample, decoder.shown(found, model.label_map)
+@dataclass
+class _Work(Detecting):
+    """Yields each sample with the detections that are shown, and the image with them drawn on it, as JPEG.
+
+    Attributes:
+        decoder: Which detections are shown.
+        draws: Whether images are drawn.
+    """
+
+    decoder: DecoderSettings = field(default_factory=DecoderSettings)
+    draws: bool = False
+
+    def __call__(self, data: Dataset) -> Iterator[tuple[Sample, Detections, bytes]]:  # type: ignore[override]
+        model = self.model
+        if isinstance(model, SlicedModel):  # what is not shown must not enlarge what is
+            model = SlicedModel(model.model, model.slicing)
+            model.shown = self.decoder.shown
+        for sample, found in predicted_pairs(model, data, batch_size=self.batch_size):
+            found = self.decoder.shown(found, model.label_map)
+            try:
+                drawing = _drawn(sample, found, model.label_map) if self.draws else b""
+            except DataError as error:
+                data.problems(error)
+                continue
+            yield (without_bytes(sample), without_bytes(found), drawing) if self.light else (sample, found, drawing)
+
+
+def _drawn(sample: Sample, found: Detections, label_map: LabelMap) -> bytes:
+    from boxwright.images.decode import decode_sample, encode_jpeg
+    from boxwright.render.boxes import draw_boxes, palette
+
+    decoded = decode_sample(sample.replace(boxes=found.boxes))
+    boxes = decoded.boxes
+    colors = palette(label_map.names)
+    return encode_jpeg(draw_boxes(decoded.image, boxes.xyxy, boxes.labels, found.scores, colors=colors))
 
 
 class _Drawings:
-    """Draws images with their detections into an output, each with a unique name."""
+    """Puts drawings of images into an output, each with a unique name."""
 
-    def __init__(self, output: AtomicOutput, label_map: LabelMap) -> None:
-        from boxwright.render.boxes import palette
-
+    def __init__(self, output: AtomicOutput) -> None:
         self._output = output
-        self._colors = palette(label_map.names)
         self._names: set[str] = set()
 
-    def add(self, sample: Sample, found: Detections) -> str:
-        """Draws one image and returns the name of the drawing."""
-        from boxwright.images.decode import decode_sample, encode_jpeg
-        from boxwright.render.boxes import draw_boxes
-
-        decoded = decode_sample(sample.replace(boxes=found.boxes))
-        boxes = decoded.boxes
-        drawn = draw_boxes(decoded.image, boxes.xyxy, boxes.labels, found.scores, colors=self._colors)
+    def add(self, sample: Sample, drawing: bytes) -> str:
+        """Adds the drawing of an image and returns its name."""
         name = str(PurePosixPath(unique_name(sample.image.name, self._names)).with_suffix(".jpg"))
         with self._output.open(name) as file:
-            file.write(encode_jpeg(drawn))
+            file.write(drawing)
         return name
-
-
-def _without_bytes(found: Detections) -> Detections:
-    if found.image.data is None:
-        return found
-    return Detections(image=found.image.model_copy(update={"data": None}), boxes=found.boxes)
 
 
 def _plain(found: Detections) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from .specs import (
     BackendSpec as BackendSpec,
     CommandSpec as CommandSpec,
     Detection as Detection,
+    EngineSpec as EngineSpec,
     ExporterSpec as ExporterSpec,
     FormatSpec as FormatSpec,
     LoaderSpec as LoaderSpec,

@@ -35,6 +35,7 @@ from boxwright.plugins.specs import (
     AugmenterSpec,
     BackendSpec,
     CommandSpec,
+    EngineSpec,
     ExporterSpec,
     FormatSpec,
     LoaderSpec,
@@ -121,6 +122,11 @@ def boxwright_commands() -> list[CommandSpec]:  # type: ignore[empty-body]
 @hookspec(historic=True)
 def boxwright_annotators() -> list[AnnotatorSpec]:  # type: ignore[empty-body]
     """Called once. Return the annotators that ``boxwright annotate --with`` may name."""
+
+
+@hookspec(historic=True)
+def boxwright_engines() -> list[EngineSpec]:  # type: ignore[empty-body]
+    """Called once. Return the engines that ``--engine`` of several commands may name."""
 
 
 @hookspec

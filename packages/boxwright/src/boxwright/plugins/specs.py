@@ -317,6 +317,14 @@ class AnnotatorSpec(Spec):
 
 
 @dataclass(frozen=True)
+class EngineSpec(Spec):
+    """Runs the work of a command on other machines: ``boxwright convert --engine NAME``.
+
+    ``load`` is a callable ``(**options) -> Engine``. See :class:`boxwright.datasets.Engine`.
+    """
+
+
+@dataclass(frozen=True)
 class Detection:
     """A format's answer to "is this yours?".
 
@@ -343,5 +351,6 @@ KINDS: dict[str, type[Spec]] = {
     "logger": LoggerSpec,
     "command": CommandSpec,
     "annotator": AnnotatorSpec,
+    "engine": EngineSpec,
 }
 """The spec class of each kind of plugin; the hook of a kind is ``boxwright_KINDs``."""

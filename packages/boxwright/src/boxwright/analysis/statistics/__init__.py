@@ -40,6 +40,7 @@ class Statistics:
     """
 
     def __init__(self) -> None:
+        self._builder = ColumnsBuilder()
         self.sizes = histograms.sizes_in_pixels()
         self.relative_sizes = histograms.relative_sizes()
         self.ratios = histograms.aspect_ratios()
@@ -59,13 +60,20 @@ class Statistics:
 
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields the samples and counts them; the counts are complete at the end."""
-        builder = ColumnsBuilder()
         for sample in samples:
-            builder.add(sample)
-            if builder.full:
-                self.add(builder.take())
+            self.see(sample)
             yield sample
-        self.add(builder.take())
+        self.finish()
+
+    def see(self, sample: Sample) -> None:
+        """Counts an image; the counts are complete after :meth:`finish`."""
+        self._builder.add(sample)
+        if self._builder.full:
+            self.finish()
+
+    def finish(self) -> None:
+        """Completes the counts of the images that were seen."""
+        self.add(self._builder.take())
 
     def add(self, columns: Columns) -> None:
         """Counts some images."""

@@ -18,11 +18,14 @@ from boxwright.analysis.validation.classes import Part, class_problems
 from boxwright.analysis.validation.duplicates import SeenImages
 from boxwright.analysis.validation.images import ImageCheck, check_image
 from boxwright.datasets.dataset import Data, Dataset, open_dataset
+from boxwright.datasets.engines import opened_engine
 from boxwright.datasets.parallel import available_cores, map_samples
+from boxwright.datasets.parts import in_parts
 from boxwright.datasets.problems import Problems
+from boxwright.datasets.protocols import Engine
 from boxwright.errors import UsageError
 from boxwright.images.decode import place_of
-from boxwright.plugins.registry import Registry
+from boxwright.plugins.registry import Registry, default_registry
 from boxwright.progress import LogReporter, Reporter
 from boxwright.regions import are_regions
 from boxwright.schemas import Sample
@@ -104,6 +107,7 @@ def validate(
     few: int = 10,
     keep: int | None = None,
     workers: int | None = None,
+    engine: str | Engine | None = None,
     reporter: Reporter | None = None,
     registry: Registry | None = None,
 ) -> ValidationReport:
@@ -120,6 +124,8 @@ def validate(
         few: Classes with fewer boxes are rare.
         keep: The number of problems of each check to keep; all are counted.
         workers: The number of threads that check images; by default one per core.
+        engine: The machines that check images instead, if the format lets them: ``"ray"`` or
+            ``"ray:address=10.0.0.1:6379"``; the report is the same.
         reporter: Receives the progress.
         registry: The plugins to use instead of the installed ones.
 
@@ -127,6 +133,7 @@ def validate(
         UsageError: A URI or option is invalid.
         DataError: A location does not exist.
         PluginError: A format's plugin is not installed, clashes with another, or misses a library.
+        EngineError: The machines cannot be reached, or cannot do the work.
     """
     if images not in _DEPTHS:
         raise UsageError(f"images is {images!r}", f"use one of: {', '.join(_DEPTHS)}")
@@ -134,11 +141,13 @@ def validate(
     given = [data] if isinstance(data, str | os.PathLike | DatasetURI | Dataset) else list(data)
     if not given:
         raise UsageError("there is no dataset to validate", "pass one: FORMAT:LOCATION")
-    datasets = [_forgiving(open_dataset(each, on_error="skip", registry=registry)) for each in given]
+    plugins = registry or default_registry()
+    datasets = [_forgiving(open_dataset(each, on_error="skip", registry=plugins)) for each in given]
     threads = 1 if images == "none" else workers or _processors()
     run = _Validation(images, tiny, keep, threads)
-    for number, dataset in enumerate(datasets):
-        run.read(number, dataset, reporter or LogReporter())
+    with opened_engine(engine, plugins) as machines:
+        for number, dataset in enumerate(datasets):
+            run.read(number, dataset, reporter or LogReporter(), machines)
     run.finish(datasets, few)
     run.report.seconds = time.perf_counter() - started
     return run.report
@@ -161,17 +170,19 @@ class _Validation:
         if self._keep is None or self.report.counts[problem.check] <= self._keep:
             self.report.problems.append(problem)
 
-    def read(self, number: int, dataset: Dataset, reporter: Reporter) -> None:
+    def read(self, number: int, dataset: Dataset, reporter: Reporter, engine: Engine | None) -> None:
         """Checks one dataset."""
         uri = _name(dataset)
         images = 0
         statistics = Statistics()
+        checking = _Checking(self.report.images, 1 if engine else self._workers, light=engine is not None)
         with reporter.task(f"Validating {uri}", dataset.info.num_samples) as task:
-            samples = statistics.watch(dataset)
-            for sample, check in map_samples(self._check, samples, dataset.problems, self._workers):
+            for sample, check in in_parts(dataset, checking, engine, reporter):
+                statistics.see(sample)
                 images += 1
                 self._take(sample, check, number, uri)
                 task.advance()
+        statistics.finish()
         for error in dataset.problems.skipped:
             self.found(Problem.of("unreadable", error))
         if not images and not dataset.problems.skipped:
@@ -193,10 +204,6 @@ class _Validation:
         for problem in class_problems(parts, known, few):
             self.found(problem)
 
-    def _check(self, sample: Sample) -> tuple[Sample, ImageCheck]:
-        depth = self.report.images
-        return sample, ImageCheck() if depth == "none" else check_image(sample, decode=depth == "decode")
-
     def _take(self, sample: Sample, check: ImageCheck, number: int, uri: str) -> None:
         key = (number, sample.split)
         if key not in self._parts:
@@ -212,6 +219,30 @@ class _Validation:
             self.found(Problem("picture_without_boxes", place_of(sample), "it has no boxes"))
         if duplicate := self._seen.add(sample, number, self._parts[key], check):
             self.found(duplicate)
+
+
+@dataclass
+class _Checking:
+    """Checks the images of a dataset, in this process or on another machine.
+
+    Attributes:
+        depth: How thoroughly.
+        workers: The number of threads.
+        light: Whether the bytes of images from record files are left out of the result.
+    """
+
+    depth: str
+    workers: int
+    light: bool
+
+    def __call__(self, dataset: Dataset) -> Iterator[tuple[Sample, ImageCheck]]:
+        return map_samples(self._check, dataset, dataset.problems, self.workers)
+
+    def _check(self, sample: Sample) -> tuple[Sample, ImageCheck]:
+        check = ImageCheck() if self.depth == "none" else check_image(sample, decode=self.depth == "decode")
+        if self.light and sample.image.data is not None:
+            sample = sample.model_copy(update={"image": sample.image.model_copy(update={"data": None})})
+        return sample, check
 
 
 def _name(dataset: Dataset) -> str:
