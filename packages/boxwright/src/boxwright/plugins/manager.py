@@ -14,6 +14,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from importlib.metadata import EntryPoint, entry_points
+from types import FunctionType, ModuleType
 from typing import Any, Literal
 
 import pluggy
@@ -84,6 +85,19 @@ class InstalledPlugin(PluginRecord):
             return ""
 
 
+class _Manager(pluggy.PluginManager):
+    """A manager that looks at the functions of a module only; nothing else in it can implement a hook.
+
+    To look at all names of a module, its imports included, takes longer than the rest of the registration.
+    """
+
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        """Returns the options of a hook implementation; ``None`` if it is none."""
+        if isinstance(plugin, ModuleType) and not isinstance(vars(plugin).get(name), FunctionType):
+            return None
+        return super().parse_hookimpl_opts(plugin, name)
+
+
 class LoadedPlugins:
     """The pluggy manager with every plugin that loaded, and a record of every one that was seen.
 
@@ -95,7 +109,7 @@ class LoadedPlugins:
     """
 
     def __init__(self) -> None:
-        self.manager = pluggy.PluginManager("boxwright")
+        self.manager = _Manager("boxwright")
         self.manager.add_hookspecs(hookspecs)
         self.records: list[PluginRecord] = []
         self._found: list[tuple[str, Any]] = []  # what the hooks of the plugin that is being registered returned
@@ -179,7 +193,7 @@ class LoadedPlugins:
             PluginError: A logger implements a hook that does not exist.
         """
         together = copy(self)
-        together.manager = pluggy.PluginManager("boxwright")
+        together.manager = _Manager("boxwright")
         together.manager.add_hookspecs(hookspecs)
         together._warned = set()
         for name, plugin in self.manager.list_name_plugin():

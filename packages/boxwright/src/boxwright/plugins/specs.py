@@ -4,11 +4,9 @@ A hook returns a list of specs. A spec names its object as ``"package.module:att
 somebody asks for it. Specs are frozen dataclasses: making one imports nothing.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from boxwright.environments.spec import EnvironmentSpec
 from boxwright.plugins.options import Option
@@ -91,7 +89,7 @@ class FormatSpec(Spec):
     files: str = ""
     docs: str = ""
 
-    def written_with(self, options: Mapping[str, Any]) -> FormatSpec:
+    def written_with(self, options: Mapping[str, Any]) -> Self:
         """This spec with ``carries`` as it is for a dataset that is written with these options.
 
         Args:
