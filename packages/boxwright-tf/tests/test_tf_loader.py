@@ -330,7 +330,8 @@ def test_a_dataset_is_read_only_during_iteration(tmp_path: Path) -> None:
 
 
 def test_decoding_in_python_raises_the_data_error() -> None:
-    from boxwright_tf.decoding import class_numbers, decode_samples
+    from boxwright.datasets import class_numbers
+    from boxwright_tf.decoding import decode_samples
 
     label_map = LabelMap.from_names(["fig"])
     with pytest.raises(DataError, match="'plum' is not in the label map") as caught:

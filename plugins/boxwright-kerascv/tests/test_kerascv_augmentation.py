@@ -10,8 +10,8 @@ import pytest
 tf = pytest.importorskip("tensorflow")
 
 from boxwright.models import ArrayAugmentation, AugmenterChoice  # noqa: E402
-from boxwright_kerascv.augment import AUGMENTERS, Flip, VerticalFlip, resized_to  # noqa: E402
 from boxwright_kerascv.augmentation import Augmentation, resize  # noqa: E402
+from boxwright_retinanet.augment import AUGMENTERS, Flip, VerticalFlip, resized_to  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 

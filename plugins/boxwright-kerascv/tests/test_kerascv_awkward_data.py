@@ -33,8 +33,9 @@ from boxwright import (  # noqa: E402
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
 from boxwright.models import Augmenter, augmentation  # noqa: E402
 from boxwright.plugins import default_registry  # noqa: E402
-from boxwright_kerascv import backend as backend_module, watch as watch_module  # noqa: E402
+from boxwright_kerascv import backend as backend_module  # noqa: E402
 from boxwright_kerascv.layers import Detector  # noqa: E402
+from boxwright_retinanet import watch as watch_module  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 

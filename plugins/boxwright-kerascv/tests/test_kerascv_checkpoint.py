@@ -15,13 +15,13 @@ import keras  # noqa: E402
 
 from boxwright import LabelMap, RunError  # noqa: E402
 from boxwright.models import Run  # noqa: E402
-from boxwright_kerascv.anchors import AnchorSettings  # noqa: E402
 from boxwright_kerascv.backend import _make_variables  # noqa: E402
-from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint  # noqa: E402
+from boxwright_kerascv.compiling import compile_network  # noqa: E402
 from boxwright_kerascv.layers import Detector, NarrowBackbone  # noqa: E402
 from boxwright_kerascv.network import build_network  # noqa: E402
-from boxwright_kerascv.recipe import Recipe  # noqa: E402
-from boxwright_kerascv.training import compile_network  # noqa: E402
+from boxwright_retinanet.anchors import AnchorSettings  # noqa: E402
+from boxwright_retinanet.checkpoint import load_checkpoint, newest_checkpoint, save_checkpoint  # noqa: E402
+from boxwright_retinanet.recipe import Recipe  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 
@@ -221,7 +221,7 @@ def test_the_previous_checkpoint_remains_until_the_next_is_complete(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("boxwright_kerascv.checkpoint.np.savez", full)
+    monkeypatch.setattr("boxwright_retinanet.checkpoint.np.savez", full)
     with pytest.raises(Exception, match="No space left"):
         save_checkpoint(run, target, 4, {})
     monkeypatch.undo()

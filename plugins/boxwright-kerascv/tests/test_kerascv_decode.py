@@ -14,11 +14,12 @@ import keras_cv  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from boxwright.models import DecoderSettings, InputSettings, select_detections, shrink  # noqa: E402
-from boxwright_kerascv.anchors import AnchorSettings  # noqa: E402
-from boxwright_kerascv.decode import all_anchors, decode, decode_boxes, make_detector  # noqa: E402
+from boxwright_kerascv.decode import all_anchors, decode, make_detector  # noqa: E402
 from boxwright_kerascv.layers import Detector, NarrowBackbone  # noqa: E402
 from boxwright_kerascv.network import build_network  # noqa: E402
 from boxwright_kerascv.predictor import network_input  # noqa: E402
+from boxwright_retinanet.anchors import AnchorSettings  # noqa: E402
+from boxwright_retinanet.targets import decode_boxes  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 

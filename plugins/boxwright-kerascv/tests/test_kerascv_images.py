@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,14 @@ tf = pytest.importorskip("tensorflow")
 from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample  # noqa: E402
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
 from boxwright_kerascv.augmentation import Augmentation  # noqa: E402
-from boxwright_kerascv.images import TrainingImages, load_images, prepare  # noqa: E402
-from boxwright_kerascv.inputs import ImageCache, training_batches  # noqa: E402
-from boxwright_kerascv.recipe import Recipe  # noqa: E402
+from boxwright_kerascv.inputs import load_example, training_batches  # noqa: E402
+from boxwright_retinanet.images import (  # noqa: E402
+    ImageCache,
+    TrainingImages,
+    load_images,
+    prepare,
+)
+from boxwright_retinanet.recipe import Recipe  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 
@@ -129,7 +135,8 @@ def test_memory_and_disk_return_the_same(drawn: Dataset, tmp_path: Path, reporte
     assert (memory.count, memory.most_boxes) == (disk.count, disk.most_boxes) == (8, memory.most_boxes)
     np.testing.assert_array_equal(memory.boxes, disk.boxes)
     numbers = tf.data.Dataset.range(8)
-    for one, two in zip(numbers.map(memory.load), numbers.map(disk.load), strict=True):
+    loaded = [numbers.map(partial(load_example, each.load.example)) for each in (memory, disk)]
+    for one, two in zip(*loaded, strict=True):
         assert set(one) == set(two) == {"images", "boxes", "classes"}
         np.testing.assert_array_equal(one["boxes"], two["boxes"])
         np.testing.assert_array_equal(one["classes"], two["classes"])
@@ -151,11 +158,11 @@ def test_images_in_memory_are_the_decoded_ones_exactly() -> None:
     cache = ImageCache(images, boxes, [np.array([1, 0]), np.empty((0,))])
     assert len(cache) == 2
     for number in range(2):
-        found = cache(tf.constant(number))
+        found = load_example(cache.example, tf.constant(number))
         np.testing.assert_array_equal(found["images"], images[number])
         np.testing.assert_array_equal(found["boxes"], boxes[number])
-    assert cache(tf.constant(0))["classes"].numpy().tolist() == [1, 0]
-    assert cache(tf.constant(1))["classes"].shape == (0,)
+    assert cache.example(0)["classes"].tolist() == [1, 0]
+    assert cache.example(1)["classes"].shape == (0,)
 
 
 def test_a_damaged_image_is_an_error_and_no_file_remains(tmp_path: Path, reporter: Any) -> None:
@@ -169,7 +176,7 @@ def test_a_damaged_image_can_be_skipped(tmp_path: Path, reporter: Any) -> None:
     samples = [sample("a", (64, 64), level=10), sample("b", (64, 64), data=b"no image"), sample("c", (64, 64))]
     images = loaded(samples, tmp_path, reporter, on_error="skip")
     assert images.count == 2
-    assert int(images.load(tf.constant(0))["images"][0, 0, 0]) == 10
+    assert int(images.load.example(0)["images"][0, 0, 0]) == 10
 
 
 def test_training_without_images_is_an_error(tmp_path: Path, reporter: Any) -> None:
@@ -182,9 +189,9 @@ def test_the_size_determines_where_images_are_cached(
     tmp_path: Path, reporter: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     samples = [sample("a", (64, 64))]
-    monkeypatch.setattr("boxwright_kerascv.images.MEMORY_BYTES", 64 * 64 * 3)
+    monkeypatch.setattr("boxwright_retinanet.images.MEMORY_BYTES", 64 * 64 * 3)
     assert loaded(samples, tmp_path, reporter, cache="auto").on_disk is None
-    monkeypatch.setattr("boxwright_kerascv.images.MEMORY_BYTES", 64 * 64 * 3 - 1)
+    monkeypatch.setattr("boxwright_retinanet.images.MEMORY_BYTES", 64 * 64 * 3 - 1)
     images = loaded(samples, tmp_path, reporter, cache="auto")
     assert images.on_disk is not None
     images.close()

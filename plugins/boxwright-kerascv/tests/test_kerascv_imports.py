@@ -15,26 +15,30 @@ import pytest
 pytest.importorskip("tensorflow")
 
 import boxwright_kerascv
+import boxwright_retinanet
 from boxwright import MissingLibraryError, train
 from boxwright.datasets import Dataset
 from boxwright.models import DecoderSettings
 from boxwright.plugins import default_registry
-from boxwright_kerascv.augment import AUGMENTERS
 from boxwright_kerascv.keras_layers import KerasAugmenter
-from boxwright_kerascv.mix import MIXING
-from boxwright_kerascv.recipe import Recipe
+from boxwright_retinanet.augment import AUGMENTERS
+from boxwright_retinanet.mix import MIXING
+from boxwright_retinanet.options import DECODER_OPTIONS, RECIPE_OPTIONS
+from boxwright_retinanet.recipe import Recipe
 
 pytestmark = pytest.mark.tensorflow
 
 ALL: dict[str, Any] = {**AUGMENTERS, **MIXING, "keras": KerasAugmenter}
+SPECS = [*boxwright_retinanet.boxwright_augmenters(), *boxwright_kerascv.boxwright_augmenters()]
 
 _CHECK = """
-import sys, boxwright_kerascv
+import sys, boxwright_kerascv, boxwright_retinanet
 assert boxwright_kerascv.boxwright_backends()[0].presets
-assert len(boxwright_kerascv.boxwright_augmenters()) == 16
+assert len(boxwright_kerascv.boxwright_augmenters()) == 1
+assert len(boxwright_retinanet.boxwright_augmenters()) == 15
 heavy = {"tensorflow", "keras", "keras_cv", "numpy", "PIL", "pydantic"} & set(sys.modules)
 assert not heavy, heavy
-import boxwright_kerascv.recipe, boxwright_kerascv.anchors, boxwright_kerascv.augment, boxwright_kerascv.mix
+import boxwright_retinanet.recipe, boxwright_retinanet.anchors, boxwright_retinanet.augment, boxwright_retinanet.mix
 heavy = {"tensorflow", "keras", "keras_cv"} & set(sys.modules)
 assert not heavy, heavy
 """
@@ -46,8 +50,7 @@ def test_the_plugin_module_imports_nothing_heavy() -> None:
 
 
 def test_the_listed_augmenters_are_the_available_ones() -> None:
-    listed = {spec.name: spec for spec in boxwright_kerascv.boxwright_augmenters()}
-    assert set(listed) == set(ALL)
+    assert {spec.name for spec in SPECS} == set(ALL)
     for name, make in ALL.items():
         assert default_registry().resolve("augmenter", name) is make
 
@@ -89,14 +92,14 @@ def test_the_readme_lists_every_preset_option_and_augmenter_with_its_default() -
     assert set(ALL) <= names
     rows = {row[0].strip("`"): row[1] for row in table}
     defaults = {field.name: field.default for field in (*fields(Recipe), *fields(DecoderSettings))}
-    for option in boxwright_kerascv.RECIPE_OPTIONS + boxwright_kerascv.DECODER_OPTIONS:
+    for option in (boxwright_kerascv.NETWORK, *RECIPE_OPTIONS, *DECODER_OPTIONS):
         stated = rows[option.name]
         if option.name not in DEPENDENT:
             default = defaults[option.name]
             text_of = ",".join(map(str, default)) if isinstance(default, tuple) else str(default).lower()
             assert stated == text_of, option.name
     assert {option.name for option in boxwright_kerascv.OTHER_OPTIONS} <= set(rows)
-    for spec in boxwright_kerascv.boxwright_augmenters():
+    for spec in SPECS:
         row = next(line for line in text.splitlines() if line.startswith(f"| `{spec.name}` |"))
         for option in spec.options[1:]:
             default = next(field.default for field in fields(ALL[spec.name]) if field.name == option.name)  # type: ignore[arg-type]

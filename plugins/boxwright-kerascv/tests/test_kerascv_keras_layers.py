@@ -19,7 +19,7 @@ from boxwright.models import ArrayAugmentation, make_augmenters  # noqa: E402
 from boxwright_kerascv import keras_layers  # noqa: E402
 from boxwright_kerascv.augmentation import Augmentation  # noqa: E402
 from boxwright_kerascv.keras_layers import KerasAugmenter  # noqa: E402
-from boxwright_kerascv.warp import FILL  # noqa: E402
+from boxwright_retinanet.warp import FILL  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 

@@ -15,10 +15,10 @@ import keras_cv
 
 import boxwright_kerascv
 from boxwright_kerascv import OBJECTRON, PACKAGED, network
-from boxwright_kerascv.anchors import AnchorSettings, kerascv_anchors
 from boxwright_kerascv.backend import convolutions_of
 from boxwright_kerascv.layers import Detector, NarrowBackbone
 from boxwright_kerascv.network import PRESETS, WeightsError, build_network, load_weights
+from boxwright_retinanet.anchors import AnchorSettings, published_anchors
 
 pytestmark = pytest.mark.tensorflow
 
@@ -232,7 +232,7 @@ def test_the_network_of_kerascv_is_the_same_as_kerascvs_own(tmp_path: Path) -> N
     """Equal outputs for equal weights, before and after they are saved; the anchors are equal too."""
     backbone = NarrowBackbone(channels=[8, 8, 16, 16], depths=[0, 0, 0, 0], input_shape=(*SIZE, 3))
     ours = build_network(
-        "resnet50", num_classes=2, image_size=SIZE, anchors=kerascv_anchors(), backbone=backbone, kerascv_heads=True
+        "resnet50", num_classes=2, image_size=SIZE, anchors=published_anchors(), backbone=backbone, kerascv_heads=True
     )
     theirs = keras_cv.models.RetinaNet(backbone=backbone, num_classes=2, bounding_box_format="xyxy")
     theirs.set_weights(ours.get_weights())

@@ -22,9 +22,10 @@ from boxwright import (  # noqa: E402
 )
 from boxwright.datasets import SampleReader  # noqa: E402
 from boxwright_kerascv import backend as backend_module  # noqa: E402
-from boxwright_kerascv.layers import Detector, Head, NarrowBackbone, Pyramid  # noqa: E402
+from boxwright_kerascv.layers import Detector, NarrowBackbone  # noqa: E402
 from boxwright_kerascv.objects import check_objects  # noqa: E402
 from boxwright_kerascv.own import plain_inputs  # noqa: E402
+from boxwright_retinanet.layers import Head, Pyramid  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 

@@ -18,12 +18,14 @@ import keras
 import tensorflow as tf
 
 from boxwright_kerascv.augmentation import Augmentation
-from boxwright_kerascv.balance import image_weights
-from boxwright_kerascv.inputs import ImageCache, InputClock, training_batches
+from boxwright_kerascv.defaults import default_recipe
+from boxwright_kerascv.inputs import InputClock, training_batches
 from boxwright_kerascv.memory import activation_bytes, available_bytes, fitting
-from boxwright_kerascv.monitor import Monitor
-from boxwright_kerascv.recipe import Recipe, checkpoint_steps, default_eval_every, default_recipe, input_size
-from boxwright_kerascv.training import Warmup, build_optimizer
+from boxwright_retinanet.balance import image_weights
+from boxwright_retinanet.images import ImageCache
+from boxwright_retinanet.monitor import Monitor
+from boxwright_retinanet.recipe import Recipe, checkpoint_steps, default_eval_every, input_size
+from boxwright_retinanet.training import Warmup, build_optimizer
 
 pytestmark = pytest.mark.tensorflow
 

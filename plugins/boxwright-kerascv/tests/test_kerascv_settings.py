@@ -26,9 +26,10 @@ from boxwright import (  # noqa: E402
 )
 from boxwright.models import Run  # noqa: E402
 from boxwright_kerascv.decode import DecoderSettings  # noqa: E402
-from boxwright_kerascv.epochs import Evaluate, Progress  # noqa: E402
-from boxwright_kerascv.monitor import Monitor  # noqa: E402
-from boxwright_kerascv.recipe import Recipe  # noqa: E402
+from boxwright_retinanet.epochs import Evaluate, Progress  # noqa: E402
+from boxwright_retinanet.monitor import Monitor  # noqa: E402
+from boxwright_retinanet.options import DECODER_OPTIONS, RECIPE_OPTIONS  # noqa: E402
+from boxwright_retinanet.recipe import Recipe  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 
@@ -117,17 +118,17 @@ def test_the_listed_options_are_the_settings_of_the_code() -> None:
 
     set_elsewhere = {"preset", "width", "height", "batch_size", "steps_per_epoch", "augment", "eval_every"}
     recipe = {field.name for field in fields(Recipe)} - set_elsewhere
-    assert {option.name for option in boxwright_kerascv.RECIPE_OPTIONS} == recipe
-    assert {option.name for option in boxwright_kerascv.DECODER_OPTIONS} == {f.name for f in fields(DecoderSettings)}
+    assert {option.name for option in (boxwright_kerascv.NETWORK, *RECIPE_OPTIONS)} == recipe
+    assert {option.name for option in DECODER_OPTIONS} == {f.name for f in fields(DecoderSettings)}
 
 
-@pytest.mark.parametrize("option", boxwright_kerascv.RECIPE_OPTIONS + boxwright_kerascv.DECODER_OPTIONS, ids=str)
+@pytest.mark.parametrize("option", [boxwright_kerascv.NETWORK, *RECIPE_OPTIONS, *DECODER_OPTIONS], ids=str)
 def test_the_listed_limits_are_those_of_the_code(option: Option) -> None:
     """Slightly beyond a limit is an error, slightly within is none."""
 
     def accepted(value: float) -> bool:
         try:
-            if option in boxwright_kerascv.DECODER_OPTIONS:
+            if option in DECODER_OPTIONS:
                 DecoderSettings(**{option.name: value})  # type: ignore[arg-type]
             else:
                 Recipe("tiny", 64, 64, 4, 6, 2).with_settings({option.name: value})

@@ -12,11 +12,11 @@ tf = pytest.importorskip("tensorflow")
 
 import keras_cv  # noqa: E402
 
-from boxwright_kerascv.anchors import AnchorSettings  # noqa: E402
+from boxwright_kerascv.compiling import compile_network  # noqa: E402
 from boxwright_kerascv.layers import Detector, NarrowBackbone  # noqa: E402
 from boxwright_kerascv.network import build_network  # noqa: E402
-from boxwright_kerascv.recipe import Recipe  # noqa: E402
-from boxwright_kerascv.training import compile_network  # noqa: E402
+from boxwright_retinanet.anchors import AnchorSettings  # noqa: E402
+from boxwright_retinanet.recipe import Recipe  # noqa: E402
 
 pytestmark = pytest.mark.tensorflow
 

@@ -11,11 +11,11 @@ import pytest
 
 pytest.importorskip("tensorflow")
 
-from boxwright_kerascv.anchors import AnchorSettings
 from boxwright_kerascv.layers import Detector, NarrowBackbone
 from boxwright_kerascv.network import build_network
 from boxwright_kerascv.starting import Start
 from boxwright_kerascv.transfer import WeightsError, start_from
+from boxwright_retinanet.anchors import AnchorSettings
 
 pytestmark = pytest.mark.tensorflow
 

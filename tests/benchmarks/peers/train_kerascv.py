@@ -18,13 +18,14 @@ from PIL import Image
 from boxwright import LabelMap, Sample
 from boxwright.models import DecoderSettings
 from boxwright.schemas import ImageRef
-from boxwright_kerascv.anchors import kerascv_anchors
 from boxwright_kerascv.augmentation import Augmentation
-from boxwright_kerascv.inputs import ImageCache, training_batches
+from boxwright_kerascv.compiling import compile_network
+from boxwright_kerascv.defaults import default_recipe
+from boxwright_kerascv.inputs import training_batches
 from boxwright_kerascv.network import build_network
 from boxwright_kerascv.predictor import KerasCVModel
-from boxwright_kerascv.recipe import default_recipe
-from boxwright_kerascv.training import compile_network
+from boxwright_retinanet.anchors import published_anchors
+from boxwright_retinanet.images import ImageCache
 
 tf.config.threading.set_intra_op_parallelism_threads(1)
 tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -48,7 +49,7 @@ def ours():
         "resnet18",
         num_classes=CLASSES,
         image_size=(SIDE, SIDE),
-        anchors=kerascv_anchors(),
+        anchors=published_anchors(),
         kerascv_heads=True,
     )
     compile_network(model, RECIPE)

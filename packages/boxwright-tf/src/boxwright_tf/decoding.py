@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright import DataError, Dataset, LabelMap, Sample
-from boxwright.datasets import map_samples
+from boxwright import Dataset, LabelMap, Sample
+from boxwright.datasets import class_numbers, map_samples
 from boxwright.images import load_pixels
 
 
@@ -55,19 +55,3 @@ def decode_samples(
         return DecodedSample(sample, image, boxes.xyxy, classes)
 
     return map_samples(decode, dataset, dataset.problems, workers)
-
-
-def class_numbers(sample: Sample, label_map: LabelMap) -> NDArray[np.float32]:
-    """Returns the classes of a sample as 0-based numbers, shape (N,), float32.
-
-    Raises:
-        DataError: A class is not in the label map.
-    """
-    try:
-        return np.array([label_map.index(label) for label in sample.boxes.labels], np.float32)
-    except KeyError as error:
-        raise DataError(
-            sample.source or sample.image.name,
-            f"the class {error.args[0]!r} is not in the label map ({', '.join(label_map.names)})",
-            "add it to the label map, or use that of the dataset",
-        ) from None

@@ -4,6 +4,7 @@ Nothing here imports TensorFlow: presets and options are repeated here, and a te
 """
 
 from boxwright import AugmenterSpec, BackendSpec, Option, WeightsSpec, hookimpl
+from boxwright_retinanet.options import DECODER_OPTIONS, RECIPE_OPTIONS
 
 boxwright_api = (1, 1)
 boxwright_conformance = "boxwright_kerascv.conformance"
@@ -91,92 +92,8 @@ _DOWNLOADED = tuple(
 )
 """The weights that KerasCV downloads from kaggle.com."""
 
-RECIPE_OPTIONS = (
-    Option(
-        "steps",
-        int,
-        None,
-        "Total number of optimizer steps, instead of --epochs; by default, the preset and the data decide",
-        ge=1,
-    ),
-    Option(
-        "network",
-        ("boxwright", "kerascv"),
-        None,
-        "Pyramid, heads and anchors: boxwright's or KerasCV's own",
-    ),
-    Option("optimizer", ("adamw", "adam", "sgd"), None, "Optimizer"),
-    Option("momentum", float, None, "Momentum of sgd", ge=0, lt=1),
-    Option("accumulate", int, None, "Number of steps whose gradients are averaged for one update of the weights", ge=1),
-    Option("learning_rate", float, None, "Peak learning rate, after the warm-up", gt=0),
-    Option(
-        "schedule", ("cosine", "plateau", "constant", "step"), None, "How the learning rate changes after the warm-up"
-    ),
-    Option("warmup_fraction", float, None, "Fraction of the steps during which the learning rate rises", ge=0, lt=1),
-    Option("milestones", str, None, "For schedule=step: fractions of the steps, such as 0.67,0.89"),
-    Option("decay_factor", float, None, "For schedule=step and plateau: factor of the learning rate", gt=0, lt=1),
-    Option(
-        "patience", int, None, "For schedule=plateau: epochs without improvement before the factor is applied", ge=1
-    ),
-    Option("min_learning_rate", float, None, "For schedule=plateau: the lowest learning rate", ge=0),
-    Option("weight_decay", float, None, "Decoupled weight decay", ge=0),
-    Option("clipnorm", float, None, "Maximum norm of the gradient; 0 for no limit", ge=0),
-    Option("ema", float, None, "Momentum of the moving average of the weights; 0 for none", ge=0, lt=1),
-    Option("focal_alpha", float, None, "Weight of objects relative to background in the focal loss", ge=0),
-    Option("focal_gamma", float, None, "How strongly the focal loss reduces the weight of easy anchors", ge=0),
-    Option("box_loss_weight", float, None, "Weight of the box loss", ge=0),
-    Option("smooth_l1_cutoff", float, None, "Error below which the box loss is quadratic", gt=0),
-    Option("label_smoothing", float, None, "Label smoothing of the class targets", ge=0, lt=1),
-    Option(
-        "pixel_budget",
-        int,
-        None,
-        "Maximum number of pixels of the network's input, if --image-size is not set",
-        ge=32 * 32,
-    ),
-    Option("oversample", float, None, "Images are cached at up to this multiple of the network's input size", ge=1),
-    Option("max_boxes", int, None, "Maximum number of boxes per image used in training", ge=1),
-    Option(
-        "first_level",
-        int,
-        None,
-        "Finest pyramid level: 3 (anchors every 8 pixels), or 2 (every 4) for small objects; the objects decide",
-        ge=2,
-        le=3,
-    ),
-    Option("balance", float, None, "How strongly images with rare classes are shown more often; 0 for not", ge=0, le=1),
-    Option("freeze_backbone", bool, None, "Train only the feature pyramid and the heads"),
-    Option("freeze_levels", int, None, "First levels of the backbone whose weights do not change, 0 to 5"),
-    Option("freeze_statistics", bool, None, "Whether the backbone's batch normalization keeps its statistics"),
-    Option("precision", ("float32", "mixed_bfloat16"), None, "Precision of the network's arithmetic"),
-    Option("eval_images", int, None, "Maximum number of images of --val that are evaluated during training", ge=1),
-    Option("monitor", ("auto", "val_loss", "val_AP", "val_AP50"), None, "Metric by which an epoch is the best"),
-    Option("early_stopping", int, None, "Stop after this many epochs without a better one on --val; 0 for never", ge=0),
-    Option("final_weights", ("best", "last"), None, "Epoch whose weights become the model, if there is a --val"),
-)
-DECODER_OPTIONS = (
-    Option("score_threshold", float, None, "Detections with a lower score are dropped", ge=0, le=1),
-    Option(
-        "iou_threshold",
-        float,
-        None,
-        "Of two detections with a higher IoU, the one with the higher score is kept",
-        ge=0,
-        le=1,
-    ),
-    Option("max_detections", int, None, "Maximum number of detections per image", ge=1),
-    Option("pre_nms", int, None, "Number of best predictions per image that enter non-maximum suppression", ge=1),
-    Option(
-        "soft_nms_sigma", float, None, "If positive, overlapping detections lose score instead of being dropped", ge=0
-    ),
-    Option(
-        "suppression",
-        ("class", "all", "fusion"),
-        None,
-        "Which detections suppress each other: of one class, of all classes, or of one class, which are averaged",
-    ),
-    Option("score", float, None, "Lowest score that `boxwright predict` shows", ge=0, le=1),
-)
+NETWORK = Option("network", ("boxwright", "kerascv"), None, "Pyramid, heads and anchors: boxwright's or KerasCV's own")
+
 OTHER_OPTIONS = (
     Option(
         "weights",
@@ -205,7 +122,7 @@ def boxwright_backends() -> list[BackendSpec]:
             summary="KerasCV RetinaNet on TensorFlow",
             load="boxwright_kerascv.entry:KerasCVBackend",
             check="boxwright_kerascv.checks:check",
-            options=RECIPE_OPTIONS + DECODER_OPTIONS + OTHER_OPTIONS,
+            options=(NETWORK, *RECIPE_OPTIONS, *DECODER_OPTIONS, *OTHER_OPTIONS),
             presets=PRESETS,
             objects=OBJECTS,
             weights=(*PACKAGED.values(), OBJECTRON, *_DOWNLOADED),
@@ -217,52 +134,8 @@ def boxwright_backends() -> list[BackendSpec]:
 
 @hookimpl
 def boxwright_augmenters() -> list[AugmenterSpec]:
-    """The augmenters, including those that the backend uses by default."""
-    probability = Option("probability", float, None, "How often it is applied", ge=0, le=1)
-
-    def augmenter(name: str, attribute: str, summary: str, *options: Option, module: str = "augment") -> AugmenterSpec:
-        return AugmenterSpec(
-            name=name,
-            summary=summary,
-            load=f"boxwright_kerascv.{module}:{attribute}",
-            options=(probability, *options),
-            requires=("cv2",),
-            install="python -m pip install opencv-python-headless",
-        )
-
-    smallest = Option("smallest", float, None, "Minimum side of the part, as a fraction of the image's", ge=0.01, le=1)
-    canvas = Option("largest", float, None, "Maximum side of the canvas, as a multiple of the image's", ge=1)
-    ratio = Option("largest", float, None, "Maximum factor between the changes of the width and of the height", ge=1)
-    color = (
-        Option("brightness", float, None, "Maximum shift, as a fraction of the full range", ge=0, le=1),
-        Option("contrast", float, None, "Maximum factor, in both directions", ge=1),
-        Option("saturation", float, None, "Maximum factor, in both directions", ge=1),
-        Option("hue", float, None, "Maximum rotation, as a fraction of the full circle", ge=0, le=0.5),
-    )
-    degrees = Option("degrees", float, None, "Maximum angle, in both directions", ge=0, le=180)
-    factor = Option("factor", float, None, "Maximum shift, as a fraction of the distance from the center", ge=0, le=2)
-    strength = Option("largest", float, None, "Maximum factor, in both directions", ge=1)
-    sigma = Option("sigma", float, None, "Maximum standard deviation in pixels", ge=0, le=50)
-    quality = Option("quality", int, None, "Minimum quality", ge=1, le=95)
-    alpha = Option("alpha", float, None, "How close the shares of the images are to one half", ge=0.1, le=1000)
-    most = Option("most", int, None, "Maximum number of objects per image", ge=1, le=100)
-    size = Option("largest", float, None, "Maximum change of an object's size, in both directions", ge=1, le=4)
+    """The augmenter that applies a layer of Keras or KerasCV; the others are those of boxwright-retinanet."""
     return [
-        augmenter("crop", "Crop", "Use a part of the image: objects appear larger", smallest),
-        augmenter("expand", "Expand", "Place the image on a larger gray canvas: objects appear smaller", canvas),
-        augmenter("stretch", "Stretch", "Change the aspect ratio", ratio),
-        augmenter("flip", "Flip", "Mirror horizontally"),
-        augmenter("vertical-flip", "VerticalFlip", "Mirror vertically"),
-        augmenter("rotate-90", "Rotate90", "Rotate by 90 degrees"),
-        augmenter("rotate", "Rotate", "Rotate by a small angle", degrees),
-        augmenter("shear", "Shear", "Shear horizontally and vertically", factor),
-        augmenter("color", "Color", "Change brightness, contrast, saturation and hue", *color),
-        augmenter("sharpness", "Sharpness", "Sharpen or smooth fine detail", strength),
-        augmenter("blur", "Blur", "Blur with a Gaussian", sigma),
-        augmenter("jpeg", "Jpeg", "Add the artifacts of JPEG compression", quality),
-        augmenter("mosaic", "Mosaic", "Put parts of four images next to each other", module="mix"),
-        augmenter("mixup", "MixUp", "Blend two images", alpha, module="mix"),
-        augmenter("copy-paste", "CopyPaste", "Paste objects, those of rare classes as often", most, size, module="mix"),
         AugmenterSpec(
             name="keras",
             summary="Apply a preprocessing layer of Keras or KerasCV",
@@ -277,6 +150,7 @@ def boxwright_augmenters() -> list[AugmenterSpec]:
             ),
             positional="layer",
             arguments="arguments",
+            backends=("kerascv",),
             requires=_REQUIRES,
             install=INSTALL,
         ),

@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
 from boxwright.models import ArrayAugmentation, Augmenter, AugmenterChoice
-from boxwright_kerascv.augment import AUGMENTERS, resized_to
-from boxwright_kerascv.mix import MIXING
-from boxwright_kerascv.warp import MIN_SIDE, MIN_VISIBLE
-
-
-class Labelled(TypedDict):
-    """An image and its boxes.
-
-    images: ``(height, width, 3)``, uint8 or float32, 0 to 255. boxes: ``(N, 4)`` float32, ``xyxy`` in pixels of the
-    image. classes: ``(N,)``, from 0.
-    """
-
-    images: Any
-    boxes: Any
-    classes: Any
-
+from boxwright_retinanet.augment import AUGMENTERS, resized_to
+from boxwright_retinanet.images import Labelled
+from boxwright_retinanet.mix import MIXING
+from boxwright_retinanet.warp import MIN_SIDE, MIN_VISIBLE
 
 _BY_NAME: dict[str, Callable[[], Any]] = {**AUGMENTERS, **MIXING}
 

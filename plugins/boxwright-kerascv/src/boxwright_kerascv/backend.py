@@ -9,22 +9,16 @@ from dataclasses import replace
 from typing import Any, cast
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from boxwright import DataError, RunError, TrainJob, UsageError
 from boxwright.models import DecoderSettings, OneReplica, Replicas, Run, make_augmenters
-from boxwright_kerascv import DECODER_OPTIONS, RECIPE_OPTIONS
-from boxwright_kerascv.anchors import AnchorSettings, coverage, fit_anchors, kerascv_anchors
 from boxwright_kerascv.augmentation import Augmentation
-from boxwright_kerascv.checkpoint import load_checkpoint, newest_checkpoint
-from boxwright_kerascv.epochs import Evaluate, Progress, Report
-from boxwright_kerascv.fitting import GROWTH, SUFFICIENT_COVERAGE, fit_input
-from boxwright_kerascv.images import TrainingImages, load_images
-from boxwright_kerascv.inputs import PAD, InputClock
+from boxwright_kerascv.compiling import compile_network
+from boxwright_kerascv.defaults import default_recipe
+from boxwright_kerascv.inputs import InputClock
 from boxwright_kerascv.layers import Detector
 from boxwright_kerascv.memory import fitting
-from boxwright_kerascv.monitor import Monitor
 from boxwright_kerascv.network import build_network, freeze, load_weights
 from boxwright_kerascv.objects import check_objects
 from boxwright_kerascv.own import (
@@ -39,14 +33,18 @@ from boxwright_kerascv.own import (
     restored,
 )
 from boxwright_kerascv.plan import Plan
-from boxwright_kerascv.portable import NETWORK, WEIGHTS
 from boxwright_kerascv.predictor import KerasCVModel
-from boxwright_kerascv.recipe import OPTIMIZER_DEFAULTS, Recipe, default_eval_every, default_recipe, input_size
 from boxwright_kerascv.replicated import ReplicatedFit
 from boxwright_kerascv.starting import NONE, Start, find_start
-from boxwright_kerascv.training import compile_network, warmup
 from boxwright_kerascv.transfer import WeightsError, backbone_of, start_from
-from boxwright_kerascv.watch import Watch
+from boxwright_retinanet.anchors import AnchorSettings
+from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS, load_checkpoint, newest_checkpoint
+from boxwright_retinanet.epochs import Evaluate, Progress, Report
+from boxwright_retinanet.images import PAD, TrainingImages, load_images
+from boxwright_retinanet.jobs import make_anchors, make_decoder, make_recipe
+from boxwright_retinanet.monitor import Monitor
+from boxwright_retinanet.recipe import Recipe
+from boxwright_retinanet.training import precision, warmup
 
 
 class KerasCVBackend:
@@ -108,7 +106,7 @@ class KerasCVBackend:
                 return KerasCVModel(
                     own, run.label_map, (height, width), decoder, network["oversample"], adapter_of(own)
                 )
-            with _Precision(network["precision"]):
+            with precision(network["precision"]):
                 model = build_network(
                     network["preset"],
                     num_classes=network["num_classes"],
@@ -131,12 +129,12 @@ def _prepared(job: TrainJob, replicas: Replicas) -> Iterator[Plan]:
     check_objects(job.objects, job.settings)
     stored = job.run.config if job.resume else {}
     recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else _recipe(job)
-    decoder = _decoder(job)
+    decoder = make_decoder(job)
     if "model" in job.objects:
         check_own(job.objects, job.label_map, recipe, job.settings)
     augmentation = Augmentation(make_augmenters(recipe.augment, backend="kerascv"), recipe.image_size)
     start = None if job.resume else find_start(job.settings.get("weights"), job.preset)
-    with _Precision(recipe.precision), plain_inputs():
+    with precision(recipe.precision), plain_inputs():
         images = load_images(
             job.data,
             job.label_map,
@@ -178,7 +176,7 @@ def _plan(
             anchors = None
         else:
             adapter = None
-            anchors = _anchors(job, recipe, images)
+            anchors = make_anchors(job, recipe, images)
             model = _build(job, recipe, anchors, weights) if checkpoint is None else _rebuild(job, recipe, anchors)
             freeze(model.backbone, recipe.freeze_levels, recipe.freeze_statistics)
         if adapter is None and not job.resume:
@@ -226,7 +224,7 @@ def _fit(plan: Plan) -> None:
     batches = plan.batches(clock=clock)
     if plan.adapter is not None:
         batches = adapted(batches, plan.adapter, recipe)
-    watch = Watch(job, recipe, plan.predictor)
+    watch = plan.watch()
     with job.reporter.task("Training", recipe.steps) as task:
         task.advance(start)
         if start < recipe.steps and not progress.monitor.stopped:
@@ -250,103 +248,20 @@ def _fit(plan: Plan) -> None:
 
 
 def _recipe(job: TrainJob) -> Recipe:
-    sizes: list[tuple[int, int]] = []
-    for size, count in job.scan.sizes.items():
-        # The median needs proportions, not one entry per image.
-        sizes += [size] * max(1, round(1000 * count / job.scan.samples))
-    changes = OPTIMIZER_DEFAULTS[job.settings.get("optimizer", "adamw")] | _given(job.settings, RECIPE_OPTIONS)
+    changes: dict[str, Any] = {}
     own: Any = job.objects.get("model")
     if "optimizer" in job.objects or (own is not None and compiled_by_user(own)):
-        changes |= {"optimizer": "object", "schedule": changes.get("schedule", "constant"), "warmup_fraction": 0.0}
-    if job.settings.get("weights") == NONE:  # random weights must be trained
-        changes = {"freeze_levels": 0, "freeze_statistics": False, **changes}
-    if job.augment is not None:
-        changes["augment"] = job.augment
-    try:
-        chosen = job.image_size or (None if own is None else own_size(own))
-        recipe = _default(job, sizes, chosen).with_settings(changes)
-        if chosen is None or own is None:
-            recipe = _fitted(job, sizes, recipe, changes, own is not None)
-        each = 1 if "callbacks" in job.objects else default_eval_every(recipe)
-        return recipe.with_settings({"eval_every": job.eval_every or each})
-    except ValueError as error:
-        raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
-
-
-def _default(job: TrainJob, sizes: list[tuple[int, int]], image_size: tuple[int, int] | None) -> Recipe:
-    return default_recipe(
-        job.preset,
-        num_images=job.scan.samples,
-        image_sizes=sizes,
-        epochs=job.epochs,
-        batch_size=job.batch_size,
-        image_size=image_size,
+        schedule = job.settings.get("schedule", "constant")
+        changes = {"optimizer": "object", "schedule": schedule, "warmup_fraction": 0.0}
+    return make_recipe(
+        job,
+        default_recipe,
+        # random weights must be trained
+        base={"freeze_levels": 0, "freeze_statistics": False} if job.settings.get("weights") == NONE else {},
+        changes=changes,
+        image_size=None if own is None else own_size(own),
+        fits=own is None,
     )
-
-
-def _fitted(
-    job: TrainJob, sizes: list[tuple[int, int]], recipe: Recipe, changes: Mapping[str, Any], own: bool
-) -> Recipe:
-    """Returns the recipe with the input size and the finest pyramid level that the objects need.
-
-    A size, a number of pixels or a level that the user set is kept. The anchors of KerasCV's network and of a model of
-    the user do not depend on the objects.
-    """
-    if job.image_size is not None:
-        tried = [(recipe.width, recipe.height)]
-    elif "pixel_budget" in changes:
-        tried = [input_size(sizes, recipe.pixel_budget)]
-    else:
-        tried = list(dict.fromkeys(input_size(sizes, round(recipe.pixel_budget * factor)) for factor in GROWTH))
-    levels = (recipe.first_level,) if "first_level" in changes else (3, 2)
-    if own or recipe.network == "kerascv":
-        return _default(job, sizes, tried[0]).with_settings(changes)
-    found = fit_input(np.array(job.scan.box_sample).reshape(-1, 4), tried, levels)
-    if (found.image_size, found.first_level) != (tried[0], levels[0]):
-        (width, height), (default_width, default_height) = found.image_size, tried[0]
-        job.reporter.message(
-            f"The objects are small: the network's input is {width}x{height} with anchors every {2**found.first_level} "
-            f"pixels, instead of {default_width}x{default_height} and {2 ** levels[0]} pixels. Each step takes longer; "
-            f"--image-size {default_width}x{default_height} --set first_level={levels[0]} is faster, and less accurate."
-        )
-    return _default(job, sizes, found.image_size).with_settings({**changes, "first_level": found.first_level})
-
-
-def _decoder(job: TrainJob) -> DecoderSettings:
-    given = _given(job.settings, DECODER_OPTIONS)
-    most = given.get("max_detections", job.most_detections)
-    if most < job.most_boxes:
-        job.reporter.warning(f"an image has {job.most_boxes} boxes, and max_detections={most}: some cannot be found")
-    # Each object has several predictions: ten times as many as are kept enter the suppression, as in RetinaNet.
-    chosen = {"max_detections": most, "pre_nms": max(DecoderSettings.pre_nms, 10 * most)} | given
-    try:
-        return DecoderSettings(**chosen)
-    except ValueError as error:
-        raise UsageError(str(error), "see: boxwright plugins show backend kerascv") from None
-
-
-def _given(settings: Mapping[str, Any], options: tuple[Any, ...]) -> dict[str, Any]:
-    names = {option.name for option in options}
-    return {name: value for name, value in settings.items() if name in names}
-
-
-def _anchors(job: TrainJob, recipe: Recipe, images: TrainingImages) -> AnchorSettings:
-    """Returns the anchors, and warns if they miss boxes."""
-    stored = job.run.config.get("anchors") if job.resume else None
-    if stored is not None:  # an older version may have fitted others
-        anchors = AnchorSettings.from_dict(stored)
-    elif recipe.network == "kerascv":
-        anchors = kerascv_anchors()
-    else:
-        anchors = fit_anchors(images.boxes, recipe.image_size, recipe.first_level)
-    share = coverage(images.boxes, anchors, recipe.image_size)
-    if share < SUFFICIENT_COVERAGE:
-        job.reporter.warning(
-            f"{1 - share:.0%} of the boxes are too small or too narrow for the anchors of the network at "
-            f"{recipe.width}x{recipe.height} (IoU under 0.5) and are learned by a single anchor each, less "
-            "accurately: pass a larger --image-size, or tile the images with boxwright convert --with tile"
-        )
-    return anchors
 
 
 def _description(
@@ -431,20 +346,6 @@ def _make_variables(model: Any, recipe: Recipe, adapter: Adapter | None = None) 
     no_box = {"boxes": tf.fill((1, 1, 4), PAD), "classes": tf.fill((1, 1), PAD)}
     labels = no_box if adapter is None else adapter.labels(blank, no_box)
     model.compute_loss(blank, labels, model(blank), sample_weight=None)
-
-
-class _Precision:
-    """Sets Keras' dtype policy, which applies to the whole process, and restores it afterwards."""
-
-    def __init__(self, policy: str) -> None:
-        self._policy = policy
-
-    def __enter__(self) -> None:
-        self._before = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self._policy)
-
-    def __exit__(self, *_: object) -> None:
-        keras.config.set_dtype_policy(self._before)
 
 
 def _check_framework() -> None:

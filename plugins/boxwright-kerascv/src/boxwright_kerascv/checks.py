@@ -7,8 +7,8 @@ from typing import Any
 
 from boxwright import UsageError
 from boxwright.models import check_augmenters
-from boxwright_kerascv.recipe import Recipe
 from boxwright_kerascv.starting import find_start
+from boxwright_retinanet.recipe import Recipe
 
 
 def check(config: Mapping[str, Any], *, held_out: bool) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from boxwright.models import DecoderSettings
 from boxwright_kerascv.layers import Detector
-from boxwright_kerascv.network import BOX_VARIANCE
+from boxwright_retinanet.targets import decode_boxes
 from boxwright_tf.suppression import suppress_candidates
 
 
@@ -93,18 +93,3 @@ def all_anchors(model: Detector, image_size: tuple[int, int]) -> Any:
     """Returns the anchors of all levels, ``(anchors, 4)`` float32 ``xyxy`` in pixels of the input."""
     levels = model.anchor_generator(image_shape=(*image_size, 3))
     return tf.concat([tf.cast(level, tf.float32) for level in levels.values()], axis=0)
-
-
-def decode_boxes(anchors: Any, deltas: Any) -> Any:
-    """Returns boxes ``xyxy`` from anchors ``xyxy`` and the output of the box head.
-
-    The encoding of Faster R-CNN (Ren et al. 2015, equation 2) with KerasCV's order, center y, center x, height, width,
-    and variances.
-    """
-    deltas = deltas * tf.constant(BOX_VARIANCE, tf.float32)
-    sizes = anchors[..., 2:] - anchors[..., :2]
-    centers = (anchors[..., 2:] + anchors[..., :2]) / 2
-    centers = centers + tf.reverse(deltas[..., :2], [-1]) * sizes
-    # An untrained network may predict e**100; like in torchvision, an anchor grows at most by a factor of 1000 / 16.
-    sizes = sizes * tf.exp(tf.minimum(tf.reverse(deltas[..., 2:], [-1]), 4.135))
-    return tf.concat([centers - sizes / 2, centers + sizes / 2], axis=-1)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from boxwright import RunError, TrainJob
 from boxwright.models import Model, Network, Replicas, ReplicatedTraining, Run
-from boxwright_kerascv.portable import WEIGHTS, load_portable
+from boxwright_kerascv.portable import load_portable
+from boxwright_retinanet.checkpoint import WEIGHTS
 from boxwright_tf.quiet import quiet_import
 
 

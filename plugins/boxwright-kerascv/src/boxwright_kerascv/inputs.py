@@ -5,9 +5,7 @@ An interrupted training therefore resumes with the same batches.
 
 from __future__ import annotations
 
-import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,56 +13,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from boxwright.models import Shard
-from boxwright_kerascv.augmentation import Augmentation, Labelled
-from boxwright_kerascv.recipe import Recipe
-
-PAD = -1.0
-"""The padding of boxes and classes for images with fewer boxes than others."""
-
+from boxwright_kerascv.augmentation import Augmentation
+from boxwright_retinanet.epochs import Clock
+from boxwright_retinanet.images import PAD, Labelled
+from boxwright_retinanet.recipe import Recipe
 
 WHOLE = Shard()
 """The only shard of batches that are not divided."""
-
-
-class ImageCache:
-    """Decoded images and their boxes in memory, as uint8.
-
-    Args:
-        images: ``(height, width, 3)`` uint8 each, of any size.
-        boxes: ``(N, 4)`` each, ``xyxy`` in pixels of its image; N may be 0.
-        classes: ``(N,)`` each, from 0.
-
-    Attributes:
-        classes: ``(N,)`` float32 each.
-
-    Raises:
-        ValueError: The three have different lengths, or there are no images.
-    """
-
-    def __init__(
-        self,
-        images: Sequence[NDArray[np.uint8]],
-        boxes: Sequence[NDArray[Any]],
-        classes: Sequence[NDArray[Any]],
-    ) -> None:
-        if not len(images) == len(boxes) == len(classes):
-            raise ValueError(f"{len(images)} images, {len(boxes)} boxes and {len(classes)} classes do not match")
-        if not images:
-            raise ValueError("there are no images to train on")
-        self._images = list(map(np.ascontiguousarray, images))
-        self._boxes = [np.asarray(rows, np.float32).reshape(-1, 4) for rows in boxes]
-        self.classes = [np.asarray(rows, np.float32).reshape(-1) for rows in classes]
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def example(self, index: int) -> Labelled:
-        """Returns the image at ``index``, as arrays."""
-        return {"images": self._images[index], "boxes": self._boxes[index], "classes": self.classes[index]}
-
-    def __call__(self, index: Any) -> Labelled:
-        """Returns the image at ``index``, a scalar integer tensor."""
-        return load_example(self.example, index)
 
 
 def load_example(load: Callable[[int], Labelled], index: Any) -> Labelled:
@@ -87,21 +42,14 @@ def load_example(load: Callable[[int], Labelled], index: Any) -> Labelled:
     }
 
 
-class InputClock:
-    """Measures how long the training waits for its batches.
-
-    A batch is late if it becomes ready after the training has asked for it.
-    """
-
-    def __init__(self) -> None:
-        self._ready: deque[float] = deque()
-        self._asked = 0.0
+class InputClock(Clock):
+    """A clock of ``tf.data``."""
 
     def ready(self, batches: Any) -> Any:
         """Returns the same batches; the time at which each becomes ready is recorded."""
 
         def record() -> np.int64:
-            self._ready.append(time.perf_counter())
+            self.record()
             return np.int64(0)
 
         def passed(images: Any, labels: Any) -> tuple[Any, Any]:
@@ -111,14 +59,6 @@ class InputClock:
                 return tf.identity(images), labels
 
         return batches.map(passed)
-
-    def ask(self) -> None:
-        """Records that the training asks for the next batch."""
-        self._asked = time.perf_counter()
-
-    def waited(self) -> float:
-        """Returns for how many seconds the training waited for the batch that it has just used."""
-        return max(0.0, self._ready.popleft() - self._asked)
 
 
 def training_batches(
@@ -139,7 +79,7 @@ def training_batches(
     all have the same size.
 
     Args:
-        load: Returns the image at a scalar int64 index, like :class:`ImageCache`.
+        load: The images, such as a :class:`boxwright_retinanet.images.ImageCache`.
         count: The number of images.
         recipe: Sets the batch size and the maximum number of boxes per image.
         augmentation: Resizes images to the network's size.
@@ -168,7 +108,7 @@ def training_batches(
                 point = (tf.cast(index, tf.float64) + tf.random.stateless_uniform([], order, dtype=tf.float64)) / count
                 index = tf.minimum(tf.searchsorted(limits, [point], side="right", out_type=tf.int64)[0], count - 1)
         seeds = tf.stack([tf.constant(seed, tf.int64), position])
-        labelled = augmentation(load(index), seeds)
+        labelled = augmentation(load_example(load.example, index), seeds)
         boxes = labelled["boxes"][: recipe.max_boxes]
         classes = tf.cast(labelled["classes"][: recipe.max_boxes], tf.float32)
         # At least one row: KerasCV's matching fails without any.

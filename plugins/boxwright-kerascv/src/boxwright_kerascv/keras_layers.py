@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from boxwright import UsageError
 from boxwright.plugins import parse_literal
-from boxwright_kerascv.warp import FILL, MIN_SIDE, MIN_VISIBLE, select
+from boxwright_retinanet.warp import FILL, MIN_SIDE, MIN_VISIBLE, select
 from boxwright_tf.quiet import quiet_import
 
 with quiet_import():

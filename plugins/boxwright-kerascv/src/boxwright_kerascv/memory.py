@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from boxwright import Reporter
-from boxwright_kerascv.recipe import Recipe
+from boxwright_retinanet.recipe import Recipe
 
 _ENOUGH = 8_000
 """Bytes per pixel of a batch that suffice for every preset; with less, the network is measured."""

@@ -11,15 +11,14 @@ import keras_cv
 
 from boxwright.models import find_weights, models_trusted, untrusted_model
 from boxwright_kerascv import OBJECTRON, PACKAGED, PRESETS as _DESCRIPTIONS
-from boxwright_kerascv.anchors import AnchorSettings
 from boxwright_kerascv.efficientnet_lite import efficientnet_lite, load_imagenet
-from boxwright_kerascv.layers import Detector, Head, KerasCVPyramid, NarrowBackbone, Pyramid, kerascv_head
+from boxwright_kerascv.layers import Detector, KerasCVPyramid, NarrowBackbone, kerascv_head
 from boxwright_kerascv.mobilenet_v2 import WEIGHTS_FILE, MobileNetV2
 from boxwright_kerascv.targets import TargetEncoder
 from boxwright_kerascv.transfer import WeightsError
-
-BOX_VARIANCE = (0.1, 0.1, 0.2, 0.2)
-"""The scale of the encoded box: center y, center x, height, width (the order and values of KerasCV's RetinaNet)."""
+from boxwright_retinanet.anchors import AnchorSettings
+from boxwright_retinanet.layers import Head, Pyramid
+from boxwright_retinanet.targets import BOX_VARIANCE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import keras
 
 from boxwright import UsageError
 from boxwright_kerascv.own import adapter_of
-from boxwright_kerascv.recipe import OPTIMIZER_SETTINGS
+from boxwright_retinanet.recipe import OPTIMIZER_SETTINGS
 
 
 def check_objects(objects: Mapping[str, object], settings: Mapping[str, Any]) -> None:

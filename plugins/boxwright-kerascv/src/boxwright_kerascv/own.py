@@ -15,8 +15,8 @@ import tensorflow as tf
 
 from boxwright import LabelMap, UsageError
 from boxwright.models import DecoderSettings
-from boxwright_kerascv.inputs import PAD
-from boxwright_kerascv.recipe import LOSS_SETTINGS, OPTIMIZER_SETTINGS, Recipe
+from boxwright_retinanet.images import PAD
+from boxwright_retinanet.recipe import LOSS_SETTINGS, OPTIMIZER_SETTINGS, Recipe
 
 OWN_SETTINGS = ("network", "freeze_backbone", "precision", "weights")
 """The settings that such a detector replaces."""

@@ -15,10 +15,9 @@ from typing import Any
 
 from boxwright import RunError
 from boxwright.models import DecoderSettings, InputSettings, PortableModel, Run, Suppressed
+from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS
 from boxwright_tf.litert import open_network, to_litert
 
-NETWORK = "model/network.json"
-WEIGHTS = "model/network.weights.h5"
 LITERT = "model/network.tflite"
 SETTINGS = "model/portable.json"
 

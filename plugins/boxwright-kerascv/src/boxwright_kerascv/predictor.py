@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -12,16 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
-from PIL import Image
 
 from boxwright import DataError, Detections, LabelMap, Sample, scale
 from boxwright.datasets import map_samples
-from boxwright.images import DecodedImage
 from boxwright.models import ChosenModel, DecoderSettings, Found, InputSettings, choose_detections, raw, shrink
 from boxwright_kerascv.augmentation import resize
 from boxwright_kerascv.decode import make_detector
-from boxwright_kerascv.images import decode_for
 from boxwright_kerascv.own import Adapter, make_own_detector
+from boxwright_retinanet.images import Origin, decode_for
 
 
 class KerasCVModel:
@@ -134,27 +132,6 @@ class KerasCVModel:
             boxes = scale(chosen.boxes[kept], 1 / width, 1 / height)
             labels = self._names[chosen.classes[kept]].tolist()
             yield Detections.from_arrays(origin.sample.image, labels, origin.decoded.to_annotation(boxes), scores[kept])
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The sample that an input of the network was made from.
-
-    Attributes:
-        sample: The sample.
-        decoded: Its decoded image, reduced to one pixel: it converts fractions of the image to pixels of the sample.
-    """
-
-    sample: Sample
-    decoded: DecodedImage
-
-    @classmethod
-    def of(cls, sample: Sample, decoded: DecodedImage) -> Origin:
-        """Returns the origin of an image, without its pixels."""
-        return cls(sample, replace(decoded, image=_ONE_PIXEL))
-
-
-_ONE_PIXEL = Image.new("RGB", (1, 1))
 
 
 def network_input(image: Any, image_size: tuple[int, int]) -> Any:

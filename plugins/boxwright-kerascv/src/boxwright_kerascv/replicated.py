@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from boxwright import Task
 from boxwright.models import Replicas, Shard
-from boxwright_kerascv.epochs import Evaluate, Progress, Report
 from boxwright_kerascv.inputs import InputClock
 from boxwright_kerascv.plan import Plan
-from boxwright_kerascv.training import warmup
-from boxwright_kerascv.watch import Watch, averaged
+from boxwright_retinanet.epochs import Evaluate, Progress, Report
+from boxwright_retinanet.training import warmup
+from boxwright_retinanet.watch import averaged
 
 
 class _EarlyClock(InputClock):
@@ -51,7 +51,7 @@ class ReplicatedFit:
         self._plan, self._replicas, self._task = plan, replicas, task
         self._model = plan.model
         self._clock = _EarlyClock()
-        self._watch = Watch(plan.job, plan.recipe, plan.predictor, self._refresh)
+        self._watch = plan.watch(self._refresh)
         self._train: Any = None
         self._callbacks: Any = None
         self._stopped = False

@@ -10,7 +10,7 @@ from typing import Any
 from boxwright import DataError, Run, RunError, UsageError
 from boxwright.models import find_all_weights, find_weights
 from boxwright_kerascv import OBJECTRON, PACKAGED
-from boxwright_kerascv.portable import NETWORK, WEIGHTS
+from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS
 
 NONE = "none"
 _STATE = "run.json"

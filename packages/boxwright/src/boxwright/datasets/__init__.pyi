@@ -1,3 +1,4 @@
+from .arrays import class_numbers as class_numbers
 from .columns import Columns as Columns, columns_of as columns_of
 from .conversion import ConversionReport as ConversionReport, convert as convert
 from .dataset import (

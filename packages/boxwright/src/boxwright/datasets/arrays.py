@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boxwright.boxes import BoxFormat, convert_format
 from boxwright.datasets.dataset import Dataset
@@ -49,18 +50,29 @@ class Arrays:
         pixels, boxes = load_pixels(sample, self._size)
         height, width = pixels.shape[:2]
         coordinates = convert_format(boxes.xyxy, "xyxy", self._format, image_size=(width, height))
-        unknown = [label for label in boxes.labels if label not in label_map]
-        if unknown:
-            problem = f"the class {unknown[0]!r} is not in the label map"
-            raise DataError(sample.source or sample.image.name, problem, "add it there")
-        classes = [label_map.index(label) for label in boxes.labels]
         return {
             "images": pixels,
             "bounding_boxes": {
                 "boxes": np.asarray(coordinates, np.float32).reshape(-1, 4),
-                "classes": np.array(classes, np.float32),
+                "classes": class_numbers(sample, label_map),
             },
         }
+
+
+def class_numbers(sample: Sample, label_map: LabelMap) -> NDArray[np.float32]:
+    """Returns the classes of a sample as 0-based numbers, shape (N,), float32.
+
+    Raises:
+        DataError: A class is not in the label map.
+    """
+    try:
+        return np.array([label_map.index(label) for label in sample.boxes.labels], np.float32)
+    except KeyError as error:
+        raise DataError(
+            sample.source or sample.image.name,
+            f"the class {error.args[0]!r} is not in the label map ({', '.join(label_map.names)})",
+            "add it to the label map, or use that of the dataset",
+        ) from None
 
 
 def to_numpy(

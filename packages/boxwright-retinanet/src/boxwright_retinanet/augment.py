@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boxwright.models import ArrayAugmenter
-from boxwright_kerascv.warp import View, resample
+from boxwright_retinanet.warp import View, resample
 
 Random = np.random.Generator
 Example = dict[str, Any]

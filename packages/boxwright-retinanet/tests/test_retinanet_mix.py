@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from boxwright.models import ArrayAugmentation
-from boxwright_kerascv.augment import Flip, Rotate
-from boxwright_kerascv.mix import CopyPaste, MixUp, Mosaic
+from boxwright_retinanet.augment import Flip, Rotate
+from boxwright_retinanet.mix import CopyPaste, MixUp, Mosaic
 
 COLORS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))
 GRAY = 114

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
-import numpy as np
-import tensorflow as tf
+import keras
 
 from boxwright import Dataset, Detections, Sample, TrainJob
 from boxwright.datasets import map_samples
@@ -18,12 +17,8 @@ from boxwright.images import decode_sample, encode_jpeg
 from boxwright.models import without_draws
 from boxwright.plugins import Registry, default_registry
 from boxwright.render import draw_boxes, palette, side_by_side
-from boxwright_kerascv.augmentation import resize
-from boxwright_kerascv.images import Prepared, decode_for, prepare
-from boxwright_kerascv.inputs import PAD, ImageCache
-from boxwright_kerascv.own import Adapter
-from boxwright_kerascv.predictor import KerasCVModel, Origin
-from boxwright_kerascv.recipe import Recipe
+from boxwright_retinanet.images import ImageCache, Origin, Prepared, decode_for, prepare
+from boxwright_retinanet.recipe import Recipe
 
 METRIC = "coco"
 MEASURED = ("AP", "AP50", "AR100")
@@ -33,6 +28,36 @@ DRAWN = 6
 DRAWN_SCORE = 0.3
 FOLDER = "pictures"
 """The folder of a run for images with the predictions of the final model."""
+
+
+class Predictor(Protocol):
+    """A network with its decoder, as a training needs it."""
+
+    @property
+    def network(self) -> Any:
+        """The Keras model."""
+        ...
+
+    def detections(self, images: Any, origins: Sequence[Origin]) -> Iterator[Detections]:
+        """Yields the detections of images at the network's size, in pixels of their samples."""
+        ...
+
+    def predict(self, samples: Iterable[Sample], *, batch_size: int = 8, score: float = 0.0) -> Iterator[Detections]:
+        """Yields the detections of samples."""
+        ...
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Validation images.
+
+    Attributes:
+        batches: Batches as the model evaluates them: images at the network's size and their labels.
+        origins: The sample of each image.
+    """
+
+    batches: Any
+    origins: list[Origin]
 
 
 class Watch:
@@ -45,17 +70,23 @@ class Watch:
         job: The training.
         recipe: Its settings.
         predictor: The network with its decoder.
+        validation: The validation images.
         refresh: Brings its weights up to date, if another network is trained.
     """
 
     def __init__(
-        self, job: TrainJob, recipe: Recipe, predictor: KerasCVModel, refresh: Callable[[], None] = lambda: None
+        self,
+        job: TrainJob,
+        recipe: Recipe,
+        predictor: Predictor,
+        validation: Validation | None,
+        refresh: Callable[[], None] = lambda: None,
     ) -> None:
         self._refresh = refresh
         self._job = job
         self._recipe = recipe
         self._predictor = predictor
-        self._validation = _validation(job, recipe, predictor.adapter)
+        self._validation = validation
         self._metric = None if self._validation is None else _metric(job, default_registry())
         self._samples = _readable(job.val if job.val is not None else job.data, DRAWN)
 
@@ -85,7 +116,7 @@ class Watch:
                 found |= {name: float(values[name]) for name in MEASURED if math.isfinite(values[name])}
         return {f"val_{name}": value for name, value in found.items()}
 
-    def _pairs(self, validation: _Validation) -> Iterator[tuple[Sample, Detections]]:
+    def _pairs(self, validation: Validation) -> Iterator[tuple[Sample, Detections]]:
         origins = iter(validation.origins)
         for images, _ in validation.batches:
             batch = list(islice(origins, int(images.shape[0])))
@@ -122,7 +153,7 @@ def averaged(model: Any) -> Iterator[None]:
     if not model.optimizer.use_ema:
         yield
         return
-    before = [np.asarray(variable) for variable in model.trainable_variables]
+    before = [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
     use_average(model)
     try:
         yield
@@ -168,16 +199,8 @@ def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(value) for name, value in logs.items() if not name.startswith("percent_boxes")}
 
 
-@dataclass(frozen=True)
-class _Validation:
-    """Validation images as batches of the network's size, and the sample of each."""
-
-    batches: Any
-    origins: list[Origin]
-
-
-def _validation(job: TrainJob, recipe: Recipe, adapter: Adapter | None) -> _Validation | None:
-    """Returns validation images from all parts of the dataset, or ``None`` if none can be read."""
+def validation_images(job: TrainJob, recipe: Recipe) -> tuple[ImageCache, list[Origin]] | None:
+    """Returns validation images from all parts of the dataset and their samples, or ``None`` if none can be read."""
     if job.val is None:
         return None
     total = job.val.info.num_samples
@@ -200,23 +223,4 @@ def _validation(job: TrainJob, recipe: Recipe, adapter: Adapter | None) -> _Vali
     cache = ImageCache(
         [ready.image for ready, _ in found], [ready.boxes for ready, _ in found], [ready.classes for ready, _ in found]
     )
-
-    def example(index: Any) -> tuple[Any, dict[str, Any]]:
-        resized = resize(cache(index), recipe.image_size)
-        boxes, classes = resized["boxes"][: recipe.max_boxes], resized["classes"][: recipe.max_boxes]
-        return resized["images"], {"boxes": boxes, "classes": tf.cast(classes, tf.float32)}
-
-    most = max(1, min(recipe.max_boxes, max(len(ready.classes) for ready, _ in found)))
-    batches = (
-        tf.data.Dataset.range(len(found))
-        .map(example, num_parallel_calls=tf.data.AUTOTUNE)
-        .padded_batch(
-            recipe.batch_size,
-            padded_shapes=((*recipe.image_size, 3), {"boxes": (most, 4), "classes": (most,)}),
-            padding_values=(0.0, {"boxes": PAD, "classes": PAD}),
-        )
-        .prefetch(2)
-    )
-    if adapter is not None:
-        batches = batches.map(lambda images, labels: (images, adapter.labels(images, labels)))
-    return _Validation(batches, [origin for _, origin in found])
+    return cache, [origin for _, origin in found]

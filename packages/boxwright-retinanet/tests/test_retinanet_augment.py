@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
 
 from boxwright.images import decode_image, encode_jpeg
 from boxwright.models import ArrayAugmentation, AugmenterChoice
-from boxwright_kerascv.augment import (
+from boxwright_retinanet.augment import (
     AUGMENTERS,
     Blur,
     Color,
@@ -31,7 +31,7 @@ from boxwright_kerascv.augment import (
     Stretch,
     VerticalFlip,
 )
-from boxwright_kerascv.warp import FILL, View, resample
+from boxwright_retinanet.warp import FILL, View, resample
 
 SEEDS = 60
 WIDTH, HEIGHT = 150, 110

@@ -21,6 +21,10 @@ from boxwright import RunError
 from boxwright.models import Run
 
 CHECKPOINT = "checkpoints/last.npz"
+NETWORK = "model/network.json"
+"""The description of a run's network, with its anchors and decoder."""
+WEIGHTS = "model/network.weights.h5"
+"""Its weights."""
 
 
 def save_checkpoint(run: Run, model: Any, step: int, state: Mapping[str, Any]) -> Path:
@@ -32,6 +36,7 @@ def save_checkpoint(run: Run, model: Any, step: int, state: Mapping[str, Any]) -
         step: The number of steps done.
         state: JSON values that :func:`load_checkpoint` returns.
     """
+    synchronize(model)
     arrays = {f"model_{i}": value for i, value in enumerate(model.get_weights())}
     arrays |= {f"optimizer_{i}": np.asarray(variable) for i, variable in enumerate(model.optimizer.variables)}
     with run.open_write(CHECKPOINT) as file:
@@ -71,12 +76,19 @@ def load_checkpoint(path: Path, model: Any) -> tuple[int, dict[str, Any]]:
 
 def save_weights(run: Run, model: Any, name: str) -> None:
     """Writes the weights of a network to a file of the run, which appears when it is complete."""
+    synchronize(model)
     target = run.file(name)
     target.parent.mkdir(exist_ok=True)
     # Keras requires the suffix.
     temporary = target.with_name("writing.weights.h5")
     model.save_weights(temporary)
     os.replace(temporary, target)
+
+
+def synchronize(model: Any) -> None:
+    """Copies the state of a training into the variables of its model: with JAX, ``fit`` does so only after an epoch."""
+    if hasattr(model, "jax_state_sync"):
+        model.jax_state_sync()
 
 
 def best_weights(step: int) -> str:

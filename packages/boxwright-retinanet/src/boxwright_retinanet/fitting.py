@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright_kerascv.anchors import FIRST_LEVEL, coverage, fit_anchors
+from boxwright_retinanet.anchors import FIRST_LEVEL, coverage, fit_anchors
 
 SUFFICIENT_COVERAGE = 0.95
 """The fraction of boxes with an anchor that needs no larger input."""

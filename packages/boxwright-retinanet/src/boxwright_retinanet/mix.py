@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from boxwright_kerascv.augment import Example, Random, check_ranges
-from boxwright_kerascv.warp import View, join_rows, resample, select
+from boxwright_retinanet.augment import Example, Random, check_ranges
+from boxwright_retinanet.warp import View, join_rows, resample, select
 
 Draw = Callable[[], Example]
 

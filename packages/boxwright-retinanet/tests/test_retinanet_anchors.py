@@ -14,8 +14,8 @@ pytest.importorskip("tensorflow")
 
 import keras_cv
 
-from boxwright_kerascv.anchors import AnchorSettings, coverage, default_anchors, fit_anchors
-from boxwright_kerascv.fitting import fit_input
+from boxwright_retinanet.anchors import AnchorSettings, coverage, default_anchors, fit_anchors
+from boxwright_retinanet.fitting import fit_input
 
 pytestmark = pytest.mark.tensorflow
 

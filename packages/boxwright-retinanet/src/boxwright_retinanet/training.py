@@ -1,17 +1,17 @@
-"""Losses, optimizer and learning-rate schedule of a recipe."""
+"""Optimizer and learning-rate schedule of a recipe."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
-import keras_cv
 
-from boxwright_kerascv.layers import PACKAGE
-from boxwright_kerascv.own import Adapter
-from boxwright_kerascv.recipe import Recipe
+from boxwright_retinanet.checkpoint import synchronize
+from boxwright_retinanet.layers import PACKAGE
+from boxwright_retinanet.recipe import Recipe
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -89,8 +89,20 @@ class Warmup(keras.callbacks.Callback):
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Sets the learning rate of a step of the rise."""
         if self._step < self._warmup_steps:
+            synchronize(self.model)
             self.model.optimizer.learning_rate = self._peak * (self._step + 1) / self._warmup_steps
         self._step += 1
+
+
+@contextmanager
+def precision(policy: str) -> Iterator[None]:
+    """Sets Keras' dtype policy, which applies to the whole process, and restores it afterwards."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def warmup_steps(recipe: Recipe) -> int:
@@ -133,38 +145,3 @@ def build_optimizer(recipe: Recipe) -> Any:
     # Weight decay simplifies features, which does not apply to biases and the scales of normalization.
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
-
-
-def compile_network(
-    model: Any, recipe: Recipe, objects: Mapping[str, Any] | None = None, adapter: Adapter | None = None
-) -> None:
-    """Compiles a network for ``fit``.
-
-    If the recipe sets ``ema``, the optimizer keeps a moving average of the weights, which replaces them at the end of
-    ``fit``.
-
-    Args:
-        model: The result of :func:`boxwright_kerascv.network.build_network`, or the model of an adapter.
-        recipe: The settings.
-        objects: The user's ``optimizer``, ``box_loss`` and ``classification_loss``, which replace those of the recipe.
-        adapter: For a model of the user: the names of its outputs.
-    """
-    box, classification = ("box", "classification") if adapter is None else adapter.outputs
-    own = objects or {}
-    box_loss = keras_cv.losses.SmoothL1Loss(l1_cutoff=recipe.smooth_l1_cutoff, reduction="sum")
-    classification_loss = keras_cv.losses.FocalLoss(
-        alpha=recipe.focal_alpha,
-        gamma=recipe.focal_gamma,
-        from_logits=True,
-        label_smoothing=recipe.label_smoothing,
-        reduction="sum",
-    )
-    if adapter is None:
-        model.box_loss_weight = recipe.box_loss_weight
-    model.compile(
-        box_loss=own.get("box_loss", box_loss),
-        classification_loss=own.get("classification_loss", classification_loss),
-        loss_weights={box: recipe.box_loss_weight, classification: 1.0},
-        optimizer=own["optimizer"] if "optimizer" in own else build_optimizer(recipe),
-        jit_compile=False,
-    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import cv2
 import numpy as np
@@ -15,17 +15,66 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from boxwright import Dataset, LabelMap, Reporter, Sample, clip, scale
-from boxwright.datasets import map_samples
+from boxwright.datasets import class_numbers, map_samples
 from boxwright.images import DecodedImage, decode_sample, encode_jpeg
 from boxwright.models import shrink
-from boxwright_kerascv.augmentation import Labelled
-from boxwright_kerascv.inputs import ImageCache, load_example
-from boxwright_tf.decoding import class_numbers
 
 MEMORY_BYTES = 2_000_000_000
 """Bytes of decoded images above which the cache is on disk, if it is chosen automatically."""
 
 _JPEG_QUALITY = 95
+
+PAD = -1.0
+"""The padding of boxes and classes for images with fewer boxes than others."""
+
+
+class Labelled(TypedDict):
+    """An image and its boxes.
+
+    images: ``(height, width, 3)``, uint8 or float32, 0 to 255. boxes: ``(N, 4)`` float32, ``xyxy`` in pixels of the
+    image. classes: ``(N,)``, from 0.
+    """
+
+    images: Any
+    boxes: Any
+    classes: Any
+
+
+class ImageCache:
+    """Decoded images and their boxes in memory, as uint8.
+
+    Args:
+        images: ``(height, width, 3)`` uint8 each, of any size.
+        boxes: ``(N, 4)`` each, ``xyxy`` in pixels of its image; N may be 0.
+        classes: ``(N,)`` each, from 0.
+
+    Attributes:
+        classes: ``(N,)`` float32 each.
+
+    Raises:
+        ValueError: The three have different lengths, or there are no images.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[NDArray[np.uint8]],
+        boxes: Sequence[NDArray[Any]],
+        classes: Sequence[NDArray[Any]],
+    ) -> None:
+        if not len(images) == len(boxes) == len(classes):
+            raise ValueError(f"{len(images)} images, {len(boxes)} boxes and {len(classes)} classes do not match")
+        if not images:
+            raise ValueError("there are no images to train on")
+        self._images = list(map(np.ascontiguousarray, images))
+        self._boxes = [np.asarray(rows, np.float32).reshape(-1, 4) for rows in boxes]
+        self.classes = [np.asarray(rows, np.float32).reshape(-1) for rows in classes]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def example(self, index: int) -> Labelled:
+        """Returns the image at ``index``, as arrays."""
+        return {"images": self._images[index], "boxes": self._boxes[index], "classes": self.classes[index]}
 
 
 @dataclass(frozen=True)
@@ -96,10 +145,31 @@ def _cached_size(image_size: tuple[int, int], oversample: float) -> tuple[int, i
     return round(width * oversample), round(height * oversample)
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The sample that an input of the network was made from.
+
+    Attributes:
+        sample: The sample.
+        decoded: Its decoded image, reduced to one pixel: it converts fractions of the image to pixels of the sample.
+    """
+
+    sample: Sample
+    decoded: DecodedImage
+
+    @classmethod
+    def of(cls, sample: Sample, decoded: DecodedImage) -> Origin:
+        """Returns the origin of an image, without its pixels."""
+        return cls(sample, replace(decoded, image=_ONE_PIXEL))
+
+
+_ONE_PIXEL = Image.new("RGB", (1, 1))
+
+
 class ImageFile:
     """Images as JPEG in one file, for datasets that do not fit in memory; boxes are kept in memory.
 
-    It is used like :class:`~boxwright_kerascv.inputs.ImageCache`.
+    It is used like :class:`ImageCache`.
 
     Args:
         path: The file to write; :meth:`close` removes it.
@@ -141,10 +211,6 @@ class ImageFile:
         image = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
         return {"images": image, "boxes": self._boxes[index], "classes": self.classes[index]}
 
-    def __call__(self, index: Any) -> Labelled:
-        """Returns the image at ``index``, a scalar integer tensor."""
-        return load_example(self.example, index)
-
     def close(self) -> None:
         """Removes the file."""
         if self._writing is not None:
@@ -158,7 +224,7 @@ class TrainingImages:
     """All images of a training set.
 
     Attributes:
-        load: The images: called with an index, returns the image and the boxes inside ``tf.data``.
+        load: The images: ``example(index)`` returns the image and its boxes.
         count: The number of images.
         boxes: (M, 4), float64: all boxes, ``xyxy`` in pixels of the network's input.
         most_boxes: The largest number of boxes in one image.

@@ -41,7 +41,7 @@ _MOST_BOXES = 4000
 
 @dataclass(frozen=True)
 class AnchorSettings:
-    """The arguments of ``keras_cv.layers.AnchorGenerator``.
+    """The sizes and shapes of the anchors, such as the arguments of ``keras_cv.layers.AnchorGenerator``.
 
     Attributes:
         sizes: One size for each of the 1 to 5 pyramid levels from ``first_level`` on: the side of a square anchor at
@@ -107,8 +107,8 @@ class AnchorSettings:
         )
 
 
-def kerascv_anchors() -> AnchorSettings:
-    """Returns the anchors of KerasCV's RetinaNet: those of Lin et al. 2017, for images of 800 pixels."""
+def published_anchors() -> AnchorSettings:
+    """Returns the anchors of the libraries' own networks: those of Lin et al. 2017, for images of 800 pixels."""
     return AnchorSettings((32.0, 64.0, 128.0, 256.0, 512.0), tuple(2 ** (n / 3) for n in range(3)), (0.5, 1.0, 2.0))
 
 
@@ -166,6 +166,30 @@ def fit_anchors(boxes: NDArray[Any], image_size: tuple[int, int], first_level: i
         if best >= _SUFFICIENT_COVERAGE:
             break
     return settings
+
+
+def all_anchors(settings: AnchorSettings, image_size: tuple[int, int]) -> NDArray[np.float32]:
+    """Returns all anchors of an image, in the order of a network's outputs: level, row, column, scale, aspect ratio.
+
+    Args:
+        settings: The anchors.
+        image_size: Height and width of the network's input in pixels, to which anchors are clipped.
+
+    Returns:
+        ``(A, 4)``, ``xyxy`` in pixels.
+    """
+    height, width = image_size
+    roots = np.sqrt(np.asarray(settings.aspect_ratios, np.float32))
+    levels = []
+    for size, stride in zip(settings.sizes, settings.strides, strict=True):
+        sides = np.float32(size) * np.asarray(settings.scales, np.float32)[:, None]
+        half = np.stack([sides * roots, sides / roots], axis=-1).reshape(-1, 2) / 2
+        y, x = (np.arange(stride / 2, -(-length // stride) * stride, stride, dtype=np.float32) for length in image_size)
+        centers = np.stack(np.broadcast_arrays(x[None, :], y[:, None]), axis=-1)[:, :, None]
+        levels.append(np.concatenate([centers - half, centers + half], axis=-1).reshape(-1, 4))
+    limits = np.array([width, height, width, height], np.float32)
+    clipped: NDArray[np.float32] = np.clip(np.concatenate(levels), 0, limits)
+    return clipped
 
 
 def coverage(boxes: NDArray[Any], settings: AnchorSettings, image_size: tuple[int, int]) -> float:

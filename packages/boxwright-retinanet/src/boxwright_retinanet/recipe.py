@@ -11,8 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from statistics import median
 from typing import Any
 
-from boxwright_kerascv import OBJECTRON, PACKAGED
-from boxwright_kerascv.monitor import MONITORS
+from boxwright_retinanet.monitor import MONITORS
 
 SIZE_MULTIPLE = 32
 """Width and height of the network's input are multiples of this: the stride of the backbone's last level."""
@@ -29,7 +28,7 @@ microscope images; for upright objects they reduce accuracy."""
 
 OPTIMIZERS = ("adamw", "adam", "sgd")
 SCHEDULES = ("cosine", "plateau", "constant", "step")
-NETWORKS = ("boxwright", "kerascv")
+NETWORKS = ("boxwright", "kerascv", "kerashub")
 PRECISIONS = ("float32", "mixed_bfloat16")
 FINAL_WEIGHTS = ("best", "last")
 _CHOICES = {
@@ -63,9 +62,9 @@ class Recipe:
     """The settings of one training run; each is a name for ``--set name=value``.
 
     Attributes:
-        preset: The name of the network, a key of :data:`boxwright_kerascv.PRESETS`.
-        network: ``boxwright`` for a pyramid and heads with normalization and anchors that fit the data, ``kerascv`` for
-            KerasCV's own: 256 channels, heads of three convolutions, and anchors of 32 to 512 pixels.
+        preset: The name of the network.
+        network: ``boxwright`` for a pyramid and heads with normalization and anchors that fit the data, ``kerascv`` and
+            ``kerashub`` for those of the library: 256 channels, and anchors of 32 to 512 pixels.
         width: The width of the network's input in pixels, a multiple of 32.
         height: The height of the network's input in pixels, a multiple of 32.
         batch_size: Images per step.
@@ -106,7 +105,7 @@ class Recipe:
         precision: Keras' dtype policy, ``float32`` or ``mixed_bfloat16``.
         eval_every: Epochs between two evaluations of the validation images.
         eval_images: Maximum number of validation images that are evaluated during training.
-        monitor: The metric that decides which epoch is the best, one of :data:`boxwright_kerascv.monitor.MONITORS`.
+        monitor: The metric that decides which epoch is the best, one of :data:`boxwright_retinanet.monitor.MONITORS`.
         early_stopping: Epochs without improvement after which the training stops; 0 for never.
         final_weights: ``best`` or ``last``: which weights become the model, if there are validation images.
     """
@@ -235,8 +234,13 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class _Defaults:
-    """The defaults that differ between presets."""
+class Defaults:
+    """The defaults that differ between presets; see :class:`Recipe`.
+
+    Attributes:
+        steps: The least number of steps.
+        epochs: The least number of epochs, for large datasets.
+    """
 
     batch_size: int = 8
     steps: int = 1500
@@ -247,20 +251,17 @@ class _Defaults:
     freeze_statistics: bool = False
 
 
-_TINY = _Defaults()
-_FROM_SCRATCH = _Defaults(steps=4000, epochs=24, pixel_budget=262_144, learning_rate=5e-4)
-_LITE = _Defaults(steps=400, epochs=6, learning_rate=1e-3, freeze_levels=3, freeze_statistics=True)
-_PRETRAINED = _Defaults(steps=2000, epochs=12, pixel_budget=262_144, learning_rate=2e-4)
-_DEFAULTS = {
-    "tiny": _TINY,
-    **dict.fromkeys(("resnet18", "resnet50"), _FROM_SCRATCH),
-    **dict.fromkeys(PACKAGED, _LITE),
-    **dict.fromkeys(OBJECTRON.presets, replace(_LITE, pixel_budget=66_000, freeze_levels=2)),
-}
+TINY = Defaults()
+"""For a narrow network from scratch."""
+FROM_SCRATCH = Defaults(steps=4000, epochs=24, pixel_budget=262_144, learning_rate=5e-4)
+"""For a network of usual size from scratch."""
+PRETRAINED = Defaults(steps=2000, epochs=12, pixel_budget=262_144, learning_rate=2e-4)
+"""For a network of usual size with a pretrained backbone."""
 
 
 def default_recipe(
     preset: str,
+    defaults: Defaults,
     *,
     num_images: int,
     image_sizes: Sequence[tuple[int, int]],
@@ -275,6 +276,7 @@ def default_recipe(
 
     Args:
         preset: The name of the network.
+        defaults: Its defaults.
         num_images: The number of training images, at least 1.
         image_sizes: Width and height of the images, or of a sample of them.
         epochs: The number of epochs; by default, a number of steps.
@@ -290,7 +292,6 @@ def default_recipe(
         raise ValueError(f"epochs must be at least 1, not {epochs}")
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch size must be at least 1, not {batch_size}")
-    defaults = _DEFAULTS.get(preset, _PRETRAINED)
     batch = batch_size or defaults.batch_size
     steps_per_epoch = math.ceil(num_images / batch)
     if epochs is not None:

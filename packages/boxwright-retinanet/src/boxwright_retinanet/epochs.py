@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +12,10 @@ from typing import Any
 import keras
 
 from boxwright import RunError, Task, TrainJob
-from boxwright_kerascv.checkpoint import best_weights, remove_best, save_checkpoint, save_weights
-from boxwright_kerascv.inputs import InputClock
-from boxwright_kerascv.monitor import Monitor
-from boxwright_kerascv.recipe import Recipe, checkpoint_steps
-from boxwright_kerascv.watch import Watch, averaged, numbers
+from boxwright_retinanet.checkpoint import best_weights, remove_best, save_checkpoint, save_weights
+from boxwright_retinanet.monitor import Monitor
+from boxwright_retinanet.recipe import Recipe, checkpoint_steps
+from boxwright_retinanet.watch import Watch, averaged, numbers
 
 _LATE = 0.25
 """The share of its time that a training may wait for images without a warning."""
@@ -65,6 +65,29 @@ class Progress:
         return {name: (self.before[name] * self.steps_before + value * steps) / total for name, value in losses.items()}
 
 
+class Clock:
+    """Measures how long the training waits for its batches.
+
+    A batch is late if it becomes ready after the training has asked for it.
+    """
+
+    def __init__(self) -> None:
+        self._ready: deque[float] = deque()
+        self._asked = 0.0
+
+    def record(self) -> None:
+        """Records that a batch has become ready."""
+        self._ready.append(time.perf_counter())
+
+    def ask(self) -> None:
+        """Records that the training asks for the next batch."""
+        self._asked = time.perf_counter()
+
+    def waited(self) -> float:
+        """Returns for how many seconds the training waited for the batch that it has just used."""
+        return max(0.0, self._ready.popleft() - self._asked)
+
+
 class Evaluate(keras.callbacks.Callback):
     """The first callback: completes the logs of an epoch for the others, and decides what follows from them.
 
@@ -78,7 +101,7 @@ class Evaluate(keras.callbacks.Callback):
     """
 
     def __init__(
-        self, job: TrainJob, recipe: Recipe, watch: Watch, progress: Progress, task: Task, clock: InputClock
+        self, job: TrainJob, recipe: Recipe, watch: Watch, progress: Progress, task: Task, clock: Clock
     ) -> None:
         super().__init__()
         self._clock = clock
