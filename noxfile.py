@@ -29,6 +29,9 @@ SOURCES = [str(path.relative_to(ROOT) / "src") for path in DISTRIBUTIONS]
 WHEELS = ROOT / "dist"
 VERSION = ROOT / "packages" / "boxwright" / "src" / "boxwright" / "_version.py"
 
+KERAS_HUB = "keras-hub==0.32.0"
+"""It requires `tensorflow-text`, which is not for `tensorflow-cpu`, and which no detector needs."""
+
 DEVELOPMENT_EXTRAS = ("browser", "cpu", "litert", "pretrained")
 """The extras that are installed here, of every distribution that has them."""
 
@@ -67,6 +70,7 @@ def install(session: nox.Session, *groups: str) -> None:
     distributions = [argument for each in DISTRIBUTIONS for argument in ("-e", editable(each))]
     tools = [requirement for group in groups for requirement in GROUPS[group]]
     session.install("-c", "constraints.txt", *distributions, *tools)
+    session.install("--no-deps", KERAS_HUB)
 
 
 # --- Start ---
