@@ -159,6 +159,14 @@ def in_memory(tmp_path: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
+def report(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a line to the table that is printed at the end."""
+    lines = request.config.stash.setdefault(_TABLE, [])
+    lines.append(request.node.name)
+    return lines.append
+
+
+@pytest.fixture
 def compare(benchmark: Any, request: pytest.FixtureRequest) -> Callable[..., None]:
     """``compare(ours, theirs)``: runs both in turns, records both and their ratio."""
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 import types
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -275,6 +277,32 @@ def test_no_cluster_at_an_address_is_an_error(tmp_path: Path) -> None:
     assert f"there is no Ray cluster at 127.0.0.1:{port}" in done.stderr
     assert "ray start --head" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_ctrl_c_leaves_neither_an_output_nor_work(places: dict[str, Path], cluster: Any, tmp_path: Path) -> None:
+    shutil.copytree(places["photos"], tmp_path / "many")
+    first = next(iter((tmp_path / "many").glob("*.xml"))).read_text("utf-8")
+    for number in range(20_000):
+        (tmp_path / "many" / f"{number}.xml").write_text(first.replace("<filename>", f"<filename>{number}-"), "utf-8")
+    command = ["convert", f"labelimg:{tmp_path / 'many'}", f"coco:{tmp_path / 'out' / 'x.json'}", "--engine", "ray"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "boxwright_cli", *command],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    deadline = time.monotonic() + 100
+    while not (tmp_path / "out").is_dir() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    _, messages = process.communicate(timeout=100)
+    assert process.returncode == 130, messages
+    assert "no incomplete output remains" in messages
+    assert not (tmp_path / "out").exists()
+    with engine(cluster) as made:  # the cores are free again
+        assert [Errand.value(each) for each in made.results(Errand.of(divmod), [(4, 2)])] == [(2, 0)]
 
 
 def test_more_cores_than_a_machine_has_are_an_error(cluster: Any) -> None:

@@ -31,9 +31,8 @@ class RayEngine:
     A task whose worker or node is lost is done again elsewhere by Ray, as is a task whose result is lost with a node.
 
     Args:
-        address: ``HOST:PORT`` of the cluster's head, ``ray://HOST:PORT`` of its Ray Client server, or ``"auto"`` for a
-            cluster that runs on this machine. ``None`` for ``RAY_ADDRESS``, or else a cluster that runs on this
-            machine, or else one that is started on this machine for this work.
+        address: ``HOST:PORT`` of the head, or ``"auto"`` for a cluster that runs on this machine. ``None`` for
+            ``RAY_ADDRESS``, or else a cluster that runs on this machine, or else one that is started for this work.
         cpus: Cores for each piece.
         gpus: GPUs for each piece.
         retries: How often a piece that was lost is done again.
@@ -112,7 +111,7 @@ class RayEngine:
 
 
 def _connect(address: str | None) -> None:
-    place = urlsplit(f"//{(address or os.environ.get('RAY_ADDRESS') or '').removeprefix('ray://')}")
+    place = urlsplit(f"//{address or os.environ.get('RAY_ADDRESS') or ''}")
     try:
         if place.hostname and place.port:  # Ray itself would try for ten minutes
             socket.create_connection((place.hostname, place.port), timeout=_PATIENCE).close()

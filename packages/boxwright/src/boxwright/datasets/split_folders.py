@@ -5,6 +5,9 @@ Formats in one file, and folders of annotations whose format has no splits, are 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 from boxwright.errors import BoxwrightError
 from boxwright.plugins.registry import Registry
 from boxwright.plugins.specs import Detection, FormatSpec
@@ -37,13 +40,16 @@ def parts_of(spec: FormatSpec, location: str, plugins: Registry) -> dict[str, st
     def matches(place: str) -> bool:
         return answer_of(spec, place, plugins).matches
 
+    def first_two(places: Iterable[str]) -> list[str]:  # more are not looked into: that takes requests
+        return list(islice(filter(matches, places), 2))
+
     names = _entries(location)
     here = _files(names)
-    if spec.target == "file" and len(found := [place for name in here if matches(place := join(location, name))]) == 1:
+    if spec.target == "file" and len(found := first_two(join(location, name) for name in here)) == 1:
         return {"": found[0]}
     if spec.target == "file" and not here and "annotations/" in names:  # as CVAT exports COCO
         folder = join(location, "annotations")
-        found = [place for name in _files(_entries(folder)) if matches(place := join(folder, name))]
+        found = first_two(join(folder, name) for name in _files(_entries(folder)))
         if len(found) == 1:
             return {"": found[0]}
     others = [name[:-1] for name in names if name.endswith("/") and name[:-1].lower() not in SPLITS]
@@ -56,7 +62,7 @@ def parts_of(spec: FormatSpec, location: str, plugins: Registry) -> dict[str, st
             continue
         folder = join(location, name[:-1])
         places = [folder] if spec.split_folders else [join(folder, file) for file in _files(_entries(folder))]
-        found = list(filter(matches, places))
+        found = first_two(places)
         if len(found) > 1:
             return {}
         if found:
