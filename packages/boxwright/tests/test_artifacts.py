@@ -33,7 +33,7 @@ from boxwright import (
 )
 from boxwright.datasets.dataset import SampleReader
 from boxwright.images import decode_image
-from boxwright.models import DecoderSettings, InputSettings
+from boxwright.models import DecoderSettings, InputSettings, select_detections
 from boxwright.models.artifact import _render
 from boxwright.plugins.registry import Registry
 
@@ -288,6 +288,32 @@ def test_an_option_that_the_exporter_does_not_have(run: Any, data: Dataset, plug
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("clips_first", [True, False])
+def test_detect_py_suppresses_as_the_model_does(
+    clips_first: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many of the boxes extend beyond the input."""
+    random = np.random.default_rng(5)
+    corners = random.uniform(-15, (35, 15), (60, 2))
+    boxes = np.concatenate([corners, corners + random.uniform(5, 25, (60, 2))], axis=1).astype(np.float32)
+    scores = random.uniform(0, 1, (60, 3)).astype(np.float32)
+    inputs, decoder = InputSettings(40, 20), DecoderSettings(0.2, pre_nms=100, clips_first=clips_first)
+    runtime = "def load_network(path):\n    return None"
+    options: dict[str, Any] = {"suppresses": False, "prepares": False, "again": True, "clips_first": clips_first}
+    options |= {"packages": "", "runtime": runtime, "model": "m", "resize": inputs.resize}
+    (tmp_path / "detect.py").write_text(_render("detect.py.jinja", **options).partition("\nnetwork = ")[0], "utf-8")
+    for name, content in (("preprocess.json", inputs.to_dict()), ("decoder.json", decoder.to_dict())):
+        (tmp_path / name).write_text(json.dumps(content), "utf-8")
+    (tmp_path / "labels.txt").write_text("one\ntwo\nthree\n", "utf-8")
+    found = list(runpy.run_path(str(tmp_path / "detect.py"))["suppress"](boxes, scores))
+    expected = select_detections(boxes, scores, inputs, decoder)
+    valid = [each for each in found if each[1] > 0]
+    assert len(valid) == len(expected.scores) > 20
+    for each, values in zip(valid, zip(*expected, strict=True), strict=True):
+        for one, other in zip(each, values, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 @pytest.mark.parametrize("inputs", [InputSettings(40, 20, 1.5), InputSettings(40, 20, resize="bilinear")])
 @pytest.mark.parametrize("size", [(90, 61), (30, 16)])
 def test_detect_py_prepares_images_as_the_model_does(
@@ -295,7 +321,8 @@ def test_detect_py_prepares_images_as_the_model_does(
 ) -> None:
     """A photo that is rotated by its EXIF orientation, at two sizes."""
     runtime = "def load_network(path):\n    return lambda pixels: ([], [], [])"
-    options = {"packages": "", "runtime": runtime, "suppresses": True, "prepares": False, "again": False, "model": "m"}
+    options: dict[str, Any] = {"suppresses": True, "prepares": False, "again": False, "clips_first": True}
+    options |= {"packages": "", "runtime": runtime, "model": "m"}
     (tmp_path / "detect.py").write_text(_render("detect.py.jinja", resize=inputs.resize, **options), "utf-8")
     for name, content in (("preprocess.json", inputs.to_dict()), ("decoder.json", DecoderSettings().to_dict())):
         (tmp_path / name).write_text(json.dumps(content), "utf-8")

@@ -59,6 +59,16 @@ def test_a_higher_threshold_of_the_iou_keeps_both() -> None:
     assert scores == pytest.approx([0.9, 0.7, 0.6, 0.5])
 
 
+def test_boxes_are_clipped_before_the_suppression_or_after_it() -> None:
+    """Their visible parts are the same box; as a whole they have an IoU of 200 / 400."""
+    boxes = np.array([[-30, 0, 10, 10], [-10, 0, 10, 10]], np.float32)
+    scores = np.array([[0.9], [0.8]], np.float32)
+    first = select_detections(boxes, scores, INPUTS, DecoderSettings(iou_threshold=0.6))
+    assert (first.boxes.tolist(), first.scores.tolist()) == ([[0, 0, 10, 10]], [pytest.approx(0.9)])
+    later = select_detections(boxes, scores, INPUTS, DecoderSettings(iou_threshold=0.6, clips_first=False))
+    assert (later.boxes.tolist(), later.scores.tolist()) == ([[0, 0, 10, 10]] * 2, pytest.approx([0.9, 0.8]))
+
+
 def test_soft_suppression_reduces_scores() -> None:
     _, scores, _ = select_detections(BOXES, SCORES, INPUTS, DecoderSettings(soft_nms_sigma=0.5))
     reduced = 0.6 * math.exp(-((80 / 120) ** 2) / 0.5)

@@ -50,6 +50,7 @@ class TestLiteRTDetection(TestLiteRT):
         DecoderSettings(0.2, 0.3, max_detections=50, pre_nms=10_000),
         DecoderSettings(0.0, 0.5, max_detections=20, pre_nms=40),
         DecoderSettings(0.2, 0.3, max_detections=50, suppression="all"),
+        DecoderSettings(0.2, 0.3, max_detections=50, clips_first=False),
     ],
 )
 def test_the_operation_suppresses_as_the_decoder_does(decoder: DecoderSettings, tmp_path: Path) -> None:

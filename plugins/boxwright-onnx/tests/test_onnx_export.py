@@ -58,6 +58,24 @@ class TestONNX(NetworkExporterTests):
         assert scores.tolist() == pytest.approx([1, 0.5])
         assert boxes.tolist() == BOXES[[0, 0]].tolist()
 
+    @pytest.mark.parametrize(("clips_first", "kept"), [(True, 1), (False, 2)])
+    def test_boxes_are_clipped_before_the_suppression_or_after_it(
+        self, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clips_first: bool, kept: int
+    ) -> None:
+        """The visible parts of the first two are the same box; as a whole they have an IoU of 200 / 400."""
+        import onnxruntime
+
+        boxes = np.array([[-30, 0, 10, 10], [-10, 0, 10, 10], [20, 1, 30, 9]], np.float32)
+        monkeypatch.setattr("boxwright_testing.networks.BOXES", boxes)
+        network = ColorsBackend().write_network(run, tmp_path)
+        decoder = replace(network.decoder, iou_threshold=0.6, clips_first=clips_first)
+        model = convert(replace(network, decoder=decoder), "fp32")
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        images = np.full((1, 16, 32, 3), (255, 0, 0), np.float32)
+        found, scores = session.run(["boxes", "scores"], {"images": images})
+        assert found.tolist() == [[0, 0, 10, 10]] * kept + [[20, 1, 30, 9]]
+        assert scores.tolist() == pytest.approx([1, 0.9, 0.5] if kept == 2 else [1, 0.5])
+
     def test_half_precision_is_for_weights_only(self) -> None:
         """Anchors stay float32: float16 has steps of 0.25 between 256 and 512."""
         values = {"kernel": np.full((64, 3, 3, 3), 0.1), "anchors": np.full((1, 500, 4), 300.1)}

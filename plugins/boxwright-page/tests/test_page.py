@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from boxwright import BoxwrightError, DataError, ImageRef, LabelMap, MissingLibraryError, RunError, Sample, UsageError
 from boxwright.models import DecoderSettings, InputSettings, Network, PortableModel, trust_models, write_settings
 from boxwright_page import exporter as exporter_module, runtime
-from boxwright_page.convert import page
+from boxwright_page.convert import convert, page
 from boxwright_page.exporter import PageExporter
 
 INPUTS = InputSettings(32, 16, oversample=1.5)
@@ -275,3 +275,13 @@ def test_a_damaged_page_is_an_error(artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "detector.html").write_text(text.replace('id="model">', 'id="model">AAAA'), "utf-8")
     with pytest.raises(RunError, match=r"detector\.html cannot be run"):
         PageExporter().load(tmp_path / "detector.html", "CPU")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "decoder"),
+    [(replace(INPUTS, resize="bilinear"), DECODER), (INPUTS, replace(DECODER, clips_first=False))],
+)
+def test_what_the_page_does_not_do(inputs: InputSettings, decoder: DecoderSettings, tmp_path: Path) -> None:
+    """Both are of the TensorFlow Object Detection API."""
+    with pytest.raises(UsageError, match="neither resizes images nor clips boxes"):
+        convert(Network(tmp_path, inputs, decoder, LabelMap.from_names(["a"])), "fp32")

@@ -193,13 +193,14 @@ def test_a_jpeg_is_decoded_as_the_run_does() -> None:
     assert (fast != accurate).any()
 
 
+@pytest.mark.parametrize("clips_first", [True, False])
 @pytest.mark.parametrize("sigma", [0.0, 0.4])
-def test_suppression_is_that_of_the_run(sigma: float) -> None:
+def test_suppression_is_that_of_the_run(sigma: float, clips_first: bool) -> None:
     random = np.random.default_rng(5)
-    corners = random.uniform(-5, 90, (2, 60, 2)).astype(np.float32)
+    corners = random.uniform(-30, 90, (2, 60, 2)).astype(np.float32)
     boxes = np.concatenate([corners, corners + random.uniform(5, 40, (2, 60, 2)).astype(np.float32)], -1)
     scores = random.uniform(0, 1, (2, 60, 3)).astype(np.float32)
-    settings = DecoderSettings(score_threshold=0.2, pre_nms=100, max_detections=50, soft_nms_sigma=sigma)
+    settings = DecoderSettings(0.2, pre_nms=100, max_detections=50, soft_nms_sigma=sigma, clips_first=clips_first)
     found = {name: value.numpy() for name, value in suppress(boxes, scores, (80, 100), settings).items()}
     for image in range(2):
         expected = select_detections(boxes[image], scores[image], InputSettings(100, 80), settings)

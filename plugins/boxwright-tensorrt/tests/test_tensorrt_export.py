@@ -70,6 +70,16 @@ class TestTensorRT(NetworkExporterTests):
             with pytest.raises(UsageError, match="Soft-NMS"):
                 convert(replace(network, decoder=decoder), tmp_path, "fp32")
 
+    def test_boxes_are_clipped_after_the_plugin_if_the_decoder_does(self, run: Run, tmp_path: Path) -> None:
+        network = ColorsBackend().write_network(run, tmp_path)
+        convert(replace(network, decoder=DecoderSettings(clips_first=False)), tmp_path, "fp32")
+        graph = onnx.load(tmp_path / "model.onnx").graph
+        plugin, largest, smallest = graph.node[-3:]
+        assert (plugin.op_type, plugin.input[0]) == ("EfficientNMS_TRT", "boxes")
+        assert [largest.op_type, smallest.op_type] == ["Max", "Min"]
+        assert (largest.input[0], smallest.output[0]) == (plugin.output[1], graph.output[1].name)
+        assert graph.output[1].name == "detection_boxes"
+
     def test_only_the_best_scores_enter_the_plugin(self, run: Run, tmp_path: Path) -> None:
         """Of the scores 1, 0.9 and 0.5 of red and half of them of green, the best three: 1, 0.9 and both 0.5."""
         import onnxruntime

@@ -57,9 +57,11 @@ def suppress_candidates(
             "tune the run with --suppression class,all,soft --common",
         )
     height, width = image_size
-    boxes = tf.clip_by_value(boxes, 0.0, tf.constant([width, height, width, height], tf.float32))
-    distance = 0.0 if settings.suppression == "all" else 2.0 * max(height, width)
-    apart = boxes + tf.cast(classes, tf.float32)[..., None] * distance
+    clipped = tf.clip_by_value(boxes, 0.0, tf.constant([width, height, width, height], tf.float32))
+    candidates = clipped if settings.clips_first else boxes
+    largest = max(height, width) if settings.clips_first else tf.reduce_max(tf.abs(boxes))
+    distance = 0.0 if settings.suppression == "all" else 2.0 * largest
+    apart = candidates + tf.cast(classes, tf.float32)[..., None] * distance
     most = settings.max_detections
 
     def select(row: tuple[Any, Any]) -> tuple[Any, Any, Any]:
@@ -82,7 +84,7 @@ def suppress_candidates(
     chosen, kept_scores = (tf.ensure_shape(tf.pad(each, pad), (None, most)) for each in (chosen, kept_scores))
     valid = tf.range(most)[None, :] < number[:, None]
     return {
-        "boxes": tf.where(valid[..., None], tf.gather(boxes, chosen, batch_dims=1), -1.0),
+        "boxes": tf.where(valid[..., None], tf.gather(clipped, chosen, batch_dims=1), -1.0),
         "scores": tf.where(valid, kept_scores, -1.0),
         "classes": tf.where(valid, tf.gather(classes, chosen, batch_dims=1), -1),
         "num": number,

@@ -75,7 +75,9 @@ def _encoded(boxes: tf.Tensor, scores: tf.Tensor, network: Network) -> tuple[tf.
         and ``(1, N, classes)`` float32, in which all but the best scores are -1.
     """
     sides = tf.constant([network.inputs.width, network.inputs.height], tf.float32)
-    low, high = (tf.clip_by_value(part / sides, 0.0, 1.0) for part in tf.split(boxes, 2, axis=-1))
+    low, high = (part / sides for part in tf.split(boxes, 2, axis=-1))
+    if network.decoder.clips_first:
+        low, high = tf.clip_by_value(low, 0.0, 1.0), tf.clip_by_value(high, 0.0, 1.0)
     parts = (low + high) / 2, tf.math.log(tf.maximum(high - low, _SMALLEST))
     flat = tf.reshape(scores, (1, -1))
     if flat.shape[1] > network.decoder.pre_nms:

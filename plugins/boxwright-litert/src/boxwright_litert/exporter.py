@@ -68,7 +68,7 @@ class LiteRTDetectionExporter(LiteRTExporter):
             interpreter.set_tensor(images["index"], pixels)
             interpreter.invoke()
             boxes, classes, scores, count = (interpreter.get_tensor(output)[0] for output in outputs)
-            sides = images["shape"][[2, 1, 2, 1]].astype(np.float32)
-            return boxes[: int(count), [1, 0, 3, 2]] * sides, scores[: int(count)], classes[: int(count)].astype(int)
+            boxes = boxes[:, [1, 0, 3, 2]].clip(0, 1) * images["shape"][[2, 1, 2, 1]].astype(np.float32)
+            return boxes[: int(count)], scores[: int(count)], classes[: int(count)].astype(int)
 
         return detect

@@ -77,13 +77,14 @@ def _add_suppression(graph: Any, network: Network) -> None:
             helper.make_node("Squeeze", ["class_column", "column"], ["classes"]),
         ]
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    candidates = "clipped" if decoder.clips_first else "raw_boxes"
     graph.node.extend(
         [
             helper.make_node("Max", ["raw_boxes", "origin"], ["not_negative"]),
             helper.make_node("Min", ["not_negative", "corner"], ["clipped"]),
             helper.make_node("Transpose", [scores], ["scores_by_class"], perm=[0, 2, 1]),
             # Corners in any order: with center_point_box=0, x and y may be exchanged in all boxes.
-            helper.make_node("NonMaxSuppression", ["clipped", "scores_by_class", *limits], ["selected"]),
+            helper.make_node("NonMaxSuppression", [candidates, "scores_by_class", *limits], ["selected"]),
             helper.make_node("GatherND", ["scores_by_class", "selected"], ["scores"]),
             helper.make_node("Gather", ["selected", "of_box"], ["selected_boxes"], axis=1),
             helper.make_node("GatherND", ["clipped", "selected_boxes"], ["boxes"]),

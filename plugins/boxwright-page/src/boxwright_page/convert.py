@@ -32,11 +32,12 @@ def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -
         calibration: Inputs for ``int8``.
 
     Raises:
-        UsageError: Images are resized in a way that the page does not have.
+        UsageError: Images are resized, or boxes clipped, in a way that the page does not have.
     """
-    if network.inputs.reduced_size is None:
+    if network.inputs.reduced_size is None or not network.decoder.clips_first:
         raise UsageError(
-            "the page does not resize images as the TensorFlow Object Detection API does", "export to another target"
+            "the page neither resizes images nor clips boxes as the TensorFlow Object Detection API does",
+            "export to another target",
         )
     runtime = runtime_files()
     model = to_onnx(network.saved_model)

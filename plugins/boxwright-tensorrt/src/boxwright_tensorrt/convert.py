@@ -83,14 +83,19 @@ def _add_suppression(model: Any, network: Network) -> bool:
         "detection_scores": (TensorProto.FLOAT, ["batch", decoder.max_detections]),
         "detection_classes": (TensorProto.INT32, ["batch", decoder.max_detections]),
     }
+    candidates, found = ("clipped", "detection_boxes") if decoder.clips_first else ("boxes", "unclipped")
+    source, target = ("boxes", "clipped") if decoder.clips_first else ("unclipped", "detection_boxes")
+    clip = [
+        helper.make_node("Max", [source, "origin"], ["not_negative"]),
+        helper.make_node("Min", ["not_negative", "corner"], [target]),
+    ]
     graph.node.extend(
         [
-            helper.make_node("Max", ["boxes", "origin"], ["not_negative"]),
-            helper.make_node("Min", ["not_negative", "corner"], ["clipped"]),
+            *(clip if decoder.clips_first else ()),
             helper.make_node(
                 "EfficientNMS_TRT",
-                ["clipped", scores],
-                list(outputs),
+                [candidates, scores],
+                [found if name == "detection_boxes" else name for name in outputs],
                 domain=_DOMAIN,
                 plugin_version="1",
                 score_threshold=decoder.score_threshold,
@@ -101,6 +106,7 @@ def _add_suppression(model: Any, network: Network) -> bool:
                 class_agnostic=int(decoder.suppression == "all"),
                 box_coding=0,  # corners
             ),
+            *(() if decoder.clips_first else clip),
         ]
     )
     del graph.output[:]

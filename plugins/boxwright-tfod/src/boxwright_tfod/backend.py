@@ -103,7 +103,7 @@ class TFODBackend:
         with Environment(ENVIRONMENT).worker() as worker:
             written = worker.call("network:export", request)
         inputs = InputSettings(written["width"], written["height"], resize="bilinear", jpeg="fast")
-        decoder = DecoderSettings(**written["decoder"], pre_nms=_CANDIDATES)
+        decoder = DecoderSettings(**written["decoder"], pre_nms=_CANDIDATES, clips_first=False)
         return Network(folder, inputs, decoder, run.label_map)
 
 

@@ -103,6 +103,7 @@ def write_description(
     packages = ""
     if isinstance(exporter, NetworkExporter):
         packages = " ".join(sorted({*exporter.packages, "numpy", "pillow"}))
+        _, inputs, decoder = read_settings(folder)
         script = _render(
             "detect.py.jinja",
             packages=packages.replace(" ", ", "),
@@ -110,7 +111,8 @@ def write_description(
             suppresses=exporter.suppresses,
             prepares=exporter.prepares,
             again=not exporter.sources,
-            resize=read_settings(folder).inputs.resize,
+            resize=inputs.resize,
+            clips_first=decoder.clips_first,
             model=artifact.relative_to(folder).as_posix(),
         )
         (folder / "detect.py").write_text(script, "utf-8")

@@ -34,6 +34,8 @@ class DecoderSettings:
             classes; ``"fusion"``, those of one class, which become one box, their weighted mean (Solovyev et al. 2021).
         score: The lowest score of a detection that is shown or counted: ``boxwright predict`` leaves out the others,
             and metrics that average over scores use them. One number, or one per class.
+        clips_first: Whether boxes are clipped to the input before the suppression. The TensorFlow Object Detection API
+            clips afterwards, so boxes that extend beyond the image overlap less.
     """
 
     score_threshold: float = 0.05
@@ -43,6 +45,7 @@ class DecoderSettings:
     soft_nms_sigma: float = 0.0
     suppression: str = "class"
     score: PerClass = 0.3
+    clips_first: bool = True
 
     def __post_init__(self) -> None:
         for name in ("iou_threshold", "score"):

@@ -274,7 +274,9 @@ def select_detections(boxes: Floats, scores: Floats, inputs: InputSettings, sett
     places = places[np.argsort(-flat[places], kind="stable")]
     rows, classes = np.divmod(places, scores.shape[1])
     limits = np.array([inputs.width, inputs.height] * 2, np.float32)
-    return choose_detections(np.clip(boxes[rows], 0, limits), flat[places], classes, settings)
+    candidates = np.clip(boxes[rows], 0, limits) if settings.clips_first else boxes[rows]
+    found = choose_detections(candidates, flat[places], classes, settings)
+    return found._replace(boxes=np.clip(found.boxes, 0, limits))
 
 
 def resize_bilinear(pixels: NDArray[Any], size: tuple[int, int]) -> Floats:
