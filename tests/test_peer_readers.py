@@ -55,7 +55,7 @@ def answer(script: str, library: str, *arguments: object) -> Any:
     """Returns what a file of ``peers`` prints; skips without its library."""
     if not installed(library):
         pytest.skip(f"{library} is not installed for {PYTHON}; set BOXWRIGHT_PEERS_PYTHON")
-    command = [PYTHON, SCRIPTS / script, *map(str, arguments)]
+    command = [PYTHON, str(SCRIPTS / script), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
