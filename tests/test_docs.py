@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
@@ -119,6 +120,35 @@ def test_the_exports_of_the_deployment_page_run(tmp_path: Path, here: Here) -> N
         assert (tmp_path / folder / "detect.py").is_file(), folder
     assert (tmp_path / "for-movidius" / "model.bin").is_file()
     assert (tmp_path / "for-tensorrt" / "build.sh").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_the_commands_of_the_page_on_training_at_scale_run(tmp_path: Path) -> None:
+    """Each in a separate process, because TensorFlow takes its devices once; those with an ``&`` at the same time."""
+    pytest.importorskip("keras_cv")
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        ports = {"3000": one.getsockname()[1], "3001": two.getsockname()[1]}
+    started: list[subprocess.Popen[bytes]] = []
+    try:
+        for block in blocks("docs/training-at-scale.md", "console"):
+            for words in commands(block):
+                text = [re.sub(r"\b300[01]\b", lambda found: str(ports[found[0]]), word) for word in words[1:]]
+                if words[1] == "train" and "--resume" not in words:
+                    text += ["--preset", "tiny", "--image-size", "64x64"]
+                if words[-1] == "&":
+                    text.remove("&")
+                    started.append(subprocess.Popen([sys.executable, "-m", "boxwright_cli", *text], cwd=tmp_path))
+                else:
+                    boxwright(*text, cwd=tmp_path)
+        assert [process.wait(400) for process in started] == [0]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    for name in ("two-devices", "two-workers", "two-workers.worker-1"):
+        assert Run(tmp_path / "runs" / name).status == "done", name
+    assert Run(tmp_path / "runs" / "two-workers").state["epochs_done"] == 2
 
 
 @pytest.mark.parametrize(

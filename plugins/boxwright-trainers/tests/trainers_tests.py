@@ -35,6 +35,18 @@ if stop := arguments.pop("stop_after", None):
             raise KeyboardInterrupt
 
     TrainJob.checkpoint_written = checkpoint_written
+if die := arguments.pop("die_at", None):
+    import os
+    from boxwright_kerascv.replicated import ReplicatedFit
+
+    step = ReplicatedFit.step
+
+    def dying_step(self, parts):
+        if self._plan.progress.step == die:
+            os.kill(os.getpid(), 9)
+        step(self, parts)
+
+    ReplicatedFit.step = dying_step
 data = arguments.pop("data", "demo:train?images=8&seed=4&size=96x80")
 try:
     boxwright.train(data, log=[], **arguments)

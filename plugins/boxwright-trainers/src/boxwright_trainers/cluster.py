@@ -139,24 +139,30 @@ def _listening(host: str, port: int) -> socket.socket:
     return made
 
 
-def meet(addresses: Sequence[str], index: int, listener: socket.socket, timeout: float, reporter: Reporter) -> None:
+def meet(
+    addresses: Sequence[str], index: int, listener: socket.socket, timeout: float, reporter: Reporter
+) -> dict[int, socket.socket]:
     """Returns when all workers are there, and closes the listening socket.
+
+    Returns:
+        The connections: of worker 0 to all others, and of the others to worker 0, by the numbers of the workers.
 
     Raises:
         RunError: One is not there in time, or was started with other addresses.
     """
     with listener:
         if index == 0:
-            _wait_for_others(addresses, listener, timeout, reporter)
-        else:
-            _report_to_first(addresses, index, timeout, reporter)
+            return _wait_for_others(addresses, listener, timeout, reporter)
+        return {0: _report_to_first(addresses, index, timeout, reporter)}
 
 
 def _name(addresses: Sequence[str], index: int) -> str:
     return f"worker {index} ({addresses[index]})"
 
 
-def _wait_for_others(addresses: Sequence[str], listener: socket.socket, timeout: float, reporter: Reporter) -> None:
+def _wait_for_others(
+    addresses: Sequence[str], listener: socket.socket, timeout: float, reporter: Reporter
+) -> dict[int, socket.socket]:
     ends = time.monotonic() + timeout
     missing = set(range(1, len(addresses)))
     problem = ""
@@ -185,29 +191,34 @@ def _wait_for_others(addresses: Sequence[str], listener: socket.socket, timeout:
         for connection in there.values():
             with suppress(OSError):
                 connection.sendall(json.dumps({"problem": problem}).encode() + b"\n")
-    if problem:
-        raise RunError(problem, "start the same command on every computer, and check that each reaches the others")
+        if problem:
+            raise RunError(problem, "start the same command on every computer, and check that each reaches the others")
+        stack.pop_all()
+    return there
 
 
-def _report_to_first(addresses: Sequence[str], index: int, timeout: float, reporter: Reporter) -> None:
+def _report_to_first(addresses: Sequence[str], index: int, timeout: float, reporter: Reporter) -> socket.socket:
     ends = time.monotonic() + timeout
     absent = f"after {timeout:g} seconds, {_name(addresses, 0)} is not there"
-    answer: Any = None
     with reporter.task("Waiting for worker 0"):
-        while answer is None:
+        while True:
             if time.monotonic() > ends:
                 raise RunError(absent, "start the same command there, and check that it can be reached")
-            with (
-                suppress(OSError),
-                socket.create_connection(_split(addresses[0]), timeout=_ANSWER_TIMEOUT) as connection,
-            ):
+            with suppress(OSError), ExitStack() as stack:
+                connection = stack.enter_context(
+                    socket.create_connection(_split(addresses[0]), timeout=_ANSWER_TIMEOUT)
+                )
                 connection.sendall(json.dumps({"worker": index, "workers": list(addresses)}).encode() + b"\n")
                 answer = _received(connection, max(_ANSWER_TIMEOUT, ends - time.monotonic() + _ANSWER_TIMEOUT))
-            if not isinstance(answer, dict):
-                answer = None
-                time.sleep(0.2)
-    if problem := answer.get("problem"):
-        raise RunError(str(problem), "start the same command on every computer, and check that each reaches the others")
+                if isinstance(answer, dict):
+                    if problem := answer.get("problem"):
+                        raise RunError(
+                            str(problem),
+                            "start the same command on every computer, and check that each reaches the others",
+                        )
+                    stack.pop_all()
+                    return connection
+            time.sleep(0.2)
 
 
 def _received(connection: socket.socket, timeout: float = _ANSWER_TIMEOUT) -> Any:

@@ -27,11 +27,11 @@ class MirroredTrainer:
             UsageError: There are not enough devices, the batches cannot be divided among them, or the backend is not
                 a ``ReplicatedBackend``.
         """
+        check_replicas(backend, job, "mirrored", self._devices or 1)
         with quiet_import():
             import tensorflow as tf
 
             from boxwright_trainers.replicas import StrategyReplicas
-        check_replicas(backend, job, "mirrored", self._devices or 1)
         names = _devices(tf, self._devices)
         check_replicas(backend, job, "mirrored", len(names))
         job.reporter.message(f"Training on {', '.join(names)}.")

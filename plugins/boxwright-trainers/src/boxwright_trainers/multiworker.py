@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from boxwright import BoxwrightError, RunError, TrainJob, UsageError
 from boxwright.models import Backend, OneReplica, check_replicas, train_replicas
 from boxwright_tf.quiet import quiet_import
 from boxwright_trainers.cluster import meet, parse_tf_config, parse_workers, take_port
+from boxwright_trainers.lifeline import Lifeline, Loss
 
 _TASK = re.compile(r"/task:(\d+)")
-_REPORTED = "boxwright: "
-"""What begins the text that says why a worker has ended."""
+_PATIENCE = 5.0
+"""Seconds."""
+
+_REMEDY = "correct what ended it, and continue: start the same command with --resume on all workers"
 
 
 class MultiWorkerTrainer:
@@ -35,6 +43,7 @@ class MultiWorkerTrainer:
             self._addresses, own = parse_tf_config()
             index = own if index is None else index
         self._timeout = timeout
+        self._over = threading.Event()
         self._worker, self._listener = take_port(self._addresses, index)
 
     @property
@@ -63,9 +72,10 @@ class MultiWorkerTrainer:
 
             from boxwright_trainers.replicas import StrategyReplicas
         tf.get_logger().setLevel("ERROR")  # it warns that `share` is slow
-        meet(self._addresses, self._worker, self._listener, self._timeout, job.reporter)
-        strategy = self._strategy(tf)
-        with self._explained(tf, job):
+        connections = meet(self._addresses, self._worker, self._listener, self._timeout, job.reporter)
+        lifeline = Lifeline(self._worker, connections, partial(self._stop, tf, job))
+        with self._explained(tf, lifeline):
+            strategy = self._strategy(tf)
             replicas = StrategyReplicas(strategy, self._worker, count)
             check_replicas(backend, job, "multiworker", replicas.count)
             job.reporter.message(f"Training as worker {self._worker} of {count}, with {replicas.count} devices in all.")
@@ -84,36 +94,63 @@ class MultiWorkerTrainer:
             ) from None
 
     @contextmanager
-    def _explained(self, tf: Any, job: TrainJob) -> Iterator[None]:
+    def _explained(self, tf: Any, lifeline: Lifeline) -> Iterator[None]:
         """Says which worker has ended, and tells the others why this one does."""
+        reason = "it has ended"
         try:
             yield
+            reason = ""
         except tf.errors.OpError as error:
-            cause = self._cause(str(error))
-            if cause is None:
-                self._report(f"{type(error).__name__}: {str(error).splitlines()[0]}")
+            loss = lifeline.loss(_PATIENCE) or _named(str(error))
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            if loss is None or loss.worker == self._worker:
                 raise
-            raise RunError(
-                cause, f"correct what ended it, and continue on all workers with --resume: --out {job.run.path}"
-            ) from error
+            raise RunError(self._text(loss), _REMEDY) from error
         except BaseException as error:
-            text = str(error) if isinstance(error, BoxwrightError) else f"{type(error).__name__} {error}"
-            self._report("it was interrupted" if isinstance(error, KeyboardInterrupt) else text.splitlines()[0])
+            loss = lifeline.loss()
+            if loss is not None:
+                raise RunError(self._text(loss), _REMEDY) from error
+            reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else _first_line(error)
             raise
+        finally:
+            self._over.set()
+            lifeline.close(reason or None)
 
-    def _report(self, reason: str) -> None:
-        from tensorflow.python.eager import context  # there is no public name for it
+    def _text(self, loss: Loss) -> str:
+        name = f"worker {loss.worker} ({self._addresses[loss.worker % len(self._addresses)]})"
+        return f"{name} has ended: {loss.reason}" if loss.reason else f"{name} has ended, or can no longer be reached"
 
-        with suppress(Exception):
-            context.context().report_error_to_cluster(1, f"{_REPORTED}{reason}")
+    def _stop(self, tf: Any, job: TrainJob, loss: Loss) -> None:
+        """Ends the operation that waits for a lost worker, or else this process; called in another thread."""
 
-    def _cause(self, text: str) -> str | None:
-        """Returns which worker has ended, and why, if it has said so; ``None`` for an error of this worker."""
-        found = _TASK.search(text)
-        if found is None or int(found[1]) >= len(self._addresses):
-            return None
-        number = int(found[1])
-        name = f"worker {number} ({self._addresses[number]})"
-        if _REPORTED in text:
-            return f"{name} has ended: {text.split(_REPORTED)[1].splitlines()[0]}"
-        return f"{name} has ended, or can no longer be reached"
+        def abort() -> None:
+            from tensorflow.python.eager import context  # there is no public name for it
+
+            with suppress(Exception):
+                context.context().abort_collective_ops(tf.errors.UNAVAILABLE, self._text(loss))
+
+        threading.Thread(target=abort, daemon=True).start()  # it may wait for TensorFlow to start
+        if not self._over.wait(_PATIENCE):
+            # TensorFlow still waits, for example for the servers of the others.
+            error = RunError(self._text(loss), _REMEDY)
+            job.run.update(status="failed", error=repr(error))
+            os.write(2, f"Error: {error}\n".encode())
+            os._exit(error.exit_code)
+        # The end of the process can take TensorFlow a minute.
+        if hasattr(signal, "SIGALRM"):
+            atexit.register(_end_soon)
+
+
+def _end_soon() -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(int(_PATIENCE))
+
+
+def _named(text: str) -> Loss | None:
+    found = _TASK.search(text)
+    return Loss(int(found[1])) if found else None
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error) if isinstance(error, BoxwrightError) else f"{type(error).__name__} {error}"
+    return text.splitlines()[0]
