@@ -55,7 +55,7 @@ def test_a_killed_worker_ends_all_and_the_training_can_be_resumed(
     died = time.monotonic()
     status, messages = first.end(30)
     assert time.monotonic() - died < 30
-    assert status == 1
+    assert status in (1, -14)  # ended by a signal if TensorFlow does not end
     address = workers.split(",")[1]
     assert f"Error: worker 1 ({address}) has ended, or can no longer be reached" in messages
     assert "--resume" in messages.split("Error: ")[1]

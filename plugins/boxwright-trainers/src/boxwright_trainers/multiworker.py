@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from boxwright import BoxwrightError, RunError, TrainJob, UsageError
@@ -136,14 +138,15 @@ class MultiWorkerTrainer:
             job.run.update(status="failed", error=repr(error))
             os.write(2, f"Error: {error}\n".encode())
             os._exit(error.exit_code)
-        # The end of the process can take TensorFlow a minute.
-        if hasattr(signal, "SIGALRM"):
-            atexit.register(_end_soon)
+        atexit.register(_end_soon)
 
 
 def _end_soon() -> None:
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(int(_PATIENCE))
+    """Ends this process, which can take TensorFlow a minute: with status 1, or else by a signal."""
+    faulthandler.dump_traceback_later(_PATIENCE, exit=True, file=Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(2 * int(_PATIENCE))
 
 
 def _named(text: str) -> Loss | None:
