@@ -291,6 +291,13 @@ steps:
     assert actions(boxwright.json("run", "s.yaml")) == {"convert": "done", "info": "done"}
 
 
+def test_the_number_of_workers_does_not_change_a_result(boxwright: Program, ran: list[str]) -> None:
+    Path("s.yaml").write_text(CONVERT, "utf-8")
+    assert boxwright("run", "s.yaml").exit_code == 0
+    Path("s.yaml").write_text(f"{CONVERT}    workers: 1\n", "utf-8")
+    assert actions(boxwright.json("run", "s.yaml", "--dry-run")) == {"convert": "done"}
+
+
 def test_names_with_brackets_are_not_patterns(boxwright: Program, ran: list[str]) -> None:
     Path("photos").rename("p[1]")
     Path("s.yaml").write_text(CONVERT.replace("photos", "p[1]").replace("out/$", "o[x]/$"), "utf-8")

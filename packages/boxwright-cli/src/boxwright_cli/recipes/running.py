@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import IO, Any, Literal
+from typing import IO, Any, Final, Literal
 
 from boxwright import BoxwrightError, Run, RunError
 from boxwright_cli.meanings import Meaning
@@ -20,6 +20,9 @@ from boxwright_cli.recipes.cache import Cache, Entry, State
 from boxwright_cli.recipes.checks import versions_of
 from boxwright_cli.recipes.contents import Contents, Listing, difference, is_compared, overlaps, places
 from boxwright_cli.recipes.plan import Plan, Step
+
+_SAME_RESULT: Final = frozenset({"overwrite", "workers", "engine", "address"})
+"""Options that decide where and how fast a command works, and not what its result is."""
 
 Action = Literal["run", "resume", "done", "skip"]
 
@@ -242,7 +245,7 @@ class Runner:
     def _identity(self, step: Step) -> State:
         """Returns the part of a step's state by which its entry is found."""
         values = self.values[step.label].items()
-        return State(step.command.name, {key: _plain(value) for key, value in values if key != "overwrite"})
+        return State(step.command.name, {key: _plain(value) for key, value in values if key not in _SAME_RESULT})
 
     def _digest(self, maker: Step) -> str:
         """Returns the digest of a step's outputs: as it left them, or as they are if it is not known to have run."""
