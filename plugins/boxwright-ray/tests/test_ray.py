@@ -265,16 +265,13 @@ def test_a_machine_without_a_plugin_is_named(cluster: Any, monkeypatch: pytest.M
 
 
 def test_no_cluster_at_an_address_is_an_error(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-    done = program("info", "x", "--engine", "ray", "--address", f"127.0.0.1:{port}", cwd=tmp_path)
-    assert done.returncode != 0
     boxwright.convert("demo:train?images=1", f"labelimg:{tmp_path / 'one'}")
-    done = program(
-        "info", f"labelimg:{tmp_path / 'one'}", "--engine", "ray", "--address", f"127.0.0.1:{port}", cwd=tmp_path
-    )
+    with socket.socket() as taken:  # bound, so that nothing else listens there
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = program("info", f"labelimg:{tmp_path / 'one'}", "--engine", "ray", "--address", address, cwd=tmp_path)
     assert done.returncode == 1
-    assert f"there is no Ray cluster at 127.0.0.1:{port}" in done.stderr
+    assert f"there is no Ray cluster at {address}" in done.stderr
     assert "ray start --head" in done.stderr
     assert "Traceback" not in done.stderr
 

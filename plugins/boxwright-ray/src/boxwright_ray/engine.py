@@ -117,9 +117,9 @@ def _connect(address: str | None) -> None:
             socket.create_connection((place.hostname, place.port), timeout=_PATIENCE).close()
             os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "1")
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, include_dashboard=False)
-    except (OSError, RuntimeError, ValueError) as error:
-        where = f" at {address}" if address else ""
-        raise EngineError(f"there is no Ray cluster{where}: {_first_line(error)}", _START) from None
+    except Exception as error:  # Ray raises that class itself, for a start that takes too long
+        where = f"there is no Ray cluster at {address}" if address else "no Ray cluster could be reached or started"
+        raise EngineError(f"{where}: {_first_line(error)}", _START) from None
 
 
 def _cause(error: Exception) -> str:
