@@ -34,6 +34,7 @@ class TestRefused:
             ({"settings": {"rat": 1}}, UsageError, "did you mean 'rate'"),
             ({"settings": {"rate": "fast"}}, UsageError, "is not a number"),
             ({"trainer": "cluster"}, PluginNotFoundError, "cluster"),
+            ({"trainer": "mirrored:2"}, PluginNotFoundError, "pip install boxwright-trainers"),
             ({"epochs": 0}, UsageError, "the number of epochs is 0"),
             ({"eval_every": 0}, UsageError, "the number of epochs between evaluations is 0"),
             ({"model": object()}, UsageError, "has no object 'model'"),

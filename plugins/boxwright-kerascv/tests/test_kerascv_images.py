@@ -16,8 +16,9 @@ tf = pytest.importorskip("tensorflow")
 
 from boxwright import Boxes, DataError, Dataset, ImageRef, LabelMap, Sample  # noqa: E402
 from boxwright.datasets import Problems, SampleReader  # noqa: E402
+from boxwright.models import Shard  # noqa: E402
 from boxwright_kerascv.augmentation import Augmentation  # noqa: E402
-from boxwright_kerascv.inputs import load_example, training_batches  # noqa: E402
+from boxwright_kerascv.inputs import WHOLE, load_example, training_batches  # noqa: E402
 from boxwright_retinanet.images import (  # noqa: E402
     ImageCache,
     TrainingImages,
@@ -210,10 +211,12 @@ def numbered(count: int) -> ImageCache:
     )
 
 
-def stream(count: int, batches: int, *, batch_size: int = 4, seed: int = 0, first_step: int = 0) -> list[Any]:
+def stream(
+    count: int, batches: int, *, batch_size: int = 4, seed: int = 0, first_step: int = 0, shard: Shard = WHOLE
+) -> list[Any]:
     augmentation = Augmentation(["crop", "flip"], (32, 32))
     batched = training_batches(
-        numbered(count), count, recipe(batch_size), augmentation, seed=seed, first_step=first_step
+        numbered(count), count, recipe(batch_size), augmentation, seed=seed, first_step=first_step, shard=shard
     )
     return list(batched.take(batches).as_numpy_iterator())
 
@@ -229,6 +232,21 @@ def test_every_pass_shows_every_image_once_in_another_order() -> None:
     passes = [order[start : start + 7] for start in range(0, 28, 7)]
     assert all(sorted(each) == list(range(7)) for each in passes)
     assert len({tuple(each) for each in passes}) > 2
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_the_shards_of_a_batch_are_the_batch(count: int) -> None:
+    """The same images with the same augmentation, whatever the number of devices; also after a resume."""
+    whole = stream(7, 5, first_step=2)
+    shards = [stream(7, 5, first_step=2, shard=Shard(index, count)) for index in range(count)]
+    for (images, labels), *parts in zip(whole, *shards, strict=True):
+        assert [len(part) for part, _ in parts] == [4 // count] * count
+        np.testing.assert_array_equal(np.concatenate([part for part, _ in parts]), images)
+        rows = [row for _, part in parts for row in zip(part["boxes"], part["classes"], strict=True)]
+        for (boxes, classes), all_boxes, all_classes in zip(rows, labels["boxes"], labels["classes"], strict=True):
+            np.testing.assert_array_equal(boxes, all_boxes[: len(boxes)])
+            np.testing.assert_array_equal(classes, all_classes[: len(boxes)])
+            assert (all_classes[len(boxes) :] == -1).all()
 
 
 def test_a_resumed_training_has_the_same_batches() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -215,3 +216,14 @@ def test_objects_that_cannot_be_used(objects: dict[str, Any], settings: dict[str
     with pytest.raises(UsageError) as caught:
         check_objects(objects, settings)
     assert named in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("objects", "settings", "problem"),
+    [({"model": None}, {}, "model was made for one device"), ({}, {"accumulate": 2}, "steps are not accumulated")],
+)
+def test_what_several_devices_cannot_train(objects: dict[str, Any], settings: dict[str, Any], problem: str) -> None:
+    job, replicas = SimpleNamespace(objects=objects, settings=settings, resume=False), SimpleNamespace(count=2)
+    training = backend_module.KerasCVBackend().start(job, replicas)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=problem), training:
+        pass

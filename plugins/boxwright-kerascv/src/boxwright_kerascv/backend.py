@@ -76,7 +76,8 @@ class KerasCVBackend:
                     f"{name} was made for one device, and cannot be trained on {replicas.count}",
                     f"use --trainer local, or do not pass {name}",
                 )
-        if replicas.count > 1 and job.settings.get("accumulate", 1) > 1:
+        settings = job.run.config.get("recipe", {}) if job.resume else job.settings
+        if replicas.count > 1 and settings.get("accumulate", 1) > 1:
             raise UsageError(
                 "steps are not accumulated on several devices", "use a larger --batch-size, which the devices divide"
             )
