@@ -77,17 +77,28 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
+def add_node(cluster: Any, node: dict[str, Any]) -> Any:
+    """Adds a node; on a busy machine, it may take longer than the 30 seconds that Ray waits, and is tried again."""
+    for _ in range(3):
+        try:
+            return cluster.add_node(**node)
+        except Exception as error:
+            problem = error
+    raise problem
+
+
 @pytest.fixture(scope="module")
 def cluster(site: Path) -> Iterator[Any]:
-    """A head without cores for work, and a node with one core."""
+    """A head and a second node, with one core each."""
     from ray.cluster_utils import Cluster
 
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the paths of its sockets must be short
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(site))
         patch.syspath_prepend(str(site))
-        cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 1, "temp_dir": folder})
-        cluster.add_node(**NODE)
+        cluster = Cluster()
+        for node in ({**NODE, "temp_dir": folder}, NODE):
+            add_node(cluster, node)
         patch.setenv("RAY_ADDRESS", cluster.address)  # of the conformance tests
         yield cluster
         cluster.shutdown()
@@ -197,7 +208,7 @@ def test_a_node_that_is_killed_in_the_middle_loses_nothing(cluster: Any, tmp_pat
     ]
     data = boxwright.from_samples(samples)
     boxwright.convert(data, f"coco:{tmp_path / 'alone.json'}", workers=1)
-    node = cluster.add_node(**NODE)
+    node = add_node(cluster, NODE)
     cluster.wait_for_nodes()
     reporter = KillingReporter(cluster, node)
     report = boxwright.convert(
