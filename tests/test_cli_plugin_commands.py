@@ -89,7 +89,8 @@ def test_one_that_cannot_be_used_is_listed_and_says_why(boxwright, name, said):
         assert words in failed.stderr
 
 
-def test_a_recipe_takes_only_those_that_end(boxwright, tmp_path):
+def test_a_recipe_takes_only_those_that_end(boxwright, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     recipe = tmp_path / "recipe.yaml"
     boxwright("greet", "you", "--save", recipe)
     assert recipe.read_text("utf-8") == "steps:\n  greet:\n    name: you\n"
