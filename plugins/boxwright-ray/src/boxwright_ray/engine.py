@@ -60,7 +60,7 @@ class RayEngine:
 
     def _slots(self) -> int:
         """Returns how many pieces can run at the same time."""
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]  # type: ignore[no-untyped-call]
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
         return sum(
             min(
                 int(each.get("CPU", 0) / self._cpus),
