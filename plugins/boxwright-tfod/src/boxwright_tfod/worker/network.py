@@ -91,6 +91,13 @@ def _save(model: Any, folder: str, target: str, height: int, width: int, classes
     status = checkpoint.checkpoint.restore(checkpoint.latest_checkpoint).expect_partial()
     function = serve.get_concrete_function()  # creates the variables
     status.assert_existing_objects_matched()
+    # How many boxes there are is known only from the anchors, which the graph computes.
+    shapes = {name: (None, *found.shape[1:]) for name, found in function(tf.zeros((1, *spec.shape[1:]))).items()}
+
+    @tf.function(input_signature=[spec], autograph=False)  # type: ignore[misc,untyped-decorator,unused-ignore]
+    def serve_shaped(images: Any) -> dict[str, Any]:
+        return {name: tf.ensure_shape(found, shapes[name], name=name) for name, found in function(images).items()}
+
     kept = tf.Module()
     kept.variables_of_graph = list(function.graph.variables)
-    tf.saved_model.save(kept, target, signatures=function)
+    tf.saved_model.save(kept, target, signatures=serve_shaped.get_concrete_function())
