@@ -104,8 +104,7 @@ class ProbeTraining:
     @property
     def settings(self) -> Mapping[str, Any]:
         """What the averages depend on."""
-        inputs = self._job.run.state["inputs"]["data"]
-        return {"seed": self._job.seed, "batch_size": self.batch_size, "data": inputs["digest"]}
+        return {"batch_size": self.batch_size}
 
     @property
     def done(self) -> bool:

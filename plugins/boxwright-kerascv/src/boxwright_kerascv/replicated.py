@@ -74,11 +74,7 @@ class ReplicatedFit:
         job = self._plan.job
         return {
             "version": job.run.state["versions"].get("boxwright-kerascv"),
-            "preset": job.preset,
-            "seed": job.seed,
             "recipe": self._plan.recipe.to_dict(),
-            "classes": list(job.label_map.names),
-            "data": job.run.state["inputs"]["data"]["digest"],
             "images": self._plan.images.count,
             "weights": [list(variable.shape) for variable in self._model.weights],
         }

@@ -344,7 +344,7 @@ class ReplicatedTraining(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """JSON values that must be equal in all processes: everything that the weights depend on."""
+        """JSON values, equal in all processes: what the weights depend on, besides data, preset and seed."""
         ...
 
     @property

@@ -83,6 +83,8 @@ def train_replicas(backend: ReplicatedBackend, job: TrainJob, replicas: Replicas
         UsageError: The number of replicas does not divide the batch size.
         RunError: This process trains something else than the main process, such as other data.
     """
+    # Before the model is made: with other data it may have other shapes, which a trainer cannot copy.
+    _check_equal(_known(job), replicas)
     with backend.start(job, replicas) as training:
         _check_batch_size(training.batch_size, replicas.count)
         _check_equal(training.settings, replicas)
@@ -92,6 +94,16 @@ def train_replicas(backend: ReplicatedBackend, job: TrainJob, replicas: Replicas
             training.step([next(part) for part in parts])
         if replicas.main:
             training.finish()
+
+
+def _known(job: TrainJob) -> dict[str, Any]:
+    """Returns what the weights depend on, whatever the backend is."""
+    return {
+        "data": job.run.state["inputs"]["data"]["digest"],
+        "classes": list(job.label_map.names),
+        "preset": job.preset,
+        "seed": job.seed,
+    }
 
 
 def _check_equal(settings: Mapping[str, Any], replicas: Replicas) -> None:
