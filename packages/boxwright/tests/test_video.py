@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import signal
+import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -193,16 +194,21 @@ class FakeCamera:
         self.film.release()
 
 
-@pytest.fixture
-def camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Camera 1, and no other."""
-    path, capture = film(tmp_path / "film.avi"), cv2.VideoCapture
-    monkeypatch.setattr(
+def replace_cameras(patch: pytest.MonkeyPatch, path: Path) -> None:
+    """Camera 1 is a film, and there is no other."""
+    capture = cv2.VideoCapture
+    patch.setattr(
         cv2,
         "VideoCapture",
         lambda place, *rest: FakeCamera(path, place == 1) if isinstance(place, int) else capture(place, *rest),
     )
-    monkeypatch.setattr(video.sys, "platform", "other")
+    patch.setattr(video.sys, "platform", "other")
+
+
+@pytest.fixture
+def camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Camera 1, and no other."""
+    replace_cameras(monkeypatch, film(tmp_path / "film.avi"))
 
 
 @pytest.mark.usefixtures("camera")
@@ -218,29 +224,44 @@ def test_a_camera(tmp_path: Path) -> None:
     assert not (tmp_path / "none").exists()
 
 
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """Python's handler of Ctrl-C, however these tests were started: in the background, a shell ignores the signal."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
+def interrupt(folder: Path) -> None:
+    """Ctrl-C during a camera, and during a file; called in a separate process."""
 
-
-@pytest.mark.usefixtures("camera", "interruptible")
-def test_ctrl_c_ends_a_camera_and_keeps_the_recording(tmp_path: Path) -> None:
     class Interrupted(Patch):
         def predict(self, samples: Iterable[Sample], **options: Any) -> Iterator[Detections]:
             signal.raise_signal(signal.SIGINT)
             return super().predict(samples)
 
-    before = signal.getsignal(signal.SIGINT)
-    found = predict(Interrupted(), "1", out=tmp_path / "out", batch_size=3)
+    # In the background, a shell ignores the signal.
+    before = signal.default_int_handler
+    signal.signal(signal.SIGINT, before)
+    found = predict(Interrupted(), "1", out=folder / "out", batch_size=3)
     assert signal.getsignal(signal.SIGINT) is before
     assert found.videos[0].frames == 3
-    assert len((tmp_path / "out" / "detections.jsonl").read_text().splitlines()) == 3
     # A file is not a recording: the first one aborts, as everywhere.
     with pytest.raises(KeyboardInterrupt):
-        predict(Interrupted(), film(tmp_path / "clip.avi"), out=tmp_path / "none")
+        predict(Interrupted(), film(folder / "clip.avi"), out=folder / "none")
+
+
+def test_ctrl_c_ends_a_camera_and_keeps_the_recording(tmp_path: Path) -> None:
+    film(tmp_path / "camera.avi")
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('tests_of_video', {__file__!r})\n"
+        "tests = sys.modules[spec.name] = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(tests)\n"
+        "from pathlib import Path\n"
+        "import pytest\n"
+        "folder = Path(sys.argv[1])\n"
+        "with pytest.MonkeyPatch.context() as patch:\n"
+        "    tests.replace_cameras(patch, folder / 'camera.avi')\n"
+        "    tests.interrupt(folder)\n",
+        "utf-8",
+    )
+    done = subprocess.run([sys.executable, str(program), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "out" / "detections.jsonl").read_text().splitlines()) == 3
     assert not (tmp_path / "none").exists()
 
 
