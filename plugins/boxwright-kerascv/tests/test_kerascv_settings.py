@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,6 +85,7 @@ def test_a_pretrained_preset_without_internet_access_is_a_data_error(
     def refuse(preset: str, **_: Any) -> None:
         raise ConnectionError("Failed to resolve 'www.kaggle.com'")
 
+    importlib.import_module("boxwright_kerascv.backend")  # before it, because KerasCV reads the docstring of the method
     monkeypatch.setattr(keras_cv.models.Backbone, "from_preset", refuse)
     with pytest.raises(DataError, match=r"could not be downloaded from kaggle\.com"):
         train(drawn, out=tmp_path / "run", **small | {"preset": "resnet50_imagenet"})
