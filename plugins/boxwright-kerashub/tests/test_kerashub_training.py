@@ -26,6 +26,7 @@ def gray(name: str, boxes: Boxes = NOTHING) -> Sample:
     return Sample(image=ImageRef(name=name, width=128, height=128, data=data), boxes=boxes)
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_during_the_training_as_afterwards(
     drawn: Dataset, validation: Dataset, small: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -63,6 +64,7 @@ def test_one_image_a_batch_tiny_objects_and_background(
     assert len(list(load_model(run).predict(samples))) == 2
 
 
+@pytest.mark.slow
 def test_only_background_lowers_every_score(small: dict[str, Any], tmp_path: Path, narrow: Callable[..., Any]) -> None:
     """A batch without boxes teaches background: the loss falls."""
     samples = [gray(f"{number}.jpg") for number in range(4)]
