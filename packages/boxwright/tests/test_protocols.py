@@ -14,7 +14,7 @@ import boxwright
 from boxwright import DataError, Dataset, ImageRef, Sample
 from boxwright.annotation import protocols as annotation_protocols
 from boxwright.datasets import protocols
-from boxwright.models import protocols as model_protocols
+from boxwright.models import protocols as model_protocols, replicas
 from boxwright.plugins import hookspecs, specs
 from boxwright.plugins.registry import KINDS, Registry
 
@@ -65,7 +65,7 @@ def test_every_hook_documents_when_it_is_called() -> None:
 
 
 def test_everything_public_has_a_docstring() -> None:
-    for module in (hookspecs, protocols, model_protocols, specs):
+    for module in (hookspecs, protocols, model_protocols, replicas, specs):
         assert module.__doc__
         for name, value in vars(module).items():
             mine = inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")

@@ -195,7 +195,7 @@ class FakeCamera:
 
 
 def replace_cameras(patch: pytest.MonkeyPatch, path: Path) -> None:
-    """Camera 1 is a film, and there is no other."""
+    """A film is camera 1, the only one."""
     capture = cv2.VideoCapture
     patch.setattr(
         cv2,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,11 @@ from boxwright import TrainJob, UsageError
 from boxwright.models import DecoderSettings
 from boxwright_retinanet.anchors import AnchorSettings, coverage, fit_anchors, published_anchors
 from boxwright_retinanet.balance import image_weights
-from boxwright_retinanet.checkpoint import WEIGHTS, best_weights, remove_best, save_weights
+from boxwright_retinanet.checkpoint import WEIGHTS, best_weights, load_checkpoint, remove_best, save_weights
 from boxwright_retinanet.epochs import Progress
 from boxwright_retinanet.fitting import GROWTH, SUFFICIENT_COVERAGE, fit_input
-from boxwright_retinanet.images import TrainingImages
+from boxwright_retinanet.images import TrainingImages, load_images
+from boxwright_retinanet.monitor import Monitor
 from boxwright_retinanet.options import DECODER_OPTIONS
 from boxwright_retinanet.recipe import OPTIMIZER_DEFAULTS, Recipe, default_eval_every, input_size
 
@@ -130,6 +133,48 @@ def make_decoder(job: TrainJob) -> DecoderSettings:
         return DecoderSettings(**chosen)
     except ValueError as error:
         raise UsageError(str(error), f"see: boxwright plugins show backend {job.run.backend}") from None
+
+
+@contextmanager
+def training_images(job: TrainJob, recipe: Recipe) -> Iterator[TrainingImages]:
+    """A context manager that decodes the images of a training, and warns if boxes are not used.
+
+    Raises:
+        DataError: An image cannot be read.
+    """
+    images = load_images(
+        job.data,
+        job.label_map,
+        recipe.image_size,
+        recipe.oversample,
+        expected=job.scan.samples,
+        cache=job.settings.get("cache", "auto"),
+        cache_file=job.run.file("cache/pictures.bin"),
+        reporter=job.reporter,
+    )
+    try:
+        if images.most_boxes > recipe.max_boxes:
+            job.reporter.warning(
+                f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
+                f"--set max_boxes={images.most_boxes} uses all of them"
+            )
+        yield images
+    finally:
+        images.close()
+
+
+def start_progress(job: TrainJob, recipe: Recipe, checkpoint: Path | None, model: Any) -> Progress:
+    """Returns the progress of a training; that of a checkpoint, which is loaded into the compiled network.
+
+    Raises:
+        RunError: The checkpoint does not match.
+    """
+    if checkpoint is None:
+        patience = recipe.patience if recipe.schedule == "plateau" else 0
+        return Progress(0, Monitor(recipe.monitor, recipe.early_stopping, patience))
+    progress = Progress.restored(*load_checkpoint(checkpoint, model))
+    job.reporter.message(f"Resuming after step {progress.step} of {recipe.steps}.")
+    return progress
 
 
 def make_anchors(job: TrainJob, recipe: Recipe, images: TrainingImages) -> AnchorSettings:

@@ -38,11 +38,10 @@ from boxwright_kerascv.replicated import ReplicatedFit
 from boxwright_kerascv.starting import NONE, Start, find_start
 from boxwright_kerascv.transfer import WeightsError, backbone_of, start_from
 from boxwright_retinanet.anchors import AnchorSettings
-from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS, load_checkpoint, newest_checkpoint
-from boxwright_retinanet.epochs import Evaluate, Progress, Report
-from boxwright_retinanet.images import PAD, TrainingImages, load_images
-from boxwright_retinanet.jobs import make_anchors, make_decoder, make_recipe
-from boxwright_retinanet.monitor import Monitor
+from boxwright_retinanet.checkpoint import NETWORK, newest_checkpoint, require_weights
+from boxwright_retinanet.epochs import Evaluate, Report
+from boxwright_retinanet.images import PAD, TrainingImages
+from boxwright_retinanet.jobs import make_anchors, make_decoder, make_recipe, start_progress, training_images
 from boxwright_retinanet.recipe import Recipe
 from boxwright_retinanet.training import precision, warmup
 
@@ -91,12 +90,7 @@ class KerasCVBackend:
             RunError: The run has no model yet, or its files are inconsistent.
         """
         _check_framework()
-        weights = run.file(WEIGHTS)
-        if not weights.is_file():
-            raise RunError(
-                f"{run.path} has no trained model yet (it is {run.status})",
-                "finish it: boxwright train --resume --out " + str(run.path),
-            )
+        weights = require_weights(run)
         try:
             network = json.loads(run.file(NETWORK).read_text("utf-8"))
             height, width = network["image_size"]
@@ -135,23 +129,10 @@ def _prepared(job: TrainJob, replicas: Replicas) -> Iterator[Plan]:
         check_own(job.objects, job.label_map, recipe, job.settings)
     augmentation = Augmentation(make_augmenters(recipe.augment, backend="kerascv"), recipe.image_size)
     start = None if job.resume else find_start(job.settings.get("weights"), job.preset)
-    with precision(recipe.precision), plain_inputs():
-        images = load_images(
-            job.data,
-            job.label_map,
-            recipe.image_size,
-            recipe.oversample,
-            expected=job.scan.samples,
-            cache=job.settings.get("cache", "auto"),
-            cache_file=job.run.file("cache/pictures.bin"),
-            reporter=job.reporter,
-        )
-        try:
-            if augmentation.mixes:
-                augmentation.draw_from(images.load.example, images.load.classes)
-            yield _plan(job, recipe, decoder, augmentation, images, start, replicas)
-        finally:
-            images.close()
+    with precision(recipe.precision), plain_inputs(), training_images(job, recipe) as images:
+        if augmentation.mixes:
+            augmentation.draw_from(images.load.example, images.load.classes)
+        yield _plan(job, recipe, decoder, augmentation, images, start, replicas)
 
 
 def _plan(
@@ -163,11 +144,6 @@ def _plan(
     weights: Start | None,
     replicas: Replicas,
 ) -> Plan:
-    if images.most_boxes > recipe.max_boxes:
-        job.reporter.warning(
-            f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
-            f"--set max_boxes={images.most_boxes} uses all of them"
-        )
     checkpoint = newest_checkpoint(job.run) if job.resume else None
     own = job.objects.get("model")
     with replicas.scope():
@@ -185,13 +161,9 @@ def _plan(
         if adapter is None or not compiled_by_user(model):
             compile_network(model, recipe, job.objects, adapter)
         model.optimizer.build(model.trainable_variables)  # within the scope
-    patience = recipe.patience if recipe.schedule == "plateau" else 0
-    progress = Progress(0, Monitor(recipe.monitor, recipe.early_stopping, patience))
     if replicas.count == 1:
         _make_variables(model, recipe, adapter)
-    if checkpoint is not None:
-        progress = Progress.restored(*load_checkpoint(checkpoint, model))
-        job.reporter.message(f"Resuming after step {progress.step} of {recipe.steps}.")
+    progress = start_progress(job, recipe, checkpoint, model)
     resolved = {"recipe": recipe.to_dict(), "decoder": decoder.to_dict()}
     job.run.update_config(resolved if anchors is None else {**resolved, "anchors": anchors.to_dict()})
     job.run.write_json(NETWORK, _description(job, recipe, decoder, model, anchors))

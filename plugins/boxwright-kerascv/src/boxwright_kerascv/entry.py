@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from boxwright import RunError, TrainJob
+from boxwright import TrainJob
 from boxwright.models import Model, Network, Replicas, ReplicatedTraining, Run
 from boxwright_kerascv.portable import load_portable
-from boxwright_retinanet.checkpoint import WEIGHTS
+from boxwright_retinanet.checkpoint import require_weights
 from boxwright_tf.quiet import quiet_import
 
 
@@ -39,11 +39,7 @@ class KerasCVBackend:
         Raises:
             RunError: The run has no model yet, or its files are inconsistent.
         """
-        if not run.file(WEIGHTS).is_file():
-            raise RunError(
-                f"{run.path} has no trained model yet (it is {run.status})",
-                f"finish it: boxwright train --resume --out {run.path}",
-            )
+        require_weights(run)
         return load_portable(run) or self.load_framework(run)
 
     def load_framework(self, run: Run) -> Model:

@@ -35,17 +35,18 @@ from boxwright_kerashub.predictor import KerasHubModel, decoded
 from boxwright_retinanet import recipe as recipes
 from boxwright_retinanet.anchors import AnchorSettings
 from boxwright_retinanet.augment import resized_to
-from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS, load_checkpoint, newest_checkpoint
-from boxwright_retinanet.epochs import Clock, Evaluate, Progress, Report
-from boxwright_retinanet.images import PAD, TrainingImages, load_images
+from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS, newest_checkpoint
+from boxwright_retinanet.epochs import Clock, Evaluate, Report
+from boxwright_retinanet.images import PAD, TrainingImages
 from boxwright_retinanet.jobs import (
     make_anchors,
     make_decoder,
     make_recipe,
     sampling_weights,
+    start_progress,
+    training_images,
     write_weights,
 )
-from boxwright_retinanet.monitor import Monitor
 from boxwright_retinanet.recipe import FROM_SCRATCH, PRETRAINED, TINY, Recipe
 from boxwright_retinanet.training import precision, warmup
 from boxwright_retinanet.watch import Watch
@@ -70,21 +71,8 @@ def fit(job: TrainJob) -> None:
     recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else make_recipe(job, default_recipe)
     decoder = make_decoder(job)
     augmentation = _augmentation(recipe)
-    with precision(recipe.precision):
-        images = load_images(
-            job.data,
-            job.label_map,
-            recipe.image_size,
-            recipe.oversample,
-            expected=job.scan.samples,
-            cache=job.settings.get("cache", "auto"),
-            cache_file=job.run.file("cache/pictures.bin"),
-            reporter=job.reporter,
-        )
-        try:
-            _fit(job, recipe, decoder, augmentation, images)
-        finally:
-            images.close()
+    with precision(recipe.precision), training_images(job, recipe) as images:
+        _fit(job, recipe, decoder, augmentation, images)
 
 
 def _fit(
@@ -94,11 +82,6 @@ def _fit(
     augmentation: ArrayAugmentation,
     images: TrainingImages,
 ) -> None:
-    if images.most_boxes > recipe.max_boxes:
-        job.reporter.warning(
-            f"an image has {images.most_boxes} boxes, of which {recipe.max_boxes} are used in training; "
-            f"--set max_boxes={images.most_boxes} uses all of them"
-        )
     checkpoint = newest_checkpoint(job.run) if job.resume else None
     anchors = make_anchors(job, recipe, images)
     keras.utils.set_random_seed(job.seed)
@@ -112,11 +95,7 @@ def _fit(
     model.backbone.trainable = not recipe.freeze_backbone
     compile_network(model, recipe)
     _make_variables(model, recipe)
-    patience = recipe.patience if recipe.schedule == "plateau" else 0
-    progress = Progress(0, Monitor(recipe.monitor, recipe.early_stopping, patience))
-    if checkpoint is not None:
-        progress = Progress.restored(*load_checkpoint(checkpoint, model))
-        job.reporter.message(f"Resuming after step {progress.step} of {recipe.steps}.")
+    progress = start_progress(job, recipe, checkpoint, model)
     framework = keras.backend.backend()
     job.run.update_config({"recipe": recipe.to_dict(), "decoder": decoder.to_dict(), "anchors": anchors.to_dict()})
     job.run.write_json(NETWORK, {**description, "framework": framework})

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from boxwright import UsageError
-from boxwright.models import check_augmenters
 from boxwright_kerashub import PRESETS
 from boxwright_kerashub.frameworks import choose_framework
-from boxwright_retinanet.recipe import Recipe
+from boxwright_retinanet.checks import check_settings
 
 NONE = "none"
 
@@ -29,16 +28,7 @@ def check(config: Mapping[str, Any], *, held_out: bool) -> None:
     """
     settings = config["settings"]
     choose_framework(settings.get("framework"))
-    early_stopping, plateau = settings.get("early_stopping", 0), settings.get("schedule") == "plateau"
-    for needed, what in ((early_stopping, "early stopping"), (plateau, "schedule=plateau")):
-        if needed and not held_out:
-            raise UsageError(f"{what} requires validation images", "pass --val, or remove the setting")
-    if "milestones" in settings:
-        try:
-            Recipe(config["preset"], 32, 32, 1, 1, 1).with_settings({"milestones": settings["milestones"]})
-        except ValueError as error:
-            raise UsageError(str(error), "set increasing fractions, such as milestones=0.67,0.89") from None
-    check_augmenters(config["augment"] or (), backend="kerashub")
+    check_settings(config, backend="kerashub", held_out=held_out)
     weights = settings.get("weights")
     if weights not in (None, NONE, *PRESETS) and not (Path(weights) / "config.json").is_file():
         raise UsageError(

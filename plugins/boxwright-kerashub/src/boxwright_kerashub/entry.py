@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from boxwright import RunError, TrainJob
+from boxwright import TrainJob
 from boxwright.models import Model, Network, Run
 from boxwright_kerashub.frameworks import choose_framework, importing
-from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS
+from boxwright_retinanet.checkpoint import NETWORK, require_weights
 
 
 class KerasHubBackend:
@@ -30,11 +30,7 @@ class KerasHubBackend:
         Raises:
             RunError: The run has no model yet, or its files are inconsistent.
         """
-        if not run.file(WEIGHTS).is_file():
-            raise RunError(
-                f"{run.path} has no trained model yet (it is {run.status})",
-                f"finish it: boxwright train --resume --out {run.path}",
-            )
+        require_weights(run)
         with importing(choose_framework(trained=_framework_of(run))):
             from boxwright_kerashub import backend
         return backend.load(run)

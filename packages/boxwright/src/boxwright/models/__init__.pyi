@@ -53,16 +53,20 @@ from .protocols import (
     MetricResult as MetricResult,
     MixingAugmenter as MixingAugmenter,
     Model as Model,
-    Replicas as Replicas,
-    ReplicatedBackend as ReplicatedBackend,
-    ReplicatedTraining as ReplicatedTraining,
-    Shard as Shard,
     Trainer as Trainer,
     TunableModel as TunableModel,
     WeightsConverter as WeightsConverter,
     WorkerTrainer as WorkerTrainer,
 )
-from .replicas import OneReplica as OneReplica, check_replicas as check_replicas, train_replicas as train_replicas
+from .replicas import (
+    OneReplica as OneReplica,
+    Replicas as Replicas,
+    ReplicatedBackend as ReplicatedBackend,
+    ReplicatedTraining as ReplicatedTraining,
+    Shard as Shard,
+    check_replicas as check_replicas,
+    train_replicas as train_replicas,
+)
 from .reproduction import Reproduction as Reproduction, reproduce as reproduce
 from .resampling import draw_images as draw_images, interval_of as interval_of
 from .run import Run as Run

@@ -8,12 +8,12 @@ import json
 import os
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from boxwright.datasets.dataset import Dataset, SampleReader, open_dataset
 from boxwright.datasets.engines import opened_engine
@@ -41,6 +41,9 @@ from boxwright.progress import LogReporter, Reporter
 from boxwright.schemas import DatasetInfo, Detections, ImageRef, Sample
 from boxwright.storage.output import AtomicOutput
 from boxwright.storage.uri import DatasetURI, is_remote
+
+if TYPE_CHECKING:
+    from boxwright.render.boxes import Color
 
 _ELSEWHERE = "write the drawings to another folder"
 _NO_PATH = re.compile(r"\w[\w.+-]+:")
@@ -294,23 +297,29 @@ class _Work(Detecting):
         if isinstance(model, SlicedModel):  # what is not shown must not enlarge what is
             model = SlicedModel(model.model, model.slicing)
             model.shown = self.decoder.shown
+        colors = _colors(model.label_map) if self.draws else {}
         for sample, found in predicted_pairs(model, data, batch_size=self.batch_size):
             found = self.decoder.shown(found, model.label_map)
             try:
-                drawing = _drawn(sample, found, model.label_map) if self.draws else b""
+                drawing = _drawn(sample, found, colors) if self.draws else b""
             except DataError as error:
                 data.problems(error)
                 continue
             yield (without_bytes(sample), without_bytes(found), drawing) if self.light else (sample, found, drawing)
 
 
-def _drawn(sample: Sample, found: Detections, label_map: LabelMap) -> bytes:
+def _colors(label_map: LabelMap) -> Mapping[str, Color]:
+    from boxwright.render.boxes import palette
+
+    return palette(label_map.names)
+
+
+def _drawn(sample: Sample, found: Detections, colors: Mapping[str, Color]) -> bytes:
     from boxwright.images.decode import decode_sample, encode_jpeg
-    from boxwright.render.boxes import draw_boxes, palette
+    from boxwright.render.boxes import draw_boxes
 
     decoded = decode_sample(sample.replace(boxes=found.boxes))
     boxes = decoded.boxes
-    colors = palette(label_map.names)
     return encode_jpeg(draw_boxes(decoded.image, boxes.xyxy, boxes.labels, found.scores, colors=colors))
 
 

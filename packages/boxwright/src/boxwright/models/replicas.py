@@ -1,19 +1,163 @@
-"""Trainings on several replicas of a model: what every trainer of them does."""
+"""Trainings on several replicas of a model: what a backend and a trainer offer, and what every trainer does."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from boxwright.errors import RunError, UsageError
 from boxwright.models.job import TrainJob
-from boxwright.models.protocols import Replicas, ReplicatedBackend, Shard
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of every batch, of which each replica of a model trains one.
+
+    Attributes:
+        index: From 0; the first shard has the first images of a batch.
+        count: The number of shards, which are equally large.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def rows(self, batch_size: int) -> range:
+        """The positions of its images in a batch; ``count`` must divide ``batch_size``."""
+        size = batch_size // self.count
+        return range(self.index * size, (self.index + 1) * size)
+
+
+@runtime_checkable
+class Replicas(Protocol):
+    """Copies of a model, one on each device, that learn together; passed to :meth:`ReplicatedBackend.start`.
+
+    After every step, all replicas have the same weights. A complete implementation, of one replica in this process, is
+    :class:`boxwright.models.OneReplica`.
+    """
+
+    @property
+    def count(self) -> int:
+        """The number of replicas, in all processes."""
+        ...
+
+    @property
+    def indexes(self) -> Sequence[int]:
+        """Which of them are in this process."""
+        ...
+
+    @property
+    def main(self) -> bool:
+        """Whether this process evaluates, reports, and writes the run; exactly one does."""
+        ...
+
+    def scope(self) -> AbstractContextManager[Any]:
+        """Variables of the framework that are made in this context have a copy in every replica."""
+        ...
+
+    def run(self, function: Callable[[Any], Any], parts: Sequence[Any]) -> Any:
+        """Calls a function on every replica.
+
+        Args:
+            function: Called with one of ``parts``. What it returns must be the same on every replica, such as sums.
+            parts: One for each replica of this process.
+
+        Returns:
+            What the function returned on one of them.
+        """
+        ...
+
+    def sum(self, values: Any) -> Any:
+        """Returns the sum over all replicas of a list of arrays or tensors; only within :meth:`run`.
+
+        All replicas must call it with the same shapes. In a framework with automatic differentiation, it is
+        differentiable.
+        """
+        ...
+
+    def share(self, content: bytes) -> bytes:
+        """Returns the content of the main process in every process; all processes must call it."""
+        ...
+
+
+@runtime_checkable
+class ReplicatedTraining(Protocol):
+    """A training that a trainer runs step by step on several replicas; see :class:`ReplicatedBackend`."""
+
+    @property
+    def batch_size(self) -> int:
+        """The number of images per step, of all replicas together."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """JSON values, equal in all processes: what the weights depend on, besides data, preset and seed."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether the last step has been done; it must become true in all processes after the same step."""
+        ...
+
+    def state(self) -> Mapping[str, NDArray[Any]]:
+        """All that the following steps depend on: weights, the state of the optimizer, the number of steps done."""
+        ...
+
+    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continues from a state, of the same training in another process."""
+        ...
+
+    def batches(self, shard: Shard) -> Iterator[Any]:
+        """Yields the part of every following batch that one replica trains.
+
+        The shards of a batch, one after another, are the batch that a single replica would train: the order of the
+        images and their augmentation do not depend on the number of shards.
+        """
+        ...
+
+    def step(self, parts: Sequence[Any]) -> None:
+        """Trains one step, by :meth:`Replicas.run`, and evaluates and reports at the end of an epoch.
+
+        Sums over images are sums over all replicas, and divided by numbers of the whole batch, so that any number of
+        replicas results in the same weights.
+
+        Args:
+            parts: What :meth:`batches` yielded for each replica of this process.
+        """
+        ...
+
+    def finish(self) -> None:
+        """Writes the model to the run; called in the main process."""
+        ...
+
+
+@runtime_checkable
+class ReplicatedBackend(Protocol):
+    """A :class:`Backend` that can train on several devices or computers.
+
+    A trainer calls :func:`boxwright.models.train_replicas`, which does the following in every process::
+
+        with backend.start(job, replicas) as training:
+            parts = [training.batches(Shard(index, replicas.count)) for index in replicas.indexes]
+            while not training.done:
+                training.step([next(part) for part in parts])
+            if replicas.main:
+                training.finish()
+    """
+
+    def start(self, job: TrainJob, replicas: Replicas) -> AbstractContextManager[ReplicatedTraining]:
+        """Prepares a training, or one that is resumed; it is closed when the context is left.
+
+        Raises:
+            UsageError: The backend cannot train this on several replicas.
+        """
+        ...
 
 
 class OneReplica:
