@@ -11,7 +11,7 @@ from itertools import islice
 from boxwright.errors import BoxwrightError
 from boxwright.plugins.registry import Registry
 from boxwright.plugins.specs import Detection, FormatSpec
-from boxwright.storage.filesystem import is_folder, list_folder
+from boxwright.storage.filesystem import is_folder, list_folder, list_folders
 from boxwright.storage.uri import IMAGE_SUFFIXES, join
 
 SPLITS = {"train": "train", "valid": "val", "val": "val", "validation": "val", "test": "test"}
@@ -43,6 +43,8 @@ def parts_of(spec: FormatSpec, location: str, plugins: Registry) -> dict[str, st
     def first_two(places: Iterable[str]) -> list[str]:  # more are not looked into: that takes requests
         return list(islice(filter(matches, places), 2))
 
+    if spec.target == "folder" and not any(name.lower() in SPLITS for name in _folders(location)):
+        return {}
     names = _entries(location)
     here = _files(names)
     if spec.target == "file" and len(found := first_two(join(location, name) for name in here)) == 1:
@@ -86,6 +88,13 @@ def _is_folder(location: str) -> bool:
         return is_folder(location)
     except (BoxwrightError, OSError):
         return False
+
+
+def _folders(location: str) -> list[str]:
+    try:
+        return list_folders(location)
+    except (BoxwrightError, OSError):
+        return []
 
 
 def _entries(location: str) -> list[str]:

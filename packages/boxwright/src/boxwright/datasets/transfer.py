@@ -93,6 +93,7 @@ class _Tally:
         self._classes: Counter[str] = Counter()
         self._remembers = plan.destination.remembers
         self._folders: set[str] = set()
+        self._folder: str | None = None  # of the last image
         self._splits: Counter[str] = Counter()
 
     def check(self, sample: Sample) -> None:
@@ -112,8 +113,10 @@ class _Tally:
             classes[label] += 1
         if sample.split is not None:
             self._splits[sample.split] += 1
-        if self._remembers and (folder := folder_of(sample.image)) is not None:
-            self._folders.add(folder)
+        if self._remembers and (self._folder is None or sample.image.location != f"{self._folder}/{sample.image.name}"):
+            self._folder = folder_of(sample.image)  # once, where all images are in one folder
+            if self._folder is not None:
+                self._folders.add(self._folder)
 
     def counts(self) -> Counts:
         """What was counted since the last call."""
@@ -123,7 +126,7 @@ class _Tally:
         counts = Counts(
             swapped - self._swapped_before, self._boxes, self._classes, self._splits, losses, shapes, self._folders
         )
-        self._swapped_before, self._boxes, self._folders = swapped, 0, set()
+        self._swapped_before, self._boxes, self._folders, self._folder = swapped, 0, set(), None
         self._classes, self._splits = Counter(), Counter()
         self._shapes.restart()
         return counts

@@ -139,6 +139,18 @@ def list_folder(location: str) -> list[str]:
     return [f"{name}/" if kind == "directory" else name for name, kind in names]
 
 
+def list_folders(location: str) -> list[str]:
+    """Returns the names of the folders in a folder, by path or URL; faster than :func:`list_folder`.
+
+    Raises:
+        FileNotFoundError, NotADirectoryError, UsageError, MissingLibraryError: As :func:`list_folder`.
+    """
+    if is_remote(location):
+        return [name[:-1] for name in list_folder(location) if name.endswith("/")]
+    with os.scandir(location) as entries:
+        return [entry.name for entry in entries if entry.is_dir()]
+
+
 def check_unicode(path: str) -> None:
     """Checks that a path is UTF-8, because formats cannot represent other paths.
 

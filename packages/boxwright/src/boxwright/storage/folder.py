@@ -88,6 +88,9 @@ class Folder:
                 for entry in entries:
                     if entry.name.startswith("."):
                         continue
+                    if entry.is_file(follow_symlinks=False):  # nearly all, for which this is all there is to ask
+                        names.append(inside + entry.name)
+                        continue
                     if entry.is_symlink():
                         target = os.path.realpath(entry.path)
                         outside = not os.path.join(target, "").startswith(root)
