@@ -197,6 +197,21 @@ def test_the_larger_limits_of_small_numbers_find_them_too(
         exporting(MUTATIONS[name](model_of()), data, precision)
 
 
+def test_a_run_whose_detections_depend_on_rounding_is_named(exporting: Exporting, data: Dataset) -> None:
+    """A saturated network: of two boxes that overlap, both with a score of 1, one remains."""
+
+    def saturated(images: np.ndarray, rounding: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        boxes, scores = cells(images)
+        scores[:] = 1
+        scores[:, :4] -= np.float32(rounding)
+        return boxes, scores
+
+    exporting.toys.Backend = type("Saturated", (Backend,), {"load": lambda self, run: model_of(saturated)})  # type: ignore[attr-defined]
+    with pytest.raises(ExportError, match="likely cause: .*almost the same score, so that rounding decides"):
+        exporting(model_of(lambda images: saturated(images, 2e-6)), data)
+    assert exporting(model_of(saturated), data).parity.matched == 1
+
+
 def test_images_of_the_networks_size_are_not_enough(exporting: Exporting, data: Dataset) -> None:
     """They show nothing of how others are resized: so some are checked at another size."""
     samples = []

@@ -18,7 +18,7 @@ from boxwright.boxes import BoxFormat, convert_format, iou, scale
 from boxwright.errors import RunError
 from boxwright.images.decode import decode_sample
 from boxwright.models.parity import EXACT, Pair, Parity, compare, lowest_score, match, predictions
-from boxwright.models.portable import PortableModel
+from boxwright.models.portable import PortableModel, Suppressed
 from boxwright.models.protocols import Model
 from boxwright.schemas import Boxes, Detections, ImageRef, Sample
 
@@ -27,6 +27,8 @@ _IMAGES = 8
 _OVERLAPS = 0.3
 _SAME_BOX = 0.9
 _MOST = 0.9
+_ROUNDING = 1e-5
+"""How much a score differs in another runtime in float32, at most."""
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +44,8 @@ def likely_cause(parity: Parity, pairs: Sequence[Pair], run: Model, artifact: Mo
     """
     pairs = pairs[:_IMAGES]
     return (
-        _classes(pairs)
+        _rounding(parity, pairs, run)
+        or _classes(pairs)
         or _coordinates(pairs, _size(artifact))
         or _scores(pairs)
         or _suppression(parity, pairs)
@@ -59,6 +62,27 @@ def invalid_output(message: str) -> str:
 
 
 _ORDER = "the coordinates of the boxes are in another order: {}"
+
+
+def _rounding(parity: Parity, pairs: Sequence[Pair], run: Model) -> str:
+    """Whether the run detects something else if its scores are changed by as little as rounding does."""
+    if not (isinstance(run, PortableModel) and isinstance(run.detect, Suppressed)):
+        return ""
+    network, random = run.detect.network, np.random.default_rng(0)
+
+    def rounded(images: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        boxes, scores = network(images)
+        return [boxes, np.clip(scores - random.uniform(0, _ROUNDING, scores.shape).astype(np.float32), 0, 1)]
+
+    model = PortableModel(run.label_map, run.inputs, Suppressed(rounded, run.detect.inputs, run.detect.decoder))
+    found = predictions(model, [pair.sample for pair in pairs])
+    again = [pair._replace(found=each) for pair, each in zip(pairs, found, strict=True)]
+    if not compare(again, parity.limits).problems:
+        return ""
+    return (
+        "many detections of the run have almost the same score, so that rounding decides which of them remain, as in a"
+        " network that was trained too little"
+    )
 
 
 def _classes(pairs: Sequence[Pair]) -> str:
