@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,7 +14,7 @@ openvino = pytest.importorskip("openvino")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from boxwright import LabelMap, Run, Sample, UsageError  # noqa: E402
+from boxwright import LabelMap, MissingLibraryError, Run, Sample, UsageError  # noqa: E402
 from boxwright.models import DecoderSettings, InputSettings, Network, write_settings  # noqa: E402
 from boxwright.plugins import Registry  # noqa: E402
 from boxwright_openvino.convert import convert  # noqa: E402
@@ -43,12 +44,13 @@ class TestOpenVINO(NetworkExporterTests):
         On CPUs with bfloat16, AUTO would choose that, with which OpenVINO 2026.4 cannot compile larger networks.
         """
         kernel = np.zeros((2, 3, 16, 16), np.float32)
-        kernel[[0, 1], [0, 1]] = 1 / 256 / 255
+        kernel[[0, 1], [0, 1]] = 1 / 256
         graph = helper.make_graph(
             [
                 helper.make_node("Transpose", ["images"], ["turned"], perm=[0, 3, 1, 2]),
                 helper.make_node("Conv", ["turned", "kernel"], ["means"], strides=[16, 16]),
-                helper.make_node("Transpose", ["means"], ["last"], perm=[0, 2, 3, 1]),
+                helper.make_node("Div", ["means", "white"], ["parts"]),
+                helper.make_node("Transpose", ["parts"], ["last"], perm=[0, 2, 3, 1]),
                 helper.make_node("Reshape", ["last", "shape"], ["scores"]),
                 helper.make_node("Identity", ["places"], ["boxes"]),
             ],
@@ -60,6 +62,7 @@ class TestOpenVINO(NetworkExporterTests):
             ],
             [
                 numpy_helper.from_array(kernel, "kernel"),
+                numpy_helper.from_array(np.array(255, np.float32), "white"),
                 numpy_helper.from_array(np.array([[[0, 0, 16, 16], [16, 0, 32, 16]]], np.float32), "places"),
                 numpy_helper.from_array(np.array([-1, 2, 2], np.int64), "shape"),
             ],
@@ -69,6 +72,8 @@ class TestOpenVINO(NetworkExporterTests):
         network = Network(tmp_path, InputSettings(32, 16), DecoderSettings(), LabelMap.from_names(["red", "green"]))
         levels = np.linspace(0, 255, 9, dtype=np.float32)
         convert(network, tmp_path / "model.xml", "int8", [np.full((1, 16, 32, 3), each) for each in levels])
+        kinds = {node.get_type_name() for node in openvino.Core().read_model(tmp_path / "model.xml").get_ops()}
+        assert "FakeQuantize" in kinds
         write_settings(network, tmp_path)
         image = np.zeros((1, 16, 32, 3), np.float32)
         image[..., :16, 0], image[..., 16:, 1] = 255, 102
@@ -84,6 +89,17 @@ class TestOpenVINO(NetworkExporterTests):
             _, scores = OpenVINOExporter.load_network(str(tmp_path / "model.xml"), device)(image)
             assert scores[0] == pytest.approx(np.array([[1, 0], [0, 0.4]]), abs=0.01), device
         assert asked["AUTO"]["DEVICE_PROPERTIES"]["CPU"]["INFERENCE_PRECISION_HINT"] == "f32"
+
+    def test_without_nncf_int8_is_an_error_with_the_command(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Before the network is converted."""
+        monkeypatch.setitem(sys.modules, "nncf", None)
+        network = Network(tmp_path, InputSettings(32, 16), DecoderSettings(), LabelMap.from_names(["red"]))
+        with pytest.raises(MissingLibraryError, match="NNCF is not installed") as caught:
+            convert(network, tmp_path / "model.xml", "int8", [])
+        assert 'pip install "boxwright-openvino[cpu]"' in caught.value.remedy
+        assert list(tmp_path.iterdir()) == []
 
     def test_the_model_resizes_as_pillow_does(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
         """An image of any size, in a batch of two, has the scores of the image that Pillow resized."""

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import os
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import openvino
 from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
 
+from boxwright import MissingLibraryError
 from boxwright.models import Network
-from boxwright_tf.onnx import quantize, to_onnx
+from boxwright_tf.onnx import to_onnx
+from boxwright_tf.quiet import quiet_stderr
+
+_QUANTIZED = {"Convolution", "GroupConvolution"}
+_NO_REPORT = "NNCF_CI"
+"""NNCF reports its use to Google Analytics, unless this variable is set when it is imported."""
 
 
 def convert(network: Network, path: Path, precision: str, calibration: Iterable[Any] = ()) -> None:
@@ -24,12 +34,16 @@ def convert(network: Network, path: Path, precision: str, calibration: Iterable[
         path: The file ``.xml``; the weights are written next to it.
         precision: Of the weights ``fp32`` or ``fp16``; ``int8`` of the convolutions.
         calibration: Inputs for ``int8``.
+
+    Raises:
+        MissingLibraryError: NNCF is not installed, which ``int8`` requires.
     """
-    converted = to_onnx(network.saved_model)
-    if precision == "int8":
-        converted = quantize(converted, calibration)
+    nncf = _import_nncf() if precision == "int8" else None
     # Not convert_model, which asks for openvino-telemetry.
-    processor = PrePostProcessor(openvino.Core().read_model(converted.SerializeToString()))
+    model = openvino.Core().read_model(to_onnx(network.saved_model).SerializeToString())
+    if nncf is not None:
+        model = _quantize(nncf, model, list(calibration))
+    processor = PrePostProcessor(model)
     images = processor.input("images")
     images.tensor().set_element_type(openvino.Type.f32).set_layout(openvino.Layout("NHWC"))
     images.tensor().set_color_format(ColorFormat.RGB).set_spatial_dynamic_shape()
@@ -39,3 +53,43 @@ def convert(network: Network, path: Path, precision: str, calibration: Iterable[
     labels = " ".join(name.replace(" ", "_") for name in network.label_map.names)  # as the Model API reads them
     model.set_rt_info(labels, ["model_info", "labels"])
     openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+
+
+def _import_nncf() -> Any:
+    before = os.environ.get(_NO_REPORT)
+    os.environ[_NO_REPORT] = "1"
+    try:
+        import nncf
+    except ImportError as error:
+        raise MissingLibraryError(
+            "NNCF is not installed, which openvino:int8 requires",
+            'run: python -m pip install "boxwright-openvino[cpu]"',
+        ) from error
+    finally:
+        if before is None:
+            del os.environ[_NO_REPORT]
+        else:
+            os.environ[_NO_REPORT] = before
+    nncf.set_log_level(logging.ERROR)
+    return nncf
+
+
+def _quantize(nncf: Any, model: Any, images: list[Any]) -> Any:
+    """Returns a model whose convolutions are int8, and everything else float32.
+
+    Box decoding in int8 would ruin the boxes: their coordinates need more than 256 steps.
+    """
+    from nncf.quantization.range_estimator import RangeEstimatorParametersSet
+
+    others = {node.get_type_name() for node in model.get_ops()} - _QUANTIZED - {"Parameter", "Constant", "Result"}
+    with redirect_stdout(io.StringIO()), quiet_stderr():  # its progress bars
+        return nncf.quantize(
+            model,
+            nncf.Dataset(images),
+            subset_size=len(images),
+            ignored_scope=nncf.IgnoredScope(types=sorted(others), validate=False),
+            # By default, the mean of the largest values of all images: brighter ones would be clipped.
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                activations_range_estimator_params=RangeEstimatorParametersSet.MINMAX
+            ),
+        )
