@@ -362,6 +362,10 @@ def test_suspected_label_errors() -> None:
         "mug in another place?",
         "mug? Nothing finds it.",
     ]
+    # A detection next to a box that nothing finds is as suspicious as one of another class at it, or without a box.
+    of_kind = {each.kind: each.suspicion for each in suspects[:5]}
+    assert of_kind["place"] == pytest.approx(of_kind["missing"], abs=0.05)
+    assert of_kind["place"] > 0.8
     assert suspects[5].suspicion < 0.1 < 0.35 < suspects[4].suspicion
     assert [each.suspicion for each in suspects] == sorted((each.suspicion for each in suspects), reverse=True)
     assert len(listed(suspects)) == 5

@@ -192,7 +192,7 @@ def _of_image(image: int, scene: Scene, right: Floats, right_class: Floats, name
         if other.max(initial=0) > beyond.max(initial=0):
             kind, best, unseen = "class", int(other.argmax()), max(unseen, float(other.max()))
         elif beyond.max(initial=0) > 0:
-            kind, best = "place", int(beyond.argmax())
+            kind, best, unseen = "place", int(beyond.argmax()), max(unseen, float(beyond.max()))
         yield Suspect(
             image,
             kind,
