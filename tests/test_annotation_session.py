@@ -7,7 +7,10 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +19,7 @@ import boxwright
 from boxwright import Boxes, DataError, OutputError, Sample, UsageError
 from boxwright.annotation import AnnotationSession, ConflictError, Drawn, is_verified
 from boxwright.plugins import default_registry
+from boxwright.progress import LogReporter
 from boxwright_testing import drawn_samples
 
 NEW = ("square", (1.0, 2.0, 30.0, 41.0))
@@ -366,9 +370,33 @@ def test_many_images_are_written_together(labelimg: Path, monkeypatch: Any) -> N
         saved = session.save()
         assert sorted(os.path.basename(file) for file in saved.files) == [f"0-00{n}.xml" for n in range(PHOTOS)]
         assert written == [PHOTOS] * 3
+        assert session.saving == (0, 0)
     for sample in boxwright.open(f"labelimg:{labelimg}"):
         assert sample.boxes.labels[-1] == "square"
         assert sample.boxes.coordinates[-1] == NEW[1]
+
+
+def test_saving_shows_how_many_images_are_written(labelimg: Path, monkeypatch: Any) -> None:
+    class Bars(LogReporter):
+        @contextmanager
+        def task(self, description: str, total: int | None = None) -> Iterator[Any]:
+            if description == "Saving":
+                bars.append(total)
+            yield SimpleNamespace(advance=lambda steps=1: shown.append((description, steps)))
+
+    bars: list[int | None] = []
+    shown: list[tuple[str, int]] = []
+    states: list[tuple[int, int]] = []
+    monkeypatch.setattr("boxwright.annotation.saving._BATCH", 2)
+    with AnnotationSession(f"labelimg:{labelimg}", reporter=Bars()) as session:
+        note = session._journal.add
+        monkeypatch.setattr(session._journal, "add", lambda entry: (states.append(session.saving), note(entry)))
+        for image in range(3):
+            add(session, image)
+        session.save()
+    assert bars == [3]
+    assert [steps for description, steps in shown if description == "Saving" and steps] == [2, 1]
+    assert (3, 3) in states  # just before the files are replaced
 
 
 def test_a_label_that_an_edit_does_not_touch_stays_as_it_is(labelimg: Path) -> None:

@@ -103,6 +103,11 @@ class Api:
             "losses": saved.losses.describe(),
         }
 
+    def saving(self, body: Body) -> Body:
+        """How far :meth:`save` is."""
+        written, images = self._session.saving
+        return {"written": written, "images": images}
+
     def discard(self, body: Body) -> Body:
         """Drops the edits of images, which are then as in their files."""
         self._session.discard(body["images"])
@@ -212,6 +217,7 @@ def make_app(session: AnnotationSession, stop: Callable[[], None]) -> Starlette:
         "undo": api.undo,
         "redo": api.redo,
         "save": api.save,
+        "saving": api.saving,
         "discard": api.discard,
         "class": api.add_class,
         "bulk": api.bulk,

@@ -120,6 +120,7 @@ class Saver:
         edited: Sequence[int],
         classes: Sequence[str],
         before_commit: Callable[[Saved], None] = lambda saved: None,
+        advance: Callable[[int], None] = lambda images: None,
     ) -> Saved:
         """Writes edited images, all or none.
 
@@ -129,6 +130,7 @@ class Saver:
             edited: The positions of those that differ.
             classes: All classes, for those that are new.
             before_commit: Called just before the files are replaced.
+            advance: Called with the number of edited images that were written to temporary files.
 
         Raises:
             ChangedError: Raised by ``before_commit``; nothing was changed.
@@ -140,7 +142,7 @@ class Saver:
         known = self._label_map
         contents = self._class_files(after, edited, classes)
         try:
-            self._save(before, after, edited, contents, saved, before_commit)
+            self._save(before, after, edited, contents, saved, before_commit, advance)
         except BaseException:
             self._label_map = known
             raise
@@ -154,6 +156,7 @@ class Saver:
         contents: dict[str, bytes],
         saved: Saved,
         before_commit: Callable[[Saved], None],
+        advance: Callable[[int], None],
     ) -> None:
         with ExitStack() as stack:
             outputs: list[AtomicOutput] = []
@@ -169,6 +172,7 @@ class Saver:
                         saved.file_of[position] = file
                         if content is not None:
                             contents[file] = content
+                    advance(len(positions))
                 created = [
                     position
                     for position, file in saved.file_of.items()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -90,6 +90,7 @@ class AnnotationSession:
         proposals: The boxes that a model proposes; ``None`` without a model.
         next_step: What follows after the session, in one word for a button such as ``"Train"``; empty for nothing.
         recovered: The number of edits that an earlier session did not save, and which are applied.
+        saving: While :meth:`save` works, how many edited images are written, and of how many; otherwise ``(0, 0)``.
         lock: Held by each method; hold it to read and edit without an edit in between.
 
     Raises:
@@ -107,8 +108,9 @@ class AnnotationSession:
         registry: Registry | None = None,
     ) -> None:
         self.lock = threading.RLock()
+        self.saving = (0, 0)
         self._plugins = registry or default_registry()
-        reporter = reporter or LogReporter()
+        self._reporter = reporter = reporter or LogReporter()
         given = [checked_label(name) for name in classes]
         self._location = _annotated(DatasetURI.of(uri), to, given, self._plugins, reporter)
         self.uri = str(self._location)
@@ -426,9 +428,15 @@ class AnnotationSession:
         # The time of a folder changes with the temporary files in it.
         files = [image for image in unsaved if self._file(self._on_disk[image]) != self._location.location]
         try:
-            saved = self._saver.save(
-                self._on_disk, after, unsaved, self.classes, lambda saved: self._before_commit(saved, files, unsaved)
-            )
+            with self._progress(len(unsaved)) as advance:
+                saved = self._saver.save(
+                    self._on_disk,
+                    after,
+                    unsaved,
+                    self.classes,
+                    lambda saved: self._before_commit(saved, files, unsaved),
+                    advance,
+                )
         except CreatedError as error:
             self._stats.clear()
             if self.changed_files() == unsaved_before:
@@ -450,6 +458,21 @@ class AnnotationSession:
         self._bases.clear()
         self._since = _Since(states=bool(self._absent))
         return saved
+
+    @contextmanager
+    def _progress(self, images: int) -> Iterator[Callable[[int], None]]:
+        """Shows how far saving is, to the reporter and in :attr:`saving`."""
+        with self._reporter.task("Saving", images) as task:
+
+            def advance(written: int) -> None:
+                self.saving = (self.saving[0] + written, images)
+                task.advance(written)
+
+            try:
+                advance(0)
+                yield advance
+            finally:
+                self.saving = (0, 0)
 
     def _before_commit(self, saved: Saved, files: Sequence[int], unsaved: Sequence[int]) -> None:
         if self._is_changed(files):

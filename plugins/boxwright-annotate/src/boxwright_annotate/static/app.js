@@ -1,6 +1,6 @@
 // The page: one image at a time, its boxes and classes, keys, saving.
 
-import { busy, call } from "./api.js";
+import { busy, call, callAside } from "./api.js";
 import { Grid, isDone } from "./grid.js";
 import { $, ask, complain, make, plural, say } from "./page.js";
 import { Proposals } from "./proposals.js";
@@ -230,9 +230,15 @@ class App {
   }
 
   async save(overwrite = []) {
-    if (this.unsaved > 100) say("Saving …");
+    let shown = this.unsaved > 100;
+    if (shown) say("Saving …");
+    const timer = shown && setInterval(async () => {
+      const { written, images } = await callAside("saving", {}).catch(() => ({}));
+      if (shown && images) say(`Saving: ${written} of ${plural(images, "image")} …`);
+    }, 500);
+    const end = () => { shown = false; clearInterval(timer); };
     try {
-      const answer = await call("save", { overwrite });
+      const answer = await call("save", { overwrite }).finally(end);
       this.take(answer);
       this.grid.refresh();
       const more = answer.kept.length > 3 ? ` and ${answer.kept.length - 3} more` : "";
