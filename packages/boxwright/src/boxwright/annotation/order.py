@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -18,9 +19,10 @@ from boxwright.schemas import Detections, Sample
 
 Floats = NDArray[np.float64]
 
-_SIDE = 6
+_SIDE = 32
+_LEVELS = 12
 _MOST = 2000
-"""The number of uncertain images among which the different ones are searched."""
+"""The number of uncertain images among which the most useful ones are searched."""
 
 
 class Reason(NamedTuple):
@@ -42,19 +44,26 @@ def uncertainty(found: Detections) -> float:
 
 
 def look(sample: Sample) -> Floats:
-    """Returns the colors of an image, reduced to 6x6 pixels: ``(108,)``, 0 to 1; zeros if it cannot be read."""
+    """Returns the distribution of the colors of an image: ``(36,)``, 0 to 1; zeros if it cannot be read.
+
+    They are 12 quantiles of each of red, green and blue. The Euclidean distance between the quantiles of two images is
+    the Wasserstein distance of their colors, which the places of the objects do not change.
+    """
     try:
-        image = decode_sample(sample.replace(boxes=[]), at_least=(8 * _SIDE, 8 * _SIDE)).image
+        image = decode_sample(sample.replace(boxes=[]), at_least=(2 * _SIDE, 2 * _SIDE)).image
     except (BoxwrightError, OSError):
-        return np.zeros(3 * _SIDE**2)
-    return np.asarray(image.resize((_SIDE, _SIDE), reducing_gap=2.0), np.float64).ravel() / 255.0
+        return np.zeros(3 * _LEVELS)
+    colors = np.asarray(image.convert("RGB").resize((_SIDE, _SIDE), reducing_gap=2.0), np.float64)
+    levels = (np.arange(_LEVELS) + 0.5) / _LEVELS
+    return np.quantile(colors.reshape(-1, 3) / 255.0, levels, axis=0).ravel()
 
 
 def learning_order(found: Sequence[Detections], looks: Sequence[Floats], labeled: Sequence[Floats]) -> list[int]:
     """Returns the positions of images without labels, those that teach the most first.
 
-    Each next image has the largest sum of two ranks: of its uncertainty, and of its difference from the labeled images
-    and those before it. The difference keeps near-duplicates apart, which would all be uncertain together.
+    As in Settles and Craven (2008), an image teaches more if it is uncertain and if many others look like it. Each next
+    image has the largest product of its uncertainty and of the amount by which it brings all images closer to one that
+    is labeled or chosen before. So each kind of image gets its share, and near-duplicates and outliers come late.
 
     Args:
         found: The detections in each image.
@@ -66,25 +75,29 @@ def learning_order(found: Sequence[Detections], looks: Sequence[Floats], labeled
     values = np.array([uncertainty(each) for each in found])
     first = np.argsort(-values, kind="stable")
     chosen_from, rest = first[:_MOST], first[_MOST:]
-    rows = np.stack([looks[n] for n in chosen_from])
-    sure = _ranks(values[chosen_from])
-    distance = np.full(len(rows), np.inf)
+    rows, weights = np.stack([looks[n] for n in chosen_from]), 1.0 + values[chosen_from]
+    between = np.stack([np.linalg.norm(rows - row, axis=1) for row in rows]).astype(np.float32)
+    distance = np.full(len(rows), between.max())
     for other in labeled:
         distance = np.minimum(distance, np.linalg.norm(rows - other, axis=1))
+
+    def gain(place: int) -> float:
+        return float(weights[place] * np.maximum(distance - between[place], 0.0).sum())
+
+    # A gain never grows, so that only the images at the top of the heap must be computed again (Minoux 1978).
+    heap = [(-gain(place), place) for place in range(len(rows))]
+    heapq.heapify(heap)
     order: list[int] = []
-    free = np.ones(len(rows), bool)
-    while free.any():
-        total = np.where(free, sure + (_ranks(distance) if np.isfinite(distance).all() else 0.0), -np.inf)
-        best = int(total.argmax())
-        order.append(int(chosen_from[best]))
-        free[best] = False
-        distance = np.minimum(distance, np.linalg.norm(rows - rows[best], axis=1))
+    while heap:
+        _, place = heap[0]
+        now = (-gain(place), place)
+        if len(heap) > 1 and now > min(heap[1:3]):
+            heapq.heapreplace(heap, now)
+            continue
+        heapq.heappop(heap)
+        order.append(int(chosen_from[place]))
+        distance = np.minimum(distance, between[place])
     return [*order, *map(int, rest)]
-
-
-def _ranks(values: Floats) -> Floats:
-    """Returns the share of smaller values for each value, from 0 for the smallest; equal values have the same."""
-    return np.searchsorted(np.sort(values), values) / max(len(values) - 1, 1)
 
 
 def suspected_errors(
