@@ -69,8 +69,10 @@ def main() -> None:
         print(name, json.dumps(measure(samples, found, measured)), flush=True)
 
 
-def plant(clean: list[Sample], share: float, seed: int, *, each: bool) -> tuple[list[Sample], list[Fault]]:
-    """Returns the samples with faults, and the faults."""
+def plant(
+    clean: list[Sample], share: float, seed: int, *, each: bool, shift: float = 0.0
+) -> tuple[list[Sample], list[Fault]]:
+    """Returns the samples with faults, and the faults; ``shift`` is a share of the sides, by default more than half."""
     random = np.random.default_rng(seed)
     names = sorted({label for sample in clean for label in sample.boxes.labels})
     solid = [
@@ -79,7 +81,7 @@ def plant(clean: list[Sample], share: float, seed: int, *, each: bool) -> tuple[
         for position, box in enumerate(sample.boxes)
         if box.width > 0 and box.height > 0
     ]
-    of_kind = round(share * len(solid) / (1 if each else len(KINDS)))
+    of_kind = max(1, round(share * len(solid) / (1 if each else len(KINDS))))
     chosen = random.permutation(len(solid))[: of_kind * len(KINDS)]
     kinds = {solid[place]: KINDS[number // of_kind] for number, place in enumerate(chosen)}
     samples, faults = [], []
@@ -92,8 +94,9 @@ def plant(clean: list[Sample], share: float, seed: int, *, each: bool) -> tuple[
             if kind == "shifted":
                 # Half of a side in one direction or more: the IoU with the object is below 0.5.
                 angle, far = random.uniform(0, 2 * np.pi), random.uniform(0.5, 0.8)
-                step = far * np.array([np.cos(angle) * box.width, np.sin(angle) * box.height])
-                step += 0.25 * np.sign(step) * np.array([box.width, box.height])
+                step = (shift or far) * np.array([np.cos(angle) * box.width, np.sin(angle) * box.height])
+                if not shift:
+                    step += 0.25 * np.sign(step) * np.array([box.width, box.height])
                 edges = tuple((np.array(edges) + np.tile(step, 2)).tolist())
             if kind:
                 faults.append(Fault(kind, image, box.coordinates, -1 if kind == "missing" else len(labels)))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import boxwright
 from boxwright import Boxes, DataError, Detections, ImageRef, LabelMap, Sample
@@ -21,7 +23,7 @@ from boxwright.annotation import (
     simulate,
     without_boxes,
 )
-from boxwright.annotation.order import learning_order, suspected_errors, uncertainty
+from boxwright.annotation.order import learning_order, look, suspected_errors, uncertainty
 from boxwright.models.decoder import DecoderSettings
 from boxwright.plugins import PluginRecord, default_registry
 from boxwright_testing import drawn_samples
@@ -76,8 +78,17 @@ def test_a_simulated_annotator_edits_what_is_wrong() -> None:
         "relabeled": 1,
         "deleted": 2,
         "edits": 5,
+        "corrections": 3,  # the two deleted ones are left undecided
         "saved": -0.25,
     }
+
+
+def test_of_proposals_at_one_place_only_the_best_is_accepted() -> None:
+    """The IoU of two boxes of 20x20 that are 4 apart is 16/24, above 0.5; of those that are 10 apart 10/30."""
+    truth = labeled(("fig", (0, 0, 20, 20)))
+    found = detections(("fig", (0, 0, 20, 20), 0.9), ("nut", (4, 0, 24, 20), 0.8), ("fig", (10, 0, 30, 20), 0.7))
+    result = simulate(Model(), [(truth, found)])  # type: ignore[arg-type]
+    assert (result.accepted, result.deleted, result.edits) == (1, 1, 1)
 
 
 def test_without_proposals_every_object_is_drawn() -> None:
@@ -93,9 +104,41 @@ def test_uncertain_images_come_first_and_those_that_look_alike_late() -> None:
     same = np.zeros(3)
     assert learning_order([sure, unsure, sure], [same] * 3, [])[0] == 1
     looks = [np.array([0.0]), np.array([0.01]), np.array([5.0])]
-    assert learning_order([unsure] * 3, looks, [])[:2] == [0, 2]
+    assert learning_order([unsure] * 3, looks, []) == [1, 2, 0]  # 1 is closest to all: 4.99 + 5 + 0.01 is gained
     assert learning_order([unsure] * 3, looks, [np.array([5.0])])[0] != 2
     assert learning_order([], [], []) == []
+
+
+def test_the_images_that_are_chosen_are_of_all_kinds_and_not_the_outlier() -> None:
+    """12 images are red, 6 green, of which one is labeled already, and one is blue, all equally uncertain."""
+
+    def of(color: tuple[int, int, int]) -> np.ndarray[Any, Any]:
+        content = BytesIO()
+        Image.new("RGB", (80, 60), color).save(content, "PNG")
+        ref = ImageRef(name="a.png", width=80, height=60, data=content.getvalue())
+        return look(Sample(image=ref, boxes=Boxes()))
+
+    looks = [of((200 + n, 0, 0)) for n in range(12)] + [of((0, 200 + n, 0)) for n in range(5)] + [of((0, 0, 255))]
+    unsure = [detections(("fig", (0, 0, 9, 9), 0.5))] * len(looks)
+    first, second, *_ = learning_order(unsure, looks, [])
+    assert (first < 12, 12 <= second < 17) == (True, True)
+    assert learning_order(unsure, looks, [of((0, 202, 0))])[0] < 12
+
+
+def test_the_look_of_an_image_has_its_colors_and_not_their_places() -> None:
+    """A third of the pixels is red, so 4 of 12 quantiles of red are 1 up to the blur of resizing."""
+    left, right = (Image.new("RGB", (96, 64)) for _ in range(2))
+    left.paste((255, 0, 0), (0, 0, 32, 64))
+    right.paste((255, 0, 0), (64, 0, 96, 64))
+    looks = []
+    for image in (left, right):
+        content = BytesIO()
+        image.save(content, "PNG")
+        ref = ImageRef(name="a.png", width=96, height=64, data=content.getvalue())
+        looks.append(look(Sample(image=ref, boxes=Boxes())).reshape(12, 3))
+    assert looks[0] == pytest.approx(looks[1], abs=0.02)
+    assert looks[0][:, 0] == pytest.approx([0] * 8 + [1] * 4, abs=0.1)
+    assert not looks[0][:, 1:].any()
 
 
 def test_suspected_errors_name_the_object_and_leave_out_images_without_boxes() -> None:

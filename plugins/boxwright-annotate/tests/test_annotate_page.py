@@ -232,6 +232,7 @@ class Known:
 
     def predict(self, samples: Any, *, batch_size: int = 8, score: float = 0.0) -> Any:
         found = [("fig", (20, 20, 90, 80), 0.9), ("fig", (100, 20, 150, 80), 0.5), ("nut", (160, 20, 230, 80), 0.3)]
+        found += [("nut", (22, 20, 92, 80), 0.12)]  # at the place of the first
         labels, boxes, scores = zip(*found, strict=True)
         for sample in samples:
             yield Detections.from_arrays(sample.image, labels, np.array(boxes, float), scores)
@@ -313,6 +314,17 @@ def test_a_proposal_is_a_label_only_after_a_person_accepted_it(
     driver.key("d")
     driver.ready(1)
     assert rows(session, 1) == []
+
+
+def test_all_proposals_are_accepted_as_if_one_by_one(proposing: tuple[AnnotationSession, Driver]) -> None:
+    session, driver = proposing
+    driver.page.locator("#score").fill("0.1")
+    assert driver.text("#proposal-count") == "4 to decide"
+    driver.page.locator("#stage").focus()
+    driver.key("Shift+Space")
+    driver.settle()
+    assert [label for label, _, _ in rows(session)] == ["fig", "fig", "nut"]
+    assert driver.text("#proposal-count") == "0 to decide"
 
 
 def test_all_images_are_shown_in_the_order_of_what_to_look_at_next(

@@ -101,9 +101,14 @@ def _simulate(session: Session, uri: str, model: Path | None, reporter: Reporter
     if session.json:
         session.result(result.to_dict())
         return
-    rows = [(name, f"{value:,}") for name, value in result.to_dict().items() if name not in ("images", "saved")]
-    session.table(("", "COUNT"), rows, numbers=1)
+    names = ("boxes", "accepted", "drawn", "moved", "relabeled", "deleted")
+    session.table(("", "COUNT"), [(name, f"{getattr(result, name):,}") for name in names], numbers=1)
     session.say()
     session.say(
         f"{result.edits:,} edits with proposals instead of {result.boxes:,}: {result.saved:.0%} saved", style="bold"
     )
+    if result.deleted:
+        session.say(
+            f"{result.corrections:,} if proposals are accepted one by one, and the {result.deleted:,} without an object"
+            " are left"
+        )

@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from boxwright.annotation.edits import is_verified
 from boxwright.annotation.order import Floats, Reason, learning_order, look, suspected_errors, uncertainty
+from boxwright.boxes import iou
 from boxwright.errors import BoxwrightError, DataError
 from boxwright.models.inference import load_model
 from boxwright.models.protocols import Model
@@ -16,6 +19,9 @@ from boxwright.models.run import Run
 from boxwright.models.tuned import decoder_of
 from boxwright.plugins.registry import Registry
 from boxwright.schemas import Coordinates, Detections, Sample
+
+SAME = 0.5
+"""The IoU above which a proposal is at the place of a box, so that it is not shown."""
 
 
 class Proposal(NamedTuple):
@@ -156,3 +162,17 @@ def proposals_of(model: Model, found: Detections) -> list[Proposal]:
     scores = dict(zip(model.label_map.names, least, strict=True)) if isinstance(least, tuple) else {}
     rows = zip(found.boxes.labels, found.boxes.coordinates, found.scores, strict=True)
     return [Proposal(label, box, score, score >= scores.get(label, least)) for label, box, score in rows]  # type: ignore[operator]
+
+
+def accepted_together(shown: Sequence[Proposal]) -> list[Proposal]:
+    """Returns the proposals that become boxes if all are accepted: the best of each place, as if one by one.
+
+    Args:
+        shown: The best first.
+    """
+    accepted: list[Proposal] = []
+    for each in shown:
+        box = np.array([each.coordinates])
+        if iou(box, np.array([other.coordinates for other in accepted]).reshape(-1, 4)).max(initial=0) <= SAME:
+            accepted.append(each)
+    return accepted

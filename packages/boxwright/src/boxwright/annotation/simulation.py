@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from boxwright.annotation.proposals import proposals_of
+from boxwright.annotation.proposals import accepted_together, proposals_of
 from boxwright.boxes import iou
 from boxwright.models.protocols import Model
 from boxwright.regions import are_regions
@@ -24,7 +24,9 @@ _SAME_OBJECT = 0.3
 class Simulation:
     """The edits of a simulated annotator.
 
-    Accepting is not an edit. All shown proposals are accepted first, as by Shift-Space; then the boxes are corrected.
+    Accepting is not an edit. All shown proposals are accepted first, as by Shift-Space, except those whose place has a
+    box then; then the boxes are corrected. A proposal without an object counts as an edit, whether it is rejected
+    before or deleted after. With one by one, it can be left instead: see :attr:`corrections`.
 
     Attributes:
         images: The number of images.
@@ -51,6 +53,11 @@ class Simulation:
         return sum(getattr(self, name) for name in self._counted)
 
     @property
+    def corrections(self) -> int:
+        """The number of edits if proposals are accepted one by one, and those without an object are left undecided."""
+        return self.edits - self.deleted
+
+    @property
     def saved(self) -> float:
         """The share of the edits from scratch that the proposals save; negative if they cost more."""
         return 1.0 - self.edits / self.boxes if self.boxes else 0.0
@@ -64,7 +71,7 @@ class Simulation:
             found: Its detections in the image.
         """
         objects = np.flatnonzero(~np.array(are_regions(sample.boxes), bool))
-        shown = [each for each in proposals_of(model, found) if each.likely]
+        shown = accepted_together([each for each in proposals_of(model, found) if each.likely])
         truth = sample.boxes.xyxy[objects]
         labels = [sample.boxes.labels[n] for n in objects]
         overlap = iou(np.array([each.coordinates for each in shown], float).reshape(-1, 4), truth)
@@ -85,7 +92,7 @@ class Simulation:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        names = ("images", "boxes", "accepted", *self._counted, "edits")
+        names = ("images", "boxes", "accepted", *self._counted, "edits", "corrections")
         return {name: getattr(self, name) for name in names} | {"saved": round(self.saved, 4)}
 
 

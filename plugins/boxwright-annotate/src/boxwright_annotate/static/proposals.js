@@ -78,7 +78,11 @@ export class Proposals {
       say("The proposals are not shown yet, or hidden: h shows them.");
       return true;
     }
-    const accepted = all ? this.list : this.list.slice(this.marked, this.marked + 1);
+    let accepted = this.list.slice(this.marked, this.marked + 1);
+    if (all) { // as if one by one: the best at each place
+      accepted = [];
+      for (const each of this.list) if (!accepted.some(({ box }) => iou(box, each.box) > SAME)) accepted.push(each);
+    }
     if (!accepted.length) return false;
     this.app.edit([...this.app.state.boxes, ...accepted.map(({ label, box }) => ({ label, box, model: true, annotator: "model" }))]);
     return true;
