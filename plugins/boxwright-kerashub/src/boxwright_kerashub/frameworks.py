@@ -9,6 +9,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,7 +18,8 @@ from boxwright import MissingLibraryError, UsageError
 from boxwright_kerashub import FRAMEWORKS
 
 _VARIABLE = "KERAS_BACKEND"
-_TENSORFLOW = ("tensorflow", "tensorflow_text")
+_OPTIONAL = (*FRAMEWORKS, "tensorflow_text")
+"""What Keras and KerasHub import if it is installed, whatever the framework."""
 
 
 def choose_framework(requested: str | None = None, trained: str | None = None) -> str:
@@ -67,9 +70,9 @@ def active_framework() -> str | None:
 
 @contextmanager
 def importing(framework: str) -> Iterator[None]:
-    """Makes Keras use a framework when it is imported in the block, and KerasHub not import another one.
+    """Makes Keras use a framework when it is imported in the block, and import no other one.
 
-    KerasHub imports TensorFlow if it is installed, for parts that no detector uses.
+    Keras and KerasHub import others if they are installed, for parts that no detector uses.
     """
     before = os.environ.get(_VARIABLE)
     if framework == "tensorflow":
@@ -78,17 +81,41 @@ def importing(framework: str) -> Iterator[None]:
         quiet: Any = quiet_import()
     else:
         quiet = nullcontext()
-    hidden = [] if framework == "tensorflow" else [name for name in _TENSORFLOW if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    others = _Others({name for name in _OPTIONAL if not name.startswith(framework)})
+    sys.meta_path.insert(0, others)
     os.environ[_VARIABLE] = framework
     try:
         with quiet:
             yield
+        if framework != "tensorflow" and "keras" in sys.modules:
+            _decide_without_tensorflow()
     finally:
+        sys.meta_path.remove(others)
         if before is None:
             del os.environ[_VARIABLE]
         else:
             os.environ[_VARIABLE] = before
-        for name in hidden:
-            if sys.modules.get(name, name) is None:
-                del sys.modules[name]
+
+
+class _Others(MetaPathFinder, Loader):
+    """Lets the imports of some modules fail as if they were not installed.
+
+    ``None`` in ``sys.modules`` would do that, too, but SciPy takes it for the module.
+    """
+
+    def __init__(self, names: set[str]) -> None:
+        self._names = names
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        return ModuleSpec(name, self) if name in self._names else None
+
+    def create_module(self, spec: ModuleSpec) -> Any:
+        raise ModuleNotFoundError(f"{spec.name} is not imported, because Keras uses another framework", name=spec.name)
+
+
+def _decide_without_tensorflow() -> None:
+    """Makes Keras look for TensorFlow, which it does once: later, as in ``set_random_seed``, it would import it."""
+    import keras
+    import numpy as np
+
+    keras.saving.serialize_keras_object(np.zeros(1))
