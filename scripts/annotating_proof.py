@@ -91,7 +91,8 @@ def errors(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Pa
         found = {place: detections for place, (_, detections) in enumerate(pairs)}
         for chance in range(arguments.plantings):
             samples, faults = plant([sample for sample, _ in pairs], 0.05, chance, each=False, shift=0.3)
-            print(arguments.set, arguments.preset, count, chance, json.dumps(share_found(samples, found, faults)))
+            shares = json.dumps(share_found(samples, found, faults))
+            print(arguments.set, arguments.preset, count, seed, chance, shares, flush=True)
 
 
 def order(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Path, seed: int) -> None:

@@ -78,7 +78,7 @@ def test_a_simulated_annotator_edits_what_is_wrong() -> None:
         "relabeled": 1,
         "deleted": 2,
         "edits": 5,
-        "corrections": 3,  # the two deleted ones are left undecided
+        "one_by_one": 3,  # nothing comes after the two that are wrong
         "saved": -0.25,
     }
 
@@ -89,6 +89,15 @@ def test_of_proposals_at_one_place_only_the_best_is_accepted() -> None:
     found = detections(("fig", (0, 0, 20, 20), 0.9), ("nut", (4, 0, 24, 20), 0.8), ("fig", (10, 0, 30, 20), 0.7))
     result = simulate(Model(), [(truth, found)])  # type: ignore[arg-type]
     assert (result.accepted, result.deleted, result.edits) == (1, 1, 1)
+
+
+def test_of_wrong_proposals_only_those_before_a_right_one_are_rejected_one_by_one() -> None:
+    """Two come before the last right one, one after it."""
+    truth = labeled(("fig", (0, 0, 20, 20)), ("fig", (40, 0, 60, 20)))
+    boxes = [(0, 60, 20, 80), (0, 0, 20, 20), (40, 60, 60, 80), (40, 0, 60, 20), (80, 60, 100, 80)]
+    found = detections(*(("fig", box, 0.99 - n / 20) for n, box in enumerate(boxes)))
+    result = simulate(Model(), [(truth, found)])  # type: ignore[arg-type]
+    assert (result.deleted, result.edits, result.rejected, result.one_by_one) == (3, 3, 2, 2)
 
 
 def test_without_proposals_every_object_is_drawn() -> None:

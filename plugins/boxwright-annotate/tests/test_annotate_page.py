@@ -316,6 +316,29 @@ def test_a_proposal_is_a_label_only_after_a_person_accepted_it(
     assert rows(session, 1) == []
 
 
+def test_proposals_are_accepted_and_rejected_by_keys_and_the_rest_is_left(
+    proposing: tuple[AnnotationSession, Driver],
+) -> None:
+    session, driver = proposing
+    driver.page.locator("#score").fill("0.3")
+    driver.page.locator("#stage").focus()
+    assert driver.text("#proposal-count") == "3 to decide"
+    driver.key("Delete")
+    assert driver.text("#proposal-count") == "2 to decide"
+    driver.key("Space")
+    driver.settle()
+    driver.key("d")
+    driver.ready(1)
+    assert rows(session) == [("fig", (100, 20, 150, 80), "model")]
+    driver.key("a")
+    driver.ready(0)
+    driver.key("Tab")
+    driver.key("Delete")  # the selected box, not a proposal
+    driver.settle()
+    assert rows(session) == []
+    assert driver.text("#proposal-count") == "2 to decide"
+
+
 def test_all_proposals_are_accepted_as_if_one_by_one(proposing: tuple[AnnotationSession, Driver]) -> None:
     session, driver = proposing
     driver.page.locator("#score").fill("0.1")

@@ -108,7 +108,5 @@ def _simulate(session: Session, uri: str, model: Path | None, reporter: Reporter
         f"{result.edits:,} edits with proposals instead of {result.boxes:,}: {result.saved:.0%} saved", style="bold"
     )
     if result.deleted:
-        session.say(
-            f"{result.corrections:,} if proposals are accepted one by one, and the {result.deleted:,} without an object"
-            " are left"
-        )
+        saved = 1 - result.one_by_one / max(result.boxes, 1)
+        session.say(f"{result.one_by_one:,} if each is accepted or rejected until the rest is wrong: {saved:.0%} saved")

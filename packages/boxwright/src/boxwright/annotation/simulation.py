@@ -25,8 +25,8 @@ class Simulation:
     """The edits of a simulated annotator.
 
     Accepting is not an edit. All shown proposals are accepted first, as by Shift-Space, except those whose place has a
-    box then; then the boxes are corrected. A proposal without an object counts as an edit, whether it is rejected
-    before or deleted after. With one by one, it can be left instead: see :attr:`corrections`.
+    box then; then the boxes are corrected. A proposal without an object counts as deleted, also if rejected before.
+    Accepted one by one, the best first, those after the last one with an object are left: see :attr:`one_by_one`.
 
     Attributes:
         images: The number of images.
@@ -36,6 +36,7 @@ class Simulation:
         moved: The number of proposals that are moved or resized.
         relabeled: The number of proposals with another class.
         deleted: The number of proposals without an object.
+        rejected: The number of those that are better than another one in the image with an object.
     """
 
     images: int = 0
@@ -45,6 +46,7 @@ class Simulation:
     moved: int = 0
     relabeled: int = 0
     deleted: int = 0
+    rejected: int = 0
     _counted: tuple[str, ...] = field(default=("drawn", "moved", "relabeled", "deleted"), repr=False)
 
     @property
@@ -53,9 +55,9 @@ class Simulation:
         return sum(getattr(self, name) for name in self._counted)
 
     @property
-    def corrections(self) -> int:
-        """The number of edits if proposals are accepted one by one, and those without an object are left undecided."""
-        return self.edits - self.deleted
+    def one_by_one(self) -> int:
+        """The number of edits if proposals are accepted or rejected one by one, as long as there is one to accept."""
+        return self.edits - self.deleted + self.rejected
 
     @property
     def saved(self) -> float:
@@ -78,7 +80,7 @@ class Simulation:
         same = np.array([[each.label == label for label in labels] for each in shown], bool).reshape(overlap.shape)
         self.images += 1
         self.boxes += len(truth)
-        free, pairs = overlap >= _SAME_OBJECT, 0
+        free, paired = overlap >= _SAME_OBJECT, np.zeros(len(shown), bool)
         while free.any():  # the best pair of a proposal and an object first, those of one class before others
             row, column = np.unravel_index(np.argmax(np.where(free, overlap + 2.0 * same, -1.0)), overlap.shape)
             right, near = bool(same[row, column]), bool(overlap[row, column] >= GOOD)
@@ -86,13 +88,15 @@ class Simulation:
             self.moved += not near
             self.accepted += right and near
             free[row], free[:, column] = False, False
-            pairs += 1
-        self.deleted += len(shown) - pairs
-        self.drawn += len(truth) - pairs
+            paired[row] = True
+        last = int(np.flatnonzero(paired).max(initial=-1))
+        self.deleted += int(np.count_nonzero(~paired))
+        self.rejected += int(np.count_nonzero(~paired[: last + 1]))
+        self.drawn += len(truth) - int(np.count_nonzero(paired))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        names = ("images", "boxes", "accepted", *self._counted, "edits", "corrections")
+        names = ("images", "boxes", "accepted", *self._counted, "edits", "one_by_one")
         return {name: getattr(self, name) for name in names} | {"saved": round(self.saved, 4)}
 
 

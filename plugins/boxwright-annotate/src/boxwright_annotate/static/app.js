@@ -8,7 +8,7 @@ import { color, shifted, Stage } from "./stage.js";
 
 const KEYS = [
   ["w", "draw a box, also over others"], ["d, a", "next, previous image"], ["1 to 9", "class of the box, and of the next ones"],
-  ["Delete", "delete the box"], ["Ctrl-D", "duplicate the box"], ["arrows", "move the box by a pixel, with Shift by ten; Alt changes its size"],
+  ["Delete", "delete the selected box; without one, reject the marked proposal"], ["Ctrl-D", "duplicate the box"], ["arrows", "move the box by a pixel, with Shift by ten; Alt changes its size"],
   ["Ctrl-Z, Ctrl-Y", "undo, redo"], ["Ctrl-S", "save all edited images"], ["v", "checked: a person has looked at all of the image"],
   ["Space", "accept a proposal; without one, mark as checked"], ["Shift-Space", "accept all shown proposals"],
   ["Tab", "next box"], ["Escape", "select nothing"], ["+, -, f", "zoom in, zoom out, whole image"], ["h", "hide the boxes"], ["g", "all images"],
@@ -177,7 +177,7 @@ class App {
   }
 
   remove(index) {
-    if (!this.state?.boxes[index]) return;
+    if (!this.state?.boxes[index]) return this.proposals.rejectMarked();
     this.selected = -1;
     this.edit(this.state.boxes.filter((_, at) => at !== index));
   }
@@ -307,7 +307,7 @@ class App {
     const drawn = boxes[this.selected];
     if (this.grid.filter.sort === "suspects" && this.grid.reasons.has(this.image)) return this.grid.reasons.get(this.image);
     if (drawn?.origin === this.fresh) return `${drawn.label} · to change it, press 1 to 9, or choose or add a class on the right`;
-    if (this.proposals.list.length) return "Space or Accept takes over the marked proposal, Shift-Space all of them. Click one to reject it.";
+    if (this.proposals.list.length) return "Space accepts the marked proposal, Delete rejects it, Shift-Space accepts all. A click rejects any of them.";
     if (!this.state || boxes.length || this.proposals.waiting === this.image) return "";
     if (this.state.verified) return "Checked: there is nothing to find in this image.";
     return "Drag to draw a box around an object. If there is none, mark the image as checked (v).";

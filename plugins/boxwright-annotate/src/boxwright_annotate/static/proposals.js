@@ -88,6 +88,11 @@ export class Proposals {
     return true;
   }
 
+  rejectMarked() {
+    const each = this.list[this.marked];
+    if (each && !this.app.stage.hidden) this.reject({ each });
+  }
+
   reject({ each }) {
     const { image } = this.app;
     this.rejected.set(image, (this.rejected.get(image) ?? new Set()).add(each));
