@@ -49,9 +49,19 @@ def test_a_lost_connection_reaches_all(three: Group) -> None:
 def test_a_silent_worker_is_lost(three: Group) -> None:
     """As after a power failure: the connection stays open."""
     (first, second, third), _ = three
+    third.ready()
     third._ended.set()
     third._thread.join()
     assert (first.loss(10), second.loss(10)) == (Loss(2), Loss(2))
+
+
+def test_a_worker_that_is_not_ready_may_be_silent(three: Group) -> None:
+    """As while TensorFlow connects, which stops all threads."""
+    (first, _, third), received = three
+    third._ended.set()
+    third._thread.join()
+    assert first.loss(5) is None
+    assert received == [[], [], []]
 
 
 def test_the_end_of_a_complete_training_is_no_loss(three: Group) -> None:

@@ -28,9 +28,8 @@ def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def all_end(trainings: list[Training]) -> None:
-    for training in trainings:
-        status, messages = training.end()
-        assert status == 0, messages
+    ends = [training.end() for training in trainings]
+    assert [status for status, _ in ends] == [0] * len(ends), "\n\n".join(messages for _, messages in ends)
 
 
 def test_two_processes_end_with_the_weights_of_one(

@@ -3,6 +3,9 @@
 TensorFlow notices a closed connection at once. It does not pass on why a worker ended, and a worker that hangs, or a
 computer without power, can take it a minute. So the workers keep the connections by which they have met, which are
 those of worker 0, and exchange a line of JSON every second.
+
+TensorFlow stops all threads of Python while it connects to the other workers. So silence means something only after a
+worker has said that it is ready.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 _EVERY = 1.0
-SILENCE = 20.0
-"""Seconds without a line after which a worker is lost."""
+SILENCE = 60.0
+"""Seconds without a line after which a worker that was ready is lost."""
 
 _LONGEST = 10_000
 
@@ -44,7 +47,7 @@ class Lifeline:
         worker: The number of this worker.
         connections: To others, by their numbers; they are closed in the end.
         lost: Called in the thread at the first loss.
-        silence: Seconds without a line after which a worker is lost.
+        silence: Seconds without a line after which a worker that was ready is lost.
     """
 
     def __init__(
@@ -58,9 +61,14 @@ class Lifeline:
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._found = threading.Event()
+        self._ready: set[int] = set()
         self._loss: Loss | None = None
         self._thread = threading.Thread(target=self._watch, name="boxwright-lifeline", daemon=True)
         self._thread.start()
+
+    def ready(self) -> None:
+        """Tells the others that this worker is connected, and will be silent only if it is lost."""
+        self._send({"ready": True})
 
     def loss(self, timeout: float = 0.0) -> Loss | None:
         """Returns the first loss, after waiting for one if there is none."""
@@ -111,7 +119,7 @@ class Lifeline:
                         selector.unregister(key.fileobj)
                         del seen[number]
                 for number, when in list(seen.items()):
-                    if time.monotonic() - when > self._silence:
+                    if number in self._ready and time.monotonic() - when > self._silence:
                         self._lose(Loss(number))
                         del seen[number]
 
@@ -127,6 +135,8 @@ class Lifeline:
         for line in lines:
             try:
                 said = json.loads(line)
+                if "ready" in said:
+                    self._ready.add(number)
                 if "end" in said:
                     end = said["end"]
                     return (None if end is None else Loss(int(end["worker"]), str(end["reason"]))), True

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from boxwright import BoxwrightError, RunError, TrainJob, UsageError
+from boxwright import BoxwrightError, RunError, TrainJob, UsageError, WorkerDiedError
 from boxwright.models import Backend, OneReplica, check_replicas, train_replicas
 from boxwright_tf.quiet import quiet_import
 from boxwright_trainers.cluster import meet, parse_tf_config, parse_workers, take_port
@@ -62,7 +62,8 @@ class MultiWorkerTrainer:
 
         Raises:
             UsageError: The batches cannot be divided among the replicas, or the backend is not a ``ReplicatedBackend``.
-            RunError: A worker is not there, has ended, or trains something else.
+            RunError: A worker is not there, has ended with an error, or trains something else.
+            WorkerDiedError: A worker can no longer be reached.
         """
         count = len(self._addresses)
         check_replicas(backend, job, "multiworker", count)
@@ -78,6 +79,7 @@ class MultiWorkerTrainer:
         lifeline = Lifeline(self._worker, connections, partial(self._stop, tf, job))
         with self._explained(tf, lifeline):
             strategy = self._strategy(tf)
+            lifeline.ready()
             replicas = StrategyReplicas(strategy, self._worker, count)
             check_replicas(backend, job, "multiworker", replicas.count)
             job.reporter.message(f"Training as worker {self._worker} of {count}, with {replicas.count} devices in all.")
@@ -107,20 +109,22 @@ class MultiWorkerTrainer:
             reason = f"{type(error).__name__}: {_first_line(error)}"
             if loss is None or loss.worker == self._worker:
                 raise
-            raise RunError(self._text(loss), _REMEDY) from error
+            raise self._error(loss) from error
         except BaseException as error:
             loss = lifeline.loss()
             if loss is not None:
-                raise RunError(self._text(loss), _REMEDY) from error
+                raise self._error(loss) from error
             reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else _first_line(error)
             raise
         finally:
             self._over.set()
             lifeline.close(reason or None)
 
-    def _text(self, loss: Loss) -> str:
+    def _error(self, loss: Loss) -> BoxwrightError:
         name = f"worker {loss.worker} ({self._addresses[loss.worker % len(self._addresses)]})"
-        return f"{name} has ended: {loss.reason}" if loss.reason else f"{name} has ended, or can no longer be reached"
+        if loss.reason:
+            return RunError(f"{name} has ended: {loss.reason}", _REMEDY)
+        return WorkerDiedError(f"{name} has ended, or can no longer be reached", _REMEDY)
 
     def _stop(self, tf: Any, job: TrainJob, loss: Loss) -> None:
         """Ends the operation that waits for a lost worker, or else this process; called in another thread."""
@@ -129,12 +133,12 @@ class MultiWorkerTrainer:
             from tensorflow.python.eager import context  # there is no public name for it
 
             with suppress(Exception):
-                context.context().abort_collective_ops(tf.errors.UNAVAILABLE, self._text(loss))
+                context.context().abort_collective_ops(tf.errors.UNAVAILABLE, self._error(loss).message)
 
         threading.Thread(target=abort, daemon=True).start()  # it may wait for TensorFlow to start
         if not self._over.wait(_PATIENCE):
             # TensorFlow still waits, for example for the servers of the others.
-            error = RunError(self._text(loss), _REMEDY)
+            error = self._error(loss)
             job.run.update(status="failed", error=repr(error))
             os.write(2, f"Error: {error}\n".encode())
             os._exit(error.exit_code)
