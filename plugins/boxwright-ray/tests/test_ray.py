@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import types
@@ -19,90 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray_clusters import NODE, add_node, content_of, program
 
 import boxwright
 from boxwright import DataError, EngineError, LogReporter, WorkerDiedError
 from boxwright.datasets import Errand
-from boxwright_ray.conformance import TestRay as TestRay
+from boxwright_ray.conformance import TestRay as TestRay, TestRayTrainer as TestRayTrainer
 from boxwright_testing import drawn_samples
 
 ray = pytest.importorskip("ray", reason='needs Ray: python -m pip install "boxwright-ray[ray]"')
 pytestmark = pytest.mark.slow
-
-HERE = Path(__file__).parent
-NODE: dict[str, Any] = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
-PROBE = """
-from boxwright import BackendSpec, Boxes, Detections, LabelMap, hookimpl
-
-boxwright_api = (1, 1)
-
-
-@hookimpl
-def boxwright_backends():
-    return [BackendSpec(name="corner", load="ray_probe:Corner", presets={"plain": "the only one"})]
-
-
-class Corner:
-    def fit(self, job):
-        job.run.file("model.txt").write_text("corner")
-
-    def load(self, run):
-        run.file("model.txt").read_text()
-        return CornerModel(run.label_map)
-
-
-class CornerModel:
-    def __init__(self, label_map):
-        self.label_map = label_map
-
-    def predict(self, samples, batch_size=8):
-        for sample in samples:
-            sample.image.read()
-            name = sample.image.name
-            label = self.label_map.names[sum(name.encode()) % len(self.label_map)]
-            box = (0, 0, sample.image.width / 2, sample.image.height / 3)
-            yield Detections(image=sample.image, boxes=Boxes([label], [box], [{"score": 0.5 + len(name) / 100}]))
-"""
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all machines import from, with a backend."""
-    site = tmp_path_factory.mktemp("site")
-    (site / "ray_probe.py").write_text(PROBE, "utf-8")
-    (site / "ray_probe-1.0.dist-info").mkdir()
-    (site / "ray_probe-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: ray-probe\nVersion: 1.0\n")
-    (site / "ray_probe-1.0.dist-info/entry_points.txt").write_text("[boxwright]\nray_probe = ray_probe\n")
-    shutil.copy(HERE / "ray_works.py", site)
-    return site
-
-
-def add_node(cluster: Any, node: dict[str, Any]) -> Any:
-    """Adds a node; on a busy machine, it may take longer than the 30 seconds that Ray waits, and is tried again."""
-    for _ in range(3):
-        try:
-            return cluster.add_node(**node)
-        except Exception as error:
-            problem = error
-    raise problem
-
-
-@pytest.fixture(scope="module")
-def cluster(site: Path) -> Iterator[Any]:
-    """A head and a second node, with one core each."""
-    from ray.cluster_utils import Cluster
-
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # the paths of its sockets must be short
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(site))
-        patch.syspath_prepend(str(site))
-        cluster = Cluster()
-        for node in ({**NODE, "temp_dir": folder}, NODE):
-            add_node(cluster, node)
-        patch.setenv("RAY_ADDRESS", cluster.address)  # of the conformance tests
-        yield cluster
-        cluster.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
@@ -126,22 +50,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "all"
 
 
-def program(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "boxwright_cli", *map(str, words)]
-    return subprocess.run(
-        command, cwd=cwd, capture_output=True, text=True, check=False, env=os.environ | environment, timeout=300
-    )
-
-
-def content_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 COMMANDS = {
     "info": "info labelimg:{photos}",
     "validate": "validate labelimg:{photos}",
     "coco": "convert labelimg:{photos} coco:out/all.json",
     "shards": "convert labelimg:{photos} tfrecord:out/all.record@3",
+    "steps": "convert labelimg:{photos} tfrecord:out/all.record@3 --with tile:40 --with augment:flip --with upright",
     "from-shards": "convert tfrecord:{shards}@3 coco:out/all.json",
     "predict": "predict {run} {photos} --out out --to coco --batch-size 4",
     "evaluate": "evaluate {run} --data labelimg:{photos} --batch-size 4",

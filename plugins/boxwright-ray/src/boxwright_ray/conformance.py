@@ -1,8 +1,8 @@
-"""The conformance tests of the engine; read by pytest and by ``boxwright plugins check``."""
+"""The conformance tests of the engine and the trainer; read by pytest and by ``boxwright plugins check``."""
 
 from __future__ import annotations
 
-from boxwright_testing import EngineTests
+from boxwright_testing import EngineTests, TrainerTests
 
 
 class TestRay(EngineTests):
@@ -10,3 +10,10 @@ class TestRay(EngineTests):
 
     engine = "ray"
     needs_network = True  # it connects to the address that the user names, and not only to this machine
+
+
+class TestRayTrainer(TrainerTests):
+    """The trainer ``ray`` with a single worker, which needs no TensorFlow."""
+
+    trainer = "ray:1"
+    needs_network = True

@@ -99,6 +99,9 @@ def train(
             help="Train on these computers, each of which runs this command; implies --trainer multiworker.",
         ),
     ] = None,
+    address: Annotated[
+        str, typer.Option("--address", metavar="ADDRESS", help="The address of the cluster of --trainer ray.")
+    ] = "",
     augment: Annotated[
         list[str] | None,
         typer.Option(
@@ -231,7 +234,7 @@ def train(
             val=val,
             backend=backend,
             preset=preset,
-            trainer=_trainer(trainer, workers),
+            trainer=_trainer(trainer, workers, address),
             augment=None if augment is None else [] if augment == ["none"] else augment,
             epochs=epochs,
             batch_size=batch_size,
@@ -261,12 +264,22 @@ def train(
     _show(session, run, content, dataset)
 
 
-def _trainer(trainer: str | None, workers: str | None) -> str | None:
-    """Returns the trainer with ``--workers`` as its option."""
-    if workers is None:
+def _trainer(trainer: str | None, workers: str | None, address: str) -> str | None:
+    """Returns the trainer with ``--workers`` and ``--address`` as its options."""
+    given = []
+    if workers is not None:
+        trainer = trainer or "multiworker"
+        given.append(f"workers={workers if workers.isdecimal() else f'[{workers}]'}")
+    if address:
+        if trainer is None:
+            from boxwright import UsageError
+
+            raise UsageError("--address without --trainer", "pass --trainer NAME, such as --trainer ray")
+        given.append(f"address={address}")
+    if trainer is None or not given:
         return trainer
-    name, _, options = (trainer or "multiworker").partition(":")
-    return f"{name}:{','.join(filter(None, (f'workers=[{workers}]', options)))}"
+    name, _, options = trainer.partition(":")
+    return f"{name}:{','.join(filter(None, (*given, options)))}"
 
 
 def _content(run: Run, dataset: Dataset) -> dict[str, Any]:
