@@ -26,5 +26,6 @@ def test_an_image_takes_one_request_and_a_shard_too() -> None:
     ]
     opened, read, opened_shards, read_shards = (row["requests"] for row in rows)
     assert read["GET"] - opened.get("GET", 0) == 40
+    assert read["HEAD"] == opened["HEAD"]
     assert read["LIST"] == opened["LIST"] <= 8  # 1,000 names in each
     assert read_shards["GET"] - opened_shards["GET"] == 1

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import overload
 
 from boxwright import DataError, DatasetInfo, NotAnnotatedError, Sample, SwappedCoordinates
-from boxwright.datasets import OnProblem, ShapeRule
+from boxwright.datasets import Names, OnProblem, ShapeRule
 from boxwright.images import folders_near, lookup_for
 from boxwright.storage import Folder
 from boxwright_voc.devkit import Year, years
@@ -23,13 +25,14 @@ class _XmlReader:
 
     def read(self, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples, each image once; a second annotation for an image is a problem that names both."""
+        seen = Names()
         source_of: dict[str, str] = {}
         for sample in self.read_part(0, len(self._items), on_problem):
             name = sample.image.name
-            if name not in source_of:
-                source_of[name] = sample.source
+            if seen.add(name):
                 yield sample
             elif sample.source != sample.image.location:  # an image without XML of its name may belong to another XML
+                source_of = source_of or self._sources()
                 on_problem(
                     DataError(
                         sample.source,
@@ -38,6 +41,15 @@ class _XmlReader:
                     )
                 )
 
+    def _sources(self) -> dict[str, str]:
+        """Reads all items, and returns the first source of each image; it is not kept before it is needed."""
+        found: dict[str, str] = {}
+        for item in self._items:
+            with suppress(DataError):
+                sample = item._replace(samples=item.samples.apart()).sample()
+                found.setdefault(sample.image.name, sample.source)
+        return found
+
     @property
     def parts(self) -> int:
         """The number of items, which processes may share."""
@@ -45,7 +57,8 @@ class _XmlReader:
 
     def read_part(self, start: int, stop: int, on_problem: OnProblem) -> Iterator[Sample]:
         """Yields the samples of the items from ``start`` to ``stop``."""
-        for item in self._items[start:stop]:
+        for number in range(start, min(stop, len(self._items))):
+            item = self._items[number]
             try:
                 sample = item.sample()
             except DataError as error:
@@ -67,8 +80,32 @@ class _XmlReader:
         Raises:
             DataError: An item cannot be read.
         """
-        for item in self._items[start:stop]:
-            yield item.labels()
+        for number in range(start, min(stop, len(self._items))):
+            yield self._items[number].labels()
+
+
+class _Items(Sequence[Item]):
+    """The items of a folder, made when they are needed: each takes more memory than the name of its file."""
+
+    def __init__(self, samples: XmlSamples, xmls: Sequence[str], images: Sequence[str]) -> None:
+        self._samples, self._xmls, self._images = samples, xmls, images
+
+    def __len__(self) -> int:
+        return len(self._xmls) + len(self._images)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(len(self))[index]]
+        xmls = len(self._xmls)
+        if index < xmls:
+            return Item(self._samples, self._xmls[index])
+        return Item(self._samples, image=self._images[index - xmls])
 
 
 class LabelImgReader(_XmlReader):
@@ -116,9 +153,7 @@ class LabelImgReader(_XmlReader):
                 "annotate them with labelImg (format PascalVOC), or name the folder of the XML: "
                 + " or ".join(f"labelimg:{place}?images={location}" for place in near),
             )
-        items = [Item(samples, xml) for xml in xmls]
-        if include:
-            items += [Item(samples, image=name) for name in unannotated_images]
+        items = _Items(samples, xmls, unannotated_images if include else [])
         notes = [*lookup.notes]
         notes += [_unannotated_note(len(unannotated_images))] if unannotated_images and not include else []
         super().__init__(

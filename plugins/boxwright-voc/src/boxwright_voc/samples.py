@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy, deepcopy
 from typing import NamedTuple
 
 from boxwright import Boxes, Coordinates, DataError, ImageRef, Sample, SwappedCoordinates, check_coordinates
@@ -51,6 +52,12 @@ class XmlSamples:
         self.swapped = swapped if swapped is not None else SwappedCoordinates()
         self.shapes = shapes if shapes is not None else ShapeRule()
         self._prefix = prefix
+
+    def apart(self) -> XmlSamples:
+        """The same, which counts swapped coordinates and shapes for itself."""
+        same = copy(self)
+        same.swapped, same.shapes = deepcopy(self.swapped), deepcopy(self.shapes)
+        return same
 
     def annotated(self, xml: str, split: str | None = None) -> Sample:
         """Returns the sample of an XML file.

@@ -11,8 +11,8 @@ from itertools import islice
 from boxwright.errors import BoxwrightError
 from boxwright.plugins.registry import Registry
 from boxwright.plugins.specs import Detection, FormatSpec
-from boxwright.storage.filesystem import is_folder, list_folder, list_folders
-from boxwright.storage.uri import IMAGE_SUFFIXES, join
+from boxwright.storage.filesystem import first_files, is_folder, list_folder, list_folders
+from boxwright.storage.uri import IMAGE_SUFFIXES, is_remote, join
 
 SPLITS = {"train": "train", "valid": "val", "val": "val", "validation": "val", "test": "test"}
 """The names of folders that are splits, in lower case, and the splits."""
@@ -43,6 +43,8 @@ def parts_of(spec: FormatSpec, location: str, plugins: Registry) -> dict[str, st
     def first_two(places: Iterable[str]) -> list[str]:  # more are not looked into: that takes requests
         return list(islice(filter(matches, places), 2))
 
+    if spec.target == "folder" and _files(_first_files(location)):
+        return {}
     if spec.target == "folder" and not any(name.lower() in SPLITS for name in _folders(location)):
         return {}
     names = _entries(location)
@@ -100,6 +102,15 @@ def _folders(location: str) -> list[str]:
 def _entries(location: str) -> list[str]:
     try:
         return sorted(name for name in list_folder(location) if not name.startswith("."))
+    except (BoxwrightError, OSError):
+        return []
+
+
+def _first_files(location: str) -> list[str]:
+    if not is_remote(location):
+        return []  # listing all of them takes no longer
+    try:
+        return sorted(name for name in first_files(location) if not name.startswith("."))
     except (BoxwrightError, OSError):
         return []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -37,10 +37,10 @@ class ImageLookup:
         notes: Notes for the user about the folder of the images.
     """
 
-    def __init__(self, folder: Folder | str, field: str = "file name", besides: Iterable[str] = ()) -> None:
+    def __init__(self, folder: Folder | str, field: str = "file name", besides: Collection[str] = ()) -> None:
         self._given = folder
         self._field = field
-        self._besides = frozenset(besides)
+        self._besides = besides
         self.notes: tuple[str, ...] = ()
 
     @property
@@ -57,7 +57,8 @@ class ImageLookup:
     def names(self) -> frozenset[str]:
         """The files to search; none if a folder that was not listed before cannot be."""
         try:
-            return frozenset(self.folder.names) - self._besides
+            besides = frozenset(self._besides)
+            return frozenset(name for name in self.folder.names if name not in besides)
         except DataError:
             return frozenset()
 

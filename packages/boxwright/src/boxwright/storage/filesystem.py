@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import IO, Any, Final, cast
 
 from boxwright.errors import BoxwrightError, DataError, MissingLibraryError, UsageError
+from boxwright.storage.objects import first_names, is_object_storage, is_prefix
 from boxwright.storage.uri import is_remote, join
 
 MAX_FILE_BYTES: Final = 64 << 20
@@ -84,7 +85,8 @@ def is_folder(location: str) -> bool:
     if not is_remote(location):
         return os.path.isdir(location)
     files, path = filesystem(location)
-    return bool(files.isdir(path))
+    known = path.rstrip("/") in getattr(files, "dircache", ())
+    return bool(files.isdir(path)) if known or not is_object_storage(files) else is_prefix(files, path)
 
 
 def is_file(location: str) -> bool:
@@ -164,6 +166,20 @@ def check_unicode(path: str) -> None:
         raise DataError(shown, "its path is not UTF-8, which no format can represent", "rename the file") from None
 
 
+def first_files(location: str) -> list[str]:
+    """Returns the names of some of the files in a folder, by path or URL: in object storage, those of one request.
+
+    Raises:
+        OSError: The folder does not exist, or cannot be listed.
+        UsageError, MissingLibraryError: As :func:`filesystem`.
+    """
+    if is_remote(location):
+        files, path = filesystem(location)
+        if is_object_storage(files):
+            return first_names(files, path)
+    return [name for name in list_folder(location) if not name.endswith("/")]
+
+
 @contextlib.contextmanager
 def open_binary(location: str) -> Iterator[IO[bytes]]:
     """Opens a file to read it in parts, by path or URL; one that cannot be sought is read into memory.
@@ -229,7 +245,9 @@ def read_within(files: Any, path: str, location: str, limit: int) -> bytes:
     from fsspec.archive import AbstractArchiveFileSystem
 
     if not isinstance(files, AbstractArchiveFileSystem):  # others send the bytes that they store
-        return check_length(cast(bytes, files.cat_file(path)), location, limit)
+        # Without the option, S3 is asked for the size of each object first.
+        options = {"max_concurrency": 1} if is_object_storage(files) else {}
+        return check_length(cast(bytes, files.cat_file(path, **options)), location, limit)
     with files.open(path, "rb") as file:
         return check_length(cast(bytes, file.read(limit + 1)), location, limit)
 

@@ -8,6 +8,7 @@ from typing import Any
 from boxwright.errors import DataError
 from boxwright.storage.filesystem import MAX_FILE_BYTES, check_length, open_regular, read_within
 from boxwright.storage.links import link_error, links_followed
+from boxwright.storage.objects import is_object_storage, is_prefix, names_below
 from boxwright.storage.uri import is_remote, join
 
 _CHUNK = 1 << 16
@@ -123,10 +124,23 @@ class _RemoteFolder(Folder):
         self._fs: Any
         self._fs, root = fsspec.core.url_to_fs(self.location)
         self._root = root.rstrip("/")
-        if not self._fs.isdir(root):
+        try:
+            if is_object_storage(self._fs):
+                names = [*filter(_shown, names_below(self._fs, root))]
+                there = names or is_prefix(self._fs, root)
+            else:
+                there = self._fs.isdir(root)
+                inside = (path[len(self._root) :].lstrip("/") for path in self._fs.find(root)) if there else ()
+                names = [*filter(_shown, inside)]
+        except FileNotFoundError:  # no such bucket
+            there = False
+        if not there:
             raise DataError(self.location, "folder not found", "check the address")
-        inside = [path[len(self._root) :].lstrip("/") for path in self._fs.find(root)]
-        return [name for name in inside if not any(part.startswith(".") for part in name.split("/"))]
+        return names
+
+
+def _shown(name: str) -> bool:
+    return not any(part.startswith(".") for part in name.split("/"))
 
 
 def _unreadable(place: str, error: OSError) -> DataError:
