@@ -19,7 +19,7 @@ from boxwright.analysis.validation.duplicates import SeenImages
 from boxwright.analysis.validation.images import ImageCheck, check_image
 from boxwright.datasets.dataset import Data, Dataset, open_dataset
 from boxwright.datasets.engines import opened_engine
-from boxwright.datasets.parallel import available_cores, map_samples
+from boxwright.datasets.parallel import CHUNK, available_cores, map_samples
 from boxwright.datasets.parts import in_parts
 from boxwright.datasets.problems import Problems
 from boxwright.datasets.protocols import Engine
@@ -35,6 +35,8 @@ Depth = Literal["decode", "header", "none"]
 """How thoroughly images are checked."""
 _DEPTHS = ("decode", "header", "none")
 _MOST_WORKERS = 8
+_DECODED = 128
+"""How many images a machine decodes at once: a fraction of a second, so that none waits long for the last one."""
 
 
 @dataclass
@@ -175,9 +177,11 @@ class _Validation:
         uri = _name(dataset)
         images = 0
         statistics = Statistics()
-        checking = _Checking(self.report.images, 1 if engine else self._workers, light=engine is not None)
+        depth = self.report.images
+        checking = _Checking(depth, self._tiny, 1 if engine else self._workers, light=engine is not None)
+        items = _DECODED if depth == "decode" else CHUNK
         with reporter.task(f"Validating {uri}", dataset.info.num_samples) as task:
-            for sample, check in in_parts(dataset, checking, engine, reporter):
+            for sample, check in in_parts(dataset, checking, engine, reporter, items=items):
                 statistics.see(sample)
                 images += 1
                 self._take(sample, check, number, uri)
@@ -213,7 +217,7 @@ class _Validation:
         part.images += 1
         part.boxes.update(sample.boxes.labels)
         part.regions.update(compress(sample.boxes.labels, are_regions(sample.boxes)))
-        for problem in (*check.problems, *box_problems(sample, self._tiny)):
+        for problem in check.problems:
             self.found(problem)
         if not sample.boxes.labels:
             self.found(Problem("picture_without_boxes", place_of(sample), "it has no boxes"))
@@ -227,11 +231,13 @@ class _Checking:
 
     Attributes:
         depth: How thoroughly.
+        tiny: As in :func:`validate`.
         workers: The number of threads.
         light: Whether the bytes of images from record files are left out of the result.
     """
 
     depth: str
+    tiny: float
     workers: int
     light: bool
 
@@ -240,6 +246,7 @@ class _Checking:
 
     def _check(self, sample: Sample) -> tuple[Sample, ImageCheck]:
         check = ImageCheck() if self.depth == "none" else check_image(sample, decode=self.depth == "decode")
+        check.problems += box_problems(sample, self.tiny)
         if self.light and sample.image.data is not None:
             sample = sample.model_copy(update={"image": sample.image.model_copy(update={"data": None})})
         return sample, check
