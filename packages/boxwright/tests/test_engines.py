@@ -223,7 +223,8 @@ def test_work_that_cannot_be_split_is_done_here_with_a_warning(plugins: Registry
     merged = boxwright.open([samples, samples], registry=plugins)
     for data, steps, reason in (
         (merged, (), "is read in order, from the first image to the last"),
-        (samples, [_Same()], "steps see the images in order"),
+        (samples, [_InOrder()], "steps see the images in order"),
+        (samples, [_Counting()], "steps see the images in order"),
     ):
         reporter, engine = Warned(), Elsewhere()
         options: dict[str, Any] = {"steps": steps, "on_error": "skip", "overwrite": True, "registry": plugins}
@@ -233,11 +234,87 @@ def test_work_that_cannot_be_split_is_done_here_with_a_warning(plugins: Registry
         assert [reason in each for each in reporter.warnings] == [True] * len(reporter.warnings) != []
 
 
-class _Same:
-    per_sample = True
+class _InOrder:
+    per_sample = False
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         return (sample for sample in samples if sample.image.name != "13.jpg")
+
+
+class _Counting(_InOrder):
+    """Its copies could not say what they did."""
+
+    per_sample = True
+
+    def notes(self) -> list[str]:
+        return ["left out 13"]
+
+
+class Copies:
+    """Leaves out some images, fails at some, and adds a copy of the others."""
+
+    per_sample = True
+    keeps_labels = True
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        for sample in samples:
+            name = sample.image.name
+            self.names.add(name)
+            if name.startswith("5"):
+                raise DataError(sample.source, "it cannot be copied", "leave it out")
+            if name != "0.jpg":
+                copied = sample.image.model_copy(update={"name": f"copy-{name}"})
+                yield from (sample, sample.replace(image=copied))
+
+    def notes(self) -> list[str]:
+        return [f"{len(self.names)} images seen"]
+
+    def taken(self) -> set[str]:
+        taken, self.names = self.names, set()
+        return taken
+
+    def add(self, noted: set[str]) -> None:
+        self.names |= noted
+
+
+class Wider:
+    """Has nothing to say."""
+
+    per_sample = True
+    keeps_labels = True
+
+    def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        return (sample for sample in samples if sample.image.width % 7)
+
+
+@pytest.mark.parametrize("source", ["images:1300,7+900", "shards:1300,7+900", "images:1300,13;1299", "images:700,;600"])
+def test_steps_for_each_image_are_shared(source: str, plugins: Registry, tmp_path: Path) -> None:
+    results = []
+    for engine in (None, Elsewhere(), Elsewhere(twice=True)):
+        reporter = Warned()
+        report = boxwright.convert(
+            source,
+            f"lines:{tmp_path / 'x'}",
+            steps=[Copies(), Wider()],
+            on_error="skip",
+            overwrite=True,
+            engine=engine,
+            workers=1,
+            reporter=reporter,
+            registry=plugins,
+        )
+        found = report.to_dict() | {"seconds": 0}
+        results.append((found, (tmp_path / "x").read_bytes(), [str(each) for each in report.skipped]))
+        assert reporter.warnings == []
+        assert engine is None or len(engine.pieces) >= 2
+    assert results[0] == results[1] == results[2]
+    first, content, skipped = results[0]
+    assert b"copy-12.jpg" in content
+    assert any("images seen" in note for note in first["notes"])
+    assert any("it cannot be copied" in each for each in skipped)
 
 
 def double(start: int, stop: int) -> list[int]:

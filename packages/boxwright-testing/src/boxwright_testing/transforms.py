@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from boxwright import Boxes, BoxwrightError, DataError, Dataset, ImageRef, Sample, UsageError
-from boxwright.datasets import Problems, ReportingTransform, SampleReader, Transform, make_transform
+from boxwright.datasets import MergingTransform, Problems, ReportingTransform, SampleReader, Transform, make_transform
 from boxwright.images import read_header
 from boxwright.plugins import Registry
 from boxwright_testing.samples import LABELS, standard_samples, unlike_samples
@@ -123,6 +124,19 @@ class TransformTests(SpecTests):
         )
         threaded = Dataset(SampleReader(samples)).through(step, workers=4)
         assert list(threaded) == together, "four threads gave something else than one"
+
+    def test_copies_that_share_the_work_note_the_same(self, step: Transform, tmp_path: Path) -> None:
+        """With ``taken`` and ``add``, boxwright hands out the work to other machines."""
+        if not (step.per_sample and isinstance(step, MergingTransform)):
+            pytest.skip(f"{self.transform} does not offer it")
+        samples = self.samples(tmp_path)
+        copies = [pickle.loads(pickle.dumps(step)) for _ in range(2)]  # noqa: S301 (pickled here)
+        shared = [one for number, sample in enumerate(samples) for one in copies[number % 2]([sample])]
+        for copy in copies:
+            step.add(pickle.loads(pickle.dumps(copy.taken())))  # noqa: S301 (pickled here)
+        notes = step.notes()
+        assert list(step(samples)) == shared, "two copies returned something else than one transform"
+        assert step.notes() == notes, f"the notes of two copies became {notes}, not {step.notes()}"
 
     def test_samples_are_handed_on_one_by_one(self, step: Transform) -> None:
         """The transform lets go of each sample; it keeps no images."""

@@ -17,7 +17,7 @@ from boxwright.images import decode_sample
 from boxwright.models import ArrayAugmentation, Augmenter, AugmenterChoice, make_augmenters
 from boxwright_transforms.encoding import check_quality, encode_image, name_for, target_format
 from boxwright_transforms.groups import ORIGIN
-from boxwright_transforms.notes import Ledger, amount
+from boxwright_transforms.notes import Ledger, Merging, amount
 from boxwright_transforms.pool import Pool, example_of
 
 _STALE: Final = ("segmentation", "area", "id")
@@ -27,7 +27,7 @@ _UNKNOWN: Final = np.iinfo(np.int64).max
 """The row of a box whose origin an augmenter does not report; it has no attributes."""
 
 
-class Augment:
+class Augment(Merging[Counter[str]]):
     """The step ``augment:flip+crop(smallest=0.4)+choice(color|blur),copies=2``.
 
     Each image is followed by its changed copies, which have the same size and the attribute ``origin``, the name of
@@ -65,7 +65,7 @@ class Augment:
         self.quality = check_quality(quality, "augment")
         self._augmentation = ArrayAugmentation([_on_arrays(each) for each in make_augmenters(texts)])
         self._pool = Pool()
-        self._ledger: Ledger[Counter[str]] = Ledger()
+        self._ledger = Ledger()
         self.per_sample = not self._augmentation.mixes
         self.keeps_labels = originals
 

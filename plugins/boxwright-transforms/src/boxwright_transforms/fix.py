@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from boxwright import Boxes, Coordinates, Sample, UsageError
-from boxwright_transforms.notes import Ledger, amount, examples
+from boxwright_transforms.notes import Ledger, Merging, amount, examples
 
 _NOTES: Final = (
     ("clipped", "box", "clipped to the image"),
@@ -27,7 +27,7 @@ Finding = tuple[str, str]
 """A kind of finding and its place: ``("clipped", "box 2 (fig)")``."""
 
 
-class Fix:
+class Fix(Merging[tuple[str, tuple[Finding, ...]]]):
     """The step ``fix``.
 
     Corrects, in this order: the size of the image, boxes that extend beyond it, boxes with zero area, tiny boxes, and
@@ -66,7 +66,7 @@ class Fix:
         self.size = size
         # Only reading files is worth threads, and only that can fail for a single image.
         self.per_sample = size != "keep"
-        self._ledger: Ledger[tuple[str, tuple[Finding, ...]]] = Ledger()
+        self._ledger = Ledger()
         self._used = False
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -81,6 +81,11 @@ class Fix:
             if found:
                 self._ledger.enter(sample.image.name, (sample.source or sample.image.name, tuple(found)))
             yield fixed
+
+    def add(self, noted: Mapping[str, tuple[str, tuple[Finding, ...]]]) -> None:
+        """Adds what a copy noted."""
+        self._used = True
+        super().add(noted)
 
     def notes(self) -> list[str]:
         """Returns the number of findings of each kind, and the first few places."""

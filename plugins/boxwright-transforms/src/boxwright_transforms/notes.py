@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -52,6 +52,10 @@ class Ledger(Generic[T]):
         self._lock = threading.Lock()
         self._entries: dict[str, T] = {}
 
+    def __reduce__(self) -> tuple[type[Ledger[T]], tuple[()]]:
+        """A copy in another process begins without entries."""
+        return Ledger, ()
+
     def enter(self, name: str, entry: T) -> None:
         """Sets the entry of an image, replacing an earlier one."""
         with self._lock:
@@ -61,3 +65,28 @@ class Ledger(Generic[T]):
         """Returns the entries, sorted by the names of the images, independent of the threads."""
         with self._lock:
             return [self._entries[name] for name in sorted(self._entries)]
+
+    def take(self) -> dict[str, T]:
+        """Returns the entries by the names of the images, and removes them."""
+        with self._lock:
+            taken, self._entries = self._entries, {}
+        return taken
+
+    def add(self, entries: Mapping[str, T]) -> None:
+        """Adds what :meth:`take` returned of a copy."""
+        with self._lock:
+            self._entries.update(entries)
+
+
+class Merging(Generic[T]):
+    """Makes a transform that notes what it does in ``_ledger`` a :class:`boxwright.datasets.MergingTransform`."""
+
+    _ledger: Ledger[T]
+
+    def taken(self) -> dict[str, T]:
+        """Returns what was noted since the last call."""
+        return self._ledger.take()
+
+    def add(self, noted: Mapping[str, T]) -> None:
+        """Adds what a copy noted."""
+        self._ledger.add(noted)

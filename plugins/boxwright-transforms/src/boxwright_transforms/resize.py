@@ -10,14 +10,14 @@ from PIL import Image
 from boxwright import ImageRef, Sample
 from boxwright.images import Header, decode_sample, read_header, rotate_boxes, size_mismatch
 from boxwright_transforms.encoding import check_quality, encode_image, name_for, parse_size, target_format
-from boxwright_transforms.notes import Ledger, amount
+from boxwright_transforms.notes import Ledger, Merging, amount
 from boxwright_transforms.outlines import Points, rotate_points, transform_boxes
 
 _GRAY = (114, 114, 114)
 """The padding of ``fit=pad``: the gray that is common for letterboxed training images."""
 
 
-class Resize:
+class Resize(Merging[tuple[str, ...]]):
     """The step ``resize:800x600``.
 
     A JPEG is decoded at a half, a quarter or an eighth of its size if that is sufficient. PNG remains PNG, and all
@@ -44,7 +44,7 @@ class Resize:
         self.fit = fit
         self.only_larger = only_larger
         self.quality = check_quality(quality, "resize")
-        self._ledger: Ledger[tuple[str, ...]] = Ledger()
+        self._ledger = Ledger()
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields each sample with its image resized and in memory.

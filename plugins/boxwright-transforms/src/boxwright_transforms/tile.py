@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from boxwright import Boxes, Coordinates, DataError, ImageRef, Sample, UsageError
 from boxwright.images import decode_sample
 from boxwright_transforms.encoding import check_quality, encode_image, name_for, parse_size, target_format
-from boxwright_transforms.notes import Ledger, amount
+from boxwright_transforms.notes import Ledger, Merging, amount
 from boxwright_transforms.outlines import clip_attributes, rotate_points, shift_attributes, transform_boxes
 
 _MAX_TILES: Final = 10_000
@@ -26,7 +26,7 @@ class Window(NamedTuple):
     bottom: int
 
 
-class Tile:
+class Tile(Merging[Counter[str]]):
     """The step ``tile:640x640``.
 
     Tiles follow each other row by row, each with the previous one overlapping by ``overlap``. The last tile of a row
@@ -71,7 +71,7 @@ class Tile:
         self.visible = visible
         self.drop_empty = empty == "drop"
         self.quality = check_quality(quality, "tile")
-        self._ledger: Ledger[Counter[str]] = Ledger()
+        self._ledger = Ledger()
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields the tiles of each image, row by row, each in memory.

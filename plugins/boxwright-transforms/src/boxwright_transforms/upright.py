@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from boxwright import ImageRef, Sample
 from boxwright.images import decode_image, read_header, rotate_boxes, size_mismatch
 from boxwright_transforms.encoding import check_quality, encode_image, name_for, target_format
-from boxwright_transforms.notes import Ledger, amount
+from boxwright_transforms.notes import Ledger, Merging, amount
 from boxwright_transforms.outlines import rotate_points, transform_boxes
 
 
-class Upright:
+class Upright(Merging[tuple[str, ...]]):
     """The step ``upright``.
 
     Images without an EXIF orientation are copied byte for byte. The others are decoded and rotated, and so are the
@@ -31,7 +31,7 @@ class Upright:
 
     def __init__(self, quality: int = 95) -> None:
         self.quality = check_quality(quality, "upright")
-        self._ledger: Ledger[tuple[str, ...]] = Ledger()
+        self._ledger = Ledger()
 
     def __call__(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Yields each sample with its image upright.

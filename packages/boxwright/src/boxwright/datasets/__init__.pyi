@@ -37,6 +37,7 @@ from .protocols import (
     Engine as Engine,
     LabelPreservingTransform as LabelPreservingTransform,
     LabelReader as LabelReader,
+    MergingTransform as MergingTransform,
     NumberedWriter as NumberedWriter,
     OnProblem as OnProblem,
     Output as Output,

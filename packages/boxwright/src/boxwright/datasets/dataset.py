@@ -208,6 +208,10 @@ class Dataset(Iterable[Sample]):
             step for step in self.transforms if not (isinstance(step, LabelPreservingTransform) and step.keeps_labels)
         )
 
+    def for_labels(self) -> Dataset:
+        """The same dataset without the transforms that keep labels."""
+        return self._copy(transforms=self._changing, names=())
+
     def labels(
         self,
         advance: Callable[[int], None] = lambda items: None,
@@ -241,7 +245,7 @@ class Dataset(Iterable[Sample]):
                 if strict:
                     raise
                 found.clear()  # item by item, some can be left out
-        for number, sample in enumerate(self._copy(transforms=changing, names=())):
+        for number, sample in enumerate(self.for_labels()):
             found.update(sample.boxes.labels)
             advance(int(number >= done))  # the others have been counted
         return sorted(found)

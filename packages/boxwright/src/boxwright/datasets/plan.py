@@ -116,7 +116,7 @@ def _scanned_label_map(dataset: Dataset, processes: int, reporter: Reporter, eng
             labels = dataset.labels(task.advance, processes, engine)
         else:
             found: set[str] = set()
-            for names in in_parts(dataset, _label_sets, engine, reporter):
+            for names in in_parts(dataset.for_labels(), _label_sets, engine, reporter):
                 found.update(names)
                 task.advance()
             labels = sorted(found)

@@ -400,3 +400,16 @@ class ReportingTransform(Transform, Protocol):
     def notes(self) -> list[str]:
         """The lines for the report of a conversion."""
         ...
+
+
+@runtime_checkable
+class MergingTransform(ReportingTransform, Protocol):
+    """A transform with ``per_sample`` of which several machines can have a copy, because their notes can be merged."""
+
+    def taken(self) -> Any:
+        """Returns what was noted since the last call, for :meth:`add`; it is pickled."""
+        ...
+
+    def add(self, noted: Any) -> None:
+        """Adds what a copy noted."""
+        ...

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -12,10 +14,20 @@ from boxwright.datasets.image_places import folder_of
 from boxwright.datasets.losses import Losses
 from boxwright.datasets.names import Names
 from boxwright.datasets.outputs import Outputs, Part, located_error
-from boxwright.datasets.parallel import shared
+from boxwright.datasets.parallel import map_samples, shared
 from boxwright.datasets.parts import Failure, PartEndsError, Shards, parted, places_of, why_whole
 from boxwright.datasets.plan import Plan
-from boxwright.datasets.protocols import BatchWriter, PartitionedReader, PreparingWriter, ShapeReader, SwappingReader
+from boxwright.datasets.protocols import (
+    BatchWriter,
+    MergingTransform,
+    OnProblem,
+    PartitionedReader,
+    PreparingWriter,
+    ReportingTransform,
+    ShapeReader,
+    SwappingReader,
+    Transform,
+)
 from boxwright.datasets.shape_rule import ShapeRule
 from boxwright.errors import DataError
 from boxwright.images.lookup import check_size
@@ -141,13 +153,25 @@ def _why_alone(plan: Plan, outputs: Outputs) -> str:
         return "images are copied one by one"
     if plan.destination.uri.has_split:
         return "the target has {split} in it"
-    if plan.dataset.transforms or parted(plan.dataset.reader) is None:
+    steps = plan.dataset.transforms
+    if parted(plan.dataset.reader) is None or not all(map(_can_be_copied, steps)):
         return why_whole(plan.dataset)
+    try:
+        pickle.dumps(steps)
+    except (AttributeError, TypeError, pickle.PicklingError):
+        return "a step cannot be sent to other machines"
     if not isinstance(outputs.single.writer, PreparingWriter):
         return f"{spec.name} is written in order"
     if plan.engine is None and "images" in spec.carries:
         return "passing images between processes takes longer than encoding them"
     return ""
+
+
+def _can_be_copied(transform: Transform) -> bool:
+    """Whether each machine can have a copy of a transform."""
+    return transform.per_sample and (
+        isinstance(transform, MergingTransform) or not isinstance(transform, ReportingTransform)
+    )
 
 
 class _OrderMattersError(Exception):
@@ -158,23 +182,27 @@ class _Chunk(NamedTuple):
     """What a process made of some consecutive items.
 
     Attributes:
+        sources: The name of each image that was read, if there are transforms.
         names: The name of each sample; ``None`` for an error.
         entries: The prepared samples and the errors, in order; ``None`` if ``packed`` has them all.
         packed: All prepared samples in one value, where the writer can do that.
         items: How many items the chunk has.
         counts: What was counted.
+        noted: What each transform noted.
     """
 
+    sources: list[str]
     names: list[str | None]
     entries: list[Any] | None
     packed: Any
     items: int
     counts: Counts
+    noted: list[Any]
 
 
 @dataclass
 class _Work:
-    """Reads, checks and encodes some items, in another process.
+    """Reads, transforms, checks and encodes some items, in another process.
 
     It is pickled if that process is not a fork of this one.
     """
@@ -184,8 +212,10 @@ class _Work:
     tally: _Tally
     boundary: Boundary
     on_error: str
+    transforms: Sequence[Transform]
 
     def __call__(self, start: int, stop: int) -> _Chunk:
+        sources: list[str] = []
         names: list[str | None] = []
         entries: list[Any] = []
 
@@ -196,9 +226,9 @@ class _Work:
                 raise PartEndsError
 
         with suppress(PartEndsError):
-            for sample in self.reader.read_part(start, stop, on_problem):
+            samples = self._allowed(self.reader.read_part(start, stop, on_problem), on_problem)
+            for sample in self._transformed(samples, on_problem, sources) if self.transforms else samples:
                 try:
-                    self.boundary.check(sample.image.location)
                     self.tally.check(sample)
                     prepared = self.writer.prepare(sample)
                 except (DataError, UnicodeEncodeError) as error:
@@ -209,7 +239,33 @@ class _Work:
                 self.tally.count(sample)
         packed = self.writer.pack(entries) if isinstance(self.writer, BatchWriter) and None not in names else None
         items = len(names) if isinstance(self.reader, Shards) else stop - start
-        return _Chunk(names, entries if packed is None else None, packed, items, self.tally.counts())
+        noted = [each.taken() if isinstance(each, MergingTransform) else None for each in self.transforms]
+        counts = self.tally.counts()
+        return _Chunk(sources, names, entries if packed is None else None, packed, items, counts, noted)
+
+    def _allowed(self, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
+        for sample in samples:
+            try:
+                self.boundary.check(sample.image.location)
+            except DataError as error:
+                on_problem(located_error(error, sample))
+                continue
+            yield sample
+
+    def _transformed(self, samples: Iterable[Sample], on_problem: OnProblem, sources: list[str]) -> Iterator[Sample]:
+        def read() -> Iterator[Sample]:
+            for sample in samples:
+                sources.append(sample.image.name)
+                yield sample
+
+        transformed: Iterable[Sample] = read()
+        for transform in self.transforms:
+            transformed = _through(transform, transformed, on_problem)
+        return iter(transformed)
+
+
+def _through(transform: Transform, samples: Iterable[Sample], on_problem: OnProblem) -> Iterator[Sample]:
+    return chain.from_iterable(map_samples(lambda sample: list(transform([sample])), samples, on_problem))
 
 
 def _transfer_shared(plan: Plan, part: Part, reporter: Reporter) -> Counts:
@@ -225,8 +281,9 @@ def _transfer_shared(plan: Plan, part: Part, reporter: Reporter) -> Counts:
     reader, size = split
     batch_writer = writer if isinstance(writer, BatchWriter) else None
     total = tally.counts()  # the losses of the dataset as a whole are counted once, here
-    work = _Work(reader, writer, tally, plan.dataset.boundary, problems.on_error)
-    seen = Names()
+    transforms = plan.dataset.transforms
+    work = _Work(reader, writer, tally, plan.dataset.boundary, problems.on_error, transforms)
+    seen, read = Names(), Names()
     with ExitStack() as stack:
         chunks = stack.enter_context(
             closing(shared(work, reader.parts, plan.processes, plan.engine, chunk=size, places=places_of(plan.dataset)))
@@ -235,8 +292,11 @@ def _transfer_shared(plan: Plan, part: Part, reporter: Reporter) -> Counts:
         task = stack.enter_context(reporter.task("Converting", plan.dataset.info.num_samples))
         for chunk in chain(first, chunks):
             names = [name for name in chunk.names if name is not None]
-            if not all(map(seen.add, names)):
+            if not all(map(read.add, chunk.sources)) or not all(map(seen.add, names)):
                 raise _OrderMattersError
+            for transform, noted in zip(transforms, chunk.noted, strict=True):
+                if isinstance(transform, MergingTransform):
+                    transform.add(noted)
             if chunk.entries is None:
                 assert batch_writer is not None
                 batch_writer.put_pack(chunk.packed)
