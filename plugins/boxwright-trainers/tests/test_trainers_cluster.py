@@ -22,6 +22,8 @@ from boxwright_trainers.cluster import meet, parse_tf_config, parse_workers, tak
         (" [10.0.0.1:3000, host-2.example:3000] ", ("10.0.0.1:3000", "host-2.example:3000")),
         ("[::1]:3000,[fe80::1]:3000", ("[::1]:3000", "[fe80::1]:3000")),
         ("[[::1]:3000,[::1]:3001]", ("[::1]:3000", "[::1]:3001")),
+        ("[10.0.0.1:3000]", ("10.0.0.1:3000",)),
+        ("[[::1]:3000]", ("[::1]:3000",)),
     ],
 )
 def test_addresses(text: str, expected: tuple[str, ...]) -> None:

@@ -32,7 +32,7 @@ def parse_workers(text: str) -> tuple[str, ...]:
         UsageError: One is not an address, or is there twice.
     """
     text = text.strip()
-    if text.startswith("[") and text.endswith("]") and not re.fullmatch(r"\[[0-9a-fA-F:.]+\]", text):
+    if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     return _checked([part.strip() for part in text.split(",")], "--workers", f"write --workers {_EXAMPLE}")
 
