@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from boxwright import Boxes, Detections, Coordinates, LabelMap, Sample
+from boxwright import Boxes, Coordinates, Detections, LabelMap, Sample
 
 
 class MyPluginModel:
