@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from boxwright import BoxwrightError, DataError, ImageRef, LabelMap, MissingLibraryError, RunError, Sample, UsageError
 from boxwright.models import DecoderSettings, InputSettings, Network, PortableModel, trust_models, write_settings
 from boxwright_page import exporter as exporter_module, runtime
-from boxwright_page.convert import convert, page
+from boxwright_page.convert import page
 from boxwright_page.exporter import PageExporter
 
 INPUTS = InputSettings(32, 16, oversample=1.5)
@@ -71,12 +71,12 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made(tmp_path_factory.mktemp("page"), DECODER)
 
 
-def made(folder: Path, decoder: DecoderSettings) -> Path:
+def made(folder: Path, decoder: DecoderSettings, inputs: InputSettings = INPUTS) -> Path:
     try:
         files = runtime.runtime_files()
     except BoxwrightError as error:  # neither in this installation nor from npm
         pytest.skip(str(error))
-    network = Network(folder, INPUTS, decoder, LabelMap.from_names(LABELS, sort=False))
+    network = Network(folder, inputs, decoder, LabelMap.from_names(LABELS, sort=False))
     write_settings(network, folder)
     (folder / "detector.html").write_text(page(network, pixels_network(), files), "utf-8", newline="")
     return folder / "detector.html"
@@ -126,8 +126,26 @@ IMAGES = {
 
 
 def test_a_page_computes_what_python_computes(artifact: Path, in_browser: Any) -> None:
+    compare(PageExporter().load(artifact, "CPU"), in_browser)
+    (best,) = in_browser.predict([IMAGES["smaller"][0]], score=0.9)
+    assert 0 < len(best.boxes) < 300
+    assert min(best.scores) >= 0.9
+    broken = Sample(image=ImageRef(name="b.png", width=32, height=16, data=image(32, 16).image.read()[:-40]))
+    with pytest.raises(BoxwrightError):
+        list(in_browser.predict([broken]))
+
+
+@pytest.mark.usefixtures("in_browser")
+def test_a_page_computes_what_the_object_detection_api_computes(tmp_path: Path) -> None:
+    """It stretches images without averaging, and clips boxes after the suppression."""
+    decoder, inputs = replace(DECODER, clips_first=False), replace(INPUTS, resize="bilinear")
+    page_of_api = made(tmp_path, decoder, inputs)
+    with trust_models():
+        compare(PageExporter().load(page_of_api, "CPU"), PageExporter().load(page_of_api, "BROWSER"))
+
+
+def compare(in_python: Any, in_browser: Any) -> None:
     """Each detection is one color of one pixel of the input, or one of the boxes that overlap."""
-    in_python = PageExporter().load(artifact, "CPU")
     for name, (sample, tolerance) in IMAGES.items():
         (expected,), (found,) = (list(model.predict([sample])) for model in (in_python, in_browser))
         assert 900 < len(expected.boxes) < 3 * (32 * 16 + OTHERS), "some are suppressed"
@@ -145,12 +163,6 @@ def test_a_page_computes_what_python_computes(artifact: Path, in_browser: Any) -
             f"{name}: {[(k, one[k], two.get(k)) for k in far[:5]]}"
         )
         assert list(found.scores) == sorted(found.scores, reverse=True)
-    (best,) = in_browser.predict([IMAGES["smaller"][0]], score=0.9)
-    assert 0 < len(best.boxes) < 300
-    assert min(best.scores) >= 0.9
-    broken = Sample(image=ImageRef(name="b.png", width=32, height=16, data=image(32, 16).image.read()[:-40]))
-    with pytest.raises(BoxwrightError):
-        list(in_browser.predict([broken]))
 
 
 @pytest.mark.usefixtures("in_browser")
@@ -275,13 +287,3 @@ def test_a_damaged_page_is_an_error(artifact: Path, tmp_path: Path) -> None:
     (tmp_path / "detector.html").write_text(text.replace('id="model">', 'id="model">AAAA'), "utf-8")
     with pytest.raises(RunError, match=r"detector\.html cannot be run"):
         PageExporter().load(tmp_path / "detector.html", "CPU")
-
-
-@pytest.mark.parametrize(
-    ("inputs", "decoder"),
-    [(replace(INPUTS, resize="bilinear"), DECODER), (INPUTS, replace(DECODER, clips_first=False))],
-)
-def test_what_the_page_does_not_do(inputs: InputSettings, decoder: DecoderSettings, tmp_path: Path) -> None:
-    """Both are of the TensorFlow Object Detection API."""
-    with pytest.raises(UsageError, match="neither resizes images nor clips boxes"):
-        convert(Network(tmp_path, inputs, decoder, LabelMap.from_names(["a"])), "fp32")

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from boxwright import UsageError
 from boxwright.models import Network
 from boxwright.render import page_part, palette, text_color
 from boxwright_page.pinned import PACKAGE
@@ -30,15 +29,7 @@ def convert(network: Network, precision: str, calibration: Iterable[Any] = ()) -
         network: The network.
         precision: ``fp32``, or ``int8`` of the convolutions.
         calibration: Inputs for ``int8``.
-
-    Raises:
-        UsageError: Images are resized, or boxes clipped, in a way that the page does not have.
     """
-    if network.inputs.reduced_size is None or not network.decoder.clips_first:
-        raise UsageError(
-            "the page neither resizes images nor clips boxes as the TensorFlow Object Detection API does",
-            "export to another target",
-        )
     runtime = runtime_files()
     model = to_onnx(network.saved_model)
     if precision == "int8":

@@ -114,9 +114,37 @@ function averaged(bitmap, across, down) {
   return { width, height, data };
 }
 
+// Stretches `data` as tf.compat.v1.image.resize_bilinear does: pixel x of the result is at x * old / new.
+function stretched(image, width, height) {
+  const between = (old, target) => {
+    const scale = Math.fround(old / target);
+    return Array.from({ length: target }, (_, position) => {
+      const at = Math.fround(position * scale);
+      const before = Math.floor(at);
+      return [Math.min(before, old - 1), Math.min(before + 1, old - 1), at - before];
+    });
+  };
+  const columns = between(image.width, width);
+  const data = new Float32Array(width * height * 3);
+  let place = 0;
+  for (const [top, bottom, down] of between(image.height, height)) {
+    for (const [left, right, across] of columns) {
+      for (let band = 0; band < 3; band++) {
+        const [above, below] = [top, bottom].map((row) => {
+          const [one, other] = [left, right].map((column) => image.data[(row * image.width + column) * 3 + band]);
+          return one + (other - one) * across;
+        });
+        data[place++] = above + (below - above) * down;
+      }
+    }
+  }
+  return { width, height, data };
+}
+
 // Returns the input of the network, (height, width, 3) float32 from 0 to 255.
 function prepared(bitmap, jpeg) {
   const { width, height, reduced } = settings.input;
+  if (!reduced) return stretched(averaged(bitmap, 1, 1), width, height);
   const full = [bitmap.width, bitmap.height];
   // Python decodes a large JPEG at a half, a quarter or an eighth of its size, which is nearly an average.
   const enough = (scale) => full.every((side, i) => side >= scale * reduced[i]);
@@ -135,16 +163,17 @@ function prepared(bitmap, jpeg) {
 
 // Non-maximum suppression; returns [box, score, class], best first.
 function selected(boxes, scores) {
-  const { score_threshold, iou_threshold, max_detections, pre_nms, soft_nms_sigma, suppression } = settings.decoder;
+  const { score_threshold, iou_threshold, max_detections, pre_nms, soft_nms_sigma, suppression, clips_first } = settings.decoder;
   const classes = settings.labels.length;
   const { width, height } = settings.input;
+  const inside = (value, i) => Math.min(Math.max(value, 0), i % 2 ? height : width);
   const limit = Math.fround(score_threshold);
   const places = [];
   scores.forEach((score, place) => score > limit && places.push(place));
   places.sort((one, other) => scores[other] - scores[one] || one - other);
   const candidates = places.slice(0, pre_nms).map((place) => {
     const row = Math.floor(place / classes) * 4;
-    const corners = Array.from(boxes.subarray(row, row + 4), (value, i) => Math.min(Math.max(value, 0), i % 2 ? height : width));
+    const corners = Array.from(boxes.subarray(row, row + 4), clips_first ? inside : undefined);
     const area = (corners[2] - corners[0]) * (corners[3] - corners[1]);
     return { corners, area, number: place % classes, left: scores[place], score: 0 };
   });
@@ -167,7 +196,7 @@ function selected(boxes, scores) {
       else if (overlap > least) rival.left = 0;
     }
   }
-  return chosen;
+  return chosen.map((each) => ({ ...each, corners: each.corners.map(inside) }));
 }
 
 async function detect(image) {
