@@ -22,7 +22,15 @@ PRESETS = {
     "resnet50": "ResNet50 V2 from scratch",
     "resnet_18_imagenet": "ResNet18 trained on ImageNet",
     "resnet_50_imagenet": "ResNet50 trained on ImageNet",
+    "dfine_nano_coco": "D-FINE nano trained on COCO; not trained further",
+    "dfine_small_coco": "D-FINE small trained on COCO; not trained further",
+    "dfine_medium_coco": "D-FINE medium trained on COCO; not trained further",
+    "dfine_large_coco": "D-FINE large trained on COCO; not trained further",
+    "dfine_xlarge_coco": "D-FINE extra large trained on COCO; not trained further",
 }
+
+DFINE = tuple(name for name in PRESETS if name.startswith("dfine_"))
+"""The presets whose pretrained detector is used unchanged."""
 
 WEIGHTS = tuple(
     WeightsSpec(
@@ -31,11 +39,11 @@ WEIGHTS = tuple(
         origin="download",
         presets=(name,),
         required=False,
-        trained_on="ImageNet",
+        trained_on="COCO" if name in DFINE else "ImageNet",
         homepage="https://keras.io/keras_hub/presets/",
     )
     for name, summary in PRESETS.items()
-    if name.endswith("_imagenet")
+    if name in DFINE or name.endswith("_imagenet")
 )
 
 _OPTIONS = (

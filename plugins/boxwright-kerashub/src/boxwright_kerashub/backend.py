@@ -21,6 +21,7 @@ from boxwright.models import (
     Run,
     make_augmenters,
 )
+from boxwright_kerashub import DFINE, dfine
 from boxwright_kerashub.batches import training_batches, validation_batches
 from boxwright_kerashub.network import (
     FROM_0_TO_255,
@@ -67,6 +68,9 @@ def fit(job: TrainJob) -> None:
         DataError: An image or the pretrained backbone cannot be read.
         RunError: No checkpoint matches.
     """
+    if job.preset in DFINE:
+        dfine.adopt(job)
+        return
     stored = job.run.config if job.resume else {}
     recipe = Recipe.from_dict(stored["recipe"]) if "recipe" in stored else make_recipe(job, default_recipe)
     decoder = make_decoder(job)
@@ -149,6 +153,8 @@ def load(run: Run) -> KerasHubModel:
     """
     description = _read(run, "loaded")
     try:
+        if "detector" in description:
+            return dfine.restored(run, description)
         with precision(description["precision"]):
             model = _build(description, keras.saving.deserialize_keras_object(description["backbone"]))
             with warnings.catch_warnings():
