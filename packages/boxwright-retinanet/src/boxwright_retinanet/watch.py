@@ -165,7 +165,7 @@ def averaged(model: Any) -> Iterator[None]:
 def use_average(model: Any) -> None:
     """Replaces the weights of a network by their moving average, if its optimizer keeps one."""
     # A network with replicas can be changed as a whole only within the strategy that made it.
-    strategy = getattr(model.optimizer.iterations.value, "distribute_strategy", None)
+    strategy = getattr(model.optimizer.variables[0].value, "distribute_strategy", None)
     with strategy.scope() if strategy is not None else nullcontext():
         model.optimizer.finalize_variable_values(model.trainable_variables)
 
