@@ -16,7 +16,6 @@ from boxwright import EngineError, LabelMap, LogReporter, Run, TrainJob, hookimp
 from boxwright.datasets import Errand
 from boxwright.models import Backend, make_trainer
 from boxwright.plugins import LoadedPlugins, default_registry
-from boxwright.progress import Task
 from boxwright_ray.cluster import ray
 
 _EVERY: Final = 0.2
@@ -154,7 +153,7 @@ class _Letters:
                 ray.get(self._last)
 
     @contextmanager
-    def task(self, description: str, total: int | None = None) -> Iterator[Task]:
+    def task(self, description: str, total: int | None = None) -> Iterator[_LetterTask]:
         """Shows a task in the command."""
         self._tasks += 1
         number = self._tasks
@@ -223,7 +222,7 @@ class Replay:
 
     def __init__(self, job: TrainJob) -> None:
         self._job = job
-        self._tasks: dict[int, tuple[ExitStack, Task]] = {}
+        self._tasks: dict[int, tuple[ExitStack, Any]] = {}
 
     def __enter__(self) -> Replay:
         return self
