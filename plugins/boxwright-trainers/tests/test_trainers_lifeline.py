@@ -33,6 +33,8 @@ def test_a_reason_reaches_all(three: Group) -> None:
     third.close("an image is damaged")
     expected = Loss(2, "an image is damaged")
     assert (first.loss(10), second.loss(10)) == (expected, expected)
+    first.close()  # ends its thread, which may still be about to tell
+    second.close()
     assert received == [[expected], [expected], []]
 
 
