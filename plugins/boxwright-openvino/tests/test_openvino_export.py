@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import logging
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 from boxwright import LabelMap, MissingLibraryError, Run, Sample, UsageError  # noqa: E402
 from boxwright.models import DecoderSettings, InputSettings, Network, write_settings  # noqa: E402
 from boxwright.plugins import Registry  # noqa: E402
-from boxwright_openvino.convert import convert  # noqa: E402
+from boxwright_openvino.convert import _import_nncf, convert  # noqa: E402
 from boxwright_openvino.exporter import OpenVINOExporter  # noqa: E402
 from boxwright_openvino.myriad import simplify, unsupported  # noqa: E402
 from boxwright_testing import NetworkExporterTests, draw_image  # noqa: E402
@@ -100,6 +102,19 @@ class TestOpenVINO(NetworkExporterTests):
             convert(network, tmp_path / "model.xml", "int8", [])
         assert 'pip install "boxwright-openvino[cpu]"' in caught.value.remedy
         assert list(tmp_path.iterdir()) == []
+
+    def test_nncf_leaves_the_logging_of_others(self) -> None:
+        """Unchanged, it sets its class for all new loggers, and its level for all handlers of its logger."""
+        if importlib.util.find_spec("nncf") is None:
+            pytest.skip("NNCF is not installed")
+        handler, logger = logging.NullHandler(), logging.getLogger("nncf")
+        logger.addHandler(handler)
+        try:
+            _import_nncf()
+        finally:
+            logger.removeHandler(handler)
+        assert handler.level == logging.NOTSET
+        assert logging.getLoggerClass() is logging.Logger
 
     def test_the_model_resizes_as_pillow_does(self, plugins: Registry, run: Run, tmp_path: Path) -> None:
         """An image of any size, in a batch of two, has the scores of the image that Pillow resized."""

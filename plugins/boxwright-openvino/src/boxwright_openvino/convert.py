@@ -56,7 +56,7 @@ def convert(network: Network, path: Path, precision: str, calibration: Iterable[
 
 
 def _import_nncf() -> Any:
-    before = os.environ.get(_NO_REPORT)
+    before, loggers = os.environ.get(_NO_REPORT), logging.getLoggerClass()
     os.environ[_NO_REPORT] = "1"
     try:
         import nncf
@@ -70,7 +70,8 @@ def _import_nncf() -> Any:
             del os.environ[_NO_REPORT]
         else:
             os.environ[_NO_REPORT] = before
-    nncf.set_log_level(logging.ERROR)
+        logging.setLoggerClass(loggers)  # NNCF sets its own for all loggers
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # not set_log_level, which changes the handlers of others, too
     return nncf
 
 
