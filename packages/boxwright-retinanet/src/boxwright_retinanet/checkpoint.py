@@ -27,21 +27,6 @@ WEIGHTS = "model/network.weights.h5"
 """Its weights."""
 
 
-def require_weights(run: Run) -> Path:
-    """Returns the weights of a run.
-
-    Raises:
-        RunError: The run has no model yet.
-    """
-    weights = run.file(WEIGHTS)
-    if not weights.is_file():
-        raise RunError(
-            f"{run.path} has no trained model yet (it is {run.status})",
-            f"finish it: boxwright train --resume --out {run.path}",
-        )
-    return weights
-
-
 def save_checkpoint(run: Run, model: Any, step: int, state: Mapping[str, Any]) -> Path:
     """Writes the state after a step, replaces the previous one when it is complete, and returns the path.
 

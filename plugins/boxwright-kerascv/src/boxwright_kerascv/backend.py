@@ -38,7 +38,7 @@ from boxwright_kerascv.replicated import ReplicatedFit
 from boxwright_kerascv.starting import NONE, Start, find_start
 from boxwright_kerascv.transfer import WeightsError, backbone_of, start_from
 from boxwright_retinanet.anchors import AnchorSettings
-from boxwright_retinanet.checkpoint import NETWORK, newest_checkpoint, require_weights
+from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS, newest_checkpoint
 from boxwright_retinanet.epochs import Evaluate, Report
 from boxwright_retinanet.images import PAD, TrainingImages
 from boxwright_retinanet.jobs import make_anchors, make_decoder, make_recipe, start_progress, training_images
@@ -90,7 +90,7 @@ class KerasCVBackend:
             RunError: The run has no model yet, or its files are inconsistent.
         """
         _check_framework()
-        weights = require_weights(run)
+        weights = run.trained_file(WEIGHTS)
         try:
             network = json.loads(run.file(NETWORK).read_text("utf-8"))
             height, width = network["image_size"]

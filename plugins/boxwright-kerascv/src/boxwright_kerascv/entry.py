@@ -12,7 +12,7 @@ from pathlib import Path
 from boxwright import TrainJob
 from boxwright.models import Model, Network, Replicas, ReplicatedTraining, Run
 from boxwright_kerascv.portable import load_portable
-from boxwright_retinanet.checkpoint import require_weights
+from boxwright_retinanet.checkpoint import WEIGHTS
 from boxwright_tf.quiet import quiet_import
 
 
@@ -39,7 +39,7 @@ class KerasCVBackend:
         Raises:
             RunError: The run has no model yet, or its files are inconsistent.
         """
-        require_weights(run)
+        run.trained_file(WEIGHTS)
         return load_portable(run) or self.load_framework(run)
 
     def load_framework(self, run: Run) -> Model:

@@ -70,12 +70,7 @@ def find_start(value: str | None, preset: str) -> Start | None:
 def _of_run(run: Run, preset: str) -> Start:
     if run.backend != "kerascv":
         raise RunError(f"{run.path} was trained with {run.backend}", "pass a run of kerascv")
-    weights = run.file(WEIGHTS)
-    if not weights.is_file():
-        raise RunError(
-            f"{run.path} has no trained model yet (it is {run.status})",
-            f"finish it: boxwright train --resume --out {run.path}",
-        )
+    weights = run.trained_file(WEIGHTS)
     if (other := run.config["preset"]) != preset:
         raise UsageError(f"{run.path} was trained with the preset {other}, not {preset}", f"pass --preset {other}")
     return Start(str(weights), tuple(run.label_map.names), _backbone(run))

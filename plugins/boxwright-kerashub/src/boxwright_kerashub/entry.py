@@ -11,7 +11,7 @@ from pathlib import Path
 from boxwright import TrainJob
 from boxwright.models import Model, Network, Run
 from boxwright_kerashub.frameworks import choose_framework, importing
-from boxwright_retinanet.checkpoint import NETWORK, require_weights
+from boxwright_retinanet.checkpoint import NETWORK, WEIGHTS
 
 
 class KerasHubBackend:
@@ -30,7 +30,7 @@ class KerasHubBackend:
         Raises:
             RunError: The run has no model yet, or its files are inconsistent.
         """
-        require_weights(run)
+        run.trained_file(WEIGHTS)
         with importing(choose_framework(trained=_framework_of(run))):
             from boxwright_kerashub import backend
         return backend.load(run)

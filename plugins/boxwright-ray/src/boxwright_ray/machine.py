@@ -202,15 +202,15 @@ class _Events:
 
     @hookimpl
     def boxwright_epoch_ended(self, epoch: int, metrics: Mapping[str, float]) -> None:
-        self._letters.send("epoch_ended", {"epoch": epoch, "metrics": dict(metrics)})
+        self._letters.send("event", "boxwright_epoch_ended", {"epoch": epoch, "metrics": dict(metrics)})
 
     @hookimpl
     def boxwright_checkpoint_written(self, path: Path, epoch: int) -> None:
-        self._letters.send("checkpoint_written", {"path": path, "epoch": epoch})
+        self._letters.send("event", "boxwright_checkpoint_written", {"path": path, "epoch": epoch})
 
     @hookimpl
     def boxwright_predictions_drawn(self, epoch: int, images: Mapping[str, bytes]) -> None:
-        self._letters.send("predictions_drawn", {"epoch": epoch, "images": dict(images)})
+        self._letters.send("event", "boxwright_predictions_drawn", {"epoch": epoch, "images": dict(images)})
 
 
 class Replay:
@@ -254,15 +254,6 @@ class Replay:
 
     def _warning(self, text: str) -> None:
         self._job.reporter.warning(text)
-
-    def _epoch_ended(self, content: Mapping[str, Any]) -> None:
-        self._event("boxwright_epoch_ended", content)
-
-    def _checkpoint_written(self, content: Mapping[str, Any]) -> None:
-        self._event("boxwright_checkpoint_written", content)
-
-    def _predictions_drawn(self, content: Mapping[str, Any]) -> None:
-        self._event("boxwright_predictions_drawn", content)
 
     def _event(self, name: str, content: Mapping[str, Any]) -> None:
         run = self._job.run

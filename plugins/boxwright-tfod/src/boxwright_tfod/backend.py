@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from boxwright import DataError, RunError, Task, TrainJob, WorkerDiedError
+from boxwright import DataError, Task, TrainJob, WorkerDiedError
 from boxwright.environments import Environment, Worker
 from boxwright.models import DecoderSettings, InputSettings, Network, Run
 from boxwright.storage import read_file
@@ -113,13 +113,7 @@ def saved_model_of(run: Run) -> Path:
     Raises:
         RunError: The run has no model yet.
     """
-    folder = run.file(SAVED_MODEL)
-    if not folder.is_dir():
-        raise RunError(
-            f"{run.path} has no trained model yet (it is {run.status})",
-            f"finish it: boxwright train --resume --out {run.path}",
-        )
-    return folder
+    return run.trained_file(SAVED_MODEL)
 
 
 def _base(job: TrainJob) -> tuple[str, str, bool]:

@@ -247,6 +247,20 @@ class Run:
         """A path inside the folder; it need not exist."""
         return self.path / name
 
+    def trained_file(self, name: str) -> Path:
+        """A file or folder of the trained model.
+
+        Raises:
+            RunError: It does not exist: the run has no trained model yet.
+        """
+        path = self.file(name)
+        if not path.exists():
+            raise RunError(
+                f"{self.path} has no trained model yet (it is {self.status})",
+                f"finish it: boxwright train --resume --out {self.path}",
+            )
+        return path
+
     @contextmanager
     def open_write(self, name: str) -> Iterator[IO[bytes]]:
         """Opens a file of the folder for writing; it appears when it is whole, replacing an older one."""
