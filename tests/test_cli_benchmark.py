@@ -187,6 +187,14 @@ def test_what_cannot_be_measured(boxwright, exported, tmp_path):
     assert not (tmp_path / "chart.html").exists()
 
 
+def test_other_classes_are_found_before_anything_is_measured(boxwright, exported, lines):
+    _, run, artifact = exported
+    result = boxwright("benchmark", artifact, "--data", lines("a.jpg 100 50 mug 20 15 50 30", "b.jpg 9 9 jug 2 1 5 3"))
+    assert result.exit_code == 1
+    assert f"{run}: the model does not know the class 'jug'" in result.stderr
+    assert not (boxwright.site / "calls.jsonl").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the memory of other processes is only known on Linux")
 def test_the_memory_of_a_worker_counts() -> None:
     program = "held = b'x' * 100_000_000; print('ready', flush=True); input()"

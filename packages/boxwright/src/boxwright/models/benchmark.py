@@ -10,18 +10,24 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from boxwright.datasets.dataset import open_dataset
 from boxwright.errors import RunError, UsageError
+from boxwright.label_map import read_label_map
 from boxwright.models.artifact import AROUND
+from boxwright.models.inference import unknown_class_error
 from boxwright.models.manifest import RECORD, manifest_content, read_manifest
+from boxwright.models.network import LABEL_MAP
 from boxwright.models.run import STATE, Run
 from boxwright.models.trust import models_trusted
+from boxwright.plugins.options import MAX_BAD
 from boxwright.plugins.registry import default_registry
 from boxwright.progress import LogReporter, Reporter
+from boxwright.schemas import Sample
 from boxwright.storage.links import links_followed
 
 ROUNDS, WARMUP, SECONDS = 50, 5, 20.0
@@ -31,6 +37,8 @@ _THREADS = (
     *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
 )
 _LAST_LINES = 5
+_CHECKED = 32
+"""The number of images whose classes are compared with those of the models."""
 
 
 @dataclass(frozen=True)
@@ -164,9 +172,10 @@ def benchmark(
     if not asked or min(threads, rounds) < 1 or warmup < 0:
         raise UsageError("nothing to measure", "pass a model, and at least 1 thread and 1 round")
     reporter = reporter or LogReporter()
-    source = open_dataset(data).uri  # an error in it is found before the first process
-    result = Benchmark(source, threads, rounds, warmup, device, _machine())
+    dataset = open_dataset(data, on_error=MAX_BAD)  # an error in it is found before the first process
+    result = Benchmark(dataset.uri, threads, rounds, warmup, device, _machine())
     result.rows = _rows([Path(each) for each in asked])
+    _check_classes(result.rows, list(islice(dataset, _CHECKED)))
     if "coco" not in default_registry().names("metric"):
         result.notes.append("the AP was not measured: python -m pip install boxwright-cocoeval")
     settings = {"data": data, "rounds": rounds, "warmup": warmup, "seconds": seconds}
@@ -205,6 +214,16 @@ def _rows(models: Sequence[Path]) -> list[Measurement]:
             reference = runs[key]
         rows.append(Measurement(str(path), kind, reference, bytes=_size(path)))
     return rows
+
+
+def _check_classes(rows: Sequence[Measurement], samples: Sequence[Sample]) -> None:
+    """Refuses a model of other classes before any is measured."""
+    for row in rows:
+        path = Path(row.model, LABEL_MAP)
+        label_map = read_label_map(str(path)) if path.is_file() else None
+        error = unknown_class_error(row.model, samples, label_map) if label_map else None
+        if error is not None:
+            raise error
 
 
 def _kind(path: Path) -> tuple[str, Path | None]:

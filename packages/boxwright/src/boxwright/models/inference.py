@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,9 @@ def predicted_pairs(model: Model, data: Dataset, *, batch_size: int = 8) -> Iter
     """
     batch: list[Sample] = []
     for sample in data:
-        unknown = unknown_classes(sample.boxes, model.label_map)
-        if unknown:
-            data.problems(
-                DataError(
-                    sample.source or sample.image.name,
-                    f"the model does not know the class {', '.join(map(repr, unknown))}",
-                    f"it knows: {', '.join(model.label_map.names)}; rename or leave out the others",
-                )
-            )
+        error = unknown_class_error(sample.source or sample.image.name, [sample], model.label_map)
+        if error is not None:
+            data.problems(error)
             continue
         batch.append(sample)
         if len(batch) == batch_size:
@@ -45,6 +39,24 @@ def predicted_pairs(model: Model, data: Dataset, *, batch_size: int = 8) -> Iter
             batch = []
     if batch:
         yield from _predict_batch(model, batch, data)
+
+
+def unknown_class_error(where: str, samples: Sequence[Sample], label_map: LabelMap) -> DataError | None:
+    """Returns the error of samples with classes that a model does not know, if there are any.
+
+    Args:
+        where: What the error names.
+        samples: Samples with boxes.
+        label_map: The classes of the model.
+    """
+    unknown = sorted({name for sample in samples for name in unknown_classes(sample.boxes, label_map)})
+    if not unknown:
+        return None
+    return DataError(
+        where,
+        f"the model does not know the class {', '.join(map(repr, unknown))}",
+        f"it knows: {', '.join(label_map.names)}; rename or leave out the others",
+    )
 
 
 def _predict_batch(model: Model, batch: list[Sample], data: Dataset) -> Iterator[tuple[Sample, Detections]]:
