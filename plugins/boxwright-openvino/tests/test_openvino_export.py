@@ -40,6 +40,21 @@ class TestOpenVINO(NetworkExporterTests):
         with pytest.raises(UsageError, match=r"finds no NPU on this computer\n  -> use one of: CPU"):
             exporter.load(artifact, device="NPU")
 
+    def test_each_image_is_computed_once(
+        self, plugins: Registry, run: Run, images: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        _, artifact = next(self.exported(plugins, run, tmp_path))
+        calls: list[int] = []
+        call = openvino.CompiledModel.__call__
+
+        def counted(*given: Any, **named: Any) -> Any:
+            calls.append(1)
+            return call(*given, **named)
+
+        monkeypatch.setattr(openvino.CompiledModel, "__call__", counted)
+        list(OpenVINOExporter().load(artifact).predict(images))
+        assert len(calls) == len(images)
+
     def test_int8_on_any_device(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A network with a convolution, the mean of a color.
 

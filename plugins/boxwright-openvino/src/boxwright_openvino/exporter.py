@@ -58,4 +58,4 @@ class OpenVINOExporter(NetworkExporter):
         int8 = "FakeQuantize" in {each.get_type_name() for each in network.get_ops()}  # which bfloat16 breaks
         settings = {"CPU": exact, "AUTO": {"DEVICE_PROPERTIES": {"CPU": exact}} if int8 else {}}
         model = core.compile_model(network, device, settings.get(device, {}))
-        return lambda images: [model(images)[name] for name in ("boxes", "scores")]
+        return lambda images: list(map(model(images).__getitem__, ("boxes", "scores")))
