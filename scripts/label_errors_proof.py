@@ -47,6 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--share", type=float, default=0.05, help="Share of the boxes with a fault")
+    parser.add_argument("--shift", type=float, default=0.0, help="Share of the sides; by default more than half")
     parser.add_argument("--each", action="store_true", help="Plant the share of each kind, not of all together")
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--folds", type=int, default=3)
@@ -60,8 +61,9 @@ def main() -> None:
         for sample in boxwright.open(f"labelimg:{SHARED / 'bccd' / part}", on_error="skip")
     ]
     for seed in arguments.seed:
-        samples, faults = plant(clean, arguments.share, seed, each=arguments.each)
-        name = f"{'each-' if arguments.each else ''}{arguments.share:g}-{seed}-{arguments.preset}-{arguments.steps}"
+        samples, faults = plant(clean, arguments.share, seed, each=arguments.each, shift=arguments.shift)
+        planted = f"{'each-' if arguments.each else ''}{arguments.share:g}-{arguments.shift:g}-{seed}"
+        name = f"{planted}-{arguments.preset}-{arguments.steps}-{arguments.folds}"
         settings = {"preset": arguments.preset, "settings": {"steps": arguments.steps}, "seed": seed}
         wanted = arguments.fold if arguments.fold is not None else range(arguments.folds)
         found = detect(samples, arguments.folder / name, arguments.folds, wanted, settings)

@@ -206,6 +206,32 @@ class Person:
         session.save()
 
 
+def test_a_folder_of_runs_proposes_what_the_run_finds_that_has_not_seen_the_image(tmp_path: Path) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    boxes = {"left": (0.0, 0.0, 20.0, 40.0), "right": (20.0, 0.0, 60.0, 40.0)}
+    for number, (name, box) in enumerate(boxes.items()):
+        path = tmp_path / f"{name}.png"
+        Image.new("RGB", (60, 40), (90 * number, 0, 0)).save(path)
+        sample = Sample(
+            image=ImageRef(name=path.name, location=str(path), width=60, height=40), boxes=Boxes(["fig"], [box])
+        )
+        boxwright.convert(boxwright.from_samples([sample]), f"labelimg:{tmp_path / name}")
+    found: list[Any] = []
+
+    class Looking:
+        def annotate(self, session: AnnotationSession, reporter: Any) -> None:
+            assert session.proposals is not None
+            found.extend(tuple(map(round, each.coordinates)) for each in session.proposals.wait(0, 20) or ())
+
+    registry = with_annotator(Looking())
+    for name in boxes:
+        boxwright.train(f"labelimg:{tmp_path / name}", out=tmp_path / "runs" / name, backend=PROBE, registry=registry)
+    for name in boxes:
+        uri, runs = f"labelimg:{tmp_path / name}", tmp_path / "runs"
+        boxwright.annotation.annotate(uri, model=runs, annotator="person", registry=registry)
+    assert found == [boxes["right"], boxes["left"]]
+
+
 def test_each_round_trains_on_what_is_annotated_and_measures_the_model_before(tmp_path: Path) -> None:
     pytest.importorskip("boxwright_voc", reason="the format labelimg")
     person = Person()

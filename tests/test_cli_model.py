@@ -218,6 +218,59 @@ def test_suspected_label_errors_are_a_dataset_to_view(boxwright, lines, tmp_path
     assert "exists" in again.stderr
 
 
+@pytest.fixture
+def folds(boxwright, lines, tmp_path):
+    """Two runs: one of three images with the left half as a box, one of three others with the right half."""
+    halves = ("mug 0 0 50 100", "mug 50 0 100 100")
+    rows = [f"{number}.png 100 100 {halves[number // 3]}" for number in range(6)]
+    uris = [lines(*part, name=f"{place}.lines") for place, part in enumerate((rows[:3], rows[3:], rows))]
+    for number in range(6):
+        Image.new("RGB", (100, 100), (0, 0, 40 * number)).save(tmp_path / "photos" / f"{number}.png")
+    for place, uri in enumerate(uris[:2]):
+        done = boxwright("train", "--data", uri, "--out", tmp_path / "folds" / str(place), "--backend", "average")
+        assert done.exit_code == 0, done.output
+    return uris
+
+
+def test_labels_are_checked_by_runs_that_were_not_trained_on_them(boxwright, folds, tmp_path):
+    check = tmp_path / "check.json"
+    command = ("evaluate", tmp_path / "folds", "--data", folds[2], "--metric", "f1", "--suspects", f"coco:{check}")
+    content = boxwright.json(*command)
+    assert (content["samples"], content["detections"]) == (6, 6)
+    assert content["values"]["F1"] == 0  # the run of the left halves says left where the right half is annotated
+    assert {each["image"] for each in content["details"]["suspects"]} == {f"{number}.png" for number in range(6)}
+    for model in ("0", "1"):
+        alone = boxwright.json("evaluate", tmp_path / "folds" / model, "--data", folds[int(model)], "--metric", "f1")
+        assert alone["values"]["F1"] == 1
+
+
+def test_another_name_is_the_same_image_and_a_new_image_any_run_may_predict(folds, tmp_path):
+    from boxwright import DataError, RunError, Sample, open
+    from boxwright.models import CrossValidated
+
+    model = CrossValidated(tmp_path / "folds")
+    samples = list(open(folds[2]))
+    renamed = [each.replace(image=each.image.model_copy(update={"name": "x.png"})) for each in samples]
+    assert [found.boxes.coordinates[0][0] for found in model.predict(renamed, batch_size=4)] == [50] * 3 + [0] * 3
+    Image.new("RGB", (100, 100), "red").save(tmp_path / "new.png")
+    new = Sample.model_validate(
+        {"image": {"name": "new.png", "location": str(tmp_path / "new.png"), "width": 100, "height": 100}}
+    )
+    assert [found.boxes.coordinates[0][0] for found in model.predict([new])] == [0]
+
+    (tmp_path / "folds" / "1").rename(tmp_path / "other")
+    with pytest.raises(DataError, match="all runs in .* were trained on this image"):
+        list(CrossValidated(tmp_path / "folds").predict(samples[:1]))
+    state = tmp_path / "folds" / "0" / "run.json"
+    state.write_text(state.read_text("utf-8").replace('"done"', '"interrupted"'), "utf-8")
+    with pytest.raises(RunError, match="0 is interrupted"):
+        CrossValidated(tmp_path / "folds")
+    state.write_text(state.read_text("utf-8").replace('"interrupted"', '"done"'), "utf-8")
+    (tmp_path / "folds" / "0" / "manifest.json").unlink()
+    with pytest.raises(RunError, match="which images it was trained on"):
+        CrossValidated(tmp_path / "folds")
+
+
 def test_the_runs_of_a_folder_are_compared(boxwright, lines, tmp_path):
     here = "{}.jpg 100 100 mug 20 20 60 60"
     there = "{}.jpg 100 100 mug 40 40 90 90"
@@ -248,7 +301,9 @@ def test_the_runs_of_a_folder_are_compared(boxwright, lines, tmp_path):
         ["right", "1.000"],
         ["wrong", "0.000"],
     ]
-    assert boxwright(*command, "--suspects", f"coco:{tmp_path / 'check.json'}").exit_code == 2
+    refused = boxwright(*command, "--suspects", f"coco:{tmp_path / 'check.json'}")
+    assert refused.exit_code == 1
+    assert f"{tmp_path / 'runs' / 'failed' / 'run.json'} is damaged" in refused.stderr
 
 
 def test_report_must_be_a_page(boxwright, trained, tmp_path):

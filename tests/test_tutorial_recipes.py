@@ -82,6 +82,22 @@ def test_the_recipe_with_weights_of_imagenet(boxwright: Program, ran: list[str],
 
 
 @pytest.mark.usefixtures("small_network")
+def test_the_recipe_that_finds_label_errors(boxwright: Program, ran: list[str], photos: Path) -> None:
+    for library in ("keras_cv", "boxwright_coco"):
+        pytest.importorskip(library)
+    text = (RECIPES / "label-errors.yaml").read_text("utf-8")
+    Path("short.yaml").write_text(text.replace("preset: ${preset}", "preset: ${preset}\n    epochs: 1"), "utf-8")
+    content = boxwright.json("run", "short.yaml", "--set", "photos=data/images/train", "--set", "preset=tiny")
+    assert ran == [*["convert"] * 5, *["train"] * 5, "evaluate"]
+    [row] = content["results"]["rows"]
+    assert 0 <= row["numbers"]["AP"] <= 1
+    seen = [json.loads(Path(f"runs/folds/{n}/manifest.json").read_text("utf-8"))["data"] for n in range(5)]
+    assert [len(each) for each in seen] == [8] * 5
+    names = {path.name for path in (photos / "train").glob("*.jpg")}
+    assert sorted(name for each in seen for name in names - set(each)) == sorted(names), "each in one fold"
+
+
+@pytest.mark.usefixtures("small_network")
 def test_the_recipe_of_the_kerascv_guide(boxwright: Program, ran: list[str], photos: Path) -> None:
     """On a dataset of TFDS with the features of Pascal VOC, and weights that are not downloaded."""
     for library in ("keras_cv", "tensorflow_datasets"):

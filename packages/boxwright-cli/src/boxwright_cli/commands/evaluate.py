@@ -102,8 +102,9 @@ def evaluate(
     """Measure a model on annotated images.
 
     The default metric is COCO's average precision and recall, over all classes and for each class. The results are also
-    written to the folder evaluation/ of the run. The models in a folder of runs are compared with each other. With
-    --report, --csv or --suspects, --json contains all numbers of the page.
+    written to the folder evaluation/ of the run. The models in a folder of runs are compared with each other; with
+    --suspects, each image is predicted by a run that was not trained on it. With --report, --csv or --suspects, --json
+    contains all numbers of the page.
 
     Examples:
       boxwright evaluate runs/first --data labelimg:photos/test
@@ -136,9 +137,8 @@ def evaluate(
     }
     from boxwright.analysis import compare_with_report, models_in
 
-    if models_in(model):
-        if suspects:
-            raise typer.BadParameter("pass one run for suspected label errors", param_hint="'--suspects'")
+    several = bool(models_in(model))
+    if several and not suspects:
         compared = compare_with_report(model, data, report, table=table, overwrite=overwrite, **given)
         if as_json:
             session.result(compared.to_dict() | files)
@@ -151,8 +151,10 @@ def evaluate(
         content = evaluation.to_dict()
     else:
         from boxwright.analysis import evaluate_with_report
+        from boxwright.models import CrossValidated
 
-        made = evaluate_with_report(model, data, report, table=table, suspects=suspects, overwrite=overwrite, **given)
+        used = CrossValidated(model) if several else model
+        made = evaluate_with_report(used, data, report, table=table, suspects=suspects, overwrite=overwrite, **given)
         evaluation, content = made.measures.evaluation, made.to_dict() if as_json else {}
         if not made.suspects:
             files["suspects"] = None

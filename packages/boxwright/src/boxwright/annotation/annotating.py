@@ -11,6 +11,7 @@ from boxwright.annotation.proposals import Proposals
 from boxwright.annotation.protocols import Annotator
 from boxwright.annotation.session import AnnotationSession
 from boxwright.errors import MissingLibraryError, RunError
+from boxwright.models.cross_validated import CrossValidated, runs_in
 from boxwright.models.protocols import Model
 from boxwright.models.run import Run
 from boxwright.plugins.options import convert_options
@@ -39,7 +40,8 @@ def annotate(
         uri: The dataset, or a folder of images without annotations, which get XML as labelImg writes it.
         to: A copy to annotate instead, which is made unless it exists.
         classes: More classes than those of the dataset.
-        model: A run, its folder, an exported model, or a loaded one, which proposes boxes.
+        model: A run, its folder, an exported model, or a loaded one, which proposes boxes; or a folder of runs, of
+            which the first that was not trained on an image proposes its boxes.
         annotator: The plugin.
         options: Its options.
         next_step: What follows after it, in one word for a button; empty for nothing.
@@ -72,6 +74,8 @@ def annotate(
         if model is not None:
             if isinstance(model, str | Path) and not Path(model).exists():
                 raise RunError(f"{model}: there is nothing at this path", "pass a run folder or an exported model")
+            if isinstance(model, str | Path) and runs_in(model):
+                model = CrossValidated(model, plugins)
             session.proposals = Proposals(model, session.samples, plugins)
             stack.callback(session.proposals.stop)
             session.proposals.start()

@@ -6,6 +6,7 @@ from .augmentation import (
 )
 from .benchmark import Benchmark as Benchmark, Measurement as Measurement, Speed as Speed, benchmark as benchmark
 from .choices import Goal as Goal
+from .cross_validated import CrossValidated as CrossValidated, runs_in as runs_in
 from .curves import PrecisionRecallCurve as PrecisionRecallCurve, precision_recall as precision_recall
 from .decoder import (
     DecoderSettings as DecoderSettings,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from boxwright.datasets.dataset import Dataset
 from boxwright.datasets.parallel import available_cores, map_samples
 from boxwright.datasets.problems import Problems
-from boxwright.errors import DataError
+from boxwright.errors import DataError, RunError
 from boxwright.models.run import Run
 from boxwright.progress import Reporter
 from boxwright.schemas import Sample
@@ -20,6 +20,8 @@ MANIFEST: Final = "manifest.json"
 """The file of a run with the manifest."""
 LAYOUT: Final = 1
 _MOST_WORKERS: Final = 8
+_DIGITS: Final = 64
+"""The length of a digest in hexadecimal digits; those of images with the same name follow each other."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,23 @@ def write_manifest(run: Run, config: Mapping[str, Any], data: Dataset, val: Data
         found = {} if dataset is None else fingerprints(dataset, reporter)
         content[part] = {name: [each.image, each.annotation] for name, each in found.items()}
     run.write_json(MANIFEST, content)
+
+
+def read_images(run: Run) -> frozenset[str]:
+    """Returns the digests of the images that a run was trained on, from its manifest.
+
+    Raises:
+        RunError: The run has no manifest, or it is damaged.
+    """
+    try:
+        content = json.loads(run.file(MANIFEST).read_text("utf-8"))
+        joined = [image for image, _ in content["data"].values()]
+        return frozenset(each[start : start + _DIGITS] for each in joined for start in range(0, len(each), _DIGITS))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RunError(
+            f"{run.path} does not say which images it was trained on: {MANIFEST} cannot be read: {error!r}",
+            "train again, from a dataset with a URI",
+        ) from None
 
 
 def fingerprints(dataset: Dataset, reporter: Reporter) -> Fingerprints:
