@@ -101,6 +101,13 @@ def test_a_matrix_runs_each_combination_once_and_makes_one_table(boxwright: Prog
     assert ran == []
 
 
+def test_a_step_that_uses_no_variable_of_the_matrix_is_one_row(boxwright: Program, ran: list[str]) -> None:
+    change("r.yaml", "model: ${train.run}", "model: runs/plain-1")
+    content = boxwright.json("run", "r.yaml")
+    assert [words.split()[0] for words in ran] == ["validate", *["train"] * 4, "evaluate"]
+    assert content["results"]["rows"] == [{"numbers": {"found": 1.0, "nothing": None}}]
+
+
 def test_only_what_follows_from_a_change_runs_again(boxwright: Program, ran: list[str]) -> None:
     boxwright("run", "r.yaml", "--set", "preset=plain", "--set", "seed=0")
     ran.clear()

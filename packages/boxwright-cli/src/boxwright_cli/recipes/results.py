@@ -44,7 +44,7 @@ class Results:
     Attributes:
         variables: The variables of the matrix.
         names: The names of the numbers, with the step in front if several steps have numbers.
-        rows: One row per combination.
+        rows: One row per combination of the variables that a step with numbers uses.
         means: The means over the seeds by name, for each combination of the other variables; empty without seeds.
     """
 
@@ -58,9 +58,14 @@ class Results:
         """Collects the numbers of the steps that have some."""
         measured = [outcome for outcome in outcomes if outcome.result]
         several = len({outcome.step.name for outcome in measured}) > 1
+        variables = {  # those that no measured step uses would only repeat the numbers
+            name: values
+            for name, values in plan.variables.items()
+            if not measured or any(name in outcome.step.matrix for outcome in measured)
+        }
         rows = []
-        for values in itertools.product(*plan.variables.values()):
-            matrix = dict(zip(plan.variables, values, strict=True))
+        for values in itertools.product(*variables.values()):
+            matrix = dict(zip(variables, values, strict=True))
             numbers: dict[str, float | None] = {}
             for outcome in measured:
                 if all(matrix[name] == value for name, value in outcome.step.matrix.items()):
@@ -68,7 +73,7 @@ class Results:
                     numbers |= {f"{prefix}{name}": value for name, value in (outcome.result or {}).items()}
             rows.append(Row(matrix, numbers))
         names = list(dict.fromkeys(name for row in rows for name in row.numbers))
-        return cls(list(plan.variables), names, rows, _means(rows))
+        return cls(list(variables), names, rows, _means(rows))
 
     def table(self, names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
         """Returns the headings and the cells of a table with some of the numbers."""
