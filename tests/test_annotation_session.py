@@ -376,6 +376,30 @@ def test_many_images_are_written_together(labelimg: Path, monkeypatch: Any) -> N
         assert sample.boxes.coordinates[-1] == NEW[1]
 
 
+def test_what_killed_processes_left_is_removed_once_and_not_for_each_image(labelimg: Path, monkeypatch: Any) -> None:
+    from boxwright.storage.stores import HOST, LocalStorage
+    from boxwright.storage.switch import MARK
+
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = [labelimg / f".{name}{MARK}{HOST}-{ended.pid}-0" for name in ("0-001.xml", "another.xml")]
+    mine = labelimg / f".0-002.xml{MARK}{HOST}-{os.getpid()}-999999"
+    for path in (*left, mine):
+        path.write_bytes(b"half")
+    looked: list[str] = []
+    remove = LocalStorage.remove_stale
+    monkeypatch.setattr(
+        LocalStorage, "remove_stale", lambda self, parent, name: (looked.append(parent), remove(self, parent, name))
+    )
+    with AnnotationSession(f"labelimg:{labelimg}") as session:
+        for image in range(PHOTOS):
+            add(session, image)
+        session.save()
+    assert looked.count(str(labelimg)) == 1
+    assert not any(path.exists() for path in left)
+    assert mine.exists(), "of a process that lives"
+
+
 def test_saving_shows_how_many_images_are_written(labelimg: Path, monkeypatch: Any) -> None:
     class Bars(LogReporter):
         @contextmanager

@@ -31,8 +31,8 @@ from boxwright.plugins.registry import Registry
 from boxwright.plugins.specs import FormatSpec
 from boxwright.schemas import Boxes, Sample
 from boxwright.storage.filesystem import is_file, read_file
-from boxwright.storage.output import AtomicOutput, commit_together
-from boxwright.storage.uri import DatasetURI, join, parent
+from boxwright.storage.output import AtomicOutput, commit_together, tidy_folder
+from boxwright.storage.uri import DatasetURI, is_remote, join, parent
 
 _CLOSE, _WHOLE_PIXELS = 0.01, 1.0
 """Pixels by which a written coordinate may differ from that of the edit, in formats with fractions and without."""
@@ -182,8 +182,10 @@ class Saver:
                     raise CreatedError(created)
             else:
                 contents |= self._changed_files(before, after, saved)
+            for folder in {os.path.dirname(os.path.realpath(file)) for file in contents if not is_remote(file)}:
+                tidy_folder(folder)
             for file, content in contents.items():
-                output = stack.enter_context(AtomicOutput(file, overwrite=True))
+                output = stack.enter_context(AtomicOutput(file, overwrite=True, tidy=False))
                 with output.open() as opened:
                     opened.write(content)
                 outputs.append(output)
@@ -240,7 +242,7 @@ class Saver:
         for number in itertools.count(1):
             copy = f"{file}.original" if number == 1 else f"{file}.original-{number}"
             if not is_file(copy):
-                with AtomicOutput(copy) as kept:
+                with AtomicOutput(copy, tidy=False) as kept:
                     kept.copy(file, "")
                 saved.kept.append(copy)
                 return

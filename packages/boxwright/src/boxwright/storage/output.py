@@ -40,6 +40,8 @@ class AtomicOutput:
         target: ``"file"`` or ``"folder"``.
         overwrite: Whether an existing target may be replaced.
         dataset_attributes: What a writer may know of the dataset as a whole.
+        tidy: Whether to remove what killed processes left of this output. For many outputs in one folder, it is faster
+            to call :func:`tidy_folder` once.
 
     Raises:
         OutputError: The target exists and ``overwrite`` is false, or its parent cannot be made.
@@ -52,6 +54,7 @@ class AtomicOutput:
         *,
         overwrite: bool = False,
         dataset_attributes: Mapping[str, Any] = MappingProxyType({}),
+        tidy: bool = True,
     ) -> None:
         self.location = location
         self.dataset_attributes = dataset_attributes
@@ -71,7 +74,8 @@ class AtomicOutput:
         self._folder = self._storage.join(self._parent, f".{self._name}{self._token}") if target == "folder" else None
         with _plain_os_errors(location):
             # The files of a sharded output, `name@10`, are named after the part before the mark.
-            self._storage.remove_stale(self._parent, self._name.partition("@")[0])
+            if tidy:
+                self._storage.remove_stale(self._parent, self._name.partition("@")[0])
             self._check_target()
             try:
                 self._make_folder(self._parent)
@@ -233,6 +237,12 @@ class AtomicOutput:
         # An error that names a file comes from opening something to read; a write that failed names none.
         if isinstance(error, OSError) and error.filename is None:
             raise _as_output_error(self.location, error) from error
+
+
+def tidy_folder(folder: str) -> None:
+    """Removes what killed processes left of all outputs in a local folder."""
+    with _plain_os_errors(folder):
+        LocalStorage().remove_stale(folder, "")
 
 
 def commit_together(outputs: Sequence[AtomicOutput], removed: Sequence[str] = ()) -> None:

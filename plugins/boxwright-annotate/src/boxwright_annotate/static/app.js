@@ -234,7 +234,7 @@ class App {
     if (shown) say("Saving …");
     const timer = shown && setInterval(async () => {
       const { written, images } = await callAside("saving", {}).catch(() => ({}));
-      if (shown && images) say(`Saving: ${written} of ${plural(images, "image")} …`);
+      if (shown && images) say(`Saving: ${written.toLocaleString("en")} of ${plural(images, "image")} …`);
     }, 500);
     const end = () => { shown = false; clearInterval(timer); };
     try {
