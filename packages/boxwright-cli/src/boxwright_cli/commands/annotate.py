@@ -109,4 +109,5 @@ def _simulate(session: Session, uri: str, model: Path | None, reporter: Reporter
     )
     if result.deleted:
         saved = 1 - result.one_by_one / max(result.boxes, 1)
-        session.say(f"{result.one_by_one:,} if each is accepted or rejected until the rest is wrong: {saved:.0%} saved")
+        way = "if you accept or reject one by one until only wrong ones are left"
+        session.say(f"{result.one_by_one:,} edits {way}: {saved:.0%} saved")
