@@ -23,7 +23,7 @@ from boxwright.annotation import (
     simulate,
     without_boxes,
 )
-from boxwright.annotation.order import learning_order, look, suspected_errors, uncertainty
+from boxwright.annotation.order import expected_objects, learning_order, look, suspected_errors
 from boxwright.models.decoder import DecoderSettings
 from boxwright.plugins import PluginRecord, default_registry
 from boxwright_testing import drawn_samples
@@ -105,33 +105,25 @@ def test_without_proposals_every_object_is_drawn() -> None:
     assert simulate(Model(), [(truth, detections())]).to_dict()["drawn"] == 2  # type: ignore[arg-type]
 
 
-def test_uncertain_images_come_first_and_those_that_look_alike_late() -> None:
-    """4 * 0.5 * 0.5 is 1, and 4 * 0.9 * 0.1 is 0.36."""
-    sure, unsure = detections(("fig", (0, 0, 9, 9), 0.9)), detections(("fig", (0, 0, 9, 9), 0.5))
-    assert uncertainty(unsure) == pytest.approx(1.0)
-    assert uncertainty(sure) == pytest.approx(0.36)
-    same = np.zeros(3)
-    assert learning_order([sure, unsure, sure], [same] * 3, [])[0] == 1
-    looks = [np.array([0.0]), np.array([0.01]), np.array([5.0])]
-    assert learning_order([unsure] * 3, looks, []) == [1, 2, 0]  # 1 is closest to all: 4.99 + 5 + 0.01 is gained
-    assert learning_order([unsure] * 3, looks, [np.array([5.0])])[0] != 2
-    assert learning_order([], [], []) == []
+def test_images_with_rare_classes_come_first_and_those_without_objects_last() -> None:
+    """With 9 figs, the first half nut is worth log(1.5) = 0.41, the next ones 0.29 and 0.22, three figs log(1.3)."""
+    nut = detections(("nut", (0, 0, 9, 9), 0.3), ("nut", (20, 0, 29, 9), 0.2))
+    figs = detections(*(("fig", (20 * n, 0, 20 * n + 9, 9), 1.0) for n in range(3)))
+    found = [nut, detections(), nut, figs, nut]
+    assert expected_objects(nut) == pytest.approx({"nut": 0.5})
+    apart = list(np.eye(5))
+    assert learning_order(found, apart, {"fig": 9}, []) == [0, 2, 3, 4, 1]
+    assert learning_order(found, apart, {"fig": 9, "nut": 90}, [])[0] == 3
+    assert learning_order([], [], {}, []) == []
+    assert learning_order([nut], apart[:1], {}, apart) == [0]
 
 
-def test_the_images_that_are_chosen_are_of_all_kinds_and_not_the_outlier() -> None:
-    """12 images are red, 6 green, of which one is labeled already, and one is blue, all equally uncertain."""
-
-    def of(color: tuple[int, int, int]) -> np.ndarray[Any, Any]:
-        content = BytesIO()
-        Image.new("RGB", (80, 60), color).save(content, "PNG")
-        ref = ImageRef(name="a.png", width=80, height=60, data=content.getvalue())
-        return look(Sample(image=ref, boxes=Boxes()))
-
-    looks = [of((200 + n, 0, 0)) for n in range(12)] + [of((0, 200 + n, 0)) for n in range(5)] + [of((0, 0, 255))]
-    unsure = [detections(("fig", (0, 0, 9, 9), 0.5))] * len(looks)
-    first, second, *_ = learning_order(unsure, looks, [])
-    assert (first < 12, 12 <= second < 17) == (True, True)
-    assert learning_order(unsure, looks, [of((0, 202, 0))])[0] < 12
+def test_near_duplicates_of_images_with_labels_or_chosen_before_come_late() -> None:
+    """The nearest other image is 5 away in the median; 0 and 1 are 0.01 apart, which leaves 0.002 of the gain."""
+    nut = detections(("nut", (0, 0, 9, 9), 0.5))
+    looks = [np.array([each]) for each in (0.0, 0.01, 5.0, 10.0, 15.0)]
+    assert learning_order([nut] * 5, looks, {}, []) == [0, 2, 3, 4, 1]
+    assert learning_order([nut] * 5, looks, {}, [np.array([10.02])]) == [0, 2, 4, 3, 1]
 
 
 def test_the_look_of_an_image_has_its_colors_and_not_their_places() -> None:

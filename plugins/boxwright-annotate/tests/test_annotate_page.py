@@ -374,7 +374,7 @@ def test_all_images_are_shown_in_the_order_of_what_to_look_at_next(
     driver.key("g")
     driver.page.select_option("#filters select >> nth=-1", "learn")
     driver.page.wait_for_selector("figure .label:text('0-002.png')")
-    assert driver.text("figure .reason").startswith("uncertain")
+    assert driver.text("figure .reason").startswith("expected: ")
     driver.page.fill("#filters input >> nth=-1", "0.95")
     driver.key("Enter")
     driver.page.wait_for_selector("#bulk:has-text('0 images')")

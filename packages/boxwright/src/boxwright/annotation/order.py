@@ -21,8 +21,9 @@ Floats = NDArray[np.float64]
 
 _SIDE = 32
 _LEVELS = 12
+_SOME, _NAMED = 0.5, 3
 _MOST = 2000
-"""The number of uncertain images among which the most useful ones are searched."""
+"""The number of images among which the most useful ones are searched, one after the other."""
 
 
 class Reason(NamedTuple):
@@ -37,10 +38,19 @@ class Reason(NamedTuple):
     text: str
 
 
-def uncertainty(found: Detections) -> float:
-    """Returns the sum of ``4 s (1 - s)`` over the scores ``s`` in an image: 1 for each detection that may be wrong."""
-    scores = np.array(found.scores, np.float64)
-    return float(np.sum(4.0 * scores * (1.0 - scores)))
+def expected_objects(found: Detections) -> dict[str, float]:
+    """Returns the expected number of objects of each class in an image: the sum of the scores of its detections."""
+    expected: dict[str, float] = {}
+    for label, score in zip(found.boxes.labels, found.scores, strict=True):
+        expected[label] = expected.get(label, 0.0) + score
+    return expected
+
+
+def expectation(found: Detections) -> str:
+    """Returns what to expect in an image, in a few words: the classes of which at least about half an object is."""
+    expected = sorted(expected_objects(found).items(), key=lambda each: -each[1])
+    some = [f"{number:.1f} {label}" for label, number in expected if number >= _SOME][:_NAMED]
+    return f"expected: {', '.join(some)}" if some else "nothing is expected"
 
 
 def look(sample: Sample) -> Floats:
@@ -58,31 +68,42 @@ def look(sample: Sample) -> Floats:
     return np.quantile(colors.reshape(-1, 3) / 255.0, levels, axis=0).ravel()
 
 
-def learning_order(found: Sequence[Detections], looks: Sequence[Floats], labeled: Sequence[Floats]) -> list[int]:
+def learning_order(
+    found: Sequence[Detections], looks: Sequence[Floats], boxes: Mapping[str, int], labeled: Sequence[Floats]
+) -> list[int]:
     """Returns the positions of images without labels, those that teach the most first.
 
-    As in Settles and Craven (2008), an image teaches more if it is uncertain and if many others look like it. Each next
-    image has the largest product of its uncertainty and of the amount by which it brings all images closer to one that
-    is labeled or chosen before. So each kind of image gets its share, and near-duplicates and outliers come late.
+    Average precision is a mean over the classes, and the next box of a class teaches the less, the more there are. So
+    the labels are worth the sum over the classes of the logarithm of the number of boxes, and each next image is the
+    one whose expected objects add most to that: images with rare classes come first, and those without objects last.
+    Like the utility in Settles and Craven (2008), it is multiplied by how much the image differs from those with labels
+    or chosen before, here only for near-duplicates: if the distance is less than the usual one, by the share of it.
 
     Args:
         found: The detections in each image.
         looks: The results of :func:`look` of each image.
-        labeled: Those of the images with labels.
+        boxes: The number of boxes of each class in the images with labels.
+        labeled: The results of :func:`look` of the images with labels.
     """
     if not found:
         return []
-    values = np.array([uncertainty(each) for each in found])
-    first = np.argsort(-values, kind="stable")
+    objects = [expected_objects(each) for each in found]
+    names = sorted({*boxes, *(name for each in objects for name in each)})
+    expected = np.array([[each.get(name, 0.0) for name in names] for each in objects]).reshape(len(found), len(names))
+    known = 1.0 + np.array([boxes.get(name, 0) for name in names], np.float64)
+    first = np.argsort(-np.log1p(expected / known).sum(axis=1), kind="stable")
     chosen_from, rest = first[:_MOST], first[_MOST:]
-    rows, weights = np.stack([looks[n] for n in chosen_from]), 1.0 + values[chosen_from]
+    expected, rows = expected[chosen_from], np.stack([looks[n] for n in chosen_from])
     between = np.stack([np.linalg.norm(rows - row, axis=1) for row in rows]).astype(np.float32)
-    distance = np.full(len(rows), between.max())
+    np.fill_diagonal(between, np.inf)
+    usual = float(np.median(between.min(axis=1)))
+    distance = np.full(len(rows), np.inf)
     for other in labeled:
         distance = np.minimum(distance, np.linalg.norm(rows - other, axis=1))
 
     def gain(place: int) -> float:
-        return float(weights[place] * np.maximum(distance - between[place], 0.0).sum())
+        new = min(1.0, float(distance[place]) / usual) if 0 < usual < np.inf else 1.0
+        return new * float(np.log1p(expected[place] / known).sum())
 
     # A gain never grows, so that only the images at the top of the heap must be computed again (Minoux 1978).
     heap = [(-gain(place), place) for place in range(len(rows))]
@@ -96,6 +117,7 @@ def learning_order(found: Sequence[Detections], looks: Sequence[Floats], labeled
             continue
         heapq.heappop(heap)
         order.append(int(chosen_from[place]))
+        known = known + expected[place]
         distance = np.minimum(distance, between[place])
     return [*order, *map(int, rest)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from boxwright.annotation.edits import is_verified
-from boxwright.annotation.order import Floats, Reason, learning_order, look, suspected_errors, uncertainty
+from boxwright.annotation.order import Floats, Reason, expectation, learning_order, look, suspected_errors
 from boxwright.boxes import iou
 from boxwright.errors import BoxwrightError, DataError
 from boxwright.models.inference import load_model
@@ -104,9 +105,9 @@ class Proposals:
         done = [n for n in known if self._samples[n].boxes or is_verified(self._samples[n])]
         rest = [n for n in known if n not in set(done)]
         looks = self._looks
-        order = learning_order([known[n] for n in rest], [looks[n] for n in rest], [looks[n] for n in done])
-        texts = [f"uncertain: {uncertainty(known[rest[n]]):.1f} objects" for n in order]
-        return [Reason(rest[n], text) for n, text in zip(order, texts, strict=True)]
+        boxes = Counter(label for n in done for label in self._samples[n].boxes.labels)
+        order = learning_order([known[n] for n in rest], [looks[n] for n in rest], boxes, [looks[n] for n in done])
+        return [Reason(rest[n], expectation(known[rest[n]])) for n in order]
 
     def suspects(self) -> list[Reason]:
         """Returns suspected label errors, the most suspicious first; see ``suspected_errors``."""
