@@ -130,6 +130,12 @@ class AverageBackend:
 
         if job.settings.get("stop"):
             raise KeyboardInterrupt
+        if job.settings.get("wait"):
+            import time
+
+            with job.run.open_write("waiting"):
+                pass
+            time.sleep(60)
         rows = [
             [x1 / s.image.width, y1 / s.image.height, x2 / s.image.width, y2 / s.image.height]
             for s in job.data
@@ -184,7 +190,10 @@ def boxwright_transforms():
 
 @hookimpl
 def boxwright_backends():
-    options = (Option("stop", bool, False, "stops as Ctrl-C would"), Option("rate", float, 0.5, "a number"))
+    options = (
+        Option("stop", bool, False, "stops as Ctrl-C would"), Option("rate", float, 0.5, "a number"),
+        Option("wait", bool, False, "waits a minute"),
+    )
     return [
         BackendSpec(
             name="average", summary="The average box", load="cli_probe:AverageBackend", options=options,

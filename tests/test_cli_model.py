@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from boxwright import Run
 
 # The average of both boxes, relative to the image: (0.2, 0.3, 0.5, 0.6).
 ONE = "a.jpg 100 50 mug 10 10 40 25"
@@ -114,6 +118,22 @@ def test_interrupted_training_says_how_to_go_on_and_does(boxwright, lines, tmp_p
     content = boxwright.json("train", "--out", run, "--resume")
     assert content["status"] == "done"
     assert content["data"] == uri
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_a_training_that_sigterm_ends_can_be_resumed(boxwright, lines, tmp_path):
+    """As of a system that stops services or takes back a machine."""
+    run, uri = tmp_path / "run", lines(ONE, TWO)
+    words = ("train", "--data", uri, "--out", run, "--backend", "average", "--set", "wait=true")
+    process = boxwright.start(*words)
+    while not (run / "waiting").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert errors == f"terminated; resume with: boxwright train --out {run} --resume\n"
+    assert process.returncode == 143
+    assert Run(run).status == "interrupted"
 
 
 def test_training_interrupted_before_there_is_a_run_says_so(boxwright, monkeypatch, tmp_path):

@@ -305,8 +305,10 @@ def test_closed_pipe_is_quiet(boxwright):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_interrupted_conversion_leaves_nothing(boxwright, tmp_path, number, code):
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_interrupted_conversion_leaves_nothing(boxwright, tmp_path, number, code, word):
     folder = tmp_path / "out"
     folder.mkdir()
     target = folder / "all.lines"
@@ -323,8 +325,7 @@ def test_interrupted_conversion_leaves_nothing(boxwright, tmp_path, number, code
     assert process.returncode == code
     assert out == ""
     assert "Traceback" not in errors
-    if number == signal.SIGINT:
-        assert errors == f"interrupted; no incomplete output remains, and lines:{target} is unchanged.\n"
+    assert errors == f"{word}; no incomplete output remains, and lines:{target} is unchanged.\n"
     assert [path.name for path in folder.iterdir()] == ["all.lines"]
     assert target.read_text() == "as it was\n"
 

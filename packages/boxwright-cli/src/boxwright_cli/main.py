@@ -21,7 +21,7 @@ import typer
 from boxwright import BoxwrightError, DataError
 from boxwright_cli.added import AllCommands
 from boxwright_cli.pages import CALLED, WIDTH, Group
-from boxwright_cli.session import Session
+from boxwright_cli.session import Session, Terminated
 from boxwright_cli.text import printable
 
 _ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v", "--follow-links", "--trust-model"})
@@ -30,7 +30,6 @@ _ANYWHERE = frozenset({"--debug", "--quiet", "-q", "--verbose", "-v", "--follow-
 _SAVE = "--save"
 """A global option with a value, accepted after the command as well."""
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _WRONG_USAGE = 2
 _JSON = "boxwright.json"
 """The key in the context that says whether the command has the option ``--json``."""
@@ -127,9 +126,10 @@ class Program(Group):
             except BoxwrightError as error:
                 _show(session, error.message, error.remedy, error=error)
                 raise typer.Exit(error.exit_code) from None
-            except KeyboardInterrupt:
-                _show(session, f"interrupted; {session.if_interrupted}", head="", code=_INTERRUPTED)
-                raise typer.Exit(_INTERRUPTED) from None
+            except KeyboardInterrupt as error:
+                how, code = _end_by(error)
+                _show(session, f"{how}; {session.if_interrupted}", head="", code=code)
+                raise typer.Exit(code) from None
             except BrokenPipeError:
                 # The reader of the output has exited, as in `boxwright formats | head -1`.
                 own = session.stdout if session.json else sys.__stdout__
@@ -250,6 +250,15 @@ def _program(
         logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(name)s: %(message)s")
 
 
+def _terminate(*_: object) -> None:
+    raise Terminated("SIGTERM")
+
+
+def _end_by(error: KeyboardInterrupt) -> tuple[str, int]:
+    """Returns a word for the signal, and the exit code as shells count: 128 and its number."""
+    return ("terminated", 143) if isinstance(error, Terminated) else ("interrupted", 130)
+
+
 def main() -> None:
     """Runs the program; the entry point of the command ``boxwright``."""
     import gc
@@ -260,8 +269,7 @@ def main() -> None:
     gc.set_threshold(10_000, 10, 10)
     # Pydantic would search every installed distribution for its plugins.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    # SIGTERM raises an exception, so that incomplete outputs are removed.
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for class names outside the encoding
@@ -271,7 +279,7 @@ def main() -> None:
 
             complete_in_bash(lambda: app(prog_name="boxwright"))
         app(prog_name="boxwright")
-    except KeyboardInterrupt:
-        sys.exit(_INTERRUPTED)
+    except KeyboardInterrupt as error:
+        sys.exit(_end_by(error)[1])
     finally:
         gc.freeze()  # saves the interpreter a last search at exit

@@ -27,6 +27,10 @@ _PLAIN_WIDTH = 10_000
 """The width of a file or a pipe with forced colors: its lines are not wrapped or cut."""
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a command as Ctrl-C does: outputs are complete or removed, and a training can be resumed."""
+
+
 class Session:
     """The global options of one call, and its output.
 
@@ -36,7 +40,7 @@ class Session:
         verbose: Whether the log messages of libraries are shown.
         json: Whether the result is one JSON object on stdout.
         stdout: The stream for results, even if ``sys.stdout`` is redirected.
-        if_interrupted: The state after Ctrl-C, in one sentence; commands set it before long work.
+        if_interrupted: The state after Ctrl-C or SIGTERM, in one sentence; commands set it before long work.
     """
 
     def __init__(self, *, debug: bool = False, quiet: bool = False, verbose: bool = False) -> None:

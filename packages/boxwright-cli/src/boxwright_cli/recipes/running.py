@@ -339,7 +339,7 @@ def execute_apart(flags: Sequence[str], lock: IO[str]) -> Execute:
                 printed, _ = process.communicate()
             except BaseException as error:
                 if os.name == "posix":  # elsewhere, Ctrl-C reaches it as well
-                    process.send_signal(signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM)
+                    process.send_signal(signal.SIGINT if type(error) is KeyboardInterrupt else signal.SIGTERM)
                 process.communicate()
                 raise
         try:
