@@ -119,3 +119,22 @@ def test_int8_up_to_the_last_convolution() -> None:
     assert types["CONV_2D"] == schema.TensorType.INT8
     assert types["EXP"] == types["LOGISTIC"] == schema.TensorType.FLOAT32
     assert graph.tensors[graph.inputs[0]].type == schema.TensorType.FLOAT32
+
+
+def test_fp16_halves_weights_and_not_anchors(tmp_path: Path) -> None:
+    """The nearest float16 of 1/3 is 0.33325, and that of 300.1 is 300: a coordinate needs more digits."""
+    tf = pytest.importorskip("tensorflow")
+    anchors = tf.fill((1, 64, 4), 300.1)
+
+    def network(images: Any) -> tuple[Any, Any]:
+        thirds = tf.reshape(tf.nn.conv2d(images, tf.fill((1, 1, 3, 4096), 1 / 3), 1, "SAME"), (1, 64, 4096))
+        return anchors + tf.nn.relu(-thirds[..., :4]), thirds
+
+    content = to_litert(network, (8, 8), "fp16")
+    assert len(content) < 12 * 4096, "of each channel three weights of two bytes and a bias of four"
+    (tmp_path / "model.tflite").write_bytes(content)
+    image = np.zeros((1, 8, 8, 3), np.float32)
+    image[..., 0] = 1
+    boxes, scores = LiteRTExporter.load_network(str(tmp_path / "model.tflite"))(image)
+    np.testing.assert_allclose(boxes, 300.1, rtol=1e-6)
+    np.testing.assert_allclose(scores, 0.33325, rtol=1e-5)

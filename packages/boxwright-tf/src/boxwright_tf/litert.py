@@ -51,11 +51,10 @@ def to_litert(
             options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=decoder)
             debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_options=options)
             return bytes(debugger.get_nondebug_quantized_model())
-        if precision != "fp32":
+        if precision == "dynamic":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        if precision == "fp16":
-            converter.target_spec.supported_types = [tf.float16]
-        return bytes(converter.convert())
+        content = bytes(converter.convert())
+        return _halve_weights(content) if precision == "fp16" else content
 
 
 def decoder_tensors(content: bytes) -> list[str] | None:
@@ -69,8 +68,7 @@ def decoder_tensors(content: bytes) -> list[str] | None:
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content))
     graph = model.subgraphs[0]
     codes = [code.builtinCode for code in model.operatorCodes]
-    kinds = schema.BuiltinOperator
-    convolutions = {kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.TRANSPOSE_CONV, kinds.FULLY_CONNECTED}
+    convolutions = _convolutions(schema)
     if not convolutions.intersection(codes):
         return None
     makers = {int(tensor): operator for operator in graph.operators for tensor in operator.outputs}
@@ -83,6 +81,53 @@ def decoder_tensors(content: bytes) -> list[str] | None:
             found.add(tensor)
             left += [int(each) for each in maker.inputs]
     return [graph.tensors[tensor].name.decode() for tensor in sorted(found)]
+
+
+def _halve_weights(content: bytes) -> bytes:
+    """Stores the weights of convolutions as float16, which interpreters convert to float32 when they load the file.
+
+    TensorFlow's own way also stores anchors as float16, whose steps at 256 pixels are a quarter of a pixel.
+    """
+    import numpy as np
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(content)
+    graph, half = model.subgraphs[0], schema.OperatorCodeT()
+    half.builtinCode = half.deprecatedBuiltinCode = schema.BuiltinOperator.DEQUANTIZE
+    half.version = 3  # the first for float16
+    codes = [code.builtinCode for code in model.operatorCodes]
+    convolutions = _convolutions(schema)
+    weights = {int(each.inputs[1]) for each in graph.operators if codes[each.opcodeIndex] in convolutions}
+    added = []
+    for weight in sorted(weights):
+        tensor = graph.tensors[weight]
+        stored = model.buffers[tensor.buffer].data
+        if stored is None or tensor.type != schema.TensorType.FLOAT32:
+            continue
+        values = np.frombuffer(bytes(stored), np.float32).astype(np.float16)
+        halved, buffer, operator = schema.TensorT(), schema.BufferT(), schema.OperatorT()
+        halved.name, halved.shape, halved.type = tensor.name + b"_half", tensor.shape, schema.TensorType.FLOAT16
+        halved.buffer, tensor.buffer = len(model.buffers), 0
+        buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+        operator.inputs, operator.outputs = [len(graph.tensors)], [weight]
+        operator.opcodeIndex = len(model.operatorCodes)
+        model.buffers.append(buffer)
+        graph.tensors.append(halved)
+        added.append(operator)
+    model.operatorCodes.append(half)
+    graph.operators = [*added, *graph.operators]
+    used = {each.buffer for part in model.subgraphs for each in part.tensors}
+    used.update(each.buffer for each in model.metadata or ())
+    for number, buffer in enumerate(model.buffers):
+        if number not in used:
+            buffer.data = None
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def _convolutions(schema: Any) -> set[int]:
+    kinds = schema.BuiltinOperator
+    return {kinds.CONV_2D, kinds.DEPTHWISE_CONV_2D, kinds.TRANSPOSE_CONV, kinds.FULLY_CONNECTED}
 
 
 def refuse_tflite(path: Path, content: bytes) -> None:

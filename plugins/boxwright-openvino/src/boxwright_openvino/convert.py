@@ -10,7 +10,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino
+from openvino import opset1
 from openvino.preprocess import ColorFormat, PrePostProcessor, ResizeAlgorithm
 
 from boxwright import MissingLibraryError
@@ -19,6 +21,7 @@ from boxwright_tf.onnx import to_onnx
 from boxwright_tf.quiet import quiet_stderr
 
 _QUANTIZED = {"Convolution", "GroupConvolution"}
+_WEIGHTED = _QUANTIZED | {"ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
 _NO_REPORT = "NNCF_CI"
 """NNCF reports its use to Google Analytics, unless this variable is set when it is imported."""
 
@@ -52,7 +55,26 @@ def convert(network: Network, path: Path, precision: str, calibration: Iterable[
     model = processor.build()
     labels = " ".join(name.replace(" ", "_") for name in network.label_map.names)  # as the Model API reads them
     model.set_rt_info(labels, ["model_info", "labels"])
-    openvino.save_model(model, path, compress_to_fp16=precision == "fp16")
+    if precision == "fp16":
+        _halve_weights(model)
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def _halve_weights(model: Any) -> None:
+    """Stores the weights of convolutions as float16, with a conversion to float32 before their use.
+
+    ``compress_to_fp16`` also stores anchors as float16, whose steps at 256 pixels are a quarter of a pixel.
+    """
+    for node in model.get_ops():
+        if node.get_type_name() not in _WEIGHTED:
+            continue
+        weight = node.input_value(1).get_node()
+        while weight.get_type_name() == "Reshape":
+            weight = weight.input_value(0).get_node()
+        if weight.get_type_name() == "Constant" and weight.get_element_type() == openvino.Type.f32:
+            halved = opset1.convert(opset1.constant(weight.get_data().astype(np.float16)), "f32")
+            for target in weight.output(0).get_target_inputs():
+                target.replace_source_output(halved.output(0))
 
 
 def _import_nncf() -> Any:
