@@ -17,10 +17,12 @@ pytest.importorskip("tensorflow")
 
 import tensorflow as tf
 
-from boxwright import DataError, ImageRef, Run, Sample
+from boxwright import DataError, ImageRef, LabelMap, Run, Sample, UsageError
 from boxwright.images import decode_image
-from boxwright.models import DecoderSettings, InputSettings, select_detections
+from boxwright.models import DecoderSettings, InputSettings, Network, select_detections
 from boxwright.plugins import Registry
+from boxwright_savedmodel import bfloat16
+from boxwright_savedmodel.convert import convert
 from boxwright_savedmodel.images import read
 from boxwright_testing import NetworkExporterTests
 from boxwright_testing.networks import BOXES
@@ -63,6 +65,7 @@ def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
 class TestSavedModel(NetworkExporterTests):
     exporter = "saved-model"
     any_operation = True
+    lacking = () if bfloat16.computes_in_bfloat16() else ("bf16",)
 
     @pytest.mark.slow
     def test_detect_py_needs_no_boxwright(
@@ -158,6 +161,63 @@ def parsed(record: bytes) -> tuple[str, str, dict[str, Any]]:
     request = log.predict_log.request
     inputs = {each.key: tf.make_ndarray(tensor_pb2.TensorProto.FromString(each.value)) for each in request.inputs}
     return request.model_spec.name, request.model_spec.signature_name, {k: tf.constant(v) for k, v in inputs.items()}
+
+
+@pytest.fixture
+def adding(tmp_path: Path) -> Network:
+    """A network with one box, whose right edge is red + green + blue of the first pixel, and then 0.25 more.
+
+    The second convolution multiplies by 1 + 3/512, the third one adds, with weights of 1 + 1/512. The 0.25 is what
+    decodes boxes.
+    """
+    size = 300
+
+    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.float32, name="images")])  # type: ignore[untyped-decorator,unused-ignore]
+    def serve(images: Any) -> dict[str, Any]:
+        pixel = tf.nn.conv2d(images, tf.eye(3, batch_shape=[1, 1]), size, "VALID")
+        pixel = tf.nn.conv2d(pixel, (1 + 3 / 512) * tf.eye(3, batch_shape=[1, 1]), 1, "VALID")
+        right = tf.nn.conv2d(pixel, tf.fill((1, 1, 3, 1), 1 + 1 / 512), 1, "VALID") + 0.25
+        corners = tf.concat([tf.zeros_like(right), tf.zeros_like(right), right, tf.ones_like(right)], -1)
+        return {"boxes": corners[:, 0], "scores": right[:, 0] / 512}
+
+    folder = tmp_path / "network"
+    tf.saved_model.save(tf.Module(), str(folder), signatures={"serving_default": serve})
+    return Network(folder, InputSettings(size, size), DecoderSettings(0.1), LabelMap.from_names(["only"]))
+
+
+@pytest.mark.skipif(not bfloat16.computes_in_bfloat16(), reason="this CPU does not compute in bfloat16")
+def test_bf16_rounds_what_convolutions_compute_and_neither_input_nor_boxes(adding: Network, tmp_path: Path) -> None:
+    """bfloat16 has 8 bits, a step of 1/128 above 1, of 1/2 above 64 and of 2 above 256. In it, 1 + 1/512 is 1.
+
+    Of the first pixel, the numbers to add are 1.0059 twice and 256.49, as bfloat16 1.0078 and 256. Their sum is 258.02,
+    as bfloat16 258. Of the second pixel, it is 100.59, as bfloat16 100.5; times 1.0078, 101.
+    """
+    images = np.zeros((2, 300, 300, 3), np.uint8)
+    images[0, 0, 0], images[1, 0, 0, 0] = (1, 1, 255), 100
+    exact = (each * (1 + 3 / 512) * (1 + 1 / 512) + 0.25 for each in (257, 100))
+    for precision, expected in (("fp32", exact), ("bf16", (258.25, 100.75))):
+        convert(adding, tmp_path / precision, precision)
+        model = tf.saved_model.load(str(tmp_path / precision))
+        found = model.signatures["images"](images=tf.constant(images))
+        for number, right in enumerate(expected):
+            assert found["boxes"][number, 0].numpy().tolist() == pytest.approx([0, 0, right, 1], abs=1e-4)
+            assert found["scores"][number, 0].numpy() == pytest.approx(right / 512, abs=1e-6)
+
+
+def test_bf16_needs_a_cpu_that_has_it(adding: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The flags of a Xeon of 2017, of one of 2020, and another system."""
+    flags = "flags\t\t: fpu vme sse2 avx2 avx512f avx512bw avx512vl"
+    monkeypatch.setattr(bfloat16, "_CPU", tmp_path / "cpuinfo")
+    for text in (flags, None):
+        (tmp_path / "cpuinfo").unlink(missing_ok=True)
+        if text is not None:
+            (tmp_path / "cpuinfo").write_text(f"{text}\n")
+        with pytest.raises(UsageError, match="does not compute in bfloat16") as caught:
+            convert(adding, tmp_path / "out", "bf16")
+        assert "saved-model:fp32" in caught.value.remedy
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "cpuinfo").write_text(f"{flags} avx512_bf16\n")
+    assert bfloat16.computes_in_bfloat16()
 
 
 @pytest.mark.parametrize("inputs", [InputSettings(64, 48, 1.5), InputSettings(40, 30, resize="bilinear")])

@@ -127,7 +127,7 @@ class NetworkExporterTests(ExporterTests):
         Each is made once for all tests of the class, and copied; with ``again``, it is made in ``out``.
         """
         spec, data = plugins.get("exporter", self.exporter).spec, Dataset(SampleReader(images))
-        for precision in spec.precisions or ("",):
+        for precision in self.precisions(plugins):
             target = f"{self.exporter}:{precision}".rstrip(":")
             made = (out if again else run.path.parent) / target.replace(":", "-")
             if again or not made.exists():

@@ -13,7 +13,7 @@ def boxwright_exporters() -> list[ExporterSpec]:
             name="saved-model",
             summary="SavedModel from image files to detections, for TensorFlow Serving",
             load="boxwright_savedmodel.exporter:SavedModelExporter",
-            precisions=("fp32",),
+            precisions=("fp32", "bf16"),
             requires=("tensorflow",),
             install='python -m pip install "boxwright-savedmodel[cpu]"',
         )

@@ -9,13 +9,14 @@ from typing import Any
 import tensorflow as tf
 
 from boxwright.models import Network
+from boxwright_savedmodel.bfloat16 import in_bfloat16, require_bfloat16
 from boxwright_savedmodel.images import read, resize
 from boxwright_savedmodel.serving import write_warm_up
 from boxwright_tf.quiet import quiet_stderr
 from boxwright_tf.suppression import suppress
 
 
-def convert(network: Network, folder: Path) -> None:
+def convert(network: Network, folder: Path, precision: str) -> None:
     """Writes a SavedModel from images to detections.
 
     Its signatures return, for a batch of images, ``boxes`` ``(batch, D, 4)`` float32, ``xyxy`` in pixels of each image,
@@ -27,15 +28,23 @@ def convert(network: Network, folder: Path) -> None:
     Args:
         network: The network.
         folder: The folder to write.
+        precision: Of the network, ``fp32`` or ``bf16``.
+
+    Raises:
+        UsageError: This CPU does not compute in bfloat16, for ``bf16``.
+        ExportError: TensorFlow does not convert the network to bfloat16.
     """
+    if precision == "bf16":
+        require_bfloat16()
     inputs = network.inputs
     input_spec = tf.TensorSpec((inputs.height, inputs.width, 3), tf.float32)
     with quiet_stderr():
         loaded = tf.saved_model.load(str(network.saved_model))
         infer = loaded.signatures["serving_default"]
+        run = in_bfloat16(infer) if precision == "bf16" else lambda images: infer(images=images)
 
         def detect(pixels: Any, sizes: Any) -> dict[str, Any]:
-            outputs = infer(images=pixels)
+            outputs = run(pixels)
             found = suppress(outputs["boxes"], outputs["scores"], (inputs.height, inputs.width), network.decoder)
             factors = tf.cast(sizes, tf.float32) / [inputs.width, inputs.height]
             boxes = found["boxes"] * tf.tile(factors, (1, 2))[:, None]
@@ -60,7 +69,8 @@ def convert(network: Network, folder: Path) -> None:
             return detect(pixels, tf.tile(size[None], (tf.shape(images)[0], 1)))
 
         module = tf.Module()
-        module.network = loaded
+        if precision == "fp32":
+            module.variables_of_network = loaded
         with TemporaryDirectory() as temporary:
             labels = Path(temporary, "labels.txt")
             labels.write_text("".join(f"{name}\n" for name in network.label_map.names), "utf-8")

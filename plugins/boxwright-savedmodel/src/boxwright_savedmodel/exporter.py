@@ -25,7 +25,7 @@ class SavedModelExporter(NetworkExporter):
         with quiet_import():
             from boxwright_savedmodel.convert import convert
             from boxwright_savedmodel.serving import write_models_config
-        convert(network, folder / self.model)
+        convert(network, folder / self.model, precision)
         write_models_config(folder)
 
     def opened(self, artifact: Path, **options: Any) -> Any:
