@@ -65,7 +65,7 @@ def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
 class TestSavedModel(NetworkExporterTests):
     exporter = "saved-model"
     any_operation = True
-    lacking = () if bfloat16.computes_in_bfloat16() else ("bf16",)
+    unavailable = () if bfloat16.computes_in_bfloat16() else ("bf16",)
 
     @pytest.mark.slow
     def test_detect_py_needs_no_boxwright(

@@ -34,7 +34,7 @@ class ExporterTests(SpecTests):
       boxwright-testing by default, for exporters that export any model of ``load_model``.
     - ``score_tolerance``, ``edge_tolerance``: how far scores and edges (in pixels) may lie from the run's own.
     - ``least_score``: detections below it are not compared, since they may fall to either side of a limit.
-    - ``lacking``: the precisions that this computer does not have, which are not tested.
+    - ``unavailable``: the precisions that this computer does not have, which are not tested.
     """
 
     kind: ClassVar[str] = "exporter"
@@ -48,7 +48,7 @@ class ExporterTests(SpecTests):
     score_tolerance: ClassVar[float] = 1e-3
     edge_tolerance: ClassVar[float] = 0.5
     least_score: ClassVar[float] = 0.0
-    lacking: ClassVar[Sequence[str]] = ()
+    unavailable: ClassVar[Sequence[str]] = ()
 
     @property
     def spec_name(self) -> str:
@@ -99,7 +99,7 @@ class ExporterTests(SpecTests):
     def precisions(self, registry: Registry) -> list[str]:
         """The precisions that this computer has; an empty one for an exporter without precisions."""
         precisions: Sequence[str] = registry.get("exporter", self.exporter).spec.precisions or ("",)
-        return [each for each in precisions if each not in self.lacking]
+        return [each for each in precisions if each not in self.unavailable]
 
     def exported(self, registry: Registry, run: Run, out: Path, *, again: bool = False) -> Iterator[tuple[str, Path]]:
         """Every precision with its artifact, each in a folder of its own below ``out``.

@@ -58,7 +58,7 @@ def in_bfloat16(infer: Any) -> Any:
     """
     frozen = convert_variables_to_constants_v2(infer, lower_control_flow=False)
     content = tf.compat.v1.train.export_meta_graph(graph_def=frozen.graph.as_graph_def(), graph=frozen.graph)
-    # Grappler leaves the outputs of a graph as they are.
+    # Grappler leaves the outputs of a graph unchanged.
     kept = sorted(each.name for each in _before_convolutions(frozen) | _after_convolutions(frozen))
     content.collection_def["train_op"].node_list.value.extend(kept)
     config = config_pb2.ConfigProto()
