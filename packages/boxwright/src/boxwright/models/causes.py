@@ -7,6 +7,7 @@ artifact detects what the run detects.
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
@@ -17,6 +18,7 @@ from PIL import Image
 from boxwright.boxes import BoxFormat, convert_format, iou, scale
 from boxwright.errors import RunError
 from boxwright.images.decode import decode_sample
+from boxwright.models.difference import Difference
 from boxwright.models.parity import EXACT, Pair, Parity, compare, lowest_score, match, predictions
 from boxwright.models.portable import PortableModel, Suppressed
 from boxwright.models.protocols import Model
@@ -33,7 +35,9 @@ _ROUNDING = 1e-5
 Floats = NDArray[np.float64]
 
 
-def likely_cause(parity: Parity, pairs: Sequence[Pair], run: Model, artifact: Model) -> str:
+def likely_cause(
+    parity: Parity, pairs: Sequence[Pair], run: Model, artifact: Model, difference: Difference | None = None
+) -> str:
     """Returns the likely cause of the differences, as a clause.
 
     Args:
@@ -41,8 +45,11 @@ def likely_cause(parity: Parity, pairs: Sequence[Pair], run: Model, artifact: Mo
         pairs: Its images.
         run: The model of the run.
         artifact: The exported model.
+        difference: The difference of the AP, if it was measured.
     """
     pairs = pairs[:_IMAGES]
+    if parity.differs_little:
+        return _rounding(parity, pairs, run) or _images(parity, pairs, run, artifact) or _little(parity, difference)
     return (
         _rounding(parity, pairs, run)
         or _classes(pairs)
@@ -51,6 +58,7 @@ def likely_cause(parity: Parity, pairs: Sequence[Pair], run: Model, artifact: Mo
         or _suppression(parity, pairs)
         or _shift(parity)
         or _images(parity, pairs, run, artifact)
+        or _arithmetic(parity)
     )
 
 
@@ -186,8 +194,9 @@ def _shift(parity: Parity) -> str:
 
 
 def _images(parity: Parity, pairs: Sequence[Pair], run: Model, artifact: Model) -> str:
-    """Whether the artifact is right on changed images."""
+    """Whether the artifact is right on changed images, and nearer to the run than on these."""
     size, limits = _size(artifact), parity.limits
+    before = _distance(pairs)
 
     def agrees(change: Callable[[Image.Image], Image.Image], *, of_both: bool) -> bool:
         originals = [decode_sample(pair.sample.replace(boxes=())).image for pair in pairs]
@@ -197,15 +206,44 @@ def _images(parity: Parity, pairs: Sequence[Pair], run: Model, artifact: Model) 
             found = [list(run.predict(plain)), predictions(artifact, changed)]
         except RunError:
             return False
-        return not compare([Pair(*each) for each in zip(plain, *found, strict=True)], limits).problems
+        again = [Pair(*each) for each in zip(plain, *found, strict=True)]
+        return not compare(again, limits).problems and _distance(again) < before / 2
 
     if agrees(lambda image: Image.merge("RGB", image.split()[::-1]), of_both=False):
         return "the channels are in the order BGR, not RGB"
     if size is not None and agrees(lambda image: image.resize(size), of_both=True):
         return "images are resized in another way"
+    return ""
+
+
+def _distance(pairs: Sequence[Pair]) -> float:
+    """Returns the mean difference between the scores of the same boxes, infinite without any."""
+    sure = lowest_score(pair.expected for pair in pairs)
+    apart = [
+        abs(pair.expected.scores[first] - pair.found.scores[second])
+        for pair in pairs
+        for first, second in match(pair.expected, pair.found, sure, EXACT)[0]
+    ]
+    return float(np.mean(apart)) if apart else math.inf
+
+
+def _arithmetic(parity: Parity) -> str:
     if parity.limits.matched >= EXACT.matched or parity.total.rescored > parity.total.missing:
         return "pixel values are normalized in another way (mean, scale), or the conversion changed the arithmetic"
     return "the precision is too low for this network"
+
+
+def _little(parity: Parity, difference: Difference | None) -> str:
+    """The detections are the same except for rounding; only the AP is outside its limit."""
+    text = (
+        f"rounding changes scores by up to {parity.largest_difference:.4f} and boxes a little, and with them the order"
+        " of detections, on which the AP depends"
+    )
+    if difference is None:
+        return text
+    value, low, high = (100 * each for each in (difference.value, *difference.interval))
+    chance = "more than chance" if difference.is_clear else f"{difference.images} images are too few to tell it from 0"
+    return f"{text}; its difference is {value:+.2f} points (95 % interval {low:+.2f} to {high:+.2f}), {chance}"
 
 
 def _size(model: Model) -> tuple[int, int] | None:

@@ -24,7 +24,16 @@ from boxwright.models.evaluation import without_draws
 from boxwright.models.inference import load_model
 from boxwright.models.manifest import RECORD
 from boxwright.models.network import NetworkExporter
-from boxwright.models.parity import EXACT, LIMITS, Pair, Parity, average_precision, compare, paired
+from boxwright.models.parity import (
+    EXACT,
+    LIMITS,
+    Pair,
+    Parity,
+    average_precision,
+    compare,
+    difference_of_ap,
+    paired,
+)
 from boxwright.models.portable import PortableModel
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run
@@ -222,7 +231,10 @@ def _check(
     if not parity.total.compared:
         result.notes.append("the run detects nothing in these images: pass others with --data, or train it longer")
     if parity.problems:
-        parity.cause = likely_cause(parity, [*resized, *pairs], run, model)
+        difference = None
+        if parity.ap is not None:
+            difference = difference_of_ap(pairs, run, plugins.resolve("metric", _METRIC)())
+        parity.cause = likely_cause(parity, [*resized, *pairs], run, model, difference)
 
 
 class _Decoded:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from boxwright.boxes import area, iou
 from boxwright.datasets.dataset import Dataset
 from boxwright.errors import RunError
+from boxwright.models.difference import Difference
 from boxwright.models.inference import predicted_pairs
-from boxwright.models.protocols import Metric, Model
+from boxwright.models.protocols import Metric, MetricResult, Model
 from boxwright.schemas import Detections, Sample
 
 SURE = 0.3
@@ -144,6 +145,11 @@ class Parity:
         """The share of all detections, of the run and of the artifact, with a partner, 0..1."""
         everything = self.total.compared + self.total.added
         return self.total.matched / everything if everything else 1.0
+
+    @property
+    def differs_little(self) -> bool:
+        """Whether single detections are within the limits, whatever the AP is."""
+        return self.matched >= self.limits.matched and max(map(abs, self.offset)) <= self.limits.offset
 
     @property
     def problems(self) -> list[str]:
@@ -287,10 +293,20 @@ def average_precision(pairs: Sequence[Pair], run: Model, measure: Metric) -> tup
     """Returns the AP of the run and of the artifact, 0..1; ``None`` without ground truth that can be detected."""
     if not any(pair.sample.boxes for pair in pairs):
         return None
-    one = measure([(pair.sample, pair.expected) for pair in pairs], run.label_map)
-    other = measure([(pair.sample, pair.found) for pair in pairs], run.label_map)
+    one, other = _measured(pairs, run, measure)
     values = float(one.values[one.main]), float(other.values[other.main])
     return values if all(map(math.isfinite, values)) else None
+
+
+def difference_of_ap(pairs: Sequence[Pair], run: Model, measure: Metric) -> Difference | None:
+    """Returns the difference of the AP with its interval; ``None`` of a metric without one."""
+    results = _measured(pairs, run, measure)
+    return Difference.between(*results, len(pairs)) if all(each.main in each.drawn for each in results) else None
+
+
+def _measured(pairs: Sequence[Pair], run: Model, measure: Metric) -> tuple[MetricResult, MetricResult]:
+    one = measure([(pair.sample, pair.expected) for pair in pairs], run.label_map)
+    return one, measure([(pair.sample, pair.found) for pair in pairs], run.label_map)
 
 
 def _common(one: float, other: float) -> float:
