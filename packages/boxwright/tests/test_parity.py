@@ -8,9 +8,9 @@ import math
 import re
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -32,7 +32,15 @@ from boxwright import (
     Sample,
 )
 from boxwright.datasets.dataset import SampleReader
-from boxwright.models import DecoderSettings, InputSettings, PortableModel, Suppressed
+from boxwright.models import (
+    DecoderSettings,
+    InputSettings,
+    Network,
+    NetworkExporter,
+    PortableModel,
+    Suppressed,
+    write_settings,
+)
 from boxwright.models.parity import EXACT, LIMITS, Pair, average_precision, compare
 from boxwright.plugins.registry import Registry
 from boxwright_testing.mutations import MUTATIONS
@@ -225,6 +233,52 @@ def test_images_of_the_networks_size_are_not_enough(exporting: Exporting, data: 
         samples.append(Sample(image=ImageRef(name=sample.image.name, width=40, height=24, data=buffer.getvalue())))
     with pytest.raises(ExportError, match="resized"):
         exporting(MUTATIONS["wrong resize"](model_of()), Dataset(SampleReader(samples)))
+
+
+class InProgram(NetworkExporter):
+    """Its model is not one of boxwright's own: a program, which decodes images itself."""
+
+    model = "model"
+    read: ClassVar[list[bytes]] = []
+
+    def export(self, run: Run, out: Path, precision: str = "") -> Path:
+        write_settings(Network(out, replace(INPUTS, jpeg="fast"), DecoderSettings(), CLASSES), out)
+        (out / "model").write_text("")
+        return out / "model"
+
+    def load(self, artifact: Path, device: str = "") -> Any:
+        return self
+
+    label_map = CLASSES
+
+    def predict(self, samples: Any, **options: Any) -> Any:
+        for sample in samples:
+            self.read.append(sample.image.read()[:4])
+            yield from model_of().predict([sample])
+
+    @staticmethod
+    def load_network(path: str) -> Any:
+        return cells
+
+
+def test_a_run_that_decodes_jpeg_in_another_way_is_compared_on_decoded_images(
+    exporting: Exporting, data: Dataset
+) -> None:
+    """Whatever the exporter loads; and the report says so."""
+    exporting.toys.Exporter = InProgram  # type: ignore[attr-defined]
+    made = boxwright.export(exporting.run, "other", exporting.out, data=jpegs(data), registry=exporting.plugins)
+    assert any("compared on decoded images" in note for note in made.notes)
+    assert set(InProgram.read) == {b"\x89PNG"}
+
+
+def jpegs(data: Dataset) -> Dataset:
+    samples = []
+    for sample in data:
+        buffer = io.BytesIO()
+        with Image.open(io.BytesIO(sample.image.read())) as image:
+            image.save(buffer, "JPEG")
+        samples.append(sample.replace(image=sample.image.model_copy(update={"data": buffer.getvalue()})))
+    return Dataset(SampleReader(samples))
 
 
 def test_the_rejection_names_classes_and_sizes(exporting: Exporting, data: Dataset) -> None:

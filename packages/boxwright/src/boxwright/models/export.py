@@ -23,7 +23,7 @@ from boxwright.models.causes import invalid_output, likely_cause, sample_of
 from boxwright.models.evaluation import without_draws
 from boxwright.models.inference import load_model
 from boxwright.models.manifest import RECORD
-from boxwright.models.network import NetworkExporter
+from boxwright.models.network import NetworkExporter, read_settings
 from boxwright.models.parity import (
     EXACT,
     LIMITS,
@@ -34,7 +34,6 @@ from boxwright.models.parity import (
     difference_of_ap,
     paired,
 )
-from boxwright.models.portable import PortableModel
 from boxwright.models.protocols import Exporter, Model
 from boxwright.models.run import Run
 from boxwright.models.tuned import apply_tuning, copy_tuning
@@ -206,7 +205,11 @@ def _check(
     limits = own.get(result.precision) or LIMITS.get(result.precision, EXACT)
     try:
         model = apply_tuning(exporter.load(artifact), folder)
-        if isinstance(model, PortableModel) and model.inputs.jpeg == "fast":
+        if (
+            isinstance(exporter, NetworkExporter)
+            and not exporter.prepares
+            and read_settings(folder).inputs.jpeg == "fast"
+        ):
             images = images.through(_Decoded())
             result.notes.append(
                 "compared on decoded images: the run decodes JPEG files with TensorFlow, faster and less exactly than"
