@@ -108,25 +108,29 @@ class TestOpenVINO(NetworkExporterTests):
         assert asked["AUTO"]["DEVICE_PROPERTIES"]["CPU"]["INFERENCE_PRECISION_HINT"] == "f32"
 
     def test_fp16_halves_weights_and_not_anchors(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The nearest float16 of 1/3 is 0.33325, and that of 300.1 is 300: a coordinate needs more digits."""
+        """The nearest float16 of 1/3 is 0.33325, and that of 300.1 is 300: a coordinate needs more digits.
+
+        A score is the sum of 256 reds, each times a third.
+        """
         graph = helper.make_graph(
             [
                 helper.make_node("Transpose", ["images"], ["turned"], perm=[0, 3, 1, 2]),
                 helper.make_node("Conv", ["turned", "kernel"], ["means"], strides=[16, 16]),
                 helper.make_node("Reshape", ["means", "shape"], ["scores"]),
                 helper.make_node("Sub", ["scores", "scores"], ["nothing"]),
-                helper.make_node("Add", ["nothing", "places"], ["boxes"]),
+                helper.make_node("Concat", ["nothing", "nothing"], ["none"], axis=2),
+                helper.make_node("Add", ["none", "places"], ["boxes"]),
             ],
             "thirds",
             [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 16, 32, 3])],
             [
                 helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 2, size])
-                for name, size in (("boxes", 4), ("scores", 1))
+                for name, size in (("boxes", 4), ("scores", 2))
             ],
             [
-                numpy_helper.from_array(np.full((1, 3, 1, 1), 1 / 3, np.float32), "kernel"),
+                numpy_helper.from_array(np.full((2, 3, 16, 16), 1 / 3, np.float32), "kernel"),
                 numpy_helper.from_array(np.full((1, 2, 4), 300.1, np.float32), "places"),
-                numpy_helper.from_array(np.array([-1, 2, 1], np.int64), "shape"),
+                numpy_helper.from_array(np.array([-1, 2, 2], np.int64), "shape"),
             ],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
@@ -138,7 +142,7 @@ class TestOpenVINO(NetworkExporterTests):
         image[..., 0] = 1
         boxes, scores = OpenVINOExporter.load_network(str(tmp_path / "model.xml"))(image)
         np.testing.assert_allclose(boxes, 300.1, rtol=1e-6)
-        np.testing.assert_allclose(scores, 0.33325, rtol=1e-5)
+        np.testing.assert_allclose(scores, 256 * 0.33325195, rtol=1e-6)
 
     def test_without_nncf_int8_is_an_error_with_the_command(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

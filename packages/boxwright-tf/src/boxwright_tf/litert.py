@@ -15,6 +15,9 @@ from boxwright import DataError, RunError
 from boxwright.models import models_trusted, untrusted_model
 from boxwright_tf.quiet import quiet_stderr
 
+_LARGE = 1024
+"""Weights with fewer numbers stay float32: they need no space."""
+
 
 def to_litert(
     network: Callable[[Any], Any],
@@ -84,7 +87,7 @@ def decoder_tensors(content: bytes) -> list[str] | None:
 
 
 def _halve_weights(content: bytes) -> bytes:
-    """Stores the weights of convolutions as float16, which interpreters convert to float32 when they load the file.
+    """Stores the large weights of convolutions as float16, which interpreters convert to float32 when they load it.
 
     TensorFlow's own way also stores anchors as float16, whose steps at 256 pixels are a quarter of a pixel.
     """
@@ -103,7 +106,7 @@ def _halve_weights(content: bytes) -> bytes:
     for weight in sorted(weights):
         tensor = graph.tensors[weight]
         stored = model.buffers[tensor.buffer].data
-        if stored is None or tensor.type != schema.TensorType.FLOAT32:
+        if stored is None or tensor.type != schema.TensorType.FLOAT32 or len(stored) < 4 * _LARGE:
             continue
         values = np.frombuffer(bytes(stored), np.float32).astype(np.float16)
         halved, buffer, operator = schema.TensorT(), schema.BufferT(), schema.OperatorT()

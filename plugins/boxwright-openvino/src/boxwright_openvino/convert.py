@@ -22,6 +22,8 @@ from boxwright_tf.quiet import quiet_stderr
 
 _QUANTIZED = {"Convolution", "GroupConvolution"}
 _WEIGHTED = _QUANTIZED | {"ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
+_LARGE = 1024
+"""Weights with fewer numbers stay float32: they need no space."""
 _NO_REPORT = "NNCF_CI"
 """NNCF reports its use to Google Analytics, unless this variable is set when it is imported."""
 
@@ -61,7 +63,7 @@ def convert(network: Network, path: Path, precision: str, calibration: Iterable[
 
 
 def _halve_weights(model: Any) -> None:
-    """Stores the weights of convolutions as float16, with a conversion to float32 before their use.
+    """Stores the large weights of convolutions as float16, with a conversion to float32 before their use.
 
     ``compress_to_fp16`` also stores anchors as float16, whose steps at 256 pixels are a quarter of a pixel.
     """
@@ -71,8 +73,11 @@ def _halve_weights(model: Any) -> None:
         weight = node.input_value(1).get_node()
         while weight.get_type_name() == "Reshape":
             weight = weight.input_value(0).get_node()
-        if weight.get_type_name() == "Constant" and weight.get_element_type() == openvino.Type.f32:
-            halved = opset1.convert(opset1.constant(weight.get_data().astype(np.float16)), "f32")
+        if weight.get_type_name() != "Constant" or weight.get_element_type() != openvino.Type.f32:
+            continue
+        values = weight.get_data()
+        if values.size >= _LARGE:
+            halved = opset1.convert(opset1.constant(values.astype(np.float16)), "f32")
             for target in weight.output(0).get_target_inputs():
                 target.replace_source_output(halved.output(0))
 
