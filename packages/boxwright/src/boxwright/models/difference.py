@@ -15,6 +15,8 @@ from boxwright.models.resampling import QUANTILE, interval_of
 _SURE = QUANTILE + 0.84
 """Standard errors by which a difference must exceed 0 to be found in 80 % of all sets of images, at 95 %."""
 _FEWEST = 20
+_DECIDE = 6
+"""Fewer images decide nothing: one model is better on all of five in 2 of 2**5 cases by chance (the sign test)."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,9 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether the images are enough to tell the two models apart: 0 is outside the interval."""
+        """Whether the images are enough to tell the two models apart: at least six, and 0 is outside the interval."""
         low, high = self.interval
-        return low > 0 or high < 0
+        return self.images >= _DECIDE and (low > 0 or high < 0)
 
     @property
     def sentence(self) -> str:
