@@ -53,11 +53,12 @@ def change(photo: Path) -> None:
 
 
 @pytest.mark.usefixtures("small_network")
-def test_the_recipe_with_weights_of_imagenet(boxwright: Program, ran: list[str], photos: Path) -> None:
+def test_the_recipe_of_the_fruits(boxwright: Program, ran: list[str], photos: Path) -> None:
+    """With the default preset, whose weights must not be imported."""
     for library in ("keras_cv", "ai_edge_litert"):
         pytest.importorskip(library)
     recipe = shutil.copy(RECIPES / "fruits.yaml", "fruits.yaml")
-    words = ("run", recipe, "--set", "steps=2")
+    words = ("run", recipe, "--set", "steps=2", "--set", "preset=efficientnet_lite0_imagenet", "--set", "size=96x64")
     content = boxwright.json(*words)
     assert ran == ["validate", "train", "evaluate", "export", "predict"]
     [row] = content["results"]["rows"]
