@@ -115,7 +115,7 @@ def test_show(boxwright, words):
     shown = boxwright.json("plugins", "show", *words)
     assert (shown["kind"], shown["name"], shown["summary"]) == ("backend", "average", "The average box")
     assert shown["presets"] == {"plain": "nothing special", "fancy": "nothing special either"}
-    assert [option["name"] for option in shown["options"]] == ["stop", "rate"]
+    assert [option["name"] for option in shown["options"]] == ["stop", "rate", "wait"]
     rows = [line.split() for line in boxwright("plugins", "show", *words).stdout.splitlines()]
     assert ["rate", "number", "=", "0.5", "a", "number"] in rows
     assert ["plain", "nothing", "special", "(default)"] in rows

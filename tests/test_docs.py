@@ -164,6 +164,7 @@ def test_every_value_of_the_recipes_is_accepted(text: str, tmp_path: Path, monke
     for library in ("boxwright_kerascv", "boxwright_tfds", "boxwright_transforms", "boxwright_tfod"):
         pytest.importorskip(library)
     monkeypatch.setattr("boxwright.environments.environment.Environment.require", lambda environment: None)
+    monkeypatch.setattr("boxwright.models.weights.Weights.converted", lambda weights, backend: tmp_path)
     monkeypatch.chdir(tmp_path)
     for folder in ("photos", "data/images/train", "data/images/test"):
         (tmp_path / folder).mkdir(parents=True)
