@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="module")
 def held_out() -> Dataset:
-    return boxwright.open("demo:test?images=300&seed=1")
+    return boxwright.open("demo:test?images=1200&seed=1")
 
 
 @pytest.mark.parametrize("target", ["litert:fp32", "litert:fp16", "litert:dynamic", "onnx:fp32", "onnx:fp16"])
