@@ -6,8 +6,6 @@ import base64
 import gc
 import http.client
 import json
-import os
-import signal
 import socket
 import threading
 import time
@@ -551,7 +549,9 @@ def test_requests_that_take_too_long_at_the_end_are_refused(
     monkeypatch.setattr(serving, "gc", Mock())  # what is set is for a process
     caplog.set_level("CRITICAL", "uvicorn.error")
     model.release.clear()
-    before = signal.signal(signal.SIGTERM, lambda *given: None)  # uvicorn raises it again for who had handled it
+    servers: list[Any] = []  # tests/test_cli_serve.py sends signals, to a separate process
+    server = serving._Server
+    monkeypatch.setattr(serving, "_Server", lambda *given: servers.append(server(*given)) or servers[0])
     with bound_socket("127.0.0.1", 0) as bound, ThreadPoolExecutor(4) as pool:
         app = create_app(model, limits=Limits(batch_size=1))
         client = server_of(app, bound.getsockname()[1])
@@ -560,7 +560,7 @@ def test_requests_that_take_too_long_at_the_end_are_refused(
             try:
                 waiting = [pool.submit(client.predict, encoded(9, 9)) for _ in range(3)]
                 until(client, b"boxwright_queue_images 3.0")
-                os.kill(os.getpid(), signal.SIGTERM)
+                servers[0].should_exit = True
                 return [each.result().status for each in waiting]
             finally:
                 model.release.set()
@@ -568,7 +568,6 @@ def test_requests_that_take_too_long_at_the_end_are_refused(
         asked: list[Any] = []
         assert serving.run(app, bound, lambda: asked.append(pool.submit(ask))) == 3
         assert asked[0].result() == [503] * 3
-    signal.signal(signal.SIGTERM, before)
     assert model.batches == [1]  # what waited is dropped
     assert caplog.text == ""
 
