@@ -184,6 +184,22 @@ def test_a_first_box_asks_for_its_class(tmp_path: Path, start: Start, browser: A
     driver.page.close()
 
 
+@pytest.mark.parametrize("size", [(1280, 800), (400, 800)])
+def test_nothing_covers_the_image(size: tuple[int, int], tmp_path: Path, start: Start, browser: Any) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 1, size=(320, 240))
+    driver = Driver(browser.new_page(viewport={"width": size[0], "height": size[1]}))
+    driver.open(start(str(tmp_path)).address)
+    assert "Drag to draw" in driver.text("#hint")
+    left, top = driver.at(0, 0)
+    right, bottom = driver.at(320, 240)
+    for name in ("header", "#hint", "#tools", "aside"):
+        box = driver.page.locator(name).bounding_box()
+        apart = box["x"] >= right or box["x"] + box["width"] <= left
+        assert apart or box["y"] >= bottom or box["y"] + box["height"] <= top, name
+    driver.page.close()
+
+
 def test_two_windows_notice_each_other(tmp_path: Path, start: Start, browser: Any) -> None:
     pytest.importorskip("boxwright_voc", reason="the format labelimg")
     drawn_samples(tmp_path, 1, size=(320, 240))

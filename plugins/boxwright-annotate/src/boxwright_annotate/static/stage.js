@@ -4,7 +4,6 @@ import { pixels } from "./api.js";
 import { shape } from "./page.js";
 
 const PREVIEW = 1600;
-const TOOLS = 44; // the height of the buttons below the image
 const CLICK = 4; // screen pixels that a pointer may move in a click
 const SIDES = [["n", "w"], ["n", "e"], ["s", "w"], ["s", "e"], ["n"], ["s"], ["w"], ["e"]];
 
@@ -103,10 +102,10 @@ export class Stage {
   fit() {
     const { clientWidth: w, clientHeight: h } = this.element;
     if (!this.width || !w) return;
-    this.scale = Math.min((w - 24) / this.width, (h - 24 - TOOLS) / this.height);
+    this.scale = Math.min((w - 24) / this.width, (h - 24) / this.height);
     this.fitted = this.scale;
     this.x = (w - this.width * this.scale) / 2;
-    this.y = (h - TOOLS - this.height * this.scale) / 2;
+    this.y = (h - this.height * this.scale) / 2;
     this.render();
   }
 
