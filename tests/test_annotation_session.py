@@ -102,6 +102,23 @@ def test_photos_without_annotations_get_xml_next_to_each(tmp_path: Path) -> None
     assert "<xmax>30</xmax>" in text
 
 
+def test_photos_in_several_folders_are_annotated_together(tmp_path: Path) -> None:
+    for folder in ("train", "test"):
+        drawn_samples(tmp_path / folder, 2)
+    with AnnotationSession(str(tmp_path)) as session:
+        assert [each.image.name for each in session.samples][::2] == ["test/0-000.png", "train/0-000.png"]
+        add(session, 1, ("apple", (1, 2, 30, 41)))
+        add(session, 2, ("apple", (3, 2, 30, 41)))
+        assert session.classes == ["apple"]
+        session.save()
+    assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.xml")} == {
+        "test/0-001.xml",
+        "train/0-000.xml",
+    }
+    boxes = [sample.boxes for sample in boxwright.open(f"labelimg:{tmp_path / 'train'}")]
+    assert [each.coordinates for each in boxes if each] == [((3, 2, 30, 41),)]
+
+
 def test_a_copy_in_another_format_is_made_once(tmp_path: Path) -> None:
     pytest.importorskip("boxwright_coco")
     drawn_samples(tmp_path / "photos", 2)
