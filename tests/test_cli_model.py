@@ -383,7 +383,7 @@ def test_predict_with_a_damaged_image(boxwright, trained, tmp_path):
 
 
 def test_tune_says_what_it_found_and_predict_uses_it(boxwright, trained, tmp_path):
-    """The average box has an IoU of 1/3 with each of the two, and a score of 0.5: nothing can be found."""
+    """The average box has an IoU of 2/7 with each of the two, and a score of 0.5: nothing can be found."""
     uri, run = trained
     result = boxwright("tune", run, "--data", uri, "--allow-overlap")
     assert result.exit_code == 0, result.output
@@ -399,3 +399,17 @@ def test_tune_says_what_it_found_and_predict_uses_it(boxwright, trained, tmp_pat
     assert boxwright.json("tune", run, "--reset") == {"reset": True}
     assert boxwright("tune", run).exit_code == 2
     assert "is not a goal" in boxwright("tune", run, "--data", uri, "--allow-overlap", "--for", "best").stderr
+
+
+def test_simulated_edits_are_counted(boxwright, trained, lines):
+    """The average box has an IoU of 2/7 with each object: it is deleted, and the object is drawn."""
+    uri, run = trained
+    result = boxwright("annotate", uri, "--model", run, "--simulate")
+    assert result.exit_code == 0, result.output
+    assert "4 edits with proposals instead of 2: -100% saved" in result.stdout
+    assert "boxwright tune" not in result.stdout
+    result = boxwright("annotate", lines(ONE, "c.jpg 100 50", "d.jpg 100 50"), "--model", run, "--simulate")
+    assert "4 edits with proposals instead of 1: -300% saved" in result.stdout
+    assert "1 edit if you accept or reject one by one until only wrong ones are left: 0% saved" in result.stdout
+    assert f"Most edits delete wrong proposals. boxwright tune {run} --data URI chooses better scores." in result.stdout
+    assert boxwright("annotate", uri, "--simulate").exit_code == 2

@@ -104,10 +104,11 @@ def _simulate(session: Session, uri: str, model: Path | None, reporter: Reporter
     names = ("boxes", "accepted", "drawn", "moved", "relabeled", "deleted")
     session.table(("", "COUNT"), [(name, f"{getattr(result, name):,}") for name in names], numbers=1)
     session.say()
-    session.say(
-        f"{result.edits:,} edits with proposals instead of {result.boxes:,}: {result.saved:.0%} saved", style="bold"
-    )
+    edits = amount(result.edits, "edit")
+    session.say(f"{edits} with proposals instead of {result.boxes:,}: {result.saved:.0%} saved", style="bold")
     if result.deleted:
         saved = 1 - result.one_by_one / max(result.boxes, 1)
         way = "if you accept or reject one by one until only wrong ones are left"
-        session.say(f"{result.one_by_one:,} edits {way}: {saved:.0%} saved")
+        session.say(f"{amount(result.one_by_one, 'edit')} {way}: {saved:.0%} saved")
+    if result.deleted > result.edits / 2:
+        session.say(f"Most edits delete wrong proposals. boxwright tune {model} --data URI chooses better scores.")
