@@ -3,11 +3,13 @@
     python scripts/label_errors_proof.py folder --each
     python scripts/label_errors_proof.py folder --each --fold 0 2
     python scripts/label_errors_proof.py folder --share 0.05 --seed 0 1 2
+    python scripts/label_errors_proof.py folder --set fruits --shift 0.3 --folds 5 --plantings 20
 
-A third of the faults is of each kind, unless ``--each`` plants the whole share of every kind. The photos of bccd are
-split into folds. The detections in each come from a model that was trained on the others, faults included, and are kept
-in the folder: a call continues where the last one ended. It prints the share of the faults that are found among twice
-as many suspects as faults, by kind. bccd has label errors itself, which count as wrong suspects.
+A third of the faults is of each kind, unless ``--each`` plants the whole share of every kind. The photos of a set, by
+default bccd, are split into folds. The detections in each come from a model that was trained on the others, faults
+included, and are kept in the folder: a call continues where the last one ended. It prints the share of the faults that
+are found among twice as many suspects as faults, by kind. bccd has label errors itself, which count as wrong suspects.
+``--plantings`` measures the same models with other faults, too, because few photos have few.
 """
 
 from __future__ import annotations
@@ -46,29 +48,36 @@ def main() -> None:
     """Trains what is missing in the folder, and prints the shares."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--set", default="bccd", help="A folder of the shared data with train and val or test")
     parser.add_argument("--share", type=float, default=0.05, help="Share of the boxes with a fault")
     parser.add_argument("--shift", type=float, default=0.0, help="Share of the sides; by default more than half")
     parser.add_argument("--each", action="store_true", help="Plant the share of each kind, not of all together")
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
+    parser.add_argument("--plantings", type=int, default=1, help="How often faults are planted for each seed")
     parser.add_argument("--folds", type=int, default=3)
     parser.add_argument("--fold", type=int, nargs="+", help="Train and measure these alone")
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--steps", type=int, default=300)
     arguments = parser.parse_args()
+    folder = SHARED / arguments.set
     clean = [
         sample
-        for part in ("train", "val")
-        for sample in boxwright.open(f"labelimg:{SHARED / 'bccd' / part}", on_error="skip")
+        for part in ("train", "val", "test")
+        if (folder / part).is_dir()
+        for sample in boxwright.open(f"labelimg:{folder / part}", on_error="skip")
     ]
     for seed in arguments.seed:
-        samples, faults = plant(clean, arguments.share, seed, each=arguments.each, shift=arguments.shift)
-        planted = f"{'each-' if arguments.each else ''}{arguments.share:g}-{arguments.shift:g}-{seed}"
+        how = {"each": arguments.each, "shift": arguments.shift}
+        samples, _ = plant(clean, arguments.share, seed, **how)
+        planted = f"{arguments.set}-{'each-' if arguments.each else ''}{arguments.share:g}-{arguments.shift:g}-{seed}"
         name = f"{planted}-{arguments.preset}-{arguments.steps}-{arguments.folds}"
         settings = {"preset": arguments.preset, "settings": {"steps": arguments.steps}, "seed": seed}
         wanted = arguments.fold if arguments.fold is not None else range(arguments.folds)
         found = detect(samples, arguments.folder / name, arguments.folds, wanted, settings)
-        measured = [fault for fault in faults if fault.image in found]
-        print(name, json.dumps(measure(samples, found, measured)), flush=True)
+        for planting in range(arguments.plantings):
+            samples, faults = plant(clean, arguments.share, seed + 1000 * planting, **how)
+            measured = [fault for fault in faults if fault.image in found]
+            print(name, json.dumps(measure(samples, found, measured)), flush=True)
 
 
 def plant(
