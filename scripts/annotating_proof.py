@@ -3,6 +3,7 @@ r"""Measures what ``boxwright annotate`` saves, with a simulated annotator.
     python scripts/annotating_proof.py edits out --set bccd --photos 20 60 --tune 20
     python scripts/annotating_proof.py errors out --set bccd --photos 60
     python scripts/annotating_proof.py order out --set bccd --photos 20 28 40 --seed 0 1 2
+    python scripts/annotating_proof.py order out --set bccd --classes Platelets --photos 20 28 40 --seed 0 1 2
     python scripts/annotating_proof.py order out --set long-tail --photos 20 28 40 --seed 0 1 2 --steps 150 \
         --preset efficientnet_lite0_imagenet
 
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument(
         "--set", default="bccd", help="long-tail, or a folder of the shared data with train and val or test"
     )
+    parser.add_argument("--classes", nargs="+", help="Find these alone")
     parser.add_argument("--photos", type=int, nargs="+", default=[20])
     parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--preset", default="tiny")
@@ -54,6 +56,9 @@ def main() -> None:
     parser.add_argument("--plantings", type=int, default=3, help="how often faults are planted")
     arguments = parser.parse_args()
     photos, held_out = long_tail() if arguments.set == "long-tail" else shared(SHARED / arguments.set)
+    if arguments.classes:
+        photos, held_out = (of_classes(some, arguments.classes) for some in (photos, held_out))
+        arguments.set += "-" + "-".join(arguments.classes)
     measure = {"edits": edits, "errors": errors, "order": order}[arguments.what]
     for seed in arguments.seed:
         chance = np.random.default_rng(seed)
@@ -71,12 +76,19 @@ def long_tail() -> tuple[list[Sample], list[Sample]]:
     """Returns drawn images in which mugs are few and keys are rare, and 210 to test on; leaves are of no interest."""
     drawn: dict[str, list[Sample]] = {"key": [], "mug": [], "": []}
     for sample in boxwright.open("demo:train?images=3000&seed=17"):
-        boxes = [box for box in sample.boxes if box.label != "leaf"]
-        labels = [box.label for box in boxes]
-        rarest = next((name for name in ("key", "mug") if name in labels), "")
-        drawn[rarest].append(sample.replace(boxes=Boxes(labels, [box.coordinates for box in boxes])))
+        rarest = next((name for name in ("key", "mug") if name in sample.boxes.labels), "")
+        drawn[rarest].append(of_classes([sample], ["key", "mug"])[0])
     nothing, mugs, keys = drawn[""], drawn["mug"], drawn["key"]
     return nothing[:210] + mugs[:75] + keys[:15], nothing[210:260] + mugs[75:155] + keys[15:95]
+
+
+def of_classes(photos: Sequence[Sample], names: Sequence[str]) -> list[Sample]:
+    """Returns photos with the boxes of some classes alone."""
+    kept = [[box for box in photo.boxes if box.label in names] for photo in photos]
+    return [
+        photo.replace(boxes=Boxes([box.label for box in boxes], [box.coordinates for box in boxes]))
+        for photo, boxes in zip(photos, kept, strict=True)
+    ]
 
 
 def trained(

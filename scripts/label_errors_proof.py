@@ -77,7 +77,8 @@ def main() -> None:
         for planting in range(arguments.plantings):
             samples, faults = plant(clean, arguments.share, seed + 1000 * planting, **how)
             measured = [fault for fault in faults if fault.image in found]
-            print(name, json.dumps(measure(samples, found, measured)), flush=True)
+            if measured:  # few photos may have none
+                print(name, json.dumps(measure(samples, found, measured)), flush=True)
 
 
 def plant(
@@ -156,6 +157,7 @@ def measure(samples: list[Sample], found: dict[int, Detections], faults: list[Fa
     shares = {
         kind: round(float(np.mean([number in hit for number, fault in enumerate(faults) if fault.kind == kind])), 3)
         for kind in KINDS
+        if any(fault.kind == kind for fault in faults)
     }
     numbers = {"images": len(found), "faults": len(faults), "suspects": len(proposed)}
     return numbers | {"found": round(len(hit) / len(faults), 3)} | shares

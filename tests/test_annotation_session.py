@@ -729,7 +729,10 @@ def test_a_drawn_box_ends_at_the_edge_of_the_image_and_an_old_one_stays_where_it
         assert session.samples[0].boxes.coordinates == ((-3.5, 0.25, 4.0, 9.0), (0.0, 0.0, image.width, image.height))
 
 
-@pytest.mark.parametrize("uri", ["labelimg:{here}/{{split}}", "s3://bucket/photos"])
-def test_a_dataset_that_is_not_in_one_local_place_is_refused(labelimg: Path, uri: str) -> None:
-    with pytest.raises(UsageError, match="cannot be annotated"):
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [("labelimg:{here}/{{split}}", "is several datasets"), ("s3://bucket/photos", "cannot be annotated")],
+)
+def test_a_dataset_that_is_not_in_one_local_place_is_refused(labelimg: Path, uri: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         AnnotationSession(uri.format(here=labelimg))

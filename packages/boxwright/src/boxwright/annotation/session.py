@@ -581,8 +581,10 @@ def _annotated(
     reporter: Reporter,
 ) -> DatasetURI:
     """Returns the dataset to annotate: the given one, or a copy of it in another format."""
-    if uri.has_split or is_remote(uri.location):
-        raise UsageError(f"{uri} cannot be annotated", "name one dataset on this computer: FORMAT:LOCATION")
+    if uri.has_split:
+        raise UsageError(f"{uri} is several datasets", "annotate one of them, or the folder that contains them")
+    if is_remote(uri.location):
+        raise UsageError(f"{uri} cannot be annotated", "name a dataset on this computer: FORMAT:LOCATION")
     if to:
         target = DatasetURI.of(to)
         if not (is_file(target.location) or (is_folder(target.location) and os.listdir(target.location))):
