@@ -314,6 +314,7 @@ def test_images_and_no_xml_at_all_is_an_error(tmp_path: Path, draw: Callable[...
     draw("1.jpg")
     with pytest.raises(DataError, match=r"it contains images \(1\) and no XML file") as caught:
         LabelImgReader(str(tmp_path))
+    assert caught.value.remedy.startswith(f"draw boxes: boxwright annotate {tmp_path}; or name")
     assert "?images=" in caught.value.remedy
     assert len(read(tmp_path, unannotated="include")) == 1
 

@@ -82,7 +82,8 @@ class CreateMLReader:
             raise NotAnnotatedError(
                 location,
                 f"it contains images ({len(found)}) and no JSON file",
-                "annotate them, or name the JSON: createml:FILE.json?images=IMAGE_FOLDER",
+                f"draw boxes: boxwright annotate createml:{location}; "
+                "or name the JSON: createml:FILE.json?images=IMAGE_FOLDER",
             )
         self._coordinates = CoordinateSystem(units, anchor, origin)
         splits = tuple(dict.fromkeys(split for file in self._files if (split := self._split(file))))

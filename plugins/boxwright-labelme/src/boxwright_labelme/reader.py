@@ -53,7 +53,8 @@ class LabelMeReader:
             raise NotAnnotatedError(
                 location,
                 f"it contains images ({len(others)}) and no JSON file",
-                "annotate them, or name the folder of the JSON: labelme:JSON_FOLDER?images=IMAGE_FOLDER",
+                f"draw boxes: boxwright annotate labelme:{location}; "
+                "or name the folder of the JSON: labelme:JSON_FOLDER?images=IMAGE_FOLDER",
             )
         self._items = [*self._files, *(others if include else ())]
         self.parts = len(self._items)

@@ -150,7 +150,7 @@ class LabelImgReader(_XmlReader):
             raise NotAnnotatedError(
                 location,
                 f"it contains images ({len(unannotated_images)}) and no XML file",
-                "annotate them with labelImg (format PascalVOC), or name the folder of the XML: "
+                f"draw boxes: boxwright annotate {location}; or name the folder of the XML: "
                 + " or ".join(f"labelimg:{place}?images={location}" for place in near),
             )
         items = _Items(samples, xmls, unannotated_images if include else [])

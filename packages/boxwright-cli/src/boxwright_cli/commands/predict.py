@@ -87,8 +87,8 @@ def predict(
     """Detect objects in images and videos, and draw or annotate them.
 
     DIR receives every image with its boxes, and detections.json; for videos MP4 files, and detections.jsonl with one
-    line per frame. Ctrl-C ends a camera or a stream. --to writes a dataset to correct in labelImg or
-    another tool, with the class ids of the model.
+    line per frame. Ctrl-C ends a camera or a stream. --to writes a dataset to correct with boxwright
+    annotate or another tool, with the class ids of the model.
 
     Examples:
       boxwright predict runs/first photos/new --out found
