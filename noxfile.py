@@ -102,8 +102,9 @@ def quickstart(session: nox.Session) -> None:
     session.log(f"  what it finds     {found}")
     session.log(f"  the metrics       {results[-1]}")
     session.log(f"  the model         {run}")
-    session.log("With photos of your own, annotated in labelImg, type next:")
+    session.log("With photos of your own in PHOTOS/train and PHOTOS/test, type next:")
     session.log(f"  source {Path(session.bin).relative_to(ROOT)}/activate")
+    session.log("  boxwright annotate PHOTOS")
     session.log("  boxwright train --data labelimg:PHOTOS/train --val labelimg:PHOTOS/test --out runs/first")
     session.log("  boxwright predict runs/first PHOTOS/test --out found")
 
