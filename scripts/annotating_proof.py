@@ -3,6 +3,7 @@ r"""Measures what ``boxwright annotate`` saves, with a simulated annotator.
     python scripts/annotating_proof.py edits out --set bccd --photos 20 60 --tune 20
     python scripts/annotating_proof.py errors out --set bccd --photos 60
     python scripts/annotating_proof.py order out --set bccd --photos 20 28 40 --seed 0 1 2
+    python scripts/annotating_proof.py order out --set bccd --photos 10 28 --seed 0 1 --known
     python scripts/annotating_proof.py order out --set bccd --classes Platelets --photos 20 28 40 --seed 0 1 2
     python scripts/annotating_proof.py order out --set long-tail --photos 20 28 40 --seed 0 1 2 --steps 150 \
         --preset efficientnet_lite0_imagenet
@@ -30,7 +31,7 @@ import numpy as np
 from label_errors_proof import measure as share_found, plant
 
 import boxwright
-from boxwright import Boxes, LabelMap, Run, Sample
+from boxwright import Boxes, Detections, LabelMap, Run, Sample
 from boxwright.annotation.order import learning_order, look
 from boxwright.annotation.simulation import simulate
 from boxwright.models.inference import predicted_pairs
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--preset", default="tiny")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--tune", type=int, default=0, help="photos on which the scores are tuned")
+    parser.add_argument("--known", action="store_true", help="Order by the true boxes, too, as of a perfect model")
     parser.add_argument("--plantings", type=int, default=3, help="how often faults are planted")
     arguments = parser.parse_args()
     photos, held_out = long_tail() if arguments.set == "long-tail" else shared(SHARED / arguments.set)
@@ -138,15 +140,18 @@ def order(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Seq
     """Prints AP50 and AP after each training, in random order and in that of ``boxwright annotate``."""
     photos = with_each_class(photos, arguments.photos[0])
     label_map = LabelMap.from_names(sorted({label for photo in photos for label in photo.boxes.labels}))
-    for name in ("random", "chosen"):
+    for name in ("random", "chosen", *(["known"] if arguments.known else [])):
         labeled = list(photos[: arguments.photos[0]])
         run: Run | None = None
         for count in arguments.photos:
             names = {photo.image.name for photo in labeled}
             rest = [photo for photo in photos if photo.image.name not in names]
-            if run is not None and name == "chosen":
-                model = boxwright.load_model(run)
-                found = [found for _, found in predicted_pairs(model, boxwright.from_samples(rest))]
+            if run is not None and name != "random":
+                if name == "known":
+                    found = [known(photo) for photo in rest]
+                else:
+                    model = boxwright.load_model(run)
+                    found = [found for _, found in predicted_pairs(model, boxwright.from_samples(rest))]
                 boxes = Counter(label for photo in labeled for label in photo.boxes.labels)
                 looks = [[look(photo) for photo in some] for some in (rest, labeled)]
                 chosen = learning_order(found, looks[0], boxes, looks[1])[: count - len(labeled)]
@@ -157,6 +162,12 @@ def order(arguments: argparse.Namespace, photos: Sequence[Sample], held_out: Seq
             run = trained(arguments, labeled, first, seed, label_map)
             values = boxwright.evaluate(run, boxwright.from_samples(held_out)).values
             print(arguments.set, name, count, seed, f"AP50 {values['AP50']:.3f} AP {values['AP']:.3f}", flush=True)
+
+
+def known(photo: Sample) -> Detections:
+    """Returns what a perfect model would find."""
+    boxes = photo.boxes
+    return Detections.from_arrays(photo.image, boxes.labels, boxes.xyxy, np.ones(len(boxes)))
 
 
 def with_each_class(photos: Sequence[Sample], count: int) -> list[Sample]:
