@@ -148,7 +148,7 @@ def test_suspected_errors_name_the_object_and_leave_out_images_without_boxes() -
     samples = [labeled(*right), labeled(*right[1:]), labeled()]
     found = {n: detections(*scored) for n in range(3)}
     reasons = suspected_errors(samples, found, LABELS, DecoderSettings(score=0.3))
-    assert [(each.image, each.text) for each in reasons] == [(1, "fig found with 0.95, not annotated")]
+    assert reasons == [(1, "fig found with 0.95, not annotated", right[0][1])]
 
 
 def test_boxes_of_many_images_are_relabeled_and_removed() -> None:

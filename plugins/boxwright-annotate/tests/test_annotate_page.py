@@ -386,6 +386,9 @@ def test_all_images_are_shown_in_the_order_of_what_to_look_at_next(
     driver.page.click("figure")
     driver.ready(1)
     assert driver.text("#hint") == "fig found with 0.90, not annotated"
+    marked = driver.page.locator("#stage .place").bounding_box()
+    middle = (marked["x"] + marked["width"] / 2, marked["y"] + marked["height"] / 2)
+    assert middle == pytest.approx(driver.at(55, 50), abs=2), "the middle of the box that is missing"
     session.edit(2, [], revision=session.revisions[2])
     driver.key("g")
     driver.page.select_option("#filters select >> nth=-1", "learn")

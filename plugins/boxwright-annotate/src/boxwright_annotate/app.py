@@ -148,10 +148,10 @@ class Api:
         return {}
 
     def order(self, body: Body) -> Body:
-        """The images to look at next, of those that the model has looked at, each with the reason."""
+        """The images to look at next, of those that the model has looked at, each with the reason and its place."""
         source = self._session.proposals
         reasons = source.suspects() if body["kind"] == "suspects" else source.to_learn()
-        return {"images": [[each.image, each.text] for each in reasons], "done": source.done}
+        return {"images": [list(each) for each in reasons], "done": source.done}
 
     def scores(self, body: Body) -> Body:
         """The best score of the detections in each image that the model has looked at."""

@@ -15,7 +15,7 @@ from boxwright.errors import BoxwrightError
 from boxwright.images.decode import decode_sample
 from boxwright.label_map import LabelMap
 from boxwright.models.decoder import DecoderSettings
-from boxwright.schemas import Detections, Sample
+from boxwright.schemas import Coordinates, Detections, Sample
 
 Floats = NDArray[np.float64]
 
@@ -32,10 +32,12 @@ class Reason(NamedTuple):
     Attributes:
         image: Its position.
         text: The reason, in a few words.
+        box: Where in the image, in pixels; ``None`` for no place.
     """
 
     image: int
     text: str
+    box: Coordinates | None = None
 
 
 def expected_objects(found: Detections) -> dict[str, float]:
@@ -141,7 +143,10 @@ def suspected_errors(
     least = np.broadcast_to(np.array(decoder.score, np.float64), len(label_map))
     tally = Tally.of(((samples[n], found[n]) for n in places), label_map, least)
     suspects = listed(suspects_of(tally.outcomes, label_map.names))
-    return [Reason(places[each.image], _text(each, found[places[each.image]])) for each in suspects]
+    return [
+        Reason(places[each.image], _text(each, found[places[each.image]]), each.detection or each.box)
+        for each in suspects
+    ]
 
 
 def _text(suspect: Suspect, found: Detections) -> str:

@@ -299,13 +299,18 @@ class App {
     this.proposals.update();
     $("hint").textContent = this.hint(boxes);
     this.stage.boxes = boxes.map((each) => ({ ...each, color: this.colorOf(each.label) }));
+    this.stage.places = (this.looksForErrors && this.grid.places.get(this.image)) || [];
     this.stage.selected = this.selected;
     this.stage.render();
   }
 
+  get looksForErrors() {
+    return this.grid.filter.sort === "suspects";
+  }
+
   hint(boxes) {
     const drawn = boxes[this.selected];
-    if (this.grid.filter.sort === "suspects" && this.grid.reasons.has(this.image)) return this.grid.reasons.get(this.image);
+    if (this.looksForErrors && this.grid.reasons.has(this.image)) return this.grid.reasons.get(this.image);
     if (drawn?.origin === this.fresh) return `${drawn.label} · to change it, press 1 to 9, or choose or add a class on the right`;
     if (this.proposals.list.length) return "Space accepts the marked proposal, Delete rejects it, Shift-Space accepts all. A click rejects any of them.";
     if (!this.state || boxes.length || this.proposals.waiting === this.image) return "";

@@ -14,6 +14,7 @@ export class Grid {
     this.open = false;
     this.filter = { ...NONE };
     this.reasons = new Map(); // why the model would look at an image, by position
+    this.places = new Map(); // and where in it
     this.scores = {};
     this.more = new IntersectionObserver((entries) => { if (entries.some((each) => each.isIntersecting)) this.add(); });
   }
@@ -100,7 +101,11 @@ export class Grid {
   async order(kind) {
     const { images, done } = await callAside("order", { kind });
     this.reasons = new Map();
-    for (const [index, text] of images) this.reasons.set(index, this.reasons.has(index) ? `${this.reasons.get(index)}; ${text}` : text);
+    this.places = new Map();
+    for (const [index, text, box] of images) {
+      this.reasons.set(index, this.reasons.has(index) ? `${this.reasons.get(index)}; ${text}` : text);
+      if (box) this.places.set(index, [...(this.places.get(index) ?? []), box]);
+    }
     if (done < this.app.rows.length) say(`The model has looked at ${done} of ${plural(this.app.rows.length, "image")}; choose this again later for the others.`);
   }
 
