@@ -200,6 +200,22 @@ def test_nothing_covers_the_image(size: tuple[int, int], tmp_path: Path, start: 
     driver.page.close()
 
 
+def test_many_classes_leave_room_for_the_boxes(tmp_path: Path, start: Start, browser: Any) -> None:
+    pytest.importorskip("boxwright_voc", reason="the format labelimg")
+    drawn_samples(tmp_path, 1, size=(320, 240))
+    program = start(str(tmp_path), "--classes", ",".join(f"class {number}" for number in range(80)))
+    driver = Driver(browser.new_page(viewport={"width": 1280, "height": 800}))
+    driver.open(program.address)
+    driver.drag(20, 20, 120, 100)
+    driver.page.locator("#boxes select").select_option("class 79")
+    driver.settle()
+    for name in ("#classes .current", "#boxes .current"):
+        box = driver.page.locator(name).bounding_box()
+        assert 0 < box["y"] < box["y"] + box["height"] < 800, name
+    assert driver.text("#classes .current .label") == "class 79"
+    driver.page.close()
+
+
 def test_two_windows_notice_each_other(tmp_path: Path, start: Start, browser: Any) -> None:
     pytest.importorskip("boxwright_voc", reason="the format labelimg")
     drawn_samples(tmp_path, 1, size=(320, 240))

@@ -325,6 +325,7 @@ class App {
       className: name === this.label ? "current" : "", title: name, onclick: () => this.choose(name),
     }, swatch(this.colorOf(name)), make("span", { className: "label", textContent: name }), make("small", { textContent: counts.get(name) ?? "" }),
     ...(index < 9 ? [make("kbd", { textContent: index + 1 })] : []))));
+    $("classes").querySelector(".current")?.scrollIntoView({ block: "nearest" });
   }
 
   renderBoxes(boxes) {
