@@ -31,7 +31,7 @@ import numpy as np
 from label_errors_proof import measure as share_found, plant
 
 import boxwright
-from boxwright import Boxes, Detections, LabelMap, Run, Sample
+from boxwright import Detections, LabelMap, Run, Sample
 from boxwright.annotation.order import learning_order, look
 from boxwright.annotation.simulation import simulate
 from boxwright.models.inference import predicted_pairs
@@ -86,11 +86,7 @@ def long_tail() -> tuple[list[Sample], list[Sample]]:
 
 def of_classes(photos: Sequence[Sample], names: Sequence[str]) -> list[Sample]:
     """Returns photos with the boxes of some classes alone."""
-    kept = [[box for box in photo.boxes if box.label in names] for photo in photos]
-    return [
-        photo.replace(boxes=Boxes([box.label for box in boxes], [box.coordinates for box in boxes]))
-        for photo, boxes in zip(photos, kept, strict=True)
-    ]
+    return [photo.replace(boxes=photo.boxes.select(label in names for label in photo.boxes.labels)) for photo in photos]
 
 
 def trained(

@@ -213,6 +213,11 @@ def test_many_classes_leave_room_for_the_boxes(tmp_path: Path, start: Start, bro
         box = driver.page.locator(name).bounding_box()
         assert 0 < box["y"] < box["y"] + box["height"] < 800, name
     assert driver.text("#classes .current .label") == "class 79"
+    driver.page.evaluate("document.querySelector('#classes').scrollTop = 0")
+    driver.page.locator("#stage").focus()
+    driver.key("ArrowRight")
+    driver.settle()
+    assert driver.page.evaluate("document.querySelector('#classes').scrollTop") == 0, "where a person scrolled to"
     driver.page.close()
 
 

@@ -325,7 +325,8 @@ class App {
       className: name === this.label ? "current" : "", title: name, onclick: () => this.choose(name),
     }, swatch(this.colorOf(name)), make("span", { className: "label", textContent: name }), make("small", { textContent: counts.get(name) ?? "" }),
     ...(index < 9 ? [make("kbd", { textContent: index + 1 })] : []))));
-    $("classes").querySelector(".current")?.scrollIntoView({ block: "nearest" });
+    if (this.label !== this.visible) $("classes").querySelector(".current")?.scrollIntoView({ block: "nearest" });
+    this.visible = this.label; // a person may scroll away from it
   }
 
   renderBoxes(boxes) {

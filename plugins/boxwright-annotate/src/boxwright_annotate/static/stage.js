@@ -173,10 +173,10 @@ export class Stage {
         const box = index === this.selected && this.gesture?.box ? this.gesture.box : each.box;
         this.rectangle(box, each.color, { text: each.label, selected: index === this.selected, handles: index === this.selected });
       });
-    }
-    for (const [x1, y1, x2, y2] of this.hidden ? [] : this.places) {
-      const [x, y, width, height] = [this.x + x1 * this.scale - 6, this.y + y1 * this.scale - 6, (x2 - x1) * this.scale + 12, (y2 - y1) * this.scale + 12];
-      this.svg.append(shape("rect", { x, y, width, height, rx: 8, class: "place" }));
+      for (const [x1, y1, x2, y2] of this.places) {
+        const [x, y, width, height] = [this.x + x1 * this.scale - 6, this.y + y1 * this.scale - 6, (x2 - x1) * this.scale + 12, (y2 - y1) * this.scale + 12];
+        this.svg.append(shape("rect", { x, y, width, height, rx: 8, class: "place" }));
+      }
     }
     if (this.gesture?.kind === "draw" && this.gesture.box) this.rectangle(this.gesture.box, "#fff", { selected: true });
     this.on.view(this.scale);
